@@ -1,0 +1,1 @@
+"""Optional integrations, each imported only when it is asked for."""

@@ -1,0 +1,19 @@
+"""Every compiler option of the library, in one place.
+
+``error_model="numpy"`` because the default adds a branch for each division and stops vectorisation;
+``nogil`` so that threads can share the work; ``cache`` so that only the first ever call compiles.
+``fastmath`` is never used: the result is the formula, bit for bit.
+"""
+
+from __future__ import annotations
+
+from numba import njit
+from numba.extending import register_jitable
+
+OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy"}
+
+compiled = njit(**OPTIONS)
+threaded = njit(parallel=True, **OPTIONS)
+inlined = register_jitable(error_model="numpy")
+
+__all__ = ["OPTIONS", "compiled", "inlined", "threaded"]
