@@ -1,0 +1,71 @@
+"""Dense updates of arrays, one loop body for every driver: by element, by row, by tensor."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .element import Element
+from .jit import inlined
+from .reduce import LANES, make_ordered_sum
+
+
+def make_own_accumulators(element: Element):
+    """Compilable update of arrays with an accumulator for each element; True if one became infinite."""
+    prepare, accumulate, advance, slots, _ = element
+    load, store = slots.load, slots.store
+
+    @inlined
+    def own_accumulators(p, g, G, rest, s):
+        infinite = False
+        infinity = p.dtype.type(np.inf)
+        for i in range(p.size):
+            p_i = p[i]
+            g_i = prepare(g[i], p_i, s)
+            G_i = accumulate(g_i * g_i, G[i], s)
+            p_i, rest_i = advance(p_i, g_i, G_i, load(rest, i), s)
+            infinite |= G_i == infinity
+            G[i] = G_i
+            p[i] = p_i
+            store(rest, i, rest_i)
+        return infinite
+
+    return own_accumulators
+
+
+def make_shared_accumulator(element: Element):
+    """Compilable update of arrays whose elements share the accumulator G, which is already up to date."""
+    prepare, _, advance, slots, _ = element
+    load, store = slots.load, slots.store
+
+    @inlined
+    def shared_accumulator(p, g, G, rest, s):
+        for i in range(p.size):
+            p_i = p[i]
+            p_i, rest_i = advance(p_i, prepare(g[i], p_i, s), G, load(rest, i), s)
+            p[i] = p_i
+            store(rest, i, rest_i)
+
+    return shared_accumulator
+
+
+def make_row_accumulators(element: Element):
+    """Compilable update of G.size rows, each with one accumulator of its mean squares; True if one is infinite."""
+    accumulate, cut = element.accumulate, element.slots.cut
+    shared_accumulator = make_shared_accumulator(element)
+    ordered_sum = make_ordered_sum(element.prepare)
+
+    @inlined
+    def row_accumulators(p, g, G, rest, width, s):
+        infinite = False
+        real = p.dtype.type
+        lanes = np.empty(LANES)
+        for r in range(G.size):
+            start, stop = r * width, r * width + width
+            p_row, g_row = p[start:stop], g[start:stop]
+            G_r = accumulate(real(ordered_sum(g_row, p_row, s, lanes) / width), G[r], s)
+            infinite |= G_r == real(np.inf)
+            G[r] = G_r
+            shared_accumulator(p_row, g_row, G_r, cut(rest, start, stop), s)
+        return infinite
+
+    return row_accumulators

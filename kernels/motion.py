@@ -1,0 +1,29 @@
+"""How a displacement d moves a parameter p: plainly, with momentum, or with Nesterov's.
+
+    plain       p <- p - d
+    momentum    v <- m*v - d ;  p <- p + v
+    nesterov    v <- m*v - d ;  p <- p + (m*v - d)
+
+Every method moves through these, so that each form stands once. `rest` is the tuple of slots
+beside the accumulator: empty, or the velocity.
+"""
+
+from __future__ import annotations
+
+
+def plain(p, d, rest, s):
+    return p - d, rest
+
+
+def momentum(p, d, rest, s):
+    v = s.momentum * rest[0] - d
+    return p + v, (v,)
+
+
+def nesterov(p, d, rest, s):
+    v = s.momentum * rest[0] - d
+    return p + (s.momentum * v - d), (v,)
+
+
+MOTIONS = {"plain": plain, "momentum": momentum, "nesterov": nesterov}
+SLOTS = {"plain": (), "momentum": ("velocity",), "nesterov": ("velocity",)}

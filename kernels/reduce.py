@@ -1,0 +1,59 @@
+"""Sums of squares in one fixed order, so that every driver and every thread count has the same bits.
+
+Squares are float64. Element i of a block of 4,096 goes to lane i mod 32, in increasing i; the lanes
+fold 16+16, 8+8, 4+4, 2+2, 1+1; block sums add left to right.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .jit import inlined
+
+LANES = 32
+BLOCK = 4096
+
+
+@inlined
+def _fold(lanes):
+    half = LANES // 2
+    while half:
+        for j in range(half):
+            lanes[j] += lanes[j + half]
+        half //= 2
+    return lanes[0]
+
+
+def make_block_sum(prepare):
+    """Compilable sum of the squares of prepare(g, p, s) over at most 4,096 elements, with room for 32 lanes."""
+
+    @inlined
+    def block_sum(g, p, s, lanes):
+        lanes[:] = 0.0
+        whole = g.size // LANES
+        for row in range(whole):
+            g_row = g[row * LANES : row * LANES + LANES]
+            p_row = p[row * LANES : row * LANES + LANES]
+            for j in range(LANES):
+                x = np.float64(prepare(g_row[j], p_row[j], s))
+                lanes[j] += x * x
+        for i in range(whole * LANES, g.size):
+            x = np.float64(prepare(g[i], p[i], s))
+            lanes[i - whole * LANES] += x * x
+        return _fold(lanes)
+
+    return block_sum
+
+
+def make_ordered_sum(prepare):
+    """Compilable sum of squares over arrays of any size."""
+    block_sum = make_block_sum(prepare)
+
+    @inlined
+    def ordered_sum(g, p, s, lanes):
+        total = 0.0
+        for start in range(0, g.size, BLOCK):
+            total += block_sum(g[start : start + BLOCK], p[start : start + BLOCK], s, lanes)
+        return total
+
+    return ordered_sum

@@ -1,0 +1,256 @@
+"""svmlight (libsvm) text to CSR arrays.
+
+A line is ``label [qid:N] index:value ... [# comment]``. Two passes over the bytes: one counts colons and
+newlines, which sizes the arrays, one fills them. A decimal number whose digits make an integer of at most
+2**53 and whose power of ten is within 10**22 is one exactly rounded float64 operation (Clinger, 1990);
+every other number is set aside and goes through Python's ``float``, so each value is correctly rounded.
+"""
+
+from __future__ import annotations
+
+import re
+from itertools import islice
+from typing import Any, Literal, NamedTuple, NoReturn
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from .jit import compiled, inlined
+
+# Unsigned throughout: a signed index costs a test for negative ones at each access, and in Numba
+# mixing uint64 with a plain literal makes a float64.
+NOUGHT, ONE, TWO, THREE, FOUR, NINE, TEN = (np.uint64(value) for value in (0, 1, 2, 3, 4, 9, 10))
+NEWLINE, TAB, SPACE, HASH = (np.uint64(ord(char)) for char in "\n\t #")
+LETTER_Q, LETTER_I, LETTER_D, LETTER_E = (np.uint64(ord(char)) for char in "qide")
+PLUS, MINUS, POINT, COLON, DIGIT_ZERO = (np.uint64(ord(char)) for char in "+-.:0")
+SPAN_OF_CONTROLS = np.uint64(4)  # \t \n \v \f \r follow one another
+LOWER_CASE = np.uint64(32)
+
+EXACT_MANTISSA = np.uint64(2**53)
+EXACT_DIGITS = np.uint64(19)  # 19 decimal digits always fit uint64
+EXACT_POWER = 22
+DOUBT = 2.0**-50  # the correction of a long quotient is known to about 2**-52 of itself
+SPLIT = 2.0**27 + 1.0
+EXPONENT_DIGITS = np.uint64(4)
+POWERS_OF_TEN = np.array([float(f"1e{power}") for power in range(EXACT_POWER + 1)])
+LARGEST_INDEX = np.uint64(np.iinfo(np.int32).max)
+
+MALFORMED, EXACT, SLOW = 0, 1, 2
+
+# Where each number of the scan's state lives, so that it can stop at any token and go on from there.
+POS, ROW, ENTRY, INSIDE, NEXT_INDEX, WIDTH, LOWEST, UNSORTED, FAILED, PENDING = range(10)
+SLOW_BATCH = 4096
+SHOWN = 60
+
+
+class Parsed(NamedTuple):
+    """A parsed text: CSR arrays, one label a row, and one more than the largest column."""
+
+    data: NDArray[Any]
+    indices: NDArray[np.int32]
+    indptr: NDArray[np.int64]
+    labels: NDArray[np.float64]
+    n_features: int
+
+
+@compiled
+def count(text):
+    """Colons and newlines of the text."""
+    colons = 0
+    newlines = 0
+    for char in text:
+        colons += char == COLON
+        newlines += char == NEWLINE
+    return colons, newlines
+
+
+@inlined
+def is_space(char):
+    return char == SPACE or np.uint64(char) - TAB <= SPAN_OF_CONTROLS
+
+
+@inlined
+def read_digits(text, pos, value):
+    digit = np.uint64(text[pos]) - DIGIT_ZERO
+    while digit <= NINE:
+        value = value * TEN + digit
+        pos += ONE
+        digit = np.uint64(text[pos]) - DIGIT_ZERO
+    return pos, value
+
+
+@inlined
+def read_exponent(text, pos):
+    """End, power of ten, and whether there is one; a long one is any number beyond the exact powers."""
+    negative = text[pos] == MINUS
+    if negative or text[pos] == PLUS:
+        pos += ONE
+    end, size = read_digits(text, pos, NOUGHT)
+    power = np.int64(10**6) if end - pos > EXPONENT_DIGITS else np.int64(size)
+    return end, -power if negative else power, end != pos
+
+
+@inlined
+def long_quotient(mantissa, power):
+    """mantissa / 10**power beyond 2**53, and whether the last bit is certain.
+
+    The quotient of the leading bits is corrected by its exact remainder; if moving the correction by
+    more than its own error changes the sum, the true value lies next to a rounding boundary.
+    """
+    divisor = POWERS_OF_TEN[power]
+    leading = np.float64(mantissa)
+    trailing = np.float64(np.int64(mantissa - np.uint64(leading)))
+    quotient = leading / divisor
+    high, low = product(quotient, divisor)
+    correction = (((leading - high) - low) + trailing) / divisor
+    value = quotient + correction * (1.0 + DOUBT)
+    return value, value == quotient + correction * (1.0 - DOUBT)
+
+
+@inlined
+def product(a, b):
+    """a * b as an unevaluated, exact sum of two doubles (Dekker, 1971)."""
+    a_high, b_high = a * SPLIT, b * SPLIT
+    a_high, b_high = a_high - (a_high - a), b_high - (b_high - b)
+    a_low, b_low = a - a_high, b - b_high
+    high = a * b
+    return high, ((a_high * b_high - high) + a_high * b_low + a_low * b_high) + a_low * b_low
+
+
+@inlined
+def read_decimal(text, pos):
+    """End, sign, digits as an integer, their number, power of ten, well-formedness of the token at pos."""
+    negative = text[pos] == MINUS
+    if negative or text[pos] == PLUS:
+        pos += ONE
+    start = pos
+    pos, mantissa = read_digits(text, pos, NOUGHT)
+    digits = pos - start
+    power = np.int64(0)
+    if text[pos] == POINT:
+        start = pos + ONE
+        pos, mantissa = read_digits(text, start, mantissa)
+        digits += pos - start
+        power -= np.int64(pos - start)
+    well_formed = digits != NOUGHT
+    if np.uint64(text[pos]) | LOWER_CASE == LETTER_E:
+        pos, explicit, present = read_exponent(text, pos + ONE)
+        well_formed &= present
+        power += explicit
+    return pos, negative, mantissa, digits, power, well_formed and ends_token(text[pos])
+
+
+@inlined
+def read_number(text, pos):
+    """End, value and verdict of the number at pos: EXACT if one exactly rounded operation gives it."""
+    end, negative, mantissa, digits, power, well_formed = read_decimal(text, pos)
+    if not well_formed:
+        return end, 0.0, MALFORMED
+    if digits > EXACT_DIGITS or mantissa > EXACT_MANTISSA or power > EXACT_POWER or power < -EXACT_POWER:
+        return end, 0.0, SLOW
+    value = np.float64(np.int64(mantissa))
+    if power < 0:
+        value /= POWERS_OF_TEN[np.uint64(-power)]
+    elif power > 0:
+        value *= POWERS_OF_TEN[np.uint64(power)]
+    return end, -value if negative else value, EXACT
+
+
+@inlined
+def read_long_number(text, pos):
+    """Value of a well-formed number that read_number found SLOW, and whether it is certain."""
+    _, negative, mantissa, digits, power, _ = read_decimal(text, pos)
+    pos += np.uint64(negative or text[pos] == PLUS)
+    while text[pos] == DIGIT_ZERO or text[pos] == POINT:
+        digits -= np.uint64(text[pos] == DIGIT_ZERO)
+        pos += ONE
+    if digits > EXACT_DIGITS or power > 0 or power < -EXACT_POWER:
+        return 0.0, False
+    value, certain = long_quotient(mantissa, np.uint64(-power))
+    return -value if negative else value, certain
+
+
+@inlined
+def ends_token(char):
+    return is_space(char) or char == HASH
+
+
+@inlined
+def skip_query(text, pos):
+    """End of a ``qid:N`` after pos; pos itself where there is none."""
+    end = pos
+    while is_space(text[end]) and text[end] != NEWLINE:
+        end += ONE
+    if text[end] != LETTER_Q or text[end + ONE] != LETTER_I or text[end + TWO] != LETTER_D:
+        return pos
+    if text[end + THREE] != COLON:
+        return pos
+    start = end + FOUR
+    end, _ = read_digits(text, start, NOUGHT)
+    return end if end != start and ends_token(text[end]) else pos
+
+
+@inlined
+def read_index(text, pos, lowest_allowed):
+    """Position after the colon, the index, and the verdict on the ``index:`` at pos."""
+    end, index = read_digits(text, pos, NOUGHT)
+    sound = end != pos and end - pos <= EXACT_DIGITS and text[end] == COLON
+    sound = sound and lowest_allowed <= index <= LARGEST_INDEX
+    return end + ONE, index, EXACT if sound else MALFORMED
+
+
+@compiled
+def scan(text, state, lowest_allowed, slow, labels, indptr, indices, data):
+    """Fill the arrays from ``state[POS]`` to the end, the first malformed token, or a full ``slow``.
+
+    The text ends in a newline, so that no inner loop has to look for its end. A row of ``slow`` is
+    (1 for a label, position in labels or data, start, end) of a number left to Python.
+    """
+    pos, row, entry, next_index = state[POS], state[ROW], state[ENTRY], state[NEXT_INDEX]
+    width, lowest, unsorted = state[WIDTH], state[LOWEST], state[UNSORTED]
+    inside, verdict, pending = state[INSIDE], EXACT, NOUGHT
+    size, room = np.uint64(text.size), np.uint64(slow.shape[0])
+    while pos < size and pending < room:
+        char = text[pos]
+        if char == NEWLINE or char == HASH:
+            row += inside
+            indptr[row] = entry
+            inside = NOUGHT
+            while text[pos] != NEWLINE:
+                pos += ONE
+            pos += ONE
+            continue
+        if is_space(char):
+            pos += ONE
+            continue
+        start, index = pos, NOUGHT
+        if inside:
+            start, index, verdict = read_index(text, pos, lowest_allowed)
+            if verdict == MALFORMED:
+                break
+        end, value, verdict = read_number(text, start)
+        if verdict == MALFORMED:
+            break
+        if verdict == SLOW:
+            value, certain = read_long_number(text, start)
+            verdict = EXACT if certain else SLOW
+        if verdict == SLOW:
+            slow[pending, 0] = not inside
+            slow[pending, 1] = entry if inside else row
+            slow[pending, 2] = start
+            slow[pending, 3] = end
+            pending += ONE
+        if inside:
+            indices[entry], data[entry] = index, value
+            entry += ONE
+            unsorted |= np.uint64(index < next_index)
+            next_index = index + ONE
+            width, lowest = max(width, next_index), min(lowest, index)
+        else:
+            labels[row] = value
+            inside, next_index = ONE, NOUGHT
+            end = skip_query(text, end)
+        pos = end + np.uint64(text[end] == SPACE)
+    state[POS], state[ROW], state[ENTRY], state[NEXT_INDEX] = pos, row, entry, next_index
+    state[WIDTH], state[LOWEST], state[UNSORTED] = width, lowest, unsorted
+    state[INSIDE], state[FAILED], state[PENDING] = inside, verdict == MALFORMED, pending

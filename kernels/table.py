@@ -1,0 +1,153 @@
+"""The table that lets one compiled call step many tensors: a row of addresses and sizes for each.
+
+The last row is a sentinel: the totals FIRST_UNIT and FIRST_BLOCK, and the addresses of the type and
+the dtype that every gradient object must have (they differ from process to process).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .jit import inlined
+from .memory import (
+    DATA,
+    DESCR,
+    FLAGS,
+    LIST_ITEMS,
+    NDIM,
+    READABLE,
+    SHAPE,
+    TYPE,
+    WRITEABLE,
+    array_at,
+    half_words,
+    words,
+)
+from .reduce import BLOCK
+
+(
+    POSITION,  # of the gradient in the list of gradients
+    OBJECT,  # address of the parameter's Python object
+    PARAMETER,  # address of its data
+    GRADIENT,
+    ACCUMULATOR,
+    VELOCITY,
+    SIZE,  # in elements
+    WIDTH,  # elements that share an accumulator
+    UNIT,  # elements in a unit of work: whole rows, about BLOCK elements
+    FIRST_UNIT,
+    FIRST_BLOCK,
+    COLUMNS,
+) = range(12)
+
+ARRAY_TYPE, ARRAY_DTYPE = OBJECT, PARAMETER  # in the sentinel
+
+KINDS = ("element", "row", "tensor")
+
+# Why a gradient was refused; the facade looks closer and words the message.
+NOT_AS_EXPECTED, OVERLAPS, PARAMETER_CHANGED, NON_FINITE = 1, 2, 3, 4
+
+
+def complaint(index, reason):
+    return -(8 * index + reason)
+
+
+def decode(code: int) -> tuple[int, int]:
+    """Tensor index and reason of a negative return code."""
+    return -code // 8, -code % 8
+
+
+complaint = inlined(complaint)
+
+
+def make_table(sizes, widths, dtype: np.dtype) -> np.ndarray:
+    """Table of tensors without addresses."""
+    table = np.zeros((len(sizes) + 1, COLUMNS), np.int64)
+    table[-1, ARRAY_TYPE], table[-1, ARRAY_DTYPE] = id(np.ndarray), id(dtype)
+    for row, size, width in zip(table, sizes, widths, strict=False):
+        row[SIZE], row[WIDTH] = size, width
+        row[UNIT] = width * -(-BLOCK // max(width, 1)) if width < size else BLOCK
+    units = -(-table[:-1, SIZE] // np.maximum(table[:-1, UNIT], 1))
+    np.cumsum(units, out=table[1:, FIRST_UNIT])
+    np.cumsum(-(-table[:-1, SIZE] // BLOCK), out=table[1:, FIRST_BLOCK])
+    return table
+
+
+@inlined
+def _same_shape(a, b):
+    ndim = half_words(a)[NDIM]
+    if half_words(b)[NDIM] != ndim:
+        return False
+    if ndim == 0:
+        return True
+    shape_a, shape_b = array_at(words(a)[SHAPE], ndim, np.int64), array_at(words(b)[SHAPE], ndim, np.int64)
+    for axis in range(ndim):
+        if shape_a[axis] != shape_b[axis]:
+            return False
+    return True
+
+
+@inlined
+def _overlaps(start, stop, guard):
+    """Whether [start, stop) meets one of the sorted, disjoint intervals of `guard`."""
+    low, high = 0, guard.shape[0]
+    while low < high:
+        middle = (low + high) // 2
+        if guard[middle, 1] <= start:
+            low = middle + 1
+        else:
+            high = middle
+    return low < guard.shape[0] and guard[low, 0] < stop
+
+
+@inlined
+def read_gradients(gradients, table, guard, itemsize):
+    """Check the gradients' headers against their parameters' and note where their data lie; 0 if all is well.
+
+    `gradients` is the address of a Python list of objects of any kind.
+    """
+    items = array_at(gradients + LIST_ITEMS, 1, np.int64)[0]
+    array_type, array_dtype = table[-1, ARRAY_TYPE], table[-1, ARRAY_DTYPE]
+    for i in range(table.shape[0] - 1):
+        row = table[i]
+        gradient, parameter = array_at(items + 8 * row[POSITION], 1, np.int64)[0], row[OBJECT]
+        header = words(gradient)
+        if words(parameter)[DATA] != row[PARAMETER] or not half_words(parameter)[FLAGS] & WRITEABLE:
+            return complaint(i, PARAMETER_CHANGED)
+        if header[TYPE] != array_type or header[DESCR] != array_dtype:
+            return complaint(i, NOT_AS_EXPECTED)
+        if half_words(gradient)[FLAGS] & READABLE != READABLE or not _same_shape(gradient, parameter):
+            return complaint(i, NOT_AS_EXPECTED)
+        data = header[DATA]
+        if data != row[GRADIENT]:
+            own = data == row[PARAMETER]
+            if not own and row[SIZE] > 0 and _overlaps(data, data + row[SIZE] * itemsize, guard):
+                return complaint(i, OVERLAPS)
+            row[GRADIENT] = data
+    return 0
+
+
+def make_walk(visit, first):
+    """Compilable loop that hands `visit` each tensor's share of the units (or blocks) [low, high)."""
+
+    @inlined
+    def walk(table, low, high, scalars, scratch):
+        left, right = 0, table.shape[0] - 1
+        while left < right:  # the last tensor that starts at or before `low`
+            middle = (left + right + 1) // 2
+            if table[middle, first] <= low:
+                left = middle
+            else:
+                right = middle - 1
+        i = left
+        found = 0
+        while low < high:
+            last = min(high, table[i + 1, first])
+            if low < last:
+                answer = visit(table, i, low - table[i, first], last - table[i, first], scalars, scratch)
+                found = answer if answer != 0 else found
+                low = last
+            i += 1
+        return found
+
+    return walk
