@@ -1,0 +1,272 @@
+"""Hyperparameters: their checks, groups of parameters, and the scalars that the kernels take."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal, Protocol, TypedDict
+
+Schedule = Callable[[int], float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What every method takes; a group of parameters may have its own."""
+
+    learning_rate: float | Schedule = 1e-4
+    momentum: float = 0.0
+    nesterov: bool = False
+    lr_decay: float = 0.0
+    weight_decay: float = 0.0
+    decoupled_weight_decay: float = 0.0
+    l1: float = 0.0
+    l2: float = 0.0
+    max_gradient_elem: float = 0.0
+    max_gradient_norm: float = 0.0
+    accumulator: Literal["element", "row", "tensor"] = "element"
+    frozen: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conduct:
+    """What holds for all parameters together."""
+
+    max_global_norm: float = 0.0
+    nonfinite: Literal["raise", "skip", "ignore"] = "raise"
+    threads: int | None = None
+    patience: int = 5
+    validate_every: int = 10
+    min_improvement: float = 0.0
+
+
+class Hyper(TypedDict, total=False):
+    """Keyword arguments of an optimizer, for type checkers."""
+
+    learning_rate: float | Schedule
+    rms_regularizer: float
+    epsilon_inside: bool
+    initial_accumulator_value: float
+    momentum: float
+    nesterov: bool
+    lr_decay: float
+    weight_decay: float
+    decoupled_weight_decay: float
+    l1: float
+    l2: float
+    max_gradient_elem: float
+    max_gradient_norm: float
+    accumulator: Literal["element", "row", "tensor"]
+    max_global_norm: float
+    nonfinite: Literal["raise", "skip", "ignore"]
+    threads: int | None
+    patience: int
+    validate_every: int
+    min_improvement: float
+    groups: Mapping[str, Mapping[str, Any]]
+
+
+class Rule(Protocol):
+    """What a file of :mod:`fastadagrad.kernels.rules` provides."""
+
+    name: str
+    Hyperparameters: Any
+    Scalars: Any
+
+    def scalar_values(self, hyper: Any) -> tuple[float, ...]: ...
+    def initial(self, hyper: Any) -> dict[str, float]: ...
+
+
+CHOICES = {
+    "accumulator": ("element", "row", "tensor"),
+    "nonfinite": ("raise", "skip", "ignore"),
+}
+
+
+def names_of(*kinds: Any) -> list[str]:
+    """Field names of the dataclasses given."""
+    return [field.name for kind in kinds for field in fields(kind)]
+
+
+def refuse_unknown(given: Iterable[str], known: Iterable[str], where: str) -> None:
+    """Raise TypeError for the first name that is not known, with the likely right one."""
+    known = list(known)
+    for name in given:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(sorted(known))}"
+            raise TypeError(f"{where} got an unexpected keyword {name!r}: {hint}")
+
+
+def checked(name: str, value: Any, default: Any) -> Any:
+    """`value` in the type of the hyperparameter's default, or an error that names it."""
+    if name == "learning_rate" and callable(value):
+        return value
+    if name in CHOICES:
+        if value not in CHOICES[name]:
+            raise ValueError(f"{name} must be one of {', '.join(map(repr, CHOICES[name]))}, not {value!r}")
+        return value
+    if isinstance(default, bool):
+        if not isinstance(value, bool | int) or value not in (0, 1):
+            raise TypeError(f"{name} must be True or False, not {value!r}")
+        return bool(value)
+    if name == "threads" and value is None:
+        return None
+    whole = isinstance(default, int) or name == "threads"
+    return _checked_number(name, value, whole)
+
+
+def _checked_number(name: str, value: Any, whole: bool) -> float | int:
+    kind = "a whole number" if whole else "a number"
+    if isinstance(value, bool | str | bytes) or getattr(value, "shape", ()) != ():
+        raise TypeError(f"{name} must be {kind}, not {value!r}")
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} must be {kind}, not {value!r}") from None
+    if whole and number != int(number if math.isfinite(number) else 0):
+        raise TypeError(f"{name} must be {kind}, not {value!r}")
+    lowest = 1 if name in ("threads", "validate_every") else 0
+    if not (math.isfinite(number) and number >= lowest):
+        raise ValueError(f"{name} must be finite and at least {lowest}, not {value!r}")
+    if name == "momentum" and number >= 1:
+        raise ValueError(f"momentum must be below 1, not {value!r}: the velocity would never decay")
+    return int(number) if whole else number
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All the hyperparameters of one parameter."""
+
+    options: Options
+    own: Any  # the rule's Hyperparameters
+
+    @property
+    def motion(self) -> str:
+        if self.options.momentum == 0:
+            return "plain"
+        return "nesterov" if self.options.nesterov else "momentum"
+
+    @property
+    def lean(self) -> bool:
+        """Whether no option asks for more than accumulating, scaling and moving."""
+        o = self.options
+        clips = o.max_gradient_elem or o.max_gradient_norm
+        return not (clips or o.weight_decay or o.decoupled_weight_decay or o.l1 or o.l2)
+
+    @property
+    def scheduled(self) -> bool:
+        return callable(self.options.learning_rate) or self.options.lr_decay != 0
+
+    @property
+    def norm_limit(self) -> float:
+        """Limit of the gradient's norm, 0 where elements are clipped instead."""
+        return 0.0 if self.options.max_gradient_elem else self.options.max_gradient_norm
+
+    def learning_rate_at(self, t: int) -> float:
+        """Learning rate of step t, the first being 0."""
+        rate = self.options.learning_rate
+        if callable(rate):
+            rate = _checked_number(f"learning_rate({t})", rate(t), whole=False)
+        return rate / (1 + t * self.options.lr_decay)
+
+    def scalars(self, rule: Rule, t: int) -> tuple[float, ...]:
+        """Values of the rule's Scalars at step t, in float64: products are formed before the cast."""
+        o, a = self.options, self.learning_rate_at(t)
+        values = {
+            "zero": 0.0,
+            "one": 1.0,
+            "learning_rate": a,
+            "momentum": o.momentum,
+            "gradient_scale": 1.0,
+            "clip": o.max_gradient_elem or math.inf,
+            "weight_decay": o.weight_decay,
+            "keep": 1 - a * o.decoupled_weight_decay,
+            "l1_step": a * o.l1,
+            "l2_step": a * o.l2,
+        }
+        return (*values.values(), *rule.scalar_values(self.own))
+
+    def check(self) -> None:
+        o = self.options
+        if (o.l1 or o.l2) and o.momentum:
+            raise ValueError(
+                "l1 and l2 cannot be combined with momentum: the proximal step is defined for the plain "
+                "update, and a velocity would carry parameters out of the zeros that it sets; "
+                "use momentum=0, or weight_decay"
+            )
+
+
+def make_settings(rule: Rule, given: Mapping[str, Any]) -> tuple[Settings, Conduct]:
+    """Settings and conduct from keyword arguments, each checked."""
+    own = rule.Hyperparameters()
+    base = {**vars(Options()), **vars(own), **vars(Conduct())}
+    refuse_unknown(given, [*base, "groups"], rule.name.upper())
+    value = {name: checked(name, x, base[name]) for name, x in given.items() if name != "groups"}
+
+    def part(default: Any) -> Any:
+        return replace(default, **{name: value[name] for name in names_of(default) if name in value})
+
+    settings = Settings(part(Options()), part(own))
+    settings.check()
+    conduct: Conduct = part(Conduct())
+    return settings, conduct
+
+
+def make_group_settings(
+    rule: Rule, settings: Settings, groups: Mapping[str, Mapping[str, Any]], names: Iterable[str]
+) -> dict[str, Settings]:
+    """Settings of every parameter: the optimizer's own with its group's on top."""
+    names = list(names)
+    refuse_unknown(groups, names, "groups")
+    base = {**vars(settings.options), **vars(settings.own)}
+    result = {}
+    for name in names:
+        group = groups.get(name, {})
+        refuse_unknown(group, base, f"groups[{name!r}]")
+        own, _ = make_settings(rule, {**base, **group})
+        result[name] = own
+    return result
+
+
+class HyperView(Mapping[str, Any]):
+    """The hyperparameters of an optimizer: read and set as attributes, or read as a mapping.
+
+    Setting one changes it for good, from the next step on.
+    """
+
+    _values: dict[str, Any]
+    _change: Callable[[Mapping[str, Any]], None]
+
+    def __init__(self, values: dict[str, Any], change: Callable[[Mapping[str, Any]], None]) -> None:
+        object.__setattr__(self, "_values", values)
+        object.__setattr__(self, "_change", change)
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self._values[name]
+        except KeyError:
+            raise AttributeError(f"no hyperparameter {name!r}") from None
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        self.update(**{name: value})
+
+    def __getitem__(self, name: str) -> Any:
+        return self._values[name]
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        self.update(**{name: value})
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __repr__(self) -> str:
+        return f"HyperView({', '.join(f'{k}={v!r}' for k, v in self._values.items())})"
+
+    def update(self, **hyper: Any) -> None:
+        """Change several at once; none is changed if one is refused."""
+        self._change(hyper)
