@@ -71,6 +71,7 @@ class Rule(Protocol):
     """What a file of :mod:`fastadagrad.kernels.rules` provides."""
 
     name: str
+    __hash__: Any
     Hyperparameters: Any
     Scalars: Any
 
@@ -223,7 +224,10 @@ def make_group_settings(
     base = {**vars(settings.options), **vars(settings.own)}
     result = {}
     for name in names:
-        group = groups.get(name, {})
+        group = groups.get(name)
+        if not group:
+            result[name] = settings  # one object for all that share it: their scalars are formed once
+            continue
         refuse_unknown(group, base, f"groups[{name!r}]")
         own, _ = make_settings(rule, {**base, **group})
         result[name] = own

@@ -6,8 +6,9 @@ threads, or any caller that splits the units itself.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import prange
@@ -146,12 +147,12 @@ class Driver(NamedTuple):
     accumulator.
     """
 
-    serial: object
-    threaded: object
+    serial: Callable[..., Any]
+    threaded: Callable[..., Any]
 
 
 @cache
-def make_driver(rule, motion: str, kind: str, lean: bool, dtype: np.dtype) -> Driver:
+def make_driver(rule: Any, motion: str, kind: str, lean: bool, dtype: np.dtype[Any]) -> Driver:
     element = make_element(rule, motion, lean)
     precision = PRECISIONS[dtype]
     real, itemsize = precision.real, dtype.itemsize

@@ -1,19 +1,14 @@
-"""svmlight (libsvm) text to CSR arrays.
+"""Loops over svmlight (libsvm) text; :mod:`fastadagrad.svmlight` calls them.
 
-A line is ``label [qid:N] index:value ... [# comment]``. Two passes over the bytes: one counts colons and
-newlines, which sizes the arrays, one fills them. A decimal number whose digits make an integer of at most
-2**53 and whose power of ten is within 10**22 is one exactly rounded float64 operation (Clinger, 1990);
-every other number is set aside and goes through Python's ``float``, so each value is correctly rounded.
+A line is ``label [qid:N] index:value ... [# comment]``. A number whose digits make an integer of at most
+2**53 and whose power of ten is within 22 is one exactly rounded float64 operation (Clinger, 1990). A
+longer one, up to 19 digits, is a quotient with one correction, used where that is provably enough. Every
+other number is set aside for Python's ``float``: all values are correctly rounded.
 """
 
 from __future__ import annotations
 
-import re
-from itertools import islice
-from typing import Any, Literal, NamedTuple, NoReturn
-
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
 
 from .jit import compiled, inlined
 
@@ -35,22 +30,8 @@ EXPONENT_DIGITS = np.uint64(4)
 POWERS_OF_TEN = np.array([float(f"1e{power}") for power in range(EXACT_POWER + 1)])
 LARGEST_INDEX = np.uint64(np.iinfo(np.int32).max)
 
-MALFORMED, EXACT, SLOW = 0, 1, 2
-
 # Where each number of the scan's state lives, so that it can stop at any token and go on from there.
 POS, ROW, ENTRY, INSIDE, NEXT_INDEX, WIDTH, LOWEST, UNSORTED, FAILED, PENDING = range(10)
-SLOW_BATCH = 4096
-SHOWN = 60
-
-
-class Parsed(NamedTuple):
-    """A parsed text: CSR arrays, one label a row, and one more than the largest column."""
-
-    data: NDArray[Any]
-    indices: NDArray[np.int32]
-    indptr: NDArray[np.int64]
-    labels: NDArray[np.float64]
-    n_features: int
 
 
 @compiled
@@ -70,6 +51,18 @@ def is_space(char):
 
 
 @inlined
+def ends_token(char):
+    return is_space(char) or char == HASH
+
+
+@inlined
+def next_line(text, pos):
+    while text[pos] != NEWLINE:
+        pos += ONE
+    return pos + ONE
+
+
+@inlined
 def read_digits(text, pos, value):
     digit = np.uint64(text[pos]) - DIGIT_ZERO
     while digit <= NINE:
@@ -80,19 +73,19 @@ def read_digits(text, pos, value):
 
 
 @inlined
-def read_exponent(text, pos):
-    """End, power of ten, and whether there is one; a long one is any number beyond the exact powers."""
+def read_exponent(text, pos, power):
+    """End, power plus the exponent at pos, and whether there is one; a long one is out of any range."""
     negative = text[pos] == MINUS
     if negative or text[pos] == PLUS:
         pos += ONE
     end, size = read_digits(text, pos, NOUGHT)
-    power = np.int64(10**6) if end - pos > EXPONENT_DIGITS else np.int64(size)
-    return end, -power if negative else power, end != pos
+    explicit = np.int64(10**6) if end - pos > EXPONENT_DIGITS else np.int64(size)
+    return end, power - explicit if negative else power + explicit, end != pos
 
 
 @inlined
 def long_quotient(mantissa, power):
-    """mantissa / 10**power beyond 2**53, and whether the last bit is certain.
+    """Quotient mantissa / 10**power beyond 2**53, and whether the last bit is certain.
 
     The quotient of the leading bits is corrected by its exact remainder; if moving the correction by
     more than its own error changes the sum, the true value lies next to a rounding boundary.
@@ -109,7 +102,7 @@ def long_quotient(mantissa, power):
 
 @inlined
 def product(a, b):
-    """a * b as an unevaluated, exact sum of two doubles (Dekker, 1971)."""
+    """Product a * b as an unevaluated, exact sum of two doubles (Dekker, 1971)."""
     a_high, b_high = a * SPLIT, b * SPLIT
     a_high, b_high = a_high - (a_high - a), b_high - (b_high - b)
     a_low, b_low = a - a_high, b - b_high
@@ -118,11 +111,17 @@ def product(a, b):
 
 
 @inlined
-def read_decimal(text, pos):
-    """End, sign, digits as an integer, their number, power of ten, well-formedness of the token at pos."""
-    negative = text[pos] == MINUS
-    if negative or text[pos] == PLUS:
+def leading_zeros(text, pos):
+    zeros = NOUGHT
+    while text[pos] == DIGIT_ZERO or text[pos] == POINT:
+        zeros += np.uint64(text[pos] == DIGIT_ZERO)
         pos += ONE
+    return zeros
+
+
+@inlined
+def read_decimal(text, pos):
+    """End, digits as an integer, their number and the power of ten of the decimal at pos."""
     start = pos
     pos, mantissa = read_digits(text, pos, NOUGHT)
     digits = pos - start
@@ -132,47 +131,29 @@ def read_decimal(text, pos):
         pos, mantissa = read_digits(text, start, mantissa)
         digits += pos - start
         power -= np.int64(pos - start)
-    well_formed = digits != NOUGHT
-    if np.uint64(text[pos]) | LOWER_CASE == LETTER_E:
-        pos, explicit, present = read_exponent(text, pos + ONE)
-        well_formed &= present
-        power += explicit
-    return pos, negative, mantissa, digits, power, well_formed and ends_token(text[pos])
+    return pos, mantissa, digits, power
 
 
 @inlined
-def read_number(text, pos):
-    """End, value and verdict of the number at pos: EXACT if one exactly rounded operation gives it."""
-    end, negative, mantissa, digits, power, well_formed = read_decimal(text, pos)
-    if not well_formed:
-        return end, 0.0, MALFORMED
+def short_value(mantissa, digits, power):
+    """Value of mantissa * 10**power, and whether one exactly rounded operation gave it."""
     if digits > EXACT_DIGITS or mantissa > EXACT_MANTISSA or power > EXACT_POWER or power < -EXACT_POWER:
-        return end, 0.0, SLOW
+        return 0.0, False
     value = np.float64(np.int64(mantissa))
     if power < 0:
         value /= POWERS_OF_TEN[np.uint64(-power)]
     elif power > 0:
         value *= POWERS_OF_TEN[np.uint64(power)]
-    return end, -value if negative else value, EXACT
+    return value, True
 
 
 @inlined
-def read_long_number(text, pos):
-    """Value of a well-formed number that read_number found SLOW, and whether it is certain."""
-    _, negative, mantissa, digits, power, _ = read_decimal(text, pos)
-    pos += np.uint64(negative or text[pos] == PLUS)
-    while text[pos] == DIGIT_ZERO or text[pos] == POINT:
-        digits -= np.uint64(text[pos] == DIGIT_ZERO)
-        pos += ONE
+def long_value(text, pos, mantissa, digits, power):
+    """Value of mantissa / 10**-power beyond 2**53, and whether its last bit is certain."""
+    digits -= leading_zeros(text, pos)
     if digits > EXACT_DIGITS or power > 0 or power < -EXACT_POWER:
         return 0.0, False
-    value, certain = long_quotient(mantissa, np.uint64(-power))
-    return -value if negative else value, certain
-
-
-@inlined
-def ends_token(char):
-    return is_space(char) or char == HASH
+    return long_quotient(mantissa, np.uint64(-power))
 
 
 @inlined
@@ -192,11 +173,11 @@ def skip_query(text, pos):
 
 @inlined
 def read_index(text, pos, lowest_allowed):
-    """Position after the colon, the index, and the verdict on the ``index:`` at pos."""
+    """Position after the colon, the index, and whether the ``index:`` at pos is sound."""
     end, index = read_digits(text, pos, NOUGHT)
     sound = end != pos and end - pos <= EXACT_DIGITS and text[end] == COLON
     sound = sound and lowest_allowed <= index <= LARGEST_INDEX
-    return end + ONE, index, EXACT if sound else MALFORMED
+    return end + ONE, index, sound
 
 
 @compiled
@@ -208,38 +189,43 @@ def scan(text, state, lowest_allowed, slow, labels, indptr, indices, data):
     """
     pos, row, entry, next_index = state[POS], state[ROW], state[ENTRY], state[NEXT_INDEX]
     width, lowest, unsorted = state[WIDTH], state[LOWEST], state[UNSORTED]
-    inside, verdict, pending = state[INSIDE], EXACT, NOUGHT
+    inside, sound, pending = state[INSIDE], True, NOUGHT
     size, room = np.uint64(text.size), np.uint64(slow.shape[0])
     while pos < size and pending < room:
-        char = text[pos]
-        if char == NEWLINE or char == HASH:
+        if text[pos] == NEWLINE or text[pos] == HASH:
             row += inside
             indptr[row] = entry
             inside = NOUGHT
-            while text[pos] != NEWLINE:
-                pos += ONE
+            pos = next_line(text, pos)
+            continue
+        if is_space(text[pos]):
             pos += ONE
             continue
-        if is_space(char):
-            pos += ONE
-            continue
-        start, index = pos, NOUGHT
+        start, index, sound = pos, NOUGHT, True
         if inside:
-            start, index, verdict = read_index(text, pos, lowest_allowed)
-            if verdict == MALFORMED:
-                break
-        end, value, verdict = read_number(text, start)
-        if verdict == MALFORMED:
+            start, index, sound = read_index(text, pos, lowest_allowed)
+        if not sound:
             break
-        if verdict == SLOW:
-            value, certain = read_long_number(text, start)
-            verdict = EXACT if certain else SLOW
-        if verdict == SLOW:
+        negative = text[start] == MINUS
+        digit = start + np.uint64(negative or text[start] == PLUS)
+        end, mantissa, digits, power = read_decimal(text, digit)
+        sound = digits != NOUGHT
+        if np.uint64(text[end]) | LOWER_CASE == LETTER_E:
+            end, power, present = read_exponent(text, end + ONE, power)
+            sound &= present
+        sound &= ends_token(text[end])
+        if not sound:
+            break
+        value, certain = short_value(mantissa, digits, power)
+        if not certain:
+            value, certain = long_value(text, digit, mantissa, digits, power)
+        if not certain:
             slow[pending, 0] = not inside
             slow[pending, 1] = entry if inside else row
             slow[pending, 2] = start
             slow[pending, 3] = end
             pending += ONE
+        value = -value if negative else value
         if inside:
             indices[entry], data[entry] = index, value
             entry += ONE
@@ -253,4 +239,24 @@ def scan(text, state, lowest_allowed, slow, labels, indptr, indices, data):
         pos = end + np.uint64(text[end] == SPACE)
     state[POS], state[ROW], state[ENTRY], state[NEXT_INDEX] = pos, row, entry, next_index
     state[WIDTH], state[LOWEST], state[UNSORTED] = width, lowest, unsorted
-    state[INSIDE], state[FAILED], state[PENDING] = inside, verdict == MALFORMED, pending
+    state[INSIDE], state[FAILED], state[PENDING] = inside, not sound, pending
+
+
+@compiled
+def sort_rows(indptr, indices, data):
+    """Sort each row by column, in place and stably; the first row with a repeated column, or -1."""
+    repeated = -1
+    for row in range(indptr.size - 1):
+        start, stop = indptr[row], indptr[row + 1]
+        ascending = True
+        for entry in range(start + 1, stop):
+            ascending &= indices[entry - 1] < indices[entry]
+        if ascending:
+            continue
+        order = np.argsort(indices[start:stop], kind="mergesort")
+        indices[start:stop] = indices[start:stop][order]
+        data[start:stop] = data[start:stop][order]
+        for entry in range(start + 1, stop):
+            if repeated < 0 and indices[entry - 1] == indices[entry]:
+                repeated = row
+    return repeated

@@ -6,7 +6,11 @@ the dtype that every gradient object must have (they differ from process to proc
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from .jit import inlined
 from .memory import (
@@ -60,7 +64,7 @@ def decode(code: int) -> tuple[int, int]:
 complaint = inlined(complaint)
 
 
-def make_table(sizes, widths, dtype: np.dtype) -> np.ndarray:
+def make_table(sizes: Sequence[int], widths: Sequence[int], dtype: np.dtype[Any]) -> NDArray[np.int64]:
     """Table of tensors without addresses."""
     table = np.zeros((len(sizes) + 1, COLUMNS), np.int64)
     table[-1, ARRAY_TYPE], table[-1, ARRAY_DTYPE] = id(np.ndarray), id(dtype)
@@ -81,7 +85,7 @@ def _same_shape(a, b):
     if ndim == 0:
         return True
     shape_a, shape_b = array_at(words(a)[SHAPE], ndim, np.int64), array_at(words(b)[SHAPE], ndim, np.int64)
-    for axis in range(ndim):
+    for axis in range(ndim):  # noqa: SIM110  all() of a generator does not compile
         if shape_a[axis] != shape_b[axis]:
             return False
     return True

@@ -1,0 +1,66 @@
+"""Quantities watched during optimization, averaged over an epoch by sample."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from .parameters import Parameters
+
+Monitor = Callable[..., Any]
+
+
+class Monitors:
+    """Named callables (params, *batch) -> number, and the squared norms of the gradients if asked for.
+
+    Parameters
+    ----------
+    monitors : dict or iterable of (name, callable)
+    params : Parameters
+    gradients : bool
+        Adds ``grad(name)`` for each parameter.
+    """
+
+    def __init__(
+        self, monitors: Mapping[str, Monitor] | Iterable[tuple[str, Monitor]], params: Parameters, gradients: bool
+    ) -> None:
+        pairs = list(monitors.items() if isinstance(monitors, Mapping) else monitors)
+        for pair in pairs:
+            if not (isinstance(pair, tuple | list) and len(pair) == 2 and isinstance(pair[0], str)):
+                raise TypeError(f"monitors must be a dict or (name, callable) pairs, not {pair!r}")
+            if not callable(pair[1]):
+                raise TypeError(f"monitor {pair[0]!r} must be callable as monitor(params, *batch)")
+        names = ["loss", *(name for name, _ in pairs)]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"monitor {name!r} is named twice ('loss' is always there)")
+        self._pairs, self._params, self.of_gradients = pairs, params, gradients
+
+    def measure(self, loss: float, gradients: list[Any] | None, arguments: tuple[Any, ...]) -> dict[str, float]:
+        """Values on one batch."""
+        values = {"loss": loss}
+        for name, monitor in self._pairs:
+            values[name] = float(monitor(self._params.given, *arguments))
+        if self.of_gradients and gradients is not None:
+            for name, gradient in zip(self._params.names, gradients, strict=True):
+                flat = np.zeros(0) if gradient is None else np.ravel(gradient).astype(np.float64, copy=False)
+                values[f"grad({name})"] = float(flat @ flat)
+        return values
+
+
+class WeightedMean:
+    """Means of monitors over batches of unequal size."""
+
+    def __init__(self, sums: Mapping[str, float] | None = None, weight: float = 0.0) -> None:
+        self.sums, self.weight = dict(sums or {}), weight
+
+    def add(self, values: Mapping[str, float], weight: float) -> None:
+        for name, value in values.items():
+            self.sums[name] = self.sums.get(name, 0.0) + weight * value
+        self.weight += weight
+
+    def means(self) -> dict[str, float]:
+        return {name: total / self.weight if self.weight else math.nan for name, total in self.sums.items()}

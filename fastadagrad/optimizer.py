@@ -1,0 +1,452 @@
+"""The optimizer facade, modelled on downhill's."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from os import PathLike
+from types import MappingProxyType
+from typing import Any, ClassVar, Unpack
+
+import numpy as np
+
+from . import checkpoint
+from .dataset import Dataset, as_dataset, sample_count
+from .engine import Engine, Plan
+from .hyper import Conduct, Hyper, HyperView, Rule, make_group_settings, make_settings, names_of, refuse_unknown
+from .ledger import Best, Epoch, Ledger, Monitored
+from .monitors import Monitor, Monitors, WeightedMean
+from .objective import Gradient, Objective
+from .parameters import FloatArray, Parameters
+from .state import allocate
+from .training import Run
+
+
+class Update:
+    """The fused update of one parameter, as `Optimizer.get_updates` gives it.
+
+    Calling it with a gradient steps the parameter in place. It counts its own steps.
+    """
+
+    def __init__(self, optimizer: Optimizer, plan: Plan, position: int) -> None:
+        self._optimizer, self._plan, self._position = optimizer, plan, position
+        self._name = optimizer.engine.params.names[position]
+
+    @property
+    def steps(self) -> int:
+        """Updates that this parameter has had through `get_updates`."""
+        return self._optimizer.ledger.updates.get(self._name, 0)
+
+    def __call__(self, gradient: FloatArray) -> None:
+        gradients: list[Any] = [None] * len(self._optimizer.engine.params)
+        gradients[self._position] = gradient
+        if self._optimizer.engine.step(gradients, self.steps, self._plan):
+            self._optimizer.ledger.updates[self._name] = self.steps + 1
+
+
+class Optimizer:
+    """What all methods share; `ADAGRAD` says what the arguments are."""
+
+    rule: ClassVar[Rule]
+
+    def __init__(
+        self,
+        loss: Callable[..., Any] | None = None,
+        params: Any = None,
+        inputs: Sequence[str] | None = None,
+        updates: Iterable[tuple[FloatArray, Callable[..., Any]]] = (),
+        monitors: Mapping[str, Monitor] | Iterable[tuple[str, Monitor]] = (),
+        monitor_gradients: bool = False,
+        *,
+        gradient: Gradient = None,
+        **hyper: Unpack[Hyper],
+    ) -> None:
+        if params is None:
+            raise TypeError("params is missing: pass the array to optimize, a list of arrays or a dict name -> array")
+        self._params = Parameters(params)
+        self._monitors = Monitors(monitors, self._params, monitor_gradients)
+        self._objective = None if loss is None else Objective(loss, gradient, self._params, inputs)
+        self._updates = [self._checked_update(pair) for pair in updates]
+        self.engine = Engine(self.rule, self._params)
+        self._hyper: dict[str, Any] = {}
+        self._overlay: dict[str, Any] = {}
+        self._configure(dict(hyper), {})
+        self._buffers: list[FloatArray] = []
+        self.ledger = Ledger()
+        self._run: Run | None = None
+        self._generator: weakref.ref[Any] | None = None
+        self._to_resume: dict[str, Any] | None = None
+        self._datasets: dict[str, Dataset] = {}
+        self._changes = 0  # of parameters or state from outside a running iteration
+        self._changes_before_run = 0
+
+    @staticmethod
+    def _checked_update(pair: Any) -> tuple[FloatArray, Callable[..., Any]]:
+        if not (isinstance(pair, tuple | list) and len(pair) == 2 and isinstance(pair[0], np.ndarray)):
+            raise TypeError(f"updates must be (array, callable) pairs, not {pair!r}")
+        if not callable(pair[1]):
+            raise TypeError(f"updates must be (array, callable) pairs, but {pair[1]!r} cannot be called")
+        return pair[0], pair[1]
+
+    # Hyperparameters
+
+    def _configure(self, hyper: dict[str, Any], overlay: dict[str, Any]) -> None:
+        """Make `hyper`, with a run's `overlay` on top, what the next step goes by; all or nothing."""
+        make_settings(self.rule, hyper)
+        effective = {**hyper, **overlay}
+        settings, conduct = make_settings(self.rule, effective)
+        by_name = make_group_settings(self.rule, settings, effective.get("groups") or {}, self._params.names)
+        self.engine.configure([by_name[name] for name in self._params.names], conduct)
+        self._hyper, self._overlay = hyper, overlay
+        self.conduct: Conduct = conduct
+
+    @property
+    def hyper(self) -> HyperView:
+        """Hyperparameters: read or set as attributes, ``opt.hyper.learning_rate = 0.1``; changes are for good."""
+        defaults = make_settings(self.rule, {})
+        values = {**vars(defaults[0].options), **vars(defaults[0].own), **vars(defaults[1]), **self._hyper}
+        return HyperView(values, self._change_hyper)
+
+    def _change_hyper(self, changes: Mapping[str, Any]) -> None:
+        overlay = {name: value for name, value in self._overlay.items() if name not in changes}
+        self._configure({**self._hyper, **changes}, overlay)
+
+    # Parameters and state
+
+    @property
+    def params(self) -> Mapping[str, FloatArray]:
+        """The user's arrays by name, read-only mapping."""
+        return MappingProxyType(dict(self._params))
+
+    @property
+    def state(self) -> Mapping[str, Mapping[str, FloatArray]]:
+        """Slots by parameter name, ``{"accumulator": ..., "velocity": ...}``: read-only views of the live arrays."""
+        return self.engine.state.view()
+
+    @property
+    def gradients(self) -> Any:
+        """Preallocated gradient buffers in the structure of params: fill them, then call ``step()``."""
+        if not self._buffers:
+            self._buffers = allocate(self._params.arrays, [a.shape for a in self._params.arrays])
+        return self._params.restructure(self._buffers)
+
+    @property
+    def steps(self) -> int:
+        """Steps made so far."""
+        return self.ledger.steps
+
+    @property
+    def skipped(self) -> int:
+        """Steps skipped for a non-finite gradient."""
+        return self.ledger.skipped
+
+    @property
+    def best(self) -> Best | None:
+        """The best validation so far."""
+        return self.ledger.best
+
+    @property
+    def history(self) -> list[Epoch]:
+        """Every epoch so far."""
+        return self.ledger.history
+
+    @property
+    def stopped_because(self) -> str | None:
+        """Why the last iteration ended; None before one has."""
+        return self.ledger.stopped_because
+
+    def _note_change(self) -> None:
+        self._changes += 1
+        self._to_resume = None
+
+    def reset(self) -> None:
+        """Forget accumulators, velocities, counts, history and best; the parameters stay as they are."""
+        self._note_change()
+        self.engine.state.reset(self.engine.settings)
+        self.ledger = Ledger()
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write parameters, state, counts, best, history and the position in the data to one file.
+
+        Saved between steps or at an epoch of `iterate` and loaded again, training goes on with the same bits as if it
+        had never stopped. Hyperparameters are not saved: they are the program's.
+
+        Parameters
+        ----------
+        path : path-like
+            Replaced as a whole: a crash leaves the old file or the new one.
+        """
+        run = self._to_resume
+        if self._run is not None:
+            run = {**self._run.state(), "datasets": checkpoint.describe(self._datasets)}
+        elif run is None and self._datasets:
+            run = {"datasets": checkpoint.describe(self._datasets)}
+        checkpoint.save(path, self.engine, self.ledger, run)
+
+    def load(self, path: str | PathLike[str]) -> None:
+        """Go on from a file that `save` wrote, of an optimizer with the same parameters.
+
+        The next `iterate` takes up the run that was saved, its Datasets found by name, else by role.
+
+        Raises
+        ------
+        ValueError
+            If the file is damaged, foreign, newer or does not fit; nothing is changed then.
+        """
+        self._end_unfinished_run()
+        ledger, run = checkpoint.load(path, self.engine)
+        self._note_change()
+        self.ledger, self._to_resume = ledger, run
+
+    def set_params(self, targets: Any = None) -> None:
+        """Set the parameters, in place.
+
+        Parameters
+        ----------
+        targets : None, 'best', or arrays in the structure of params
+            None and 'best' take the parameters of the best validation so far.
+
+        Raises
+        ------
+        RuntimeError
+            If there has been no validation yet.
+        ValueError
+            If a shape does not fit; nothing is changed then.
+        """
+        if targets is None or (isinstance(targets, str) and targets == "best"):
+            if not self.ledger.best_arrays:
+                raise RuntimeError("there are no best parameters before the first validation: run iterate or minimize")
+            values: Sequence[Any] = self.ledger.best_arrays
+        else:
+            values = [np.asarray(target) for target in self._params.flatten(targets, "targets")]
+        for (name, array), value in zip(self._params, values, strict=True):
+            if value.shape != array.shape:
+                raise ValueError(f"target for {name!r} must have shape {array.shape}, not {value.shape}")
+            if value.dtype.kind not in "fiub":
+                raise TypeError(f"target for {name!r} must hold real numbers, not {value.dtype}")
+        self._note_change()
+        copies = [np.array(value) for value in values]  # targets may be views of the parameters
+        for array, value in zip(self._params.arrays, copies, strict=True):
+            array[...] = value
+
+    # Steps
+
+    def step(self, gradients: Any = None) -> None:
+        """One fused update of all parameters, in place.
+
+        Parameters
+        ----------
+        gradients : arrays in the structure of params, optional
+            Each of exactly the shape and dtype of its parameter and C-contiguous. They are not written. Without
+            them, what `gradients` holds is taken. Those of frozen parameters are not looked at.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a gradient does not fit.
+        FloatingPointError
+            If one holds NaN or infinity, unless ``nonfinite`` is "skip" or "ignore".
+
+        Nothing has been changed when it raises.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import fastadagrad as fa
+        >>> w = np.array([1.0, -2.0])
+        >>> opt = fa.ADAGRAD(params=w, learning_rate=0.5)
+        >>> opt.step(np.array([0.3, -0.1]))
+        >>> w
+        array([ 0.50000002, -1.50000005])
+        """
+        self._note_change()
+        if gradients is None:
+            if not self._buffers:
+                raise RuntimeError("step() without gradients takes opt.gradients, which nobody has filled yet")
+            flat = self._buffers
+        else:
+            flat = self._params.flatten(gradients)
+        self._step(flat)
+
+    def _step(self, gradients: list[Any]) -> None:
+        if self.engine.step(gradients, self.ledger.steps):
+            self.ledger.steps += 1
+        else:
+            self.ledger.skipped += 1
+
+    def get_updates(self, **hyper: Unpack[Hyper]) -> Iterator[tuple[str, Update]]:
+        """Yield (name, update) pairs, one for each parameter that is not frozen.
+
+        Parameters
+        ----------
+        **hyper
+            Changed for good, as through `hyper`.
+
+        Yields
+        ------
+        name : str
+        update : callable
+            ``update(gradient)`` applies the fused update of that parameter alone, and counts for it alone.
+
+        Raises
+        ------
+        ValueError
+            With max_global_norm, which needs all gradients at once.
+        """
+        if hyper:
+            self._change_hyper(hyper)
+        active = [i for i, settings in enumerate(self.engine.settings) if not settings.options.frozen]
+        return iter([(self._params.names[i], Update(self, self.engine.plan(i), i)) for i in active])
+
+    # The loss
+
+    @property
+    def objective(self) -> Objective:
+        """The loss, or RuntimeError if the optimizer was made without one."""
+        if self._objective is None:
+            raise RuntimeError("this optimizer has no loss: pass loss= when making it, or call step(gradients)")
+        return self._objective
+
+    def _measure(self, arguments: tuple[Any, ...], gradients_needed: bool) -> tuple[Monitored, list[Any] | None]:
+        gradients = None
+        if gradients_needed:
+            loss, gradients = self.objective.value_and_gradients(arguments)
+        else:
+            loss = self.objective.value(arguments)
+        return self._monitors.measure(loss, gradients, arguments), gradients
+
+    def evaluate(self, dataset: Any) -> Monitored:
+        """Mean of each monitor over a dataset, weighted by sample; nothing is updated.
+
+        Parameters
+        ----------
+        dataset : Dataset, arrays, callable, iterable of batches, or None for a loss without data
+            Read in storage order.
+
+        Returns
+        -------
+        dict of str to float
+            'loss' and the monitors.
+        """
+        data = as_dataset(dataset)
+        mean = WeightedMean()
+        for batch in [()] if data is None else data.batches():
+            values, _ = self._measure(self.objective.arguments(batch), self._monitors.of_gradients)
+            mean.add(values, 1 if data is None else sample_count(batch, data.axis))
+        return mean.means()
+
+    def train_on(self, arguments: tuple[Any, ...]) -> Monitored:
+        """Monitors on one batch and, if its loss is finite, one step."""
+        values, gradients = self._measure(arguments, gradients_needed=True)
+        if gradients is not None and np.isfinite(values["loss"]):
+            self._step(gradients)
+        return values
+
+    def run_updates(self, arguments: tuple[Any, ...]) -> None:
+        """Carry out the user's own updates, after a step."""
+        for array, update in self._updates:
+            array[...] = update(self._params.given, *arguments)
+
+    # Iteration
+
+    def iterate(
+        self,
+        train: Any = None,
+        valid: Any = None,
+        max_updates: int | None = None,
+        *,
+        max_epochs: int | None = None,
+        batch_size: int = 32,
+        train_batches: int | None = None,
+        valid_batches: int | None = None,
+        rng: Any = None,
+        progress: bool = False,
+        **hyper: Unpack[Hyper],
+    ) -> Iterator[tuple[Monitored, Monitored]]:
+        """Optimize, yielding a pair of monitor dicts after each epoch.
+
+        The first validation comes before the first update, then one every ``validate_every`` epochs; the latest is
+        yielded in between. It stops when ``patience`` + 1 validations in a row have not improved on the best, or at
+        ``max_updates`` or ``max_epochs``. At the end the parameters of the best validation are restored, also after
+        ``break``, unless they have been changed since from outside.
+
+        Parameters
+        ----------
+        train, valid : Dataset, arrays, callable, iterable of batches, or None
+            None for `train` is for a loss without data, an epoch of which is one update. `valid` defaults to `train`.
+        max_updates, max_epochs : int, optional
+            Limits of this run; the first may end it in the middle of an epoch.
+        batch_size, train_batches, valid_batches, rng
+            For the Datasets that are made of arrays: samples a batch, batches an epoch, order.
+        progress : bool
+            Show a progress bar (needs the extra ``fit``).
+        **hyper
+            Hyperparameters for this run only.
+
+        Yields
+        ------
+        train_monitors, valid_monitors : dict of str to float
+        """
+        names = [*names_of(self.engine.settings[0].options, self.engine.settings[0].own, Conduct()), "groups"]
+        known_here = ["max_epochs", "batch_size", "train_batches", "valid_batches", "rng", "progress", "max_updates"]
+        refuse_unknown(hyper, [*names, *known_here], "iterate")
+        for name, limit in (("max_updates", max_updates), ("max_epochs", max_epochs)):
+            if limit is not None and (isinstance(limit, bool) or int(limit) != limit or limit < 0):
+                raise ValueError(f"{name} must be a whole number of at least 0, not {limit!r}")
+        self.objective  # noqa: B018  raises if there is none
+        train = as_dataset(train, batch_size=batch_size, iteration_size=train_batches, rng=rng)
+        valid = train if valid is None else as_dataset(valid, batch_size=batch_size, iteration_size=valid_batches)
+        self._end_unfinished_run()
+        self._configure(self._hyper, dict(hyper))
+        datasets = {role: data for role, data in (("train", train), ("valid", valid)) if data is not None}
+        resumed, self._to_resume = self._to_resume, None
+        if resumed is not None:
+            checkpoint.reposition(datasets, resumed["datasets"])
+        run = Run(self, train, valid, max_updates, max_epochs, resumed)
+        self._run, self._datasets, self._changes_before_run = run, datasets, self._changes
+        self.ledger.stopped_because = None
+        epochs = run.epochs()
+        self._generator = weakref.ref(epochs)
+        if progress:
+            from .interop.progress import shown
+
+            return shown(epochs, max_epochs)
+        return epochs
+
+    def minimize(self, *args: Any, **kwargs: Any) -> tuple[Monitored | None, Monitored]:
+        """Exhaust `iterate`, which takes the same arguments.
+
+        Returns
+        -------
+        train_monitors : dict of str to float
+            Of the last epoch; None if there was none.
+        valid_monitors : dict of str to float
+            Of the parameters that it leaves.
+        """
+        epochs = self.iterate(*args, **kwargs)
+        run = self._run
+        assert run is not None
+        for _ in epochs:
+            pass
+        return run.last_train, dict(self.best.monitors) if run.has_best and self.best else run.last_valid
+
+    def _end_unfinished_run(self) -> None:
+        generator = self._generator() if self._generator is not None else None
+        if generator is not None:
+            generator.close()
+        if self._run is not None:  # its generator had not started
+            self.end_run(self._run, "closed")
+
+    def end_run(self, run: Run, reason: str) -> None:
+        """Restore the best parameters, and the hyperparameters from before the run."""
+        if self._run is not run:
+            return
+        self._run = self._generator = None
+        self.ledger.stopped_because = reason
+        if run.has_best and (reason != "closed" or self._changes == self._changes_before_run):
+            self.ledger.restore_best(self._params.arrays)
+        self._configure(self._hyper, {})
+
+    def remember_best(self, loss: float, monitors: Monitored, epoch: int) -> None:
+        """Keep a copy of the parameters as the best."""
+        self.ledger.remember_best(self._params.arrays, loss, monitors, epoch)

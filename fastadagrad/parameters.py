@@ -1,0 +1,147 @@
+"""Registration of the user's arrays: their names, their structure and what is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.floating[Any]]
+DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
+
+
+def interval(array: FloatArray) -> tuple[int, int]:
+    """First address of a C-contiguous array's data and the one behind its last."""
+    start: int = array.ctypes.data
+    return start, start + array.nbytes
+
+
+def _refusal(array: Any) -> str | None:
+    """What keeps an object from being a parameter and how to mend it; None if nothing does."""
+    if not isinstance(array, np.ndarray):
+        if hasattr(array, "__cuda_array_interface__"):
+            return "is a device array, and this version updates host arrays only; pass a NumPy array"
+        return f"must be a numpy.ndarray, not {type(array).__name__}; pass numpy.asarray(...) and keep that array"
+    if type(array) not in (np.ndarray, np.memmap):
+        return f"must be a plain numpy.ndarray or memmap, not {type(array).__name__}; pass its .view(numpy.ndarray)"
+    if not array.dtype.isnative:
+        return f"has the foreign byte order of {array.dtype}; pass array.astype(array.dtype.newbyteorder('='))"
+    if array.dtype not in DTYPES:
+        return f"must be float32 or float64, not {array.dtype}; pass array.astype(numpy.float32)"
+    if not array.flags.c_contiguous:
+        return f"must be C-contiguous, its strides are {array.strides}; pass numpy.ascontiguousarray(array)"
+    if not array.flags.aligned:
+        return "is not aligned in memory; pass array.copy()"
+    if not array.flags.writeable:
+        return "is read-only and cannot be updated in place; pass array.copy() or open it writable"
+    return None
+
+
+def guard_of(arrays: Sequence[FloatArray]) -> NDArray[np.int64]:
+    """Sorted address intervals of arrays that do not overlap, empty ones left out."""
+    return np.array(sorted(interval(a) for a in arrays if a.size), np.int64).reshape(-1, 2)
+
+
+class Parameters:
+    """The arrays that an optimizer updates in place, in the structure they were given in.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For an array that cannot be updated in place, naming it and the fix.
+    """
+
+    def __init__(self, params: Any) -> None:
+        self.given = params
+        if isinstance(params, Mapping):
+            for name in params:
+                if not isinstance(name, str):
+                    raise TypeError(f"params must have strings for names, not {name!r}")
+            self.names, self.arrays = list(params), list(params.values())
+        elif isinstance(params, list | tuple):
+            self.names = [f"param{i}" for i in range(len(params))]
+            self.arrays = list(params)
+        else:
+            self.names, self.arrays = ["param0"], [params]
+        if not self.arrays:
+            raise ValueError("params must hold at least one array, it is empty")
+        for name, array in zip(self.names, self.arrays, strict=True):
+            refusal = _refusal(array)
+            if refusal:
+                raise (ValueError if isinstance(array, np.ndarray) else TypeError)(f"parameter {name!r} {refusal}")
+        self._refuse_overlap()
+
+    def _refuse_overlap(self) -> None:
+        spans = sorted((*interval(a), name) for name, a in self if a.size)
+        for (_, stop, name), (start, _, other) in pairwise(spans):
+            if start < stop:
+                raise ValueError(
+                    f"parameters {name!r} and {other!r} share memory, so that one would be updated twice; "
+                    "pass one of them, or a copy"
+                )
+
+    def __iter__(self) -> Any:
+        return iter(zip(self.names, self.arrays, strict=True))
+
+    def __len__(self) -> int:
+        return len(self.arrays)
+
+    def restructure(self, arrays: Sequence[Any]) -> Any:
+        """Arrays in the structure that the parameters were given in, in a container that cannot change."""
+        if isinstance(self.given, Mapping):
+            return MappingProxyType(dict(zip(self.names, arrays, strict=True)))
+        if isinstance(self.given, list | tuple):
+            return tuple(arrays)
+        return arrays[0]
+
+    def flatten(self, values: Any, what: str = "gradients") -> list[Any]:
+        """List of `values`, given in the structure of the parameters, in the parameters' order."""
+        if isinstance(self.given, Mapping):
+            if not isinstance(values, Mapping):
+                raise TypeError(f"{what} must be a dict like params, not {type(values).__name__}")
+            if len(values) != len(self.names) or any(name not in values for name in self.names):
+                missing = [name for name in self.names if name not in values]
+                extra = [name for name in values if name not in self.names]
+                raise ValueError(f"{what} must have the names of params; missing: {missing}, unknown: {extra}")
+            return [values[name] for name in self.names]
+        if isinstance(self.given, list | tuple):
+            if not isinstance(values, list | tuple):
+                raise TypeError(f"{what} must be a list like params, not {type(values).__name__}")
+            if len(values) != len(self.arrays):
+                raise ValueError(f"{what} must hold {len(self.arrays)} arrays, one a parameter, not {len(values)}")
+            return [*values]
+        return [values]
+
+
+def gradient_refusal(name: str, gradient: Any, parameter: FloatArray, guard: NDArray[np.int64]) -> Exception | None:
+    """The error that a gradient deserves, None for one that can be used as it is."""
+    where = f"gradient of {name!r}"
+    if gradient is None:
+        return TypeError(f"{where} is missing (None): pass an array of shape {parameter.shape}, or freeze {name!r}")
+    if type(gradient) not in (np.ndarray, np.memmap):
+        return TypeError(f"{where} must be a plain numpy.ndarray, not {type(gradient).__name__}")
+    if gradient.shape != parameter.shape:
+        return ValueError(f"{where} must have shape {parameter.shape}, not {gradient.shape}")
+    if gradient.dtype != parameter.dtype:
+        return TypeError(
+            f"{where} must have dtype {parameter.dtype}, not {gradient.dtype}; pass gradient.astype({parameter.dtype})"
+        )
+    if not gradient.flags.c_contiguous:
+        return ValueError(
+            f"{where} must be C-contiguous, its strides are {gradient.strides}; pass numpy.ascontiguousarray(gradient)"
+        )
+    if not gradient.flags.aligned:
+        return ValueError(f"{where} is not aligned in memory; pass gradient.copy()")
+    start, stop = interval(gradient)
+    if gradient.size and start != interval(parameter)[0]:
+        next_one = int(np.searchsorted(guard[:, 1], start, side="right"))
+        if next_one < len(guard) and guard[next_one, 0] < stop:
+            return ValueError(
+                f"{where} overlaps the memory of a parameter or of the optimizer's state, which the step writes; "
+                "pass a copy"
+            )
+    return None

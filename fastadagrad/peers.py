@@ -1,0 +1,49 @@
+"""Hyperparameters that reproduce other libraries' AdaGrad."""
+
+from __future__ import annotations
+
+from typing import Any
+
+PEERS: dict[str, dict[str, Any]] = {
+    "torch": {"learning_rate": 1e-2, "rms_regularizer": 1e-10},
+    "keras": {
+        "learning_rate": 1e-3,
+        "rms_regularizer": 1e-7,
+        "epsilon_inside": True,
+        "initial_accumulator_value": 0.1,
+    },
+    "optax": {"rms_regularizer": 1e-7, "epsilon_inside": True, "initial_accumulator_value": 0.1},
+    "tensorflow": {"learning_rate": 1e-3, "rms_regularizer": 1e-7, "initial_accumulator_value": 0.1},
+    "fbgemm": {"learning_rate": 1e-2, "rms_regularizer": 1e-8},
+    "fbgemm-rowwise": {"learning_rate": 1e-2, "rms_regularizer": 1e-8, "accumulator": "row"},
+    "downhill": {"learning_rate": 1e-4, "rms_regularizer": 1e-8, "epsilon_inside": True},
+}
+
+
+def like(peer: str) -> dict[str, Any]:
+    """Keyword arguments with which `ADAGRAD` follows another library's AdaGrad.
+
+    Parameters
+    ----------
+    peer : "torch", "keras", "optax", "tensorflow", "fbgemm", "fbgemm-rowwise" or "downhill"
+        Their defaults, where they have them (optax asks for a learning rate); "downhill" without Nesterov momentum,
+        whose velocity it stores differently.
+
+    Returns
+    -------
+    dict of str to object
+
+    Raises
+    ------
+    ValueError
+        If the peer is not known.
+
+    Examples
+    --------
+    >>> import fastadagrad as fa
+    >>> fa.like("torch")
+    {'learning_rate': 0.01, 'rms_regularizer': 1e-10}
+    """
+    if peer not in PEERS:
+        raise ValueError(f"peer must be one of {', '.join(map(repr, PEERS))}, not {peer!r}")
+    return dict(PEERS[peer])

@@ -1,0 +1,300 @@
+"""Training loops of linear models, fused with the update: the gradient of an example is never stored.
+
+    score     s_n = b + sum_j w_j * x_nj
+    gradient  g_j = sum_n slope(s_n)/B * x_nj      over the B examples of a batch, in their order
+
+and then one step of :mod:`.element` for each weight, the batch's weights being those before the step.
+With B = 1 (`online`) each g_j is formed where it is used; a larger batch sums them in one scratch array.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from math import log
+from typing import NamedTuple
+
+import numpy as np
+
+from .element import Element, make_element
+from .examples import LANES, LAYOUTS, Layout
+from .jit import compiled, inlined
+from .lazy import make_catch_up
+from .losses import pointwise, softmax
+from .memory import unpack
+from .scoring import make_score
+
+
+class Weights(NamedTuple):
+    """Weights (features,) or (features, classes) and their slots; the intercept's are those of one feature."""
+
+    p: np.ndarray
+    G: np.ndarray
+    rest: tuple
+
+
+class Rates(NamedTuple):
+    """Rows of the rule's scalars."""
+
+    features: np.ndarray  # in the weights' dtype, as all arithmetic of a step
+    intercept: np.ndarray
+    exact: np.ndarray  # of the features in float64, to catch up with
+
+
+class Work(NamedTuple):
+    """Scratch arrays, allocated once for many epochs; all zero between calls, except lanes and slopes."""
+
+    lanes: np.ndarray  # of a dot product
+    scores: np.ndarray  # (classes,)
+    slopes: np.ndarray  # (classes,) float64
+    gradient: np.ndarray  # of a batch, shaped as the weights
+    intercept_gradient: np.ndarray
+    touched: np.ndarray  # columns of the batch so far
+    seen: np.ndarray  # (features,) whether it is among them
+    last: np.ndarray  # (features,) steps in this epoch that it has had
+
+
+def make_work(weights: Weights, batch_size: int, lazy: bool, sweep: bool) -> Work:
+    """Scratch for one way of training: `sweep` over all features each batch, or `lazy` ones."""
+    p = weights.p
+    batch = batch_size > 1 or sweep
+    classes = p.shape[1] if p.ndim == 2 else 1
+    features = len(p)
+    return Work(
+        np.zeros(LANES, p.dtype),
+        np.zeros(classes, p.dtype),
+        np.zeros(classes),
+        np.zeros(p.shape if batch else (0, *p.shape[1:]), p.dtype),
+        np.zeros((1, *p.shape[1:]), p.dtype),
+        np.zeros(features if batch and not sweep else 0, np.int64),
+        np.zeros(features if batch and not sweep else 0, np.bool_),
+        np.zeros(features if lazy else 0, np.int64),
+    )
+
+
+class Outputs(NamedTuple):
+    """Compilable treatment of one output or of several.
+
+    A slope is a number or, for several, the array work.scores.
+    """
+
+    slope: object  # (kind, score, label, share, work) -> loss, slope of the batch's mean loss
+    step: object  # (weights, j, x, slope, s): step weight j, or its row, with gradient slope * x
+    step_with: object  # (weights, j, gradient, s): the same with gradient[j], which becomes 0
+    add: object  # (gradient, j, x, slope)
+    catch_up: object  # (weights, j, k, thresholds, log_keeps, s)
+
+
+def _make_element_step(element: Element):
+    prepare, accumulate, advance, slots, _ = element
+    load, store = slots.load, slots.store
+
+    @inlined
+    def step(p, G, rest, i, g, s):
+        p_i = p[i]
+        g = prepare(g, p_i, s)
+        G_i = accumulate(g * g, G[i], s)
+        p_i, rest_i = advance(p_i, g, G_i, load(rest, i), s)
+        p[i] = p_i
+        G[i] = G_i
+        store(rest, i, rest_i)
+
+    return step
+
+
+def _make_element_catch_up(rule, motion, element: Element):
+    catch_up, load, store = make_catch_up(rule, motion), element.slots.load, element.slots.store
+
+    @inlined
+    def element_catch_up(p, G, rest, i, k, thresholds, log_keeps, s):
+        p_i, rest_i = catch_up(p[i], load(rest, i), G[i], k, thresholds, log_keeps, s)
+        p[i] = p_i
+        store(rest, i, rest_i)
+
+    return element_catch_up
+
+
+def _make_one_output(real, step_element, catch_up_element) -> Outputs:
+    def slope(kind, score, label, share, work):
+        value, derivative = pointwise(kind, score, label)
+        return value, real(derivative) / share
+
+    def step(w, j, x, slope, s):
+        step_element(w.p, w.G, w.rest, j, slope * x, s)
+
+    def step_with(w, j, gradient, s):
+        step_element(w.p, w.G, w.rest, j, gradient[j], s)
+        gradient[j] = real(0)
+
+    def add(gradient, j, x, slope):
+        gradient[j] += slope * x
+
+    def catch_up(w, j, k, thresholds, log_keeps, s):
+        catch_up_element(w.p, w.G, w.rest, j, k, thresholds, log_keeps, s)
+
+    return Outputs(*map(inlined, (slope, step, step_with, add, catch_up)))
+
+
+def _make_many_outputs(real, step_element, catch_up_element, load) -> Outputs:
+    def slope(kind, scores, label, share, work):
+        value = softmax(scores, np.int64(label), work.slopes)
+        for k in range(scores.size):
+            scores[k] = real(work.slopes[k]) / share
+        return value, scores
+
+    def step(w, j, x, slopes, s):
+        p, G, rest = w.p[j], w.G[j], load(w.rest, j)
+        for k in range(slopes.size):
+            step_element(p, G, rest, k, slopes[k] * x, s)
+
+    def step_with(w, j, gradient, s):
+        p, G, rest, g = w.p[j], w.G[j], load(w.rest, j), gradient[j]
+        for k in range(g.size):
+            step_element(p, G, rest, k, g[k], s)
+            g[k] = real(0)
+
+    def add(gradient, j, x, slopes):
+        g = gradient[j]
+        for k in range(slopes.size):
+            g[k] += slopes[k] * x
+
+    def catch_up(w, j, steps, thresholds, log_keeps, s):
+        p, G, rest = w.p[j], w.G[j], load(w.rest, j)
+        for k in range(p.size):
+            catch_up_element(p, G, rest, k, steps, thresholds, log_keeps, s)
+
+    return Outputs(*map(inlined, (slope, step, step_with, add, catch_up)))
+
+
+def _make_recall(layout: Layout, outputs: Outputs):
+    """Compilable ways to bring a row's features, or all of them, up to the state before step `now`."""
+    column, catch_up = layout.column, outputs.catch_up
+
+    @inlined
+    def recall_one(j, now, next_, w, last, s):
+        missed = now - last[j]
+        if missed > 0:
+            log_keep = 0.0 if s.keep == s.one else log(s.keep)
+            catch_up(w, j, missed, missed * s.l1_step, missed * log_keep, s)
+        last[j] = next_
+
+    @inlined
+    def recall(columns, now, w, last, s):
+        for i in range(columns.size):
+            j = column(columns, i)
+            if last[j] <= now:
+                recall_one(j, now, now + 1, w, last, s)
+
+    @inlined
+    def recall_all(now, w, last, s):
+        for j in range(last.size):
+            recall_one(j, now, 0, w, last, s)
+
+    return recall, recall_all
+
+
+@inlined
+def _recall_nothing(columns, now, w, last, s):
+    pass
+
+
+@inlined
+def _recall_nothing_at_all(now, w, last, s):
+    pass
+
+
+class Loops(NamedTuple):
+    """Compiled epochs over the examples in the order given; both return the mean loss before each update.
+
+    ``online(kind, examples, order, weights, intercept, rates, work)`` steps after each example,
+    ``batches(size, sweep, kind, ...)`` after each `size` of them; `sweep` steps every weight, not only
+    those of the batch's features.
+    """
+
+    online: object
+    batches: object
+
+
+@cache
+def make_loops(rule, motion: str, lean: bool, layout: str, classes: bool, exact: bool, dtype: np.dtype) -> Loops:
+    """Loops for one method and variant; `exact` ones let a feature catch up on the steps it missed."""
+    element = make_element(rule, motion, lean)
+    real, version, Scalars = dtype.type, element.fingerprint, rule.Scalars
+    row, column, _, fetch_ahead = LAYOUTS[layout]
+    score = make_score(LAYOUTS[layout], real, classes)
+    pieces = (real, _make_element_step(element), _make_element_catch_up(rule, motion, element))
+    outputs = _make_many_outputs(*pieces, element.slots.load) if classes else _make_one_output(*pieces)
+    slope_of, step, step_with, add, _ = outputs
+    recall, recall_all = (_recall_nothing, _recall_nothing_at_all)
+    if exact:
+        recall, recall_all = _make_recall(LAYOUTS[layout], outputs)
+
+    @compiled
+    def online(kind, examples, order, weights, intercept, rates, work):
+        version  # noqa: B018  part of the key of the disk cache
+        s, s_intercept = unpack(Scalars, rates.features), unpack(Scalars, rates.intercept)
+        s_exact = unpack(Scalars, rates.exact)
+        total = 0.0
+        for i in range(order.size):
+            fetch_ahead(examples, order, i)
+            n = order[i]
+            values, columns = row(examples, n)
+            recall(columns, i, weights, work.last, s_exact)
+            z = score(values, columns, weights.p, intercept.p, work.lanes, work.scores)
+            value, slope = slope_of(kind, z, examples.labels[n], real(1), work)
+            total += value
+            for t in range(values.size):
+                step(weights, column(columns, t), values[t], slope, s)
+            step(intercept, 0, real(1), slope, s_intercept)
+        recall_all(order.size, weights, work.last, s_exact)
+        return total / order.size
+
+    @inlined
+    def note_touched(columns, work, count):
+        for t in range(columns.size):
+            j = column(columns, t)
+            if not work.seen[j]:
+                work.seen[j] = True
+                work.touched[count] = j
+                count += 1
+        return count
+
+    @inlined
+    def step_touched(weights, work, count, s):
+        for c in range(count):
+            j = work.touched[c]
+            step_with(weights, j, work.gradient, s)
+            work.seen[j] = False
+
+    @compiled
+    def batches(size, sweep, kind, examples, order, weights, intercept, rates, work):
+        version  # noqa: B018  part of the key of the disk cache
+        s, s_intercept = unpack(Scalars, rates.features), unpack(Scalars, rates.intercept)
+        s_exact = unpack(Scalars, rates.exact)
+        total, steps = 0.0, 0
+        for start in range(0, order.size, size):
+            stop = min(start + size, order.size)
+            count = 0
+            for i in range(start, stop):
+                fetch_ahead(examples, order, i)
+                n = order[i]
+                values, columns = row(examples, n)
+                recall(columns, steps, weights, work.last, s_exact)
+                z = score(values, columns, weights.p, intercept.p, work.lanes, work.scores)
+                value, slope = slope_of(kind, z, examples.labels[n], real(stop - start), work)
+                total += value
+                if not sweep:
+                    count = note_touched(columns, work, count)
+                for t in range(values.size):
+                    add(work.gradient, column(columns, t), values[t], slope)
+                add(work.intercept_gradient, 0, real(1), slope)
+            if sweep:
+                for j in range(len(weights.p)):
+                    step_with(weights, j, work.gradient, s)
+            else:
+                step_touched(weights, work, count, s)
+            step_with(intercept, 0, work.intercept_gradient, s_intercept)
+            steps += 1
+        recall_all(steps, weights, work.last, s_exact)
+        return total / order.size
+
+    return Loops(online, batches)

@@ -1,0 +1,88 @@
+"""Scores of a linear model, and what they say: losses and probabilities."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+
+from .element import fingerprint
+from .examples import LANES, LAYOUTS, Layout
+from .jit import compiled, inlined
+from .losses import LOGISTIC, NO_CLASS, pointwise, softmax
+
+
+def make_score(layout: Layout, real, classes: bool):
+    """Compilable score of a row: a number, or one for each class, in the array `scores`."""
+    column, dot = layout.column, layout.dot
+
+    @inlined
+    def one_score(values, columns, p, b, lanes, scores):
+        return dot(values, columns, p, lanes) + b[0]
+
+    @inlined
+    def many_scores(values, columns, p, b, lanes, scores):
+        scores[:] = real(0)
+        for i in range(values.size):
+            x, p_j = values[i], p[column(columns, i)]
+            for k in range(scores.size):
+                scores[k] += x * p_j[k]
+        for k in range(scores.size):
+            scores[k] += b[0, k]
+        return scores
+
+    return many_scores if classes else one_score
+
+
+@cache
+def make_score_all(layout: str, classes: bool, dtype: np.dtype):
+    """Compiled ``score_all(examples, p, b, out)``: scores (examples,) or (examples, classes)."""
+    real, version = dtype.type, fingerprint()
+    row, _, _, fetch_ahead = LAYOUTS[layout]
+    score = make_score(LAYOUTS[layout], real, classes)
+
+    @compiled
+    def score_all(examples, order, p, b, out):
+        version  # noqa: B018  part of the key of the disk cache
+        lanes = np.empty(LANES, out.dtype)
+        for i in range(order.size):
+            fetch_ahead(examples, order, i)
+            n = order[i]
+            values, columns = row(examples, n)
+            if classes:
+                score(values, columns, p, b, lanes, out[n])
+            else:
+                out[n] = score(values, columns, p, b, lanes, out)
+
+    return score_all
+
+
+@compiled
+def mean_loss(kind, scores, labels):
+    total = 0.0
+    for n in range(scores.size):
+        value, _ = pointwise(kind, scores[n], labels[n])
+        total += value
+    return total / scores.size
+
+
+@compiled
+def mean_softmax_loss(scores, labels):
+    total = 0.0
+    slopes = np.empty(scores.shape[1])
+    for n in range(len(scores)):
+        total += softmax(scores[n], np.int64(labels[n]), slopes)
+    return total / len(scores)
+
+
+@compiled
+def logistic_probabilities(scores, out):
+    """Probability of the label 1: the slope of the loss that the label -1 would have."""
+    for n in range(scores.size):
+        _, out[n] = pointwise(LOGISTIC, scores[n], -1.0)
+
+
+@compiled
+def softmax_probabilities(scores, out):
+    for n in range(len(scores)):
+        softmax(scores[n], NO_CLASS, out[n])
