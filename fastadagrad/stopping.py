@@ -6,13 +6,26 @@ from typing import Any
 
 
 class Patience:
-    """Stops after `patience` + 1 validations in a row that do not improve on the best.
+    """Stops at the (`patience` + 1)-th validation in a row that does not improve on the best.
 
     Parameters
     ----------
     patience : int
+        Validations without improvement to bear.
     min_improvement : float
-        A loss improves if ``best - loss > abs(best) * min_improvement``; the first always does, NaN never.
+        Least improvement that counts, relative to the best loss.
+
+    Attributes
+    ----------
+    best : float or None
+        Lowest loss that counted, in the loss's own unit.
+    failures : int
+        Validations since then.
+
+    Notes
+    -----
+    A loss improves if ``best - loss > abs(best) * min_improvement``, which holds for negative losses too;
+    the first always does, NaN never.
 
     Examples
     --------
@@ -29,12 +42,20 @@ class Patience:
 
     def update(self, loss: float) -> bool:
         """Take in a validation loss; True if it improved."""
-        improved = loss == loss and (self.best is None or self.best - loss > abs(self.best) * self.min_improvement)
+        loss = float(loss)
+        improved = self._improves(loss)
         if improved:
             self.best, self.failures = loss, 0
         else:
             self.failures += 1
         return improved
+
+    def _improves(self, loss: float) -> bool:
+        if loss != loss or self.best is None:
+            return loss == loss
+        if abs(self.best) == float("inf"):  # no multiple of it says anything
+            return loss < self.best
+        return self.best - loss > abs(self.best) * self.min_improvement
 
     @property
     def elapsed(self) -> bool:

@@ -1,0 +1,166 @@
+import errno
+import json
+import os
+import stat
+import sys
+import zipfile
+
+import numpy as np
+import pytest
+
+from fastadagrad import files
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "file.npz"
+
+
+ARRAYS = {
+    "param/a b": np.arange(6, dtype=np.float32).reshape(2, 3),
+    "größe/../x\n": np.float64(0.1) * np.ones(()),
+    "": np.zeros((0, 4), np.int64),
+    "fortran": np.asfortranarray(np.arange(6.0).reshape(2, 3)),
+}
+
+
+def test_round_trip(path):
+    header = {"a": [1, 2.5, None], "ü": "ß"}
+    files.write(path, "model", header, ARRAYS)
+    read_header, arrays = files.read(path, "model")
+    assert read_header == header
+    assert list(arrays) == list(ARRAYS)
+    for name, array in ARRAYS.items():
+        assert arrays[name].dtype == array.dtype
+        np.testing.assert_array_equal(arrays[name], array, strict=True)
+        assert arrays[name].flags.writeable
+
+
+def test_replaces_and_leaves_no_litter(path):
+    files.write(path, "model", {"n": 1}, {})
+    files.write(str(path), "model", {"n": 2}, {})
+    assert files.read(path, "model")[0] == {"n": 2}
+    assert os.listdir(path.parent) == [path.name]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no umask")
+def test_mode_respects_umask(path):
+    old = os.umask(0o027)
+    try:
+        files.write(path, "model", {}, {})
+    finally:
+        os.umask(old)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights on Windows")
+def test_follows_a_link(path):
+    link = path.with_name("link")
+    link.symlink_to(path.name)
+    files.write(link, "model", {}, {})
+    assert link.is_symlink()
+    assert files.read(path, "model") == ({}, {})
+
+
+def test_every_truncation_is_refused(path):
+    files.write(path, "model", {}, {"a": np.arange(20.0)})
+    whole = path.read_bytes()
+    for n in range(len(whole)):
+        path.write_bytes(whole[:n])
+        with pytest.raises(ValueError, match="not a whole fastadagrad model file"):
+            files.read(path, "model")
+
+
+def test_a_flipped_bit_in_the_data_is_refused(path):
+    files.write(path, "model", {}, {"a": np.zeros(1000)})
+    damaged = bytearray(path.read_bytes())
+    damaged[4000] ^= 1
+    path.write_bytes(damaged)
+    with pytest.raises(ValueError, match="not a whole"):
+        files.read(path, "model")
+
+
+def test_foreign_files_are_refused(path):
+    for content in (b"", b"hello", b"\x80\x04N."):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match="not a whole"):
+            files.read(path, "model")
+    np.savez(path, a=np.ones(3))
+    with pytest.raises(ValueError, match="not a whole"):
+        files.read(path, "model")
+    for header in ([], {}, {"format": "other"}, {"format": files.FORMAT, "version": "x"}):
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr(files.HEADER, json.dumps(header))
+        with pytest.raises(ValueError, match="not a whole"):
+            files.read(path, "model")
+
+
+def test_pickles_are_never_read(path):
+    with zipfile.ZipFile(path, "w") as archive:
+        about = {"format": files.FORMAT, "version": 1, "kind": "model", "arrays": ["a"], "header": {}}
+        archive.writestr(files.HEADER, json.dumps(about))
+        with archive.open("0.npy", "w") as member:
+            np.lib.format.write_array(member, np.array([{}]), allow_pickle=True)
+    with pytest.raises(ValueError, match="not a whole"):
+        files.read(path, "model")
+
+
+def test_other_kind_and_newer_version_are_refused(path, monkeypatch):
+    files.write(path, "model", {}, {})
+    with pytest.raises(ValueError, match="is a fastadagrad model file; expected a optimizer file"):
+        files.read(path, "optimizer")
+    monkeypatch.setattr(files, "VERSION", 2)
+    files.write(path, "model", {}, {})
+    monkeypatch.setattr(files, "VERSION", 1)
+    with pytest.raises(ValueError, match=r"newer fastadagrad \(file version 2"):
+        files.read(path, "model")
+
+
+def test_what_cannot_be_written_leaves_the_old_file(path):
+    files.write(path, "model", {"n": 1}, {})
+    with pytest.raises(ValueError, match="'a' holds Python objects"):
+        files.write(path, "model", {}, {"a": np.array([None])})
+    with pytest.raises(TypeError):
+        files.write(path, "model", {"n": object()}, {})
+    assert files.read(path, "model")[0] == {"n": 1}
+    assert os.listdir(path.parent) == [path.name]
+
+
+@pytest.mark.parametrize("failing", ["fsync", "replace"])
+def test_full_disk_leaves_the_old_file(path, monkeypatch, failing):
+    files.write(path, "model", {"n": 1}, {})
+
+    def fail(*args):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, failing, fail)
+    with pytest.raises(OSError, match="No space left"):
+        files.write(path, "model", {"n": 2}, {"a": np.ones(10)})
+    monkeypatch.undo()
+    assert files.read(path, "model")[0] == {"n": 1}
+    assert os.listdir(path.parent) == [path.name]
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_disk_that_is_really_full(path, monkeypatch):
+    """Writes themselves fail, also the one that closes the zip."""
+    files.write(path, "model", {"n": 1}, {})
+    real_open = os.open
+
+    def open_full(name, flags, *mode):
+        if str(name).endswith(".tmp"):
+            os.close(real_open(name, flags, *mode))
+            return real_open("/dev/full", os.O_RDWR)
+        return real_open(name, flags, *mode)
+
+    monkeypatch.setattr(os, "open", open_full)
+    with pytest.raises(OSError, match="No space left"):
+        files.write(path, "model", {"n": 2}, {"a": np.ones(100_000)})
+    monkeypatch.undo()
+    assert files.read(path, "model")[0] == {"n": 1}
+    assert os.listdir(path.parent) == [path.name]
+
+
+def test_missing_file(path):
+    with pytest.raises(FileNotFoundError):
+        files.read(path, "model")
