@@ -1,0 +1,397 @@
+"""Minibatches: cutting data into batches, in an order that can be saved and taken up again."""
+
+from __future__ import annotations
+
+import copy
+import json
+import operator
+import reprlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["Batch", "Dataset", "as_dataset", "sample_count"]
+
+Batch = Any  # a tuple of arrays, or a dict of them: which one, only the inputs tell
+Key = slice | npt.NDArray[np.integer[Any]]
+Shuffle = bool | Literal["batches"]
+
+
+class Dataset:
+    """Batches of data: a loop over it is a training epoch, one over :meth:`batches` an evaluation pass.
+
+    Parameters
+    ----------
+    inputs : array, list or tuple of arrays, dict, callable or iterable
+        - Arrays (ndarray, also memmap; pandas; scipy.sparse; whatever has a shape and can be indexed), one
+          or several, equally long along `axis`: a batch is a tuple with a part of each.
+        - A dict of name -> array: a batch is a dict of name -> part.
+        - A callable that returns one batch, or an iterable of batches that can be iterated over repeatedly
+          (such as a list of tuples). A batch is an array, a tuple or list, or a dict.
+    name : str, optional
+        What to call it in messages and files.
+    batch_size : int
+        Samples per batch; the last one may be smaller. With 0 or less, everything is one batch.
+    iteration_size : int, optional
+        Batches per training epoch. By default one pass over the data; for a callable its length, or 100.
+    axis : int
+        The axis along which samples lie: any for ndarrays, 0 for pandas and scipy.sparse.
+    rng : None, int, SeedSequence, BitGenerator, Generator or RandomState
+        What the order is drawn from: a Generator itself (not a copy), or a new one. A RandomState seeds it.
+    shuffle : bool or "batches"
+        True: each pass has its own permutation of the samples, gathered into fresh arrays. "batches": slices
+        (views of ndarrays) in an order permuted for each pass. False: storage order. Callables and iterables
+        have their own order.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a parameter is of a wrong kind, if arrays disagree in length, or if there is no data.
+
+    Notes
+    -----
+    Without `iteration_size`, every loop begins a new pass, also if the one before was left in the middle.
+    With it, an epoch goes on in the pass where the one before stopped, and begins another when the data are
+    exhausted. Either way, the first loop after :meth:`restore` finishes the epoch in which the state was
+    taken, so ``data.restore(data.state())`` takes up an epoch that a loop has left. Only the latest loop can
+    go on; an older one raises RuntimeError. Other scipy.sparse formats than CSR are converted, once. Memmaps
+    are read batch by batch. Batches gathered from ndarrays are C-contiguous.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastadagrad.dataset import Dataset
+    >>> train = Dataset([np.arange(10.0).reshape(5, 2), np.arange(5)], batch_size=2, rng=0)
+    >>> [y.tolist() for x, y in train]
+    [[2, 4], [3, 0], [1]]
+    >>> [y.tolist() for x, y in train.batches()]
+    [[0, 1], [2, 3], [4]]
+    """
+
+    def __init__(
+        self,
+        inputs: Any,
+        name: str | None = None,
+        batch_size: int = 32,
+        iteration_size: int | None = None,
+        axis: int = 0,
+        rng: Any = None,
+        shuffle: Shuffle = True,
+    ) -> None:
+        if not isinstance(shuffle, bool | np.bool) and (not isinstance(shuffle, str) or shuffle != "batches"):
+            raise ValueError(f'shuffle: expected True, False or "batches", got {_describe(shuffle)}')
+        self.name = name
+        self.axis = _integer(axis, "axis")
+        size = None if iteration_size is None else _integer(iteration_size, "iteration_size")
+        arrays = partial(_Arrays, _integer(batch_size, "batch_size"), self.axis, isinstance(shuffle, str))
+        generator = _as_generator(rng)
+        self._source = _source(inputs, size, arrays)
+        self._random = generator if shuffle and isinstance(self._source, _Arrays) else None
+        self.iteration_size = self._source.size if size is None else size
+        if self.iteration_size is not None and self.iteration_size < 1:
+            raise ValueError(f"iteration_size: expected at least 1 batch an epoch, got {self.iteration_size}")
+        self._identity = self._source.traits | {"shuffle": str(shuffle), "iteration_size": self.iteration_size}
+        self._one_pass = size is None
+        self._position = 0  # batches taken from the current pass
+        self._done = 0  # batches taken from the current epoch
+        self._drawn_from: dict[str, Any] | None = None  # the random state that ordered the current pass
+        self._pass: Iterator[Batch] | None = None
+        self._latest_loop: object = None  # None after restore() too
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Run a training epoch: yield its batches in their drawn order."""
+        restored = self._latest_loop is None and self._done > 0
+        if not restored:
+            self._done = 0
+            if self._one_pass:
+                self._end_pass()
+        loop = self._latest_loop = object()
+        began = False
+        while self._done or not began:
+            batch = self._advance()
+            if batch is None:
+                continue
+            began = True
+            yield batch
+            if self._latest_loop is not loop:
+                raise RuntimeError(f"{self!r}: a newer loop or restore() ended this one; make two Datasets")
+
+    def batches(self) -> Iterator[Batch]:
+        """Run an evaluation pass: yield all data in storage order, as views where possible.
+
+        Training goes on as if this had not happened: nothing is drawn, and no position moves.
+        """
+        return self._source.walk(0, random=None)
+
+    def __len__(self) -> int:
+        """Batches per training epoch; TypeError if an iterable has no length."""
+        return len(self._source) if self.iteration_size is None else self.iteration_size
+
+    def __repr__(self) -> str:
+        return f"<Dataset {self.name or '(unnamed)'}: {self._identity}>"
+
+    def state(self) -> dict[str, Any]:
+        """Say where training has got to, between two batches or two epochs.
+
+        Returns
+        -------
+        dict
+            Fit for JSON, and small: in place of a permutation, the random state from which it was drawn. Of
+            a callable or an iterable it has only the position (up to which an iterable is then skipped):
+            their randomness is their own.
+        """
+        return {
+            "source": self._identity,
+            "position": self._position,
+            "done": self._done,
+            "random": _random_state(self._random),
+            "drawn_from": self._drawn_from,
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go back to a state, so that the batches that followed it follow again, bit for bit.
+
+        Parameters
+        ----------
+        state : dict
+            From :meth:`state`, of this dataset or one made alike. A shared random generator goes back too.
+
+        Raises
+        ------
+        ValueError
+            If it is not such a state; nothing has changed then.
+        """
+        self._check(state)
+        if self._random is not None:
+            _move(copy.deepcopy(self._random), state["drawn_from"] or state["random"])
+            _move(copy.deepcopy(self._random), state["random"])
+            _move(self._random, state["random"])
+        self._position, self._done, self._drawn_from = state["position"], state["done"], state["drawn_from"]
+        self._pass = self._latest_loop = None
+
+    def _check(self, state: Mapping[str, Any]) -> None:
+        if not isinstance(state, Mapping) or set(state) != set(self.state()):
+            raise ValueError(f"state: expected what Dataset.state() returned, got {_describe(state)}")
+        if state["source"] != self._identity:
+            raise ValueError(f"state: expected one of a Dataset like {self!r}, got one of {state['source']}")
+        position, done = state["position"], state["done"]
+        if not (
+            type(position) is type(done) is int
+            and 0 <= position < (self._source.size or position + 1)
+            and 0 <= done < (self.iteration_size or done + 1)
+            and (done == position or not self._one_pass)
+            and (state["drawn_from"] is not None or self._random is None or position == 0)
+        ):
+            raise ValueError(f"state: position {position!r} with {done!r} done is impossible in {self!r}")
+
+    def _advance(self) -> Batch | None:
+        """Take the next training batch; None where a pass over an iterable turns out to be over."""
+        self._pass = self._pass or self._open_pass()
+        try:
+            batch = next(self._pass, None)
+        except BaseException:
+            self._pass = None  # it would look exhausted from now on; the next one starts at this batch
+            raise
+        if batch is not None:
+            self._position += 1
+            self._done = 0 if self._done + 1 == self.iteration_size else self._done + 1
+        if batch is None or self._position == self._source.size:
+            self._end_pass()
+        return batch
+
+    def _open_pass(self) -> Iterator[Batch]:
+        if self._random is not None and self._drawn_from is not None:
+            return self._source.walk(self._position, _move(copy.deepcopy(self._random), self._drawn_from))
+        before = _random_state(self._random)
+        batches = self._source.walk(self._position, self._random)
+        self._drawn_from = before
+        return batches
+
+    def _end_pass(self) -> None:
+        self._pass = self._drawn_from = None
+        self._position = 0
+        if self._one_pass:
+            self._done = 0
+
+
+def as_dataset(data: Any, *args: Any, **kwargs: Any) -> Dataset | None:
+    """Make a :class:`Dataset` of `data` with these arguments; a Dataset or None is returned as it is."""
+    return data if data is None or isinstance(data, Dataset) else Dataset(data, *args, **kwargs)
+
+
+def sample_count(batch: Any, axis: int = 0) -> int:
+    """Weigh a batch: the length of its first array along `axis`, or 1 if it has none.
+
+    >>> import numpy as np
+    >>> from fastadagrad.dataset import sample_count
+    >>> sample_count((np.zeros((8, 3)), np.zeros(8))), sample_count((0.5,))
+    (8, 1)
+    """
+    shape = next((part.shape for part in _parts(batch) if _is_array(part)), ())
+    return int(shape[axis]) if -len(shape) <= axis < len(shape) else 1
+
+
+class _Arrays:
+    def __init__(self, step: int, axis: int, by_batch: bool, arrays: Mapping[Any, Any], named: bool) -> None:
+        self._pickers = {key: _picker(array, axis, f"inputs[{key!r}]") for key, array in arrays.items()}
+        self._named = named
+        lengths = {key: int(array.shape[axis]) for key, array in arrays.items()}
+        self._samples = next(iter(lengths.values()))
+        if set(lengths.values()) != {self._samples}:
+            raise ValueError(f"inputs: expected equal lengths along axis {axis}, got {lengths}")
+        if self._samples == 0:
+            raise ValueError(f"inputs: expected at least one sample, got length 0 along axis {axis}")
+        self._step = step if step > 0 else self._samples
+        self._starts: Sequence[int] = range(0, self._samples, self._step)
+        self._by_batch = by_batch
+        self.size: int | None = len(self._starts)
+        self.traits: dict[str, Any] = {"kind": "arrays", "samples": self._samples, "batch_size": self._step}
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    def walk(self, start: int, random: np.random.Generator | None) -> Iterator[Batch]:
+        """Draw the order of a pass (None: storage order), and go through it from batch `start` on."""
+        step, starts = self._step, self._starts
+        if random is not None and self._by_batch:
+            starts = random.permutation(np.array(starts)).tolist()
+        if random is None or self._by_batch:
+            return (self._batch(slice(i, i + step)) for i in starts[start:])
+        order = random.permutation(self._samples)
+        return (self._batch(order[i : i + step]) for i in starts[start:])
+
+    def _batch(self, key: Key) -> Batch:
+        parts = {name: pick(key) for name, pick in self._pickers.items()}
+        return parts if self._named else tuple(parts.values())
+
+
+class _Iterable:
+    size: int | None = None  # batches in a pass, where that is known beforehand
+
+    def __init__(self, inputs: Any) -> None:
+        self._inputs = inputs
+        self.traits: dict[str, Any] = {"kind": "iterable"}
+
+    def __len__(self) -> int:
+        return len(self._inputs)
+
+    def walk(self, start: int, random: np.random.Generator | None) -> Iterator[Batch]:
+        count = 0
+        for count, batch in enumerate(self._inputs, 1):
+            if count > start:
+                yield _as_batch(batch)
+        if count < start or count == 0:
+            raise ValueError(f"inputs: expected over {start} batches, {_describe(self._inputs)} gave {count}")
+
+
+class _Callable(_Iterable):
+    def __init__(self, function: Any, iteration_size: int | None) -> None:
+        super().__init__(function)
+        self.size = operator.length_hint(function, 100) if iteration_size is None else iteration_size
+        self.traits = {"kind": "callable"}
+
+    def walk(self, start: int, random: np.random.Generator | None) -> Iterator[Batch]:
+        return (_as_batch(self._inputs()) for _ in range(start, self.size or 0))
+
+
+def _source(inputs: Any, iteration_size: int | None, arrays: Callable[..., _Arrays]) -> _Arrays | _Iterable:
+    if _is_array(inputs):
+        return arrays({0: inputs}, named=False)
+    if isinstance(inputs, list | tuple | Mapping):
+        named = isinstance(inputs, Mapping)
+        items = dict(inputs if named else enumerate(inputs))
+        if not items:
+            raise ValueError(f"inputs: expected at least one array, got an empty {type(inputs).__name__}")
+        lists_batches = not named and not any(map(_is_array, inputs))
+        if lists_batches and all(any(map(_is_array, _parts(batch))) for batch in inputs):
+            return _Iterable(inputs)
+        for key, item in items.items():
+            if not _is_array(item):
+                expected = "an array (see numpy.asarray), or every item to be a tuple, list or dict of arrays"
+                raise TypeError(f"inputs[{key!r}]: expected {expected}, got {_describe(item)}")
+        return arrays(items, named=named)
+    if callable(inputs):
+        return _Callable(inputs, iteration_size)
+    if not isinstance(inputs, Iterable) or isinstance(inputs, str | bytes | np.ndarray | Dataset):
+        raise TypeError(f"inputs: expected arrays, a callable or batches, got {_describe(inputs)}")
+    if isinstance(inputs, Iterator):
+        raise TypeError(f"inputs: {_describe(inputs)} can be read only once; pass a list, or a callable")
+    return _Iterable(inputs)
+
+
+def _picker(array: Any, axis: int, label: str) -> Callable[[Key], Any]:
+    """How to take part of an array along `axis`: a view by slice, a copy by indices."""
+    ndim = len(array.shape)
+    if not -ndim <= axis < ndim:
+        raise ValueError(f"axis: expected an axis of {label}, {_describe(array)}, got {axis}")
+    if hasattr(array, "iloc") or hasattr(array, "tocsr"):
+        if axis % ndim:
+            raise ValueError(f"axis: expected 0 for {label}, {_describe(array)}, got {axis}")
+        return partial(operator.getitem, array.iloc if hasattr(array, "iloc") else array.tocsr())
+    return partial(_part, array.view(np.ndarray) if isinstance(array, np.memmap) else array, axis % ndim)
+
+
+def _part(array: Any, axis: int, key: Key) -> Any:
+    gathered = isinstance(key, np.ndarray) and type(array) is np.ndarray
+    if gathered and array.flags.c_contiguous and array.flags.aligned:
+        return array.take(key, axis=axis)  # twice as fast as indexing, but would copy any other array whole
+    part = array[(slice(None),) * axis + (key,) if axis else key]
+    return np.ascontiguousarray(part) if gathered else part
+
+
+def _is_array(value: Any) -> bool:
+    return isinstance(getattr(value, "shape", None), tuple) and len(value.shape) > 0
+
+
+def _parts(batch: Any) -> Iterable[Any]:
+    if isinstance(batch, Mapping):
+        return batch.values()
+    return batch if isinstance(batch, list | tuple) else (batch,)
+
+
+def _as_batch(batch: Any) -> Batch:
+    if isinstance(batch, Mapping):
+        return dict(batch)
+    if isinstance(batch, list | tuple) or _is_array(batch):
+        return tuple(_parts(batch))
+    raise TypeError(f"inputs: expected batches: an array, tuple, list or dict each, got {_describe(batch)}")
+
+
+def _integer(value: Any, name: str) -> int:
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise TypeError(f"{name}: expected an integer, got {_describe(value)}")
+    return operator.index(value)
+
+
+def _describe(value: Any) -> str:
+    shape = getattr(value, "shape", None)
+    return f"{type(value).__name__} {reprlib.repr(value) if shape is None else f'of shape {tuple(shape)}'}"
+
+
+def _as_generator(rng: Any) -> np.random.Generator:
+    if isinstance(rng, np.random.RandomState):
+        rng = int.from_bytes(rng.bytes(16), "little")
+    try:
+        return np.random.default_rng(_integer(rng, "rng") if isinstance(rng, bool) else rng)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"rng: expected None, a seed or a Generator, got {_describe(rng)}") from error
+
+
+def _random_state(random: np.random.Generator | None) -> Any:
+    state = None if random is None else random.bit_generator.state
+    return json.loads(json.dumps(state, default=operator.methodcaller("tolist")))
+
+
+def _move(random: np.random.Generator, state: Any) -> np.random.Generator:
+    """Set a random generator to a state from outside."""
+    try:
+        # NumPy checks neither of these, and would read outside its buffers.
+        if not 0 <= state["state"].get("pos", 0) <= 624 or not 0 <= state.get("buffer_pos", 0) <= 4:
+            raise ValueError("its position is outside its buffer")
+        random.bit_generator.state = state
+    except (AttributeError, LookupError, OverflowError, TypeError, ValueError) as error:
+        raise ValueError(f"state: its random state is not one of {random!r}: {error}") from error
+    return random

@@ -1,0 +1,634 @@
+"""Batches against plain slicing, and the promise that a restored stream goes on bit for bit."""
+
+from __future__ import annotations
+
+import doctest
+import json
+import tracemalloc
+from collections.abc import Iterable, Iterator
+from functools import partial
+from itertools import chain, islice, repeat
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+import fastadagrad.dataset
+from fastadagrad.dataset import Dataset, as_dataset, sample_count
+
+exactly = settings(derandomize=True, deadline=None)
+lengths = st.integers(1, 40)
+batch_sizes = st.integers(-1, 45)
+shuffles = st.sampled_from([True, False, "batches"])
+iteration_sizes = st.none() | st.integers(1, 30)
+BIT_GENERATORS = [np.random.PCG64, np.random.PCG64DXSM, np.random.MT19937, np.random.Philox, np.random.SFC64]
+
+
+def samples(batch: Any) -> list[int]:
+    (part,) = batch
+    numbers: list[int] = part.tolist()
+    return numbers
+
+
+def epoch(dataset: Dataset) -> list[list[int]]:
+    return [samples(batch) for batch in dataset]
+
+
+def evaluation(dataset: Dataset) -> list[list[int]]:
+    return [samples(batch) for batch in dataset.batches()]
+
+
+def take(dataset: Dataset, count: int) -> list[list[int]]:
+    """The next `count` batches, over as many epochs as that takes; the last may be left in the middle."""
+    taken: list[list[int]] = []
+    while len(taken) < count:
+        for batch in islice(dataset, count - len(taken)):
+            taken.append(samples(batch))
+    return taken
+
+
+def flat(batches: Iterable[list[int]]) -> list[int]:
+    return list(chain.from_iterable(batches))
+
+
+def plain_slices(length: int, batch_size: int) -> list[list[int]]:
+    numbers = list(range(length))
+    step = batch_size if batch_size > 0 else length
+    return [numbers[i : i + step] for i in range(0, length, step)]
+
+
+class Again:
+    """An iterable without a length."""
+
+    def __init__(self, items: list[Any]) -> None:
+        self.items = items
+
+    def __iter__(self) -> Iterator[Any]:
+        return (item for item in self.items)
+
+
+def test_docstring_examples() -> None:
+    assert doctest.testmod(fastadagrad.dataset).failed == 0
+
+
+class TestEpoch:
+    @exactly
+    @given(lengths, batch_sizes, shuffles, st.integers(0, 5))
+    def test_every_sample_comes_once(self, length: int, batch_size: int, shuffle: Any, seed: int) -> None:
+        dataset = Dataset(np.arange(length), batch_size=batch_size, rng=seed, shuffle=shuffle)
+        expected = plain_slices(length, batch_size)
+        assert len(dataset) == dataset.iteration_size == len(expected)
+        for _ in range(3):
+            batches = epoch(dataset)
+            assert sorted(flat(batches)) == list(range(length))
+            if shuffle is True:
+                assert [len(batch) for batch in batches] == [len(batch) for batch in expected]
+            elif shuffle == "batches":
+                assert sorted(batches) == expected
+            else:
+                assert batches == expected
+
+    def test_sample_order_is_the_generators_permutation(self) -> None:
+        dataset, rng = Dataset(np.arange(10), batch_size=4, rng=7), np.random.default_rng(7)
+        for _ in range(3):
+            order = rng.permutation(10).tolist()
+            assert epoch(dataset) == [order[:4], order[4:8], order[8:]]
+
+    @pytest.mark.parametrize("shuffle", [True, "batches"])
+    def test_epochs_differ(self, shuffle: Any) -> None:
+        dataset = Dataset(np.arange(50), batch_size=1, rng=0, shuffle=shuffle)
+        assert epoch(dataset) != epoch(dataset)
+
+    @pytest.mark.parametrize("rng", [3, np.int64(3), np.random.SeedSequence(3)])
+    def test_equal_seeds_give_equal_orders(self, rng: Any) -> None:
+        one, two, other = (Dataset(np.arange(30), batch_size=7, rng=seed) for seed in (rng, 3, 4))
+        first = take(one, 12)
+        assert first == take(two, 12)
+        assert first != take(other, 12)
+
+    def test_generator_is_shared_and_random_state_seeds(self) -> None:
+        rng = np.random.default_rng(0)
+        dataset = Dataset(np.arange(9), batch_size=9, rng=rng)
+        order = np.random.default_rng(0).permutation(9).tolist()
+        assert epoch(dataset) == [order]
+        assert rng.random() != np.random.default_rng(0).random()
+        one, two = (Dataset(np.arange(30), rng=np.random.RandomState(5)) for _ in range(2))
+        assert take(one, 3) == take(two, 3)
+        legacy = np.random.RandomState(5)
+        assert epoch(Dataset(np.arange(30), rng=legacy)) != epoch(Dataset(np.arange(30), rng=legacy))
+
+    def test_unseeded_datasets_are_independent(self) -> None:
+        assert epoch(Dataset(np.arange(100))) != epoch(Dataset(np.arange(100)))
+
+    def test_global_numpy_state_is_untouched(self) -> None:
+        before = np.random.get_state(legacy=False)["state"]["key"].tolist()  # noqa: NPY002
+        take(Dataset(np.arange(9), rng=1), 4)
+        take(Dataset(np.arange(9)), 4)
+        assert np.random.get_state(legacy=False)["state"]["key"].tolist() == before  # noqa: NPY002
+
+    def test_leaving_a_loop_begins_a_new_permutation(self) -> None:
+        dataset, rng = Dataset(np.arange(10), batch_size=2, rng=1), np.random.default_rng(1)
+        left = [samples(batch) for batch in islice(dataset, 2)]
+        assert flat(left) == rng.permutation(10)[:4].tolist()
+        assert flat(epoch(dataset)) == rng.permutation(10).tolist()
+
+    @exactly
+    @given(lengths, batch_sizes, st.integers(1, 30), st.lists(st.integers(1, 30), max_size=4))
+    def test_iteration_size_carries_on_through_the_permutations(
+        self, length: int, batch_size: int, iteration_size: int, breaks: list[int]
+    ) -> None:
+        dataset = Dataset(np.arange(length), None, batch_size, iteration_size, rng=2)
+        rng = np.random.default_rng(2)
+        step = batch_size if batch_size > 0 else length
+        permutations = (rng.permutation(length).tolist() for _ in repeat(None))
+        stream = (order[i : i + step] for order in permutations for i in range(0, length, step))
+        assert len(dataset) == iteration_size
+        for count in [*breaks, 30]:
+            expected = list(islice(stream, min(count, iteration_size)))
+            assert [samples(batch) for batch in islice(dataset, count)] == expected
+
+    def test_only_the_latest_loop_goes_on(self) -> None:
+        dataset = Dataset(np.arange(10), batch_size=2, rng=0)
+        old = iter(dataset)
+        next(old)
+        assert len(epoch(dataset)) == 5
+        with pytest.raises(RuntimeError, match="newer loop"):
+            next(old)
+
+    def test_a_failing_batch_is_tried_again(self) -> None:
+        class Flaky:
+            shape = (6,)
+            fail = False
+
+            def __getitem__(self, key: slice) -> Any:
+                if self.fail:
+                    raise OSError("disk")
+                return np.arange(6)[key]
+
+        source = Flaky()
+        dataset = Dataset(source, batch_size=1, iteration_size=6, rng=0)
+        first = take(dataset, 2)
+        source.fail = True
+        with pytest.raises(OSError, match="disk"):
+            next(iter(dataset))
+        source.fail = False
+        assert flat(first + take(dataset, 4)) == np.random.default_rng(0).permutation(6).tolist()
+
+
+class TestArrays:
+    @exactly
+    @given(
+        st.lists(st.integers(1, 6), min_size=1, max_size=4),
+        st.integers(-4, 3),
+        st.integers(1, 7),
+        shuffles,
+        st.sampled_from("CF"),
+    )
+    def test_any_axis_of_an_ndarray(
+        self, shape: list[int], axis: int, batch_size: int, shuffle: Any, order: Any
+    ) -> None:
+        assume(-len(shape) <= axis < len(shape))
+        array = np.asarray(np.random.default_rng(0).random(shape), order=order)
+        index = np.arange(shape[axis])
+        where = index.reshape([-1 if i == axis % len(shape) else 1 for i in range(len(shape))])
+        dataset = Dataset((array, where), batch_size=batch_size, axis=axis, rng=0, shuffle=shuffle)
+        for batches in (iter(dataset), dataset.batches()):
+            for part, numbers in batches:
+                assert part.dtype == array.dtype
+                assert np.array_equal(part, np.take(array, numbers.ravel(), axis))
+                assert sample_count((part, numbers), axis) == numbers.size
+
+    @pytest.mark.parametrize("order", ["C", "F"])
+    @pytest.mark.parametrize("axis", [0, 1])
+    def test_gathered_batches_are_fresh_and_contiguous_and_slices_are_views(self, order: Any, axis: int) -> None:
+        array = np.zeros((8, 6), order=order)
+        make = partial(Dataset, array, batch_size=3, axis=axis, rng=0)
+        for (part,) in make():
+            assert part.flags.c_contiguous
+            assert not np.shares_memory(part, array)
+        for dataset in (make(shuffle=False), make(shuffle="batches")):
+            assert all(np.shares_memory(part, array) for (part,) in dataset)
+        assert all(np.shares_memory(part, array) for (part,) in make().batches())
+
+    @pytest.mark.parametrize("order", ["C", "F"])
+    def test_memmap_is_read_batch_by_batch(self, tmp_path: Any, order: Any) -> None:
+        shape = (1000, 500)
+        stored = np.memmap(tmp_path / "data", np.float64, "w+", shape=shape, order=order)
+        stored[:, 0] = np.arange(1000)
+        stored.flush()
+        data = np.memmap(tmp_path / "data", np.float64, "r", shape=shape, order=order)
+        dataset = Dataset(data, batch_size=4, rng=0)
+        tracemalloc.start()
+        seen = [part[:, 0].astype(int).tolist() for (part,) in dataset if part.flags.c_contiguous]
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < data.nbytes / 10
+        assert sorted(flat(seen)) == list(range(1000))
+        assert all(type(part) is np.ndarray for (part,) in dataset.batches())
+
+    def test_dict_gives_dict_batches(self) -> None:
+        arrays = {"x": np.arange(10.0).reshape(5, 2), "y": np.arange(5)}
+        for batches in (iter(Dataset(arrays, batch_size=2, rng=0)), Dataset(arrays, batch_size=2).batches()):
+            for batch in batches:
+                assert list(batch) == ["x", "y"]
+                assert np.array_equal(batch["x"][:, 0], 2.0 * batch["y"])
+                assert sample_count(batch) == len(batch["y"])
+
+    @pytest.mark.parametrize("shuffle", [True, False, "batches"])
+    def test_pandas(self, shuffle: Any) -> None:
+        pandas = pytest.importorskip("pandas")
+        frame = pandas.DataFrame({"a": range(7), "b": range(7, 14)}, index=range(100, 107))
+        series = pandas.Series(range(7), index=list("abcdefg"))
+        alone = Dataset(frame, batch_size=3, rng=0, shuffle=shuffle)
+        assert sorted(flat(part["a"].tolist() for (part,) in alone)) == list(range(7))
+        for part, target in Dataset([frame, series], batch_size=3, rng=0, shuffle=shuffle):
+            assert part["a"].tolist() == target.tolist() == [i - 100 for i in part.index]
+            assert isinstance(part, pandas.DataFrame)
+            assert isinstance(target, pandas.Series)
+        with pytest.raises(ValueError, match=r"axis: expected 0 for inputs\[0\], DataFrame"):
+            Dataset(frame, axis=1)
+
+    @pytest.mark.parametrize("kind", ["csr", "csc", "coo", "lil"])
+    @pytest.mark.parametrize("wrap", ["array", "matrix"])
+    @pytest.mark.parametrize("shuffle", [True, False, "batches"])
+    def test_scipy_sparse(self, kind: str, wrap: str, shuffle: Any) -> None:
+        sparse = pytest.importorskip("scipy.sparse")
+        dense = np.random.default_rng(0).integers(0, 3, (9, 4))
+        data = getattr(sparse, f"{kind}_{wrap}")(dense)
+        seen = []
+        for part, rows in Dataset([data, np.arange(9)], batch_size=4, rng=1, shuffle=shuffle):
+            assert part.format == "csr"
+            assert np.array_equal(part.toarray(), dense[rows])
+            seen += rows.tolist()
+        assert sorted(seen) == list(range(9))
+        with pytest.raises(ValueError, match="axis: expected 0"):
+            Dataset(data, axis=1)
+
+    def test_other_indexable_things_are_sliced(self) -> None:
+        class Stored:
+            shape = (5, 2)
+
+            def __getitem__(self, key: slice) -> Any:
+                return np.arange(10).reshape(self.shape)[key]
+
+        assert [part.shape for (part,) in Dataset(Stored(), batch_size=2).batches()] == [(2, 2), (2, 2), (1, 2)]
+
+    def test_masks_survive(self) -> None:
+        array = np.ma.masked_less(np.arange(6), 3)
+        for (part,) in Dataset(array, batch_size=2, rng=0):
+            assert part.mask.tolist() == [n < 3 for n in part.data]
+
+
+class TestSuppliedBatches:
+    def test_callable(self) -> None:
+        calls = iter(range(1000))
+        dataset = Dataset(lambda: (np.array([next(calls)]),), iteration_size=3)
+        assert epoch(dataset) == [[0], [1], [2]]
+        assert evaluation(dataset) == [[3], [4], [5]]
+        assert len(dataset) == 3
+
+    def test_length_of_a_callable(self) -> None:
+        class Sized:
+            def __len__(self) -> int:
+                return 4
+
+            def __call__(self) -> Any:
+                return np.zeros(2)
+
+        assert len(epoch(Dataset(Sized()))) == len(Dataset(Sized())) == 4
+        assert len(epoch(Dataset(Sized(), iteration_size=2))) == 2
+        assert len(epoch(Dataset(Sized().__call__))) == 100
+
+    @pytest.mark.parametrize("make", [list, tuple, Again])
+    def test_iterable(self, make: Any) -> None:
+        dataset = Dataset(make([(np.array([i]),) for i in range(5)]))
+        for _ in range(2):
+            assert epoch(dataset) == evaluation(dataset) == [[0], [1], [2], [3], [4]]
+        assert take(dataset, 2) == [[0], [1]]
+        assert epoch(dataset) == [[0], [1], [2], [3], [4]]
+        paced = Dataset(make([(np.array([i]),) for i in range(5)]), iteration_size=3)
+        assert [epoch(paced) for _ in range(3)] == [[[0], [1], [2]], [[3], [4], [0]], [[1], [2], [3]]]
+        assert evaluation(paced) == [[0], [1], [2], [3], [4]]
+        assert len(paced) == 3
+
+    def test_length_of_an_iterable(self) -> None:
+        assert len(Dataset([(np.zeros(3),)] * 5)) == 5
+        assert Dataset([(np.zeros(3),)] * 5).iteration_size is None
+        with pytest.raises(TypeError):
+            len(Dataset(Again([])))
+
+    @pytest.mark.parametrize("make", [lambda batch: partial(lambda: batch), lambda batch: Again([batch])])
+    def test_kinds_of_batch(self, make: Any) -> None:
+        array = np.zeros(3)
+
+        def first(batch: Any) -> Any:
+            return next(iter(Dataset(make(batch))))
+
+        assert first(array)[0] is array
+        assert first([array, 1.0]) == (array, 1.0)
+        assert first({"x": array}) == {"x": array}
+        for wrong in (3.0, None, "text"):
+            with pytest.raises(TypeError, match="expected batches"):
+                first(wrong)
+
+    def test_list_of_dicts_is_batches(self) -> None:
+        batches = [{"x": np.zeros(2)}, {"x": np.ones(3)}]
+        assert [list(batch["x"]) for batch in Dataset(batches)] == [[0, 0], [1, 1, 1]]
+
+    def test_exhausted_sources_say_so(self) -> None:
+        class Once:
+            def __init__(self) -> None:
+                self.batches = iter([np.zeros(2)])
+
+            def __iter__(self) -> Any:
+                return self.batches
+
+        dataset = Dataset(Once())
+        assert len(epoch(dataset)) == 1
+        with pytest.raises(ValueError, match="inputs: expected over 0 batches"):
+            epoch(dataset)
+        with pytest.raises(ValueError, match="inputs: expected over 0 batches"):
+            list(dataset.batches())
+        with pytest.raises(RuntimeError, match="StopIteration"):
+            epoch(Dataset(partial(next, iter([np.zeros(2)]))))
+
+
+class TestState:
+    @exactly
+    @given(lengths, batch_sizes, shuffles, iteration_sizes, st.integers(0, 60))
+    def test_restored_stream_goes_on(
+        self, length: int, batch_size: int, shuffle: Any, iteration_size: int | None, count: int
+    ) -> None:
+        make = partial(Dataset, np.arange(length), None, batch_size, iteration_size, shuffle=shuffle)
+        dataset = make(rng=5)
+        per_epoch = len(dataset)
+        stream: list[list[int]] = []
+        state = json.dumps(dataset.state())
+        while len(stream) < count + 2 * per_epoch:
+            for batch in dataset:
+                stream.append(samples(batch))
+                if len(stream) == count:
+                    state = json.dumps(dataset.state())
+        other = make(rng=6)
+        take(other, 3)
+        other.restore(json.loads(state))
+        assert other.state() == json.loads(state)
+        rest = epoch(other)
+        assert len(rest) == per_epoch - count % per_epoch
+        rest += epoch(other)
+        assert rest == stream[count : count + len(rest)]
+
+    @pytest.mark.parametrize("bit_generator", BIT_GENERATORS)
+    def test_every_bit_generator_is_saved_as_json(self, bit_generator: Any) -> None:
+        make = partial(Dataset, np.arange(50), batch_size=8)
+        dataset = make(rng=np.random.Generator(bit_generator(1)))
+        take(dataset, 10)
+        state = json.loads(json.dumps(dataset.state()))
+        other = make(rng=bit_generator(2))
+        for restored in (dataset, other):
+            restored.restore(state)
+        assert take(dataset, 20) == take(other, 20)
+
+    @exactly
+    @given(shuffles, iteration_sizes, st.integers(0, 20), st.integers(0, 3))
+    def test_evaluation_does_not_change_training(
+        self, shuffle: Any, iteration_size: int | None, count: int, stop: int
+    ) -> None:
+        make = partial(Dataset, np.arange(11), None, 3, iteration_size, rng=1, shuffle=shuffle)
+        plain, evaluated = take(make(), 30), make()
+        seen: list[list[int]] = []
+        while len(seen) < 30:
+            for batch in islice(evaluated, 30 - len(seen)):
+                seen.append(samples(batch))
+                if len(seen) == count:
+                    before = evaluated.state()
+                    assert evaluation(evaluated) == plain_slices(11, 3)
+                    list(islice(evaluated.batches(), stop))
+                    assert evaluated.state() == before
+        assert seen == plain
+
+    @pytest.mark.parametrize("make", [list, Again])
+    @pytest.mark.parametrize("iteration_size", [None, 3, 7])
+    def test_position_of_an_iterable(self, make: Any, iteration_size: int | None) -> None:
+        batches = [(np.array([i]),) for i in range(5)]
+        dataset = Dataset(make(batches), iteration_size=iteration_size)
+        per_epoch = iteration_size or 5
+        for count in range(25):
+            expected = [[i % 5] for i in range(count, count + 12)]
+            take(dataset, min(count, 1))
+            state = json.loads(json.dumps(dataset.state()))
+            other = Dataset(make(batches), iteration_size=iteration_size)
+            other.restore(state)
+            rest = epoch(other)
+            assert len(rest) == per_epoch - count % per_epoch
+            assert (rest + epoch(other) + epoch(other))[:5] == expected[:5]
+            dataset.restore(state)
+
+    def test_position_of_a_callable(self) -> None:
+        dataset = Dataset(lambda: np.zeros(1), iteration_size=5)
+        take(dataset, 2)
+        other = Dataset(lambda: np.zeros(1), iteration_size=5)
+        other.restore(dataset.state())
+        assert [len(epoch(other)), len(epoch(other))] == [3, 5]
+
+    def test_an_iterable_that_has_shrunk_says_so(self) -> None:
+        batches = [(np.zeros(1),)] * 5
+        dataset = Dataset(batches)
+        take(dataset, 4)
+        dataset.restore(dataset.state())
+        del batches[2:]
+        with pytest.raises(ValueError, match=r"expected over 4 batches, list .* gave 2"):
+            epoch(dataset)
+
+    def test_restore_ends_a_running_loop(self) -> None:
+        dataset = Dataset(np.arange(6), batch_size=2, rng=0)
+        loop = iter(dataset)
+        next(loop)
+        dataset.restore(dataset.state())
+        with pytest.raises(RuntimeError, match="restore"):
+            next(loop)
+        assert len(epoch(dataset)) == 2
+        assert len(epoch(dataset)) == 3
+
+    def test_shared_generator_goes_back_as_a_whole(self) -> None:
+        rng = np.random.default_rng(0)
+        dataset = Dataset(np.arange(12), batch_size=2, rng=rng)
+        stream, states = [], []
+        for batch in chain(dataset, dataset):
+            stream.append((samples(batch), rng.random()))
+            states.append(dataset.state())
+        for count in (2, 6, 9):
+            again = np.random.default_rng(1)
+            other = Dataset(np.arange(12), batch_size=2, rng=again)
+            other.restore(states[count - 1])
+            rest = [(samples(batch), again.random()) for batch in other]
+            assert rest == stream[count : count + len(rest)]
+            assert len(rest) == 6 - count % 6
+
+    def test_state_is_small(self) -> None:
+        dataset = Dataset(np.zeros(100_000), batch_size=10, rng=0)
+        take(dataset, 3)
+        assert len(json.dumps(dataset.state())) < 1000
+
+    @pytest.mark.parametrize("wrong", [None, 3, "state", [], {}, {"position": 0}])
+    def test_something_else_is_refused(self, wrong: Any) -> None:
+        with pytest.raises(ValueError, match=r"state: expected what Dataset.state\(\) returned"):
+            Dataset(np.arange(5)).restore(wrong)
+
+    @pytest.mark.parametrize(
+        "foreign",
+        [
+            Dataset(np.arange(11), batch_size=3),
+            Dataset(np.arange(10), batch_size=4),
+            Dataset(np.arange(10), batch_size=3, shuffle="batches"),
+            Dataset(np.arange(10), batch_size=3, iteration_size=9),
+            Dataset([(np.arange(10),)] * 4),
+            Dataset(lambda: np.zeros(1), iteration_size=4),
+        ],
+        ids=repr,
+    )
+    def test_state_of_another_dataset_is_refused(self, foreign: Dataset) -> None:
+        dataset = Dataset(np.arange(10), batch_size=3, rng=0)
+        with pytest.raises(ValueError, match="state: expected one of a Dataset like"):
+            dataset.restore(foreign.state())
+        assert flat(epoch(dataset)) == np.random.default_rng(0).permutation(10).tolist()
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"position": 4, "done": 4},
+            {"position": -1, "done": -1},
+            {"position": 1.0, "done": 1.0},
+            {"position": True, "done": True},
+            {"position": 1},
+            {"position": "2"},
+            {"drawn_from": None},
+            {"random": None},
+            {"random": 5},
+            {"random": {"bit_generator": "PCG64"}},
+            {"random": np.random.MT19937(0).state},
+            {"drawn_from": {"bit_generator": "PCG64", "state": {"state": "x", "inc": 1}}},
+        ],
+        ids=repr,
+    )
+    def test_impossible_states_change_nothing(self, change: dict[str, Any]) -> None:
+        make = partial(Dataset, np.arange(10), batch_size=3, rng=0)
+        dataset, untouched = make(), make()
+        take(dataset, 2), take(untouched, 2)
+        before = dataset.state()
+        with pytest.raises(ValueError, match="state: "):
+            dataset.restore(before | change)
+        assert dataset.state() == before
+        assert take(dataset, 9) == take(untouched, 9)
+
+    @pytest.mark.parametrize("position", [-1, 10**9])
+    @pytest.mark.parametrize("kind", [np.random.MT19937, np.random.Philox])
+    def test_positions_outside_a_generators_buffer_are_refused(self, kind: Any, position: int) -> None:
+        dataset = Dataset(np.arange(10), rng=kind(0))
+        state = dataset.state()
+        (state["random"]["state"] if kind is np.random.MT19937 else state["random"]).update(
+            pos=position, buffer_pos=position
+        )
+        with pytest.raises(ValueError, match="outside its buffer"):
+            dataset.restore(state)
+
+
+class TestRefusals:
+    @pytest.mark.parametrize(
+        ("inputs", "error", "message"),
+        [
+            (3, TypeError, "inputs: expected arrays, a callable or batches, got int 3"),
+            ("text", TypeError, "inputs: expected arrays"),
+            (Dataset(np.zeros(3)), TypeError, "inputs: expected arrays"),
+            ([1, 2, 3], TypeError, r"inputs\[0\]: expected an array .*, got int 1"),
+            ([1.0, np.zeros(2)], TypeError, r"inputs\[0\]"),
+            ([np.zeros(2), [0, 1]], TypeError, r"inputs\[1\]: .* got list \[0, 1\]"),
+            ([[1, 2], [3, 4]], TypeError, r"inputs\[0\]: .* got list"),
+            ([(np.zeros(2),), (1, 2)], TypeError, r"inputs\[0\]"),
+            ({"x": [1, 2]}, TypeError, r"inputs\['x'\]"),
+            ((i for i in range(3)), TypeError, "read only once; pass a list, or a callable"),
+            (iter([np.zeros(2)]), TypeError, "read only once"),
+            (np.array(1.0), TypeError, r"got ndarray of shape \(\)"),
+            ([], ValueError, "inputs: expected at least one array, got an empty list"),
+            ({}, ValueError, "got an empty dict"),
+            (np.zeros((0, 3)), ValueError, "at least one sample, got length 0 along axis 0"),
+            ([np.zeros(3), np.zeros(4)], ValueError, r"equal lengths along axis 0, got \{0: 3, 1: 4\}"),
+            ({"x": np.zeros(3), "y": np.zeros(2)}, ValueError, r"got \{'x': 3, 'y': 2\}"),
+        ],
+    )
+    def test_inputs(self, inputs: Any, error: type[Exception], message: str) -> None:
+        with pytest.raises(error, match=message):
+            Dataset(inputs)
+
+    def test_numbers_in_an_iterable_are_refused_when_they_come(self) -> None:
+        with pytest.raises(TypeError, match=r"inputs: expected batches: .* got int 0"):
+            epoch(Dataset(range(3)))
+
+    @pytest.mark.parametrize(
+        ("parameters", "error", "message"),
+        [
+            ({"batch_size": 2.0}, TypeError, "batch_size: expected an integer, got float 2.0"),
+            ({"batch_size": True}, TypeError, "batch_size: expected an integer"),
+            ({"batch_size": None}, TypeError, "batch_size: expected an integer"),
+            ({"iteration_size": "3"}, TypeError, "iteration_size: expected an integer"),
+            ({"iteration_size": 0}, ValueError, "iteration_size: expected at least 1"),
+            ({"iteration_size": -2}, ValueError, "iteration_size: expected at least 1"),
+            ({"axis": 1.5}, TypeError, "axis: expected an integer"),
+            ({"axis": 2}, ValueError, r"axis: expected an axis of inputs\[0\], ndarray of shape \(4, 2\), got 2"),
+            ({"axis": -3}, ValueError, "axis: expected an axis"),
+            ({"shuffle": "sample"}, ValueError, 'shuffle: expected True, False or "batches", got str'),
+            ({"shuffle": None}, ValueError, "shuffle: expected"),
+            ({"shuffle": 1}, ValueError, "shuffle: expected"),
+            ({"shuffle": np.zeros(2)}, ValueError, "shuffle: expected"),
+            ({"rng": "seed"}, TypeError, "rng: expected None, a seed or a Generator, got str 'seed'"),
+            ({"rng": 1.5}, TypeError, "rng: expected"),
+            ({"rng": True}, TypeError, "rng: expected"),
+            ({"rng": -1}, ValueError, "rng: expected"),
+        ],
+    )
+    def test_parameters(self, parameters: dict[str, Any], error: type[Exception], message: str) -> None:
+        with pytest.raises(error, match=message):
+            Dataset(np.zeros((4, 2)), **parameters)
+
+    def test_numpy_scalars_are_welcome(self) -> None:
+        parameters: Any = (np.int32(3), np.int64(2), np.int8(0), None, np.bool(False))
+        dataset = Dataset(np.arange(4), None, *parameters)
+        assert epoch(dataset) == [[0, 1, 2], [3]]
+        json.dumps(dataset.state())
+
+
+class TestHelpers:
+    def test_as_dataset(self) -> None:
+        dataset = Dataset(np.zeros(3))
+        assert as_dataset(dataset, "other", 7) is dataset
+        assert as_dataset(None) is None
+        made = as_dataset(np.arange(5), "train", 2, 4, rng=0, shuffle=False)
+        assert made is not None
+        assert made.name == "train"
+        assert epoch(made) == [[0, 1], [2, 3], [4], [0, 1]]
+
+    @pytest.mark.parametrize(
+        ("batch", "axis", "count"),
+        [
+            ((np.zeros((3, 2)), np.zeros(5)), 0, 3),
+            ((np.zeros((3, 2)),), 1, 2),
+            ((np.zeros((3, 2)),), -1, 2),
+            ((np.zeros(3),), 1, 1),
+            ((0.5, np.zeros(4)), 0, 4),
+            ((0.5, "text"), 0, 1),
+            ((), 0, 1),
+            (None, 0, 1),
+            (np.zeros((6, 2)), 0, 6),
+            ({"x": np.zeros((7, 2)), "y": np.zeros(1)}, 0, 7),
+        ],
+    )
+    def test_sample_count(self, batch: Any, axis: int, count: int) -> None:
+        assert sample_count(batch, axis) == count
+
+    def test_repr(self) -> None:
+        text = repr(Dataset(np.zeros(10), "train", 4))
+        assert "train" in text
+        assert "'samples': 10" in text
+        assert "'batch_size': 4" in text
