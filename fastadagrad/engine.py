@@ -7,7 +7,7 @@ import os
 import threading
 import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import numba
 import numpy as np
@@ -70,7 +70,7 @@ class Bucket:
         self.sums = np.zeros(len(members))
         self.norm_limits = np.array([s.norm_limit for s in settings])
         self.large = int(self._table[:-1, table.SIZE].sum()) >= PARALLEL_FROM
-        self._driver = make_driver(rule, motion, kind, lean, dtype)
+        self._driver = make_driver(cast(Any, rule), motion, kind, lean, dtype)
         self._label = f"the {dtype} {rule.name} kernel ({motion}, {kind})"
         self._ready: set[bool] = set()
 

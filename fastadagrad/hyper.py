@@ -71,7 +71,6 @@ class Rule(Protocol):
     """What a file of :mod:`fastadagrad.kernels.rules` provides."""
 
     name: str
-    __hash__: Any
     Hyperparameters: Any
     Scalars: Any
 
