@@ -12,6 +12,16 @@ from .optimizer import Optimizer
 METHODS: dict[str, type[Optimizer]] = {"adagrad": ADAGRAD}
 
 
+def method_named(algo: str) -> type[Optimizer]:
+    """Class of a method, its name in any case; ValueError if there is none."""
+    method = METHODS.get(algo.lower()) if isinstance(algo, str) else None
+    if method is None:
+        close = difflib.get_close_matches(str(algo).lower(), METHODS, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(METHODS)}"
+        raise ValueError(f"there is no method {algo!r}: {hint}")
+    return method
+
+
 def build(algo: str, loss: Any = None, params: Any = None, *args: Any, **kwargs: Any) -> Optimizer:
     """Make an optimizer by name.
 
@@ -38,12 +48,7 @@ def build(algo: str, loss: Any = None, params: Any = None, *args: Any, **kwargs:
     >>> fa.build("AdaGrad", params=np.zeros(3)).steps
     0
     """
-    method = METHODS.get(algo.lower()) if isinstance(algo, str) else None
-    if method is None:
-        close = difflib.get_close_matches(str(algo).lower(), METHODS, n=1)
-        hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(METHODS)}"
-        raise ValueError(f"there is no method {algo!r}: {hint}")
-    return method(loss, params, *args, **kwargs)
+    return method_named(algo)(loss, params, *args, **kwargs)
 
 
 MAKING = ("inputs", "updates", "monitors", "monitor_gradients", "gradient")

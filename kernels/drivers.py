@@ -15,7 +15,7 @@ from numba import prange
 
 from .dense import make_own_accumulators, make_row_accumulators, make_shared_accumulator
 from .element import make_element, untouched
-from .jit import compiled, inlined, threaded
+from .jit import compiled, inlined, parallel
 from .memory import array_at, unpack
 from .reduce import BLOCK, LANES, make_block_sum
 from .table import (
@@ -206,8 +206,8 @@ def make_driver(rule: Any, motion: str, kind: str, lean: bool, dtype: np.dtype[A
             accumulate_tensors(table, scalars, scratch)
         return update(table, 0, units, scalars, scratch)
 
-    @threaded
-    def parallel(work, spans, gradients, table, scalars, guard, scratch, sums):
+    @parallel
+    def threaded(work, spans, gradients, table, scalars, guard, scratch, sums):
         version  # noqa: B018  part of the key of the disk cache
         blocks, units = table[-1, FIRST_BLOCK], table[-1, FIRST_UNIT]
         if work & HEADERS:
@@ -233,4 +233,4 @@ def make_driver(rule: Any, motion: str, kind: str, lean: bool, dtype: np.dtype[A
             infinite = max(infinite, update(table, t * units // spans, (t + 1) * units // spans, scalars, scratch))
         return infinite
 
-    return Driver(serial, parallel)
+    return Driver(serial, threaded)

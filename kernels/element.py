@@ -64,11 +64,15 @@ class Element(NamedTuple):
     fingerprint: int
 
 
+@cache
+def _sources() -> bytes:
+    return b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("**/*.py")))
+
+
 def fingerprint(*functions) -> int:
     """Changes when a rule or this package does: Numba's disk cache does not look behind a closure's names."""
-    sources = b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("**/*.py")))
     rules = repr([(f.__code__.co_code, f.__code__.co_consts, f.__code__.co_names) for f in functions])
-    return zlib.crc32(sources + rules.encode())
+    return zlib.crc32(_sources() + rules.encode())
 
 
 @cache

@@ -13,7 +13,7 @@ from numba.extending import register_jitable
 OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy"}
 
 compiled = njit(**OPTIONS)
-threaded = njit(parallel=True, **OPTIONS)
+parallel = njit(parallel=True, **OPTIONS)
 inlined = register_jitable(error_model="numpy")
 
-__all__ = ["OPTIONS", "compiled", "inlined", "threaded"]
+__all__ = ["OPTIONS", "compiled", "inlined", "parallel"]

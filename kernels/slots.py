@@ -16,6 +16,7 @@ class Slots(NamedTuple):
     store: object  # (arrays, i, values)
     cut: object  # (arrays, start, stop) -> arrays
     at: object  # (table row, offset in bytes, n, dtype) -> arrays
+    flat: object  # (arrays) -> one-dimensional views of C-contiguous arrays
 
 
 def _load0(arrays, i):
@@ -31,6 +32,10 @@ def _cut0(arrays, start, stop):
 
 
 def _at0(row, offset, n, dtype):
+    return ()
+
+
+def _flat0(arrays):
     return ()
 
 
@@ -50,7 +55,11 @@ def _at1(row, offset, n, dtype):
     return (array_at(row[VELOCITY] + offset, n, dtype),)
 
 
+def _flat1(arrays):
+    return (arrays[0].ravel(),)
+
+
 BY_COUNT = (
-    Slots(*map(inlined, (_load0, _store0, _cut0, _at0))),
-    Slots(*map(inlined, (_load1, _store1, _cut1, _at1))),
+    Slots(*map(inlined, (_load0, _store0, _cut0, _at0, _flat0))),
+    Slots(*map(inlined, (_load1, _store1, _cut1, _at1, _flat1))),
 )

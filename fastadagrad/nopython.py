@@ -1,0 +1,104 @@
+"""Updates that a user calls from inside an `@njit` loop of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Unpack, cast
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from .build import method_named
+from .hyper import Hyper, Rule, Settings, make_settings
+from .kernels.arrays import make_array_update
+from .kernels.motion import SLOTS
+from .parameters import DTYPES, FloatArray
+from .state import accumulator_shape, kind_of
+
+
+@dataclass(frozen=True)
+class CompiledUpdate:
+    """What `compiled_update` returns.
+
+    Attributes
+    ----------
+    update : callable
+        ``update(p, g, slots, s)`` steps the array p in place with the gradient g: both C-contiguous, of at least one
+        dimension and of the chosen dtype. Nothing is checked.
+    threaded : callable
+        ``threaded(p, g, slots, s, spans)``: the same bits with the work split into that many spans.
+    """
+
+    update: Callable[..., None]
+    threaded: Callable[..., None]
+    _rule: Rule
+    _settings: Settings
+    _dtype: np.dtype[Any]
+
+    def scalars(self, t: int = 0) -> Any:
+        """Hyperparameters of step t as the named tuple s; one for all steps unless the rate is scheduled."""
+        values = self._settings.scalars(self._rule, t)
+        return self._rule.Scalars(*(self._dtype.type(value) for value in values))
+
+    def slots(self, p: FloatArray) -> tuple[FloatArray, ...]:
+        """Fresh state for a parameter: (accumulator,), or (accumulator, velocity) with momentum."""
+        shape = accumulator_shape(p, kind_of("p", p, self._settings)) or (1,)
+        initial = self._rule.initial(self._settings.own)["accumulator"]
+        return (np.full(shape, initial, p.dtype), *(np.zeros_like(p) for _ in SLOTS[self._settings.motion]))
+
+
+def compiled_update(
+    algo: str = "adagrad", *, dtype: DTypeLike = np.float64, ndim: int = 1, **hyper: Unpack[Hyper]
+) -> CompiledUpdate:
+    """Fused update for use inside a nopython loop.
+
+    Parameters
+    ----------
+    algo : str
+        Name of the method.
+    dtype : float32 or float64
+        Of the parameters.
+    ndim : int
+        Of the parameters; it matters only for ``accumulator="row"``, which is by element where there are no rows.
+    **hyper
+        As `ADAGRAD` takes them, for one parameter. Norm clipping needs norms beforehand and is refused.
+
+    Returns
+    -------
+    CompiledUpdate
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a hyperparameter is refused.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from numba import njit
+    >>> import fastadagrad as fa
+    >>> adagrad = fa.compiled_update(learning_rate=0.5)
+    >>> update, s = adagrad.update, adagrad.scalars()
+    >>> @njit
+    ... def minimize_square(p, slots, s, steps):
+    ...     for _ in range(steps):
+    ...         update(p, 2 * p, slots, s)
+    >>> p = np.array([1.0, -2.0])
+    >>> minimize_square(p, adagrad.slots(p), s, 100)
+    >>> bool((abs(p) < 1e-3).all())
+    True
+    """
+    rule = method_named(algo).rule
+    settings, conduct = make_settings(rule, hyper)
+    if settings.norm_limit or conduct.max_global_norm:
+        raise ValueError(
+            "max_gradient_norm and max_global_norm need the norm before the update: scale the gradient in your loop"
+        )
+    precision = np.dtype(dtype)
+    if precision not in DTYPES:
+        raise TypeError(f"dtype must be float32 or float64, not {precision}")
+    kind = kind_of("p", np.empty((0,) * ndim, precision), settings)
+    lean = kind == "element" and settings.lean
+    pair = make_array_update(cast(Any, rule), settings.motion, kind, lean)
+    return CompiledUpdate(pair.serial, pair.threaded, rule, settings, precision)
