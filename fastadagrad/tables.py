@@ -1,0 +1,321 @@
+"""Features and labels in one form: checked, of one dtype, dense in C order or CSR with sorted rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple, NoReturn
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from .kernels.svmlight import sort_rows
+from .log import logger
+
+NUMERIC = "biuf"
+LARGEST_WIDTH = 2**31
+
+
+class CSR(NamedTuple):
+    """A sparse matrix by rows: row i has ``data[indptr[i]:indptr[i + 1]]`` at these ``indices``.
+
+    Parameters
+    ----------
+    data : ndarray (nnz,)
+        float32 or float64.
+    indices : ndarray (nnz,) of int32
+        Columns, ascending and distinct within each row.
+    indptr : ndarray (n + 1,) of int64
+    shape : (int, int)
+    """
+
+    data: NDArray[Any]
+    indices: NDArray[np.int32]
+    indptr: NDArray[np.int64]
+    shape: tuple[int, int]
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Rows of features with a label each.
+
+    Parameters
+    ----------
+    features : ndarray (n, k) or CSR
+        float32 or float64, finite; an ndarray is in C order.
+    labels : ndarray (n,)
+        Numbers or strings, as given.
+    name : str
+    feature_names : tuple of str or None
+    """
+
+    features: NDArray[Any] | CSR
+    labels: NDArray[Any]
+    name: str = "data"
+    feature_names: tuple[str, ...] | None = None
+
+
+def as_table(
+    X: Any,
+    y: Any,
+    *,
+    dtype: DTypeLike = np.float32,
+    name: str = "data",
+    feature_names: Any = None,
+) -> Table:
+    """Check and normalise features and labels.
+
+    Parameters
+    ----------
+    X : array-like (n, k), sparse matrix, DataFrame or CSR
+        As :func:`as_features` takes it.
+    y : array-like (n,) or (n, 1)
+        Numbers or strings; numbers must be finite. Their dtype stays.
+    dtype : {float32, float64}
+        Of the features.
+    name : str
+    feature_names : sequence of str, optional
+        By default a DataFrame's columns, else None.
+
+    Returns
+    -------
+    Table
+
+    Raises
+    ------
+    ValueError, TypeError
+        As :func:`as_features`; and for no rows, labels of another length than X, or labels that are
+        missing, infinite, of mixed kinds or several a row.
+
+    Examples
+    --------
+    >>> table = as_table([[0, 1], [2, 3]], ["no", "yes"])
+    >>> table.features.dtype, table.labels.tolist()
+    (dtype('float32'), ['no', 'yes'])
+    """
+    features = as_features(X, dtype=dtype)
+    rows, columns = features.shape
+    if not rows:
+        raise ValueError(f"X has no rows: its shape is {tuple(features.shape)}")
+    labels = _as_labels(y)
+    if labels.size != rows:
+        raise ValueError(f"X and y must be of one length, got {rows} rows of X and {labels.size} labels")
+    names = _names_of(X) if feature_names is None else tuple(str(each) for each in feature_names)
+    if names is not None and len(names) != columns:
+        raise ValueError(f"feature_names must have one name for each of the {columns} columns, got {len(names)}")
+    return Table(features, labels, name, names)
+
+
+def as_features(X: Any, *, dtype: DTypeLike = np.float32) -> NDArray[Any] | CSR:
+    """Check and normalise a matrix of features.
+
+    Parameters
+    ----------
+    X : array-like (n, k), sparse matrix, DataFrame or CSR
+        Real numbers. Sparse is what has ``tocsr``; its duplicate entries are added up.
+    dtype : {float32, float64}
+
+    Returns
+    -------
+    ndarray (n, k) or CSR
+        Memory of X where it already has the dtype and the layout, else new; X itself is not changed.
+
+    Raises
+    ------
+    ValueError
+        For another number of axes than two, an element that is not finite in dtype (naming its row and
+        column), or a sparse matrix whose parts contradict each other.
+    TypeError
+        For elements that are not real numbers, or a masked array.
+
+    Examples
+    --------
+    >>> as_features([[1, 2], [3, 4]], dtype="float64")
+    array([[1., 2.],
+           [3., 4.]])
+    """
+    if np.dtype(dtype) not in (np.float32, np.float64):
+        raise ValueError(f"dtype must be float32 or float64, got {dtype!r}")
+    if not isinstance(X, CSR) and hasattr(X, "tocsr"):
+        sparse = X.tocsr()
+        X = CSR(sparse.data, sparse.indices, sparse.indptr, sparse.shape)
+    if isinstance(X, CSR):
+        return _as_csr(X, np.dtype(dtype))
+    return _as_dense(X, np.dtype(dtype))
+
+
+def with_width(features: CSR, n_features: int, name: str) -> CSR:
+    """The same rows with ``n_features`` columns: absent ones are zero, those beyond are dropped and logged."""
+    rows, width = features.shape
+    if width <= n_features:
+        return features._replace(shape=(rows, n_features))
+    kept = features.indices < n_features
+    logger.warning(
+        "%s has %d columns, %d were expected: its %d entries in the columns beyond are ignored",
+        name,
+        width,
+        n_features,
+        kept.size - np.count_nonzero(kept),
+    )
+    before = np.concatenate(([0], np.cumsum(kept, dtype=np.int64)))
+    return CSR(features.data[kept], features.indices[kept], before[features.indptr], (rows, n_features))
+
+
+def _as_dense(X: Any, dtype: np.dtype[Any]) -> NDArray[Any]:
+    array = _as_array(X, "X")
+    if array.ndim != 2:
+        hint = "; for one column use X.reshape(-1, 1)" if array.ndim == 1 else ""
+        raise ValueError(f"X must have two axes (rows, columns), got shape {array.shape}{hint}")
+    names = _names_of(X)
+    if array.dtype.kind == "O":
+        array = _from_objects(array, names)
+    _check_real(array, "X")
+    array = _cast(array, dtype)
+    position = _first_not_finite(array.reshape(-1))
+    if position is not None:
+        row, column = divmod(position, array.shape[1])
+        _refuse_not_finite(array[row, column], row, column, names)
+    return array
+
+
+def _as_csr(csr: CSR, dtype: np.dtype[Any]) -> CSR:
+    data, indices, indptr = (np.asarray(part) for part in csr[:3])
+    if len(csr.shape) != 2 or {data.ndim, indices.ndim, indptr.ndim} != {1}:
+        raise ValueError(f"a sparse X must have two axes and flat parts, got shape {tuple(csr.shape)}")
+    _check_real(data, "X")
+    rows, columns = (int(size) for size in csr.shape)
+    _check_structure(data, indices, indptr, rows, columns)
+    indptr = np.ascontiguousarray(indptr, np.int64)
+    size = int(indptr[-1])
+    indices = np.ascontiguousarray(indices[:size], np.int32)
+    data = data[:size]
+    if not _ascending(indices, indptr):
+        data, indices, indptr = _canonical(data, indices, indptr)
+    data = _cast(data, dtype)
+    position = _first_not_finite(data)
+    if position is not None:
+        row = int(np.searchsorted(indptr, position, "right")) - 1
+        _refuse_not_finite(data[position], row, int(indices[position]), None)
+    return CSR(data, indices, indptr, (rows, columns))
+
+
+def _check_structure(data: NDArray[Any], indices: NDArray[Any], indptr: NDArray[Any], rows: int, columns: int) -> None:
+    if rows < 0 or not 0 <= columns <= LARGEST_WIDTH:
+        raise ValueError(f"a sparse X must have 0 to {LARGEST_WIDTH} columns, got shape {(rows, columns)}")
+    if indices.dtype.kind not in "iu" or indptr.dtype.kind not in "iu":
+        raise TypeError(f"indices and indptr of X must be integers, got {indices.dtype} and {indptr.dtype}")
+    if indptr.size != rows + 1 or indptr[0] != 0 or np.any(indptr[1:] < indptr[:-1]):
+        raise ValueError(f"indptr of X must rise from 0 in {rows + 1} numbers, got {indptr.size} of them: {indptr}")
+    size = int(indptr[-1])
+    if size > min(data.size, indices.size):
+        raise ValueError(f"indptr of X ends at {size}, but X has {data.size} data elements and {indices.size} indices")
+    used = indices[:size]
+    if size and not (0 <= int(used.min()) and int(used.max()) < columns):
+        raise ValueError(f"indices of X must be in [0, {columns}), got {used.min()} to {used.max()}")
+
+
+def _ascending(indices: NDArray[np.int32], indptr: NDArray[np.int64]) -> bool:
+    if indices.size < 2:
+        return True
+    descends = indices[1:] <= indices[:-1]
+    starts = indptr[1:-1]
+    descends[starts[(starts > 0) & (starts < indices.size)] - 1] = False
+    return not descends.any()
+
+
+def _canonical(
+    data: NDArray[Any], indices: NDArray[np.int32], indptr: NDArray[np.int64]
+) -> tuple[NDArray[Any], NDArray[np.int32], NDArray[np.int64]]:
+    """Sorted copies; duplicates are added in float64, in order of occurrence."""
+    data, indices = data.astype(np.float64), indices.copy()
+    indptr = indptr.copy()
+    if sort_rows(indptr, indices, data) < 0:
+        return data, indices, indptr
+    first = np.append(True, indices[1:] != indices[:-1])
+    first[indptr[:-1][np.diff(indptr) > 0]] = True
+    group = np.cumsum(first, dtype=np.int64)
+    summed = np.zeros(group[-1])
+    np.add.at(summed, group - 1, data)
+    return summed, indices[first], np.append(0, group)[indptr]
+
+
+def _as_labels(y: Any) -> NDArray[Any]:
+    labels = _as_array(y, "y")
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    if labels.ndim != 1:
+        raise ValueError(f"y must have one label a row, got shape {labels.shape}")
+    if labels.dtype.kind in "OT":
+        labels = _labels_from_objects(labels.tolist())
+    if labels.dtype.kind not in NUMERIC + "US":
+        raise TypeError(f"y must be numbers or strings, got {labels.dtype}")
+    if labels.dtype.kind == "f":
+        position = _first_not_finite(labels)
+        if position is not None:
+            raise ValueError(f"y has {labels[position]} at row {position}: remove rows without a finite label")
+    return np.ascontiguousarray(labels)
+
+
+def _labels_from_objects(values: list[Any]) -> NDArray[Any]:
+    kinds: tuple[type, ...] = (
+        (str,) if values and isinstance(values[0], str) else (bool, int, float, np.number, np.bool)
+    )
+    for row, value in enumerate(values):
+        if not isinstance(value, kinds):
+            raise TypeError(f"y must be all numbers or all strings, got {value!r} at row {row}")
+    return np.array(values)
+
+
+def _from_objects(array: NDArray[Any], names: tuple[str, ...] | None) -> NDArray[np.float64]:
+    numbers = np.empty(array.shape)
+    for column, values in enumerate(array.T):
+        for row, value in enumerate(values.tolist()):
+            try:
+                if isinstance(value, str | bytes):
+                    raise TypeError
+                numbers[row, column] = value
+            except (TypeError, ValueError, OverflowError):
+                where = f"row {row}, column {_label(column, names)}"
+                raise TypeError(f"X must hold real numbers, got {value!r} at {where}: encode it as one") from None
+    return numbers
+
+
+def _as_array(value: Any, name: str) -> NDArray[Any]:
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(f"{name} must not be a masked array: fill it first, as in {name}.filled(0)")
+    try:
+        return np.asarray(value)
+    except ValueError as error:
+        raise ValueError(f"{name} must be rectangular: {error}") from None
+
+
+def _check_real(array: NDArray[Any], name: str) -> None:
+    if array.dtype.kind not in NUMERIC:
+        raise TypeError(f"{name} must hold real numbers, got dtype {array.dtype}")
+
+
+def _cast(array: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):  # the finite check speaks of it
+        return np.ascontiguousarray(array, dtype)
+
+
+def _first_not_finite(values: NDArray[Any]) -> int | None:
+    # The extremes need no array of flags: NaN and infinity come through in one of them.
+    if not values.size or (np.isfinite(values.min()) and np.isfinite(values.max())):
+        return None
+    return int(np.argmin(np.isfinite(values)))
+
+
+def _refuse_not_finite(value: Any, row: int, column: int, names: tuple[str, ...] | None) -> NoReturn:
+    raise ValueError(
+        f"X has {value} at row {row}, column {_label(column, names)} (as {value.dtype}): "
+        "features must be finite, so remove or replace it"
+    )
+
+
+def _label(column: int, names: tuple[str, ...] | None) -> str:
+    return str(column) if names is None else f"{column} ({names[column]!r})"
+
+
+def _names_of(X: Any) -> tuple[str, ...] | None:
+    columns = getattr(X, "columns", None)
+    return None if columns is None else tuple(str(column) for column in columns)

@@ -1,0 +1,219 @@
+"""Normalised features and labels against NumPy, SciPy and pandas."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fastadagrad.tables import CSR, Table, as_features, as_table
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    "X",
+    [
+        np.arange(6).reshape(2, 3),
+        np.arange(6.0).reshape(2, 3, order="F"),
+        np.arange(12, dtype=np.float32).reshape(2, 6)[:, ::2],
+        np.eye(3, dtype=bool),
+        np.arange(6, dtype=">f8").reshape(3, 2),
+        np.array([[1, 2.5], [True, np.float32(3)]], object),
+        [[1, 2], [3, 4]],
+        np.zeros((2, 0)),
+    ],
+)
+def test_dense_features_are_what_numpy_casts_in_c_order(X, dtype):
+    features = as_features(X, dtype=dtype)
+    np.testing.assert_array_equal(features, np.asarray(X).astype(dtype), strict=True)
+    assert type(features) is np.ndarray
+    assert features.flags.c_contiguous
+    assert features.dtype.isnative
+
+
+def test_features_are_not_copied_without_need_and_never_changed():
+    X = np.ones((2, 3), np.float32)
+    assert np.shares_memory(as_features(X), X)
+    X.flags.writeable = False
+    assert np.shares_memory(as_features(X), X)
+    assert not np.shares_memory(as_features(X, dtype=np.float64), X)
+
+
+@settings(derandomize=True, deadline=None, max_examples=200)
+@given(st.data())
+def test_sparse_features_are_the_dense_ones_sorted_and_distinct(data):
+    sparse = pytest.importorskip("scipy.sparse")
+    rows, columns = data.draw(st.integers(1, 6)), data.draw(st.integers(1, 8))
+    size = data.draw(st.integers(0, 30))
+    indices = data.draw(st.lists(st.integers(0, columns - 1), min_size=size, max_size=size))
+    values = data.draw(st.lists(st.integers(-50, 50), min_size=size, max_size=size))
+    cuts = sorted(data.draw(st.lists(st.integers(0, size), min_size=rows - 1, max_size=rows - 1)))
+    dtype = data.draw(st.sampled_from([np.float64, np.float32, np.int8]))
+    parts = np.array(values, dtype), np.array(indices, np.int64), np.array([0, *cuts, size])
+    expected = np.zeros((rows, columns))
+    for row in range(rows):
+        for entry in range(parts[2][row], parts[2][row + 1]):
+            expected[row, indices[entry]] += values[entry]
+    matrix = sparse.csr_array(parts, shape=(rows, columns))
+    before = [part.copy() for part in (matrix.data, matrix.indices, matrix.indptr)]
+
+    csr = as_features(matrix)
+
+    assert (csr.data.dtype, csr.indices.dtype, csr.indptr.dtype) == (np.float32, np.int32, np.int64)
+    np.testing.assert_array_equal(sparse.csr_array(csr[:3], shape=csr.shape).toarray(), expected)
+    for row in range(rows):
+        assert np.all(np.diff(csr.indices[csr.indptr[row] : csr.indptr[row + 1]]) > 0)
+    for part, old in zip((matrix.data, matrix.indices, matrix.indptr), before, strict=True):
+        np.testing.assert_array_equal(part, old, strict=True)
+
+
+@pytest.mark.parametrize("form", ["csr", "csc", "coo", "lil", "dok", "bsr", "dia"])
+@pytest.mark.parametrize("family", ["array", "matrix"])
+def test_every_sparse_form(form, family):
+    sparse = pytest.importorskip("scipy.sparse")
+    dense = np.array([[0.0, 1.5, 0.0], [2.0, 0.0, -1.0]])
+    csr = as_features(getattr(sparse, f"{form}_{family}")(dense), dtype=np.float64)
+    assert isinstance(csr, CSR)
+    np.testing.assert_array_equal(sparse.csr_array(csr[:3], shape=csr.shape).toarray(), dense)
+
+
+def test_normalised_sparse_features_pass_through():
+    csr = CSR(np.float32([1, 2]), np.int32([0, 2]), np.int64([0, 1, 2]), (2, 3))
+    again = as_features(csr)
+    assert all(np.shares_memory(old, new) for old, new in zip(csr[:3], again[:3], strict=True))
+    assert again.shape == (2, 3)
+
+
+def test_duplicates_are_added_in_float64_in_order():
+    csr = CSR(np.float64([1, 1e16, 1, -1e16]), np.int32([1, 0, 0, 0]), np.int64([0, 4]), (1, 2))
+    assert as_features(csr, dtype=np.float64).data.tolist() == [(1e16 + 1) - 1e16, 1.0]
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_a_feature_that_is_not_finite_is_named(bad):
+    sparse = pytest.importorskip("scipy.sparse")
+    pandas = pytest.importorskip("pandas")
+    dense = np.arange(20.0).reshape(4, 5)
+    dense[2, 3] = bad
+    dense[3, 1] = np.nan
+    for X in (dense, sparse.csc_array(dense), np.asfortranarray(dense)):
+        with pytest.raises(ValueError, match=f"X has {bad} at row 2, column 3"):
+            as_features(X)
+    with pytest.raises(ValueError, match=rf"X has {bad} at row 2, column 3 \('d'\)"):
+        as_features(pandas.DataFrame(dense, columns=list("abcde")))
+
+
+def test_a_feature_beyond_float32_is_named_without_a_warning():
+    X = np.array([[1.0, 1e-300], [2.0, -1e300]])
+    with pytest.raises(ValueError, match=r"X has -inf at row 1, column 1 \(as float32\)"):
+        as_features(X)
+    np.testing.assert_array_equal(as_features(X, dtype=np.float64), X)
+
+
+@pytest.mark.parametrize(
+    ("X", "error", "said"),
+    [
+        ([1.0, 2.0], ValueError, r"shape \(2,\); for one column use X.reshape"),
+        (np.zeros((2, 2, 2)), ValueError, r"two axes .* \(2, 2, 2\)"),
+        (3.0, ValueError, "two axes"),
+        ([[1, 2], [3]], ValueError, "rectangular"),
+        ([["a", "b"]], TypeError, "real numbers, got dtype <U1"),
+        (np.array([[1, "2"]], object), TypeError, "got '2' at row 0, column 1"),
+        (np.array([[1, 2j]], object), TypeError, "row 0, column 1"),
+        (np.eye(2, dtype=complex), TypeError, "complex128"),
+        (np.zeros((2, 2), "M8[s]"), TypeError, "datetime64"),
+        (np.ma.ones((2, 2)), TypeError, "masked array"),
+        (CSR(np.array(["a"]), np.array([0]), np.array([0, 1]), (1, 1)), TypeError, "real numbers"),
+        (CSR(np.ones(1), np.zeros(1), np.array([0, 1]), (1, 1)), TypeError, "must be integers"),
+    ],
+)
+def test_other_features_are_refused(X, error, said):
+    with pytest.raises(error, match=said):
+        as_features(X)
+
+
+def test_one_sparse_axis_is_refused():
+    sparse = pytest.importorskip("scipy.sparse")
+    with pytest.raises(ValueError, match="two axes"):
+        as_features(sparse.coo_array([1.0, 0.0]))
+
+
+@pytest.mark.parametrize("dtype", [np.float16, int, "complex64"])
+def test_other_dtypes_are_refused(dtype):
+    with pytest.raises(ValueError, match="dtype must be float32 or float64"):
+        as_features(np.eye(2), dtype=dtype)
+
+
+def test_data_frames():
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"a": [1, 2], "b": [0.5, 1.5], "c": [True, False]})
+    frame["d"] = pandas.array([3, 4], dtype="Int64")
+    table = as_table(frame, pandas.Series(["x", "y"]), name="frame")
+    np.testing.assert_array_equal(table.features, np.float32([[1, 0.5, 1, 3], [2, 1.5, 0, 4]]), strict=True)
+    assert table.labels.tolist() == ["x", "y"]
+    assert table.labels.dtype.kind == "U"
+    assert (table.name, table.feature_names) == ("frame", ("a", "b", "c", "d"))
+    frame["e"] = ["red", "blue"]
+    with pytest.raises(TypeError, match=r"'red' at row 0, column 4 \('e'\)"):
+        as_features(frame)
+    frame["e"] = pandas.array([3, None], dtype="Int64")
+    with pytest.raises(TypeError, match=r"<NA> at row 1, column 4 \('e'\)"):
+        as_features(frame)
+
+
+@pytest.mark.parametrize(
+    ("y", "dtype"),
+    [
+        ([0, 1, 1], np.int64),
+        ([0.5, -1.0, 2.0], np.float64),
+        (np.array([1, 2, 3], np.uint8), np.uint8),
+        (np.array([True, False, True]), np.bool),
+        (["a", "b", "c"], "<U1"),
+        (np.array(["a", "bc", "d"], object), "<U2"),
+        (np.array([1, 2, 3], object), np.int64),
+        (np.array([[1], [2], [3]]), np.int64),
+        (np.arange(6)[::2], np.int64),
+    ],
+)
+def test_labels_stay_as_they_are(y, dtype):
+    labels = as_table(np.eye(3), y).labels
+    assert labels.dtype == dtype
+    assert labels.tolist() == np.asarray(y).ravel().tolist()
+    assert labels.flags.c_contiguous
+
+
+@pytest.mark.parametrize(
+    ("y", "error", "said"),
+    [
+        ([0, 1], ValueError, "3 rows of X and 2 labels"),
+        ([0, 1, np.nan], ValueError, "y has nan at row 2"),
+        ([np.inf, 1, 1], ValueError, "y has inf at row 0"),
+        (np.eye(3), ValueError, r"one label a row, got shape \(3, 3\)"),
+        (None, ValueError, "one label a row"),
+        (np.array(["a", 1, "b"], object), TypeError, "got 1 at row 1"),
+        (np.array([1, None, 3], object), TypeError, "got None at row 1"),
+        ([1j, 1, 1], TypeError, "complex128"),
+        (np.ma.array([1, 2, 3]), TypeError, "masked"),
+    ],
+)
+def test_other_labels_are_refused(y, error, said):
+    with pytest.raises(error, match=said):
+        as_table(np.eye(3), y)
+
+
+def test_tables_without_rows_are_refused_but_features_without_rows_are_not():
+    with pytest.raises(ValueError, match=r"X has no rows: its shape is \(0, 3\)"):
+        as_table(np.zeros((0, 3)), [])
+    assert as_features(np.zeros((0, 3))).shape == (0, 3)
+
+
+def test_feature_names_must_fit():
+    assert as_table(np.eye(2), [0, 1], feature_names=["a", "b"]).feature_names == ("a", "b")
+    with pytest.raises(ValueError, match="each of the 2 columns, got 1"):
+        as_table(np.eye(2), [0, 1], feature_names=["a"])
+
+
+def test_a_table_is_frozen():
+    table = as_table(np.eye(2), [0, 1])
+    assert isinstance(table, Table)
+    with pytest.raises(AttributeError):
+        table.name = "other"
