@@ -1,0 +1,198 @@
+"""Data by file or by name: svmlight text, .npz, or the data sets that scikit-learn ships."""
+
+from __future__ import annotations
+
+import difflib
+import errno
+import importlib
+import operator
+import os
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, NoReturn
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from .svmlight import parse
+from .tables import CSR, Table, as_features, as_table, with_width
+
+BUILT_IN = ("breast_cancer", "diabetes", "digits", "iris", "wine")
+COMPRESSED = {".gz": "gzip", ".bz2": "bz2", ".xz": "lzma"}
+CSR_KEYS = ("data", "indices", "indptr", "shape")
+
+__all__ = ["BUILT_IN", "CSR", "Table", "as_features", "as_table", "load"]
+
+
+def load(
+    source: str | os.PathLike[str],
+    *,
+    dtype: DTypeLike = np.float32,
+    target: str | None = None,
+    n_features: int | None = None,
+    zero_based: bool | Literal["auto"] = "auto",
+) -> Table:
+    """Read features and labels.
+
+    Parameters
+    ----------
+    source : str or path
+        ``breast_cancer``, ``diabetes``, ``digits``, ``iris`` or ``wine``, which scikit-learn ships (a file
+        of such a name is ``./iris``); a ``.npz`` file; any other file is svmlight text, compressed if its
+        name ends in ``.gz``, ``.bz2`` or ``.xz``.
+    dtype : {float32, float64}
+        Of the features.
+    target : str, optional
+        Which array of a .npz file has the labels; "y" by default.
+    n_features : int, optional
+        Columns of a sparse table, for a file to go with another. A narrower file is widened; columns
+        beyond are ignored, with a logged warning. Dense features must have this width.
+    zero_based : bool or "auto"
+        Of svmlight text: whether columns count from 0 or from 1; "auto": from 0 if a column 0 occurs.
+
+    Returns
+    -------
+    Table
+        Its labels are float64 from svmlight text, else of the dtype they are stored in.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read; FileNotFoundError lists the built-in names if it looks like one.
+    ValueError, TypeError
+        For a truncated, damaged, empty or malformed file, naming it and the place in it.
+    RuntimeError
+        If a built-in name needs scikit-learn, which is not installed.
+
+    Notes
+    -----
+    A .npz file has ``y`` and either ``X`` (n, k), or ``X_data``, ``X_indices``, ``X_indptr``, ``X_shape``,
+    or what ``scipy.sparse.save_npz`` writes for a CSR matrix: ``data``, ``indices``, ``indptr``, ``shape``;
+    and optionally ``feature_names``. Duplicate entries of CSR are added up; svmlight text has none.
+
+    Examples
+    --------
+    >>> table = load("iris")
+    >>> table.features.shape, table.features.dtype, table.labels[:3].tolist()
+    ((150, 4), dtype('float32'), [0, 0, 0])
+    """
+    if not isinstance(source, str | os.PathLike):
+        raise TypeError(f"source must be a path or a name, got {type(source).__name__}; for arrays use as_table")
+    if n_features is not None and operator.index(n_features) < 1:
+        raise ValueError(f"n_features must be at least 1, got {n_features}")
+    path = Path(source)
+    is_npz = path.suffix.lower() == ".npz"
+    if target is not None and not is_npz:
+        raise ValueError(f"target names an array of a .npz file, but source is {os.fspath(source)!r}")
+    if isinstance(source, str) and (source in BUILT_IN or source == "linnerud"):
+        table = _built_in(source, dtype)
+    elif not path.exists():
+        _refuse_missing(path)
+    elif is_npz:
+        table = _from_npz(path, dtype, target or "y")
+    else:
+        table = _from_svmlight(path, dtype, zero_based)
+    return table if n_features is None else _with_width(table, n_features)
+
+
+def _with_width(table: Table, n_features: int) -> Table:
+    if isinstance(table.features, CSR):
+        features = with_width(table.features, n_features, table.name)
+        unchanged = features.shape == table.features.shape
+        return Table(features, table.labels, table.name, table.feature_names if unchanged else None)
+    if table.features.shape[1] != n_features:
+        raise ValueError(f"{table.name} must have {n_features} features, got {table.features.shape[1]}")
+    return table
+
+
+def _from_svmlight(path: Path, dtype: DTypeLike, zero_based: bool | Literal["auto"]) -> Table:
+    try:
+        data, indices, indptr, labels, width = parse(_read(path), dtype=dtype, zero_based=zero_based)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+    if not labels.size:
+        raise ValueError(f"{path} has no rows")
+    return Table(CSR(data, indices, indptr, (labels.size, width)), labels, path.name)
+
+
+def _read(path: Path) -> bytes:
+    content = path.read_bytes()
+    module = COMPRESSED.get(path.suffix.lower())
+    if module is None:
+        return content
+    codec = importlib.import_module(module)
+    faults = (EOFError, OSError, ValueError, zlib.error, getattr(codec, "LZMAError", zlib.error))
+    try:
+        decompressed: bytes = codec.decompress(content)
+    except faults as error:
+        raise ValueError(f"truncated, damaged or not {path.suffix}: {error}") from None
+    return decompressed
+
+
+def _from_npz(path: Path, dtype: DTypeLike, target: str) -> Table:
+    stored, names = _read_npz(path, target)
+    if target not in stored:
+        raise ValueError(f"{path} has no labels {target!r}; name them with target=, it has {names}")
+    try:
+        features = _stored_features(stored)
+        if features is None:
+            raise ValueError(f"no X, and no CSR matrix with or without the prefix X_, in {names}")
+        return as_table(
+            features, stored[target], dtype=dtype, name=path.name, feature_names=stored.get("feature_names")
+        )
+    except TypeError as error:
+        raise TypeError(f"{path}: {error}") from None
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
+def _stored_features(stored: Mapping[str, NDArray[Any]]) -> NDArray[Any] | CSR | None:
+    if "X" in stored:
+        return stored["X"]
+    for prefix in ("X_", ""):
+        if all(prefix + key in stored for key in CSR_KEYS):
+            layout = stored.get("format", np.array("csr"))
+            if not prefix and layout.item() not in ("csr", b"csr"):
+                raise ValueError(f"the sparse format must be csr, got {layout.item()!r}: save X.tocsr()")
+            data, indices, indptr, shape = (stored[prefix + key] for key in CSR_KEYS)
+            return CSR(data, indices, indptr, tuple(shape.tolist()))
+    return None
+
+
+def _read_npz(path: Path, target: str) -> tuple[dict[str, NDArray[Any]], str]:
+    """The arrays that matter, and the names of all."""
+    known = {"X", target, "feature_names", "format", *CSR_KEYS, *(f"X_{key}" for key in CSR_KEYS)}
+    faults = (ValueError, TypeError, EOFError, KeyError, NotImplementedError, RuntimeError, zlib.error)
+    with open(path, "rb") as file:
+        try:
+            if not zipfile.is_zipfile(file):
+                raise ValueError("no zip archive, or a truncated one")
+            file.seek(0)
+            with np.load(file, allow_pickle=False) as archive:
+                stored = {key: archive[key] for key in archive.files if key in known}
+                return stored, ", ".join(sorted(archive.files)) or "nothing"
+        except (OSError, zipfile.BadZipFile, *faults) as error:  # OSError: an offset outside the file
+            raise ValueError(f"{path} is not a sound .npz file of plain arrays: {error}") from None
+
+
+def _built_in(name: str, dtype: DTypeLike) -> Table:
+    if name == "linnerud":
+        raise ValueError("linnerud has three targets a row; one is needed: pass arrays to as_table instead")
+    try:
+        datasets = importlib.import_module("sklearn.datasets")
+    except ImportError:
+        raise RuntimeError(f'the data set {name!r} comes with scikit-learn: pip install "fastadagrad[fit]"') from None
+    bunch = getattr(datasets, f"load_{name}")()
+    return as_table(bunch.data, bunch.target, dtype=dtype, name=name, feature_names=bunch.feature_names)
+
+
+def _refuse_missing(path: Path) -> NoReturn:
+    message = os.strerror(errno.ENOENT)
+    if len(path.parts) == 1 and not path.suffix:
+        message += f", nor a built-in data set of that name ({', '.join(BUILT_IN)})"
+        close = difflib.get_close_matches(path.name.lower().replace("-", "_"), BUILT_IN, n=1)
+        if close:
+            message += f"; did you mean {close[0]!r}?"
+    raise FileNotFoundError(errno.ENOENT, message, str(path))
