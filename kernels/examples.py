@@ -1,6 +1,7 @@
 """Examples of a linear model as compiled loops see them: rows of a matrix, dense or CSR.
 
-A row is its values and their columns; `column` says where value i belongs. The dot product of a row
+A row is the range of t in which ``value(x, n, t)`` belongs to ``column(x, t)``; handing out slices instead
+would cost a reference count, an atomic operation, for each. The dot product of a row
 and the weights has one order: a CSR row adds left to right; in a dense row column j goes to lane
 j mod 16, each adding in increasing j, and the lanes fold 8+8, 4+4, 2+2, 1+1. With several outputs
 each score adds left to right.
@@ -12,8 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .jit import inlined
 from .prefetch import prefetch
+from .weld import welded
 
 LANES = 16
 AHEAD = 4  # rows
@@ -29,7 +30,7 @@ class Dense(NamedTuple):
 
 
 class Sparse(NamedTuple):
-    """CSR with unsigned column numbers, all in range and distinct within a row, and a label each."""
+    """CSR with unsigned columns and starts, the columns in range and distinct within a row, and a label each."""
 
     values: np.ndarray
     columns: np.ndarray
@@ -40,31 +41,34 @@ class Sparse(NamedTuple):
 class Layout(NamedTuple):
     """Compilable access to a row and its part in a score."""
 
-    row: object  # (examples, n) -> values, columns
-    column: object  # (columns, i) -> j
-    dot: object  # (values, columns, weights, lanes) -> their sum of products
+    span: object  # (examples, n) -> start, stop
+    value: object  # (examples, n, t)
+    column: object  # (examples, t)
+    dot: object  # (examples, n, weights, lanes) -> their sum of products
     fetch_ahead: object  # (examples, order, i): ask for a row that comes soon
 
 
-def _dense_row(x, n):
-    row = x.values[n]
-    return row, row
+def _dense_span(x, n):
+    return 0, x.values.shape[1]
 
 
-def _dense_column(columns, i):
-    return i
+def _dense_value(x, n, t):
+    return x.values[n, t]
 
 
-def _dense_dot(values, columns, weights, lanes):
-    lanes[:] = lanes.dtype.type(0)
-    whole = values.size // LANES
+def _dense_column(x, t):
+    return t
+
+
+def _dense_dot(x, n, weights, lanes):
+    for j in range(LANES):
+        lanes[j] = lanes.dtype.type(0)
+    whole = weights.size // LANES
     for b in range(whole):
-        x = values[b * LANES : b * LANES + LANES]
-        w = weights[b * LANES : b * LANES + LANES]
         for j in range(LANES):
-            lanes[j] += x[j] * w[j]
-    for i in range(whole * LANES, values.size):
-        lanes[i - whole * LANES] += values[i] * weights[i]
+            lanes[j] += x.values[n, b * LANES + j] * weights[b * LANES + j]
+    for t in range(whole * LANES, weights.size):
+        lanes[t - whole * LANES] += x.values[n, t] * weights[t]
     half = LANES // 2
     while half:
         for j in range(half):
@@ -77,19 +81,22 @@ def _dense_fetch_ahead(x, order, i):
     pass
 
 
-def _sparse_row(x, n):
-    start, stop = x.starts[n], x.starts[n + 1]
-    return x.values[start:stop], x.columns[start:stop]
+def _sparse_span(x, n):
+    return x.starts[n], x.starts[n + 1]
 
 
-def _sparse_column(columns, i):
-    return columns[i]
+def _sparse_value(x, n, t):
+    return x.values[t]
 
 
-def _sparse_dot(values, columns, weights, lanes):
+def _sparse_column(x, t):
+    return x.columns[t]
+
+
+def _sparse_dot(x, n, weights, lanes):
     total = weights.dtype.type(0)
-    for i in range(values.size):
-        total += values[i] * weights[columns[i]]
+    for t in range(x.starts[n], x.starts[n + 1]):
+        total += x.values[t] * weights[x.columns[t]]
     return total
 
 
@@ -98,7 +105,7 @@ def _sparse_fetch_ahead(x, order, i):
         prefetch(x.starts, order[i + 2 * AHEAD])
     if i + AHEAD < order.size:
         n = order[i + AHEAD]
-        start, stop = x.starts[n], x.starts[n + 1]
+        start, stop = np.int64(x.starts[n]), np.int64(x.starts[n + 1])
         for at in range(start, min(stop, start + FIRST_LINES * LINE), LINE):
             prefetch(x.values, at)
             prefetch(x.columns, at)
@@ -107,7 +114,6 @@ def _sparse_fetch_ahead(x, order, i):
         prefetch(x.labels, n)
 
 
-LAYOUTS = {
-    "dense": Layout(*map(inlined, (_dense_row, _dense_column, _dense_dot, _dense_fetch_ahead))),
-    "sparse": Layout(*map(inlined, (_sparse_row, _sparse_column, _sparse_dot, _sparse_fetch_ahead))),
-}
+DENSE = (_dense_span, _dense_value, _dense_column, _dense_dot, _dense_fetch_ahead)
+SPARSE = (_sparse_span, _sparse_value, _sparse_column, _sparse_dot, _sparse_fetch_ahead)
+LAYOUTS = {"dense": Layout(*map(welded, DENSE)), "sparse": Layout(*map(welded, SPARSE))}

@@ -17,10 +17,10 @@ from math import copysign, exp, expm1, log, log1p
 
 import numpy as np
 
-from .jit import inlined
+from .weld import welded
 
 
-@inlined
+@welded
 def series(log_x, k):
     """1 + x + ... + x^(k-1)."""
     return expm1(k * log_x) / expm1(log_x) if log_x != 0.0 else np.float64(k)
@@ -33,10 +33,10 @@ def make_catch_up(rule, motion: str):
     alone the learning rate may have changed from step to step. l2, l1 with decay, and momentum with
     decay need a constant one. `s` holds the rule's scalars in float64.
     """
-    scale = inlined(rule.scale)
+    scale = welded(rule.scale)
     look_ahead = motion == "nesterov"
 
-    @inlined
+    @welded
     def shrunk(p, rest, G, k, thresholds, log_keeps, s):
         p = np.float64(p)
         if p == 0.0 or (G == 0.0 and log_keeps == 0.0):
@@ -49,12 +49,12 @@ def make_catch_up(rule, motion: str):
             if s.l2_step != 0.0:
                 log_r = -log1p(s.l2_step / H)
         log_power = log_keeps + k * log_r
-        size = abs(p) * exp(log_power)
+        size = abs(p) * exp(log_power) if log_power != 0.0 else abs(p)
         if threshold != 0.0:
             size -= threshold * exp(log_r) * series(log_power / k, k)
         return (0.0 if size <= 0.0 else copysign(size, p)), rest
 
-    @inlined
+    @welded
     def coasted(p, rest, G, k, thresholds, log_keeps, s):
         v, m = np.float64(rest[0]), s.momentum
         log_c, log_m = log_keeps / k, log(m)

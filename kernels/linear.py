@@ -17,11 +17,12 @@ import numpy as np
 
 from .element import Element, make_element
 from .examples import LANES, LAYOUTS, Layout
-from .jit import compiled, inlined
+from .jit import compiled
 from .lazy import make_catch_up
 from .losses import pointwise, softmax
 from .memory import unpack
 from .scoring import make_score
+from .weld import welded
 
 
 class Weights(NamedTuple):
@@ -53,10 +54,9 @@ class Work(NamedTuple):
     last: np.ndarray  # (features,) steps in this epoch that it has had
 
 
-def make_work(weights: Weights, batch_size: int, lazy: bool, sweep: bool) -> Work:
-    """Scratch for one way of training: `sweep` over all features each batch, or `lazy` ones."""
+def make_work(weights: Weights, *, batch: bool, sweep: bool, exact: bool) -> Work:
+    """Scratch for one way of training: by `batch`, which may `sweep` over all features; `exact` loops."""
     p = weights.p
-    batch = batch_size > 1 or sweep
     classes = p.shape[1] if p.ndim == 2 else 1
     features = len(p)
     return Work(
@@ -67,7 +67,7 @@ def make_work(weights: Weights, batch_size: int, lazy: bool, sweep: bool) -> Wor
         np.zeros((1, *p.shape[1:]), p.dtype),
         np.zeros(features if batch and not sweep else 0, np.int64),
         np.zeros(features if batch and not sweep else 0, np.bool_),
-        np.zeros(features if lazy else 0, np.int64),
+        np.zeros(features if exact else 0, np.int64),
     )
 
 
@@ -88,7 +88,7 @@ def _make_element_step(element: Element):
     prepare, accumulate, advance, slots, _ = element
     load, store = slots.load, slots.store
 
-    @inlined
+    @welded
     def step(p, G, rest, i, g, s):
         p_i = p[i]
         g = prepare(g, p_i, s)
@@ -104,7 +104,7 @@ def _make_element_step(element: Element):
 def _make_element_catch_up(rule, motion, element: Element):
     catch_up, load, store = make_catch_up(rule, motion), element.slots.load, element.slots.store
 
-    @inlined
+    @welded
     def element_catch_up(p, G, rest, i, k, thresholds, log_keeps, s):
         p_i, rest_i = catch_up(p[i], load(rest, i), G[i], k, thresholds, log_keeps, s)
         p[i] = p_i
@@ -131,10 +131,10 @@ def _make_one_output(real, step_element, catch_up_element) -> Outputs:
     def catch_up(w, j, k, thresholds, log_keeps, s):
         catch_up_element(w.p, w.G, w.rest, j, k, thresholds, log_keeps, s)
 
-    return Outputs(*map(inlined, (slope, step, step_with, add, catch_up)))
+    return Outputs(*map(welded, (slope, step, step_with, add, catch_up)))
 
 
-def _make_many_outputs(real, step_element, catch_up_element, load) -> Outputs:
+def _make_many_outputs(real, step_element, catch_up_element) -> Outputs:
     def slope(kind, scores, label, share, work):
         value = softmax(scores, np.int64(label), work.slopes)
         for k in range(scores.size):
@@ -142,34 +142,30 @@ def _make_many_outputs(real, step_element, catch_up_element, load) -> Outputs:
         return value, scores
 
     def step(w, j, x, slopes, s):
-        p, G, rest = w.p[j], w.G[j], load(w.rest, j)
         for k in range(slopes.size):
-            step_element(p, G, rest, k, slopes[k] * x, s)
+            step_element(w.p, w.G, w.rest, (j, k), slopes[k] * x, s)
 
     def step_with(w, j, gradient, s):
-        p, G, rest, g = w.p[j], w.G[j], load(w.rest, j), gradient[j]
-        for k in range(g.size):
-            step_element(p, G, rest, k, g[k], s)
-            g[k] = real(0)
+        for k in range(gradient.shape[1]):
+            step_element(w.p, w.G, w.rest, (j, k), gradient[j, k], s)
+            gradient[j, k] = real(0)
 
     def add(gradient, j, x, slopes):
-        g = gradient[j]
         for k in range(slopes.size):
-            g[k] += slopes[k] * x
+            gradient[j, k] += slopes[k] * x
 
     def catch_up(w, j, steps, thresholds, log_keeps, s):
-        p, G, rest = w.p[j], w.G[j], load(w.rest, j)
-        for k in range(p.size):
-            catch_up_element(p, G, rest, k, steps, thresholds, log_keeps, s)
+        for k in range(w.p.shape[1]):
+            catch_up_element(w.p, w.G, w.rest, (j, k), steps, thresholds, log_keeps, s)
 
-    return Outputs(*map(inlined, (slope, step, step_with, add, catch_up)))
+    return Outputs(*map(welded, (slope, step, step_with, add, catch_up)))
 
 
 def _make_recall(layout: Layout, outputs: Outputs):
     """Compilable ways to bring a row's features, or all of them, up to the state before step `now`."""
-    column, catch_up = layout.column, outputs.catch_up
+    span, column, catch_up = layout.span, layout.column, outputs.catch_up
 
-    @inlined
+    @welded
     def recall_one(j, now, next_, w, last, s):
         missed = now - last[j]
         if missed > 0:
@@ -177,14 +173,15 @@ def _make_recall(layout: Layout, outputs: Outputs):
             catch_up(w, j, missed, missed * s.l1_step, missed * log_keep, s)
         last[j] = next_
 
-    @inlined
-    def recall(columns, now, w, last, s):
-        for i in range(columns.size):
-            j = column(columns, i)
+    @welded
+    def recall(x, n, now, w, last, s):
+        start, stop = span(x, n)
+        for t in range(start, stop):
+            j = column(x, t)
             if last[j] <= now:
                 recall_one(j, now, now + 1, w, last, s)
 
-    @inlined
+    @welded
     def recall_all(now, w, last, s):
         for j in range(last.size):
             recall_one(j, now, 0, w, last, s)
@@ -192,12 +189,12 @@ def _make_recall(layout: Layout, outputs: Outputs):
     return recall, recall_all
 
 
-@inlined
-def _recall_nothing(columns, now, w, last, s):
+@welded
+def _recall_nothing(x, n, now, w, last, s):
     pass
 
 
-@inlined
+@welded
 def _recall_nothing_at_all(now, w, last, s):
     pass
 
@@ -219,10 +216,10 @@ def make_loops(rule, motion: str, lean: bool, layout: str, classes: bool, exact:
     """Loops for one method and variant; `exact` ones let a feature catch up on the steps it missed."""
     element = make_element(rule, motion, lean)
     real, version, Scalars = dtype.type, element.fingerprint, rule.Scalars
-    row, column, _, fetch_ahead = LAYOUTS[layout]
+    span, value_at, column, _, fetch_ahead = LAYOUTS[layout]
     score = make_score(LAYOUTS[layout], real, classes)
     pieces = (real, _make_element_step(element), _make_element_catch_up(rule, motion, element))
-    outputs = _make_many_outputs(*pieces, element.slots.load) if classes else _make_one_output(*pieces)
+    outputs = _make_many_outputs(*pieces) if classes else _make_one_output(*pieces)
     slope_of, step, step_with, add, _ = outputs
     recall, recall_all = (_recall_nothing, _recall_nothing_at_all)
     if exact:
@@ -237,28 +234,29 @@ def make_loops(rule, motion: str, lean: bool, layout: str, classes: bool, exact:
         for i in range(order.size):
             fetch_ahead(examples, order, i)
             n = order[i]
-            values, columns = row(examples, n)
-            recall(columns, i, weights, work.last, s_exact)
-            z = score(values, columns, weights.p, intercept.p, work.lanes, work.scores)
+            recall(examples, n, i, weights, work.last, s_exact)
+            z = score(examples, n, weights.p, intercept.p, work.lanes, work.scores)
             value, slope = slope_of(kind, z, examples.labels[n], real(1), work)
             total += value
-            for t in range(values.size):
-                step(weights, column(columns, t), values[t], slope, s)
+            start, stop = span(examples, n)
+            for t in range(start, stop):
+                step(weights, column(examples, t), value_at(examples, n, t), slope, s)
             step(intercept, 0, real(1), slope, s_intercept)
         recall_all(order.size, weights, work.last, s_exact)
         return total / order.size
 
-    @inlined
-    def note_touched(columns, work, count):
-        for t in range(columns.size):
-            j = column(columns, t)
+    @welded
+    def note_touched(examples, n, work, count):
+        start, stop = span(examples, n)
+        for t in range(start, stop):
+            j = column(examples, t)
             if not work.seen[j]:
                 work.seen[j] = True
                 work.touched[count] = j
                 count += 1
         return count
 
-    @inlined
+    @welded
     def step_touched(weights, work, count, s):
         for c in range(count):
             j = work.touched[c]
@@ -277,15 +275,15 @@ def make_loops(rule, motion: str, lean: bool, layout: str, classes: bool, exact:
             for i in range(start, stop):
                 fetch_ahead(examples, order, i)
                 n = order[i]
-                values, columns = row(examples, n)
-                recall(columns, steps, weights, work.last, s_exact)
-                z = score(values, columns, weights.p, intercept.p, work.lanes, work.scores)
+                recall(examples, n, steps, weights, work.last, s_exact)
+                z = score(examples, n, weights.p, intercept.p, work.lanes, work.scores)
                 value, slope = slope_of(kind, z, examples.labels[n], real(stop - start), work)
                 total += value
                 if not sweep:
-                    count = note_touched(columns, work, count)
-                for t in range(values.size):
-                    add(work.gradient, column(columns, t), values[t], slope)
+                    count = note_touched(examples, n, work, count)
+                first, last = span(examples, n)
+                for t in range(first, last):
+                    add(work.gradient, column(examples, t), value_at(examples, n, t), slope)
                 add(work.intercept_gradient, 0, real(1), slope)
             if sweep:
                 for j in range(len(weights.p)):

@@ -11,14 +11,14 @@ from math import exp, log, log1p
 
 import numpy as np
 
-from .jit import inlined
+from .weld import welded
 
 LOGISTIC, SQUARED, HINGE = range(3)
 POINTWISE = {"logistic": LOGISTIC, "squared": SQUARED, "hinge": HINGE}
 NO_CLASS = -1
 
 
-@inlined
+@welded
 def logistic(score, label):
     """log(1 + exp(-margin))."""
     margin = np.float64(score) * np.float64(label)
@@ -27,21 +27,21 @@ def logistic(score, label):
     return log1p(e) + max(-margin, 0.0), -np.float64(label) * miss
 
 
-@inlined
+@welded
 def squared(score, label):
     """Half the squared error."""
     error = np.float64(score) - np.float64(label)
     return 0.5 * error * error, error
 
 
-@inlined
+@welded
 def hinge(score, label):
     """max(0, 1 - margin), with slope 0 on the kink."""
     gap = 1.0 - np.float64(score) * np.float64(label)
     return max(gap, 0.0), -np.float64(label) if gap > 0.0 else 0.0
 
 
-@inlined
+@welded
 def pointwise(kind, score, label):
     """Value and slope of the loss number `kind`: a switch at run time, which is never mispredicted."""
     if kind == LOGISTIC:
@@ -51,7 +51,7 @@ def pointwise(kind, score, label):
     return hinge(score, label)
 
 
-@inlined
+@welded
 def softmax(scores, label, slopes):
     """-log of the probability of class `label`; fills `slopes`, with NO_CLASS as label by the probabilities."""
     top = np.float64(scores[0])

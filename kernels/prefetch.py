@@ -7,7 +7,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from .jit import inlined
+from .weld import welded
 
 _READ, _KEEP, _DATA = 0, 3, 1
 
@@ -32,7 +32,7 @@ def _prefetch(typingctx, array, index):
     return types.void(array, types.intp), codegen
 
 
-@inlined
+@welded
 def prefetch(array, index):
     """Ask for ``array[index]`` of a 1-D array; an index outside does no harm."""
     _prefetch(array, index)

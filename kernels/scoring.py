@@ -8,25 +8,27 @@ import numpy as np
 
 from .element import fingerprint
 from .examples import LANES, LAYOUTS, Layout
-from .jit import compiled, inlined
+from .jit import compiled
 from .losses import LOGISTIC, NO_CLASS, pointwise, softmax
+from .weld import welded
 
 
 def make_score(layout: Layout, real, classes: bool):
     """Compilable score of a row: a number, or one for each class, in the array `scores`."""
-    column, dot = layout.column, layout.dot
+    span, value, column, dot, _ = layout
 
-    @inlined
-    def one_score(values, columns, p, b, lanes, scores):
-        return dot(values, columns, p, lanes) + b[0]
+    @welded
+    def one_score(x, n, p, b, lanes, scores):
+        return dot(x, n, p, lanes) + b[0]
 
-    @inlined
-    def many_scores(values, columns, p, b, lanes, scores):
+    @welded
+    def many_scores(x, n, p, b, lanes, scores):
         scores[:] = real(0)
-        for i in range(values.size):
-            x, p_j = values[i], p[column(columns, i)]
+        start, stop = span(x, n)
+        for t in range(start, stop):
+            x_t, j = value(x, n, t), column(x, t)
             for k in range(scores.size):
-                scores[k] += x * p_j[k]
+                scores[k] += x_t * p[j, k]
         for k in range(scores.size):
             scores[k] += b[0, k]
         return scores
@@ -38,7 +40,7 @@ def make_score(layout: Layout, real, classes: bool):
 def make_score_all(layout: str, classes: bool, dtype: np.dtype):
     """Compiled ``score_all(examples, p, b, out)``: scores (examples,) or (examples, classes)."""
     real, version = dtype.type, fingerprint()
-    row, _, _, fetch_ahead = LAYOUTS[layout]
+    fetch_ahead = LAYOUTS[layout].fetch_ahead
     score = make_score(LAYOUTS[layout], real, classes)
 
     @compiled
@@ -48,11 +50,10 @@ def make_score_all(layout: str, classes: bool, dtype: np.dtype):
         for i in range(order.size):
             fetch_ahead(examples, order, i)
             n = order[i]
-            values, columns = row(examples, n)
             if classes:
-                score(values, columns, p, b, lanes, out[n])
+                score(examples, n, p, b, lanes, out[n])
             else:
-                out[n] = score(values, columns, p, b, lanes, out)
+                out[n] = score(examples, n, p, b, lanes, out)
 
     return score_all
 

@@ -1,0 +1,254 @@
+"""The compiled epochs against a plain NumPy evaluation of the formulas, bit for bit."""
+
+import math
+
+import numpy as np
+import pytest
+
+from fastadagrad.hyper import make_settings
+from fastadagrad.kernels import linear
+from fastadagrad.kernels.examples import LANES, Dense, Sparse
+from fastadagrad.kernels.losses import POINTWISE
+from fastadagrad.kernels.rules import adagrad
+
+UNPENALISED = {"l1": 0.0, "l2": 0.0, "weight_decay": 0.0, "decoupled_weight_decay": 0.0}
+
+
+def make_data(kind, classes, dtype, n=70, features=37, seed=0):
+    """A matrix with many zeros and labels that depend on it."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, features)) * 10.0 ** rng.uniform(-2, 2, features)
+    X[rng.random(X.shape) < 0.7] = 0
+    X[3] = 0
+    X = X.astype(dtype)
+    score = X[:, :5].sum(1) + rng.normal(size=n)
+    signs = np.where(score > 0, 1.0, -1.0)
+    labels = {"softmax": rng.integers(0, max(classes, 1), n), "squared": score}.get(kind, signs)
+    return X, labels.astype(dtype)
+
+
+def to_sparse(X, labels):
+    indices = [np.flatnonzero(row) for row in X]
+    starts = np.cumsum([0, *map(len, indices)]).astype(np.uint64)
+    values = np.concatenate([row[i] for row, i in zip(X, indices, strict=True)])
+    return Sparse(values, np.concatenate(indices).astype(np.uint32), starts, labels)
+
+
+def one_loss(kind, z, y):
+    """Loss and slope, with y = -1 or 1 for two of them."""
+    z, y = float(z), float(y)
+    if kind == "squared":
+        return 0.5 * (z - y) * (z - y), z - y
+    if kind == "hinge":
+        return max(1 - z * y, 0.0), -y if z * y < 1 else 0.0
+    e = math.exp(-abs(z * y))
+    return math.log1p(e) + max(-z * y, 0.0), -y * (e / (1 + e) if z * y >= 0 else 1 / (1 + e))
+
+
+def softmax_loss(z, y):
+    top = float(max(z))
+    e = [math.exp(float(x) - top) for x in z]
+    total = 0.0
+    for x in e:
+        total += x
+    slopes = np.array([x / total for x in e])
+    slopes[int(y)] -= 1
+    return math.log(total) + top - float(z[int(y)]), slopes
+
+
+def lane_dot(x, w):
+    lanes = np.zeros(LANES, x.dtype)
+    for j in range(len(x)):
+        lanes[j % LANES] += x[j] * w[j]
+    half = LANES // 2
+    while half:
+        lanes[:half] += lanes[half : 2 * half]
+        half //= 2
+    return lanes[0]
+
+
+def left_to_right_dot(x, w):
+    total = np.zeros(w.shape[1:], w.dtype)
+    for x_j, w_j in zip(x, w, strict=True):
+        total = total + x_j * w_j
+    return total
+
+
+def step(state, g, hyper, rate):
+    """The formulas of the method, on whole arrays."""
+    p, G, v = state
+    real = p.dtype.type
+    a, m = real(rate), real(hyper.get("momentum", 0.0))
+    if hyper.get("weight_decay"):
+        g = g + real(hyper["weight_decay"]) * p
+    G[...] = G + g * g
+    H = np.sqrt(G) + real(hyper.get("rms_regularizer", 1e-8))
+    with np.errstate(all="ignore"):
+        d = np.where(H != 0, a * g / H, real(0))
+    q = p * real(1 - rate * hyper.get("decoupled_weight_decay", 0.0))
+    if m:
+        v[...] = m * v - d
+        q = q + (m * v - d if hyper.get("nesterov") else v)
+    else:
+        q = q - d
+    l1, l2 = real(rate * hyper.get("l1", 0.0)), real(rate * hyper.get("l2", 0.0))
+    if l1 or l2:
+        with np.errstate(all="ignore"):
+            size = np.abs(q) - l1 / H
+            r = np.where(size <= 0, real(0), np.copysign(size / (1 + l2 / H), q))
+        q = np.where(G == 0, q, r)
+    p[...] = q
+
+
+def oracle(X, labels, order, size, kind, classes, hyper, rate, dense_dot, touched_only=False):
+    shape = (X.shape[1], classes) if classes else (X.shape[1],)
+    weights = [np.zeros(shape, X.dtype) for _ in range(3)]
+    intercept = [np.zeros((1, *shape[1:]), X.dtype) for _ in range(3)]
+    real = X.dtype.type
+    total = 0.0
+    for start in range(0, len(order), size):
+        batch = order[start : start + size]
+        g, g_b = np.zeros_like(weights[0]), np.zeros_like(intercept[0])
+        touched = np.zeros(X.shape[1], bool)
+        for n in batch:
+            columns = np.arange(X.shape[1]) if dense_dot else np.flatnonzero(X[n])
+            x, w = X[n, columns], weights[0][columns]
+            z = (lane_dot(x, w) if dense_dot and not classes else left_to_right_dot(x, w)) + intercept[0][0]
+            value, slope = softmax_loss(z, labels[n]) if classes else one_loss(kind, z, labels[n])
+            total += value
+            slope = np.asarray(slope).astype(X.dtype) / real(len(batch))
+            g[columns] += x[:, None] * slope if classes else x * slope
+            g_b[0] += slope
+            touched[columns] = True
+        chosen = touched if touched_only else np.ones(X.shape[1], bool)
+        part = [a[chosen] for a in weights]
+        step(part, g[chosen], hyper, rate)
+        for a, b in zip(weights, part, strict=True):
+            a[chosen] = b
+        step(intercept, g_b, {**hyper, **UNPENALISED}, rate)
+    return total / len(order), weights, intercept
+
+
+def train(examples, order, size, kind, classes, hyper, rate, *, lazy="touched", online=None, epochs=1):
+    layout = "dense" if isinstance(examples, Dense) else "sparse"
+    dtype = examples.values.dtype
+    features = examples.values.shape[1] if layout == "dense" else 37
+    shape = (features, classes) if classes else (features,)
+    settings, _ = make_settings(adagrad, {**hyper, "learning_rate": rate})
+    unpenalised, _ = make_settings(adagrad, {**hyper, **UNPENALISED, "learning_rate": rate})
+    exact = np.array(settings.scalars(adagrad, 0))
+    rates = linear.Rates(exact.astype(dtype), np.array(unpenalised.scalars(adagrad, 0)).astype(dtype), exact)
+    slots = 0 if settings.motion == "plain" else 1
+
+    def zeros(shape):
+        rest = tuple(np.zeros(shape, dtype) for _ in range(slots))
+        return linear.Weights(np.zeros(shape, dtype), np.zeros(shape, dtype), rest)
+
+    weights, intercept = zeros(shape), zeros((1, *shape[1:]))
+    sweep = lazy == "dense" or (layout == "dense" and (size > 1 or online is False))
+    catching_up = lazy == "exact"
+    loops = linear.make_loops(adagrad, settings.motion, settings.lean, layout, bool(classes), catching_up, dtype)
+    if online is None:
+        online = size == 1 and not sweep
+    work = linear.make_work(weights, batch=not online, sweep=sweep, exact=catching_up)
+    arguments = (POINTWISE.get(kind, 0), examples, order, weights, intercept, rates, work)
+    for _ in range(epochs):
+        loss = loops.online(*arguments) if online else loops.batches(size, sweep, *arguments)
+    return loss, weights, intercept
+
+
+def assert_same(found, expected):
+    loss, weights, intercept = found
+    assert loss == expected[0]
+    for ours, theirs in ((weights, expected[1]), (intercept, expected[2])):
+        np.testing.assert_array_equal(ours.p, theirs[0])
+        np.testing.assert_array_equal(ours.G, theirs[1])
+        for v in ours.rest:
+            np.testing.assert_array_equal(v, theirs[2])
+
+
+LOSSES = [("logistic", 0), ("squared", 0), ("hinge", 0), ("softmax", 3)]
+OPTIONS = [
+    {},
+    {"momentum": 0.9},
+    {"momentum": 0.9, "nesterov": True, "decoupled_weight_decay": 0.02},
+    {"l1": 0.01, "l2": 0.02},
+    {"weight_decay": 0.1, "rms_regularizer": 0.0},
+]
+OTHER = [o for o in OPTIONS if o]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("kind", "classes"), LOSSES)
+@pytest.mark.parametrize("size", [1, 8])
+def test_dense_has_the_bits_of_the_formula(kind, classes, size, dtype):
+    X, labels = make_data(kind, classes, dtype)
+    order = np.random.default_rng(1).permutation(len(X))
+    for hyper in OPTIONS if dtype == np.float32 else OPTIONS[:1]:
+        found = train(Dense(X, labels), order, size, kind, classes, hyper, 0.1)
+        assert_same(found, oracle(X, labels, order, size, kind, classes, hyper, 0.1, dense_dot=True))
+
+
+@pytest.mark.parametrize(("kind", "classes"), LOSSES)
+@pytest.mark.parametrize("size", [1, 8])
+def test_sparse_has_the_bits_of_the_formula(kind, classes, size):
+    X, labels = make_data(kind, classes, np.float32)
+    order = np.random.default_rng(1).permutation(len(X))
+    for hyper in OPTIONS:
+        for lazy in ("touched", "dense"):
+            found = train(to_sparse(X, labels), order, size, kind, classes, hyper, 0.1, lazy=lazy)
+            touched = lazy == "touched"
+            expected = oracle(X, labels, order, size, kind, classes, hyper, 0.1, False, touched_only=touched)
+            assert_same(found, expected)
+
+
+def test_online_is_a_batch_of_one():
+    X, labels = make_data("logistic", 0, np.float32)
+    order = np.arange(len(X))
+    for examples in (Dense(X, labels), to_sparse(X, labels)):
+        online = train(examples, order, 1, "logistic", 0, {}, 0.1)
+        batches = train(examples, order, 1, "logistic", 0, {}, 0.1, online=False)
+        np.testing.assert_array_equal(online[1].p, batches[1].p)
+
+
+EXACT = [
+    {"momentum": 0.9},
+    {"momentum": 0.95, "nesterov": True},
+    {"momentum": 0.9, "decoupled_weight_decay": 0.2},
+    {"l1": 0.01},
+    {"l2": 0.02},
+    {"l1": 0.01, "l2": 0.02},
+    {"decoupled_weight_decay": 0.2},
+    {"decoupled_weight_decay": 0.2, "l1": 0.01, "l2": 0.02},
+]
+
+
+@pytest.mark.parametrize(("kind", "classes"), [("logistic", 0), ("softmax", 3)])
+@pytest.mark.parametrize("size", [1, 8])
+@pytest.mark.parametrize("hyper", EXACT, ids=str)
+def test_lazy_is_the_dense_method(kind, classes, size, hyper):
+    X, labels = make_data(kind, classes, np.float64)
+    order = np.random.default_rng(1).permutation(len(X))
+    runs = [
+        train(to_sparse(X, labels), order, size, kind, classes, hyper, 0.1, lazy=lazy, epochs=3)
+        for lazy in ("exact", "dense")
+    ]
+    assert runs[0][0] == pytest.approx(runs[1][0], rel=1e-12)
+    for ours, theirs in zip(runs[0][1:], runs[1][1:], strict=True):
+        for a, b in zip((ours.p, ours.G, *ours.rest), (theirs.p, theirs.G, *theirs.rest), strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-12 * np.abs(b).max())
+            assert ((a == 0) == (b == 0)).all()
+
+
+def test_scratch_is_left_clean():
+    X, labels = make_data("logistic", 0, np.float32)
+    weights = linear.Weights(*(np.zeros(37, np.float32) for _ in range(2)), ())
+    intercept = linear.Weights(*(np.zeros(1, np.float32) for _ in range(2)), ())
+    settings, _ = make_settings(adagrad, {"l1": 0.1})
+    scalars = np.array(settings.scalars(adagrad, 0))
+    rates = linear.Rates(scalars.astype(np.float32), scalars.astype(np.float32), scalars)
+    loops = linear.make_loops(adagrad, "plain", False, "sparse", False, True, np.dtype(np.float32))
+    work = linear.make_work(weights, batch=True, sweep=False, exact=True)
+    loops.batches(8, False, 0, to_sparse(X, labels), np.arange(len(X)), weights, intercept, rates, work)
+    for array in (work.gradient, work.intercept_gradient, work.seen, work.last):
+        assert not array.any()
