@@ -1,0 +1,135 @@
+"""Record 100 steps of other libraries' AdaGrad: writes tests/peers.npz, which tests/test_peers.py reads.
+
+    python bench/record_peers.py
+
+needs torch, optax and keras. A noisy quadratic gives the gradients, so that what a step gets wrong
+comes back in all later ones:
+
+    g_t = curvature * (p - target) + noise_t
+
+The file has the problem (start, curvature, target, noise; float64, all parameters flat, one after the
+other), the shapes of the parameters, one trajectory (steps, elements) a case, and the versions used.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+os.environ["KERAS_BACKEND"] = "jax"  # on torch, Keras clips norms in float32
+os.environ["JAX_ENABLE_X64"] = "1"
+
+import jax.numpy as jnp
+import keras
+import numpy as np
+import optax
+import torch
+from numpy.typing import NDArray
+
+Flat = NDArray[np.float64]
+Step = Callable[[list[Flat]], list[Flat]]
+TARGET = Path(__file__).parents[1] / "tests" / "peers.npz"
+SHAPES: list[tuple[int, ...]] = [(2, 2), (4,), ()]
+STEPS = 100
+
+
+def make_problem(seed: int = 20) -> dict[str, Flat]:
+    """Elements of very different scales; the last of the vector has no gradient at all."""
+    rng = np.random.default_rng(seed)
+    size = sum(int(np.prod(shape)) for shape in SHAPES)
+    scale = 10.0 ** rng.uniform(-3, 3, size)
+    scale[-2] = 0
+    return {
+        "start": rng.normal(0, 3, size),
+        "curvature": scale * rng.uniform(0.1, 1, size),
+        "target": rng.normal(0, 3, size),
+        "noise": scale * rng.normal(0, 0.3, (STEPS, size)),
+    }
+
+
+def split(flat: Flat) -> list[Flat]:
+    stops = np.cumsum([int(np.prod(shape)) for shape in SHAPES])
+    return [part.reshape(shape) for part, shape in zip(np.split(flat, stops[:-1]), SHAPES, strict=True)]
+
+
+def join(arrays: list[Flat]) -> Flat:
+    return np.concatenate([np.ravel(array) for array in arrays])
+
+
+def follow(problem: dict[str, Flat], step: Step) -> Flat:
+    """Trajectory of a `step` that maps gradients to the parameters after it."""
+    p, trajectory = problem["start"], []
+    for noise in problem["noise"]:
+        p = join(step(split(problem["curvature"] * (p - problem["target"]) + noise)))
+        trajectory.append(p)
+    return np.array(trajectory)
+
+
+def torch_step(start: list[Flat], **options: Any) -> Step:
+    params = [torch.tensor(array, dtype=torch.float64) for array in start]
+    optimizer = torch.optim.Adagrad(params, foreach=False, fused=False, **options)
+
+    def step(gradients: list[Flat]) -> list[Flat]:
+        for param, gradient in zip(params, gradients, strict=True):
+            param.grad = torch.tensor(gradient, dtype=torch.float64)
+        optimizer.step()
+        return [param.numpy().copy() for param in params]
+
+    return step
+
+
+def optax_step(start: list[Flat], transform: optax.GradientTransformation) -> Step:
+    params = [jnp.asarray(array, jnp.float64) for array in start]
+    state = transform.init(params)
+
+    def step(gradients: list[Flat]) -> list[Flat]:
+        nonlocal params, state
+        updates, state = transform.update([jnp.asarray(g, jnp.float64) for g in gradients], state, params)
+        params = optax.apply_updates(params, updates)
+        return [np.asarray(param) for param in params]
+
+    return step
+
+
+def keras_step(start: list[Flat], **options: Any) -> Step:
+    keras.config.set_floatx("float64")  # or the learning rate is rounded to float32
+    params = [keras.Variable(array, dtype="float64") for array in start]
+    optimizer = keras.optimizers.Adagrad(**options)
+
+    def step(gradients: list[Flat]) -> list[Flat]:
+        optimizer.apply([keras.ops.convert_to_tensor(g, "float64") for g in gradients], params)
+        return [keras.ops.convert_to_numpy(param) for param in params]
+
+    return step
+
+
+def cases(start: list[Flat]) -> Iterator[tuple[str, Step]]:
+    yield "torch", torch_step(start)
+    yield "torch, options", torch_step(start, lr=0.3, lr_decay=0.05, weight_decay=0.02, eps=1e-3)
+    yield "torch, accumulator", torch_step(start, lr=0.3, initial_accumulator_value=0.7)
+    yield "optax", optax_step(start, optax.adagrad(0.3))
+    yield "optax, options", optax_step(start, optax.adagrad(0.3, initial_accumulator_value=0.7, eps=1e-3))
+    clipped = optax.chain(optax.clip_by_global_norm(20.0), optax.adagrad(lambda t: 0.5 / (1 + 0.1 * t)))
+    yield "optax, clipped", optax_step(start, clipped)
+    yield "keras", keras_step(start)
+    yield "keras, options", keras_step(start, learning_rate=0.3, weight_decay=0.02, clipvalue=5.0)
+    yield "keras, clipped", keras_step(start, learning_rate=0.3, clipnorm=5.0)
+
+
+def main() -> None:
+    problem = make_problem()
+    trajectories = {name: follow(problem, step) for name, step in cases(split(problem["start"]))}
+    about = {
+        "shapes": SHAPES,
+        "cases": list(trajectories),
+        "versions": {name: version(name) for name in ("torch", "optax", "keras", "jax", "numpy")},
+    }
+    np.savez(TARGET, about=np.array(json.dumps(about)), **problem, **trajectories)
+
+
+if __name__ == "__main__":
+    main()

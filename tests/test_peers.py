@@ -1,0 +1,161 @@
+"""ADAGRAD follows other libraries: recorded trajectories of some, the documented formulas of the others.
+
+``python bench/record_peers.py`` makes the record.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import fastadagrad as fa
+
+TOLERANCE = 1e-14  # of max(1, |p|)
+
+OURS = {
+    "torch": fa.like("torch"),
+    "torch, options": {"learning_rate": 0.3, "lr_decay": 0.05, "weight_decay": 0.02, "rms_regularizer": 1e-3},
+    "torch, accumulator": {**fa.like("torch"), "learning_rate": 0.3, "initial_accumulator_value": 0.7},
+    "optax": {**fa.like("optax"), "learning_rate": 0.3},
+    "optax, options": {
+        **fa.like("optax"),
+        "learning_rate": 0.3,
+        "initial_accumulator_value": 0.7,
+        "rms_regularizer": 1e-3,
+    },
+    "optax, clipped": {
+        **fa.like("optax"),
+        "learning_rate": lambda t: 0.5 / (1 + 0.1 * t),
+        "max_global_norm": 20.0,
+    },
+    "keras": fa.like("keras"),
+    "keras, options": {
+        **fa.like("keras"),
+        "learning_rate": 0.3,
+        "decoupled_weight_decay": 0.02,
+        "max_gradient_elem": 5.0,
+    },
+    "keras, clipped": {**fa.like("keras"), "learning_rate": 0.3, "max_gradient_norm": 5.0},
+}
+
+
+@pytest.fixture(scope="module")
+def record():
+    with np.load(Path(__file__).with_name("peers.npz"), allow_pickle=False) as archive:
+        return dict(archive)
+
+
+def split(flat, shapes):
+    stops = np.cumsum([int(np.prod(shape)) for shape in shapes])
+    return [np.array(part).reshape(shape) for part, shape in zip(np.split(flat, stops[:-1]), shapes, strict=True)]
+
+
+def join(arrays):
+    return np.concatenate([np.ravel(array) for array in arrays])
+
+
+def slope(record, p, t):
+    return record["curvature"] * (p - record["target"]) + record["noise"][t]
+
+
+def worst_error(p, expected):
+    return float(np.max(np.abs(p - expected) / np.maximum(1, np.abs(expected))))
+
+
+def run(record, shapes, **hyper):
+    """Parameters after each step, all of them flat."""
+    params = split(record["start"], shapes)
+    opt = fa.ADAGRAD(params=params, **hyper)
+    for t in range(len(record["noise"])):
+        opt.step(split(slope(record, join(params), t), shapes))
+        yield join(params)
+
+
+def test_record_has_every_case(record):
+    about = json.loads(str(record["about"]))
+    assert about["cases"] == list(OURS)
+    assert set(about["versions"]) >= {"torch", "optax", "keras"}
+    assert len(record["noise"]) == 100
+
+
+@pytest.mark.parametrize("case", OURS)
+def test_follows_the_recorded_trajectory(record, case):
+    shapes = json.loads(str(record["about"]))["shapes"]
+    for t, p in enumerate(run(record, shapes, **OURS[case])):
+        assert worst_error(p, record[case][t]) <= TOLERANCE, f"step {t}"
+
+
+def test_record_tells_the_cases_apart(record):
+    has_gradient = record["curvature"] != 0
+    for case in OURS:
+        assert np.all(np.ptp(record[case], axis=0)[has_gradient] > 1e-6), "following what rests shows nothing"
+        for other in OURS:
+            assert other == case or worst_error(record[other][-1], record[case][-1]) > 1e-6
+
+
+def tensorflow(p, g, G):
+    G += g * g
+    return p - 1e-3 * g * (1 / (np.sqrt(G) + 1e-7)), G
+
+
+def fbgemm(p, g, G):
+    G += g * g
+    return p - 0.01 / (np.sqrt(G) + 1e-8) * g, G
+
+
+def fbgemm_rowwise(p, g, G):
+    if g.ndim < 2:
+        return fbgemm(p, g, G)
+    G += np.mean(g * g, axis=1, keepdims=True)
+    return p - 0.01 / (np.sqrt(G) + 1e-8) * g, G
+
+
+def downhill(p, g, G):
+    G += g * g
+    return p - g * 1e-4 / np.sqrt(G + 1e-8), G
+
+
+DOCUMENTED = {
+    "tensorflow": (tensorflow, 0.1),
+    "fbgemm": (fbgemm, 0.0),
+    "fbgemm-rowwise": (fbgemm_rowwise, 0.0),
+    "downhill": (downhill, 0.0),
+}
+
+
+@pytest.mark.parametrize("peer", DOCUMENTED)
+def test_follows_the_documented_formula(record, peer):
+    shapes = [(2, 2), (5,)]
+    update, initial = DOCUMENTED[peer]
+    params = split(record["start"], shapes)
+    accumulators = [np.full_like(p, initial) for p in params]
+    for t, p in enumerate(run(record, shapes, **fa.like(peer))):
+        gradients = split(slope(record, join(params), t), shapes)
+        pairs = [update(*arrays) for arrays in zip(params, gradients, accumulators, strict=True)]
+        params, accumulators = [q for q, _ in pairs], [G for _, G in pairs]
+        assert worst_error(p, join(params)) <= TOLERANCE, f"step {t}"
+
+
+def test_momentum_of_downhill(record):
+    """Its velocity: v <- m*v + (q - p), p <- p + v, where q is the plain update."""
+    p, velocity, G = record["start"].copy(), np.zeros(9), np.zeros(9)
+    for t, ours in enumerate(run(record, [(9,)], **fa.like("downhill"), momentum=0.9)):
+        q, G = downhill(p, slope(record, p, t), G)
+        velocity = 0.9 * velocity + (q - p)
+        p = p + velocity
+        assert worst_error(ours, p) <= 1e-13, f"step {t}"
+
+
+def test_every_peer_is_followed():
+    assert set(fa.peers.PEERS) == {case.split(",")[0] for case in OURS} | set(DOCUMENTED)
+
+
+def test_like_gives_a_fresh_dict():
+    fa.like("torch")["learning_rate"] = 1.0
+    assert fa.like("torch")["learning_rate"] == 0.01
+
+
+def test_unknown_peer():
+    with pytest.raises(ValueError, match=r"'keras'.*not 'pytorch'"):
+        fa.like("pytorch")
