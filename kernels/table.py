@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .jit import inlined
+from .jit import compiled, inlined
 from .memory import (
     DATA,
     DESCR,
@@ -104,7 +104,7 @@ def _overlaps(start, stop, guard):
     return low < guard.shape[0] and guard[low, 0] < stop
 
 
-@inlined
+@compiled
 def read_gradients(gradients, table, guard, itemsize):
     """Check the gradients' headers against their parameters' and note where their data lie; 0 if all is well.
 
@@ -132,10 +132,13 @@ def read_gradients(gradients, table, guard, itemsize):
 
 
 def make_walk(visit, first):
-    """Compilable loop that hands `visit` each tensor's share of the units (or blocks) [low, high)."""
+    """Compilable loop that hands `visit` each tensor's share of the units (or blocks) [low, high).
+
+    Returns the last of its answers that was not 0.
+    """
 
     @inlined
-    def walk(table, low, high, scalars, scratch):
+    def walk(table, low, high, arguments):
         left, right = 0, table.shape[0] - 1
         while left < right:  # the last tensor that starts at or before `low`
             middle = (left + right + 1) // 2
@@ -148,7 +151,7 @@ def make_walk(visit, first):
         while low < high:
             last = min(high, table[i + 1, first])
             if low < last:
-                answer = visit(table, i, low - table[i, first], last - table[i, first], scalars, scratch)
+                answer = visit(table, i, low - table[i, first], last - table[i, first], arguments)
                 found = answer if answer != 0 else found
                 low = last
             i += 1

@@ -1,0 +1,125 @@
+"""What is known of the gradients before anything is written: their addresses, finiteness and norms.
+
+Compiled once for all methods: functions of their own, told apart by the dtype of the `scalars` they are given.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import types
+from numba.extending import overload
+
+from .element import untouched
+from .jit import compiled, inlined
+from .memory import array_at
+from .reduce import BLOCK, LANES, make_block_sum
+from .table import FIRST_BLOCK, GRADIENT, NON_FINITE, SIZE, complaint, make_walk
+
+_sum_of_squares = make_block_sum(inlined(untouched))
+
+
+@inlined
+def _block(row, b, dtype, itemsize):
+    start = b * BLOCK
+    return array_at(row[GRADIENT] + start * itemsize, min(BLOCK, row[SIZE] - start), dtype)
+
+
+def _make_check(bits, magnitude, infinity):
+    itemsize = bits().itemsize
+    magnitude, infinity = bits(magnitude), bits(infinity)
+
+    @inlined
+    def check(table, i, low, high, arguments):
+        for b in range(low, high):
+            g = _block(table[i], b, bits, itemsize)
+            largest = bits(0)
+            for j in range(g.size):
+                largest = max(largest, g[j] & magnitude)
+            if largest >= infinity:
+                return i + 1
+        return 0
+
+    return make_walk(check, FIRST_BLOCK)
+
+
+def _make_measure(real):
+    itemsize = real().itemsize
+
+    @inlined
+    def measure(table, i, low, high, arguments):
+        sums, lanes = arguments[0], np.empty(LANES)
+        for b in range(low, high):
+            g = _block(table[i], b, real, itemsize)
+            sums[table[i, FIRST_BLOCK] + b] = _sum_of_squares(g, g, (), lanes)
+        return 0
+
+    return make_walk(measure, FIRST_BLOCK)
+
+
+_check32 = _make_check(np.int32, 0x7FFFFFFF, 0x7F800000)
+_check64 = _make_check(np.int64, 0x7FFFFFFFFFFFFFFF, 0x7FF0000000000000)
+_measure32, _measure64 = _make_measure(np.float32), _make_measure(np.float64)
+
+
+@compiled
+def _find_non_finite32(table, low, high):
+    return _check32(table, low, high, ())
+
+
+@compiled
+def _find_non_finite64(table, low, high):
+    return _check64(table, low, high, ())
+
+
+@compiled
+def _sum_squares32(table, low, high, block_sums):
+    _measure32(table, low, high, (block_sums,))
+
+
+@compiled
+def _sum_squares64(table, low, high, block_sums):
+    _measure64(table, low, high, (block_sums,))
+
+
+def find_non_finite(scalars, table, low, high):
+    """1 + the index of a tensor with NaN or infinity in blocks [low, high) of the gradients, else 0."""
+    raise TypeError("for compiled code")
+
+
+def sum_squares(scalars, table, low, high, block_sums):
+    """Sum of squares of each of the blocks [low, high) of the gradients."""
+    raise TypeError("for compiled code")
+
+
+@overload(find_non_finite)
+def _find_non_finite(scalars, table, low, high):
+    if scalars.dtype == types.float32:
+        return lambda scalars, table, low, high: _find_non_finite32(table, low, high)
+    return lambda scalars, table, low, high: _find_non_finite64(table, low, high)
+
+
+@overload(sum_squares)
+def _sum_squares(scalars, table, low, high, block_sums):
+    if scalars.dtype == types.float32:
+        return lambda scalars, table, low, high, block_sums: _sum_squares32(table, low, high, block_sums)
+    return lambda scalars, table, low, high, block_sums: _sum_squares64(table, low, high, block_sums)
+
+
+@inlined
+def total(table, i, block_sums):
+    """Sum over the blocks of tensor i, left to right."""
+    result = 0.0
+    for b in range(table[i, FIRST_BLOCK], table[i + 1, FIRST_BLOCK]):
+        result += block_sums[b]
+    return result
+
+
+@compiled
+def sum_tensors(table, block_sums, sums, check):
+    """Each tensor's sum of squares; a complaint if one is not finite and that is to be checked, else 0."""
+    code = 0
+    for i in range(table.shape[0] - 1):
+        sums[i] = total(table, i, block_sums)
+        if check and code == 0 and not sums[i] < np.inf:
+            code = complaint(i, NON_FINITE)
+    return code

@@ -1,0 +1,96 @@
+"""What the compiled code must be, beside right: float32 throughout, vectorised, cached on disk, never stale."""
+
+import os
+import re
+import subprocess
+import sys
+import types
+from functools import cache
+
+import numpy as np
+import pytest
+from numba import njit
+
+import fastadagrad as fa
+from fastadagrad.kernels import memory
+from fastadagrad.kernels.element import fingerprint
+from fastadagrad.kernels.jit import OPTIONS as OPTIONS_OF_JIT
+from fastadagrad.kernels.rules import adagrad
+
+OPTIONS = {
+    "plain": {},
+    "nesterov": {"momentum": 0.9, "nesterov": True},
+    "penalised": {"l1": 0.1, "l2": 0.1, "weight_decay": 0.1, "max_gradient_elem": 1.0, "decoupled_weight_decay": 0.1},
+}
+
+
+@cache
+def llvm_of(option, dtype):
+    kit = fa.compiled_update(dtype=dtype, learning_rate=0.1, **OPTIONS[option])
+    p = np.ones(10, dtype)
+    update = njit(**{**OPTIONS_OF_JIT, "cache": False})(kit.update.py_func)  # cached code cannot be inspected
+    update(p, p.copy(), kit.slots(p), kit.scalars())
+    llvm = next(iter(update.inspect_llvm().values()))
+    bodies = re.split(r"^(?=define )", llvm, flags=re.MULTILINE)[1:]
+    return "".join(body for body in bodies if "@_ZN7cpython" not in body.splitlines()[0])  # less the unboxing
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_float32_loops_hold_no_float64(option):
+    assert "double" not in llvm_of(option, np.float32)
+
+
+@pytest.mark.parametrize(("dtype", "kind"), [(np.float32, "f32"), (np.float64, "f64")])
+@pytest.mark.parametrize("option", OPTIONS)
+def test_loops_are_vectorised(option, dtype, kind):
+    assert re.search(rf"llvm\.sqrt\.v\d+{kind}", llvm_of(option, dtype))
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_nothing_is_contracted_or_approximated(option):
+    llvm = llvm_of(option, np.float32)
+    assert "llvm.fma" not in llvm
+    assert "llvm.fmuladd" not in llvm
+    assert not re.search(r"f(add|sub|mul|div) (fast|reassoc|contract|arcp|afn)", llvm)
+
+
+PROBE = """
+import numpy as np, fastadagrad as fa
+from fastadagrad.kernels.drivers import make_driver
+from fastadagrad.kernels.rules import adagrad
+p = np.ones(3)
+fa.ADAGRAD(params=p).step(p)
+stats = make_driver(adagrad, "plain", "element", True, p.dtype).serial.stats
+print(sum(stats.cache_hits.values()), sum(stats.cache_misses.values()))
+"""
+
+
+def test_a_second_process_compiles_nothing(tmp_path):
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    command = [sys.executable, "-c", PROBE]
+    runs = [subprocess.run(command, env=environment, capture_output=True, text=True, check=True) for _ in range(2)]
+    assert [run.stdout.split() for run in runs] == [["0", "1"], ["1", "0"]]
+
+
+def test_an_edited_rule_is_not_taken_from_the_cache():
+    def double(G, s):
+        return G + G
+
+    def triple(G, s):
+        return G + G + G
+
+    assert fingerprint(double) != fingerprint(triple)
+    assert fingerprint(adagrad.scale) == fingerprint(types.FunctionType(adagrad.scale.__code__, {}))
+
+
+def test_array_headers_are_where_they_are_expected():
+    assert memory.supported()
+
+
+def test_compiled_and_plain_rule_agree():
+    s = fa.compiled_update(learning_rate=0.1, rms_regularizer=1e-3).scalars()
+    g, G = 0.3, 0.04
+    assert adagrad.accumulate(g * g, G, s) == G + g * g
+    assert adagrad.delta(g, adagrad.scale(G, s), s) == 0.1 * g / (G**0.5 + 1e-3)
+
+
