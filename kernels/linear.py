@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from functools import cache
 from math import log
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -207,8 +207,8 @@ class Loops(NamedTuple):
     those of the batch's features.
     """
 
-    online: object
-    batches: object
+    online: Any
+    batches: Any
 
 
 @cache

@@ -1,0 +1,357 @@
+"""Linear models trained with ADAGRAD."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from os import PathLike
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from . import files, scaling, targets
+from .hyper import make_settings
+from .kernels import scoring
+from .kernels.rules import adagrad
+from .linear_data import labelled, split
+from .linear_run import Run, reporting
+from .linear_training import LAZY, Scorer, Trainer, as_examples
+from .stopping import Patience
+from .tables import CSR, Table, as_features, with_width
+
+KIND = "linear model"
+
+
+class LinearModel:
+    """Linear classifier or regression, trained one example (or minibatch) at a time.
+
+    Parameters
+    ----------
+    loss : {"auto", "logistic", "squared", "hinge", "softmax"}
+        "auto": logistic for two different labels; softmax for more, if they are strings or whole numbers of
+        which at most 100 differ; else squared.
+    learning_rate : float
+        Distance of the first step, in scaled units (see `scale`).
+    momentum, nesterov, l1, l2, weight_decay, decoupled_weight_decay, rms_regularizer
+        As of :class:`fastadagrad.ADAGRAD`. l1 and l2 are strengths per example; they and the decays act on
+        the weights of the scaled features, and never on the intercept.
+    batch_size : int
+        Examples per update; their mean gradient counts.
+    max_epochs : int
+        Passes over the training examples.
+    patience, min_improvement
+        Stop after more than `patience` epochs in a row that did not improve the validation loss (without
+        validation: the progressive loss, that is of each example before its update) by more than
+        `min_improvement` of the best.
+    intercept : bool
+    scale : {"auto", "standard", "maxabs", "none"}
+        Of the features while training: to mean 0 and standard deviation 1, or to a largest absolute value of
+        1; "auto" is "standard" for dense and "maxabs" for sparse ones. Real labels are standardised too,
+        unless it is "none". The finished weights are for features as they come.
+    validation : float or Table
+        Fraction of the training examples to set aside, chosen by `seed`, or separate examples.
+    shuffle : bool
+        Whether each epoch has its own order.
+    seed : int
+        Of the orders and the fraction. The same seed and data give the same bits.
+    dtype : {float32, float64}
+        Of the arithmetic while training.
+    lazy : {"exact", "touched", "dense"}
+        How a sparse feature that an example lacks follows momentum, decay, l1 and l2: in closed form when it
+        next occurs, not at all, or by stepping every feature each time.
+
+    Attributes
+    ----------
+    coef_, intercept_ : ndarray
+        float64, (features,) and (), or (features, classes) and (classes,) for softmax.
+    history : list of dict
+        One an epoch: "epoch", "loss" (progressive), and "valid_loss" and the like.
+    best_epoch, stopped_because : int, str
+        Which epoch's weights these are; "max_epochs", "patience", "non-finite loss" or "interrupted".
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastadagrad.linear import LinearModel
+    >>> X = np.random.default_rng(0).normal(size=(200, 3))
+    >>> model = LinearModel().fit(X, X[:, 0] > X[:, 1])
+    >>> model.predict([[1, 0, 0], [0, 1, 0]])
+    array([ True, False])
+    """
+
+    coef_: NDArray[np.float64]
+    intercept_: NDArray[np.float64]
+
+    def __init__(
+        self,
+        loss: Literal["auto", "logistic", "squared", "hinge", "softmax"] = "auto",
+        *,
+        learning_rate: float = 0.1,
+        momentum: float = 0.0,
+        nesterov: bool = False,
+        l1: float = 0.0,
+        l2: float = 0.0,
+        weight_decay: float = 0.0,
+        decoupled_weight_decay: float = 0.0,
+        rms_regularizer: float = 1e-8,
+        batch_size: int = 1,
+        max_epochs: int = 10,
+        patience: int = 5,
+        min_improvement: float = 0.0,
+        intercept: bool = True,
+        scale: Literal["auto", "standard", "maxabs", "none"] = "auto",
+        validation: float | Table = 0.0,
+        shuffle: bool = True,
+        seed: int = 0,
+        dtype: DTypeLike = np.float32,
+        lazy: Literal["exact", "touched", "dense"] = "exact",
+    ) -> None:
+        given = {name: value for name, value in locals().items() if name not in ("self", "__class__")}
+        self._parameters = given
+        _one_of("loss", loss, ("auto", *targets.LOSSES))
+        _one_of("scale", scale, scaling.SCALES)
+        _one_of("lazy", lazy, LAZY)
+        self._batch_size = _at_least("batch_size", batch_size, 1)
+        self._max_epochs = _at_least("max_epochs", max_epochs, 1)
+        self._seed = _at_least("seed", seed, 0)
+        if not isinstance(validation, Table) and not 0 <= validation < 1:
+            raise ValueError(f"validation must be a fraction in [0, 1) or a Table, not {validation!r}")
+        if np.dtype(dtype) not in (np.float32, np.float64):
+            raise ValueError(f"dtype must be float32 or float64, not {dtype!r}")
+        names = (
+            "learning_rate momentum nesterov l1 l2 weight_decay decoupled_weight_decay rms_regularizer "
+            "patience min_improvement"
+        )
+        if callable(learning_rate):
+            raise TypeError("learning_rate must be a number: ADAGRAD's own steps shorten by themselves")
+        self._settings, self._conduct = make_settings(adagrad, {name: given[name] for name in names.split()})
+        if learning_rate * decoupled_weight_decay >= 1:
+            raise ValueError("learning_rate * decoupled_weight_decay must be below 1: weights would change sign")
+        self.history: list[dict[str, float]] = []
+        self.best_epoch = 0
+        self.stopped_because = ""
+        self.feature_names: tuple[str, ...] | None = None
+        self._targets = targets.Targets("")
+
+    def __repr__(self) -> str:
+        default = type(self).__init__.__kwdefaults__ or {}
+        own = [f"{k}={v!r}" for k, v in self._parameters.items() if k != "loss" and v is not default[k]]
+        return f"LinearModel({', '.join([repr(self._parameters['loss']), *own])})"
+
+    @property
+    def classes_(self) -> NDArray[Any] | None:
+        """Labels in ascending order; None for real ones."""
+        return self._targets.classes
+
+    @property
+    def loss(self) -> str:
+        """The loss in use: what "auto" came to, once fitted."""
+        return self._targets.loss or str(self._parameters["loss"])
+
+    def fit(self, X: Any, y: Any = None, valid: Any = None, progress: bool | Callable[..., Any] = False) -> LinearModel:
+        """Train from scratch.
+
+        Parameters
+        ----------
+        X : array-like (n, features), sparse matrix, DataFrame or Table
+            A Table has its labels with it.
+        y : array-like (n,)
+            Numbers or strings.
+        valid : Table or (X, y), optional
+            Examples for validation, instead of the model's own `validation`. After each epoch their loss
+            decides which weights are the best, and these are kept.
+        progress : bool or callable
+            True shows a bar; a callable gets each epoch's entry of `history`.
+
+        Returns
+        -------
+        LinearModel
+            Itself. Ctrl-C ends the training early, with the weights so far.
+        """
+        p = self._parameters
+        table = labelled(X, y, p["dtype"])
+        valid = valid if valid is not None else p["validation"]
+        table, held_out = split(table, valid, p["dtype"], self._seed)
+        chosen = targets.choose(p["loss"], table.labels, p["scale"] != "none" and p["intercept"])
+        scale = scaling.measure(p["scale"], table.features, p["intercept"])
+
+        def prepare(table: Table) -> Any:
+            return as_examples(scale.apply(table.features), chosen.encode(table.labels, p["dtype"]))
+
+        examples, held_out = prepare(table), None if held_out is None else prepare(held_out)
+        trainer = Trainer(
+            examples,
+            table.features.shape[1],
+            chosen,
+            self._settings,
+            batch_size=self._batch_size,
+            lazy=self._lazy(isinstance(table.features, CSR)),
+            intercept=p["intercept"],
+        )
+        run = Run(trainer, held_out, Patience(self._conduct.patience, self._conduct.min_improvement))
+        order = np.random.default_rng([self._seed, 1]) if p["shuffle"] else None
+        with reporting(progress, self._max_epochs, len(table.labels)) as (report, tell):
+            run.run(self._max_epochs, order, report, tell)
+        weights, intercept = scale.unfold(*run.weights)
+        self.coef_ = weights * chosen.spread
+        self.intercept_ = intercept[0] * chosen.spread + chosen.centre
+        self.history, self.best_epoch, self.stopped_because = run.history, run.best_epoch, run.stopped_because
+        self._targets, self.feature_names = chosen, table.feature_names
+        return self
+
+    def _lazy(self, sparse: bool) -> str:
+        lazy = str(self._parameters["lazy"])
+        if sparse and lazy == "exact" and self._parameters["weight_decay"]:
+            raise ValueError(
+                'weight_decay cannot be caught up exactly (it changes the accumulator too): use lazy="touched" '
+                'or "dense", or l2 or decoupled_weight_decay instead'
+            )
+        return lazy
+
+    def _features(self, X: Any) -> NDArray[Any] | CSR:
+        if not hasattr(self, "coef_"):
+            raise RuntimeError("this model has not been trained: call fit first, or LinearModel.load")
+        features = as_features(X.features if isinstance(X, Table) else X, dtype=np.float64)
+        expected = len(self.coef_)
+        if isinstance(features, CSR):
+            return with_width(features, expected, "X")
+        if features.shape[1] != expected:
+            raise ValueError(f"X must have {expected} features, as in training, got {features.shape[1]}")
+        return features
+
+    def decision_function(self, X: Any) -> NDArray[np.float64]:
+        """Scores (n,), or (n, classes) for softmax; for squared loss the predictions themselves.
+
+        Parameters
+        ----------
+        X : array-like (n, features), sparse matrix, DataFrame or Table
+
+        Returns
+        -------
+        ndarray of float64
+        """
+        features = self._features(X)
+        examples = as_examples(features, np.zeros(features.shape[0]))
+        return Scorer(self._targets).scores(examples, self.coef_, self.intercept_[None])
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """Labels (n,): the likeliest class, or the number.
+
+        Parameters
+        ----------
+        X : array-like (n, features), sparse matrix, DataFrame or Table
+        """
+        return self._labels(self.decision_function(X))
+
+    def _labels(self, scores: NDArray[np.float64]) -> NDArray[Any]:
+        if self.classes_ is None:
+            return scores
+        chosen: NDArray[Any] = self.classes_[scores.argmax(axis=1) if scores.ndim == 2 else (scores > 0).astype(int)]
+        return chosen
+
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
+        """Probabilities (n, classes) in the order of `classes_`; logistic and softmax only.
+
+        Parameters
+        ----------
+        X : array-like (n, features), sparse matrix, DataFrame or Table
+        """
+        if self.loss not in ("logistic", "softmax"):
+            raise ValueError(f"{self.loss} loss gives no probabilities: train with logistic or softmax")
+        return self._probabilities(self.decision_function(X))
+
+    def _probabilities(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
+        if scores.ndim == 2:
+            out = np.empty_like(scores)
+            scoring.softmax_probabilities(scores, out)
+            return out
+        second, first = np.empty_like(scores), np.empty_like(scores)
+        scoring.logistic_probabilities(scores, second)
+        scoring.logistic_probabilities(-scores, first)  # not 1 - second, which would lose small ones
+        return np.stack([first, second], axis=1)
+
+    def evaluate(self, X: Any, y: Any = None) -> dict[str, float]:
+        """Mean loss, and accuracy, or root mean squared error ("rmse") and "r2".
+
+        Parameters
+        ----------
+        X : array-like (n, features), sparse matrix, DataFrame or Table
+        y : array-like (n,)
+
+        Returns
+        -------
+        dict
+            The squared loss is half the mean squared error.
+        """
+        table = labelled(X, y, np.float64)
+        scores = self.decision_function(table)
+        chosen = targets.Targets(self.loss, self.classes_)  # scores are in the labels' own unit
+        return Scorer(chosen).monitors(scores, chosen.encode(table.labels, np.float64))
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the model to a file.
+
+        Parameters
+        ----------
+        path : path-like
+            Replaced as a whole or not at all.
+        """
+        if not hasattr(self, "coef_"):
+            raise RuntimeError("this model has not been trained: call fit first")
+        parameters = {**self._parameters, "dtype": np.dtype(self._parameters["dtype"]).name}
+        if isinstance(parameters["validation"], Table):
+            parameters["validation"] = 0.0
+        header = {
+            "parameters": parameters,
+            "loss": self.loss,
+            "history": self.history,
+            "best_epoch": self.best_epoch,
+            "stopped_because": self.stopped_because,
+            "feature_names": self.feature_names,
+            "centre": self._targets.centre,
+            "spread": self._targets.spread,
+        }
+        arrays = {"coef": self.coef_, "intercept": self.intercept_}
+        if self.classes_ is not None:
+            arrays["classes"] = self.classes_
+        files.write(path, KIND, header, arrays)
+
+    @classmethod
+    def load(cls, path: str | PathLike[str]) -> LinearModel:
+        """Read a model that `save` wrote.
+
+        Parameters
+        ----------
+        path : path-like
+
+        Returns
+        -------
+        LinearModel
+
+        Raises
+        ------
+        ValueError
+            If the file is damaged, of another kind, or of a newer version.
+        """
+        header, arrays = files.read(path, KIND)
+        model = cls(**header["parameters"])
+        model.coef_, model.intercept_ = arrays["coef"], arrays["intercept"]
+        model.history, model.best_epoch = header["history"], header["best_epoch"]
+        model.stopped_because = header["stopped_because"]
+        names = header["feature_names"]
+        model.feature_names = None if names is None else tuple(names)
+        model._targets = targets.Targets(header["loss"], arrays.get("classes"), header["centre"], header["spread"])
+        return model
+
+
+def _one_of(name: str, value: Any, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, not {value!r}")
+
+
+def _at_least(name: str, value: Any, lowest: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise TypeError(f"{name} must be a whole number, not {value!r}")
+    if value < lowest:
+        raise ValueError(f"{name} must be at least {lowest}, not {value!r}")
+    return int(value)

@@ -1,0 +1,60 @@
+"""Examples for a linear model: as a table, and split into those to train on and those to validate on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from .tables import CSR, Table, as_table, with_width
+
+
+def labelled(X: Any, y: Any, dtype: DTypeLike) -> Table:
+    """Examples as a Table of this dtype."""
+    if isinstance(X, Table):
+        if y is not None:
+            raise TypeError("y must be left out when X is a Table, which has its labels")
+        return as_table(X.features, X.labels, dtype=dtype, name=X.name, feature_names=X.feature_names)
+    if y is None:
+        raise TypeError("y is missing: give labels with X, or a Table")
+    return as_table(X, y, dtype=dtype)
+
+
+def split(table: Table, valid: Any, dtype: DTypeLike, seed: int) -> tuple[Table, Table | None]:
+    """Training and validation examples; the latter brought to the former's width."""
+    if isinstance(valid, float | int):
+        return _set_aside(table, valid, seed) if valid else (table, None)
+    X, y = valid if isinstance(valid, tuple) else (valid, None)
+    held_out = labelled(X, y, dtype)
+    width = table.features.shape[1]
+    features = held_out.features
+    if isinstance(features, CSR) != isinstance(table.features, CSR):
+        raise ValueError("the validation examples must be sparse if the training examples are, and dense if not")
+    if isinstance(features, CSR):
+        features = with_width(features, width, "the validation examples")
+    elif features.shape[1] != width:
+        raise ValueError(f"the validation examples must have {width} features, got {features.shape[1]}")
+    return table, Table(features, held_out.labels, held_out.name)
+
+
+def _set_aside(table: Table, fraction: float, seed: int) -> tuple[Table, Table]:
+    n = len(table.labels)
+    count = round(n * fraction)
+    if not 0 < count < n:
+        raise ValueError(f"validation={fraction} of {n} examples is {count}: none would be left on one side")
+    order = np.random.default_rng([seed, 0]).permutation(n)
+    parts = (np.sort(order[count:]), np.sort(order[:count]))
+    train, held_out = (
+        Table(_take(table.features, rows), table.labels[rows], table.name, table.feature_names) for rows in parts
+    )
+    return train, held_out
+
+
+def _take(features: NDArray[Any] | CSR, rows: NDArray[np.int64]) -> NDArray[Any] | CSR:
+    if not isinstance(features, CSR):
+        return features[rows]
+    lengths = np.diff(features.indptr)[rows]
+    indptr = np.append(0, np.cumsum(lengths))
+    at = np.arange(indptr[-1]) + np.repeat(features.indptr[rows] - indptr[:-1], lengths)
+    return CSR(features.data[at], features.indices[at], indptr, (len(rows), features.shape[1]))

@@ -1,0 +1,83 @@
+"""The epochs of a linear model's fit: validation, early stopping, and which weights to keep."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+
+from .linear_training import Examples, Scorer, Trainer
+from .log import logger
+from .stopping import Patience
+
+Report = Callable[[int], object]  # gets the number of examples just done
+Tell = Callable[[dict[str, float]], object]  # gets an epoch's entry of the history
+
+
+class Run:
+    """Epochs until something ends them, and the weights to keep."""
+
+    def __init__(self, trainer: Trainer, held_out: Examples | None, patience: Patience) -> None:
+        self._trainer, self._held_out, self._patience = trainer, held_out, patience
+        self._scorer = Scorer(trainer.targets)
+        self.history: list[dict[str, float]] = []
+        self.best_epoch, self.stopped_because = 0, "max_epochs"
+        self.weights = trainer.snapshot()
+
+    def run(self, epochs: int, rng: np.random.Generator | None, report: Report | None, tell: Tell) -> None:
+        """Train for at most `epochs`, each in an order drawn from `rng`, or in the order of the examples."""
+        n = len(self._trainer.examples.labels)
+        order = np.arange(n)
+        try:
+            for epoch in range(1, epochs + 1):
+                if rng is not None:
+                    order = rng.permutation(n)
+                loss = self._trainer.epoch(order, report)
+                entry = self._close_epoch(epoch, loss)
+                tell(entry)
+                if self.stopped_because != "max_epochs":
+                    break
+        except KeyboardInterrupt:
+            self.stopped_because = "interrupted"
+            logger.warning("interrupted: keeping the weights so far")
+
+    def _close_epoch(self, epoch: int, loss: float) -> dict[str, float]:
+        """Validate, keep the weights if they are the ones to keep, and decide whether to go on."""
+        entry: dict[str, float] = {"epoch": epoch, "loss": loss}
+        weights = self._trainer.snapshot()
+        finite = math.isfinite(loss) and all(bool(np.isfinite(w).all()) for w in weights)
+        if not finite:
+            self.stopped_because = "non-finite loss"
+            logger.warning("the loss of epoch %d is %s: keeping the weights before it", epoch, loss)
+        else:
+            judged = loss
+            if self._held_out is not None:
+                scores = self._scorer.scores(self._held_out, *weights)
+                found = self._scorer.monitors(scores, self._held_out.labels)
+                entry |= {f"valid_{name}": value for name, value in found.items()}
+                judged = found["loss"]
+            if self._patience.update(judged) or self._held_out is None:
+                self.weights, self.best_epoch = weights, epoch
+            if self._patience.elapsed:
+                self.stopped_because = "patience"
+        self.history.append(entry)
+        return entry
+
+
+@contextmanager
+def reporting(progress: bool | Tell, epochs: int, examples: int) -> Iterator[tuple[Report | None, Tell]]:
+    """Whom to tell of examples and of epochs: a bar, the user's own callable, or nobody."""
+    if callable(progress):
+        yield None, progress
+        return
+    if not progress:
+        yield None, lambda entry: None
+        return
+    try:
+        from tqdm.auto import tqdm
+    except ImportError:
+        raise RuntimeError('progress=True needs tqdm: pip install "fastadagrad[fit]"') from None
+    with tqdm(total=epochs * examples, unit=" examples", unit_scale=True) as bar:
+        yield bar.update, lambda entry: bar.set_postfix({k: f"{v:.4g}" for k, v in entry.items()})

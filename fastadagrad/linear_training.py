@@ -1,0 +1,145 @@
+"""One fit of a linear model: the arrays that the compiled loops work on, and its epochs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .hyper import Rule, Settings
+from .kernels import linear, scoring
+from .kernels.examples import Dense, Sparse
+from .kernels.losses import POINTWISE
+from .kernels.rules import adagrad
+from .log import compilation
+from .tables import CSR
+from .targets import Targets
+
+Examples = Dense | Sparse
+RULE: Rule = adagrad
+LAZY = ("exact", "touched", "dense")
+CHUNK = 1 << 21  # values between two looks at the clock
+
+
+def as_examples(features: NDArray[Any] | CSR, labels: NDArray[Any]) -> Examples:
+    """What the kernels take: columns and starts are unsigned, so that no index is checked for its sign."""
+    if isinstance(features, CSR):
+        return Sparse(features.data, features.indices.view(np.uint32), features.indptr.view(np.uint64), labels)
+    return Dense(features, labels)
+
+
+class Scorer:
+    """Scores of examples, their mean loss, and their probabilities."""
+
+    def __init__(self, targets: Targets) -> None:
+        self.targets = targets
+
+    def scores(self, examples: Examples, p: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
+        """(examples,), or (examples, classes) for softmax, in the dtype of the weights p."""
+        layout = "dense" if isinstance(examples, Dense) else "sparse"
+        n, many = len(examples.labels), self.targets.outputs
+        out = np.empty((n, many) if many else n, p.dtype)
+        score_all = scoring.make_score_all(layout, bool(many), p.dtype)
+        with compilation(score_all, "the scoring loop"):
+            score_all(examples, np.arange(n), p, b, out)
+        return out
+
+    def loss(self, scores: NDArray[Any], labels: NDArray[Any]) -> float:
+        """Mean loss of encoded labels, in the user's unit."""
+        if self.targets.outputs:
+            return float(scoring.mean_softmax_loss(scores, labels))
+        return float(scoring.mean_loss(POINTWISE[self.targets.loss], scores, labels)) * self.targets.loss_unit
+
+    def monitors(self, scores: NDArray[Any], labels: NDArray[Any]) -> dict[str, float]:
+        """Loss, and accuracy or root mean squared error and r2, of encoded labels."""
+        result = {"loss": self.loss(scores, labels)}
+        if self.targets.classes is not None:
+            guess = scores.argmax(axis=1) if self.targets.outputs else np.where(scores > 0, 1, -1)
+            return {**result, "accuracy": float(np.mean(guess == labels))}
+        total = float(np.sum(np.square(labels - labels.mean(dtype=np.float64))))
+        missed = float(np.sum(np.square(np.subtract(scores, labels, dtype=np.float64))))
+        result["rmse"] = float(np.sqrt(missed / len(labels))) * self.targets.spread
+        return {**result, "r2": 1 - missed / total if total > 0 else float("nan")}
+
+
+class Trainer:
+    """Weights, their slots and the loop that changes them, for one set of examples."""
+
+    def __init__(
+        self,
+        examples: Examples,
+        features: int,
+        targets: Targets,
+        settings: Settings,
+        *,
+        batch_size: int,
+        lazy: str,
+        intercept: bool,
+    ) -> None:
+        self.examples, self.targets, self.settings = examples, targets, settings
+        self.batch_size = batch_size
+        dense = isinstance(examples, Dense)
+        stays = settings.motion == "plain" and settings.lean  # a step without a gradient does nothing
+        exact = lazy == "exact" and not dense and not stays
+        self._sweep = (dense and batch_size > 1) or (lazy == "dense" and not dense and not stays)
+        self._online = batch_size == 1 and not self._sweep
+        self.weights = _make_weights(features, targets.outputs, settings, examples.values.dtype, not dense)
+        self.intercept = _make_weights(1, targets.outputs, settings, examples.values.dtype, not dense)
+        self._rates = _make_rates(settings, intercept, examples.values.dtype)
+        self._work = linear.make_work(self.weights, batch=not self._online, sweep=self._sweep, exact=exact)
+        layout, many = "dense" if dense else "sparse", bool(targets.outputs)
+        dtype = examples.values.dtype
+        loops = linear.make_loops(adagrad, settings.motion, settings.lean, layout, many, exact, dtype)
+        self._loop = loops.online if self._online else loops.batches
+        self._rows = self._rows_between_reports(features)
+
+    def _rows_between_reports(self, features: int) -> int:
+        """Rows enough to outweigh bringing every feature up to date, in whole batches."""
+        n = len(self.examples.labels)
+        values = max(CHUNK, 8 * features)
+        rows = max(1, int(values * n / max(1, self.examples.values.size)))
+        return self.batch_size * -(-rows // self.batch_size)
+
+    def epoch(self, order: NDArray[np.int64], report: Callable[[int], object] | None = None) -> float:
+        """Train on the examples in this order; the mean loss of each before its update, in the user's unit."""
+        kind = POINTWISE.get(self.targets.loss, 0)
+        how = (kind,) if self._online else (self.batch_size, self._sweep, kind)
+        total = 0.0
+        with compilation(self._loop, "the training loop"):
+            for start in range(0, len(order), self._rows):
+                part = order[start : start + self._rows]
+                arguments = (self.examples, part, self.weights, self.intercept, self._rates, self._work)
+                total += self._loop(*how, *arguments) * len(part)
+                if report is not None:
+                    report(len(part))
+        return total / len(order) * self.targets.loss_unit
+
+    def snapshot(self) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Copies of the weights and the intercept."""
+        return np.ascontiguousarray(self.weights.p).copy(), np.ascontiguousarray(self.intercept.p).copy()
+
+
+def _make_weights(features: int, outputs: int, settings: Settings, dtype: Any, together: bool) -> linear.Weights:
+    """Zero weights and fresh slots; `together`, those of one feature lie in one cache line."""
+    slots = 2 if settings.motion == "plain" else 3
+    if together and not outputs:
+        block = np.zeros((features, slots), dtype)
+        arrays = [block[:, i] for i in range(slots)]
+    else:
+        arrays = [np.zeros((features, outputs) if outputs else features, dtype) for _ in range(slots)]
+    weights, accumulator, *rest = arrays
+    accumulator[...] = RULE.initial(settings.own)["accumulator"]
+    return linear.Weights(weights, accumulator, tuple(rest))
+
+
+def _make_rates(settings: Settings, intercept: bool, dtype: Any) -> linear.Rates:
+    """The intercept is never penalised; one with a learning rate of 0 stays 0."""
+    unpenalised = {"l1": 0.0, "l2": 0.0, "weight_decay": 0.0, "decoupled_weight_decay": 0.0}
+    if not intercept:
+        unpenalised["learning_rate"] = 0.0
+    free = replace(settings, options=replace(settings.options, **unpenalised))  # type: ignore[arg-type]  # by name
+    exact = np.array(settings.scalars(RULE, 0))
+    return linear.Rates(exact.astype(dtype), np.array(free.scalars(RULE, 0)).astype(dtype), exact)

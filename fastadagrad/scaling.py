@@ -1,0 +1,81 @@
+"""Bringing features to one scale: AdaGrad's steps do not depend on it, but the distances to go do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .tables import CSR
+
+SCALES = ("auto", "standard", "maxabs", "none")
+_CHUNK = 1 << 20  # elements
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """Features are trained on as (x - shift) / size; both (features,) float64."""
+
+    shift: NDArray[np.float64]
+    size: NDArray[np.float64]
+
+    def apply(self, features: NDArray[Any] | CSR) -> NDArray[Any] | CSR:
+        """Scaled features of the same dtype; the same object if nothing changes."""
+        if not self.shift.any() and np.all(self.size == 1):
+            return features
+        if isinstance(features, CSR):
+            return features._replace(data=(features.data / self.size[features.indices]).astype(features.data.dtype))
+        scaled = np.empty_like(features)
+        for rows in _chunks(features):
+            scaled[rows] = (features[rows] - self.shift) / self.size
+        return scaled
+
+    def unfold(self, weights: NDArray[Any], intercept: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Weights and intercept, in float64, that score features as they come."""
+        raw = (weights.T.astype(np.float64) / self.size).T
+        return raw, intercept.astype(np.float64) - self.shift @ raw
+
+
+def _chunks(features: NDArray[Any]) -> list[slice]:
+    """Slices of rows that are small enough for float64 copies."""
+    rows = max(1, _CHUNK // max(1, features.shape[1]))
+    return [slice(start, start + rows) for start in range(0, len(features), rows)]
+
+
+def measure(scale: str, features: NDArray[Any] | CSR, centre: bool) -> Scaling:
+    """Scaling by the training features; without `centre` nothing is shifted, as there is no intercept."""
+    sparse = isinstance(features, CSR)
+    if scale == "auto":
+        scale = "maxabs" if sparse else "standard"
+    shift, size = np.zeros(features.shape[1]), np.ones(features.shape[1])
+    if scale == "standard":
+        if isinstance(features, CSR):
+            raise ValueError('scale="standard" would make a sparse X dense: use "maxabs" or "none"')
+        shift, size = _moments(features, centre)
+    elif scale == "maxabs":
+        size = _largest(features)
+    return Scaling(shift, np.where(size > 0, size, 1.0))
+
+
+def _moments(features: NDArray[Any], centre: bool) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean (or 0) and root mean square distance from it; a constant column keeps its size."""
+    n, shift, squares = len(features), np.zeros(features.shape[1]), np.zeros(features.shape[1])
+    if centre:
+        for rows in _chunks(features):
+            shift += features[rows].sum(axis=0, dtype=np.float64) / n
+    for rows in _chunks(features):
+        squares += np.square(features[rows] - shift).sum(axis=0) / n
+    size = np.sqrt(squares)
+    # Rounding leaves a constant column a size of about its last bit, which would blow it up.
+    negligible = size <= 4 * np.finfo(np.float64).eps * np.abs(shift)
+    return shift, np.where(negligible, 0.0, size)
+
+
+def _largest(features: NDArray[Any] | CSR) -> NDArray[np.float64]:
+    if not isinstance(features, CSR):
+        return np.asarray(np.abs(features).max(axis=0, initial=0), np.float64)
+    largest = np.zeros(features.shape[1])
+    np.maximum.at(largest, features.indices, np.abs(features.data))
+    return largest

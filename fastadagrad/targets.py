@@ -1,0 +1,91 @@
+"""What a linear model is to predict: its loss, its classes, and labels as the kernels take them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from .log import logger
+
+LOSSES = ("logistic", "squared", "hinge", "softmax")
+MOST_CLASSES = 100
+
+
+@dataclass(frozen=True)
+class Targets:
+    """A loss with its labels: `classes`, ascending, or the centre and spread of real ones."""
+
+    loss: str
+    classes: NDArray[Any] | None = None
+    centre: float = 0.0
+    spread: float = 1.0
+
+    @property
+    def outputs(self) -> int:
+        """Scores of an example; 0 where it is a number rather than a row."""
+        return len(self.classes) if self.loss == "softmax" and self.classes is not None else 0
+
+    @property
+    def loss_unit(self) -> float:
+        """What a loss of 1 in the kernels is to the user."""
+        return self.spread**2
+
+    def encode(self, labels: NDArray[Any], dtype: DTypeLike) -> NDArray[Any]:
+        """Labels for the kernels: -1 and 1, the class's position, or the distance from the centre in spreads.
+
+        Raises
+        ------
+        ValueError
+            For a label that is none of the classes, or no number.
+        """
+        if self.classes is None:
+            _check_numbers(labels)
+            return ((labels.astype(np.float64) - self.centre) / self.spread).astype(dtype)
+        position = np.searchsorted(self.classes, labels)
+        position[position == len(self.classes)] = 0
+        wrong = np.flatnonzero(self.classes[position] != labels)
+        if wrong.size:
+            known = ", ".join(map(repr, self.classes.tolist()[:10]))
+            raise ValueError(f"y has {labels[wrong[0]].item()!r} at row {wrong[0]}: the classes are {known}")
+        return (position if self.outputs else 2 * position - 1).astype(dtype)
+
+
+def choose(loss: str, labels: NDArray[Any], standardise: bool) -> Targets:
+    """Targets for these training labels.
+
+    With "auto", two different labels make it logistic. More are classes (softmax) if they are strings, or
+    whole numbers of which there are at most 100 different ones, each twice or more on average; other
+    numbers are real (squared).
+    """
+    different = np.unique(labels)
+    if loss == "auto":
+        loss = _guess(labels, different)
+        logger.info("loss: %s, for %d different labels in %d rows", loss, len(different), len(labels))
+    if loss == "squared":
+        _check_numbers(labels)
+        real = labels.astype(np.float64)
+        centre, spread = (float(real.mean()), float(real.std())) if standardise else (0.0, 1.0)
+        return Targets(loss, None, centre, spread if spread > 0 else 1.0)
+    if len(different) < 2:
+        raise ValueError(f"y has the one label {different[0].item()!r}: {loss} needs at least two classes")
+    if loss != "softmax" and len(different) > 2:
+        raise ValueError(f"y has {len(different)} classes: {loss} takes two; use softmax, or squared for numbers")
+    return Targets(loss, different)
+
+
+def _guess(labels: NDArray[Any], different: NDArray[Any]) -> str:
+    if len(different) <= 2:
+        return "logistic"
+    if labels.dtype.kind in "US":
+        return "softmax"
+    whole = labels.dtype.kind != "f" or bool(np.all(different == np.round(different)))
+    few = len(different) <= MOST_CLASSES and 2 * len(different) <= len(labels)
+    return "softmax" if whole and few else "squared"
+
+
+def _check_numbers(labels: NDArray[Any]) -> None:
+    if labels.dtype.kind not in "biuf":
+        raise ValueError(f"squared loss needs numbers as labels, got {labels[0].item()!r}; use logistic or softmax")
