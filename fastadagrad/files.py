@@ -6,8 +6,8 @@ import json
 import os
 import secrets
 import zipfile
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -31,7 +31,9 @@ _DAMAGE = (
 )
 
 
-def write(path: str | os.PathLike[str], kind: str, header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
+def write(
+    path: str | os.PathLike[str], kind: str, header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]
+) -> None:
     """Write a file so that a crash at any moment leaves the old one or the new one, whole.
 
     Parameters
@@ -66,12 +68,19 @@ def write(path: str | os.PathLike[str], kind: str, header: Mapping[str, Any], ar
     for name, array in arrays.items():
         if np.asarray(array).dtype.hasobject:
             raise ValueError(f"array {name!r} holds Python objects; expected numbers")
+    with replacing(path) as file:
+        _write_zip(file, text, arrays)
+
+
+@contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
+    """A file to write that takes the place of `path` once it is whole and on the disk."""
     target = Path(os.path.realpath(path))
     temporary = target.with_name(f".{target.name[:200]}.{secrets.token_hex(6)}.tmp")
     descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_RDWR | getattr(os, "O_BINARY", 0), 0o666)
     try:
         with os.fdopen(descriptor, "w+b") as file:
-            _write_zip(file, text, arrays)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, target)

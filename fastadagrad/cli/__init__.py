@@ -1,1 +1,74 @@
-"""The command line."""
+"""The command line: a module for each command, which imports what it needs only when it runs."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import logging
+import os
+import sys
+from collections.abc import Sequence
+
+from .. import __version__
+
+COMMANDS = ("fit", "predict", "info", "warmup")
+INTERRUPTED, FAILED = 130, 2
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        Arguments without the program's name; by default the process's.
+
+    Returns
+    -------
+    int
+        Exit status: 0, 2 after an error (one line on stderr says which), 130 after Ctrl-C.
+    """
+    arguments = _make_parser().parse_args(argv)
+    _log_to_stderr(logging.WARNING if getattr(arguments, "quiet", False) else logging.INFO)
+    try:
+        status: int = importlib.import_module(f".{arguments.command}", __name__).run(arguments)
+        sys.stdout.flush()
+        return status
+    except KeyboardInterrupt:
+        return _fail("interrupted", INTERRUPTED)
+    except BrokenPipeError:  # the reader of a pipe has gone: nobody to tell
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        return _fail(f"{where}{error.strerror or error}", FAILED)
+    except (ArithmeticError, ImportError, LookupError, MemoryError, RuntimeError, TypeError, ValueError) as error:
+        return _fail(str(error) or type(error).__name__, FAILED)
+
+
+def _make_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="fastadagrad", description="ADAGRAD at the speed of memory.")
+    parser.add_argument("--version", action="version", version=f"fastadagrad {__version__}")
+    subparsers = parser.add_subparsers(dest="command", required=True, metavar="command")
+    for name in COMMANDS:
+        module = importlib.import_module(f".{name}", __name__)
+        summary = (module.__doc__ or "").strip().splitlines()[0]
+        one = subparsers.add_parser(name, help=summary, description=summary)
+        module.add_arguments(one)
+    return parser
+
+
+def _log_to_stderr(level: int) -> None:
+    logger = logging.getLogger("fastadagrad")
+    for handler in [h for h in logger.handlers if getattr(h, "of_command_line", False)]:
+        logger.removeHandler(handler)
+    handler = logging.StreamHandler()
+    vars(handler)["of_command_line"] = True
+    handler.setFormatter(logging.Formatter("fastadagrad: %(message)s"))
+    logger.addHandler(handler)
+    logger.setLevel(level)
+
+
+def _fail(message: str, status: int) -> int:
+    print("fastadagrad:", " ".join(message.split()), file=sys.stderr)
+    return status

@@ -1,0 +1,177 @@
+"""Train a linear model on a file or a built-in data set."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from typing import TYPE_CHECKING, Any
+
+from .output import json_line
+
+if TYPE_CHECKING:
+    from ..linear import LinearModel
+    from ..tables import Table
+
+COLUMNS = {
+    "loss": "progressive",
+    "valid_loss": "valid loss",
+    "valid_accuracy": "accuracy",
+    "valid_rmse": "rmse",
+    "valid_r2": "r2",
+}
+_DEFAULT = argparse.SUPPRESS  # an option that is not given is left to LinearModel
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of the command."""
+    source = "svmlight text (.gz, .bz2 or .xz too), .npz, or iris, wine, digits, breast_cancer, diabetes"
+    parser.add_argument("source", metavar="SOURCE", help=source)
+    parser.add_argument("--valid", metavar="FILE|FRACTION", help="keep the weights that do best on these examples")
+    parser.add_argument("--test", metavar="FILE", help="evaluate the finished model on these examples")
+    parser.add_argument("--model", metavar="OUT", help="write the model to this file")
+    parser.add_argument("--target", metavar="NAME", help="array of a .npz file that holds the labels (y)")
+    parser.add_argument("--features", type=int, metavar="N", help="number of features, if SOURCE may lack the last")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--quiet", action="store_true", help="log warnings only")
+    parser.add_argument("--progress", action=argparse.BooleanOptionalAction, default=False, help="show a bar")
+    _add_model_options(parser.add_argument_group("model and training"))
+
+
+def _add_model_options(group: Any) -> None:
+    def choice(flag: str, *choices: str) -> None:
+        group.add_argument(flag, choices=choices, default=_DEFAULT)
+
+    def number(flag: str, kind: type = float, text: str | None = None, dest: str | None = None) -> None:
+        more = {"dest": dest} if dest else {}
+        group.add_argument(flag, type=kind, metavar="N" if kind is int else "X", default=_DEFAULT, help=text, **more)
+
+    choice("--loss", "auto", "logistic", "squared", "hinge", "softmax")
+    number("--learning-rate")
+    number("--l1", text="strength of the penalty on |w|, per example")
+    number("--l2", text="strength of the penalty on w*w/2, per example")
+    number("--momentum")
+    group.add_argument("--nesterov", action="store_true", default=_DEFAULT)
+    number("--weight-decay")
+    number("--decoupled-weight-decay")
+    number("--rms-regularizer")
+    number("--batch-size", int, "examples per update (1)")
+    number("--epochs", int, "passes over the examples (10)", dest="max_epochs")
+    number("--patience", int, "epochs without improvement to bear")
+    number("--min-improvement", text="least relative improvement that counts")
+    number("--seed", int)
+    group.add_argument("--no-shuffle", dest="shuffle", action="store_false", default=_DEFAULT)
+    group.add_argument("--no-intercept", dest="intercept", action="store_false", default=_DEFAULT)
+    choice("--scale", "auto", "standard", "maxabs", "none")
+    choice("--dtype", "float32", "float64")
+    choice("--lazy", "exact", "touched", "dense")
+
+
+_OWN = {"command", "source", "valid", "test", "model", "target", "features", "json", "quiet", "progress"}
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Load, train, evaluate, report and save."""
+    from ..linear import LinearModel
+
+    options = {name: value for name, value in vars(arguments).items() if name not in _OWN}
+    model = LinearModel(**options)
+    dtype = options.get("dtype", "float32")
+    table = _load(arguments.source, arguments, dtype, arguments.features)
+    width = table.features.shape[1]
+    test = None if arguments.test is None else _load(arguments.test, arguments, "float64", width)
+    valid = _validation(arguments, dtype, width)
+    show = _Rows() if not (arguments.json or arguments.progress) else None
+    if not arguments.json:
+        print(_describe(table))
+    start = time.perf_counter()
+    model.fit(table, valid=valid, progress=arguments.progress or show or False)
+    seconds = time.perf_counter() - start
+    report = _report(model, table, test, seconds)
+    if arguments.model is not None:
+        model.save(arguments.model)
+        report["model"] = arguments.model
+    if arguments.json:
+        print(json_line(report))
+    else:
+        _print_summary(model, report, [] if show else model.history)
+    return 130 if model.stopped_because == "interrupted" else 0
+
+
+def _load(source: str, arguments: argparse.Namespace, dtype: str, width: int | None) -> Table:
+    from ..sources import load
+
+    target = arguments.target if source.endswith(".npz") else None
+    return load(source, dtype=dtype, target=target, n_features=width)
+
+
+def _validation(arguments: argparse.Namespace, dtype: str, width: int) -> float | Table | None:
+    if arguments.valid is None:
+        return None
+    try:
+        fraction = float(arguments.valid)
+    except ValueError:
+        return _load(arguments.valid, arguments, dtype, width)
+    if not 0 < fraction < 1:
+        raise ValueError(f"--valid must be a file or a fraction between 0 and 1, not {arguments.valid}")
+    return fraction
+
+
+def _report(model: LinearModel, table: Table, test: Table | None, seconds: float) -> dict[str, Any]:
+    from ..tables import CSR
+
+    features = table.features
+    values = features.data.size if isinstance(features, CSR) else features.size
+    report: dict[str, Any] = {
+        "source": table.name,
+        "loss": model.loss,
+        "examples": len(table.labels),
+        "features": features.shape[1],
+        "classes": None if model.classes_ is None else model.classes_.tolist(),
+        "zero_weights": int((model.coef_ == 0).sum()),
+        "epochs": len(model.history),
+        "best_epoch": model.best_epoch,
+        "stopped_because": model.stopped_because,
+        "seconds": seconds,
+        "features_per_second": values * len(model.history) / seconds,
+        "history": model.history,
+        "train": model.evaluate(table),
+    }
+    if test is not None:
+        report["test"] = model.evaluate(test)
+    return report
+
+
+def _describe(table: Table) -> str:
+    from ..tables import CSR
+
+    n, width = table.features.shape
+    kind = f"{table.features.data.size / n:.4g} of {width:,}" if isinstance(table.features, CSR) else f"{width:,}"
+    return f"{table.name}: {n:,} examples, {kind} features each"
+
+
+class _Rows:
+    """Prints each epoch's entry as a row of a table."""
+
+    def __init__(self) -> None:
+        self._columns: list[str] = []
+
+    def __call__(self, entry: dict[str, float]) -> None:
+        if not self._columns:
+            self._columns = [name for name in COLUMNS if name in entry]
+            print("epoch", *(f"{COLUMNS[name]:>12}" for name in self._columns))
+        print(f"{int(entry['epoch']):5}", *(f"{entry[name]:12.5g}" for name in self._columns), flush=True)
+
+
+def _print_summary(model: LinearModel, report: dict[str, Any], history: list[dict[str, float]]) -> None:
+    show = _Rows()
+    for entry in history:
+        show(entry)
+    print(
+        f"{report['loss']} loss, epoch {model.best_epoch} of {report['epochs']} kept ({model.stopped_because}), "
+        f"{report['seconds']:.2f} s ({report['features_per_second'] / 1e6:.3g} million features/s)"
+    )
+    for name in ("train", "test"):
+        if name in report:
+            print(f"{name}:", ", ".join(f"{key} {value:.5g}" for key, value in report[name].items()))
+    if "model" in report:
+        print(f"model written to {report['model']}")

@@ -1,0 +1,78 @@
+"""Score examples with a model that `fit` wrote."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from .output import json_line
+
+if TYPE_CHECKING:
+    from ..linear import LinearModel
+    from ..tables import Table
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of the command."""
+    parser.add_argument("model", metavar="MODEL", help="file that fit --model wrote")
+    parser.add_argument("source", metavar="SOURCE", help="examples, as for fit; their labels only serve to evaluate")
+    parser.add_argument("--output", metavar="FILE", help="write there instead of to standard output")
+    parser.add_argument("--proba", action="store_true", help="probabilities, a column for each class")
+    parser.add_argument("--target", metavar="NAME", help="array of a .npz file that holds the labels (y)")
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of a line for each example")
+    parser.add_argument("--quiet", action="store_true", help="log warnings only")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Load the model and the examples, and write the predictions."""
+    from .. import files
+    from ..linear import LinearModel
+    from ..sources import load
+
+    model = LinearModel.load(arguments.model)
+    target = arguments.target if arguments.source.endswith(".npz") else None
+    table = load(arguments.source, dtype="float64", target=target, n_features=len(model.coef_))
+    lines = _as_json(model, table, arguments.proba) if arguments.json else _as_text(model, table, arguments.proba)
+    if arguments.output is None:
+        sys.stdout.writelines(lines)
+    else:
+        with files.replacing(arguments.output) as file:
+            file.writelines(line.encode() for line in lines)
+    found = None if arguments.json else _evaluation(model, table)
+    if found and not arguments.quiet:
+        print(", ".join(f"{name} {value:.5g}" for name, value in found.items()), file=sys.stderr)
+    return 0
+
+
+def _evaluation(model: LinearModel, table: Table) -> dict[str, float] | None:
+    """Monitors, if the labels are such as the model knows; unlabelled files have some filler."""
+    try:
+        return model.evaluate(table)
+    except ValueError:
+        return None
+
+
+def _as_json(model: LinearModel, table: Table, proba: bool) -> Iterator[str]:
+    result: dict[str, Any] = {
+        "loss": model.loss,
+        "classes": None if model.classes_ is None else model.classes_.tolist(),
+        "predictions": model.predict(table).tolist(),
+    }
+    if proba:
+        result["probabilities"] = model.predict_proba(table).tolist()
+    result["evaluation"] = _evaluation(model, table)
+    yield json_line(result) + "\n"
+
+
+def _as_text(model: LinearModel, table: Table, proba: bool) -> Iterator[str]:
+    if not proba:
+        return (f"{_plain(label)}\n" for label in model.predict(table).tolist())
+    probabilities = model.predict_proba(table).tolist()
+    return ("\t".join(map(repr, row)) + "\n" for row in probabilities)
+
+
+def _plain(label: Any) -> str:
+    """1 rather than 1.0, as in the files that labels come from."""
+    return str(int(label)) if isinstance(label, float) and label.is_integer() else str(label)

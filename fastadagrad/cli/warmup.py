@@ -1,0 +1,76 @@
+"""Compile everything ahead, so that no later call has to."""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import sys
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+VARIANTS: tuple[dict[str, Any], ...] = (
+    {},
+    {"l2": 1e-4},
+    {"momentum": 0.9},
+    {"momentum": 0.9, "nesterov": True},
+)
+PARTS = ("parser", "linear", "dense")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of the command."""
+    parser.add_argument("--only", choices=PARTS, action="append", help="this part; may be repeated")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Compile part after part."""
+    start = time.perf_counter()
+    for part in arguments.only or PARTS:
+        for what, compile_one in {"parser": _parser, "linear": _linear, "dense": _dense}[part]():
+            before = time.perf_counter()
+            compile_one()
+            print(f"{time.perf_counter() - before:6.1f} s  {what}", file=sys.stderr, flush=True)
+    print(f"ready after {time.perf_counter() - start:.1f} s", file=sys.stderr)
+    return 0
+
+
+Work = Iterator[tuple[str, Callable[[], object]]]
+
+
+def _parser() -> Work:
+    from ..svmlight import parse
+
+    for dtype in ("float32", "float64"):
+        yield f"svmlight parser, {dtype}", partial(parse, b"1 1:2\n", dtype=dtype)
+
+
+def _dense() -> Work:
+    from .. import engine
+
+    yield "dense drivers", lambda: getattr(engine, "compile_all", lambda report: None)(None)
+
+
+def _linear() -> Work:
+    """A fit of each variant on next to nothing."""
+    import numpy as np
+
+    from ..linear import LinearModel
+    from ..tables import CSR
+
+    dense = np.eye(4, dtype=np.float32)
+    sparse = CSR(np.ones(4, np.float32), np.arange(4, dtype=np.int32), np.arange(5), (4, 4))
+
+    def fit(X: Any, labels: list[int], options: dict[str, Any]) -> None:
+        LinearModel(max_epochs=1, scale="none", **options).fit(X, labels).evaluate(X, labels)
+
+    layouts = {"dense": dense, "sparse": sparse}
+    targets = {"one output": [0, 1, 0, 1], "softmax": [0, 1, 2, 2]}
+    for (layout, X), (kind, labels), size, variant in itertools.product(
+        layouts.items(), targets.items(), (1, 2), VARIANTS
+    ):
+        options = {**variant, "batch_size": size, "loss": "softmax" if kind == "softmax" else "logistic"}
+        shown = " ".join(variant) or "plain"
+        name = f"linear, {layout}, {kind}, {'minibatches' if size > 1 else 'online'}, {shown}"
+        yield name, partial(fit, X, labels, options)
