@@ -1,0 +1,90 @@
+"""One dense parameter, from ten elements to more than any cache holds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch_adagrad
+from numba import njit, prange
+from race import OURS, first_step
+from torch_adagrad import EPSILON, LEARNING_RATE
+
+import fastadagrad as fa
+
+CHECKED = f"{OURS}, default check"
+LOOP = "same-traffic loop"
+HYPER: Any = {"learning_rate": LEARNING_RATE, "rms_regularizer": EPSILON}
+
+
+@njit(parallel=True)
+def same_traffic(p, g, G):
+    """Read and write what AdaGrad reads and writes, and compute next to nothing."""
+    for i in prange(p.size):
+        p[i] += g[i]
+        G[i] += g[i]
+
+
+def make_arrays(size: int) -> tuple[Any, Any]:
+    rng = np.random.default_rng(size)
+    return rng.standard_normal(size, np.float32), rng.standard_normal(size, np.float32)
+
+
+def check_first_step(step: Any, p: Any, g: Any, rtol: float) -> None:
+    """Hold a contender to the formula, on part of the array, and undo its step."""
+    part = np.s_[: 1 << 20]
+    before, expected = p.copy(), first_step(p[part], g[part], LEARNING_RATE, EPSILON)
+    step()
+    np.testing.assert_allclose(p[part], expected, rtol=rtol, atol=rtol)
+    p[...] = before
+
+
+def add_ours(race: Any, name: str, p: Any, g: Any, calls: int, threads: int, **hyper: Any) -> None:
+    opt = fa.ADAGRAD(params=p, threads=threads, **HYPER, **hyper)
+    check_first_step(lambda: opt.step(g), p, g, rtol=0)
+    race.add(name, lambda: opt.step(g), calls=calls)
+
+
+def add_torch(race: Any, p: Any, g: Any, calls: int, threads: int) -> None:
+    torch = race.optional("torch", "torch fused")
+    if torch:
+        step = torch_adagrad.stepper(torch, threads, [p], [g], fused=True)
+        check_first_step(step, p, g, rtol=1e-6)
+        race.add("torch fused", step, calls=calls)
+
+
+def test_larger_than_cache(new_race, two_threads, quick):
+    size = 10_000_000 if quick else 100_000_000
+    race = new_race(f"dense, {size // 10**6}M float32, {two_threads} threads")
+    p, g = make_arrays(size)
+    add_ours(race, OURS, p, g, 1, two_threads, nonfinite="ignore")
+    add_ours(race, CHECKED, p, g, 1, two_threads)
+    G = np.zeros_like(g)
+    race.add(LOOP, lambda: same_traffic(p, g, G))
+    add_torch(race, p, g, 1, two_threads)
+    race.run(rounds=5 if quick else 21)
+    race.at_most(1.05, of=LOOP)
+    race.at_least(1, "torch fused")
+    race.at_most(1.3, of=LOOP, ours=CHECKED)
+
+
+def test_in_cache(new_race, two_threads, quick):
+    race = new_race(f"dense, 1M float32, {two_threads} threads")
+    p, g = make_arrays(1_000_000)
+    add_ours(race, OURS, p, g, 50, two_threads, nonfinite="ignore")
+    add_ours(race, CHECKED, p, g, 50, two_threads)
+    add_torch(race, p, g, 50, two_threads)
+    race.run(rounds=5 if quick else 51)
+    race.at_least(1.5, "torch fused")
+    race.at_least(None, "torch fused", ours=CHECKED)
+
+
+def test_ten_elements(new_race, two_threads, quick):
+    race = new_race("dense, 10 elements")
+    p, g = make_arrays(10)
+    add_ours(race, OURS, p, g, 2000, two_threads, nonfinite="ignore")
+    add_ours(race, CHECKED, p, g, 2000, two_threads)
+    add_torch(race, p, g, 200, two_threads)
+    race.run(rounds=5 if quick else 51)
+    race.at_least(8, "torch fused")
+    race.at_least(None, "torch fused", ours=CHECKED)

@@ -1,0 +1,164 @@
+"""Contenders of one benchmark take turns in one process, and a table tells how they compare."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib import import_module
+from statistics import median
+from time import perf_counter
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+
+OURS = "fastadagrad"
+NOT_INSTALLED = "not installed"
+
+
+class Line(NamedTuple):
+    """A line of the table: times in seconds, `ratio` and `target` in words, `verdict` met or missed."""
+
+    work: str
+    ours: str
+    against: str
+    theirs: str
+    ratio: str
+    target: str
+    verdict: str
+
+
+@dataclass
+class Contender:
+    """`call(*prepare())`, or `calls` of `call()` timed together."""
+
+    name: str
+    call: Callable[..., object]
+    calls: int = 1
+    prepare: Callable[[], tuple[Any, ...]] | None = None
+    seconds: list[float] = field(default_factory=list)
+
+    def take_turn(self) -> None:
+        arguments = self.prepare() if self.prepare else ()
+        call = self.call
+        start = perf_counter()
+        for _ in range(self.calls):
+            call(*arguments)
+        self.seconds.append((perf_counter() - start) / self.calls)
+
+
+class Race:
+    """One row of the table: what is done, by whom, and how much faster we are to be.
+
+    pytest-benchmark times the first contender; the others take their turns between its rounds.
+    """
+
+    def __init__(self, work: str, benchmark: Any, subtests: Any, lines: list[Line], strict: bool) -> None:
+        self.work, self.amount, self.unit = work, 0.0, ""
+        self._benchmark, self._subtests, self._lines, self._strict = benchmark, subtests, lines, strict
+        self._contenders: list[Contender] = []
+        self._absent: dict[str, str] = {}
+        self.medians: dict[str, float] = {}
+
+    def optional(self, package: str, *names: str, module: str | None = None) -> Any:
+        """A peer's module; None if it is not installed, and then `names` count as absent."""
+        try:
+            return import_module(module or package)
+        except ImportError as error:
+            reason = f"{package} is {NOT_INSTALLED} ({error}); pip install 'fastadagrad[bench]'"
+            self._absent.update(dict.fromkeys(names, reason))
+            return None
+
+    def add(self, name: str, call: Callable[..., object], **how: Any) -> None:
+        self._contenders.append(Contender(name, call, **how))
+
+    def run(self, rounds: int) -> None:
+        """Time everybody, in turns; one turn each to warm up."""
+        ours, *others = self._contenders
+        prepare = ours.prepare
+
+        def take_turns(*_: Any) -> None:
+            for other in others:
+                other.take_turn()
+
+        self._benchmark.group = self.work
+        self._benchmark.pedantic(
+            ours.call,
+            setup=prepare and (lambda: (prepare(), {})),
+            teardown=take_turns,
+            rounds=rounds,
+            warmup_rounds=1,
+            iterations=ours.calls,
+        )
+        if self._benchmark.disabled:
+            pytest.skip("benchmarks are disabled")
+        self.medians = {other.name: median(other.seconds[1 : rounds + 1]) for other in others}
+        self.medians[ours.name] = self._benchmark.stats.stats.median
+        self._benchmark.extra_info.update(work=self.work, medians=self.medians, ratios={})
+
+    def at_most(self, share: float | None, of: str, ours: str = OURS, net_of: str | None = None) -> None:
+        """Our time is to be at most this share of another's, both less that of `net_of`."""
+        if self._is_present(of, ours, f"{share:g} of its time or less" if share else ""):
+            nothing = self.medians[net_of] if net_of else 0.0
+            ratio = (self.medians[ours] - nothing) / (self.medians[of] - nothing)
+            self._tell(ours, of, ratio, f"{ratio:.3g} of its time", share and f"{share:g} or less", ratio <= (share or 9))
+
+    def at_least(self, factor: float | None, than: str, ours: str = OURS) -> None:
+        """We are to be at least this many times as fast as another."""
+        if self._is_present(than, ours, f"at least {factor:g}x as fast" if factor else ""):
+            ratio = self.medians[than] / self.medians[ours]
+            met = ratio >= (factor or 0)
+            self._tell(ours, than, ratio, f"{ratio:.3g}x as fast", factor and f"{factor:g}x or more", met)
+
+    def within(self, seconds: float, ours: str = OURS) -> None:
+        """Our time is to be at most this."""
+        self._tell(ours, "", self.medians[ours], "", f"{_time(seconds)} or less", self.medians[ours] <= seconds)
+
+    def _is_present(self, name: str, ours: str, target: str) -> bool:
+        if name not in self._absent:
+            return True
+        self._lines.append(Line(self._label(ours), self._told(ours), name, NOT_INSTALLED, "", target, NOT_INSTALLED))
+        with self._subtests.test(f"{self.work}: {name}"):
+            pytest.skip(self._absent[name])
+        return False
+
+    def _tell(self, ours: str, other: str, ratio: float, words: str, target: Any, met: bool) -> None:
+        verdict = ("met" if met else "MISSED") if target else ""
+        theirs = self._told(other) if other else ""
+        self._lines.append(Line(self._label(ours), self._told(ours), other, theirs, words, target or "", verdict))
+        self._benchmark.extra_info["ratios"][f"{ours} / {other}" if other else ours] = ratio
+        if self._strict:
+            with self._subtests.test(f"{self._label(ours)}: {other}"):
+                assert met, f"{words}, should be {target}"
+
+    def _label(self, ours: str) -> str:
+        return self.work + ours.removeprefix(OURS)
+
+    def _told(self, name: str) -> str:
+        seconds = self.medians[name]
+        return _time(seconds) + (f" ({self.amount / seconds:.3g} {self.unit}/s)" if self.unit else "")
+
+
+def _time(seconds: float) -> str:
+    for unit, size in (("s", 1.0), ("ms", 1e-3), ("us", 1e-6)):
+        if seconds >= size:
+            return f"{seconds / size:.3g} {unit}"
+    return f"{seconds * 1e9:.3g} ns"
+
+
+def table(lines: list[Line]) -> str:
+    """The lines in Markdown, what repeats left out."""
+    head = Line("work", OURS, "against", "its time", "ratio", "target", "")
+    cells, last = [head, Line(*["---"] * len(head))], ("", "")
+    for line in lines:
+        cells.append(line._replace(work="", ours="") if line[:2] == last else line)
+        last = line[:2]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(head))]
+    padded = [[cell.ljust(width) for cell, width in zip(row, widths, strict=True)] for row in cells]
+    return "\n".join("| " + " | ".join(row) + " |" for row in padded)
+
+
+def first_step(p: Any, g: Any, learning_rate: float, epsilon: float) -> Any:
+    """Parameters after one step of AdaGrad from rest, in their dtype."""
+    a, e = p.dtype.type(learning_rate), p.dtype.type(epsilon)
+    return p - (a * g) / (np.sqrt(g * g) + e)
