@@ -6,7 +6,9 @@ import math
 import os
 import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import product
 from typing import Any, cast
 
 import numba
@@ -18,7 +20,7 @@ from .kernels import memory, table
 from .kernels.drivers import FINITE, HEADERS, NORMS, UPDATE, make_driver
 from .kernels.motion import SLOTS
 from .log import compilation, logger
-from .parameters import Parameters, gradient_refusal, guard_of, interval
+from .parameters import DTYPES, Parameters, gradient_refusal, guard_of, interval
 from .state import State, accumulator_shape, kind_of
 
 PARALLEL_FROM = 1 << 17  # elements; below, waking a second thread costs more than it saves
@@ -261,3 +263,25 @@ class Plan:
                 RuntimeWarning,
                 stacklevel=5,
             )
+
+
+def every_driver(rule: Rule) -> Iterator[tuple[str, Callable[[], None]]]:
+    """Yield what there is to compile for a method: a label, and a function that compiles it."""
+    kinds = [("element", True), ("element", False), ("row", False), ("tensor", False)]
+    for dtype, motion, (kind, lean) in product(DTYPES, SLOTS, kinds):
+        label = f"{dtype} {rule.name}, {motion}, {kind}{'' if lean or kind != 'element' else ' with options'}"
+        yield label, partial(_compile, rule, motion, kind, lean, dtype)
+
+
+def _compile(rule: Rule, motion: str, kind: str, lean: bool, dtype: np.dtype[Any]) -> None:
+    driver, nothing = make_driver(cast(Any, rule), motion, kind, lean, dtype), np.zeros(0)
+    arguments = (
+        id([]),
+        table.make_table([], [], dtype),
+        np.zeros((0, len(rule.Scalars._fields)), dtype),
+        guard_of([]),
+        nothing,
+        nothing,
+    )
+    driver.serial(0, *arguments)
+    driver.threaded(0, 1, *arguments)
