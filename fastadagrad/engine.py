@@ -268,7 +268,7 @@ class Plan:
 def every_driver(rule: Rule) -> Iterator[tuple[str, Callable[[], None]]]:
     """Yield what there is to compile for a method: a label, and a function that compiles it."""
     kinds = [("element", True), ("element", False), ("row", False), ("tensor", False)]
-    for dtype, motion, (kind, lean) in product(DTYPES, SLOTS, kinds):
+    for dtype, (motion, (kind, lean)) in product(DTYPES, product(SLOTS, kinds)):
         label = f"{dtype} {rule.name}, {motion}, {kind}{'' if lean or kind != 'element' else ' with options'}"
         yield label, partial(_compile, rule, motion, kind, lean, dtype)
 
