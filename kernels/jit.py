@@ -7,8 +7,16 @@
 
 from __future__ import annotations
 
+import itertools
+import secrets
+
 from numba import njit
+from numba.core.bytecode import FunctionIdentity
 from numba.extending import register_jitable
+
+# Numba numbers functions from 1 in every process, and only that number tells apart the symbols of like-named
+# closures: of two kernels that different processes have put into the disk cache, one would call parts of the other.
+FunctionIdentity._unique_ids = itertools.count(secrets.randbits(48))
 
 OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy"}
 
