@@ -68,6 +68,8 @@ class LinearModel:
         One an epoch: "epoch", "loss" (progressive), and "valid_loss" and the like.
     best_epoch, stopped_because : int, str
         Which epoch's weights these are; "max_epochs", "patience", "non-finite loss" or "interrupted".
+    seconds, features_per_second : float
+        Time that the training loops took, compilation aside, and stored features done in each.
 
     Examples
     --------
@@ -130,6 +132,7 @@ class LinearModel:
         self.history: list[dict[str, float]] = []
         self.best_epoch = 0
         self.stopped_because = ""
+        self.seconds = self.features_per_second = 0.0
         self.feature_names: tuple[str, ...] | None = None
         self._targets = targets.Targets("")
 
@@ -197,6 +200,8 @@ class LinearModel:
         self.intercept_ = intercept[0] * chosen.spread + chosen.centre
         self.history, self.best_epoch, self.stopped_because = run.history, run.best_epoch, run.stopped_because
         self._targets, self.feature_names = chosen, table.feature_names
+        self.seconds = trainer.seconds
+        self.features_per_second = examples.values.size * len(run.history) / trainer.seconds
         return self
 
     def _lazy(self, sparse: bool) -> str:

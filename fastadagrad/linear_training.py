@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -95,6 +96,9 @@ class Trainer:
         loops = linear.make_loops(adagrad, settings.motion, settings.lean, layout, many, exact, dtype)
         self._loop = loops.online if self._online else loops.batches
         self._rows = self._rows_between_reports(features)
+        self.seconds = 0.0  # spent in the loop
+        with compilation(self._loop, "the training loop"):
+            self._call(np.arange(0))
 
     def _rows_between_reports(self, features: int) -> int:
         """Rows enough to outweigh bringing every feature up to date, in whole batches."""
@@ -105,17 +109,21 @@ class Trainer:
 
     def epoch(self, order: NDArray[np.int64], report: Callable[[int], object] | None = None) -> float:
         """Train on the examples in this order; the mean loss of each before its update, in the user's unit."""
+        total = 0.0
+        for start in range(0, len(order), self._rows):
+            part = order[start : start + self._rows]
+            before = time.perf_counter()
+            total += self._call(part)
+            self.seconds += time.perf_counter() - before
+            if report is not None:
+                report(len(part))
+        return total / len(order) * self.targets.loss_unit
+
+    def _call(self, order: NDArray[np.int64]) -> float:
         kind = POINTWISE.get(self.targets.loss, 0)
         how = (kind,) if self._online else (self.batch_size, self._sweep, kind)
-        total = 0.0
-        with compilation(self._loop, "the training loop"):
-            for start in range(0, len(order), self._rows):
-                part = order[start : start + self._rows]
-                arguments = (self.examples, part, self.weights, self.intercept, self._rates, self._work)
-                total += self._loop(*how, *arguments) * len(part)
-                if report is not None:
-                    report(len(part))
-        return total / len(order) * self.targets.loss_unit
+        arguments = (self.examples, order, self.weights, self.intercept, self._rates, self._work)
+        return float(self._loop(*how, *arguments))
 
     def snapshot(self) -> tuple[NDArray[Any], NDArray[Any]]:
         """Copies of the weights and the intercept."""

@@ -200,7 +200,7 @@ def _recall_nothing_at_all(now, w, last, s):
 
 
 class Loops(NamedTuple):
-    """Compiled epochs over the examples in the order given; both return the mean loss before each update.
+    """Compiled epochs over the examples in the order given; both return the sum of the losses before each update.
 
     ``online(kind, examples, order, weights, intercept, rates, work)`` steps after each example,
     ``batches(size, sweep, kind, ...)`` after each `size` of them; `sweep` steps every weight, not only
@@ -243,7 +243,7 @@ def make_loops(rule, motion: str, lean: bool, layout: str, classes: bool, exact:
                 step(weights, column(examples, t), value_at(examples, n, t), slope, s)
             step(intercept, 0, real(1), slope, s_intercept)
         recall_all(order.size, weights, work.last, s_exact)
-        return total / order.size
+        return total
 
     @welded
     def note_touched(examples, n, work, count):
@@ -293,6 +293,6 @@ def make_loops(rule, motion: str, lean: bool, layout: str, classes: bool, exact:
             step_with(intercept, 0, work.intercept_gradient, s_intercept)
             steps += 1
         recall_all(steps, weights, work.last, s_exact)
-        return total / order.size
+        return total
 
     return Loops(online, batches)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import time
 from typing import TYPE_CHECKING, Any
 
 from .output import json_line
@@ -83,10 +82,8 @@ def run(arguments: argparse.Namespace) -> int:
     show = _Rows() if not (arguments.json or arguments.progress) else None
     if not arguments.json:
         print(_describe(table))
-    start = time.perf_counter()
     model.fit(table, valid=valid, progress=arguments.progress or show or False)
-    seconds = time.perf_counter() - start
-    report = _report(model, table, test, seconds)
+    report = _report(model, table, test)
     if arguments.model is not None:
         model.save(arguments.model)
         report["model"] = arguments.model
@@ -116,23 +113,19 @@ def _validation(arguments: argparse.Namespace, dtype: str, width: int) -> float 
     return fraction
 
 
-def _report(model: LinearModel, table: Table, test: Table | None, seconds: float) -> dict[str, Any]:
-    from ..tables import CSR
-
-    features = table.features
-    values = features.data.size if isinstance(features, CSR) else features.size
+def _report(model: LinearModel, table: Table, test: Table | None) -> dict[str, Any]:
     report: dict[str, Any] = {
         "source": table.name,
         "loss": model.loss,
         "examples": len(table.labels),
-        "features": features.shape[1],
+        "features": table.features.shape[1],
         "classes": None if model.classes_ is None else model.classes_.tolist(),
         "zero_weights": int((model.coef_ == 0).sum()),
         "epochs": len(model.history),
         "best_epoch": model.best_epoch,
         "stopped_because": model.stopped_because,
-        "seconds": seconds,
-        "features_per_second": values * len(model.history) / seconds,
+        "seconds": model.seconds,
+        "features_per_second": model.features_per_second,
         "history": model.history,
         "train": model.evaluate(table),
     }
@@ -168,7 +161,7 @@ def _print_summary(model: LinearModel, report: dict[str, Any], history: list[dic
         show(entry)
     print(
         f"{report['loss']} loss, epoch {model.best_epoch} of {report['epochs']} kept ({model.stopped_because}), "
-        f"{report['seconds']:.2f} s ({report['features_per_second'] / 1e6:.3g} million features/s)"
+        f"{report['seconds']:.3g} s ({report['features_per_second'] / 1e6:.3g} million features/s)"
     )
     for name in ("train", "test"):
         if name in report:
