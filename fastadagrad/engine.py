@@ -6,6 +6,7 @@ import math
 import os
 import threading
 import warnings
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import product
@@ -30,9 +31,15 @@ _one_launch = threading.Lock()  # the workqueue threading layer aborts the proce
 _forked = False
 
 
+_engines: weakref.WeakSet[Engine] = weakref.WeakSet()
+
+
 def _note_fork() -> None:
+    """Make the locks anew: in the parent another thread, which is not here, may have held them."""
     global _forked, _one_launch
     _forked, _one_launch = True, threading.Lock()
+    for engine in _engines:
+        engine.lock = threading.RLock()
 
 
 if hasattr(os, "register_at_fork"):
@@ -43,6 +50,19 @@ def usable_threads(wanted: int | None) -> int:
     """All threads that Numba has, or fewer if asked; one in a forked process, where OpenMP would abort."""
     available: int = vars(numba.config)["NUMBA_NUM_THREADS"]
     return 1 if _forked else min(wanted or available, available)
+
+
+def cast_scalars(
+    rule: Rule, settings: Settings, t: int, dtype: np.dtype[Any], asked: dict[int, float] | None = None
+) -> NDArray[Any]:
+    """Scalars of step t, formed in float64 and cast once; ValueError for one that the dtype cannot hold."""
+    exact = settings.scalars(rule, t, asked)
+    with np.errstate(over="ignore"):
+        cast = np.array(exact).astype(dtype)
+    for name, x, y in zip(rule.Scalars._fields, exact, cast.tolist(), strict=True):
+        if math.isinf(y) and not math.isinf(x):
+            raise ValueError(f"{name} is {x}, which {dtype} cannot hold")
+    return cast
 
 
 class Bucket:
@@ -57,7 +77,10 @@ class Bucket:
         self._alike = [(s, [row for row, other in enumerate(settings) if other is s]) for s in distinct]
         self.positions = list(members)
         arrays = [params.arrays[i] for i in members]
-        dtype, motion = arrays[0].dtype, settings[0].motion
+        self.accumulators = [state[params.names[i]]["accumulator"] for i in members]
+        dtype = np.dtype(arrays[0].dtype.type)  # the one object that nearly all arrays of this dtype share
+        motion = settings[0].motion
+        self.clips = settings[0].norm_limit > 0
         shapes = [accumulator_shape(a, kind) for a in arrays]
         widths = [a.size // max(1, math.prod(shape)) for a, shape in zip(arrays, shapes, strict=True)]
         self._table = table.make_table([a.size for a in arrays], widths, dtype)
@@ -70,25 +93,23 @@ class Bucket:
         self._scalars = np.zeros((len(members), len(rule.Scalars._fields)), dtype)
         self._scratch = np.zeros(max(1, int(self._table[-1, table.FIRST_BLOCK])))
         self.sums = np.zeros(len(members))
-        self.norm_limits = np.array([s.norm_limit for s in settings])
+        self._norm_limits = np.array([s.norm_limit for s in settings])
         self.large = int(self._table[:-1, table.SIZE].sum()) >= PARALLEL_FROM
         self._driver = make_driver(cast(Any, rule), motion, kind, lean, dtype)
         self._label = f"the {dtype} {rule.name} kernel ({motion}, {kind})"
         self._ready: set[bool] = set()
 
-    def set_scalars(self, t: int) -> None:
-        """Scalars of step t, formed in float64 and cast once."""
+    def set_scalars(self, t: int, asked: dict[int, float]) -> None:
         for settings, rows in self._alike:
-            exact = settings.scalars(self._rule, t)
-            with np.errstate(over="ignore"):
-                cast = np.array(exact).astype(self._scalars.dtype)
-            for name, x, y in zip(self._rule.Scalars._fields, exact, cast.tolist(), strict=True):
-                if math.isinf(y) and not math.isinf(x):
-                    raise ValueError(f"{name} is {x}, which {cast.dtype} cannot hold")
-            self._scalars[rows] = cast
+            self._scalars[rows] = cast_scalars(self._rule, settings, t, self._scalars.dtype, asked)
 
     def set_gradient_scale(self, scale: NDArray[np.float64] | float) -> None:
         self._scalars[:, self._rule.Scalars._fields.index("gradient_scale")] = scale
+
+    def clip_each(self) -> None:
+        """Scale each gradient by its own norm."""
+        with np.errstate(divide="ignore"):
+            self.set_gradient_scale(np.minimum(1.0, self._norm_limits / np.sqrt(self.sums)))
 
     def run(self, work: int, gradients: list[Any], guard: NDArray[np.int64], threads: int) -> Any:
         """Call the driver: 0, a negative code for `table.decode`, or 1 + a row with an infinite accumulator."""
@@ -115,9 +136,10 @@ class Bucket:
     def _refuse_changed_parameters(self) -> None:
         for row, i in zip(self._table, self.positions, strict=False):
             array = self._params.arrays[i]
-            if interval(array)[0] != row[table.PARAMETER] or not array.flags.writeable:
+            moved = interval(array)[0] != row[table.PARAMETER] or array.size != row[table.SIZE]
+            if moved or not array.flags.writeable:
                 raise ValueError(
-                    f"parameter {self._params.names[i]!r} was moved in memory or made read-only since it was "
+                    f"parameter {self._params.names[i]!r} was moved in memory, resized or made read-only since it was "
                     "registered: make a new optimizer"
                 )
 
@@ -127,33 +149,47 @@ class Engine:
 
     def __init__(self, rule: Rule, params: Parameters) -> None:
         self.rule, self.params, self.state = rule, params, State(rule, params)
-        self.warned: set[str] = set()  # parameters whose infinite accumulator has been told
-        self._lock = threading.Lock()
+        self.infinite: list[str] = []  # parameters whose accumulator has become infinite, not told yet
+        self.warned: set[str] = set()  # and those told
+        self.lock = threading.RLock()
+        _engines.add(self)
 
-    def configure(self, settings: Sequence[Settings], conduct: Conduct) -> None:
-        """Take new hyperparameters; nothing changes if they are refused."""
+    def check(self, settings: Sequence[Settings], conduct: Conduct, unused: bool) -> None:
+        """Refuse hyperparameters that do not fit one another, the state or a dtype."""
         if conduct.max_global_norm and any(s.norm_limit or s.options.max_gradient_elem for s in settings):
             raise ValueError("max_global_norm cannot be combined with max_gradient_elem or max_gradient_norm")
-        self.state.fit(settings)
-        self.settings, self.conduct = list(settings), conduct
-        self._plan = Plan(self, range(len(settings)))
+        self.state.check(settings, unused)
+        dtypes = [array.dtype for array in self.params.arrays]
+        for s, dtype in {(id(s), d): (s, d) for s, d in zip(settings, dtypes, strict=True)}.values():
+            if not s.scheduled:
+                cast_scalars(self.rule, s, 0, dtype)
+            if self.state.initial_accumulator(s) > np.finfo(dtype).max:
+                raise ValueError(f"initial_accumulator_value is too large for {dtype}")
 
-    def plan(self, position: int) -> Plan:
+    def configure(self, settings: Sequence[Settings], conduct: Conduct, unused: bool) -> None:
+        """Take new hyperparameters; nothing changes if they are refused. `unused`: no step has used the state."""
+        self.check(settings, conduct, unused)
+        self.state.fit(settings, unused)
+        self.settings, self.conduct = list(settings), conduct
+        self.frozen = frozenset(i for i, s in enumerate(settings) if s.options.frozen)
+        self.plan = Plan(self, range(len(settings)))
+
+    def plan_one(self, position: int) -> Plan:
         """Plan for one parameter alone."""
         if self.conduct.max_global_norm:
             raise ValueError("max_global_norm needs the gradients of all parameters at once: call step")
         return Plan(self, [position])
 
-    def step(self, gradients: list[Any], t: int, plan: Plan | None = None) -> bool:
-        """Step t with a list of gradients, one a parameter; False if skipped for a non-finite gradient.
-
-        Raises
-        ------
-        TypeError, ValueError, FloatingPointError
-            Before anything is written.
-        """
-        with self._lock:
-            return (plan or self._plan).step(gradients, t)
+    def warn_of_infinity(self, stacklevel: int) -> None:
+        """Tell of accumulators that have become infinite, each once."""
+        names, self.infinite = self.infinite, []
+        for name in names:
+            warnings.warn(
+                f"the accumulator of {name!r} has become infinite (a squared gradient or their sum overflows its "
+                "dtype): those elements no longer move; scale the loss down, clip, or use float64",
+                RuntimeWarning,
+                stacklevel=stacklevel + 1,
+            )
 
 
 class Plan:
@@ -161,16 +197,17 @@ class Plan:
 
     def __init__(self, engine: Engine, positions: Sequence[int]) -> None:
         conduct, settings = engine.conduct, [engine.settings[i] for i in positions]
-        self._names, self._warned = engine.params.names, engine.warned
+        self._engine, self._names = engine, engine.params.names
         self._global_limit, self._nonfinite = conduct.max_global_norm, conduct.nonfinite
         self._scheduled = any(s.scheduled for s in settings)
         self._clips = self._global_limit > 0 or any(s.norm_limit for s in settings)
         self._checks = 0 if self._nonfinite == "ignore" else FINITE
         self._guard = guard_of([*engine.params.arrays, *engine.state.arrays()])
         self._threads = usable_threads(conduct.threads)
-        self._idle_velocities = engine.state.idle_velocities(engine.settings)
+        self._idle_velocities = engine.state.idle_velocities(engine.settings, positions)
         self._buckets = self._make_buckets(engine, positions)
-        self._set_scalars(0)
+        if not self._scheduled:
+            self._set_scalars(0)
 
     def _make_buckets(self, engine: Engine, positions: Sequence[int]) -> list[Bucket]:
         groups: dict[tuple[Any, ...], dict[int, Settings]] = {}
@@ -179,29 +216,43 @@ class Plan:
             if not settings.options.frozen:
                 kind = kind_of(name, array, settings)
                 lean = kind == "element" and settings.lean and not self._global_limit
-                groups.setdefault((kind, lean, settings.motion, array.dtype), {})[i] = settings
+                clips = settings.norm_limit > 0
+                groups.setdefault((kind, lean, settings.motion, array.dtype, clips), {})[i] = settings
         return [
             Bucket(engine.rule, engine.params, engine.state, members, kind, lean)
             for (kind, lean, *_), members in groups.items()
         ]
 
     def _set_scalars(self, t: int) -> None:
+        asked: dict[int, float] = {}
         for bucket in self._buckets:
-            bucket.set_scalars(t)
+            bucket.set_scalars(t, asked)
 
     def step(self, gradients: list[Any], t: int) -> bool:
-        """Step t; see `Engine.step`."""
-        if self._idle_velocities:
-            for velocity in self._idle_velocities:
-                velocity[...] = 0
-            self._idle_velocities = []
+        """Step t with a list of gradients, one a parameter; False if skipped for a non-finite gradient.
+
+        Raises
+        ------
+        TypeError, ValueError, FloatingPointError
+            Before anything is written.
+        """
         if self._scheduled:
             self._set_scalars(t)
         if len(self._buckets) == 1 and not self._clips:
-            return self._run(self._buckets[0], HEADERS | self._checks | UPDATE, gradients)
-        checks = HEADERS | self._checks | (NORMS if self._clips else 0)
+            done = self._run(self._buckets[0], HEADERS | self._checks | UPDATE, gradients)
+        else:
+            done = self._step_in_phases(gradients)
+        if done and self._idle_velocities:
+            for velocity in self._idle_velocities:
+                velocity[...] = 0
+            self._idle_velocities = []
+        return done
+
+    def _step_in_phases(self, gradients: list[Any]) -> bool:
+        """Check all gradients before the first is used."""
         for bucket in self._buckets:
-            if not self._run(bucket, checks, gradients):
+            norms = NORMS if bucket.clips or self._global_limit else 0
+            if not self._run(bucket, HEADERS | self._checks | norms, gradients):
                 return False
         if self._clips and not self._set_clipping():
             return False
@@ -221,26 +272,27 @@ class Plan:
         if by_hand:
             bucket.locate_by_hand(gradients, self._guard)
             code = bucket.run(work & ~HEADERS, gradients, self._guard, threads)
-        if code > 0:
-            self._warn_of_infinity(bucket.positions[code - 1])
+        if code > 0 and self._checks:
+            self._note_infinity(bucket)
         return code >= 0 or self._refuse_non_finite(bucket.positions[table.decode(code)[0]])
 
     def _set_clipping(self) -> bool:
         """Scale of every gradient from its norm; False if the step is to be skipped."""
-        with np.errstate(divide="ignore"):
-            if not self._global_limit:
-                for bucket in self._buckets:
-                    limits = np.where(bucket.norm_limits > 0, bucket.norm_limits, np.inf)
-                    bucket.set_gradient_scale(np.minimum(1.0, limits / np.sqrt(bucket.sums)))
-                return True
-            squares = {i: x for b in self._buckets for i, x in zip(b.positions, b.sums.tolist(), strict=True)}
-            total = 0.0
-            for i in sorted(squares):
-                total += squares[i]
-            if self._checks and not math.isfinite(total):
-                return self._refuse_non_finite(max(squares, key=squares.__getitem__))
+        if not self._global_limit:
             for bucket in self._buckets:
-                bucket.set_gradient_scale(np.minimum(1.0, self._global_limit / np.sqrt(total)))
+                if bucket.clips:
+                    bucket.clip_each()
+            return True
+        squares = {i: x for b in self._buckets for i, x in zip(b.positions, b.sums.tolist(), strict=True)}
+        total = 0.0
+        for i in sorted(squares):
+            total += squares[i]
+        if self._checks and not math.isfinite(total):
+            return self._refuse_non_finite(max(squares, key=squares.__getitem__))
+        with np.errstate(divide="ignore"):
+            scale = np.minimum(1.0, self._global_limit / np.sqrt(total))
+        for bucket in self._buckets:
+            bucket.set_gradient_scale(scale)
         return True
 
     def _refuse_non_finite(self, position: int) -> bool:
@@ -253,24 +305,22 @@ class Plan:
         logger.info("step skipped: the gradient of %r is not finite", name)
         return False
 
-    def _warn_of_infinity(self, position: int) -> None:
-        name = self._names[position]
-        if name not in self._warned and self._checks:
-            self._warned.add(name)
-            warnings.warn(
-                f"the accumulator of {name!r} has become infinite (a squared gradient or their sum overflows its "
-                "dtype): those elements no longer move; scale the loss down, clip, or use float64",
-                RuntimeWarning,
-                stacklevel=5,
-            )
+    def _note_infinity(self, bucket: Bucket) -> None:
+        """Find the infinite accumulators: the driver names but one, and may have named it before."""
+        for i, accumulator in zip(bucket.positions, bucket.accumulators, strict=True):
+            name = self._names[i]
+            if name not in self._engine.warned and np.max(accumulator, initial=0) == np.inf:
+                self._engine.warned.add(name)
+                self._engine.infinite.append(name)
 
 
 def every_driver(rule: Rule) -> Iterator[tuple[str, Callable[[], None]]]:
     """Yield what there is to compile for a method: a label, and a function that compiles it."""
     kinds = [("element", True), ("element", False), ("row", False), ("tensor", False)]
-    for dtype, (motion, (kind, lean)) in product(DTYPES, product(SLOTS, kinds)):
-        label = f"{dtype} {rule.name}, {motion}, {kind}{'' if lean or kind != 'element' else ' with options'}"
-        yield label, partial(_compile, rule, motion, kind, lean, dtype)
+    for dtype in DTYPES:
+        for motion, (kind, lean) in product(SLOTS, kinds):
+            label = f"{dtype} {rule.name}, {motion}, {kind}{'' if lean or kind != 'element' else ' with options'}"
+            yield label, partial(_compile, rule, motion, kind, lean, dtype)
 
 
 def _compile(rule: Rule, motion: str, kind: str, lean: bool, dtype: np.dtype[Any]) -> None:
