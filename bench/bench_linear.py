@@ -26,7 +26,7 @@ SHUFFLED, VW, SKLEARN, SKLEARN_SHUFFLED = (
     "scikit-learn SGD",
     "scikit-learn SGD, shuffled",
 )
-TEXTS = {"a9a": lambda rows: data.a9a(), "generated like a9a": data.like_a9a}
+TEXTS = {"a9a": data.a9a, "generated like a9a": data.like_a9a}
 GOOD = {"a9a": 0.37, "generated like a9a": 0.40}  # log loss that shows that one pass has learned
 VW_OPTIONS = "--loss_function logistic --adaptive --learning_rate 0.1 --quiet --cache_file "
 
@@ -89,10 +89,13 @@ def make_vw(vw: Any, table: Table, good: float, folder: Path) -> tuple[Callable[
 
 @pytest.mark.parametrize("name", TEXTS)
 def test_online_logistic(new_race, quick, tmp_path, name):
-    source, good = tmp_path / "text.svm", GOOD[name]
-    source.write_bytes(TEXTS[name](data.ROWS))
+    race, good = new_race(f"logistic, {name}, one pass"), GOOD[name]
+    source = tmp_path / "text.svm"
+    try:
+        source.write_bytes(TEXTS[name](data.ROWS))
+    except data.Absent as absence:
+        race.give_up(str(absence))
     table = shuffled(load(source))
-    race = new_race(f"logistic, {name}, one pass")
     race.amount, race.unit = (table.features.data.size + len(table.labels)) / 1e6, "Mfeatures"
     race.add(OURS, make_ours(table, good, shuffle=False))
     race.add(SHUFFLED, make_ours(table, good, shuffle=True))

@@ -14,6 +14,7 @@ from race import OURS
 FIRST_STEP = """
 import numpy
 import fastadagrad
+
 p = numpy.ones(10)
 fastadagrad.ADAGRAD(params=p, learning_rate=0.5).step(numpy.ones(10))
 assert numpy.allclose(p, 0.5)

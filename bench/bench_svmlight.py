@@ -10,7 +10,7 @@ from race import OURS
 from fastadagrad.sources import load
 
 TEXTS = {
-    "a9a": lambda rows: data.a9a(),
+    "a9a": data.a9a,
     "generated like a9a": data.like_a9a,
     "generated, 6 digits a value": data.real_values,
 }
@@ -19,10 +19,13 @@ SKLEARN = "scikit-learn"
 
 @pytest.mark.parametrize("name", TEXTS)
 def test_read_svmlight(new_race, quick, tmp_path, name):
-    text = TEXTS[name](2000 if quick else data.ROWS)
+    race = new_race(f"read svmlight, {name}")
+    try:
+        text = TEXTS[name](2000 if quick else data.ROWS)
+    except data.Absent as absence:
+        race.give_up(str(absence))
     path = tmp_path / "text.svm"
     path.write_bytes(text)
-    race = new_race(f"read svmlight, {name}, {len(text) / 1e6:.2g} MB")
     race.amount, race.unit = len(text) / 1e6, "MB"
     race.add(OURS, lambda: load(path, dtype=np.float64))
     sklearn = race.optional("scikit-learn", SKLEARN, module="sklearn.datasets")

@@ -8,7 +8,7 @@ from typing import Any
 
 import numba
 import pytest
-from race import NOT_INSTALLED, Line, Race, table
+from race import NOT_INSTALLED, NOT_MEASURED, Line, Race, table
 
 LINES = pytest.StashKey[list[Line]]()
 PACKAGES = ("fastadagrad", "numba", "numpy", "torch", "scikit-learn", "vowpalwabbit")
@@ -36,9 +36,10 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         terminalreporter.section("medians of interleaved runs")
         terminalreporter.write_line(", ".join(map(_installed, PACKAGES)))
         terminalreporter.write_line("\n" + table(lines))
-        absent = sorted({line.against for line in lines if line.verdict == NOT_INSTALLED})
-        if absent:
-            terminalreporter.write_line(f"\nNOT INSTALLED, not measured: {', '.join(absent)}", red=True, bold=True)
+        left_out = {line.against or line.work for line in lines if line.verdict in (NOT_INSTALLED, NOT_MEASURED)}
+        if left_out:
+            told = f"\nNOT MEASURED, see SKIPPED: {'; '.join(sorted(left_out))}"
+            terminalreporter.write_line(told, red=True, bold=True)
 
 
 def _installed(package: str) -> str:
@@ -55,14 +56,20 @@ def quick(request: pytest.FixtureRequest) -> bool:
 
 
 @pytest.fixture
-def new_race(request: pytest.FixtureRequest, benchmark: Any, subtests: Any) -> Callable[[str], Race]:
+def new_race(request: pytest.FixtureRequest, benchmark: Any) -> Iterator[Callable[[str], Race]]:
     """Make the race of a test, given what it is about."""
+    races = []
 
     def new_race(work: str) -> Race:
-        lines, strict = request.config.stash[LINES], request.config.getoption("--strict-targets")
-        return Race(work, benchmark, subtests, lines, bool(strict))
+        races.append(Race(work, benchmark, request.config.stash[LINES]))
+        return races[-1]
 
-    return new_race
+    yield new_race
+    for race in races:
+        if race.missed and request.config.getoption("--strict-targets"):
+            pytest.fail("; ".join(race.missed), pytrace=False)
+        if race.absent:
+            pytest.skip("; ".join(race.absent))
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 from numpy.typing import NDArray
 
 A9A = Path(__file__).parents[2] / "shared" / "data" / "a9a.train.svm.gz"
@@ -16,10 +15,14 @@ ROWS = 32_561
 CATEGORIES = (5, 8, 5, 16, 5, 7, 14, 6, 5, 2, 2, 2, 5, 41)
 
 
-def a9a() -> bytes:
-    """The text of a9a's training set; a skip if it is absent."""
+class Absent(Exception):
+    """Data that are not at hand, and where they should be."""
+
+
+def a9a(rows: int) -> bytes:
+    """Text of a9a's training set, all of it whatever `rows`; Absent if there is none."""
     if not A9A.exists():
-        pytest.skip(f"a9a is absent: put {A9A.name} (gzip) into {Path(*A9A.parts[-3:-1])} beside the repository")
+        raise Absent(f"{A9A.name} is absent: it should be in {Path(*A9A.parts[-3:-1])} beside the repository")
     return gzip.decompress(A9A.read_bytes())
 
 
