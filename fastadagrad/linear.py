@@ -20,6 +20,7 @@ from .stopping import Patience
 from .tables import CSR, Table, as_features, with_width
 
 KIND = "linear model"
+FEWEST_EPOCHS, MOST_EPOCHS, ENOUGH_UPDATES = 10, 50, 10_000
 
 
 class LinearModel:
@@ -37,8 +38,9 @@ class LinearModel:
         the weights of the scaled features, and never on the intercept.
     batch_size : int
         Examples per update; their mean gradient counts.
-    max_epochs : int
-        Passes over the training examples.
+    max_epochs : int, optional
+        Passes over the training examples; by default 10, or as many as 10,000 updates with single examples
+        take, but at most 50.
     patience, min_improvement
         Stop after more than `patience` epochs in a row that did not improve the validation loss (without
         validation: the progressive loss, that is of each example before its update) by more than
@@ -97,7 +99,7 @@ class LinearModel:
         decoupled_weight_decay: float = 0.0,
         rms_regularizer: float = 1e-8,
         batch_size: int = 1,
-        max_epochs: int = 10,
+        max_epochs: int | None = None,
         patience: int = 5,
         min_improvement: float = 0.0,
         intercept: bool = True,
@@ -109,17 +111,18 @@ class LinearModel:
         lazy: Literal["exact", "touched", "dense"] = "exact",
     ) -> None:
         given = {name: value for name, value in locals().items() if name not in ("self", "__class__")}
-        self._parameters = given
         _one_of("loss", loss, ("auto", *targets.LOSSES))
         _one_of("scale", scale, scaling.SCALES)
         _one_of("lazy", lazy, LAZY)
         self._batch_size = _at_least("batch_size", batch_size, 1)
-        self._max_epochs = _at_least("max_epochs", max_epochs, 1)
+        if max_epochs is not None:
+            _at_least("max_epochs", max_epochs, 1)
         self._seed = _at_least("seed", seed, 0)
         if not isinstance(validation, Table) and not 0 <= validation < 1:
             raise ValueError(f"validation must be a fraction in [0, 1) or a Table, not {validation!r}")
         if np.dtype(dtype) not in (np.float32, np.float64):
             raise ValueError(f"dtype must be float32 or float64, not {dtype!r}")
+        self._parameters = {**given, "dtype": np.dtype(dtype).type}
         names = (
             "learning_rate momentum nesterov l1 l2 weight_decay decoupled_weight_decay rms_regularizer "
             "patience min_improvement"
@@ -138,7 +141,7 @@ class LinearModel:
 
     def __repr__(self) -> str:
         default = type(self).__init__.__kwdefaults__ or {}
-        own = [f"{k}={v!r}" for k, v in self._parameters.items() if k != "loss" and v is not default[k]]
+        own = [f"{k}={_shown(v)}" for k, v in self._parameters.items() if k != "loss" and v != default[k]]
         return f"LinearModel({', '.join([repr(self._parameters['loss']), *own])})"
 
     @property
@@ -193,8 +196,10 @@ class LinearModel:
         )
         run = Run(trainer, held_out, Patience(self._conduct.patience, self._conduct.min_improvement))
         order = np.random.default_rng([self._seed, 1]) if p["shuffle"] else None
-        with reporting(progress, self._max_epochs, len(table.labels)) as (report, tell):
-            run.run(self._max_epochs, order, report, tell)
+        n = len(table.labels)
+        epochs = p["max_epochs"] or min(max(FEWEST_EPOCHS, -(-ENOUGH_UPDATES // n)), MOST_EPOCHS)
+        with reporting(progress, epochs, n) as (report, tell):
+            run.run(epochs, order, report, tell)
         weights, intercept = scale.unfold(*run.weights)
         self.coef_ = weights * chosen.spread
         self.intercept_ = intercept[0] * chosen.spread + chosen.centre
@@ -347,6 +352,10 @@ class LinearModel:
         model.feature_names = None if names is None else tuple(names)
         model._targets = targets.Targets(header["loss"], arrays.get("classes"), header["centre"], header["spread"])
         return model
+
+
+def _shown(value: Any) -> str:
+    return f"np.{value.__name__}" if isinstance(value, type) else repr(value)
 
 
 def _one_of(name: str, value: Any, choices: tuple[str, ...]) -> None:

@@ -102,8 +102,8 @@ def test_decay_that_equals_momentum(motion):
 CASES = [
     ("plain", {"l1": 1e-7}, 0.0),
     ("plain", {"l2": 1e-5}, 0.0),
-    ("plain", {"l1": 1e-7, "l2": 1e-6}, 0.0),
-    ("plain", {"l1": 1e-7, "l2": 1e-6}, 1e-7),
+    ("plain", {"l1": 1e-7, "l2": 1e-7}, 0.0),
+    ("plain", {"l1": 1e-7, "l2": 1e-7}, 1e-7),
     ("plain", {}, 1e-6),
     ("momentum", {"momentum": 0.999}, 0.0),
     ("nesterov", {"momentum": 0.999}, 1e-6),

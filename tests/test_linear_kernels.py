@@ -183,7 +183,7 @@ FEW = [{}, OPTIONS[2]]  # each variant takes a second to compile
 def test_dense_has_the_bits_of_the_formula(kind, classes, size):
     X, labels = make_data(kind, classes, np.float32)
     order = np.random.default_rng(1).permutation(len(X))
-    for hyper in FEW if classes else OPTIONS:
+    for hyper in FEW if classes or size > 1 else OPTIONS:
         found = train(Dense(X, labels), order, size, kind, classes, hyper, 0.1)
         assert_same(found, oracle(X, labels, order, size, kind, classes, hyper, 0.1, dense_dot=True))
 
@@ -201,8 +201,8 @@ def test_dense_in_double_precision(kind, classes, size):
 def test_sparse_has_the_bits_of_the_formula(kind, classes, size):
     X, labels = make_data(kind, classes, np.float32)
     order = np.random.default_rng(1).permutation(len(X))
-    for hyper in FEW if classes else OPTIONS:
-        for lazy in ("touched", "dense"):
+    for hyper in FEW if classes or size > 1 else OPTIONS:
+        for lazy in ("touched", "dense") if hyper in FEW else ("touched",):
             found = train(to_sparse(X, labels), order, size, kind, classes, hyper, 0.1, lazy=lazy)
             touched = lazy == "touched"
             expected = oracle(X, labels, order, size, kind, classes, hyper, 0.1, False, touched_only=touched)

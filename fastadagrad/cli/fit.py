@@ -54,7 +54,7 @@ def _add_model_options(group: Any) -> None:
     number("--decoupled-weight-decay")
     number("--rms-regularizer")
     number("--batch-size", int, "examples per update (1)")
-    number("--epochs", int, "passes over the examples (10)", dest="max_epochs")
+    number("--epochs", int, "passes over the examples (10; more if they are few)", dest="max_epochs")
     number("--patience", int, "epochs without improvement to bear")
     number("--min-improvement", text="least relative improvement that counts")
     number("--seed", int)
@@ -152,7 +152,8 @@ class _Rows:
         if not self._columns:
             self._columns = [name for name in COLUMNS if name in entry]
             print("epoch", *(f"{COLUMNS[name]:>12}" for name in self._columns))
-        print(f"{int(entry['epoch']):5}", *(f"{entry[name]:12.5g}" for name in self._columns), flush=True)
+        if entry["epoch"] <= 10 or entry["epoch"] % 10 == 0:
+            print(f"{int(entry['epoch']):5}", *(f"{entry[name]:12.5g}" for name in self._columns), flush=True)
 
 
 def _print_summary(model: LinearModel, report: dict[str, Any], history: list[dict[str, float]]) -> None:

@@ -1,0 +1,236 @@
+import json
+import logging
+import os
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from fastadagrad import __version__, cli
+from fastadagrad.linear import LinearModel
+from fastadagrad.sources import load
+
+
+@pytest.fixture
+def text_file(tmp_path):
+    """Svmlight text of a thing that can be learnt."""
+    rng = np.random.default_rng(0)
+    X = rng.random((200, 5)).round(3)
+    path = tmp_path / "train.svm"
+    path.write_text(
+        "".join(
+            f"{'+1' if row[0] > row[1] else '-1'} " + " ".join(f"{j + 1}:{x}" for j, x in enumerate(row)) + "\n"
+            for row in X
+        )
+    )
+    return path
+
+
+@pytest.fixture(autouse=True)
+def no_handlers_left():
+    logger = logging.getLogger("fastadagrad")
+    before, level = list(logger.handlers), logger.level
+    yield
+    logger.handlers[:] = before
+    logger.setLevel(level)
+
+
+def run(capsys, *arguments):
+    status = cli.main([str(a) for a in arguments])
+    return status, *capsys.readouterr()
+
+
+def test_fit_prints_a_table(capsys, text_file):
+    status, out, _ = run(capsys, "fit", text_file, "--valid", "0.25", "--epochs", "3", "--test", text_file)
+    lines = out.splitlines()
+    assert status == 0
+    assert lines[0] == "train.svm: 200 examples, 5 of 5 features each"
+    assert lines[1].split() == ["epoch", "progressive", "valid", "loss", "accuracy"]
+    assert [line.split()[0] for line in lines[2:5]] == ["1", "2", "3"]
+    assert lines[5].startswith("logistic loss, epoch ")
+    assert lines[6].startswith("train: loss ")
+    assert lines[7].startswith("test: loss ")
+
+
+def test_fit_as_json_and_what_the_model_does(capsys, text_file, tmp_path):
+    model = tmp_path / "model"
+    options = ["--l2", "0.001", "--seed", "7", "--epochs", "4", "--batch-size", "2", "--loss", "logistic"]
+    status, out, _ = run(capsys, "fit", text_file, "--json", "--model", model, *options)
+    report = json.loads(out)
+    assert status == 0
+    assert (report["loss"], report["examples"], report["features"], report["epochs"]) == ("logistic", 200, 5, 4)
+    assert report["classes"] == [-1, 1]
+    expected = LinearModel("logistic", l2=0.001, seed=7, max_epochs=4, batch_size=2).fit(load(text_file))
+    assert report["history"] == expected.history
+    loaded = LinearModel.load(model)
+    np.testing.assert_array_equal(loaded.coef_, expected.coef_)
+
+    status, out, err = run(capsys, "predict", model, text_file)
+    assert status == 0
+    assert [float(line) for line in out.split()] == expected.predict(load(text_file)).tolist()
+    assert "accuracy" in err
+    status, out, _ = run(capsys, "predict", model, text_file, "--json", "--proba")
+    found = json.loads(out)
+    assert found["evaluation"] == expected.evaluate(load(text_file, dtype=np.float64))
+    np.testing.assert_array_equal(found["probabilities"], expected.predict_proba(load(text_file, dtype=np.float64)))
+    output = tmp_path / "out"
+    status, out, _ = run(capsys, "predict", model, text_file, "--proba", "--output", output, "--quiet")
+    assert (status, out) == (0, "")
+    np.testing.assert_array_equal(np.loadtxt(output, delimiter="\t"), found["probabilities"])
+
+
+def test_every_option_reaches_the_model(capsys, text_file, monkeypatch):
+    given = {}
+
+    class Spy(LinearModel):
+        def __init__(self, *args, **options):
+            given.update(options)
+            super().__init__(*args, **options)
+
+    monkeypatch.setattr("fastadagrad.linear.LinearModel", Spy)
+    numbers = {
+        "learning_rate": 0.2,
+        "momentum": 0.5,
+        "weight_decay": 0.01,
+        "rms_regularizer": 1e-6,
+        "batch_size": 3,
+        "patience": 2,
+        "min_improvement": 0.01,
+        "seed": 5,
+    }
+    flags = [part for name, value in numbers.items() for part in (f"--{name.replace('_', '-')}", value)]
+    choices = ["--loss", "squared", "--scale", "none", "--dtype", "float64", "--lazy", "touched"]
+    switches = ["--nesterov", "--no-shuffle", "--no-intercept", "--epochs", 2, "--progress", "--quiet"]
+    status, _, err = run(capsys, "fit", text_file, *flags, *choices, *switches)
+    assert status == 0, err
+    chosen = {"loss": "squared", "scale": "none", "dtype": "float64", "lazy": "touched"}
+    switched = {"nesterov": True, "shuffle": False, "intercept": False, "max_epochs": 2}
+    assert given == {**numbers, **chosen, **switched}
+
+
+def test_test_file_may_lack_or_have_more_features(capsys, text_file, tmp_path):
+    for line in ("+1 1:1\n", "-1 9:1\n"):
+        other = tmp_path / "other.svm"
+        other.write_text(line)
+        status, out, err = run(capsys, "fit", text_file, "--epochs", 1, "--test", other, "--valid", other)
+        assert status == 0, err
+        assert "test: loss" in out
+
+
+def test_predict_without_usable_labels(capsys, text_file, tmp_path):
+    run(capsys, "fit", text_file, "--epochs", 1, "--model", tmp_path / "m")
+    other = tmp_path / "other.svm"
+    other.write_text("0 1:1\n")
+    status, out, err = run(capsys, "predict", tmp_path / "m", other)
+    assert (status, len(out.split())) == (0, 1)
+    assert "accuracy" not in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["fit", "irsi"], "irsi: No such file or directory.*did you mean 'iris'"),
+        (["fit", "iris", "--learning-rate", "-1"], "learning_rate must be finite and at least 0, not -1.0"),
+        (["fit", "iris", "--valid", "2"], "--valid must be a file or a fraction between 0 and 1"),
+        (["fit", "iris", "--loss", "hinge"], "y has 3 classes: hinge takes two"),
+        (["fit", "iris", "--momentum", "0.5", "--l1", "1"], "l1 and l2 cannot be combined with momentum"),
+        (["fit", "iris", "--epochs", "1", "--model", "no/such/folder"], "No such file or directory"),
+        (["predict", "no-model", "iris"], "no-model: No such file or directory"),
+        (["predict", __file__, "iris"], "not a whole fastadagrad linear model file"),
+    ],
+)
+def test_errors_are_one_line(capsys, arguments, message):
+    status, _, err = run(capsys, *arguments)
+    assert status == 2
+    last = err.splitlines()[-1]
+    assert re.search(message, last), last
+    assert last.startswith("fastadagrad: ")
+    assert "Traceback" not in err
+
+
+def test_wrong_usage_exits_with_2(capsys):
+    for arguments in ([], ["fly"], ["fit", "iris", "--epochs", "many"]):
+        with pytest.raises(SystemExit) as leaving:
+            cli.main(arguments)
+        assert leaving.value.code == 2
+    with pytest.raises(SystemExit) as leaving:
+        cli.main(["--version"])
+    assert leaving.value.code == 0
+    assert capsys.readouterr().out.endswith(f"fastadagrad {__version__}\n")
+
+
+def test_ctrl_c_keeps_the_model_and_exits_with_130(capsys, tmp_path, monkeypatch):
+    from fastadagrad.linear_training import Trainer
+
+    whole_epoch = Trainer.epoch
+
+    def interrupted(self, *rest):
+        interrupted.calls += 1
+        if interrupted.calls == 3:
+            raise KeyboardInterrupt
+        return whole_epoch(self, *rest)
+
+    interrupted.calls = 0
+    monkeypatch.setattr(Trainer, "epoch", interrupted)
+    status, out, _ = run(capsys, "fit", "iris", "--model", tmp_path / "m")
+    assert status == 130
+    assert "interrupted" in out
+    assert len(LinearModel.load(tmp_path / "m").history) == 2
+
+
+def test_ctrl_c_elsewhere(capsys, monkeypatch):
+    def interrupted(*args, **more):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("fastadagrad.sources.load", interrupted)
+    assert run(capsys, "fit", "iris") == (130, "", "fastadagrad: interrupted\n")
+
+
+def test_info(capsys):
+    status, out, _ = run(capsys, "info", "--json")
+    found = json.loads(out)
+    assert status == 0
+    assert found["versions"]["numpy"] == np.__version__
+    assert {"threads", "threading", "cuda", "cache"} <= set(found)
+    assert run(capsys, "info")[1].startswith("versions")
+
+
+def test_warmup_of_the_parser(capsys):
+    status, _, err = run(capsys, "warmup", "--only", "parser")
+    assert status == 0
+    assert "svmlight parser, float32" in err
+    assert "ready after" in err
+
+
+def test_as_a_process(tmp_path):
+    """``python -m fastadagrad`` also survives a reader that goes away."""
+    environment = {**os.environ, "PYTHONWARNINGS": "error"}
+    command = [sys.executable, "-m", "fastadagrad", "fit", "iris", "--model", str(tmp_path / "m"), "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=True, cwd=tmp_path)
+    assert json.loads(done.stdout)["train"]["accuracy"] > 0.9
+    command = [sys.executable, "-m", "fastadagrad", "predict", str(tmp_path / "m"), "digits"]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False, cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr == "fastadagrad: digits must have 4 features, got 64\n"
+
+
+def test_compiled_loops_are_read_from_the_cache(tmp_path):
+    """A second process compiles nothing."""
+    script = (
+        "from fastadagrad.linear import LinearModel\n"
+        "from fastadagrad.linear_training import Trainer\n"
+        "import numpy as np\n"
+        "loops = []\n"
+        "prepare = Trainer._call\n"
+        "Trainer._call = lambda self, order: (loops.append(self._loop), prepare(self, order))[1]\n"
+        "LinearModel(max_epochs=1).fit(np.eye(4), [0, 1, 0, 1])\n"
+        "print(sum(loops[0].stats.cache_misses.values()))\n"
+    )
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    misses = [
+        int(subprocess.run([sys.executable, "-c", script], capture_output=True, env=environment, check=True).stdout)
+        for _ in range(2)
+    ]
+    assert misses == [1, 0]

@@ -1,0 +1,286 @@
+import logging
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.sparse
+
+from fastadagrad.linear import LinearModel
+from fastadagrad.sources import load
+from fastadagrad.tables import Table
+
+A9A = Path(__file__).parents[2] / "shared" / "data" / "a9a.train.svm.gz"
+
+
+def classification(n=400, features=6, classes=2, seed=0):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, features)) * 10.0 ** np.arange(features) + 5
+    score = ((X - 5) / 10.0 ** np.arange(features)) @ rng.normal(size=(features, classes))
+    return X, (score + 0.3 * rng.normal(size=score.shape)).argmax(1)
+
+
+def sparse(n=300, features=40, seed=0):
+    rng = np.random.default_rng(seed)
+    X = scipy.sparse.random_array((n, features), density=0.15, rng=rng, format="csr")
+    return X, np.where(X @ rng.normal(size=features) > 0, "yes", "no")
+
+
+def cross_validate(name, monitor, folds=5):
+    """Mean over folds of a model with the default settings."""
+    table = load(name)
+    fold = np.random.default_rng(0).permutation(len(table.labels)) % folds
+    found = []
+    for held_out in (fold == i for i in range(folds)):
+        model = LinearModel().fit(table.features[~held_out], table.labels[~held_out])
+        found.append(model.evaluate(table.features[held_out], table.labels[held_out])[monitor])
+    return np.mean(found)
+
+
+@pytest.mark.parametrize(
+    ("name", "monitor", "least"),
+    [
+        ("digits", "accuracy", 0.96),
+        ("breast_cancer", "accuracy", 0.97),
+        ("wine", "accuracy", 0.96),
+        ("iris", "accuracy", 0.94),
+        ("diabetes", "r2", 0.46),
+    ],
+)
+def test_held_out_by_default(name, monitor, least):
+    assert cross_validate(name, monitor) >= least
+
+
+@pytest.mark.skipif(not A9A.exists(), reason="a9a is not in ../shared/data")
+def test_a9a():
+    train = load(A9A, n_features=123)
+    test = load(A9A.with_name("a9a.test.svm.gz"), n_features=123)
+    model = LinearModel().fit(train)
+    assert (model.loss, len(model.history)) == ("logistic", 10)
+    found = model.evaluate(test)
+    assert found["loss"] <= 0.3250
+    assert found["accuracy"] >= 0.8485
+    assert LinearModel(l2=3e-4).fit(train).evaluate(test)["loss"] <= 0.3242
+
+
+@pytest.mark.parametrize("batch_size", [1, 16])
+def test_same_seed_same_bits(batch_size):
+    X, y = classification(classes=3)
+    first, again, other = (LinearModel(seed=s, batch_size=batch_size, validation=0.2).fit(X, y) for s in (3, 3, 4))
+    np.testing.assert_array_equal(first.coef_, again.coef_)
+    np.testing.assert_array_equal(first.intercept_, again.intercept_)
+    assert first.history == again.history
+    assert not np.array_equal(first.coef_, other.coef_)
+
+
+def test_weights_are_for_features_as_they_come():
+    X, y = classification()
+    model = LinearModel().fit(X, y)
+    np.testing.assert_allclose(model.decision_function(X), X @ model.coef_ + model.intercept_, rtol=1e-9)
+    X, y = sparse()
+    model = LinearModel().fit(X, y)
+    np.testing.assert_allclose(model.decision_function(X), X @ model.coef_ + model.intercept_, rtol=1e-9)
+
+
+def test_scale_of_features_does_not_matter():
+    X, y = sparse()
+    factors = 2.0 ** np.random.default_rng(1).integers(-9, 9, X.shape[1])
+    plain, scaled = LinearModel().fit(X, y), LinearModel().fit(X @ scipy.sparse.diags_array(factors), y)
+    np.testing.assert_array_equal(plain.coef_, scaled.coef_ * factors)
+    X, y = classification()
+    # Means and deviations are rounded, so not to the last bit.
+    plain, scaled = (LinearModel(dtype=np.float64).fit(X * f, y) for f in (1, 1e3))
+    np.testing.assert_allclose(plain.coef_, scaled.coef_ * 1e3, rtol=1e-6)
+
+
+def test_without_scaling_the_loop_sees_the_data_themselves():
+    X, y = classification()
+    models = [LinearModel(scale=scale).fit(X / np.abs(X).max(axis=0), y) for scale in ("none", "maxabs")]
+    np.testing.assert_array_equal(models[0].coef_, models[1].coef_)
+
+
+def test_dense_and_sparse_agree():
+    X, y = sparse()
+    options = {"dtype": np.float64, "scale": "maxabs"}
+    dense, csr = LinearModel(**options).fit(X.toarray(), y), LinearModel(**options).fit(X, y)
+    np.testing.assert_allclose(dense.coef_, csr.coef_, rtol=1e-9, atol=1e-12)
+
+
+def test_l1_zeroes_the_weights_that_a_dense_proximal_run_zeroes():
+    X, y = sparse()
+    zeros = [
+        np.flatnonzero(LinearModel(l1=0.03, lazy=lazy, dtype=np.float64, seed=1).fit(X, y).coef_ == 0)
+        for lazy in ("exact", "dense")
+    ]
+    assert 5 < len(zeros[0]) < 35
+    np.testing.assert_array_equal(zeros[0], zeros[1])
+
+
+def test_intercept():
+    X, y = np.zeros((100, 1)), np.repeat([0, 1], [20, 80])
+    assert LinearModel(max_epochs=50).fit(X, y).predict_proba(X)[0, 1] == pytest.approx(0.8, abs=0.05)
+    model = LinearModel(intercept=False).fit(X, y)
+    assert model.intercept_ == 0
+    assert model.predict_proba(X)[0, 1] == 0.5
+    penalised = LinearModel(max_epochs=50, l1=1.0, l2=1.0, decoupled_weight_decay=0.5).fit(X, y)
+    assert penalised.predict_proba(X)[0, 1] == pytest.approx(0.8, abs=0.05)
+
+
+def test_loss_is_chosen_by_the_labels(caplog):
+    X = np.random.default_rng(0).normal(size=(60, 2))
+    cases = [
+        ([-1, 1], "logistic"),
+        ([True, False], "logistic"),
+        (["a", "b"], "logistic"),
+        (["a", "b", "c"], "softmax"),
+        ([1.0, 2.0, 3.0], "softmax"),
+        ([1.0, 2.5, 3.0], "squared"),
+        (range(60), "squared"),
+    ]
+    with caplog.at_level(logging.INFO, "fastadagrad"):
+        for labels, expected in cases:
+            assert LinearModel(max_epochs=1).fit(X, np.resize(list(labels), 60)).loss == expected
+    assert "loss: squared, for 60 different labels in 60 rows" in caplog.text
+
+
+def test_predictions_are_the_labels_given():
+    X, y = classification(classes=3)
+    names = np.array(["low", "mid", "top"])[y]
+    model = LinearModel().fit(X, names)
+    assert set(model.predict(X)) == {"low", "mid", "top"}
+    assert (model.predict(X) == names).mean() == pytest.approx(model.evaluate(X, names)["accuracy"])
+    X, y = classification()
+    hinge = LinearModel("hinge").fit(X, y)
+    assert hinge.evaluate(X, y)["accuracy"] > 0.9
+    assert (hinge.predict(X) == (hinge.decision_function(X) > 0)).all()
+
+
+def test_probabilities():
+    for classes in (2, 3):
+        X, y = classification(classes=classes)
+        model = LinearModel().fit(X, y)
+        p = model.predict_proba(X)
+        assert p.shape == (400, classes)
+        np.testing.assert_allclose(p.sum(axis=1), 1, rtol=1e-12)
+        assert model.evaluate(X, y)["loss"] == pytest.approx(-np.log(p[np.arange(400), y]).mean())
+        np.testing.assert_array_equal(p.argmax(axis=1), model.predict(X))
+    with pytest.raises(ValueError, match="hinge loss gives no probabilities"):
+        LinearModel("hinge", max_epochs=1).fit(*classification()).predict_proba(X)
+
+
+def test_squared_monitors_are_in_the_labels_unit():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(500, 3))
+    y = 1000 + 50 * (X @ [1, 2, 3]) + rng.normal(size=500)
+    model = LinearModel(max_epochs=30).fit(X, y)
+    found, error = model.evaluate(X, y), model.predict(X) - y
+    assert found["loss"] == pytest.approx((error**2).mean() / 2)
+    assert found["rmse"] == pytest.approx(np.sqrt((error**2).mean()))
+    assert found["r2"] == pytest.approx(1 - (error**2).sum() / ((y - y.mean()) ** 2).sum())
+    assert found["r2"] > 0.99
+    assert model.coef_ == pytest.approx([50, 100, 150], rel=0.05)
+
+
+def test_best_epoch_by_validation_is_kept():
+    X, y = classification(60, seed=2)
+    table = Table(*classification(300, seed=3))
+    # Labels of the validation set have another rule: it only gets worse.
+    model = LinearModel(max_epochs=30, patience=2).fit(X, y, valid=table)
+    losses = [entry["valid_loss"] for entry in model.history]
+    assert model.best_epoch == 1 + int(np.argmin(losses))
+    assert model.stopped_because == "patience"
+    assert len(losses) == model.best_epoch + 3
+    assert model.evaluate(table)["loss"] == pytest.approx(min(losses), rel=1e-5)
+
+
+def test_progress_callable_sees_every_epoch():
+    seen = []
+    model = LinearModel(max_epochs=3, validation=0.5).fit(*classification(), progress=seen.append)
+    assert seen == model.history
+    assert list(seen[0]) == ["epoch", "loss", "valid_loss", "valid_accuracy"]
+
+
+def test_interruption_keeps_the_weights_so_far():
+    def interrupt(entry):
+        if entry["epoch"] == 2:
+            raise KeyboardInterrupt
+
+    X, y = classification()
+    model = LinearModel().fit(X, y, progress=interrupt)
+    assert model.stopped_because == "interrupted"
+    np.testing.assert_array_equal(model.coef_, LinearModel(max_epochs=2).fit(X, y).coef_)
+
+
+def test_non_finite_loss_ends_the_fit(caplog):
+    X = np.random.default_rng(0).normal(size=(50, 2)) * 1e30
+    model = LinearModel("squared", scale="none").fit(X, X[:, 0])
+    assert model.stopped_because == "non-finite loss"
+    assert np.isfinite(model.coef_).all()
+    assert "keeping the weights before it" in caplog.text
+
+
+@pytest.mark.parametrize("kind", ["logistic", "softmax", "squared"])
+def test_save_and_load(tmp_path, kind):
+    X, y = classification(classes=3 if kind == "softmax" else 2)
+    labels = y * 1.5 + X[:, 0] if kind == "squared" else np.array(["a", "b", "ç"])[y]
+    model = LinearModel(kind, l2=1e-3, validation=0.2).fit(X, labels)
+    model.save(tmp_path / "model")
+    loaded = LinearModel.load(tmp_path / "model")
+    np.testing.assert_array_equal(loaded.predict(X), model.predict(X))
+    assert loaded.evaluate(X, labels) == model.evaluate(X, labels)
+    assert (loaded.history, loaded.best_epoch, loaded.loss) == (model.history, model.best_epoch, model.loss)
+    assert repr(loaded) == repr(model) == f"LinearModel('{kind}', l2=0.001, validation=0.2)"
+    assert repr(LinearModel(dtype="float64")) == "LinearModel('auto', dtype=np.float64)"
+
+
+def test_refusals():
+    X, y = classification()
+    for options, error, text in [
+        ({"loss": "log"}, ValueError, "loss must be one of 'auto', 'logistic'"),
+        ({"learning_rate": -1}, ValueError, "learning_rate must be finite and at least 0"),
+        ({"learning_rate": lambda t: 1}, TypeError, "learning_rate must be a number"),
+        ({"batch_size": 0}, ValueError, "batch_size must be at least 1"),
+        ({"batch_size": 2.0}, TypeError, "batch_size must be a whole number"),
+        ({"momentum": 0.9, "l1": 1}, ValueError, "l1 and l2 cannot be combined with momentum"),
+        ({"validation": 1.0}, ValueError, "validation must be a fraction"),
+        ({"dtype": np.float16}, ValueError, "dtype must be float32 or float64"),
+        ({"decoupled_weight_decay": 20, "learning_rate": 0.1}, ValueError, "must be below 1"),
+    ]:
+        with pytest.raises(error, match=text):
+            LinearModel(**options)
+    with pytest.raises(TypeError, match="unexpected keyword"):
+        LinearModel(learningrate=1)
+    with pytest.raises(RuntimeError, match="has not been trained"):
+        LinearModel().predict(X)
+    with pytest.raises(ValueError, match="softmax needs at least two"):
+        LinearModel("softmax").fit(X, np.ones(400))
+    with pytest.raises(ValueError, match="hinge takes two"):
+        LinearModel("hinge").fit(X, np.arange(400) % 3)
+    with pytest.raises(ValueError, match="squared loss needs numbers"):
+        LinearModel("squared").fit(X, np.resize(["a", "b"], 400))
+    with pytest.raises(ValueError, match=r"y has 7 at row 1: the classes are 0, 1"):
+        LinearModel(max_epochs=1).fit(X, y, valid=(X[:2], [0, 7]))
+    with pytest.raises(ValueError, match='would make a sparse X dense: use "maxabs"'):
+        LinearModel(scale="standard").fit(*sparse())
+    with pytest.raises(ValueError, match="weight_decay cannot be caught up exactly"):
+        LinearModel(weight_decay=0.1).fit(*sparse())
+    with pytest.raises(ValueError, match="must have 6 features"):
+        LinearModel(max_epochs=1).fit(X, y).predict(X[:, :3])
+    with pytest.raises(TypeError, match="y is missing"):
+        LinearModel().fit(X)
+
+
+def test_constant_and_huge_features_do_no_harm():
+    X, y = classification()
+    X[:, 1], X[:, 2] = 0.1, 3e7
+    found = LinearModel().fit(X, y).evaluate(X, y)
+    assert math.isfinite(found["loss"])
+    assert found["accuracy"] > 0.6
+
+
+def test_chunks_do_not_change_a_plain_run(monkeypatch):
+    X, y = sparse()
+    whole = LinearModel(batch_size=4).fit(X, y)
+    monkeypatch.setattr("fastadagrad.linear_training.CHUNK", 50)
+    parts = LinearModel(batch_size=4).fit(X, y)
+    np.testing.assert_array_equal(whole.coef_, parts.coef_)
