@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .kernels.examples import largest_of_columns
 from .tables import CSR
 
 SCALES = ("auto", "standard", "maxabs", "none")
@@ -76,6 +77,6 @@ def _moments(features: NDArray[Any], centre: bool) -> tuple[NDArray[np.float64],
 def _largest(features: NDArray[Any] | CSR) -> NDArray[np.float64]:
     if not isinstance(features, CSR):
         return np.asarray(np.abs(features).max(axis=0, initial=0), np.float64)
-    largest = np.zeros(features.shape[1])
-    np.maximum.at(largest, features.indices, np.abs(features.data))
-    return largest
+    largest = np.zeros(features.shape[1], features.data.dtype)
+    largest_of_columns(features.data, features.indices.view(np.uint32), largest)
+    return largest.astype(np.float64)

@@ -44,13 +44,17 @@ class Targets:
         if self.classes is None:
             _check_numbers(labels)
             return ((labels.astype(np.float64) - self.centre) / self.spread).astype(dtype)
-        position = np.searchsorted(self.classes, labels)
-        position[position == len(self.classes)] = 0
-        wrong = np.flatnonzero(self.classes[position] != labels)
+        if self.outputs:
+            position = np.searchsorted(self.classes, labels)
+            position[position == len(self.classes)] = 0
+            wrong = np.flatnonzero(self.classes[position] != labels)
+        else:
+            position = labels == self.classes[1]
+            wrong = np.flatnonzero(~position & (labels != self.classes[0]))
         if wrong.size:
             known = ", ".join(map(repr, self.classes.tolist()[:10]))
             raise ValueError(f"y has {labels[wrong[0]].item()!r} at row {wrong[0]}: the classes are {known}")
-        return (position if self.outputs else 2 * position - 1).astype(dtype)
+        return position.astype(dtype) if self.outputs else np.where(position, 1, -1).astype(dtype)
 
 
 def choose(loss: str, labels: NDArray[Any], standardise: bool) -> Targets:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .jit import compiled
 from .prefetch import prefetch
 from .weld import welded
 
@@ -117,3 +118,10 @@ def _sparse_fetch_ahead(x, order, i):
 DENSE = (_dense_span, _dense_value, _dense_column, _dense_dot, _dense_fetch_ahead)
 SPARSE = (_sparse_span, _sparse_value, _sparse_column, _sparse_dot, _sparse_fetch_ahead)
 LAYOUTS = {"dense": Layout(*map(welded, DENSE)), "sparse": Layout(*map(welded, SPARSE))}
+
+
+@compiled
+def largest_of_columns(values, columns, largest):
+    """Raise each column's entry of `largest` to the largest absolute value in it."""
+    for t in range(values.size):
+        largest[columns[t]] = max(largest[columns[t]], abs(values[t]))

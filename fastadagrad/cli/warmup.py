@@ -47,9 +47,10 @@ def _parser() -> Work:
 
 
 def _dense() -> Work:
-    from .. import engine
+    from ..engine import every_driver
+    from ..kernels.rules import adagrad
 
-    yield "dense drivers", lambda: getattr(engine, "compile_all", lambda report: None)(None)
+    return every_driver(adagrad)
 
 
 def _linear() -> Work:
