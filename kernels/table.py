@@ -78,17 +78,19 @@ def make_table(sizes: Sequence[int], widths: Sequence[int], dtype: np.dtype[Any]
 
 
 @inlined
-def _same_shape(a, b):
+def _common_size(a, b):
+    """Elements of each of two arrays of the same shape, -1 if the shapes differ."""
     ndim = half_words(a)[NDIM]
     if half_words(b)[NDIM] != ndim:
-        return False
-    if ndim == 0:
-        return True
-    shape_a, shape_b = array_at(words(a)[SHAPE], ndim, np.int64), array_at(words(b)[SHAPE], ndim, np.int64)
-    for axis in range(ndim):  # noqa: SIM110  all() of a generator does not compile
-        if shape_a[axis] != shape_b[axis]:
-            return False
-    return True
+        return -1
+    size = 1
+    if ndim > 0:
+        shape_a, shape_b = array_at(words(a)[SHAPE], ndim, np.int64), array_at(words(b)[SHAPE], ndim, np.int64)
+        for axis in range(ndim):
+            if shape_a[axis] != shape_b[axis]:
+                return -1
+            size *= shape_a[axis]
+    return size
 
 
 @inlined
@@ -120,7 +122,7 @@ def read_gradients(gradients, table, guard, itemsize):
             return complaint(i, PARAMETER_CHANGED)
         if header[TYPE] != array_type or header[DESCR] != array_dtype:
             return complaint(i, NOT_AS_EXPECTED)
-        if half_words(gradient)[FLAGS] & READABLE != READABLE or not _same_shape(gradient, parameter):
+        if half_words(gradient)[FLAGS] & READABLE != READABLE or _common_size(gradient, parameter) != row[SIZE]:
             return complaint(i, NOT_AS_EXPECTED)
         data = header[DATA]
         if data != row[GRADIENT]:
