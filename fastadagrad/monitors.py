@@ -13,6 +13,16 @@ from .parameters import Parameters
 Monitor = Callable[..., Any]
 
 
+def as_number(value: Any, what: str) -> float:
+    """What `what` has returned as a float; TypeError if it is not a single number."""
+    if np.size(value) != 1:
+        raise TypeError(f"{what} must return a single number, not an array of shape {np.shape(value)}")
+    try:
+        return float(value if np.ndim(value) == 0 else np.asarray(value).reshape(()))
+    except (TypeError, ValueError):
+        raise TypeError(f"{what} must return a number, not {value!r}") from None
+
+
 class Monitors:
     """Named callables (params, *batch) -> number, and the squared norms of the gradients if asked for.
 
@@ -33,17 +43,18 @@ class Monitors:
                 raise TypeError(f"monitors must be a dict or (name, callable) pairs, not {pair!r}")
             if not callable(pair[1]):
                 raise TypeError(f"monitor {pair[0]!r} must be callable as monitor(params, *batch)")
-        names = ["loss", *(name for name, _ in pairs)]
+        own = ["loss", *(f"grad({name})" for name in params.names if gradients)]
+        names = [*own, *(name for name, _ in pairs)]
         for name in names:
             if names.count(name) > 1:
-                raise ValueError(f"monitor {name!r} is named twice ('loss' is always there)")
+                raise ValueError(f"monitor {name!r} is named twice ({', '.join(map(repr, own))} are always there)")
         self._pairs, self._params, self.of_gradients = pairs, params, gradients
 
     def measure(self, loss: float, gradients: list[Any] | None, arguments: tuple[Any, ...]) -> dict[str, float]:
         """Values on one batch."""
         values = {"loss": loss}
         for name, monitor in self._pairs:
-            values[name] = float(monitor(self._params.given, *arguments))
+            values[name] = as_number(monitor(self._params.given, *arguments), f"monitor {name!r}")
         if self.of_gradients and gradients is not None:
             for name, gradient in zip(self._params.names, gradients, strict=True):
                 flat = np.zeros(0) if gradient is None else np.ravel(gradient).astype(np.float64, copy=False)

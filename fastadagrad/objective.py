@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
 
 from .log import logger
-from .parameters import Parameters
+from .monitors import as_number
+from .parameters import FloatArray, Parameters
 
 Gradient = Callable[..., Any] | bool | Literal["autograd"] | None
-
-
-def _number(value: Any) -> float:
-    if np.ndim(value) != 0 and np.size(value) != 1:
-        raise TypeError(f"loss must return a single number, not an array of shape {np.shape(value)}")
-    try:
-        return float(value if np.ndim(value) == 0 else np.asarray(value).reshape(()))
-    except (TypeError, ValueError):
-        raise TypeError(f"loss must return a number, not {value!r}") from None
 
 
 class Objective:
@@ -46,6 +38,7 @@ class Objective:
         if isinstance(inputs, str):
             raise TypeError(f"inputs must be a list of names, not the string {inputs!r}")
         self._loss, self._gradient, self._params, self._inputs = loss, gradient, params, inputs
+        self._differentiated: Callable[..., Any] | None = None
         self._told_of_conversion = False
 
     def arguments(self, batch: Any) -> tuple[Any, ...]:
@@ -68,42 +61,51 @@ class Objective:
         return tuple(batch) if isinstance(batch, tuple | list) else (batch,)
 
     def value(self, arguments: tuple[Any, ...]) -> float:
-        result = self._loss(self._params.given, *arguments)
-        return _number(result[0] if self._is_pair(result) else result)
+        return self._evaluated(arguments)[0]
 
-    def value_and_gradients(self, arguments: tuple[Any, ...]) -> tuple[float, list[Any]]:
-        """The loss and a list of gradients, C-ordered and of the parameters' dtypes."""
-        if self._gradient is None:
-            self._gradient = True if self._is_pair(self._loss(self._params.given, *arguments)) else "autograd"
+    def value_and_gradients(self, arguments: tuple[Any, ...], frozen: Collection[int] = ()) -> tuple[float, list[Any]]:
+        """The loss and a list of gradients, C-ordered and of the parameters' dtypes (but for the `frozen` ones)."""
+        if self._gradient != "autograd":
+            value, gradients = self._evaluated(arguments)
         if callable(self._gradient):
-            value, gradients = self.value(arguments), self._gradient(self._params.given, *arguments)
-        elif self._gradient is True:
-            result = self._loss(self._params.given, *arguments)
-            if not self._is_pair(result):
-                raise TypeError("gradient=True needs a loss that returns (value, gradients)")
-            value, gradients = _number(result[0]), result[1]
-        else:
-            from .interop.autodiff import value_and_gradients
+            gradients = self._gradient(self._params.given, *arguments)
+        if self._gradient == "autograd":  # which may just have turned out
+            value, gradients = self._derived(arguments)
+        flat = self._params.flatten(gradients)
+        return value, [
+            gradient if i in frozen else self._brought_into_form(gradient, name, parameter)
+            for i, (gradient, (name, parameter)) in enumerate(zip(flat, self._params, strict=True))
+        ]
 
-            result, gradients = value_and_gradients(self._loss, self._params.given, arguments)
-            value = _number(result)
-        return value, self._brought_into_form(self._params.flatten(gradients))
+    def _evaluated(self, arguments: tuple[Any, ...]) -> tuple[float, Any]:
+        """Value, and gradients if the loss returns a pair; the first result tells which to expect."""
+        result = self._loss(self._params.given, *arguments)
+        pair = isinstance(result, tuple) and len(result) == 2
+        if self._gradient is None:
+            self._gradient = True if pair else "autograd"
+        if self._gradient is True and not pair:
+            raise TypeError(f"loss must return (value, gradients), as gradient=True says, not {type(result).__name__}")
+        return as_number(result[0] if pair else result, "loss"), result[1] if pair else None
 
-    def _is_pair(self, result: Any) -> bool:
-        return isinstance(result, tuple) and len(result) == 2
+    def _derived(self, arguments: tuple[Any, ...]) -> tuple[float, Any]:
+        if self._differentiated is None:
+            from .interop.autodiff import differentiated
 
-    def _brought_into_form(self, gradients: list[Any]) -> list[Any]:
-        for i, (name, parameter) in enumerate(self._params):
-            gradient = gradients[i]
-            if gradient is None or (
-                type(gradient) is np.ndarray and gradient.dtype == parameter.dtype and gradient.flags.c_contiguous
-            ):
-                continue
-            array = np.asarray(gradient)
-            if array.dtype.kind != "f":
-                raise TypeError(f"gradient of {name!r} must hold floats, not {array.dtype}")
-            if not self._told_of_conversion:
-                self._told_of_conversion = True
-                logger.info("gradients of %r are converted from %s to %s each step", name, array.dtype, parameter.dtype)
-            gradients[i] = np.asarray(array, parameter.dtype, order="C")
-        return gradients
+            self._differentiated = differentiated(self._loss)
+        value, gradients = self._differentiated(self._params.for_autograd(), *arguments)
+        return as_number(value, "loss"), gradients
+
+    def _brought_into_form(self, gradient: Any, name: str, parameter: FloatArray) -> Any:
+        plain = type(gradient) is np.ndarray and gradient.dtype == parameter.dtype and gradient.flags.c_contiguous
+        if plain or gradient is None:
+            return gradient
+        if isinstance(gradient, np.ma.MaskedArray):
+            raise TypeError(f"gradient of {name!r} must not be masked; return its .filled(0)")
+        array = np.asarray(gradient)
+        if array.dtype.kind != "f":
+            raise TypeError(f"gradient of {name!r} must hold floats, not {array.dtype}")
+        if not self._told_of_conversion:
+            self._told_of_conversion = True
+            logger.info("gradients of %r are converted from %s to %s each step", name, array.dtype, parameter.dtype)
+        with np.errstate(over="ignore"):  # what overflows is not finite, and the step says so
+            return np.asarray(array, parameter.dtype, order="C")

@@ -98,6 +98,15 @@ class Parameters:
             return tuple(arrays)
         return arrays[0]
 
+    def for_autograd(self) -> Any:
+        """The parameters in containers and of types that autograd knows."""
+        arrays = [array.view(np.ndarray) for array in self.arrays]
+        if isinstance(self.given, Mapping):
+            return dict(zip(self.names, arrays, strict=True))
+        if isinstance(self.given, list | tuple):
+            return arrays if isinstance(self.given, list) else tuple(arrays)
+        return arrays[0]
+
     def flatten(self, values: Any, what: str = "gradients") -> list[Any]:
         """List of `values`, given in the structure of the parameters, in the parameters' order."""
         if isinstance(self.given, Mapping):

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 
-@cache
-def _differentiator(loss: Callable[..., Any]) -> Callable[..., Any]:
+def differentiated(loss: Callable[..., Any]) -> Callable[..., Any]:
+    """Function of (params, *arguments) that returns the loss and its gradients in the structure of params."""
     try:
         from autograd import value_and_grad
     except ImportError:
@@ -17,14 +16,12 @@ def _differentiator(loss: Callable[..., Any]) -> Callable[..., Any]:
             'pip install "fastadagrad[autograd]", or pass gradient='
         ) from None
     derived: Callable[..., Any] = value_and_grad(loss)
-    return derived
 
+    def value_and_gradients(params: Any, *arguments: Any) -> Any:
+        try:
+            return derived(params, *arguments)
+        except (TypeError, ValueError) as error:
+            error.add_note("(the loss was being derived by autograd: write it with autograd.numpy, or pass gradient=)")
+            raise
 
-def value_and_gradients(loss: Callable[..., Any], params: Any, arguments: tuple[Any, ...]) -> tuple[Any, Any]:
-    """Value of loss(params, *arguments) and its derivative with respect to params, in their structure."""
-    try:
-        value, gradients = _differentiator(loss)(params, *arguments)
-    except (TypeError, ValueError) as error:
-        error.add_note("(the loss was being derived by autograd: write it with autograd.numpy, or pass gradient=)")
-        raise
-    return value, gradients
+    return value_and_gradients
