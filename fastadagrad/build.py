@@ -6,8 +6,9 @@ import difflib
 from typing import Any
 
 from .adaptive import ADAGRAD
+from .hyper import hyper_names, refuse_unknown
 from .ledger import Monitored
-from .optimizer import Optimizer
+from .optimizer import MAKING, RUNNING, Optimizer
 
 METHODS: dict[str, type[Optimizer]] = {"adagrad": ADAGRAD}
 
@@ -49,9 +50,6 @@ def build(algo: str, loss: Any = None, params: Any = None, *args: Any, **kwargs:
     0
     """
     return method_named(algo)(loss, params, *args, **kwargs)
-
-
-MAKING = ("inputs", "updates", "monitors", "monitor_gradients", "gradient")
 
 
 def minimize(
@@ -97,5 +95,7 @@ def minimize(
     >>> w.round(3)
     array([ 1., -1.])
     """
-    making = {name: kwargs.pop(name) for name in MAKING if name in kwargs}
-    return build(algo, loss, params, **making).minimize(train, valid, max_updates, **kwargs)
+    rule = method_named(algo).rule
+    refuse_unknown(kwargs, [*hyper_names(rule), *MAKING, *RUNNING, "loss", "train", "valid", "params"], "minimize")
+    running = {name: kwargs.pop(name) for name in RUNNING if name in kwargs}
+    return build(algo, loss, params, **kwargs).minimize(train, valid, max_updates, **running)

@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from os import PathLike
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from . import files
 from .dataset import Dataset
 from .engine import Engine
 from .ledger import Ledger
+from .log import logger
 
 KIND = "optimizer"
+SLOTS = ("accumulator", "velocity")
+
+Arrays = dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A file's contents, found to fit."""
+
+    params: Arrays
+    slots: dict[str, Arrays]  # by slot and name
+    ledger: Ledger
+    run: dict[str, Any] | None
 
 
 def save(path: str | PathLike[str], engine: Engine, ledger: Ledger, run: Mapping[str, Any] | None) -> None:
@@ -28,8 +42,8 @@ def save(path: str | PathLike[str], engine: Engine, ledger: Ledger, run: Mapping
     files.write(path, KIND, header, arrays)
 
 
-def load(path: str | PathLike[str], engine: Engine) -> tuple[Ledger, dict[str, Any] | None]:
-    """Set parameters and state from a file; nothing is changed if it does not fit.
+def load(path: str | PathLike[str], engine: Engine) -> Saved:
+    """Read a file and see that it fits the engine; nothing is changed.
 
     Raises
     ------
@@ -37,26 +51,56 @@ def load(path: str | PathLike[str], engine: Engine) -> tuple[Ledger, dict[str, A
         If it is no such file, or is of another method or of other parameters.
     """
     header, arrays = files.read(path, KIND)
-    if header["method"] != engine.rule.name:
-        raise ValueError(f"{path} holds the method {header['method']!r}, not {engine.rule.name!r}")
-    if header["names"] != engine.params.names:
-        raise ValueError(f"{path} holds the parameters {header['names']}, not {engine.params.names}")
-    targets: dict[str, NDArray[Any]] = {f"param/{name}": array for name, array in engine.params}
-    for name in engine.params.names:
-        targets |= {f"{slot}/{name}": array for slot, array in engine.state[name].items()}
-    for key, target in targets.items():
-        saved = arrays.get(key)
-        if saved is None and not key.startswith("velocity/"):
-            raise ValueError(f"{path} lacks {key!r}: it was saved under other hyperparameters (frozen?)")
-        if saved is not None and (saved.shape != target.shape or saved.dtype != target.dtype):
-            raise ValueError(
-                f"{key!r} in {path} is {saved.dtype} of shape {saved.shape}; here it is {target.dtype}, {target.shape}"
-            )
-    best = [np.array(arrays[f"best/{name}"]) for name in engine.params.names if f"best/{name}" in arrays]
-    ledger = Ledger.from_header(header["ledger"], best)
-    for key, target in targets.items():
-        target[...] = arrays.get(key, 0)
-    return ledger, header["run"]
+    try:
+        if header["method"] != engine.rule.name:
+            raise ValueError(f"{path} holds the method {header['method']!r}, not {engine.rule.name!r}")
+        if header["names"] != engine.params.names:
+            raise ValueError(f"{path} holds the parameters {header['names']}, not {engine.params.names}")
+
+        def part(kind: str) -> Arrays:
+            found = {name: arrays[f"{kind}/{name}"] for name in engine.params.names if f"{kind}/{name}" in arrays}
+            for name, array in found.items():
+                _check_array(path, kind, name, array, engine)
+            return found
+
+        best = list(part("best").values())
+        saved = Saved(
+            params=part("param"),
+            slots={slot: part(slot) for slot in SLOTS},
+            ledger=Ledger.from_header(header["ledger"], best),
+            run=header["run"],
+        )
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{path} is not a whole fastadagrad {KIND} file: {error!r}") from error
+    for i, name in enumerate(engine.params.names):
+        if name not in saved.params:
+            raise ValueError(f"{path} lacks the parameter {name!r}")
+        if name not in saved.slots["accumulator"] and i not in engine.frozen:
+            raise ValueError(f"{path} lacks the accumulator of {name!r}, frozen then: freeze it, load, then thaw it")
+    return saved
+
+
+def _check_array(path: str | PathLike[str], kind: str, name: str, saved: NDArray[Any], engine: Engine) -> None:
+    i = engine.params.names.index(name)
+    parameter = engine.params.arrays[i]
+    shape = engine.state.slot_shape(name, kind, engine.settings[i]) if kind in SLOTS else parameter.shape
+    if saved.shape != shape or saved.dtype != parameter.dtype:
+        raise ValueError(
+            f"{kind} of {name!r} in {path} is {saved.dtype} of shape {saved.shape}; here it is {parameter.dtype} of "
+            f"shape {shape}"
+        )
+
+
+def apply(saved: Saved, engine: Engine) -> None:
+    """Set parameters and state; the engine is to be configured anew after it."""
+    for name, array in engine.params:
+        array[...] = saved.params[name]
+        for slot in SLOTS:
+            if name in saved.slots[slot]:
+                engine.state.add(name, slot, saved.slots[slot][name].shape)
+            if slot in engine.state[name]:
+                engine.state[name][slot][...] = saved.slots[slot].get(name, 0)
+    engine.warned.clear()
 
 
 def describe(datasets: Mapping[str, Dataset]) -> dict[str, Any]:
@@ -64,10 +108,25 @@ def describe(datasets: Mapping[str, Dataset]) -> dict[str, Any]:
     return {role: {"name": data.name, "state": data.state()} for role, data in datasets.items()}
 
 
-def reposition(datasets: Mapping[str, Dataset], saved: Mapping[str, Any]) -> None:
-    """Take datasets back to where they stood: by name, else by role."""
+def reposition(datasets: Mapping[str, Dataset], saved: Mapping[str, Any], strict: bool) -> None:
+    """Take datasets back to where they stood: by name, else by role.
+
+    Raises
+    ------
+    ValueError
+        If `strict` and one is unlike the one that was saved.
+    """
     by_name = {entry["name"]: entry for entry in saved.values() if entry["name"] is not None}
     for role, data in datasets.items():
         entry = by_name.get(data.name) or saved.get(role)
-        if entry is not None:
+        if entry is None:
+            continue
+        try:
             data.restore(entry["state"])
+        except ValueError as error:
+            if strict:
+                raise ValueError(
+                    f"{role}: the iteration that was saved goes on with other data ({error}); to start a new one, use "
+                    "load(path, resume=False)"
+                ) from error
+            logger.info("%s is read from its beginning: it is not what was saved", role)

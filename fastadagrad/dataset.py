@@ -105,9 +105,7 @@ class Dataset:
         """Run a training epoch: yield its batches in their drawn order."""
         restored = self._latest_loop is None and self._done > 0
         if not restored:
-            self._done = 0
-            if self._one_pass:
-                self._end_pass()
+            self.end_epoch()
         loop = self._latest_loop = object()
         began = False
         while self._done or not began:
@@ -132,6 +130,12 @@ class Dataset:
 
     def __repr__(self) -> str:
         return f"<Dataset {self.name or '(unnamed)'}: {self._identity}>"
+
+    def end_epoch(self) -> None:
+        """Give up the rest of an epoch that a loop has left, also for states that are taken from here on."""
+        self._done = 0
+        if self._one_pass:
+            self._end_pass()
 
     def state(self) -> dict[str, Any]:
         """Say where training has got to, between two batches or two epochs.

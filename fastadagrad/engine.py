@@ -174,6 +174,11 @@ class Engine:
         self.frozen = frozenset(i for i, s in enumerate(settings) if s.options.frozen)
         self.plan = Plan(self, range(len(settings)))
 
+    def reset(self) -> None:
+        """The state as before the first step."""
+        self.state.reset(self.settings)
+        self.warned.clear()
+
     def plan_one(self, position: int) -> Plan:
         """Plan for one parameter alone."""
         if self.conduct.max_global_norm:

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, Protocol, TypedDict
 
+import numpy as np
+
 Schedule = Callable[[int], float]
 
 
@@ -84,9 +86,12 @@ CHOICES = {
 }
 
 
-def names_of(*kinds: Any) -> list[str]:
-    """Field names of the dataclasses given."""
-    return [field.name for kind in kinds for field in fields(kind)]
+STARTS = ("accumulator", "initial_accumulator_value")  # what the state is made by
+
+
+def hyper_names(rule: Rule) -> list[str]:
+    """Every keyword that is a hyperparameter."""
+    return [*(field.name for kind in (Options, rule.Hyperparameters, Conduct) for field in fields(kind)), "groups"]
 
 
 def refuse_unknown(given: Iterable[str], known: Iterable[str], where: str) -> None:
@@ -104,11 +109,11 @@ def checked(name: str, value: Any, default: Any) -> Any:
     if name == "learning_rate" and callable(value):
         return value
     if name in CHOICES:
-        if value not in CHOICES[name]:
+        if not isinstance(value, str) or value not in CHOICES[name]:
             raise ValueError(f"{name} must be one of {', '.join(map(repr, CHOICES[name]))}, not {value!r}")
         return value
     if isinstance(default, bool):
-        if not isinstance(value, bool | int) or value not in (0, 1):
+        if not isinstance(value, bool | np.bool | int) or value not in (0, 1):
             raise TypeError(f"{name} must be True or False, not {value!r}")
         return bool(value)
     if name == "threads" and value is None:
@@ -119,12 +124,14 @@ def checked(name: str, value: Any, default: Any) -> Any:
 
 def _checked_number(name: str, value: Any, whole: bool) -> float | int:
     kind = "a whole number" if whole else "a number"
-    if isinstance(value, bool | str | bytes) or getattr(value, "shape", ()) != ():
+    if isinstance(value, bool | np.bool | str | bytes) or getattr(value, "shape", ()) != ():
         raise TypeError(f"{name} must be {kind}, not {value!r}")
     try:
         number = float(value)
     except (TypeError, ValueError):
         raise TypeError(f"{name} must be {kind}, not {value!r}") from None
+    except OverflowError:
+        number = math.inf
     if whole and number != int(number if math.isfinite(number) else 0):
         raise TypeError(f"{name} must be {kind}, not {value!r}")
     lowest = 1 if name in ("threads", "validate_every") else 0
@@ -156,6 +163,12 @@ class Settings:
         return not (clips or o.weight_decay or o.decoupled_weight_decay or o.l1 or o.l2)
 
     @property
+    def start(self) -> tuple[Any, ...]:
+        """Values of what the state is made by."""
+        known = {**vars(self.options), **vars(self.own)}
+        return tuple(known[name] for name in STARTS if name in known)
+
+    @property
     def scheduled(self) -> bool:
         return callable(self.options.learning_rate) or self.options.lr_decay != 0
 
@@ -164,16 +177,22 @@ class Settings:
         """Limit of the gradient's norm, 0 where elements are clipped instead."""
         return 0.0 if self.options.max_gradient_elem else self.options.max_gradient_norm
 
-    def learning_rate_at(self, t: int) -> float:
-        """Learning rate of step t, the first being 0."""
+    def learning_rate_at(self, t: int, asked: dict[int, float] | None = None) -> float:
+        """Learning rate of step t, the first being 0.
+
+        `asked` holds what callables have answered in this step, by their id: each is asked once.
+        """
         rate = self.options.learning_rate
         if callable(rate):
-            rate = _checked_number(f"learning_rate({t})", rate(t), whole=False)
+            asked = {} if asked is None else asked
+            if id(rate) not in asked:
+                asked[id(rate)] = _checked_number(f"learning_rate({t})", rate(t), whole=False)
+            rate = asked[id(rate)]
         return rate / (1 + t * self.options.lr_decay)
 
-    def scalars(self, rule: Rule, t: int) -> tuple[float, ...]:
+    def scalars(self, rule: Rule, t: int, asked: dict[int, float] | None = None) -> tuple[float, ...]:
         """Values of the rule's Scalars at step t, in float64: products are formed before the cast."""
-        o, a = self.options, self.learning_rate_at(t)
+        o, a = self.options, self.learning_rate_at(t, asked)
         values = {
             "zero": 0.0,
             "one": 1.0,
@@ -202,11 +221,11 @@ def make_settings(rule: Rule, given: Mapping[str, Any]) -> tuple[Settings, Condu
     """Settings and conduct from keyword arguments, each checked."""
     own = rule.Hyperparameters()
     base = {**vars(Options()), **vars(own), **vars(Conduct())}
-    refuse_unknown(given, [*base, "groups"], rule.name.upper())
+    refuse_unknown(given, hyper_names(rule), rule.name.upper())
     value = {name: checked(name, x, base[name]) for name, x in given.items() if name != "groups"}
 
     def part(default: Any) -> Any:
-        return replace(default, **{name: value[name] for name in names_of(default) if name in value})
+        return replace(default, **{name: x for name, x in value.items() if name in vars(default)})
 
     settings = Settings(part(Options()), part(own))
     settings.check()
@@ -219,17 +238,21 @@ def make_group_settings(
 ) -> dict[str, Settings]:
     """Settings of every parameter: the optimizer's own with its group's on top."""
     names = list(names)
+    if not isinstance(groups, Mapping):
+        raise TypeError(f"groups must be a dict parameter name -> dict of hyperparameters, not {groups!r}")
     refuse_unknown(groups, names, "groups")
     base = {**vars(settings.options), **vars(settings.own)}
-    result = {}
-    for name in names:
-        group = groups.get(name)
-        if not group:
-            result[name] = settings  # one object for all that share it: their scalars are formed once
-            continue
-        refuse_unknown(group, base, f"groups[{name!r}]")
-        own, _ = make_settings(rule, {**base, **group})
-        result[name] = own
+    result = dict.fromkeys(names, settings)  # one object for all that share it: their scalars are formed once
+    for name, group in groups.items():
+        where = f"groups[{name!r}]"
+        if not isinstance(group, Mapping):
+            raise TypeError(f"{where} must be a dict of hyperparameters, not {group!r}")
+        refuse_unknown(group, base, where)
+        if group:
+            try:
+                result[name], _ = make_settings(rule, {**base, **group})
+            except (TypeError, ValueError) as error:
+                raise type(error)(f"{where}: {error}") from None
     return result
 
 
@@ -239,36 +262,35 @@ class HyperView(Mapping[str, Any]):
     Setting one changes it for good, from the next step on.
     """
 
-    _values: dict[str, Any]
+    _read: Callable[[], dict[str, Any]]
     _change: Callable[[Mapping[str, Any]], None]
 
-    def __init__(self, values: dict[str, Any], change: Callable[[Mapping[str, Any]], None]) -> None:
-        object.__setattr__(self, "_values", values)
+    def __init__(self, read: Callable[[], dict[str, Any]], change: Callable[[Mapping[str, Any]], None]) -> None:
+        object.__setattr__(self, "_read", read)
         object.__setattr__(self, "_change", change)
 
     def __getattr__(self, name: str) -> Any:
-        try:
-            return self._values[name]
-        except KeyError:
-            raise AttributeError(f"no hyperparameter {name!r}") from None
+        if not name.startswith("_") and name in self._read():
+            return self._read()[name]
+        raise AttributeError(f"no hyperparameter {name!r}")
 
     def __setattr__(self, name: str, value: Any) -> None:
         self.update(**{name: value})
 
     def __getitem__(self, name: str) -> Any:
-        return self._values[name]
+        return self._read()[name]
 
     def __setitem__(self, name: str, value: Any) -> None:
         self.update(**{name: value})
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._values)
+        return iter(self._read())
 
     def __len__(self) -> int:
-        return len(self._values)
+        return len(self._read())
 
     def __repr__(self) -> str:
-        return f"HyperView({', '.join(f'{k}={v!r}' for k, v in self._values.items())})"
+        return f"HyperView({', '.join(f'{k}={v!r}' for k, v in self._read().items())})"
 
     def update(self, **hyper: Any) -> None:
         """Change several at once; none is changed if one is refused."""

@@ -47,7 +47,7 @@ class Ledger:
     def remember_best(self, arrays: Sequence[FloatArray], loss: float, monitors: Monitored, epoch: int) -> None:
         """Keep a copy of the parameters as they are."""
         if not self.best_arrays:
-            self.best_arrays = [np.empty_like(array) for array in arrays]
+            self.best_arrays = [np.empty(array.shape, array.dtype) for array in arrays]
         for best, array in zip(self.best_arrays, arrays, strict=True):
             best[...] = array
         self.best = Best(loss, dict(monitors), epoch, self.steps)

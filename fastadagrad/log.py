@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 logger = logging.getLogger("fastadagrad")
+logger.addHandler(logging.NullHandler())  # or warnings would go to stderr where nobody has configured logging
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from os import PathLike
 from typing import Any, Unpack
@@ -11,13 +10,17 @@ import numpy as np
 
 from . import checkpoint
 from .dataset import Dataset, as_dataset, sample_count
-from .hyper import Conduct, Hyper, names_of, refuse_unknown
+from .hyper import Hyper, hyper_names, refuse_unknown
+from .interrupts import whole
 from .ledger import Best, Epoch, Ledger, Monitored
 from .monitors import Monitor, Monitors, WeightedMean
 from .objective import Gradient, Objective
 from .parameters import FloatArray
 from .stepping import Stepper
 from .training import Run
+
+MAKING = ("inputs", "updates", "monitors", "monitor_gradients", "gradient")
+RUNNING = ("max_updates", "max_epochs", "batch_size", "train_batches", "valid_batches", "rng", "progress")
 
 
 class Optimizer(Stepper):
@@ -35,15 +38,15 @@ class Optimizer(Stepper):
         gradient: Gradient = None,
         **hyper: Unpack[Hyper],
     ) -> None:
+        refuse_unknown(hyper, [*hyper_names(self.rule), "loss", "params", *MAKING], self.rule.name.upper())
         super().__init__(params, hyper)
         self._monitors = Monitors(monitors, self._params, monitor_gradients)
         self._objective = None if loss is None else Objective(loss, gradient, self._params, inputs)
         self._updates = [self._checked_update(pair) for pair in updates]
-        self._run: Run | None = None
-        self._generator: weakref.ref[Any] | None = None
+        self._run: Run | None = None  # under way
+        self._made: Run | None = None  # by the latest call of iterate
         self._to_resume: dict[str, Any] | None = None
         self._datasets: dict[str, Dataset] = {}
-        self._changes_before_run = 0
 
     @staticmethod
     def _checked_update(pair: Any) -> tuple[FloatArray, Callable[..., Any]]:
@@ -51,6 +54,8 @@ class Optimizer(Stepper):
             raise TypeError(f"updates must be (array, callable) pairs, not {pair!r}")
         if not callable(pair[1]):
             raise TypeError(f"updates must be (array, callable) pairs, but {pair[1]!r} cannot be called")
+        if not pair[0].flags.writeable:
+            raise ValueError(f"updates must be of writable arrays; one of shape {pair[0].shape} is read-only")
         return pair[0], pair[1]
 
     @property
@@ -69,14 +74,16 @@ class Optimizer(Stepper):
         return self.ledger.stopped_because
 
     def _note_change(self) -> None:
-        super()._note_change()
+        self.changes += 1
         self._to_resume = None
 
     def reset(self) -> None:
         """Forget accumulators, velocities, counts, history and best; the parameters stay as they are."""
-        self._note_change()
-        self.engine.state.reset(self.engine.settings)
-        self.ledger = Ledger()
+        self._note_change()  # so that the end of a running iteration restores nothing
+        self._end_unfinished_run()
+        with whole():
+            self.engine.reset()
+            self.ledger = Ledger()
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write parameters, state, counts, best, history and the position in the data to one file.
@@ -92,24 +99,32 @@ class Optimizer(Stepper):
         run = self._to_resume
         if self._run is not None:
             run = {**self._run.state(), "datasets": checkpoint.describe(self._datasets)}
-        elif run is None and self._datasets:
+        elif run is None:
             run = {"datasets": checkpoint.describe(self._datasets)}
         checkpoint.save(path, self.engine, self.ledger, run)
 
-    def load(self, path: str | PathLike[str]) -> None:
+    def load(self, path: str | PathLike[str], resume: bool = True) -> None:
         """Go on from a file that `save` wrote, of an optimizer with the same parameters.
 
-        The next `iterate` takes up the run that was saved, its Datasets found by name, else by role.
+        Parameters
+        ----------
+        path : path-like
+        resume : bool
+            If the file was saved in the midst of an iteration, the next `iterate` takes that up, its Datasets found
+            by name, else by role. False: the next one starts anew, on any data.
 
         Raises
         ------
         ValueError
             If the file is damaged, foreign, newer or does not fit; nothing is changed then.
         """
+        saved = checkpoint.load(path, self.engine)
         self._end_unfinished_run()
-        ledger, run = checkpoint.load(path, self.engine)
-        self._note_change()
-        self.ledger, self._to_resume = ledger, run
+        with whole():
+            self._note_change()
+            checkpoint.apply(saved, self.engine)
+            self.ledger, self._to_resume = saved.ledger, saved.run if resume else None
+            self._configure(self._hyper, {})
 
     def set_params(self, targets: Any = None) -> None:
         """Set the parameters, in place.
@@ -126,7 +141,9 @@ class Optimizer(Stepper):
         ValueError
             If a shape does not fit; nothing is changed then.
         """
-        if targets is None or (isinstance(targets, str) and targets == "best"):
+        if isinstance(targets, str) and targets != "best":
+            raise ValueError(f"targets must be None, 'best' or arrays in the structure of params, not {targets!r}")
+        if targets is None or isinstance(targets, str):
             if not self.ledger.best_arrays:
                 raise RuntimeError("there are no best parameters before the first validation: run iterate or minimize")
             values: Sequence[Any] = self.ledger.best_arrays
@@ -137,10 +154,13 @@ class Optimizer(Stepper):
                 raise ValueError(f"target for {name!r} must have shape {array.shape}, not {value.shape}")
             if value.dtype.kind not in "fiub":
                 raise TypeError(f"target for {name!r} must hold real numbers, not {value.dtype}")
-        self._note_change()
-        copies = [np.array(value) for value in values]  # targets may be views of the parameters
-        for array, value in zip(self._params.arrays, copies, strict=True):
-            array[...] = value
+        copies = [  # targets may be views of the parameters
+            np.array(value, array.dtype) for array, value in zip(self._params.arrays, values, strict=True)
+        ]
+        with whole():
+            self._note_change()
+            for array, value in zip(self._params.arrays, copies, strict=True):
+                array[...] = value
 
     @property
     def objective(self) -> Objective:
@@ -152,7 +172,7 @@ class Optimizer(Stepper):
     def _measure(self, arguments: tuple[Any, ...], gradients_needed: bool) -> tuple[Monitored, list[Any] | None]:
         gradients = None
         if gradients_needed:
-            loss, gradients = self.objective.value_and_gradients(arguments)
+            loss, gradients = self.objective.value_and_gradients(arguments, self.engine.frozen)
         else:
             loss = self.objective.value(arguments)
         return self._monitors.measure(loss, gradients, arguments), gradients
@@ -182,6 +202,8 @@ class Optimizer(Stepper):
         values, gradients = self._measure(arguments, gradients_needed=True)
         if gradients is not None and np.isfinite(values["loss"]):
             self._step(gradients)
+            if self.engine.infinite:
+                self.engine.warn_of_infinity(stacklevel=2)
         return values
 
     def run_updates(self, arguments: tuple[Any, ...]) -> None:
@@ -217,36 +239,30 @@ class Optimizer(Stepper):
         max_updates, max_epochs : int, optional
             Limits of this run; the first may end it in the middle of an epoch.
         batch_size, train_batches, valid_batches, rng
-            For the Datasets that are made of arrays: samples a batch, batches an epoch, order.
+            For the Datasets that are made of what is no Dataset yet: samples a batch; batches a training epoch; those
+            that are drawn from a callable to validate (arrays are validated on whole); order.
         progress : bool
             Show a progress bar (needs the extra ``fit``).
         **hyper
-            Hyperparameters for this run only.
+            Hyperparameters for this run only (but `accumulator` and `initial_accumulator_value`, which shape the
+            state, hold for good and can be given before the first step only).
 
         Yields
         ------
         train_monitors, valid_monitors : dict of str to float
         """
-        names = [*names_of(self.engine.settings[0].options, self.engine.settings[0].own, Conduct()), "groups"]
-        known_here = ["max_epochs", "batch_size", "train_batches", "valid_batches", "rng", "progress", "max_updates"]
-        refuse_unknown(hyper, [*names, *known_here], "iterate")
+        refuse_unknown(hyper, [*hyper_names(self.rule), *RUNNING], "iterate")
         for name, limit in (("max_updates", max_updates), ("max_epochs", max_epochs)):
-            if limit is not None and (isinstance(limit, bool) or int(limit) != limit or limit < 0):
+            whole_number = isinstance(limit, int | np.integer) and not isinstance(limit, bool)
+            if limit is not None and not (whole_number and limit >= 0):
                 raise ValueError(f"{name} must be a whole number of at least 0, not {limit!r}")
         self.objective  # noqa: B018  raises if there is none
+        settings = self._settings(*self._divided(hyper))
+        self.engine.check(*settings, self._unused)
         train = as_dataset(train, batch_size=batch_size, iteration_size=train_batches, rng=rng)
         valid = train if valid is None else as_dataset(valid, batch_size=batch_size, iteration_size=valid_batches)
-        self._end_unfinished_run()
-        self._configure(self._hyper, dict(hyper))
-        datasets = {role: data for role, data in (("train", train), ("valid", valid)) if data is not None}
-        resumed, self._to_resume = self._to_resume, None
-        if resumed is not None:
-            checkpoint.reposition(datasets, resumed["datasets"])
-        run = Run(self, train, valid, max_updates, max_epochs, resumed)
-        self._run, self._datasets, self._changes_before_run = run, datasets, self._changes
-        self.ledger.stopped_because = None
-        epochs = run.epochs()
-        self._generator = weakref.ref(epochs)
+        self._made = Run(self, train, valid, max_updates, max_epochs, hyper)
+        epochs = self._made.epochs()
         if progress:
             from .interop.progress import shown
 
@@ -264,29 +280,42 @@ class Optimizer(Stepper):
             Of the parameters that it leaves.
         """
         epochs = self.iterate(*args, **kwargs)
-        run = self._run
+        run = self._made
         assert run is not None
         for _ in epochs:
             pass
         return run.last_train, dict(self.best.monitors) if run.has_best and self.best else run.last_valid
 
     def _end_unfinished_run(self) -> None:
-        generator = self._generator() if self._generator is not None else None
-        if generator is not None:
-            generator.close()
-        if self._run is not None:  # its generator had not started
-            self.end_run(self._run, "closed")
+        if self._run is not None:
+            self._run.close()
+
+    def begin_run(self, run: Run) -> None:
+        """Make `run` the one under way, after the one that is; go on where a loaded file left off."""
+        self._end_unfinished_run()
+        if self._to_resume is not None:
+            unfinished = "progress" in self._to_resume
+            checkpoint.reposition(run.datasets, self._to_resume["datasets"], strict=unfinished)
+            if unfinished:
+                run.resume(self._to_resume)
+        self._configure(*self._divided(run.hyper))
+        self._to_resume, self._run, self._datasets = None, run, run.datasets
+        self.ledger.stopped_because = None
 
     def end_run(self, run: Run, reason: str) -> None:
         """Restore the best parameters, and the hyperparameters from before the run."""
         if self._run is not run:
             return
-        self._run = self._generator = None
-        self.ledger.stopped_because = reason
-        if run.has_best and (reason != "closed" or self._changes == self._changes_before_run):
-            self.ledger.restore_best(self._params.arrays)
-        self._configure(self._hyper, {})
+        with whole():
+            self._run = None
+            self.ledger.stopped_because = reason
+            if run.has_best and (reason != "closed" or self.changes == run.changes):
+                self.ledger.restore_best(self._params.arrays)
+            for data in run.datasets.values():
+                data.end_epoch()
+            self._configure(self._hyper, {})
 
     def remember_best(self, loss: float, monitors: Monitored, epoch: int) -> None:
         """Keep a copy of the parameters as the best."""
-        self.ledger.remember_best(self._params.arrays, loss, monitors, epoch)
+        with whole():
+            self.ledger.remember_best(self._params.arrays, loss, monitors, epoch)

@@ -53,42 +53,66 @@ class State:
     def arrays(self) -> list[FloatArray]:
         return [array for slots in self._slots.values() for array in slots.values()]
 
-    def fit(self, settings: Sequence[Settings]) -> None:
-        """Add the slots that the settings need."""
-        chosen = [
+    def _active(self, settings: Sequence[Settings]) -> list[tuple[str, FloatArray, Settings, tuple[int, ...]]]:
+        return [
             (name, array, s, accumulator_shape(array, kind_of(name, array, s)))
             for (name, array), s in zip(self._params, settings, strict=True)
             if not s.options.frozen
         ]
-        for name, _, s, shape in chosen:
+
+    def check(self, settings: Sequence[Settings], unused: bool) -> None:
+        """Raise ValueError if accumulators that steps have used would have to change their kind."""
+        for name, _, s, shape in self._active(settings):
             present = self._slots[name].get("accumulator")
-            if present is not None and present.shape != shape:
+            if not unused and present is not None and present.shape != shape:
                 raise ValueError(
                     f"accumulator={s.options.accumulator!r} does not fit the accumulator that {name!r} already has, "
-                    f"of shape {present.shape}: choose it when the optimizer is made"
+                    f"of shape {present.shape}: choose it when the optimizer is made, or reset() first"
                 )
-        fresh = [(name, a, s, shape) for name, a, s, shape in chosen if "accumulator" not in self._slots[name]]
+
+    def fit(self, settings: Sequence[Settings], unused: bool) -> None:
+        """Add the slots that the settings need; accumulators that no step has used are made anew as they ask."""
+        active = self._active(settings)
+        fresh = [x for x in active if "accumulator" not in self._slots[x[0]] or (unused and self._differs(*x))]
         blocks = allocate([a for _, a, _, _ in fresh], [shape for *_, shape in fresh])
         for (name, _, s, _), block in zip(fresh, blocks, strict=True):
             self._slots[name]["accumulator"] = block
             self._set_initial(block, s)
-        moving = [(name, a) for name, a, s, _ in chosen if SLOTS[s.motion] and "velocity" not in self._slots[name]]
+        moving = [(name, a) for name, a, s, _ in active if SLOTS[s.motion] and "velocity" not in self._slots[name]]
         blocks = allocate([a for _, a in moving], [a.shape for _, a in moving])
         for (name, _), block in zip(moving, blocks, strict=True):
             self._slots[name]["velocity"] = block
 
-    def idle_velocities(self, settings: Sequence[Settings]) -> list[FloatArray]:
+    def _differs(self, name: str, array: FloatArray, settings: Settings, shape: tuple[int, ...]) -> bool:
+        """Whether an unused accumulator is not as the settings would make it."""
+        present = self._slots[name]["accumulator"]
+        initial = array.dtype.type(self.initial_accumulator(settings))
+        return present.shape != shape or bool(present.size and present.flat[0] != initial)
+
+    def slot_shape(self, name: str, slot: str, settings: Settings) -> tuple[int, ...]:
+        """Shape of a slot, whether it is there or not."""
+        if slot in self._slots[name]:
+            return self._slots[name][slot].shape
+        array = dict(self._params)[name]
+        return array.shape if slot == "velocity" else accumulator_shape(array, kind_of(name, array, settings))
+
+    def add(self, name: str, slot: str, shape: tuple[int, ...]) -> None:
+        """Add a slot of zeros if it is not there."""
+        if slot not in self._slots[name]:
+            [self._slots[name][slot]] = allocate([dict(self._params)[name]], [shape])
+
+    def idle_velocities(self, settings: Sequence[Settings], positions: Sequence[int]) -> list[FloatArray]:
         """Velocities that the settings do not use: a plain step leaves none."""
-        return [
-            self._slots[name]["velocity"]
-            for name, s in zip(self._params.names, settings, strict=True)
-            if "velocity" in self._slots[name] and not SLOTS[s.motion] and not s.options.frozen
-        ]
+        idle = [i for i in positions if not SLOTS[settings[i].motion] and not settings[i].options.frozen]
+        slots = [self._slots[self._params.names[i]] for i in idle]
+        return [each["velocity"] for each in slots if "velocity" in each]
+
+    def initial_accumulator(self, settings: Settings) -> float:
+        return self._rule.initial(settings.own)["accumulator"]
 
     def _set_initial(self, accumulator: FloatArray, settings: Settings) -> None:
-        value = self._rule.initial(settings.own)["accumulator"]
-        if value:
-            accumulator[...] = value
+        if self.initial_accumulator(settings):
+            accumulator[...] = self.initial_accumulator(settings)
 
     def reset(self, settings: Sequence[Settings]) -> None:
         """Back to the values before the first step."""

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, ClassVar, Unpack
 
-from .engine import Engine, Plan
-from .hyper import Conduct, Hyper, HyperView, Rule, make_group_settings, make_settings
+from .engine import Engine
+from .hyper import STARTS, Conduct, Hyper, HyperView, Rule, Settings, make_group_settings, make_settings
 from .ledger import Ledger
 from .parameters import FloatArray, Parameters
 from .state import allocate
@@ -16,12 +16,17 @@ from .state import allocate
 class Update:
     """The fused update of one parameter, as `Stepper.get_updates` gives it.
 
-    Calling it with a gradient steps the parameter in place. It counts its own steps.
+    Calling it with a gradient steps the parameter in place. It counts its own steps, and goes by the hyperparameters
+    of the moment.
     """
 
-    def __init__(self, stepper: Stepper, plan: Plan, position: int) -> None:
-        self._stepper, self._plan, self._position = stepper, plan, position
+    def __init__(self, stepper: Stepper, position: int) -> None:
+        self._stepper, self._position = stepper, position
         self._name = stepper.engine.params.names[position]
+        self._make_plan()
+
+    def _make_plan(self) -> None:
+        self._made_from, self._plan = self._stepper.engine.plan, self._stepper.engine.plan_one(self._position)
 
     @property
     def steps(self) -> int:
@@ -29,10 +34,17 @@ class Update:
         return self._stepper.ledger.updates.get(self._name, 0)
 
     def __call__(self, gradient: FloatArray) -> None:
-        gradients: list[Any] = [None] * len(self._stepper.engine.params)
+        engine = self._stepper.engine
+        gradients: list[Any] = [None] * len(engine.params)
         gradients[self._position] = gradient
-        if self._stepper.engine.step(gradients, self.steps, self._plan):
-            self._stepper.ledger.updates[self._name] = self.steps + 1
+        with engine.lock:
+            if self._made_from is not engine.plan:
+                self._make_plan()
+            if self._plan.step(gradients, self.steps):
+                self._stepper.ledger.updates[self._name] = self.steps + 1
+        self._stepper._note_change()
+        if engine.infinite:
+            engine.warn_of_infinity(stacklevel=2)
 
 
 class Stepper:
@@ -49,24 +61,51 @@ class Stepper:
         self._overlay: dict[str, Any] = {}
         self._configure(dict(hyper), {})
         self._buffers: list[FloatArray] = []
-        self._changes = 0  # of parameters or state from outside a running iteration
+        self.changes = 0  # of parameters or state from outside a running iteration
 
     def _configure(self, hyper: dict[str, Any], overlay: dict[str, Any]) -> None:
         """Make `hyper`, with a run's `overlay` on top, what the next step goes by; all or nothing."""
-        make_settings(self.rule, hyper)
-        effective = {**hyper, **overlay}
-        settings, conduct = make_settings(self.rule, effective)
-        by_name = make_group_settings(self.rule, settings, effective.get("groups") or {}, self._params.names)
-        self.engine.configure([by_name[name] for name in self._params.names], conduct)
+        settings, conduct = self._settings(hyper, overlay)
+        self.engine.configure(settings, conduct, self._unused)
         self._hyper, self._overlay = hyper, overlay
         self.conduct: Conduct = conduct
+
+    def _settings(self, hyper: dict[str, Any], overlay: dict[str, Any]) -> tuple[list[Settings], Conduct]:
+        settings, conduct = self._settings_alone(hyper)
+        if overlay:
+            own = settings
+            settings, conduct = self._settings_alone({**hyper, **overlay})
+            for name, here, there in zip(self._params.names, own, settings, strict=True):
+                if here.start != there.start and not there.options.frozen:
+                    raise ValueError(
+                        f"accumulator and initial_accumulator_value of {name!r} shape the state, which outlives the "
+                        "run: choose them when the optimizer is made, or before its first step"
+                    )
+        return settings, conduct
+
+    def _settings_alone(self, hyper: dict[str, Any]) -> tuple[list[Settings], Conduct]:
+        settings, conduct = make_settings(self.rule, hyper)
+        by_name = make_group_settings(self.rule, settings, hyper.get("groups", {}), self._params.names)
+        return [by_name[name] for name in self._params.names], conduct
+
+    @property
+    def _unused(self) -> bool:
+        """Whether no step has used the state."""
+        return not (self.ledger.steps or self.ledger.updates)
+
+    def _divided(self, hyper: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """A run's hyperparameters: the optimizer's own, with what shapes a state still unused, and the run's alone."""
+        lasting = {name: hyper[name] for name in STARTS if self._unused and name in hyper}
+        return {**self._hyper, **lasting}, {name: value for name, value in hyper.items() if name not in lasting}
 
     @property
     def hyper(self) -> HyperView:
         """Hyperparameters: read or set as attributes, ``opt.hyper.learning_rate = 0.1``; changes are for good."""
-        defaults = make_settings(self.rule, {})
-        values = {**vars(defaults[0].options), **vars(defaults[0].own), **vars(defaults[1]), **self._hyper}
-        return HyperView(values, self._change_hyper)
+        return HyperView(self._read_hyper, self._change_hyper)
+
+    def _read_hyper(self) -> dict[str, Any]:
+        defaults, conduct = make_settings(self.rule, {})
+        return {**vars(defaults.options), **vars(defaults.own), **vars(conduct), "groups": {}, **self._hyper}
 
     def _change_hyper(self, changes: Mapping[str, Any]) -> None:
         overlay = {name: value for name, value in self._overlay.items() if name not in changes}
@@ -100,7 +139,7 @@ class Stepper:
         return self.ledger.skipped
 
     def _note_change(self) -> None:
-        self._changes += 1
+        self.changes += 1
 
     def step(self, gradients: Any = None) -> None:
         """One fused update of all parameters, in place.
@@ -130,7 +169,6 @@ class Stepper:
         >>> w
         array([ 0.50000002, -1.50000005])
         """
-        self._note_change()
         if gradients is None:
             if not self._buffers:
                 raise RuntimeError("step() without gradients takes opt.gradients, which nobody has filled yet")
@@ -138,12 +176,17 @@ class Stepper:
         else:
             flat = self._params.flatten(gradients)
         self._step(flat)
+        self._note_change()
+        if self.engine.infinite:
+            self.engine.warn_of_infinity(stacklevel=2)
 
     def _step(self, gradients: list[Any]) -> None:
-        if self.engine.step(gradients, self.ledger.steps):
-            self.ledger.steps += 1
-        else:
-            self.ledger.skipped += 1
+        engine, ledger = self.engine, self.ledger
+        with engine.lock:
+            if engine.plan.step(gradients, ledger.steps):
+                ledger.steps += 1
+            else:
+                ledger.skipped += 1
 
     def get_updates(self, **hyper: Unpack[Hyper]) -> Iterator[tuple[str, Update]]:
         """Yield (name, update) pairs, one for each parameter that is not frozen.
@@ -166,5 +209,5 @@ class Stepper:
         """
         if hyper:
             self._change_hyper(hyper)
-        active = [i for i, settings in enumerate(self.engine.settings) if not settings.options.frozen]
-        return iter([(self._params.names[i], Update(self, self.engine.plan(i), i)) for i in active])
+        active = [i for i in range(len(self._params)) if i not in self.engine.frozen]
+        return iter([(self._params.names[i], Update(self, i)) for i in active])

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
 import math
-import signal
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+import weakref
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from .dataset import Dataset, sample_count
+from .interrupts import Interrupts
 from .ledger import Epoch, Monitored
 from .log import logger
 from .monitors import WeightedMean
@@ -18,6 +18,9 @@ from .stopping import Patience
 
 if TYPE_CHECKING:
     from .optimizer import Optimizer
+
+Epochs = Generator[tuple[Monitored, Monitored], None, None]
+
 
 @dataclass
 class Progress:
@@ -28,36 +31,8 @@ class Progress:
     validated: bool = False  # at the beginning of this epoch
     changed: bool = False  # since the last validation
     valid: Monitored = field(default_factory=dict)
-    sums: Monitored = field(default_factory=dict)
+    sums: Monitored = field(default_factory=dict)  # of this epoch
     weight: float = 0.0
-
-
-class Interrupts:
-    """Holds Ctrl-C back while the iteration works; a second one raises."""
-
-    def __init__(self) -> None:
-        self.pending = False
-
-    def _note(self, signum: int, frame: Any) -> None:
-        if self.pending:
-            raise KeyboardInterrupt
-        self.pending = True
-        logger.warning("interrupted: stopping after this step (Ctrl-C again stops at once)")
-
-    @contextmanager
-    def held(self) -> Iterator[None]:
-        """Only where Python's own handler is at work: a program that has its own keeps it."""
-        own = (
-            threading.current_thread() is threading.main_thread()
-            and signal.getsignal(signal.SIGINT) is signal.default_int_handler
-        )
-        if own:
-            signal.signal(signal.SIGINT, self._note)
-        try:
-            yield
-        finally:
-            if own:
-                signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class Run:
@@ -70,38 +45,58 @@ class Run:
         valid: Dataset | None,
         max_updates: int | None,
         max_epochs: int | None,
-        resumed: dict[str, Any] | None,
+        hyper: Mapping[str, Any],
     ) -> None:
         self._optimizer, self._train, self._valid = optimizer, train, valid
-        self._max_updates, self._max_epochs = max_updates, max_epochs
+        self._max_updates, self._max_epochs, self.hyper = max_updates, max_epochs, hyper
+        self.datasets = {role: data for role, data in (("train", train), ("valid", valid)) if data is not None}
         self._progress = Progress()
-        conduct = optimizer.conduct
-        self._patience = Patience(conduct.patience, conduct.min_improvement)
-        self._validate_every = conduct.validate_every
+        self._patience = Patience()
         self._interrupts = Interrupts()
-        self.has_best = False
         self._reason: str | None = None
+        self._generator: weakref.ref[Epochs] | None = None
+        self.has_best = False
         self.last_train: Monitored | None = None
-        if resumed is not None and "progress" in resumed:
-            self._progress = Progress(**resumed["progress"])
-            self._patience.restore(resumed["patience"])
-            self.has_best = resumed["has_best"]
+        self.changes = 0  # from outside, until the latest epoch
 
     def state(self) -> dict[str, Any]:
-        """What `resumed` takes up again."""
+        """What `resume` takes up again."""
         return {"progress": vars(self._progress), "patience": self._patience.state(), "has_best": self.has_best}
+
+    def resume(self, state: Mapping[str, Any]) -> None:
+        """Go on where the run that `state` is of has got to."""
+        self._progress = Progress(**state["progress"])
+        self._patience.restore(state["patience"])
+        self.has_best = state["has_best"]
+        if self._progress.epochs and self._optimizer.history:
+            self.last_train = self._optimizer.history[-1].train
 
     @property
     def last_valid(self) -> Monitored:
         return self._progress.valid
 
-    def epochs(self) -> Iterator[tuple[Monitored, Monitored]]:
-        """Yield (train monitors, validation monitors) until the run ends; see `Optimizer.iterate`."""
+    def epochs(self) -> Epochs:
+        """Pairs (train monitors, validation monitors) until the run ends; see `Optimizer.iterate`."""
+        generator = self._epochs()
+        self._generator = weakref.ref(generator)
+        return generator
+
+    def close(self) -> None:
+        """End it before its time."""
+        generator = self._generator() if self._generator is not None else None
+        if generator is not None and inspect.getgeneratorstate(generator) == inspect.GEN_RUNNING:
+            raise RuntimeError("the loss, a monitor or an update cannot end the iteration that it is called by")
+        if generator is not None:
+            generator.close()
+
+    def _epochs(self) -> Epochs:
+        self._optimizer.begin_run(self)
         reason = "error"
         try:
             while self._reason is None:
                 with self._interrupts.held():
                     pair = self._next_epoch()
+                self.changes = self._optimizer.changes
                 if pair is not None:
                     yield pair
             reason = self._reason
@@ -115,33 +110,36 @@ class Run:
             self._optimizer.end_run(self, reason)
 
     def _next_epoch(self) -> tuple[Monitored, Monitored] | None:
-        progress = self._progress
-        if not self._at_limit() and progress.epochs % self._validate_every == 0 and not progress.validated:
+        progress, conduct = self._progress, self._optimizer.conduct
+        self._stop_at_limit()
+        if self._reason is None and not progress.validated and progress.epochs % conduct.validate_every == 0:
             self._validate()
             progress.validated = True
         if self._reason is None:
             self._train_epoch()
-        trained = progress.weight > 0 and self._reason != "non-finite loss"
+        trained = bool(progress.sums) and self._reason != "non-finite loss"
         if trained:
             self.last_train = WeightedMean(progress.sums, progress.weight).means()
             progress.sums, progress.weight, progress.validated = {}, 0.0, False
             progress.epochs += 1
-        if self._reason == "interrupted" or (self._reason is None and self._at_limit()):
-            self._finish()
+            self._stop_at_limit()
+        if self._reason in ("interrupted", "max_updates", "max_epochs"):
+            self._validate_the_last()
         if not trained or self.last_train is None:
             return None
         self._optimizer.history.append(Epoch(progress.epochs, self._optimizer.steps, self.last_train, progress.valid))
-        return self.last_train, dict(progress.valid)
+        return dict(self.last_train), dict(progress.valid)
 
-    def _at_limit(self) -> bool:
+    def _stop_at_limit(self) -> None:
         """Note the reason if the run has had all its updates or epochs."""
+        if self._reason is not None:
+            return
         if self._max_updates is not None and self._progress.updates >= self._max_updates:
             self._reason = "max_updates"
         elif self._max_epochs is not None and self._progress.epochs >= self._max_epochs:
             self._reason = "max_epochs"
-        return self._reason is not None
 
-    def _finish(self) -> None:
+    def _validate_the_last(self) -> None:
         """Validate what has changed since the last validation, so that no progress is lost."""
         reason = self._reason
         if self._progress.changed or not self._progress.valid:
@@ -150,19 +148,20 @@ class Run:
             self._reason = reason
 
     def _validate(self) -> None:
-        progress = self._progress
+        progress, patience, conduct = self._progress, self._patience, self._optimizer.conduct
         progress.valid = self._optimizer.evaluate(self._valid)
         progress.changed = False
         loss = progress.valid["loss"]
         if not math.isfinite(loss):
             self._stop_for_non_finite(loss, "validation")
             return
-        improved = self._patience.update(loss)
+        patience.patience, patience.min_improvement = conduct.patience, conduct.min_improvement
+        improved = patience.update(loss)
         if improved:
             self._optimizer.remember_best(loss, progress.valid, progress.epochs)
             self.has_best = True
         logger.info("validation %d loss=%.6g%s", progress.epochs, loss, " *" if improved else "")
-        if self._patience.elapsed:
+        if patience.elapsed:
             self._reason = "patience"
 
     def _train_epoch(self) -> None:

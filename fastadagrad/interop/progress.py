@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Generator
+from contextlib import closing
+from typing import Any
 
-Pair = tuple[dict[str, float], dict[str, float]]
+Epochs = Generator[tuple[dict[str, float], dict[str, float]], None, None]
 
 
-def shown(epochs: Iterator[Pair], total: int | None) -> Iterator[Pair]:
+def shown(epochs: Epochs, total: int | None) -> Epochs:
     """Yield the epochs and show them with tqdm."""
     try:
         from tqdm.auto import tqdm
     except ImportError:
         raise RuntimeError('progress=True needs tqdm: pip install "fastadagrad[fit]"') from None
-    with tqdm(epochs, total=total, unit="epoch") as bar:
+    return _shown(epochs, total, tqdm)
+
+
+def _shown(epochs: Epochs, total: int | None, bar_of: Callable[..., Any]) -> Epochs:
+    with closing(epochs), bar_of(epochs, total=total, unit="epoch") as bar:
         for train, valid in bar:
             bar.set_postfix(train=f"{train['loss']:.4g}", valid=f"{valid['loss']:.4g}")
             yield train, valid
