@@ -1,0 +1,136 @@
+"""Threads, forks and memory, each in a process of its own."""
+
+import os
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+LAYERS = ["omp", "workqueue"]
+
+TWO_THREADS = """
+    import threading
+    import numpy as np, numba
+    import fastadagrad as fa
+    n = 300_000
+    ws = [np.zeros(n), np.zeros(n)]
+    opts = [fa.ADAGRAD(params=w, learning_rate=0.1) for w in ws]
+    g = np.random.default_rng(0).standard_normal(n)
+    opts[0].step(g), opts[1].step(g)
+    def work(opt):
+        for _ in range(100):
+            opt.step(g)
+    threads = [threading.Thread(target=work, args=(opt,)) for opt in opts]
+    [t.start() for t in threads], [t.join() for t in threads]
+    assert ws[0].tobytes() == ws[1].tobytes() and opts[0].steps == opts[1].steps == 101
+    w = np.zeros(n)
+    one = fa.ADAGRAD(params=w, learning_rate=0.1, threads=1)
+    for _ in range(101):
+        one.step(g)
+    assert w.tobytes() == ws[0].tobytes()
+    print(numba.threading_layer())
+"""
+
+ONE_OPTIMIZER = """
+    import sys, threading
+    import numpy as np
+    import fastadagrad as fa
+    sys.setswitchinterval(1e-6)
+    asked = []
+    opt = fa.ADAGRAD(params=np.zeros(10), learning_rate=lambda t: asked.append(t) or 0.1)
+    opt.step(np.ones(10))
+    def work():
+        for _ in range(2000):
+            opt.step(np.ones(10))
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    [t.start() for t in threads], [t.join() for t in threads]
+    assert asked == list(range(8001)) and opt.steps == 8001, (len(asked), opt.steps)
+    assert opt.state["param0"]["accumulator"].tolist() == [8001] * 10
+    print("omp")
+"""
+
+FORK = """
+    import os, threading, time
+    import numpy as np, numba
+    import fastadagrad as fa
+    n = 300_000
+    w, g = np.zeros(n), np.ones(n)
+    opt = fa.ADAGRAD(params=w, learning_rate=0.1)
+    opt.step(g)
+    numba_layer = numba.threading_layer()
+    stop = threading.Event()
+    def busy():
+        while not stop.is_set():
+            opt.step(g)
+    thread = threading.Thread(target=busy)
+    if BUSY:
+        thread.start()
+    for _ in range(3):
+        time.sleep(0.01)
+        child = os.fork()
+        if child == 0:
+            opt.step(g)
+            v = np.zeros(n)
+            other = fa.ADAGRAD(params=v, learning_rate=0.1)
+            other.step(g)
+            os._exit(0 if abs(v + 0.1).max() < 1e-6 else 1)
+        deadline = time.monotonic() + 60
+        while (done := os.waitpid(child, os.WNOHANG)) == (0, 0):
+            assert time.monotonic() < deadline or os.kill(child, 9), "the child hangs"
+            time.sleep(0.01)
+        assert done[1] == 0, done
+    stop.set()
+    if BUSY:
+        thread.join()
+    opt.step(g)
+    print(numba_layer)
+"""
+
+PEAK = """
+    import resource
+    import numpy as np
+    import fastadagrad as fa
+    n = 20_000_000
+    w, g = np.ones(n, np.float32), np.full(n, 0.5, np.float32)
+    opt = fa.ADAGRAD(params=w)
+    opt.step(g)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    opt.step(g)
+    opt.step(g)
+    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024
+    assert grown < 2_000_000, grown
+    print("omp")
+"""
+
+
+def run(code, layer="omp"):
+    environment = {**os.environ, "NUMBA_THREADING_LAYER": layer, "NUMBA_NUM_THREADS": "2"}
+    command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", textwrap.dedent(code)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    if "No threading layer could be loaded" in done.stderr:
+        pytest.skip(f"the threading layer {layer} is not installed")
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.split() == [layer]
+    assert not done.stderr
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_two_threads_step_two_optimizers(layer):
+    run(TWO_THREADS, layer)
+
+
+def test_four_threads_step_one_optimizer():
+    run(ONE_OPTIMIZER)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("busy", [False, True], ids=["idle", "while another thread steps"])
+def test_a_fork_steps_on(layer, busy):
+    run(FORK.replace("BUSY", str(busy)), layer)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="peak memory is counted in kilobytes on Linux only")
+def test_peak_memory_does_not_grow():
+    run(PEAK)
