@@ -1,0 +1,618 @@
+"""`iterate` and `minimize`: when they validate, when they stop, and which parameters they leave."""
+
+import logging
+import math
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+
+import fastadagrad as fa
+
+TRAIN, VALID = [(np.zeros(1),)], [(np.ones(1),)]  # one batch each, told apart by its number
+
+
+def scripted(losses, **kwargs):
+    """An optimizer whose validation losses are given; each training batch moves w by about -1."""
+    losses = iter(losses)
+
+    def loss(w, x):
+        return next(losses) if x[0] else 0.5
+
+    w = np.zeros(1)
+    opt = fa.ADAGRAD(loss, w, gradient=lambda w, x: np.ones(1), learning_rate=lambda t: (t + 1) ** 0.5, **kwargs)
+    return opt, w
+
+
+def bowl(w, *batch):
+    """Least value 0 at w = 3, without data or with any."""
+    return float(((w - 3) ** 2).sum()), 2 * (w - 3)
+
+
+def test_epoch_pairs_and_validation_before_the_first_update():
+    opt, w = scripted(range(100, 0, -1))
+    seen = [(train["loss"], valid["loss"], -w[0].round(3)) for train, valid in opt.iterate(TRAIN, VALID, max_epochs=5)]
+    assert seen == [(0.5, 100, 1), (0.5, 100, 2), (0.5, 100, 3), (0.5, 100, 4), (0.5, 99, 5)]
+    assert [(e.epoch, e.steps, e.valid["loss"]) for e in opt.history] == [
+        (1, 1, 100), (2, 2, 100), (3, 3, 100), (4, 4, 100), (5, 5, 99)
+    ]  # fmt: skip
+    assert (opt.best.loss, opt.best.epoch, opt.best.steps, opt.stopped_because) == (99, 5, 5, "max_epochs")
+
+
+def test_validates_every_so_many_epochs():
+    opt, _ = scripted(range(100, 0, -1), validate_every=3)
+    pairs = [valid["loss"] for _, valid in opt.iterate(TRAIN, VALID, max_epochs=8)]
+    assert pairs == [100, 100, 100, 99, 99, 99, 98, 97]  # the last: what has changed since is validated at the end
+
+
+@pytest.mark.parametrize(
+    ("losses", "patience", "min_improvement", "epochs", "best"),
+    [
+        ([5, 4, 6, 6], 0, 0, 2, 1),
+        ([5, 5, 5, 5, 5, 5], 1, 0, 2, 0),
+        ([5, 6, 4, 6, 6, 6, 6], 2, 0, 5, 2),
+        ([5, 4.9, 4.4, 9, 9], 1, 0.1, 4, 2),
+        ([5, 4.5, 9], 0, 0.1, 1, 0),
+        ([-1, -1.05, -1.3, -1.31, 0], 1, 0.1, 4, 2),
+        ([-1, -0.5, 0, 0], 0, 0, 1, 0),
+        ([1, 2, 2, 2, 2, 2, 2, 2], 5, 0, 6, 0),
+    ],
+)
+def test_patience(losses, patience, min_improvement, epochs, best):
+    opt, w = scripted(losses, patience=patience, min_improvement=min_improvement, validate_every=1)
+    assert len(list(opt.iterate(TRAIN, VALID))) == epochs
+    assert opt.stopped_because == "patience"
+    assert (opt.best.epoch, opt.best.loss) == (best, losses[best])
+    assert w[0] == pytest.approx(-best, abs=1e-6)
+
+
+def test_patience_may_be_changed_in_midrun():
+    opt, _ = scripted([1] * 50, validate_every=1)
+    for i, _ in enumerate(opt.iterate(TRAIN, VALID), 1):
+        if i == 3:
+            opt.hyper.patience = 9
+    assert i == 10
+
+
+def test_a_run_shorter_than_validate_every_keeps_its_progress():
+    w = np.zeros(2)
+    opt = fa.ADAGRAD(bowl, w, learning_rate=1.0)
+    train, valid = opt.minimize(max_epochs=3)
+    assert opt.best.steps == 3
+    assert valid["loss"] == bowl(w)[0] < train["loss"] < 18
+
+
+@pytest.mark.parametrize("max_updates", [0, 1, 4, 6, 8, 9])
+def test_max_updates_is_exact(max_updates):
+    """4 updates an epoch, of 3, 3, 3 and 1 samples."""
+    seen = []
+
+    def loss(w, x):
+        return bowl(w)
+
+    opt = fa.ADAGRAD(loss, np.zeros(1), updates=[(np.zeros(1), lambda w, x: seen.append(len(x)) or 0)])
+    data = fa.Dataset(np.ones(10), batch_size=3, shuffle=False)
+    train, valid = opt.minimize(data, max_updates=max_updates)
+    assert opt.steps == max_updates == len(seen)
+    assert seen == ([3, 3, 3, 1] * 3)[:max_updates]
+    assert len(opt.history) == math.ceil(max_updates / 4)
+    assert opt.stopped_because == "max_updates"
+    assert (train is None) == (max_updates == 0)
+    assert valid["loss"] > 0
+
+
+@pytest.mark.parametrize("max_epochs", [0, 1, 3])
+def test_max_epochs(max_epochs):
+    opt = fa.ADAGRAD(bowl, np.zeros(1))
+    pairs = list(opt.iterate(max_epochs=max_epochs))
+    assert len(pairs) == opt.steps == len(opt.history) == max_epochs
+    assert opt.best.loss <= 9
+    assert opt.stopped_because == "max_epochs"
+
+
+@pytest.mark.parametrize("name", ["max_updates", "max_epochs"])
+@pytest.mark.parametrize("limit", [-1, 1.5, True, "3", math.inf, math.nan, [1]])
+def test_bad_limits(name, limit):
+    with pytest.raises(ValueError, match=name):
+        fa.ADAGRAD(bowl, np.zeros(1)).iterate(**{name: limit})
+
+
+def test_means_weigh_by_sample():
+    x = np.arange(10.0)
+
+    def loss(w, x):
+        return x.mean(), np.zeros(1)
+
+    opt = fa.ADAGRAD(loss, np.zeros(1), monitors={"square": lambda w, x: (x**2).mean(), "one": lambda w, x: 1})
+    data = fa.Dataset(x, batch_size=4)
+    train, valid = next(opt.iterate(data, max_epochs=1))
+    for means in (train, valid, opt.evaluate(data)):
+        assert means == pytest.approx({"loss": 4.5, "square": 28.5, "one": 1.0}, rel=1e-14)
+    across = fa.Dataset(np.tile(x, (3, 1)), batch_size=4, axis=1)
+    assert opt.evaluate(across)["loss"] == pytest.approx(4.5, rel=1e-14)
+    batches = [(0.0, x[:1]), (6.0, x[:2])]  # weighed by the first array that there is
+    opt = fa.ADAGRAD(lambda w, a, b: (a, np.zeros(1)), np.zeros(1))
+    assert opt.evaluate(batches)["loss"] == pytest.approx(4.0, rel=1e-14)
+
+
+def test_scalar_batches_weigh_one():
+    opt = fa.ADAGRAD(lambda w, a: (a, np.zeros(1)), np.zeros(1))
+    values = iter([1.0, 2.0, 6.0])
+    assert opt.evaluate(fa.Dataset(lambda: (next(values),), iteration_size=3))["loss"] == 3.0
+
+
+def test_evaluate_updates_nothing_and_reads_in_storage_order():
+    x, order = np.arange(6.0), []
+    opt = fa.ADAGRAD(lambda w, x: (order.extend(x) or 1.0, np.ones(1)), np.zeros(1))
+    data = fa.Dataset(x, batch_size=2, rng=0)
+    before = data.state()
+    opt.evaluate(data)
+    assert order == x.tolist()
+    assert data.state() == before
+    assert (opt.steps, opt.history, opt.best) == (0, [], None)
+    assert opt.evaluate(x) == {"loss": 1.0}
+
+
+class TestRestoring:
+    """Validation losses 3, 2, 9, 9, ...: the best is after epoch 1, at w = -1."""
+
+    LOSSES = (3, 2, *[9] * 50)
+
+    def make(self):
+        return scripted(self.LOSSES, validate_every=1)
+
+    def test_at_the_end(self):
+        opt, w = self.make()
+        _, valid = opt.minimize(TRAIN, VALID, max_epochs=3)
+        assert w.round(6) == -1
+        assert valid == {"loss": 2.0}
+        assert opt.best.steps == 1
+
+    def test_after_break(self):
+        opt, w = self.make()
+        for i, _ in enumerate(opt.iterate(TRAIN, VALID), 1):
+            if i == 3:
+                assert w.round(6) == -3
+                break
+        assert w.round(6) == -1
+        assert opt.stopped_because == "closed"
+
+    def test_after_break_with_progress(self, capsys):
+        opt, w = self.make()
+        for i, _ in enumerate(opt.iterate(TRAIN, VALID, progress=True), 1):
+            if i == 3:
+                break
+        assert w.round(6) == -1
+        assert opt.stopped_because == "closed"
+
+    def test_when_it_is_closed_and_not_before(self):
+        opt, w = self.make()
+        epochs = opt.iterate(TRAIN, VALID)
+        for _ in range(3):
+            next(epochs)
+        assert w.round(6) == -3
+        epochs.close()
+        assert w.round(6) == -1
+
+    @pytest.mark.parametrize("change", ["step", "update", "set_params", "set best", "load", "iterate", "minimize"])
+    def test_not_over_later_work(self, change, tmp_path):
+        opt, w = self.make()
+        opt.save(tmp_path / "fresh")
+        epochs = opt.iterate(TRAIN, VALID)
+        for _ in range(3):
+            next(epochs)
+        changes = {
+            "step": lambda: opt.step(np.ones(1)),
+            "update": lambda: next(opt.get_updates())[1](np.ones(1)),
+            "set_params": lambda: opt.set_params(np.full(1, 7.0)),
+            "set best": lambda: opt.set_params(),
+            "load": lambda: opt.load(tmp_path / "fresh"),
+            "iterate": lambda: [next(iterated) for iterated in [opt.iterate(TRAIN, VALID)] for _ in range(2)],
+            "minimize": lambda: opt.minimize(TRAIN, VALID, max_epochs=2),
+        }
+        changes[change]()
+        left = w.copy()
+        epochs.close()
+        assert w.tolist() == left.tolist()
+
+    def test_after_break_although_something_was_changed_before(self):
+        opt, w = self.make()
+        for i, _ in enumerate(opt.iterate(TRAIN, VALID), 1):
+            if i == 1:
+                opt.set_params(w - 0.5)
+            if i == 3:
+                break
+        assert w.round(6) == -1.5  # validated as changed
+
+    def test_a_refused_step_is_no_work(self):
+        opt, w = self.make()
+        epochs = opt.iterate(TRAIN, VALID)
+        for _ in range(3):
+            next(epochs)
+        with pytest.raises(ValueError, match="shape"):
+            opt.step(np.ones(2))
+        epochs.close()
+        assert w.round(6) == -1
+
+    @pytest.mark.parametrize("where", ["loss", "gradient", "monitor", "update"])
+    def test_after_an_exception(self, where):
+        losses, calls = iter(self.LOSSES), []
+
+        def fail(here, result):
+            calls.append(here)
+            if calls.count(where) == {"loss": 6, "monitor": 6}.get(where, 3) and here == where:
+                raise OSError("disk on fire")
+            return result
+
+        opt = fa.ADAGRAD(
+            lambda w, x: fail("loss", next(losses) if x[0] else 0.5),
+            w := np.zeros(1),
+            gradient=lambda w, x: fail("gradient", np.ones(1)),
+            monitors={"m": lambda w, x: fail("monitor", 0)},
+            updates=[(np.zeros(1), lambda w, x: fail("update", 0))],
+            learning_rate=lambda t: (t + 1) ** 0.5,
+            validate_every=1,
+        )
+        with pytest.raises(OSError, match="disk on fire"):
+            opt.minimize(TRAIN, VALID)
+        assert w.round(6) == -1
+        assert opt.stopped_because == "error"
+
+    def test_after_a_gradient_that_is_not_finite(self):
+        opt, w = self.make()
+        opt.objective._gradient = lambda w, x: np.full(1, np.nan if opt.steps == 2 else 1.0)
+        with pytest.raises(FloatingPointError):
+            opt.minimize(TRAIN, VALID)
+        assert w.round(6) == -1
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("where", ["training", "validation", "last validation"])
+def test_a_loss_that_is_not_finite(value, where, caplog):
+    if where == "training":
+        opt, w = scripted([3, 2, 1, 0])
+        opt.objective._loss = lambda w, x: 3 + w[0] if x[0] else (0.5 if opt.steps < 2 else value)
+    else:
+        opt, w = scripted([3, 2, value])
+    opt.hyper.validate_every = 1
+    max_epochs = 2 if where == "last validation" else None
+    with caplog.at_level(logging.WARNING, "fastadagrad"):
+        _, valid = opt.minimize(TRAIN, VALID, max_epochs=max_epochs)
+    assert opt.stopped_because == "non-finite loss"
+    assert where.split()[-1] in caplog.text
+    assert w[0] == pytest.approx(-opt.best.epoch, abs=1e-6)
+    assert valid == opt.best.monitors
+    assert opt.steps == 2
+
+
+def test_the_first_validation_is_not_finite():
+    opt, w = scripted([math.nan])
+    train, valid = opt.minimize(TRAIN, VALID)
+    assert (train, math.isnan(valid["loss"]), w[0], opt.best) == (None, True, 0, None)
+    with pytest.raises(RuntimeError, match="validation"):
+        opt.set_params()
+
+
+class TestContinuing:
+    def test_a_second_iterate_goes_on(self):
+        w, expected = np.zeros(2), np.zeros(2)
+        opt, other = fa.ADAGRAD(bowl, w, momentum=0.5), fa.ADAGRAD(bowl, expected, momentum=0.5)
+        opt.minimize(max_epochs=4)
+        opt.minimize(max_epochs=3)
+        other.minimize(max_epochs=7)
+        assert w.tobytes() == expected.tobytes()
+        assert opt.steps == len(opt.history) == 7
+
+    def test_a_new_iterate_first_ends_an_unfinished_one(self):
+        opt, w = scripted((3, 2, *[9] * 50), validate_every=1)
+        old = opt.iterate(TRAIN, VALID)
+        for _ in range(3):
+            next(old)
+        new = opt.iterate(TRAIN, VALID)
+        next(new)
+        assert w[0] > -4.1  # one step from the best, at -1
+        assert list(old) == []
+        assert opt.stopped_because is None
+        new.close()
+        assert opt.stopped_because == "closed"
+
+    def test_nothing_happens_before_the_first_epoch_is_asked_for(self):
+        w = np.zeros(1)
+        opt = fa.ADAGRAD(bowl, w, learning_rate=0.5)
+        opt.iterate(learning_rate=0.0)
+        opt.step(np.ones(1))
+        assert w.round(6) == -0.5
+
+    @pytest.mark.parametrize("what", ["iterate", "load", "reset"])
+    def test_a_run_cannot_be_ended_from_within(self, what, tmp_path):
+        def loss(w):
+            if opt.steps == 2:
+                {"iterate": lambda: opt.minimize(), "load": lambda: opt.load(path), "reset": opt.reset}[what]()
+            return bowl(w)
+
+        opt = fa.ADAGRAD(loss, np.zeros(1))
+        path = tmp_path / "file"
+        opt.save(path)
+        with pytest.raises(RuntimeError, match="called by"):
+            opt.minimize(max_epochs=5)
+        assert opt.stopped_because == "error"
+
+    def test_reset_in_midrun(self):
+        opt = fa.ADAGRAD(bowl, w := np.zeros(1), learning_rate=0.1)
+        for i, _ in enumerate(opt.iterate(max_epochs=5)):
+            if i == 2:
+                at = w.copy()
+                opt.reset()
+        assert i == 2
+        assert w.tolist() == at.tolist()
+        assert (opt.steps, opt.history, opt.best) == (0, [], None)
+        opt.minimize(max_epochs=2)
+        assert opt.steps == 2
+
+
+class TestHyperparametersForOneRun:
+    def test_they_end_with_it(self):
+        w = np.zeros(1)
+        opt = fa.ADAGRAD(bowl, w, learning_rate=0.25)
+        opt.minimize(max_epochs=1, learning_rate=0.5, patience=1)
+        assert w.round(6) == 0.5
+        assert (opt.hyper.learning_rate, opt.hyper.patience) == (0.25, 5)
+        opt.reset()
+        opt.step(np.ones(1))
+        assert w.round(6) == 0.25
+
+    def test_they_end_with_a_break_too(self):
+        opt = fa.ADAGRAD(bowl, w := np.zeros(1), learning_rate=0.0)
+        for _ in opt.iterate(learning_rate=0.5, momentum=0.9):
+            break
+        w[:] = 0
+        opt.step(np.ones(1))
+        assert w[0] == 0
+
+    def test_a_change_for_good_in_midrun(self):
+        opt = fa.ADAGRAD(bowl, np.zeros(1), learning_rate=0.5)
+        for i, _ in enumerate(opt.iterate(max_epochs=3, learning_rate=0.25, momentum=0.5)):
+            if i == 0:
+                opt.hyper.learning_rate = 0.0
+        assert (opt.hyper.learning_rate, opt.hyper.momentum) == (0.0, 0.0)
+        assert opt.steps == 3
+
+    def test_what_shapes_the_state_holds_for_good(self):
+        rows = fa.ADAGRAD(bowl, np.zeros((2, 3)))
+        rows.minimize(max_epochs=1, accumulator="row", initial_accumulator_value=0.5)
+        assert (rows.hyper.accumulator, rows.hyper.initial_accumulator_value) == ("row", 0.5)
+        assert rows.state["param0"]["accumulator"].tolist() == [36.5, 36.5]
+        for changed in ({"accumulator": "tensor"}, {"initial_accumulator_value": 0.0}):
+            with pytest.raises(ValueError, match="state"):
+                rows.minimize(max_epochs=1, **changed)
+        assert rows.steps == 1
+
+    @pytest.mark.parametrize(
+        ("bad", "error"),
+        [
+            ({"learnin_rate": 1}, TypeError),
+            ({"max_epoch": 1}, TypeError),
+            ({"learning_rate": -1}, ValueError),
+            ({"l1": 1.0, "momentum": 0.5}, ValueError),
+            ({"max_global_norm": 1.0, "max_gradient_norm": 1.0}, ValueError),
+            ({"groups": {"w": {}}}, TypeError),
+            ({"accumulator": "row"}, ValueError),
+            ({"batch_size": "many"}, TypeError),
+        ],
+    )
+    def test_refused_when_called_and_nothing_changed(self, bad, error):
+        opt = fa.ADAGRAD(bowl, np.zeros(()))
+        before = dict(opt.hyper)
+        with pytest.raises(error):
+            opt.iterate(np.ones(4), **bad)
+        assert dict(opt.hyper) == before
+        assert opt.stopped_because is None
+
+
+def test_updates_pairs_follow_each_step():
+    w, seen, count = np.zeros(1), np.zeros(1), np.zeros(())
+    updates = [
+        (seen, lambda w, x: seen + w),
+        (count, lambda w, x: count + len(x)),
+        (w, lambda w, x: np.minimum(w, 0.25)),
+    ]
+    opt = fa.ADAGRAD(lambda w, x: bowl(w), w, learning_rate=0.2, rms_regularizer=0, updates=updates)
+    for _ in opt.iterate(np.ones((8, 1)), batch_size=3, max_updates=4):
+        pass
+    p, G, total = 0.0, 0.0, 0.0
+    for _ in range(4):
+        g = 2 * (p - 3)
+        G += g * g
+        p -= 0.2 * g / math.sqrt(G)
+        total += p
+        p = min(p, 0.25)
+    assert seen[0] == pytest.approx(total, rel=1e-12)
+    assert count == 3 + 3 + 2 + 3
+    assert w[0] == 0.25
+
+
+@pytest.mark.parametrize("updates", [[np.zeros(1)], [(1.0, print)], [(np.zeros(1), 3)], [(np.zeros(1), print, 1)]])
+def test_bad_updates(updates):
+    with pytest.raises(TypeError, match="updates"):
+        fa.ADAGRAD(bowl, np.zeros(1), updates=updates)
+
+
+def test_read_only_update():
+    frozen = np.broadcast_to(1.0, (3,))
+    with pytest.raises(ValueError, match=r"updates.*read-only"):
+        fa.ADAGRAD(bowl, np.zeros(1), updates=[(frozen, lambda w: 0)])
+
+
+def test_no_loss():
+    opt = fa.ADAGRAD(params=np.zeros(1))
+    for call in (opt.iterate, opt.minimize, lambda: opt.evaluate(None)):
+        with pytest.raises(RuntimeError, match="loss="):
+            call()
+
+
+def test_skipped_steps_in_a_run():
+    gradients = iter([1.0, math.nan, 1.0])
+    opt = fa.ADAGRAD(lambda w: (1.0, np.full(1, next(gradients))), np.zeros(1), nonfinite="skip")
+    opt.objective.value = lambda arguments: 1.0
+    opt.minimize(max_updates=3)
+    assert (opt.steps, opt.skipped) == (2, 1)
+
+
+def test_yielded_dicts_are_the_users():
+    opt = fa.ADAGRAD(bowl, np.zeros(1))
+    for train, valid in opt.iterate(max_epochs=3):
+        train.clear()
+        valid.clear()
+    assert all(set(epoch.train) == set(epoch.valid) == {"loss"} for epoch in opt.history)
+
+
+def test_progress_shows_on_stderr(capsys):
+    opt = fa.ADAGRAD(bowl, np.zeros(1))
+    pairs = list(opt.iterate(max_epochs=3, progress=True))
+    captured = capsys.readouterr()
+    assert len(pairs) == 3
+    assert "3/3" in captured.err
+    assert not captured.out
+
+
+def run(code):
+    command = [sys.executable, "-c", textwrap.dedent(code)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=dict(os.environ))
+
+
+def test_nothing_is_printed():
+    done = run("""
+        import numpy as np
+        import fastadagrad as fa
+        def loss(w, x):
+            return (np.nan if opt.steps == 3 else (w @ w)), 2 * w.astype(np.float32)
+        opt = fa.ADAGRAD(loss, np.ones(2), nonfinite="skip")
+        opt.minimize(np.ones(4), max_epochs=9, batch_size=2)
+        assert opt.stopped_because == "non-finite loss"
+    """)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+INTERRUPTED = """
+    import os, signal, sys, threading, time
+    import numpy as np
+    import fastadagrad as fa
+    pressed = []
+    def press():
+        for _ in range(TIMES):
+            time.sleep(0.2)
+            os.kill(os.getpid(), signal.SIGINT)
+    def loss(w, x):
+        if opt.steps == 3 and not pressed:
+            pressed.append(True)
+            threading.Thread(target=press).start()
+            time.sleep(1)
+            print("on")
+        return float((w - 3) @ (w - 3)), 2 * (w - 3)
+    w = np.zeros(1)
+    opt = fa.ADAGRAD(loss, w, learning_rate=0.1)
+    try:
+        train, valid = opt.minimize(np.ones(40), batch_size=1)
+        assert np.isclose(valid["loss"], loss(w, 0)[0]) and valid["loss"] < train["loss"] < 9
+        print("normally")
+    except KeyboardInterrupt:
+        assert w[0] == 0
+        print("raised")
+    print(opt.stopped_because, opt.steps, len(opt.history))
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+"""
+
+
+@pytest.mark.parametrize(
+    ("times", "expected"), [(1, "on normally interrupted 4 1"), (2, "raised interrupted 3 0")], ids=["once", "twice"]
+)
+def test_ctrl_c(times, expected):
+    """Once: the loss is finished, the step made and validated. Twice: it raises in the midst of the loss."""
+    done = run(INTERRUPTED.replace("TIMES", str(times)))
+    assert (done.stdout.split(), done.stderr) == (expected.split(), "")
+
+
+@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize("where", ["loss", "monitor", "update"])
+def test_ctrl_c_raised_in_process(where, times):
+    calls = []
+
+    def press(here):
+        calls.append(here)
+        if here == where and opt.steps == 3 and opt.stopped_because is None and calls.count(here) < 100:
+            for _ in range(times):
+                signal.raise_signal(signal.SIGINT)
+            calls.extend([here] * 100)
+
+    def loss(w, x):
+        press("loss")
+        return bowl(w)
+
+    opt = fa.ADAGRAD(
+        loss,
+        w := np.zeros(1),
+        monitors={"m": lambda w, x: press("monitor") or 0},
+        updates=[(np.zeros(1), lambda w, x: press("update") or 0)],
+        learning_rate=0.5,
+    )
+    if times == 2:
+        with pytest.raises(KeyboardInterrupt):
+            opt.minimize(np.ones(20), batch_size=2)
+        assert w[0] == 0  # the best that was validated
+    else:
+        opt.minimize(np.ones(20), batch_size=2)
+        assert opt.steps == (3 if where == "update" else 4)
+        assert opt.best.steps == opt.steps
+        assert w[0] > 1
+    assert opt.stopped_because == "interrupted"
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_program_with_its_own_handler_keeps_it():
+    came = []
+    old = signal.signal(signal.SIGINT, lambda *_: came.append(1))
+    try:
+        opt = fa.ADAGRAD(lambda w: (signal.raise_signal(signal.SIGINT), bowl(w))[1], np.zeros(1))
+        opt.minimize(max_epochs=3)
+    finally:
+        signal.signal(signal.SIGINT, old)
+    assert opt.stopped_because == "max_epochs"
+    assert len(came) == 5
+
+
+def test_a_handler_installed_by_the_loss_stays():
+    handler = lambda *_: None  # noqa: E731
+    old = signal.getsignal(signal.SIGINT)
+    try:
+        opt = fa.ADAGRAD(lambda w: (signal.signal(signal.SIGINT, handler), bowl(w))[1], np.zeros(1))
+        opt.minimize(max_epochs=2)
+        assert signal.getsignal(signal.SIGINT) is handler
+    finally:
+        signal.signal(signal.SIGINT, old)
+
+
+class Pressing:
+    """Presses Ctrl-C twice when it is copied."""
+
+    def __array__(self, *args, **kwargs):
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        return np.zeros(1)
+
+
+def test_ctrl_c_does_not_tear_what_is_being_restored():
+    params = [np.zeros(1), np.zeros(1), np.zeros(1)]
+    losses = iter([1.0, *[9.0] * 9])
+    opt = fa.ADAGRAD(lambda p: (next(losses), [np.ones(1)] * 3), params, learning_rate=1.0)
+    epochs = opt.iterate()
+    next(epochs)
+    opt.ledger.best_arrays[1] = Pressing()
+    with pytest.raises(KeyboardInterrupt):
+        epochs.close()
+    assert [p[0] for p in params] == [0, 0, 0]
+    assert opt.stopped_because == "closed"
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
