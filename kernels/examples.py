@@ -79,7 +79,9 @@ def _dense_dot(x, n, weights, lanes):
 
 
 def _dense_fetch_ahead(x, order, i):
-    pass
+    if i + AHEAD < order.size:
+        prefetch(x.values, order[i + AHEAD])
+        prefetch(x.labels, order[i + AHEAD])
 
 
 def _sparse_span(x, n):

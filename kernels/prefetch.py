@@ -19,8 +19,9 @@ def _prefetch(typingctx, array, index):
         struct = context.make_array(kind)(context, builder, args[0])
         shape = cgutils.unpack_tuple(builder, struct.shape)
         strides = cgutils.unpack_tuple(builder, struct.strides)
+        indices = [args[1]] + [context.get_constant(types.intp, 0)] * (kind.ndim - 1)
         at = cgutils.get_item_pointer2(
-            context, builder, struct.data, shape, strides, kind.layout, [args[1]], wraparound=False
+            context, builder, struct.data, shape, strides, kind.layout, indices, wraparound=False
         )
         address = builder.bitcast(at, ir.IntType(8).as_pointer())
         word = ir.IntType(32)
@@ -34,5 +35,5 @@ def _prefetch(typingctx, array, index):
 
 @welded
 def prefetch(array, index):
-    """Ask for ``array[index]`` of a 1-D array; an index outside does no harm."""
+    """Ask for the beginning of ``array[index]``; an index outside does no harm."""
     _prefetch(array, index)
