@@ -206,7 +206,7 @@ class LinearModel:
         self.history, self.best_epoch, self.stopped_because = run.history, run.best_epoch, run.stopped_because
         self._targets, self.feature_names = chosen, table.feature_names
         self.seconds = trainer.seconds
-        self.features_per_second = examples.values.size * len(run.history) / trainer.seconds
+        self.features_per_second = examples.values.size * len(run.history) / max(trainer.seconds, 1e-9)
         return self
 
     def _lazy(self, sparse: bool) -> str:

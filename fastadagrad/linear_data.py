@@ -25,7 +25,7 @@ def split(table: Table, valid: Any, dtype: DTypeLike, seed: int) -> tuple[Table,
     """Training and validation examples; the latter brought to the former's width."""
     if isinstance(valid, float | int):
         return _set_aside(table, valid, seed) if valid else (table, None)
-    X, y = valid if isinstance(valid, tuple) else (valid, None)
+    X, y = valid if isinstance(valid, tuple | list) else (valid, None)
     held_out = labelled(X, y, dtype)
     width = table.features.shape[1]
     features = held_out.features

@@ -211,6 +211,16 @@ def test_interruption_keeps_the_weights_so_far():
     np.testing.assert_array_equal(model.coef_, LinearModel(max_epochs=2).fit(X, y).coef_)
 
 
+def test_interruption_of_the_first_epoch(monkeypatch):
+    def interrupt(self, *rest):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("fastadagrad.linear_training.Trainer.epoch", interrupt)
+    model = LinearModel().fit(*classification())
+    assert (model.stopped_because, model.best_epoch, model.history) == ("interrupted", 0, [])
+    assert not model.coef_.any()
+
+
 def test_non_finite_loss_ends_the_fit(caplog):
     X = np.random.default_rng(0).normal(size=(50, 2)) * 1e30
     model = LinearModel("squared", scale="none").fit(X, X[:, 0])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import errno
+import os
 from typing import TYPE_CHECKING, Any
 
 from .output import json_line
@@ -74,6 +76,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     options = {name: value for name, value in vars(arguments).items() if name not in _OWN}
     model = LinearModel(**options)
+    _check_folder(arguments.model)
     dtype = options.get("dtype", "float32")
     table = _load(arguments.source, arguments, dtype, arguments.features)
     width = table.features.shape[1]
@@ -92,6 +95,13 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         _print_summary(model, report, [] if show else model.history)
     return 130 if model.stopped_because == "interrupted" else 0
+
+
+def _check_folder(path: str | None) -> None:
+    """Training for hours and then not being able to save is worse than an error now."""
+    folder = os.path.dirname(os.path.abspath(path or "x"))
+    if not os.path.isdir(folder):
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), folder)
 
 
 def _load(source: str, arguments: argparse.Namespace, dtype: str, width: int | None) -> Table:

@@ -64,7 +64,7 @@ def _linear() -> Work:
     sparse = CSR(np.ones(4, np.float32), np.arange(4, dtype=np.int32), np.arange(5), (4, 4))
 
     def fit(X: Any, labels: list[int], options: dict[str, Any]) -> None:
-        LinearModel(max_epochs=1, scale="none", **options).fit(X, labels).evaluate(X, labels)
+        LinearModel(max_epochs=1, scale="none", **options).fit(X, labels, valid=(X, labels)).evaluate(X, labels)
 
     layouts = {"dense": dense, "sparse": sparse}
     targets = {"one output": [0, 1, 0, 1], "softmax": [0, 1, 2, 2]}
