@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch_adagrad
 from numba import njit, prange
-from race import OURS, first_step
+from race import OURS, NewRace, first_step
 from torch_adagrad import EPSILON, LEARNING_RATE
 
 import fastadagrad as fa
@@ -18,7 +18,7 @@ HYPER: Any = {"learning_rate": LEARNING_RATE, "rms_regularizer": EPSILON}
 
 
 @njit(parallel=True)
-def same_traffic(p, g, G):
+def same_traffic(p: Any, g: Any, G: Any) -> None:
     """Read and write what AdaGrad reads and writes, and compute next to nothing."""
     for i in prange(p.size):
         p[i] += g[i]
@@ -53,7 +53,7 @@ def add_torch(race: Any, p: Any, g: Any, calls: int, threads: int) -> None:
         race.add("torch fused", step, calls=calls)
 
 
-def test_larger_than_cache(new_race, two_threads, quick):
+def test_larger_than_cache(new_race: NewRace, two_threads: int, quick: bool) -> None:
     size = 10_000_000 if quick else 100_000_000
     race = new_race(f"dense, {size // 10**6}M float32, {two_threads} threads")
     p, g = make_arrays(size)
@@ -68,7 +68,7 @@ def test_larger_than_cache(new_race, two_threads, quick):
     race.at_most(1.3, of=LOOP, ours=CHECKED)
 
 
-def test_in_cache(new_race, two_threads, quick):
+def test_in_cache(new_race: NewRace, two_threads: int, quick: bool) -> None:
     race = new_race(f"dense, 1M float32, {two_threads} threads")
     p, g = make_arrays(1_000_000)
     add_ours(race, OURS, p, g, 50, two_threads, nonfinite="ignore")
@@ -79,7 +79,7 @@ def test_in_cache(new_race, two_threads, quick):
     race.at_least(None, "torch fused", ours=CHECKED)
 
 
-def test_ten_elements(new_race, two_threads, quick):
+def test_ten_elements(new_race: NewRace, two_threads: int, quick: bool) -> None:
     race = new_race("dense, 10 elements")
     p, g = make_arrays(10)
     add_ours(race, OURS, p, g, 2000, two_threads, nonfinite="ignore")

@@ -14,7 +14,7 @@ from typing import Any
 import data
 import numpy as np
 import pytest
-from race import OURS
+from race import OURS, NewRace
 
 from fastadagrad.linear import LinearModel
 from fastadagrad.sources import load
@@ -88,7 +88,7 @@ def make_vw(vw: Any, table: Table, good: float, folder: Path) -> tuple[Callable[
 
 
 @pytest.mark.parametrize("name", TEXTS)
-def test_online_logistic(new_race, quick, tmp_path, name):
+def test_online_logistic(new_race: NewRace, quick: bool, tmp_path: Path, name: str) -> None:
     race, good = new_race(f"logistic, {name}, one pass"), GOOD[name]
     source = tmp_path / "text.svm"
     try:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch_adagrad
-from race import OURS, first_step
+from race import OURS, NewRace, first_step
 from torch_adagrad import EPSILON, LEARNING_RATE
 
 import fastadagrad as fa
@@ -36,7 +36,7 @@ def make_optimizer(params: list[Any], gradients: list[Any], **hyper: Any) -> fa.
     return opt
 
 
-def test_thousand_tensors(new_race, two_threads, quick):
+def test_thousand_tensors(new_race: NewRace, two_threads: int, quick: bool) -> None:
     race = new_race(f"{TENSORS:,} tensors of {SIZE} float32")
     rng = np.random.default_rng(1)
     params, gradients = make_arrays(rng), make_arrays(rng)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 
-from race import OURS
+from race import OURS, NewRace
 
 FIRST_STEP = """
 import numpy
@@ -28,7 +28,7 @@ def process(code: str, cache: Path) -> Callable[[], object]:
     return lambda: subprocess.run([sys.executable, "-c", code], env=environment, check=True)
 
 
-def test_start_with_a_warm_cache(new_race, quick, tmp_path):
+def test_start_with_a_warm_cache(new_race: NewRace, quick: bool, tmp_path: Path) -> None:
     race = new_race("start: import and a first step, compiled before")
     race.add(OURS, process(FIRST_STEP, tmp_path))
     race.add(NUMBA, process("import numba", tmp_path))
@@ -37,7 +37,7 @@ def test_start_with_a_warm_cache(new_race, quick, tmp_path):
     race.at_most(2, of=NUMBA, net_of=PYTHON)
 
 
-def test_start_for_the_first_time(new_race, quick, tmp_path):
+def test_start_for_the_first_time(new_race: NewRace, quick: bool, tmp_path: Path) -> None:
     race = new_race("start: import and a first step, compiling")
     folders = (tmp_path / str(i) for i in count())
     race.add(OURS, lambda step: step(), prepare=lambda: (process(FIRST_STEP, next(folders)),))

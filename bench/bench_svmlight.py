@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import data
 import numpy as np
 import pytest
-from race import OURS
+from race import OURS, NewRace
 
 from fastadagrad.sources import load
 
@@ -18,7 +20,7 @@ SKLEARN = "scikit-learn"
 
 
 @pytest.mark.parametrize("name", TEXTS)
-def test_read_svmlight(new_race, quick, tmp_path, name):
+def test_read_svmlight(new_race: NewRace, quick: bool, tmp_path: Path, name: str) -> None:
     race = new_race(f"read svmlight, {name}")
     try:
         text = TEXTS[name](2000 if quick else data.ROWS)

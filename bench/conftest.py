@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numba
 import pytest
-from race import NOT_INSTALLED, NOT_MEASURED, Line, Race, table
+from race import NOT_INSTALLED, NOT_MEASURED, Line, NewRace, Race, table
 
 LINES = pytest.StashKey[list[Line]]()
+NOT_RUN = {
+    "DeepSpeed CPUAdagrad": "it builds itself with a C++ compiler at first use, which took 100 s",
+    "FBGEMM": "the wheel of fbgemm-gpu-cpu 1.9.0 does not load with torch 2.13",
+}
 PACKAGES = ("fastadagrad", "numba", "numpy", "torch", "scikit-learn", "vowpalwabbit")
 
 
@@ -36,6 +40,9 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         terminalreporter.section("medians of interleaved runs")
         terminalreporter.write_line(", ".join(map(_installed, PACKAGES)))
         terminalreporter.write_line("\n" + table(lines))
+        terminalreporter.write_line("")
+        for peer, reason in NOT_RUN.items():
+            terminalreporter.write_line(f"{peer}: not run, {reason}")
         left_out = {line.against or line.work for line in lines if line.verdict in (NOT_INSTALLED, NOT_MEASURED)}
         if left_out:
             told = f"\nNOT MEASURED, see SKIPPED: {'; '.join(sorted(left_out))}"
@@ -56,7 +63,7 @@ def quick(request: pytest.FixtureRequest) -> bool:
 
 
 @pytest.fixture
-def new_race(request: pytest.FixtureRequest, benchmark: Any) -> Iterator[Callable[[str], Race]]:
+def new_race(request: pytest.FixtureRequest, benchmark: Any) -> Iterator[NewRace]:
     """Make the race of a test, given what it is about."""
     races = []
 

@@ -45,8 +45,9 @@ def real_values(rows: int) -> bytes:
 
 
 def _falling(n: int) -> NDArray[np.float64]:
-    weights = 1 / np.arange(1.0, n + 1)
-    return weights / weights.sum()
+    weights: NDArray[np.float64] = 1 / np.arange(1.0, n + 1)
+    shares: NDArray[np.float64] = weights / weights.sum()
+    return shares
 
 
 def _text(positive: NDArray[np.bool_], columns: NDArray[Any], values: list[list[bytes]]) -> bytes:

@@ -149,6 +149,9 @@ class Race:
         return _time(seconds) + (f" ({self.amount / seconds:.3g} {self.unit}/s)" if self.unit else "")
 
 
+NewRace = Callable[[str], Race]
+
+
 def _time(seconds: float) -> str:
     for unit, size in (("s", 1.0), ("ms", 1e-3), ("us", 1e-6)):
         if seconds >= size:

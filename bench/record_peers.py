@@ -128,7 +128,8 @@ def main() -> None:
         "cases": list(trajectories),
         "versions": {name: version(name) for name in ("torch", "optax", "keras", "jax", "numpy")},
     }
-    np.savez(TARGET, about=np.array(json.dumps(about)), **problem, **trajectories)
+    arrays: dict[str, Any] = {"about": np.array(json.dumps(about)), **problem, **trajectories}
+    np.savez(TARGET, **arrays)
 
 
 if __name__ == "__main__":
