@@ -26,8 +26,8 @@ class Dataset:
     Parameters
     ----------
     inputs : array, list or tuple of arrays, dict, callable or iterable
-        - Arrays (ndarray, also memmap; pandas; scipy.sparse; whatever has a shape and can be indexed), one
-          or several, equally long along `axis`: a batch is a tuple with a part of each.
+        - Arrays (ndarray, also memmap; pandas; scipy.sparse; whatever has a shape and can be indexed), one or several,
+          equally long along `axis`: a batch is a tuple with a part of each.
         - A dict of name -> array: a batch is a dict of name -> part.
         - A callable that returns one batch, or an iterable of batches that can be iterated over repeatedly
           (such as a list of tuples). A batch is an array, a tuple or list, or a dict.
@@ -42,9 +42,8 @@ class Dataset:
     rng : None, int, SeedSequence, BitGenerator, Generator or RandomState
         What the order is drawn from: a Generator itself (not a copy), or a new one. A RandomState seeds it.
     shuffle : bool or "batches"
-        True: each pass has its own permutation of the samples, gathered into fresh arrays. "batches": slices
-        (views of ndarrays) in an order permuted for each pass. False: storage order. Callables and iterables
-        have their own order.
+        True: each pass has its own permutation of the samples, gathered into fresh arrays. "batches": slices (views of
+        ndarrays) in an order permuted for each pass. False: storage order. Callables and iterables have their own.
 
     Raises
     ------
@@ -53,18 +52,16 @@ class Dataset:
 
     Notes
     -----
-    Without `iteration_size`, every loop begins a new pass, also if the one before was left in the middle.
-    With it, an epoch goes on in the pass where the one before stopped, and begins another when the data are
-    exhausted. Either way, the first loop after :meth:`restore` finishes the epoch in which the state was
-    taken, so ``data.restore(data.state())`` takes up an epoch that a loop has left. Only the latest loop can
-    go on; an older one raises RuntimeError. Other scipy.sparse formats than CSR are converted, once. Memmaps
-    are read batch by batch. Batches gathered from ndarrays are C-contiguous.
+    Without `iteration_size`, every loop begins a new pass, also if the one before was left in the middle. With it, an
+    epoch goes on in the pass where the one before stopped, and begins another when the data are exhausted. Either way,
+    the first loop after :meth:`restore` finishes the epoch in which the state was taken. Only the latest loop can go
+    on; an older one raises RuntimeError. Other scipy.sparse formats than CSR are converted, once. Memmaps are read
+    batch by batch. Batches gathered from ndarrays are C-contiguous.
 
     Examples
     --------
-    >>> import numpy as np
-    >>> from fastadagrad.dataset import Dataset
-    >>> train = Dataset([np.arange(10.0).reshape(5, 2), np.arange(5)], batch_size=2, rng=0)
+    >>> import numpy as np, fastadagrad as fa
+    >>> train = fa.Dataset([np.arange(10.0).reshape(5, 2), np.arange(5)], batch_size=2, rng=0)
     >>> [y.tolist() for x, y in train]
     [[2, 4], [3, 0], [1]]
     >>> [y.tolist() for x, y in train.batches()]
@@ -103,17 +100,21 @@ class Dataset:
 
     def __iter__(self) -> Iterator[Batch]:
         """Run a training epoch: yield its batches in their drawn order."""
-        restored = self._latest_loop is None and self._done > 0
-        if not restored:
+        if self._latest_loop is not None:  # and no restore() since
             self.end_epoch()
+        yield from self._epoch(began=False)
+
+    def rest(self) -> Iterator[Batch]:
+        """Finish the epoch that :meth:`restore` has gone back to: none, if that was behind its last batch."""
+        return self._epoch(began=True)
+
+    def _epoch(self, began: bool) -> Iterator[Batch]:
         loop = self._latest_loop = object()
-        began = False
         while self._done or not began:
             batch = self._advance()
-            if batch is None:
-                continue
-            began = True
-            yield batch
+            if batch is not None:
+                began = True
+                yield batch
             if self._latest_loop is not loop:
                 raise RuntimeError(f"{self!r}: a newer loop or restore() ended this one; make two Datasets")
 
@@ -143,9 +144,8 @@ class Dataset:
         Returns
         -------
         dict
-            Fit for JSON, and small: in place of a permutation, the random state from which it was drawn. Of
-            a callable or an iterable it has only the position (up to which an iterable is then skipped):
-            their randomness is their own.
+            Fit for JSON, and small: in place of a permutation, the random state from which it was drawn. Of a callable
+            or an iterable only the position (up to which an iterable is then skipped): their randomness is their own.
         """
         return {
             "source": self._identity,
@@ -230,7 +230,6 @@ def sample_count(batch: Any, axis: int = 0) -> int:
     """Weigh a batch: the length of its first array along `axis`, or 1 if it has none.
 
     >>> import numpy as np
-    >>> from fastadagrad.dataset import sample_count
     >>> sample_count((np.zeros((8, 3)), np.zeros(8))), sample_count((0.5,))
     (8, 1)
     """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 import weakref
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -166,7 +166,7 @@ class Run:
 
     def _train_epoch(self) -> None:
         progress, optimizer = self._progress, self._optimizer
-        for batch in [()] if self._train is None else self._train:
+        for batch in self._batches():
             if self._interrupts.pending:
                 self._reason = "interrupted"
                 return
@@ -183,6 +183,13 @@ class Run:
             optimizer.run_updates(arguments)
             if self._max_updates is not None and progress.updates >= self._max_updates:
                 return
+
+    def _batches(self) -> Iterable[Any]:
+        """Those of this epoch; what is left of it, if it was saved in its midst."""
+        resumed = bool(self._progress.sums)
+        if self._train is None:
+            return [] if resumed else [()]
+        return self._train.rest() if resumed else self._train
 
     def _stop_for_non_finite(self, loss: float, where: str) -> None:
         self._reason = "non-finite loss"

@@ -380,6 +380,36 @@ class TestState:
         rest += epoch(other)
         assert rest == stream[count : count + len(rest)]
 
+    @pytest.mark.parametrize("kind", ["arrays", "iterable", "short epochs"])
+    def test_rest(self, kind: str) -> None:
+        batches = [(np.full(2, i),) for i in range(3)]
+        make = {
+            "arrays": lambda: Dataset(np.arange(6), batch_size=2, rng=3),
+            "iterable": lambda: Dataset(batches),
+            "short epochs": lambda: Dataset(np.arange(8), batch_size=2, iteration_size=3, rng=3),
+        }[kind]
+        dataset, states = make(), []
+        whole = []
+        for batch in dataset:
+            whole.append(samples(batch))
+            states.append(dataset.state())
+        following = epoch(dataset)
+        for done, state in enumerate(states, 1):
+            other = make()
+            other.restore(state)
+            assert [samples(batch) for batch in other.rest()] == whole[done:]
+            assert epoch(other) == following
+
+    @pytest.mark.parametrize("one_pass", [True, False])
+    def test_end_epoch(self, one_pass: bool) -> None:
+        dataset = Dataset(np.arange(8), batch_size=2, iteration_size=None if one_pass else 4, rng=3)
+        take(dataset, 2)
+        dataset.end_epoch()
+        other = Dataset(np.arange(8), batch_size=2, iteration_size=None if one_pass else 4)
+        other.restore(json.loads(json.dumps(dataset.state())))
+        assert epoch(other) == epoch(dataset)
+        assert len(epoch(other)) == 4
+
     @pytest.mark.parametrize("bit_generator", BIT_GENERATORS)
     def test_every_bit_generator_is_saved_as_json(self, bit_generator: Any) -> None:
         make = partial(Dataset, np.arange(50), batch_size=8)
