@@ -163,7 +163,7 @@ class Engine:
         for s, dtype in {(id(s), d): (s, d) for s, d in zip(settings, dtypes, strict=True)}.values():
             if not s.scheduled:
                 cast_scalars(self.rule, s, 0, dtype)
-            if self.state.initial_accumulator(s) > np.finfo(dtype).max:
+            if self.state.initial_accumulator(s) > float(np.finfo(dtype).max):
                 raise ValueError(f"initial_accumulator_value is too large for {dtype}")
 
     def configure(self, settings: Sequence[Settings], conduct: Conduct, unused: bool) -> None:

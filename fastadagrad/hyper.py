@@ -96,11 +96,11 @@ def hyper_names(rule: Rule) -> list[str]:
 
 def refuse_unknown(given: Iterable[str], known: Iterable[str], where: str) -> None:
     """Raise TypeError for the first name that is not known, with the likely right one."""
-    known = list(known)
+    known = {name.lower(): name for name in known}
     for name in given:
-        if name not in known:
-            close = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(sorted(known))}"
+        if name not in known.values():
+            close = difflib.get_close_matches(str(name).lower(), known, n=1)
+            hint = f"did you mean {known[close[0]]!r}?" if close else f"known are {', '.join(sorted(known.values()))}"
             raise TypeError(f"{where} got an unexpected keyword {name!r}: {hint}")
 
 
