@@ -1,11 +1,46 @@
 """AdaGrad for NumPy arrays: fused Numba kernels, exact to the last bit."""
 
-from . import adaptive
-from .adaptive import ADAGRAD
-from .build import build, minimize
-from .dataset import Dataset
-from .nopython import CompiledUpdate, compiled_update
-from .peers import like
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from . import adaptive as adaptive
+    from .adaptive import ADAGRAD as ADAGRAD
+    from .methods import build as build
+    from .methods import minimize as minimize
+    from .dataset import Dataset as Dataset
+    from .linear import LinearModel as LinearModel
+    from .nopython import CompiledUpdate as CompiledUpdate
+    from .nopython import compiled_update as compiled_update
+    from .peers import like as like
 
 __version__ = "0.1.0"
-__all__ = ["ADAGRAD", "CompiledUpdate", "Dataset", "adaptive", "build", "compiled_update", "like", "minimize"]
+
+# Each is imported when it is first asked for, so that a command or a script loads no more than it uses.
+_HOMES = {
+    "ADAGRAD": "adaptive",
+    "CompiledUpdate": "nopython",
+    "Dataset": "dataset",
+    "LinearModel": "linear",
+    "build": "methods",
+    "compiled_update": "nopython",
+    "like": "peers",
+    "minimize": "methods",
+}
+__all__ = ["ADAGRAD", "CompiledUpdate", "Dataset", "LinearModel", "adaptive"]
+__all__ += ["build", "compiled_update", "like", "minimize"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "adaptive":
+        return import_module(f"{__name__}.adaptive")
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

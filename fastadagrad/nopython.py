@@ -9,7 +9,7 @@ from typing import Any, Unpack, cast
 import numpy as np
 from numpy.typing import DTypeLike
 
-from .build import method_named
+from .methods import method_named
 from .hyper import Hyper, Rule, Settings, make_settings
 from .kernels.arrays import make_array_update
 from .kernels.motion import SLOTS

@@ -13,9 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .jit import compiled
+from .jit import compiled, welded
 from .prefetch import prefetch
-from .weld import welded
 
 LANES = 16
 AHEAD = 4  # rows

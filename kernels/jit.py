@@ -1,4 +1,4 @@
-"""Every compiler option of the library, in one place.
+"""Every compiler option of the library, in one place, and two amendments to Numba's disk cache.
 
 ``error_model="numpy"`` because the default adds a branch for each division and stops vectorisation;
 ``nogil`` so that threads can share the work; ``cache`` so that only the first ever call compiles.
@@ -12,6 +12,8 @@ import secrets
 
 from numba import njit
 from numba.core.bytecode import FunctionIdentity
+from numba.core.caching import FunctionCache
+from numba.core.runtime import rtsys
 from numba.extending import register_jitable
 
 # Numba numbers functions from 1 in every process, and only that number tells apart the symbols of like-named
@@ -20,8 +22,33 @@ FunctionIdentity._unique_ids = itertools.count(secrets.randbits(48))
 
 OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy"}
 
-compiled = njit(**OPTIONS)
-parallel = njit(parallel=True, **OPTIONS)
-inlined = register_jitable(error_model="numpy")
 
-__all__ = ["OPTIONS", "compiled", "inlined", "parallel"]
+class _LightCache(FunctionCache):
+    """Loads without what only compiling needs: filling the compiler's registries takes longer than `import numba`."""
+
+    def load_overload(self, sig, target_context):
+        rtsys.initialize(target_context)
+        with self._guard_against_spurious_io_errors():
+            return self._load_overload(sig, target_context)
+
+
+def _with_light_cache(dispatcher):
+    if type(dispatcher._cache) is FunctionCache:
+        dispatcher._cache.__class__ = _LightCache
+    return dispatcher
+
+
+def compiled(function):
+    """Compile a function for one thread."""
+    return _with_light_cache(njit(**OPTIONS)(function))
+
+
+def parallel(function):
+    """Compile a function whose `prange` loops are shared among Numba's threads."""
+    return _with_light_cache(njit(parallel=True, **OPTIONS)(function))
+
+
+# A piece of compiled functions. A training loop is put together from many that share many arrays: left to itself, LLVM
+# makes calls of some, each passing dozens of arguments, which costs a quarter of the speed; hence `welded`.
+inlined = register_jitable(error_model="numpy")
+welded = register_jitable(error_model="numpy", forceinline=True)

@@ -17,7 +17,7 @@ from math import copysign, exp, expm1, log, log1p
 
 import numpy as np
 
-from .weld import welded
+from .jit import welded
 
 
 @welded

@@ -17,12 +17,11 @@ import numpy as np
 
 from .element import Element, make_element
 from .examples import LANES, LAYOUTS, Layout
-from .jit import compiled
+from .jit import compiled, welded
 from .lazy import make_catch_up
 from .losses import pointwise, softmax
 from .memory import unpack
 from .scoring import make_score
-from .weld import welded
 
 
 class Weights(NamedTuple):

@@ -11,7 +11,7 @@ from math import exp, log, log1p
 
 import numpy as np
 
-from .weld import welded
+from .jit import welded
 
 LOGISTIC, SQUARED, HINGE = range(3)
 POINTWISE = {"logistic": LOGISTIC, "squared": SQUARED, "hinge": HINGE}

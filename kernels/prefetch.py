@@ -7,7 +7,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from .weld import welded
+from .jit import welded
 
 _READ, _KEEP, _DATA = 0, 3, 1
 

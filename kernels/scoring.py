@@ -8,9 +8,8 @@ import numpy as np
 
 from .element import fingerprint
 from .examples import LANES, LAYOUTS, Layout
-from .jit import compiled
+from .jit import compiled, welded
 from .losses import LOGISTIC, NO_CLASS, pointwise, softmax
-from .weld import welded
 
 
 def make_score(layout: Layout, real, classes: bool):
