@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,15 +12,22 @@ from typing import Any
 logger = logging.getLogger("fastadagrad")
 logger.addHandler(logging.NullHandler())  # or warnings would go to stderr where nobody has configured logging
 
+LOADING = 0.4  # seconds; reading compiled code from the disk cache takes less
+
 
 @contextmanager
 def compilation(dispatcher: Any, what: str) -> Iterator[None]:
-    """Log around the first call of a compiled function in this process, which may have to compile it."""
+    """Log around the first call of a compiled function in this process, if it has to compile it."""
     if dispatcher.signatures:
         yield
         return
-    logger.info("preparing %s: compiled on the first ever call (seconds), read from the cache later", what)
+    told = threading.Timer(LOADING, logger.info, ["compiling %s: takes seconds, the first time only", what])
+    told.daemon = True
+    told.start()
     start = time.perf_counter()
-    yield
+    try:
+        yield
+    finally:
+        told.cancel()
     if dispatcher.stats.cache_misses:
         logger.info("compiled %s in %.1f s", what, time.perf_counter() - start)
