@@ -42,8 +42,8 @@ class Dataset:
     rng : None, int, SeedSequence, BitGenerator, Generator or RandomState
         What the order is drawn from: a Generator itself (not a copy), or a new one. A RandomState seeds it.
     shuffle : bool or "batches"
-        True: each pass has its own permutation of the samples, gathered into fresh arrays. "batches": slices (views of
-        ndarrays) in an order permuted for each pass. False: storage order. Callables and iterables have their own.
+        True: each pass has its own permutation of the samples, gathered into fresh arrays (not if all are one batch).
+        "batches": slices (views of ndarrays) in a permuted order. False: storage order. Other sources have their own.
 
     Raises
     ------
@@ -86,7 +86,7 @@ class Dataset:
         arrays = partial(_Arrays, _integer(batch_size, "batch_size"), self.axis, isinstance(shuffle, str))
         generator = _as_generator(rng)
         self._source = _source(inputs, size, arrays)
-        self._random = generator if shuffle and isinstance(self._source, _Arrays) else None
+        self._random = generator if shuffle and isinstance(self._source, _Arrays) and len(self._source) > 1 else None
         self.iteration_size = self._source.size if size is None else size
         if self.iteration_size is not None and self.iteration_size < 1:
             raise ValueError(f"iteration_size: expected at least 1 batch an epoch, got {self.iteration_size}")

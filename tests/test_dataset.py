@@ -110,14 +110,24 @@ class TestEpoch:
 
     def test_generator_is_shared_and_random_state_seeds(self) -> None:
         rng = np.random.default_rng(0)
-        dataset = Dataset(np.arange(9), batch_size=9, rng=rng)
+        dataset = Dataset(np.arange(9), batch_size=8, rng=rng)
         order = np.random.default_rng(0).permutation(9).tolist()
-        assert epoch(dataset) == [order]
+        assert epoch(dataset) == [order[:8], order[8:]]
         assert rng.random() != np.random.default_rng(0).random()
-        one, two = (Dataset(np.arange(30), rng=np.random.RandomState(5)) for _ in range(2))
+        one, two = (Dataset(np.arange(30), batch_size=9, rng=np.random.RandomState(5)) for _ in range(2))
         assert take(one, 3) == take(two, 3)
         legacy = np.random.RandomState(5)
-        assert epoch(Dataset(np.arange(30), rng=legacy)) != epoch(Dataset(np.arange(30), rng=legacy))
+        assert epoch(Dataset(np.arange(40), rng=legacy)) != epoch(Dataset(np.arange(40), rng=legacy))
+
+    @pytest.mark.parametrize("batch_size", [9, 10, 0])
+    def test_one_batch_of_all_is_left_in_its_order(self, batch_size: int) -> None:
+        """It makes no difference to a mean, and all the difference to a model that has parameters for each sample."""
+        x = np.arange(9)
+        dataset = Dataset(x, batch_size=batch_size, rng=0)
+        for _ in range(3):
+            [(batch,)] = dataset
+            assert np.shares_memory(batch, x)
+            assert batch.tolist() == x.tolist()
 
     def test_unseeded_datasets_are_independent(self) -> None:
         assert epoch(Dataset(np.arange(100))) != epoch(Dataset(np.arange(100)))
@@ -142,7 +152,8 @@ class TestEpoch:
         dataset = Dataset(np.arange(length), None, batch_size, iteration_size, rng=2)
         rng = np.random.default_rng(2)
         step = batch_size if batch_size > 0 else length
-        permutations = (rng.permutation(length).tolist() for _ in repeat(None))
+        one_batch = step >= length
+        permutations = (list(range(length)) if one_batch else rng.permutation(length).tolist() for _ in repeat(None))
         stream = (order[i : i + step] for order in permutations for i in range(0, length, step))
         assert len(dataset) == iteration_size
         for count in [*breaks, 30]:
@@ -556,7 +567,7 @@ class TestState:
     @pytest.mark.parametrize("position", [-1, 10**9])
     @pytest.mark.parametrize("kind", [np.random.MT19937, np.random.Philox])
     def test_positions_outside_a_generators_buffer_are_refused(self, kind: Any, position: int) -> None:
-        dataset = Dataset(np.arange(10), rng=kind(0))
+        dataset = Dataset(np.arange(40), rng=kind(0))
         state = dataset.state()
         (state["random"]["state"] if kind is np.random.MT19937 else state["random"]).update(
             pos=position, buffer_pos=position
