@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import fastadagrad as fa
+from fastadagrad import engine
 from fastadagrad.kernels.drivers import make_driver
 from fastadagrad.kernels.rules import adagrad
 
@@ -201,7 +202,9 @@ def test_a_parameter_that_changed_under_the_optimizer(change):
 @pytest.mark.parametrize("dtype", [F4, F8])
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 @pytest.mark.parametrize("place", [0, 4999, 5000])
-def test_nonfinite(dtype, value, place):
+@pytest.mark.parametrize("parallel_from", [1 << 17, 0], ids=["serial", "threaded"])
+def test_nonfinite(dtype, value, place, parallel_from, monkeypatch):
+    monkeypatch.setattr(engine, "PARALLEL_FROM", parallel_from)
     g = np.ones(5001, dtype)
     g[place] = value
     for nonfinite in ("raise", "skip", "ignore"):
