@@ -282,8 +282,9 @@ class Optimizer(Stepper):
         epochs = self.iterate(*args, **kwargs)
         run = self._made
         assert run is not None
-        for _ in epochs:
-            pass
+        with run.interrupts.held():  # also between epochs
+            for _ in epochs:
+                pass
         return run.last_train, dict(self.best.monitors) if run.has_best and self.best else run.last_valid
 
     def _end_unfinished_run(self) -> None:

@@ -52,7 +52,7 @@ class Run:
         self.datasets = {role: data for role, data in (("train", train), ("valid", valid)) if data is not None}
         self._progress = Progress()
         self._patience = Patience()
-        self._interrupts = Interrupts()
+        self.interrupts = Interrupts()
         self._reason: str | None = None
         self._generator: weakref.ref[Epochs] | None = None
         self.has_best = False
@@ -94,7 +94,7 @@ class Run:
         reason = "error"
         try:
             while self._reason is None:
-                with self._interrupts.held():
+                with self.interrupts.held():
                     pair = self._next_epoch()
                 self.changes = self._optimizer.changes
                 if pair is not None:
@@ -167,7 +167,7 @@ class Run:
     def _train_epoch(self) -> None:
         progress, optimizer = self._progress, self._optimizer
         for batch in self._batches():
-            if self._interrupts.pending:
+            if self.interrupts.pending:
                 self._reason = "interrupted"
                 return
             arguments = optimizer.objective.arguments(batch)

@@ -536,6 +536,19 @@ def test_ctrl_c(times, expected):
     assert (done.stdout.split(), done.stderr) == (expected.split(), "")
 
 
+def test_ctrl_c_between_the_epochs_of_minimize(monkeypatch, capsys):
+    """As while the progress bar is drawn."""
+
+    def press(bar, **monitors):
+        if opt.steps == 3:
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr("tqdm.auto.tqdm.set_postfix", press)
+    opt = fa.ADAGRAD(bowl, np.zeros(1), learning_rate=0.1)
+    opt.minimize(max_updates=20, progress=True)
+    assert (opt.steps, opt.best.steps, opt.stopped_because) == (3, 3, "interrupted")
+
+
 @pytest.mark.parametrize("times", [1, 2])
 @pytest.mark.parametrize("where", ["loss", "monitor", "update"])
 def test_ctrl_c_raised_in_process(where, times):
