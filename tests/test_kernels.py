@@ -92,5 +92,3 @@ def test_compiled_and_plain_rule_agree():
     g, G = 0.3, 0.04
     assert adagrad.accumulate(g * g, G, s) == G + g * g
     assert adagrad.delta(g, adagrad.scale(G, s), s) == 0.1 * g / (G**0.5 + 1e-3)
-
-
