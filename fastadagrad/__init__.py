@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from . import adaptive as adaptive
     from .adaptive import ADAGRAD as ADAGRAD
-    from .methods import build as build
-    from .methods import minimize as minimize
     from .dataset import Dataset as Dataset
     from .linear import LinearModel as LinearModel
+    from .methods import build as build
+    from .methods import minimize as minimize
     from .nopython import CompiledUpdate as CompiledUpdate
     from .nopython import compiled_update as compiled_update
     from .peers import like as like

@@ -9,10 +9,10 @@ from typing import Any, Unpack, cast
 import numpy as np
 from numpy.typing import DTypeLike
 
-from .methods import method_named
 from .hyper import Hyper, Rule, Settings, make_settings
 from .kernels.arrays import make_array_update
 from .kernels.motion import SLOTS
+from .methods import method_named
 from .parameters import DTYPES, FloatArray
 from .state import accumulator_shape, kind_of
 
