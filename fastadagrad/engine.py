@@ -16,7 +16,8 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from .hyper import Conduct, Rule, Settings
+from .hyper import Conduct, Rule, Settings, cast_scalars
+from .interrupts import whole
 from .kernels import memory, table
 from .kernels.drivers import FINITE, HEADERS, NORMS, UPDATE, make_driver
 from .kernels.motion import SLOTS
@@ -52,17 +53,10 @@ def usable_threads(wanted: int | None) -> int:
     return 1 if _forked else min(wanted or available, available)
 
 
-def cast_scalars(
-    rule: Rule, settings: Settings, t: int, dtype: np.dtype[Any], asked: dict[int, float] | None = None
-) -> NDArray[Any]:
-    """Scalars of step t, formed in float64 and cast once; ValueError for one that the dtype cannot hold."""
-    exact = settings.scalars(rule, t, asked)
-    with np.errstate(over="ignore"):
-        cast = np.array(exact).astype(dtype)
-    for name, x, y in zip(rule.Scalars._fields, exact, cast.tolist(), strict=True):
-        if math.isinf(y) and not math.isinf(x):
-            raise ValueError(f"{name} is {x}, which {dtype} cannot hold")
-    return cast
+def norm_scale(limit: NDArray[np.float64] | float, squares: NDArray[np.float64] | float) -> NDArray[np.float64]:
+    """Factor that brings a gradient with this sum of squares to at most a norm of `limit`."""
+    with np.errstate(divide="ignore"):
+        return np.minimum(1.0, limit / np.sqrt(squares))
 
 
 class Bucket:
@@ -77,7 +71,6 @@ class Bucket:
         self._alike = [(s, [row for row, other in enumerate(settings) if other is s]) for s in distinct]
         self.positions = list(members)
         arrays = [params.arrays[i] for i in members]
-        self.accumulators = [state[params.names[i]]["accumulator"] for i in members]
         dtype = np.dtype(arrays[0].dtype.type)  # the one object that nearly all arrays of this dtype share
         motion = settings[0].motion
         self.clips = settings[0].norm_limit > 0
@@ -108,11 +101,17 @@ class Bucket:
 
     def clip_each(self) -> None:
         """Scale each gradient by its own norm."""
-        with np.errstate(divide="ignore"):
-            self.set_gradient_scale(np.minimum(1.0, self._norm_limits / np.sqrt(self.sums)))
+        self.set_gradient_scale(norm_scale(self._norm_limits, self.sums))
+
+    def take_infinite(self) -> list[int]:
+        """Positions whose accumulators the last steps have made infinite."""
+        marks = self._table[:-1, table.INFINITE]
+        found = [i for i, mark in zip(self.positions, marks.tolist(), strict=True) if mark]
+        marks[...] = 0
+        return found
 
     def run(self, work: int, gradients: list[Any], guard: NDArray[np.int64], threads: int) -> Any:
-        """Call the driver: 0, a negative code for `table.decode`, or 1 + a row with an infinite accumulator."""
+        """Call the driver: 0, a negative code for `table.decode`, or 1 if accumulators became infinite."""
         parallel = threads > 1 and self.large
         if parallel not in self._ready:
             self._ready.add(parallel)
@@ -172,6 +171,7 @@ class Engine:
         self.state.fit(settings, unused)
         self.settings, self.conduct = list(settings), conduct
         self.frozen = frozenset(i for i, s in enumerate(settings) if s.options.frozen)
+        self.guard = guard_of([*self.params.arrays, *self.state.arrays()])
         self.plan = Plan(self, range(len(settings)))
 
     def reset(self) -> None:
@@ -207,7 +207,7 @@ class Plan:
         self._scheduled = any(s.scheduled for s in settings)
         self._clips = self._global_limit > 0 or any(s.norm_limit for s in settings)
         self._checks = 0 if self._nonfinite == "ignore" else FINITE
-        self._guard = guard_of([*engine.params.arrays, *engine.state.arrays()])
+        self._guard = engine.guard
         self._threads = usable_threads(conduct.threads)
         self._idle_velocities = engine.state.idle_velocities(engine.settings, positions)
         self._buckets = self._make_buckets(engine, positions)
@@ -261,8 +261,9 @@ class Plan:
                 return False
         if self._clips and not self._set_clipping():
             return False
-        for bucket in self._buckets:
-            self._run(bucket, UPDATE, gradients)
+        with whole():
+            for bucket in self._buckets:
+                self._run(bucket, UPDATE, gradients)
         return True
 
     def _run(self, bucket: Bucket, work: int, gradients: list[Any]) -> bool:
@@ -294,10 +295,8 @@ class Plan:
             total += squares[i]
         if self._checks and not math.isfinite(total):
             return self._refuse_non_finite(max(squares, key=squares.__getitem__))
-        with np.errstate(divide="ignore"):
-            scale = np.minimum(1.0, self._global_limit / np.sqrt(total))
         for bucket in self._buckets:
-            bucket.set_gradient_scale(scale)
+            bucket.set_gradient_scale(norm_scale(self._global_limit, total))
         return True
 
     def _refuse_non_finite(self, position: int) -> bool:
@@ -311,12 +310,10 @@ class Plan:
         return False
 
     def _note_infinity(self, bucket: Bucket) -> None:
-        """Find the infinite accumulators: the driver names but one, and may have named it before."""
-        for i, accumulator in zip(bucket.positions, bucket.accumulators, strict=True):
-            name = self._names[i]
-            if name not in self._engine.warned and np.max(accumulator, initial=0) == np.inf:
-                self._engine.warned.add(name)
-                self._engine.infinite.append(name)
+        for i in bucket.take_infinite():
+            if self._names[i] not in self._engine.warned:
+                self._engine.warned.add(self._names[i])
+                self._engine.infinite.append(self._names[i])
 
 
 def every_driver(rule: Rule) -> Iterator[tuple[str, Callable[[], None]]]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, Protocol, TypedDict
 
 import numpy as np
+from numpy.typing import NDArray
 
 Schedule = Callable[[int], float]
 
@@ -254,6 +255,27 @@ def make_group_settings(
             except (TypeError, ValueError) as error:
                 raise type(error)(f"{where}: {error}") from None
     return result
+
+
+def cast_scalars(
+    rule: Rule, settings: Settings, t: int, dtype: np.dtype[Any], asked: dict[int, float] | None = None
+) -> NDArray[Any]:
+    """Scalars of step t, formed in float64 and cast once; ValueError for one that the dtype cannot hold."""
+    exact = settings.scalars(rule, t, asked)
+    with np.errstate(over="ignore"):
+        cast = np.array(exact).astype(dtype)
+    for name, x, y in zip(rule.Scalars._fields, exact, cast.tolist(), strict=True):
+        if math.isinf(y) and not math.isinf(x):
+            raise ValueError(f"{name} is {x}, which {dtype} cannot hold")
+    return cast
+
+
+def own_copy(hyper: Mapping[str, Any]) -> dict[str, Any]:
+    """Copy that later changes of the user's groups do not reach."""
+    copy = dict(hyper)
+    if isinstance(copy.get("groups"), Mapping):
+        copy["groups"] = {k: dict(v) if isinstance(v, Mapping) else v for k, v in copy["groups"].items()}
+    return copy
 
 
 class HyperView(Mapping[str, Any]):

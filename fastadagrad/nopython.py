@@ -9,7 +9,7 @@ from typing import Any, Unpack, cast
 import numpy as np
 from numpy.typing import DTypeLike
 
-from .hyper import Hyper, Rule, Settings, make_settings
+from .hyper import Conduct, Hyper, Rule, Settings, cast_scalars, make_settings
 from .kernels.arrays import make_array_update
 from .kernels.motion import SLOTS
 from .methods import method_named
@@ -38,8 +38,7 @@ class CompiledUpdate:
 
     def scalars(self, t: int = 0) -> Any:
         """Hyperparameters of step t as the named tuple s; one for all steps unless the rate is scheduled."""
-        values = self._settings.scalars(self._rule, t)
-        return self._rule.Scalars(*(self._dtype.type(value) for value in values))
+        return self._rule.Scalars(*cast_scalars(self._rule, self._settings, t, self._dtype))
 
     def slots(self, p: FloatArray) -> tuple[FloatArray, ...]:
         """Fresh state for a parameter: (accumulator,), or (accumulator, velocity) with momentum."""
@@ -62,7 +61,8 @@ def compiled_update(
     ndim : int
         Of the parameters; it matters only for ``accumulator="row"``, which is by element where there are no rows.
     **hyper
-        As `ADAGRAD` takes them, for one parameter. Norm clipping needs norms beforehand and is refused.
+        As `ADAGRAD` takes them, for one parameter. Norm clipping needs norms beforehand and is refused, as is what
+        has no effect in an update: `groups`, `frozen`, `nonfinite`, `threads`, `patience`, ...
 
     Returns
     -------
@@ -90,11 +90,14 @@ def compiled_update(
     True
     """
     rule = method_named(algo).rule
-    settings, conduct = make_settings(rule, hyper)
-    if settings.norm_limit or conduct.max_global_norm:
+    if hyper.get("max_gradient_norm") or hyper.get("max_global_norm"):
         raise ValueError(
             "max_gradient_norm and max_global_norm need the norm before the update: scale the gradient in your loop"
         )
+    idle = {"groups", "frozen", *vars(Conduct())} & {*hyper}
+    if idle:
+        raise TypeError(f"compiled_update got {sorted(idle)}, which no update uses: leave them out")
+    settings, _ = make_settings(rule, hyper)
     precision = np.dtype(dtype)
     if precision not in DTYPES:
         raise TypeError(f"dtype must be float32 or float64, not {precision}")

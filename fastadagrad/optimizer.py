@@ -154,9 +154,13 @@ class Optimizer(Stepper):
                 raise ValueError(f"target for {name!r} must have shape {array.shape}, not {value.shape}")
             if value.dtype.kind not in "fiub":
                 raise TypeError(f"target for {name!r} must hold real numbers, not {value.dtype}")
-        copies = [  # targets may be views of the parameters
-            np.array(value, array.dtype) for array, value in zip(self._params.arrays, values, strict=True)
-        ]
+        with np.errstate(over="ignore"):
+            copies = [  # targets may be views of the parameters
+                np.array(value, array.dtype) for array, value in zip(self._params.arrays, values, strict=True)
+            ]
+        for name, value, copy in zip(self._params.names, values, copies, strict=True):
+            if not np.array_equal(np.isinf(value), np.isinf(copy)):
+                raise ValueError(f"target for {name!r} holds numbers that {copy.dtype} cannot hold")
         with whole():
             self._note_change()
             for array, value in zip(self._params.arrays, copies, strict=True):

@@ -16,6 +16,8 @@ CACHE_LINE = 64
 
 def allocate(like: Sequence[FloatArray], shapes: Sequence[tuple[int, ...]]) -> list[FloatArray]:
     """Zeros of the given shapes and the dtypes of `like`, in one cache-aligned block of memory."""
+    if not shapes:
+        return []
     sizes = [int(np.prod(shape)) * a.itemsize for a, shape in zip(like, shapes, strict=True)]
     starts = [0]
     for size in sizes:
@@ -123,7 +125,7 @@ class State:
                 self._set_initial(self._slots[name]["accumulator"], s)
 
     def view(self) -> Mapping[str, Mapping[str, FloatArray]]:
-        """Read-only view for the user, always current."""
+        """Read-only views of the slots that there are now."""
 
         def locked(array: FloatArray) -> FloatArray:
             view = array.view()

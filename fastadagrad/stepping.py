@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any, ClassVar, Unpack
 
 from .engine import Engine
-from .hyper import STARTS, Conduct, Hyper, HyperView, Rule, Settings, make_group_settings, make_settings
+from .hyper import STARTS, Conduct, Hyper, HyperView, Rule, Settings, make_group_settings, make_settings, own_copy
 from .ledger import Ledger
 from .parameters import FloatArray, Parameters
 from .state import allocate
@@ -67,7 +67,7 @@ class Stepper:
         """Make `hyper`, with a run's `overlay` on top, what the next step goes by; all or nothing."""
         settings, conduct = self._settings(hyper, overlay)
         self.engine.configure(settings, conduct, self._unused)
-        self._hyper, self._overlay = hyper, overlay
+        self._hyper, self._overlay = own_copy(hyper), own_copy(overlay)
         self.conduct: Conduct = conduct
 
     def _settings(self, hyper: dict[str, Any], overlay: dict[str, Any]) -> tuple[list[Settings], Conduct]:
@@ -105,7 +105,7 @@ class Stepper:
 
     def _read_hyper(self) -> dict[str, Any]:
         defaults, conduct = make_settings(self.rule, {})
-        return {**vars(defaults.options), **vars(defaults.own), **vars(conduct), "groups": {}, **self._hyper}
+        return {**vars(defaults.options), **vars(defaults.own), **vars(conduct), "groups": {}, **own_copy(self._hyper)}
 
     def _change_hyper(self, changes: Mapping[str, Any]) -> None:
         overlay = {name: value for name, value in self._overlay.items() if name not in changes}

@@ -11,18 +11,14 @@ from .reduce import LANES, make_ordered_sum
 
 def make_own_accumulators(element: Element):
     """Compilable update of arrays with an accumulator for each element; True if one became infinite."""
-    prepare, accumulate, advance, slots, _ = element
-    load, store = slots.load, slots.store
+    step, load, store = element.step, element.slots.load, element.slots.store
 
     @inlined
     def own_accumulators(p, g, G, rest, s):
         infinite = False
         infinity = p.dtype.type(np.inf)
         for i in range(p.size):
-            p_i = p[i]
-            g_i = prepare(g[i], p_i, s)
-            G_i = accumulate(g_i * g_i, G[i], s)
-            p_i, rest_i = advance(p_i, g_i, G_i, load(rest, i), s)
+            p_i, G_i, rest_i = step(p[i], g[i], G[i], load(rest, i), s)
             infinite |= G_i == infinity
             G[i] = G_i
             p[i] = p_i
@@ -34,8 +30,7 @@ def make_own_accumulators(element: Element):
 
 def make_shared_accumulator(element: Element):
     """Compilable update of arrays whose elements share the accumulator G, which is already up to date."""
-    prepare, _, advance, slots, _ = element
-    load, store = slots.load, slots.store
+    prepare, advance, load, store = element.prepare, element.advance, element.slots.load, element.slots.store
 
     @inlined
     def shared_accumulator(p, g, G, rest, s):

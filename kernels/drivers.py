@@ -24,6 +24,7 @@ from .table import (
     FIRST_BLOCK,
     FIRST_UNIT,
     GRADIENT,
+    INFINITE,
     NON_FINITE,
     PARAMETER,
     SIZE,
@@ -56,8 +57,15 @@ def _make_block_sums(prepare, real, Scalars):
     return inlined(block_sums)
 
 
+@inlined
+def note_infinity(table, i, infinite):
+    if infinite:
+        table[i, INFINITE] = 1
+    return 1 if infinite else 0
+
+
 def _make_update(element, kind, real, Scalars):
-    """Compilable visit of units [low, high) of a tensor; tensor index + 1 if an accumulator became infinite."""
+    """Compilable visit of units [low, high) of a tensor; 1 if an accumulator became infinite, else 0."""
     own = make_own_accumulators(element)
     shared = make_shared_accumulator(element)
     by_row = make_row_accumulators(element)
@@ -78,21 +86,21 @@ def _make_update(element, kind, real, Scalars):
         s = unpack(Scalars, arguments[0][i])
         p, g, rest, start = arrays(table, i, low, high)
         G = array_at(table[i, ACCUMULATOR] + start * itemsize, p.size, real)
-        return i + 1 if own(p, g, G, rest, s) else 0
+        return note_infinity(table, i, own(p, g, G, rest, s))
 
     def update_rows(table, i, low, high, arguments):
         s = unpack(Scalars, arguments[0][i])
         p, g, rest, start = arrays(table, i, low, high)
         width = table[i, WIDTH]
         G = array_at(table[i, ACCUMULATOR] + start // width * itemsize, p.size // width, real)
-        return i + 1 if by_row(p, g, G, rest, width, s) else 0
+        return note_infinity(table, i, by_row(p, g, G, rest, width, s))
 
     def update_tensor(table, i, low, high, arguments):
         s = unpack(Scalars, arguments[0][i])
         p, g, rest, _ = arrays(table, i, low, high)
         G = array_at(table[i, ACCUMULATOR], 1, real)[0]
         shared(p, g, G, rest, s)
-        return i + 1 if real(np.inf) == G else 0
+        return note_infinity(table, i, real(np.inf) == G)
 
     return inlined({"element": update_elements, "row": update_rows, "tensor": update_tensor}[kind])
 
@@ -101,8 +109,8 @@ class Driver(NamedTuple):
     """Compiled calls for one method, variant and dtype.
 
     `serial(work, gradients, table, scalars, guard, block_sums, sums)` and, with `spans` behind `work`,
-    `threaded` return 0, a negative code for `table.decode`, or index + 1 of a tensor with an infinite
-    accumulator.
+    `threaded` return 0, a negative code for `table.decode`, or 1 if some accumulators became infinite, which
+    are then marked in the table.
     """
 
     serial: Callable[..., Any]

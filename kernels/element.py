@@ -14,7 +14,6 @@ from __future__ import annotations
 import zlib
 from functools import cache
 from math import copysign
-from pathlib import Path
 from typing import NamedTuple
 
 from . import motion as motions
@@ -60,19 +59,15 @@ class Element(NamedTuple):
     prepare: object
     accumulate: object
     advance: object
+    step: object  # all three, for an element with its own accumulator
     slots: Slots
     fingerprint: int
 
 
-@cache
-def _sources() -> bytes:
-    return b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("**/*.py")))
-
-
 def fingerprint(*functions) -> int:
-    """Changes when a rule or this package does: Numba's disk cache does not look behind a closure's names."""
+    """Changes when a rule does: Numba's disk cache does not look behind the names that a closure holds."""
     rules = repr([(f.__code__.co_code, f.__code__.co_consts, f.__code__.co_names) for f in functions])
-    return zlib.crc32(_sources() + rules.encode())
+    return zlib.crc32(rules.encode())
 
 
 @cache
@@ -88,10 +83,20 @@ def make_element(rule, motion: str, lean: bool) -> Element:
         p, rest = move(kept(p, s), delta(g, H, s), rest, s)
         return penalised(p, G, H, s), rest
 
+    prepared = inlined(untouched if lean else prepare)
+
+    @inlined
+    def step(p, g, G, rest, s):
+        g = prepared(g, p, s)
+        G = accumulate(g * g, G, s)
+        p, rest = advance(p, g, G, rest, s)
+        return p, G, rest
+
     return Element(
-        inlined(untouched if lean else prepare),
+        prepared,
         accumulate,
         advance,
+        step,
         BY_COUNT[len(motions.SLOTS[motion])],
         fingerprint(rule.accumulate, rule.scale, rule.delta),
     )

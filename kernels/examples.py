@@ -15,6 +15,7 @@ import numpy as np
 
 from .jit import compiled, welded
 from .prefetch import prefetch
+from .reduce import fold
 
 LANES = 16
 AHEAD = 4  # rows
@@ -69,12 +70,7 @@ def _dense_dot(x, n, weights, lanes):
             lanes[j] += x.values[n, b * LANES + j] * weights[b * LANES + j]
     for t in range(whole * LANES, weights.size):
         lanes[t - whole * LANES] += x.values[n, t] * weights[t]
-    half = LANES // 2
-    while half:
-        for j in range(half):
-            lanes[j] += lanes[j + half]
-        half //= 2
-    return lanes[0]
+    return fold(lanes, LANES // 2)
 
 
 def _dense_fetch_ahead(x, order, i):

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import itertools
 import secrets
+import zlib
+from pathlib import Path
 
 from numba import njit
 from numba.core.bytecode import FunctionIdentity
@@ -23,8 +25,19 @@ FunctionIdentity._unique_ids = itertools.count(secrets.randbits(48))
 OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy"}
 
 
-class _LightCache(FunctionCache):
-    """Loads without what only compiling needs: filling the compiler's registries takes longer than `import numba`."""
+_SOURCES = zlib.crc32(b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("**/*.py"))))
+
+
+class _Cache(FunctionCache):
+    """Numba's disk cache, but never stale and quick to load.
+
+    Numba looks for changes in a function's own file only, not in those of the functions that it calls. And it
+    fills the compiler's registries before it loads, which takes longer than `import numba`; loading needs no
+    more than the runtime.
+    """
+
+    def _index_key(self, sig, codegen):
+        return (*super()._index_key(sig, codegen), _SOURCES)
 
     def load_overload(self, sig, target_context):
         rtsys.initialize(target_context)
@@ -32,20 +45,23 @@ class _LightCache(FunctionCache):
             return self._load_overload(sig, target_context)
 
 
-def _with_light_cache(dispatcher):
-    if type(dispatcher._cache) is FunctionCache:
-        dispatcher._cache.__class__ = _LightCache
+_NEEDED = ("_index_key", "_load_overload", "_guard_against_spurious_io_errors")
+
+
+def _with_own_cache(dispatcher):
+    if type(dispatcher._cache) is FunctionCache and all(hasattr(FunctionCache, name) for name in _NEEDED):
+        dispatcher._cache.__class__ = _Cache
     return dispatcher
 
 
 def compiled(function):
     """Compile a function for one thread."""
-    return _with_light_cache(njit(**OPTIONS)(function))
+    return _with_own_cache(njit(**OPTIONS)(function))
 
 
 def parallel(function):
     """Compile a function whose `prange` loops are shared among Numba's threads."""
-    return _with_light_cache(njit(parallel=True, **OPTIONS)(function))
+    return _with_own_cache(njit(parallel=True, **OPTIONS)(function))
 
 
 # A piece of compiled functions. A training loop is put together from many that share many arrays: left to itself, LLVM

@@ -84,15 +84,11 @@ class Outputs(NamedTuple):
 
 
 def _make_element_step(element: Element):
-    prepare, accumulate, advance, slots, _ = element
-    load, store = slots.load, slots.store
+    step_of, load, store = element.step, element.slots.load, element.slots.store
 
     @welded
     def step(p, G, rest, i, g, s):
-        p_i = p[i]
-        g = prepare(g, p_i, s)
-        G_i = accumulate(g * g, G[i], s)
-        p_i, rest_i = advance(p_i, g, G_i, load(rest, i), s)
+        p_i, G_i, rest_i = step_of(p[i], g, G[i], load(rest, i), s)
         p[i] = p_i
         G[i] = G_i
         store(rest, i, rest_i)

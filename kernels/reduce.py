@@ -15,8 +15,8 @@ BLOCK = 4096
 
 
 @inlined
-def _fold(lanes):
-    half = LANES // 2
+def fold(lanes, half):
+    """Sum of 2 * half lanes, the upper half added to the lower until one is left."""
     while half:
         for j in range(half):
             lanes[j] += lanes[j + half]
@@ -40,7 +40,7 @@ def make_block_sum(prepare):
         for i in range(whole * LANES, g.size):
             x = np.float64(prepare(g[i], p[i], s))
             lanes[i - whole * LANES] += x * x
-        return _fold(lanes)
+        return fold(lanes, LANES // 2)
 
     return block_sum
 

@@ -6,7 +6,6 @@ from functools import cache
 
 import numpy as np
 
-from .element import fingerprint
 from .examples import LANES, LAYOUTS, Layout
 from .jit import compiled, welded
 from .losses import LOGISTIC, NO_CLASS, pointwise, softmax
@@ -38,13 +37,12 @@ def make_score(layout: Layout, real, classes: bool):
 @cache
 def make_score_all(layout: str, classes: bool, dtype: np.dtype):
     """Compiled ``score_all(examples, p, b, out)``: scores (examples,) or (examples, classes)."""
-    real, version = dtype.type, fingerprint()
+    real = dtype.type
     fetch_ahead = LAYOUTS[layout].fetch_ahead
     score = make_score(LAYOUTS[layout], real, classes)
 
     @compiled
     def score_all(examples, order, p, b, out):
-        version  # noqa: B018  part of the key of the disk cache
         lanes = np.empty(LANES, out.dtype)
         for i in range(order.size):
             fetch_ahead(examples, order, i)

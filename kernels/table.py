@@ -41,8 +41,9 @@ from .reduce import BLOCK
     UNIT,  # elements in a unit of work: whole rows, about BLOCK elements
     FIRST_UNIT,
     FIRST_BLOCK,
+    INFINITE,  # whether a step has made an accumulator infinite
     COLUMNS,
-) = range(12)
+) = range(13)
 
 ARRAY_TYPE, ARRAY_DTYPE = OBJECT, PARAMETER  # in the sentinel
 
