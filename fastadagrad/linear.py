@@ -70,6 +70,8 @@ class LinearModel:
         One an epoch: "epoch", "loss" (progressive), and "valid_loss" and the like.
     best_epoch, stopped_because : int, str
         Which epoch's weights these are; "max_epochs", "patience", "non-finite loss" or "interrupted".
+    zero_based : bool or None
+        Whether columns counted from 0 in the svmlight text trained on: load what is to be scored with the same.
     seconds, features_per_second : float
         Time that the training loops took, compilation aside, and stored features done in each.
 
@@ -137,6 +139,7 @@ class LinearModel:
         self.stopped_because = ""
         self.seconds = self.features_per_second = 0.0
         self.feature_names: tuple[str, ...] | None = None
+        self.zero_based: bool | None = None
         self._targets = targets.Targets("")
 
     def __repr__(self) -> str:
@@ -205,6 +208,7 @@ class LinearModel:
         self.intercept_ = intercept[0] * chosen.spread + chosen.centre
         self.history, self.best_epoch, self.stopped_because = run.history, run.best_epoch, run.stopped_because
         self._targets, self.feature_names = chosen, table.feature_names
+        self.zero_based = X.zero_based if isinstance(X, Table) else None
         self.seconds = trainer.seconds
         self.features_per_second = examples.values.size * len(run.history) / max(trainer.seconds, 1e-9)
         return self
@@ -318,6 +322,7 @@ class LinearModel:
             "best_epoch": self.best_epoch,
             "stopped_because": self.stopped_because,
             "feature_names": self.feature_names,
+            "zero_based": self.zero_based,
             "centre": self._targets.centre,
             "spread": self._targets.spread,
         }
@@ -350,6 +355,7 @@ class LinearModel:
         model.stopped_because = header["stopped_because"]
         names = header["feature_names"]
         model.feature_names = None if names is None else tuple(names)
+        model.zero_based = header["zero_based"]
         model._targets = targets.Targets(header["loss"], arrays.get("classes"), header["centre"], header["spread"])
         return model
 

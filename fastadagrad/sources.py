@@ -10,6 +10,7 @@ import os
 import zipfile
 import zlib
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, NoReturn
 
@@ -50,12 +51,14 @@ def load(
         Columns of a sparse table, for a file to go with another. A narrower file is widened; columns
         beyond are ignored, with a logged warning. Dense features must have this width.
     zero_based : bool or "auto"
-        Of svmlight text: whether columns count from 0 or from 1; "auto": from 0 if a column 0 occurs.
+        Of svmlight text: whether columns count from 0 or from 1; "auto": from 0 if a column 0 occurs. A file
+        that goes with another may lack column 0: give it the other table's ``zero_based``.
 
     Returns
     -------
     Table
-        Its labels are float64 from svmlight text, else of the dtype they are stored in.
+        Its labels are float64 from svmlight text, else of the dtype they are stored in. Its ``zero_based`` is
+        what was found.
 
     Raises
     ------
@@ -101,7 +104,7 @@ def _with_width(table: Table, n_features: int) -> Table:
     if isinstance(table.features, CSR):
         features = with_width(table.features, n_features, table.name)
         unchanged = features.shape == table.features.shape
-        return Table(features, table.labels, table.name, table.feature_names if unchanged else None)
+        return replace(table, features=features, feature_names=table.feature_names if unchanged else None)
     if table.features.shape[1] != n_features:
         raise ValueError(f"{table.name} must have {n_features} features, got {table.features.shape[1]}")
     return table
@@ -109,12 +112,13 @@ def _with_width(table: Table, n_features: int) -> Table:
 
 def _from_svmlight(path: Path, dtype: DTypeLike, zero_based: bool | Literal["auto"]) -> Table:
     try:
-        data, indices, indptr, labels, width = parse(_read(path), dtype=dtype, zero_based=zero_based)
+        found = parse(_read(path), dtype=dtype, zero_based=zero_based)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
-    if not labels.size:
+    if not found.labels.size:
         raise ValueError(f"{path} has no rows")
-    return Table(CSR(data, indices, indptr, (labels.size, width)), labels, path.name)
+    features = CSR(found.data, found.indices, found.indptr, (found.labels.size, found.n_features))
+    return Table(features, found.labels, path.name, zero_based=found.zero_based)
 
 
 def _read(path: Path) -> bytes:

@@ -16,13 +16,14 @@ SHOWN = 60
 
 
 class Parsed(NamedTuple):
-    """A parsed text: CSR arrays, one label a row, and one more than the largest column."""
+    """A parsed text: CSR arrays, one label a row, one more than the largest column, and where columns began."""
 
     data: NDArray[Any]
     indices: NDArray[np.int32]
     indptr: NDArray[np.int64]
     labels: NDArray[np.float64]
     n_features: int
+    zero_based: bool | None
 
 
 def parse(
@@ -48,7 +49,8 @@ def parse(
     -------
     Parsed
         ``data`` (nnz,) of dtype, ``indices`` (nnz,) int32 counted from 0, ``indptr`` (n + 1,) int64,
-        ``labels`` (n,) float64, ``n_features``. Rows are sorted by column.
+        ``labels`` (n,) float64, ``n_features``, and the ``zero_based`` found: None where no row has a column
+        to tell by. Rows are sorted by column.
 
     Raises
     ------
@@ -82,10 +84,13 @@ def parse(
         if repeated >= 0:
             _refuse_repeated(lines, repeated, indices[indptr[repeated] : indptr[repeated + 1]])
     width = int(state[kernels.WIDTH])
-    if entries and (one_based or (zero_based == "auto" and state[kernels.LOWEST] > 0)):
+    found: bool | None = None if zero_based == "auto" else bool(zero_based)
+    if found is None and entries:
+        found = bool(state[kernels.LOWEST] == 0)
+    if entries and not found:
         indices -= np.int32(1)
         width -= 1
-    return Parsed(data, indices, indptr, labels, width)
+    return Parsed(data, indices, indptr, labels, width, found)
 
 
 def _as_lines(text: bytes | bytearray | memoryview | NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -46,12 +46,16 @@ class Table:
         Numbers or strings, as given.
     name : str
     feature_names : tuple of str or None
+    zero_based : bool or None
+        Of svmlight text: whether its columns counted from 0; None if nothing says so. What goes with it is
+        to be loaded with the same.
     """
 
     features: NDArray[Any] | CSR
     labels: NDArray[Any]
     name: str = "data"
     feature_names: tuple[str, ...] | None = None
+    zero_based: bool | None = None
 
 
 def as_table(

@@ -119,6 +119,45 @@ def test_test_file_may_lack_or_have_more_features(capsys, text_file, tmp_path):
         assert "test: loss" in out
 
 
+def columns_from_0(path, lacking=()):
+    """Svmlight text whose columns 0 to 5 decide by their number; some columns may be absent."""
+    rng = np.random.default_rng(len(lacking))
+    rows = rng.normal(size=(300, 6)).round(3)
+    rows[:, list(lacking)] = 0
+    labels = rows @ [0, 3, -2, 1, -1, 2] > 0
+    path.write_text(
+        "".join(
+            f"{label:d} " + " ".join(f"{j}:{x}" for j, x in enumerate(row) if j not in lacking) + "\n"
+            for label, row in zip(labels, rows, strict=True)
+        )
+    )
+    return path
+
+
+def test_columns_count_from_where_they_do_in_the_training_file(capsys, tmp_path):
+    train, other = columns_from_0(tmp_path / "train"), columns_from_0(tmp_path / "other", lacking=[0])
+    model = tmp_path / "model"
+    status, out, _ = run(capsys, "fit", train, "--json", "--test", other, "--valid", other, "--model", model)
+    report = json.loads(out)
+    assert status == 0
+    assert report["test"]["accuracy"] > 0.95
+    assert report["history"][-1]["valid_accuracy"] > 0.95
+    assert LinearModel.load(model).zero_based is True
+    found = json.loads(run(capsys, "predict", model, other, "--json")[1])
+    assert found["evaluation"]["accuracy"] > 0.95
+    shifted = json.loads(run(capsys, "predict", model, other, "--json", "--zero-based", "false")[1])
+    assert shifted["evaluation"]["accuracy"] < 0.8
+
+
+def test_where_columns_begin_can_be_said(capsys, tmp_path):
+    train = columns_from_0(tmp_path / "train", lacking=[0])
+    widths = {
+        base: json.loads(run(capsys, "fit", train, "--json", "--epochs", 1, "--zero-based", base)[1])["features"]
+        for base in ("true", "false", "auto")
+    }
+    assert widths == {"true": 6, "false": 5, "auto": 5}
+
+
 def test_predict_without_usable_labels(capsys, text_file, tmp_path):
     run(capsys, "fit", text_file, "--epochs", 1, "--model", tmp_path / "m")
     other = tmp_path / "other.svm"

@@ -53,6 +53,13 @@ def test_where_columns_start_can_be_said(tmp_path):
     path = tmp_path / "data"
     path.write_bytes(b"1 2:1\n")
     assert [load(path, zero_based=choice).features.shape[1] for choice in ("auto", True, False)] == [2, 3, 2]
+    assert [load(path, zero_based=choice).zero_based for choice in ("auto", True, False)] == [False, True, False]
+    assert load(path, n_features=9).zero_based is False
+    path.write_bytes(b"1 0:1\n")
+    assert load(path).zero_based is True
+    path.write_bytes(b"1\n")
+    assert load(path).zero_based is None
+    assert load("iris").zero_based is None
 
 
 def test_a_wider_table_is_widened_and_a_narrower_one_drops_columns_with_a_warning(tmp_path, caplog):

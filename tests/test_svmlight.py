@@ -59,7 +59,7 @@ def outcome(function, text):
 
 def as_plain(text: bytes):
     """What ``parse`` gives, in the form of ``plain_parse``; repr tells -0.0 from 0.0."""
-    data, indices, indptr, labels, _ = parse(text, zero_based=True)
+    data, indices, indptr, labels, *_ = parse(text, zero_based=True)
     rows = [dict(zip(indices[a:b].tolist(), data[a:b].tolist(), strict=True)) for a, b in pairwise(indptr.tolist())]
     return labels.tolist(), rows
 
@@ -83,12 +83,12 @@ def test_reads_every_form_that_the_format_has():
         b"# header: 1:2\n\n+1 1:.5 3:5.  # comment 9:9\r\n"
         b"-1\tqid:12  2:1e-3   4:-2E+2\t\n  \t\n0\n2.5 3:1#c\n1e1 2:+7 1:6"
     )
-    data, indices, indptr, labels, n_features = parse(text)
+    data, indices, indptr, labels, n_features, zero_based = parse(text)
     assert data.tolist() == [0.5, 5.0, 1e-3, -200.0, 1.0, 6.0, 7.0]
     assert indices.tolist() == [0, 2, 1, 3, 2, 0, 1]
     assert indptr.tolist() == [0, 2, 4, 4, 5, 7]
     assert labels.tolist() == [1.0, -1.0, 0.0, 2.5, 10.0]
-    assert n_features == 4
+    assert (n_features, zero_based) == (4, False)
     assert (data.dtype, indices.dtype, indptr.dtype, labels.dtype) == (
         np.float64,
         np.int32,
@@ -99,7 +99,7 @@ def test_reads_every_form_that_the_format_has():
 
 @pytest.mark.parametrize("text", [b"", b"\n", b"   ", b"# only a comment", b"\r\n\r\n"])
 def test_text_without_rows_gives_empty_arrays(text):
-    data, indices, indptr, labels, n_features = parse(text)
+    data, indices, indptr, labels, n_features, zero_based = parse(text)
     assert (data.size, indices.size, indptr.tolist(), labels.size, n_features) == (0, 0, [0], 0, 0)
 
 
@@ -258,7 +258,7 @@ def test_decimals_at_and_beside_halfway_points():
 )
 def test_written_and_read_back_bit_for_bit(rows):
     text = "".join(f"{label!r} " + " ".join(f"{i}:{v!r}" for i, v in row.items()) + "\n" for label, row in rows)
-    data, indices, indptr, labels, _ = parse(text.encode(), zero_based=True)
+    data, indices, indptr, labels, *_ = parse(text.encode(), zero_based=True)
     flat = [pair for _, row in rows for pair in sorted(row.items())]
     assert indices.tolist() == [i for i, _ in flat]
     assert data.tobytes() == np.array([v for _, v in flat], np.float64).tobytes()

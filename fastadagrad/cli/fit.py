@@ -7,11 +7,13 @@ import errno
 import os
 from typing import TYPE_CHECKING, Any
 
+from . import examples
 from .output import json_line
 
 if TYPE_CHECKING:
     from ..linear import LinearModel
     from ..tables import Table
+    from .examples import Base
 
 COLUMNS = {
     "loss": "progressive",
@@ -30,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--valid", metavar="FILE|FRACTION", help="keep the weights that do best on these examples")
     parser.add_argument("--test", metavar="FILE", help="evaluate the finished model on these examples")
     parser.add_argument("--model", metavar="OUT", help="write the model to this file")
-    parser.add_argument("--target", metavar="NAME", help="array of a .npz file that holds the labels (y)")
+    examples.add_arguments(parser, "true if SOURCE has a column 0")
     parser.add_argument("--features", type=int, metavar="N", help="number of features, if SOURCE may lack the last")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--quiet", action="store_true", help="log warnings only")
@@ -67,7 +69,7 @@ def _add_model_options(group: Any) -> None:
     choice("--lazy", "exact", "touched", "dense")
 
 
-_OWN = {"command", "source", "valid", "test", "model", "target", "features", "json", "quiet", "progress"}
+_OWN = {"command", "source", "valid", "test", "model", "target", "zero_based", "features", "json", "quiet", "progress"}
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -78,10 +80,10 @@ def run(arguments: argparse.Namespace) -> int:
     model = LinearModel(**options)
     _check_folder(arguments.model)
     dtype = options.get("dtype", "float32")
-    table = _load(arguments.source, arguments, dtype, arguments.features)
-    width = table.features.shape[1]
-    test = None if arguments.test is None else _load(arguments.test, arguments, "float64", width)
-    valid = _validation(arguments, dtype, width)
+    table = _load(arguments.source, arguments, dtype, arguments.features, examples.base(arguments.zero_based, None))
+    width, base = table.features.shape[1], examples.base(arguments.zero_based, table.zero_based)
+    test = None if arguments.test is None else _load(arguments.test, arguments, "float64", width, base)
+    valid = _validation(arguments, dtype, width, base)
     show = _Rows() if not (arguments.json or arguments.progress) else None
     if not arguments.json:
         print(_describe(table))
@@ -104,20 +106,20 @@ def _check_folder(path: str | None) -> None:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), folder)
 
 
-def _load(source: str, arguments: argparse.Namespace, dtype: str, width: int | None) -> Table:
+def _load(source: str, arguments: argparse.Namespace, dtype: str, width: int | None, base: Base) -> Table:
     from ..sources import load
 
     target = arguments.target if source.endswith(".npz") else None
-    return load(source, dtype=dtype, target=target, n_features=width)
+    return load(source, dtype=dtype, target=target, n_features=width, zero_based=base)
 
 
-def _validation(arguments: argparse.Namespace, dtype: str, width: int) -> float | Table | None:
+def _validation(arguments: argparse.Namespace, dtype: str, width: int, base: Base) -> float | Table | None:
     if arguments.valid is None:
         return None
     try:
         fraction = float(arguments.valid)
     except ValueError:
-        return _load(arguments.valid, arguments, dtype, width)
+        return _load(arguments.valid, arguments, dtype, width, base)
     if not 0 < fraction < 1:
         raise ValueError(f"--valid must be a file or a fraction between 0 and 1, not {arguments.valid}")
     return fraction

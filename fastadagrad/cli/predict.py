@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from . import examples
 from .output import json_line
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", metavar="SOURCE", help="examples, as for fit; their labels only serve to evaluate")
     parser.add_argument("--output", metavar="FILE", help="write there instead of to standard output")
     parser.add_argument("--proba", action="store_true", help="probabilities, a column for each class")
-    parser.add_argument("--target", metavar="NAME", help="array of a .npz file that holds the labels (y)")
+    examples.add_arguments(parser, "as in the file the model was trained on")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of a line for each example")
     parser.add_argument("--quiet", action="store_true", help="log warnings only")
 
@@ -33,7 +34,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     model = LinearModel.load(arguments.model)
     target = arguments.target if arguments.source.endswith(".npz") else None
-    table = load(arguments.source, dtype="float64", target=target, n_features=len(model.coef_))
+    base = examples.base(arguments.zero_based, model.zero_based)
+    table = load(arguments.source, dtype="float64", target=target, n_features=len(model.coef_), zero_based=base)
     lines = _as_json(model, table, arguments.proba) if arguments.json else _as_text(model, table, arguments.proba)
     if arguments.output is None:
         sys.stdout.writelines(lines)
