@@ -119,20 +119,24 @@ def test_a_million_elements(option, threads):
     dtype=st.sampled_from(DTYPES),
     option=st.sampled_from(sorted(OPTIONS)),
     values=st.lists(st.floats(width=32), min_size=1, max_size=30),
+    threads=st.sampled_from([1, 2]),
+    copies=st.integers(1, 3),
 )
-def test_any_values(shape, dtype, option, values):
-    """NaN, infinities, denormals and all, unchecked."""
+def test_any_values(shape, dtype, option, values, threads, copies):
+    """NaN, infinities, denormals and all, unchecked, in every driver."""
     hyper = {"learning_rate": 0.1, **OPTIONS[option]}
     if hyper.get("accumulator") == "row" and shape == ():
         shape = (1,)
     size = math.prod(shape)
-    w = np.resize(np.array(values, dtype), size).reshape(shape)
-    g = np.resize(np.array(values[::-1], dtype), size).reshape(shape)
-    oracle = Oracle([w], **hyper)
-    opt = fa.ADAGRAD(params=w, nonfinite="ignore", **hyper)
+    w = [np.roll(np.resize(np.array(values, dtype), size), i).reshape(shape) for i in range(copies)]
+    g = [np.resize(np.array(values[::-1], dtype), size).reshape(shape)] * copies
+    oracle = Oracle(w, **hyper)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engine, "PARALLEL_FROM", 0 if threads > 1 else engine.PARALLEL_FROM)
+        opt = fa.ADAGRAD(params=w, nonfinite="ignore", threads=threads, **hyper)
     for _ in range(4):
         opt.step(g)
-        oracle.step([g])
+        oracle.step(g)
     assert_equal_bits(opt, oracle)
 
 

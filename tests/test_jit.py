@@ -1,8 +1,13 @@
 """The compiler options, as far as they can go wrong."""
 
 import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
+
+import fastadagrad
+from fastadagrad.kernels import jit
 
 CLOSURES = """
 import sys
@@ -36,3 +41,25 @@ def test_kernels_cached_by_different_processes_are_not_mixed_up(tmp_path):
     assert run("1") == ["306"]
     assert run("2") == ["309"]
     assert run("1", "2") == ["306", "309"]
+
+
+LOSS = "from fastadagrad.kernels.scoring import mean_loss; import numpy as np; print(mean_loss(1, np.ones(1), -np.ones(1)))"
+
+
+def test_an_edit_of_what_a_kernel_calls_is_not_missed(tmp_path):
+    """The loss stands in another file than the compiled function that calls it."""
+    package = Path(fastadagrad.__file__).parent
+    copy = tmp_path / "fastadagrad"
+    shutil.copytree(package, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    if not (copy / "kernels").is_dir():
+        shutil.copytree(Path(jit.__file__).parent, copy / "kernels", ignore=shutil.ignore_patterns("__pycache__"))
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "cache"), "PYTHONPATH": str(tmp_path)}
+
+    def run():
+        command = [sys.executable, "-c", LOSS]
+        return float(subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout)
+
+    assert run() == 2.0
+    losses = copy / "kernels" / "losses.py"
+    losses.write_text(losses.read_text().replace("0.5 * error * error", "5.0 * error * error"))
+    assert run() == 20.0

@@ -9,7 +9,7 @@ from functools import cache
 
 import numpy as np
 import pytest
-from numba import njit
+from numba import float64, int64, njit, typeof
 
 import fastadagrad as fa
 from fastadagrad.kernels import memory
@@ -24,20 +24,33 @@ OPTIONS = {
 }
 
 
+def llvm_without_unboxing(function, signature):
+    fresh = njit(**{**OPTIONS_OF_JIT, "cache": False})(function)  # cached code cannot be inspected
+    fresh.compile(signature)
+    bodies = re.split(r"^(?=define )", next(iter(fresh.inspect_llvm().values())), flags=re.MULTILINE)[1:]
+    return "".join(body for body in bodies if "@_ZN7cpython" not in body.splitlines()[0])
+
+
 @cache
 def llvm_of(option, dtype):
+    """The driver that `opt.step` calls."""
+    bucket = fa.ADAGRAD(params=np.ones(10, dtype), **OPTIONS[option]).engine.plan._buckets[0]
+    table, real = int64[:, ::1], typeof(dtype(0))
+    signature = (int64, int64, table, real[:, ::1], table, float64[::1], float64[::1])
+    return llvm_without_unboxing(bucket._driver.serial.py_func, signature)
+
+
+def llvm_of_loop(option, dtype):
+    """The same loop without the float64 sums of the driver's survey of the gradients."""
     kit = fa.compiled_update(dtype=dtype, learning_rate=0.1, **OPTIONS[option])
     p = np.ones(10, dtype)
-    update = njit(**{**OPTIONS_OF_JIT, "cache": False})(kit.update.py_func)  # cached code cannot be inspected
-    update(p, p.copy(), kit.slots(p), kit.scalars())
-    llvm = next(iter(update.inspect_llvm().values()))
-    bodies = re.split(r"^(?=define )", llvm, flags=re.MULTILINE)[1:]
-    return "".join(body for body in bodies if "@_ZN7cpython" not in body.splitlines()[0])  # less the unboxing
+    signature = tuple(map(typeof, (p, p, kit.slots(p), kit.scalars())))
+    return llvm_without_unboxing(kit.update.py_func, signature)
 
 
 @pytest.mark.parametrize("option", OPTIONS)
 def test_float32_loops_hold_no_float64(option):
-    assert "double" not in llvm_of(option, np.float32)
+    assert "double" not in llvm_of_loop(option, np.float32)
 
 
 @pytest.mark.parametrize(("dtype", "kind"), [(np.float32, "f32"), (np.float64, "f64")])
