@@ -69,7 +69,8 @@ class LinearModel:
     history : list of dict
         One an epoch: "epoch", "loss" (progressive), and "valid_loss" and the like.
     best_epoch, stopped_because : int, str
-        Which epoch's weights these are; "max_epochs", "patience", "non-finite loss" or "interrupted".
+        Which epoch's weights these are, 0 before the first has ended ("interrupted" ones without validation
+        have part of the next epoch too); "max_epochs", "patience", "non-finite loss" or "interrupted".
     zero_based : bool or None
         Whether columns counted from 0 in the svmlight text trained on: load what is to be scored with the same.
     seconds, features_per_second : float
@@ -175,7 +176,8 @@ class LinearModel:
         Returns
         -------
         LinearModel
-            Itself. Ctrl-C ends the training early, with the weights so far.
+            Itself. Ctrl-C ends the training early: with the weights so far, even of an unfinished epoch; or,
+            once examples for validation have judged an epoch, with those of the best.
         """
         p = self._parameters
         table = labelled(X, y, p["dtype"])

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .linear_training import Examples, Scorer, Trainer
 from .log import logger
@@ -41,14 +43,23 @@ class Run:
                     break
         except KeyboardInterrupt:
             self.stopped_because = "interrupted"
-            logger.warning("interrupted: keeping the weights so far")
+            self._keep_unfinished()
+
+    def _keep_unfinished(self) -> None:
+        """Python interrupts between calls of the compiled loop only, and each leaves whole weights."""
+        weights = self._trainer.snapshot()
+        judged = self._held_out is not None and self.best_epoch > 0
+        if judged or not _finite(weights):
+            logger.warning("interrupted: keeping the weights of epoch %d", self.best_epoch)
+            return
+        self.weights = weights
+        logger.warning("interrupted: keeping the weights so far")
 
     def _close_epoch(self, epoch: int, loss: float) -> dict[str, float]:
         """Validate, keep the weights if they are the ones to keep, and decide whether to go on."""
         entry: dict[str, float] = {"epoch": epoch, "loss": loss}
         weights = self._trainer.snapshot()
-        finite = math.isfinite(loss) and all(bool(np.isfinite(w).all()) for w in weights)
-        if not finite:
+        if not (math.isfinite(loss) and _finite(weights)):
             self.stopped_because = "non-finite loss"
             logger.warning("the loss of epoch %d is %s: keeping the weights before it", epoch, loss)
         else:
@@ -64,6 +75,10 @@ class Run:
                 self.stopped_because = "patience"
         self.history.append(entry)
         return entry
+
+
+def _finite(weights: tuple[NDArray[Any], ...]) -> bool:
+    return all(bool(np.isfinite(each).all()) for each in weights)
 
 
 @contextmanager

@@ -219,6 +219,21 @@ def test_ctrl_c_keeps_the_model_and_exits_with_130(capsys, tmp_path, monkeypatch
     assert len(LinearModel.load(tmp_path / "m").history) == 2
 
 
+def test_ctrl_c_in_the_first_epoch_leaves_an_older_model_alone(capsys, tmp_path, monkeypatch):
+    def interrupted(self, *rest):
+        raise KeyboardInterrupt
+
+    model = tmp_path / "m"
+    run(capsys, "fit", "iris", "--model", model)
+    before = model.read_bytes()
+    monkeypatch.setattr("fastadagrad.linear_training.Trainer.epoch", interrupted)
+    status, out, err = run(capsys, "fit", "iris", "--model", model, "--json")
+    assert status == 130
+    assert "model" not in json.loads(out)
+    assert "no epoch was finished" in err
+    assert model.read_bytes() == before
+
+
 def test_ctrl_c_elsewhere(capsys, monkeypatch):
     def interrupted(*args, **more):
         raise KeyboardInterrupt

@@ -100,7 +100,7 @@ def test_reads_every_form_that_the_format_has():
 @pytest.mark.parametrize("text", [b"", b"\n", b"   ", b"# only a comment", b"\r\n\r\n"])
 def test_text_without_rows_gives_empty_arrays(text):
     data, indices, indptr, labels, n_features, zero_based = parse(text)
-    assert (data.size, indices.size, indptr.tolist(), labels.size, n_features) == (0, 0, [0], 0, 0)
+    assert (data.size, indices.size, indptr.tolist(), labels.size, n_features, zero_based) == (0, 0, [0], 0, 0, None)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import errno
 import os
 from typing import TYPE_CHECKING, Any
 
+from ..log import logger
 from . import examples
 from .output import json_line
 
@@ -89,7 +90,9 @@ def run(arguments: argparse.Namespace) -> int:
         print(_describe(table))
     model.fit(table, valid=valid, progress=arguments.progress or show or False)
     report = _report(model, table, test)
-    if arguments.model is not None:
+    if arguments.model is not None and not model.history:
+        logger.warning("no epoch was finished: %s is left as it was", arguments.model)
+    elif arguments.model is not None:
         model.save(arguments.model)
         report["model"] = arguments.model
     if arguments.json:
