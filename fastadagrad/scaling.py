@@ -61,7 +61,7 @@ def measure(scale: str, features: NDArray[Any] | CSR, centre: bool) -> Scaling:
 
 
 def _moments(features: NDArray[Any], centre: bool) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean (or 0) and root mean square distance from it; a constant column keeps its size."""
+    """Mean (or 0) and root mean square distance from it; the latter is 0 for a constant column."""
     n, shift, squares = len(features), np.zeros(features.shape[1]), np.zeros(features.shape[1])
     if centre:
         for rows in _chunks(features):
@@ -69,9 +69,11 @@ def _moments(features: NDArray[Any], centre: bool) -> tuple[NDArray[np.float64],
     for rows in _chunks(features):
         squares += np.square(features[rows] - shift).sum(axis=0) / n
     size = np.sqrt(squares)
-    # Rounding leaves a constant column a size of about its last bit, which would blow it up.
-    negligible = size <= 4 * np.finfo(np.float64).eps * np.abs(shift)
-    return shift, np.where(negligible, 0.0, size)
+    if centre:  # rounding of the mean would leave a constant column a size of about its last bit
+        lowest = features.min(axis=0).astype(np.float64)
+        constant = lowest == features.max(axis=0)
+        shift, size = np.where(constant, lowest, shift), np.where(constant, 0.0, size)
+    return shift, size
 
 
 def _largest(features: NDArray[Any] | CSR) -> NDArray[np.float64]:

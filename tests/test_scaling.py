@@ -1,0 +1,37 @@
+import numpy as np
+import pytest
+
+from fastadagrad import scaling
+from fastadagrad.linear import LinearModel
+
+
+@pytest.mark.parametrize("n", [2, 200, 100_003])
+@pytest.mark.parametrize("value", [7.1, -0.1, 1e-300, 1e9 / 3])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_constant_column_becomes_zero(n, value, dtype):
+    features = np.full((n, 1), value, dtype)
+    found = scaling.measure("standard", features, centre=True)
+    assert found.size.tolist() == [1]
+    assert not found.apply(features).any()
+
+
+def test_the_least_variation_is_none_of_a_constant():
+    features = np.full((200, 1), 7.1)
+    features[::2] = np.nextafter(7.1, 8)
+    assert 0 < scaling.measure("standard", features, centre=True).size[0] < 2 * np.spacing(7.1)
+
+
+@pytest.mark.parametrize("n", [200, 1000])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_constant_column_gets_no_weight(n, dtype):
+    X = np.random.default_rng(0).normal(size=(n, 2))
+    X[:, 1] = 7.1
+    model = LinearModel(dtype=dtype).fit(X, X[:, 0] > 0)
+    assert model.coef_[1] == 0
+    assert 1 < model.coef_[0] < 100
+
+
+def test_without_an_intercept_a_constant_column_is_kept():
+    found = scaling.measure("standard", np.full((200, 1), 7.1), centre=False)
+    assert found.shift.tolist() == [0]
+    assert found.size == pytest.approx([7.1])
