@@ -57,7 +57,7 @@ class LinearModel:
     seed : int
         Of the orders and the fraction. The same seed and data give the same bits.
     dtype : {float32, float64}
-        Of the arithmetic while training.
+        Of the arithmetic while training. Features are scaled in their own dtype first, and then rounded.
     lazy : {"exact", "touched", "dense"}
         How a sparse feature that an example lacks follows momentum, decay, l1 and l2: in closed form when it
         next occurs, not at all, or by stepping every feature each time.
@@ -180,14 +180,13 @@ class LinearModel:
             once examples for validation have judged an epoch, with those of the best.
         """
         p = self._parameters
-        table = labelled(X, y, p["dtype"])
         valid = valid if valid is not None else p["validation"]
-        table, held_out = split(table, valid, p["dtype"], self._seed)
+        table, held_out = split(labelled(X, y, None), valid, self._seed)
         chosen = targets.choose(p["loss"], table.labels, p["scale"] != "none" and p["intercept"])
         scale = scaling.measure(p["scale"], table.features, p["intercept"])
 
         def prepare(table: Table) -> Any:
-            return as_examples(scale.apply(table.features), chosen.encode(table.labels, p["dtype"]))
+            return as_examples(scale.apply(table.features, p["dtype"]), chosen.encode(table.labels, p["dtype"]))
 
         examples, held_out = prepare(table), None if held_out is None else prepare(held_out)
         trainer = Trainer(

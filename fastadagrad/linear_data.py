@@ -10,8 +10,8 @@ from numpy.typing import DTypeLike, NDArray
 from .tables import CSR, Table, as_table, with_width
 
 
-def labelled(X: Any, y: Any, dtype: DTypeLike) -> Table:
-    """Examples as a Table of this dtype."""
+def labelled(X: Any, y: Any, dtype: DTypeLike | None) -> Table:
+    """Examples as a Table of this dtype; None: of the one that X's numbers need."""
     if isinstance(X, Table):
         if y is not None:
             raise TypeError("y must be left out when X is a Table, which has its labels")
@@ -21,12 +21,12 @@ def labelled(X: Any, y: Any, dtype: DTypeLike) -> Table:
     return as_table(X, y, dtype=dtype)
 
 
-def split(table: Table, valid: Any, dtype: DTypeLike, seed: int) -> tuple[Table, Table | None]:
+def split(table: Table, valid: Any, seed: int) -> tuple[Table, Table | None]:
     """Training and validation examples; the latter brought to the former's width."""
     if isinstance(valid, float | int):
         return _set_aside(table, valid, seed) if valid else (table, None)
     X, y = valid if isinstance(valid, tuple | list) else (valid, None)
-    held_out = labelled(X, y, dtype)
+    held_out = labelled(X, y, None)
     width = table.features.shape[1]
     features = held_out.features
     if isinstance(features, CSR) != isinstance(table.features, CSR):

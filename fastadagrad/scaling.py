@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from .kernels.examples import largest_of_columns
-from .tables import CSR
+from .tables import CSR, cast
 
 SCALES = ("auto", "standard", "maxabs", "none")
 _CHUNK = 1 << 20  # elements
@@ -22,16 +22,19 @@ class Scaling:
     shift: NDArray[np.float64]
     size: NDArray[np.float64]
 
-    def apply(self, features: NDArray[Any] | CSR) -> NDArray[Any] | CSR:
-        """Scaled features of the same dtype; the same object if nothing changes."""
+    def apply(self, features: NDArray[Any] | CSR, dtype: DTypeLike) -> NDArray[Any] | CSR:
+        """Features scaled in float64, then rounded to dtype; ValueError for one that it cannot hold."""
+        dtype = np.dtype(dtype)
         if not self.shift.any() and np.all(self.size == 1):
-            return features
-        if isinstance(features, CSR):
-            return features._replace(data=(features.data / self.size[features.indices]).astype(features.data.dtype))
-        scaled = np.empty_like(features)
-        for rows in _chunks(features):
-            scaled[rows] = (features[rows] - self.shift) / self.size
-        return scaled
+            return cast(features, dtype)
+        with np.errstate(over="ignore", under="ignore"):  # `cast` names what is not finite
+            if isinstance(features, CSR):
+                scaled = (features.data / self.size[features.indices]).astype(dtype)
+                return cast(features._replace(data=scaled), dtype)
+            scaled = np.empty(features.shape, dtype)
+            for rows in _chunks(features):
+                scaled[rows] = (features[rows] - self.shift) / self.size
+        return cast(scaled, dtype)
 
     def unfold(self, weights: NDArray[Any], intercept: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
         """Weights and intercept, in float64, that score features as they come."""

@@ -30,7 +30,7 @@ __all__ = ["BUILT_IN", "CSR", "Table", "as_features", "as_table", "load"]
 def load(
     source: str | os.PathLike[str],
     *,
-    dtype: DTypeLike = np.float32,
+    dtype: DTypeLike | None = np.float32,
     target: str | None = None,
     n_features: int | None = None,
     zero_based: bool | Literal["auto"] = "auto",
@@ -43,8 +43,8 @@ def load(
         ``breast_cancer``, ``diabetes``, ``digits``, ``iris`` or ``wine``, which scikit-learn ships (a file
         of such a name is ``./iris``); a ``.npz`` file; any other file is svmlight text, compressed if its
         name ends in ``.gz``, ``.bz2`` or ``.xz``.
-    dtype : {float32, float64}
-        Of the features.
+    dtype : {float32, float64, None}
+        Of the features; None: float64 for svmlight text, else as of :func:`as_features`.
     target : str, optional
         Which array of a .npz file has the labels; "y" by default.
     n_features : int, optional
@@ -110,9 +110,9 @@ def _with_width(table: Table, n_features: int) -> Table:
     return table
 
 
-def _from_svmlight(path: Path, dtype: DTypeLike, zero_based: bool | Literal["auto"]) -> Table:
+def _from_svmlight(path: Path, dtype: DTypeLike | None, zero_based: bool | Literal["auto"]) -> Table:
     try:
-        found = parse(_read(path), dtype=dtype, zero_based=zero_based)
+        found = parse(_read(path), dtype=np.float64 if dtype is None else dtype, zero_based=zero_based)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
     if not found.labels.size:
@@ -135,7 +135,7 @@ def _read(path: Path) -> bytes:
     return decompressed
 
 
-def _from_npz(path: Path, dtype: DTypeLike, target: str) -> Table:
+def _from_npz(path: Path, dtype: DTypeLike | None, target: str) -> Table:
     stored, names = _read_npz(path, target)
     if target not in stored:
         raise ValueError(f"{path} has no labels {target!r}; name them with target=, it has {names}")
@@ -181,7 +181,7 @@ def _read_npz(path: Path, target: str) -> tuple[dict[str, NDArray[Any]], str]:
             raise ValueError(f"{path} is not a sound .npz file of plain arrays: {error}") from None
 
 
-def _built_in(name: str, dtype: DTypeLike) -> Table:
+def _built_in(name: str, dtype: DTypeLike | None) -> Table:
     if name == "linnerud":
         raise ValueError("linnerud has three targets a row; one is needed: pass arrays to as_table instead")
     try:

@@ -62,7 +62,7 @@ def as_table(
     X: Any,
     y: Any,
     *,
-    dtype: DTypeLike = np.float32,
+    dtype: DTypeLike | None = np.float32,
     name: str = "data",
     feature_names: Any = None,
 ) -> Table:
@@ -74,8 +74,8 @@ def as_table(
         As :func:`as_features` takes it.
     y : array-like (n,) or (n, 1)
         Numbers or strings; numbers must be finite. Their dtype stays.
-    dtype : {float32, float64}
-        Of the features.
+    dtype : {float32, float64, None}
+        Of the features; None: as of :func:`as_features`.
     name : str
     feature_names : sequence of str, optional
         By default a DataFrame's columns, else None.
@@ -109,14 +109,15 @@ def as_table(
     return Table(features, labels, name, names)
 
 
-def as_features(X: Any, *, dtype: DTypeLike = np.float32) -> NDArray[Any] | CSR:
+def as_features(X: Any, *, dtype: DTypeLike | None = np.float32) -> NDArray[Any] | CSR:
     """Check and normalise a matrix of features.
 
     Parameters
     ----------
     X : array-like (n, k), sparse matrix, DataFrame or CSR
         Real numbers. Sparse is what has ``tocsr``; its duplicate entries are added up.
-    dtype : {float32, float64}
+    dtype : {float32, float64, None}
+        None: the smaller of both that holds what X's dtype can; float64 for what is wider still.
 
     Returns
     -------
@@ -137,14 +138,29 @@ def as_features(X: Any, *, dtype: DTypeLike = np.float32) -> NDArray[Any] | CSR:
     array([[1., 2.],
            [3., 4.]])
     """
-    if np.dtype(dtype) not in (np.float32, np.float64):
+    chosen = None if dtype is None else np.dtype(dtype)
+    if chosen not in (None, np.float32, np.float64):
         raise ValueError(f"dtype must be float32 or float64, got {dtype!r}")
     if not isinstance(X, CSR) and hasattr(X, "tocsr"):
         sparse = X.tocsr()
         X = CSR(sparse.data, sparse.indices, sparse.indptr, sparse.shape)
     if isinstance(X, CSR):
-        return _as_csr(X, np.dtype(dtype))
-    return _as_dense(X, np.dtype(dtype))
+        return _as_csr(X, chosen)
+    return _as_dense(X, chosen)
+
+
+def cast(
+    features: NDArray[Any] | CSR, dtype: np.dtype[Any], names: tuple[str, ...] | None = None
+) -> NDArray[Any] | CSR:
+    """Features in another dtype; ValueError naming one that is not finite in it."""
+    if not isinstance(features, CSR):
+        return _cast_dense(features, dtype, names)
+    data = _cast(features.data, dtype)
+    position = _first_not_finite(data)
+    if position is not None:
+        row = int(np.searchsorted(features.indptr, position, "right")) - 1
+        _refuse_not_finite(data[position], row, int(features.indices[position]), names)
+    return features._replace(data=data)
 
 
 def with_width(features: CSR, n_features: int, name: str) -> CSR:
@@ -164,7 +180,7 @@ def with_width(features: CSR, n_features: int, name: str) -> CSR:
     return CSR(features.data[kept], features.indices[kept], before[features.indptr], (rows, n_features))
 
 
-def _as_dense(X: Any, dtype: np.dtype[Any]) -> NDArray[Any]:
+def _as_dense(X: Any, dtype: np.dtype[Any] | None) -> NDArray[Any]:
     array = _as_array(X, "X")
     if array.ndim != 2:
         hint = "; for one column use X.reshape(-1, 1)" if array.ndim == 1 else ""
@@ -173,6 +189,14 @@ def _as_dense(X: Any, dtype: np.dtype[Any]) -> NDArray[Any]:
     if array.dtype.kind == "O":
         array = _from_objects(array, names)
     _check_real(array, "X")
+    return _cast_dense(array, dtype or _natural(array.dtype), names)
+
+
+def _natural(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    return np.dtype(np.float32 if np.can_cast(dtype, np.float32) else np.float64)
+
+
+def _cast_dense(array: NDArray[Any], dtype: np.dtype[Any], names: tuple[str, ...] | None) -> NDArray[Any]:
     array = _cast(array, dtype)
     position = _first_not_finite(array.reshape(-1))
     if position is not None:
@@ -181,7 +205,7 @@ def _as_dense(X: Any, dtype: np.dtype[Any]) -> NDArray[Any]:
     return array
 
 
-def _as_csr(csr: CSR, dtype: np.dtype[Any]) -> CSR:
+def _as_csr(csr: CSR, dtype: np.dtype[Any] | None) -> NDArray[Any] | CSR:
     data, indices, indptr = (np.asarray(part) for part in csr[:3])
     if len(csr.shape) != 2 or {data.ndim, indices.ndim, indptr.ndim} != {1}:
         raise ValueError(f"a sparse X must have two axes and flat parts, got shape {tuple(csr.shape)}")
@@ -191,15 +215,10 @@ def _as_csr(csr: CSR, dtype: np.dtype[Any]) -> CSR:
     indptr = np.ascontiguousarray(indptr, np.int64)
     size = int(indptr[-1])
     indices = np.ascontiguousarray(indices[:size], np.int32)
-    data = data[:size]
+    data, dtype = data[:size], dtype or _natural(data.dtype)
     if not _ascending(indices, indptr):
         data, indices, indptr = _canonical(data, indices, indptr)
-    data = _cast(data, dtype)
-    position = _first_not_finite(data)
-    if position is not None:
-        row = int(np.searchsorted(indptr, position, "right")) - 1
-        _refuse_not_finite(data[position], row, int(indices[position]), None)
-    return CSR(data, indices, indptr, (rows, columns))
+    return cast(CSR(data, indices, indptr, (rows, columns)), dtype)
 
 
 def _check_structure(data: NDArray[Any], indices: NDArray[Any], indptr: NDArray[Any], rows: int, columns: int) -> None:

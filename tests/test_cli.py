@@ -62,14 +62,14 @@ def test_fit_as_json_and_what_the_model_does(capsys, text_file, tmp_path):
     assert status == 0
     assert (report["loss"], report["examples"], report["features"], report["epochs"]) == ("logistic", 200, 5, 4)
     assert report["classes"] == [-1, 1]
-    expected = LinearModel("logistic", l2=0.001, seed=7, max_epochs=4, batch_size=2).fit(load(text_file))
+    expected = LinearModel("logistic", l2=0.001, seed=7, max_epochs=4, batch_size=2).fit(load(text_file, dtype=None))
     assert report["history"] == expected.history
     loaded = LinearModel.load(model)
     np.testing.assert_array_equal(loaded.coef_, expected.coef_)
 
     status, out, err = run(capsys, "predict", model, text_file)
     assert status == 0
-    assert [float(line) for line in out.split()] == expected.predict(load(text_file)).tolist()
+    assert [float(line) for line in out.split()] == expected.predict(load(text_file, dtype=None)).tolist()
     assert "accuracy" in err
     status, out, _ = run(capsys, "predict", model, text_file, "--json", "--proba")
     found = json.loads(out)
@@ -147,6 +147,16 @@ def test_columns_count_from_where_they_do_in_the_training_file(capsys, tmp_path)
     assert found["evaluation"]["accuracy"] > 0.95
     shifted = json.loads(run(capsys, "predict", model, other, "--json", "--zero-based", "false")[1])
     assert shifted["evaluation"]["accuracy"] < 0.8
+
+
+def test_files_are_scaled_before_they_are_rounded(capsys, tmp_path):
+    z = np.random.default_rng(0).normal(size=400)
+    np.savez(tmp_path / "far.npz", X=(1.6e9 + 10 * z)[:, None], y=z > 0)
+    far = tmp_path / "far.npz"
+    report = json.loads(run(capsys, "fit", far, "--json", "--test", far, "--valid", far)[1])
+    assert report["train"]["accuracy"] > 0.95
+    assert report["test"]["accuracy"] > 0.95
+    assert report["history"][-1]["valid_accuracy"] > 0.95
 
 
 def test_where_columns_begin_can_be_said(capsys, tmp_path):

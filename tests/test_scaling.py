@@ -12,7 +12,7 @@ def test_a_constant_column_becomes_zero(n, value, dtype):
     features = np.full((n, 1), value, dtype)
     found = scaling.measure("standard", features, centre=True)
     assert found.size.tolist() == [1]
-    assert not found.apply(features).any()
+    assert not found.apply(features, dtype).any()
 
 
 def test_the_least_variation_is_none_of_a_constant():
@@ -35,3 +35,20 @@ def test_without_an_intercept_a_constant_column_is_kept():
     found = scaling.measure("standard", np.full((200, 1), 7.1), centre=False)
     assert found.shift.tolist() == [0]
     assert found.size == pytest.approx([7.1])
+
+
+@pytest.mark.parametrize("kind", [np.int64, np.float64])
+def test_features_far_from_zero_are_scaled_before_they_are_rounded(kind):
+    z = np.random.default_rng(0).normal(size=400)
+    X = (1.6e9 + 10 * z)[:, None].astype(kind)
+    model = LinearModel().fit(X, z > 0)
+    assert model.evaluate(X, z > 0)["accuracy"] > 0.95
+    again = LinearModel().fit(X, z > 0, valid=(X, z > 0))
+    assert again.history[again.best_epoch - 1]["valid_accuracy"] > 0.95
+
+
+def test_what_the_dtype_cannot_hold_is_named_after_scaling_only():
+    X, y = np.array([[1e200, 1.0], [-1e200, 2.0], [1e200, 3.0], [-1e200, 5.0]]), [0, 1, 0, 1]
+    assert LinearModel(scale="maxabs").fit(X, y).predict(X).tolist() == y
+    with pytest.raises(ValueError, match=r"X has inf at row 0, column 0 \(as float32\)"):
+        LinearModel(scale="none").fit(X, y)

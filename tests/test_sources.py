@@ -49,6 +49,14 @@ def test_svmlight_files(tmp_path, suffix, dtype):
         assert (table.name, table.feature_names) == (path.name, None)
 
 
+def test_without_a_dtype_nothing_is_rounded(tmp_path):
+    path = tmp_path / "data"
+    path.write_bytes(b"1 1:0.1\n")
+    assert load(path, dtype=None).features.data.tolist() == [0.1]
+    kept = {kind: load(saved(tmp_path / f"{kind}.npz", X=np.eye(2, dtype=kind), y=[0, 1]), dtype=None) for kind in "fd"}
+    assert {kind: table.features.dtype.char for kind, table in kept.items()} == {"f": "f", "d": "d"}
+
+
 def test_where_columns_start_can_be_said(tmp_path):
     path = tmp_path / "data"
     path.write_bytes(b"1 2:1\n")

@@ -217,3 +217,24 @@ def test_a_table_is_frozen():
     assert isinstance(table, Table)
     with pytest.raises(AttributeError):
         table.name = "other"
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("float16", "float32"),
+        ("float32", "float32"),
+        ("float64", "float64"),
+        ("longdouble", "float64"),
+        ("bool", "float32"),
+        ("uint16", "float32"),
+        ("int32", "float64"),
+        ("int64", "float64"),
+    ],
+)
+def test_without_a_dtype_nothing_is_rounded_but_what_is_wider_than_float64(given, kept):
+    X = np.eye(3, dtype=given)
+    assert as_features(X, dtype=None).dtype == kept
+    csr = CSR(X.diagonal(), np.arange(3, dtype=np.int32), np.arange(4), (3, 3))
+    assert as_features(csr, dtype=None).data.dtype == kept
+    assert as_table(X, [1, 2, 3], dtype=None).features.dtype == kept

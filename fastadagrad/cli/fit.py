@@ -80,11 +80,10 @@ def run(arguments: argparse.Namespace) -> int:
     options = {name: value for name, value in vars(arguments).items() if name not in _OWN}
     model = LinearModel(**options)
     _check_folder(arguments.model)
-    dtype = options.get("dtype", "float32")
-    table = _load(arguments.source, arguments, dtype, arguments.features, examples.base(arguments.zero_based, None))
+    table = _load(arguments.source, arguments, arguments.features, examples.base(arguments.zero_based, None))
     width, base = table.features.shape[1], examples.base(arguments.zero_based, table.zero_based)
-    test = None if arguments.test is None else _load(arguments.test, arguments, "float64", width, base)
-    valid = _validation(arguments, dtype, width, base)
+    test = None if arguments.test is None else _load(arguments.test, arguments, width, base)
+    valid = _validation(arguments, width, base)
     show = _Rows() if not (arguments.json or arguments.progress) else None
     if not arguments.json:
         print(_describe(table))
@@ -109,20 +108,20 @@ def _check_folder(path: str | None) -> None:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), folder)
 
 
-def _load(source: str, arguments: argparse.Namespace, dtype: str, width: int | None, base: Base) -> Table:
+def _load(source: str, arguments: argparse.Namespace, width: int | None, base: Base) -> Table:
     from ..sources import load
 
     target = arguments.target if source.endswith(".npz") else None
-    return load(source, dtype=dtype, target=target, n_features=width, zero_based=base)
+    return load(source, dtype=None, target=target, n_features=width, zero_based=base)
 
 
-def _validation(arguments: argparse.Namespace, dtype: str, width: int, base: Base) -> float | Table | None:
+def _validation(arguments: argparse.Namespace, width: int, base: Base) -> float | Table | None:
     if arguments.valid is None:
         return None
     try:
         fraction = float(arguments.valid)
     except ValueError:
-        return _load(arguments.valid, arguments, dtype, width, base)
+        return _load(arguments.valid, arguments, width, base)
     if not 0 < fraction < 1:
         raise ValueError(f"--valid must be a file or a fraction between 0 and 1, not {arguments.valid}")
     return fraction
