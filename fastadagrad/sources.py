@@ -86,18 +86,22 @@ def load(
     if n_features is not None and operator.index(n_features) < 1:
         raise ValueError(f"n_features must be at least 1, got {n_features}")
     path = Path(source)
-    is_npz = path.suffix.lower() == ".npz"
-    if target is not None and not is_npz:
+    if target is not None and not takes_target(path):
         raise ValueError(f"target names an array of a .npz file, but source is {os.fspath(source)!r}")
     if isinstance(source, str) and (source in BUILT_IN or source == "linnerud"):
         table = _built_in(source, dtype)
     elif not path.exists():
         _refuse_missing(path)
-    elif is_npz:
+    elif takes_target(path):
         table = _from_npz(path, dtype, target or "y")
     else:
         table = _from_svmlight(path, dtype, zero_based)
     return table if n_features is None else _with_width(table, n_features)
+
+
+def takes_target(source: str | os.PathLike[str]) -> bool:
+    """Whether `load` looks for the labels by name: in a .npz file."""
+    return Path(source).suffix.lower() == ".npz"
 
 
 def _with_width(table: Table, n_features: int) -> Table:

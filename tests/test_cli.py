@@ -159,6 +159,21 @@ def test_files_are_scaled_before_they_are_rounded(capsys, tmp_path):
     assert report["history"][-1]["valid_accuracy"] > 0.95
 
 
+def test_target_is_heeded_or_refused(capsys, text_file, tmp_path):
+    X = np.random.default_rng(0).normal(size=(50, 5))
+    np.savez(tmp_path / "data.npz", X=X, y=np.arange(50) % 2, label=np.where(X[:, 0] > 0, "a", "b"))
+    upper, model = (tmp_path / "data.npz").rename(tmp_path / "data.NPZ"), tmp_path / "m"
+    options = ["--target", "label", "--json"]
+    report = json.loads(run(capsys, "fit", upper, *options, "--valid", upper, "--test", upper, "--model", model)[1])
+    assert report["classes"] == ["a", "b"]
+    assert report["test"]["accuracy"] > 0.9
+    assert json.loads(run(capsys, "predict", model, upper, *options)[1])["evaluation"]["accuracy"] > 0.9
+    for command in (["fit", text_file], ["fit", "iris"], ["predict", model, text_file]):
+        status, _, err = run(capsys, *command, "--target", "label")
+        assert status == 2
+        assert "target names an array of a .npz file" in err
+
+
 def test_where_columns_begin_can_be_said(capsys, tmp_path):
     train = columns_from_0(tmp_path / "train", lacking=[0])
     widths = {

@@ -14,7 +14,6 @@ from .output import json_line
 if TYPE_CHECKING:
     from ..linear import LinearModel
     from ..tables import Table
-    from .examples import Base
 
 COLUMNS = {
     "loss": "progressive",
@@ -76,14 +75,15 @@ _OWN = {"command", "source", "valid", "test", "model", "target", "zero_based", "
 def run(arguments: argparse.Namespace) -> int:
     """Load, train, evaluate, report and save."""
     from ..linear import LinearModel
+    from ..sources import load
 
     options = {name: value for name, value in vars(arguments).items() if name not in _OWN}
     model = LinearModel(**options)
     _check_folder(arguments.model)
-    table = _load(arguments.source, arguments, arguments.features, examples.base(arguments.zero_based, None))
-    width, base = table.features.shape[1], examples.base(arguments.zero_based, table.zero_based)
-    test = None if arguments.test is None else _load(arguments.test, arguments, width, base)
-    valid = _validation(arguments, width, base)
+    base = examples.base(arguments.zero_based, None)
+    table = load(arguments.source, dtype=None, target=arguments.target, n_features=arguments.features, zero_based=base)
+    test = None if arguments.test is None else _load_like(table, arguments.test, arguments)
+    valid = _validation(table, arguments)
     show = _Rows() if not (arguments.json or arguments.progress) else None
     if not arguments.json:
         print(_describe(table))
@@ -108,20 +108,22 @@ def _check_folder(path: str | None) -> None:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), folder)
 
 
-def _load(source: str, arguments: argparse.Namespace, width: int | None, base: Base) -> Table:
-    from ..sources import load
+def _load_like(table: Table, source: str, arguments: argparse.Namespace) -> Table:
+    """What goes with the training examples, be it in a file of another kind than theirs."""
+    from ..sources import load, takes_target
 
-    target = arguments.target if source.endswith(".npz") else None
-    return load(source, dtype=None, target=target, n_features=width, zero_based=base)
+    target = arguments.target if takes_target(source) else None
+    base = examples.base(arguments.zero_based, table.zero_based)
+    return load(source, dtype=None, target=target, n_features=table.features.shape[1], zero_based=base)
 
 
-def _validation(arguments: argparse.Namespace, width: int, base: Base) -> float | Table | None:
+def _validation(table: Table, arguments: argparse.Namespace) -> float | Table | None:
     if arguments.valid is None:
         return None
     try:
         fraction = float(arguments.valid)
     except ValueError:
-        return _load(arguments.valid, arguments, width, base)
+        return _load_like(table, arguments.valid, arguments)
     if not 0 < fraction < 1:
         raise ValueError(f"--valid must be a file or a fraction between 0 and 1, not {arguments.valid}")
     return fraction

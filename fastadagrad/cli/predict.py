@@ -33,9 +33,8 @@ def run(arguments: argparse.Namespace) -> int:
     from ..sources import load
 
     model = LinearModel.load(arguments.model)
-    target = arguments.target if arguments.source.endswith(".npz") else None
-    base = examples.base(arguments.zero_based, model.zero_based)
-    table = load(arguments.source, dtype="float64", target=target, n_features=len(model.coef_), zero_based=base)
+    width, base = len(model.coef_), examples.base(arguments.zero_based, model.zero_based)
+    table = load(arguments.source, dtype="float64", target=arguments.target, n_features=width, zero_based=base)
     lines = _as_json(model, table, arguments.proba) if arguments.json else _as_text(model, table, arguments.proba)
     if arguments.output is None:
         sys.stdout.writelines(lines)
