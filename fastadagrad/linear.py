@@ -17,7 +17,7 @@ from .linear_data import labelled, split
 from .linear_run import Run, reporting
 from .linear_training import LAZY, Scorer, Trainer, as_examples
 from .stopping import Patience
-from .tables import CSR, Table, as_features, with_width
+from .tables import CSR, Table, as_features, check_names, names_of, with_width
 
 KIND = "linear model"
 FEWEST_EPOCHS, MOST_EPOCHS, ENOUGH_UPDATES = 10, 50, 10_000
@@ -226,6 +226,7 @@ class LinearModel:
     def _features(self, X: Any) -> NDArray[Any] | CSR:
         if not hasattr(self, "coef_"):
             raise RuntimeError("this model has not been trained: call fit first, or LinearModel.load")
+        check_names(names_of(X), self.feature_names, "X")
         features = as_features(X.features if isinstance(X, Table) else X, dtype=np.float64)
         expected = len(self.coef_)
         if isinstance(features, CSR):

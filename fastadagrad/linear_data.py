@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from .tables import CSR, Table, as_table, with_width
+from .tables import CSR, Table, as_table, check_names, with_width
 
 
 def labelled(X: Any, y: Any, dtype: DTypeLike | None) -> Table:
@@ -27,6 +27,7 @@ def split(table: Table, valid: Any, seed: int) -> tuple[Table, Table | None]:
         return _set_aside(table, valid, seed) if valid else (table, None)
     X, y = valid if isinstance(valid, tuple | list) else (valid, None)
     held_out = labelled(X, y, None)
+    check_names(held_out.feature_names, table.feature_names, "the validation examples")
     width = table.features.shape[1]
     features = held_out.features
     if isinstance(features, CSR) != isinstance(table.features, CSR):

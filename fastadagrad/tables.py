@@ -103,7 +103,7 @@ def as_table(
     labels = _as_labels(y)
     if labels.size != rows:
         raise ValueError(f"X and y must be of one length, got {rows} rows of X and {labels.size} labels")
-    names = _names_of(X) if feature_names is None else tuple(str(each) for each in feature_names)
+    names = names_of(X) if feature_names is None else tuple(str(each) for each in feature_names)
     if names is not None and len(names) != columns:
         raise ValueError(f"feature_names must have one name for each of the {columns} columns, got {len(names)}")
     return Table(features, labels, name, names)
@@ -185,7 +185,7 @@ def _as_dense(X: Any, dtype: np.dtype[Any] | None) -> NDArray[Any]:
     if array.ndim != 2:
         hint = "; for one column use X.reshape(-1, 1)" if array.ndim == 1 else ""
         raise ValueError(f"X must have two axes (rows, columns), got shape {array.shape}{hint}")
-    names = _names_of(X)
+    names = names_of(X)
     if array.dtype.kind == "O":
         array = _from_objects(array, names)
     _check_real(array, "X")
@@ -339,6 +339,25 @@ def _label(column: int, names: tuple[str, ...] | None) -> str:
     return str(column) if names is None else f"{column} ({names[column]!r})"
 
 
-def _names_of(X: Any) -> tuple[str, ...] | None:
+def names_of(X: Any) -> tuple[str, ...] | None:
+    """Names of the columns of a Table or a DataFrame; mere positions are none."""
+    if isinstance(X, Table):
+        return X.feature_names
     columns = getattr(X, "columns", None)
-    return None if columns is None else tuple(str(column) for column in columns)
+    if columns is None or all(isinstance(column, int) for column in columns):
+        return None
+    return tuple(str(column) for column in columns)
+
+
+def check_names(found: tuple[str, ...] | None, expected: tuple[str, ...] | None, what: str) -> None:
+    """Refuse columns in another order than those trained on, if both have names."""
+    if found is None or expected is None or found == expected:
+        return
+    if sorted(found) == sorted(expected):
+        column = next(i for i, pair in enumerate(zip(found, expected, strict=True)) if pair[0] != pair[1])
+        difference = f"column {column} is {found[column]!r}, not {expected[column]!r}"
+    else:
+        missing = [name for name in expected if name not in found][:5]
+        extra = [name for name in found if name not in expected][:5]
+        difference = f"missing are {missing}, unknown are {extra}"
+    raise ValueError(f"{what} must have the features of the training, in their order: {difference}")

@@ -330,3 +330,29 @@ def test_chunks_do_not_change_a_plain_run(monkeypatch):
     monkeypatch.setattr("fastadagrad.linear_training.CHUNK", 50)
     parts = LinearModel(batch_size=4).fit(X, y)
     np.testing.assert_array_equal(whole.coef_, parts.coef_)
+
+
+def test_columns_in_another_order_are_refused():
+    pandas = pytest.importorskip("pandas")
+    X, y = classification(features=3)
+    frame = pandas.DataFrame(X, columns=["a", "b", "c"])
+    swapped, other = frame[["a", "c", "b"]], frame.rename(columns={"c": "d"})
+    model = LinearModel(max_epochs=1).fit(frame, y)
+    expected = model.predict(X)
+    for same in (frame, X, pandas.DataFrame(X), Table(X, y), Table(X, y, feature_names=("a", "b", "c"))):
+        np.testing.assert_array_equal(model.predict(same), expected)
+    wrong_order = "must have the features of the training, in their order: column 1 is 'c', not 'b'"
+    for refused, said in [
+        (swapped, wrong_order),
+        (Table(X, y, feature_names=("a", "c", "b")), wrong_order),
+        (other, r"missing are \['c'\], unknown are \['d'\]"),
+    ]:
+        for call in (model.predict, model.decision_function, model.predict_proba):
+            with pytest.raises(ValueError, match="X " + wrong_order if said is wrong_order else said):
+                call(refused)
+    for refused in (swapped, other):
+        with pytest.raises(ValueError, match="X must have the features of the training"):
+            model.evaluate(refused, y)
+        with pytest.raises(ValueError, match="the validation examples must have the features of the training"):
+            LinearModel().fit(frame, y, valid=(refused, y))
+    LinearModel(max_epochs=1).fit(X, y).predict(swapped)  # trained without names

@@ -152,6 +152,7 @@ def test_data_frames():
     assert table.labels.tolist() == ["x", "y"]
     assert table.labels.dtype.kind == "U"
     assert (table.name, table.feature_names) == ("frame", ("a", "b", "c", "d"))
+    assert as_table(pandas.DataFrame(frame.to_numpy(float)), [1, 2]).feature_names is None
     frame["e"] = ["red", "blue"]
     with pytest.raises(TypeError, match=r"'red' at row 0, column 4 \('e'\)"):
         as_features(frame)
