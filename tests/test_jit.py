@@ -43,7 +43,11 @@ def test_kernels_cached_by_different_processes_are_not_mixed_up(tmp_path):
     assert run("1", "2") == ["306", "309"]
 
 
-LOSS = "from fastadagrad.kernels.scoring import mean_loss; import numpy as np; print(mean_loss(1, np.ones(1), -np.ones(1)))"
+LOSS = """
+import numpy as np
+from fastadagrad.kernels.scoring import mean_loss
+print(mean_loss(1, np.ones(1), -np.ones(1)))
+"""
 
 
 def test_an_edit_of_what_a_kernel_calls_is_not_missed(tmp_path):
@@ -57,7 +61,8 @@ def test_an_edit_of_what_a_kernel_calls_is_not_missed(tmp_path):
 
     def run():
         command = [sys.executable, "-c", LOSS]
-        return float(subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout)
+        process = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=True)
+        return float(process.stdout)
 
     assert run() == 2.0
     losses = copy / "kernels" / "losses.py"
