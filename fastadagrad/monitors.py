@@ -15,10 +15,14 @@ Monitor = Callable[..., Any]
 
 def as_number(value: Any, what: str) -> float:
     """What `what` has returned as a float; TypeError if it is not a single number."""
-    if np.size(value) != 1:
-        raise TypeError(f"{what} must return a single number, not an array of shape {np.shape(value)}")
     try:
-        return float(value if np.ndim(value) == 0 else np.asarray(value).reshape(()))
+        array = np.asarray(value)
+    except ValueError:  # a ragged list
+        raise TypeError(f"{what} must return a single number, not {value!r}") from None
+    if array.size != 1:
+        raise TypeError(f"{what} must return a single number, not an array of shape {array.shape}")
+    try:
+        return float(value if array.ndim == 0 else array.reshape(()))
     except (TypeError, ValueError):
         raise TypeError(f"{what} must return a number, not {value!r}") from None
 

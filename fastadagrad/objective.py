@@ -33,7 +33,8 @@ class Objective:
     ) -> None:
         if not callable(loss):
             raise TypeError(f"loss must be callable as loss(params, *batch), not {type(loss).__name__}")
-        if not (gradient is None or gradient is True or gradient == "autograd" or callable(gradient)):
+        named = isinstance(gradient, str) and gradient == "autograd"
+        if not (gradient is None or gradient is True or named or callable(gradient)):
             raise TypeError(f"gradient must be True, a callable, 'autograd' or None, not {gradient!r}")
         if isinstance(inputs, str):
             raise TypeError(f"inputs must be a list of names, not the string {inputs!r}")

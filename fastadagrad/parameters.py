@@ -132,7 +132,9 @@ def gradient_refusal(name: str, gradient: Any, parameter: FloatArray, guard: NDA
     if gradient is None:
         return TypeError(f"{where} is missing (None): pass an array of shape {parameter.shape}, or freeze {name!r}")
     if type(gradient) not in (np.ndarray, np.memmap):
-        return TypeError(f"{where} must be a plain numpy.ndarray, not {type(gradient).__name__}")
+        return TypeError(
+            f"{where} must be a plain numpy.ndarray, not {type(gradient).__name__}; pass numpy.asarray(gradient)"
+        )
     if gradient.shape != parameter.shape:
         return ValueError(f"{where} must have shape {parameter.shape}, not {gradient.shape}")
     if gradient.dtype != parameter.dtype:

@@ -44,6 +44,6 @@ def like(peer: str) -> dict[str, Any]:
     >>> fa.like("torch")
     {'learning_rate': 0.01, 'rms_regularizer': 1e-10}
     """
-    if peer not in PEERS:
+    if not isinstance(peer, str) or peer not in PEERS:
         raise ValueError(f"peer must be one of {', '.join(map(repr, PEERS))}, not {peer!r}")
     return dict(PEERS[peer])
