@@ -9,13 +9,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from . import files, scaling, targets
-from .hyper import make_settings
+from . import files, linear_parameters, scaling, targets
 from .kernels import scoring
-from .kernels.rules import adagrad
-from .linear_data import labelled, split
+from .linear_data import checked_validation, labelled, split
 from .linear_run import Run, reporting
-from .linear_training import LAZY, Scorer, Trainer, as_examples
+from .linear_training import Scorer, Trainer, as_examples
 from .stopping import Patience
 from .tables import CSR, Table, as_features, check_names, names_of, with_width
 
@@ -50,7 +48,7 @@ class LinearModel:
         Of the features while training: to mean 0 and standard deviation 1, or to a largest absolute value of
         1; "auto" is "standard" for dense and "maxabs" for sparse ones. Real labels are standardised too,
         unless it is "none". The finished weights are for features as they come.
-    validation : float or Table
+    validation : float, Table or (X, y)
         Fraction of the training examples to set aside, chosen by `seed`, or separate examples.
     shuffle : bool
         Whether each epoch has its own order.
@@ -107,34 +105,14 @@ class LinearModel:
         min_improvement: float = 0.0,
         intercept: bool = True,
         scale: Literal["auto", "standard", "maxabs", "none"] = "auto",
-        validation: float | Table = 0.0,
+        validation: float | Table | tuple[Any, Any] = 0.0,
         shuffle: bool = True,
         seed: int = 0,
         dtype: DTypeLike = np.float32,
         lazy: Literal["exact", "touched", "dense"] = "exact",
     ) -> None:
         given = {name: value for name, value in locals().items() if name not in ("self", "__class__")}
-        _one_of("loss", loss, ("auto", *targets.LOSSES))
-        _one_of("scale", scale, scaling.SCALES)
-        _one_of("lazy", lazy, LAZY)
-        self._batch_size = _at_least("batch_size", batch_size, 1)
-        if max_epochs is not None:
-            _at_least("max_epochs", max_epochs, 1)
-        self._seed = _at_least("seed", seed, 0)
-        if not isinstance(validation, Table) and not 0 <= validation < 1:
-            raise ValueError(f"validation must be a fraction in [0, 1) or a Table, not {validation!r}")
-        if np.dtype(dtype) not in (np.float32, np.float64):
-            raise ValueError(f"dtype must be float32 or float64, not {dtype!r}")
-        self._parameters = {**given, "dtype": np.dtype(dtype).type}
-        names = (
-            "learning_rate momentum nesterov l1 l2 weight_decay decoupled_weight_decay rms_regularizer "
-            "patience min_improvement"
-        )
-        if callable(learning_rate):
-            raise TypeError("learning_rate must be a number: ADAGRAD's own steps shorten by themselves")
-        self._settings, self._conduct = make_settings(adagrad, {name: given[name] for name in names.split()})
-        if learning_rate * decoupled_weight_decay >= 1:
-            raise ValueError("learning_rate * decoupled_weight_decay must be below 1: weights would change sign")
+        self._parameters, self._settings, self._conduct = linear_parameters.check(given)
         self.history: list[dict[str, float]] = []
         self.best_epoch = 0
         self.stopped_because = ""
@@ -167,9 +145,9 @@ class LinearModel:
             A Table has its labels with it.
         y : array-like (n,)
             Numbers or strings.
-        valid : Table or (X, y), optional
-            Examples for validation, instead of the model's own `validation`. After each epoch their loss
-            decides which weights are the best, and these are kept.
+        valid : float, Table or (X, y), optional
+            A fraction of the examples, or others, for validation, instead of the model's own `validation`.
+            After each epoch their loss decides which weights are the best, and these are kept.
         progress : bool or callable
             True shows a bar; a callable gets each epoch's entry of `history`.
 
@@ -180,8 +158,8 @@ class LinearModel:
             once examples for validation have judged an epoch, with those of the best.
         """
         p = self._parameters
-        valid = valid if valid is not None else p["validation"]
-        table, held_out = split(labelled(X, y, None), valid, self._seed)
+        valid = p["validation"] if valid is None else checked_validation("valid", valid)
+        table, held_out = split(labelled(X, y, None), valid, p["seed"])
         chosen = targets.choose(p["loss"], table.labels, p["scale"] != "none" and p["intercept"])
         scale = scaling.measure(p["scale"], table.features, p["intercept"])
 
@@ -194,12 +172,12 @@ class LinearModel:
             table.features.shape[1],
             chosen,
             self._settings,
-            batch_size=self._batch_size,
+            batch_size=p["batch_size"],
             lazy=self._lazy(isinstance(table.features, CSR)),
             intercept=p["intercept"],
         )
         run = Run(trainer, held_out, Patience(self._conduct.patience, self._conduct.min_improvement))
-        order = np.random.default_rng([self._seed, 1]) if p["shuffle"] else None
+        order = np.random.default_rng([p["seed"], 1]) if p["shuffle"] else None
         n = len(table.labels)
         epochs = p["max_epochs"] or min(max(FEWEST_EPOCHS, -(-ENOUGH_UPDATES // n)), MOST_EPOCHS)
         with reporting(progress, epochs, n) as (report, tell):
@@ -315,7 +293,7 @@ class LinearModel:
         if not hasattr(self, "coef_"):
             raise RuntimeError("this model has not been trained: call fit first")
         parameters = {**self._parameters, "dtype": np.dtype(self._parameters["dtype"]).name}
-        if isinstance(parameters["validation"], Table):
+        if not isinstance(parameters["validation"], float):
             parameters["validation"] = 0.0
         header = {
             "parameters": parameters,
@@ -363,17 +341,6 @@ class LinearModel:
 
 
 def _shown(value: Any) -> str:
+    if isinstance(value, tuple | Table):
+        return "(X, y)" if isinstance(value, tuple) else "Table"
     return f"np.{value.__name__}" if isinstance(value, type) else repr(value)
-
-
-def _one_of(name: str, value: Any, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, not {value!r}")
-
-
-def _at_least(name: str, value: Any, lowest: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise TypeError(f"{name} must be a whole number, not {value!r}")
-    if value < lowest:
-        raise ValueError(f"{name} must be at least {lowest}, not {value!r}")
-    return int(value)

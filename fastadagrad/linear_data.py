@@ -21,11 +21,27 @@ def labelled(X: Any, y: Any, dtype: DTypeLike | None) -> Table:
     return as_table(X, y, dtype=dtype)
 
 
+def checked_validation(name: str, value: Any) -> float | Table | tuple[Any, Any]:
+    """A fraction, a table or (X, y)."""
+    expected = f"{name} must be a fraction in [0, 1), a Table or (X, y)"
+    if isinstance(value, Table):
+        return value
+    if isinstance(value, tuple | list):
+        if len(value) != 2:
+            raise ValueError(f"{expected}, not a {type(value).__name__} of {len(value)}")
+        return value[0], value[1]
+    if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
+        raise TypeError(f"{expected}, not {type(value).__name__} {value!r}")
+    if not 0 <= value < 1:
+        raise ValueError(f"{expected}, not {value!r}")
+    return float(value)
+
+
 def split(table: Table, valid: Any, seed: int) -> tuple[Table, Table | None]:
     """Training and validation examples; the latter brought to the former's width."""
-    if isinstance(valid, float | int):
+    if isinstance(valid, float):
         return _set_aside(table, valid, seed) if valid else (table, None)
-    X, y = valid if isinstance(valid, tuple | list) else (valid, None)
+    X, y = valid if isinstance(valid, tuple) else (valid, None)
     held_out = labelled(X, y, None)
     check_names(held_out.feature_names, table.feature_names, "the validation examples")
     width = table.features.shape[1]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .hyper import Rule, Settings
+from .hyper import Rule, Settings, cast_scalars
 from .kernels import linear, scoring
 from .kernels.examples import Dense, Sparse
 from .kernels.losses import POINTWISE
@@ -150,4 +150,4 @@ def _make_rates(settings: Settings, intercept: bool, dtype: Any) -> linear.Rates
         unpenalised["learning_rate"] = 0.0
     free = replace(settings, options=replace(settings.options, **unpenalised))  # type: ignore[arg-type]  # by name
     exact = np.array(settings.scalars(RULE, 0))
-    return linear.Rates(exact.astype(dtype), np.array(free.scalars(RULE, 0)).astype(dtype), exact)
+    return linear.Rates(cast_scalars(RULE, settings, 0, dtype), cast_scalars(RULE, free, 0, dtype), exact)

@@ -279,6 +279,36 @@ def test_save_and_load(tmp_path, kind):
     assert repr(LinearModel(dtype="float64")) == "LinearModel('auto', dtype=np.float64)"
 
 
+def test_examples_for_validation_in_any_form():
+    X, y = classification()
+    expected = LinearModel(max_epochs=2).fit(X, y, valid=Table(X, y)).history
+    assert "valid_loss" in expected[0]
+    assert LinearModel(max_epochs=2, validation=(X, y)).fit(X, y).history == expected
+    assert LinearModel(max_epochs=2, validation=Table(X, y)).fit(X, y).history == expected
+    assert LinearModel(max_epochs=2).fit(X, y, valid=[X, y]).history == expected
+    quarter = LinearModel(max_epochs=2, validation=0.25).fit(X, y).history
+    assert LinearModel(max_epochs=2).fit(X, y, valid=np.float32(0.25)).history == quarter
+    assert repr(LinearModel(validation=(X, y))) == "LinearModel('auto', validation=(X, y))"
+
+
+def test_parameters_given_as_numpy_scalars_are_saved(tmp_path):
+    X, y = classification()
+    model = LinearModel(
+        "logistic",
+        l2=np.float32(0.125),
+        seed=np.int64(1),
+        intercept=np.True_,
+        shuffle=np.False_,
+        batch_size=np.int32(2),
+        max_epochs=np.int8(3),
+        patience=np.int64(4),
+        validation=np.float32(0.25),
+    ).fit(X, y)
+    model.save(tmp_path / "model")
+    shown = "l2=0.125, batch_size=2, max_epochs=3, patience=4, validation=0.25, shuffle=False, seed=1"
+    assert repr(LinearModel.load(tmp_path / "model")) == repr(model) == f"LinearModel('logistic', {shown})"
+
+
 def test_refusals():
     X, y = classification()
     for options, error, text in [
@@ -291,9 +321,24 @@ def test_refusals():
         ({"validation": 1.0}, ValueError, "validation must be a fraction"),
         ({"dtype": np.float16}, ValueError, "dtype must be float32 or float64"),
         ({"decoupled_weight_decay": 20, "learning_rate": 0.1}, ValueError, "must be below 1"),
+        ({"learning_rate": 1e39}, ValueError, "1e\\+39, which float32 cannot hold"),
+        ({"validation": "x"}, TypeError, r"validation must be a fraction in \[0, 1\), a Table or \(X, y\), not str"),
+        ({"validation": (X, y, y)}, ValueError, "validation must be .*, not a tuple of 3"),
+        ({"validation": True}, TypeError, "validation must be a fraction"),
+        ({"batch_size": 2**70}, ValueError, "batch_size must be at most"),
+        ({"dtype": "foo"}, ValueError, "dtype must be float32 or float64, not 'foo'"),
+        ({"dtype": None}, ValueError, "dtype must be float32 or float64, not None"),
+        ({"intercept": "no"}, TypeError, "intercept must be True or False, not 'no'"),
+        ({"shuffle": "no"}, TypeError, "shuffle must be True or False, not 'no'"),
+        ({"loss": X}, ValueError, "loss must be one of"),
     ]:
         with pytest.raises(error, match=text):
             LinearModel(**options)
+    assert LinearModel(learning_rate=1e39, dtype=np.float64) is not None
+    with pytest.raises(ValueError, match=r"valid must be .*, not a tuple of 3"):
+        LinearModel().fit(X, y, valid=(X, y, y))
+    with pytest.raises(TypeError, match=r"valid must be .*, not str 'x'"):
+        LinearModel().fit(X, y, valid="x")
     with pytest.raises(TypeError, match="unexpected keyword"):
         LinearModel(learningrate=1)
     with pytest.raises(RuntimeError, match="has not been trained"):

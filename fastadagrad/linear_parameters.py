@@ -1,0 +1,84 @@
+"""Keyword arguments of a linear model: each checked, and as a plain value that a file can hold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from . import scaling, targets
+from .hyper import Conduct, Settings, cast_scalars, checked, make_settings
+from .kernels.rules import adagrad
+from .linear_data import checked_validation
+from .linear_training import LAZY
+
+OF_RULE = (
+    "learning_rate",
+    "momentum",
+    "nesterov",
+    "l1",
+    "l2",
+    "weight_decay",
+    "decoupled_weight_decay",
+    "rms_regularizer",
+    "patience",
+    "min_improvement",
+)
+CHOICES = {"loss": ("auto", *targets.LOSSES), "scale": scaling.SCALES, "lazy": LAZY}
+LARGEST_BATCH = 2**31 - 1
+
+
+def check(given: Mapping[str, Any]) -> tuple[dict[str, Any], Settings, Conduct]:
+    """The arguments as plain values, and those that the rule takes as it takes them."""
+    plain = dict(given)
+    for name, choices in CHOICES.items():
+        plain[name] = _one_of(name, given[name], choices)
+    plain["batch_size"] = _whole("batch_size", given["batch_size"], 1, LARGEST_BATCH)
+    if given["max_epochs"] is not None:
+        plain["max_epochs"] = _whole("max_epochs", given["max_epochs"], 1)
+    plain["seed"] = _whole("seed", given["seed"], 0)
+    plain["intercept"] = checked("intercept", given["intercept"], True)
+    plain["shuffle"] = checked("shuffle", given["shuffle"], True)
+    plain["validation"] = checked_validation("validation", given["validation"])
+    plain["dtype"] = _float_type(given["dtype"])
+    if callable(given["learning_rate"]):
+        raise TypeError("learning_rate must be a number: ADAGRAD's own steps shorten by themselves")
+    settings, conduct = make_settings(adagrad, {name: given[name] for name in OF_RULE})
+    plain |= {
+        name: value
+        for part in (settings.options, settings.own, conduct)
+        for name, value in vars(part).items()
+        if name in OF_RULE
+    }
+    if plain["learning_rate"] * plain["decoupled_weight_decay"] >= 1:
+        raise ValueError("learning_rate * decoupled_weight_decay must be below 1: weights would change sign")
+    cast_scalars(adagrad, settings, 0, np.dtype(plain["dtype"]))
+    return plain, settings, conduct
+
+
+def _one_of(name: str, value: Any, choices: tuple[str, ...]) -> str:
+    if not isinstance(value, str) or value not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, not {value!r}")
+    return str(value)
+
+
+def _whole(name: str, value: Any, lowest: int, highest: int | None = None) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise TypeError(f"{name} must be a whole number, not {value!r}")
+    if value < lowest:
+        raise ValueError(f"{name} must be at least {lowest}, not {value!r}")
+    if highest is not None and value > highest:
+        raise ValueError(f"{name} must be at most {highest}, not {value!r}")
+    return int(value)
+
+
+def _float_type(dtype: Any) -> type[np.floating[Any]]:
+    try:
+        found = None if dtype is None else np.dtype(dtype)
+    except TypeError:
+        found = None
+    for known in (np.float32, np.float64):
+        if found == known:
+            return known
+    raise ValueError(f"dtype must be float32 or float64, not {dtype!r}")
