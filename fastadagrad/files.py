@@ -148,7 +148,7 @@ def _check_kind(path: str | os.PathLike[str], about: Mapping[str, Any], kind: st
             f"{VERSION}): upgrade fastadagrad"
         )
     if about["kind"] != kind:
-        raise _Refused(f"{path} is a fastadagrad {about['kind']} file; expected a {kind} file")
+        raise _Refused(f"{path} is a fastadagrad {about['kind']} file; expected kind: {kind}")
 
 
 def _read_array(archive: zipfile.ZipFile, number: int) -> NDArray[Any]:

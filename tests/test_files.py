@@ -107,7 +107,7 @@ def test_pickles_are_never_read(path):
 
 def test_other_kind_and_newer_version_are_refused(path, monkeypatch):
     files.write(path, "model", {}, {})
-    with pytest.raises(ValueError, match="is a fastadagrad model file; expected a optimizer file"):
+    with pytest.raises(ValueError, match="is a fastadagrad model file; expected kind: optimizer"):
         files.read(path, "optimizer")
     monkeypatch.setattr(files, "VERSION", 2)
     files.write(path, "model", {}, {})
