@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from . import files, linear_parameters, scaling, targets
+from . import linear_files, linear_parameters, scaling, targets
 from .kernels import scoring
 from .linear_data import checked_validation, labelled, split
 from .linear_run import Run, reporting
@@ -17,7 +17,6 @@ from .linear_training import Scorer, Trainer, as_examples
 from .stopping import Patience
 from .tables import CSR, Table, as_features, check_names, names_of, with_width
 
-KIND = "linear model"
 FEWEST_EPOCHS, MOST_EPOCHS, ENOUGH_UPDATES = 10, 50, 10_000
 
 
@@ -292,24 +291,19 @@ class LinearModel:
         """
         if not hasattr(self, "coef_"):
             raise RuntimeError("this model has not been trained: call fit first")
-        parameters = {**self._parameters, "dtype": np.dtype(self._parameters["dtype"]).name}
-        if not isinstance(parameters["validation"], float):
-            parameters["validation"] = 0.0
-        header = {
-            "parameters": parameters,
-            "loss": self.loss,
-            "history": self.history,
-            "best_epoch": self.best_epoch,
-            "stopped_because": self.stopped_because,
-            "feature_names": self.feature_names,
-            "zero_based": self.zero_based,
-            "centre": self._targets.centre,
-            "spread": self._targets.spread,
-        }
-        arrays = {"coef": self.coef_, "intercept": self.intercept_}
-        if self.classes_ is not None:
-            arrays["classes"] = self.classes_
-        files.write(path, KIND, header, arrays)
+        validation = self._parameters["validation"]
+        fitted = linear_files.Fitted(
+            {**self._parameters, "validation": validation if isinstance(validation, float) else 0.0},
+            self.coef_,
+            self.intercept_,
+            self._targets,
+            self.history,
+            self.best_epoch,
+            self.stopped_because,
+            self.feature_names,
+            self.zero_based,
+        )
+        linear_files.write(path, fitted)
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> LinearModel:
@@ -328,15 +322,15 @@ class LinearModel:
         ValueError
             If the file is damaged, of another kind, or of a newer version.
         """
-        header, arrays = files.read(path, KIND)
-        model = cls(**header["parameters"])
-        model.coef_, model.intercept_ = arrays["coef"], arrays["intercept"]
-        model.history, model.best_epoch = header["history"], header["best_epoch"]
-        model.stopped_because = header["stopped_because"]
-        names = header["feature_names"]
-        model.feature_names = None if names is None else tuple(names)
-        model.zero_based = header["zero_based"]
-        model._targets = targets.Targets(header["loss"], arrays.get("classes"), header["centre"], header["spread"])
+        fitted = linear_files.read(path)
+        try:
+            model = cls(**fitted.parameters)
+        except (TypeError, ValueError) as error:
+            raise linear_files.refusal(path, error) from None
+        model.coef_, model.intercept_, model._targets = fitted.coef, fitted.intercept, fitted.targets
+        model.history, model.best_epoch = fitted.history, fitted.best_epoch
+        model.stopped_because = fitted.stopped_because
+        model.feature_names, model.zero_based = fitted.feature_names, fitted.zero_based
         return model
 
 

@@ -1,0 +1,128 @@
+"""Files of linear models: what was fitted, and whether what is read back fits together."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from os import PathLike
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import files
+from .targets import LOSSES, Targets
+
+KIND = "linear model"
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """All that a file holds of a model; the arrays and `targets` as in LinearModel."""
+
+    parameters: dict[str, Any]
+    coef: NDArray[np.float64]
+    intercept: NDArray[np.float64]
+    targets: Targets
+    history: list[dict[str, float]]
+    best_epoch: int
+    stopped_because: str
+    feature_names: tuple[str, ...] | None
+    zero_based: bool | None
+
+
+def write(path: str | PathLike[str], fitted: Fitted) -> None:
+    """Write a model; its parameters must be fit for JSON, but for the dtype."""
+    header = {
+        "parameters": {**fitted.parameters, "dtype": np.dtype(fitted.parameters["dtype"]).name},
+        "loss": fitted.targets.loss,
+        "centre": fitted.targets.centre,
+        "spread": fitted.targets.spread,
+        "history": fitted.history,
+        "best_epoch": fitted.best_epoch,
+        "stopped_because": fitted.stopped_because,
+        "feature_names": fitted.feature_names,
+        "zero_based": fitted.zero_based,
+    }
+    arrays = {"coef": fitted.coef, "intercept": fitted.intercept}
+    if fitted.targets.classes is not None:
+        arrays["classes"] = fitted.targets.classes
+    files.write(path, KIND, header, arrays)
+
+
+def read(path: str | PathLike[str]) -> Fitted:
+    """Read a model; ValueError if its parts are not all there or contradict each other."""
+    header, arrays = files.read(path, KIND)
+    try:
+        _check_header(header)
+        loss, classes = header["loss"], arrays.get("classes")
+        _check_arrays(loss, classes, arrays["coef"], arrays["intercept"])
+        names = header["feature_names"]
+        if names is not None and len(names) != len(arrays["coef"]):
+            raise ValueError(f"{len(names)} feature_names for {len(arrays['coef'])} features")
+    except KeyError as error:
+        raise refusal(path, f"{error.args[0]} is missing") from None
+    except (TypeError, ValueError) as error:
+        raise refusal(path, error) from None
+    return Fitted(
+        header["parameters"],
+        np.ascontiguousarray(arrays["coef"]),
+        arrays["intercept"],
+        Targets(loss, classes, header["centre"], header["spread"]),
+        header["history"],
+        header["best_epoch"],
+        header["stopped_because"],
+        None if names is None else tuple(names),
+        header["zero_based"],
+    )
+
+
+def refusal(path: str | PathLike[str], reason: object) -> ValueError:
+    """The error for a file whose content makes no model."""
+    return ValueError(f"{path} is a damaged fastadagrad {KIND} file: {reason}")
+
+
+def _check_header(header: Any) -> None:
+    if not isinstance(header, Mapping):
+        raise TypeError("its header is no object")
+    names, history = header["feature_names"], header["history"]
+    sound = {
+        "parameters": isinstance(header["parameters"], dict),
+        "loss": isinstance(header["loss"], str) and header["loss"] in LOSSES,
+        "centre": _is_finite(header["centre"]),
+        "spread": _is_finite(header["spread"]) and header["spread"] > 0,
+        "history": isinstance(history, list) and all(map(_is_entry, history)),
+        "best_epoch": type(header["best_epoch"]) is int and 0 <= header["best_epoch"] <= len(history),
+        "stopped_because": isinstance(header["stopped_because"], str),
+        "feature_names": names is None or (isinstance(names, list) and all(isinstance(each, str) for each in names)),
+        "zero_based": header["zero_based"] in (None, True, False),
+    }
+    for name, good in sound.items():
+        if not good:
+            raise ValueError(f"{name} is {header[name]!r}")
+
+
+def _is_finite(value: Any) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
+def _is_entry(entry: Any) -> bool:
+    return isinstance(entry, dict) and all(isinstance(value, int | float) for value in entry.values())
+
+
+def _check_arrays(loss: str, classes: NDArray[Any] | None, coef: NDArray[Any], intercept: NDArray[Any]) -> None:
+    outputs = ()
+    if (classes is None) != (loss == "squared"):
+        raise ValueError(f"{loss} loss {'without' if classes is None else 'with'} classes")
+    if classes is not None:
+        if classes.ndim != 1 or classes.dtype.kind not in "biufUS" or len(np.unique(classes)) != len(classes):
+            raise ValueError(f"classes are {classes.dtype} of shape {classes.shape}, or repeated")
+        if np.any(classes[1:] < classes[:-1]) or len(classes) < 2 or (loss != "softmax" and len(classes) > 2):
+            raise ValueError(f"{loss} loss with the {len(classes)} classes {classes.tolist()[:10]}")
+        outputs = classes.shape if loss == "softmax" else ()
+    if coef.shape[1:] != outputs or not coef.ndim or intercept.shape != outputs:
+        raise ValueError(f"coef of shape {coef.shape} and intercept of shape {intercept.shape} for {loss} loss")
+    for name, array in (("coef", coef), ("intercept", intercept)):
+        if array.dtype != np.float64 or not np.isfinite(array).all():
+            raise ValueError(f"{name} is {array.dtype}, or not finite")

@@ -1,0 +1,101 @@
+import re
+
+import numpy as np
+import pytest
+
+from fastadagrad import files
+from fastadagrad.linear import LinearModel
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(60, 3))
+LABELS = {
+    "logistic": X[:, 0] > 0,
+    "softmax": np.array(["a", "b", "c"])[np.arange(60) % 3],
+    "squared": X[:, 0],
+}
+
+
+def damaged(tmp_path, loss, header, arrays):
+    """A file with some of its parts replaced, or left out where the replacement is None."""
+    path = tmp_path / "model"
+    LinearModel(loss, max_epochs=1).fit(X, LABELS[loss]).save(path)
+    kept_header, kept_arrays = files.read(path, "linear model")
+    new_header, new_arrays = {**kept_header, **header}, {**kept_arrays, **arrays}
+    files.write(
+        path,
+        "linear model",
+        {name: value for name, value in new_header.items() if value is not Ellipsis},
+        {name: value for name, value in new_arrays.items() if value is not None},
+    )
+    return path
+
+
+HEADERS = [
+    *({name: ...} for name in ("parameters", "loss", "centre", "history", "feature_names", "zero_based")),
+    {"parameters": {"learningrate": 1}},
+    {"parameters": {"learning_rate": -1}},
+    {"parameters": {"learning_rate": "x"}},
+    {"parameters": 3},
+    {"loss": "hinges"},
+    {"loss": "softmax"},
+    {"loss": "squared"},
+    {"loss": ["logistic"]},
+    {"centre": "0"},
+    {"centre": float("nan")},
+    {"spread": 0},
+    {"history": 3},
+    {"history": [3]},
+    {"best_epoch": 2},
+    {"best_epoch": "1"},
+    {"stopped_because": 1},
+    {"feature_names": ["a"]},
+    {"feature_names": "abc"},
+    {"feature_names": [1, 2, 3]},
+    {"zero_based": "auto"},
+]
+ARRAYS = [
+    ("logistic", {"coef": None}),
+    ("logistic", {"intercept": None}),
+    ("logistic", {"classes": None}),
+    ("logistic", {"coef": np.zeros(())}),
+    ("logistic", {"coef": np.zeros((3, 2))}),
+    ("logistic", {"coef": np.zeros(3, np.float32)}),
+    ("logistic", {"coef": np.array(["a", "b", "c"])}),
+    ("logistic", {"coef": np.full(3, np.nan)}),
+    ("logistic", {"intercept": np.zeros(1)}),
+    ("logistic", {"intercept": np.array(np.inf)}),
+    ("logistic", {"classes": np.arange(3)}),
+    ("logistic", {"classes": np.array([1, 0])}),
+    ("logistic", {"classes": np.array([1, 1])}),
+    ("logistic", {"classes": np.zeros((2, 1))}),
+    ("logistic", {"classes": np.array([0, 1], complex)}),
+    ("softmax", {"classes": np.arange(2)}),
+    ("softmax", {"intercept": np.zeros(2)}),
+    ("softmax", {"coef": np.zeros(3)}),
+    ("squared", {"classes": np.arange(2)}),
+]
+
+
+@pytest.mark.parametrize("header", HEADERS, ids=str)
+def test_a_damaged_header_is_refused(tmp_path, header):
+    path = damaged(tmp_path, "logistic", header, {})
+    with pytest.raises(ValueError, match=f"{re.escape(str(path))} is a damaged fastadagrad linear model file: "):
+        LinearModel.load(path)
+
+
+@pytest.mark.parametrize(("loss", "arrays"), ARRAYS)
+def test_arrays_that_do_not_fit_are_refused(tmp_path, loss, arrays):
+    path = damaged(tmp_path, loss, {}, arrays)
+    with pytest.raises(ValueError, match=f"{re.escape(str(path))} is a damaged fastadagrad linear model file: "):
+        LinearModel.load(path)
+
+
+def test_a_header_that_is_no_object_is_refused(tmp_path):
+    files.write(tmp_path / "model", "linear model", [1], {})
+    with pytest.raises(ValueError, match="its header is no object"):
+        LinearModel.load(tmp_path / "model")
+
+
+@pytest.mark.parametrize("loss", LABELS)
+def test_what_is_whole_is_read(tmp_path, loss):
+    assert LinearModel.load(damaged(tmp_path, loss, {}, {})).loss == loss
