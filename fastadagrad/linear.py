@@ -181,9 +181,7 @@ class LinearModel:
         epochs = p["max_epochs"] or min(max(FEWEST_EPOCHS, -(-ENOUGH_UPDATES // n)), MOST_EPOCHS)
         with reporting(progress, epochs, n) as (report, tell):
             run.run(epochs, order, report, tell)
-        weights, intercept = scale.unfold(*run.weights)
-        self.coef_ = weights * chosen.spread
-        self.intercept_ = intercept[0] * chosen.spread + chosen.centre
+        self.coef_, self.intercept_ = _unscaled(run.weights, scale, chosen)
         self.history, self.best_epoch, self.stopped_because = run.history, run.best_epoch, run.stopped_because
         self._targets, self.feature_names = chosen, table.feature_names
         self.zero_based = X.zero_based if isinstance(X, Table) else None
@@ -332,6 +330,18 @@ class LinearModel:
         model.stopped_because = fitted.stopped_because
         model.feature_names, model.zero_based = fitted.feature_names, fitted.zero_based
         return model
+
+
+def _unscaled(
+    weights: tuple[NDArray[Any], NDArray[Any]], scale: scaling.Scaling, chosen: targets.Targets
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Weights and intercept for features and labels as they come."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        raw, intercept = scale.unfold(*weights)
+        raw, intercept = raw * chosen.spread, intercept[0] * chosen.spread + chosen.centre
+    if not (np.isfinite(raw).all() and np.isfinite(intercept).all()):
+        raise ValueError("X and y differ so much in size that float64 cannot hold the weights: multiply X or y")
+    return raw, intercept
 
 
 def _shown(value: Any) -> str:

@@ -12,6 +12,7 @@ from .kernels.examples import largest_of_columns
 from .tables import CSR, cast
 
 SCALES = ("auto", "standard", "maxabs", "none")
+SMALLEST_EXPONENT = -1000  # the power of two of the opposite sign is finite
 _CHUNK = 1 << 20  # elements
 
 
@@ -65,16 +66,19 @@ def measure(scale: str, features: NDArray[Any] | CSR, centre: bool) -> Scaling:
 
 def _moments(features: NDArray[Any], centre: bool) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Mean (or 0) and root mean square distance from it; the latter is 0 for a constant column."""
-    n, shift, squares = len(features), np.zeros(features.shape[1]), np.zeros(features.shape[1])
+    n, mean, squares = len(features), np.zeros(features.shape[1]), np.zeros(features.shape[1])
+    lowest, highest = (each.astype(np.float64) for each in (features.min(axis=0), features.max(axis=0)))
+    # In units of about the largest magnitude no square overflows or vanishes; powers of two round nothing.
+    exponent = np.maximum(np.frexp(np.maximum(-lowest, highest))[1], SMALLEST_EXPONENT)
+    unit = np.ldexp(1.0, -exponent)
     if centre:
         for rows in _chunks(features):
-            shift += features[rows].sum(axis=0, dtype=np.float64) / n
+            mean += (features[rows] * unit).sum(axis=0) / n
     for rows in _chunks(features):
-        squares += np.square(features[rows] - shift).sum(axis=0) / n
-    size = np.sqrt(squares)
+        squares += np.square(features[rows] * unit - mean).sum(axis=0) / n
+    shift, size = np.ldexp(mean, exponent), np.ldexp(np.sqrt(squares), exponent)
     if centre:  # rounding of the mean would leave a constant column a size of about its last bit
-        lowest = features.min(axis=0).astype(np.float64)
-        constant = lowest == features.max(axis=0)
+        constant = lowest == highest
         shift, size = np.where(constant, lowest, shift), np.where(constant, 0.0, size)
     return shift, size
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,7 +44,15 @@ class Targets:
         """
         if self.classes is None:
             _check_numbers(labels)
-            return ((labels.astype(np.float64) - self.centre) / self.spread).astype(dtype)
+            with np.errstate(over="ignore"):
+                encoded = ((labels.astype(np.float64) - self.centre) / self.spread).astype(dtype)
+            beyond = np.flatnonzero(~np.isfinite(encoded))
+            if beyond.size:
+                raise ValueError(
+                    f"y has {labels[beyond[0]].item()!r} at row {beyond[0]}, which {encoded.dtype} cannot hold: "
+                    "divide y by a number"
+                )
+            return encoded
         if self.outputs:
             position = np.searchsorted(self.classes, labels)
             position[position == len(self.classes)] = 0
@@ -70,14 +79,28 @@ def choose(loss: str, labels: NDArray[Any], standardise: bool) -> Targets:
         logger.info("loss: %s, for %d different labels in %d rows", loss, len(different), len(labels))
     if loss == "squared":
         _check_numbers(labels)
-        real = labels.astype(np.float64)
-        centre, spread = (float(real.mean()), float(real.std())) if standardise else (0.0, 1.0)
-        return Targets(loss, None, centre, spread if spread > 0 else 1.0)
+        return Targets(loss, None, *_centre_and_spread(labels)) if standardise else Targets(loss)
     if len(different) < 2:
         raise ValueError(f"y has the one label {different[0].item()!r}: {loss} needs at least two classes")
     if loss != "softmax" and len(different) > 2:
         raise ValueError(f"y has {len(different)} classes: {loss} takes two; use softmax, or squared for numbers")
     return Targets(loss, different)
+
+
+def _centre_and_spread(labels: NDArray[Any]) -> tuple[float, float]:
+    """Mean and standard deviation; the latter is 1 if all are the same."""
+    real = labels.astype(np.float64)
+    lowest, highest = float(real.min()), float(real.max())
+    if lowest == highest:
+        return lowest, 1.0
+    with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+        centre, spread = float(real.mean()), float(real.std())
+    if not (math.isfinite(centre) and 0 < spread * spread < math.inf):
+        raise ValueError(
+            f"y has labels from {lowest} to {highest}, whose variance float64 cannot hold: multiply y by a number "
+            "that brings them near 1"
+        )
+    return centre, spread
 
 
 def _guess(labels: NDArray[Any], different: NDArray[Any]) -> str:

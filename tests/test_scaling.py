@@ -15,6 +15,33 @@ def test_a_constant_column_becomes_zero(n, value, dtype):
     assert not found.apply(features, dtype).any()
 
 
+@pytest.mark.parametrize("power", [-1000, -996, 0, 996, 1020])
+@pytest.mark.parametrize("centre", [False, True])
+def test_magnitudes_near_the_ends_of_float64(power, centre):
+    features = np.random.default_rng(0).normal(size=(300, 3)) + 2
+    expected = np.sqrt(np.mean((features - features.mean(axis=0) * centre) ** 2, axis=0))
+    found = scaling.measure("standard", np.ldexp(features, power), centre)
+    np.testing.assert_allclose(np.ldexp(found.size, -power), expected, rtol=1e-12)
+    np.testing.assert_allclose(np.ldexp(found.shift, -power), features.mean(axis=0) * centre, rtol=1e-12)
+
+
+@pytest.mark.parametrize("factor", [1e300, 1e-300])
+@pytest.mark.parametrize("scale", ["standard", "maxabs"])
+@pytest.mark.parametrize("intercept", [False, True])
+def test_models_of_extreme_features(factor, scale, intercept):
+    X = np.random.default_rng(0).normal(size=(300, 3))
+    y = X[:, 0] > X[:, 1]
+    model = LinearModel(scale=scale, intercept=intercept).fit(X * factor, y, valid=(X * factor, y))
+    assert np.isfinite(model.coef_).all()
+    assert model.evaluate(X * factor, y)["accuracy"] > 0.95
+
+
+def test_weights_beyond_float64_are_refused():
+    X = np.random.default_rng(0).normal(size=(300, 1))
+    with pytest.raises(ValueError, match="X and y differ so much in size"):
+        LinearModel("squared").fit(X * 1e-250, X[:, 0] * 1e100)
+
+
 def test_the_least_variation_is_none_of_a_constant():
     features = np.full((200, 1), 7.1)
     features[::2] = np.nextafter(7.1, 8)
