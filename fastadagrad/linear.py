@@ -232,9 +232,10 @@ class LinearModel:
         ----------
         X : array-like (n, features), sparse matrix, DataFrame or Table
         """
-        return self._labels(self.decision_function(X))
+        return self.labels_of(self.decision_function(X))
 
-    def _labels(self, scores: NDArray[np.float64]) -> NDArray[Any]:
+    def labels_of(self, scores: NDArray[np.float64]) -> NDArray[Any]:
+        """What `predict` returns, from the scores of `decision_function`."""
         if self.classes_ is None:
             return scores
         chosen: NDArray[Any] = self.classes_[scores.argmax(axis=1) if scores.ndim == 2 else (scores > 0).astype(int)]
@@ -247,11 +248,12 @@ class LinearModel:
         ----------
         X : array-like (n, features), sparse matrix, DataFrame or Table
         """
+        return self.probabilities_of(self.decision_function(X))
+
+    def probabilities_of(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
+        """What `predict_proba` returns, from the scores of `decision_function`."""
         if self.loss not in ("logistic", "softmax"):
             raise ValueError(f"{self.loss} loss gives no probabilities: train with logistic or softmax")
-        return self._probabilities(self.decision_function(X))
-
-    def _probabilities(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
         if scores.ndim == 2:
             out = np.empty_like(scores)
             scoring.softmax_probabilities(scores, out)
@@ -275,9 +277,12 @@ class LinearModel:
             The squared loss is half the mean squared error.
         """
         table = labelled(X, y, np.float64)
-        scores = self.decision_function(table)
+        return self.evaluation_of(self.decision_function(table), table.labels)
+
+    def evaluation_of(self, scores: NDArray[np.float64], labels: NDArray[Any]) -> dict[str, float]:
+        """What `evaluate` returns, from the scores of `decision_function`."""
         chosen = targets.Targets(self.loss, self.classes_)  # scores are in the labels' own unit
-        return Scorer(chosen).monitors(scores, chosen.encode(table.labels, np.float64))
+        return Scorer(chosen).monitors(scores, chosen.encode(labels, np.float64))
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the model to a file.

@@ -81,6 +81,15 @@ def test_fit_as_json_and_what_the_model_does(capsys, text_file, tmp_path):
     np.testing.assert_array_equal(np.loadtxt(output, delimiter="\t"), found["probabilities"])
 
 
+@pytest.mark.parametrize("options", [[], ["--proba"], ["--json"], ["--json", "--proba"]])
+def test_predict_scores_once(capsys, text_file, tmp_path, monkeypatch, options):
+    run(capsys, "fit", text_file, "--epochs", 1, "--model", tmp_path / "m")
+    calls, score = [], LinearModel.decision_function
+    monkeypatch.setattr(LinearModel, "decision_function", lambda self, X: (calls.append(X), score(self, X))[1])
+    assert run(capsys, "predict", tmp_path / "m", text_file, *options)[0] == 0
+    assert len(calls) == 1
+
+
 def test_every_option_reaches_the_model(capsys, text_file, monkeypatch):
     given = {}
 

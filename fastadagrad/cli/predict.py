@@ -11,6 +11,9 @@ from . import examples
 from .output import json_line
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from ..linear import LinearModel
     from ..tables import Table
 
@@ -35,43 +38,46 @@ def run(arguments: argparse.Namespace) -> int:
     model = LinearModel.load(arguments.model)
     width, base = len(model.coef_), examples.base(arguments.zero_based, model.zero_based)
     table = load(arguments.source, dtype="float64", target=arguments.target, n_features=width, zero_based=base)
-    lines = _as_json(model, table, arguments.proba) if arguments.json else _as_text(model, table, arguments.proba)
+    scores = model.decision_function(table)
+    found = _evaluation(model, scores, table)
+    proba = arguments.proba
+    lines = _as_json(model, scores, proba, found) if arguments.json else _as_text(model, scores, proba)
     if arguments.output is None:
         sys.stdout.writelines(lines)
     else:
         with files.replacing(arguments.output) as file:
             file.writelines(line.encode() for line in lines)
-    found = None if arguments.json else _evaluation(model, table)
-    if found and not arguments.quiet:
+    if found and not (arguments.quiet or arguments.json):
         print(", ".join(f"{name} {value:.5g}" for name, value in found.items()), file=sys.stderr)
     return 0
 
 
-def _evaluation(model: LinearModel, table: Table) -> dict[str, float] | None:
+def _evaluation(model: LinearModel, scores: NDArray[np.float64], table: Table) -> dict[str, float] | None:
     """Monitors, if the labels are such as the model knows; unlabelled files have some filler."""
     try:
-        return model.evaluate(table)
+        return model.evaluation_of(scores, table.labels)
     except ValueError:
         return None
 
 
-def _as_json(model: LinearModel, table: Table, proba: bool) -> Iterator[str]:
+def _as_json(
+    model: LinearModel, scores: NDArray[np.float64], proba: bool, found: dict[str, float] | None
+) -> Iterator[str]:
     result: dict[str, Any] = {
         "loss": model.loss,
         "classes": None if model.classes_ is None else model.classes_.tolist(),
-        "predictions": model.predict(table).tolist(),
+        "predictions": model.labels_of(scores).tolist(),
     }
     if proba:
-        result["probabilities"] = model.predict_proba(table).tolist()
-    result["evaluation"] = _evaluation(model, table)
+        result["probabilities"] = model.probabilities_of(scores).tolist()
+    result["evaluation"] = found
     yield json_line(result) + "\n"
 
 
-def _as_text(model: LinearModel, table: Table, proba: bool) -> Iterator[str]:
+def _as_text(model: LinearModel, scores: NDArray[np.float64], proba: bool) -> Iterator[str]:
     if not proba:
-        return (f"{_plain(label)}\n" for label in model.predict(table).tolist())
-    probabilities = model.predict_proba(table).tolist()
-    return ("\t".join(map(repr, row)) + "\n" for row in probabilities)
+        return (f"{_plain(label)}\n" for label in model.labels_of(scores).tolist())
+    return ("\t".join(map(repr, row)) + "\n" for row in model.probabilities_of(scores).tolist())
 
 
 def _plain(label: Any) -> str:
