@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .element import Element
-from .jit import inlined
+from .jit import inlined, welded
 from .reduce import LANES, make_ordered_sum
 
 
@@ -13,7 +13,7 @@ def make_own_accumulators(element: Element):
     """Compilable update of arrays with an accumulator for each element; True if one became infinite."""
     step, load, store = element.step, element.slots.load, element.slots.store
 
-    @inlined
+    @welded
     def own_accumulators(p, g, G, rest, s):
         infinite = False
         infinity = p.dtype.type(np.inf)

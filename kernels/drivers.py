@@ -15,7 +15,7 @@ from numba import prange
 
 from .dense import make_own_accumulators, make_row_accumulators, make_shared_accumulator
 from .element import make_element
-from .jit import compiled, inlined, parallel
+from .jit import compiled, inlined, parallel, welded
 from .memory import array_at, unpack
 from .reduce import BLOCK, LANES, make_block_sum
 from .survey import find_non_finite, sum_squares, sum_tensors, total
@@ -80,7 +80,7 @@ def _make_update(element, kind, real, Scalars):
         p, g = array_at(row[PARAMETER] + offset, n, real), array_at(row[GRADIENT] + offset, n, real)
         return p, g, rest_at(row, offset, n, real), start
 
-    arrays = inlined(arrays)
+    arrays = welded(arrays)
 
     def update_elements(table, i, low, high, arguments):
         s = unpack(Scalars, arguments[0][i])
@@ -102,7 +102,7 @@ def _make_update(element, kind, real, Scalars):
         shared(p, g, G, rest, s)
         return note_infinity(table, i, real(np.inf) == G)
 
-    return inlined({"element": update_elements, "row": update_rows, "tensor": update_tensor}[kind])
+    return welded({"element": update_elements, "row": update_rows, "tensor": update_tensor}[kind])
 
 
 class Driver(NamedTuple):

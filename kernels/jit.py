@@ -64,7 +64,7 @@ def parallel(function):
     return _with_own_cache(njit(parallel=True, **OPTIONS)(function))
 
 
-# A piece of compiled functions. A training loop is put together from many that share many arrays: left to itself, LLVM
+# A piece of compiled functions. A loop is put together from many that share many arrays: left to itself, LLVM
 # makes calls of some, each passing dozens of arguments, which costs a quarter of the speed; hence `welded`.
 inlined = register_jitable(error_model="numpy")
 welded = register_jitable(error_model="numpy", forceinline=True)
