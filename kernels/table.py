@@ -47,8 +47,6 @@ from .reduce import BLOCK
 
 ARRAY_TYPE, ARRAY_DTYPE = OBJECT, PARAMETER  # in the sentinel
 
-KINDS = ("element", "row", "tensor")
-
 # Why a gradient was refused; the facade looks closer and words the message.
 NOT_AS_EXPECTED, OVERLAPS, PARAMETER_CHANGED, NON_FINITE = 1, 2, 3, 4
 
