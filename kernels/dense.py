@@ -43,24 +43,34 @@ def make_shared_accumulator(element: Element):
     return shared_accumulator
 
 
-def make_row_accumulators(element: Element):
-    """Compilable update of G.size rows, each with one accumulator of its mean squares; True if one is infinite."""
-    accumulate, cut = element.accumulate, element.slots.cut
+def make_row_step(element: Element):
+    """Compilable update of one row with an accumulator of its mean squares: the new accumulator."""
+    accumulate = element.accumulate
     shared_accumulator = make_shared_accumulator(element)
     ordered_sum = make_ordered_sum(element.prepare)
 
     @inlined
+    def row_step(p, g, G, rest, s, lanes):
+        G = accumulate(p.dtype.type(ordered_sum(g, p, s, lanes) / p.size), G, s)
+        shared_accumulator(p, g, G, rest, s)
+        return G
+
+    return row_step
+
+
+def make_row_accumulators(element: Element):
+    """Compilable update of G.size rows, each with an accumulator of its own; True if one became infinite."""
+    row_step, cut = make_row_step(element), element.slots.cut
+
+    @inlined
     def row_accumulators(p, g, G, rest, width, s):
         infinite = False
-        real = p.dtype.type
         lanes = np.empty(LANES)
         for r in range(G.size):
             start, stop = r * width, r * width + width
-            p_row, g_row = p[start:stop], g[start:stop]
-            G_r = accumulate(real(ordered_sum(g_row, p_row, s, lanes) / width), G[r], s)
-            infinite |= G_r == real(np.inf)
+            G_r = row_step(p[start:stop], g[start:stop], G[r], cut(rest, start, stop), s, lanes)
+            infinite |= G_r == p.dtype.type(np.inf)
             G[r] = G_r
-            shared_accumulator(p_row, g_row, G_r, cut(rest, start, stop), s)
         return infinite
 
     return row_accumulators

@@ -6,16 +6,15 @@ threads, or any caller that splits the units itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numba import prange
 
 from .dense import make_own_accumulators, make_row_accumulators, make_shared_accumulator
 from .element import make_element
-from .jit import compiled, inlined, parallel, welded
+from .jit import Pair, compiled, inlined, parallel, welded
 from .memory import array_at, unpack
 from .reduce import BLOCK, LANES, make_block_sum
 from .survey import find_non_finite, sum_squares, sum_tensors, total
@@ -105,25 +104,18 @@ def _make_update(element, kind, real, Scalars):
     return welded({"element": update_elements, "row": update_rows, "tensor": update_tensor}[kind])
 
 
-class Driver(NamedTuple):
-    """Compiled calls for one method, variant and dtype.
-
-    `serial(work, gradients, table, scalars, guard, block_sums, sums)` and, with `spans` behind `work`,
-    `threaded` return 0, a negative code for `table.decode`, or 1 if some accumulators became infinite, which
-    are then marked in the table.
-    """
-
-    serial: Callable[..., Any]
-    threaded: Callable[..., Any]
-
-
 @inlined
 def complaint_of(found):
     return complaint(found - 1, NON_FINITE) if found else 0
 
 
 @cache
-def make_driver(rule: Any, motion: str, kind: str, lean: bool, dtype: np.dtype[Any]) -> Driver:
+def make_driver(rule: Any, motion: str, kind: str, lean: bool, dtype: np.dtype[Any]) -> Pair:
+    """Compiled ``(spans, work, gradients, table, scalars, guard, block_sums, sums)``.
+
+    Returns 0, a negative code for `table.decode`, or 1 if some accumulators became infinite, which are then
+    marked in the table.
+    """
     element = make_element(rule, motion, lean)
     accumulate, version = element.accumulate, element.fingerprint
     real, itemsize, Scalars = dtype.type, dtype.itemsize, rule.Scalars
@@ -140,7 +132,7 @@ def make_driver(rule: Any, motion: str, kind: str, lean: bool, dtype: np.dtype[A
                 G[0] = accumulate(real(total(table, i, block_sums)), G[0], s)
 
     @compiled
-    def serial(work, gradients, table, scalars, guard, block_sums, sums):
+    def serial(spans, work, gradients, table, scalars, guard, block_sums, sums):
         version  # noqa: B018  part of the key of the disk cache
         blocks, code = table[-1, FIRST_BLOCK], 0
         if work & HEADERS:
@@ -158,7 +150,7 @@ def make_driver(rule: Any, motion: str, kind: str, lean: bool, dtype: np.dtype[A
         return update(table, 0, table[-1, FIRST_UNIT], (scalars, block_sums))
 
     @parallel
-    def threaded(work, spans, gradients, table, scalars, guard, block_sums, sums):
+    def threaded(spans, work, gradients, table, scalars, guard, block_sums, sums):
         version  # noqa: B018  part of the key of the disk cache
         blocks, units, code = table[-1, FIRST_BLOCK], table[-1, FIRST_UNIT], 0
         if work & HEADERS:
@@ -185,4 +177,4 @@ def make_driver(rule: Any, motion: str, kind: str, lean: bool, dtype: np.dtype[A
             infinite = max(infinite, share)
         return infinite
 
-    return Driver(serial, threaded)
+    return Pair(serial, threaded, f"the {dtype} {rule.name} kernel ({motion}, {kind})")

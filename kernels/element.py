@@ -31,6 +31,12 @@ def prepare(g, p, s):
     return g + s.weight_decay * p if s.weight_decay != s.zero else g
 
 
+def first_of_sum(prepare):
+    """`prepare` for a gradient that is the first term of a sum that begins with 0: a -0 becomes +0."""
+    prepare = inlined(prepare)
+    return lambda g, p, s: prepare(s.zero + g, p, s)
+
+
 def shrink(p, s):
     return p * s.keep
 
@@ -71,7 +77,8 @@ def fingerprint(*functions) -> int:
 
 
 @cache
-def make_element(rule, motion: str, lean: bool) -> Element:
+def make_element(rule, motion: str, lean: bool, summed: bool = False) -> Element:
+    """Pieces for one variant; with `summed`, gradients are sums of values that may still lack their 0."""
     accumulate, scale, delta = inlined(rule.accumulate), inlined(rule.scale), inlined(rule.delta)
     move = inlined(motions.MOTIONS[motion])
     kept = inlined(_unchanged if lean else shrink)
@@ -83,7 +90,8 @@ def make_element(rule, motion: str, lean: bool) -> Element:
         p, rest = move(kept(p, s), delta(g, H, s), rest, s)
         return penalised(p, G, H, s), rest
 
-    prepared = inlined(untouched if lean else prepare)
+    plain = untouched if lean else prepare
+    prepared = inlined(first_of_sum(plain) if summed else plain)
 
     @inlined
     def step(p, g, G, rest, s):

@@ -11,6 +11,7 @@ import itertools
 import secrets
 import zlib
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from numba import njit
 from numba.core.bytecode import FunctionIdentity
@@ -68,3 +69,14 @@ def parallel(function):
 # makes calls of some, each passing dozens of arguments, which costs a quarter of the speed; hence `welded`.
 inlined = register_jitable(error_model="numpy")
 welded = register_jitable(error_model="numpy", forceinline=True)
+
+
+class Pair(NamedTuple):
+    """One computation with the same arguments for one thread and, split into `spans` shares, for several.
+
+    Both are called ``(spans, ...)``.
+    """
+
+    serial: Any
+    threaded: Any
+    what: str  # for messages about compiling it

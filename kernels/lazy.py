@@ -14,6 +14,7 @@ float64, so that no difference of nearly equal numbers is formed.
 from __future__ import annotations
 
 from math import copysign, exp, expm1, log, log1p
+from typing import NamedTuple
 
 import numpy as np
 
@@ -63,3 +64,71 @@ def make_catch_up(rule, motion: str):
         return np.float64(p) * exp(log_keeps) + v * reach * power, (v * exp(k * log_m),)
 
     return shrunk if motion == "plain" else coasted
+
+
+class Lag(NamedTuple):
+    """How far each row of a parameter is behind.
+
+    Where the rates change from step to step, `marks` has what `totals` were when the row was last brought up to
+    date; otherwise it is empty, and what a row missed follows from their number.
+    """
+
+    now: int  # steps that all rows are to have had
+    last: np.ndarray  # (rows,) steps that each has had
+    totals: np.ndarray  # (2,) so far, as `marks`
+    totals_after: np.ndarray  # (2,) with the step that is being made
+    marks: (
+        np.ndarray
+    )  # (rows, 2) or (0, 0): sum of a*l1, sum of log(1 - a*w); see `make_recall` for a shared accumulator
+
+
+def make_recall(rule, motion: str, kind: str, slots):
+    """Compilable ``recall(r, p, G, rest, lag, s)``, which brings row r up to date, and ``stamp(r, lag)``.
+
+    `stamp` notes that the row has the step that is being made. G holds an element for each of p, or one for all.
+    A tensor's accumulator, and so H, changes with every step: with penalties, marks are the logarithm of the factor
+    that a parameter would have shrunk by until then, and the sum of a*l1/H, each divided by the factor of its time.
+    """
+    catch_up, load, store = make_catch_up(rule, motion), slots.load, slots.store
+    own = kind == "element"
+    by_history = kind == "tensor" and motion == "plain"
+
+    @welded
+    def advance(p, G, rest, k, thresholds, log_keeps, s):
+        for i in range(p.size):
+            p_i, rest_i = catch_up(p[i], load(rest, i), G[i if own else 0], k, thresholds, log_keeps, s)
+            p[i] = p_i
+            store(rest, i, rest_i)
+
+    @welded
+    def advance_by_history(p, lag, r):
+        factor = exp(lag.totals[0] - lag.marks[r, 0])
+        threshold = exp(lag.totals[0]) * (lag.totals[1] - lag.marks[r, 1])
+        for i in range(p.size):
+            size = abs(np.float64(p[i])) * factor - threshold
+            p[i] = 0.0 if size <= 0.0 else copysign(size, p[i])
+
+    @welded
+    def recall(r, p, G, rest, lag, s):
+        missed = lag.now - lag.last[r]
+        if missed <= 0:
+            return
+        lag.last[r] = lag.now
+        if lag.marks.size == 0:
+            log_keep = 0.0 if s.keep == s.one else log(s.keep)
+            advance(p, G, rest, missed, missed * s.l1_step, missed * log_keep, s)
+        elif by_history:
+            advance_by_history(p, lag, r)
+        else:
+            thresholds, log_keeps = lag.totals[0] - lag.marks[r, 0], lag.totals[1] - lag.marks[r, 1]
+            advance(p, G, rest, missed, thresholds, log_keeps, s)
+        for j in range(lag.marks.shape[1]):
+            lag.marks[r, j] = lag.totals[j]
+
+    @welded
+    def stamp(r, lag):
+        lag.last[r] = lag.now + 1
+        for j in range(lag.marks.shape[1]):
+            lag.marks[r, j] = lag.totals_after[j]
+
+    return recall, stamp

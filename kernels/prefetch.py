@@ -12,6 +12,23 @@ from .jit import welded
 _READ, _KEEP, _DATA = 0, 3, 1
 
 
+def _emit(context, builder, address):
+    """Call for a prefetch of the line at `address`, a pointer to bytes."""
+    word = ir.IntType(32)
+    signature = ir.FunctionType(ir.VoidType(), [address.type, word, word, word])
+    function = builder.module.declare_intrinsic("llvm.prefetch", (address.type,), signature)
+    builder.call(function, [address, word(_READ), word(_KEEP), word(_DATA)])
+    return context.get_dummy_value()
+
+
+@intrinsic
+def _prefetch_address(typingctx, address):
+    def codegen(context, builder, signature, args):
+        return _emit(context, builder, builder.inttoptr(args[0], ir.IntType(8).as_pointer()))
+
+    return types.void(types.int64), codegen
+
+
 @intrinsic
 def _prefetch(typingctx, array, index):
     def codegen(context, builder, signature, args):
@@ -23,12 +40,7 @@ def _prefetch(typingctx, array, index):
         at = cgutils.get_item_pointer2(
             context, builder, struct.data, shape, strides, kind.layout, indices, wraparound=False
         )
-        address = builder.bitcast(at, ir.IntType(8).as_pointer())
-        word = ir.IntType(32)
-        signature_ir = ir.FunctionType(ir.VoidType(), [address.type, word, word, word])
-        function = builder.module.declare_intrinsic("llvm.prefetch", (address.type,), signature_ir)
-        builder.call(function, [address, word(_READ), word(_KEEP), word(_DATA)])
-        return context.get_dummy_value()
+        return _emit(context, builder, builder.bitcast(at, ir.IntType(8).as_pointer()))
 
     return types.void(array, types.intp), codegen
 
@@ -37,3 +49,14 @@ def _prefetch(typingctx, array, index):
 def prefetch(array, index):
     """Ask for the beginning of ``array[index]``; an index outside does no harm."""
     _prefetch(array, index)
+
+
+LINE = 64  # bytes
+MOST_LINES = 8  # of one row; the processor itself goes on from there
+
+
+@welded
+def prefetch_lines(address, size):
+    """Ask for the first lines of `size` bytes at `address`; it need not be an address of anything."""
+    for offset in range(0, min(size, MOST_LINES * LINE), LINE):
+        _prefetch_address(address + offset)

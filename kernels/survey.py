@@ -6,11 +6,11 @@ Compiled once for all methods: functions of their own, told apart by the dtype o
 from __future__ import annotations
 
 import numpy as np
-from numba import types
+from numba import prange, types
 from numba.extending import overload
 
 from .element import untouched
-from .jit import compiled, inlined
+from .jit import Pair, compiled, inlined, parallel
 from .memory import array_at
 from .reduce import BLOCK, LANES, make_block_sum
 from .table import FIRST_BLOCK, GRADIENT, NON_FINITE, SIZE, complaint, make_walk
@@ -123,3 +123,21 @@ def sum_tensors(table, block_sums, sums, check):
         if check and code == 0 and not sums[i] < np.inf:
             code = complaint(i, NON_FINITE)
     return code
+
+
+@compiled
+def _holds_non_finite_serial(spans, scalars, table):
+    return find_non_finite(scalars, table, 0, table[-1, FIRST_BLOCK]) != 0
+
+
+@parallel
+def _holds_non_finite_threaded(spans, scalars, table):
+    blocks, found = table[-1, FIRST_BLOCK], 0
+    for t in prange(spans):
+        share = find_non_finite(scalars, table, t * blocks // spans, (t + 1) * blocks // spans)
+        found = max(found, share)
+    return found != 0
+
+
+# (spans, scalars, table): whether the gradients hold NaN or infinity.
+holds_non_finite = Pair(_holds_non_finite_serial, _holds_non_finite_threaded, "the check of gradients")

@@ -51,7 +51,7 @@ ARRAY_TYPE, ARRAY_DTYPE = OBJECT, PARAMETER  # in the sentinel
 NOT_AS_EXPECTED, OVERLAPS, PARAMETER_CHANGED, NON_FINITE = 1, 2, 3, 4
 
 
-def complaint(index, reason):
+def complaint(index: int, reason: int) -> int:
     return -(8 * index + reason)
 
 

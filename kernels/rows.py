@@ -1,0 +1,264 @@
+"""Drivers for rows of a parameter: each row that a sparse gradient names is stepped, the others are not read.
+
+A gradient is `rows`, ascending and distinct, and where their values are: row k's are the row at[k] of `source`.
+No two threads have the same row, and every row is stepped by the same code, so that the number of threads
+changes no bit. With `lagging`, rows that earlier steps did not name are first brought up to date by :mod:`.lazy`.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numba import prange
+
+from .dense import make_own_accumulators, make_row_step, make_shared_accumulator
+from .element import first_of_sum, make_element, untouched
+from .jit import Pair, compiled, inlined, parallel, welded
+from .lazy import make_recall
+from .memory import array_at, unpack
+from .prefetch import prefetch_lines
+from .reduce import BLOCK, LANES, fold
+from .table import ACCUMULATOR, PARAMETER, WIDTH
+
+AHEAD = 8  # rows
+
+
+def _make_row_at(element, kind: str, real):
+    """Compilable ``(table, r) -> p, G, rest`` of row r; G is an array of one where its elements share it."""
+    rest_at = element.slots.at
+    itemsize = real().itemsize
+
+    def own(table, r):
+        row = table[0]
+        n, offset = row[WIDTH], r * row[WIDTH] * itemsize
+        G = array_at(row[ACCUMULATOR] + offset, n, real)
+        return array_at(row[PARAMETER] + offset, n, real), G, rest_at(row, offset, n, real)
+
+    def shared_by_row(table, r):
+        row = table[0]
+        n, offset = row[WIDTH], r * row[WIDTH] * itemsize
+        G = array_at(row[ACCUMULATOR] + r * itemsize, 1, real)
+        return array_at(row[PARAMETER] + offset, n, real), G, rest_at(row, offset, n, real)
+
+    def shared_by_all(table, r):
+        row = table[0]
+        n, offset = row[WIDTH], r * row[WIDTH] * itemsize
+        G = array_at(row[ACCUMULATOR], 1, real)
+        return array_at(row[PARAMETER] + offset, n, real), G, rest_at(row, offset, n, real)
+
+    return welded({"element": own, "row": shared_by_row, "tensor": shared_by_all}[kind])
+
+
+def _make_step(element, kind: str):
+    """Compilable ``(p, g, G, rest, s, lanes)``: step one row; True if an accumulator became infinite."""
+    own, row_step, shared = (
+        make_own_accumulators(element),
+        make_row_step(element),
+        make_shared_accumulator(element),
+    )
+
+    def by_element(p, g, G, rest, s, lanes):
+        return own(p, g, G, rest, s)
+
+    def by_row(p, g, G, rest, s, lanes):
+        G[0] = row_step(p, g, G[0], rest, s, lanes)
+        return G[0] == p.dtype.type(np.inf)
+
+    def by_tensor(p, g, G, rest, s, lanes):
+        shared(p, g, G[0], rest, s)
+        return G[0] == p.dtype.type(np.inf)
+
+    return welded({"element": by_element, "row": by_row, "tensor": by_tensor}[kind])
+
+
+@inlined
+def _ask_for(table, source, rows, at, k, itemsize, row_accumulator):
+    """Ask for the memory of row k of the gradient and of the parameter."""
+    row = table[0]
+    size = row[WIDTH] * itemsize
+    offset = rows[k] * size
+    prefetch_lines(source + at[k] * size, size)
+    prefetch_lines(row[PARAMETER] + offset, size)
+    if row_accumulator:
+        prefetch_lines(row[ACCUMULATOR] + rows[k] * itemsize, itemsize)
+    else:
+        prefetch_lines(row[ACCUMULATOR] + offset, size)
+
+
+@cache
+def make_update(rule: Any, motion: str, kind: str, lean: bool, lagging: bool, dtype: np.dtype[Any]) -> Pair:
+    """Compiled ``(spans, rows, at, source, table, scalars, exact, lag)``: 1 if an accumulator became infinite, else 0.
+
+    `exact` are the scalars in float64 and `lag` a :class:`.lazy.Lag`, for what lags behind.
+    """
+    element = make_element(rule, motion, lean, summed=True)
+    real, itemsize, Scalars, version = dtype.type, dtype.itemsize, rule.Scalars, element.fingerprint
+    row_at, step = _make_row_at(element, kind, real), _make_step(element, kind)
+    recall, stamp = make_recall(rule, motion, kind, element.slots)
+    row_accumulator = kind != "element"
+
+    @welded
+    def update(low, high, rows, at, source, table, scalars, exact, lag):
+        s, width, infinite = unpack(Scalars, scalars), table[0, WIDTH], False
+        s_exact = unpack(Scalars, exact)
+        lanes = np.empty(LANES)
+        for k in range(low, high):
+            if k + AHEAD < high:
+                _ask_for(table, source, rows, at, k + AHEAD, itemsize, row_accumulator)
+            r = rows[k]
+            p, G, rest = row_at(table, r)
+            if lagging:
+                recall(r, p, G, rest, lag, s_exact)
+                stamp(r, lag)
+            infinite |= step(p, array_at(source + at[k] * width * itemsize, width, real), G, rest, s, lanes)
+        return 1 if infinite else 0
+
+    @compiled
+    def serial(spans, rows, at, source, table, scalars, exact, lag):
+        version  # noqa: B018  part of the key of the disk cache
+        return update(0, rows.size, rows, at, source, table, scalars, exact, lag)
+
+    @parallel
+    def threaded(spans, rows, at, source, table, scalars, exact, lag):
+        version  # noqa: B018  part of the key of the disk cache
+        infinite, n = 0, rows.size
+        for t in prange(spans):
+            share = update(t * n // spans, (t + 1) * n // spans, rows, at, source, table, scalars, exact, lag)
+            infinite = max(infinite, share)
+        return infinite
+
+    return Pair(serial, threaded, f"the {dtype} {rule.name} kernel for rows ({motion}, {kind})")
+
+
+@cache
+def make_recall_rows(rule: Any, motion: str, kind: str, dtype: np.dtype[Any]) -> Pair:
+    """Compiled ``(spans, rows, table, exact, lag)``: bring distinct rows up to date."""
+    element = make_element(rule, motion, False)
+    Scalars, version = rule.Scalars, element.fingerprint
+    row_at = _make_row_at(element, kind, dtype.type)
+    recall, _ = make_recall(rule, motion, kind, element.slots)
+
+    @welded
+    def recall_rows(low, high, rows, table, exact, lag):
+        s = unpack(Scalars, exact)
+        for k in range(low, high):
+            p, G, rest = row_at(table, rows[k])
+            recall(rows[k], p, G, rest, lag, s)
+
+    @compiled
+    def serial(spans, rows, table, exact, lag):
+        version  # noqa: B018  part of the key of the disk cache
+        recall_rows(0, rows.size, rows, table, exact, lag)
+
+    @parallel
+    def threaded(spans, rows, table, exact, lag):
+        version  # noqa: B018  part of the key of the disk cache
+        for t in prange(spans):
+            recall_rows(t * rows.size // spans, (t + 1) * rows.size // spans, rows, table, exact, lag)
+
+    return Pair(serial, threaded, f"the catching up of {dtype} rows ({motion}, {kind})")
+
+
+def _make_sum_squares(prepare, real, Scalars):
+    """Compilable sum of squares of the whole gradient in the order of :mod:`.reduce`; absent elements are 0.
+
+    A span of rows leaves the sums of its blocks in `block_sums` from place `first` on and says how many they are.
+    """
+    itemsize = real().itemsize
+
+    @inlined
+    def add(g, p, s, lane, lanes):
+        """Elements of one block, of which the first has this lane."""
+        head = min(g.size, (LANES - lane) % LANES)
+        for j in range(head):
+            x = np.float64(prepare(g[j], p[j], s))
+            lanes[lane + j] += x * x
+        whole = (g.size - head) // LANES
+        for b in range(whole):
+            start = head + b * LANES
+            g_part, p_part = g[start : start + LANES], p[start : start + LANES]
+            for j in range(LANES):
+                x = np.float64(prepare(g_part[j], p_part[j], s))
+                lanes[j] += x * x
+        start = head + whole * LANES
+        for j in range(start, g.size):
+            x = np.float64(prepare(g[j], p[j], s))
+            lanes[j - start] += x * x
+
+    @inlined
+    def sum_squares(low, high, rows, at, source, table, scalars, block_sums, first):
+        s, width, lanes = unpack(Scalars, scalars), table[0, WIDTH], np.zeros(LANES)
+        block, count = np.int64(-1), 0
+        for k in range(low, high):
+            i, stop = rows[k] * width, (rows[k] + 1) * width
+            begin = i
+            g = array_at(source + at[k] * width * itemsize, width, real)
+            p = array_at(table[0, PARAMETER] + i * itemsize, width, real)
+            while i < stop:
+                if i // BLOCK != block:
+                    if block >= 0:
+                        block_sums[first + count] = fold(lanes, LANES // 2)
+                        count += 1
+                    block = i // BLOCK
+                    lanes[:] = 0.0
+                end = min(stop, (block + 1) * BLOCK)
+                add(g[i - begin : end - begin], p[i - begin : end - begin], s, i % LANES, lanes)
+                i = end
+        if block >= 0:
+            block_sums[first + count] = fold(lanes, LANES // 2)
+            count += 1
+        return count
+
+    return sum_squares
+
+
+@inlined
+def _boundary(k, rows, width):
+    """The first place from k on whose row begins in another block than the row before ends in."""
+    while 0 < k < rows.size and rows[k] * width // BLOCK == ((rows[k - 1] + 1) * width - 1) // BLOCK:
+        k += 1
+    return k
+
+
+@cache
+def make_sum_of_squares(rule: Any, prepare_fully: bool, lean: bool, dtype: np.dtype[Any]) -> Pair:
+    """Compiled ``(spans, rows, at, source, table, scalars)``: sum of squares of a gradient, prepared or as it is."""
+    element = make_element(rule, "plain", lean, summed=True)
+    prepare = element.prepare if prepare_fully else inlined(first_of_sum(untouched))
+    sum_squares, version = _make_sum_squares(prepare, dtype.type, rule.Scalars), element.fingerprint
+
+    @inlined
+    def room(rows, width):
+        """Most blocks that a row has a part in."""
+        return width // BLOCK + 2
+
+    @inlined
+    def total(block_sums, first, count, so_far):
+        for b in range(first, first + count):
+            so_far += block_sums[b]
+        return so_far
+
+    @compiled
+    def serial(spans, rows, at, source, table, scalars):
+        version  # noqa: B018  part of the key of the disk cache
+        block_sums = np.empty(rows.size * room(rows, table[0, WIDTH]))
+        count = sum_squares(0, rows.size, rows, at, source, table, scalars, block_sums, 0)
+        return total(block_sums, 0, count, 0.0)
+
+    @parallel
+    def threaded(spans, rows, at, source, table, scalars):
+        version  # noqa: B018  part of the key of the disk cache
+        n, width = rows.size, table[0, WIDTH]
+        a_row = room(rows, width)
+        block_sums, counts = np.empty(n * a_row), np.zeros(spans, np.int64)
+        for t in prange(spans):
+            low, high = _boundary(t * n // spans, rows, width), _boundary((t + 1) * n // spans, rows, width)
+            counts[t] = sum_squares(low, high, rows, at, source, table, scalars, block_sums, low * a_row)
+        so_far = 0.0
+        for t in range(spans):
+            so_far = total(block_sums, _boundary(t * n // spans, rows, width) * a_row, counts[t], so_far)
+        return so_far
+
+    return Pair(serial, threaded, f"the norm of {dtype} rows")
