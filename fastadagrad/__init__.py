@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .nopython import CompiledUpdate as CompiledUpdate
     from .nopython import compiled_update as compiled_update
     from .peers import like as like
+    from .rows import Rows as Rows
 
 __version__ = "0.1.0"
 
@@ -24,12 +25,13 @@ _HOMES = {
     "CompiledUpdate": "nopython",
     "Dataset": "dataset",
     "LinearModel": "linear",
+    "Rows": "rows",
     "build": "methods",
     "compiled_update": "nopython",
     "like": "peers",
     "minimize": "methods",
 }
-__all__ = ["ADAGRAD", "CompiledUpdate", "Dataset", "LinearModel", "adaptive"]
+__all__ = ["ADAGRAD", "CompiledUpdate", "Dataset", "LinearModel", "Rows", "adaptive"]
 __all__ += ["build", "compiled_update", "like", "minimize"]
 
 

@@ -8,139 +8,42 @@ import threading
 import warnings
 import weakref
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from itertools import product
 from typing import Any, cast
 
-import numba
 import numpy as np
-from numpy.typing import NDArray
 
 from .hyper import Conduct, Rule, Settings, cast_scalars
 from .interrupts import whole
-from .kernels import memory, table
+from .kernels import table
 from .kernels.drivers import FINITE, HEADERS, NORMS, UPDATE, make_driver
 from .kernels.motion import SLOTS
-from .log import compilation, logger
-from .parameters import DTYPES, Parameters, gradient_refusal, guard_of, interval
-from .state import State, accumulator_shape, kind_of
+from .lag import Lagging, moves_unnamed
+from .launch import usable_threads
+from .log import logger
+from .parameters import DTYPES, Parameters, guard_of
+from .row_unit import DenseForm, RowUnit
+from .rows import Indices, Rows, is_sparse
+from .state import State, kind_of
+from .units import Bucket, OtherKind, Unit, norm_scale
 
 PARALLEL_FROM = 1 << 17  # elements; below, waking a second thread costs more than it saves
-
-_HEADERS_READABLE = memory.supported()
-_one_launch = threading.Lock()  # the workqueue threading layer aborts the process if two threads launch at once
-_forked = False
-
+ROWS_PARALLEL_FROM = 1 << 14  # elements of rows, each of which costs more
+MOST_ARRANGEMENTS = 8  # kept for when they are needed again
 
 _engines: weakref.WeakSet[Engine] = weakref.WeakSet()
 
 
 def _note_fork() -> None:
     """Make the locks anew: in the parent another thread, which is not here, may have held them."""
-    global _forked, _one_launch
-    _forked, _one_launch = True, threading.Lock()
     for engine in _engines:
         engine.lock = threading.RLock()
 
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_note_fork)
-
-
-def usable_threads(wanted: int | None) -> int:
-    """All threads that Numba has, or fewer if asked; one in a forked process, where OpenMP would abort."""
-    available: int = vars(numba.config)["NUMBA_NUM_THREADS"]
-    return 1 if _forked else min(wanted or available, available)
-
-
-def norm_scale(limit: NDArray[np.float64] | float, squares: NDArray[np.float64] | float) -> NDArray[np.float64]:
-    """Factor that brings a gradient with this sum of squares to at most a norm of `limit`."""
-    with np.errstate(divide="ignore"):
-        return np.minimum(1.0, limit / np.sqrt(squares))
-
-
-class Bucket:
-    """Parameters of one dtype and variant, stepped in one launch."""
-
-    def __init__(
-        self, rule: Rule, params: Parameters, state: State, members: dict[int, Settings], kind: str, lean: bool
-    ) -> None:
-        self._rule, self._params = rule, params
-        settings = list(members.values())
-        distinct = {id(s): s for s in settings}.values()
-        self._alike = [(s, [row for row, other in enumerate(settings) if other is s]) for s in distinct]
-        self.positions = list(members)
-        arrays = [params.arrays[i] for i in members]
-        dtype = np.dtype(arrays[0].dtype.type)  # the one object that nearly all arrays of this dtype share
-        motion = settings[0].motion
-        self.clips = settings[0].norm_limit > 0
-        shapes = [accumulator_shape(a, kind) for a in arrays]
-        widths = [a.size // max(1, math.prod(shape)) for a, shape in zip(arrays, shapes, strict=True)]
-        self._table = table.make_table([a.size for a in arrays], widths, dtype)
-        for row, i, array in zip(self._table, members, arrays, strict=False):
-            slots = state[params.names[i]]
-            row[table.POSITION], row[table.OBJECT], row[table.PARAMETER] = i, id(array), interval(array)[0]
-            row[table.ACCUMULATOR] = interval(slots["accumulator"])[0]
-            for slot in SLOTS[motion]:
-                row[table.VELOCITY] = interval(slots[slot])[0]
-        self._scalars = np.zeros((len(members), len(rule.Scalars._fields)), dtype)
-        self._scratch = np.zeros(max(1, int(self._table[-1, table.FIRST_BLOCK])))
-        self.sums = np.zeros(len(members))
-        self._norm_limits = np.array([s.norm_limit for s in settings])
-        self.large = int(self._table[:-1, table.SIZE].sum()) >= PARALLEL_FROM
-        self._driver = make_driver(cast(Any, rule), motion, kind, lean, dtype)
-        self._label = f"the {dtype} {rule.name} kernel ({motion}, {kind})"
-        self._ready: set[bool] = set()
-
-    def set_scalars(self, t: int, asked: dict[int, float]) -> None:
-        for settings, rows in self._alike:
-            self._scalars[rows] = cast_scalars(self._rule, settings, t, self._scalars.dtype, asked)
-
-    def set_gradient_scale(self, scale: NDArray[np.float64] | float) -> None:
-        self._scalars[:, self._rule.Scalars._fields.index("gradient_scale")] = scale
-
-    def clip_each(self) -> None:
-        """Scale each gradient by its own norm."""
-        self.set_gradient_scale(norm_scale(self._norm_limits, self.sums))
-
-    def take_infinite(self) -> list[int]:
-        """Positions whose accumulators the last steps have made infinite."""
-        marks = self._table[:-1, table.INFINITE]
-        found = [i for i, mark in zip(self.positions, marks.tolist(), strict=True) if mark]
-        marks[...] = 0
-        return found
-
-    def run(self, work: int, gradients: list[Any], guard: NDArray[np.int64], threads: int) -> Any:
-        """Call the driver: 0, a negative code for `table.decode`, or 1 if accumulators became infinite."""
-        parallel = threads > 1 and self.large
-        if parallel not in self._ready:
-            self._ready.add(parallel)
-            with compilation(self._driver[parallel], self._label):
-                return self.run(work, gradients, guard, threads)
-        rest = (id(gradients), self._table, self._scalars, guard, self._scratch, self.sums)
-        if parallel:
-            with _one_launch:
-                return self._driver.threaded(work, threads, *rest)
-        return self._driver.serial(work, *rest)
-
-    def locate_by_hand(self, gradients: list[Any], guard: NDArray[np.int64]) -> None:
-        """Check the gradients one by one and note their addresses: for what compiled code refuses or cannot read."""
-        self._refuse_changed_parameters()
-        for row, i in zip(self._table, self.positions, strict=False):
-            error = gradient_refusal(self._params.names[i], gradients[i], self._params.arrays[i], guard)
-            if error:
-                raise error
-            row[table.GRADIENT] = interval(gradients[i])[0]
-
-    def _refuse_changed_parameters(self) -> None:
-        for row, i in zip(self._table, self.positions, strict=False):
-            array = self._params.arrays[i]
-            moved = interval(array)[0] != row[table.PARAMETER] or array.size != row[table.SIZE]
-            if moved or not array.flags.writeable:
-                raise ValueError(
-                    f"parameter {self._params.names[i]!r} was moved in memory, resized or made read-only since it was "
-                    "registered: make a new optimizer"
-                )
 
 
 class Engine:
@@ -150,6 +53,7 @@ class Engine:
         self.rule, self.params, self.state = rule, params, State(rule, params)
         self.infinite: list[str] = []  # parameters whose accumulator has become infinite, not told yet
         self.warned: set[str] = set()  # and those told
+        self.lags: dict[int, Lagging] = {}  # by position: parameters that sparse gradients step lazily
         self.lock = threading.RLock()
         _engines.add(self)
 
@@ -168,6 +72,8 @@ class Engine:
     def configure(self, settings: Sequence[Settings], conduct: Conduct, unused: bool) -> None:
         """Take new hyperparameters; nothing changes if they are refused. `unused`: no step has used the state."""
         self.check(settings, conduct, unused)
+        self.flush()
+        self.lags.clear()
         self.state.fit(settings, unused)
         self.settings, self.conduct = list(settings), conduct
         self.frozen = frozenset(i for i, s in enumerate(settings) if s.options.frozen)
@@ -178,6 +84,25 @@ class Engine:
         """The state as before the first step."""
         self.state.reset(self.settings)
         self.warned.clear()
+
+    @property
+    def behind(self) -> bool:
+        """Whether some rows have yet to catch up."""
+        return any(lagging.behind for lagging in self.lags.values())
+
+    def flush(self) -> None:
+        """Bring all rows of all parameters up to date."""
+        if self.behind:
+            with self.lock, whole():
+                for lagging in self.lags.values():
+                    lagging.recall_all(usable_threads(self.conduct.threads))
+
+    def recall(self, position: int, indices: Indices) -> None:
+        """Bring these rows of one parameter up to date."""
+        lagging = self.lags.get(position)
+        if lagging is not None and lagging.behind:
+            with self.lock, whole():
+                lagging.recall(np.unique(indices), usable_threads(self.conduct.threads))
 
     def plan_one(self, position: int) -> Plan:
         """Plan for one parameter alone."""
@@ -197,8 +122,15 @@ class Engine:
             )
 
 
+Forms = dict[int, str]  # what becomes of sparse gradients, by position: "rows", "elements" or "dense"
+
+
 class Plan:
-    """How a set of parameters is stepped: made when hyperparameters change, used every step."""
+    """How a set of parameters is stepped: made when hyperparameters change, used every step.
+
+    Which gradients are sparse shows only when they come. A step whose gradients are of other kinds than those before
+    it arranges the parameters anew.
+    """
 
     def __init__(self, engine: Engine, positions: Sequence[int]) -> None:
         conduct, settings = engine.conduct, [engine.settings[i] for i in positions]
@@ -210,93 +142,179 @@ class Plan:
         self._guard = engine.guard
         self._threads = usable_threads(conduct.threads)
         self._idle_velocities = engine.state.idle_velocities(engine.settings, positions)
-        self._buckets = self._make_buckets(engine, positions)
+        self._active = [i for i in positions if not engine.settings[i].options.frozen]
+        self._row_units: dict[tuple[int, str], RowUnit] = {}
+        self._dense_forms: dict[int, DenseForm] = {}
+        self._arrangements: dict[tuple[tuple[int, str], ...], list[Unit]] = {}
+        self._arrange({})
         if not self._scheduled:
-            self._set_scalars(0)
+            self._set_scalars(0, {})
 
-    def _make_buckets(self, engine: Engine, positions: Sequence[int]) -> list[Bucket]:
+    def _arrange(self, forms: Forms) -> None:
+        """Divide the parameters among units, given what becomes of the sparse gradients."""
+        key = tuple(sorted(forms.items()))
+        if key not in self._arrangements:
+            if len(self._arrangements) == MOST_ARRANGEMENTS:
+                self._arrangements.clear()
+            self._arrangements[key] = self._make_units(forms)
+        self._forms, self._units = forms, self._arrangements[key]
+
+    def _make_units(self, forms: Forms) -> list[Unit]:
+        engine, units = self._engine, list[Unit]()
         groups: dict[tuple[Any, ...], dict[int, Settings]] = {}
-        for i in positions:
-            settings, name, array = engine.settings[i], engine.params.names[i], engine.params.arrays[i]
-            if not settings.options.frozen:
-                kind = kind_of(name, array, settings)
-                lean = kind == "element" and settings.lean and not self._global_limit
+        for i in self._active:
+            settings, array = engine.settings[i], engine.params.arrays[i]
+            kind, lean = self._variant(i)
+            if forms.get(i, "dense") == "dense":
                 clips = settings.norm_limit > 0
                 groups.setdefault((kind, lean, settings.motion, array.dtype, clips), {})[i] = settings
-        return [
-            Bucket(engine.rule, engine.params, engine.state, members, kind, lean)
-            for (kind, lean, *_), members in groups.items()
-        ]
+            else:
+                units.append(self._row_unit(i, forms[i]))
+        for (kind, lean, *_), members in groups.items():
+            units.append(Bucket(engine.rule, engine.params, engine.state, members, kind, lean, PARALLEL_FROM))
+        return units
 
-    def _set_scalars(self, t: int) -> None:
-        asked: dict[int, float] = {}
-        for bucket in self._buckets:
-            bucket.set_scalars(t, asked)
+    def _variant(self, i: int) -> tuple[str, bool]:
+        """Kind of accumulator, and whether the driver without options will do."""
+        settings = self._engine.settings[i]
+        kind = kind_of(self._names[i], self._engine.params.arrays[i], settings)
+        return kind, kind == "element" and settings.lean and not self._global_limit
+
+    def _row_unit(self, i: int, form: str) -> RowUnit:
+        engine = self._engine
+        if (i, form) not in self._row_units:
+            settings = engine.settings[i]
+            kind, lean = self._variant(i)
+            lazily = moves_unnamed(settings) and settings.options.lazy == "exact"
+            unit = self._row_units[i, form] = RowUnit(
+                engine.rule,
+                engine.params,
+                engine.state,
+                i,
+                settings,
+                kind,
+                lean,
+                by_element=form == "elements",
+                ordered=self._global_limit > 0 or settings.norm_limit > 0,
+                lagging=lazily,
+                parallel_from=ROWS_PARALLEL_FROM,
+            )
+            if lazily:
+                unit.lagging = engine.lags.get(i) or engine.lags.setdefault(i, unit.make_lagging())
+        return self._row_units[i, form]
+
+    def _form_of(self, i: int, gradient: Any) -> str | None:
+        """What becomes of a gradient if it is sparse; None if it is not."""
+        if type(gradient) is np.ndarray or not is_sparse(gradient):
+            return None
+        settings = self._engine.settings[i]
+        moves = moves_unnamed(settings)
+        if moves and settings.options.lazy == "dense":
+            return "dense"
+        by_element = type(gradient) is not Rows and self._variant(i)[0] == "element" and not moves
+        return "elements" if by_element else "rows"
+
+    def _set_scalars(self, t: int, asked: dict[int, float]) -> None:
+        for unit in self._units:
+            unit.set_scalars(t, asked)
 
     def step(self, gradients: list[Any], t: int) -> bool:
         """Step t with a list of gradients, one a parameter; False if skipped for a non-finite gradient.
 
         Raises
         ------
-        TypeError, ValueError, FloatingPointError
+        TypeError, ValueError, IndexError, FloatingPointError
             Before anything is written.
         """
+        asked: dict[int, float] = {}
+        done: bool | None
         if self._scheduled:
-            self._set_scalars(t)
-        if len(self._buckets) == 1 and not self._clips:
-            done = self._run(self._buckets[0], HEADERS | self._checks | UPDATE, gradients)
-        else:
-            done = self._step_in_phases(gradients)
+            self._set_scalars(t, asked)
+        try:
+            done = self._attempt(gradients)
+        except OtherKind:
+            done = None
+        if done is None:
+            found = {i: self._form_of(i, gradients[i]) for i in self._active}
+            self._arrange({i: form for i, form in found.items() if form is not None})
+            self._set_scalars(t, asked)
+            done = self._attempt(gradients)
         if done and self._idle_velocities:
             for velocity in self._idle_velocities:
                 velocity[...] = 0
             self._idle_velocities = []
         return done
 
+    def _attempt(self, gradients: list[Any]) -> bool:
+        if not self._forms:
+            return self._execute(gradients)
+        if any(self._form_of(i, gradients[i]) != form for i, form in self._forms.items()):
+            raise OtherKind
+        with self._written_out(gradients) as gradients:
+            return self._execute(gradients)
+
+    @contextmanager
+    def _written_out(self, gradients: list[Any]) -> Iterator[list[Any]]:
+        """The gradients with those that are to be dense written out."""
+        to_write = [i for i, form in self._forms.items() if form == "dense"]
+        try:
+            gradients = [*gradients]
+            for i in to_write:
+                if i not in self._dense_forms:
+                    array = self._engine.params.arrays[i]
+                    self._dense_forms[i] = DenseForm(self._names[i], array, ROWS_PARALLEL_FROM)
+                gradients[i] = self._dense_forms[i].write(gradients[i], self._guard, self._threads)
+            yield gradients
+        finally:
+            for i in to_write:
+                if i in self._dense_forms:
+                    self._dense_forms[i].clear()
+
+    def _execute(self, gradients: list[Any]) -> bool:
+        if len(self._units) == 1 and not self._clips and not self._engine.lags:
+            return self._run(self._units[0], HEADERS | self._checks | UPDATE, gradients)
+        return self._step_in_phases(gradients)
+
     def _step_in_phases(self, gradients: list[Any]) -> bool:
         """Check all gradients before the first is used."""
-        for bucket in self._buckets:
-            norms = NORMS if bucket.clips or self._global_limit else 0
-            if not self._run(bucket, HEADERS | self._checks | norms, gradients):
+        for unit in self._units:
+            norms = NORMS if unit.clips or self._global_limit else 0
+            if not self._run(unit, HEADERS | self._checks | norms, gradients):
                 return False
         if self._clips and not self._set_clipping():
             return False
         with whole():
-            for bucket in self._buckets:
-                self._run(bucket, UPDATE, gradients)
+            self._catch_up_for_dense_steps()
+            for unit in self._units:
+                self._run(unit, UPDATE, gradients)
         return True
 
-    def _run(self, bucket: Bucket, work: int, gradients: list[Any]) -> bool:
-        threads = 1 if _forked else self._threads
-        code = 0
-        by_hand = bool(work & HEADERS) and not _HEADERS_READABLE
-        if not by_hand:
-            code = bucket.run(work, gradients, self._guard, threads)
-            if code == 0:
-                return True
-            by_hand = code < 0 and table.decode(code)[1] != table.NON_FINITE
-        if by_hand:
-            bucket.locate_by_hand(gradients, self._guard)
-            code = bucket.run(work & ~HEADERS, gradients, self._guard, threads)
+    def _catch_up_for_dense_steps(self) -> None:
+        for i, lagging in self._engine.lags.items():
+            if i in self._active and i not in self._forms:
+                lagging.recall_all(self._threads)
+
+    def _run(self, unit: Unit, work: int, gradients: list[Any]) -> bool:
+        code = unit.run(work, gradients, self._guard, self._threads)
         if code > 0 and self._checks:
-            self._note_infinity(bucket)
-        return code >= 0 or self._refuse_non_finite(bucket.positions[table.decode(code)[0]])
+            self._note_infinity(unit)
+        return code >= 0 or self._refuse_non_finite(unit.positions[table.decode(code)[0]])
 
     def _set_clipping(self) -> bool:
         """Scale of every gradient from its norm; False if the step is to be skipped."""
         if not self._global_limit:
-            for bucket in self._buckets:
-                if bucket.clips:
-                    bucket.clip_each()
+            for unit in self._units:
+                if unit.clips:
+                    unit.clip_each()
             return True
-        squares = {i: x for b in self._buckets for i, x in zip(b.positions, b.sums.tolist(), strict=True)}
+        squares = {i: x for b in self._units for i, x in zip(b.positions, b.sums.tolist(), strict=True)}
         total = 0.0
         for i in sorted(squares):
             total += squares[i]
         if self._checks and not math.isfinite(total):
             return self._refuse_non_finite(max(squares, key=squares.__getitem__))
-        for bucket in self._buckets:
-            bucket.set_gradient_scale(norm_scale(self._global_limit, total))
+        for unit in self._units:
+            unit.set_gradient_scale(norm_scale(self._global_limit, total))
         return True
 
     def _refuse_non_finite(self, position: int) -> bool:
@@ -309,8 +327,8 @@ class Plan:
         logger.info("step skipped: the gradient of %r is not finite", name)
         return False
 
-    def _note_infinity(self, bucket: Bucket) -> None:
-        for i in bucket.take_infinite():
+    def _note_infinity(self, unit: Unit) -> None:
+        for i in unit.take_infinite():
             if self._names[i] not in self._engine.warned:
                 self._engine.warned.add(self._names[i])
                 self._engine.infinite.append(self._names[i])
@@ -328,6 +346,7 @@ def every_driver(rule: Rule) -> Iterator[tuple[str, Callable[[], None]]]:
 def _compile(rule: Rule, motion: str, kind: str, lean: bool, dtype: np.dtype[Any]) -> None:
     driver, nothing = make_driver(cast(Any, rule), motion, kind, lean, dtype), np.zeros(0)
     arguments = (
+        0,
         id([]),
         table.make_table([], [], dtype),
         np.zeros((0, len(rule.Scalars._fields)), dtype),
@@ -335,5 +354,5 @@ def _compile(rule: Rule, motion: str, kind: str, lean: bool, dtype: np.dtype[Any
         nothing,
         nothing,
     )
-    driver.serial(0, *arguments)
-    driver.threaded(0, 1, *arguments)
+    driver.serial(1, *arguments)
+    driver.threaded(1, *arguments)

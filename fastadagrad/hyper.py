@@ -29,6 +29,7 @@ class Options:
     max_gradient_elem: float = 0.0
     max_gradient_norm: float = 0.0
     accumulator: Literal["element", "row", "tensor"] = "element"
+    lazy: Literal["exact", "touched", "dense"] = "exact"
     frozen: bool = False
 
 
@@ -61,6 +62,7 @@ class Hyper(TypedDict, total=False):
     max_gradient_elem: float
     max_gradient_norm: float
     accumulator: Literal["element", "row", "tensor"]
+    lazy: Literal["exact", "touched", "dense"]
     max_global_norm: float
     nonfinite: Literal["raise", "skip", "ignore"]
     threads: int | None
@@ -79,10 +81,13 @@ class Rule(Protocol):
 
     def scalar_values(self, hyper: Any) -> tuple[float, ...]: ...
     def initial(self, hyper: Any) -> dict[str, float]: ...
+    def accumulate(self, square: Any, G: Any, s: Any) -> Any: ...
+    def scale(self, G: Any, s: Any) -> Any: ...
 
 
 CHOICES = {
     "accumulator": ("element", "row", "tensor"),
+    "lazy": ("exact", "touched", "dense"),
     "nonfinite": ("raise", "skip", "ignore"),
 }
 

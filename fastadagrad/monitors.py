@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from .parameters import Parameters
+from .parameters import FloatArray, Parameters
+from .rows import is_sparse, sums_of_rows
 
 Monitor = Callable[..., Any]
 
@@ -54,16 +55,29 @@ class Monitors:
                 raise ValueError(f"monitor {name!r} is named twice ({', '.join(map(repr, own))} are always there)")
         self._pairs, self._params, self.of_gradients = pairs, params, gradients
 
+    @property
+    def custom(self) -> bool:
+        """Whether there are any of the user's own."""
+        return bool(self._pairs)
+
     def measure(self, loss: float, gradients: list[Any] | None, arguments: tuple[Any, ...]) -> dict[str, float]:
         """Values on one batch."""
         values = {"loss": loss}
         for name, monitor in self._pairs:
             values[name] = as_number(monitor(self._params.given, *arguments), f"monitor {name!r}")
         if self.of_gradients and gradients is not None:
-            for name, gradient in zip(self._params.names, gradients, strict=True):
-                flat = np.zeros(0) if gradient is None else np.ravel(gradient).astype(np.float64, copy=False)
-                values[f"grad({name})"] = float(flat @ flat)
+            for (name, parameter), gradient in zip(self._params, gradients, strict=True):
+                values[f"grad({name})"] = _squared_norm(name, gradient, parameter)
         return values
+
+
+def _squared_norm(name: str, gradient: Any, parameter: FloatArray) -> float:
+    if gradient is None:
+        return 0.0
+    if is_sparse(gradient):
+        gradient = sums_of_rows(name, gradient, parameter)
+    flat = np.ravel(gradient).astype(np.float64, copy=False)
+    return float(flat @ flat)
 
 
 class WeightedMean:

@@ -10,6 +10,7 @@ import numpy as np
 from .log import logger
 from .monitors import as_number
 from .parameters import FloatArray, Parameters
+from .rows import Rows, in_dtype, is_sparse
 
 Gradient = Callable[..., Any] | bool | Literal["autograd"] | None
 
@@ -100,13 +101,22 @@ class Objective:
         plain = type(gradient) is np.ndarray and gradient.dtype == parameter.dtype and gradient.flags.c_contiguous
         if plain or gradient is None:
             return gradient
+        if is_sparse(gradient):
+            values = gradient.values if isinstance(gradient, Rows) else gradient.data
+            if getattr(values, "dtype", None) != parameter.dtype:
+                gradient = in_dtype(name, gradient, parameter.dtype)
+                self._tell_of_conversion(name, values, parameter)
+            return gradient
         if isinstance(gradient, np.ma.MaskedArray):
             raise TypeError(f"gradient of {name!r} must not be masked; return its .filled(0)")
         array = np.asarray(gradient)
         if array.dtype.kind != "f":
             raise TypeError(f"gradient of {name!r} must hold floats, not {array.dtype}")
+        self._tell_of_conversion(name, array, parameter)
+        with np.errstate(over="ignore"):  # what overflows is not finite, and the step says so
+            return np.asarray(array, parameter.dtype, order="C")
+
+    def _tell_of_conversion(self, name: str, array: Any, parameter: FloatArray) -> None:
         if not self._told_of_conversion:
             self._told_of_conversion = True
             logger.info("gradients of %r are converted from %s to %s each step", name, array.dtype, parameter.dtype)
-        with np.errstate(over="ignore"):  # what overflows is not finite, and the step says so
-            return np.asarray(array, parameter.dtype, order="C")

@@ -13,6 +13,7 @@ from .dataset import Dataset, as_dataset, sample_count
 from .hyper import Hyper, hyper_names, refuse_unknown
 from .interrupts import whole
 from .ledger import Best, Epoch, Ledger, Monitored
+from .log import logger
 from .monitors import Monitor, Monitors, WeightedMean
 from .objective import Gradient, Objective
 from .parameters import FloatArray
@@ -20,7 +21,9 @@ from .stepping import Stepper
 from .training import Run
 
 MAKING = ("inputs", "updates", "monitors", "monitor_gradients", "gradient")
-RUNNING = ("max_updates", "max_epochs", "batch_size", "train_batches", "valid_batches", "rng", "progress")
+RUNNING = ("max_updates", "max_epochs", "batch_size", "train_batches", "valid_batches", "rng", "progress", "touches")
+
+Touches = Callable[..., Mapping[str, Any]]
 
 
 class Optimizer(Stepper):
@@ -47,6 +50,8 @@ class Optimizer(Stepper):
         self._made: Run | None = None  # by the latest call of iterate
         self._to_resume: dict[str, Any] | None = None
         self._datasets: dict[str, Dataset] = {}
+        self._touches: Touches | None = None  # of the run under way
+        self._told_of_flushing = False
 
     @staticmethod
     def _checked_update(pair: Any) -> tuple[FloatArray, Callable[..., Any]]:
@@ -82,6 +87,7 @@ class Optimizer(Stepper):
         self._note_change()  # so that the end of a running iteration restores nothing
         self._end_unfinished_run()
         with whole():
+            self.flush()
             self.engine.reset()
             self.ledger = Ledger()
 
@@ -101,6 +107,7 @@ class Optimizer(Stepper):
             run = {**self._run.state(), "datasets": checkpoint.describe(self._datasets)}
         elif run is None:
             run = {"datasets": checkpoint.describe(self._datasets)}
+        self.flush()
         checkpoint.save(path, self.engine, self.ledger, run)
 
     def load(self, path: str | PathLike[str], resume: bool = True) -> None:
@@ -122,6 +129,7 @@ class Optimizer(Stepper):
         self._end_unfinished_run()
         with whole():
             self._note_change()
+            self.flush()
             checkpoint.apply(saved, self.engine)
             self.ledger, self._to_resume = saved.ledger, saved.run if resume else None
             self._configure(self._hyper, {})
@@ -154,10 +162,9 @@ class Optimizer(Stepper):
                 raise ValueError(f"target for {name!r} must have shape {array.shape}, not {value.shape}")
             if value.dtype.kind not in "fiub":
                 raise TypeError(f"target for {name!r} must hold real numbers, not {value.dtype}")
+        self.flush()  # targets may be views of the parameters
         with np.errstate(over="ignore"):
-            copies = [  # targets may be views of the parameters
-                np.array(value, array.dtype) for array, value in zip(self._params.arrays, values, strict=True)
-            ]
+            copies = [np.array(value, array.dtype) for array, value in zip(self._params.arrays, values, strict=True)]
         for name, value, copy in zip(self._params.names, values, copies, strict=True):
             if not np.array_equal(np.isinf(value), np.isinf(copy)):
                 raise ValueError(f"target for {name!r} holds numbers that {copy.dtype} cannot hold")
@@ -195,6 +202,7 @@ class Optimizer(Stepper):
             'loss' and the monitors.
         """
         data = as_dataset(dataset)
+        self.flush()
         mean = WeightedMean()
         for batch in [()] if data is None else data.batches():
             values, _ = self._measure(self.objective.arguments(batch), self._monitors.of_gradients)
@@ -203,6 +211,7 @@ class Optimizer(Stepper):
 
     def train_on(self, arguments: tuple[Any, ...]) -> Monitored:
         """Monitors on one batch and, if its loss is finite, one step."""
+        self._catch_up_for(arguments)
         values, gradients = self._measure(arguments, gradients_needed=True)
         if gradients is not None and np.isfinite(values["loss"]):
             self._step(gradients)
@@ -210,8 +219,27 @@ class Optimizer(Stepper):
                 self.engine.warn_of_infinity(stacklevel=2)
         return values
 
+    def _catch_up_for(self, arguments: tuple[Any, ...]) -> None:
+        """Bring up to date what the loss and the monitors are going to read."""
+        if self._touches is not None:
+            touched = self._touches(*arguments)
+            if not isinstance(touched, Mapping):
+                raise TypeError(f"touches must return a dict name -> indices, not {type(touched).__name__}")
+            for name, indices in touched.items():
+                self._recall(self._position_of(name), f"touches: indices of {name!r}", indices)
+        if self.engine.behind and (self._touches is None or self._monitors.custom):
+            self.flush()
+            if not self._told_of_flushing:
+                self._told_of_flushing = True
+                logger.info(
+                    "all rows are caught up before each loss: iterate(touches=...) tells which ones it reads (monitors "
+                    "of your own may read any)"
+                )
+
     def run_updates(self, arguments: tuple[Any, ...]) -> None:
         """Carry out the user's own updates, after a step."""
+        if self._updates:
+            self.flush()
         for array, update in self._updates:
             array[...] = update(self._params.given, *arguments)
 
@@ -227,6 +255,7 @@ class Optimizer(Stepper):
         valid_batches: int | None = None,
         rng: Any = None,
         progress: bool = False,
+        touches: Touches | None = None,
         **hyper: Unpack[Hyper],
     ) -> Iterator[tuple[Monitored, Monitored]]:
         """Optimize, yielding a pair of monitor dicts after each epoch.
@@ -247,6 +276,9 @@ class Optimizer(Stepper):
             that are drawn from a callable to validate (arrays are validated on whole); order.
         progress : bool
             Show a progress bar (needs the extra ``fit``).
+        touches : callable, optional
+            ``touches(*batch)`` returns a dict, parameter name -> indices of the rows that the loss will read: where
+            rows lag behind (`lazy`), only those are brought up to date before each call. Without it all are.
         **hyper
             Hyperparameters for this run only (but `accumulator` and `initial_accumulator_value`, which shape the
             state, hold for good and can be given before the first step only).
@@ -260,12 +292,14 @@ class Optimizer(Stepper):
             whole_number = isinstance(limit, int | np.integer) and not isinstance(limit, bool)
             if limit is not None and not (whole_number and limit >= 0):
                 raise ValueError(f"{name} must be a whole number of at least 0, not {limit!r}")
+        if touches is not None and not callable(touches):
+            raise TypeError(f"touches must be callable as touches(*batch), not {type(touches).__name__}")
         self.objective  # noqa: B018  raises if there is none
         settings = self._settings(*self._divided(hyper))
         self.engine.check(*settings, self._unused)
         train = as_dataset(train, batch_size=batch_size, iteration_size=train_batches, rng=rng)
         valid = train if valid is None else as_dataset(valid, batch_size=batch_size, iteration_size=valid_batches)
-        self._made = Run(self, train, valid, max_updates, max_epochs, hyper)
+        self._made = Run(self, train, valid, max_updates, max_epochs, hyper, touches)
         epochs = self._made.epochs()
         if progress:
             from .interop.progress import shown
@@ -304,7 +338,7 @@ class Optimizer(Stepper):
             if unfinished:
                 run.resume(self._to_resume)
         self._configure(*self._divided(run.hyper))
-        self._to_resume, self._run, self._datasets = None, run, run.datasets
+        self._to_resume, self._run, self._datasets, self._touches = None, run, run.datasets, run.touches
         self.ledger.stopped_because = None
 
     def end_run(self, run: Run, reason: str) -> None:
@@ -312,7 +346,8 @@ class Optimizer(Stepper):
         if self._run is not run:
             return
         with whole():
-            self._run = None
+            self._run = self._touches = None
+            self.flush()
             self.ledger.stopped_because = reason
             if run.has_best and (reason != "closed" or self.changes == run.changes):
                 self.ledger.restore_best(self._params.arrays)
@@ -322,5 +357,6 @@ class Optimizer(Stepper):
 
     def remember_best(self, loss: float, monitors: Monitored, epoch: int) -> None:
         """Keep a copy of the parameters as the best."""
+        self.flush()
         with whole():
             self.ledger.remember_best(self._params.arrays, loss, monitors, epoch)

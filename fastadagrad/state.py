@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import mmap
+import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .hyper import Rule, Settings
 from .kernels.motion import SLOTS
 from .parameters import FloatArray, Parameters
 
 CACHE_LINE = 64
+MAP_NORESERVE = 0x4000  # of Linux: no need for as much memory to be free
 
 
 def allocate(like: Sequence[FloatArray], shapes: Sequence[tuple[int, ...]]) -> list[FloatArray]:
@@ -22,12 +28,26 @@ def allocate(like: Sequence[FloatArray], shapes: Sequence[tuple[int, ...]]) -> l
     starts = [0]
     for size in sizes:
         starts.append(starts[-1] + -(-size // CACHE_LINE) * CACHE_LINE)
-    block = np.zeros(starts[-1] + CACHE_LINE, np.uint8)
+    mapped = any(isinstance(array, np.memmap) for array in like)
+    block = (_sparse_zeros if mapped else partial(np.zeros, dtype=np.uint8))(starts[-1] + CACHE_LINE)
     shift = -block.ctypes.data % CACHE_LINE
     return [
         block[shift + start : shift + start + size].view(a.dtype).reshape(shape)
         for a, shape, start, size in zip(like, shapes, starts, sizes, strict=False)
     ]
+
+
+def _sparse_zeros(size: int) -> NDArray[np.uint8]:
+    """Zeros of which only the pages that are written to take memory: for parameters that may be larger than it.
+
+    NumPy's own ask the system for huge pages, and a few rows here and there bring in all of those.
+    """
+    if sys.platform != "linux":
+        return np.zeros(size, np.uint8)
+    memory = mmap.mmap(-1, size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | MAP_NORESERVE)
+    with contextlib.suppress(OSError):  # a kernel without huge pages
+        memory.madvise(mmap.MADV_NOHUGEPAGE)
+    return np.frombuffer(memory, np.uint8)
 
 
 def kind_of(name: str, array: FloatArray, settings: Settings) -> str:

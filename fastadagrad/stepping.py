@@ -6,10 +6,14 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, ClassVar, Unpack
 
+import numpy as np
+from numpy.typing import NDArray
+
 from .engine import Engine
 from .hyper import STARTS, Conduct, Hyper, HyperView, Rule, Settings, make_group_settings, make_settings, own_copy
 from .ledger import Ledger
 from .parameters import FloatArray, Parameters
+from .rows import checked_indices
 from .state import allocate
 
 
@@ -33,7 +37,7 @@ class Update:
         """Updates that this parameter has had through `get_updates`."""
         return self._stepper.ledger.updates.get(self._name, 0)
 
-    def __call__(self, gradient: FloatArray) -> None:
+    def __call__(self, gradient: Any) -> None:
         engine = self._stepper.engine
         gradients: list[Any] = [None] * len(engine.params)
         gradients[self._position] = gradient
@@ -113,12 +117,16 @@ class Stepper:
 
     @property
     def params(self) -> Mapping[str, FloatArray]:
-        """The user's arrays by name, read-only mapping."""
+        """The user's arrays by name, read-only mapping; rows that lag behind are as they were (see `flush`)."""
         return MappingProxyType(dict(self._params))
 
     @property
     def state(self) -> Mapping[str, Mapping[str, FloatArray]]:
-        """Slots by parameter name, ``{"accumulator": ..., "velocity": ...}``: read-only views of the live arrays."""
+        """Slots by parameter name, ``{"accumulator": ..., "velocity": ...}``: read-only views of the live arrays.
+
+        Asking for it brings all rows up to date.
+        """
+        self.flush()
         return self.engine.state.view()
 
     @property
@@ -146,14 +154,18 @@ class Stepper:
 
         Parameters
         ----------
-        gradients : arrays in the structure of params, optional
-            Each of exactly the shape and dtype of its parameter and C-contiguous. They are not written. Without
-            them, what `gradients` holds is taken. Those of frozen parameters are not looked at.
+        gradients : arrays, Rows or scipy.sparse matrices in the structure of params, optional
+            An array is of exactly the shape and dtype of its parameter and C-contiguous. They are not written. Without
+            them, what `gradients` holds is taken. Those of frozen parameters are not looked at. A sparse matrix is
+            CSR, CSC or COO, of the parameter's shape and dtype; what it does not store is 0. Under momentum, decay,
+            l1 or l2, what a sparse gradient does not name moves as `lazy` says.
 
         Raises
         ------
         TypeError, ValueError
             If a gradient does not fit.
+        IndexError
+            If one of Rows or of a sparse matrix names a row or a column that there is not.
         FloatingPointError
             If one holds NaN or infinity, unless ``nonfinite`` is "skip" or "ignore".
 
@@ -187,6 +199,61 @@ class Stepper:
                 ledger.steps += 1
             else:
                 ledger.skipped += 1
+
+    def read_rows(self, name: str, indices: NDArray[Any]) -> FloatArray:
+        """Rows of a parameter, up to date whatever has been stepped lazily.
+
+        Parameters
+        ----------
+        name : str
+        indices : ndarray of int32 or int64, shape (n,)
+
+        Returns
+        -------
+        ndarray, shape (n, *parameter.shape[1:])
+            A copy; the parameter's own rows are brought up to date too.
+
+        Raises
+        ------
+        TypeError, ValueError, IndexError
+            If there is no such parameter, or if `indices` are no row numbers.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import fastadagrad as fa
+        >>> opt = fa.ADAGRAD(params={"table": np.ones((1000, 2))}, learning_rate=0.1, decoupled_weight_decay=0.5)
+        >>> opt.step({"table": fa.Rows(np.array([7]), np.zeros((1, 2)))})
+        >>> opt.read_rows("table", np.array([3, 7]))
+        array([[0.95, 0.95],
+               [0.95, 0.95]])
+        """
+        position = self._position_of(name)
+        array = self._params.arrays[position]
+        self._recall(position, f"rows of {name!r}: indices", indices)
+        return np.take(array, indices, axis=0)
+
+    def _position_of(self, name: str) -> int:
+        if name not in self._params.names:
+            raise ValueError(f"there is no parameter {name!r}; there are {', '.join(map(repr, self._params.names))}")
+        return self._params.names.index(name)
+
+    def _recall(self, position: int, what: str, indices: Any) -> None:
+        """Check row numbers and bring those rows up to date."""
+        array = self._params.arrays[position]
+        if array.ndim == 0:
+            raise ValueError(f"{what} do not exist: the parameter is 0-dimensional")
+        whole, _ = checked_indices(what, indices, len(array))
+        self.engine.recall(position, whole)
+
+    def flush(self) -> None:
+        """Bring all rows of all parameters up to date.
+
+        Matters after sparse gradients under momentum, decay, l1 or l2 with ``lazy="exact"``: rows that they did not
+        name are caught up when they are next needed. `read_rows`, `state`, `evaluate`, `save`, `set_params` and every
+        change of hyperparameters see to it by themselves; who reads their own arrays calls this first.
+        """
+        self.engine.flush()
 
     def get_updates(self, **hyper: Unpack[Hyper]) -> Iterator[tuple[str, Update]]:
         """Yield (name, update) pairs, one for each parameter that is not frozen.

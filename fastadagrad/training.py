@@ -17,7 +17,7 @@ from .monitors import WeightedMean
 from .stopping import Patience
 
 if TYPE_CHECKING:
-    from .optimizer import Optimizer
+    from .optimizer import Optimizer, Touches
 
 Epochs = Generator[tuple[Monitored, Monitored], None, None]
 
@@ -46,9 +46,10 @@ class Run:
         max_updates: int | None,
         max_epochs: int | None,
         hyper: Mapping[str, Any],
+        touches: Touches | None,
     ) -> None:
         self._optimizer, self._train, self._valid = optimizer, train, valid
-        self._max_updates, self._max_epochs, self.hyper = max_updates, max_epochs, hyper
+        self._max_updates, self._max_epochs, self.hyper, self.touches = max_updates, max_epochs, hyper, touches
         self.datasets = {role: data for role, data in (("train", train), ("valid", valid)) if data is not None}
         self._progress = Progress()
         self._patience = Patience()

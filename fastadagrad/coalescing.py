@@ -1,0 +1,76 @@
+"""The rows that a sparse gradient names, each once."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .kernels.coalesce import LARGEST, sort_rows, sum_groups
+from .launch import launch
+from .parameters import FloatArray
+from .rows import CheckedRows, Indices
+
+
+class Gathered(NamedTuple):
+    """A gradient by rows: that of ``rows[k]`` is row ``at[k]`` of `source`."""
+
+    rows: Indices
+    at: Indices
+    source: FloatArray  # (some, values a row)
+
+
+class Coalescer:
+    """Adds up the values of rows that are named more than once, in arrays that it keeps for the next time.
+
+    Parameters
+    ----------
+    dtype : float32 or float64
+        Of the values.
+    width : int
+        Values a row.
+    parallel_from : int
+        Values from which more than one thread is worth its while.
+    """
+
+    def __init__(self, dtype: np.dtype[Any], width: int, parallel_from: int) -> None:
+        self._dtype, self._width, self._parallel_from = dtype, width, parallel_from
+        self._places = np.zeros(0, np.int64)
+        self._at, self._rows, self._starts = (np.zeros(0, np.int64) for _ in range(3))
+        self._sums: FloatArray = np.zeros(0, dtype)
+
+    def gather(self, given: CheckedRows, n_rows: int, ordered: bool, threads: int) -> Gathered:
+        """The gradient with no row twice; `ordered` asks for ascending rows."""
+        n, width = given.indices.size, self._width
+        values = given.values.reshape(n, width)
+        if given.ascending or (given.distinct and not ordered):
+            return Gathered(given.indices, self._first_places(n), values)
+        spans = threads if n * max(1, width) >= self._parallel_from else 1
+        groups = self._sort(given.indices, n_rows, spans)
+        rows, at = self._rows[:groups], self._at[:n]
+        if groups == n:
+            return Gathered(rows, at, values)
+        if self._sums.size < groups * width:
+            self._sums = np.empty(groups * width, self._dtype)
+        sums = self._sums[: groups * width].reshape(groups, width)
+        kernel = sum_groups[self._dtype.type]
+        launch(kernel, spans, groups, at, self._starts, values.ctypes.data, width, sums.ctypes.data)
+        return Gathered(rows, self._first_places(groups), sums)
+
+    def _first_places(self, n: int) -> Indices:
+        if self._places.size < n:
+            self._places = np.arange(n)
+        return self._places[:n]
+
+    def _sort(self, indices: Indices, n_rows: int, spans: int) -> int:
+        n = indices.size
+        if self._starts.size <= n:
+            self._at, self._rows, self._starts = (np.empty(n + 1, np.int64) for _ in range(3))
+        if max(n, n_rows) <= LARGEST:
+            groups: int = launch(sort_rows, spans, indices, n_rows, self._at, self._rows, self._starts)
+            return groups
+        order = np.argsort(indices, kind="stable")
+        rows, starts = np.unique(indices[order], return_index=True)
+        self._at[:n], self._rows[: rows.size], self._starts[: rows.size] = order, rows, starts
+        self._starts[rows.size] = n
+        return rows.size

@@ -1,0 +1,133 @@
+"""Rows that a row-sparse gradient does not name, in methods in which they move all the same.
+
+A step does not touch them; how far each is behind is noted, and it is brought up to date in closed form before it is
+next read or stepped (`lazy="exact"`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .hyper import Rule, Settings
+from .kernels import lazy
+from .kernels.rows import make_recall_rows
+from .kernels.table import WIDTH
+from .launch import launch
+from .rows import Indices
+
+LEAST_FACTOR = -200.0  # logarithm of the shrinking of a tensor since its marks began: below, they lose digits
+
+
+def moves_unnamed(settings: Settings) -> bool:
+    """Whether an element with a gradient of 0 moves."""
+    o = settings.options
+    return bool(o.momentum or o.weight_decay or o.decoupled_weight_decay or o.l1 or o.l2)
+
+
+def _by_history(settings: Settings, kind: str) -> bool:
+    """Whether H changes under the elements that lag behind, and matters to them."""
+    o = settings.options
+    return kind == "tensor" and settings.motion == "plain" and bool(o.l1 or o.l2 or settings.scheduled)
+
+
+def refusal(settings: Settings, kind: str, learning_rate: float) -> str | None:
+    """Why missed steps have no closed form; None if they have one."""
+    o = settings.options
+    decay = o.decoupled_weight_decay
+    if o.weight_decay:
+        return (
+            "weight_decay gives a row a gradient that changes its accumulator even when nothing names it; use "
+            "decoupled_weight_decay or l2"
+        )
+    if decay and learning_rate * decay >= 1:
+        return f"learning_rate * decoupled_weight_decay is {learning_rate * decay:g}, and must be below 1"
+    if settings.scheduled and not _by_history(settings, kind):
+        if o.l2:
+            return "l2 needs a constant learning rate; use decoupled_weight_decay"
+        if decay and o.momentum:
+            return "momentum with decoupled_weight_decay needs a constant learning rate"
+        if decay and o.l1:
+            return "l1 with decoupled_weight_decay needs a constant learning rate"
+    return None
+
+
+class Lagging:
+    """Notes on one parameter's rows, and how to bring them up to date.
+
+    Parameters
+    ----------
+    table : ndarray
+        The parameter's row of a :mod:`.kernels.table`, with its addresses.
+    """
+
+    def __init__(
+        self,
+        rule: Rule,
+        settings: Settings,
+        kind: str,
+        table: NDArray[np.int64],
+        n_rows: int,
+        dtype: np.dtype[Any],
+        parallel_from: int,
+    ) -> None:
+        self._rule, self._settings, self._kind, self._table = rule, settings, kind, table
+        self._by_history = _by_history(settings, kind)
+        marked = self._by_history or settings.scheduled
+        self._now, self._last = 0, np.zeros(n_rows, np.int64)
+        self._totals, self._totals_after = np.zeros(2), np.zeros(2)
+        self._marks = np.zeros((n_rows, 2) if marked else (0, 0))
+        self._exact = np.zeros(len(rule.Scalars._fields))
+        self._recall = make_recall_rows(cast(Any, rule), settings.motion, kind, dtype)
+        self._parallel_from = parallel_from
+        self.behind = False
+
+    def begin(self, exact: Sequence[float], G: Any) -> lazy.Lag:
+        """Notes for the kernel that makes the next step, of which these are the scalars; G if all share it."""
+        self._exact[...] = exact
+        s = self._rule.Scalars(*self._exact.tolist())
+        if self._by_history:
+            self._totals_after[...] = self._after_shrinking(s, float(G))
+        elif self._marks.size:
+            self._totals_after[0] = self._totals[0] + s.l1_step
+            self._totals_after[1] = self._totals[1] + (math.log(s.keep) if s.keep != 1 else 0.0)
+        return self._notes()
+
+    def _after_shrinking(self, s: Any, G: float) -> tuple[float, float]:
+        """|p| <- (keep*|p| - a*l1/H) / (1 + a*l2/H) takes p from its mark to factor*p - factor*sum."""
+        log_factor, total = self._totals.tolist()
+        log_factor += math.log(s.keep) if s.keep != 1 else 0.0
+        if G == 0:  # without a metric nothing is penalised
+            return log_factor, total
+        H = float(self._rule.scale(G, s))
+        log_shrunk = -math.log1p(s.l2_step / H)
+        total += s.l1_step / H * math.exp(-log_factor)
+        return log_factor + log_shrunk, total
+
+    def end(self, threads: int) -> None:
+        """The step has been made."""
+        self._now += 1
+        self._totals[...] = self._totals_after
+        self.behind = True
+        if self._by_history and self._totals[0] < LEAST_FACTOR:
+            self.recall_all(threads)
+
+    def _notes(self) -> lazy.Lag:
+        return lazy.Lag(self._now, self._last, self._totals, self._totals_after, self._marks)
+
+    def recall(self, rows: Indices, threads: int) -> None:
+        """Bring distinct rows up to date."""
+        large = rows.size * self._table[0, WIDTH] >= self._parallel_from
+        launch(self._recall, threads if large else 1, rows, self._table, self._exact, self._notes())
+
+    def recall_all(self, threads: int) -> None:
+        """Bring every row up to date."""
+        if self.behind:
+            self.recall(np.arange(len(self._last)), threads)
+            self.behind = False
+            self._totals[...] = 0
+            self._marks[...] = 0

@@ -1,0 +1,182 @@
+"""Steps with sparse gradients: of the rows that they name, or written out for a dense step."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .coalescing import Coalescer, Gathered
+from .hyper import Rule, Settings
+from .interrupts import whole
+from .kernels import lazy, table
+from .kernels.drivers import FINITE, HEADERS, NORMS, UPDATE
+from .kernels.reduce import BLOCK
+from .kernels.rows import make_sum_of_squares, make_update
+from .kernels.survey import holds_non_finite
+from .lag import Lagging, refusal
+from .launch import launch
+from .parameters import FloatArray, Parameters
+from .rows import checked_sparse, is_sparse
+from .state import State
+from .units import OtherKind, Unit
+
+NO_LAG = lazy.Lag(0, np.zeros(0, np.int64), np.zeros(2), np.zeros(2), np.zeros((0, 0)))
+
+
+def row_layout(array: FloatArray, by_element: bool) -> tuple[int, int]:
+    """How many rows a parameter has, and how many elements each; `by_element` takes each element for a row."""
+    if by_element or array.ndim == 0:
+        return array.size, 1
+    return len(array), math.prod(array.shape[1:])
+
+
+class RowUnit(Unit):
+    """One parameter with a sparse gradient, stepped in the rows that it names.
+
+    Parameters
+    ----------
+    by_element : bool
+        For sparse matrices only: step the elements that are stored, not whole rows.
+    ordered : bool
+        The gradient is to be summed over, which goes by ascending rows.
+    lagging : bool
+        Rows that a gradient does not name move; note by how many steps they are behind.
+    parallel_from : int
+        Values from which more than one thread is worth its while.
+    """
+
+    def __init__(
+        self,
+        rule: Rule,
+        params: Parameters,
+        state: State,
+        position: int,
+        settings: Settings,
+        kind: str,
+        lean: bool,
+        *,
+        by_element: bool,
+        ordered: bool,
+        lagging: bool,
+        parallel_from: int,
+    ) -> None:
+        super().__init__(rule, params, state, {position: settings}, kind)
+        self._settings, self._kind = settings, kind
+        self._name, self._array = params.names[position], params.arrays[position]
+        self._accumulator = state[self._name]["accumulator"]
+        self._by_element, self._parallel_from = by_element, parallel_from
+        self._n_rows, self._width = row_layout(self._array, by_element)
+        self.table[0, table.WIDTH] = self._width
+        self._ordered = ordered or kind == "tensor"
+        driver_of = cast(Any, rule), settings.motion, kind, lean, lagging, self._dtype
+        self._driver = make_update(*driver_of)
+        self._norm = make_sum_of_squares(cast(Any, rule), False, True, self._dtype)
+        self._prepared_norm = make_sum_of_squares(cast(Any, rule), True, lean, self._dtype)
+        self._coalescer = Coalescer(self._dtype, self._width, parallel_from)
+        self._values = table.make_table([0], [1], self._dtype)
+        self._gathered: Gathered | None = None
+        self._exact = np.zeros(len(rule.Scalars._fields))
+        self._refusal: str | None = None
+        self._lagging_wanted = lagging
+        self.lagging: Lagging | None = None
+
+    def make_lagging(self) -> Lagging:
+        """Notes for a parameter none of whose rows is behind."""
+        return Lagging(
+            self._rule, self._settings, self._kind, self.table, self._n_rows, self._dtype, self._parallel_from
+        )
+
+    def set_scalars(self, t: int, asked: dict[int, float]) -> None:
+        super().set_scalars(t, asked)
+        if self._lagging_wanted:
+            self._exact[...] = self._settings.scalars(self._rule, t, asked)
+            self._refusal = refusal(self._settings, self._kind, self._settings.learning_rate_at(t, asked))
+
+    def run(self, work: int, gradients: list[Any], guard: NDArray[np.int64], threads: int) -> int:
+        if work & HEADERS:
+            self._take(gradients[self.positions[0]], guard, threads)
+        assert self._gathered is not None
+        large = self._gathered.rows.size * self._width >= self._parallel_from
+        spans = threads if large else 1
+        if work & NORMS:
+            self.sums[0] = self._sum_squares(self._norm, self._gathered, spans)
+            finite = not work & FINITE or self.sums[0] < math.inf
+        else:
+            finite = not work & FINITE or not self._holds_non_finite(self._gathered, spans)
+        if not finite:
+            return int(table.complaint(0, table.NON_FINITE))
+        return self._update(self._gathered, spans, threads) if work & UPDATE and self._array.size else 0
+
+    def _take(self, gradient: Any, guard: NDArray[np.int64], threads: int) -> None:
+        """Check the gradient and bring its rows into order."""
+        if not is_sparse(gradient):
+            raise OtherKind
+        self._refuse_changed_parameters()
+        given = checked_sparse(self._name, gradient, self._array, guard, self._by_element)
+        if self._refusal:
+            raise ValueError(
+                f"gradient of {self._name!r} is sparse, but with lazy='exact' the rows that it does not name have to "
+                f"be caught up, and there is no closed form: {self._refusal}; or choose lazy='touched' or 'dense'"
+            )
+        self._gathered = self._coalescer.gather(given, self._n_rows, self._ordered, threads)
+
+    def _sum_squares(self, norm: Any, gathered: Gathered, spans: int) -> float:
+        rows, at, source = gathered
+        return float(launch(norm, spans, rows, at, source.ctypes.data, self.table, self._scalars[0]))
+
+    def _holds_non_finite(self, gathered: Gathered, spans: int) -> bool:
+        size = gathered.rows.size * self._width
+        row, sentinel = self._values
+        row[table.GRADIENT], row[table.SIZE] = gathered.source.ctypes.data, size
+        sentinel[table.FIRST_BLOCK] = -(-size // BLOCK)
+        return bool(launch(holds_non_finite, spans, self._scalars, self._values))
+
+    def _update(self, gathered: Gathered, spans: int, threads: int) -> int:
+        rows, at, source = gathered
+        arguments = rows, at, source.ctypes.data, self.table, self._scalars[0], self._exact
+        with whole():
+            G = self._accumulate(gathered, spans) if self._kind == "tensor" else None
+            lag = self.lagging.begin(self._exact.tolist(), G) if self.lagging else NO_LAG
+            infinite: int = launch(self._driver, spans, *arguments, lag)
+            if self.lagging:
+                self.lagging.end(threads)
+        self.table[0, table.INFINITE] |= infinite
+        self._gathered = None
+        return infinite
+
+    def _accumulate(self, gathered: Gathered, spans: int) -> Any:
+        """Bring the accumulator that all elements share up to date."""
+        G = self._accumulator
+        if self._array.size:
+            square = self._sum_squares(self._prepared_norm, gathered, spans)
+            s = self._rule.Scalars(*self._scalars[0])
+            with np.errstate(over="ignore", invalid="ignore"):
+                G[...] = self._rule.accumulate(self._dtype.type(square), G[()], s)
+        return G[()]
+
+
+class DenseForm:
+    """A sparse gradient written out, for a method that moves all rows (``lazy="dense"``)."""
+
+    def __init__(self, name: str, parameter: FloatArray, parallel_from: int) -> None:
+        self._name, self._parameter = name, parameter
+        self._n_rows, width = row_layout(parameter, False)
+        self._coalescer = Coalescer(parameter.dtype, width, parallel_from)
+        self._gradient = np.zeros(parameter.shape, parameter.dtype)
+        self._rows = np.zeros(0, np.int64)
+
+    def write(self, gradient: Any, guard: NDArray[np.int64], threads: int) -> FloatArray:
+        """The dense gradient that a sparse one stands for, until `clear` is called."""
+        given = checked_sparse(self._name, gradient, self._parameter, guard, False)
+        rows, at, source = self._coalescer.gather(given, self._n_rows, True, threads)
+        self._rows = rows.copy()
+        values = source.reshape(len(source), *self._parameter.shape[1:])[at]
+        self._gradient[self._rows] = self._parameter.dtype.type(0) + values
+        return self._gradient
+
+    def clear(self) -> None:
+        self._gradient[self._rows] = 0
+        self._rows = self._rows[:0]

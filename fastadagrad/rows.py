@@ -1,0 +1,226 @@
+"""Row-sparse gradients, and sparse matrices taken as such."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .kernels.coalesce import inspect
+from .parameters import FloatArray, interval
+
+INDEX_DTYPES = (np.dtype(np.int32), np.dtype(np.int64))
+
+Indices = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rows:
+    """The gradient of some rows of a parameter; that of all others is 0.
+
+    Passed to a step in place of a dense gradient: row ``indices[k]`` of the parameter has the gradient ``values[k]``.
+    Values of a row that is named more than once add up, 0.0 + first + second + ..., so that the step has the bits of
+    the dense one on ``numpy.add.at(zeros, indices, values)``. What it costs depends on the rows named, not on the size
+    of the parameter.
+
+    Parameters
+    ----------
+    indices : ndarray of int32 or int64, shape (n,)
+        Along axis 0 of the parameter, in any order, from 0 up.
+    values : ndarray, shape (n, *parameter.shape[1:])
+        C-contiguous, in the parameter's dtype. Not written.
+    assume_unique : bool
+        True: no row is named twice, do not look. If one is, which of its updates lasts is not specified.
+
+    Notes
+    -----
+    The arrays are looked at when a step is made: TypeError, ValueError and IndexError come from there.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastadagrad as fa
+    >>> table = np.zeros((1000, 2))
+    >>> opt = fa.ADAGRAD(params=table, learning_rate=0.5)
+    >>> opt.step(fa.Rows(np.array([7, 3, 7]), np.array([[1.0, 2.0], [0.0, -1.0], [1.0, 2.0]])))
+    >>> table[[3, 7]].round(6)
+    array([[ 0. ,  0.5],
+           [-0.5, -0.5]])
+    """
+
+    indices: Any
+    values: Any
+    assume_unique: bool = False
+
+
+class CheckedRows(NamedTuple):
+    """Rows found to fit a parameter, or a view of one."""
+
+    indices: Indices
+    values: FloatArray
+    distinct: bool  # none is named twice, or so the user says
+    ascending: bool
+
+
+def is_scipy(gradient: Any) -> bool:
+    """Whether it is a matrix or an array of scipy.sparse, without importing that."""
+    sparse = sys.modules.get("scipy.sparse")
+    return sparse is not None and bool(sparse.issparse(gradient))
+
+
+def is_sparse(gradient: Any) -> bool:
+    return type(gradient) is Rows or (type(gradient) is not np.ndarray and is_scipy(gradient))
+
+
+def checked_indices(what: str, indices: Any, n_rows: int) -> tuple[Indices, bool]:
+    """Indices as int64, and whether they ascend; the error that they deserve if they are none of the rows."""
+    if type(indices) not in (np.ndarray, np.memmap):
+        raise TypeError(f"{what} must be a plain numpy.ndarray of int32 or int64, not {type(indices).__name__}")
+    if indices.ndim != 1:
+        raise ValueError(f"{what} must have one dimension, not shape {indices.shape}; pass indices.ravel()")
+    if indices.dtype not in INDEX_DTYPES:
+        raise TypeError(f"{what} must have dtype int32 or int64, not {indices.dtype}; pass indices.astype(numpy.int64)")
+    whole = np.require(np.asarray(indices), np.int64, ["C", "A"])
+    found = int(inspect(whole, n_rows))
+    if found >= 0:
+        raise IndexError(f"{what}: number {found} is {whole[found]}, but there are rows 0 to {n_rows - 1} only")
+    return whole, found == -1
+
+
+def checked_rows(name: str, gradient: Rows, parameter: FloatArray, guard: NDArray[np.int64]) -> CheckedRows:
+    """The parts of a row-sparse gradient, or the error that it deserves."""
+    where = f"gradient of {name!r}"
+    if parameter.ndim == 0:
+        raise ValueError(f"{where}: the parameter is 0-dimensional and has no rows; pass an array of shape ()")
+    indices, values = gradient.indices, gradient.values
+    whole, ascending = checked_indices(f"{where}: indices", indices, len(parameter))
+    refuse_overlap(f"{where}: indices", whole, guard)
+    if type(values) not in (np.ndarray, np.memmap):
+        raise TypeError(
+            f"{where}: values must be a plain numpy.ndarray, not {type(values).__name__}; pass numpy.asarray(values)"
+        )
+    shape = (whole.size, *parameter.shape[1:])
+    if values.shape != shape:
+        raise ValueError(f"{where}: values must have shape {shape}, a row for each index, not {values.shape}")
+    if values.dtype != parameter.dtype:
+        raise TypeError(
+            f"{where}: values must have dtype {parameter.dtype}, not {values.dtype}; pass values.astype"
+            f"({parameter.dtype})"
+        )
+    if not values.flags.c_contiguous:
+        raise ValueError(f"{where}: values must be C-contiguous, not strided; pass numpy.ascontiguousarray(values)")
+    if not values.flags.aligned:
+        raise ValueError(f"{where}: values are not aligned in memory; pass values.copy()")
+    refuse_overlap(f"{where}: values", values, guard)
+    return CheckedRows(whole, values, bool(gradient.assume_unique) or ascending, ascending)
+
+
+def refuse_overlap(what: str, array: NDArray[Any], guard: NDArray[np.int64]) -> None:
+    """Raise ValueError for what a step would write while it is read."""
+    start, stop = interval(array)
+    if array.size:
+        next_one = int(np.searchsorted(guard[:, 1], start, side="right"))
+        if next_one < len(guard) and guard[next_one, 0] < stop:
+            raise ValueError(
+                f"{what} overlap the memory of a parameter or of the optimizer's state, which the step writes; "
+                "pass a copy"
+            )
+
+
+def _checked_entries(name: str, matrix: Any, parameter: FloatArray) -> tuple[Indices, Indices, FloatArray]:
+    """Rows, columns and values of what a sparse matrix stores, in the order in which it does."""
+    where = f"gradient of {name!r}"
+    if parameter.ndim != 2:
+        raise ValueError(
+            f"{where} is a sparse matrix, but the parameter has shape {parameter.shape}; pass Rows or a dense gradient"
+        )
+    if matrix.shape != parameter.shape:
+        raise ValueError(f"{where} must have shape {parameter.shape}, not {matrix.shape}")
+    if matrix.dtype != parameter.dtype:
+        raise TypeError(
+            f"{where} must have dtype {parameter.dtype}, not {matrix.dtype}; pass gradient.astype({parameter.dtype})"
+        )
+    form = matrix.format
+    if form not in ("csr", "csc", "coo"):
+        raise TypeError(f"{where} must be a CSR, CSC or COO matrix, not {form.upper()}; pass gradient.tocsr()")
+    lengths = [len(matrix.row), len(matrix.col)] if form == "coo" else [len(matrix.indices)]
+    if form != "coo":
+        starts, major = np.asarray(matrix.indptr), parameter.shape[0 if form == "csr" else 1]
+        ordered = starts.shape == (major + 1,) and starts[0] == 0 and bool(np.all(np.diff(starts) >= 0))
+        if not ordered or starts[-1] > min(lengths[0], len(matrix.data)):
+            raise ValueError(f"{where}: indptr must ascend from 0 to the number of entries, one for each row or column")
+        used = int(starts[-1])
+        outer = np.repeat(np.arange(major, dtype=np.int64), np.diff(starts))
+        inner, values = np.asarray(matrix.indices)[:used], np.asarray(matrix.data)[:used]
+        rows, columns = (outer, inner) if form == "csr" else (inner, outer)
+    else:
+        if lengths != [len(matrix.data)] * 2:
+            raise ValueError(f"{where}: row, col and data must be equally long, not {*lengths, len(matrix.data)}")
+        rows, columns, values = np.asarray(matrix.row), np.asarray(matrix.col), np.asarray(matrix.data)
+    rows, _ = checked_indices(f"{where}: row indices", rows, parameter.shape[0])
+    columns, _ = checked_indices(f"{where}: column indices", columns, parameter.shape[1])
+    return rows, columns, np.ascontiguousarray(values)
+
+
+def checked_elements(name: str, matrix: Any, parameter: FloatArray, guard: NDArray[np.int64]) -> CheckedRows:
+    """A sparse matrix as the gradient of single elements: rows of the flattened parameter."""
+    rows, columns, values = _checked_entries(name, matrix, parameter)
+    refuse_overlap(f"gradient of {name!r}: its values", values, guard)
+    flat = rows * parameter.shape[1] + columns
+    ascending = bool(np.all(flat[1:] > flat[:-1]))
+    return CheckedRows(flat, values, ascending, ascending)
+
+
+def rows_of_matrix(name: str, matrix: Any, parameter: FloatArray) -> Rows:
+    """A sparse matrix as the gradient of whole rows, zeros filled in."""
+    rows, columns, values = _checked_entries(name, matrix, parameter)
+    different, group = np.unique(rows, return_inverse=True)
+    dense = np.zeros((len(different), parameter.shape[1]), parameter.dtype)
+    with np.errstate(over="ignore", invalid="ignore"):
+        np.add.at(dense, (group, columns), values)
+    return Rows(different, dense, assume_unique=True)
+
+
+def checked_sparse(
+    name: str, gradient: Any, parameter: FloatArray, guard: NDArray[np.int64], by_element: bool
+) -> CheckedRows:
+    """The parts of any sparse gradient; those of a matrix by element if asked for.
+
+    Raises
+    ------
+    TypeError, ValueError, IndexError
+        If it does not fit, naming the parameter.
+    """
+    if type(gradient) is Rows:
+        return checked_rows(name, gradient, parameter, guard)
+    if by_element:
+        return checked_elements(name, gradient, parameter, guard)
+    return checked_rows(name, rows_of_matrix(name, gradient, parameter), parameter, guard)
+
+
+def sums_of_rows(name: str, gradient: Any, parameter: FloatArray) -> FloatArray:
+    """The gradients of the rows that a sparse gradient names, each once; errors as of `checked_sparse`."""
+    nothing = np.zeros((0, 2), np.int64)
+    indices, values, distinct, _ = checked_sparse(name, gradient, parameter, nothing, by_element=False)
+    if distinct:
+        return values
+    rows, group = np.unique(indices, return_inverse=True)
+    sums = np.zeros((rows.size, *values.shape[1:]), values.dtype)
+    with np.errstate(over="ignore", invalid="ignore"):
+        np.add.at(sums, group, values)
+    return sums
+
+
+def in_dtype(name: str, gradient: Any, dtype: np.dtype[Any]) -> Any:
+    """A sparse gradient with its values in C order and of this dtype; TypeError if they are no floats."""
+    is_rows = type(gradient) is Rows
+    values = np.asarray(gradient.values if is_rows else gradient.data)
+    if values.dtype.kind != "f":
+        raise TypeError(f"gradient of {name!r} must hold floats, not {values.dtype}")
+    with np.errstate(over="ignore"):  # what overflows is not finite, and the step says so
+        if is_rows:
+            return replace(gradient, values=np.asarray(values, dtype, order="C"))
+        return gradient.astype(dtype)

@@ -1,0 +1,141 @@
+"""Parameters that are stepped together: the table of their addresses, their scalars and the call of their driver."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .hyper import Rule, Settings, cast_scalars
+from .kernels import memory, table
+from .kernels.drivers import HEADERS, make_driver
+from .kernels.motion import SLOTS
+from .launch import launch
+from .parameters import Parameters, gradient_refusal, interval
+from .rows import is_sparse
+from .state import State, accumulator_shape
+
+_HEADERS_READABLE = memory.supported()
+
+
+class OtherKind(Exception):
+    """A gradient is dense where a sparse one was expected, or the other way round. For internal use."""
+
+
+def norm_scale(limit: NDArray[np.float64] | float, squares: NDArray[np.float64] | float) -> NDArray[np.float64]:
+    """Factor that brings a gradient with this sum of squares to at most a norm of `limit`."""
+    with np.errstate(divide="ignore"):
+        return np.minimum(1.0, limit / np.sqrt(squares))
+
+
+class Unit:
+    """Parameters of one dtype and variant."""
+
+    def __init__(self, rule: Rule, params: Parameters, state: State, members: dict[int, Settings], kind: str) -> None:
+        self._rule, self._params = rule, params
+        settings = list(members.values())
+        distinct = {id(s): s for s in settings}.values()
+        self._alike = [(s, [row for row, other in enumerate(settings) if other is s]) for s in distinct]
+        self.positions = list(members)
+        arrays = [params.arrays[i] for i in members]
+        self._dtype = np.dtype(arrays[0].dtype.type)  # the one object that nearly all arrays of this dtype share
+        self.clips = settings[0].norm_limit > 0
+        shapes = [accumulator_shape(a, kind) for a in arrays]
+        widths = [a.size // max(1, math.prod(shape)) for a, shape in zip(arrays, shapes, strict=True)]
+        self.table = table.make_table([a.size for a in arrays], widths, self._dtype)
+        for row, i, array in zip(self.table, members, arrays, strict=False):
+            slots = state[params.names[i]]
+            row[table.POSITION], row[table.OBJECT], row[table.PARAMETER] = i, id(array), interval(array)[0]
+            row[table.ACCUMULATOR] = interval(slots["accumulator"])[0]
+            for slot in SLOTS[settings[0].motion]:
+                row[table.VELOCITY] = interval(slots[slot])[0]
+        self._scalars = np.zeros((len(members), len(rule.Scalars._fields)), self._dtype)
+        self.sums = np.zeros(len(members))  # of squares, of the gradients
+        self._norm_limits = np.array([s.norm_limit for s in settings])
+
+    def set_scalars(self, t: int, asked: dict[int, float]) -> None:
+        for settings, rows in self._alike:
+            self._scalars[rows] = cast_scalars(self._rule, settings, t, self._dtype, asked)
+
+    def set_gradient_scale(self, scale: NDArray[np.float64] | float) -> None:
+        self._scalars[:, self._rule.Scalars._fields.index("gradient_scale")] = scale
+
+    def clip_each(self) -> None:
+        """Scale each gradient by its own norm."""
+        self.set_gradient_scale(norm_scale(self._norm_limits, self.sums))
+
+    def take_infinite(self) -> list[int]:
+        """Positions whose accumulators the last steps have made infinite."""
+        marks = self.table[:-1, table.INFINITE]
+        found = [i for i, mark in zip(self.positions, marks.tolist(), strict=True) if mark]
+        marks[...] = 0
+        return found
+
+    def run(self, work: int, gradients: list[Any], guard: NDArray[np.int64], threads: int) -> int:
+        """Do what `work` says: 0, or 1 if accumulators became infinite, or a `table.complaint` of what is not finite.
+
+        Raises
+        ------
+        TypeError, ValueError, IndexError
+            If a gradient does not fit.
+        OtherKind
+            If it is not of the kind that this unit is for.
+        """
+        raise NotImplementedError
+
+    def _refuse_changed_parameters(self) -> None:
+        for row, i in zip(self.table, self.positions, strict=False):
+            array = self._params.arrays[i]
+            moved = interval(array)[0] != row[table.PARAMETER] or array.size != row[table.SIZE]
+            if moved or not array.flags.writeable:
+                raise ValueError(
+                    f"parameter {self._params.names[i]!r} was moved in memory, resized or made read-only since it was "
+                    "registered: make a new optimizer"
+                )
+
+
+class Bucket(Unit):
+    """Parameters with dense gradients, stepped in one launch."""
+
+    def __init__(
+        self,
+        rule: Rule,
+        params: Parameters,
+        state: State,
+        members: dict[int, Settings],
+        kind: str,
+        lean: bool,
+        parallel_from: int,
+    ) -> None:
+        super().__init__(rule, params, state, members, kind)
+        [motion, *_] = (settings.motion for settings in members.values())
+        self._driver = make_driver(cast(Any, rule), motion, kind, lean, self._dtype)
+        self._scratch = np.zeros(max(1, int(self.table[-1, table.FIRST_BLOCK])))
+        self._large = int(self.table[:-1, table.SIZE].sum()) >= parallel_from
+
+    def run(self, work: int, gradients: list[Any], guard: NDArray[np.int64], threads: int) -> int:
+        if _HEADERS_READABLE or not work & HEADERS:
+            code = self._call(work, gradients, guard, threads)
+            if code >= 0 or table.decode(code)[1] == table.NON_FINITE:
+                return code
+        self.locate_by_hand(gradients, guard)
+        return self._call(work & ~HEADERS, gradients, guard, threads)
+
+    def _call(self, work: int, gradients: list[Any], guard: NDArray[np.int64], threads: int) -> int:
+        spans = threads if self._large else 1
+        rest = (id(gradients), self.table, self._scalars, guard, self._scratch, self.sums)
+        code: int = launch(self._driver, spans, work, *rest)
+        return code
+
+    def locate_by_hand(self, gradients: list[Any], guard: NDArray[np.int64]) -> None:
+        """Check the gradients one by one and note their addresses: for what compiled code refuses or cannot read."""
+        self._refuse_changed_parameters()
+        if any(is_sparse(gradients[i]) for i in self.positions):
+            raise OtherKind
+        for row, i in zip(self.table, self.positions, strict=False):
+            error = gradient_refusal(self._params.names[i], gradients[i], self._params.arrays[i], guard)
+            if error:
+                raise error
+            row[table.GRADIENT] = interval(gradients[i])[0]
