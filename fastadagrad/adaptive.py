@@ -65,6 +65,9 @@ class ADAGRAD(Optimizer):
         Clip each element; or scale each gradient, or all of them together, to at most this norm. 0 is off.
     accumulator : "element", "row" or "tensor"
         One G an element; one per index of axis 0, of mean squares; or one a parameter, of the sum (AdaGrad-Norm).
+    lazy : "exact", "touched" or "dense"
+        What becomes of the rows that a sparse gradient does not name, where an option moves them all the same: caught
+        up later in closed form (see `flush`), left as they are, or moved by a dense step.
     groups : dict, optional
         Name of a parameter -> its own hyperparameters, also ``{"frozen": True}``.
     nonfinite : "raise", "skip" or "ignore"

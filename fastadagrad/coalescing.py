@@ -6,10 +6,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .kernels.coalesce import LARGEST, sort_rows, sum_groups
+from .kernels.coalesce import LARGEST, WORD, has_repeats, sort_rows, sum_groups
 from .launch import launch
 from .parameters import FloatArray
 from .rows import CheckedRows, Indices
+
+ROWS_AN_INDEX = 256  # up to which a bit for each row is worth its memory, four times that of the indices
 
 
 class Gathered(NamedTuple):
@@ -36,6 +38,7 @@ class Coalescer:
     def __init__(self, dtype: np.dtype[Any], width: int, parallel_from: int) -> None:
         self._dtype, self._width, self._parallel_from = dtype, width, parallel_from
         self._places = np.zeros(0, np.int64)
+        self._seen = np.zeros(0, np.uint64)
         self._at, self._rows, self._starts = (np.zeros(0, np.int64) for _ in range(3))
         self._sums: FloatArray = np.zeros(0, dtype)
 
@@ -43,7 +46,7 @@ class Coalescer:
         """The gradient with no row twice; `ordered` asks for ascending rows."""
         n, width = given.indices.size, self._width
         values = given.values.reshape(n, width)
-        if given.ascending or (given.distinct and not ordered):
+        if given.ascending or (not ordered and (given.distinct or self._are_distinct(given.indices, n_rows))):
             return Gathered(given.indices, self._first_places(n), values)
         spans = threads if n * max(1, width) >= self._parallel_from else 1
         groups = self._sort(given.indices, n_rows, spans)
@@ -61,6 +64,15 @@ class Coalescer:
         if self._places.size < n:
             self._places = np.arange(n)
         return self._places[:n]
+
+    def _are_distinct(self, indices: Indices, n_rows: int) -> bool:
+        """Whether they are known to be: found out only where a bit for each row is little beside the indices."""
+        if n_rows > ROWS_AN_INDEX * indices.size:
+            return False
+        words = -(-n_rows // WORD)
+        if self._seen.size < words:
+            self._seen = np.empty(words, np.uint64)
+        return not has_repeats(indices, self._seen[:words])
 
     def _sort(self, indices: Indices, n_rows: int, spans: int) -> int:
         n = indices.size

@@ -11,13 +11,13 @@ from numba import prange
 
 from .jit import Pair, compiled, inlined, parallel
 from .memory import array_at
-from .prefetch import prefetch_lines
+from .prefetch import prefetch_lines, rows_ahead
 
 ASCENDING, UNSORTED = -1, -2
 DIGIT = 11  # bits: the counts of a digit's values fit the first-level cache
 POSITION = 32  # bits of a sort key that hold where it came from; those above it are the row
 LARGEST = 1 << POSITION  # number of indices, or of rows, from which keys would overflow
-AHEAD = 8  # rows
+WORD = 64  # bits
 
 
 @compiled
@@ -34,6 +34,18 @@ def inspect(indices, rows):
     for i in range(1, indices.size):
         ascending &= indices[i] > indices[i - 1]
     return ASCENDING if ascending else UNSORTED
+
+
+@compiled
+def has_repeats(indices, seen):
+    """Whether an index occurs twice; `seen` has a bit for every row there is."""
+    seen[:] = 0
+    repeated = np.uint64(0)
+    for i in range(indices.size):
+        word, bit = indices[i] // WORD, np.uint64(1) << np.uint64(indices[i] % WORD)
+        repeated |= seen[word] & bit
+        seen[word] |= bit
+    return repeated != 0
 
 
 @inlined
@@ -177,11 +189,12 @@ def _make_sum_groups(real):
     @inlined
     def sum_groups(low, high, at, starts, values, width, sums):
         bytes_a_row = width * itemsize
+        ahead = rows_ahead(bytes_a_row)
         for group in range(low, high):
             total = array_at(sums + group * bytes_a_row, width, real)
             for occurrence in range(starts[group], starts[group + 1]):
-                if occurrence + AHEAD < at.size:
-                    prefetch_lines(values + at[occurrence + AHEAD] * bytes_a_row, bytes_a_row)
+                if occurrence + ahead < at.size:
+                    prefetch_lines(values + at[occurrence + ahead] * bytes_a_row, bytes_a_row)
                 value = array_at(values + at[occurrence] * bytes_a_row, width, real)
                 if occurrence == starts[group]:
                     for j in range(width):

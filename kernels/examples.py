@@ -15,9 +15,10 @@ import numpy as np
 
 from .jit import compiled, welded
 from .prefetch import prefetch
-from .reduce import fold
+from .reduce import make_fold
 
 LANES = 16
+fold = make_fold(LANES)
 AHEAD = 4  # rows
 LINE = 16  # values of 4 bytes in a cache line
 FIRST_LINES = 4  # of a row; the processor itself goes on from there
@@ -70,7 +71,7 @@ def _dense_dot(x, n, weights, lanes):
             lanes[j] += x.values[n, b * LANES + j] * weights[b * LANES + j]
     for t in range(whole * LANES, weights.size):
         lanes[t - whole * LANES] += x.values[n, t] * weights[t]
-    return fold(lanes, LANES // 2)
+    return fold(lanes)
 
 
 def _dense_fetch_ahead(x, order, i):

@@ -46,13 +46,16 @@ def make_catch_up(rule, motion: str):
         threshold = 0.0
         if G != 0.0:  # an element without a metric is not penalised
             H = scale(np.float64(G), s)
-            threshold = thresholds / H / k
+            threshold = thresholds / H
             if s.l2_step != 0.0:
                 log_r = -log1p(s.l2_step / H)
         log_power = log_keeps + k * log_r
-        size = abs(p) * exp(log_power) if log_power != 0.0 else abs(p)
-        if threshold != 0.0:
-            size -= threshold * exp(log_r) * series(log_power / k, k)
+        if log_power == 0.0:
+            size = abs(p) - threshold
+        else:
+            size = abs(p) * exp(log_power)
+            if threshold != 0.0:
+                size -= threshold / k * exp(log_r) * series(log_power / k, k)
         return (0.0 if size <= 0.0 else copysign(size, p)), rest
 
     @welded

@@ -21,7 +21,10 @@ from .jit import compiled, welded
 from .lazy import make_catch_up
 from .losses import pointwise, softmax
 from .memory import unpack
+from .prefetch import prefetch
 from .scoring import make_score
+
+AHEAD = 16  # columns
 
 
 class Weights(NamedTuple):
@@ -172,6 +175,11 @@ def _make_recall(layout: Layout, outputs: Outputs):
     def recall(x, n, now, w, last, s):
         start, stop = span(x, n)
         for t in range(start, stop):
+            if t + AHEAD < stop:
+                coming = column(x, t + AHEAD)
+                prefetch(last, coming)
+                prefetch(w.p, coming)
+                prefetch(w.G, coming)
             j = column(x, t)
             if last[j] <= now:
                 recall_one(j, now, now + 1, w, last, s)

@@ -52,7 +52,14 @@ def prefetch(array, index):
 
 
 LINE = 64  # bytes
-MOST_LINES = 8  # of one row; the processor itself goes on from there
+MOST_LINES = 2  # of one row; the processor itself goes on from there
+ROWS_AHEAD, BYTES_AHEAD = 8, 2048  # whichever is less: too early, and other rows have pushed them out again
+
+
+@welded
+def rows_ahead(size):
+    """How many rows of `size` bytes ahead of use to ask for."""
+    return min(ROWS_AHEAD, max(2, BYTES_AHEAD // max(1, size)))
 
 
 @welded

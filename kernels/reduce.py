@@ -14,14 +14,23 @@ LANES = 32
 BLOCK = 4096
 
 
-@inlined
-def fold(lanes, half):
-    """Sum of 2 * half lanes, the upper half added to the lower until one is left."""
-    while half:
-        for j in range(half):
+def make_fold(lanes: int):
+    """Compilable sum of so many lanes, a power of two: the upper half is added to the lower until one is left."""
+    if lanes == 1:
+        return inlined(lambda lanes: lanes[0])
+    half = lanes // 2
+    rest = make_fold(half)
+
+    @inlined
+    def fold(lanes):
+        for j in range(half):  # a constant number: no loop is left of it
             lanes[j] += lanes[j + half]
-        half //= 2
-    return lanes[0]
+        return rest(lanes)
+
+    return fold
+
+
+fold = make_fold(LANES)
 
 
 def make_block_sum(prepare):
@@ -40,7 +49,7 @@ def make_block_sum(prepare):
         for i in range(whole * LANES, g.size):
             x = np.float64(prepare(g[i], p[i], s))
             lanes[i - whole * LANES] += x * x
-        return fold(lanes, LANES // 2)
+        return fold(lanes)
 
     return block_sum
 

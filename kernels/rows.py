@@ -18,11 +18,9 @@ from .element import first_of_sum, make_element, untouched
 from .jit import Pair, compiled, inlined, parallel, welded
 from .lazy import make_recall
 from .memory import array_at, unpack
-from .prefetch import prefetch_lines
+from .prefetch import prefetch_lines, rows_ahead
 from .reduce import BLOCK, LANES, fold
 from .table import ACCUMULATOR, PARAMETER, WIDTH
-
-AHEAD = 8  # rows
 
 
 def _make_row_at(element, kind: str, real):
@@ -103,10 +101,10 @@ def make_update(rule: Any, motion: str, kind: str, lean: bool, lagging: bool, dt
     def update(low, high, rows, at, source, table, scalars, exact, lag):
         s, width, infinite = unpack(Scalars, scalars), table[0, WIDTH], False
         s_exact = unpack(Scalars, exact)
-        lanes = np.empty(LANES)
+        lanes, ahead = np.empty(LANES), rows_ahead(width * itemsize)
         for k in range(low, high):
-            if k + AHEAD < high:
-                _ask_for(table, source, rows, at, k + AHEAD, itemsize, row_accumulator)
+            if k + ahead < high:
+                _ask_for(table, source, rows, at, k + ahead, itemsize, row_accumulator)
             r = rows[k]
             p, G, rest = row_at(table, r)
             if lagging:
@@ -199,7 +197,7 @@ def _make_sum_squares(prepare, real, Scalars):
             while i < stop:
                 if i // BLOCK != block:
                     if block >= 0:
-                        block_sums[first + count] = fold(lanes, LANES // 2)
+                        block_sums[first + count] = fold(lanes)
                         count += 1
                     block = i // BLOCK
                     lanes[:] = 0.0
@@ -207,7 +205,7 @@ def _make_sum_squares(prepare, real, Scalars):
                 add(g[i - begin : end - begin], p[i - begin : end - begin], s, i % LANES, lanes)
                 i = end
         if block >= 0:
-            block_sums[first + count] = fold(lanes, LANES // 2)
+            block_sums[first + count] = fold(lanes)
             count += 1
         return count
 

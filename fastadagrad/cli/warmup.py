@@ -16,7 +16,7 @@ VARIANTS: tuple[dict[str, Any], ...] = (
     {"momentum": 0.9},
     {"momentum": 0.9, "nesterov": True},
 )
-PARTS = ("parser", "linear", "dense")
+PARTS = ("parser", "linear", "dense", "rows")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,7 +28,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Compile part after part."""
     start = time.perf_counter()
     for part in arguments.only or PARTS:
-        for what, compile_one in {"parser": _parser, "linear": _linear, "dense": _dense}[part]():
+        for what, compile_one in {"parser": _parser, "linear": _linear, "dense": _dense, "rows": _rows}[part]():
             before = time.perf_counter()
             compile_one()
             print(f"{time.perf_counter() - before:6.1f} s  {what}", file=sys.stderr, flush=True)
@@ -51,6 +51,27 @@ def _dense() -> Work:
     from ..kernels.rules import adagrad
 
     return every_driver(adagrad)
+
+
+def _rows() -> Work:
+    """Sparse gradients of each variant, small ones and ones that are worth two threads."""
+    import numpy as np
+
+    from ..adaptive import ADAGRAD
+    from ..rows import Rows
+
+    def step(dtype: str, options: dict[str, Any]) -> None:
+        variants: tuple[dict[str, Any], ...] = ({}, {"max_gradient_norm": 1.0}, {"lazy": "touched"})
+        for rows, more in itertools.product((2, 1000), variants):
+            table = np.ones((rows, 64), dtype)
+            opt = ADAGRAD(params=table, **options, **more)
+            for indices in (np.arange(rows), np.zeros(rows, np.int64)):  # each once, and one many times
+                opt.step(Rows(indices, table.copy()))
+            opt.flush()
+
+    for dtype, variant, kind in itertools.product(("float32", "float64"), VARIANTS, ("element", "row", "tensor")):
+        shown = " ".join(variant) or "plain"
+        yield f"rows, {dtype}, {kind} accumulator, {shown}", partial(step, dtype, {**variant, "accumulator": kind})
 
 
 def _linear() -> Work:
