@@ -13,9 +13,8 @@ from race import NOT_INSTALLED, NOT_MEASURED, Line, NewRace, Race, table
 LINES = pytest.StashKey[list[Line]]()
 NOT_RUN = {
     "DeepSpeed CPUAdagrad": "it builds itself with a C++ compiler at first use, which took 100 s",
-    "FBGEMM": "the wheel of fbgemm-gpu-cpu 1.9.0 does not load with torch 2.13",
 }
-PACKAGES = ("fastadagrad", "numba", "numpy", "torch", "scikit-learn", "vowpalwabbit")
+PACKAGES = ("fastadagrad", "numba", "numpy", "torch", "fbgemm-gpu-cpu", "scikit-learn", "vowpalwabbit")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

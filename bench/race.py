@@ -65,7 +65,7 @@ class Race:
         """A peer's module; None if it is not installed, and then `names` count as absent."""
         try:
             return import_module(module or package)
-        except ImportError as error:
+        except (ImportError, OSError) as error:  # OSError: a library made for another torch
             reason = f"{package} is {NOT_INSTALLED} ({error}): pip install 'fastadagrad[bench]'"
             self._absent.update(dict.fromkeys(names, reason))
             return None
