@@ -14,7 +14,7 @@ FloatArray = NDArray[np.floating[Any]]
 DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 
 
-def interval(array: FloatArray) -> tuple[int, int]:
+def interval(array: NDArray[Any]) -> tuple[int, int]:
     """First address of a C-contiguous array's data and the one behind its last."""
     start: int = array.ctypes.data
     return start, start + array.nbytes
@@ -147,12 +147,17 @@ def gradient_refusal(name: str, gradient: Any, parameter: FloatArray, guard: NDA
         )
     if not gradient.flags.aligned:
         return ValueError(f"{where} is not aligned in memory; pass gradient.copy()")
-    start, stop = interval(gradient)
-    if gradient.size and start != interval(parameter)[0]:
-        next_one = int(np.searchsorted(guard[:, 1], start, side="right"))
-        if next_one < len(guard) and guard[next_one, 0] < stop:
-            return ValueError(
-                f"{where} overlaps the memory of a parameter or of the optimizer's state, which the step writes; "
-                "pass a copy"
-            )
+    if interval(gradient)[0] != interval(parameter)[0]:
+        return overlap_refusal(where, gradient, guard)
+    return None
+
+
+def overlap_refusal(what: str, array: NDArray[Any], guard: NDArray[np.int64]) -> ValueError | None:
+    """The error for what a step would write while it is read."""
+    start, stop = interval(array)
+    next_one = int(np.searchsorted(guard[:, 1], start, side="right"))
+    if array.size and next_one < len(guard) and guard[next_one, 0] < stop:
+        return ValueError(
+            f"{what} overlaps the memory of a parameter or of the optimizer's state, which the step writes; pass a copy"
+        )
     return None

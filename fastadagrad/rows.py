@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .kernels.coalesce import inspect
-from .parameters import FloatArray, interval
+from .parameters import FloatArray, overlap_refusal
 
 INDEX_DTYPES = (np.dtype(np.int32), np.dtype(np.int64))
 
@@ -97,7 +97,7 @@ def checked_rows(name: str, gradient: Rows, parameter: FloatArray, guard: NDArra
         raise ValueError(f"{where}: the parameter is 0-dimensional and has no rows; pass an array of shape ()")
     indices, values = gradient.indices, gradient.values
     whole, ascending = checked_indices(f"{where}: indices", indices, len(parameter))
-    refuse_overlap(f"{where}: indices", whole, guard)
+    _refuse_overlap(f"{where} (its indices)", whole, guard)
     if type(values) not in (np.ndarray, np.memmap):
         raise TypeError(
             f"{where}: values must be a plain numpy.ndarray, not {type(values).__name__}; pass numpy.asarray(values)"
@@ -114,20 +114,14 @@ def checked_rows(name: str, gradient: Rows, parameter: FloatArray, guard: NDArra
         raise ValueError(f"{where}: values must be C-contiguous, not strided; pass numpy.ascontiguousarray(values)")
     if not values.flags.aligned:
         raise ValueError(f"{where}: values are not aligned in memory; pass values.copy()")
-    refuse_overlap(f"{where}: values", values, guard)
+    _refuse_overlap(f"{where} (its values)", values, guard)
     return CheckedRows(whole, values, bool(gradient.assume_unique) or ascending, ascending)
 
 
-def refuse_overlap(what: str, array: NDArray[Any], guard: NDArray[np.int64]) -> None:
-    """Raise ValueError for what a step would write while it is read."""
-    start, stop = interval(array)
-    if array.size:
-        next_one = int(np.searchsorted(guard[:, 1], start, side="right"))
-        if next_one < len(guard) and guard[next_one, 0] < stop:
-            raise ValueError(
-                f"{what} overlap the memory of a parameter or of the optimizer's state, which the step writes; "
-                "pass a copy"
-            )
+def _refuse_overlap(what: str, array: NDArray[Any], guard: NDArray[np.int64]) -> None:
+    refusal = overlap_refusal(what, array, guard)
+    if refusal:
+        raise refusal
 
 
 def _checked_entries(name: str, matrix: Any, parameter: FloatArray) -> tuple[Indices, Indices, FloatArray]:
@@ -168,7 +162,7 @@ def _checked_entries(name: str, matrix: Any, parameter: FloatArray) -> tuple[Ind
 def checked_elements(name: str, matrix: Any, parameter: FloatArray, guard: NDArray[np.int64]) -> CheckedRows:
     """A sparse matrix as the gradient of single elements: rows of the flattened parameter."""
     rows, columns, values = _checked_entries(name, matrix, parameter)
-    refuse_overlap(f"gradient of {name!r}: its values", values, guard)
+    _refuse_overlap(f"gradient of {name!r} (its values)", values, guard)
     flat = rows * parameter.shape[1] + columns
     ascending = bool(np.all(flat[1:] > flat[:-1]))
     return CheckedRows(flat, values, ascending, ascending)

@@ -44,6 +44,65 @@ def test_digits_network():
     assert opt.best.loss == min(epoch.valid["loss"] for epoch in opt.history)
 
 
+def test_recommender():
+    errors, biases, factors, speed = run("recommender")
+    assert errors["biases only"] < 0.85 * errors["global mean"]
+    assert errors["biases and factors"] < 0.75 * errors["biases only"]
+    floor = errors["the scores before noise"]
+    assert floor < errors["biases and factors"] < 1.1 * floor
+    for opt in (biases, factors):
+        assert opt.stopped_because == "patience"
+        assert opt.best.loss == min(epoch.valid["loss"] for epoch in opt.history)
+    assert np.count_nonzero(factors.state["p"]["accumulator"]) == factors.params["p"].size  # every user has had a step
+    assert speed > 0
+
+
+RELATED = ["read write", "true false", "seconds timeout", "int float", "host port", "encode decode", "input output"]
+RELATED += ["file files", "left right", "min max", "error exception", "thread lock", "socket connection", "first last"]
+
+
+def test_word_vectors():
+    example = runpy.run_path(str(EXAMPLES / "word_vectors.py"))
+    words, vectors, opt = example["main"](min_count=20, window=5, epochs=10)
+    assert opt.best.loss < 0.3 * opt.history[0].valid["loss"]
+    losses = [epoch.train["loss"] for epoch in opt.history]
+    assert losses == sorted(losses, reverse=True)
+    pairs = [pair.split() for pair in RELATED]
+    found = [b in example["nearest"](a, words, vectors, 10) for a, b in pairs]
+    assert np.mean(found) > 0.75  # which words there are depends on the version of Python
+    a, b = np.random.default_rng(0).integers(len(words), size=(2, 10_000))
+    by_chance = np.einsum("nk,nk->n", vectors[a], vectors[b])
+    i, j = np.array([[words.index(word) for word in pair] for pair in pairs]).T
+    related = np.einsum("nk,nk->n", vectors[i], vectors[j])
+    assert related.mean() > by_chance.mean() + 3 * by_chance.std()
+
+
+def test_pairs_of_words_weigh_one_over_their_distance():
+    example = runpy.run_path(str(EXAMPLES / "word_vectors.py"))
+    words, i, j, x = example["count_pairs"](["red, the green red", "blue RED rare"], 1, 2)
+    assert words == ["red", "green", "blue", "rare"]
+    counted = {(words[k], words[m]): weight for k, m, weight in zip(i, j, x, strict=True)}
+    one_way = {("red", "green"): 2, ("blue", "red"): 1, ("red", "rare"): 1, ("blue", "rare"): 0.5}
+    assert counted == {**one_way, **{(b, a): weight for (a, b), weight in one_way.items()}, ("red", "red"): 1}
+    assert example["count_pairs"](["red green", "green blue"], 2, 2)[0] == ["green"]
+
+
+def test_the_picture_of_words_is_legible(tmp_path):
+    pytest.importorskip("matplotlib")
+    from matplotlib.figure import Figure
+
+    example = runpy.run_path(str(EXAMPLES / "word_vectors.py"))
+    words = [*dict.fromkeys(word for members in example["TOPICS"].values() for word in members.split())]
+    figure = Figure(figsize=(12, 9), layout="constrained")
+    example["draw"](figure, words, np.random.default_rng(0).standard_normal((len(words), 50)))
+    figure.savefig(tmp_path / "words.png")
+    texts = figure.axes[0].texts
+    boxes = [text.get_window_extent() for text in texts]
+    assert not any(one.overlaps(other) for k, one in enumerate(boxes) for other in boxes[:k])
+    assert len(texts) / 2 > 0.6 * len(words)  # a dot and a word each; the rest found no place
+    assert (tmp_path / "words.png").stat().st_size > 10_000
+
+
 @pytest.mark.parametrize("name", sorted(path.stem for path in EXAMPLES.glob("*.py")))
 def test_example_runs_as_a_script(name):
     done = subprocess.run([sys.executable, EXAMPLES / f"{name}.py"], capture_output=True, text=True, check=False)
