@@ -57,8 +57,8 @@ def test_recommender():
     assert speed > 0
 
 
-RELATED = ["read write", "true false", "seconds timeout", "int float", "host port", "encode decode", "input output"]
-RELATED += ["file files", "left right", "min max", "error exception", "thread lock", "socket connection", "first last"]
+RELATED = """read write, true false, seconds timeout, int float, host port, encode decode, input output, file files,
+left right, start end, error exception, thread lock, socket connection, first last"""
 
 
 def test_word_vectors():
@@ -67,9 +67,9 @@ def test_word_vectors():
     assert opt.best.loss < 0.3 * opt.history[0].valid["loss"]
     losses = [epoch.train["loss"] for epoch in opt.history]
     assert losses == sorted(losses, reverse=True)
-    pairs = [pair.split() for pair in RELATED]
-    found = [b in example["nearest"](a, words, vectors, 10) for a, b in pairs]
-    assert np.mean(found) > 0.75  # which words there are depends on the version of Python
+    pairs = [pair.split() for pair in RELATED.split(",") if set(pair.split()) <= set(words)]
+    assert len(pairs) > 9  # the texts are those of the version of Python at hand
+    assert np.mean([b in example["nearest"](a, words, vectors, 10) for a, b in pairs]) > 0.75
     a, b = np.random.default_rng(0).integers(len(words), size=(2, 10_000))
     by_chance = np.einsum("nk,nk->n", vectors[a], vectors[b])
     i, j = np.array([[words.index(word) for word in pair] for pair in pairs]).T
