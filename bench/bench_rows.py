@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import cycle, islice
+from time import perf_counter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,6 +25,7 @@ UNIQUE, TORCH, FBGEMM = f"{OURS}, assume_unique", "torch sparse", "FBGEMM"
 LOOPS = {f"row loop, prefetch {ahead} ahead": ahead for ahead in (4, 8)}
 INITIAL = 0.1  # of the accumulators: memory that has been written to, and first steps that tell sizes apart
 SETS = 8
+PAUSE = 0.003  # seconds, in which the threads of the one before stop waiting for more work, which takes a core
 
 Draw = Callable[[Any, int, int], Any]
 
@@ -180,7 +182,15 @@ class Field:
 
     def _add(self, name: str, call: Callable[..., object], prepare: Callable[..., tuple[Any, ...]] = Batch) -> None:
         turns = islice(cycle(self.sets), next(self._starts), None)
-        self.race.add(name, call, prepare=lambda: prepare(*next(turns)))
+
+        def take_next() -> tuple[Any, ...]:
+            arguments = prepare(*next(turns))
+            end = perf_counter() + PAUSE
+            while perf_counter() < end:
+                pass
+            return arguments
+
+        self.race.add(name, call, prepare=take_next)
 
 
 def sizes(quick: bool, width: int = 64) -> tuple[int, int]:

@@ -11,11 +11,12 @@ from .launch import launch
 from .parameters import FloatArray
 from .rows import CheckedRows, Indices
 
+IN_PLACE = np.zeros(0, np.int64)  # row k's gradient is row k of the source
 ROWS_AN_INDEX = 256  # up to which a bit for each row is worth its memory, four times that of the indices
 
 
 class Gathered(NamedTuple):
-    """A gradient by rows: that of ``rows[k]`` is row ``at[k]`` of `source`."""
+    """A gradient by rows: that of ``rows[k]`` is row ``at[k]`` of `source`, or row k if `at` is empty."""
 
     rows: Indices
     at: Indices
@@ -37,7 +38,6 @@ class Coalescer:
 
     def __init__(self, dtype: np.dtype[Any], width: int, parallel_from: int) -> None:
         self._dtype, self._width, self._parallel_from = dtype, width, parallel_from
-        self._places = np.zeros(0, np.int64)
         self._seen = np.zeros(0, np.uint64)
         self._at, self._rows, self._starts = (np.zeros(0, np.int64) for _ in range(3))
         self._sums: FloatArray = np.zeros(0, dtype)
@@ -46,10 +46,11 @@ class Coalescer:
         """The gradient with no row twice; `ordered` asks for ascending rows."""
         n, width = given.indices.size, self._width
         values = given.values.reshape(n, width)
-        if given.ascending or (not ordered and (given.distinct or self._are_distinct(given.indices, n_rows))):
-            return Gathered(given.indices, self._first_places(n), values)
         spans = threads if n * max(1, width) >= self._parallel_from else 1
-        groups = self._sort(given.indices, n_rows, spans)
+        if given.ascending or (not ordered and (given.distinct or self._are_distinct(given.indices, n_rows, spans))):
+            return Gathered(given.indices, IN_PLACE, values)
+        # A sort has many parallel parts, and each waits for a thread that may not have a core just then.
+        groups = self._sort(given.indices, n_rows, threads if n >= self._parallel_from else 1)
         rows, at = self._rows[:groups], self._at[:n]
         if groups == n:
             return Gathered(rows, at, values)
@@ -58,21 +59,16 @@ class Coalescer:
         sums = self._sums[: groups * width].reshape(groups, width)
         kernel = sum_groups[self._dtype.type]
         launch(kernel, spans, groups, at, self._starts, values.ctypes.data, width, sums.ctypes.data)
-        return Gathered(rows, self._first_places(groups), sums)
+        return Gathered(rows, IN_PLACE, sums)
 
-    def _first_places(self, n: int) -> Indices:
-        if self._places.size < n:
-            self._places = np.arange(n)
-        return self._places[:n]
-
-    def _are_distinct(self, indices: Indices, n_rows: int) -> bool:
+    def _are_distinct(self, indices: Indices, n_rows: int, spans: int) -> bool:
         """Whether they are known to be: found out only where a bit for each row is little beside the indices."""
-        if n_rows > ROWS_AN_INDEX * indices.size:
+        if n_rows * spans > ROWS_AN_INDEX * indices.size:
             return False
         words = -(-n_rows // WORD)
-        if self._seen.size < words:
-            self._seen = np.empty(words, np.uint64)
-        return not has_repeats(indices, self._seen[:words])
+        if self._seen.size < spans * words:
+            self._seen = np.empty(spans * words, np.uint64)
+        return not launch(has_repeats, spans, indices, self._seen[: spans * words].reshape(spans, words))
 
     def _sort(self, indices: Indices, n_rows: int, spans: int) -> int:
         n = indices.size

@@ -30,7 +30,7 @@ from .state import State, kind_of
 from .units import Bucket, OtherKind, Unit, norm_scale
 
 PARALLEL_FROM = 1 << 17  # elements; below, waking a second thread costs more than it saves
-ROWS_PARALLEL_FROM = 1 << 14  # elements of rows, each of which costs more
+ROWS_PARALLEL_FROM = 1 << 17  # elements of rows
 MOST_ARRANGEMENTS = 8  # kept for when they are needed again
 
 _engines: weakref.WeakSet[Engine] = weakref.WeakSet()
@@ -102,7 +102,7 @@ class Engine:
         lagging = self.lags.get(position)
         if lagging is not None and lagging.behind:
             with self.lock, whole():
-                lagging.recall(np.unique(indices), usable_threads(self.conduct.threads))
+                lagging.recall(indices, usable_threads(self.conduct.threads))
 
     def plan_one(self, position: int) -> Plan:
         """Plan for one parameter alone."""

@@ -120,9 +120,11 @@ class Lagging:
         return lazy.Lag(self._now, self._last, self._totals, self._totals_after, self._marks)
 
     def recall(self, rows: Indices, threads: int) -> None:
-        """Bring distinct rows up to date."""
-        large = rows.size * self._table[0, WIDTH] >= self._parallel_from
-        launch(self._recall, threads if large else 1, rows, self._table, self._exact, self._notes())
+        """Bring rows up to date."""
+        spans = threads if rows.size * self._table[0, WIDTH] >= self._parallel_from else 1
+        if spans > 1:
+            rows = np.unique(rows)  # no two threads are to have the same row
+        launch(self._recall, spans, rows, self._table, self._exact, self._notes())
 
     def recall_all(self, threads: int) -> None:
         """Bring every row up to date."""

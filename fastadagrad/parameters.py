@@ -155,7 +155,7 @@ def gradient_refusal(name: str, gradient: Any, parameter: FloatArray, guard: NDA
 def overlap_refusal(what: str, array: NDArray[Any], guard: NDArray[np.int64]) -> ValueError | None:
     """The error for what a step would write while it is read."""
     start, stop = interval(array)
-    next_one = int(np.searchsorted(guard[:, 1], start, side="right"))
+    next_one = int(guard[:, 1].searchsorted(start, side="right"))
     if array.size and next_one < len(guard) and guard[next_one, 0] < stop:
         return ValueError(
             f"{what} overlaps the memory of a parameter or of the optimizer's state, which the step writes; pass a copy"

@@ -137,13 +137,17 @@ class RowUnit(Unit):
     def _update(self, gathered: Gathered, spans: int, threads: int) -> int:
         rows, at, source = gathered
         arguments = rows, at, source.ctypes.data, self.table, self._scalars[0], self._exact
-        with whole():
-            G = self._accumulate(gathered, spans) if self._kind == "tensor" else None
-            lag = self.lagging.begin(self._exact.tolist(), G) if self.lagging else NO_LAG
-            infinite: int = launch(self._driver, spans, *arguments, lag)
-            if self.lagging:
-                self.lagging.end(threads)
-        self.table[0, table.INFINITE] |= infinite
+        if self.lagging is None and self._kind != "tensor":
+            infinite: int = launch(self._driver, spans, *arguments, NO_LAG)
+        else:
+            with whole():
+                G = self._accumulate(gathered, spans) if self._kind == "tensor" else None
+                lag = self.lagging.begin(self._exact.tolist(), G) if self.lagging else NO_LAG
+                infinite = launch(self._driver, spans, *arguments, lag)
+                if self.lagging:
+                    self.lagging.end(threads)
+        if infinite:
+            self.table[0, table.INFINITE] = 1
         self._gathered = None
         return infinite
 
@@ -173,7 +177,7 @@ class DenseForm:
         given = checked_sparse(self._name, gradient, self._parameter, guard, False)
         rows, at, source = self._coalescer.gather(given, self._n_rows, True, threads)
         self._rows = rows.copy()
-        values = source.reshape(len(source), *self._parameter.shape[1:])[at]
+        values = (source[at] if at.size else source).reshape(rows.size, *self._parameter.shape[1:])
         self._gradient[self._rows] = self._parameter.dtype.type(0) + values
         return self._gradient
 

@@ -83,7 +83,8 @@ def checked_indices(what: str, indices: Any, n_rows: int) -> tuple[Indices, bool
         raise ValueError(f"{what} must have one dimension, not shape {indices.shape}; pass indices.ravel()")
     if indices.dtype not in INDEX_DTYPES:
         raise TypeError(f"{what} must have dtype int32 or int64, not {indices.dtype}; pass indices.astype(numpy.int64)")
-    whole = np.require(np.asarray(indices), np.int64, ["C", "A"])
+    usable = type(indices) is np.ndarray and indices.dtype == np.int64 and indices.flags.carray
+    whole = indices if usable else np.require(np.asarray(indices), np.int64, ["C", "A"])
     found = int(inspect(whole, n_rows))
     if found >= 0:
         raise IndexError(f"{what}: number {found} is {whole[found]}, but there are rows 0 to {n_rows - 1} only")

@@ -18,12 +18,13 @@ DIGIT = 11  # bits: the counts of a digit's values fit the first-level cache
 POSITION = 32  # bits of a sort key that hold where it came from; those above it are the row
 LARGEST = 1 << POSITION  # number of indices, or of rows, from which keys would overflow
 WORD = 64  # bits
+CHECKED_AT_ONCE = 4096  # indices
 
 
 @compiled
 def inspect(indices, rows):
     """ASCENDING if the indices are below `rows` and each above the last, UNSORTED, or the place of one out of range."""
-    lowest, highest, ascending = np.int64(0), np.int64(-1), True
+    lowest, highest = np.int64(0), np.int64(-1)
     for i in range(indices.size):
         lowest = min(lowest, indices[i])
         highest = max(highest, indices[i])
@@ -31,21 +32,47 @@ def inspect(indices, rows):
         for i in range(indices.size):
             if not 0 <= indices[i] < rows:
                 return i
-    for i in range(1, indices.size):
-        ascending &= indices[i] > indices[i - 1]
-    return ASCENDING if ascending else UNSORTED
+    for start in range(1, indices.size, CHECKED_AT_ONCE):
+        ascending = True
+        for i in range(start, min(start + CHECKED_AT_ONCE, indices.size)):
+            ascending &= indices[i] > indices[i - 1]
+        if not ascending:
+            return UNSORTED
+    return ASCENDING
 
 
-@compiled
-def has_repeats(indices, seen):
-    """Whether an index occurs twice; `seen` has a bit for every row there is."""
+@inlined
+def _mark(indices, low, high, seen):
+    """Set the bits of the indices; a number that is not 0 if one was set before."""
     seen[:] = 0
     repeated = np.uint64(0)
-    for i in range(indices.size):
+    for i in range(low, high):
         word, bit = indices[i] // WORD, np.uint64(1) << np.uint64(indices[i] % WORD)
         repeated |= seen[word] & bit
         seen[word] |= bit
-    return repeated != 0
+    return repeated
+
+
+@compiled
+def _has_repeats_serial(spans, indices, seen):
+    return _mark(indices, 0, indices.size, seen[0]) != 0
+
+
+@parallel
+def _has_repeats_threaded(spans, indices, seen):
+    n, words = indices.size, seen.shape[1]
+    repeated = np.zeros(spans, np.uint64)
+    for t in prange(spans):
+        repeated[t] = _mark(indices, t * n // spans, (t + 1) * n // spans, seen[t])
+    for t in prange(spans):
+        both = np.uint64(0)
+        for word in range(t * words // spans, (t + 1) * words // spans):
+            union = np.uint64(0)
+            for u in range(spans):
+                both |= union & seen[u, word]
+                union |= seen[u, word]
+        repeated[t] |= both
+    return repeated.any()
 
 
 @inlined
@@ -216,6 +243,9 @@ def _make_sum_groups(real):
 
     return Pair(serial, threaded, f"the sum of {np.dtype(real)} rows")
 
+
+# (spans, indices, seen): whether an index occurs twice; `seen` has a bit for every row that there is, for each span.
+has_repeats = Pair(_has_repeats_serial, _has_repeats_threaded, "the search for repeated indices")
 
 # (spans, indices, number of rows, at, rows, starts) -> number of groups. Group k is of row rows[k], in ascending order;
 # its values are at the places at[starts[k]:starts[k + 1]], in the order in which they came.

@@ -44,14 +44,13 @@ def make_shared_accumulator(element: Element):
 
 
 def make_row_step(element: Element):
-    """Compilable update of one row with an accumulator of its mean squares: the new accumulator."""
+    """Compilable update of one row, given its sum of squares, with an accumulator of the mean: the new accumulator."""
     accumulate = element.accumulate
     shared_accumulator = make_shared_accumulator(element)
-    ordered_sum = make_ordered_sum(element.prepare)
 
     @inlined
-    def row_step(p, g, G, rest, s, lanes):
-        G = accumulate(p.dtype.type(ordered_sum(g, p, s, lanes) / p.size), G, s)
+    def row_step(p, g, square, G, rest, s):
+        G = accumulate(p.dtype.type(square / p.size), G, s)
         shared_accumulator(p, g, G, rest, s)
         return G
 
@@ -61,6 +60,7 @@ def make_row_step(element: Element):
 def make_row_accumulators(element: Element):
     """Compilable update of G.size rows, each with an accumulator of its own; True if one became infinite."""
     row_step, cut = make_row_step(element), element.slots.cut
+    ordered_sum = make_ordered_sum(element.prepare)
 
     @inlined
     def row_accumulators(p, g, G, rest, width, s):
@@ -68,7 +68,8 @@ def make_row_accumulators(element: Element):
         lanes = np.empty(LANES)
         for r in range(G.size):
             start, stop = r * width, r * width + width
-            G_r = row_step(p[start:stop], g[start:stop], G[r], cut(rest, start, stop), s, lanes)
+            p_r, g_r = p[start:stop], g[start:stop]
+            G_r = row_step(p_r, g_r, ordered_sum(g_r, p_r, s, lanes), G[r], cut(rest, start, stop), s)
             infinite |= G_r == p.dtype.type(np.inf)
             G[r] = G_r
         return infinite

@@ -27,44 +27,62 @@ def series(log_x, k):
     return expm1(k * log_x) / expm1(log_x) if log_x != 0.0 else np.float64(k)
 
 
-def make_catch_up(rule, motion: str):
-    """Compilable ``(p, rest, G, k, thresholds, log_keeps, s) -> (p, rest)`` for k >= 1 missed steps.
+class Missed(NamedTuple):
+    """What the missed steps have in common for all elements.
 
-    `thresholds` is the sum of a*l1 over the missed steps, `log_keeps` that of log(1 - a*w): with either
-    alone the learning rate may have changed from step to step. l2, l1 with decay, and momentum with
-    decay need a constant one. `s` holds the rule's scalars in float64.
+    With l1 or decay alone the learning rate may have changed from step to step. l2, l1 with decay, and momentum
+    with decay need a constant one.
     """
+
+    steps: int  # k, at least 1
+    thresholds: float  # sum of a*l1
+    log_keeps: float  # sum of log(1 - a*w)
+    keeps: float  # its exponential
+    mean_keeps: float  # series(c, k)/k
+
+
+@welded
+def missed_steps(steps, thresholds, log_keeps):
+    if log_keeps == 0.0:
+        return Missed(steps, thresholds, log_keeps, 1.0, 1.0)
+    return Missed(steps, thresholds, log_keeps, exp(log_keeps), series(log_keeps / steps, steps) / steps)
+
+
+@welded
+def missed_alike(steps, s):
+    """Steps under one learning rate."""
+    return missed_steps(steps, steps * s.l1_step, 0.0 if s.keep == s.one else steps * log(s.keep))
+
+
+def make_catch_up(rule, motion: str):
+    """Compilable ``(p, rest, G, missed, s) -> (p, rest)``; `s` holds the rule's scalars in float64."""
     scale = welded(rule.scale)
     look_ahead = motion == "nesterov"
 
     @welded
-    def shrunk(p, rest, G, k, thresholds, log_keeps, s):
+    def shrunk(p, rest, G, missed, s):
         p = np.float64(p)
-        if p == 0.0 or (G == 0.0 and log_keeps == 0.0):
-            return p, rest
-        log_r = 0.0
-        threshold = 0.0
-        if G != 0.0:  # an element without a metric is not penalised
-            H = scale(np.float64(G), s)
-            threshold = thresholds / H
-            if s.l2_step != 0.0:
-                log_r = -log1p(s.l2_step / H)
-        log_power = log_keeps + k * log_r
-        if log_power == 0.0:
-            size = abs(p) - threshold
+        if G == 0.0 or p == 0.0:  # an element without a metric is not penalised
+            return p * missed.keeps, rest
+        H = scale(np.float64(G), s)
+        threshold = missed.thresholds / H
+        if s.l2_step == 0.0:
+            size = abs(p) * missed.keeps - threshold * missed.mean_keeps
         else:
+            k, log_r = missed.steps, -log1p(s.l2_step / H)
+            log_power = missed.log_keeps + k * log_r
             size = abs(p) * exp(log_power)
             if threshold != 0.0:
                 size -= threshold / k * exp(log_r) * series(log_power / k, k)
         return (0.0 if size <= 0.0 else copysign(size, p)), rest
 
     @welded
-    def coasted(p, rest, G, k, thresholds, log_keeps, s):
-        v, m = np.float64(rest[0]), s.momentum
-        log_c, log_m = log_keeps / k, log(m)
+    def coasted(p, rest, G, missed, s):
+        v, m, k = np.float64(rest[0]), s.momentum, missed.steps
+        log_c, log_m = missed.log_keeps / k, log(m)
         power = exp((k - 1) * max(log_c, log_m)) * series(-abs(log_c - log_m), k)
         reach = m * m if look_ahead else m
-        return np.float64(p) * exp(log_keeps) + v * reach * power, (v * exp(k * log_m),)
+        return np.float64(p) * missed.keeps + v * reach * power, (v * exp(k * log_m),)
 
     return shrunk if motion == "plain" else coasted
 
@@ -97,9 +115,9 @@ def make_recall(rule, motion: str, kind: str, slots):
     by_history = kind == "tensor" and motion == "plain"
 
     @welded
-    def advance(p, G, rest, k, thresholds, log_keeps, s):
+    def advance(p, G, rest, missed, s):
         for i in range(p.size):
-            p_i, rest_i = catch_up(p[i], load(rest, i), G[i if own else 0], k, thresholds, log_keeps, s)
+            p_i, rest_i = catch_up(p[i], load(rest, i), G[i if own else 0], missed, s)
             p[i] = p_i
             store(rest, i, rest_i)
 
@@ -113,18 +131,17 @@ def make_recall(rule, motion: str, kind: str, slots):
 
     @welded
     def recall(r, p, G, rest, lag, s):
-        missed = lag.now - lag.last[r]
-        if missed <= 0:
+        k = lag.now - lag.last[r]
+        if k <= 0:
             return
         lag.last[r] = lag.now
         if lag.marks.size == 0:
-            log_keep = 0.0 if s.keep == s.one else log(s.keep)
-            advance(p, G, rest, missed, missed * s.l1_step, missed * log_keep, s)
+            advance(p, G, rest, missed_alike(k, s), s)
         elif by_history:
             advance_by_history(p, lag, r)
         else:
             thresholds, log_keeps = lag.totals[0] - lag.marks[r, 0], lag.totals[1] - lag.marks[r, 1]
-            advance(p, G, rest, missed, thresholds, log_keeps, s)
+            advance(p, G, rest, missed_steps(k, thresholds, log_keeps), s)
         for j in range(lag.marks.shape[1]):
             lag.marks[r, j] = lag.totals[j]
 

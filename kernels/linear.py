@@ -10,7 +10,6 @@ With B = 1 (`online`) each g_j is formed where it is used; a larger batch sums t
 from __future__ import annotations
 
 from functools import cache
-from math import log
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,7 +17,7 @@ import numpy as np
 from .element import Element, make_element
 from .examples import LANES, LAYOUTS, Layout
 from .jit import compiled, welded
-from .lazy import make_catch_up
+from .lazy import make_catch_up, missed_alike
 from .losses import pointwise, softmax
 from .memory import unpack
 from .prefetch import prefetch
@@ -83,7 +82,7 @@ class Outputs(NamedTuple):
     step: object  # (weights, j, x, slope, s): step weight j, or its row, with gradient slope * x
     step_with: object  # (weights, j, gradient, s): the same with gradient[j], which becomes 0
     add: object  # (gradient, j, x, slope)
-    catch_up: object  # (weights, j, k, thresholds, log_keeps, s)
+    catch_up: object  # (weights, j, missed, s)
 
 
 def _make_element_step(element: Element):
@@ -103,8 +102,8 @@ def _make_element_catch_up(rule, motion, element: Element):
     catch_up, load, store = make_catch_up(rule, motion), element.slots.load, element.slots.store
 
     @welded
-    def element_catch_up(p, G, rest, i, k, thresholds, log_keeps, s):
-        p_i, rest_i = catch_up(p[i], load(rest, i), G[i], k, thresholds, log_keeps, s)
+    def element_catch_up(p, G, rest, i, missed, s):
+        p_i, rest_i = catch_up(p[i], load(rest, i), G[i], missed, s)
         p[i] = p_i
         store(rest, i, rest_i)
 
@@ -126,8 +125,8 @@ def _make_one_output(real, step_element, catch_up_element) -> Outputs:
     def add(gradient, j, x, slope):
         gradient[j] += slope * x
 
-    def catch_up(w, j, k, thresholds, log_keeps, s):
-        catch_up_element(w.p, w.G, w.rest, j, k, thresholds, log_keeps, s)
+    def catch_up(w, j, missed, s):
+        catch_up_element(w.p, w.G, w.rest, j, missed, s)
 
     return Outputs(*map(welded, (slope, step, step_with, add, catch_up)))
 
@@ -152,9 +151,9 @@ def _make_many_outputs(real, step_element, catch_up_element) -> Outputs:
         for k in range(slopes.size):
             gradient[j, k] += slopes[k] * x
 
-    def catch_up(w, j, steps, thresholds, log_keeps, s):
+    def catch_up(w, j, missed, s):
         for k in range(w.p.shape[1]):
-            catch_up_element(w.p, w.G, w.rest, (j, k), steps, thresholds, log_keeps, s)
+            catch_up_element(w.p, w.G, w.rest, (j, k), missed, s)
 
     return Outputs(*map(welded, (slope, step, step_with, add, catch_up)))
 
@@ -165,10 +164,8 @@ def _make_recall(layout: Layout, outputs: Outputs):
 
     @welded
     def recall_one(j, now, next_, w, last, s):
-        missed = now - last[j]
-        if missed > 0:
-            log_keep = 0.0 if s.keep == s.one else log(s.keep)
-            catch_up(w, j, missed, missed * s.l1_step, missed * log_keep, s)
+        if now > last[j]:
+            catch_up(w, j, missed_alike(now - last[j], s), s)
         last[j] = next_
 
     @welded

@@ -1,6 +1,7 @@
 """Drivers for rows of a parameter: each row that a sparse gradient names is stepped, the others are not read.
 
-A gradient is `rows`, ascending and distinct, and where their values are: row k's are the row at[k] of `source`.
+A gradient is `rows`, distinct (and ascending where it is summed over), and where their values are: those of rows[k]
+are the row at[k] of `source`, or row k if `at` is empty.
 No two threads have the same row, and every row is stepped by the same code, so that the number of threads
 changes no bit. With `lagging`, rows that earlier steps did not name are first brought up to date by :mod:`.lazy`.
 """
@@ -12,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from numba import prange
+from numba.np.unsafe.ndarray import to_fixed_tuple
 
 from .dense import make_own_accumulators, make_row_step, make_shared_accumulator
 from .element import first_of_sum, make_element, untouched
@@ -19,70 +21,80 @@ from .jit import Pair, compiled, inlined, parallel, welded
 from .lazy import make_recall
 from .memory import array_at, unpack
 from .prefetch import prefetch_lines, rows_ahead
-from .reduce import BLOCK, LANES, fold
-from .table import ACCUMULATOR, PARAMETER, WIDTH
+from .reduce import BLOCK, LANES, fold, make_ordered_sum
+from .table import ACCUMULATOR, COLUMNS, PARAMETER, WIDTH
+
+GROUP = 4  # rows whose sums are formed before the first is stepped, which would have to wait for its own
 
 
 def _make_row_at(element, kind: str, real):
-    """Compilable ``(table, r) -> p, G, rest`` of row r; G is an array of one where its elements share it."""
+    """Compilable ``(tensor, r) -> p, G, rest`` of row r; G is an array of one where its elements share it."""
     rest_at = element.slots.at
     itemsize = real().itemsize
 
-    def own(table, r):
-        row = table[0]
-        n, offset = row[WIDTH], r * row[WIDTH] * itemsize
-        G = array_at(row[ACCUMULATOR] + offset, n, real)
-        return array_at(row[PARAMETER] + offset, n, real), G, rest_at(row, offset, n, real)
+    def own(tensor, r):
+        n, offset = tensor[WIDTH], r * tensor[WIDTH] * itemsize
+        G = array_at(tensor[ACCUMULATOR] + offset, n, real)
+        return array_at(tensor[PARAMETER] + offset, n, real), G, rest_at(tensor, offset, n, real)
 
-    def shared_by_row(table, r):
-        row = table[0]
-        n, offset = row[WIDTH], r * row[WIDTH] * itemsize
-        G = array_at(row[ACCUMULATOR] + r * itemsize, 1, real)
-        return array_at(row[PARAMETER] + offset, n, real), G, rest_at(row, offset, n, real)
+    def shared_by_row(tensor, r):
+        n, offset = tensor[WIDTH], r * tensor[WIDTH] * itemsize
+        G = array_at(tensor[ACCUMULATOR] + r * itemsize, 1, real)
+        return array_at(tensor[PARAMETER] + offset, n, real), G, rest_at(tensor, offset, n, real)
 
-    def shared_by_all(table, r):
-        row = table[0]
-        n, offset = row[WIDTH], r * row[WIDTH] * itemsize
-        G = array_at(row[ACCUMULATOR], 1, real)
-        return array_at(row[PARAMETER] + offset, n, real), G, rest_at(row, offset, n, real)
+    def shared_by_all(tensor, r):
+        n, offset = tensor[WIDTH], r * tensor[WIDTH] * itemsize
+        G = array_at(tensor[ACCUMULATOR], 1, real)
+        return array_at(tensor[PARAMETER] + offset, n, real), G, rest_at(tensor, offset, n, real)
 
     return welded({"element": own, "row": shared_by_row, "tensor": shared_by_all}[kind])
 
 
 def _make_step(element, kind: str):
-    """Compilable ``(p, g, G, rest, s, lanes)``: step one row; True if an accumulator became infinite."""
+    """Compilable ``(g, p, s, lanes)``, the sum of a row's squares if it is needed, and ``(p, g, square, G, rest, s)``.
+
+    The latter steps the row; True if an accumulator became infinite.
+    """
     own, row_step, shared = (
         make_own_accumulators(element),
         make_row_step(element),
         make_shared_accumulator(element),
     )
 
-    def by_element(p, g, G, rest, s, lanes):
+    def nothing(g, p, s, lanes):
+        return 0.0
+
+    def by_element(p, g, square, G, rest, s):
         return own(p, g, G, rest, s)
 
-    def by_row(p, g, G, rest, s, lanes):
-        G[0] = row_step(p, g, G[0], rest, s, lanes)
+    def by_row(p, g, square, G, rest, s):
+        G[0] = row_step(p, g, square, G[0], rest, s)
         return G[0] == p.dtype.type(np.inf)
 
-    def by_tensor(p, g, G, rest, s, lanes):
+    def by_tensor(p, g, square, G, rest, s):
         shared(p, g, G[0], rest, s)
         return G[0] == p.dtype.type(np.inf)
 
-    return welded({"element": by_element, "row": by_row, "tensor": by_tensor}[kind])
+    square = make_ordered_sum(element.prepare) if kind == "row" else welded(nothing)
+    return square, welded({"element": by_element, "row": by_row, "tensor": by_tensor}[kind])
 
 
 @inlined
-def _ask_for(table, source, rows, at, k, itemsize, row_accumulator):
+def place(at, k):
+    return at[k] if at.size else k
+
+
+@inlined
+def _ask_for(tensor, source, rows, at, k, itemsize, row_accumulator):
     """Ask for the memory of row k of the gradient and of the parameter."""
-    row = table[0]
-    size = row[WIDTH] * itemsize
+    size = tensor[WIDTH] * itemsize
     offset = rows[k] * size
-    prefetch_lines(source + at[k] * size, size)
-    prefetch_lines(row[PARAMETER] + offset, size)
+    prefetch_lines(source + place(at, k) * size, size)
+    prefetch_lines(tensor[PARAMETER] + offset, size)
     if row_accumulator:
-        prefetch_lines(row[ACCUMULATOR] + rows[k] * itemsize, itemsize)
+        prefetch_lines(tensor[ACCUMULATOR] + rows[k] * itemsize, itemsize)
     else:
-        prefetch_lines(row[ACCUMULATOR] + offset, size)
+        prefetch_lines(tensor[ACCUMULATOR] + offset, size)
 
 
 @cache
@@ -93,24 +105,33 @@ def make_update(rule: Any, motion: str, kind: str, lean: bool, lagging: bool, dt
     """
     element = make_element(rule, motion, lean, summed=True)
     real, itemsize, Scalars, version = dtype.type, dtype.itemsize, rule.Scalars, element.fingerprint
-    row_at, step = _make_row_at(element, kind, real), _make_step(element, kind)
+    row_at = _make_row_at(element, kind, real)
+    square_of, step = _make_step(element, kind)
     recall, stamp = make_recall(rule, motion, kind, element.slots)
     row_accumulator = kind != "element"
+    group = GROUP if kind == "row" else 1
 
     @welded
     def update(low, high, rows, at, source, table, scalars, exact, lag):
-        s, width, infinite = unpack(Scalars, scalars), table[0, WIDTH], False
+        tensor = to_fixed_tuple(table[0], COLUMNS)  # not read again after each write to memory
+        s, width, infinite = unpack(Scalars, scalars), tensor[WIDTH], False
         s_exact = unpack(Scalars, exact)
-        lanes, ahead = np.empty(LANES), rows_ahead(width * itemsize)
-        for k in range(low, high):
-            if k + ahead < high:
-                _ask_for(table, source, rows, at, k + ahead, itemsize, row_accumulator)
-            r = rows[k]
-            p, G, rest = row_at(table, r)
-            if lagging:
-                recall(r, p, G, rest, lag, s_exact)
-                stamp(r, lag)
-            infinite |= step(p, array_at(source + at[k] * width * itemsize, width, real), G, rest, s, lanes)
+        size = width * itemsize
+        lanes, squares, ahead = np.empty(LANES), np.empty(group), rows_ahead(size)
+        for first in range(low, high, group):
+            last = min(first + group, high)
+            for k in range(first, last):
+                if k + ahead < high:
+                    _ask_for(tensor, source, rows, at, k + ahead, itemsize, row_accumulator)
+                p, G, rest = row_at(tensor, rows[k])
+                if lagging:
+                    recall(rows[k], p, G, rest, lag, s_exact)
+                    stamp(rows[k], lag)
+                squares[k - first] = square_of(array_at(source + place(at, k) * size, width, real), p, s, lanes)
+            for k in range(first, last):
+                p, G, rest = row_at(tensor, rows[k])
+                g = array_at(source + place(at, k) * size, width, real)
+                infinite |= step(p, g, squares[k - first], G, rest, s)
         return 1 if infinite else 0
 
     @compiled
@@ -140,9 +161,9 @@ def make_recall_rows(rule: Any, motion: str, kind: str, dtype: np.dtype[Any]) ->
 
     @welded
     def recall_rows(low, high, rows, table, exact, lag):
-        s = unpack(Scalars, exact)
+        s, tensor = unpack(Scalars, exact), to_fixed_tuple(table[0], COLUMNS)
         for k in range(low, high):
-            p, G, rest = row_at(table, rows[k])
+            p, G, rest = row_at(tensor, rows[k])
             recall(rows[k], p, G, rest, lag, s)
 
     @compiled
@@ -192,7 +213,7 @@ def _make_sum_squares(prepare, real, Scalars):
         for k in range(low, high):
             i, stop = rows[k] * width, (rows[k] + 1) * width
             begin = i
-            g = array_at(source + at[k] * width * itemsize, width, real)
+            g = array_at(source + place(at, k) * width * itemsize, width, real)
             p = array_at(table[0, PARAMETER] + i * itemsize, width, real)
             while i < stop:
                 if i // BLOCK != block:
