@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 
+import fastadagrad as fa
 from fastadagrad.linear import LinearModel
 from fastadagrad.sources import load
 from fastadagrad.tables import Table
@@ -61,6 +62,26 @@ def test_a9a():
     assert found["loss"] <= 0.3250
     assert found["accuracy"] >= 0.8485
     assert LinearModel(l2=3e-4).fit(train).evaluate(test)["loss"] <= 0.3242
+
+
+@pytest.mark.skipif(not A9A.exists(), reason="a9a is not in ../shared/data")
+def test_l1_on_a9a_is_the_dense_proximal_run():
+    """The same zeros and the same objective as the optimizer's dense steps, one an example."""
+    table, l1, common = load(A9A, n_features=123), 1e-3, {"learning_rate": 0.1, "rms_regularizer": 1e-8}
+    model = LinearModel(l1=l1, max_epochs=1, scale="none", shuffle=False, dtype=np.float64, **common).fit(table)
+    X, y = scipy.sparse.csr_array(table.features[:3], shape=table.features.shape).toarray().astype(float), table.labels
+    w, b = np.zeros(123), np.zeros(1)
+    opt = fa.ADAGRAD(params=[w, b], groups={"param0": {"l1": l1}}, **common)
+    for x, label in zip(X, np.sign(y), strict=True):
+        slope = -label / (1 + np.exp(label * (x @ w + b[0])))
+        opt.step([slope * x, np.array([slope])])
+    found, expected = (
+        np.logaddexp(0, -np.sign(y) * (X @ p + c)).mean() + l1 * np.abs(p).sum()
+        for p, c in ((model.coef_.ravel(), model.intercept_), (w, b))
+    )
+    assert np.count_nonzero(model.coef_ == 0) == np.count_nonzero(w == 0) > 20
+    np.testing.assert_array_equal(model.coef_.ravel() == 0, w == 0)
+    assert found == pytest.approx(expected, rel=1e-12)
 
 
 @pytest.mark.parametrize("batch_size", [1, 16])
