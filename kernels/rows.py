@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 from numba import prange
-from numba.np.unsafe.ndarray import to_fixed_tuple
 
 from .dense import make_own_accumulators, make_row_step, make_shared_accumulator
 from .element import first_of_sum, make_element, untouched
@@ -22,7 +21,7 @@ from .lazy import make_recall
 from .memory import array_at, unpack
 from .prefetch import prefetch_lines, rows_ahead
 from .reduce import BLOCK, LANES, fold, make_ordered_sum
-from .table import ACCUMULATOR, COLUMNS, PARAMETER, WIDTH
+from .table import ACCUMULATOR, PARAMETER, WIDTH, Row
 
 GROUP = 4  # rows whose sums are formed before the first is stepped, which would have to wait for its own
 
@@ -113,7 +112,7 @@ def make_update(rule: Any, motion: str, kind: str, lean: bool, lagging: bool, dt
 
     @welded
     def update(low, high, rows, at, source, table, scalars, exact, lag):
-        tensor = to_fixed_tuple(table[0], COLUMNS)  # not read again after each write to memory
+        tensor = unpack(Row, table[0])  # not read again after each write to memory
         s, width, infinite = unpack(Scalars, scalars), tensor[WIDTH], False
         s_exact = unpack(Scalars, exact)
         size = width * itemsize
@@ -161,7 +160,7 @@ def make_recall_rows(rule: Any, motion: str, kind: str, dtype: np.dtype[Any]) ->
 
     @welded
     def recall_rows(low, high, rows, table, exact, lag):
-        s, tensor = unpack(Scalars, exact), to_fixed_tuple(table[0], COLUMNS)
+        s, tensor = unpack(Scalars, exact), unpack(Row, table[0])
         for k in range(low, high):
             p, G, rest = row_at(tensor, rows[k])
             recall(rows[k], p, G, rest, lag, s)

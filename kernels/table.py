@@ -6,6 +6,7 @@ the dtype that every gradient object must have (they differ from process to proc
 
 from __future__ import annotations
 
+from collections import namedtuple
 from collections.abc import Sequence
 from typing import Any
 
@@ -44,6 +45,8 @@ from .reduce import BLOCK
     INFINITE,  # whether a step has made an accumulator infinite
     COLUMNS,
 ) = range(13)
+
+Row = namedtuple("Row", [f"column_{i}" for i in range(COLUMNS)])  # a row as a tuple: what is written cannot be it
 
 ARRAY_TYPE, ARRAY_DTYPE = OBJECT, PARAMETER  # in the sentinel
 

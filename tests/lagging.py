@@ -8,12 +8,14 @@ from functools import cache
 from types import SimpleNamespace
 
 import numpy as np
+import pytest
 
 import fastadagrad as fa
 
 F4, F8 = np.float32, np.float64
 STEPS, ROWS, WIDTH, NAMED = 3000, 300, 4, 3
 ACCUMULATORS = ["element", "row", "tensor"]
+FIRST_ACCUMULATOR = ["element", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ACCUMULATORS[1:])]
 
 
 def rate(t):

@@ -1,5 +1,6 @@
 """Steps of rows: the bits of the dense step on `np.add.at(zeros, indices, values)`, at the cost of the rows."""
 
+import os
 import subprocess
 import sys
 import textwrap
@@ -428,3 +429,24 @@ def test_a_table_larger_than_what_is_read_of_it(hyper, tmp_path):
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     assert int(done.stdout) < 300_000  # kB: of a file, the system maps 64 kB around each of the 3,000 rows
+
+
+PROBE = """
+import numpy as np, fastadagrad as fa
+from fastadagrad.kernels import coalesce, survey
+table = np.ones((40, 4), np.float32)
+opt = fa.ADAGRAD(params=table, momentum=0.9)
+opt.step(fa.Rows(np.arange(40)[::-1] // 2, table.copy()))
+opt.flush()
+[unit] = opt.engine.plan._units
+pairs = [coalesce.has_repeats, coalesce.sort_rows, coalesce.sum_groups[np.float32], survey.holds_non_finite]
+stats = [pair.serial.stats for pair in (*pairs, unit._driver, unit.lagging._recall)]
+print(*(sum(sum(each.values()) for each in kind) for kind in zip(*((s.cache_hits, s.cache_misses) for s in stats))))
+"""
+
+
+def test_a_second_process_compiles_nothing(tmp_path):
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    command = [sys.executable, "-c", PROBE]
+    runs = [subprocess.run(command, env=environment, capture_output=True, text=True, check=True) for _ in range(2)]
+    assert [run.stdout.split() for run in runs] == [["0", "6"], ["6", "0"]]
