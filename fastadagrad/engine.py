@@ -23,9 +23,9 @@ from .kernels.motion import SLOTS
 from .lag import Lagging, moves_unnamed
 from .launch import usable_threads
 from .log import logger
-from .parameters import DTYPES, Parameters, guard_of
+from .parameters import DTYPES, FloatArray, Parameters, guard_of
 from .row_unit import DenseForm, RowUnit
-from .rows import Indices, Rows, is_sparse
+from .rows import Rows, checked_indices, is_sparse
 from .state import State, kind_of
 from .units import Bucket, OtherKind, Unit, norm_scale
 
@@ -71,14 +71,19 @@ class Engine:
 
     def configure(self, settings: Sequence[Settings], conduct: Conduct, unused: bool) -> None:
         """Take new hyperparameters; nothing changes if they are refused. `unused`: no step has used the state."""
-        self.check(settings, conduct, unused)
-        self.flush()
-        self.lags.clear()
-        self.state.fit(settings, unused)
-        self.settings, self.conduct = list(settings), conduct
-        self.frozen = frozenset(i for i, s in enumerate(settings) if s.options.frozen)
-        self.guard = guard_of([*self.params.arrays, *self.state.arrays()])
-        self.plan = Plan(self, range(len(settings)))
+        with self.lock:
+            self.check(settings, conduct, unused)
+            self.flush()
+            self.state.fit(settings, unused)
+            before = dict(vars(self))
+            try:
+                self.settings, self.conduct = list(settings), conduct
+                self.frozen = frozenset(i for i, s in enumerate(settings) if s.options.frozen)
+                self.guard = guard_of([*self.params.arrays, *self.state.arrays()])
+                self.plan, self.lags = Plan(self, range(len(settings))), {}
+            except BaseException:
+                vars(self).update(before)
+                raise
 
     def reset(self) -> None:
         """The state as before the first step."""
@@ -88,21 +93,37 @@ class Engine:
     @property
     def behind(self) -> bool:
         """Whether some rows have yet to catch up."""
-        return any(lagging.behind for lagging in self.lags.values())
+        with self.lock:
+            return any(lagging.behind for lagging in self.lags.values())
 
     def flush(self) -> None:
-        """Bring all rows of all parameters up to date."""
-        if self.behind:
-            with self.lock, whole():
-                for lagging in self.lags.values():
-                    lagging.recall_all(usable_threads(self.conduct.threads))
+        """Bring all rows of all parameters up to date; ValueError if one of their arrays has been changed."""
+        with self.lock:
+            behind = [i for i, lagging in self.lags.items() if lagging.behind]
+            for i in behind:
+                self.params.refuse_changed(i)
+            with whole():
+                for i in behind:
+                    self.lags[i].recall_all(usable_threads(self.conduct.threads))
 
-    def recall(self, position: int, indices: Indices) -> None:
+    def read(self, position: int, what: str, indices: Any) -> FloatArray:
+        """Copies of rows of one parameter, brought up to date; errors as of `checked_indices`."""
+        with self.lock:
+            self.recall(position, what, indices)
+            rows: FloatArray = np.take(self.params.arrays[position].view(np.ndarray), indices, axis=0)
+            return rows
+
+    def recall(self, position: int, what: str, indices: Any) -> None:
         """Bring these rows of one parameter up to date."""
-        lagging = self.lags.get(position)
-        if lagging is not None and lagging.behind:
-            with self.lock, whole():
-                lagging.recall(indices, usable_threads(self.conduct.threads))
+        with self.lock:
+            self.params.refuse_changed(position)
+            array, lagging = self.params.arrays[position], self.lags.get(position)
+            if array.ndim == 0:
+                raise ValueError(f"{what} do not exist: the parameter is 0-dimensional")
+            rows, ascending = checked_indices(what, indices, len(array))
+            if lagging is not None and lagging.behind:
+                with whole():
+                    lagging.recall(rows, usable_threads(self.conduct.threads), distinct=ascending)
 
     def plan_one(self, position: int) -> Plan:
         """Plan for one parameter alone."""

@@ -119,17 +119,17 @@ class Lagging:
     def _notes(self) -> lazy.Lag:
         return lazy.Lag(self._now, self._last, self._totals, self._totals_after, self._marks)
 
-    def recall(self, rows: Indices, threads: int) -> None:
+    def recall(self, rows: Indices, threads: int, distinct: bool) -> None:
         """Bring rows up to date."""
         spans = threads if rows.size * self._table[0, WIDTH] >= self._parallel_from else 1
-        if spans > 1:
+        if spans > 1 and not distinct:
             rows = np.unique(rows)  # no two threads are to have the same row
         launch(self._recall, spans, rows, self._table, self._exact, self._notes())
 
     def recall_all(self, threads: int) -> None:
         """Bring every row up to date."""
         if self.behind:
-            self.recall(np.arange(len(self._last)), threads)
+            self.recall(np.arange(len(self._last)), threads, distinct=True)
             self.behind = False
             self._totals[...] = 0
             self._marks[...] = 0

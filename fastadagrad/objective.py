@@ -10,7 +10,7 @@ import numpy as np
 from .log import logger
 from .monitors import as_number
 from .parameters import FloatArray, Parameters
-from .rows import Rows, in_dtype, is_sparse
+from .rows import Rows, brought_into_form, is_sparse
 
 Gradient = Callable[..., Any] | bool | Literal["autograd"] | None
 
@@ -102,11 +102,11 @@ class Objective:
         if plain or gradient is None:
             return gradient
         if is_sparse(gradient):
-            values = gradient.values if isinstance(gradient, Rows) else gradient.data
-            if getattr(values, "dtype", None) != parameter.dtype:
-                gradient = in_dtype(name, gradient, parameter.dtype)
-                self._tell_of_conversion(name, values, parameter)
-            return gradient
+            formed = brought_into_form(name, gradient, parameter.dtype)
+            before, after = (each.values if type(each) is Rows else each for each in (gradient, formed))
+            if before is not after:
+                self._tell_of_conversion(name, before, parameter)
+            return formed
         if isinstance(gradient, np.ma.MaskedArray):
             raise TypeError(f"gradient of {name!r} must not be masked; return its .filled(0)")
         array = np.asarray(gradient)

@@ -226,7 +226,7 @@ class Optimizer(Stepper):
             if not isinstance(touched, Mapping):
                 raise TypeError(f"touches must return a dict name -> indices, not {type(touched).__name__}")
             for name, indices in touched.items():
-                self._recall(self._position_of(name), f"touches: indices of {name!r}", indices)
+                self.engine.recall(self._position_of(name), f"touches: indices of {name!r}", indices)
         if self.engine.behind and (self._touches is None or self._monitors.custom):
             self.flush()
             if not self._told_of_flushing:

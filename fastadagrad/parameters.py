@@ -74,6 +74,16 @@ class Parameters:
             if refusal:
                 raise (ValueError if isinstance(array, np.ndarray) else TypeError)(f"parameter {name!r} {refusal}")
         self._refuse_overlap()
+        self._registered = [(interval(array)[0], array.shape) for array in self.arrays]
+
+    def refuse_changed(self, position: int) -> None:
+        """Raise ValueError for an array that is no longer as it was when it was registered."""
+        array = self.arrays[position]
+        if (interval(array)[0], array.shape) != self._registered[position] or not array.flags.writeable:
+            raise ValueError(
+                f"parameter {self.names[position]!r} was moved in memory, reshaped or made read-only since it was "
+                "registered: make a new optimizer"
+            )
 
     def _refuse_overlap(self) -> None:
         spans = sorted((*interval(a), name) for name, a in self if a.size)

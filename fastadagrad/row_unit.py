@@ -107,6 +107,7 @@ class RowUnit(Unit):
         else:
             finite = not work & FINITE or not self._holds_non_finite(self._gathered, spans)
         if not finite:
+            self._gathered = None
             return int(table.complaint(0, table.NON_FINITE))
         return self._update(self._gathered, spans, threads) if work & UPDATE and self._array.size else 0
 

@@ -78,17 +78,22 @@ def is_sparse(gradient: Any) -> bool:
 def checked_indices(what: str, indices: Any, n_rows: int) -> tuple[Indices, bool]:
     """Indices as int64, and whether they ascend; the error that they deserve if they are none of the rows."""
     if type(indices) not in (np.ndarray, np.memmap):
-        raise TypeError(f"{what} must be a plain numpy.ndarray of int32 or int64, not {type(indices).__name__}")
+        raise TypeError(
+            f"{what} must be a plain numpy.ndarray of int32 or int64, not {type(indices).__name__}; pass "
+            "numpy.asarray(indices)"
+        )
     if indices.ndim != 1:
         raise ValueError(f"{what} must have one dimension, not shape {indices.shape}; pass indices.ravel()")
     if indices.dtype not in INDEX_DTYPES:
         raise TypeError(f"{what} must have dtype int32 or int64, not {indices.dtype}; pass indices.astype(numpy.int64)")
     usable = type(indices) is np.ndarray and indices.dtype == np.int64 and indices.flags.carray
-    whole = indices if usable else np.require(np.asarray(indices), np.int64, ["C", "A"])
-    found = int(inspect(whole, n_rows))
+    # Writable: compiled code takes read-only arrays for another type, and would be compiled anew.
+    numbers = indices if usable else np.require(np.asarray(indices), np.int64, ["C", "A", "W"])
+    found = int(inspect(numbers, n_rows))
     if found >= 0:
-        raise IndexError(f"{what}: number {found} is {whole[found]}, but there are rows 0 to {n_rows - 1} only")
-    return whole, found == -1
+        there_are = f"there are rows 0 to {n_rows - 1} only" if n_rows else "there are no rows"
+        raise IndexError(f"{what}: number {found} is {numbers[found]}, but {there_are}")
+    return numbers, found == -1
 
 
 def checked_rows(name: str, gradient: Rows, parameter: FloatArray, guard: NDArray[np.int64]) -> CheckedRows:
@@ -97,13 +102,13 @@ def checked_rows(name: str, gradient: Rows, parameter: FloatArray, guard: NDArra
     if parameter.ndim == 0:
         raise ValueError(f"{where}: the parameter is 0-dimensional and has no rows; pass an array of shape ()")
     indices, values = gradient.indices, gradient.values
-    whole, ascending = checked_indices(f"{where}: indices", indices, len(parameter))
-    _refuse_overlap(f"{where} (its indices)", whole, guard)
+    numbers, ascending = checked_indices(f"{where}: indices", indices, len(parameter))
+    _refuse_overlap(f"{where} (its indices)", numbers, guard)
     if type(values) not in (np.ndarray, np.memmap):
         raise TypeError(
             f"{where}: values must be a plain numpy.ndarray, not {type(values).__name__}; pass numpy.asarray(values)"
         )
-    shape = (whole.size, *parameter.shape[1:])
+    shape = (numbers.size, *parameter.shape[1:])
     if values.shape != shape:
         raise ValueError(f"{where}: values must have shape {shape}, a row for each index, not {values.shape}")
     if values.dtype != parameter.dtype:
@@ -116,7 +121,7 @@ def checked_rows(name: str, gradient: Rows, parameter: FloatArray, guard: NDArra
     if not values.flags.aligned:
         raise ValueError(f"{where}: values are not aligned in memory; pass values.copy()")
     _refuse_overlap(f"{where} (its values)", values, guard)
-    return CheckedRows(whole, values, bool(gradient.assume_unique) or ascending, ascending)
+    return CheckedRows(numbers, values, bool(gradient.assume_unique) or ascending, ascending)
 
 
 def _refuse_overlap(what: str, array: NDArray[Any], guard: NDArray[np.int64]) -> None:
@@ -209,13 +214,17 @@ def sums_of_rows(name: str, gradient: Any, parameter: FloatArray) -> FloatArray:
     return sums
 
 
-def in_dtype(name: str, gradient: Any, dtype: np.dtype[Any]) -> Any:
+def brought_into_form(name: str, gradient: Any, dtype: np.dtype[Any]) -> Any:
     """A sparse gradient with its values in C order and of this dtype; TypeError if they are no floats."""
-    is_rows = type(gradient) is Rows
-    values = np.asarray(gradient.values if is_rows else gradient.data)
+    if type(gradient) is not Rows:
+        if gradient.dtype.kind != "f":
+            raise TypeError(f"gradient of {name!r} must hold floats, not {gradient.dtype}")
+        with np.errstate(over="ignore"):  # what overflows is not finite, and the step says so
+            return gradient if gradient.dtype == dtype else gradient.astype(dtype)
+    if isinstance(gradient.values, np.ma.MaskedArray):
+        raise TypeError(f"gradient of {name!r} (its values) must not be masked; return their .filled(0)")
+    values = np.asarray(gradient.values)
     if values.dtype.kind != "f":
         raise TypeError(f"gradient of {name!r} must hold floats, not {values.dtype}")
-    with np.errstate(over="ignore"):  # what overflows is not finite, and the step says so
-        if is_rows:
-            return replace(gradient, values=np.asarray(values, dtype, order="C"))
-        return gradient.astype(dtype)
+    with np.errstate(over="ignore"):
+        return replace(gradient, values=np.asarray(values, dtype, order="C"))

@@ -6,14 +6,12 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, ClassVar, Unpack
 
-import numpy as np
 from numpy.typing import NDArray
 
 from .engine import Engine
 from .hyper import STARTS, Conduct, Hyper, HyperView, Rule, Settings, make_group_settings, make_settings, own_copy
 from .ledger import Ledger
 from .parameters import FloatArray, Parameters
-from .rows import checked_indices
 from .state import allocate
 
 
@@ -228,30 +226,20 @@ class Stepper:
         array([[0.95, 0.95],
                [0.95, 0.95]])
         """
-        position = self._position_of(name)
-        array = self._params.arrays[position]
-        self._recall(position, f"rows of {name!r}: indices", indices)
-        return np.take(array, indices, axis=0)
+        return self.engine.read(self._position_of(name), f"rows of {name!r}: indices", indices)
 
     def _position_of(self, name: str) -> int:
         if name not in self._params.names:
             raise ValueError(f"there is no parameter {name!r}; there are {', '.join(map(repr, self._params.names))}")
         return self._params.names.index(name)
 
-    def _recall(self, position: int, what: str, indices: Any) -> None:
-        """Check row numbers and bring those rows up to date."""
-        array = self._params.arrays[position]
-        if array.ndim == 0:
-            raise ValueError(f"{what} do not exist: the parameter is 0-dimensional")
-        whole, _ = checked_indices(what, indices, len(array))
-        self.engine.recall(position, whole)
-
     def flush(self) -> None:
         """Bring all rows of all parameters up to date.
 
         Matters after sparse gradients under momentum, decay, l1 or l2 with ``lazy="exact"``: rows that they did not
         name are caught up when they are next needed. `read_rows`, `state`, `evaluate`, `save`, `set_params` and every
-        change of hyperparameters see to it by themselves; who reads their own arrays calls this first.
+        change of hyperparameters see to it by themselves. Call it before you read or write your own arrays: what a row
+        missed comes on top of what has been written meanwhile.
         """
         self.engine.flush()
 

@@ -86,14 +86,8 @@ class Unit:
         raise NotImplementedError
 
     def _refuse_changed_parameters(self) -> None:
-        for row, i in zip(self.table, self.positions, strict=False):
-            array = self._params.arrays[i]
-            moved = interval(array)[0] != row[table.PARAMETER] or array.size != row[table.SIZE]
-            if moved or not array.flags.writeable:
-                raise ValueError(
-                    f"parameter {self._params.names[i]!r} was moved in memory, resized or made read-only since it was "
-                    "registered: make a new optimizer"
-                )
+        for i in self.positions:
+            self._params.refuse_changed(i)
 
 
 class Bucket(Unit):

@@ -21,7 +21,7 @@ from .lazy import make_recall
 from .memory import array_at, unpack
 from .prefetch import prefetch_lines, rows_ahead
 from .reduce import BLOCK, LANES, fold, make_ordered_sum
-from .table import ACCUMULATOR, PARAMETER, WIDTH, Row
+from .table import ACCUMULATOR, PARAMETER, VELOCITY, WIDTH, Row
 
 GROUP = 4  # rows whose sums are formed before the first is stepped, which would have to wait for its own
 
@@ -84,16 +84,18 @@ def place(at, k):
 
 
 @inlined
-def _ask_for(tensor, source, rows, at, k, itemsize, row_accumulator):
+def _ask_for(tensor, source, rows, at, k, itemsize, own, by_row, moving):
     """Ask for the memory of row k of the gradient and of the parameter."""
     size = tensor[WIDTH] * itemsize
     offset = rows[k] * size
     prefetch_lines(source + place(at, k) * size, size)
     prefetch_lines(tensor[PARAMETER] + offset, size)
-    if row_accumulator:
-        prefetch_lines(tensor[ACCUMULATOR] + rows[k] * itemsize, itemsize)
-    else:
+    if own:
         prefetch_lines(tensor[ACCUMULATOR] + offset, size)
+    elif by_row:
+        prefetch_lines(tensor[ACCUMULATOR] + rows[k] * itemsize, itemsize)
+    if moving:
+        prefetch_lines(tensor[VELOCITY] + offset, size)
 
 
 @cache
@@ -107,8 +109,8 @@ def make_update(rule: Any, motion: str, kind: str, lean: bool, lagging: bool, dt
     row_at = _make_row_at(element, kind, real)
     square_of, step = _make_step(element, kind)
     recall, stamp = make_recall(rule, motion, kind, element.slots)
-    row_accumulator = kind != "element"
-    group = GROUP if kind == "row" else 1
+    own, by_row, moving = kind == "element", kind == "row", motion != "plain"
+    group = GROUP if by_row else 1
 
     @welded
     def update(low, high, rows, at, source, table, scalars, exact, lag):
@@ -121,7 +123,7 @@ def make_update(rule: Any, motion: str, kind: str, lean: bool, lagging: bool, dt
             last = min(first + group, high)
             for k in range(first, last):
                 if k + ahead < high:
-                    _ask_for(tensor, source, rows, at, k + ahead, itemsize, row_accumulator)
+                    _ask_for(tensor, source, rows, at, k + ahead, itemsize, own, by_row, moving)
                 p, G, rest = row_at(tensor, rows[k])
                 if lagging:
                     recall(rows[k], p, G, rest, lag, s_exact)
