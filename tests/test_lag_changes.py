@@ -31,6 +31,7 @@ from lagging import (
 from oracle import Oracle
 
 import fastadagrad as fa
+from fastadagrad import state
 
 # --- changes on the way -----------------------------------------------------------------------------------------------
 
@@ -71,6 +72,21 @@ def test_a_refused_change_leaves_the_lag():
     for bad in ({"momentum": 2}, {"l1": 0.1}, {"lazy": "perhaps"}, {"learning_rate": "x"}):
         with pytest.raises((TypeError, ValueError)):
             lazy.hyper.update(**bad)
+    go_on(lazy, full, 40, 60)
+    lazy.flush()
+    assert_current(lazy, full)
+
+
+def test_a_change_that_runs_out_of_memory_leaves_the_lag(monkeypatch):
+    lazy, full = lagging("decay")
+
+    def allocate(*args):
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(state, "allocate", allocate)
+        with pytest.raises(MemoryError):
+            lazy.hyper.momentum = 0.9
     go_on(lazy, full, 40, 60)
     lazy.flush()
     assert_current(lazy, full)

@@ -1,6 +1,7 @@
 """What reads parameters finds rows that lag behind current: reads, files, losses, monitors."""
 
 import logging
+import warnings
 
 import numpy as np
 import pytest
@@ -96,6 +97,30 @@ def test_bad_reads_change_nothing(arguments, error):
     with pytest.raises(error, match=repr(arguments[0])):
         opt.read_rows(*arguments)
     assert opt.params["emb"].tobytes() == before
+
+
+@pytest.mark.parametrize("change", ["reshaped", "resized", "made read-only"])
+@pytest.mark.parametrize("read", ["flush", "read_rows", "state", "hyper"])
+def test_changed_arrays_are_refused_before_they_are_written(change, read):
+    lazy, _ = lagging("decay")
+    w = lazy.params["emb"]
+    before = w.tobytes()
+    if change == "reshaped":
+        with warnings.catch_warnings(action="ignore"):
+            w.shape = (2 * ROWS, WIDTH // 2)
+    elif change == "resized":
+        w.resize((50 * ROWS, WIDTH), refcheck=False)
+    else:
+        w.flags.writeable = False
+    calls = {
+        "flush": lambda: lazy.flush(),
+        "read_rows": lambda: lazy.read_rows("emb", np.arange(len(w))),
+        "state": lambda: lazy.state,
+        "hyper": lambda: lazy.hyper.update(learning_rate=0.5),
+    }
+    with pytest.raises(ValueError, match="'emb'"):
+        calls[read]()
+    assert w.tobytes()[: len(before)] == before
 
 
 @pytest.mark.parametrize("option", ["plain", "row"])

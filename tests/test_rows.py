@@ -1,5 +1,6 @@
 """Sparse gradients, scipy matrices among them: what is taken for which gradient, and what is refused."""
 
+import logging
 import math
 import warnings
 
@@ -450,3 +451,31 @@ def test_a_bad_one_from_a_loss_restores_the_best_and_propagates():
         opt.minimize([(index([0, 1]),), (index([2]),), (index([3]),)], index([0]), max_epochs=2)
     assert (w == 0).all()
     assert opt.stopped_because == "error"
+
+
+def test_values_from_a_loss_are_brought_into_form(caplog):
+    caplog.set_level(logging.INFO, "fastadagrad")
+    indices, values = index([0, 2, 0]), np.arange(6.0).reshape(3, 2)
+    found = []
+    for given in (values, np.asfortranarray(values), np.repeat(values, 2, 0)[::2], values.astype(F4)):
+        w = np.zeros((3, 2))
+        fa.ADAGRAD(lambda w, given=given: (1.0, fa.Rows(indices, given)), w).minimize(max_epochs=1)
+        found.append(w.tobytes())
+    assert len(set(found)) == 1
+    assert sum("converted" in record.message for record in caplog.records) == 3
+    for bad in (np.ma.array(values), np.ma.array(values.astype(F4)), values.astype(int)):
+        with pytest.raises(TypeError, match="'param0'"):
+            fa.ADAGRAD(lambda w, bad=bad: (1.0, fa.Rows(indices, bad)), np.zeros((3, 2))).minimize(max_epochs=1)
+
+
+def test_read_only_indices_compile_nothing_new():
+    w = np.zeros((30, 2))
+    opt = fa.ADAGRAD(params=w)
+    indices = index([5, 1])
+    opt.step(fa.Rows(indices, np.ones((2, 2))))
+    driver = opt.engine.plan._units[0]._driver.serial
+    compiled = len(driver.signatures)
+    indices.flags.writeable = False
+    opt.step(fa.Rows(indices, np.ones((2, 2))))
+    opt.step(fa.Rows(np.frombuffer(indices.tobytes(), I8), np.ones((2, 2)), assume_unique=True))
+    assert len(driver.signatures) == compiled
