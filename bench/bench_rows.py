@@ -1,8 +1,9 @@
 """Some rows of an embedding table, as the gradient of a minibatch has them.
 
 Every contender has a table and an accumulator of its own, and its own turn at the sets of rows, so that no
-cache holds what it needs. FBGEMM is timed in its backward pass, of which the update is a part; the forward
-pass before it, in which each row is a bag of its own, has just read the same rows of the table, untimed.
+cache holds what it needs. A turn is several steps, each of another set, as threads that have slept take time to wake.
+FBGEMM is timed in its backward pass, of which the update is a part; the forward passes before it, in which each row is
+a bag of its own, have just read the same rows of the table, untimed.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from fastadagrad.kernels.prefetch import prefetch
 UNIQUE, TORCH, FBGEMM = f"{OURS}, assume_unique", "torch sparse", "FBGEMM"
 LOOPS = {f"row loop, prefetch {ahead} ahead": ahead for ahead in (4, 8)}
 INITIAL = 0.1  # of the accumulators: memory that has been written to, and first steps that tell sizes apart
-SETS = 8
+SETS, STEPS = 8, 4  # steps a turn
 PAUSE = 0.003  # seconds, in which the threads of the one before stop waiting for more work, which takes a core
 
 Draw = Callable[[Any, int, int], Any]
@@ -102,7 +103,7 @@ class Field:
         self.n, self.width = sets[0].values.shape
         self.by_row = accumulator == "row"
         self._starts = cycle(range(SETS))
-        race.amount, race.unit = self.n / 1e6, "Mrows"
+        race.amount, race.unit = STEPS * self.n / 1e6, "Mrows"
 
     def add_ours(self, name: str = OURS, assume_unique: bool = False) -> None:
         p = make_table(self.rows, self.width)
@@ -138,14 +139,16 @@ class Field:
         param = torch.from_numpy(p)
         opt = torch.optim.Adagrad([param], lr=LEARNING_RATE, eps=EPSILON, initial_accumulator_value=INITIAL)
 
-        def prepare(indices: Any, values: Any) -> tuple[()]:
+        def prepare(indices: Any, values: Any) -> tuple[Any]:
             parts = torch.from_numpy(indices[None]), torch.from_numpy(values)
-            param.grad = torch.sparse_coo_tensor(*parts, p.shape, check_invariants=False)
-            return ()
+            return (torch.sparse_coo_tensor(*parts, p.shape, check_invariants=False),)
 
-        prepare(*self.sets[0])
-        check_first_step(opt.step, p, self.sets[0], self.by_row, rtol=1e-6)
-        self._add(TORCH, opt.step, prepare)
+        def step(gradient: Any) -> None:
+            param.grad = gradient
+            opt.step()
+
+        check_first_step(lambda: step(*prepare(*self.sets[0])), p, self.sets[0], self.by_row, rtol=1e-6)
+        self._add(TORCH, step, prepare)
 
     def add_fbgemm(self) -> None:
         torch = self.race.optional("torch", FBGEMM)
@@ -183,14 +186,18 @@ class Field:
     def _add(self, name: str, call: Callable[..., object], prepare: Callable[..., tuple[Any, ...]] = Batch) -> None:
         turns = islice(cycle(self.sets), next(self._starts), None)
 
-        def take_next() -> tuple[Any, ...]:
-            arguments = prepare(*next(turns))
+        def take_next() -> tuple[Any]:
+            steps = [prepare(*batch) for batch in islice(turns, STEPS)]
             end = perf_counter() + PAUSE
             while perf_counter() < end:
                 pass
-            return arguments
+            return (steps,)
 
-        self.race.add(name, call, prepare=take_next)
+        def take_steps(steps: list[tuple[Any, ...]]) -> None:
+            for arguments in steps:
+                call(*arguments)
+
+        self.race.add(name, take_steps, prepare=take_next)
 
 
 def sizes(quick: bool, width: int = 64) -> tuple[int, int]:
@@ -209,7 +216,7 @@ def against_row_loops(race: Race, ours: str) -> None:
 
 def test_distinct_rows(new_race: NewRace, two_threads: int, quick: bool) -> None:
     rows, n = sizes(quick)
-    race = new_race(f"{n:,} distinct rows of {rows:,} x 64, {two_threads} threads")
+    race = new_race(f"{STEPS} x {n:,} distinct rows of {rows:,} x 64, {two_threads} threads")
     field = Field(race, make_sets(rows, n, 64, distinct), rows, two_threads)
     field.add_ours()
     field.add_ours(UNIQUE, assume_unique=True)
@@ -226,7 +233,7 @@ def test_distinct_rows(new_race: NewRace, two_threads: int, quick: bool) -> None
 @pytest.mark.parametrize("width", [16, 256])
 def test_other_widths(new_race: NewRace, two_threads: int, quick: bool, width: int) -> None:
     rows, n = sizes(quick, width)
-    race = new_race(f"{n:,} distinct rows of {rows:,} x {width}, {two_threads} threads")
+    race = new_race(f"{STEPS} x {n:,} distinct rows of {rows:,} x {width}, {two_threads} threads")
     field = Field(race, make_sets(rows, n, width, distinct), rows, two_threads)
     field.add_ours()
     field.add_ours(UNIQUE, assume_unique=True)
@@ -238,7 +245,7 @@ def test_other_widths(new_race: NewRace, two_threads: int, quick: bool, width: i
 
 def test_row_wise_accumulator(new_race: NewRace, two_threads: int, quick: bool) -> None:
     rows, n = sizes(quick)
-    race = new_race(f"{n:,} distinct rows of {rows:,} x 64, row-wise accumulator, {two_threads} threads")
+    race = new_race(f"{STEPS} x {n:,} distinct rows of {rows:,} x 64, row-wise accumulator, {two_threads} threads")
     field = Field(race, make_sets(rows, n, 64, distinct), rows, two_threads, accumulator="row")
     field.add_ours()
     field.add_fbgemm()
@@ -248,7 +255,7 @@ def test_row_wise_accumulator(new_race: NewRace, two_threads: int, quick: bool) 
 
 def test_duplicates(new_race: NewRace, two_threads: int, quick: bool) -> None:
     rows, n = sizes(quick)
-    race = new_race(f"{n:,} Zipf-distributed rows of {rows:,} x 64, {two_threads} threads")
+    race = new_race(f"{STEPS} x {n:,} Zipf-distributed rows of {rows:,} x 64, {two_threads} threads")
     field = Field(race, make_sets(rows, n, 64, zipf), rows, two_threads)
     field.add_ours()
     field.add_torch()
@@ -261,7 +268,7 @@ def test_duplicates(new_race: NewRace, two_threads: int, quick: bool) -> None:
 def test_larger_table(new_race: NewRace, two_threads: int, quick: bool) -> None:
     rows, n = sizes(quick)
     smaller = f"table of {rows:,} rows"
-    race = new_race(f"{n:,} distinct rows of {8 * rows:,} x 64, {two_threads} threads")
+    race = new_race(f"{STEPS} x {n:,} distinct rows of {8 * rows:,} x 64, {two_threads} threads")
     Field(race, make_sets(8 * rows, n, 64, distinct), 8 * rows, two_threads).add_ours()
     Field(race, make_sets(rows, n, 64, distinct), rows, two_threads).add_ours(smaller)
     race.run(rounds(quick))

@@ -46,11 +46,11 @@ class Coalescer:
         """The gradient with no row twice; `ordered` asks for ascending rows."""
         n, width = given.indices.size, self._width
         values = given.values.reshape(n, width)
-        spans = threads if n * max(1, width) >= self._parallel_from else 1
+        # Parallel parts wait for threads that may be asleep or have no core just then: few indices are not worth that.
+        spans = threads if n >= self._parallel_from else 1
         if given.ascending or (not ordered and (given.distinct or self._are_distinct(given.indices, n_rows, spans))):
             return Gathered(given.indices, IN_PLACE, values)
-        # A sort has many parallel parts, and each waits for a thread that may not have a core just then.
-        groups = self._sort(given.indices, n_rows, threads if n >= self._parallel_from else 1)
+        groups = self._sort(given.indices, n_rows, spans)
         rows, at = self._rows[:groups], self._at[:n]
         if groups == n:
             return Gathered(rows, at, values)
@@ -58,6 +58,7 @@ class Coalescer:
             self._sums = np.empty(groups * width, self._dtype)
         sums = self._sums[: groups * width].reshape(groups, width)
         kernel = sum_groups[self._dtype.type]
+        spans = threads if n * max(1, width) >= self._parallel_from else 1
         launch(kernel, spans, groups, at, self._starts, values.ctypes.data, width, sums.ctypes.data)
         return Gathered(rows, IN_PLACE, sums)
 

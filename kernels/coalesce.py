@@ -17,7 +17,8 @@ ASCENDING, UNSORTED = -1, -2
 DIGIT = 11  # bits: the counts of a digit's values fit the first-level cache
 POSITION = 32  # bits of a sort key that hold where it came from; those above it are the row
 LARGEST = 1 << POSITION  # number of indices, or of rows, from which keys would overflow
-WORD = 64  # bits
+LOG_WORD = 6
+WORD = 1 << LOG_WORD  # bits
 CHECKED_AT_ONCE = 4096  # indices
 
 
@@ -47,7 +48,7 @@ def _mark(indices, low, high, seen):
     seen[:] = 0
     repeated = np.uint64(0)
     for i in range(low, high):
-        word, bit = indices[i] // WORD, np.uint64(1) << np.uint64(indices[i] % WORD)
+        word, bit = indices[i] >> LOG_WORD, np.uint64(1) << np.uint64(indices[i] & (WORD - 1))
         repeated |= seen[word] & bit
         seen[word] |= bit
     return repeated
