@@ -33,7 +33,7 @@ class Coalescer:
     width : int
         Values a row.
     parallel_from : int
-        Values from which more than one thread is worth its while.
+        Values, or indices, from which more than one thread is worth its while.
     """
 
     def __init__(self, dtype: np.dtype[Any], width: int, parallel_from: int) -> None:
@@ -47,7 +47,7 @@ class Coalescer:
         n, width = given.indices.size, self._width
         values = given.values.reshape(n, width)
         # Parallel parts wait for threads that may be asleep or have no core just then: few indices are not worth that.
-        spans = threads if n >= self._parallel_from else 1
+        spans = threads if 4 * n >= self._parallel_from else 1
         if given.ascending or (not ordered and (given.distinct or self._are_distinct(given.indices, n_rows, spans))):
             return Gathered(given.indices, IN_PLACE, values)
         groups = self._sort(given.indices, n_rows, spans)
