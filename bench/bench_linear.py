@@ -79,7 +79,9 @@ def make_sklearn(linear_model: Any, table: Table, good: float, shuffle: bool) ->
     return lambda: model.fit(matrix, y)
 
 
-def make_vw(vw: Any, table: Table, good: float, folder: Path) -> tuple[Callable[[Any], Any], Callable[[], Any]]:
+def make_vw(
+    vw: Any, table: Table, good: float, folder: Path, options: str = ""
+) -> tuple[Callable[[Any], Any], Callable[[], Any]]:
     """How it learns from a cache, and how it gets ready to."""
     import pylibvw
 
@@ -90,14 +92,14 @@ def make_vw(vw: Any, table: Table, good: float, folder: Path) -> tuple[Callable[
             row = np.s_[X.indptr[n] : X.indptr[n + 1]]
             pairs = zip(X.indices[row].tolist(), X.data[row].tolist(), strict=True)
             file.write(f"{label:g} | {' '.join(f'{j}:{x:g}' for j, x in pairs)}\n")
-    first = vw.Workspace(f"{VW_OPTIONS}{cache} --data {text}")
+    first = vw.Workspace(f"{options}{VW_OPTIONS}{cache} --data {text}")
     assert first.get_weighted_examples() == len(table.labels)
     assert first.get_sum_loss() / len(table.labels) < good
     used = [first]
 
     def prepare() -> tuple[Any]:
         used.pop().finish()
-        used.append(vw.Workspace(f"{VW_OPTIONS}{cache}"))
+        used.append(vw.Workspace(f"{options}{VW_OPTIONS}{cache}"))
         return (used[-1],)
 
     return pylibvw.vw.run_parser, prepare

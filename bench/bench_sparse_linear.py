@@ -10,10 +10,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import bench_linear
 import numpy as np
 import pytest
-from bench_linear import SKLEARN, VW, VW_OPTIONS, at_most_cores, log_loss, make_sklearn, make_vw
+from bench_linear import SKLEARN, VW, at_most_cores, log_loss, make_sklearn, make_vw
 from bench_rows import zipf
 from race import OURS, NewRace
 
@@ -41,9 +40,7 @@ def make_examples(examples: int, features: int) -> Table:
 
 
 @pytest.mark.parametrize(("l1", "cores"), [(0.0, 1), (0.0, 2), (1e-6, 1)])
-def test_million_features(
-    new_race: NewRace, quick: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, l1: float, cores: int
-) -> None:
+def test_million_features(new_race: NewRace, quick: bool, tmp_path: Path, l1: float, cores: int) -> None:
     examples, features = (2_000, 10_000) if quick else (100_000, 1_000_000)
     penalised, where = f", l1 {l1:g}" if l1 else "", "one core" if cores == 1 else "two cores"
     race = new_race(f"logistic, {features:,} features{penalised}, one pass, {where}")
@@ -55,8 +52,7 @@ def test_million_features(
     vw = race.optional("vowpalwabbit", VW)
     if vw:
         penalty = f"--l1 {l1:g} " if l1 else ""
-        monkeypatch.setattr(bench_linear, "VW_OPTIONS", f"-b 20 {penalty}{VW_OPTIONS}")
-        learn, prepare = make_vw(vw, table, GOOD, tmp_path)
+        learn, prepare = make_vw(vw, table, GOOD, tmp_path, f"-b 20 {penalty}")
         race.add(VW, learn, prepare=prepare)
     linear_model = race.optional("scikit-learn", SKLEARN, module="sklearn.linear_model")
     if linear_model:

@@ -8,8 +8,8 @@ import numpy as np
 
 from .kernels.coalesce import LARGEST, WORD, has_repeats, sort_rows, sum_groups
 from .launch import launch
-from .parameters import FloatArray
-from .rows import CheckedRows, Indices
+from .parameters import FloatArray, guard_of
+from .rows import CheckedRows, Indices, checked_sparse, row_layout
 
 IN_PLACE = np.zeros(0, np.int64)  # row k's gradient is row k of the source
 ROWS_AN_INDEX = 256  # up to which a bit for each row is worth its memory, four times that of the indices
@@ -83,3 +83,10 @@ class Coalescer:
         self._at[:n], self._rows[: rows.size], self._starts[: rows.size] = order, rows, starts
         self._starts[rows.size] = n
         return rows.size
+
+
+def sums_of_rows(name: str, gradient: Any, parameter: FloatArray) -> FloatArray:
+    """The gradients of the rows that a sparse gradient names, each once; errors as of `checked_sparse`."""
+    given = checked_sparse(name, gradient, parameter, guard_of([]), by_element=False)
+    n_rows, width = row_layout(parameter, by_element=False)
+    return Coalescer(parameter.dtype, width, 0).gather(given, n_rows, ordered=True, threads=1).source

@@ -30,7 +30,6 @@ from .state import State, kind_of
 from .units import Bucket, OtherKind, Unit, norm_scale
 
 PARALLEL_FROM = 1 << 17  # elements; below, waking a second thread costs more than it saves
-ROWS_PARALLEL_FROM = 1 << 17  # elements of rows
 MOST_ARRANGEMENTS = 8  # kept for when they are needed again
 
 _engines: weakref.WeakSet[Engine] = weakref.WeakSet()
@@ -207,7 +206,7 @@ class Plan:
             settings = engine.settings[i]
             kind, lean = self._variant(i)
             lazily = moves_unnamed(settings) and settings.options.lazy == "exact"
-            unit = self._row_units[i, form] = RowUnit(
+            self._row_units[i, form] = RowUnit(
                 engine.rule,
                 engine.params,
                 engine.state,
@@ -217,11 +216,9 @@ class Plan:
                 lean,
                 by_element=form == "elements",
                 ordered=self._global_limit > 0 or settings.norm_limit > 0,
-                lagging=lazily,
-                parallel_from=ROWS_PARALLEL_FROM,
+                lags=engine.lags if lazily else None,
+                parallel_from=PARALLEL_FROM,
             )
-            if lazily:
-                unit.lagging = engine.lags.get(i) or engine.lags.setdefault(i, unit.make_lagging())
         return self._row_units[i, form]
 
     def _form_of(self, i: int, gradient: Any) -> str | None:
@@ -283,7 +280,7 @@ class Plan:
             for i in to_write:
                 if i not in self._dense_forms:
                     array = self._engine.params.arrays[i]
-                    self._dense_forms[i] = DenseForm(self._names[i], array, ROWS_PARALLEL_FROM)
+                    self._dense_forms[i] = DenseForm(self._names[i], array, PARALLEL_FROM)
                 gradients[i] = self._dense_forms[i].write(gradients[i], self._guard, self._threads)
             yield gradients
         finally:

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from .coalescing import sums_of_rows
 from .parameters import FloatArray, Parameters
-from .rows import is_sparse, sums_of_rows
+from .rows import is_sparse
 
 Monitor = Callable[..., Any]
 

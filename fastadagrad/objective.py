@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from .log import logger
 from .monitors import as_number
 from .parameters import FloatArray, Parameters
-from .rows import Rows, brought_into_form, is_sparse
+from .rows import Rows, is_sparse
 
 Gradient = Callable[..., Any] | bool | Literal["autograd"] | None
 
@@ -98,15 +99,21 @@ class Objective:
         return as_number(value, "loss"), gradients
 
     def _brought_into_form(self, gradient: Any, name: str, parameter: FloatArray) -> Any:
+        if type(gradient) is Rows:
+            values = self._array_in_form(gradient.values, name, parameter)
+            return gradient if values is gradient.values else replace(gradient, values=values)
+        if is_sparse(gradient):
+            if gradient.dtype.kind != "f" or gradient.dtype == parameter.dtype:
+                return gradient
+            self._tell_of_conversion(name, gradient, parameter)
+            with np.errstate(over="ignore"):
+                return gradient.astype(parameter.dtype)
+        return self._array_in_form(gradient, name, parameter)
+
+    def _array_in_form(self, gradient: Any, name: str, parameter: FloatArray) -> Any:
         plain = type(gradient) is np.ndarray and gradient.dtype == parameter.dtype and gradient.flags.c_contiguous
         if plain or gradient is None:
             return gradient
-        if is_sparse(gradient):
-            formed = brought_into_form(name, gradient, parameter.dtype)
-            before, after = (each.values if type(each) is Rows else each for each in (gradient, formed))
-            if before is not after:
-                self._tell_of_conversion(name, before, parameter)
-            return formed
         if isinstance(gradient, np.ma.MaskedArray):
             raise TypeError(f"gradient of {name!r} must not be masked; return its .filled(0)")
         array = np.asarray(gradient)

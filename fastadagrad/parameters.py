@@ -141,24 +141,26 @@ def gradient_refusal(name: str, gradient: Any, parameter: FloatArray, guard: NDA
     where = f"gradient of {name!r}"
     if gradient is None:
         return TypeError(f"{where} is missing (None): pass an array of shape {parameter.shape}, or freeze {name!r}")
-    if type(gradient) not in (np.ndarray, np.memmap):
-        return TypeError(
-            f"{where} must be a plain numpy.ndarray, not {type(gradient).__name__}; pass numpy.asarray(gradient)"
-        )
-    if gradient.shape != parameter.shape:
-        return ValueError(f"{where} must have shape {parameter.shape}, not {gradient.shape}")
-    if gradient.dtype != parameter.dtype:
-        return TypeError(
-            f"{where} must have dtype {parameter.dtype}, not {gradient.dtype}; pass gradient.astype({parameter.dtype})"
-        )
-    if not gradient.flags.c_contiguous:
-        return ValueError(
-            f"{where} must be C-contiguous, its strides are {gradient.strides}; pass numpy.ascontiguousarray(gradient)"
-        )
-    if not gradient.flags.aligned:
-        return ValueError(f"{where} is not aligned in memory; pass gradient.copy()")
-    if interval(gradient)[0] != interval(parameter)[0]:
+    refusal = form_refusal(where, "gradient", gradient, parameter.shape, parameter.dtype)
+    if refusal is None and interval(gradient)[0] != interval(parameter)[0]:
         return overlap_refusal(where, gradient, guard)
+    return refusal
+
+
+def form_refusal(where: str, it: str, array: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Exception | None:
+    """The error for what is no array of this shape and dtype in C order; `it` is its name in what mends it."""
+    if type(array) not in (np.ndarray, np.memmap):
+        return TypeError(f"{where} must be a plain numpy.ndarray, not {type(array).__name__}; pass numpy.asarray({it})")
+    if array.shape != shape:
+        return ValueError(f"{where} must have shape {shape}, not {array.shape}")
+    if array.dtype != dtype:
+        return TypeError(f"{where} must have dtype {dtype}, not {array.dtype}; pass {it}.astype({dtype})")
+    if not array.flags.c_contiguous:
+        return ValueError(
+            f"{where} must be C-contiguous, not have strides {array.strides}; pass numpy.ascontiguousarray({it})"
+        )
+    if not array.flags.aligned:
+        return ValueError(f"{where} must be aligned in memory; pass {it}.copy()")
     return None
 
 

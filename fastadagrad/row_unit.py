@@ -19,18 +19,11 @@ from .kernels.survey import holds_non_finite
 from .lag import Lagging, refusal
 from .launch import launch
 from .parameters import FloatArray, Parameters
-from .rows import checked_sparse, is_sparse
+from .rows import checked_sparse, is_sparse, row_layout
 from .state import State
 from .units import OtherKind, Unit
 
 NO_LAG = lazy.Lag(0, np.zeros(0, np.int64), np.zeros(2), np.zeros(2), np.zeros((0, 0)))
-
-
-def row_layout(array: FloatArray, by_element: bool) -> tuple[int, int]:
-    """How many rows a parameter has, and how many elements each; `by_element` takes each element for a row."""
-    if by_element or array.ndim == 0:
-        return array.size, 1
-    return len(array), math.prod(array.shape[1:])
 
 
 class RowUnit(Unit):
@@ -42,8 +35,8 @@ class RowUnit(Unit):
         For sparse matrices only: step the elements that are stored, not whole rows.
     ordered : bool
         The gradient is to be summed over, which goes by ascending rows.
-    lagging : bool
-        Rows that a gradient does not name move; note by how many steps they are behind.
+    lags : dict, optional
+        Given if rows that a gradient does not name move: where the notes of how far they are behind are kept.
     parallel_from : int
         Values from which more than one thread is worth its while.
     """
@@ -60,7 +53,7 @@ class RowUnit(Unit):
         *,
         by_element: bool,
         ordered: bool,
-        lagging: bool,
+        lags: dict[int, Lagging] | None,
         parallel_from: int,
     ) -> None:
         super().__init__(rule, params, state, {position: settings}, kind)
@@ -71,8 +64,7 @@ class RowUnit(Unit):
         self._n_rows, self._width = row_layout(self._array, by_element)
         self.table[0, table.WIDTH] = self._width
         self._ordered = ordered or kind == "tensor"
-        driver_of = cast(Any, rule), settings.motion, kind, lean, lagging, self._dtype
-        self._driver = make_update(*driver_of)
+        self._driver = make_update(cast(Any, rule), settings.motion, kind, lean, lags is not None, self._dtype)
         self._norm = make_sum_of_squares(cast(Any, rule), False, True, self._dtype)
         self._prepared_norm = make_sum_of_squares(cast(Any, rule), True, lean, self._dtype)
         self._coalescer = Coalescer(self._dtype, self._width, parallel_from)
@@ -80,18 +72,14 @@ class RowUnit(Unit):
         self._gathered: Gathered | None = None
         self._exact = np.zeros(len(rule.Scalars._fields))
         self._refusal: str | None = None
-        self._lagging_wanted = lagging
         self.lagging: Lagging | None = None
-
-    def make_lagging(self) -> Lagging:
-        """Notes for a parameter none of whose rows is behind."""
-        return Lagging(
-            self._rule, self._settings, self._kind, self.table, self._n_rows, self._dtype, self._parallel_from
-        )
+        if lags is not None:
+            notes_of = rule, settings, kind, self.table, self._n_rows, self._dtype, parallel_from
+            self.lagging = lags[position] = lags.get(position) or Lagging(*notes_of)
 
     def set_scalars(self, t: int, asked: dict[int, float]) -> None:
         super().set_scalars(t, asked)
-        if self._lagging_wanted:
+        if self.lagging:
             self._exact[...] = self._settings.scalars(self._rule, t, asked)
             self._refusal = refusal(self._settings, self._kind, self._settings.learning_rate_at(t, asked))
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .kernels.coalesce import inspect
-from .parameters import FloatArray, overlap_refusal
+from .parameters import FloatArray, form_refusal, overlap_refusal
 
 INDEX_DTYPES = (np.dtype(np.int32), np.dtype(np.int64))
 
@@ -54,6 +55,13 @@ class Rows:
     indices: Any
     values: Any
     assume_unique: bool = False
+
+
+def row_layout(array: FloatArray, by_element: bool) -> tuple[int, int]:
+    """How many rows a parameter has, and how many elements each; `by_element` takes each element for a row."""
+    if by_element or array.ndim == 0:
+        return array.size, 1
+    return len(array), math.prod(array.shape[1:])
 
 
 class CheckedRows(NamedTuple):
@@ -104,22 +112,10 @@ def checked_rows(name: str, gradient: Rows, parameter: FloatArray, guard: NDArra
     indices, values = gradient.indices, gradient.values
     numbers, ascending = checked_indices(f"{where}: indices", indices, len(parameter))
     _refuse_overlap(f"{where} (its indices)", numbers, guard)
-    if type(values) not in (np.ndarray, np.memmap):
-        raise TypeError(
-            f"{where}: values must be a plain numpy.ndarray, not {type(values).__name__}; pass numpy.asarray(values)"
-        )
     shape = (numbers.size, *parameter.shape[1:])
-    if values.shape != shape:
-        raise ValueError(f"{where}: values must have shape {shape}, a row for each index, not {values.shape}")
-    if values.dtype != parameter.dtype:
-        raise TypeError(
-            f"{where}: values must have dtype {parameter.dtype}, not {values.dtype}; pass values.astype"
-            f"({parameter.dtype})"
-        )
-    if not values.flags.c_contiguous:
-        raise ValueError(f"{where}: values must be C-contiguous, not strided; pass numpy.ascontiguousarray(values)")
-    if not values.flags.aligned:
-        raise ValueError(f"{where}: values are not aligned in memory; pass values.copy()")
+    refusal = form_refusal(f"{where}: values", "values", values, shape, parameter.dtype)
+    if refusal:
+        raise refusal
     _refuse_overlap(f"{where} (its values)", values, guard)
     return CheckedRows(numbers, values, bool(gradient.assume_unique) or ascending, ascending)
 
@@ -146,20 +142,20 @@ def _checked_entries(name: str, matrix: Any, parameter: FloatArray) -> tuple[Ind
     form = matrix.format
     if form not in ("csr", "csc", "coo"):
         raise TypeError(f"{where} must be a CSR, CSC or COO matrix, not {form.upper()}; pass gradient.tocsr()")
-    lengths = [len(matrix.row), len(matrix.col)] if form == "coo" else [len(matrix.indices)]
-    if form != "coo":
+    if form == "coo":
+        rows, columns, values = np.asarray(matrix.row), np.asarray(matrix.col), np.asarray(matrix.data)
+        if not len(rows) == len(columns) == len(values):
+            raise ValueError(
+                f"{where}: row, col and data must be equally long, not {len(rows)}, {len(columns)} and {len(values)}"
+            )
+    else:
         starts, major = np.asarray(matrix.indptr), parameter.shape[0 if form == "csr" else 1]
         ordered = starts.shape == (major + 1,) and starts[0] == 0 and bool(np.all(np.diff(starts) >= 0))
-        if not ordered or starts[-1] > min(lengths[0], len(matrix.data)):
+        if not ordered or starts[-1] > min(len(matrix.indices), len(matrix.data)):
             raise ValueError(f"{where}: indptr must ascend from 0 to the number of entries, one for each row or column")
-        used = int(starts[-1])
         outer = np.repeat(np.arange(major, dtype=np.int64), np.diff(starts))
-        inner, values = np.asarray(matrix.indices)[:used], np.asarray(matrix.data)[:used]
+        inner, values = np.asarray(matrix.indices)[: outer.size], np.asarray(matrix.data)[: outer.size]
         rows, columns = (outer, inner) if form == "csr" else (inner, outer)
-    else:
-        if lengths != [len(matrix.data)] * 2:
-            raise ValueError(f"{where}: row, col and data must be equally long, not {*lengths, len(matrix.data)}")
-        rows, columns, values = np.asarray(matrix.row), np.asarray(matrix.col), np.asarray(matrix.data)
     rows, _ = checked_indices(f"{where}: row indices", rows, parameter.shape[0])
     columns, _ = checked_indices(f"{where}: column indices", columns, parameter.shape[1])
     return rows, columns, np.ascontiguousarray(values)
@@ -199,32 +195,3 @@ def checked_sparse(
     if by_element:
         return checked_elements(name, gradient, parameter, guard)
     return checked_rows(name, rows_of_matrix(name, gradient, parameter), parameter, guard)
-
-
-def sums_of_rows(name: str, gradient: Any, parameter: FloatArray) -> FloatArray:
-    """The gradients of the rows that a sparse gradient names, each once; errors as of `checked_sparse`."""
-    nothing = np.zeros((0, 2), np.int64)
-    indices, values, distinct, _ = checked_sparse(name, gradient, parameter, nothing, by_element=False)
-    if distinct:
-        return values
-    rows, group = np.unique(indices, return_inverse=True)
-    sums = np.zeros((rows.size, *values.shape[1:]), values.dtype)
-    with np.errstate(over="ignore", invalid="ignore"):
-        np.add.at(sums, group, values)
-    return sums
-
-
-def brought_into_form(name: str, gradient: Any, dtype: np.dtype[Any]) -> Any:
-    """A sparse gradient with its values in C order and of this dtype; TypeError if they are no floats."""
-    if type(gradient) is not Rows:
-        if gradient.dtype.kind != "f":
-            raise TypeError(f"gradient of {name!r} must hold floats, not {gradient.dtype}")
-        with np.errstate(over="ignore"):  # what overflows is not finite, and the step says so
-            return gradient if gradient.dtype == dtype else gradient.astype(dtype)
-    if isinstance(gradient.values, np.ma.MaskedArray):
-        raise TypeError(f"gradient of {name!r} (its values) must not be masked; return their .filled(0)")
-    values = np.asarray(gradient.values)
-    if values.dtype.kind != "f":
-        raise TypeError(f"gradient of {name!r} must hold floats, not {values.dtype}")
-    with np.errstate(over="ignore"):
-        return replace(gradient, values=np.asarray(values, dtype, order="C"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from typing import Any, cast
 
 import numpy as np
@@ -30,7 +31,7 @@ def norm_scale(limit: NDArray[np.float64] | float, squares: NDArray[np.float64] 
         return np.minimum(1.0, limit / np.sqrt(squares))
 
 
-class Unit:
+class Unit(ABC):
     """Parameters of one dtype and variant."""
 
     def __init__(self, rule: Rule, params: Parameters, state: State, members: dict[int, Settings], kind: str) -> None:
@@ -73,6 +74,7 @@ class Unit:
         marks[...] = 0
         return found
 
+    @abstractmethod
     def run(self, work: int, gradients: list[Any], guard: NDArray[np.int64], threads: int) -> int:
         """Do what `work` says: 0, or 1 if accumulators became infinite, or a `table.complaint` of what is not finite.
 
@@ -83,7 +85,6 @@ class Unit:
         OtherKind
             If it is not of the kind that this unit is for.
         """
-        raise NotImplementedError
 
     def _refuse_changed_parameters(self) -> None:
         for i in self.positions:

@@ -31,22 +31,24 @@ def _make_row_at(element, kind: str, real):
     rest_at = element.slots.at
     itemsize = real().itemsize
 
-    def own(tensor, r):
-        n, offset = tensor[WIDTH], r * tensor[WIDTH] * itemsize
-        G = array_at(tensor[ACCUMULATOR] + offset, n, real)
-        return array_at(tensor[PARAMETER] + offset, n, real), G, rest_at(tensor, offset, n, real)
+    def of_each(tensor, r, n, offset):
+        return array_at(tensor[ACCUMULATOR] + offset, n, real)
 
-    def shared_by_row(tensor, r):
-        n, offset = tensor[WIDTH], r * tensor[WIDTH] * itemsize
-        G = array_at(tensor[ACCUMULATOR] + r * itemsize, 1, real)
-        return array_at(tensor[PARAMETER] + offset, n, real), G, rest_at(tensor, offset, n, real)
+    def of_the_row(tensor, r, n, offset):
+        return array_at(tensor[ACCUMULATOR] + r * itemsize, 1, real)
 
-    def shared_by_all(tensor, r):
-        n, offset = tensor[WIDTH], r * tensor[WIDTH] * itemsize
-        G = array_at(tensor[ACCUMULATOR], 1, real)
-        return array_at(tensor[PARAMETER] + offset, n, real), G, rest_at(tensor, offset, n, real)
+    def of_all(tensor, r, n, offset):
+        return array_at(tensor[ACCUMULATOR], 1, real)
 
-    return welded({"element": own, "row": shared_by_row, "tensor": shared_by_all}[kind])
+    accumulator = welded({"element": of_each, "row": of_the_row, "tensor": of_all}[kind])
+
+    @welded
+    def row_at(tensor, r):
+        n, offset = tensor[WIDTH], r * tensor[WIDTH] * itemsize
+        G, rest = accumulator(tensor, r, n, offset), rest_at(tensor, offset, n, real)
+        return array_at(tensor[PARAMETER] + offset, n, real), G, rest
+
+    return row_at
 
 
 def _make_step(element, kind: str):

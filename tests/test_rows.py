@@ -225,12 +225,17 @@ HYPERS = [{}, {"max_global_norm": 1.0}, {"momentum": 0.9}, {"accumulator": "row"
 
 
 @pytest.mark.parametrize("hyper", HYPERS, ids=str)
-@pytest.mark.parametrize("unique", [False, True])
-@pytest.mark.parametrize("case", BAD)
+@pytest.mark.parametrize(
+    ("case", "unique"),
+    [
+        (case, unique)
+        for case in BAD
+        for unique in (False, True)
+        if not (unique and ("sum" in case or "cancel" in case))
+    ],
+)
 def test_bad_rows_change_nothing(case, unique, hyper, threads):
     make, error = BAD[case]
-    if unique and ("sum" in case or "cancel" in case):
-        pytest.skip("nothing is summed")
     opt = fa.ADAGRAD(params={"other": np.ones(2), "emb": np.ones((5, 3)), "last": np.ones(2, F4)}, **hyper)
     good = {"other": np.ones(2), "last": fa.Rows(index([0]), np.ones(1, F4))}
     opt.step({**good, "emb": fa.Rows(index([3, 4]), V)})
