@@ -18,6 +18,7 @@ import numpy as np
 from .hyper import Conduct, Rule, Settings, cast_scalars
 from .interrupts import whole
 from .kernels import table
+from .kernels.coalesce import ASCENDING
 from .kernels.drivers import FINITE, HEADERS, NORMS, UPDATE, make_driver
 from .kernels.motion import SLOTS
 from .lag import Lagging, moves_unnamed
@@ -119,10 +120,10 @@ class Engine:
             array, lagging = self.params.arrays[position], self.lags.get(position)
             if array.ndim == 0:
                 raise ValueError(f"{what} do not exist: the parameter is 0-dimensional")
-            rows, ascending = checked_indices(what, indices, len(array))
+            rows, found = checked_indices(what, indices, len(array))
             if lagging is not None and lagging.behind:
                 with whole():
-                    lagging.recall(rows, usable_threads(self.conduct.threads), distinct=ascending)
+                    lagging.recall(rows, usable_threads(self.conduct.threads), distinct=found == ASCENDING)
 
     def plan_one(self, position: int) -> Plan:
         """Plan for one parameter alone."""
@@ -163,6 +164,7 @@ class Plan:
         self._threads = usable_threads(conduct.threads)
         self._idle_velocities = engine.state.idle_velocities(engine.settings, positions)
         self._active = [i for i in positions if not engine.settings[i].options.frozen]
+        self._sparse_forms: dict[int, tuple[str, str]] = {}  # of Rows and of a matrix
         self._row_units: dict[tuple[int, str], RowUnit] = {}
         self._dense_forms: dict[int, DenseForm] = {}
         self._arrangements: dict[tuple[tuple[int, str], ...], list[Unit]] = {}
@@ -217,6 +219,7 @@ class Plan:
                 by_element=form == "elements",
                 ordered=self._global_limit > 0 or settings.norm_limit > 0,
                 lags=engine.lags if lazily else None,
+                watchful=self._checks != 0,
                 parallel_from=PARALLEL_FROM,
             )
         return self._row_units[i, form]
@@ -225,12 +228,14 @@ class Plan:
         """What becomes of a gradient if it is sparse; None if it is not."""
         if type(gradient) is np.ndarray or not is_sparse(gradient):
             return None
-        settings = self._engine.settings[i]
-        moves = moves_unnamed(settings)
-        if moves and settings.options.lazy == "dense":
-            return "dense"
-        by_element = type(gradient) is not Rows and self._variant(i)[0] == "element" and not moves
-        return "elements" if by_element else "rows"
+        if i not in self._sparse_forms:
+            settings = self._engine.settings[i]
+            moves = moves_unnamed(settings)
+            of_rows = "dense" if moves and settings.options.lazy == "dense" else "rows"
+            by_element = self._variant(i)[0] == "element" and not moves
+            self._sparse_forms[i] = of_rows, "elements" if by_element else of_rows
+        of_rows, of_matrix = self._sparse_forms[i]
+        return of_rows if type(gradient) is Rows else of_matrix
 
     def _set_scalars(self, t: int, asked: dict[int, float]) -> None:
         for unit in self._units:
@@ -264,10 +269,11 @@ class Plan:
         return done
 
     def _attempt(self, gradients: list[Any]) -> bool:
-        if not self._forms:
+        for i, form in self._forms.items():
+            if self._form_of(i, gradients[i]) != form:
+                raise OtherKind
+        if "dense" not in self._forms.values():
             return self._execute(gradients)
-        if any(self._form_of(i, gradients[i]) != form for i, form in self._forms.items()):
-            raise OtherKind
         with self._written_out(gradients) as gradients:
             return self._execute(gradients)
 

@@ -57,12 +57,13 @@ class Parameters:
 
     def __init__(self, params: Any) -> None:
         self.given = params
-        if isinstance(params, Mapping):
+        self._keyed, self._listed = isinstance(params, Mapping), isinstance(params, list | tuple)
+        if self._keyed:
             for name in params:
                 if not isinstance(name, str):
                     raise TypeError(f"params must have strings for names, not {name!r}")
             self.names, self.arrays = list(params), list(params.values())
-        elif isinstance(params, list | tuple):
+        elif self._listed:
             self.names = [f"param{i}" for i in range(len(params))]
             self.arrays = list(params)
         else:
@@ -102,24 +103,24 @@ class Parameters:
 
     def restructure(self, arrays: Sequence[Any]) -> Any:
         """Arrays in the structure that the parameters were given in, in a container that cannot change."""
-        if isinstance(self.given, Mapping):
+        if self._keyed:
             return MappingProxyType(dict(zip(self.names, arrays, strict=True)))
-        if isinstance(self.given, list | tuple):
+        if self._listed:
             return tuple(arrays)
         return arrays[0]
 
     def for_autograd(self) -> Any:
         """The parameters in containers and of types that autograd knows."""
         arrays = [array.view(np.ndarray) for array in self.arrays]
-        if isinstance(self.given, Mapping):
+        if self._keyed:
             return dict(zip(self.names, arrays, strict=True))
-        if isinstance(self.given, list | tuple):
+        if self._listed:
             return arrays if isinstance(self.given, list) else tuple(arrays)
         return arrays[0]
 
     def flatten(self, values: Any, what: str = "gradients") -> list[Any]:
         """List of `values`, given in the structure of the parameters, in the parameters' order."""
-        if isinstance(self.given, Mapping):
+        if self._keyed:
             if not isinstance(values, Mapping):
                 raise TypeError(f"{what} must be a dict like params, not {type(values).__name__}")
             if len(values) != len(self.names) or any(name not in values for name in self.names):
@@ -127,7 +128,7 @@ class Parameters:
                 extra = [name for name in values if name not in self.names]
                 raise ValueError(f"{what} must have the names of params; missing: {missing}, unknown: {extra}")
             return [values[name] for name in self.names]
-        if isinstance(self.given, list | tuple):
+        if self._listed:
             if not isinstance(values, list | tuple):
                 raise TypeError(f"{what} must be a list like params, not {type(values).__name__}")
             if len(values) != len(self.arrays):

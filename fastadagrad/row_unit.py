@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
@@ -19,9 +20,9 @@ from .kernels.survey import holds_non_finite
 from .lag import Lagging, refusal
 from .launch import launch
 from .parameters import FloatArray, Parameters
-from .rows import checked_sparse, is_sparse, row_layout
+from .rows import checked_sparse, row_layout
 from .state import State
-from .units import OtherKind, Unit
+from .units import Unit
 
 NO_LAG = lazy.Lag(0, np.zeros(0, np.int64), np.zeros(2), np.zeros(2), np.zeros((0, 0)))
 
@@ -37,6 +38,8 @@ class RowUnit(Unit):
         The gradient is to be summed over, which goes by ascending rows.
     lags : dict, optional
         Given if rows that a gradient does not name move: where the notes of how far they are behind are kept.
+    watchful : bool
+        Accumulators that become infinite are to be noticed.
     parallel_from : int
         Values from which more than one thread is worth its while.
     """
@@ -54,6 +57,7 @@ class RowUnit(Unit):
         by_element: bool,
         ordered: bool,
         lags: dict[int, Lagging] | None,
+        watchful: bool,
         parallel_from: int,
     ) -> None:
         super().__init__(rule, params, state, {position: settings}, kind)
@@ -64,10 +68,11 @@ class RowUnit(Unit):
         self._n_rows, self._width = row_layout(self._array, by_element)
         self.table[0, table.WIDTH] = self._width
         self._ordered = ordered or kind == "tensor"
-        self._driver = make_update(cast(Any, rule), settings.motion, kind, lean, lags is not None, self._dtype)
+        variant = settings.motion, kind, lean, lags is not None, watchful or kind != "element"
+        self._driver = make_update(cast(Any, rule), *variant, self._dtype)
         self._norm = make_sum_of_squares(cast(Any, rule), False, True, self._dtype)
         self._prepared_norm = make_sum_of_squares(cast(Any, rule), True, lean, self._dtype)
-        self._coalescer = Coalescer(self._dtype, self._width, parallel_from)
+        self._coalescer = Coalescer(self._dtype, self._n_rows, self._width, self._ordered, parallel_from)
         self._values = table.make_table([0], [1], self._dtype)
         self._gathered: Gathered | None = None
         self._exact = np.zeros(len(rule.Scalars._fields))
@@ -101,16 +106,15 @@ class RowUnit(Unit):
 
     def _take(self, gradient: Any, guard: NDArray[np.int64], threads: int) -> None:
         """Check the gradient and bring its rows into order."""
-        if not is_sparse(gradient):
-            raise OtherKind
         self._refuse_changed_parameters()
-        given = checked_sparse(self._name, gradient, self._array, guard, self._by_element)
+        look = partial(self._coalescer.inspect, threads)
+        given = checked_sparse(self._name, gradient, self._array, guard, self._by_element, look)
         if self._refusal:
             raise ValueError(
                 f"gradient of {self._name!r} is sparse, but with lazy='exact' the rows that it does not name have to "
                 f"be caught up, and there is no closed form: {self._refusal}; or choose lazy='touched' or 'dense'"
             )
-        self._gathered = self._coalescer.gather(given, self._n_rows, self._ordered, threads)
+        self._gathered = self._coalescer.gather(given, threads)
 
     def _sum_squares(self, norm: Any, gathered: Gathered, spans: int) -> float:
         rows, at, source = gathered
@@ -156,15 +160,16 @@ class DenseForm:
 
     def __init__(self, name: str, parameter: FloatArray, parallel_from: int) -> None:
         self._name, self._parameter = name, parameter
-        self._n_rows, width = row_layout(parameter, False)
-        self._coalescer = Coalescer(parameter.dtype, width, parallel_from)
+        layout = row_layout(parameter, by_element=False)
+        self._coalescer = Coalescer(parameter.dtype, *layout, True, parallel_from)
         self._gradient = np.zeros(parameter.shape, parameter.dtype)
         self._rows = np.zeros(0, np.int64)
 
     def write(self, gradient: Any, guard: NDArray[np.int64], threads: int) -> FloatArray:
         """The dense gradient that a sparse one stands for, until `clear` is called."""
-        given = checked_sparse(self._name, gradient, self._parameter, guard, False)
-        rows, at, source = self._coalescer.gather(given, self._n_rows, True, threads)
+        look = partial(self._coalescer.inspect, threads)
+        given = checked_sparse(self._name, gradient, self._parameter, guard, False, look)
+        rows, at, source = self._coalescer.gather(given, threads)
         self._rows = rows.copy()
         values = (source[at] if at.size else source).reshape(rows.size, *self._parameter.shape[1:])
         self._gradient[self._rows] = self._parameter.dtype.type(0) + values

@@ -4,18 +4,29 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .kernels.coalesce import inspect
+from .kernels.coalesce import ASCENDING, DISTINCT, inspect
+from .launch import launch
 from .parameters import FloatArray, form_refusal, overlap_refusal
 
 INDEX_DTYPES = (np.dtype(np.int32), np.dtype(np.int64))
 
 Indices = NDArray[np.int64]
+# (indices, number of rows, search for repeats): what `kernels.coalesce.inspect` says of them.
+Inspect = Callable[[Indices, int, bool], int]
+NO_BITS = np.zeros((1, 0), np.uint64)
+
+
+def inspect_only(indices: Indices, n_rows: int, search: bool = False) -> int:
+    """An `Inspect` that never searches for repeats."""
+    code: int = launch(inspect, 1, indices, n_rows, NO_BITS)
+    return code
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,7 +80,7 @@ class CheckedRows(NamedTuple):
 
     indices: Indices
     values: FloatArray
-    distinct: bool  # none is named twice, or so the user says
+    distinct: bool  # none is named twice: found, or so the user says
     ascending: bool
 
 
@@ -83,8 +94,10 @@ def is_sparse(gradient: Any) -> bool:
     return type(gradient) is Rows or (type(gradient) is not np.ndarray and is_scipy(gradient))
 
 
-def checked_indices(what: str, indices: Any, n_rows: int) -> tuple[Indices, bool]:
-    """Indices as int64, and whether they ascend; the error that they deserve if they are none of the rows."""
+def checked_indices(
+    what: str, indices: Any, n_rows: int, search: bool = False, look: Inspect = inspect_only
+) -> tuple[Indices, int]:
+    """Indices as int64, and what was found of them; the error that they deserve if they are none of the rows."""
     if type(indices) not in (np.ndarray, np.memmap):
         raise TypeError(
             f"{what} must be a plain numpy.ndarray of int32 or int64, not {type(indices).__name__}; pass "
@@ -97,27 +110,30 @@ def checked_indices(what: str, indices: Any, n_rows: int) -> tuple[Indices, bool
     usable = type(indices) is np.ndarray and indices.dtype == np.int64 and indices.flags.carray
     # Writable: compiled code takes read-only arrays for another type, and would be compiled anew.
     numbers = indices if usable else np.require(np.asarray(indices), np.int64, ["C", "A", "W"])
-    found = int(inspect(numbers, n_rows))
+    found = look(numbers, n_rows, search)
     if found >= 0:
         there_are = f"there are rows 0 to {n_rows - 1} only" if n_rows else "there are no rows"
         raise IndexError(f"{what}: number {found} is {numbers[found]}, but {there_are}")
-    return numbers, found == -1
+    return numbers, found
 
 
-def checked_rows(name: str, gradient: Rows, parameter: FloatArray, guard: NDArray[np.int64]) -> CheckedRows:
+def checked_rows(
+    name: str, gradient: Rows, parameter: FloatArray, guard: NDArray[np.int64], look: Inspect
+) -> CheckedRows:
     """The parts of a row-sparse gradient, or the error that it deserves."""
     where = f"gradient of {name!r}"
     if parameter.ndim == 0:
         raise ValueError(f"{where}: the parameter is 0-dimensional and has no rows; pass an array of shape ()")
     indices, values = gradient.indices, gradient.values
-    numbers, ascending = checked_indices(f"{where}: indices", indices, len(parameter))
+    unique = bool(gradient.assume_unique)
+    numbers, found = checked_indices(f"{where}: indices", indices, len(parameter), not unique, look)
     _refuse_overlap(f"{where} (its indices)", numbers, guard)
     shape = (numbers.size, *parameter.shape[1:])
     refusal = form_refusal(f"{where}: values", "values", values, shape, parameter.dtype)
     if refusal:
         raise refusal
     _refuse_overlap(f"{where} (its values)", values, guard)
-    return CheckedRows(numbers, values, bool(gradient.assume_unique) or ascending, ascending)
+    return CheckedRows(numbers, values, unique or found in (ASCENDING, DISTINCT), found == ASCENDING)
 
 
 def _refuse_overlap(what: str, array: NDArray[Any], guard: NDArray[np.int64]) -> None:
@@ -161,13 +177,15 @@ def _checked_entries(name: str, matrix: Any, parameter: FloatArray) -> tuple[Ind
     return rows, columns, np.ascontiguousarray(values)
 
 
-def checked_elements(name: str, matrix: Any, parameter: FloatArray, guard: NDArray[np.int64]) -> CheckedRows:
+def checked_elements(
+    name: str, matrix: Any, parameter: FloatArray, guard: NDArray[np.int64], look: Inspect
+) -> CheckedRows:
     """A sparse matrix as the gradient of single elements: rows of the flattened parameter."""
     rows, columns, values = _checked_entries(name, matrix, parameter)
     _refuse_overlap(f"gradient of {name!r} (its values)", values, guard)
     flat = rows * parameter.shape[1] + columns
-    ascending = bool(np.all(flat[1:] > flat[:-1]))
-    return CheckedRows(flat, values, ascending, ascending)
+    found = look(flat, parameter.size, True)
+    return CheckedRows(flat, values, found in (ASCENDING, DISTINCT), found == ASCENDING)
 
 
 def rows_of_matrix(name: str, matrix: Any, parameter: FloatArray) -> Rows:
@@ -181,7 +199,7 @@ def rows_of_matrix(name: str, matrix: Any, parameter: FloatArray) -> Rows:
 
 
 def checked_sparse(
-    name: str, gradient: Any, parameter: FloatArray, guard: NDArray[np.int64], by_element: bool
+    name: str, gradient: Any, parameter: FloatArray, guard: NDArray[np.int64], by_element: bool, look: Inspect
 ) -> CheckedRows:
     """The parts of any sparse gradient; those of a matrix by element if asked for.
 
@@ -191,7 +209,7 @@ def checked_sparse(
         If it does not fit, naming the parameter.
     """
     if type(gradient) is Rows:
-        return checked_rows(name, gradient, parameter, guard)
+        return checked_rows(name, gradient, parameter, guard, look)
     if by_element:
-        return checked_elements(name, gradient, parameter, guard)
-    return checked_rows(name, rows_of_matrix(name, gradient, parameter), parameter, guard)
+        return checked_elements(name, gradient, parameter, guard, look)
+    return checked_rows(name, rows_of_matrix(name, gradient, parameter), parameter, guard, look)

@@ -13,67 +13,104 @@ from .jit import Pair, compiled, inlined, parallel
 from .memory import array_at
 from .prefetch import prefetch_lines, rows_ahead
 
-ASCENDING, UNSORTED = -1, -2
+ASCENDING, DISTINCT, UNKNOWN = -1, -2, -3
 DIGIT = 11  # bits: the counts of a digit's values fit the first-level cache
 POSITION = 32  # bits of a sort key that hold where it came from; those above it are the row
 LARGEST = 1 << POSITION  # number of indices, or of rows, from which keys would overflow
 LOG_WORD = 6
 WORD = 1 << LOG_WORD  # bits
-CHECKED_AT_ONCE = 4096  # indices
-
-
-@compiled
-def inspect(indices, rows):
-    """ASCENDING if the indices are below `rows` and each above the last, UNSORTED, or the place of one out of range."""
-    lowest, highest = np.int64(0), np.int64(-1)
-    for i in range(indices.size):
-        lowest = min(lowest, indices[i])
-        highest = max(highest, indices[i])
-    if lowest < 0 or highest >= rows:
-        for i in range(indices.size):
-            if not 0 <= indices[i] < rows:
-                return i
-    for start in range(1, indices.size, CHECKED_AT_ONCE):
-        ascending = True
-        for i in range(start, min(start + CHECKED_AT_ONCE, indices.size)):
-            ascending &= indices[i] > indices[i - 1]
-        if not ascending:
-            return UNSORTED
-    return ASCENDING
+CHECKED_AT_ONCE = 4096  # indices, which are still in the first-level cache when they are looked at again
 
 
 @inlined
-def _mark(indices, low, high, seen):
+def _ascend(indices):
+    """Whether each index is above the one before."""
+    for start in range(0, indices.size - 1, CHECKED_AT_ONCE):
+        part, ascending = indices[start : start + CHECKED_AT_ONCE + 1], True
+        for i in range(part.size - 1):
+            ascending &= part[i + 1] > part[i]
+        if not ascending:
+            return False
+    return True
+
+
+@inlined
+def _first_outside(indices, rows):
+    """The first place with none of the numbers of `rows` rows, or -1."""
+    least, most = np.int64(0), np.int64(-1)
+    for i in range(indices.size):
+        least = min(least, indices[i])
+        most = max(most, indices[i])
+    if least < 0 or most >= rows:
+        for i in range(indices.size):
+            if not 0 <= indices[i] < rows:
+                return i
+    return -1
+
+
+@inlined
+def _mark(indices, seen):
     """Set the bits of the indices; a number that is not 0 if one was set before."""
-    seen[:] = 0
     repeated = np.uint64(0)
-    for i in range(low, high):
-        word, bit = indices[i] >> LOG_WORD, np.uint64(1) << np.uint64(indices[i] & (WORD - 1))
+    for i in range(indices.size):
+        index = np.uint64(indices[i])
+        word, bit = index >> np.uint64(LOG_WORD), np.uint64(1) << (index & np.uint64(WORD - 1))
         repeated |= seen[word] & bit
         seen[word] |= bit
     return repeated
 
 
+@inlined
+def _look(indices, low, high, rows, seen):
+    """The first place in [low, high) that is out of range, or -1, and whether a number was seen twice before it."""
+    repeated = np.uint64(0)
+    seen[:] = 0
+    for start in range(low, high, CHECKED_AT_ONCE):
+        part = indices[start : min(start + CHECKED_AT_ONCE, high)]
+        outside = _first_outside(part, rows)
+        if outside >= 0:
+            return start + outside, repeated
+        if seen.size:
+            repeated |= _mark(part, seen)
+    return -1, repeated
+
+
+@inlined
+def _verdict(seen, repeated):
+    return DISTINCT if seen.shape[1] and repeated == 0 else UNKNOWN
+
+
 @compiled
-def _has_repeats_serial(spans, indices, seen):
-    return _mark(indices, 0, indices.size, seen[0]) != 0
+def _inspect_serial(spans, indices, rows, seen):
+    if _ascend(indices):
+        outside = _first_outside(indices, rows)
+        return outside if outside >= 0 else ASCENDING
+    outside, repeated = _look(indices, 0, indices.size, rows, seen[0])
+    return outside if outside >= 0 else _verdict(seen, repeated)
 
 
 @parallel
-def _has_repeats_threaded(spans, indices, seen):
+def _inspect_threaded(spans, indices, rows, seen):
     n, words = indices.size, seen.shape[1]
-    repeated = np.zeros(spans, np.uint64)
+    if _ascend(indices):
+        outside = _first_outside(indices, rows)
+        return outside if outside >= 0 else ASCENDING
+    outside, repeated = np.empty(spans, np.int64), np.empty(spans, np.uint64)
     for t in prange(spans):
-        repeated[t] = _mark(indices, t * n // spans, (t + 1) * n // spans, seen[t])
-    for t in prange(spans):
-        both = np.uint64(0)
-        for word in range(t * words // spans, (t + 1) * words // spans):
-            union = np.uint64(0)
-            for u in range(spans):
-                both |= union & seen[u, word]
-                union |= seen[u, word]
-        repeated[t] |= both
-    return repeated.any()
+        outside[t], repeated[t] = _look(indices, t * n // spans, (t + 1) * n // spans, rows, seen[t])
+    for t in range(spans):
+        if outside[t] >= 0:
+            return outside[t]
+    if words and not repeated.any():
+        for t in prange(spans):
+            both = np.uint64(0)
+            for word in range(t * words // spans, (t + 1) * words // spans):
+                union = np.uint64(0)
+                for u in range(spans):
+                    both |= union & seen[u, word]
+                    union |= seen[u, word]
+            repeated[t] = both
+    return _verdict(seen, np.uint64(repeated.any()))
 
 
 @inlined
@@ -245,8 +282,10 @@ def _make_sum_groups(real):
     return Pair(serial, threaded, f"the sum of {np.dtype(real)} rows")
 
 
-# (spans, indices, seen): whether an index occurs twice; `seen` has a bit for every row that there is, for each span.
-has_repeats = Pair(_has_repeats_serial, _has_repeats_threaded, "the search for repeated indices")
+# (spans, indices, number of rows, seen): the first place that is out of range, or ASCENDING (in range, each above the
+# last), or DISTINCT (in range, none twice), or UNKNOWN (in range; repeated, or not found out). `seen` has a bit for
+# every row that there is, for each span; if it has none, repeats are not looked for.
+inspect = Pair(_inspect_serial, _inspect_threaded, "the check of row indices")
 
 # (spans, indices, number of rows, at, rows, starts) -> number of groups. Group k is of row rows[k], in ascending order;
 # its values are at the places at[starts[k]:starts[k + 1]], in the order in which they came.

@@ -9,22 +9,23 @@ from numba.extending import intrinsic
 
 from .jit import welded
 
-_READ, _KEEP, _DATA = 0, 3, 1
+_READ, _DATA = 0, 1
+_NEAREST, _FARTHER = 3, 1  # into which caches: all, or those behind the first, whose outstanding misses are few
 
 
-def _emit(context, builder, address):
+def _emit(context, builder, address, caches):
     """Call for a prefetch of the line at `address`, a pointer to bytes."""
     word = ir.IntType(32)
     signature = ir.FunctionType(ir.VoidType(), [address.type, word, word, word])
     function = builder.module.declare_intrinsic("llvm.prefetch", (address.type,), signature)
-    builder.call(function, [address, word(_READ), word(_KEEP), word(_DATA)])
+    builder.call(function, [address, word(_READ), word(caches), word(_DATA)])
     return context.get_dummy_value()
 
 
 @intrinsic
 def _prefetch_address(typingctx, address):
     def codegen(context, builder, signature, args):
-        return _emit(context, builder, builder.inttoptr(args[0], ir.IntType(8).as_pointer()))
+        return _emit(context, builder, builder.inttoptr(args[0], ir.IntType(8).as_pointer()), _FARTHER)
 
     return types.void(types.int64), codegen
 
@@ -40,7 +41,7 @@ def _prefetch(typingctx, array, index):
         at = cgutils.get_item_pointer2(
             context, builder, struct.data, shape, strides, kind.layout, indices, wraparound=False
         )
-        return _emit(context, builder, builder.bitcast(at, ir.IntType(8).as_pointer()))
+        return _emit(context, builder, builder.bitcast(at, ir.IntType(8).as_pointer()), _NEAREST)
 
     return types.void(array, types.intp), codegen
 
@@ -52,18 +53,20 @@ def prefetch(array, index):
 
 
 LINE = 64  # bytes
-MOST_LINES = 2  # of one row; the processor itself goes on from there
-ROWS_AHEAD, BYTES_AHEAD = 8, 2048  # whichever is less: too early, and other rows have pushed them out again
+MOST_LINES = 64  # of one row; the processor itself goes on from there
+ROWS_AHEAD, BYTES_AHEAD = 24, 4096  # whichever is less
 
 
 @welded
 def rows_ahead(size):
     """How many rows of `size` bytes ahead of use to ask for."""
-    return min(ROWS_AHEAD, max(2, BYTES_AHEAD // max(1, size)))
+    return min(ROWS_AHEAD, max(1, BYTES_AHEAD // max(1, size)))
 
 
 @welded
 def prefetch_lines(address, size):
-    """Ask for the first lines of `size` bytes at `address`; it need not be an address of anything."""
+    """Ask for the lines of `size` bytes at `address`; it need not be an address of anything."""
     for offset in range(0, min(size, MOST_LINES * LINE), LINE):
         _prefetch_address(address + offset)
+    if size <= MOST_LINES * LINE:  # they may end in one line more
+        _prefetch_address(address + size - 1)

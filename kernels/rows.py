@@ -51,19 +51,16 @@ def _make_row_at(element, kind: str, real):
     return row_at
 
 
-def _make_step(element, kind: str):
-    """Compilable ``(g, p, s, lanes)``, the sum of a row's squares if it is needed, and ``(p, g, square, G, rest, s)``.
+def _make_step(element, kind: str, watchful: bool):
+    """Compilable ``(p, g, square, G, rest, s)`` that steps a row, given its sum of squares if `kind` is "row".
 
-    The latter steps the row; True if an accumulator became infinite.
+    True if an accumulator became infinite.
     """
     own, row_step, shared = (
-        make_own_accumulators(element),
+        make_own_accumulators(element, watchful),
         make_row_step(element),
         make_shared_accumulator(element),
     )
-
-    def nothing(g, p, s, lanes):
-        return 0.0
 
     def by_element(p, g, square, G, rest, s):
         return own(p, g, G, rest, s)
@@ -76,8 +73,7 @@ def _make_step(element, kind: str):
         shared(p, g, G[0], rest, s)
         return G[0] == p.dtype.type(np.inf)
 
-    square = make_ordered_sum(element.prepare) if kind == "row" else welded(nothing)
-    return square, welded({"element": by_element, "row": by_row, "tensor": by_tensor}[kind])
+    return welded({"element": by_element, "row": by_row, "tensor": by_tensor}[kind])
 
 
 @inlined
@@ -101,41 +97,63 @@ def _ask_for(tensor, source, rows, at, k, itemsize, own, by_row, moving):
 
 
 @cache
-def make_update(rule: Any, motion: str, kind: str, lean: bool, lagging: bool, dtype: np.dtype[Any]) -> Pair:
+def make_update(
+    rule: Any, motion: str, kind: str, lean: bool, lagging: bool, watchful: bool, dtype: np.dtype[Any]
+) -> Pair:
     """Compiled ``(spans, rows, at, source, table, scalars, exact, lag)``: 1 if an accumulator became infinite, else 0.
 
-    `exact` are the scalars in float64 and `lag` a :class:`.lazy.Lag`, for what lags behind.
+    `exact` are the scalars in float64 and `lag` a :class:`.lazy.Lag`, for what lags behind. If not `watchful`,
+    accumulators that become infinite may go unnoticed.
     """
     element = make_element(rule, motion, lean, summed=True)
     real, itemsize, Scalars, version = dtype.type, dtype.itemsize, rule.Scalars, element.fingerprint
-    row_at = _make_row_at(element, kind, real)
-    square_of, step = _make_step(element, kind)
+    row_at, step = _make_row_at(element, kind, real), _make_step(element, kind, watchful)
+    square_of = make_ordered_sum(element.prepare)
     recall, stamp = make_recall(rule, motion, kind, element.slots)
     own, by_row, moving = kind == "element", kind == "row", motion != "plain"
-    group = GROUP if by_row else 1
+
+    @welded
+    def ready(k, high, rows, at, source, tensor, s_exact, lag):
+        """Row k, up to date, and its gradient."""
+        size = tensor[WIDTH] * itemsize
+        ahead = rows_ahead(size)
+        if k + ahead < high:
+            _ask_for(tensor, source, rows, at, k + ahead, itemsize, own, by_row, moving)
+        p, G, rest = row_at(tensor, rows[k])
+        if lagging:
+            recall(rows[k], p, G, rest, lag, s_exact)
+            stamp(rows[k], lag)
+        return p, G, rest, array_at(source + place(at, k) * size, tensor[WIDTH], real)
+
+    @welded
+    def update_each(low, high, rows, at, source, tensor, s, s_exact, lag):
+        infinite = False
+        for k in range(low, high):
+            p, G, rest, g = ready(k, high, rows, at, source, tensor, s_exact, lag)
+            infinite |= step(p, g, 0.0, G, rest, s)
+        return infinite
+
+    @welded
+    def update_grouped(low, high, rows, at, source, tensor, s, s_exact, lag):
+        infinite, lanes, squares = False, np.empty(LANES), np.empty(GROUP)
+        for first in range(low, high, GROUP):
+            last = min(first + GROUP, high)
+            for k in range(first, last):
+                p, _, _, g = ready(k, high, rows, at, source, tensor, s_exact, lag)
+                squares[k - first] = square_of(g, p, s, lanes)
+            for k in range(first, last):
+                p, G, rest = row_at(tensor, rows[k])
+                g = array_at(source + place(at, k) * tensor[WIDTH] * itemsize, tensor[WIDTH], real)
+                infinite |= step(p, g, squares[k - first], G, rest, s)
+        return infinite
+
+    update_rows = update_grouped if by_row else update_each
 
     @welded
     def update(low, high, rows, at, source, table, scalars, exact, lag):
         tensor = unpack(Row, table[0])  # not read again after each write to memory
-        s, width, infinite = unpack(Scalars, scalars), tensor[WIDTH], False
-        s_exact = unpack(Scalars, exact)
-        size = width * itemsize
-        lanes, squares, ahead = np.empty(LANES), np.empty(group), rows_ahead(size)
-        for first in range(low, high, group):
-            last = min(first + group, high)
-            for k in range(first, last):
-                if k + ahead < high:
-                    _ask_for(tensor, source, rows, at, k + ahead, itemsize, own, by_row, moving)
-                p, G, rest = row_at(tensor, rows[k])
-                if lagging:
-                    recall(rows[k], p, G, rest, lag, s_exact)
-                    stamp(rows[k], lag)
-                squares[k - first] = square_of(array_at(source + place(at, k) * size, width, real), p, s, lanes)
-            for k in range(first, last):
-                p, G, rest = row_at(tensor, rows[k])
-                g = array_at(source + place(at, k) * size, width, real)
-                infinite |= step(p, g, squares[k - first], G, rest, s)
-        return 1 if infinite else 0
+        s, s_exact = unpack(Scalars, scalars), unpack(Scalars, exact)
+        return 1 if update_rows(low, high, rows, at, source, tensor, s, s_exact, lag) else 0
 
     @compiled
     def serial(spans, rows, at, source, table, scalars, exact, lag):

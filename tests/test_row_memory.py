@@ -78,7 +78,7 @@ opt = fa.ADAGRAD(params=table, momentum=0.9)
 opt.step(fa.Rows(np.arange(40)[::-1] // 2, table.copy()))
 opt.flush()
 [unit] = opt.engine.plan._units
-pairs = [coalesce.has_repeats, coalesce.sort_rows, coalesce.sum_groups[np.float32], survey.holds_non_finite]
+pairs = [coalesce.inspect, coalesce.sort_rows, coalesce.sum_groups[np.float32], survey.holds_non_finite]
 stats = [pair.serial.stats for pair in (*pairs, unit._driver, unit.lagging._recall)]
 print(*(sum(sum(each.values()) for each in kind) for kind in zip(*((s.cache_hits, s.cache_misses) for s in stats))))
 """
