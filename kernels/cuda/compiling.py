@@ -1,0 +1,73 @@
+"""Compilation to PTX that computes what the CPU computes: the one place that reaches into Numba's CUDA compiler.
+
+Two things have no public way. By default a product and a sum are contracted into one operation that rounds once;
+NVVM has an option against it, which Numba does not pass on. And Numba asks the driver for the compute capability even
+where it is given, so that it could not compile where there is no GPU. What comes out is checked: every operation on
+floats must round as IEEE 754 says, or compilation fails.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+from unittest.mock import patch
+
+from numba import cuda, types
+from numba.cuda import dispatcher
+from numba.cuda.cudadrv import nvvm
+
+Capability = tuple[int, int]
+
+_lock = threading.Lock()
+
+# Left to themselves, assemblers contract these where no rounding is named; .approx and .full divide inexactly.
+_INEXACT = re.compile(r"^\s*(?:@!?%\w+\s+)?((?:fma|(?:mul|add|sub)\.f|\w+\.(?:approx|full|ftz))\S*)", re.MULTILINE)
+_ENTRY = re.compile(r"\.visible \.entry (\w+)\(")
+
+
+class Kernel(NamedTuple):
+    """Code for one compute capability."""
+
+    name: str
+    ptx: str
+
+
+@contextmanager
+def _compiler_for(capability: Capability) -> Iterator[None]:
+    compile_ir = nvvm.compile_ir
+
+    def without_contraction(ir: Any, **options: Any) -> bytes:
+        code: bytes = compile_ir(ir, **{**options, "fma": 0})
+        return code
+
+    device = SimpleNamespace(compute_capability=capability)
+    with (
+        _lock,
+        patch.object(nvvm, "compile_ir", without_contraction),
+        patch.object(dispatcher, "get_current_device", lambda: device),
+    ):
+        yield
+
+
+def compile_kernel(name: str, function: Callable[..., None], arguments: tuple[Any, ...], cc: Capability) -> Kernel:
+    """PTX of a kernel, given the Numba types of its arguments.
+
+    Raises
+    ------
+    RuntimeError
+        If an operation in it is not rounded as on the CPU.
+    """
+    with _compiler_for(cc):
+        ptx, _ = cuda.compile_ptx(function, types.void(*arguments), cc=cc)
+    inexact = sorted(set(_INEXACT.findall(ptx)))
+    if inexact:
+        raise RuntimeError(
+            f"the CUDA kernel {name} would not have the bits of the CPU's: this compiler has made {', '.join(inexact)} "
+            "of it; install the versions of fastadagrad[cuda12] or [cuda13]"
+        )
+    [entry] = _ENTRY.findall(ptx)
+    return Kernel(name, ptx.replace(entry, name))

@@ -1,0 +1,110 @@
+"""What the compiler and the assembler made of the CUDA kernels: memory accesses, rounding, registers."""
+
+import re
+import shutil
+import subprocess
+import sysconfig
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pytest
+from cuda_kernels import CC, INSTALL, adagrad, compiling, lanes_of, make_dense
+
+CAPABILITIES = [(7, 5), (8, 0), (9, 0), (10, 0), (12, 0)]
+SLOTS = {"plain": 0, "momentum": 1, "nesterov": 1}
+F4, F8 = np.dtype(np.float32), np.dtype(np.float64)
+MOST_REGISTERS = 40
+
+
+def accesses(ptx, what, kind):
+    """How many values of this kind the vector accesses of a kernel move, and how many such accesses there are."""
+    found = re.findall(rf"{what}\.global\.v(\d)\.{kind}", ptx)
+    return sum(map(int, found)), len(found)
+
+
+@pytest.mark.parametrize("cc", CAPABILITIES, ids=str)
+@pytest.mark.parametrize("motion", ["plain", "momentum"])
+def test_memory_accesses_an_element(motion, cc):
+    """Three loads and two stores of 16 bytes for 4 elements, one more of each with momentum."""
+    ptx = make_dense(adagrad, motion, True, False, F4, cc).vectors.ptx
+    more = SLOTS[motion]
+    assert accesses(ptx, "ld", "[bf]32") == (4 * (3 + more), 3 + more)
+    assert accesses(ptx, "st", "[bf]32") == (4 * (2 + more), 2 + more)
+    # and one of each for the elements that are left over
+    assert len(re.findall(r"ld\.global\.[bf]32", ptx)) == 3 + more
+    assert len(re.findall(r"st\.global\.[bf]32", ptx)) == 2 + more
+
+
+VARIANTS = list(product(SLOTS, [True, False], [True, False], [F4, F8]))
+
+
+@pytest.mark.parametrize(("motion", "lean", "watchful", "dtype"), VARIANTS, ids=str)
+def test_arithmetic(motion, lean, watchful, dtype):
+    dense = make_dense(adagrad, motion, lean, watchful, dtype, CC)
+    for ptx in (dense.vectors.ptx, dense.elements.ptx):
+        kind = f"f{8 * dtype.itemsize}"
+        other = {"f32": "f64", "f64": "f32"}[kind]
+        assert f".{other}" not in ptx
+        assert f"sqrt.rn.{kind}" in ptx
+        assert f"div.rn.{kind}" in ptx
+        assert "fma" not in ptx
+        assert ".local" not in ptx
+    kind = f"[bf]{8 * dtype.itemsize}"
+    lanes, more = lanes_of(dtype), SLOTS[motion]
+    assert accesses(dense.vectors.ptx, "ld", kind) == (lanes * (3 + more), 3 + more)
+    assert accesses(dense.vectors.ptx, "st", kind) == (lanes * (2 + more), 2 + more)
+    assert accesses(dense.elements.ptx, "ld", kind) == (0, 0)
+
+
+def find_ptxas():
+    packages = Path(sysconfig.get_paths()["purelib"]) / "nvidia"
+    return next(map(str, packages.glob("**/bin/ptxas")), shutil.which("ptxas"))
+
+
+@pytest.fixture(scope="module")
+def ptxas():
+    found = find_ptxas()
+    if not found:
+        pytest.skip(f"there is no ptxas: {INSTALL} nvidia-cuda-nvcc")
+    return found
+
+
+def assembled(ptxas, kernel, cc, directory):
+    """Registers a thread, and bytes of spilled ones."""
+    source = directory / "kernel.ptx"
+    source.write_text(kernel.ptx)
+    command = [ptxas, "-v", f"-arch=sm_{cc[0]}{cc[1]}", str(source), "-o", str(directory / "kernel.cubin")]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    registers = int(re.search(r"Used (\d+) registers", result.stderr)[1])
+    spilled = sum(map(int, re.findall(r"(\d+) bytes spill", result.stderr)))
+    return registers, spilled
+
+
+@pytest.mark.parametrize("cc", CAPABILITIES, ids=str)
+@pytest.mark.parametrize("motion", SLOTS)
+@pytest.mark.parametrize("lean", [True, False], ids=["lean", "full"])
+def test_registers(ptxas, motion, lean, cc, tmp_path):
+    dense = make_dense(adagrad, motion, lean, False, F4, cc)
+    for kernel in (dense.vectors, dense.elements):
+        registers, spilled = assembled(ptxas, kernel, cc, tmp_path)
+        assert spilled == 0
+        assert registers <= MOST_REGISTERS
+
+
+def test_contraction_is_refused():
+    """Without NVVM's option a product and a sum become one operation, and such code must not be used."""
+    from numba import types
+    from numba.cuda.cudadrv import nvvm
+
+    def kernel(a, b):
+        a[0] = a[0] * b + a[1]
+
+    array = types.Array(types.float32, 1, "C")
+    compile_ir = nvvm.compile_ir
+    compiling.compile_kernel("test", kernel, (array, types.float32), CC)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(nvvm, "compile_ir", lambda ir, **options: compile_ir(ir, **{**options, "fma": 1}))
+        with pytest.raises(RuntimeError, match=r"fma\.rn\.f32"):
+            compiling.compile_kernel("test", kernel, (array, types.float32), CC)

@@ -1,0 +1,259 @@
+"""The interpreter of PTX: what it computes, and that it finds what has been planted."""
+
+import numpy as np
+import ptx
+import pytest
+from ptx_memory import Fault
+
+HEAD = ".version 9.0\n.target sm_90\n.address_size 64\n"
+REGISTERS = """
+    .reg .pred %p<9>;
+    .reg .f32 %f<9>;
+    .reg .f64 %fd<9>;
+    .reg .b32 %r<9>;
+    .reg .b64 %rd<9>;
+"""
+BEGIN = """
+    ld.param.u64 %rd1, [a];
+    mov.u32 %r1, %tid.x;
+    mul.wide.u32 %rd2, %r1, 4;
+    add.s64 %rd3, %rd1, %rd2;
+"""
+
+
+def kernel(body, begin=BEGIN, shared=""):
+    return f"{HEAD}.visible .entry test(\n.param .u64 a\n)\n{{{REGISTERS}{shared}{begin}{body}\n    ret;\n}}"
+
+
+def run(body, array, threads=32, blocks=1, **how):
+    return ptx.launch(kernel(body, **how), blocks, threads, [array.ctypes.data], [array])
+
+
+def one(instruction, a, b=None, c=None, kind="f32"):
+    """The result of one instruction `op %out, %a, %b, %c` on registers of this kind."""
+    dtype = ptx.TYPES[kind]
+    operands = [np.array(x, dtype) for x in (a, b, c) if x is not None]
+    data = np.zeros(4, dtype)
+    data[1 : 1 + len(operands)] = operands
+    prefix = {"f32": "f", "f64": "fd"}.get(kind, "r" if dtype.itemsize == 4 else "rd")
+    loads = "".join(
+        f"ld.global.{kind} %{prefix}{i}, [%rd1+{i * dtype.itemsize}];\n" for i in range(1, 1 + len(operands))
+    )
+    sources = ", ".join(f"%{prefix}{i}" for i in range(1, 1 + len(operands)))
+    start = "ld.param.u64 %rd1, [a];\n" if prefix != "rd" else "ld.param.u64 %rd8, [a];\n"
+    base = "%rd1" if prefix != "rd" else "%rd8"
+    body = f"{loads}{instruction} %{prefix}7, {sources};\nst.global.{kind} [{base}], %{prefix}7;"
+    run(body.replace("[%rd1", f"[{base}"), data, threads=1, begin=start)
+    return data[0]
+
+
+@pytest.mark.parametrize(
+    ("instruction", "kind", "operands", "result"),
+    [
+        ("add.rn.f32", "f32", (1, 2**-24), 1),
+        ("mul.rn.f32", "f32", (3, -0.5), -1.5),
+        ("div.rn.f32", "f32", (1, 3), np.float32(1) / np.float32(3)),
+        ("sqrt.rn.f32", "f32", (2,), np.sqrt(np.float32(2))),
+        ("sqrt.rn.f64", "f64", (2,), np.sqrt(2.0)),
+        ("copysign.f32", "f32", (-0.0, 2), -2),
+        ("neg.f32", "f32", (0,), -0.0),
+        ("abs.f64", "f64", (-3,), 3),
+        ("min.f32", "f32", (np.nan, 2), 2),
+        ("max.s32", "s32", (-1, 1), 1),
+        ("max.u32", "u32", (2**32 - 1, 1), 2**32 - 1),
+        ("add.s32", "s32", (2**31 - 1, 1), -(2**31)),
+        ("mul.lo.s32", "s32", (-3, 5), -15),
+        ("mad.lo.s32", "s32", (-3, 5, 1), -14),
+        ("shl.b32", "b32", (1, 31), 2**31),
+        ("shl.b32", "b32", (1, 32), 0),
+        ("shr.s32", "s32", (-8, 40), -1),
+        ("shr.u32", "u32", (2**31, 31), 1),
+        ("and.b32", "b32", (6, 3), 2),
+        ("not.b32", "b32", (0,), 2**32 - 1),
+    ],
+)
+def test_results(instruction, kind, operands, result):
+    found = one(instruction, *operands, kind=kind)
+    assert found == result
+    assert np.signbit(found) == np.signbit(np.array(result, found.dtype))
+
+
+@pytest.mark.parametrize(
+    ("comparison", "a", "b", "holds"),
+    [
+        ("lt.f32", 1, 2, True),
+        ("lt.f32", np.nan, 2, False),
+        ("ltu.f32", np.nan, 2, True),
+        ("eq.f32", 0.0, -0.0, True),
+        ("ne.f32", np.nan, np.nan, False),
+        ("neu.f32", np.nan, np.nan, True),
+        ("geu.f32", 1, 2, False),
+    ],
+)
+def test_comparisons(comparison, a, b, holds):
+    array = np.array([0, a, b], np.float32)
+    body = f"""
+        ld.global.f32 %f1, [%rd1+4];
+        ld.global.f32 %f2, [%rd1+8];
+        setp.{comparison} %p1, %f1, %f2;
+        selp.f32 %f3, 0f3F800000, 0f00000000, %p1;
+        st.global.f32 [%rd1], %f3;
+    """
+    run(body, array, threads=1)
+    assert array[0] == holds
+
+
+def test_threads_part_and_meet():
+    """Each thread halves its number until it is odd."""
+    array = np.arange(1, 65, dtype=np.int32)
+    expected = [n // (n & -n) for n in range(1, 65)]
+    body = """
+        ld.global.u32 %r2, [%rd3];
+    $again:
+        and.b32 %r3, %r2, 1;
+        setp.eq.s32 %p1, %r3, 1;
+        @%p1 bra $odd;
+        shr.u32 %r2, %r2, 1;
+        bra.uni $again;
+    $odd:
+        st.global.u32 [%rd3], %r2;
+    """
+    run(body, array, threads=64)
+    assert array.tolist() == expected
+
+
+def test_shuffles_fold_a_warp():
+    array = np.arange(64, dtype=np.float32)
+    folds = "".join(
+        f"""
+        mov.b32 %r2, %f1;
+        shfl.sync.bfly.b32 %r3|%p1, %r2, {n}, 31, -1;
+        mov.b32 %f2, %r3;
+        add.rn.f32 %f1, %f1, %f2;"""
+        for n in (16, 8, 4, 2, 1)
+    )
+    run(f"ld.global.f32 %f1, [%rd3];{folds}\nst.global.f32 [%rd3], %f1;", array, threads=64)
+    assert array.tolist() == [sum(range(32))] * 32 + [sum(range(32, 64))] * 32
+
+
+REVERSE = """
+    mov.u64 %rd4, buffer;
+    add.s64 %rd5, %rd4, %rd2;
+    ld.global.f32 %f1, [%rd3];
+    st.shared.f32 [%rd5], %f1;
+    {barrier}
+    sub.s64 %rd6, 252, %rd2;
+    add.s64 %rd6, %rd6, %rd4;
+    ld.shared.f32 %f2, [%rd6];
+    st.global.f32 [%rd3], %f2;
+"""
+SHARED = ".shared .align 4 .b8 buffer[256];"
+
+
+def test_a_barrier_orders_shared_memory():
+    array = np.arange(64, dtype=np.float32)
+    run(REVERSE.format(barrier="bar.sync 0;"), array, threads=64, shared=SHARED)
+    assert array.tolist() == list(range(63, -1, -1))
+
+
+def faults(match):
+    return pytest.raises(Fault, match=match)
+
+
+def test_a_race_at_a_missing_barrier_is_found():
+    with faults("race"):
+        run(REVERSE.format(barrier=""), np.zeros(64, np.float32), threads=64, shared=SHARED)
+
+
+def test_a_write_after_several_have_read_is_a_race():
+    body = """
+        ld.global.f32 %f1, [%rd1];
+        setp.eq.s32 %p1, %r1, 3;
+        @%p1 st.global.f32 [%rd1], %f1;
+    """
+    with faults("race"):
+        run(body, np.zeros(4, np.float32))
+
+
+def test_two_writers_of_one_place_are_a_race_but_a_flag_is_none():
+    with faults("race"):
+        run("st.global.u32 [%rd1], %r1;", np.zeros(4, np.int32))
+    flag = np.zeros(1, np.int32)
+    run("st.global.u32 [%rd1], 1;", flag)
+    assert flag == 1
+
+
+def test_blocks_are_not_ordered_by_barriers():
+    body = "bar.sync 0;\nld.global.f32 %f1, [%rd3];\nbar.sync 0;\nst.global.f32 [%rd3], %f1;"
+    with faults("race"):
+        run(body, np.zeros(32, np.float32), blocks=2)
+
+
+def test_a_barrier_that_some_threads_miss_is_found():
+    body = """
+        setp.lt.u32 %p1, %r1, 16;
+        @%p1 bra $other;
+        bar.sync 0;
+        bra.uni $end;
+    $other:
+        bar.sync 0;
+    $end:
+        mov.u32 %r2, %r1;
+    """
+    with faults("different barriers"):
+        run(body, np.zeros(32, np.float32))
+
+
+@pytest.mark.parametrize("threads", [33, 64])
+def test_access_outside_of_the_arrays_is_found(threads):
+    with faults("outside of the arrays"):
+        run("ld.global.f32 %f1, [%rd3];", np.zeros(32, np.float32), threads=threads)
+    with faults("outside of the arrays"):
+        run("st.global.f32 [%rd3+-4], %f1;", np.zeros(32, np.float32))
+    with faults("outside of shared"):
+        run("st.shared.f32 [buffer+256], %f1;", np.zeros(32, np.float32), threads=1, shared=SHARED)
+
+
+def test_misaligned_vectors_are_found():
+    room = np.zeros(256, np.uint8)
+    array = room[-room.ctypes.data % 16 + 4 :][:128].view(np.float32)
+    with faults("misaligned access of 16 bytes"):
+        run("ld.global.v4.f32 {%f1, %f2, %f3, %f4}, [%rd1];", array, threads=1)
+    with faults("misaligned access of 8 bytes"):
+        run("st.global.v2.f32 [%rd1], {%f1, %f2};", array, threads=1)
+
+
+def test_writing_what_is_only_to_be_read_is_found():
+    array = np.zeros(32, np.float32)
+    array.flags.writeable = False
+    with faults("read-only"):
+        run("st.global.f32 [%rd3], %f1;", array)
+
+
+def test_a_shuffle_without_its_whole_warp_is_found():
+    body = """
+        setp.lt.u32 %p1, %r1, 5;
+        @%p1 bra $end;
+        shfl.sync.bfly.b32 %r3|%p2, %r1, 1, 31, -1;
+    $end:
+        mov.u32 %r2, %r1;
+    """
+    with faults("shuffle without all threads"):
+        run(body, np.zeros(32, np.float32))
+
+
+@pytest.mark.parametrize(
+    "instruction",
+    [
+        "add.f32 %f1, %f2, %f3;",
+        "mul.f32 %f1, %f2, %f3;",
+        "div.full.f32 %f1, %f2, %f3;",
+        "sqrt.approx.f32 %f1, %f2;",
+        "add.rn.ftz.f32 %f1, %f2, %f3;",
+        "fma.rn.f32 %f1, %f2, %f3, %f4;",
+        "rsqrt.approx.f32 %f1, %f2;",
+    ],
+)
+def test_what_is_not_rounded_to_nearest_is_refused(instruction):
+    with faults("in: "):
+        run(instruction, np.zeros(4, np.float32))
