@@ -1,20 +1,30 @@
 """What the tests of CUDA kernels share: where they cannot be compiled these skip, and say why."""
 
+from importlib.metadata import version
+
 import numpy as np
 import ptx
 import pytest
+from oracle import bits_differ
 
 INSTALL = "pip install 'fastadagrad[cuda13]'"
-compiling = pytest.importorskip(
-    "fastadagrad.kernels.cuda.compiling", reason=f"CUDA kernels cannot be compiled: {INSTALL}", exc_type=Exception
-)
+try:
+    version("numba-cuda")
+    from numba import cuda  # noqa: F401  raises RuntimeError, and worse, if it finds no CUDA runtime
+except Exception as error:
+    pytest.skip(f"CUDA kernels cannot be compiled ({error!r}): {INSTALL}", allow_module_level=True)
 
 from fastadagrad.hyper import cast_scalars, make_settings  # noqa: E402  only where they can be
-from fastadagrad.kernels.cuda.dense import THREADS, make_dense  # noqa: E402
+from fastadagrad.kernels import table  # noqa: E402
+from fastadagrad.kernels.cuda import dense, reduce, shared  # noqa: E402
 from fastadagrad.kernels.cuda.memory import VECTOR, lanes_of  # noqa: E402
+from fastadagrad.kernels.reduce import LANES  # noqa: E402
 from fastadagrad.kernels.rules import adagrad  # noqa: E402
+from fastadagrad.state import accumulator_shape, kind_of  # noqa: E402
+from fastadagrad.units import norm_scale  # noqa: E402
 
 CC = (9, 0)
+SCALE = adagrad.Scalars._fields.index("gradient_scale")
 
 
 def at_offset(values, offset=0):
@@ -28,7 +38,7 @@ def at_offset(values, offset=0):
 
 
 class Device:
-    """AdaGrad on one array by the interpreted kernels, with an accumulator for each element.
+    """AdaGrad on a list of arrays by the interpreted kernels.
 
     Parameters
     ----------
@@ -36,23 +46,99 @@ class Device:
         Bytes behind a multiple of 16 at which the arrays begin.
     """
 
-    def __init__(self, p, offsets=0, watchful=True, cc=CC, **hyper):
-        self.settings, _ = make_settings(adagrad, hyper)
-        self.offsets = np.broadcast_to(offsets, 4)
-        self.dtype, self.t = p.dtype, 0
+    def __init__(self, arrays, offsets=0, watchful=True, cc=CC, **hyper):
+        self.settings, self.conduct = make_settings(adagrad, hyper)
+        self.offsets, self.watchful, self.cc, self.t = np.broadcast_to(offsets, 4), watchful, cc, 0
+        self.motion = self.settings.motion
+        self.p = [at_offset(p, self.offsets[0]) for p in arrays]
+        self.kinds = [kind_of("p", p, self.settings) for p in arrays]
         start = self.settings.own.initial_accumulator_value
-        self.p, self.G = at_offset(p, self.offsets[0]), at_offset(np.full_like(p, start), self.offsets[2])
-        self.v, self.infinite = at_offset(np.zeros_like(p), self.offsets[3]), np.zeros(1, np.int32)
-        self.dense = make_dense(adagrad, self.settings.motion, self.settings.lean, watchful, p.dtype, cc)
+        shapes = [accumulator_shape(p, kind) for p, kind in zip(arrays, self.kinds, strict=True)]
+        starts = [np.full(shape, start, p.dtype) for p, shape in zip(arrays, shapes, strict=True)]
+        self.G = [at_offset(G, self.offsets[2]) for G in starts]
+        self.v = [at_offset(np.zeros_like(p), self.offsets[3]) for p in arrays]
+        self.infinite = np.zeros(1, np.int32)
 
-    def step(self, g):
-        g = g if g is self.p else at_offset(g, self.offsets[1])
-        g.flags.writeable = g is self.p
-        slots = [self.p, g, self.G, *([self.v] if self.settings.motion != "plain" else [])]
-        aligned = not any(a.ctypes.data % VECTOR for a in slots)
-        kernel, blocks = self.dense.grid(self.p.size, lanes_of(self.dtype), aligned)
-        addresses = [a.ctypes.data for a in slots] + [0] * (4 - len(slots))
-        scalars = cast_scalars(adagrad, self.settings, self.t, self.dtype)
-        arguments = *addresses, self.p.size, self.infinite.ctypes.data, *scalars
-        ptx.launch(kernel.ptx, blocks, THREADS, arguments, [*slots, self.infinite])
+    def step(self, gradients):
+        """Gradients that are a parameter of this object are taken as they are, copies of others."""
+        gradients = [g if any(g is p for p in self.p) else at_offset(g, self.offsets[1]) for g in gradients]
+        for i, (g, scale) in enumerate(zip(gradients, self._scales(gradients), strict=True)):
+            scalars = cast_scalars(adagrad, self.settings, self.t, g.dtype)
+            scalars[SCALE] = scale
+            if g.size:
+                {"element": self._by_element, "row": self._by_row, "tensor": self._by_tensor}[self.kinds[i]](
+                    i, g, scalars
+                )
         self.t += 1
+
+    def step_at_once(self, gradients):
+        """Step arrays of one dtype with an accumulator for each element in one launch; their marks of infinity."""
+        gradients = [at_offset(g, self.offsets[1]) for g in gradients]
+        dtype, n = gradients[0].dtype, len(gradients)
+        sizes = [g.size for g in gradients]
+        rows = table.make_table(sizes, sizes, dtype)
+        for i, g in enumerate(gradients):
+            columns = table.PARAMETER, table.GRADIENT, table.ACCUMULATOR, table.VELOCITY
+            rows[i, columns] = self._slots(i, g)[1]
+        scalars = np.tile(cast_scalars(adagrad, self.settings, self.t, dtype), (n, 1))
+        kernel = dense.make_many(adagrad, self.motion, self.settings.lean, self.watchful, dtype, self.cc)
+        memory = [rows, scalars, *gradients, *self.p, *self.G, *(self.v if self.motion != "plain" else [])]
+        arguments = rows.ctypes.data, n, scalars.ctypes.data
+        ptx.launch(kernel.ptx, int(rows[-1, table.FIRST_BLOCK]), dense.THREADS, arguments, memory)
+        self.t += 1
+        return rows[:-1, table.INFINITE]
+
+    def _scales(self, gradients):
+        """Of each gradient, for its norm or that of all of them."""
+        if self.conduct.max_global_norm:
+            total = 0.0
+            for g in gradients:
+                total += self.sum_of_squares(g)
+            return [norm_scale(self.conduct.max_global_norm, total)] * len(gradients)
+        limit = self.settings.norm_limit
+        return [norm_scale(limit, self.sum_of_squares(g)) if limit else 1.0 for g in gradients]
+
+    def sum_of_squares(self, g, p=None, scalars=None):
+        """Of a gradient as it is; of a prepared one if its parameter and the scalars are given."""
+        kernels = reduce.make_sums(adagrad, p is not None, g.dtype, self.cc)
+        sums, total = np.zeros(-(-g.size // reduce.BLOCK)), np.zeros(1)
+        p = g if p is None else p
+        scalars = np.zeros(len(adagrad.Scalars._fields)) if scalars is None else scalars
+        arguments = p.ctypes.data, g.ctypes.data, g.size, sums.ctypes.data, *scalars
+        ptx.launch(kernels.blocks.ptx, kernels.grid(g.size), reduce.THREADS, arguments, [p, g, sums])
+        ptx.launch(kernels.total.ptx, 1, 1, (sums.ctypes.data, sums.size, total.ctypes.data), [sums, total])
+        return total[0]
+
+    def _slots(self, i, g):
+        """Arrays, and their addresses, in the order in which the kernels take them."""
+        arrays = [self.p[i], g, self.G[i], *([self.v[i]] if self.motion != "plain" else [])]
+        return arrays, [a.ctypes.data for a in arrays] + [0] * (4 - len(arrays))
+
+    def _by_element(self, i, g, scalars):
+        lean = self.settings.lean and not self.conduct.max_global_norm
+        kernels = dense.make_dense(adagrad, self.motion, lean, self.watchful, g.dtype, self.cc)
+        arrays, addresses = self._slots(i, g)
+        aligned = not any(a.ctypes.data % VECTOR for a in arrays)
+        kernel, blocks = kernels.grid(g.size, lanes_of(g.dtype), aligned)
+        arguments = *addresses, g.size, self.infinite.ctypes.data, *scalars
+        ptx.launch(kernel.ptx, blocks, dense.THREADS, arguments, [*arrays, self.infinite])
+
+    def _by_row(self, i, g, scalars):
+        kernel = shared.make_rows(adagrad, self.motion, g.dtype, self.cc)
+        arrays, addresses = self._slots(i, g)
+        arguments = *addresses, len(g), g.size // len(g), self.infinite.ctypes.data, *scalars
+        ptx.launch(kernel.ptx, -(-len(g) * LANES // 64), 64, arguments, [*arrays, self.infinite])
+
+    def _by_tensor(self, i, g, scalars):
+        kernels = shared.make_tensor(adagrad, self.motion, g.dtype, self.cc)
+        square = np.array([self.sum_of_squares(g, self.p[i], scalars)])
+        arrays, addresses = self._slots(i, g)
+        arguments = square.ctypes.data, self.G[i].ctypes.data, self.infinite.ctypes.data, *scalars
+        ptx.launch(kernels.accumulate.ptx, 1, 1, arguments, [square, self.G[i], self.infinite])
+        ptx.launch(kernels.update.ptx, -(-g.size // 64), 64, (*addresses, g.size, *scalars), arrays)
+
+
+def assert_equal_bits(device, oracle):
+    for found, expected in ((device.p, oracle.p), (device.G, oracle.G), (device.v, oracle.v)):
+        for a, b in zip(found, expected, strict=True):
+            assert bits_differ(a, b) == 0

@@ -18,8 +18,9 @@ from ptx_memory import GLOBAL, SHARED, Fault, Memory
 from ptx_program import TYPES, Instruction, Program, parse
 
 WARP = 32
-FULL = ("0xffffffff", "-1", "4294967295")  # all threads of a warp
-DONE, WAITING = 2**62, 2**61  # places of threads that have returned; of those at a barrier, and behind it
+ALL = 2**32 - 1  # threads of a warp
+# Places of threads that have returned; that wait at a barrier; that wait for the rest of their warp: so much behind it.
+DONE, WAITING, HELD = 2**62, 2**61, 2**60
 
 
 COMPARE: dict[str, Callable[[Any, Any], Any]] = {
@@ -72,7 +73,8 @@ SAME: dict[str, Callable[..., Any]] = {
     "cvta": lambda a: a,
     "add": np.add,
     "sub": np.subtract,
-    "div": np.divide,
+    "div": lambda a, b: a / b if a.dtype.kind == "f" else a // b,
+    "rem": np.fmod,
     "sqrt": np.sqrt,
     "neg": np.negative,
     "abs": np.abs,
@@ -84,6 +86,7 @@ SAME: dict[str, Callable[..., Any]] = {
     "not": np.invert,
     "copysign": lambda a, b: np.copysign(b, a),
 }
+BARRIERS = {"bar", "barrier"}
 ROUNDED = {"add", "sub", "mul", "div", "sqrt"}
 
 
@@ -133,13 +136,16 @@ class Grid:
             self.parameters[name] = np.array(value).astype(TYPES[kind])
         with np.errstate(all="ignore"):
             while True:
-                now = self.place.min(initial=DONE)
+                now = int(self.place.min(initial=DONE))
+                if now == DONE:
+                    return
                 if now >= WAITING:
-                    if now == DONE:
-                        return
                     self._release()
-                    continue
-                self._go_on(int(now))
+                elif now >= HELD:
+                    warp, text = self.warp[self.place == now][0], self.program.body[now - HELD].text
+                    raise Fault(f"not all threads of warp {warp} take part, in: {text}")
+                else:
+                    self._go_on(now)
 
     def _go_on(self, now: int) -> None:
         """Run the threads that are here until one branches or another could join them."""
@@ -148,6 +154,10 @@ class Grid:
         until = min(int(others.min(initial=DONE)), len(self.program.body))
         while now < until:
             instruction = self.program.body[now]
+            if "sync" in instruction.modifiers and instruction.opcode not in BARRIERS:
+                active = self._hold(active, now)
+                if not active.size:
+                    return
             try:
                 jumped = self._execute(instruction, active, now)
             except Fault as fault:
@@ -157,6 +167,13 @@ class Grid:
             if jumped:
                 return
         self.place[active] = now if now < len(self.program.body) else DONE
+
+    def _hold(self, active: np.ndarray, now: int) -> np.ndarray:
+        """The threads whose whole warp is here; the others wait for the rest of theirs."""
+        here = np.sort(np.concatenate([active, np.flatnonzero(self.place == HELD + now)]))
+        whole = np.bincount(self.warp[here], minlength=int(self.warp.max()) + 1)[self.warp[here]] == WARP
+        self.place[here[~whole]] = HELD + now
+        return here[whole]
 
     def _release(self) -> None:
         """Let the threads at a barrier go on: all of a block must have come, except those that have returned."""
@@ -183,7 +200,7 @@ class Grid:
             self.place[stay] = now + 1
             self.place[active] = DONE
             return True
-        if instruction.opcode in ("bar", "barrier"):
+        if instruction.opcode in BARRIERS:
             self.place[stay] = now + 1
             self.place[active] = WAITING + now + 1
             return True
@@ -217,7 +234,8 @@ class Grid:
     def _write(self, operand: str, value: np.ndarray, active: np.ndarray) -> None:
         register = self._register(operand.removeprefix("%"))
         if register.dtype != bool:
-            value = value.view(np.dtype(f"u{value.itemsize}")).astype(register.dtype)
+            wide = value.astype(f"{value.dtype.kind}{register.itemsize}") if value.dtype.kind in "iu" else value
+            value = wide.view(register.dtype)  # a signed number keeps its sign in a wider register
         register[active] = value
 
     # Memory
@@ -310,6 +328,13 @@ class Grid:
         chosen = self._read(predicate, TYPES["pred"], active)
         self._write(target, np.where(chosen, self._read(a, kind, active), self._read(b, kind, active)), active)
 
+    def _do_bfi(self, instruction: Instruction, active: np.ndarray) -> None:
+        kind = instruction.type
+        target, source, into, first, count = instruction.operands
+        mask = np.array(((1 << int(count)) - 1) << int(first), kind)
+        field = self._read(source, kind, active) << np.array(int(first), kind)
+        self._write(target, (self._read(into, kind, active) & ~mask) | (field & mask), active)
+
     def _do_cvt(self, instruction: Instruction, active: np.ndarray) -> None:
         to, source = (TYPES[m] for m in instruction.modifiers[-2:])
         target, operand = instruction.operands
@@ -322,16 +347,18 @@ class Grid:
 
     # Warps
 
+    def _require_all(self, members: str, active: np.ndarray) -> None:
+        if (self._read(members, TYPES["u32"], active) != ALL).any() or active.size % WARP:
+            raise Fault("parts of warps are not known")
+
     def _do_shfl(self, instruction: Instruction, active: np.ndarray) -> None:
         target, source, lanes, clamp, members = instruction.operands
-        if members not in FULL or clamp not in ("31", "0x1f"):
-            raise Fault("only shuffles of whole warps are known")
-        warps, counts = np.unique(self.warp[active], return_counts=True)
-        if (counts != WARP).any():
-            raise Fault(f"shuffle without all threads of warp {warps[counts != WARP][0]}")
+        self._require_all(members, active)
+        how = next(m for m in instruction.modifiers if m in ("bfly", "down", "up", "idx"))
+        if (self._read(clamp, TYPES["u32"], active) != (0 if how == "up" else WARP - 1)).any():
+            raise Fault("shuffles within parts of warps are not known")
         amount = self._read(lanes, TYPES["u32"], active).astype(np.int64)
         lane = self.special["laneid"][active].astype(np.int64)
-        how = next(m for m in instruction.modifiers if m in ("bfly", "down", "up", "idx"))
         partner = {"bfly": lane ^ amount, "down": lane + amount, "up": lane - amount, "idx": amount}[how]
         inside = (partner >= 0) & (partner < WARP)
         partner = np.where(inside, partner, lane)
@@ -340,6 +367,19 @@ class Grid:
         self._write(register, value[np.arange(active.size) - lane + partner], active)
         for predicate in is_inside:
             self._write(predicate, inside, active)
+
+    def _do_vote(self, instruction: Instruction, active: np.ndarray) -> None:
+        if "ballot" not in instruction.modifiers:
+            raise Fault("unknown instruction")
+        target, source, members = instruction.operands
+        self._require_all(members, active)
+        bits = self._read(source, TYPES["pred"], active).astype(np.uint32) << self.special["laneid"][active]
+        self._write(target, np.repeat(np.bitwise_or.reduce(bits.reshape(-1, WARP), axis=1), WARP), active)
+
+    def _do_popc(self, instruction: Instruction, active: np.ndarray) -> None:
+        target, source = instruction.operands
+        bits = self._read(source, instruction.type, active)
+        self._write(target, np.bitwise_count(bits).astype(np.uint32), active)
 
 
 def launch(ptx: str, blocks: int, threads: int, arguments: Sequence[Any], memory: Sequence[np.ndarray]) -> Grid:

@@ -2,36 +2,68 @@
 
 import numpy as np
 import pytest
-from cuda_kernels import Device
-from oracle import Oracle, bits_differ
+from cuda_kernels import CC, Device, assert_equal_bits, at_offset, reduce
+from oracle import Oracle, ordered_sum
+from ptx import launch
 from test_bits import DTYPES, OPTIONS, spread
 
-BY_ELEMENT = {
-    name: hyper
-    for name, hyper in OPTIONS.items()
-    if hyper.get("accumulator", "element") == "element" and not {"max_gradient_norm", "max_global_norm"} & set(hyper)
-}
+SHAPES = [(), (0,), (1,), (33,), (7, 5), (3, 0), (0, 4), (65, 13), (2, 3, 5), (2, 4100)]
 
 
-def assert_equal_bits(device, oracle):
-    assert bits_differ(device.p, oracle.p[0]) == 0
-    assert bits_differ(device.G, oracle.G[0]) == 0
-    assert bits_differ(device.v, oracle.v[0]) == 0
+@pytest.mark.parametrize("offset", [0, pytest.param(8, marks=pytest.mark.slow)], ids=["aligned", "unaligned"])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("option", OPTIONS)
+def test_every_option(option, dtype, offset):
+    hyper = {"learning_rate": 0.1, **OPTIONS[option]}
+    rng = np.random.default_rng(3)
+    shapes = [shape for shape in SHAPES if shape or hyper.get("accumulator") != "row"]
+    params = [np.asarray(rng.standard_normal(shape), dtype) for shape in shapes]
+    oracle, device = Oracle(params, **hyper), Device(params, offset, **hyper)
+    for _ in range(4):
+        gradients = [spread(rng, p.shape, dtype) for p in params]
+        oracle.step(gradients)
+        device.step(gradients)
+    assert_equal_bits(device, oracle)
 
 
 @pytest.mark.parametrize("offset", [0, 8], ids=["aligned", "unaligned"])
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("option", BY_ELEMENT)
-def test_every_option(option, dtype, offset):
-    hyper = {"learning_rate": 0.1, **OPTIONS[option]}
-    rng = np.random.default_rng(3)
-    p = rng.standard_normal(1003).astype(dtype)
-    oracle, device = Oracle([p], **hyper), Device(p, offset, **hyper)
-    for _ in range(20):
-        g = spread(rng, p.shape, dtype)
-        oracle.step([g])
-        device.step(g)
+@pytest.mark.parametrize("hyper", [{}, {"momentum": 0.9}, {"l1": 0.1, "weight_decay": 0.1}], ids=str)
+def test_many_tensors_in_one_launch(hyper, dtype, offset):
+    rng = np.random.default_rng(4)
+    params = [np.asarray(rng.standard_normal(shape), dtype) for shape in [(0,), *SHAPES, (70,), (0,)]]
+    oracle, device = Oracle(params, **hyper), Device(params, offset, **hyper)
+    for _ in range(3):
+        gradients = [spread(rng, p.shape, dtype) for p in params]
+        oracle.step(gradients)
+        device.step_at_once(gradients)
     assert_equal_bits(device, oracle)
+
+
+def test_the_tensor_with_an_infinite_accumulator_is_marked():
+    device = Device([np.ones(n, np.float32) for n in (8, 5000, 9, 70)])
+    gradients = [np.ones(p.size, np.float32) for p in device.p]
+    gradients[1][4999] = gradients[2][8] = 1e30
+    assert device.step_at_once(gradients).tolist() == [0, 1, 1, 0]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("size", [1, 31, 32, 33, 4095, 4096, 4097, 40_000])
+def test_sums_of_squares(size, dtype):
+    g = spread(np.random.default_rng(size), size, dtype)
+    assert Device([g]).sum_of_squares(at_offset(g)) == ordered_sum(g)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("value", [np.nan, -np.nan, np.inf, -np.inf, None])
+def test_finite_check(value, dtype):
+    g = np.full(1000, np.finfo(dtype).max, dtype)
+    if value is not None:
+        g[999] = value
+    found = np.zeros(1, np.int32)
+    kernel = reduce.make_finite_check(np.dtype(dtype), CC)
+    launch(kernel.ptx, 4, 256, (g.ctypes.data, g.size, found.ctypes.data), [g, found])
+    assert found == (value is not None)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -40,11 +72,11 @@ def test_sizes(size, dtype):
     rng = np.random.default_rng(size)
     p = rng.standard_normal(size).astype(dtype)
     for hyper in ({}, {"momentum": 0.9}):
-        oracle, device = Oracle([p], **hyper), Device(p, **hyper)
+        oracle, device = Oracle([p], **hyper), Device([p], **hyper)
         for _ in range(3):
             g = spread(rng, p.shape, dtype)
             oracle.step([g])
-            device.step(g)
+            device.step([g])
         assert_equal_bits(device, oracle)
 
 
@@ -55,18 +87,18 @@ def test_one_array_unaligned(which):
     offsets[which] = 4
     rng = np.random.default_rng(which)
     p, g = rng.standard_normal((2, 37)).astype(np.float32)
-    oracle, device = Oracle([p], momentum=0.9), Device(p, offsets, momentum=0.9)
+    oracle, device = Oracle([p], momentum=0.9), Device([p], offsets, momentum=0.9)
     oracle.step([g])
-    device.step(g)
+    device.step([g])
     assert_equal_bits(device, oracle)
 
 
 def test_the_gradient_may_be_the_parameter():
     p = np.random.default_rng(5).standard_normal(70).astype(np.float32)
-    oracle, device = Oracle([p], learning_rate=0.1), Device(p, learning_rate=0.1)
+    oracle, device = Oracle([p], learning_rate=0.1), Device([p], learning_rate=0.1)
     for _ in range(3):
         oracle.step([oracle.p[0]])
-        device.step(device.p)
+        device.step([device.p[0]])
     assert_equal_bits(device, oracle)
 
 
@@ -76,20 +108,20 @@ def test_what_is_not_finite(hyper, dtype):
     tiny, huge = np.finfo(dtype).smallest_subnormal, np.finfo(dtype).max
     special = np.array([0, -0.0, np.inf, -np.inf, np.nan, tiny, -tiny, huge, -huge, np.finfo(dtype).tiny], dtype)
     p, g = (x.ravel().copy() for x in np.meshgrid(special, special))
-    oracle, device = Oracle([p], learning_rate=0.1, **hyper), Device(p, learning_rate=0.1, **hyper)
+    oracle, device = Oracle([p], learning_rate=0.1, **hyper), Device([p], learning_rate=0.1, **hyper)
     for _ in range(3):
         oracle.step([g])
-        device.step(g)
+        device.step([g])
     assert_equal_bits(device, oracle)
 
 
 @pytest.mark.parametrize("watchful", [True, False])
 @pytest.mark.parametrize("size", [8, 9], ids=["in a vector", "behind the vectors"])
 def test_an_infinite_accumulator_is_noticed(size, watchful):
-    device = Device(np.ones(size, np.float32), watchful=watchful)
+    device = Device([np.ones(size, np.float32)], watchful=watchful)
     g = np.ones(size, np.float32)
-    device.step(g)
+    device.step([g])
     assert device.infinite == 0
     g[-1] = 1e30
-    device.step(g)
+    device.step([g])
     assert device.infinite == watchful

@@ -9,9 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cuda_kernels import CC, INSTALL, adagrad, compiling, lanes_of, make_dense
+from cuda_kernels import CC, INSTALL, adagrad, lanes_of
+
+from fastadagrad.kernels.cuda import coalesce, compiling, dense, reduce, rows, shared
 
 CAPABILITIES = [(7, 5), (8, 0), (9, 0), (10, 0), (12, 0)]
+MOSTLY_SLOW = [cc if cc == CC else pytest.param(cc, marks=pytest.mark.slow) for cc in CAPABILITIES]
 SLOTS = {"plain": 0, "momentum": 1, "nesterov": 1}
 F4, F8 = np.dtype(np.float32), np.dtype(np.float64)
 MOST_REGISTERS = 40
@@ -27,7 +30,7 @@ def accesses(ptx, what, kind):
 @pytest.mark.parametrize("motion", ["plain", "momentum"])
 def test_memory_accesses_an_element(motion, cc):
     """Three loads and two stores of 16 bytes for 4 elements, one more of each with momentum."""
-    ptx = make_dense(adagrad, motion, True, False, F4, cc).vectors.ptx
+    ptx = dense.make_dense(adagrad, motion, True, False, F4, cc).vectors.ptx
     more = SLOTS[motion]
     assert accesses(ptx, "ld", "[bf]32") == (4 * (3 + more), 3 + more)
     assert accesses(ptx, "st", "[bf]32") == (4 * (2 + more), 2 + more)
@@ -41,8 +44,8 @@ VARIANTS = list(product(SLOTS, [True, False], [True, False], [F4, F8]))
 
 @pytest.mark.parametrize(("motion", "lean", "watchful", "dtype"), VARIANTS, ids=str)
 def test_arithmetic(motion, lean, watchful, dtype):
-    dense = make_dense(adagrad, motion, lean, watchful, dtype, CC)
-    for ptx in (dense.vectors.ptx, dense.elements.ptx):
+    kernels = dense.make_dense(adagrad, motion, lean, watchful, dtype, CC)
+    for ptx in (kernels.vectors.ptx, kernels.elements.ptx):
         kind = f"f{8 * dtype.itemsize}"
         other = {"f32": "f64", "f64": "f32"}[kind]
         assert f".{other}" not in ptx
@@ -52,9 +55,9 @@ def test_arithmetic(motion, lean, watchful, dtype):
         assert ".local" not in ptx
     kind = f"[bf]{8 * dtype.itemsize}"
     lanes, more = lanes_of(dtype), SLOTS[motion]
-    assert accesses(dense.vectors.ptx, "ld", kind) == (lanes * (3 + more), 3 + more)
-    assert accesses(dense.vectors.ptx, "st", kind) == (lanes * (2 + more), 2 + more)
-    assert accesses(dense.elements.ptx, "ld", kind) == (0, 0)
+    assert accesses(kernels.vectors.ptx, "ld", kind) == (lanes * (3 + more), 3 + more)
+    assert accesses(kernels.vectors.ptx, "st", kind) == (lanes * (2 + more), 2 + more)
+    assert accesses(kernels.elements.ptx, "ld", kind) == (0, 0)
 
 
 def find_ptxas():
@@ -82,15 +85,38 @@ def assembled(ptxas, kernel, cc, directory):
     return registers, spilled
 
 
-@pytest.mark.parametrize("cc", CAPABILITIES, ids=str)
+@pytest.mark.parametrize("cc", MOSTLY_SLOW, ids=str)
 @pytest.mark.parametrize("motion", SLOTS)
 @pytest.mark.parametrize("lean", [True, False], ids=["lean", "full"])
 def test_registers(ptxas, motion, lean, cc, tmp_path):
-    dense = make_dense(adagrad, motion, lean, False, F4, cc)
-    for kernel in (dense.vectors, dense.elements):
+    kernels = dense.make_dense(adagrad, motion, lean, False, F4, cc)
+    for kernel in (kernels.vectors, kernels.elements):
         registers, spilled = assembled(ptxas, kernel, cc, tmp_path)
         assert spilled == 0
         assert registers <= MOST_REGISTERS
+
+
+def other_kernels(dtype, cc):
+    """Those beside the dense updates of one array."""
+    for motion in SLOTS:
+        yield dense.make_many(adagrad, motion, True, True, dtype, cc)
+        yield shared.make_rows(adagrad, motion, dtype, cc)
+        yield from shared.make_tensor(adagrad, motion, dtype, cc)
+        for by_row in (False, True):
+            yield rows.make_row_update(adagrad, motion, by_row, True, dtype, cc)
+    yield from reduce.make_sums(adagrad, False, dtype, cc)
+    yield from reduce.make_sums(adagrad, True, dtype, cc)
+    yield reduce.make_finite_check(dtype, cc)
+    pack, *others = coalesce.make_sort(cc)
+    yield from (*pack.values(), *others)
+
+
+@pytest.mark.parametrize("cc", MOSTLY_SLOW, ids=str)
+@pytest.mark.parametrize("dtype", [F4, pytest.param(F8, marks=pytest.mark.slow)], ids=str)
+def test_nothing_spills(ptxas, dtype, cc, tmp_path):
+    for kernel in other_kernels(dtype, cc):
+        _, spilled = assembled(ptxas, kernel, cc, tmp_path)
+        assert spilled == 0, kernel.name
 
 
 def test_contraction_is_refused():

@@ -136,6 +136,48 @@ def test_shuffles_fold_a_warp():
     assert array.tolist() == [sum(range(32))] * 32 + [sum(range(32, 64))] * 32
 
 
+def test_ballots_count_threads():
+    array = np.zeros(64, np.int32)
+    body = """
+        rem.u32 %r2, %r1, 3;
+        setp.eq.u32 %p1, %r2, 0;
+        vote.sync.ballot.b32 %r3, %p1, -1;
+        popc.b32 %r4, %r3;
+        st.global.u32 [%rd3], %r4;
+    """
+    run(body, array, threads=64)
+    assert array.tolist() == [11] * 64  # multiples of 3 below 32, and from 32 to 63
+
+
+def test_loads_keep_the_sign_in_wider_registers():
+    array = np.array([-5, 0, 0, 0], np.int32)
+    body = "ld.global.s32 %rd4, [%rd1];\nst.global.u64 [%rd1+8], %rd4;"
+    room = array.view(np.int64)
+    ptx.launch(kernel(body), 1, 1, [room.ctypes.data], [room])
+    assert room[1] == -5
+
+
+def test_threads_that_come_later_are_waited_for_in_a_shuffle():
+    """The branch that half of the warp takes stands behind the shuffle."""
+    array = np.zeros(32, np.int32)
+    body = """
+        mov.u32 %r2, 1;
+        setp.lt.u32 %p1, %r1, 16;
+        @%p1 bra $behind;
+    $meet:
+        shfl.sync.bfly.b32 %r3|%p2, %r2, 16, 31, -1;
+        st.global.u32 [%rd3], %r3;
+        bra.uni $end;
+    $behind:
+        mov.u32 %r2, 2;
+        bra.uni $meet;
+    $end:
+        mov.u32 %r4, %r1;
+    """
+    run(body, array)
+    assert array.tolist() == [1] * 16 + [2] * 16
+
+
 REVERSE = """
     mov.u64 %rd4, buffer;
     add.s64 %rd5, %rd4, %rd2;
@@ -238,7 +280,7 @@ def test_a_shuffle_without_its_whole_warp_is_found():
     $end:
         mov.u32 %r2, %r1;
     """
-    with faults("shuffle without all threads"):
+    with faults("not all threads of warp 0"):
         run(body, np.zeros(32, np.float32))
 
 

@@ -1,4 +1,4 @@
-"""Dense updates of one array: a thread for each 16 bytes, or for each element where an address is no multiple of 16."""
+"""Dense updates, of 16 bytes of each array at a time, or of single elements where an address is no multiple of 16."""
 
 from __future__ import annotations
 
@@ -7,46 +7,21 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numba import cuda, types
-from numba.np.numpy_support import from_dtype
 
+from .. import table
 from ..element import make_element
 from ..jit import inlined
 from ..motion import SLOTS
-from .compiling import Capability, Kernel, compile_kernel
-from .memory import VECTOR, Access, lanes_of, make_access
+from ..reduce import BLOCK
+from .compiling import Capability, Kernel, compile_kernel, scalars_type
+from .memory import VECTOR, Slots, lanes_of, make_access, make_load_scalars, make_slots
 
 THREADS = 256  # a block
 
-
-class _Slots(NamedTuple):
-    """Compilable access to the slots beside the accumulator, a tuple of none or of the velocity."""
-
-    load: Any  # (address) -> values
-    store: Any  # (address, values)
-    load_vector: Any
-    store_vector: Any
-    lane: Any  # (vectors, j) -> values
-    join: Any  # (values of a lane, vectors of the lanes behind it) -> vectors
-    empty: tuple[tuple[()], ...]  # vectors of no lanes
+_zero, _one, _two, _threads, _block = map(np.uint64, (0, 1, 2, THREADS, BLOCK))
 
 
-def _make_slots(access: Access, count: int) -> _Slots:
-    load, store, load_vector, store_vector = access
-    if count == 0:
-        none, ignore = inlined(lambda address: ()), inlined(lambda address, values: None)
-        return _Slots(none, ignore, none, ignore, inlined(lambda values, j: ()), inlined(lambda value, values: ()), ())
-    return _Slots(
-        inlined(lambda address: (load(address),)),
-        inlined(lambda address, values: store(address, values[0])),
-        inlined(lambda address: (load_vector(address),)),
-        inlined(lambda address, values: store_vector(address, values[0])),
-        inlined(lambda values, j: (values[0][j],)),
-        inlined(lambda value, values: (value + values[0],)),
-        ((),),
-    )
-
-
-def _make_lanes(step, slots: _Slots, lanes: int, j: int = 0):
+def _make_lanes(step, slots: Slots, lanes: int, j: int = 0):
     """Compilable step of the lanes of a vector from the j-th on."""
     lane, join, empty = slots.lane, slots.join, slots.empty
     if j == lanes:
@@ -70,6 +45,50 @@ def _any_infinite(values, infinity):
     return found
 
 
+class _Updates(NamedTuple):
+    """Compilable updates ``(t, p, g, G, v, infinite, s)`` of what is at the addresses."""
+
+    element: Any  # of the t-th element
+    vector: Any  # of the t-th vector
+
+
+def _make_updates(rule: Any, motion: str, lean: bool, watchful: bool, dtype: np.dtype[Any]) -> _Updates:
+    element, access = make_element(rule, motion, lean), make_access(dtype)
+    load, store, load_vector, store_vector = access
+    slots, step, mark = make_slots(access, len(SLOTS[motion])), element.step, make_access(np.dtype(np.int32)).store
+    step_lanes = _make_lanes(step, slots, lanes_of(dtype))
+    load_slots, store_slots = slots.load, slots.store
+    load_slot_vectors, store_slot_vectors = slots.load_vector, slots.store_vector
+    itemsize, a_vector, infinity = np.uint64(dtype.itemsize), np.uint64(VECTOR), dtype.type(np.inf)
+
+    @inlined
+    def update_element(t, p, g, G, v, infinite, s):
+        at = t * itemsize
+        p_t, G_t, rest = step(load(p + at), load(g + at), load(G + at), load_slots(v + at), s)
+        if watchful and G_t == infinity:
+            mark(infinite, np.int32(1))
+        store(G + at, G_t)
+        store(p + at, p_t)
+        store_slots(v + at, rest)
+
+    @inlined
+    def update_vector(t, p, g, G, v, infinite, s):
+        at = t * a_vector
+        loaded = load_vector(p + at), load_vector(g + at), load_vector(G + at), load_slot_vectors(v + at)
+        p_t, G_t, rest = step_lanes(loaded[0], loaded[1], loaded[2], loaded[3], s)
+        if watchful and _any_infinite(G_t, infinity):
+            mark(infinite, np.int32(1))
+        store_vector(G + at, G_t)
+        store_vector(p + at, p_t)
+        store_slot_vectors(v + at, rest)
+
+    return _Updates(update_element, update_vector)
+
+
+def _kernel_name(rule: Any, motion: str, lean: bool, watchful: bool, dtype: np.dtype[Any]) -> str:
+    return f"{rule.name}_{motion}_{'lean' if lean else 'full'}_{'watchful' if watchful else 'unwatched'}_{dtype}"
+
+
 class Dense(NamedTuple):
     """Kernels ``(p, g, G, v, n, infinite, s)`` that update n elements, given addresses and scalars.
 
@@ -89,53 +108,79 @@ class Dense(NamedTuple):
 @cache
 def make_dense(rule: Any, motion: str, lean: bool, watchful: bool, dtype: np.dtype[Any], cc: Capability) -> Dense:
     """Kernels for arrays with an accumulator for each element; if not `watchful`, infinite ones go unnoticed."""
-    element = make_element(rule, motion, lean)
-    count, lanes, real = len(SLOTS[motion]), lanes_of(dtype), dtype.type
-    access, mark = make_access(dtype), make_access(np.dtype(np.int32)).store
-    load, store, load_vector, store_vector = access
-    slots, step = _make_slots(access, count), element.step
-    step_lanes = _make_lanes(step, slots, lanes)
-    load_slots, store_slots = slots.load, slots.store
-    load_slot_vectors, store_slot_vectors = slots.load_vector, slots.store_vector
-    itemsize, width, a_vector = np.uint64(dtype.itemsize), np.uint64(lanes), np.uint64(VECTOR)
-    infinity = real(np.inf)
-
-    @inlined
-    def update_one(i, p, g, G, v, infinite, s):
-        at = i * itemsize
-        p_i, G_i, rest = step(load(p + at), load(g + at), load(G + at), load_slots(v + at), s)
-        if watchful and G_i == infinity:
-            mark(infinite, np.int32(1))
-        store(G + at, G_i)
-        store(p + at, p_i)
-        store_slots(v + at, rest)
+    update_element, update_vector = _make_updates(rule, motion, lean, watchful, dtype)
+    lanes = np.uint64(lanes_of(dtype))
 
     def elements(p, g, G, v, n, infinite, s):
         i = np.uint64(cuda.grid(1))
         if i < n:
-            update_one(i, p, g, G, v, infinite, s)
+            update_element(i, p, g, G, v, infinite, s)
 
     def vectors(p, g, G, v, n, infinite, s):
-        t, whole = np.uint64(cuda.grid(1)), n // width
+        t, whole = np.uint64(cuda.grid(1)), n // lanes
         if t < whole:
-            at = t * a_vector
-            new = step_lanes(
-                load_vector(p + at), load_vector(g + at), load_vector(G + at), load_slot_vectors(v + at), s
-            )
-            if watchful and _any_infinite(new[1], infinity):
-                mark(infinite, np.int32(1))
-            store_vector(G + at, new[1])
-            store_vector(p + at, new[0])
-            store_slot_vectors(v + at, new[2])
+            update_vector(t, p, g, G, v, infinite, s)
         else:
-            i = whole * width + (t - whole)
+            i = whole * lanes + (t - whole)
             if i < n:
-                update_one(i, p, g, G, v, infinite, s)
+                update_element(i, p, g, G, v, infinite, s)
 
-    scalars = types.NamedUniTuple(from_dtype(dtype), len(rule.Scalars._fields), rule.Scalars)
-    arguments = (*[types.uint64] * 6, scalars)
-    name = f"{rule.name}_{motion}_{'lean' if lean else 'full'}_{'watchful' if watchful else 'unwatched'}_{dtype}"
+    arguments = (*[types.uint64] * 6, scalars_type(rule, dtype))
+    name = _kernel_name(rule, motion, lean, watchful, dtype)
     return Dense(
         compile_kernel(f"{name}_vectors", vectors, arguments, cc),
         compile_kernel(f"{name}_elements", elements, arguments, cc),
     )
+
+
+@cache
+def make_many(rule: Any, motion: str, lean: bool, watchful: bool, dtype: np.dtype[Any], cc: Capability) -> Kernel:
+    """Kernel ``(table, tensors, scalars)`` that updates all the tensors of a :mod:`..table`, one after the other.
+
+    Each block of THREADS has a block of BLOCK elements. The scalars are those of each tensor in turn; where an
+    accumulator becomes infinite the table is marked.
+    """
+    update_element, update_vector = _make_updates(rule, motion, lean, watchful, dtype)
+    load_scalars, load_word = make_load_scalars(rule, dtype), make_access(np.dtype(np.uint64)).load
+    lanes, itemsize, a_vector = np.uint64(lanes_of(dtype)), np.uint64(dtype.itemsize), np.uint64(VECTOR)
+    a_row, size_of_scalars = np.uint64(8 * table.COLUMNS), np.uint64(len(rule.Scalars._fields) * dtype.itemsize)
+    arrays = table.PARAMETER, table.GRADIENT, table.ACCUMULATOR, table.VELOCITY
+    parameter, gradient, accumulator, velocity = (np.uint64(8 * column) for column in arrays)
+    size, first_block, is_infinite = (
+        np.uint64(8 * column) for column in (table.SIZE, table.FIRST_BLOCK, table.INFINITE)
+    )
+
+    @inlined
+    def tensor_of(block, table, tensors):
+        """The last tensor that begins at this block or before it."""
+        left, right = _zero, tensors - _one
+        while left < right:
+            middle = (left + right + _one) // _two
+            if load_word(table + middle * a_row + first_block) <= block:
+                left = middle
+            else:
+                right = middle - _one
+        return left
+
+    def many(table, tensors, scalars):
+        block, thread = np.uint64(cuda.blockIdx.x), np.uint64(cuda.threadIdx.x)
+        i = tensor_of(block, table, tensors)
+        row, s = table + i * a_row, load_scalars(scalars + i * size_of_scalars)
+        start = (block - load_word(row + first_block)) * _block
+        n, offset = min(load_word(row + size) - start, _block), start * itemsize
+        p, g = load_word(row + parameter) + offset, load_word(row + gradient) + offset
+        G, v = load_word(row + accumulator) + offset, load_word(row + velocity) + offset
+        infinite, done = row + is_infinite, _zero
+        if (p | g | G | v) % a_vector == _zero:
+            done = n // lanes * lanes
+            t = thread
+            while t * lanes < done:
+                update_vector(t, p, g, G, v, infinite, s)
+                t += _threads
+        i = done + thread
+        while i < n:
+            update_element(i, p, g, G, v, infinite, s)
+            i += _threads
+
+    name = _kernel_name(rule, motion, lean, watchful, dtype)
+    return compile_kernel(f"{name}_many", many, (types.uint64,) * 3, cc)

@@ -11,6 +11,9 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from numba.np.numpy_support import from_dtype
 
+from ..jit import inlined
+from .compiling import scalars_type
+
 GLOBAL = 1  # the address space
 VECTOR = 16  # bytes
 
@@ -78,3 +81,49 @@ def make_access(dtype: np.dtype[Any]) -> Access:
         return types.void(types.uint64, values), codegen
 
     return Access(load, store, load_vector, store_vector)
+
+
+def make_load_scalars(rule: Any, dtype: np.dtype[Any]):
+    """Compilable ``(address)``: a rule's scalars, of which there is one after the other."""
+    kind = scalars_type(rule, dtype)
+
+    @intrinsic
+    def load_scalars(typingctx, address):
+        def codegen(context, builder, signature, args):
+            first = _pointer(builder, args[0], context.get_value_type(kind.dtype))
+            index = ir.IntType(32)
+            places = [builder.gep(first, [index(j)]) for j in range(kind.count)]
+            values = [builder.load(place, align=dtype.itemsize) for place in places]
+            return context.make_tuple(builder, kind, values)
+
+        return kind(types.uint64), codegen
+
+    return load_scalars
+
+
+class Slots(NamedTuple):
+    """Compilable access to the slots beside the accumulator, a tuple of none or of the velocity."""
+
+    load: Any  # (address) -> values
+    store: Any  # (address, values)
+    load_vector: Any
+    store_vector: Any
+    lane: Any  # (vectors, j) -> values
+    join: Any  # (values of a lane, vectors of the lanes behind it) -> vectors
+    empty: tuple[tuple[()], ...]  # vectors of no lanes
+
+
+def make_slots(access: Access, count: int) -> Slots:
+    load, store, load_vector, store_vector = access
+    if count == 0:
+        none, ignore = inlined(lambda address: ()), inlined(lambda address, values: None)
+        return Slots(none, ignore, none, ignore, inlined(lambda values, j: ()), inlined(lambda value, values: ()), ())
+    return Slots(
+        inlined(lambda address: (load(address),)),
+        inlined(lambda address, values: store(address, values[0])),
+        inlined(lambda address: (load_vector(address),)),
+        inlined(lambda address, values: store_vector(address, values[0])),
+        inlined(lambda values, j: (values[0][j],)),
+        inlined(lambda value, values: (value + values[0],)),
+        ((),),
+    )

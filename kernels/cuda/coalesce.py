@@ -1,0 +1,216 @@
+"""Row indices put in order, as :mod:`..coalesce` does: a stable radix sort in which each warp has a tile of the keys.
+
+A key is the row's number, and where it came from in the low bits. For every digit the warps count the keys of each of
+its values, a scan tells where each warp's keys of each value go, and the warps put them there. No thread waits for
+another but by shuffles and ballots within its warp.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import cuda, types
+
+from ..coalesce import POSITION
+from ..jit import inlined
+from ..reduce import LANES
+from .compiling import Capability, Kernel, compile_kernel
+from .memory import make_access
+from .reduce import ALL
+
+DIGIT = 4  # bits
+VALUES = 1 << DIGIT
+TILE = 1024  # keys of a warp
+THREADS = 128  # a block
+
+_words = make_access(np.dtype(np.uint64))
+_load, _store = _words.load, _words.store
+_mark = make_access(np.dtype(np.int32)).store
+_zero, _one, _word, _lanes, _tile, _values, _all = map(np.uint64, (0, 1, 8, LANES, TILE, VALUES, ALL))
+_position, _low = np.uint64(POSITION), np.uint64((1 << POSITION) - 1)
+
+
+@inlined
+def _warp():
+    return np.uint64(cuda.grid(1)) // _lanes
+
+
+@inlined
+def _ballot(holds):
+    """A bit for each thread of the warp."""
+    return np.uint64(np.uint32(cuda.ballot_sync(ALL, holds)))
+
+
+@inlined
+def _value_of(value, lane):
+    """The value that a thread of the warp has."""
+    return np.uint64(cuda.shfl_sync(ALL, np.int64(value), lane))
+
+
+@inlined
+def _agree(bits, digit, j):
+    """A bit for each thread whose key has this bit j of the digit, given the ballot on it."""
+    return bits ^ (((digit >> np.uint64(j)) & _one) - _one)
+
+
+@inlined
+def _threads_with(digit, bits0, bits1, bits2, bits3, valid):
+    """A bit for each thread whose key has this digit, given the ballots on each bit of theirs.
+
+    Without a branch: the compiler would make a loop for each of its ways, and ballots want all threads in one place.
+    """
+    found = _agree(bits0, digit, 0) & _agree(bits1, digit, 1) & _agree(bits2, digit, 2) & _agree(bits3, digit, 3)
+    return found & valid
+
+
+@inlined
+def _vote(digit, holds):
+    return (
+        _ballot(digit & _one != _zero),
+        _ballot(digit >> _one & _one != _zero),
+        _ballot(digit >> np.uint64(2) & _one != _zero),
+        _ballot(digit >> np.uint64(3) & _one != _zero),
+        _ballot(holds),
+    )
+
+
+@inlined
+def _digit_at(keys, i, n, shift):
+    """Digit of key i; 0 if there is no such key."""
+    return _load(keys + i * _word) >> shift & (_values - _one) if i < n else _zero
+
+
+@inlined
+def _popcount(bits):
+    return np.uint64(cuda.popc(bits))
+
+
+@inlined
+def _is_head(keys, i, n):
+    """Whether key i is the first of its row."""
+    if i >= n:
+        return False
+    return i == _zero or _load(keys + i * _word) >> _position != _load(keys + (i - _one) * _word) >> _position
+
+
+class Sort(NamedTuple):
+    """Kernels on n keys; `tiles` are TILE keys each, with a warp for each."""
+
+    pack: dict[str, Kernel]  # by dtype of the indices: (indices, n, rows, keys, outside), of a thread an index
+    count: Kernel  # (keys, n, shift, tiles, counts): counts[value * tiles + tile]
+    scan: Kernel  # (counts, size, total): the sum of those before each, in their place, by one warp
+    distribute: Kernel  # (keys, n, shift, tiles, places, sorted)
+    count_heads: Kernel  # (keys, n, tiles, counts): how many rows begin in each tile
+    write: Kernel  # (keys, n, tiles, places, at, rows, starts): what `kernels.coalesce.sort_rows` gives
+
+
+def tiles_of(n: int) -> int:
+    return -(-n // TILE)
+
+
+def blocks_of(threads: int) -> int:
+    return -(-threads // THREADS)
+
+
+@cache
+def make_sort(cc: Capability) -> Sort:
+    def make_pack(dtype: np.dtype[Any]) -> Kernel:
+        load, size = make_access(dtype).load, np.uint64(dtype.itemsize)
+
+        def pack(indices, n, rows, keys, outside):
+            i = np.uint64(cuda.grid(1))
+            if i < n:
+                row = np.uint64(np.int64(load(indices + i * size)))
+                if row >= rows:  # negative numbers have become large ones
+                    _mark(outside, np.int32(1))
+                _store(keys + i * _word, row << _position | i)
+
+        return compile_kernel(f"pack_{dtype}", pack, (types.uint64,) * 5, cc)
+
+    def count(keys, n, shift, tiles, counts):
+        tile, lane, mine = _warp(), np.uint64(cuda.laneid), _zero
+        if tile < tiles:
+            start = tile * _tile
+            while start < min(n, (tile + _one) * _tile):
+                i = start + lane
+                b0, b1, b2, b3, valid = _vote(_digit_at(keys, i, n, shift), i < n)
+                mine += _popcount(_threads_with(lane, b0, b1, b2, b3, valid))
+                start += _lanes
+            if lane < _values:
+                _store(counts + (lane * tiles + tile) * _word, mine)
+
+    def scan(counts, size, total):
+        lane, so_far, start = np.uint64(cuda.laneid), _zero, _zero
+        while start < size:
+            i = start + lane
+            own = _load(counts + i * _word) if i < size else _zero
+            up_to = own
+            for distance in (1, 2, 4, 8, 16):
+                before = np.uint64(cuda.shfl_up_sync(ALL, np.int64(up_to), distance))
+                if lane >= np.uint64(distance):
+                    up_to += before
+            if i < size:
+                _store(counts + i * _word, so_far + up_to - own)
+            so_far += _value_of(up_to, LANES - 1)
+            start += _lanes
+        if lane == _zero:
+            _store(total, so_far)
+
+    def distribute(keys, n, shift, tiles, places, sorted_keys):
+        tile, lane = _warp(), np.uint64(cuda.laneid)
+        if tile < tiles:
+            place = _load(places + (lane * tiles + tile) * _word) if lane < _values else _zero
+            start = tile * _tile
+            while start < min(n, (tile + _one) * _tile):
+                i = start + lane
+                digit = _digit_at(keys, i, n, shift)
+                b0, b1, b2, b3, valid = _vote(digit, i < n)
+                before = _popcount(_threads_with(digit, b0, b1, b2, b3, valid) & ((_one << lane) - _one))
+                first = _value_of(place, np.int32(digit))
+                if i < n:
+                    _store(sorted_keys + (first + before) * _word, _load(keys + i * _word))
+                place += _popcount(_threads_with(lane, b0, b1, b2, b3, valid))
+                start += _lanes
+
+    def count_heads(keys, n, tiles, counts):
+        tile, lane, heads = _warp(), np.uint64(cuda.laneid), _zero
+        if tile < tiles:
+            start = tile * _tile
+            while start < min(n, (tile + _one) * _tile):
+                heads += _popcount(_ballot(_is_head(keys, start + lane, n)))
+                start += _lanes
+            if lane == _zero:
+                _store(counts + tile * _word, heads)
+
+    def write(keys, n, tiles, places, at, rows, starts):
+        tile, lane = _warp(), np.uint64(cuda.laneid)
+        if tile < tiles:
+            group, start = _load(places + tile * _word), tile * _tile
+            while start < min(n, (tile + _one) * _tile):
+                i = start + lane
+                head = _is_head(keys, i, n)
+                heads = _ballot(head)
+                if head:
+                    mine = group + _popcount(heads & ((_one << lane) - _one))
+                    _store(rows + mine * _word, _load(keys + i * _word) >> _position)
+                    _store(starts + mine * _word, i)
+                if i < n:
+                    _store(at + i * _word, _load(keys + i * _word) & _low)
+                group += _popcount(heads)
+                if i == n - _one:
+                    _store(starts + group * _word, n)
+                start += _lanes
+
+    def compiled(function, arguments: int) -> Kernel:
+        return compile_kernel(f"rows_{function.__name__}", function, (types.uint64,) * arguments, cc)
+
+    return Sort(
+        {name: make_pack(np.dtype(name)) for name in ("int32", "int64")},
+        compiled(count, 5),
+        compiled(scan, 3),
+        compiled(distribute, 6),
+        compiled(count_heads, 4),
+        compiled(write, 7),
+    )

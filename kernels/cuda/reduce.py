@@ -1,0 +1,113 @@
+"""Sums of squares in the order of :mod:`..reduce`, in which a warp has the part of the lanes; and the finite check."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import cuda, types
+
+from ..element import make_element, untouched
+from ..jit import inlined
+from ..reduce import BLOCK, LANES
+from .compiling import Capability, Kernel, compile_kernel, scalars_type
+from .memory import make_access
+
+WARPS = 8  # a block
+THREADS = WARPS * LANES
+ALL = 0xFFFFFFFF  # lanes
+
+_address, _lanes, _block = np.uint64, np.uint64(LANES), np.uint64(BLOCK)
+_nothing, _float64 = np.float64(0), np.dtype(np.float64)
+
+
+@inlined
+def fold(x):
+    """Sum of a warp's values, which all of its threads get: each adds the value of the thread across, in any order."""
+    x += cuda.shfl_xor_sync(ALL, x, 16)
+    x += cuda.shfl_xor_sync(ALL, x, 8)
+    x += cuda.shfl_xor_sync(ALL, x, 4)
+    x += cuda.shfl_xor_sync(ALL, x, 2)
+    x += cuda.shfl_xor_sync(ALL, x, 1)
+    return x
+
+
+def make_warp_sum(prepare, dtype: np.dtype[Any]):
+    """Compilable ``(g, p, n, s)``: sum of the squares of n values, by one warp, all threads of which get it."""
+    load, itemsize = make_access(dtype).load, np.uint64(dtype.itemsize)
+
+    @inlined
+    def warp_sum(g, p, n, s):
+        total, start = _nothing, _address(0)
+        while start < n:
+            lane, i = _nothing, start + _address(cuda.laneid)
+            end = min(start + _block, n)
+            while i < end:
+                x = np.float64(prepare(load(g + i * itemsize), load(p + i * itemsize), s))
+                lane += x * x
+                i += _lanes
+            total += fold(lane)
+            start += _block
+        return total
+
+    return warp_sum
+
+
+class Sums(NamedTuple):
+    """Kernels that add up the squares of n gradients."""
+
+    blocks: Kernel  # (p, g, n, sums, s): a warp for each block of the order, and its sum
+    total: Kernel  # (sums, count, result): from left to right
+
+    def grid(self, n: int) -> int:
+        """Blocks of THREADS for n elements."""
+        return -(-n // (BLOCK * WARPS))
+
+
+@cache
+def make_sums(rule: Any, prepare_fully: bool, dtype: np.dtype[Any], cc: Capability) -> Sums:
+    """Kernels for gradients as they are, or prepared: clipped, and with the decay that comes before squaring."""
+    prepare = make_element(rule, "plain", False).prepare if prepare_fully else inlined(untouched)
+    warp_sum, itemsize = make_warp_sum(prepare, dtype), np.uint64(dtype.itemsize)
+    load64, store64, *_ = make_access(_float64)
+    size64 = np.uint64(_float64.itemsize)
+
+    def blocks(p, g, n, sums, s):
+        block = _address(cuda.grid(1)) // _lanes
+        start = block * _block
+        if start < n:
+            offset = start * itemsize
+            total = warp_sum(g + offset, p + offset, min(n - start, _block), s)
+            if cuda.laneid == 0:
+                store64(sums + block * size64, total)
+
+    def total(sums, count, result):
+        so_far, i = _nothing, _address(0)
+        while i < count:
+            so_far += load64(sums + i * size64)
+            i += _address(1)
+        store64(result, so_far)
+
+    name = f"{rule.name}_{'prepared' if prepare_fully else 'given'}_squares_{dtype}"
+    addresses = [types.uint64] * 4
+    return Sums(
+        compile_kernel(f"{name}_blocks", blocks, (*addresses, scalars_type(rule, dtype)), cc),
+        compile_kernel(f"{name}_total", total, tuple(addresses[:3]), cc),
+    )
+
+
+@cache
+def make_finite_check(dtype: np.dtype[Any], cc: Capability) -> Kernel:
+    """Kernel ``(g, n, found)``: the int32 at `found` becomes 1 if one of n gradients is NaN or infinite."""
+    bits = np.dtype(f"i{dtype.itemsize}")
+    load, mark = make_access(bits).load, make_access(np.dtype(np.int32)).store
+    itemsize, infinity = np.uint64(dtype.itemsize), np.array(np.inf, dtype).view(bits)[()]
+    magnitude = bits.type(np.iinfo(bits).max)  # all but the sign
+
+    def check(g, n, found):
+        i = _address(cuda.grid(1))
+        if i < n and load(g + i * itemsize) & magnitude >= infinity:
+            mark(found, np.int32(1))
+
+    return compile_kernel(f"finite_{dtype}", check, (types.uint64,) * 3, cc)
