@@ -33,18 +33,19 @@ def fold(x):
     return x
 
 
-def make_warp_sum(prepare, dtype: np.dtype[Any]):
-    """Compilable ``(g, p, n, s)``: sum of the squares of n values, by one warp, all threads of which get it."""
-    load, itemsize = make_access(dtype).load, np.uint64(dtype.itemsize)
+def make_warp_sum(value):
+    """Compilable ``(n, source)``: sum of the squares of n values, by one warp, all threads of which get it.
+
+    ``value(i, source)`` is the i-th of them.
+    """
 
     @inlined
-    def warp_sum(g, p, n, s):
+    def warp_sum(n, source):
         total, start = _nothing, _address(0)
         while start < n:
-            lane, i = _nothing, start + _address(cuda.laneid)
-            end = min(start + _block, n)
+            lane, i, end = _nothing, start + _address(cuda.laneid), min(start + _block, n)
             while i < end:
-                x = np.float64(prepare(load(g + i * itemsize), load(p + i * itemsize), s))
+                x = np.float64(value(i, source))
                 lane += x * x
                 i += _lanes
             total += fold(lane)
@@ -69,16 +70,23 @@ class Sums(NamedTuple):
 def make_sums(rule: Any, prepare_fully: bool, dtype: np.dtype[Any], cc: Capability) -> Sums:
     """Kernels for gradients as they are, or prepared: clipped, and with the decay that comes before squaring."""
     prepare = make_element(rule, "plain", False).prepare if prepare_fully else inlined(untouched)
-    warp_sum, itemsize = make_warp_sum(prepare, dtype), np.uint64(dtype.itemsize)
+    load, itemsize = make_access(dtype).load, np.uint64(dtype.itemsize)
     load64, store64, *_ = make_access(_float64)
     size64 = np.uint64(_float64.itemsize)
+
+    @inlined
+    def value(i, source):
+        p, g, s = source
+        return prepare(load(g + i * itemsize), load(p + i * itemsize), s)
+
+    warp_sum = make_warp_sum(value)
 
     def blocks(p, g, n, sums, s):
         block = _address(cuda.grid(1)) // _lanes
         start = block * _block
         if start < n:
             offset = start * itemsize
-            total = warp_sum(g + offset, p + offset, min(n - start, _block), s)
+            total = warp_sum(min(n - start, _block), (p + offset, g + offset, s))
             if cuda.laneid == 0:
                 store64(sums + block * size64, total)
 

@@ -16,25 +16,66 @@ from .compiling import Capability, Kernel, compile_kernel, scalars_type
 from .memory import make_access, make_slots
 from .reduce import ALL, make_warp_sum
 
-_lanes = np.uint64(LANES)
+_zero, _lanes = np.uint64(0), np.uint64(LANES)
 
 
-def _make_update(element, dtype: np.dtype[Any], count: int):
-    """Compilable ``(i, G, p, g, v, s)``: update of the element at i, with an accumulator that is up to date."""
+def make_dense_gradient(dtype: np.dtype[Any]):
+    """Compilable ``(j, g)``: element j of a gradient at address g."""
+    load, itemsize = make_access(dtype).load, np.uint64(dtype.itemsize)
+    return inlined(lambda j, g: load(g + j * itemsize))
+
+
+def _make_update(element, motion: str, dtype: np.dtype[Any], gradient):
+    """Compilable ``(j, G, p, v, source, s)``: update of element j, with an accumulator that is up to date."""
     access = make_access(dtype)
     load, store, itemsize = access.load, access.store, np.uint64(dtype.itemsize)
-    slots = make_slots(access, count)
+    slots = make_slots(access, len(SLOTS[motion]))
     load_slots, store_slots, prepare, advance = slots.load, slots.store, element.prepare, element.advance
 
     @inlined
-    def update(i, G, p, g, v, s):
-        at = i * itemsize
-        p_i = load(p + at)
-        new, rest = advance(p_i, prepare(load(g + at), p_i, s), G, load_slots(v + at), s)
+    def update(j, G, p, v, source, s):
+        at = j * itemsize
+        p_j = load(p + at)
+        new, rest = advance(p_j, prepare(gradient(j, source), p_j, s), G, load_slots(v + at), s)
         store(p + at, new)
         store_slots(v + at, rest)
 
     return update
+
+
+def make_row_step(element, motion: str, dtype: np.dtype[Any], gradient):
+    """Compilable ``(p, G, v, width, source, infinite, s)``: step of a row with one accumulator, by one warp.
+
+    The addresses are those of the row. ``gradient(j, source)`` is element j of its gradient.
+    """
+    load, store, mark = make_access(dtype).load, make_access(dtype).store, make_access(np.dtype(np.int32)).store
+    prepare, accumulate, real = element.prepare, element.accumulate, dtype.type
+    itemsize, infinity = np.uint64(dtype.itemsize), real(np.inf)
+    update = _make_update(element, motion, dtype, gradient)
+
+    @inlined
+    def prepared(j, where):
+        p, source, s = where
+        return prepare(gradient(j, source), load(p + j * itemsize), s)
+
+    warp_sum = make_warp_sum(prepared)
+
+    @inlined
+    def row_step(p, G, v, width, source, infinite, s):
+        square, lane = warp_sum(width, (p, source, s)), np.uint64(cuda.laneid)
+        new = real(0)
+        if lane == _zero:
+            new = accumulate(real(square / np.float64(width)), load(G), s)
+            store(G, new)
+            if new == infinity:
+                mark(infinite, np.int32(1))
+        new = cuda.shfl_sync(ALL, new, 0)
+        j = lane
+        while j < width:
+            update(j, new, p, v, source, s)
+            j += _lanes
+
+    return row_step
 
 
 def _kernel_name(rule: Any, motion: str, kind: str, dtype: np.dtype[Any]) -> str:
@@ -44,29 +85,14 @@ def _kernel_name(rule: Any, motion: str, kind: str, dtype: np.dtype[Any]) -> str
 @cache
 def make_rows(rule: Any, motion: str, dtype: np.dtype[Any], cc: Capability) -> Kernel:
     """Kernel ``(p, g, G, v, rows, width, infinite, s)`` for arrays with an accumulator a row, of the mean square."""
-    element = make_element(rule, motion, False)
-    update, warp_sum = _make_update(element, dtype, len(SLOTS[motion])), make_warp_sum(element.prepare, dtype)
-    load, store, mark = make_access(dtype).load, make_access(dtype).store, make_access(np.dtype(np.int32)).store
-    accumulate, real, itemsize = element.accumulate, dtype.type, np.uint64(dtype.itemsize)
-    infinity = real(np.inf)
+    element, itemsize = make_element(rule, motion, False), np.uint64(dtype.itemsize)
+    row_step = make_row_step(element, motion, dtype, make_dense_gradient(dtype))
 
     def rows(p, g, G, v, n, width, infinite, s):
-        row, lane = np.uint64(cuda.grid(1)) // _lanes, np.uint64(cuda.laneid)
+        row = np.uint64(cuda.grid(1)) // _lanes
         if row < n:
             offset = row * width * itemsize
-            p, g, v = p + offset, g + offset, v + offset
-            square = warp_sum(g, p, width, s)
-            G_row = real(0)
-            if lane == np.uint64(0):
-                G_row = accumulate(real(square / np.float64(width)), load(G + row * itemsize), s)
-                store(G + row * itemsize, G_row)
-                if G_row == infinity:
-                    mark(infinite, np.int32(1))
-            G_row = cuda.shfl_sync(ALL, G_row, 0)
-            i = lane
-            while i < width:
-                update(i, G_row, p, g, v, s)
-                i += _lanes
+            row_step(p + offset, G + row * itemsize, v + offset, width, g + offset, infinite, s)
 
     arguments = (*[types.uint64] * 7, scalars_type(rule, dtype))
     return compile_kernel(_kernel_name(rule, motion, "row", dtype), rows, arguments, cc)
@@ -83,7 +109,7 @@ class Tensor(NamedTuple):
 def make_tensor(rule: Any, motion: str, dtype: np.dtype[Any], cc: Capability) -> Tensor:
     """Kernels that go by the sum of squares of :mod:`.reduce`."""
     element = make_element(rule, motion, False)
-    update_one = _make_update(element, dtype, len(SLOTS[motion]))
+    update_one = _make_update(element, motion, dtype, make_dense_gradient(dtype))
     load64, mark = make_access(np.dtype(np.float64)).load, make_access(np.dtype(np.int32)).store
     load, store, real, add = make_access(dtype).load, make_access(dtype).store, dtype.type, element.accumulate
     infinity = real(np.inf)
@@ -97,7 +123,7 @@ def make_tensor(rule: Any, motion: str, dtype: np.dtype[Any], cc: Capability) ->
     def update(p, g, G, v, n, s):
         i = np.uint64(cuda.grid(1))
         if i < n:
-            update_one(i, load(G), p, g, v, s)
+            update_one(i, load(G), p, v, g, s)
 
     scalars, name = scalars_type(rule, dtype), _kernel_name(rule, motion, "tensor", dtype)
     return Tensor(
