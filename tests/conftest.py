@@ -1,5 +1,6 @@
 """Fixtures of several test files."""
 
+import numpy as np
 import pytest
 from sparse import set_thresholds
 
@@ -9,3 +10,15 @@ def threads(request, monkeypatch):
     if request.param > 1:
         set_thresholds(monkeypatch)
     return request.param
+
+
+ROWS = {"test_row_unit", "test_rows", "test_sparse_matrices"}
+
+
+def pytest_collection_modifyitems(items):
+    """Threaded kernels for rows of float64 are the code of those of float32: compiled and shown with the slow tests."""
+    for item in items:
+        given = getattr(item, "callspec", None)
+        if item.module.__name__ in ROWS and given and given.params.get("threads") == 2:
+            if given.params.get("dtype") is np.float64:
+                item.add_marker(pytest.mark.slow)
