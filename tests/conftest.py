@@ -18,7 +18,7 @@ ROWS = {"test_row_unit", "test_rows", "test_sparse_matrices"}
 def pytest_collection_modifyitems(items):
     """Threaded kernels for rows of float64 are the code of those of float32: compiled and shown with the slow tests."""
     for item in items:
-        given = getattr(item, "callspec", None)
-        if item.module.__name__ in ROWS and given and given.params.get("threads") == 2:
-            if given.params.get("dtype") is np.float64:
-                item.add_marker(pytest.mark.slow)
+        params = item.callspec.params if hasattr(item, "callspec") else {}
+        again = params.get("threads") == 2 and params.get("dtype") is np.float64
+        if again and item.module.__name__ in ROWS:
+            item.add_marker(pytest.mark.slow)
