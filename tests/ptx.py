@@ -213,7 +213,9 @@ class Grid:
     def _register(self, name: str) -> np.ndarray:
         if name not in self.registers:
             prefix = max((p for p in self.program.registers if name.startswith(p)), key=len)
-            self.registers[name] = np.zeros(self.n, self.program.registers[prefix])
+            kind = self.program.registers[prefix]
+            junk = np.full(self.n * kind.itemsize, 0xA5, np.uint8)  # as a register has before it is written
+            self.registers[name] = junk != 0 if kind.kind == "b" else junk.view(kind)
         return self.registers[name]
 
     def _read(self, operand: str, kind: np.dtype[Any], active: np.ndarray) -> np.ndarray:
