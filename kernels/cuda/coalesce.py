@@ -17,7 +17,7 @@ from ..coalesce import POSITION
 from ..jit import inlined
 from ..reduce import LANES
 from .compiling import Capability, Kernel, compile_kernel
-from .memory import make_access
+from .memory import load_word, make_access, mark, store_word
 from .reduce import ALL
 
 DIGIT = 4  # bits
@@ -25,9 +25,6 @@ VALUES = 1 << DIGIT
 TILE = 1024  # keys of a warp
 THREADS = 128  # a block
 
-_words = make_access(np.dtype(np.uint64))
-_load, _store = _words.load, _words.store
-_mark = make_access(np.dtype(np.int32)).store
 _zero, _one, _word, _lanes, _tile, _values, _all = map(np.uint64, (0, 1, 8, LANES, TILE, VALUES, ALL))
 _position, _low = np.uint64(POSITION), np.uint64((1 << POSITION) - 1)
 
@@ -79,7 +76,7 @@ def _vote(digit, holds):
 @inlined
 def _digit_at(keys, i, n, shift):
     """Digit of key i; 0 if there is no such key."""
-    return _load(keys + i * _word) >> shift & (_values - _one) if i < n else _zero
+    return load_word(keys + i * _word) >> shift & (_values - _one) if i < n else _zero
 
 
 @inlined
@@ -92,7 +89,7 @@ def _is_head(keys, i, n):
     """Whether key i is the first of its row."""
     if i >= n:
         return False
-    return i == _zero or _load(keys + i * _word) >> _position != _load(keys + (i - _one) * _word) >> _position
+    return i == _zero or load_word(keys + i * _word) >> _position != load_word(keys + (i - _one) * _word) >> _position
 
 
 class Sort(NamedTuple):
@@ -124,8 +121,8 @@ def make_sort(cc: Capability) -> Sort:
             if i < n:
                 row = np.uint64(np.int64(load(indices + i * size)))
                 if row >= rows:  # negative numbers have become large ones
-                    _mark(outside, np.int32(1))
-                _store(keys + i * _word, row << _position | i)
+                    mark(outside)
+                store_word(keys + i * _word, row << _position | i)
 
         return compile_kernel(f"pack_{dtype}", pack, (types.uint64,) * 5, cc)
 
@@ -139,29 +136,29 @@ def make_sort(cc: Capability) -> Sort:
                 mine += _popcount(_threads_with(lane, b0, b1, b2, b3, valid))
                 start += _lanes
             if lane < _values:
-                _store(counts + (lane * tiles + tile) * _word, mine)
+                store_word(counts + (lane * tiles + tile) * _word, mine)
 
     def scan(counts, size, total):
         lane, so_far, start = np.uint64(cuda.laneid), _zero, _zero
         while start < size:
             i = start + lane
-            own = _load(counts + i * _word) if i < size else _zero
+            own = load_word(counts + i * _word) if i < size else _zero
             up_to = own
             for distance in (1, 2, 4, 8, 16):
                 before = np.uint64(cuda.shfl_up_sync(ALL, np.int64(up_to), distance))
                 if lane >= np.uint64(distance):
                     up_to += before
             if i < size:
-                _store(counts + i * _word, so_far + up_to - own)
+                store_word(counts + i * _word, so_far + up_to - own)
             so_far += _value_of(up_to, LANES - 1)
             start += _lanes
         if lane == _zero:
-            _store(total, so_far)
+            store_word(total, so_far)
 
     def distribute(keys, n, shift, tiles, places, sorted_keys):
         tile, lane = _warp(), np.uint64(cuda.laneid)
         if tile < tiles:
-            place = _load(places + (lane * tiles + tile) * _word) if lane < _values else _zero
+            place = load_word(places + (lane * tiles + tile) * _word) if lane < _values else _zero
             start = tile * _tile
             while start < min(n, (tile + _one) * _tile):
                 i = start + lane
@@ -170,7 +167,7 @@ def make_sort(cc: Capability) -> Sort:
                 before = _popcount(_threads_with(digit, b0, b1, b2, b3, valid) & ((_one << lane) - _one))
                 first = _value_of(place, np.int32(digit))
                 if i < n:
-                    _store(sorted_keys + (first + before) * _word, _load(keys + i * _word))
+                    store_word(sorted_keys + (first + before) * _word, load_word(keys + i * _word))
                 place += _popcount(_threads_with(lane, b0, b1, b2, b3, valid))
                 start += _lanes
 
@@ -182,25 +179,25 @@ def make_sort(cc: Capability) -> Sort:
                 heads += _popcount(_ballot(_is_head(keys, start + lane, n)))
                 start += _lanes
             if lane == _zero:
-                _store(counts + tile * _word, heads)
+                store_word(counts + tile * _word, heads)
 
     def write(keys, n, tiles, places, at, rows, starts):
         tile, lane = _warp(), np.uint64(cuda.laneid)
         if tile < tiles:
-            group, start = _load(places + tile * _word), tile * _tile
+            group, start = load_word(places + tile * _word), tile * _tile
             while start < min(n, (tile + _one) * _tile):
                 i = start + lane
                 head = _is_head(keys, i, n)
                 heads = _ballot(head)
                 if head:
                     mine = group + _popcount(heads & ((_one << lane) - _one))
-                    _store(rows + mine * _word, _load(keys + i * _word) >> _position)
-                    _store(starts + mine * _word, i)
+                    store_word(rows + mine * _word, load_word(keys + i * _word) >> _position)
+                    store_word(starts + mine * _word, i)
                 if i < n:
-                    _store(at + i * _word, _load(keys + i * _word) & _low)
+                    store_word(at + i * _word, load_word(keys + i * _word) & _low)
                 group += _popcount(heads)
                 if i == n - _one:
-                    _store(starts + group * _word, n)
+                    store_word(starts + group * _word, n)
                 start += _lanes
 
     def compiled(function, arguments: int) -> Kernel:

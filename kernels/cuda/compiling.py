@@ -62,6 +62,10 @@ def scalars_type(rule: Any, dtype: Any) -> Any:
     return types.NamedUniTuple(from_dtype(dtype), len(rule.Scalars._fields), rule.Scalars)
 
 
+def kernel_name(rule: Any, *variant: object) -> str:
+    return "_".join(map(str, (rule.name, *variant)))
+
+
 def compile_kernel(name: str, function: Callable[..., None], arguments: tuple[Any, ...], cc: Capability) -> Kernel:
     """PTX of a kernel, given the Numba types of its arguments.
 

@@ -13,8 +13,18 @@ from ..element import make_element
 from ..jit import inlined
 from ..motion import SLOTS
 from ..reduce import BLOCK
-from .compiling import Capability, Kernel, compile_kernel, scalars_type
-from .memory import VECTOR, Slots, lanes_of, make_access, make_load_scalars, make_slots
+from .compiling import Capability, Kernel, compile_kernel, kernel_name, scalars_type
+from .memory import (
+    VECTOR,
+    Slots,
+    lanes_of,
+    load_word,
+    make_access,
+    make_dense_gradient,
+    make_load_scalars,
+    make_slots,
+    mark,
+)
 
 THREADS = 256  # a block
 
@@ -45,31 +55,36 @@ def _any_infinite(values, infinity):
     return found
 
 
-class _Updates(NamedTuple):
-    """Compilable updates ``(t, p, g, G, v, infinite, s)`` of what is at the addresses."""
+def make_element_update(element, motion: str, watchful: bool, dtype: np.dtype[Any], gradient):
+    """Compilable ``(j, p, source, G, v, infinite, s)``: update of element j, which has its own accumulator.
 
-    element: Any  # of the t-th element
-    vector: Any  # of the t-th vector
-
-
-def _make_updates(rule: Any, motion: str, lean: bool, watchful: bool, dtype: np.dtype[Any]) -> _Updates:
-    element, access = make_element(rule, motion, lean), make_access(dtype)
-    load, store, load_vector, store_vector = access
-    slots, step, mark = make_slots(access, len(SLOTS[motion])), element.step, make_access(np.dtype(np.int32)).store
-    step_lanes = _make_lanes(step, slots, lanes_of(dtype))
+    ``gradient(j, source)`` is its gradient.
+    """
+    access, step = make_access(dtype), element.step
+    load, store, slots = access.load, access.store, make_slots(access, len(SLOTS[motion]))
     load_slots, store_slots = slots.load, slots.store
-    load_slot_vectors, store_slot_vectors = slots.load_vector, slots.store_vector
-    itemsize, a_vector, infinity = np.uint64(dtype.itemsize), np.uint64(VECTOR), dtype.type(np.inf)
+    itemsize, infinity = np.uint64(dtype.itemsize), dtype.type(np.inf)
 
     @inlined
-    def update_element(t, p, g, G, v, infinite, s):
-        at = t * itemsize
-        p_t, G_t, rest = step(load(p + at), load(g + at), load(G + at), load_slots(v + at), s)
-        if watchful and G_t == infinity:
-            mark(infinite, np.int32(1))
-        store(G + at, G_t)
-        store(p + at, p_t)
+    def update_element(j, p, source, G, v, infinite, s):
+        at = j * itemsize
+        p_j, G_j, rest = step(load(p + at), gradient(j, source), load(G + at), load_slots(v + at), s)
+        if watchful and G_j == infinity:
+            mark(infinite)
+        store(G + at, G_j)
+        store(p + at, p_j)
         store_slots(v + at, rest)
+
+    return update_element
+
+
+def _make_vector_update(element, motion: str, watchful: bool, dtype: np.dtype[Any]):
+    """Compilable ``(t, p, g, G, v, infinite, s)``: update of the t-th vector."""
+    access = make_access(dtype)
+    load_vector, store_vector, slots = access.load_vector, access.store_vector, make_slots(access, len(SLOTS[motion]))
+    step_lanes = _make_lanes(element.step, slots, lanes_of(dtype))
+    load_slot_vectors, store_slot_vectors = slots.load_vector, slots.store_vector
+    a_vector, infinity = np.uint64(VECTOR), dtype.type(np.inf)
 
     @inlined
     def update_vector(t, p, g, G, v, infinite, s):
@@ -77,16 +92,25 @@ def _make_updates(rule: Any, motion: str, lean: bool, watchful: bool, dtype: np.
         loaded = load_vector(p + at), load_vector(g + at), load_vector(G + at), load_slot_vectors(v + at)
         p_t, G_t, rest = step_lanes(loaded[0], loaded[1], loaded[2], loaded[3], s)
         if watchful and _any_infinite(G_t, infinity):
-            mark(infinite, np.int32(1))
+            mark(infinite)
         store_vector(G + at, G_t)
         store_vector(p + at, p_t)
         store_slot_vectors(v + at, rest)
 
-    return _Updates(update_element, update_vector)
+    return update_vector
+
+
+def _make_updates(rule: Any, motion: str, lean: bool, watchful: bool, dtype: np.dtype[Any]):
+    """Those of an element and of a vector."""
+    element = make_element(rule, motion, lean)
+    return (
+        make_element_update(element, motion, watchful, dtype, make_dense_gradient(dtype)),
+        _make_vector_update(element, motion, watchful, dtype),
+    )
 
 
 def _kernel_name(rule: Any, motion: str, lean: bool, watchful: bool, dtype: np.dtype[Any]) -> str:
-    return f"{rule.name}_{motion}_{'lean' if lean else 'full'}_{'watchful' if watchful else 'unwatched'}_{dtype}"
+    return kernel_name(rule, motion, "lean" if lean else "full", "watchful" if watchful else "unwatched", dtype)
 
 
 class Dense(NamedTuple):
@@ -141,7 +165,7 @@ def make_many(rule: Any, motion: str, lean: bool, watchful: bool, dtype: np.dtyp
     accumulator becomes infinite the table is marked.
     """
     update_element, update_vector = _make_updates(rule, motion, lean, watchful, dtype)
-    load_scalars, load_word = make_load_scalars(rule, dtype), make_access(np.dtype(np.uint64)).load
+    load_scalars = make_load_scalars(rule, dtype)
     lanes, itemsize, a_vector = np.uint64(lanes_of(dtype)), np.uint64(dtype.itemsize), np.uint64(VECTOR)
     a_row, size_of_scalars = np.uint64(8 * table.COLUMNS), np.uint64(len(rule.Scalars._fields) * dtype.itemsize)
     arrays = table.PARAMETER, table.GRADIENT, table.ACCUMULATOR, table.VELOCITY

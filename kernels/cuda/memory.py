@@ -83,6 +83,23 @@ def make_access(dtype: np.dtype[Any]) -> Access:
     return Access(load, store, load_vector, store_vector)
 
 
+load_word, store_word, *_ = make_access(np.dtype(np.uint64))
+load_double, store_double, *_ = make_access(np.dtype(np.float64))
+_store_int32 = make_access(np.dtype(np.int32)).store
+
+
+@inlined
+def mark(address):
+    """Set the int32 at an address to 1, as any number of threads may at once."""
+    _store_int32(address, np.int32(1))
+
+
+def make_dense_gradient(dtype: np.dtype[Any]):
+    """Compilable ``(j, g)``: element j of a gradient at address g."""
+    load, itemsize = make_access(dtype).load, np.uint64(dtype.itemsize)
+    return inlined(lambda j, g: load(g + j * itemsize))
+
+
 def make_load_scalars(rule: Any, dtype: np.dtype[Any]):
     """Compilable ``(address)``: a rule's scalars, of which there is one after the other."""
     kind = scalars_type(rule, dtype)

@@ -11,15 +11,15 @@ from numba import cuda, types
 from ..element import make_element, untouched
 from ..jit import inlined
 from ..reduce import BLOCK, LANES
-from .compiling import Capability, Kernel, compile_kernel, scalars_type
-from .memory import make_access
+from .compiling import Capability, Kernel, compile_kernel, kernel_name, scalars_type
+from .memory import load_double, make_access, mark, store_double
 
 WARPS = 8  # a block
 THREADS = WARPS * LANES
 ALL = 0xFFFFFFFF  # lanes
 
 _address, _lanes, _block = np.uint64, np.uint64(LANES), np.uint64(BLOCK)
-_nothing, _float64 = np.float64(0), np.dtype(np.float64)
+_nothing = np.float64(0)
 
 
 @inlined
@@ -71,8 +71,7 @@ def make_sums(rule: Any, prepare_fully: bool, dtype: np.dtype[Any], cc: Capabili
     """Kernels for gradients as they are, or prepared: clipped, and with the decay that comes before squaring."""
     prepare = make_element(rule, "plain", False).prepare if prepare_fully else inlined(untouched)
     load, itemsize = make_access(dtype).load, np.uint64(dtype.itemsize)
-    load64, store64, *_ = make_access(_float64)
-    size64 = np.uint64(_float64.itemsize)
+    size64 = _address(8)
 
     @inlined
     def value(i, source):
@@ -88,16 +87,16 @@ def make_sums(rule: Any, prepare_fully: bool, dtype: np.dtype[Any], cc: Capabili
             offset = start * itemsize
             total = warp_sum(min(n - start, _block), (p + offset, g + offset, s))
             if cuda.laneid == 0:
-                store64(sums + block * size64, total)
+                store_double(sums + block * size64, total)
 
     def total(sums, count, result):
         so_far, i = _nothing, _address(0)
         while i < count:
-            so_far += load64(sums + i * size64)
+            so_far += load_double(sums + i * size64)
             i += _address(1)
-        store64(result, so_far)
+        store_double(result, so_far)
 
-    name = f"{rule.name}_{'prepared' if prepare_fully else 'given'}_squares_{dtype}"
+    name = kernel_name(rule, "prepared" if prepare_fully else "given", "squares", dtype)
     addresses = [types.uint64] * 4
     return Sums(
         compile_kernel(f"{name}_blocks", blocks, (*addresses, scalars_type(rule, dtype)), cc),
@@ -109,13 +108,13 @@ def make_sums(rule: Any, prepare_fully: bool, dtype: np.dtype[Any], cc: Capabili
 def make_finite_check(dtype: np.dtype[Any], cc: Capability) -> Kernel:
     """Kernel ``(g, n, found)``: the int32 at `found` becomes 1 if one of n gradients is NaN or infinite."""
     bits = np.dtype(f"i{dtype.itemsize}")
-    load, mark = make_access(bits).load, make_access(np.dtype(np.int32)).store
+    load = make_access(bits).load
     itemsize, infinity = np.uint64(dtype.itemsize), np.array(np.inf, dtype).view(bits)[()]
     magnitude = bits.type(np.iinfo(bits).max)  # all but the sign
 
     def check(g, n, found):
         i = _address(cuda.grid(1))
         if i < n and load(g + i * itemsize) & magnitude >= infinity:
-            mark(found, np.int32(1))
+            mark(found)
 
     return compile_kernel(f"finite_{dtype}", check, (types.uint64,) * 3, cc)

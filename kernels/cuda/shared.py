@@ -12,17 +12,11 @@ from ..element import make_element
 from ..jit import inlined
 from ..motion import SLOTS
 from ..reduce import LANES
-from .compiling import Capability, Kernel, compile_kernel, scalars_type
-from .memory import make_access, make_slots
+from .compiling import Capability, Kernel, compile_kernel, kernel_name, scalars_type
+from .memory import load_double, make_access, make_dense_gradient, make_slots, mark
 from .reduce import ALL, make_warp_sum
 
 _zero, _lanes = np.uint64(0), np.uint64(LANES)
-
-
-def make_dense_gradient(dtype: np.dtype[Any]):
-    """Compilable ``(j, g)``: element j of a gradient at address g."""
-    load, itemsize = make_access(dtype).load, np.uint64(dtype.itemsize)
-    return inlined(lambda j, g: load(g + j * itemsize))
 
 
 def _make_update(element, motion: str, dtype: np.dtype[Any], gradient):
@@ -48,7 +42,7 @@ def make_row_step(element, motion: str, dtype: np.dtype[Any], gradient):
 
     The addresses are those of the row. ``gradient(j, source)`` is element j of its gradient.
     """
-    load, store, mark = make_access(dtype).load, make_access(dtype).store, make_access(np.dtype(np.int32)).store
+    load, store, *_ = make_access(dtype)
     prepare, accumulate, real = element.prepare, element.accumulate, dtype.type
     itemsize, infinity = np.uint64(dtype.itemsize), real(np.inf)
     update = _make_update(element, motion, dtype, gradient)
@@ -68,7 +62,7 @@ def make_row_step(element, motion: str, dtype: np.dtype[Any], gradient):
             new = accumulate(real(square / np.float64(width)), load(G), s)
             store(G, new)
             if new == infinity:
-                mark(infinite, np.int32(1))
+                mark(infinite)
         new = cuda.shfl_sync(ALL, new, 0)
         j = lane
         while j < width:
@@ -76,10 +70,6 @@ def make_row_step(element, motion: str, dtype: np.dtype[Any], gradient):
             j += _lanes
 
     return row_step
-
-
-def _kernel_name(rule: Any, motion: str, kind: str, dtype: np.dtype[Any]) -> str:
-    return f"{rule.name}_{motion}_{kind}_{dtype}"
 
 
 @cache
@@ -95,7 +85,7 @@ def make_rows(rule: Any, motion: str, dtype: np.dtype[Any], cc: Capability) -> K
             row_step(p + offset, G + row * itemsize, v + offset, width, g + offset, infinite, s)
 
     arguments = (*[types.uint64] * 7, scalars_type(rule, dtype))
-    return compile_kernel(_kernel_name(rule, motion, "row", dtype), rows, arguments, cc)
+    return compile_kernel(kernel_name(rule, motion, "row", dtype), rows, arguments, cc)
 
 
 class Tensor(NamedTuple):
@@ -110,22 +100,22 @@ def make_tensor(rule: Any, motion: str, dtype: np.dtype[Any], cc: Capability) ->
     """Kernels that go by the sum of squares of :mod:`.reduce`."""
     element = make_element(rule, motion, False)
     update_one = _make_update(element, motion, dtype, make_dense_gradient(dtype))
-    load64, mark = make_access(np.dtype(np.float64)).load, make_access(np.dtype(np.int32)).store
-    load, store, real, add = make_access(dtype).load, make_access(dtype).store, dtype.type, element.accumulate
+    load, store, *_ = make_access(dtype)
+    real, add = dtype.type, element.accumulate
     infinity = real(np.inf)
 
     def accumulate(square, G, infinite, s):
-        new = add(real(load64(square)), load(G), s)
+        new = add(real(load_double(square)), load(G), s)
         store(G, new)
         if new == infinity:
-            mark(infinite, np.int32(1))
+            mark(infinite)
 
     def update(p, g, G, v, n, s):
         i = np.uint64(cuda.grid(1))
         if i < n:
             update_one(i, load(G), p, v, g, s)
 
-    scalars, name = scalars_type(rule, dtype), _kernel_name(rule, motion, "tensor", dtype)
+    scalars, name = scalars_type(rule, dtype), kernel_name(rule, motion, "tensor", dtype)
     return Tensor(
         compile_kernel(f"{name}_accumulate", accumulate, (*[types.uint64] * 3, scalars), cc),
         compile_kernel(f"{name}_update", update, (*[types.uint64] * 5, scalars), cc),
