@@ -113,6 +113,12 @@ class Oracle:
         assert self.G[i].dtype == self.v[i].dtype == self.p[i].dtype == dtype
 
 
+def spread(rng, shape, dtype):
+    """Values over 16 orders of magnitude, zeros of both signs among them."""
+    x = rng.choice([-1.0, 1.0], shape) * 10.0 ** rng.uniform(-8, 8, shape)
+    return np.asarray(np.where(rng.random(shape) < 0.05, rng.choice([-0.0, 0.0], shape), x), dtype)
+
+
 def bits_differ(a, b):
     """Number of elements whose bits differ, NaN counting as NaN whatever its payload."""
     a, b = np.asarray(a), np.asarray(b)

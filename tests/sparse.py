@@ -1,7 +1,7 @@
 """What the tests of sparse gradients share: options, shapes, patterns of indices, and the dense gradient meant."""
 
 import numpy as np
-from oracle import bits_differ
+from oracle import bits_differ, spread
 
 from fastadagrad import engine
 
@@ -42,12 +42,6 @@ PATTERNS = {
     "every, backwards": lambda rng, n: np.arange(n)[::-1],
     "the last": lambda rng, n: np.array([n - 1]),
 }
-
-
-def spread(rng, shape, dtype):
-    """Values over 16 orders of magnitude, zeros of both signs among them."""
-    x = rng.choice([-1.0, 1.0], shape) * 10.0 ** rng.uniform(-8, 8, shape)
-    return np.asarray(np.where(rng.random(shape) < 0.05, rng.choice([-0.0, 0.0], shape), x), dtype)
 
 
 def sparse_gradient(rng, p, pattern, index_dtype=I8, values=spread):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oracle import Oracle, bits_differ, ordered_sum
+from oracle import Oracle, bits_differ, ordered_sum, spread
 
 import fastadagrad as fa
 from fastadagrad import engine
@@ -52,12 +52,6 @@ OPTIONS = {
     "tensor, clipped and penalised": {"accumulator": "tensor", "max_global_norm": 0.5, "l2": 0.1},
 }
 THREADS = {"serial": 1, "threaded": 2}
-
-
-def spread(rng, shape, dtype):
-    """Values over 16 orders of magnitude, zeros of both signs among them."""
-    x = rng.choice([-1.0, 1.0], shape) * 10.0 ** rng.uniform(-8, 8, shape)
-    return np.asarray(np.where(rng.random(shape) < 0.05, rng.choice([-0.0, 0.0], shape), x), dtype)
 
 
 def shapes_for(hyper):

@@ -3,11 +3,20 @@
 import numpy as np
 import pytest
 from cuda_kernels import CC, Device, assert_equal_bits, at_offset, reduce
-from oracle import Oracle, ordered_sum
+from oracle import Oracle, ordered_sum, spread
 from ptx import launch
-from test_bits import DTYPES, OPTIONS, spread
+from test_bits import DTYPES, OPTIONS
 
 SHAPES = [(), (0,), (1,), (33,), (7, 5), (3, 0), (0, 4), (65, 13), (2, 3, 5), (2, 4100)]
+
+
+def assert_steps_agree(device, oracle, rng, steps, step=None):
+    """Step both with the same gradients, and compare."""
+    for _ in range(steps):
+        gradients = [spread(rng, p.shape, p.dtype) for p in oracle.p]
+        oracle.step(gradients)
+        (step or device.step)(gradients)
+    assert_equal_bits(device, oracle)
 
 
 @pytest.mark.parametrize("offset", [0, pytest.param(8, marks=pytest.mark.slow)], ids=["aligned", "unaligned"])
@@ -18,12 +27,7 @@ def test_every_option(option, dtype, offset):
     rng = np.random.default_rng(3)
     shapes = [shape for shape in SHAPES if shape or hyper.get("accumulator") != "row"]
     params = [np.asarray(rng.standard_normal(shape), dtype) for shape in shapes]
-    oracle, device = Oracle(params, **hyper), Device(params, offset, **hyper)
-    for _ in range(4):
-        gradients = [spread(rng, p.shape, dtype) for p in params]
-        oracle.step(gradients)
-        device.step(gradients)
-    assert_equal_bits(device, oracle)
+    assert_steps_agree(Device(params, offset, **hyper), Oracle(params, **hyper), rng, 4)
 
 
 @pytest.mark.parametrize("offset", [0, 8], ids=["aligned", "unaligned"])
@@ -32,12 +36,8 @@ def test_every_option(option, dtype, offset):
 def test_many_tensors_in_one_launch(hyper, dtype, offset):
     rng = np.random.default_rng(4)
     params = [np.asarray(rng.standard_normal(shape), dtype) for shape in [(0,), *SHAPES, (70,), (0,)]]
-    oracle, device = Oracle(params, **hyper), Device(params, offset, **hyper)
-    for _ in range(3):
-        gradients = [spread(rng, p.shape, dtype) for p in params]
-        oracle.step(gradients)
-        device.step_at_once(gradients)
-    assert_equal_bits(device, oracle)
+    device = Device(params, offset, **hyper)
+    assert_steps_agree(device, Oracle(params, **hyper), rng, 3, device.step_at_once)
 
 
 def test_the_tensor_with_an_infinite_accumulator_is_marked():
@@ -72,12 +72,7 @@ def test_sizes(size, dtype):
     rng = np.random.default_rng(size)
     p = rng.standard_normal(size).astype(dtype)
     for hyper in ({}, {"momentum": 0.9}):
-        oracle, device = Oracle([p], **hyper), Device([p], **hyper)
-        for _ in range(3):
-            g = spread(rng, p.shape, dtype)
-            oracle.step([g])
-            device.step([g])
-        assert_equal_bits(device, oracle)
+        assert_steps_agree(Device([p], **hyper), Oracle([p], **hyper), rng, 3)
 
 
 @pytest.mark.parametrize("which", range(4), ids=["parameter", "gradient", "accumulator", "velocity"])

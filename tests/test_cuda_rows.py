@@ -4,8 +4,8 @@ import numpy as np
 import ptx
 import pytest
 from cuda_kernels import CC, Device, adagrad, assert_equal_bits, at_offset, cast_scalars
-from oracle import Oracle
-from test_bits import OPTIONS, spread
+from oracle import Oracle, spread
+from test_bits import OPTIONS
 
 from fastadagrad.kernels.coalesce import sort_rows
 from fastadagrad.kernels.cuda.rows import THREADS, make_row_update
