@@ -34,7 +34,7 @@ class Missed(NamedTuple):
     with decay need a constant one.
     """
 
-    steps: int  # k, at least 1
+    steps: int  # k
     thresholds: float  # sum of a*l1
     log_keeps: float  # sum of log(1 - a*w)
     keeps: float  # its exponential
@@ -55,7 +55,10 @@ def missed_alike(steps, s):
 
 
 def make_catch_up(rule, motion: str):
-    """Compilable ``(p, rest, G, missed, s) -> (p, rest)``; `s` holds the rule's scalars in float64."""
+    """Compilable ``(p, rest, G, missed, s) -> (p, rest)``; `s` holds the rule's scalars in float64.
+
+    Having missed no step changes no bit.
+    """
     scale = welded(rule.scale)
     look_ahead = motion == "nesterov"
 
@@ -70,6 +73,8 @@ def make_catch_up(rule, motion: str):
             size = abs(p) * missed.keeps - threshold * missed.mean_keeps
         else:
             k, log_r = missed.steps, -log1p(s.l2_step / H)
+            if k == 0:
+                return p, rest
             log_power = missed.log_keeps + k * log_r
             size = abs(p) * exp(log_power)
             if threshold != 0.0:
@@ -78,11 +83,13 @@ def make_catch_up(rule, motion: str):
 
     @welded
     def coasted(p, rest, G, missed, s):
-        v, m, k = np.float64(rest[0]), s.momentum, missed.steps
+        p, v, m, k = np.float64(p), np.float64(rest[0]), s.momentum, missed.steps
+        if k == 0:
+            return p, (v,)
         log_c, log_m = missed.log_keeps / k, log(m)
         power = exp((k - 1) * max(log_c, log_m)) * series(-abs(log_c - log_m), k)
         reach = m * m if look_ahead else m
-        return np.float64(p) * missed.keeps + v * reach * power, (v * exp(k * log_m),)
+        return p * missed.keeps + v * reach * power, (v * exp(k * log_m),)
 
     return shrunk if motion == "plain" else coasted
 

@@ -23,7 +23,7 @@ from .memory import unpack
 from .prefetch import prefetch
 from .scoring import make_score
 
-AHEAD = 16  # columns
+AHEAD = 48  # columns, across examples
 
 
 class Weights(NamedTuple):
@@ -158,45 +158,81 @@ def _make_many_outputs(real, step_element, catch_up_element) -> Outputs:
     return Outputs(*map(welded, (slope, step, step_with, add, catch_up)))
 
 
-def _make_recall(layout: Layout, outputs: Outputs):
-    """Compilable ways to bring a row's features, or all of them, up to the state before step `now`."""
+class _Recall(NamedTuple):
+    """Compilable ways to bring weights up to the state before step `now`, and to have them at hand by then.
+
+    Most features of most examples are either in every example or long unseen, so that whether one has missed a
+    step is a branch that the processor cannot predict: missing none is a number of steps like another.
+    """
+
+    begin: object  # (examples, order, w, last) -> cursor
+    row: object  # (examples, n, order, cursor, now, w, last, s) -> cursor: the features of row n
+    all: object  # (now, w, last, s): every feature, which then starts to count from 0
+
+
+def _make_recall(layout: Layout, outputs: Outputs) -> _Recall:
     span, column, catch_up = layout.span, layout.column, outputs.catch_up
 
     @welded
+    def fetch_next(x, order, cursor, w, last):
+        """Ask for the weight at `cursor`, place, t and end of a row of `order`, and move on to the next."""
+        at, t, stop = cursor
+        while t == stop:
+            at += 1
+            if at >= order.size:
+                return at, t, stop
+            first, end = span(x, order[at])
+            t, stop = np.int64(first), np.int64(end)
+        j = column(x, t)
+        prefetch(last, j)
+        prefetch(w.p, j)
+        prefetch(w.G, j)
+        return at, t + 1, stop
+
+    @welded
+    def begin(x, order, w, last):
+        cursor = (-1, 0, 0)
+        for _ in range(AHEAD):
+            cursor = fetch_next(x, order, cursor, w, last)
+        return cursor
+
+    @welded
     def recall_one(j, now, next_, w, last, s):
-        if now > last[j]:
-            catch_up(w, j, missed_alike(now - last[j], s), s)
+        catch_up(w, j, missed_alike(max(now - last[j], 0), s), s)
         last[j] = next_
 
     @welded
-    def recall(x, n, now, w, last, s):
+    def recall_row(x, n, order, cursor, now, w, last, s):
         start, stop = span(x, n)
         for t in range(start, stop):
-            if t + AHEAD < stop:
-                coming = column(x, t + AHEAD)
-                prefetch(last, coming)
-                prefetch(w.p, coming)
-                prefetch(w.G, coming)
-            j = column(x, t)
-            if last[j] <= now:
-                recall_one(j, now, now + 1, w, last, s)
+            cursor = fetch_next(x, order, cursor, w, last)
+            recall_one(column(x, t), now, now + 1, w, last, s)
+        return cursor
 
     @welded
     def recall_all(now, w, last, s):
         for j in range(last.size):
             recall_one(j, now, 0, w, last, s)
 
-    return recall, recall_all
+    return _Recall(begin, recall_row, recall_all)
 
 
 @welded
-def _recall_nothing(x, n, now, w, last, s):
-    pass
+def _begin_nothing(x, order, w, last):
+    return None
+
+
+@welded
+def _recall_nothing(x, n, order, cursor, now, w, last, s):
+    return None
 
 
 @welded
 def _recall_nothing_at_all(now, w, last, s):
     pass
+
+
+_NO_RECALL = _Recall(_begin_nothing, _recall_nothing, _recall_nothing_at_all)
 
 
 class Loops(NamedTuple):
@@ -221,20 +257,18 @@ def make_loops(rule, motion: str, lean: bool, layout: str, classes: bool, exact:
     pieces = (real, _make_element_step(element), _make_element_catch_up(rule, motion, element))
     outputs = _make_many_outputs(*pieces) if classes else _make_one_output(*pieces)
     slope_of, step, step_with, add, _ = outputs
-    recall, recall_all = (_recall_nothing, _recall_nothing_at_all)
-    if exact:
-        recall, recall_all = _make_recall(LAYOUTS[layout], outputs)
+    begin, recall, recall_all = _make_recall(LAYOUTS[layout], outputs) if exact else _NO_RECALL
 
     @compiled
     def online(kind, examples, order, weights, intercept, rates, work):
         version  # noqa: B018  part of the key of the disk cache
         s, s_intercept = unpack(Scalars, rates.features), unpack(Scalars, rates.intercept)
         s_exact = unpack(Scalars, rates.exact)
-        total = 0.0
+        total, cursor = 0.0, begin(examples, order, weights, work.last)
         for i in range(order.size):
             fetch_ahead(examples, order, i)
             n = order[i]
-            recall(examples, n, i, weights, work.last, s_exact)
+            cursor = recall(examples, n, order, cursor, i, weights, work.last, s_exact)
             z = score(examples, n, weights.p, intercept.p, work.lanes, work.scores)
             value, slope = slope_of(kind, z, examples.labels[n], real(1), work)
             total += value
@@ -268,14 +302,14 @@ def make_loops(rule, motion: str, lean: bool, layout: str, classes: bool, exact:
         version  # noqa: B018  part of the key of the disk cache
         s, s_intercept = unpack(Scalars, rates.features), unpack(Scalars, rates.intercept)
         s_exact = unpack(Scalars, rates.exact)
-        total, steps = 0.0, 0
+        total, steps, cursor = 0.0, 0, begin(examples, order, weights, work.last)
         for start in range(0, order.size, size):
             stop = min(start + size, order.size)
             count = 0
             for i in range(start, stop):
                 fetch_ahead(examples, order, i)
                 n = order[i]
-                recall(examples, n, steps, weights, work.last, s_exact)
+                cursor = recall(examples, n, order, cursor, steps, weights, work.last, s_exact)
                 z = score(examples, n, weights.p, intercept.p, work.lanes, work.scores)
                 value, slope = slope_of(kind, z, examples.labels[n], real(stop - start), work)
                 total += value
