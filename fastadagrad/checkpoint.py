@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from . import files
 from .dataset import Dataset
+from .device.arrays import placed_like, to_host
 from .engine import Engine
 from .ledger import Ledger
 from .log import logger
@@ -39,7 +40,7 @@ def save(path: str | PathLike[str], engine: Engine, ledger: Ledger, run: Mapping
     if ledger.best_arrays:
         arrays |= {f"best/{name}": a for name, a in zip(engine.params.names, ledger.best_arrays, strict=True)}
     header = {"method": engine.rule.name, "names": engine.params.names, "ledger": ledger.header(), "run": run}
-    files.write(path, KIND, header, arrays)
+    files.write(path, KIND, header, {name: to_host(array) for name, array in arrays.items()})
 
 
 def load(path: str | PathLike[str], engine: Engine) -> Saved:
@@ -100,6 +101,9 @@ def apply(saved: Saved, engine: Engine) -> None:
                 engine.state.add(name, slot, saved.slots[slot][name].shape)
             if slot in engine.state[name]:
                 engine.state[name][slot][...] = saved.slots[slot].get(name, 0)
+    saved.ledger.best_arrays[:] = [
+        placed_like(array, best) for array, best in zip(engine.params.arrays, saved.ledger.best_arrays, strict=False)
+    ]
     engine.warned.clear()
 
 

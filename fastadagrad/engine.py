@@ -15,6 +15,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from .device.backend import INSTALL
 from .hyper import Conduct, Rule, Settings, cast_scalars
 from .interrupts import whole
 from .kernels import table
@@ -193,8 +194,14 @@ class Plan:
             else:
                 units.append(self._row_unit(i, forms[i]))
         for (kind, lean, *_), members in groups.items():
-            units.append(Bucket(engine.rule, engine.params, engine.state, members, kind, lean, PARALLEL_FROM))
+            units.append(self._bucket(members, kind, lean))
         return units
+
+    def _bucket(self, members: dict[int, Settings], kind: str, lean: bool) -> Unit:
+        what = self._engine.rule, self._engine.params, self._engine.state, members, kind, lean
+        if self._engine.params.backend is None:
+            return Bucket(*what, PARALLEL_FROM)
+        return cast(Unit, device_units().DeviceBucket(*what, watchful=self._checks != 0))
 
     def _variant(self, i: int) -> tuple[str, bool]:
         """Kind of accumulator, and whether the driver without options will do."""
@@ -356,6 +363,15 @@ class Plan:
             if self._names[i] not in self._engine.warned:
                 self._engine.warned.add(self._names[i])
                 self._engine.infinite.append(self._names[i])
+
+
+def device_units() -> Any:
+    """The module of units on a GPU, which needs the compiler for them."""
+    try:
+        from .device import unit
+    except Exception as error:  # numba-cuda raises more than ImportError where it finds no CUDA
+        raise RuntimeError(f"device arrays need numba-cuda and CUDA's compiler ({error}): {INSTALL}") from error
+    return unit
 
 
 def every_driver(rule: Rule) -> Iterator[tuple[str, Callable[[], None]]]:

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
-import numpy as np
-
+from .device.arrays import copy_of
 from .parameters import FloatArray
 
 Monitored = dict[str, float]
@@ -47,7 +46,7 @@ class Ledger:
     def remember_best(self, arrays: Sequence[FloatArray], loss: float, monitors: Monitored, epoch: int) -> None:
         """Keep a copy of the parameters as they are."""
         if not self.best_arrays:
-            self.best_arrays = [np.empty(array.shape, array.dtype) for array in arrays]
+            self.best_arrays = [copy_of(array) for array in arrays]
         for best, array in zip(self.best_arrays, arrays, strict=True):
             best[...] = array
         self.best = Best(loss, dict(monitors), epoch, self.steps)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .coalescing import sums_of_rows
+from .device.arrays import as_device_array
 from .parameters import FloatArray, Parameters
 from .rows import is_sparse
 
@@ -17,6 +18,11 @@ Monitor = Callable[..., Any]
 
 def as_number(value: Any, what: str) -> float:
     """What `what` has returned as a float; TypeError if it is not a single number."""
+    found = as_device_array(value)
+    if found is not None and found.size == 1:
+        value = found.to_host()[()] if found.ndim == 0 else found.to_host()
+    elif found is not None:
+        raise TypeError(f"{what} must return a single number, not an array of shape {found.shape}")
     try:
         array = np.asarray(value)
     except ValueError:  # a ragged list
@@ -75,6 +81,11 @@ class Monitors:
 def _squared_norm(name: str, gradient: Any, parameter: FloatArray) -> float:
     if gradient is None:
         return 0.0
+    found = as_device_array(gradient)
+    if found is not None:
+        from .device.norms import squared_norm  # which needs a compiler for GPUs
+
+        return squared_norm(found)
     if is_sparse(gradient):
         gradient = sums_of_rows(name, gradient, parameter)
     flat = np.ravel(gradient).astype(np.float64, copy=False)

@@ -76,7 +76,7 @@ class Objective:
             value, gradients = self._derived(arguments)
         flat = self._params.flatten(gradients)
         return value, [
-            gradient if i in frozen else self._brought_into_form(gradient, name, parameter)
+            gradient if i in frozen or self._params.backend else self._brought_into_form(gradient, name, parameter)
             for i, (gradient, (name, parameter)) in enumerate(zip(flat, self._params, strict=True))
         ]
 
@@ -91,6 +91,10 @@ class Objective:
         return as_number(result[0] if pair else result, "loss"), result[1] if pair else None
 
     def _derived(self, arguments: tuple[Any, ...]) -> tuple[float, Any]:
+        if self._params.backend:
+            raise TypeError(
+                "gradients of device arrays cannot be derived: let loss return (value, gradients), or pass gradient="
+            )
         if self._differentiated is None:
             from .interop.autodiff import differentiated
 

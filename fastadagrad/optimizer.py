@@ -10,6 +10,7 @@ import numpy as np
 
 from . import checkpoint
 from .dataset import Dataset, as_dataset, sample_count
+from .device.arrays import DeviceArray, as_device_array
 from .hyper import Hyper, hyper_names, refuse_unknown
 from .interrupts import whole
 from .ledger import Best, Epoch, Ledger, Monitored
@@ -24,6 +25,10 @@ MAKING = ("inputs", "updates", "monitors", "monitor_gradients", "gradient")
 RUNNING = ("max_updates", "max_epochs", "batch_size", "train_batches", "valid_batches", "rng", "progress", "touches")
 
 Touches = Callable[..., Mapping[str, Any]]
+
+
+def _is_array(array: Any) -> bool:
+    return isinstance(array, np.ndarray) or as_device_array(array) is not None
 
 
 class Optimizer(Stepper):
@@ -55,11 +60,11 @@ class Optimizer(Stepper):
 
     @staticmethod
     def _checked_update(pair: Any) -> tuple[FloatArray, Callable[..., Any]]:
-        if not (isinstance(pair, tuple | list) and len(pair) == 2 and isinstance(pair[0], np.ndarray)):
+        if not (isinstance(pair, tuple | list) and len(pair) == 2 and _is_array(pair[0])):
             raise TypeError(f"updates must be (array, callable) pairs, not {pair!r}")
         if not callable(pair[1]):
             raise TypeError(f"updates must be (array, callable) pairs, but {pair[1]!r} cannot be called")
-        if not pair[0].flags.writeable:
+        if isinstance(pair[0], np.ndarray) and not pair[0].flags.writeable:
             raise ValueError(f"updates must be of writable arrays; one of shape {pair[0].shape} is read-only")
         return pair[0], pair[1]
 
@@ -156,22 +161,32 @@ class Optimizer(Stepper):
                 raise RuntimeError("there are no best parameters before the first validation: run iterate or minimize")
             values: Sequence[Any] = self.ledger.best_arrays
         else:
-            values = [np.asarray(target) for target in self._params.flatten(targets, "targets")]
+            found = [(x, as_device_array(x)) for x in self._params.flatten(targets, "targets")]
+            values = [np.asarray(x) if array is None else array for x, array in found]
         for (name, array), value in zip(self._params, values, strict=True):
             if value.shape != array.shape:
                 raise ValueError(f"target for {name!r} must have shape {array.shape}, not {value.shape}")
             if value.dtype.kind not in "fiub":
                 raise TypeError(f"target for {name!r} must hold real numbers, not {value.dtype}")
         self.flush()  # targets may be views of the parameters
-        with np.errstate(over="ignore"):
-            copies = [np.array(value, array.dtype) for array, value in zip(self._params.arrays, values, strict=True)]
-        for name, value, copy in zip(self._params.names, values, copies, strict=True):
-            if not np.array_equal(np.isinf(value), np.isinf(copy)):
-                raise ValueError(f"target for {name!r} holds numbers that {copy.dtype} cannot hold")
+        copies = [self._target(name, array, x) for (name, array), x in zip(self._params, values, strict=True)]
         with whole():
             self._note_change()
             for array, value in zip(self._params.arrays, copies, strict=True):
                 array[...] = value
+
+    @staticmethod
+    def _target(name: str, array: Any, value: Any) -> Any:
+        """A copy of what a parameter is to become, in its dtype and, if both are there, on its device."""
+        if isinstance(value, DeviceArray):
+            if isinstance(array, DeviceArray) and value.dtype == array.dtype and value.flags.c_contiguous:
+                return value.copy()
+            value = value.to_host()
+        with np.errstate(over="ignore"):
+            copy = np.array(value, array.dtype)
+        if not np.array_equal(np.isinf(value), np.isinf(copy)):
+            raise ValueError(f"target for {name!r} holds numbers that {copy.dtype} cannot hold")
+        return copy
 
     @property
     def objective(self) -> Objective:

@@ -10,44 +10,60 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .device.arrays import DeviceArray, as_device_array
+from .device.backend import Backend
+
 FloatArray = NDArray[np.floating[Any]]
 DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 
 
-def interval(array: NDArray[Any]) -> tuple[int, int]:
+def interval(array: NDArray[Any] | DeviceArray) -> tuple[int, int]:
     """First address of a C-contiguous array's data and the one behind its last."""
-    start: int = array.ctypes.data
+    start: int = array.address if isinstance(array, DeviceArray) else array.ctypes.data
     return start, start + array.nbytes
 
 
 def _refusal(array: Any) -> str | None:
     """What keeps an object from being a parameter and how to mend it; None if nothing does."""
+    if isinstance(array, DeviceArray):
+        return _refusal_of_form(array, "a contiguous copy", "a copy")
     if not isinstance(array, np.ndarray):
-        if hasattr(array, "__cuda_array_interface__"):
-            return "is a device array, and this version updates host arrays only; pass a NumPy array"
         return f"must be a numpy.ndarray, not {type(array).__name__}; pass numpy.asarray(...) and keep that array"
     if type(array) not in (np.ndarray, np.memmap):
         return f"must be a plain numpy.ndarray or memmap, not {type(array).__name__}; pass its .view(numpy.ndarray)"
     if not array.dtype.isnative:
         return f"has the foreign byte order of {array.dtype}; pass array.astype(array.dtype.newbyteorder('='))"
+    return _refusal_of_form(array, "numpy.ascontiguousarray(array)", "array.copy() or open it writable")
+
+
+def _refusal_of_form(array: NDArray[Any] | DeviceArray, contiguous: str, writable: str) -> str | None:
     if array.dtype not in DTYPES:
         return f"must be float32 or float64, not {array.dtype}; pass array.astype(numpy.float32)"
     if not array.flags.c_contiguous:
-        return f"must be C-contiguous, its strides are {array.strides}; pass numpy.ascontiguousarray(array)"
+        return f"must be C-contiguous, its strides are {array.strides}; pass {contiguous}"
     if not array.flags.aligned:
         return "is not aligned in memory; pass array.copy()"
     if not array.flags.writeable:
-        return "is read-only and cannot be updated in place; pass array.copy() or open it writable"
+        return f"is read-only and cannot be updated in place; pass {writable}"
     return None
 
 
-def guard_of(arrays: Sequence[FloatArray]) -> NDArray[np.int64]:
+def guard_of(arrays: Sequence[FloatArray | DeviceArray]) -> NDArray[np.int64]:
     """Sorted address intervals of arrays that do not overlap, empty ones left out."""
     return np.array(sorted(interval(a) for a in arrays if a.size), np.int64).reshape(-1, 2)
 
 
 class Parameters:
     """The arrays that an optimizer updates in place, in the structure they were given in.
+
+    Attributes
+    ----------
+    owners : list
+        The arrays as the user has them.
+    arrays : list
+        What is updated: the same, or a `DeviceArray` for each.
+    backend : Backend, optional
+        The GPU that has them, if one has.
 
     Raises
     ------
@@ -62,29 +78,57 @@ class Parameters:
             for name in params:
                 if not isinstance(name, str):
                     raise TypeError(f"params must have strings for names, not {name!r}")
-            self.names, self.arrays = list(params), list(params.values())
+            self.names, self.owners = list(params), list(params.values())
         elif self._listed:
             self.names = [f"param{i}" for i in range(len(params))]
-            self.arrays = list(params)
+            self.owners = list(params)
         else:
-            self.names, self.arrays = ["param0"], [params]
-        if not self.arrays:
+            self.names, self.owners = ["param0"], [params]
+        if not self.owners:
             raise ValueError("params must hold at least one array, it is empty")
-        for name, array in zip(self.names, self.arrays, strict=True):
-            refusal = _refusal(array)
+        self.arrays: list[Any] = []
+        for name, owner in zip(self.names, self.owners, strict=True):
+            array = _device_array(f"parameter {name!r}", owner)
+            refusal = _refusal(owner if array is None else array)
             if refusal:
-                raise (ValueError if isinstance(array, np.ndarray) else TypeError)(f"parameter {name!r} {refusal}")
+                is_array = array is not None or isinstance(owner, np.ndarray)
+                raise (ValueError if is_array else TypeError)(f"parameter {name!r} {refusal}")
+            self.arrays.append(owner if array is None else array)
+        self.backend = self._common_backend()
         self._refuse_overlap()
         self._registered = [(interval(array)[0], array.shape) for array in self.arrays]
 
-    def refuse_changed(self, position: int) -> None:
-        """Raise ValueError for an array that is no longer as it was when it was registered."""
+    def _common_backend(self) -> Backend | None:
+        """The GPU that has all arrays; None if they are the host's."""
+        places = {isinstance(array, DeviceArray): name for name, array in self}
+        if len(places) == 2:
+            raise ValueError(
+                f"parameter {places[True]!r} is a device array and {places[False]!r} a host array: parameters of one "
+                "optimizer must be in one place; move one of them, or make an optimizer for each"
+            )
+        if True not in places:
+            return None
+        filled = [(name, array) for name, array in self if array.size] or [*self]
+        backend: Backend = filled[0][1].backend
+        for name, array in filled[1:]:
+            if not backend.holds(array.address):
+                raise ValueError(
+                    f"parameters {filled[0][0]!r} and {name!r} are on different GPUs: make an optimizer for each"
+                )
+        return backend
+
+    def refuse_changed(self, position: int) -> Any:
+        """The array as it is now; ValueError if that is no longer as it was when it was registered."""
         array = self.arrays[position]
-        if (interval(array)[0], array.shape) != self._registered[position] or not array.flags.writeable:
+        if isinstance(array, DeviceArray):
+            array = _device_array(f"parameter {self.names[position]!r}", self.owners[position])
+        as_before = array is not None and (interval(array)[0], array.shape) == self._registered[position]
+        if not as_before or not array.flags.writeable:
             raise ValueError(
                 f"parameter {self.names[position]!r} was moved in memory, reshaped or made read-only since it was "
                 "registered: make a new optimizer"
             )
+        return array
 
     def _refuse_overlap(self) -> None:
         spans = sorted((*interval(a), name) for name, a in self if a.size)
@@ -137,35 +181,75 @@ class Parameters:
         return [values]
 
 
+def _device_array(what: str, array: Any) -> DeviceArray | None:
+    try:
+        return as_device_array(array)
+    except TypeError as error:
+        raise TypeError(f"{what}: {error}") from None
+
+
+def device_gradient(
+    what: str, it: str, array: Any, shape: tuple[int, ...], dtypes: Sequence[np.dtype[Any]], backend: Backend
+) -> DeviceArray:
+    """A device array of this shape and one of these dtypes in C order, or the error that it deserves."""
+    found = _device_array(what, array)
+    if found is None:
+        raise TypeError(
+            f"{what} must be a device array, as its parameter is, not {type(array).__name__}; copy it to the GPU first"
+        )
+    refusal = _refusal_of_array(what, it, found, shape, dtypes, "a contiguous copy")
+    if refusal:
+        raise refusal
+    if found.size and not backend.holds(found.address):
+        raise ValueError(f"{what} must be on the GPU that has its parameter; copy it there")
+    return found
+
+
 def gradient_refusal(name: str, gradient: Any, parameter: FloatArray, guard: NDArray[np.int64]) -> Exception | None:
     """The error that a gradient deserves, None for one that can be used as it is."""
     where = f"gradient of {name!r}"
     if gradient is None:
-        return TypeError(f"{where} is missing (None): pass an array of shape {parameter.shape}, or freeze {name!r}")
+        return missing_gradient(name, parameter)
     refusal = form_refusal(where, "gradient", gradient, parameter.shape, parameter.dtype)
     if refusal is None and interval(gradient)[0] != interval(parameter)[0]:
         return overlap_refusal(where, gradient, guard)
     return refusal
 
 
+def missing_gradient(name: str, parameter: FloatArray | DeviceArray) -> TypeError:
+    return TypeError(
+        f"gradient of {name!r} is missing (None): pass an array of shape {parameter.shape}, or freeze {name!r}"
+    )
+
+
 def form_refusal(where: str, it: str, array: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Exception | None:
     """The error for what is no array of this shape and dtype in C order; `it` is its name in what mends it."""
     if type(array) not in (np.ndarray, np.memmap):
         return TypeError(f"{where} must be a plain numpy.ndarray, not {type(array).__name__}; pass numpy.asarray({it})")
+    return _refusal_of_array(where, it, array, shape, [dtype], f"numpy.ascontiguousarray({it})")
+
+
+def _refusal_of_array(
+    where: str,
+    it: str,
+    array: NDArray[Any] | DeviceArray,
+    shape: tuple[int, ...],
+    dtypes: Sequence[np.dtype[Any]],
+    contiguous: str,
+) -> Exception | None:
     if array.shape != shape:
         return ValueError(f"{where} must have shape {shape}, not {array.shape}")
-    if array.dtype != dtype:
-        return TypeError(f"{where} must have dtype {dtype}, not {array.dtype}; pass {it}.astype({dtype})")
+    if array.dtype not in dtypes:
+        wanted = " or ".join(map(str, dtypes))
+        return TypeError(f"{where} must have dtype {wanted}, not {array.dtype}; pass {it}.astype({dtypes[-1]})")
     if not array.flags.c_contiguous:
-        return ValueError(
-            f"{where} must be C-contiguous, not have strides {array.strides}; pass numpy.ascontiguousarray({it})"
-        )
+        return ValueError(f"{where} must be C-contiguous, not have strides {array.strides}; pass {contiguous}")
     if not array.flags.aligned:
         return ValueError(f"{where} must be aligned in memory; pass {it}.copy()")
     return None
 
 
-def overlap_refusal(what: str, array: NDArray[Any], guard: NDArray[np.int64]) -> ValueError | None:
+def overlap_refusal(what: str, array: NDArray[Any] | DeviceArray, guard: NDArray[np.int64]) -> ValueError | None:
     """The error for what a step would write while it is read."""
     start, stop = interval(array)
     next_one = int(guard[:, 1].searchsorted(start, side="right"))

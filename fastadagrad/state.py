@@ -8,10 +8,13 @@ import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .device.arrays import DeviceArray, first
+from .device.arrays import allocate as allocate_on_device
 from .hyper import Rule, Settings
 from .kernels.motion import SLOTS
 from .parameters import FloatArray, Parameters
@@ -20,10 +23,12 @@ CACHE_LINE = 64
 MAP_NORESERVE = 0x4000  # of Linux: no need for as much memory to be free
 
 
-def allocate(like: Sequence[FloatArray], shapes: Sequence[tuple[int, ...]]) -> list[FloatArray]:
-    """Zeros of the given shapes and the dtypes of `like`, in one cache-aligned block of memory."""
+def allocate(like: Sequence[Any], shapes: Sequence[tuple[int, ...]]) -> list[Any]:
+    """Zeros of the given shapes and the dtypes of `like`, in one aligned block of memory, where `like` are."""
     if not shapes:
         return []
+    if isinstance(like[0], DeviceArray):
+        return [*allocate_on_device(like, shapes)]
     sizes = [int(np.prod(shape)) * a.itemsize for a, shape in zip(like, shapes, strict=True)]
     starts = [0]
     for size in sizes:
@@ -109,7 +114,7 @@ class State:
         """Whether an unused accumulator is not as the settings would make it."""
         present = self._slots[name]["accumulator"]
         initial = array.dtype.type(self.initial_accumulator(settings))
-        return present.shape != shape or bool(present.size and present.flat[0] != initial)
+        return present.shape != shape or bool(present.size and first(present) != initial)
 
     def slot_shape(self, name: str, slot: str, settings: Settings) -> tuple[int, ...]:
         """Shape of a slot, whether it is there or not."""
@@ -147,7 +152,9 @@ class State:
     def view(self) -> Mapping[str, Mapping[str, FloatArray]]:
         """Read-only views of the slots that there are now."""
 
-        def locked(array: FloatArray) -> FloatArray:
+        def locked(array: Any) -> Any:
+            if isinstance(array, DeviceArray):
+                return array.read_only()
             view = array.view()
             view.flags.writeable = False
             return view

@@ -116,7 +116,7 @@ class Stepper:
     @property
     def params(self) -> Mapping[str, FloatArray]:
         """The user's arrays by name, read-only mapping; rows that lag behind are as they were (see `flush`)."""
-        return MappingProxyType(dict(self._params))
+        return MappingProxyType(dict(zip(self._params.names, self._params.owners, strict=True)))
 
     @property
     def state(self) -> Mapping[str, Mapping[str, FloatArray]]:

@@ -82,11 +82,12 @@ class Device:
             rows[i, columns] = self._slots(i, g)[1]
         scalars = np.tile(cast_scalars(adagrad, self.settings, self.t, dtype), (n, 1))
         kernel = dense.make_many(adagrad, self.motion, self.settings.lean, self.watchful, dtype, self.cc)
-        memory = [rows, scalars, *gradients, *self.p, *self.G, *(self.v if self.motion != "plain" else [])]
-        arguments = rows.ctypes.data, n, scalars.ctypes.data
+        infinite = np.zeros(n, np.int32)
+        memory = [rows, scalars, infinite, *gradients, *self.p, *self.G, *(self.v if self.motion != "plain" else [])]
+        arguments = rows.ctypes.data, n, infinite.ctypes.data, scalars.ctypes.data
         ptx.launch(kernel.ptx, int(rows[-1, table.FIRST_BLOCK]), dense.THREADS, arguments, memory)
         self.t += 1
-        return rows[:-1, table.INFINITE]
+        return infinite
 
     def _scales(self, gradients):
         """Of each gradient, for its norm or that of all of them."""

@@ -12,23 +12,23 @@ from .. import table
 from ..element import make_element
 from ..jit import inlined
 from ..motion import SLOTS
-from ..reduce import BLOCK
 from .compiling import Capability, Kernel, compile_kernel, kernel_name, scalars_type
 from .memory import (
+    MARK,
     VECTOR,
     Slots,
     lanes_of,
-    load_word,
     make_access,
     make_dense_gradient,
     make_load_scalars,
     make_slots,
     mark,
 )
+from .tensors import make_load_column, part_of
 
 THREADS = 256  # a block
 
-_zero, _one, _two, _threads, _block = map(np.uint64, (0, 1, 2, THREADS, BLOCK))
+_zero, _threads, _mark_size = map(np.uint64, (0, THREADS, MARK))
 
 
 def _make_lanes(step, slots: Slots, lanes: int, j: int = 0):
@@ -159,52 +159,33 @@ def make_dense(rule: Any, motion: str, lean: bool, watchful: bool, dtype: np.dty
 
 @cache
 def make_many(rule: Any, motion: str, lean: bool, watchful: bool, dtype: np.dtype[Any], cc: Capability) -> Kernel:
-    """Kernel ``(table, tensors, scalars)`` that updates all the tensors of a :mod:`..table`, one after the other.
+    """Kernel ``(rows, tensors, infinite, scalars)`` that updates all the tensors of a :mod:`..table`.
 
-    Each block of THREADS has a block of BLOCK elements. The scalars are those of each tensor in turn; where an
-    accumulator becomes infinite the table is marked.
+    Each block of THREADS has a block of BLOCK elements. Each tensor has scalars of its own and, at `infinite`, an int32
+    that becomes 1 if its accumulator becomes infinite.
     """
     update_element, update_vector = _make_updates(rule, motion, lean, watchful, dtype)
     load_scalars = make_load_scalars(rule, dtype)
     lanes, itemsize, a_vector = np.uint64(lanes_of(dtype)), np.uint64(dtype.itemsize), np.uint64(VECTOR)
-    a_row, size_of_scalars = np.uint64(8 * table.COLUMNS), np.uint64(len(rule.Scalars._fields) * dtype.itemsize)
+    size_of_scalars = np.uint64(len(rule.Scalars._fields) * dtype.itemsize)
     arrays = table.PARAMETER, table.GRADIENT, table.ACCUMULATOR, table.VELOCITY
-    parameter, gradient, accumulator, velocity = (np.uint64(8 * column) for column in arrays)
-    size, first_block, is_infinite = (
-        np.uint64(8 * column) for column in (table.SIZE, table.FIRST_BLOCK, table.INFINITE)
-    )
+    parameter, gradient, accumulator, velocity = map(make_load_column, arrays)
 
-    @inlined
-    def tensor_of(block, table, tensors):
-        """The last tensor that begins at this block or before it."""
-        left, right = _zero, tensors - _one
-        while left < right:
-            middle = (left + right + _one) // _two
-            if load_word(table + middle * a_row + first_block) <= block:
-                left = middle
-            else:
-                right = middle - _one
-        return left
-
-    def many(table, tensors, scalars):
-        block, thread = np.uint64(cuda.blockIdx.x), np.uint64(cuda.threadIdx.x)
-        i = tensor_of(block, table, tensors)
-        row, s = table + i * a_row, load_scalars(scalars + i * size_of_scalars)
-        start = (block - load_word(row + first_block)) * _block
-        n, offset = min(load_word(row + size) - start, _block), start * itemsize
-        p, g = load_word(row + parameter) + offset, load_word(row + gradient) + offset
-        G, v = load_word(row + accumulator) + offset, load_word(row + velocity) + offset
-        infinite, done = row + is_infinite, _zero
+    def many(rows, tensors, infinite, scalars):
+        i, row, start, n = part_of(np.uint64(cuda.blockIdx.x), rows, tensors)
+        s, offset, mark_at = load_scalars(scalars + i * size_of_scalars), start * itemsize, infinite + i * _mark_size
+        p, g, G, v = parameter(row) + offset, gradient(row) + offset, accumulator(row) + offset, velocity(row) + offset
+        thread, done = np.uint64(cuda.threadIdx.x), _zero
         if (p | g | G | v) % a_vector == _zero:
             done = n // lanes * lanes
             t = thread
             while t * lanes < done:
-                update_vector(t, p, g, G, v, infinite, s)
+                update_vector(t, p, g, G, v, mark_at, s)
                 t += _threads
-        i = done + thread
-        while i < n:
-            update_element(i, p, g, G, v, infinite, s)
-            i += _threads
+        j = done + thread
+        while j < n:
+            update_element(j, p, g, G, v, mark_at, s)
+            j += _threads
 
     name = _kernel_name(rule, motion, lean, watchful, dtype)
-    return compile_kernel(f"{name}_many", many, (types.uint64,) * 3, cc)
+    return compile_kernel(f"{name}_many", many, (types.uint64,) * 4, cc)

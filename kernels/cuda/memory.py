@@ -16,6 +16,7 @@ from .compiling import scalars_type
 
 GLOBAL = 1  # the address space
 VECTOR = 16  # bytes
+MARK = 4
 
 
 class Access(NamedTuple):

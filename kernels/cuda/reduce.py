@@ -11,8 +11,10 @@ from numba import cuda, types
 from ..element import make_element, untouched
 from ..jit import inlined
 from ..reduce import BLOCK, LANES
+from ..table import GRADIENT
 from .compiling import Capability, Kernel, compile_kernel, kernel_name, scalars_type
-from .memory import load_double, make_access, mark, store_double
+from .memory import MARK, load_double, make_access, mark, store_double
+from .tensors import make_load_column, part_of
 
 WARPS = 8  # a block
 THREADS = WARPS * LANES
@@ -107,14 +109,35 @@ def make_sums(rule: Any, prepare_fully: bool, dtype: np.dtype[Any], cc: Capabili
 @cache
 def make_finite_check(dtype: np.dtype[Any], cc: Capability) -> Kernel:
     """Kernel ``(g, n, found)``: the int32 at `found` becomes 1 if one of n gradients is NaN or infinite."""
-    bits = np.dtype(f"i{dtype.itemsize}")
-    load = make_access(bits).load
-    itemsize, infinity = np.uint64(dtype.itemsize), np.array(np.inf, dtype).view(bits)[()]
-    magnitude = bits.type(np.iinfo(bits).max)  # all but the sign
+    is_finite, itemsize = _make_is_finite(dtype), _address(dtype.itemsize)
 
     def check(g, n, found):
         i = _address(cuda.grid(1))
-        if i < n and load(g + i * itemsize) & magnitude >= infinity:
+        if i < n and not is_finite(g + i * itemsize):
             mark(found)
 
     return compile_kernel(f"finite_{dtype}", check, (types.uint64,) * 3, cc)
+
+
+@cache
+def make_finite_check_of_many(dtype: np.dtype[Any], cc: Capability) -> Kernel:
+    """Kernel ``(rows, tensors, found)``: the same for each tensor of a :mod:`..table`; THREADS have a BLOCK."""
+    is_finite, itemsize, gradient = _make_is_finite(dtype), _address(dtype.itemsize), make_load_column(GRADIENT)
+
+    def check(rows, tensors, found):
+        i, row, start, n = part_of(_address(cuda.blockIdx.x), rows, tensors)
+        g, j = gradient(row) + start * itemsize, _address(cuda.threadIdx.x)
+        while j < n:
+            if not is_finite(g + j * itemsize):
+                mark(found + i * _address(MARK))
+            j += _address(THREADS)
+
+    return compile_kernel(f"finite_many_{dtype}", check, (types.uint64,) * 3, cc)
+
+
+def _make_is_finite(dtype: np.dtype[Any]):
+    """Compilable ``(address)``, by the bits of what lies there."""
+    bits = np.dtype(f"i{dtype.itemsize}")
+    load = make_access(bits).load
+    infinity, magnitude = np.array(np.inf, dtype).view(bits)[()], bits.type(np.iinfo(bits).max)  # all but the sign
+    return inlined(lambda address: load(address) & magnitude < infinity)

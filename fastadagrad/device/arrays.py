@@ -1,0 +1,231 @@
+"""Device arrays of any library, by `__cuda_array_interface__` or DLPack, and those that the optimizer makes."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import backend as backends
+from .backend import Backend
+from .dlpack import read_dlpack
+
+LEGACY_STREAM = 1  # the default one
+ALIGNMENT = 256
+FILLED_BY_HOST = 1 << 16  # elements; the rest is copied from them
+
+
+class Flags(NamedTuple):
+    """As those of a NumPy array."""
+
+    c_contiguous: bool
+    aligned: bool
+    writeable: bool
+
+
+class DeviceArray:
+    """An array in the memory of a GPU, with the attributes that NumPy's have.
+
+    ``array[...] = value`` takes a number, a host array or a device array, and `numpy.asarray` is refused: `to_host`
+    copies.
+
+    Parameters
+    ----------
+    owner : object
+        What keeps the memory from being given back.
+    stream : int, optional
+        Which work on the array has to be waited for; None: there is none.
+    """
+
+    def __init__(
+        self,
+        address: int,
+        shape: tuple[int, ...],
+        dtype: np.dtype[Any],
+        owner: Any,
+        *,
+        strides: tuple[int, ...] | None = None,
+        writeable: bool = True,
+        stream: int | None = None,
+    ) -> None:
+        self.address, self.shape, self.dtype, self.owner, self.stream = address, shape, dtype, owner, stream
+        self.size, self.ndim, self.itemsize = math.prod(shape), len(shape), dtype.itemsize
+        self.nbytes = self.size * dtype.itemsize
+        packed = _packed_strides(shape, dtype.itemsize)
+        self.strides = packed if strides is None else strides
+        contiguous = self.size == 0 or all(
+            n == 1 or have == want for n, have, want in zip(shape, self.strides, packed, strict=True)
+        )
+        self.flags = Flags(contiguous, address % max(1, dtype.alignment) == 0, writeable)
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError("a 0-dimensional array has no length")
+        return self.shape[0]
+
+    def __repr__(self) -> str:
+        return f"DeviceArray(shape={self.shape}, dtype={self.dtype})"
+
+    def __array__(self, *args: Any, **kwargs: Any) -> Any:
+        raise TypeError("this array is in a GPU's memory: to_host() copies it")
+
+    @property
+    def backend(self) -> Backend:
+        return backends.backend_at(self.address)
+
+    @property
+    def __cuda_array_interface__(self) -> dict[str, Any]:
+        return {
+            "shape": self.shape,
+            "typestr": self.dtype.str,
+            "data": (self.address, not self.flags.writeable),
+            "strides": None,
+            "version": 3,
+            "stream": LEGACY_STREAM,
+        }
+
+    def to_host(self) -> NDArray[Any]:
+        """A copy in the host's memory; ValueError if the array is not C-contiguous."""
+        if not self.flags.c_contiguous:
+            raise ValueError("only C-contiguous device arrays can be copied to the host: pass a contiguous copy")
+        values = np.empty(self.shape, self.dtype)
+        if self.size:
+            self.backend.synchronize()
+            self.backend.read(self.address, values)
+        return values
+
+    def copy(self) -> DeviceArray:
+        [made] = allocate([self], [self.shape])
+        made[...] = self
+        return made
+
+    def read_only(self) -> DeviceArray:
+        """The same array for those who are not to write it."""
+        return DeviceArray(self.address, self.shape, self.dtype, self, writeable=False)
+
+    def first(self) -> Any:
+        """The first element, on the host."""
+        return DeviceArray(self.address, (), self.dtype, self).to_host()[()]
+
+    def __setitem__(self, where: Any, value: Any) -> None:
+        if where is not Ellipsis:
+            raise TypeError("only array[...] can be set")
+        if not self.size:
+            return
+        backend = self.backend
+        backend.synchronize()
+        if isinstance(value, DeviceArray):
+            backend.copy(self.address, value.address, self.nbytes)
+        elif np.ndim(value) == 0:
+            self._fill(backend, value)
+        else:
+            backend.write(self.address, np.array(np.broadcast_to(value, self.shape), self.dtype, order="C"))
+        backend.synchronize()
+
+    def _fill(self, backend: Backend, value: Any) -> None:
+        beginning = np.full(min(self.size, FILLED_BY_HOST), value, self.dtype)
+        backend.write(self.address, beginning)
+        done = beginning.nbytes
+        while done < self.nbytes:
+            more = min(done, self.nbytes - done)
+            backend.copy(self.address + done, self.address, more)
+            done += more
+
+
+def _packed_strides(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
+    return tuple(itemsize * math.prod(shape[axis + 1 :]) for axis in range(len(shape)))
+
+
+def as_device_array(array: Any) -> DeviceArray | None:
+    """An array of any library as it lies in a GPU's memory; None for what is no device array.
+
+    Raises
+    ------
+    TypeError
+        If it is masked, or holds what NumPy has no dtype for.
+    """
+    if isinstance(array, DeviceArray):
+        return array
+    torch = sys.modules.get("torch")
+    stream = None
+    if torch is not None and isinstance(array, torch.Tensor):  # says nothing of streams, and nothing at all if it has
+        array = array.detach()  # a gradient
+        stream = torch.cuda.current_stream(array.device).cuda_stream if array.is_cuda else None
+    interface = getattr(array, "__cuda_array_interface__", None)
+    if interface is None:
+        return _by_dlpack(array)
+    if interface.get("mask") is not None:
+        raise TypeError("masked device arrays are not supported: fill in what is masked")
+    address, read_only = interface["data"]
+    return DeviceArray(
+        address or 0,
+        tuple(interface["shape"]),
+        np.dtype(interface["typestr"]),
+        array,
+        strides=interface.get("strides"),
+        writeable=not read_only,
+        stream=interface.get("stream") if stream is None else stream or LEGACY_STREAM,
+    )
+
+
+def _by_dlpack(array: Any) -> DeviceArray | None:
+    on_cuda = {2, 13}  # memory of a GPU, or managed
+    if isinstance(array, np.ndarray) or not hasattr(array, "__dlpack_device__"):
+        return None
+    if array.__dlpack_device__()[0] not in on_cuda:
+        return None
+    capsule = array.__dlpack__(stream=LEGACY_STREAM)
+    address, shape, strides, dtype = read_dlpack(capsule)
+    return DeviceArray(address, shape, dtype, (capsule, array), strides=strides, stream=LEGACY_STREAM)
+
+
+def on_device(array: Any) -> bool:
+    return isinstance(array, DeviceArray)
+
+
+def to_host(array: Any) -> Any:
+    """A device array's values, and a host array as it is."""
+    return array.to_host() if isinstance(array, DeviceArray) else array
+
+
+def copy_of(array: Any) -> Any:
+    """A copy in the same memory."""
+    return array.copy() if isinstance(array, DeviceArray) else np.array(array)
+
+
+def placed_like(array: Any, values: NDArray[Any]) -> Any:
+    """Values from the host where `array` is."""
+    if not isinstance(array, DeviceArray):
+        return values
+    [made] = allocate([array], [values.shape])
+    made[...] = values
+    return made
+
+
+def allocate(like: Sequence[DeviceArray], shapes: Sequence[tuple[int, ...]]) -> list[DeviceArray]:
+    """Zeros of the given shapes and the dtypes of `like`, in one block of memory."""
+    return zeros(like[0].backend, [(shape, array.dtype) for array, shape in zip(like, shapes, strict=True)])
+
+
+def zeros(backend: Backend, wanted: Sequence[tuple[tuple[int, ...], Any]]) -> list[DeviceArray]:
+    """Zeros of these shapes and dtypes in one block of memory."""
+    starts = [0]
+    for shape, dtype in wanted:
+        size = math.prod(shape) * np.dtype(dtype).itemsize
+        starts.append(starts[-1] + -(-size // ALIGNMENT) * ALIGNMENT)
+    block = backend.allocate(max(ALIGNMENT, starts[-1]))
+    backend.clear(block.address, starts[-1])
+    backend.synchronize()
+    return [
+        DeviceArray(block.address + start, shape, np.dtype(dtype), block)
+        for (shape, dtype), start in zip(wanted, starts, strict=False)
+    ]
+
+
+def first(array: Any) -> Any:
+    """The first element of an array, on the host."""
+    return array.first() if isinstance(array, DeviceArray) else array.flat[0]

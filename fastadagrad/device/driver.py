@@ -1,0 +1,158 @@
+"""A GPU through CUDA's driver, in its primary context, which other libraries use too."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from cuda.bindings import driver as cuda
+from numpy.typing import NDArray
+
+from .arrays import LEGACY_STREAM
+from .backend import INSTALL
+
+if TYPE_CHECKING:
+    from ..kernels.cuda.compiling import Kernel
+
+_drivers: dict[int, Driver] = {}
+_lock = threading.Lock()
+
+
+def _done(answer: tuple[Any, ...]) -> Any:
+    """What a function of the driver gives, or RuntimeError."""
+    status, *values = answer
+    if status != cuda.CUresult.CUDA_SUCCESS:
+        advice = ""
+        if status == cuda.CUresult.CUDA_ERROR_UNSUPPORTED_PTX_VERSION:
+            advice = f"; the driver is older than the compiler: {INSTALL}"
+        raise RuntimeError(f"CUDA's driver answers {status.name}{advice}")
+    return values[0] if values else None
+
+
+def _ordinal_of(address: int) -> int | None:
+    """Number of the GPU that has an address in its memory."""
+    attribute = cuda.CUpointer_attribute.CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL
+    status, ordinal = cuda.cuPointerGetAttribute(attribute, address)
+    return int(ordinal) if status == cuda.CUresult.CUDA_SUCCESS else None
+
+
+def driver_at(address: int) -> Driver:
+    """See `backend.backend_at`."""
+    try:
+        _done(cuda.cuInit(0))
+    except Exception as error:  # where there is no driver, a subclass of many kinds
+        raise RuntimeError(f"device arrays need an NVIDIA driver, and none can be used: {error}") from error
+    ordinal = _ordinal_of(address) if address else 0
+    if ordinal is None:
+        raise RuntimeError(f"address {address:#x}, said to be of a device array, is in no GPU's memory")
+    with _lock:
+        if ordinal not in _drivers:
+            _drivers[ordinal] = Driver(ordinal)
+        return _drivers[ordinal]
+
+
+class Memory:
+    """Memory of a GPU; given back when nothing refers to it any more."""
+
+    def __init__(self, driver: Driver, size: int) -> None:
+        with driver.here():
+            self.address = int(_done(cuda.cuMemAlloc(size)))
+        weakref.finalize(self, driver.free, self.address).atexit = False
+
+
+class Driver:
+    """See `backend.Backend`."""
+
+    def __init__(self, ordinal: int) -> None:
+        self._ordinal, self._device = ordinal, _done(cuda.cuDeviceGet(ordinal))
+        self._context = _done(cuda.cuDevicePrimaryCtxRetain(self._device))
+        kinds = cuda.CUdevice_attribute
+        major, minor = (
+            int(_done(cuda.cuDeviceGetAttribute(kind, self._device)))
+            for kind in (
+                kinds.CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR,
+                kinds.CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR,
+            )
+        )
+        self.capability = (major, minor)
+        self._functions: dict[str, tuple[str, Any]] = {}
+        self._stream, self._others = LEGACY_STREAM, list[int]()
+        with self.here():
+            no_timing = cuda.CUevent_flags.CU_EVENT_DISABLE_TIMING
+            self._arrived, self._finished = (_done(cuda.cuEventCreate(no_timing)) for _ in range(2))
+            _done(cuda.cuEventRecord(self._finished, self._stream))
+
+    @contextmanager
+    def here(self) -> Iterator[None]:
+        """Make the GPU the current one of this thread."""
+        _done(cuda.cuCtxPushCurrent(self._context))
+        try:
+            yield
+        finally:
+            _done(cuda.cuCtxPopCurrent())
+
+    def holds(self, address: int) -> bool:
+        return _ordinal_of(address) == self._ordinal
+
+    def allocate(self, size: int) -> Memory:
+        return Memory(self, size)
+
+    def free(self, address: int) -> None:
+        with self.here():
+            _done(cuda.cuMemFree(address))
+
+    def write(self, address: int, values: NDArray[Any]) -> None:
+        with self.here():
+            _done(cuda.cuMemcpyHtoDAsync(address, values.ctypes.data, values.nbytes, self._stream))
+
+    def read(self, address: int, values: NDArray[Any]) -> None:
+        with self.here():
+            _done(cuda.cuMemcpyDtoHAsync(values.ctypes.data, address, values.nbytes, self._stream))
+            _done(cuda.cuStreamSynchronize(self._stream))
+
+    def copy(self, to: int, source: int, size: int) -> None:
+        with self.here():
+            _done(cuda.cuMemcpyDtoDAsync(to, source, size, self._stream))
+
+    def clear(self, address: int, size: int) -> None:
+        with self.here():
+            _done(cuda.cuMemsetD8Async(address, 0, size, self._stream))
+
+    def launch(self, kernel: Kernel, blocks: int, threads: int, arguments: Sequence[Any]) -> None:
+        values = [np.array(x, np.uint64) if isinstance(x, int) else np.array(x) for x in arguments]
+        places = np.array([value.ctypes.data for value in values], np.uint64)
+        with self.here():
+            function = self._function(kernel)
+            grid, block = (blocks, 1, 1), (threads, 1, 1)
+            _done(cuda.cuLaunchKernel(function, *grid, *block, 0, self._stream, places.ctypes.data, 0))
+
+    def _function(self, kernel: Kernel) -> Any:
+        if kernel.name not in self._functions:
+            module = _done(cuda.cuModuleLoadData(kernel.ptx.encode() + b"\0"))
+            self._functions[kernel.name] = kernel.ptx, _done(cuda.cuModuleGetFunction(module, kernel.name.encode()))
+        return self._functions[kernel.name][1]
+
+    def use(self, streams: Sequence[int]) -> None:
+        stream, *others = dict.fromkeys(streams) or [LEGACY_STREAM]
+        with self.here():
+            if stream != self._stream:
+                _done(cuda.cuStreamWaitEvent(stream, self._finished, 0))
+            for other in others:
+                _done(cuda.cuEventRecord(self._arrived, other))
+                _done(cuda.cuStreamWaitEvent(stream, self._arrived, 0))
+        self._stream, self._others = stream, others
+
+    def release(self) -> None:
+        with self.here():
+            _done(cuda.cuEventRecord(self._finished, self._stream))
+            for other in self._others:
+                _done(cuda.cuStreamWaitEvent(other, self._finished, 0))
+        self._others = []
+
+    def synchronize(self) -> None:
+        with self.here():
+            _done(cuda.cuCtxSynchronize())

@@ -1,0 +1,195 @@
+"""Parameters in a GPU's memory that are stepped together."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..hyper import Rule, Settings
+from ..kernels import table
+from ..kernels.cuda import dense, reduce, shared
+from ..kernels.cuda.memory import MARK, VECTOR, lanes_of
+from ..kernels.drivers import FINITE, HEADERS, NORMS, UPDATE
+from ..kernels.reduce import BLOCK, LANES
+from ..kernels.table import ACCUMULATOR, FIRST_BLOCK, GRADIENT, NON_FINITE, PARAMETER, SIZE, VELOCITY
+from ..parameters import Parameters, device_gradient, missing_gradient, overlap_refusal
+from ..rows import is_sparse
+from ..state import State
+from ..units import OtherKind, Unit
+from .arrays import LEGACY_STREAM, DeviceArray, zeros
+
+THREADS = 256  # a block, of kernels that take any number
+
+
+class DeviceBucket(Unit):
+    """Parameters with dense gradients; those with an accumulator for each element are stepped in one launch.
+
+    That an accumulator has become infinite is told by the check of the next step: this one does not wait for its end.
+    """
+
+    def __init__(
+        self,
+        rule: Rule,
+        params: Parameters,
+        state: State,
+        members: dict[int, Settings],
+        kind: str,
+        lean: bool,
+        watchful: bool,
+    ) -> None:
+        super().__init__(rule, params, state, members, kind)
+        assert params.backend is not None
+        self._backend, self._kind, n = params.backend, kind, len(members)
+        [self._motion, *_] = (settings.motion for settings in members.values())
+        self._variant = self._motion, lean, watchful, self._dtype, self._backend.capability
+        blocks = int(self.table[-1, FIRST_BLOCK])
+        wanted = [((n,), np.int32), ((n,), np.int32), ((n,), np.float64), ((blocks,), np.float64)]
+        wanted += [(self.table.shape, np.int64), (self._scalars.shape, self._dtype)]
+        memory = zeros(self._backend, wanted)
+        self._found, self._infinite, self._squares, self._sums_of_blocks, self._rows, self._device_scalars = memory
+        self._gradients: list[DeviceArray] = []
+        self._streams = [LEGACY_STREAM]
+        self._rows_are_there = self._scalars_are_there = False
+
+    def set_scalars(self, t: int, asked: dict[int, float]) -> None:
+        super().set_scalars(t, asked)
+        self._scalars_are_there = False
+
+    def set_gradient_scale(self, scale: NDArray[np.float64] | float) -> None:
+        super().set_gradient_scale(scale)
+        self._scalars_are_there = False
+
+    def run(self, work: int, gradients: list[Any], guard: NDArray[np.int64], threads: int) -> int:
+        if work & HEADERS:
+            self._take(gradients, guard)
+        self._backend.use(self._streams)
+        try:
+            if work & NORMS:
+                self._sum_squares()
+            code = self._check(bool(work & NORMS)) if work & FINITE else 0
+            if work & UPDATE and code >= 0:
+                self._update()
+        finally:
+            self._backend.release()
+        return code
+
+    def _take(self, gradients: list[Any], guard: NDArray[np.int64]) -> None:
+        """Check the gradients and note where they are."""
+        if any(is_sparse(gradients[i]) for i in self.positions):
+            raise OtherKind
+        parameters = [self._params.refuse_changed(i) for i in self.positions]
+        found = [self._checked(i, gradients[i], guard) for i in self.positions]
+        addresses = [gradient.address for gradient in found]
+        if addresses != self.table[:-1, GRADIENT].tolist():
+            self.table[:-1, GRADIENT] = addresses
+            self._rows_are_there = False
+        self._gradients = found  # until the next step: this one does not wait for the GPU to have read them
+        self._streams = [x.stream for x in (*found, *parameters) if x.stream is not None] or [LEGACY_STREAM]
+
+    def _checked(self, i: int, gradient: Any, guard: NDArray[np.int64]) -> DeviceArray:
+        name, parameter = self._params.names[i], self._params.arrays[i]
+        if gradient is None:
+            raise missing_gradient(name, parameter)
+        what = f"gradient of {name!r}"
+        found = device_gradient(what, "gradient", gradient, parameter.shape, [parameter.dtype], self._backend)
+        error = None if found.address == parameter.address else overlap_refusal(what, found, guard)
+        if error:
+            raise error
+        return found
+
+    def _check(self, by_norms: bool) -> int:
+        """Find what is not finite; and what the steps before have made infinite."""
+        if by_norms:
+            found = ~np.isfinite(self.sums)
+        else:
+            self._launch_check()
+            found = self._take_marks(self._found)
+        if found.any():
+            return int(table.complaint(int(np.flatnonzero(found)[0]), NON_FINITE))
+        infinite = self._take_marks(self._infinite)
+        self.table[:-1, table.INFINITE] |= infinite
+        return int(infinite.any())
+
+    def _launch_check(self) -> None:
+        n = len(self.positions)
+        if n == 1:
+            kernel, size = reduce.make_finite_check(self._dtype, self._backend.capability), int(self.table[0, SIZE])
+            arguments = int(self.table[0, GRADIENT]), size, self._found.address
+            self._launch(kernel, -(-size // THREADS), THREADS, *arguments)
+        else:
+            kernel = reduce.make_finite_check_of_many(self._dtype, self._backend.capability)
+            self._launch(kernel, int(self.table[-1, FIRST_BLOCK]), THREADS, self._rows_there(), n, self._found.address)
+
+    def _take_marks(self, marks: DeviceArray) -> NDArray[np.bool_]:
+        """What is marked, and mark it no longer."""
+        values = np.zeros(marks.shape, marks.dtype)
+        self._backend.read(marks.address, values)
+        if values.any():
+            self._backend.clear(marks.address, marks.nbytes)
+        return np.not_equal(values, 0)
+
+    def _launch(self, kernel: Any, blocks: int, threads: int, *arguments: Any) -> None:
+        if blocks:
+            self._backend.launch(kernel, blocks, threads, arguments)
+
+    def _rows_there(self) -> int:
+        """Address of the table on the GPU."""
+        if not self._rows_are_there:
+            self._backend.write(self._rows.address, self.table)
+            self._rows_are_there = True
+        return self._rows.address
+
+    def _scalars_there(self) -> int:
+        if not self._scalars_are_there:
+            self._backend.write(self._device_scalars.address, self._scalars)
+            self._scalars_are_there = True
+        return self._device_scalars.address
+
+    def _sum_squares(self) -> None:
+        """Of each gradient, to the host."""
+        for i in range(len(self.positions)):
+            self._sum_squares_of(i, prepared=False)
+        self._backend.read(self._squares.address, self.sums)
+
+    def _sum_squares_of(self, i: int, prepared: bool) -> int:
+        """Of a gradient as it is, or as it is squared for an accumulator; the address at which it will be."""
+        kernels = reduce.make_sums(cast(Any, self._rule), prepared, self._dtype, self._backend.capability)
+        size, result = int(self.table[i, SIZE]), self._squares.address + i * self._squares.itemsize
+        sums = self._sums_of_blocks.address
+        addresses = int(self.table[i, PARAMETER]), int(self.table[i, GRADIENT])
+        self._launch(kernels.blocks, kernels.grid(size), reduce.THREADS, *addresses, size, sums, *self._scalars[i])
+        self._launch(kernels.total, 1, 1, sums, -(-size // BLOCK), result)
+        return result
+
+    def _update(self) -> None:
+        if self._kind == "element" and len(self.positions) > 1:
+            kernel = dense.make_many(cast(Any, self._rule), *self._variant)
+            arguments = self._rows_there(), len(self.positions), self._infinite.address, self._scalars_there()
+            self._launch(kernel, int(self.table[-1, FIRST_BLOCK]), dense.THREADS, *arguments)
+            return
+        update = {"element": self._update_elements, "row": self._update_rows, "tensor": self._update_tensor}
+        for i in np.flatnonzero(self.table[:-1, SIZE]).tolist():
+            columns = self.table[i, [PARAMETER, GRADIENT, ACCUMULATOR, VELOCITY]].tolist()
+            update[self._kind](i, columns, int(self.table[i, SIZE]), self._infinite.address + i * MARK)
+
+    def _update_elements(self, i: int, addresses: list[int], size: int, infinite: int) -> None:
+        kernels = dense.make_dense(cast(Any, self._rule), *self._variant)
+        aligned = not any(address % VECTOR for address in addresses)
+        kernel, blocks = kernels.grid(size, lanes_of(self._dtype), aligned)
+        self._launch(kernel, blocks, dense.THREADS, *addresses, size, infinite, *self._scalars[i])
+
+    def _update_rows(self, i: int, addresses: list[int], size: int, infinite: int) -> None:
+        kernel = shared.make_rows(cast(Any, self._rule), self._motion, self._dtype, self._backend.capability)
+        width = int(self.table[i, table.WIDTH])
+        rows = size // width
+        blocks = -(-rows * LANES // THREADS)
+        self._launch(kernel, blocks, THREADS, *addresses, rows, width, infinite, *self._scalars[i])
+
+    def _update_tensor(self, i: int, addresses: list[int], size: int, infinite: int) -> None:
+        kernels = shared.make_tensor(cast(Any, self._rule), self._motion, self._dtype, self._backend.capability)
+        square = self._sum_squares_of(i, prepared=True)
+        accumulator = addresses[2]
+        self._launch(kernels.accumulate, 1, 1, square, accumulator, infinite, *self._scalars[i])
+        self._launch(kernels.update, -(-size // THREADS), THREADS, *addresses, size, *self._scalars[i])

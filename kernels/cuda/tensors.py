@@ -1,0 +1,41 @@
+"""A :mod:`..table` of tensors in global memory, and the part of it that a block of threads has."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .. import table
+from ..jit import inlined
+from ..reduce import BLOCK
+from .memory import load_word
+
+_zero, _one, _two, _block, _word = map(np.uint64, (0, 1, 2, BLOCK, 8))
+_row_size, _size, _first_block = (np.uint64(8 * n) for n in (table.COLUMNS, table.SIZE, table.FIRST_BLOCK))
+
+
+@inlined
+def _tensor_of(block, rows, tensors):
+    """The last tensor that begins at this block or before it."""
+    left, right = _zero, tensors - _one
+    while left < right:
+        middle = (left + right + _one) // _two
+        if load_word(rows + middle * _row_size + _first_block) <= block:
+            left = middle
+        else:
+            right = middle - _one
+    return left
+
+
+@inlined
+def part_of(block, rows, tensors):
+    """Which tensor a block of BLOCK elements is of, the address of its row, the first of the elements, and how many."""
+    i = _tensor_of(block, rows, tensors)
+    row = rows + i * _row_size
+    start = (block - load_word(row + _first_block)) * _block
+    return i, row, start, min(load_word(row + _size) - start, _block)
+
+
+def make_load_column(column: int):
+    """Compilable ``(row)``: what the row at this address has in a column."""
+    offset = np.uint64(column) * _word
+    return inlined(lambda row: load_word(row + offset))
