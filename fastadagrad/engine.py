@@ -166,8 +166,8 @@ class Plan:
         self._idle_velocities = engine.state.idle_velocities(engine.settings, positions)
         self._active = [i for i in positions if not engine.settings[i].options.frozen]
         self._sparse_forms: dict[int, tuple[str, str]] = {}  # of Rows and of a matrix
-        self._row_units: dict[tuple[int, str], RowUnit] = {}
-        self._dense_forms: dict[int, DenseForm] = {}
+        self._row_units: dict[tuple[int, str], Unit] = {}
+        self._dense_forms: dict[int, Any] = {}
         self._arrangements: dict[tuple[tuple[int, str], ...], list[Unit]] = {}
         self._arrange({})
         if not self._scheduled:
@@ -209,11 +209,15 @@ class Plan:
         kind = kind_of(self._names[i], self._engine.params.arrays[i], settings)
         return kind, kind == "element" and settings.lean and not self._global_limit
 
-    def _row_unit(self, i: int, form: str) -> RowUnit:
+    def _row_unit(self, i: int, form: str) -> Unit:
         engine = self._engine
         if (i, form) not in self._row_units:
             settings = engine.settings[i]
             kind, lean = self._variant(i)
+            if engine.params.backend is not None:
+                what = engine.rule, engine.params, engine.state, i, settings, kind, lean
+                self._row_units[i, form] = device_units().DeviceRowUnit(*what)
+                return self._row_units[i, form]
             lazily = moves_unnamed(settings) and settings.options.lazy == "exact"
             self._row_units[i, form] = RowUnit(
                 engine.rule,
@@ -235,6 +239,11 @@ class Plan:
         """What becomes of a gradient if it is sparse; None if it is not."""
         if type(gradient) is np.ndarray or not is_sparse(gradient):
             return None
+        if self._engine.params.backend is not None and type(gradient) is not Rows:
+            raise TypeError(
+                f"gradient of {self._names[i]!r} must be on the device, as its parameter is, and scipy.sparse matrices "
+                "are the host's; pass Rows of device arrays"
+            )
         if i not in self._sparse_forms:
             settings = self._engine.settings[i]
             moves = moves_unnamed(settings)
@@ -292,14 +301,21 @@ class Plan:
             gradients = [*gradients]
             for i in to_write:
                 if i not in self._dense_forms:
-                    array = self._engine.params.arrays[i]
-                    self._dense_forms[i] = DenseForm(self._names[i], array, PARALLEL_FROM)
+                    self._dense_forms[i] = self._dense_form(self._names[i], self._engine.params.arrays[i])
                 gradients[i] = self._dense_forms[i].write(gradients[i], self._guard, self._threads)
             yield gradients
         finally:
             for i in to_write:
                 if i in self._dense_forms:
                     self._dense_forms[i].clear()
+
+    def _dense_form(self, name: str, array: Any) -> Any:
+        backend = self._engine.params.backend
+        return (
+            DenseForm(name, array, PARALLEL_FROM)
+            if backend is None
+            else device_units().DeviceDenseForm(name, array, backend)
+        )
 
     def _execute(self, gradients: list[Any]) -> bool:
         if len(self._units) == 1 and not self._clips and not self._engine.lags:
@@ -366,12 +382,12 @@ class Plan:
 
 
 def device_units() -> Any:
-    """The module of units on a GPU, which needs the compiler for them."""
+    """The module of what steps parameters on a GPU, which needs the compiler for it."""
     try:
-        from .device import unit
+        from .device import units
     except Exception as error:  # numba-cuda raises more than ImportError where it finds no CUDA
         raise RuntimeError(f"device arrays need numba-cuda and CUDA's compiler ({error}): {INSTALL}") from error
-    return unit
+    return units
 
 
 def every_driver(rule: Rule) -> Iterator[tuple[str, Callable[[], None]]]:

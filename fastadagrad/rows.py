@@ -112,9 +112,14 @@ def checked_indices(
     numbers = indices if usable else np.require(np.asarray(indices), np.int64, ["C", "A", "W"])
     found = look(numbers, n_rows, search)
     if found >= 0:
-        there_are = f"there are rows 0 to {n_rows - 1} only" if n_rows else "there are no rows"
-        raise IndexError(f"{what}: number {found} is {numbers[found]}, but {there_are}")
+        raise outside(what, found, numbers[found], n_rows)
     return numbers, found
+
+
+def outside(what: str, place: int, number: Any, n_rows: int) -> IndexError:
+    """The error for a row number that there is not."""
+    there_are = f"there are rows 0 to {n_rows - 1} only" if n_rows else "there are no rows"
+    return IndexError(f"{what}: number {place} is {number}, but {there_are}")
 
 
 def checked_rows(

@@ -102,11 +102,15 @@ def other_kernels(dtype, cc):
         yield dense.make_many(adagrad, motion, True, True, dtype, cc)
         yield shared.make_rows(adagrad, motion, dtype, cc)
         yield from shared.make_tensor(adagrad, motion, dtype, cc)
-        for by_row in (False, True):
-            yield rows.make_row_update(adagrad, motion, by_row, True, dtype, cc)
+        for kind in ("element", "row", "tensor"):
+            yield rows.make_row_update(adagrad, motion, kind, True, dtype, cc)
+    for prepared, whole in product((False, True), repeat=2):
+        yield rows.make_row_gradients(adagrad, prepared, whole, dtype, cc)
+    yield rows.make_gather(dtype, cc)
     yield from reduce.make_sums(adagrad, False, dtype, cc)
     yield from reduce.make_sums(adagrad, True, dtype, cc)
     yield reduce.make_finite_check(dtype, cc)
+    yield reduce.make_finite_check_of_many(dtype, cc)
     pack, *others = coalesce.make_sort(cc)
     yield from (*pack.values(), *others)
 

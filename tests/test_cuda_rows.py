@@ -29,7 +29,7 @@ class RowDevice(Device):
         at, rows, starts = (np.zeros(n + 1, np.int64) for _ in range(3))
         groups = sort_rows.serial(1, indices, len(p), at, rows, starts)
         values = at_offset(values)
-        kernel = make_row_update(adagrad, self.motion, self.kinds[0] == "row", self.settings.lean, p.dtype, self.cc)
+        kernel = make_row_update(adagrad, self.motion, self.kinds[0], self.settings.lean, p.dtype, self.cc)
         arrays = [p, G, v, rows, starts, at, values]
         scalars = cast_scalars(adagrad, self.settings, self.t, p.dtype)
         arguments = [a.ctypes.data for a in arrays] + [groups, p[0].size, self.infinite.ctypes.data, *scalars]
@@ -87,6 +87,6 @@ def test_rows_that_are_not_named_keep_their_bits():
 
 
 def test_compute_capability():
-    kernel = make_row_update(adagrad, "plain", False, True, np.dtype(np.float32), CC)
+    kernel = make_row_update(adagrad, "plain", "element", True, np.dtype(np.float32), CC)
     assert ".target sm_90" in kernel.ptx
     assert ".f64" not in kernel.ptx

@@ -385,6 +385,7 @@ def test_a_loss_that_is_no_number(gpu):
 
 
 def test_without_a_compiler(gpu, monkeypatch):
-    monkeypatch.setitem(sys.modules, "fastadagrad.device.unit", None)
+    monkeypatch.delattr("fastadagrad.device.units", raising=False)
+    monkeypatch.setitem(sys.modules, "fastadagrad.device.units", None)
     with pytest.raises(RuntimeError, match=r"need numba-cuda.*pip install 'fastadagrad\[cuda13\]'"):
         fa.ADAGRAD(params=gpu.array(np.ones(3)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Any, cast
 
 import numpy as np
@@ -23,49 +24,36 @@ from .arrays import LEGACY_STREAM, DeviceArray, zeros
 THREADS = 256  # a block, of kernels that take any number
 
 
-class DeviceBucket(Unit):
-    """Parameters with dense gradients; those with an accumulator for each element are stepped in one launch.
+class DeviceUnit(Unit):
+    """Parameters in the memory of one GPU.
 
     That an accumulator has become infinite is told by the check of the next step: this one does not wait for its end.
     """
 
     def __init__(
-        self,
-        rule: Rule,
-        params: Parameters,
-        state: State,
-        members: dict[int, Settings],
-        kind: str,
-        lean: bool,
-        watchful: bool,
+        self, rule: Rule, params: Parameters, state: State, members: dict[int, Settings], kind: str, lean: bool
     ) -> None:
         super().__init__(rule, params, state, members, kind)
         assert params.backend is not None
-        self._backend, self._kind, n = params.backend, kind, len(members)
+        self._backend, self._kind, self._lean = params.backend, kind, lean
+        self._capability = self._backend.capability
         [self._motion, *_] = (settings.motion for settings in members.values())
-        self._variant = self._motion, lean, watchful, self._dtype, self._backend.capability
-        blocks = int(self.table[-1, FIRST_BLOCK])
-        wanted = [((n,), np.int32), ((n,), np.int32), ((n,), np.float64), ((blocks,), np.float64)]
-        wanted += [(self.table.shape, np.int64), (self._scalars.shape, self._dtype)]
-        memory = zeros(self._backend, wanted)
-        self._found, self._infinite, self._squares, self._sums_of_blocks, self._rows, self._device_scalars = memory
-        self._gradients: list[DeviceArray] = []
+        n = len(members)
+        memory = zeros(self._backend, [((n,), np.int32), ((n,), np.int32), ((n,), np.float64)])
+        self._found, self._infinite, self._squares = memory
+        self._sums_of_blocks = zeros(self._backend, [((int(self.table[-1, FIRST_BLOCK]),), np.float64)])[0]
+        self._given: list[DeviceArray] = []
         self._streams = [LEGACY_STREAM]
-        self._rows_are_there = self._scalars_are_there = False
-
-    def set_scalars(self, t: int, asked: dict[int, float]) -> None:
-        super().set_scalars(t, asked)
-        self._scalars_are_there = False
-
-    def set_gradient_scale(self, scale: NDArray[np.float64] | float) -> None:
-        super().set_gradient_scale(scale)
-        self._scalars_are_there = False
 
     def run(self, work: int, gradients: list[Any], guard: NDArray[np.int64], threads: int) -> int:
         if work & HEADERS:
-            self._take(gradients, guard)
+            parameters = [self._params.refuse_changed(i) for i in self.positions]
+            self._given = self._take(gradients, guard)  # kept till the next step: the GPU may have yet to read it
+            self._streams = [x.stream for x in (*self._given, *parameters) if x.stream is not None] or [LEGACY_STREAM]
         self._backend.use(self._streams)
         try:
+            if work & HEADERS:
+                self._arrange()
             if work & NORMS:
                 self._sum_squares()
             code = self._check(bool(work & NORMS)) if work & FINITE else 0
@@ -75,29 +63,23 @@ class DeviceBucket(Unit):
             self._backend.release()
         return code
 
-    def _take(self, gradients: list[Any], guard: NDArray[np.int64]) -> None:
-        """Check the gradients and note where they are."""
-        if any(is_sparse(gradients[i]) for i in self.positions):
-            raise OtherKind
-        parameters = [self._params.refuse_changed(i) for i in self.positions]
-        found = [self._checked(i, gradients[i], guard) for i in self.positions]
-        addresses = [gradient.address for gradient in found]
-        if addresses != self.table[:-1, GRADIENT].tolist():
-            self.table[:-1, GRADIENT] = addresses
-            self._rows_are_there = False
-        self._gradients = found  # until the next step: this one does not wait for the GPU to have read them
-        self._streams = [x.stream for x in (*found, *parameters) if x.stream is not None] or [LEGACY_STREAM]
+    @abstractmethod
+    def _take(self, gradients: list[Any], guard: NDArray[np.int64]) -> list[DeviceArray]:
+        """Check the gradients as far as the host can: the arrays that they are made of."""
 
-    def _checked(self, i: int, gradient: Any, guard: NDArray[np.int64]) -> DeviceArray:
-        name, parameter = self._params.names[i], self._params.arrays[i]
-        if gradient is None:
-            raise missing_gradient(name, parameter)
-        what = f"gradient of {name!r}"
-        found = device_gradient(what, "gradient", gradient, parameter.shape, [parameter.dtype], self._backend)
-        error = None if found.address == parameter.address else overlap_refusal(what, found, guard)
-        if error:
-            raise error
-        return found
+    def _arrange(self) -> None:
+        """Check the gradients as only the GPU can, and bring them into order."""
+
+    @abstractmethod
+    def _sum_squares(self) -> None:
+        """Fill `sums`."""
+
+    @abstractmethod
+    def _launch_check(self) -> None:
+        """Mark what is not finite in `_found`."""
+
+    @abstractmethod
+    def _update(self) -> None: ...
 
     def _check(self, by_norms: bool) -> int:
         """Find what is not finite; and what the steps before have made infinite."""
@@ -112,16 +94,6 @@ class DeviceBucket(Unit):
         self.table[:-1, table.INFINITE] |= infinite
         return int(infinite.any())
 
-    def _launch_check(self) -> None:
-        n = len(self.positions)
-        if n == 1:
-            kernel, size = reduce.make_finite_check(self._dtype, self._backend.capability), int(self.table[0, SIZE])
-            arguments = int(self.table[0, GRADIENT]), size, self._found.address
-            self._launch(kernel, -(-size // THREADS), THREADS, *arguments)
-        else:
-            kernel = reduce.make_finite_check_of_many(self._dtype, self._backend.capability)
-            self._launch(kernel, int(self.table[-1, FIRST_BLOCK]), THREADS, self._rows_there(), n, self._found.address)
-
     def _take_marks(self, marks: DeviceArray) -> NDArray[np.bool_]:
         """What is marked, and mark it no longer."""
         values = np.zeros(marks.shape, marks.dtype)
@@ -133,6 +105,78 @@ class DeviceBucket(Unit):
     def _launch(self, kernel: Any, blocks: int, threads: int, *arguments: Any) -> None:
         if blocks:
             self._backend.launch(kernel, blocks, threads, arguments)
+
+    def _launch_check_of(self, gradient: int, size: int, found: int) -> None:
+        kernel = reduce.make_finite_check(self._dtype, self._capability)
+        self._launch(kernel, -(-size // THREADS), THREADS, gradient, size, found)
+
+    def _launch_sum_of_squares(self, i: int, gradient: int, prepared: bool) -> int:
+        """Of the gradient of row i of the table, as it is or as it is squared for an accumulator: its address."""
+        kernels = reduce.make_sums(cast(Any, self._rule), prepared, self._dtype, self._capability)
+        size, result = int(self.table[i, SIZE]), self._squares.address + i * self._squares.itemsize
+        sums, parameter = self._sums_of_blocks.address, int(self.table[i, PARAMETER])
+        self._launch(
+            kernels.blocks, kernels.grid(size), reduce.THREADS, parameter, gradient, size, sums, *self._scalars[i]
+        )
+        self._launch(kernels.total, 1, 1, sums, -(-size // BLOCK), result)
+        return result
+
+
+class DeviceBucket(DeviceUnit):
+    """Parameters with dense gradients; those with an accumulator for each element are stepped in one launch."""
+
+    def __init__(
+        self,
+        rule: Rule,
+        params: Parameters,
+        state: State,
+        members: dict[int, Settings],
+        kind: str,
+        lean: bool,
+        watchful: bool,
+    ) -> None:
+        super().__init__(rule, params, state, members, kind, lean)
+        self._variant = self._motion, lean, watchful, self._dtype, self._capability
+        wanted = [(self.table.shape, np.int64), (self._scalars.shape, self._dtype)]
+        self._rows, self._device_scalars = zeros(self._backend, wanted)
+        self._rows_are_there = self._scalars_are_there = False
+
+    def set_scalars(self, t: int, asked: dict[int, float]) -> None:
+        super().set_scalars(t, asked)
+        self._scalars_are_there = False
+
+    def set_gradient_scale(self, scale: NDArray[np.float64] | float) -> None:
+        super().set_gradient_scale(scale)
+        self._scalars_are_there = False
+
+    def _take(self, gradients: list[Any], guard: NDArray[np.int64]) -> list[DeviceArray]:
+        if any(is_sparse(gradients[i]) for i in self.positions):
+            raise OtherKind
+        found = [self._checked(i, gradients[i], guard) for i in self.positions]
+        addresses = [gradient.address for gradient in found]
+        if addresses != self.table[:-1, GRADIENT].tolist():
+            self.table[:-1, GRADIENT] = addresses
+            self._rows_are_there = False
+        return found
+
+    def _checked(self, i: int, gradient: Any, guard: NDArray[np.int64]) -> DeviceArray:
+        name, parameter = self._params.names[i], self._params.arrays[i]
+        if gradient is None:
+            raise missing_gradient(name, parameter)
+        what = f"gradient of {name!r}"
+        found = device_gradient(what, "gradient", gradient, parameter.shape, [parameter.dtype], self._backend)
+        error = None if found.address == parameter.address else overlap_refusal(what, found, guard)
+        if error:
+            raise error
+        return found
+
+    def _launch_check(self) -> None:
+        n = len(self.positions)
+        if n == 1:
+            self._launch_check_of(int(self.table[0, GRADIENT]), int(self.table[0, SIZE]), self._found.address)
+        else:
+            kernel = reduce.make_finite_check_of_many(self._dtype, self._capability)
+            self._launch(kernel, int(self.table[-1, FIRST_BLOCK]), THREADS, self._rows_there(), n, self._found.address)
 
     def _rows_there(self) -> int:
         """Address of the table on the GPU."""
@@ -148,20 +192,9 @@ class DeviceBucket(Unit):
         return self._device_scalars.address
 
     def _sum_squares(self) -> None:
-        """Of each gradient, to the host."""
-        for i in range(len(self.positions)):
-            self._sum_squares_of(i, prepared=False)
+        for i, gradient in enumerate(self.table[:-1, GRADIENT].tolist()):
+            self._launch_sum_of_squares(i, gradient, prepared=False)
         self._backend.read(self._squares.address, self.sums)
-
-    def _sum_squares_of(self, i: int, prepared: bool) -> int:
-        """Of a gradient as it is, or as it is squared for an accumulator; the address at which it will be."""
-        kernels = reduce.make_sums(cast(Any, self._rule), prepared, self._dtype, self._backend.capability)
-        size, result = int(self.table[i, SIZE]), self._squares.address + i * self._squares.itemsize
-        sums = self._sums_of_blocks.address
-        addresses = int(self.table[i, PARAMETER]), int(self.table[i, GRADIENT])
-        self._launch(kernels.blocks, kernels.grid(size), reduce.THREADS, *addresses, size, sums, *self._scalars[i])
-        self._launch(kernels.total, 1, 1, sums, -(-size // BLOCK), result)
-        return result
 
     def _update(self) -> None:
         if self._kind == "element" and len(self.positions) > 1:
@@ -181,15 +214,15 @@ class DeviceBucket(Unit):
         self._launch(kernel, blocks, dense.THREADS, *addresses, size, infinite, *self._scalars[i])
 
     def _update_rows(self, i: int, addresses: list[int], size: int, infinite: int) -> None:
-        kernel = shared.make_rows(cast(Any, self._rule), self._motion, self._dtype, self._backend.capability)
+        kernel = shared.make_rows(cast(Any, self._rule), self._motion, self._dtype, self._capability)
         width = int(self.table[i, table.WIDTH])
         rows = size // width
         blocks = -(-rows * LANES // THREADS)
         self._launch(kernel, blocks, THREADS, *addresses, rows, width, infinite, *self._scalars[i])
 
     def _update_tensor(self, i: int, addresses: list[int], size: int, infinite: int) -> None:
-        kernels = shared.make_tensor(cast(Any, self._rule), self._motion, self._dtype, self._backend.capability)
-        square = self._sum_squares_of(i, prepared=True)
+        kernels = shared.make_tensor(cast(Any, self._rule), self._motion, self._dtype, self._capability)
+        square = self._launch_sum_of_squares(i, addresses[1], prepared=True)
         accumulator = addresses[2]
         self._launch(kernels.accumulate, 1, 1, square, accumulator, infinite, *self._scalars[i])
         self._launch(kernels.update, -(-size // THREADS), THREADS, *addresses, size, *self._scalars[i])

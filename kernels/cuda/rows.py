@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 from numba import cuda, types
 
-from ..element import make_element
+from ..coalesce import POSITION
+from ..element import make_element, untouched
 from ..jit import inlined
 from ..reduce import LANES
 from .compiling import Capability, Kernel, compile_kernel, kernel_name, scalars_type
 from .dense import make_element_update
 from .memory import load_word, make_access
-from .shared import make_row_step
+from .shared import make_row_step, make_shared_update
 
 THREADS = 256  # a block
 
@@ -55,15 +56,28 @@ def _make_elements_step(element, motion: str, dtype: np.dtype[Any], gradient):
     return elements_step
 
 
-@cache
-def make_row_update(rule: Any, motion: str, by_row: bool, lean: bool, dtype: np.dtype[Any], cc: Capability) -> Kernel:
-    """Kernel ``(p, G, v, rows, starts, at, values, groups, width, infinite, s)``.
+def _make_tensor_step(element, motion: str, dtype: np.dtype[Any], gradient):
+    """Compilable ``(p, G, v, width, source, infinite, s)``: step of a row by the tensor's accumulator, up to date."""
+    update, load = make_shared_update(element, motion, dtype, gradient), make_access(dtype).load
 
-    With `by_row` a row has one accumulator, of the mean square, else each element has its own.
-    """
-    make_step = make_row_step if by_row else _make_elements_step
-    step = make_step(make_element(rule, motion, lean), motion, dtype, _make_gradient(dtype))
-    itemsize = np.uint64(dtype.itemsize)
+    @inlined
+    def tensor_step(p, G, v, width, source, infinite, s):
+        j, accumulator = np.uint64(cuda.laneid), load(G)
+        while j < width:
+            update(j, accumulator, p, v, source, s)
+            j += _lanes
+
+    return tensor_step
+
+
+_STEPS = {"element": _make_elements_step, "row": make_row_step, "tensor": _make_tensor_step}
+
+
+@cache
+def make_row_update(rule: Any, motion: str, kind: str, lean: bool, dtype: np.dtype[Any], cc: Capability) -> Kernel:
+    """Kernel ``(p, G, v, rows, starts, at, values, groups, width, infinite, s)``, for a kind of accumulator."""
+    step = _STEPS[kind](make_element(rule, motion, lean), motion, dtype, _make_gradient(dtype))
+    itemsize, by_row, shared = np.uint64(dtype.itemsize), kind == "row", kind == "tensor"
 
     def row_update(p, G, v, rows, starts, at, values, groups, width, infinite, s):
         k = np.uint64(cuda.grid(1)) // _lanes
@@ -72,8 +86,53 @@ def make_row_update(rule: Any, motion: str, by_row: bool, lean: bool, dtype: np.
             source = load_word(starts + k * _word), load_word(starts + (k + _one) * _word), at, values, width
             offset = row * width * itemsize
             of_row = row * itemsize if by_row else offset
-            step(p + offset, G + of_row, v + offset, width, source, infinite, s)
+            step(p + offset, G if shared else G + of_row, v + offset, width, source, infinite, s)
 
     arguments = (*[types.uint64] * 10, scalars_type(rule, dtype))
-    variant = motion, "lean" if lean else "full", "rows", "row" if by_row else "element"
+    variant = motion, "lean" if lean else "full", "rows", kind
     return compile_kernel(kernel_name(rule, *variant, dtype), row_update, arguments, cc)
+
+
+@cache
+def make_row_gradients(rule: Any, prepared: bool, dense: bool, dtype: np.dtype[Any], cc: Capability) -> Kernel:
+    """Kernel ``(p, rows, starts, at, values, groups, width, out, s)`` that writes the rows' gradients.
+
+    They are as they are or `prepared`, as they are to be squared; row k of `out` is of group k, or, if that is the
+    whole `dense` gradient, row rows[k] is.
+    """
+    prepare = make_element(rule, "plain", False).prepare if prepared else inlined(untouched)
+    gradient, (load, store, *_) = _make_gradient(dtype), make_access(dtype)
+    itemsize = np.uint64(dtype.itemsize)
+
+    def row_gradients(p, rows, starts, at, values, groups, width, out, s):
+        k = np.uint64(cuda.grid(1)) // _lanes
+        if k < groups:
+            row = load_word(rows + k * _word)
+            source = load_word(starts + k * _word), load_word(starts + (k + _one) * _word), at, values, width
+            parameter, to = row * width, (row if dense else k) * width
+            j = np.uint64(cuda.laneid)
+            while j < width:
+                g = prepare(gradient(j, source), load(p + (parameter + j) * itemsize), s)
+                store(out + (to + j) * itemsize, g)
+                j += _lanes
+
+    arguments = (*[types.uint64] * 8, scalars_type(rule, dtype))
+    variant = "prepared" if prepared else "given", "dense" if dense else "rows", "gradients"
+    return compile_kernel(kernel_name(rule, *variant, dtype), row_gradients, arguments, cc)
+
+
+@cache
+def make_gather(dtype: np.dtype[Any], cc: Capability) -> Kernel:
+    """Kernel ``(p, keys, n, width, out)``: row k of `out` is the row of the k-th key of :mod:`.coalesce`."""
+    load, store, *_ = make_access(dtype)
+    itemsize, position = np.uint64(dtype.itemsize), np.uint64(POSITION)
+
+    def gather(p, keys, n, width, out):
+        k = np.uint64(cuda.grid(1)) // _lanes
+        if k < n:
+            row, j = load_word(keys + k * _word) >> position, np.uint64(cuda.laneid)
+            while j < width:
+                store(out + (k * width + j) * itemsize, load(p + (row * width + j) * itemsize))
+                j += _lanes
+
+    return compile_kernel(f"gather_{dtype}", gather, (types.uint64,) * 5, cc)

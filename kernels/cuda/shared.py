@@ -19,7 +19,7 @@ from .reduce import ALL, make_warp_sum
 _zero, _lanes = np.uint64(0), np.uint64(LANES)
 
 
-def _make_update(element, motion: str, dtype: np.dtype[Any], gradient):
+def make_shared_update(element, motion: str, dtype: np.dtype[Any], gradient):
     """Compilable ``(j, G, p, v, source, s)``: update of element j, with an accumulator that is up to date."""
     access = make_access(dtype)
     load, store, itemsize = access.load, access.store, np.uint64(dtype.itemsize)
@@ -45,7 +45,7 @@ def make_row_step(element, motion: str, dtype: np.dtype[Any], gradient):
     load, store, *_ = make_access(dtype)
     prepare, accumulate, real = element.prepare, element.accumulate, dtype.type
     itemsize, infinity = np.uint64(dtype.itemsize), real(np.inf)
-    update = _make_update(element, motion, dtype, gradient)
+    update = make_shared_update(element, motion, dtype, gradient)
 
     @inlined
     def prepared(j, where):
@@ -99,7 +99,7 @@ class Tensor(NamedTuple):
 def make_tensor(rule: Any, motion: str, dtype: np.dtype[Any], cc: Capability) -> Tensor:
     """Kernels that go by the sum of squares of :mod:`.reduce`."""
     element = make_element(rule, motion, False)
-    update_one = _make_update(element, motion, dtype, make_dense_gradient(dtype))
+    update_one = make_shared_update(element, motion, dtype, make_dense_gradient(dtype))
     load, store, *_ = make_access(dtype)
     real, add = dtype.type, element.accumulate
     infinity = real(np.inf)

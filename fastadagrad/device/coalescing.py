@@ -1,0 +1,134 @@
+"""The rows that a row-sparse gradient on a GPU names, each once."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..kernels.coalesce import LARGEST, POSITION
+from ..kernels.cuda import coalesce
+from ..kernels.reduce import LANES
+from ..parameters import device_gradient
+from ..rows import INDEX_DTYPES, Rows, outside
+from .arrays import DeviceArray, as_device_array, zeros
+from .backend import Backend
+
+WORD = np.dtype(np.uint64)
+
+
+class Groups(NamedTuple):
+    """Rows named, and which of the values are theirs, as :mod:`..kernels.cuda.rows` takes them: addresses."""
+
+    rows: int
+    starts: int
+    at: int
+    n: int
+
+
+class DeviceCoalescer:
+    """Puts row indices in order, in memory that it keeps for the next time.
+
+    Parameters
+    ----------
+    n_rows : int
+        Rows that there are.
+    """
+
+    def __init__(self, backend: Backend, n_rows: int) -> None:
+        self._backend, self._n_rows = backend, n_rows
+        self._kernels = coalesce.make_sort(backend.capability)
+        self._total, self._outside = zeros(backend, [((), WORD), ((), np.int32)])
+        self._room = -1
+
+    def group(self, what: str, indices: DeviceArray, unique: bool) -> Groups:
+        """The rows, ascending; not put in order if they are `unique`.
+
+        Raises
+        ------
+        IndexError
+            If there is no such row; waits for the GPU to tell.
+        """
+        n = indices.size
+        if not n:
+            return Groups(0, 0, 0, 0)
+        keys = self.pack(indices)
+        if not unique:
+            keys = self._sort(keys, n)
+        tiles = coalesce.tiles_of(n)
+        self._launch(self._kernels.count_heads, tiles * LANES, keys, n, tiles, self._counts)
+        self._scan(tiles)
+        count = np.zeros((), WORD)
+        self._backend.read(self._total.address, count)
+        self.refuse_outside(what, indices)
+        rows, starts, at = (array.address for array in (self._rows, self._starts, self._at))
+        self._launch(self._kernels.write, tiles * LANES, keys, n, tiles, self._counts, at, rows, starts)
+        return Groups(rows, starts, at, int(count))
+
+    def pack(self, indices: DeviceArray) -> DeviceArray:
+        """Keys of the indices, in their order."""
+        self._make_room(indices.size)
+        keys, n = self._keys[0], indices.size
+        self._backend.clear(self._outside.address, self._outside.nbytes)
+        pack = self._kernels.pack[str(indices.dtype)]
+        self._launch(pack, n, indices, n, self._n_rows, keys, self._outside)
+        return keys
+
+    def refuse_outside(self, what: str, indices: DeviceArray) -> None:
+        """Raise IndexError for packed indices of which one is no row's."""
+        found = np.zeros((), np.int32)
+        self._backend.read(self._outside.address, found)
+        if found:
+            numbers = indices.to_host()
+            [place, *_] = np.flatnonzero((numbers < 0) | (numbers >= self._n_rows)).tolist()
+            raise outside(what, place, numbers[place], self._n_rows)
+
+    def _make_room(self, n: int) -> None:
+        if n <= self._room:
+            return
+        self._room = room = max(n, 2 * self._room)
+        counts = coalesce.VALUES * coalesce.tiles_of(room)
+        memory = zeros(self._backend, [((size,), WORD) for size in (room, room, room, room, room + 1, counts)])
+        *self._keys, self._at, self._rows, self._starts, self._counts = memory
+
+    def _sort(self, keys: DeviceArray, n: int) -> DeviceArray:
+        other, tiles = self._keys[1], coalesce.tiles_of(n)
+        for shift in range(POSITION, POSITION + (self._n_rows - 1).bit_length(), coalesce.DIGIT):
+            self._launch(self._kernels.count, tiles * LANES, keys, n, shift, tiles, self._counts)
+            self._scan(coalesce.VALUES * tiles)
+            self._launch(self._kernels.distribute, tiles * LANES, keys, n, shift, tiles, self._counts, other)
+            keys, other = other, keys
+        return keys
+
+    def _scan(self, size: int) -> None:
+        arguments = self._counts.address, size, self._total.address
+        self._backend.launch(self._kernels.scan, 1, LANES, arguments)
+
+    def _launch(self, kernel: Any, threads: int, *arguments: int | DeviceArray) -> None:
+        addresses = [x.address if isinstance(x, DeviceArray) else x for x in arguments]
+        self._backend.launch(kernel, coalesce.blocks_of(threads), coalesce.THREADS, addresses)
+
+
+def checked_device_indices(what: str, indices: Any, n_rows: int, backend: Backend) -> DeviceArray:
+    """Row indices on a GPU, of which their values are not known yet, or the error that they deserve."""
+    found = as_device_array(indices)
+    if found is not None and found.ndim != 1:
+        raise ValueError(f"{what} must have one dimension, not shape {found.shape}; pass indices.ravel()")
+    shape = () if found is None else found.shape
+    found = device_gradient(what, "indices", indices, shape, INDEX_DTYPES, backend)
+    if max(found.size, n_rows) > LARGEST:
+        raise ValueError(f"{what}: on a GPU there can be {LARGEST} rows and indices, not {max(found.size, n_rows)}")
+    return found
+
+
+def checked_device_rows(
+    name: str, gradient: Rows, parameter: DeviceArray, backend: Backend
+) -> tuple[DeviceArray, DeviceArray]:
+    """Indices and values of a row-sparse gradient on a GPU, or the error that they deserve."""
+    where = f"gradient of {name!r}"
+    if parameter.ndim == 0:
+        raise ValueError(f"{where}: the parameter is 0-dimensional and has no rows; pass an array of shape ()")
+    indices = checked_device_indices(f"{where}: indices", gradient.indices, len(parameter), backend)
+    shape = (indices.size, *parameter.shape[1:])
+    values = device_gradient(f"{where}: values", "values", gradient.values, shape, [parameter.dtype], backend)
+    return indices, values

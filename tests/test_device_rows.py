@@ -1,0 +1,192 @@
+"""Row-sparse gradients of parameters in a GPU's memory: the bits of the host's steps."""
+
+import numpy as np
+import pytest
+import scipy.sparse
+from cuda_kernels import CC  # noqa: F401  skips where kernels cannot be compiled
+from gpu import Gpu
+from oracle import bits_differ, spread
+from sparse import OPTIONS, PATTERNS, sparse_gradient
+
+import fastadagrad as fa
+
+F4 = np.float32
+
+
+@pytest.fixture
+def gpu(monkeypatch):
+    return Gpu().install(monkeypatch)
+
+
+def pair(gpu, dtype=F4, shape=(40, 9), seed=2, **hyper):
+    """An optimizer on the GPU, its array, and one of the same numbers on the host."""
+    p = np.random.default_rng(seed).standard_normal(shape).astype(dtype)
+    array, hyper = gpu.array(p), {"learning_rate": 0.1, **hyper}
+    return fa.ADAGRAD(params=array, **hyper), array, fa.ADAGRAD(params=p, **hyper), p
+
+
+def on(gpu, indices, values, **kwargs):
+    return fa.Rows(gpu.array(indices, read_only=True), gpu.array(values, read_only=True), **kwargs)
+
+
+def assert_same(opt, array, other, p):
+    assert bits_differ(array.numpy(), p) == 0
+    for slot, expected in other.state["param0"].items():
+        assert bits_differ(opt.state["param0"][slot].to_host(), expected) == 0
+
+
+def step_both(gpu, opt, other, p, rng, pattern, times=3, index_dtype=np.int64):
+    for _ in range(times):
+        indices, values = sparse_gradient(rng, p, pattern, index_dtype)
+        opt.step(on(gpu, indices, values))
+        other.step(fa.Rows(indices, values))
+
+
+@pytest.mark.parametrize("dtype", [F4, pytest.param(np.float64, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("option", OPTIONS)
+def test_every_option(gpu, option, dtype):
+    rng = np.random.default_rng(3)
+    opt, array, other, p = pair(gpu, dtype, **OPTIONS[option])
+    step_both(gpu, opt, other, p, rng, "duplicates")
+    assert_same(opt, array, other, p)
+
+
+@pytest.mark.parametrize("index_dtype", [np.int32, np.int64])
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_every_pattern(gpu, pattern, index_dtype):
+    rng = np.random.default_rng(4)
+    opt, array, other, p = pair(gpu)
+    step_both(gpu, opt, other, p, rng, pattern, index_dtype=index_dtype)
+    assert_same(opt, array, other, p)
+
+
+@pytest.mark.parametrize("shape", [(1,), (50,), (40, 1), (3, 300), (6, 3, 5), (0, 3), (4, 0)], ids=str)
+def test_shapes(gpu, shape):
+    rng = np.random.default_rng(5)
+    opt, array, other, p = pair(gpu, shape=shape)
+    step_both(gpu, opt, other, p, rng, "empty" if not len(p) else "duplicates")
+    assert_same(opt, array, other, p)
+
+
+def test_unique_rows_are_not_sorted(gpu):
+    rng = np.random.default_rng(6)
+    opt, array, other, p = pair(gpu)
+    indices, values = sparse_gradient(rng, p, "shuffled")
+    opt.step(on(gpu, indices, values, assume_unique=True))
+    other.step(fa.Rows(indices, values))
+    assert_same(opt, array, other, p)
+    assert not any("distribute" in name for name in gpu.launched)
+
+
+MOVING = {
+    "momentum": {"momentum": 0.9},
+    "nesterov, row": {"momentum": 0.9, "nesterov": True, "accumulator": "row"},
+    "decay": {"weight_decay": 0.1, "l1": 0.01},
+    "decay, tensor": {"weight_decay": 0.1, "accumulator": "tensor"},
+    "decoupled, clipped": {"decoupled_weight_decay": 0.1, "max_gradient_norm": 0.5},
+}
+
+
+@pytest.mark.parametrize("lazy", ["touched", "dense"])
+@pytest.mark.parametrize("option", MOVING)
+def test_what_moves_all_rows(gpu, option, lazy):
+    rng = np.random.default_rng(7)
+    opt, array, other, p = pair(gpu, lazy=lazy, **MOVING[option])
+    step_both(gpu, opt, other, p, rng, "duplicates")
+    assert_same(opt, array, other, p)
+
+
+def test_exact_is_refused_with_the_reason(gpu):
+    opt, array, _, p = pair(gpu, momentum=0.9)
+    with pytest.raises(ValueError, match=r"'param0'.*lazy='exact'.*not done on a GPU yet: choose lazy='touched'"):
+        opt.step(on(gpu, np.array([1]), np.ones((1, 9), F4)))
+    assert bits_differ(array.numpy(), p) == 0
+
+
+def test_dense_and_sparse_in_turn_and_together(gpu):
+    rng = np.random.default_rng(8)
+    params = {"a": np.ones((20, 3), F4), "b": np.ones(5, F4), "c": np.ones((10, 2))}
+    arrays = {name: gpu.array(p) for name, p in params.items()}
+    hyper = {"learning_rate": 0.1, "max_global_norm": 2.0}
+    opt, other = fa.ADAGRAD(params=arrays, **hyper), fa.ADAGRAD(params=params, **hyper)
+    for kinds in ("rows", "dense", "rows"):
+        host, device = {}, {}
+        for name, p in params.items():
+            host[name] = spread(rng, p.shape, p.dtype)
+            device[name] = gpu.array(host[name])
+        if kinds == "rows":
+            for name in ("a", "c"):
+                indices, values = sparse_gradient(rng, params[name], "duplicates")
+                host[name], device[name] = fa.Rows(indices, values), on(gpu, indices, values)
+        opt.step(device)
+        other.step(host)
+    for name, p in params.items():
+        assert bits_differ(arrays[name].numpy(), p) == 0
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, np.finfo(F4).max])
+def test_not_finite(gpu, value):
+    """Also a sum of repeated rows that overflows."""
+    opt, array, _, p = pair(gpu)
+    values = np.ones((2, 9), F4)
+    values[:, 3] = value
+    with pytest.raises(FloatingPointError, match="gradient of 'param0' must be finite"):
+        opt.step(on(gpu, np.array([5, 5]), values))
+    assert bits_differ(array.numpy(), p) == 0
+
+
+def test_an_infinite_accumulator_is_told_of_at_the_next_step(gpu):
+    opt, *_ = pair(gpu)
+    gradient = on(gpu, np.array([3]), np.full((1, 9), 1e30, F4))
+    opt.step(gradient)
+    with pytest.warns(RuntimeWarning, match="accumulator of 'param0' has become infinite"):
+        opt.step(gradient)
+
+
+@pytest.mark.parametrize("numbers", [[1, 40], [-1, 3], [3, -(2**31)], [10**12, 1]], ids=str)
+@pytest.mark.parametrize("unique", [True, False])
+def test_a_row_that_there_is_not(gpu, numbers, unique):
+    opt, array, _, p = pair(gpu, nonfinite="ignore")
+    bad = next(place for place, number in enumerate(numbers) if not 0 <= number < 40)
+    with pytest.raises(IndexError, match=rf"'param0': indices: number {bad} is {numbers[bad]}, but there are rows 0"):
+        opt.step(on(gpu, np.array(numbers), np.ones((2, 9), F4), assume_unique=unique))
+    assert bits_differ(array.numpy(), p) == 0
+    opt.step(on(gpu, np.array([1]), np.ones((1, 9), F4)))
+
+
+ONES = np.ones((2, 9), F4)
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "words"),
+    [
+        (lambda gpu: fa.Rows(np.array([1, 2]), gpu.array(ONES)), TypeError, "indices must be a device array"),
+        (lambda gpu: fa.Rows(gpu.array(np.array([1, 2])), ONES), TypeError, "values must be a device array"),
+        (lambda gpu: on(gpu, np.array([1.0, 2.0]), ONES), TypeError, "indices must have dtype int32 or int64"),
+        (lambda gpu: on(gpu, np.array([1, 2], np.uint32), ONES), TypeError, "indices must have dtype int32 or int64"),
+        (lambda gpu: on(gpu, np.array([[1], [2]]), ONES), ValueError, "indices must have one dimension"),
+        (lambda gpu: on(gpu, np.array([1, 2, 3]), ONES), ValueError, r"values must have shape \(3, 9\)"),
+        (lambda gpu: on(gpu, np.array([1, 2]), ONES.astype(float)), TypeError, "values must have dtype float32"),
+        (lambda gpu: scipy.sparse.csr_array(np.ones((40, 9), F4)), TypeError, "scipy.sparse matrices are the host's"),
+        (lambda gpu: fa.Rows(np.array([1, 2]), ONES), TypeError, "indices must be a device array"),
+    ],
+    ids=["host indices", "host values", "float", "unsigned", "2-d", "length", "dtype", "matrix", "host"],
+)
+def test_rows_that_do_not_fit(gpu, make, error, words):
+    opt, array, _, p = pair(gpu)
+    with pytest.raises(error, match=words):
+        opt.step(make(gpu))
+    assert bits_differ(array.numpy(), p) == 0
+    assert not gpu.launched
+
+
+def test_no_rows_of_a_number(gpu):
+    opt = fa.ADAGRAD(params=gpu.array(np.ones((), F4)))
+    with pytest.raises(ValueError, match="0-dimensional and has no rows"):
+        opt.step(on(gpu, np.array([0]), np.ones(1, F4)))
+
+
+def test_values_that_are_the_parameter(gpu):
+    opt, array, *_ = pair(gpu, shape=(2, 9))
+    with pytest.raises(ValueError, match=r"its values\) overlaps"):
+        opt.step(fa.Rows(gpu.array(np.array([0, 1])), array))
