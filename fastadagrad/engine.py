@@ -22,7 +22,7 @@ from .kernels import table
 from .kernels.coalesce import ASCENDING
 from .kernels.drivers import FINITE, HEADERS, NORMS, UPDATE, make_driver
 from .kernels.motion import SLOTS
-from .lag import Lagging, moves_unnamed
+from .lag import moves_unnamed
 from .launch import usable_threads
 from .log import logger
 from .parameters import DTYPES, FloatArray, Parameters, guard_of
@@ -54,7 +54,8 @@ class Engine:
         self.rule, self.params, self.state = rule, params, State(rule, params)
         self.infinite: list[str] = []  # parameters whose accumulator has become infinite, not told yet
         self.warned: set[str] = set()  # and those told
-        self.lags: dict[int, Lagging] = {}  # by position: parameters that sparse gradients step lazily
+        self.lags: dict[int, Any] = {}  # by position: `Lagging` of parameters that sparse gradients step lazily
+        self._readers: dict[int, Any] = {}  # by position, of parameters on a GPU
         self.lock = threading.RLock()
         _engines.add(self)
 
@@ -107,24 +108,31 @@ class Engine:
                 for i in behind:
                     self.lags[i].recall_all(usable_threads(self.conduct.threads))
 
-    def read(self, position: int, what: str, indices: Any) -> FloatArray:
+    def read(self, position: int, what: str, indices: Any) -> Any:
         """Copies of rows of one parameter, brought up to date; errors as of `checked_indices`."""
         with self.lock:
-            self.recall(position, what, indices)
+            found = self.recall(position, what, indices)
+            if self.params.backend is not None:
+                return self._readers[position].read(found)
             rows: FloatArray = np.take(self.params.arrays[position].view(np.ndarray), indices, axis=0)
             return rows
 
-    def recall(self, position: int, what: str, indices: Any) -> None:
-        """Bring these rows of one parameter up to date."""
+    def recall(self, position: int, what: str, indices: Any) -> Any:
+        """Bring these rows of one parameter up to date; the indices, checked."""
         with self.lock:
             self.params.refuse_changed(position)
             array, lagging = self.params.arrays[position], self.lags.get(position)
             if array.ndim == 0:
                 raise ValueError(f"{what} do not exist: the parameter is 0-dimensional")
+            if self.params.backend is not None:
+                if position not in self._readers:
+                    self._readers[position] = device_units().DeviceReader(array, self.params.backend)
+                return self._readers[position].recall(what, indices, lagging)
             rows, found = checked_indices(what, indices, len(array))
             if lagging is not None and lagging.behind:
                 with whole():
                     lagging.recall(rows, usable_threads(self.conduct.threads), distinct=found == ASCENDING)
+            return rows
 
     def plan_one(self, position: int) -> Plan:
         """Plan for one parameter alone."""
@@ -214,11 +222,12 @@ class Plan:
         if (i, form) not in self._row_units:
             settings = engine.settings[i]
             kind, lean = self._variant(i)
+            lazily = moves_unnamed(settings) and settings.options.lazy == "exact"
+            lags: Any = engine.lags if lazily else None
             if engine.params.backend is not None:
-                what = engine.rule, engine.params, engine.state, i, settings, kind, lean
+                what = engine.rule, engine.params, engine.state, i, settings, kind, lean, lags
                 self._row_units[i, form] = device_units().DeviceRowUnit(*what)
                 return self._row_units[i, form]
-            lazily = moves_unnamed(settings) and settings.options.lazy == "exact"
             self._row_units[i, form] = RowUnit(
                 engine.rule,
                 engine.params,
@@ -229,7 +238,7 @@ class Plan:
                 lean,
                 by_element=form == "elements",
                 ordered=self._global_limit > 0 or settings.norm_limit > 0,
-                lags=engine.lags if lazily else None,
+                lags=lags,
                 watchful=self._checks != 0,
                 parallel_from=PARALLEL_FROM,
             )

@@ -7,6 +7,7 @@ next read or stepped (`lazy="exact"`).
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -56,46 +57,34 @@ def refusal(settings: Settings, kind: str, learning_rate: float) -> str | None:
     return None
 
 
-class Lagging:
-    """Notes on one parameter's rows, and how to bring them up to date.
+def no_closed_form(name: str, reason: str) -> ValueError:
+    return ValueError(
+        f"gradient of {name!r} is sparse, but with lazy='exact' the rows that it does not name have to be caught "
+        f"up, and there is no closed form: {reason}; or choose lazy='touched' or 'dense'"
+    )
 
-    Parameters
-    ----------
-    table : ndarray
-        The parameter's row of a :mod:`.kernels.table`, with its addresses.
-    """
 
-    def __init__(
-        self,
-        rule: Rule,
-        settings: Settings,
-        kind: str,
-        table: NDArray[np.int64],
-        n_rows: int,
-        dtype: np.dtype[Any],
-        parallel_from: int,
-    ) -> None:
-        self._rule, self._settings, self._kind, self._table = rule, settings, kind, table
-        self._by_history = _by_history(settings, kind)
-        marked = self._by_history or settings.scheduled
-        self._now, self._last = 0, np.zeros(n_rows, np.int64)
+class Lagging(ABC):
+    """Notes on one parameter's rows, and how to bring them up to date."""
+
+    def __init__(self, rule: Rule, settings: Settings, kind: str) -> None:
+        self._rule, self._settings, self._kind = rule, settings, kind
+        self.by_history = _by_history(settings, kind)
+        self.marked = self.by_history or settings.scheduled
+        self._now = 0
         self._totals, self._totals_after = np.zeros(2), np.zeros(2)
-        self._marks = np.zeros((n_rows, 2) if marked else (0, 0))
         self._exact = np.zeros(len(rule.Scalars._fields))
-        self._recall = make_recall_rows(cast(Any, rule), settings.motion, kind, dtype)
-        self._parallel_from = parallel_from
         self.behind = False
 
-    def begin(self, exact: Sequence[float], G: Any) -> lazy.Lag:
-        """Notes for the kernel that makes the next step, of which these are the scalars; G if all share it."""
+    def begin(self, exact: Sequence[float], G: Any) -> None:
+        """The next step is about to be made; these are its scalars; G if all share it and the history matters."""
         self._exact[...] = exact
         s = self._rule.Scalars(*self._exact.tolist())
-        if self._by_history:
+        if self.by_history:
             self._totals_after[...] = self._after_shrinking(s, float(G))
-        elif self._marks.size:
+        elif self.marked:
             self._totals_after[0] = self._totals[0] + s.l1_step
             self._totals_after[1] = self._totals[1] + (math.log(s.keep) if s.keep != 1 else 0.0)
-        return self._notes()
 
     def _after_shrinking(self, s: Any, G: float) -> tuple[float, float]:
         """|p| <- (keep*|p| - a*l1/H) / (1 + a*l2/H) takes p from its mark to factor*p - factor*sum."""
@@ -113,10 +102,48 @@ class Lagging:
         self._now += 1
         self._totals[...] = self._totals_after
         self.behind = True
-        if self._by_history and self._totals[0] < LEAST_FACTOR:
+        if self.by_history and self._totals[0] < LEAST_FACTOR:
             self.recall_all(threads)
 
-    def _notes(self) -> lazy.Lag:
+    def recall_all(self, threads: int) -> None:
+        """Bring every row up to date."""
+        if self.behind:
+            self._recall_every_row(threads)
+            self.behind = False
+            self._totals[...] = 0
+
+    @abstractmethod
+    def _recall_every_row(self, threads: int) -> None:
+        """And have no marks."""
+
+
+class HostLagging(Lagging):
+    """Rows in the host's memory.
+
+    Parameters
+    ----------
+    table : ndarray
+        The parameter's row of a :mod:`.kernels.table`, with its addresses.
+    """
+
+    def __init__(
+        self,
+        rule: Rule,
+        settings: Settings,
+        kind: str,
+        table: NDArray[np.int64],
+        n_rows: int,
+        dtype: np.dtype[Any],
+        parallel_from: int,
+    ) -> None:
+        super().__init__(rule, settings, kind)
+        self._table, self._parallel_from = table, parallel_from
+        self._last = np.zeros(n_rows, np.int64)
+        self._marks = np.zeros((n_rows, 2) if self.marked else (0, 0))
+        self._recall = make_recall_rows(cast(Any, rule), settings.motion, kind, dtype)
+
+    def notes(self) -> lazy.Lag:
+        """What kernels go by."""
         return lazy.Lag(self._now, self._last, self._totals, self._totals_after, self._marks)
 
     def recall(self, rows: Indices, threads: int, distinct: bool) -> None:
@@ -124,12 +151,8 @@ class Lagging:
         spans = threads if rows.size * self._table[0, WIDTH] >= self._parallel_from else 1
         if spans > 1 and not distinct:
             rows = np.unique(rows)  # no two threads are to have the same row
-        launch(self._recall, spans, rows, self._table, self._exact, self._notes())
+        launch(self._recall, spans, rows, self._table, self._exact, self.notes())
 
-    def recall_all(self, threads: int) -> None:
-        """Bring every row up to date."""
-        if self.behind:
-            self.recall(np.arange(len(self._last)), threads, distinct=True)
-            self.behind = False
-            self._totals[...] = 0
-            self._marks[...] = 0
+    def _recall_every_row(self, threads: int) -> None:
+        self.recall(np.arange(len(self._last)), threads, distinct=True)
+        self._marks[...] = 0

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .coalescing import sums_of_rows
-from .device.arrays import as_device_array
+from .device.arrays import DeviceArray, as_device_array
 from .parameters import FloatArray, Parameters
 from .rows import is_sparse
 
@@ -78,14 +78,13 @@ class Monitors:
         return values
 
 
-def _squared_norm(name: str, gradient: Any, parameter: FloatArray) -> float:
+def _squared_norm(name: str, gradient: Any, parameter: FloatArray | DeviceArray) -> float:
     if gradient is None:
         return 0.0
-    found = as_device_array(gradient)
-    if found is not None:
+    if isinstance(parameter, DeviceArray):
         from .device.norms import squared_norm  # which needs a compiler for GPUs
 
-        return squared_norm(found)
+        return squared_norm(name, gradient, parameter)
     if is_sparse(gradient):
         gradient = sums_of_rows(name, gradient, parameter)
     flat = np.ravel(gradient).astype(np.float64, copy=False)

@@ -17,7 +17,7 @@ from .kernels.drivers import FINITE, HEADERS, NORMS, UPDATE
 from .kernels.reduce import BLOCK
 from .kernels.rows import make_sum_of_squares, make_update
 from .kernels.survey import holds_non_finite
-from .lag import Lagging, refusal
+from .lag import HostLagging, no_closed_form, refusal
 from .launch import launch
 from .parameters import FloatArray, Parameters
 from .rows import checked_sparse, row_layout
@@ -56,7 +56,7 @@ class RowUnit(Unit):
         *,
         by_element: bool,
         ordered: bool,
-        lags: dict[int, Lagging] | None,
+        lags: dict[int, HostLagging] | None,
         watchful: bool,
         parallel_from: int,
     ) -> None:
@@ -77,10 +77,10 @@ class RowUnit(Unit):
         self._gathered: Gathered | None = None
         self._exact = np.zeros(len(rule.Scalars._fields))
         self._refusal: str | None = None
-        self.lagging: Lagging | None = None
+        self.lagging: HostLagging | None = None
         if lags is not None:
             notes_of = rule, settings, kind, self.table, self._n_rows, self._dtype, parallel_from
-            self.lagging = lags[position] = lags.get(position) or Lagging(*notes_of)
+            self.lagging = lags[position] = lags.get(position) or HostLagging(*notes_of)
 
     def set_scalars(self, t: int, asked: dict[int, float]) -> None:
         super().set_scalars(t, asked)
@@ -110,10 +110,7 @@ class RowUnit(Unit):
         look = partial(self._coalescer.inspect, threads)
         given = checked_sparse(self._name, gradient, self._array, guard, self._by_element, look)
         if self._refusal:
-            raise ValueError(
-                f"gradient of {self._name!r} is sparse, but with lazy='exact' the rows that it does not name have to "
-                f"be caught up, and there is no closed form: {self._refusal}; or choose lazy='touched' or 'dense'"
-            )
+            raise no_closed_form(self._name, self._refusal)
         self._gathered = self._coalescer.gather(given, threads)
 
     def _sum_squares(self, norm: Any, gathered: Gathered, spans: int) -> float:
@@ -135,7 +132,10 @@ class RowUnit(Unit):
         else:
             with whole():
                 G = self._accumulate(gathered, spans) if self._kind == "tensor" else None
-                lag = self.lagging.begin(self._exact.tolist(), G) if self.lagging else NO_LAG
+                lag = NO_LAG
+                if self.lagging:
+                    self.lagging.begin(self._exact.tolist(), G)
+                    lag = self.lagging.notes()
                 infinite = launch(self._driver, spans, *arguments, lag)
                 if self.lagging:
                     self.lagging.end(threads)

@@ -198,18 +198,19 @@ class Stepper:
             else:
                 ledger.skipped += 1
 
-    def read_rows(self, name: str, indices: NDArray[Any]) -> FloatArray:
+    def read_rows(self, name: str, indices: NDArray[Any]) -> Any:
         """Rows of a parameter, up to date whatever has been stepped lazily.
 
         Parameters
         ----------
         name : str
         indices : ndarray of int32 or int64, shape (n,)
+            A device array if the parameter is one.
 
         Returns
         -------
-        ndarray, shape (n, *parameter.shape[1:])
-            A copy; the parameter's own rows are brought up to date too.
+        array, shape (n, *parameter.shape[1:])
+            A copy, where the parameter is; the parameter's own rows are brought up to date too.
 
         Raises
         ------

@@ -94,6 +94,20 @@ def make_catch_up(rule, motion: str):
     return shrunk if motion == "plain" else coasted
 
 
+@welded
+def shrunk_by_history(p, factor, threshold):
+    """A parameter after missed steps under changing H; see `make_recall`."""
+    p = np.float64(p)
+    size = abs(p) * factor - threshold
+    return 0.0 if size <= 0.0 else copysign(size, p)
+
+
+@welded
+def history_missed(totals, mark):
+    """Factor and threshold for it, given what the totals are and what they were, both (logarithm, sum)."""
+    return exp(totals[0] - mark[0]), exp(totals[0]) * (totals[1] - mark[1])
+
+
 class Lag(NamedTuple):
     """How far each row of a parameter is behind.
 
@@ -130,11 +144,9 @@ def make_recall(rule, motion: str, kind: str, slots):
 
     @welded
     def advance_by_history(p, lag, r):
-        factor = exp(lag.totals[0] - lag.marks[r, 0])
-        threshold = exp(lag.totals[0]) * (lag.totals[1] - lag.marks[r, 1])
+        factor, threshold = history_missed(lag.totals, lag.marks[r])
         for i in range(p.size):
-            size = abs(np.float64(p[i])) * factor - threshold
-            p[i] = 0.0 if size <= 0.0 else copysign(size, p[i])
+            p[i] = shrunk_by_history(p[i], factor, threshold)
 
     @welded
     def recall(r, p, G, rest, lag, s):

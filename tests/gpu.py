@@ -56,7 +56,7 @@ class Gpu:
 
     def launch(self, kernel, blocks, threads, arguments):
         self.launched.append(kernel.name)
-        ptx.launch(kernel.ptx, blocks, threads, arguments, list(self.memory.values()))
+        ptx.launch(kernel.ptx, blocks, threads, arguments, list(self.memory.values()), not kernel.exact)
 
     def use(self, streams):
         self.log.append(("use", *streams))

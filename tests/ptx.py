@@ -87,7 +87,23 @@ SAME: dict[str, Callable[..., Any]] = {
     "copysign": lambda a, b: np.copysign(b, a),
 }
 BARRIERS = {"bar", "barrier"}
-ROUNDED = {"add", "sub", "mul", "div", "sqrt"}
+ROUNDED = {"add", "sub", "mul", "div", "sqrt", "fma"}
+SPLIT = 2.0**27 + 1  # times a float64, takes its upper half out
+
+
+def fused(a: Any, b: Any, c: Any) -> Any:
+    """a*b + c of float64, rounded once, by Dekker's and Knuth's exact product and sum; rarely, a last bit is off.
+
+    Where what it goes through overflows, a*b + c.
+    """
+    product = a * b
+    upper_a, upper_b = SPLIT * a - (SPLIT * a - a), SPLIT * b - (SPLIT * b - b)
+    lower_a, lower_b = a - upper_a, b - upper_b
+    error = ((upper_a * upper_b - product) + upper_a * lower_b + lower_a * upper_b) + lower_a * lower_b
+    total = product + c
+    virtual = total - product
+    lost = (product - (total - virtual)) + (c - virtual)
+    return np.where(np.isfinite(error) & np.isfinite(lost), total + (lost + error), total)
 
 
 def _registers(operand: str) -> list[str]:
@@ -104,9 +120,14 @@ class Grid:
         Threads a block.
     memory : arrays
         What the kernel may read and, if writable, write.
+    inexact : bool
+        It may have what CUDA's exp and log are made of: sums contracted with products, and approximate reciprocals.
     """
 
-    def __init__(self, program: Program, blocks: int, threads: int, memory: Sequence[np.ndarray]) -> None:
+    def __init__(
+        self, program: Program, blocks: int, threads: int, memory: Sequence[np.ndarray], inexact: bool = False
+    ) -> None:
+        self.inexact = inexact
         self.program, self.threads, self.n = program, threads, blocks * threads
         self.place = np.zeros(self.n, np.int64)
         thread = np.arange(self.n, dtype=np.uint32)
@@ -283,6 +304,40 @@ class Grid:
         if instruction.opcode in ROUNDED and instruction.type.kind == "f" and instruction.modifiers[:-1] != ["rn"]:
             raise Fault("not rounded to nearest, or free to be contracted")
 
+    def _do_mov(self, instruction: Instruction, active: np.ndarray) -> None:
+        """A plain one, or one that puts two registers together or takes them apart."""
+        target, source = instruction.operands
+        if "{" not in target + source:
+            self._do_other(instruction, active)
+            return
+        halves = np.dtype(f"u{instruction.type.itemsize // 2}")
+        if target.startswith("{"):
+            parts = self._read(source, instruction.type, active).view(halves).reshape(-1, 2)
+            for register, part in zip(_registers(target), parts.T, strict=True):
+                self._write(register, part.copy(), active)
+        else:
+            parts = np.stack([self._read(register, halves, active) for register in _registers(source)], axis=1)
+            self._write(target, parts.view(instruction.type).reshape(-1), active)
+
+    def _require_inexact(self) -> None:
+        if not self.inexact:
+            raise Fault("contracted, or an approximation")
+
+    def _do_fma(self, instruction: Instruction, active: np.ndarray) -> None:
+        self._require_inexact()
+        self._require_rounding(instruction)
+        kind, (target, *sources) = instruction.type, instruction.operands
+        self._write(target, fused(*(self._read(s, kind, active) for s in sources)), active)
+
+    def _do_rcp(self, instruction: Instruction, active: np.ndarray) -> None:
+        """An approximation of a float64, of which the lower half is 0."""
+        self._require_inexact()
+        if instruction.modifiers != ["approx", "ftz", "f64"]:
+            raise Fault("unknown instruction")
+        target, source = instruction.operands
+        bits = (1 / self._read(source, TYPES["f64"], active)).view(np.uint64)
+        self._write(target, (bits >> np.uint64(32) << np.uint64(32)).view(np.float64), active)
+
     def _do_mul(self, instruction: Instruction, active: np.ndarray) -> None:
         self._require_rounding(instruction)
         kind, target = instruction.type, instruction.operands[0]
@@ -384,8 +439,10 @@ class Grid:
         self._write(target, np.bitwise_count(bits).astype(np.uint32), active)
 
 
-def launch(ptx: str, blocks: int, threads: int, arguments: Sequence[Any], memory: Sequence[np.ndarray]) -> Grid:
+def launch(
+    ptx: str, blocks: int, threads: int, arguments: Sequence[Any], memory: Sequence[np.ndarray], inexact: bool = False
+) -> Grid:
     """Run a kernel on the CPU: so many blocks of threads, with these parameters, in these arrays."""
-    grid = Grid(parse(ptx), blocks, threads, memory)
+    grid = Grid(parse(ptx), blocks, threads, memory, inexact)
     grid.run(arguments)
     return grid

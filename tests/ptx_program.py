@@ -75,7 +75,7 @@ def _parse_line(line: str, program: Program) -> None:
     while match := re.match(r"(\$?\w+):\s*", line):
         program.labels[match[1]] = len(program.body)
         line = line[match.end() :]
-    if match := re.fullmatch(r"\.reg \.(\w+)\s+%(\w+)<\d+>", line):
+    if match := re.fullmatch(r"\{?\s*\.reg \.(\w+)\s+%(\w+)(?:<\d+>)?", line):
         kind = TYPES[match[1]]
         program.registers[match[2]] = kind if kind.kind == "b" else np.dtype(f"u{kind.itemsize}")
     elif line and not line.startswith((".", "{", "}")):

@@ -48,7 +48,10 @@ class Backend(Protocol):
         """Arguments are whole numbers, for parameters of 64 bits, and NumPy scalars."""
 
     def use(self, streams: Sequence[int]) -> None:
-        """Work on the first of these streams from here on, after what has been asked of all of them."""
+        """Work on the first of these streams from here on, after what has been asked of all of them.
+
+        Without any it is the default stream. Between another `use` and its `release` it changes nothing.
+        """
 
     def release(self) -> None:
         """Let what is asked of those streams from here on wait for the work that was done since `use`."""

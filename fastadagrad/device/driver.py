@@ -80,7 +80,7 @@ class Driver:
         )
         self.capability = (major, minor)
         self._functions: dict[str, tuple[str, Any]] = {}
-        self._stream, self._others = LEGACY_STREAM, list[int]()
+        self._stream, self._others, self._depth = LEGACY_STREAM, list[int](), 0
         with self.here():
             no_timing = cuda.CUevent_flags.CU_EVENT_DISABLE_TIMING
             self._arrived, self._finished = (_done(cuda.cuEventCreate(no_timing)) for _ in range(2))
@@ -137,6 +137,9 @@ class Driver:
         return self._functions[kernel.name][1]
 
     def use(self, streams: Sequence[int]) -> None:
+        self._depth += 1
+        if self._depth > 1:
+            return
         stream, *others = dict.fromkeys(streams) or [LEGACY_STREAM]
         with self.here():
             if stream != self._stream:
@@ -147,6 +150,9 @@ class Driver:
         self._stream, self._others = stream, others
 
     def release(self) -> None:
+        self._depth -= 1
+        if self._depth:
+            return
         with self.here():
             _done(cuda.cuEventRecord(self._finished, self._stream))
             for other in self._others:

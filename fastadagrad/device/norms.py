@@ -1,4 +1,4 @@
-"""Norms of single device arrays."""
+"""Norms of gradients on a GPU."""
 
 from __future__ import annotations
 
@@ -9,24 +9,39 @@ import numpy as np
 from ..kernels.cuda import reduce
 from ..kernels.reduce import BLOCK
 from ..kernels.rules import adagrad
-from .arrays import LEGACY_STREAM, DeviceArray, zeros
+from ..parameters import device_gradient, guard_of
+from ..rows import Rows
+from .arrays import DeviceArray, zeros
+from .row_unit import RowSource
 
 
-def squared_norm(array: DeviceArray) -> float:
-    """Sum of squares in the order of the steps' own norms."""
-    backend, blocks = array.backend, -(-array.size // BLOCK)
-    if not blocks:
-        return 0.0
-    kernels = reduce.make_sums(cast(Any, adagrad), False, array.dtype, backend.capability)
-    sums, total = zeros(backend, [((blocks,), np.float64), ((), np.float64)])
-    unused = np.zeros(len(adagrad.Scalars._fields), array.dtype)
-    found = np.zeros(())
-    backend.use([LEGACY_STREAM if array.stream is None else array.stream])
+def squared_norm(name: str, gradient: Any, parameter: DeviceArray) -> float:
+    """Sum of squares of a parameter's gradient; the errors that it deserves."""
+    backend, dtype = parameter.backend, parameter.dtype
+    if type(gradient) is Rows:
+        source = RowSource(name, parameter, backend, adagrad)
+        given = source.take(gradient, guard_of([]))
+    else:
+        given = [device_gradient(f"gradient of {name!r}", "gradient", gradient, parameter.shape, [dtype], backend)]
+    backend.use([x.stream for x in given if x.stream is not None])
     try:
-        arguments = array.address, array.address, array.size, sums.address, *unused
-        backend.launch(kernels.blocks, kernels.grid(array.size), reduce.THREADS, arguments)
-        backend.launch(kernels.total, 1, 1, (sums.address, blocks, total.address))
-        backend.read(total.address, found)
+        if type(gradient) is Rows:
+            source.arrange()
+            return _sum_of_squares(*source.sums(), parameter)
+        return _sum_of_squares(given[0].address, given[0].size, parameter)
     finally:
         backend.release()
+
+
+def _sum_of_squares(address: int, size: int, parameter: DeviceArray) -> float:
+    """Of so many numbers at an address, in the dtype of the parameter, in the order of the steps' own norms."""
+    backend, blocks, found = parameter.backend, -(-size // BLOCK), np.zeros(())
+    if blocks:
+        kernels = reduce.make_sums(cast(Any, adagrad), False, parameter.dtype, backend.capability)
+        sums, total = zeros(backend, [((blocks,), np.float64), ((), np.float64)])
+        unused = np.zeros(len(adagrad.Scalars._fields), parameter.dtype)
+        arguments = address, address, size, sums.address, *unused
+        backend.launch(kernels.blocks, kernels.grid(size), reduce.THREADS, arguments)
+        backend.launch(kernels.total, 1, 1, (sums.address, blocks, total.address))
+        backend.read(total.address, found)
     return float(found)

@@ -14,7 +14,7 @@ from ..kernels.cuda.rows import make_row_gradients, make_row_update
 from ..kernels.reduce import LANES
 from ..kernels.rules import adagrad
 from ..kernels.table import ACCUMULATOR, PARAMETER, SIZE, VELOCITY
-from ..lag import moves_unnamed
+from ..lag import no_closed_form, refusal
 from ..parameters import Parameters, overlap_refusal
 from ..rows import Rows, row_layout
 from ..state import State
@@ -22,6 +22,7 @@ from ..units import OtherKind
 from .arrays import DeviceArray, zeros
 from .backend import Backend
 from .coalescing import DeviceCoalescer, Groups, checked_device_rows
+from .lag import DeviceLagging
 from .unit import DeviceUnit
 
 NOTHING = Groups(0, 0, 0, 0)
@@ -92,23 +93,42 @@ class DeviceRowUnit(DeviceUnit):
     """One parameter with row-sparse gradients."""
 
     def __init__(
-        self, rule: Rule, params: Parameters, state: State, position: int, settings: Settings, kind: str, lean: bool
+        self,
+        rule: Rule,
+        params: Parameters,
+        state: State,
+        position: int,
+        settings: Settings,
+        kind: str,
+        lean: bool,
+        lags: dict[int, Any] | None,
     ) -> None:
         super().__init__(rule, params, state, {position: settings}, kind, lean)
-        self._name = params.names[position]
-        self._source = RowSource(self._name, params.arrays[position], self._backend, rule)
-        self._refused = moves_unnamed(settings) and settings.options.lazy == "exact"
+        self._name, self._settings = params.names[position], settings
+        parameter = params.arrays[position]
+        layout = row_layout(parameter, by_element=False)
+        self._accumulator: Any = state[self._name]["accumulator"]
+        self._source = RowSource(self._name, parameter, self._backend, rule)
+        self._exact = np.zeros(len(rule.Scalars._fields))
+        self._refusal: str | None = None
+        self._lagging: DeviceLagging | None = None
+        if lags is not None:
+            notes_of = rule, settings, kind, self.table[0], layout, self._dtype, self._backend
+            self._lagging = lags[position] = lags.get(position) or DeviceLagging(*notes_of)
+
+    def set_scalars(self, t: int, asked: dict[int, float]) -> None:
+        super().set_scalars(t, asked)
+        if self._lagging:
+            self._exact[...] = self._settings.scalars(self._rule, t, asked)
+            self._refusal = refusal(self._settings, self._kind, self._settings.learning_rate_at(t, asked))
 
     def _take(self, gradients: list[Any], guard: NDArray[np.int64]) -> list[DeviceArray]:
         gradient = gradients[self.positions[0]]
         if type(gradient) is not Rows:
             raise OtherKind
         taken = self._source.take(gradient, guard)
-        if self._refused:
-            raise ValueError(
-                f"gradient of {self._name!r} is sparse, but with lazy='exact' the rows that it does not name have to "
-                "be caught up, which is not done on a GPU yet: choose lazy='touched' or 'dense'"
-            )
+        if self._refusal:
+            raise no_closed_form(self._name, self._refusal)
         return taken
 
     def _arrange(self) -> None:
@@ -132,10 +152,16 @@ class DeviceRowUnit(DeviceUnit):
             kernel = shared.make_tensor(cast(Any, self._rule), self._motion, self._dtype, self._capability).accumulate
             self._launch(kernel, 1, 1, square, G, infinite, *scalars)
         groups = self._source.groups.n
+        if self._lagging:
+            history = self._lagging.by_history
+            self._lagging.begin(self._exact.tolist(), self._accumulator.first() if history else None)
+            self._lagging.recall(self._source.groups.rows, groups, stepping=True)
         kernel = make_row_update(
             cast(Any, self._rule), self._motion, self._kind, self._lean, self._dtype, self._capability
         )
         self._launch(kernel, _blocks(groups), ROW_THREADS, p, G, v, *self._source.addresses, infinite, *scalars)
+        if self._lagging:
+            self._lagging.end(1)
 
 
 class DeviceDenseForm:
