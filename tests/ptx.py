@@ -87,7 +87,7 @@ SAME: dict[str, Callable[..., Any]] = {
     "copysign": lambda a, b: np.copysign(b, a),
 }
 BARRIERS = {"bar", "barrier"}
-ROUNDED = {"add", "sub", "mul", "div", "sqrt", "fma"}
+ROUNDED = {"add", "sub", "mul", "div", "sqrt"}
 SPLIT = 2.0**27 + 1  # times a float64, takes its upper half out
 
 
@@ -325,7 +325,8 @@ class Grid:
 
     def _do_fma(self, instruction: Instruction, active: np.ndarray) -> None:
         self._require_inexact()
-        self._require_rounding(instruction)
+        if instruction.modifiers != ["rn", "f64"]:
+            raise Fault("unknown instruction")
         kind, (target, *sources) = instruction.type, instruction.operands
         self._write(target, fused(*(self._read(s, kind, active) for s in sources)), active)
 

@@ -1,5 +1,8 @@
 """The interpreter of PTX: what it computes, and that it finds what has been planted."""
 
+from contextlib import nullcontext
+from fractions import Fraction
+
 import numpy as np
 import ptx
 import pytest
@@ -25,8 +28,8 @@ def kernel(body, begin=BEGIN, shared=""):
     return f"{HEAD}.visible .entry test(\n.param .u64 a\n)\n{{{REGISTERS}{shared}{begin}{body}\n    ret;\n}}"
 
 
-def run(body, array, threads=32, blocks=1, **how):
-    return ptx.launch(kernel(body, **how), blocks, threads, [array.ctypes.data], [array])
+def run(body, array, threads=32, blocks=1, inexact=False, **how):
+    return ptx.launch(kernel(body, **how), blocks, threads, [array.ctypes.data], [array], inexact)
 
 
 def one(instruction, a, b=None, c=None, kind="f32"):
@@ -299,3 +302,48 @@ def test_a_shuffle_without_its_whole_warp_is_found():
 def test_what_is_not_rounded_to_nearest_is_refused(instruction):
     with faults("in: "):
         run(instruction, np.zeros(4, np.float32))
+
+
+def test_halves_of_registers():
+    data = np.array([1.5, 0, 0])
+    body = """
+        ld.global.f64 %fd1, [%rd1];
+        {
+        .reg .b32 %temp;
+        mov.b64 {%temp, %r1}, %fd1;
+        }
+        mov.b64 {%r2, %r3}, %fd1;
+        mov.b64 %fd2, {%r2, %r1};
+        st.global.f64 [%rd1+8], %fd2;
+        mov.b64 %rd3, {%r1, %r2};
+        st.global.u64 [%rd1+16], %rd3;
+    """
+    run(body, data, threads=1)
+    assert data[1] == 1.5
+    assert data.view(np.uint64)[2] == np.array(1.5).view(np.uint64) >> np.uint64(32)
+
+
+def test_sums_contracted_with_products_are_rounded_once():
+    rng = np.random.default_rng(0)
+    a, b = rng.standard_normal((2, 1000)) * 10.0 ** rng.uniform(-5, 5, (2, 1000))
+    c = -a * b * (1 + rng.choice([0, 1e-16, 1e-8, 1], 1000) * rng.standard_normal(1000))
+    exact = [float(Fraction(x) * Fraction(y) + Fraction(z)) for x, y, z in zip(a, b, c, strict=True)]
+    np.testing.assert_array_equal(ptx.fused(a, b, c), exact)
+    with np.errstate(all="ignore"):
+        special = ptx.fused(
+            np.array([np.inf, np.nan, 1e300, 2]), np.array([1, 1, 1e300, 3]), np.array([1, 1, 1, -np.inf])
+        )
+    np.testing.assert_array_equal(special, [np.inf, np.nan, np.inf, -np.inf])
+
+
+@pytest.mark.parametrize("inexact", [False, True])
+@pytest.mark.parametrize("instruction", ["fma.rn.f64 %fd1, %fd2, %fd3, %fd4;", "rcp.approx.ftz.f64 %fd1, %fd2;"])
+def test_what_exp_and_log_are_made_of_is_for_kernels_that_say_so(instruction, inexact):
+    with nullcontext() if inexact else faults("contracted, or an approximation"):
+        run(instruction, np.zeros(4), inexact=inexact)
+
+
+@pytest.mark.parametrize("instruction", ["fma.rn.f32 %f1, %f2, %f3, %f4;", "fma.rz.f64 %fd1, %fd2, %fd3, %fd4;"])
+def test_what_they_are_not_made_of_is_for_none(instruction):
+    with faults("unknown instruction"):
+        run(instruction, np.zeros(4), inexact=True)

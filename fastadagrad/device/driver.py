@@ -79,7 +79,7 @@ class Driver:
             )
         )
         self.capability = (major, minor)
-        self._functions: dict[str, tuple[str, Any]] = {}
+        self._functions: dict[Kernel, Any] = {}
         self._stream, self._others, self._depth = LEGACY_STREAM, list[int](), 0
         with self.here():
             no_timing = cuda.CUevent_flags.CU_EVENT_DISABLE_TIMING
@@ -131,10 +131,10 @@ class Driver:
             _done(cuda.cuLaunchKernel(function, *grid, *block, 0, self._stream, places.ctypes.data, 0))
 
     def _function(self, kernel: Kernel) -> Any:
-        if kernel.name not in self._functions:
+        if kernel not in self._functions:
             module = _done(cuda.cuModuleLoadData(kernel.ptx.encode() + b"\0"))
-            self._functions[kernel.name] = kernel.ptx, _done(cuda.cuModuleGetFunction(module, kernel.name.encode()))
-        return self._functions[kernel.name][1]
+            self._functions[kernel] = _done(cuda.cuModuleGetFunction(module, kernel.name.encode()))
+        return self._functions[kernel]
 
     def use(self, streams: Sequence[int]) -> None:
         self._depth += 1

@@ -1,0 +1,228 @@
+"""CUDA's driver as the optimizer calls it, with stand-ins for its functions: what is asked of which stream, and when.
+
+The stand-ins take what the real functions take, by their signatures. No GPU has run this unless test_gpu.py says so.
+"""
+
+import ctypes
+import gc
+import inspect
+
+import numpy as np
+import pytest
+from cuda_kernels import CC  # noqa: F401  skips where kernels cannot be compiled
+from gpu import Gpu
+from oracle import Oracle, bits_differ
+from ptx_program import TYPES, parse
+
+import fastadagrad as fa
+
+cuda = pytest.importorskip("cuda.bindings.driver")
+SUCCESS = cuda.CUresult.CUDA_SUCCESS
+
+
+class StandIn:
+    """The functions of the driver, on two GPUs that the interpreter runs."""
+
+    def __init__(self):
+        self.gpus, self.calls, self.contexts, self.allocations, self.modules = [Gpu(), Gpu()], [], [], {}, []
+        self.events = 0
+
+    @property
+    def gpu(self):
+        assert self.contexts, "no context is current"
+        return self.gpus[self.contexts[-1]]
+
+    def note(self, *call):
+        self.calls.append(call)
+
+    def cuInit(self, flags):
+        return (SUCCESS,)
+
+    def cuPointerGetAttribute(self, attribute, address):
+        assert attribute == cuda.CUpointer_attribute.CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL
+        found = [i for i, gpu in enumerate(self.gpus) if gpu.holds(address)]
+        return (SUCCESS, found[0]) if found else (cuda.CUresult.CUDA_ERROR_INVALID_VALUE, None)
+
+    def cuDeviceGet(self, ordinal):
+        return SUCCESS, ordinal
+
+    def cuDevicePrimaryCtxRetain(self, device):
+        return SUCCESS, device
+
+    def cuDeviceGetAttribute(self, attribute, device):
+        return SUCCESS, {"MAJOR": 9, "MINOR": 0}[attribute.name.split("_")[-1]]
+
+    def cuCtxPushCurrent(self, context):
+        self.contexts.append(context)
+        return (SUCCESS,)
+
+    def cuCtxPopCurrent(self):
+        return SUCCESS, self.contexts.pop()
+
+    def cuEventCreate(self, flags):
+        self.events += 1
+        return SUCCESS, self.events
+
+    def cuEventRecord(self, event, stream):
+        self.note("record", event, stream)
+        return (SUCCESS,)
+
+    def cuStreamWaitEvent(self, stream, event, flags):
+        self.note("wait", stream, event)
+        return (SUCCESS,)
+
+    def cuMemAlloc(self, size):
+        memory = self.gpu.allocate(size)
+        self.allocations[memory.address] = memory
+        return SUCCESS, memory.address
+
+    def cuMemFree(self, address):
+        del self.allocations[address]
+        return (SUCCESS,)
+
+    @staticmethod
+    def host(address, size):
+        return np.frombuffer((ctypes.c_uint8 * size).from_address(address), np.uint8)
+
+    def cuMemcpyHtoDAsync(self, to, source, size, stream):
+        self.gpu.write(to, self.host(source, size))
+        return (SUCCESS,)
+
+    def cuMemcpyDtoHAsync(self, to, source, size, stream):
+        self.note("read", stream)
+        self.gpu.read(source, self.host(to, size))
+        return (SUCCESS,)
+
+    def cuMemcpyDtoDAsync(self, to, source, size, stream):
+        self.gpu.copy(to, source, size)
+        return (SUCCESS,)
+
+    def cuMemsetD8Async(self, address, value, size, stream):
+        assert value == 0
+        self.gpu.clear(address, size)
+        return (SUCCESS,)
+
+    def cuStreamSynchronize(self, stream):
+        self.note("synchronize", stream)
+        return (SUCCESS,)
+
+    def cuCtxSynchronize(self):
+        assert self.contexts
+        return (SUCCESS,)
+
+    def cuModuleLoadData(self, image):
+        assert image.endswith(b"\0")
+        self.modules.append(image)
+        return SUCCESS, image[:-1].decode()
+
+    def cuModuleGetFunction(self, module, name):
+        assert f".entry {name.decode()}(" in module
+        return SUCCESS, (name.decode(), module)
+
+    def cuLaunchKernel(self, function, gx, gy, gz, bx, by, bz, shared, stream, parameters, extra):
+        assert (gy, gz, by, bz, shared, extra) == (1, 1, 1, 1, 0, 0)
+        name, module = function
+        kinds = [TYPES[kind] for kind, _ in parse(module).parameters]
+        places = np.frombuffer((ctypes.c_uint64 * len(kinds)).from_address(parameters), np.uint64)
+        values = [self.host(int(place), kind.itemsize).view(kind)[0] for place, kind in zip(places, kinds, strict=True)]
+        self.note("launch", stream)
+        exact = "recall" not in name
+        self.gpu.launch(type("Kernel", (), {"name": name, "ptx": module, "exact": exact}), gx, bx, values)
+        return (SUCCESS,)
+
+
+@pytest.fixture
+def driver(monkeypatch):
+    from fastadagrad.device import driver as module
+
+    stand_in = StandIn()
+    for name in [name for name in dir(StandIn) if name.startswith("cu")]:
+        function, real = getattr(stand_in, name), inspect.signature(getattr(cuda, name))
+        assert len(inspect.signature(function).parameters) == len(real.parameters), name
+        monkeypatch.setattr(cuda, name, function)
+    monkeypatch.setattr(module, "_drivers", {})
+    yield stand_in
+    gc.collect()
+    assert not stand_in.contexts
+
+
+def make(driver, which=0, n=70, **kwargs):
+    p, g = np.random.default_rng(0).standard_normal((2, n)).astype(np.float32)
+    gpu = driver.gpus[which]
+    return gpu.array(p, **kwargs), gpu.array(g, **kwargs), Oracle([p], learning_rate=0.1), g
+
+
+def test_steps(driver):
+    p, g, oracle, host = make(driver)
+    opt = fa.ADAGRAD(params=p, learning_rate=0.1)
+    for _ in range(3):
+        opt.step(g)
+        oracle.step([host])
+    assert bits_differ(p.numpy(), oracle.p[0]) == 0
+    assert bits_differ(opt.state["param0"]["accumulator"].to_host(), oracle.G[0]) == 0
+    assert len(driver.modules) == 2  # the check and the update, once each
+
+
+def test_rows_that_are_caught_up(driver):
+    array, table = driver.gpus[0].array, np.ones((20, 3), np.float32)
+    p, host = array(table), table.copy()
+    for params, place in ((p, array), (host, np.asarray)):
+        opt = fa.ADAGRAD(params=params, learning_rate=0.1, momentum=0.5)
+        for number in (3, 7):
+            opt.step(fa.Rows(place(np.array([number, number])), place(np.ones((2, 3), np.float32))))
+        opt.flush()
+    np.testing.assert_allclose(p.numpy(), host, 1e-6)
+
+
+def test_the_second_gpu(driver):
+    p, g, oracle, host = make(driver, which=1)
+    fa.ADAGRAD(params=p, learning_rate=0.1).step(g)
+    oracle.step([host])
+    assert bits_differ(p.numpy(), oracle.p[0]) == 0
+    assert driver.gpus[1].launched
+    assert not driver.gpus[0].launched
+    with pytest.raises(ValueError, match="must be on the GPU that has its parameter"):
+        fa.ADAGRAD(params=p).step(make(driver, which=0)[0])
+
+
+def test_streams(driver):
+    (p, *_), (_, g, *_) = make(driver, stream=8), make(driver, stream=5)
+    opt = fa.ADAGRAD(params=p, nonfinite="ignore")
+    driver.calls.clear()
+    opt.step(g)
+    arrived, finished = 1, 2
+    assert driver.calls == [
+        ("wait", 5, finished),  # for what was done on the stream before
+        ("record", arrived, 8),
+        ("wait", 5, arrived),
+        ("launch", 5),
+        ("record", finished, 5),
+        ("wait", 8, finished),
+    ]
+    driver.calls.clear()
+    opt.step(g)
+    assert driver.calls[0] == ("record", arrived, 8)  # it is the same stream as before
+
+
+def test_memory_is_given_back(driver):
+    p, g, *_ = make(driver)
+    opt = fa.ADAGRAD(params=p)
+    opt.step(g)
+    assert driver.allocations
+    del opt
+    gc.collect()
+    assert not driver.allocations
+
+
+def test_what_the_driver_refuses(driver, monkeypatch):
+    p, g, *_ = make(driver)
+    refused = cuda.CUresult.CUDA_ERROR_UNSUPPORTED_PTX_VERSION
+    monkeypatch.setattr(cuda, "cuModuleLoadData", lambda image: (refused, None))
+    with pytest.raises(RuntimeError, match=r"UNSUPPORTED_PTX_VERSION; the driver is older.*fastadagrad\[cuda13\]"):
+        fa.ADAGRAD(params=p).step(g)
+
+
+def test_an_address_that_is_no_gpus(driver):
+    p = Gpu().array(np.ones(3))
+    with pytest.raises(RuntimeError, match="said to be of a device array, is in no GPU's memory"):
+        fa.ADAGRAD(params=p)
