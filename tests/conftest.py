@@ -2,7 +2,10 @@
 
 import numpy as np
 import pytest
+from gpu import Hardware, Interpreter, why_no_hardware
 from sparse import set_thresholds
+
+from fastadagrad.device import backend
 
 
 @pytest.fixture(params=[1, 2], ids=["serial", "threaded"])
@@ -10,6 +13,20 @@ def threads(request, monkeypatch):
     if request.param > 1:
         set_thresholds(monkeypatch)
     return request.param
+
+
+@pytest.fixture
+def gpu(request, monkeypatch):
+    """That on which device arrays are, in the place of the one that the driver would find."""
+    device = Hardware() if getattr(request, "param", None) == "hardware" else Interpreter()
+    monkeypatch.setattr(backend, "backend_at", lambda address: device)
+    return device
+
+
+def pytest_generate_tests(metafunc):
+    """Whatever runs on the interpreted GPU runs on a real one too, where there is one."""
+    if "gpu" in metafunc.fixturenames and why_no_hardware() is None:
+        metafunc.parametrize("gpu", ["interpreter", pytest.param("hardware", marks=pytest.mark.gpu)], indirect=True)
 
 
 ROWS = {"test_row_unit", "test_rows", "test_sparse_matrices"}

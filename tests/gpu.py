@@ -1,12 +1,11 @@
-"""A GPU for tests: memory that the optimizer must not touch as the host's, and kernels run from their PTX."""
+"""GPUs for tests: one whose kernels are run from their PTX on the CPU, and the real one where there is one."""
 
+import functools
 import weakref
 
 import numpy as np
 import ptx
-from cuda_kernels import CC
 
-from fastadagrad.device import backend as backends
 from fastadagrad.device.arrays import LEGACY_STREAM
 
 
@@ -20,11 +19,13 @@ class _Memory:
         weakref.finalize(self, gpu.memory.pop, id(self))
 
 
-class Gpu:
+class Interpreter:
     """What `fastadagrad.device.backend.Backend` asks for, and notes on what was asked."""
 
-    def __init__(self, capability=CC):
-        self.capability, self.memory, self.launched, self.log = capability, {}, [], []
+    def __init__(self):
+        from cuda_kernels import CC  # skips where kernels cannot be compiled
+
+        self.capability, self.memory, self.launched, self.log = CC, {}, [], []
 
     def holds(self, address):
         return any(0 <= address - part.ctypes.data < part.size for part in self.memory.values())
@@ -67,12 +68,43 @@ class Gpu:
     def synchronize(self):
         self.log.append("synchronize")
 
-    def install(self, monkeypatch):
-        monkeypatch.setattr(backends, "backend_at", lambda address: self)
-        return self
-
     def array(self, values, **kwargs):
         return Array(self, values, **kwargs)
+
+
+@functools.cache
+def why_no_hardware():
+    """Why no GPU can be used; None if one can."""
+    try:
+        from fastadagrad.device.driver import driver_at
+
+        driver_at(0)
+    except Exception as error:
+        return f"no GPU has run any of this: {error}"
+    return None
+
+
+class Hardware:
+    """The real one, with the same notes."""
+
+    def __init__(self):
+        from fastadagrad.device.driver import driver_at
+
+        self._driver, self.launched, self.log = driver_at(0), [], []
+
+    def __getattr__(self, name):
+        return getattr(self._driver, name)
+
+    def read(self, address, values):
+        self.log.append("read")
+        self._driver.read(address, values)
+
+    def launch(self, kernel, blocks, threads, arguments):
+        self.launched.append(kernel.name)
+        self._driver.launch(kernel, blocks, threads, arguments)
+
+    def array(self, values, **kwargs):
+        return HardwareArray(self, values, **kwargs)
 
 
 class Array:
@@ -90,17 +122,26 @@ class Array:
 
     def __init__(self, gpu, values, offset=0, read_only=False, stream=LEGACY_STREAM):
         values = np.array(values, order="C")
-        self.shape, self.dtype, self.offset = values.shape, values.dtype, offset
-        self._memory, self._read_only, self.stream = _Memory(gpu, values.nbytes + offset), read_only, stream
-        self.numpy()[...] = values
-        self._memory.bytes.flags.writeable = not read_only
+        self.shape, self.dtype, self.gpu, self.stream = values.shape, values.dtype, gpu, stream
+        self._memory, self._offset, self._read_only = gpu.allocate(values.nbytes + max(1, offset)), offset, read_only
+        self.set(values)
+
+    @property
+    def address(self):
+        return self._memory.address + self._offset
 
     def numpy(self):
         """The values, where they are."""
-        return self._memory.bytes[self.offset :].view(self.dtype).reshape(self.shape)
+        return self._memory.bytes[self._offset :][: self.nbytes].view(self.dtype).reshape(self.shape)
+
+    @property
+    def nbytes(self):
+        return int(np.prod(self.shape)) * self.dtype.itemsize
 
     def set(self, values):
+        self._memory.bytes.flags.writeable = True
         self.numpy()[...] = values
+        self._memory.bytes.flags.writeable = not self._read_only
 
     def __len__(self):
         return self.shape[0]
@@ -110,7 +151,23 @@ class Array:
         return {
             "shape": self.shape,
             "typestr": self.dtype.str,
-            "data": (self._memory.address + self.offset, self._read_only),
+            "data": (self.address, self._read_only),
             "version": 3,
             "stream": self.stream,
         }
+
+
+class HardwareArray(Array):
+    """In the memory of a real GPU; `numpy` gives a copy."""
+
+    def numpy(self):
+        values = np.zeros(self.shape, self.dtype)
+        self.gpu.synchronize()
+        if values.size:
+            self.gpu.read(self.address, values)
+        return values
+
+    def set(self, values):
+        if self.nbytes:
+            self.gpu.write(self.address, np.array(np.broadcast_to(values, self.shape), self.dtype, order="C"))
+            self.gpu.synchronize()

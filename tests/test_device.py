@@ -4,19 +4,13 @@ import sys
 
 import numpy as np
 import pytest
-from cuda_kernels import CC  # noqa: F401  skips where kernels cannot be compiled
-from gpu import Gpu
+from gpu import Interpreter
 from oracle import Oracle, bits_differ, spread
 from test_bits import OPTIONS
 
 import fastadagrad as fa
 
 F4 = np.float32
-
-
-@pytest.fixture
-def gpu(monkeypatch):
-    return Gpu().install(monkeypatch)
 
 
 def assert_equal_bits(opt, arrays, oracle):
@@ -163,7 +157,7 @@ def test_an_infinite_accumulator_is_told_of_at_the_next_step(gpu):
         (lambda gpu: gpu.array(np.ones(34, F4)), ValueError, r"must have shape \(33,\), not \(34,\)"),
         (lambda gpu: gpu.array(np.ones(33)), TypeError, "must have dtype float32, not float64"),
         (lambda gpu: gpu.array(np.ones(33, F4), offset=2), ValueError, "aligned"),
-        (lambda gpu: Gpu().array(np.ones(33, F4)), ValueError, "on the GPU that has its parameter"),
+        (lambda gpu: Interpreter().array(np.ones(33, F4)), ValueError, "on the GPU that has its parameter"),
     ],
     ids=["host", "none", "shape", "dtype", "alignment", "elsewhere"],
 )
@@ -227,7 +221,7 @@ def masked(array):
             ValueError,
             "'param0' is a device array and 'param1' a",
         ),
-        (lambda gpu: [gpu.array(np.ones(4, F4)), Gpu().array(np.ones(4, F4))], ValueError, "on different GPUs"),
+        (lambda gpu: [gpu.array(np.ones(4, F4)), Interpreter().array(np.ones(4, F4))], ValueError, "on different GPUs"),
         (lambda gpu: [gpu.array(np.ones(4, F4))] * 2, ValueError, "share memory"),
     ],
     ids=["read-only", "dtype", "alignment", "strided", "masked", "mixed", "two GPUs", "twice"],

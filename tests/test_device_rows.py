@@ -5,8 +5,6 @@ from itertools import product
 import numpy as np
 import pytest
 import scipy.sparse
-from cuda_kernels import CC  # noqa: F401  skips where kernels cannot be compiled
-from gpu import Gpu
 from lagging import CLOSED
 from oracle import bits_differ, spread
 from sparse import OPTIONS, PATTERNS, sparse_gradient
@@ -14,11 +12,6 @@ from sparse import OPTIONS, PATTERNS, sparse_gradient
 import fastadagrad as fa
 
 F4 = np.float32
-
-
-@pytest.fixture
-def gpu(monkeypatch):
-    return Gpu().install(monkeypatch)
 
 
 def pair(gpu, dtype=F4, shape=(40, 9), seed=2, **hyper):

@@ -1,6 +1,6 @@
 """CUDA's driver as the optimizer calls it, with stand-ins for its functions: what is asked of which stream, and when.
 
-The stand-ins take what the real functions take, by their signatures. No GPU has run this unless test_gpu.py says so.
+The stand-ins take what the real functions take, by their signatures. No GPU has run this unless tests marked gpu have.
 """
 
 import ctypes
@@ -9,8 +9,7 @@ import inspect
 
 import numpy as np
 import pytest
-from cuda_kernels import CC  # noqa: F401  skips where kernels cannot be compiled
-from gpu import Gpu
+from gpu import Interpreter
 from oracle import Oracle, bits_differ
 from ptx_program import TYPES, parse
 
@@ -24,7 +23,13 @@ class StandIn:
     """The functions of the driver, on two GPUs that the interpreter runs."""
 
     def __init__(self):
-        self.gpus, self.calls, self.contexts, self.allocations, self.modules = [Gpu(), Gpu()], [], [], {}, []
+        self.gpus, self.calls, self.contexts, self.allocations, self.modules = (
+            [Interpreter(), Interpreter()],
+            [],
+            [],
+            {},
+            [],
+        )
         self.events = 0
 
     @property
@@ -223,6 +228,6 @@ def test_what_the_driver_refuses(driver, monkeypatch):
 
 
 def test_an_address_that_is_no_gpus(driver):
-    p = Gpu().array(np.ones(3))
+    p = Interpreter().array(np.ones(3))
     with pytest.raises(RuntimeError, match="said to be of a device array, is in no GPU's memory"):
         fa.ADAGRAD(params=p)

@@ -7,6 +7,7 @@ import textwrap
 
 import numpy as np
 import pytest
+from gpu import why_no_hardware
 
 import fastadagrad as fa
 
@@ -17,16 +18,7 @@ class Claimed:
     __cuda_array_interface__ = {"shape": (3,), "typestr": "<f4", "data": (1 << 40, False), "version": 3}  # noqa: RUF012
 
 
-def has_driver():
-    try:
-        from cuda.bindings import driver
-
-        return driver.cuInit(0)[0] == driver.CUresult.CUDA_SUCCESS
-    except Exception:
-        return False
-
-
-@pytest.mark.skipif(has_driver(), reason="there is a GPU: what is said without one cannot be tested")
+@pytest.mark.skipif(why_no_hardware() is None, reason="there is a GPU: what is said without one cannot be tested")
 def test_no_driver():
     with pytest.raises(RuntimeError, match=r"NVIDIA driver|fastadagrad\[cuda13\]"):
         fa.ADAGRAD(params=Claimed())

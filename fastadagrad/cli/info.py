@@ -11,6 +11,7 @@ import platform
 import sys
 from typing import Any
 
+from ..device.backend import INSTALL
 from .output import json_line
 
 PACKAGES = ("fastadagrad", "numpy", "numba", "llvmlite", "numba-cuda", "scipy", "scikit-learn", "autograd", "tqdm")
@@ -77,5 +78,5 @@ def _cuda() -> str:
     except OSError:
         return "no driver"
     if importlib.util.find_spec("numba_cuda") is None:
-        return 'driver found; kernels need numba-cuda (pip install "numba-cuda[cu12]")'
+        return f"driver found; kernels need numba-cuda: {INSTALL}"
     return "driver and numba-cuda found"

@@ -1,0 +1,23 @@
+"""Whether a real GPU is among those that the tests of device arrays have run on."""
+
+import numpy as np
+import pytest
+from gpu import why_no_hardware
+from oracle import Oracle, bits_differ
+
+import fastadagrad as fa
+
+
+@pytest.mark.gpu
+def test_the_real_one():
+    if why_no_hardware():
+        pytest.skip(why_no_hardware())
+    from numba import cuda
+
+    p, g = np.random.default_rng(0).standard_normal((2, 100_003)).astype(np.float32)
+    oracle, w = Oracle([p], learning_rate=0.1), cuda.to_device(p)
+    opt = fa.ADAGRAD(params=w, learning_rate=0.1)
+    for _ in range(3):
+        opt.step(cuda.to_device(g))
+        oracle.step([g])
+    assert bits_differ(w.copy_to_host(), oracle.p[0]) == 0
