@@ -30,8 +30,8 @@ class ADAGRAD(Optimizer):
     loss : callable, optional
         ``loss(params, *batch)`` returns the loss, or (loss, gradients); params comes in the structure given here.
         None suits someone who only calls `step`.
-    params : ndarray, list of ndarray, or dict of str to ndarray
-        float32 or float64, C-contiguous, writable: updated in place.
+    params : array, list of arrays, or dict of str to array
+        NumPy's, or all of them on one GPU; float32 or float64, C-contiguous, writable: updated in place.
     inputs : list of str, optional
         Names picked out of batches that are dicts or DataFrames, in the order in which loss takes them.
     updates : iterable of (array, callable), optional

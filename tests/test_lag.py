@@ -34,7 +34,7 @@ import fastadagrad as fa
 from fastadagrad import engine
 
 
-@pytest.mark.parametrize("accumulator", ACCUMULATORS)
+@pytest.mark.parametrize("accumulator", FIRST_ACCUMULATOR)
 @pytest.mark.parametrize("option", CLOSED)
 def test_float64_is_the_dense_run_up_to_rounding(option, accumulator):
     exact, found = dense_run(option, accumulator, F8), sparse_run(option, accumulator, F8)

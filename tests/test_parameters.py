@@ -22,10 +22,6 @@ def unaligned():
     return np.zeros(25, np.uint8)[1:].view(np.float64)
 
 
-class Device:
-    __cuda_array_interface__ = None
-
-
 # What is passed, the error, and a part of its message that says what came or how to mend it.
 REFUSED = {
     "read-only": (read_only, ValueError, "read-only"),
@@ -46,7 +42,6 @@ REFUSED = {
     "float": (lambda: 1.0, TypeError, "asarray"),
     "nested list": (lambda: [1.0, 2.0], TypeError, "asarray"),
     "None": (lambda: None, TypeError, "asarray"),
-    "device": (Device, TypeError, "device"),
 }
 
 
