@@ -107,7 +107,7 @@ class Device:
         scalars = np.zeros(len(adagrad.Scalars._fields)) if scalars is None else scalars
         arguments = p.ctypes.data, g.ctypes.data, g.size, sums.ctypes.data, *scalars
         ptx.launch(kernels.blocks.ptx, kernels.grid(g.size), reduce.THREADS, arguments, [p, g, sums])
-        ptx.launch(kernels.total.ptx, 1, 1, (sums.ctypes.data, sums.size, total.ctypes.data), [sums, total])
+        ptx.launch(kernels.total.ptx, 1, LANES, (sums.ctypes.data, sums.size, total.ctypes.data), [sums, total])
         return total[0]
 
     def _slots(self, i, g):

@@ -2,6 +2,7 @@
 
 import functools
 import weakref
+from contextlib import contextmanager
 
 import numpy as np
 import ptx
@@ -59,11 +60,11 @@ class Interpreter:
         self.launched.append(kernel.name)
         ptx.launch(kernel.ptx, blocks, threads, arguments, list(self.memory.values()), not kernel.exact)
 
-    def use(self, streams):
-        self.log.append(("use", *streams))
-
-    def release(self):
-        self.log.append("release")
+    @contextmanager
+    def on(self, streams):
+        self.log.append(("on", *dict.fromkeys(x for x in streams if x is not None)))
+        yield
+        self.log.append("off")
 
     def synchronize(self):
         self.log.append("synchronize")

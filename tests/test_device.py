@@ -243,10 +243,10 @@ def test_streams_are_waited_for_and_wait(gpu):
     opt = fa.ADAGRAD(params=array, nonfinite="ignore")
     gpu.log.clear()
     opt.step(gpu.array(np.ones(4, F4), stream=9))
-    assert gpu.log == [("use", 9, 7), "release"]
+    assert gpu.log == [("on", 9, 7), "off"]
     gpu.log.clear()
     opt.step(gpu.array(np.ones(4, F4), stream=None))
-    assert gpu.log == [("use", 7), "release"]
+    assert gpu.log == [("on", 7), "off"]
 
 
 class Dlpack:

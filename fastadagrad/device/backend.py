@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol
 
 from numpy.typing import NDArray
@@ -47,14 +48,11 @@ class Backend(Protocol):
     def launch(self, kernel: Kernel, blocks: int, threads: int, arguments: Sequence[Any]) -> None:
         """Arguments are whole numbers, for parameters of 64 bits, and NumPy scalars."""
 
-    def use(self, streams: Sequence[int]) -> None:
-        """Work on the first of these streams from here on, after what has been asked of all of them.
+    def on(self, streams: Iterable[int | None]) -> AbstractContextManager[None]:
+        """Work on the first of these streams, after what has been asked of all of them; then they wait for it.
 
-        Without any it is the default stream. Between another `use` and its `release` it changes nothing.
+        Without any it is the default stream. Within another such context it changes nothing.
         """
-
-    def release(self) -> None:
-        """Let what is asked of those streams from here on wait for the work that was done since `use`."""
 
     def synchronize(self) -> None:
         """Wait until the GPU has nothing to do, for anyone."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -80,7 +80,8 @@ class Driver:
         )
         self.capability = (major, minor)
         self._functions: dict[Kernel, Any] = {}
-        self._stream, self._others, self._depth = LEGACY_STREAM, list[int](), 0
+        self._turn = threading.RLock()  # of the thread whose work it is
+        self._stream, self._busy = LEGACY_STREAM, False
         with self.here():
             no_timing = cuda.CUevent_flags.CU_EVENT_DISABLE_TIMING
             self._arrived, self._finished = (_done(cuda.cuEventCreate(no_timing)) for _ in range(2))
@@ -136,28 +137,29 @@ class Driver:
             self._functions[kernel] = _done(cuda.cuModuleGetFunction(module, kernel.name.encode()))
         return self._functions[kernel]
 
-    def use(self, streams: Sequence[int]) -> None:
-        self._depth += 1
-        if self._depth > 1:
-            return
-        stream, *others = dict.fromkeys(streams) or [LEGACY_STREAM]
-        with self.here():
-            if stream != self._stream:
-                _done(cuda.cuStreamWaitEvent(stream, self._finished, 0))
-            for other in others:
-                _done(cuda.cuEventRecord(self._arrived, other))
-                _done(cuda.cuStreamWaitEvent(stream, self._arrived, 0))
-        self._stream, self._others = stream, others
-
-    def release(self) -> None:
-        self._depth -= 1
-        if self._depth:
-            return
-        with self.here():
-            _done(cuda.cuEventRecord(self._finished, self._stream))
-            for other in self._others:
-                _done(cuda.cuStreamWaitEvent(other, self._finished, 0))
-        self._others = []
+    @contextmanager
+    def on(self, streams: Iterable[int | None]) -> Iterator[None]:
+        with self._turn, self.here():
+            if self._busy:
+                yield
+                return
+            self._busy = True
+            try:
+                stream, *others = dict.fromkeys(x for x in streams if x is not None) or [LEGACY_STREAM]
+                if stream != self._stream:
+                    _done(cuda.cuStreamWaitEvent(stream, self._finished, 0))
+                for other in others:
+                    _done(cuda.cuEventRecord(self._arrived, other))
+                    _done(cuda.cuStreamWaitEvent(stream, self._arrived, 0))
+                self._stream = stream
+                try:
+                    yield
+                finally:
+                    _done(cuda.cuEventRecord(self._finished, stream))
+                    for other in others:
+                        _done(cuda.cuStreamWaitEvent(other, self._finished, 0))
+            finally:
+                self._busy = False
 
     def synchronize(self) -> None:
         with self.here():

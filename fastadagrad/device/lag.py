@@ -54,9 +54,6 @@ class DeviceLagging(Lagging):
         self._backend.launch(self._kernel, -(-n * LANES // THREADS), THREADS, arguments)
 
     def _recall_every_row(self, threads: int) -> None:
-        self._backend.use([])
-        try:
+        with self._backend.on([]):
             self.recall(0, self._n_rows, stepping=False)
             self._backend.clear(self._marks.address, self._marks.nbytes)
-        finally:
-            self._backend.release()

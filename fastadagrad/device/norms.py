@@ -7,7 +7,7 @@ from typing import Any, cast
 import numpy as np
 
 from ..kernels.cuda import reduce
-from ..kernels.reduce import BLOCK
+from ..kernels.reduce import BLOCK, LANES
 from ..kernels.rules import adagrad
 from ..parameters import device_gradient, guard_of
 from ..rows import Rows
@@ -23,14 +23,11 @@ def squared_norm(name: str, gradient: Any, parameter: DeviceArray) -> float:
         given = source.take(gradient, guard_of([]))
     else:
         given = [device_gradient(f"gradient of {name!r}", "gradient", gradient, parameter.shape, [dtype], backend)]
-    backend.use([x.stream for x in given if x.stream is not None])
-    try:
+    with backend.on(x.stream for x in given):
         if type(gradient) is Rows:
             source.arrange()
             return _sum_of_squares(*source.sums(), parameter)
         return _sum_of_squares(given[0].address, given[0].size, parameter)
-    finally:
-        backend.release()
 
 
 def _sum_of_squares(address: int, size: int, parameter: DeviceArray) -> float:
@@ -42,6 +39,6 @@ def _sum_of_squares(address: int, size: int, parameter: DeviceArray) -> float:
         unused = np.zeros(len(adagrad.Scalars._fields), parameter.dtype)
         arguments = address, address, size, sums.address, *unused
         backend.launch(kernels.blocks, kernels.grid(size), reduce.THREADS, arguments)
-        backend.launch(kernels.total, 1, 1, (sums.address, blocks, total.address))
+        backend.launch(kernels.total, 1, LANES, (sums.address, blocks, total.address))
         backend.read(total.address, found)
     return float(found)

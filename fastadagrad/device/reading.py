@@ -7,7 +7,7 @@ from typing import Any, cast
 from ..kernels.cuda.rows import THREADS, make_gather
 from ..kernels.reduce import LANES
 from ..rows import row_layout
-from .arrays import LEGACY_STREAM, DeviceArray, zeros
+from .arrays import DeviceArray, zeros
 from .backend import Backend
 from .coalescing import DeviceCoalescer, checked_device_indices
 from .lag import DeviceLagging
@@ -24,13 +24,10 @@ class DeviceReader:
     def recall(self, what: str, indices: Any, lagging: DeviceLagging | None) -> DeviceArray:
         """Bring rows up to date; the indices, checked."""
         found = checked_device_indices(what, indices, self._n_rows, self._backend)
-        self._backend.use([LEGACY_STREAM if found.stream is None else found.stream])
-        try:
+        with self._backend.on([found.stream]):
             groups = self._coalescer.group(what, found, unique=False)
             if lagging is not None and lagging.behind:
                 lagging.recall(groups.rows, groups.n, stepping=False)
-        finally:
-            self._backend.release()
         return found
 
     def read(self, indices: DeviceArray) -> DeviceArray:
@@ -38,12 +35,9 @@ class DeviceReader:
         n = indices.size
         out = zeros(self._backend, [((n, *self._parameter.shape[1:]), self._parameter.dtype)])[0]
         if out.size:
-            self._backend.use([LEGACY_STREAM if indices.stream is None else indices.stream])
-            try:
+            with self._backend.on([indices.stream]):
                 keys = self._coalescer.pack(indices)
                 kernel = make_gather(self._parameter.dtype, self._backend.capability)
                 arguments = self._parameter.address, keys.address, n, self._width, out.address
                 self._backend.launch(kernel, -(-n * LANES // THREADS), THREADS, arguments)
-            finally:
-                self._backend.release()
         return out

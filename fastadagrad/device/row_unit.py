@@ -174,12 +174,9 @@ class DeviceDenseForm:
     def write(self, gradient: Rows, guard: NDArray[np.int64], threads: int) -> DeviceArray:
         """The dense gradient that it stands for."""
         given = self._source.take(gradient, guard)
-        self._backend.use([x.stream for x in given if x.stream is not None])
-        try:
+        with self._backend.on(x.stream for x in given):
             self._source.arrange()
             address = self._source.dense()
-        finally:
-            self._backend.release()
         return DeviceArray(address, self._parameter.shape, self._parameter.dtype, self)
 
     def clear(self) -> None:

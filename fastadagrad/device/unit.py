@@ -19,7 +19,7 @@ from ..parameters import Parameters, device_gradient, missing_gradient, overlap_
 from ..rows import is_sparse
 from ..state import State
 from ..units import OtherKind, Unit
-from .arrays import LEGACY_STREAM, DeviceArray, zeros
+from .arrays import DeviceArray, zeros
 
 THREADS = 256  # a block, of kernels that take any number
 
@@ -43,15 +43,14 @@ class DeviceUnit(Unit):
         self._found, self._infinite, self._squares = memory
         self._sums_of_blocks = zeros(self._backend, [((int(self.table[-1, FIRST_BLOCK]),), np.float64)])[0]
         self._given: list[DeviceArray] = []
-        self._streams = [LEGACY_STREAM]
+        self._streams: list[int | None] = []
 
     def run(self, work: int, gradients: list[Any], guard: NDArray[np.int64], threads: int) -> int:
         if work & HEADERS:
             parameters = [self._params.refuse_changed(i) for i in self.positions]
             self._given = self._take(gradients, guard)  # kept till the next step: the GPU may have yet to read it
-            self._streams = [x.stream for x in (*self._given, *parameters) if x.stream is not None] or [LEGACY_STREAM]
-        self._backend.use(self._streams)
-        try:
+            self._streams = [x.stream for x in (*self._given, *parameters)]
+        with self._backend.on(self._streams):
             if work & HEADERS:
                 self._arrange()
             if work & NORMS:
@@ -59,8 +58,6 @@ class DeviceUnit(Unit):
             code = self._check(bool(work & NORMS)) if work & FINITE else 0
             if work & UPDATE and code >= 0:
                 self._update()
-        finally:
-            self._backend.release()
         return code
 
     @abstractmethod
@@ -118,7 +115,7 @@ class DeviceUnit(Unit):
         self._launch(
             kernels.blocks, kernels.grid(size), reduce.THREADS, parameter, gradient, size, sums, *self._scalars[i]
         )
-        self._launch(kernels.total, 1, 1, sums, -(-size // BLOCK), result)
+        self._launch(kernels.total, 1, LANES, sums, -(-size // BLOCK), result)
         return result
 
 

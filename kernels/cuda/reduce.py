@@ -61,7 +61,7 @@ class Sums(NamedTuple):
     """Kernels that add up the squares of n gradients."""
 
     blocks: Kernel  # (p, g, n, sums, s): a warp for each block of the order, and its sum
-    total: Kernel  # (sums, count, result): from left to right
+    total: Kernel  # (sums, count, result): from left to right, by one warp
 
     def grid(self, n: int) -> int:
         """Blocks of THREADS for n elements."""
@@ -92,11 +92,17 @@ def make_sums(rule: Any, prepare_fully: bool, dtype: np.dtype[Any], cc: Capabili
                 store_double(sums + block * size64, total)
 
     def total(sums, count, result):
-        so_far, i = _nothing, _address(0)
-        while i < count:
-            so_far += load_double(sums + i * size64)
-            i += _address(1)
-        store_double(result, so_far)
+        lane, start, so_far = _address(cuda.laneid), _address(0), _nothing
+        value = load_double(sums + lane * size64) if lane < count else _nothing
+        while start < count:
+            start += _lanes
+            i = start + lane
+            after = load_double(sums + i * size64) if i < count else _nothing  # on its way while these are added
+            for k in range(LANES):
+                so_far += cuda.shfl_sync(ALL, value, k)
+            value = after
+        if lane == _address(0):
+            store_double(result, so_far)
 
     name = kernel_name(rule, "prepared" if prepare_fully else "given", "squares", dtype)
     addresses = [types.uint64] * 4
