@@ -139,10 +139,10 @@ class DeviceRowUnit(DeviceUnit):
         self._backend.read(self._squares.address, self.sums)
 
     def _launch_check(self) -> None:
-        self._launch_check_of(*self._source.sums(), self._found.address)
+        self._launch_check_of(*self._source.sums(), self._found)
 
     def _update(self) -> None:
-        row, scalars, infinite = self.table[0], self._scalars[0], self._infinite.address
+        row, scalars, infinite = self.table[0], self._scalars[0], self._infinite
         if not row[SIZE]:
             return
         p, G, v = (int(row[column]) for column in (PARAMETER, ACCUMULATOR, VELOCITY))

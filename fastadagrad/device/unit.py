@@ -39,9 +39,10 @@ class DeviceUnit(Unit):
         self._capability = self._backend.capability
         [self._motion, *_] = (settings.motion for settings in members.values())
         n = len(members)
-        memory = zeros(self._backend, [((n,), np.int32), ((n,), np.int32), ((n,), np.float64)])
-        self._found, self._infinite, self._squares = memory
-        self._sums_of_blocks = zeros(self._backend, [((int(self.table[-1, FIRST_BLOCK]),), np.float64)])[0]
+        blocks = int(self.table[-1, FIRST_BLOCK])
+        wanted = [((2, n), np.int32), ((n,), np.float64), ((blocks,), np.float64)]
+        self._marks, self._squares, self._sums_of_blocks = zeros(self._backend, wanted)
+        self._found, self._infinite = self._marks.address, self._marks.address + n * MARK
         self._given: list[DeviceArray] = []
         self._streams: list[int | None] = []
 
@@ -73,31 +74,24 @@ class DeviceUnit(Unit):
 
     @abstractmethod
     def _launch_check(self) -> None:
-        """Mark what is not finite in `_found`."""
+        """Mark what is not finite at `_found`."""
 
     @abstractmethod
     def _update(self) -> None: ...
 
     def _check(self, by_norms: bool) -> int:
         """Find what is not finite; and what the steps before have made infinite."""
-        if by_norms:
-            found = ~np.isfinite(self.sums)
-        else:
+        if not by_norms:
             self._launch_check()
-            found = self._take_marks(self._found)
-        if found.any():
-            return int(table.complaint(int(np.flatnonzero(found)[0]), NON_FINITE))
-        infinite = self._take_marks(self._infinite)
-        self.table[:-1, table.INFINITE] |= infinite
-        return int(infinite.any())
-
-    def _take_marks(self, marks: DeviceArray) -> NDArray[np.bool_]:
-        """What is marked, and mark it no longer."""
-        values = np.zeros(marks.shape, marks.dtype)
-        self._backend.read(marks.address, values)
-        if values.any():
-            self._backend.clear(marks.address, marks.nbytes)
-        return np.not_equal(values, 0)
+        marks = np.zeros(self._marks.shape, self._marks.dtype)
+        self._backend.read(self._marks.address, marks)
+        if marks.any():
+            self._backend.clear(self._marks.address, self._marks.nbytes)
+        self.table[:-1, table.INFINITE] |= marks[1]
+        found = np.flatnonzero(~np.isfinite(self.sums) if by_norms else marks[0])
+        if found.size:
+            return int(table.complaint(int(found[0]), NON_FINITE))
+        return int(self.table[:-1, table.INFINITE].any())
 
     def _launch(self, kernel: Any, blocks: int, threads: int, *arguments: Any) -> None:
         if blocks:
@@ -170,10 +164,10 @@ class DeviceBucket(DeviceUnit):
     def _launch_check(self) -> None:
         n = len(self.positions)
         if n == 1:
-            self._launch_check_of(int(self.table[0, GRADIENT]), int(self.table[0, SIZE]), self._found.address)
+            self._launch_check_of(int(self.table[0, GRADIENT]), int(self.table[0, SIZE]), self._found)
         else:
             kernel = reduce.make_finite_check_of_many(self._dtype, self._capability)
-            self._launch(kernel, int(self.table[-1, FIRST_BLOCK]), THREADS, self._rows_there(), n, self._found.address)
+            self._launch(kernel, int(self.table[-1, FIRST_BLOCK]), THREADS, self._rows_there(), n, self._found)
 
     def _rows_there(self) -> int:
         """Address of the table on the GPU."""
@@ -196,13 +190,13 @@ class DeviceBucket(DeviceUnit):
     def _update(self) -> None:
         if self._kind == "element" and len(self.positions) > 1:
             kernel = dense.make_many(cast(Any, self._rule), *self._variant)
-            arguments = self._rows_there(), len(self.positions), self._infinite.address, self._scalars_there()
+            arguments = self._rows_there(), len(self.positions), self._infinite, self._scalars_there()
             self._launch(kernel, int(self.table[-1, FIRST_BLOCK]), dense.THREADS, *arguments)
             return
         update = {"element": self._update_elements, "row": self._update_rows, "tensor": self._update_tensor}
         for i in np.flatnonzero(self.table[:-1, SIZE]).tolist():
             columns = self.table[i, [PARAMETER, GRADIENT, ACCUMULATOR, VELOCITY]].tolist()
-            update[self._kind](i, columns, int(self.table[i, SIZE]), self._infinite.address + i * MARK)
+            update[self._kind](i, columns, int(self.table[i, SIZE]), self._infinite + i * MARK)
 
     def _update_elements(self, i: int, addresses: list[int], size: int, infinite: int) -> None:
         kernels = dense.make_dense(cast(Any, self._rule), *self._variant)
