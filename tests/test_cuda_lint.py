@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from cuda_kernels import CC, INSTALL, adagrad, lanes_of
 
-from fastadagrad.kernels.cuda import coalesce, compiling, dense, reduce, rows, shared
+from fastadagrad.kernels.cuda import coalesce, compiling, dense, lazy, reduce, rows, shared
 
 CAPABILITIES = [(7, 5), (8, 0), (9, 0), (10, 0), (12, 0)]
 MOSTLY_SLOW = [cc if cc == CC else pytest.param(cc, marks=pytest.mark.slow) for cc in CAPABILITIES]
@@ -107,6 +107,12 @@ def other_kernels(dtype, cc):
     for prepared, whole in product((False, True), repeat=2):
         yield rows.make_row_gradients(adagrad, prepared, whole, dtype, cc)
     yield rows.make_gather(dtype, cc)
+    for motion, kind, how in (
+        ("plain", "element", "steps"),
+        ("momentum", "row", "sums"),
+        ("plain", "tensor", "history"),
+    ):
+        yield lazy.make_recall(adagrad, motion, kind, how, dtype, cc)
     yield from reduce.make_sums(adagrad, False, dtype, cc)
     yield from reduce.make_sums(adagrad, True, dtype, cc)
     yield reduce.make_finite_check(dtype, cc)

@@ -1,6 +1,7 @@
 """Parameters in a GPU's memory, stepped through the optimizer: its GPU runs the real kernels' PTX on the CPU."""
 
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -273,6 +274,41 @@ def test_dlpack(gpu):
     assert_same(arrays, params)
     with pytest.raises(TypeError, match="must be a device array"):
         opt.step([Dlpack(gpu.array(g), where=1) for g in gradients])
+
+
+class Tensor:
+    """As torch's: while it requires a gradient it does not say where it is, and it says nothing of streams."""
+
+    def __init__(self, array, requires_grad):
+        self._array, self._requires_grad, self.device = array, requires_grad, "cuda:0"
+        self.is_cuda = array is not None
+
+    def detach(self):
+        return Tensor(self._array, False)
+
+    @property
+    def __cuda_array_interface__(self):
+        if not self.is_cuda:
+            raise AttributeError("only for tensors of a GPU")
+        if self._requires_grad:
+            raise RuntimeError("detach it first")
+        return {**self._array.__cuda_array_interface__, "version": 2, "stream": None}
+
+
+@pytest.mark.parametrize(("handle", "stream"), [(0, 1), (99, 99)])
+def test_torch(gpu, monkeypatch, handle, stream):
+    cuda = SimpleNamespace(current_stream=lambda device: SimpleNamespace(cuda_stream=handle))
+    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(Tensor=Tensor, cuda=cuda))
+    _, arrays, other, params, rng = pair(gpu)
+    opt = fa.ADAGRAD(params=[Tensor(a, requires_grad=True) for a in arrays], learning_rate=0.1)
+    g = [spread(rng, p.shape, p.dtype) for p in params]
+    gpu.log.clear()
+    opt.step([Tensor(gpu.array(x), requires_grad=False) for x in g])
+    assert gpu.log[0] == ("on", stream)
+    other.step(g)
+    assert_same(arrays, params)
+    with pytest.raises(TypeError, match=r"'param0' must be a numpy\.ndarray, not Tensor"):
+        fa.ADAGRAD(params=Tensor(None, requires_grad=False))
 
 
 def test_the_state_is_on_the_gpu_and_read_only(gpu):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -54,13 +55,18 @@ class DeviceArray:
     ) -> None:
         self.address, self.shape, self.dtype, self.owner, self.stream = address, shape, dtype, owner, stream
         self.size, self.ndim, self.itemsize = math.prod(shape), len(shape), dtype.itemsize
-        self.nbytes = self.size * dtype.itemsize
-        packed = _packed_strides(shape, dtype.itemsize)
-        self.strides = packed if strides is None else strides
-        contiguous = self.size == 0 or all(
-            n == 1 or have == want for n, have, want in zip(shape, self.strides, packed, strict=True)
-        )
-        self.flags = Flags(contiguous, address % max(1, dtype.alignment) == 0, writeable)
+        self.nbytes, self._strides = self.size * self.itemsize, strides
+        contiguous = strides is None or self.size == 0 or self._is_packed()
+        self.flags = Flags(contiguous, address % dtype.alignment == 0, writeable)
+
+    def _is_packed(self) -> bool:
+        packed = _packed_strides(self.shape, self.itemsize)
+        return all(n == 1 or have == want for n, have, want in zip(self.shape, self.strides, packed, strict=True))
+
+    @property
+    def strides(self) -> tuple[int, ...]:
+        """In bytes."""
+        return _packed_strides(self.shape, self.itemsize) if self._strides is None else self._strides
 
     def __len__(self) -> int:
         if not self.shape:
@@ -140,6 +146,9 @@ def _packed_strides(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
     return tuple(itemsize * math.prod(shape[axis + 1 :]) for axis in range(len(shape)))
 
 
+_dtype = cache(np.dtype)
+
+
 def as_device_array(array: Any) -> DeviceArray | None:
     """An array of any library as it lies in a GPU's memory; None for what is no device array.
 
@@ -164,7 +173,7 @@ def as_device_array(array: Any) -> DeviceArray | None:
     return DeviceArray(
         address or 0,
         tuple(interface["shape"]),
-        np.dtype(interface["typestr"]),
+        _dtype(interface["typestr"]),
         array,
         strides=interface.get("strides"),
         writeable=not read_only,
