@@ -92,18 +92,20 @@ def _check_array(path: str | PathLike[str], kind: str, name: str, saved: NDArray
         )
 
 
-def apply(saved: Saved, engine: Engine) -> None:
-    """Set parameters and state; the engine is to be configured anew after it."""
-    for name, array in engine.params:
-        array[...] = saved.params[name]
-        for slot in SLOTS:
-            if name in saved.slots[slot]:
-                engine.state.add(name, slot, saved.slots[slot][name].shape)
-            if slot in engine.state[name]:
-                engine.state[name][slot][...] = saved.slots[slot].get(name, 0)
+def make_room(saved: Saved, engine: Engine) -> None:
+    """Allocate all that `apply` fills; the engine is to be configured anew between the two."""
     saved.ledger.best_arrays[:] = [
         placed_like(array, best) for array, best in zip(engine.params.arrays, saved.ledger.best_arrays, strict=False)
     ]
+    engine.state.add({(name, slot): a.shape for slot in SLOTS for name, a in saved.slots[slot].items()})
+
+
+def apply(saved: Saved, engine: Engine) -> None:
+    """Set parameters and state, for which there is room."""
+    for name, array in engine.params:
+        array[...] = saved.params[name]
+        for slot, own in engine.state[name].items():
+            own[...] = saved.slots[slot].get(name, 0)
     engine.warned.clear()
 
 

@@ -56,6 +56,7 @@ class Engine:
         self.warned: set[str] = set()  # and those told
         self.lags: dict[int, Any] = {}  # by position: `Lagging` of parameters that sparse gradients step lazily
         self._readers: dict[int, Any] = {}  # by position, of parameters on a GPU
+        self.settings: list[Settings] = []
         self.lock = threading.RLock()
         _engines.add(self)
 
@@ -75,22 +76,26 @@ class Engine:
         """Take new hyperparameters; nothing changes if they are refused. `unused`: no step has used the state."""
         with self.lock:
             self.check(settings, conduct, unused)
-            self.flush()
-            self.state.fit(settings, unused)
-            before = dict(vars(self))
+            if self.settings:
+                self.flush()
+            before, slots = dict(vars(self)), self.state.slots
             try:
+                self.state.fit(settings, unused)
                 self.settings, self.conduct = list(settings), conduct
                 self.frozen = frozenset(i for i, s in enumerate(settings) if s.options.frozen)
                 self.guard = guard_of([*self.params.arrays, *self.state.arrays()])
                 self.plan, self.lags = Plan(self, range(len(settings))), {}
             except BaseException:
                 vars(self).update(before)
+                self.state.slots = slots
                 raise
 
     def reset(self) -> None:
         """The state as before the first step."""
+        self.plan.poll()
         self.state.reset(self.settings)
         self.warned.clear()
+        self.infinite.clear()
 
     @property
     def behind(self) -> bool:
@@ -101,6 +106,7 @@ class Engine:
     def flush(self) -> None:
         """Bring all rows of all parameters up to date; ValueError if one of their arrays has been changed."""
         with self.lock:
+            self.plan.poll()
             behind = [i for i, lagging in self.lags.items() if lagging.behind]
             for i in behind:
                 self.params.refuse_changed(i)
@@ -126,7 +132,7 @@ class Engine:
                 raise ValueError(f"{what} do not exist: the parameter is 0-dimensional")
             if self.params.backend is not None:
                 if position not in self._readers:
-                    self._readers[position] = device_units().DeviceReader(array, self.params.backend)
+                    self._readers[position] = device_units().DeviceReader(self.params, position)
                 return self._readers[position].recall(what, indices, lagging)
             rows, found = checked_indices(what, indices, len(array))
             if lagging is not None and lagging.behind:
@@ -355,6 +361,14 @@ class Plan:
         if code > 0 and self._checks:
             self._note_infinity(unit)
         return code >= 0 or self._refuse_non_finite(unit.positions[table.decode(code)[0]])
+
+    def poll(self) -> None:
+        """Note accumulators that have become infinite unseen."""
+        if self._checks and self._engine.params.backend is not None:
+            units: dict[int, Any] = {id(unit): unit for units in self._arrangements.values() for unit in units}
+            for unit in units.values():
+                unit.poll()
+                self._note_infinity(unit)
 
     def _set_clipping(self) -> bool:
         """Scale of every gradient from its norm; False if the step is to be skipped."""

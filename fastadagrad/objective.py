@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from .device.arrays import as_device_array
 from .log import logger
 from .monitors import as_number
 from .parameters import FloatArray, Parameters
@@ -118,6 +119,10 @@ class Objective:
         plain = type(gradient) is np.ndarray and gradient.dtype == parameter.dtype and gradient.flags.c_contiguous
         if plain or gradient is None:
             return gradient
+        if as_device_array(gradient) is not None:
+            raise TypeError(
+                f"gradient of {name!r} is a device array, but {name!r} is a host array; copy it to the host"
+            )
         if isinstance(gradient, np.ma.MaskedArray):
             raise TypeError(f"gradient of {name!r} must not be masked; return its .filled(0)")
         array = np.asarray(gradient)

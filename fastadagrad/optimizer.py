@@ -17,7 +17,7 @@ from .ledger import Best, Epoch, Ledger, Monitored
 from .log import logger
 from .monitors import Monitor, Monitors, WeightedMean
 from .objective import Gradient, Objective
-from .parameters import FloatArray
+from .parameters import FloatArray, device_array
 from .stepping import Stepper
 from .training import Run
 
@@ -92,7 +92,7 @@ class Optimizer(Stepper):
         self._note_change()  # so that the end of a running iteration restores nothing
         self._end_unfinished_run()
         with whole():
-            self.flush()
+            self.engine.flush()
             self.engine.reset()
             self.ledger = Ledger()
 
@@ -112,6 +112,7 @@ class Optimizer(Stepper):
             run = {**self._run.state(), "datasets": checkpoint.describe(self._datasets)}
         elif run is None:
             run = {"datasets": checkpoint.describe(self._datasets)}
+        self._params.refuse_moved()
         self.flush()
         checkpoint.save(path, self.engine, self.ledger, run)
 
@@ -130,14 +131,21 @@ class Optimizer(Stepper):
         ValueError
             If the file is damaged, foreign, newer or does not fit; nothing is changed then.
         """
+        self._params.refuse_moved()
         saved = checkpoint.load(path, self.engine)
         self._end_unfinished_run()
         with whole():
             self._note_change()
             self.flush()
+            slots = self.engine.state.slots
+            try:
+                checkpoint.make_room(saved, self.engine)
+                self._configure(self._hyper, {})
+            except BaseException:
+                self.engine.state.slots = slots
+                raise
             checkpoint.apply(saved, self.engine)
             self.ledger, self._to_resume = saved.ledger, saved.run if resume else None
-            self._configure(self._hyper, {})
 
     def set_params(self, targets: Any = None) -> None:
         """Set the parameters, in place.
@@ -161,13 +169,14 @@ class Optimizer(Stepper):
                 raise RuntimeError("there are no best parameters before the first validation: run iterate or minimize")
             values: Sequence[Any] = self.ledger.best_arrays
         else:
-            found = [(x, as_device_array(x)) for x in self._params.flatten(targets, "targets")]
-            values = [np.asarray(x) if array is None else array for x, array in found]
+            given = zip(self._params.names, self._params.flatten(targets, "targets"), strict=True)
+            values = [self._as_array(f"target for {name!r}", target) for name, target in given]
         for (name, array), value in zip(self._params, values, strict=True):
             if value.shape != array.shape:
                 raise ValueError(f"target for {name!r} must have shape {array.shape}, not {value.shape}")
             if value.dtype.kind not in "fiub":
                 raise TypeError(f"target for {name!r} must hold real numbers, not {value.dtype}")
+        self._params.refuse_moved()
         self.flush()  # targets may be views of the parameters
         copies = [self._target(name, array, x) for (name, array), x in zip(self._params, values, strict=True)]
         with whole():
@@ -176,11 +185,18 @@ class Optimizer(Stepper):
                 array[...] = value
 
     @staticmethod
+    def _as_array(what: str, target: Any) -> Any:
+        found = device_array(what, target)
+        return np.asarray(target) if found is None else found
+
+    @staticmethod
     def _target(name: str, array: Any, value: Any) -> Any:
         """A copy of what a parameter is to become, in its dtype and, if both are there, on its device."""
         if isinstance(value, DeviceArray):
             if isinstance(array, DeviceArray) and value.dtype == array.dtype and value.flags.c_contiguous:
                 return value.copy()
+            if not value.flags.c_contiguous:
+                raise ValueError(f"target for {name!r} must be C-contiguous; pass a contiguous copy")
             value = value.to_host()
         with np.errstate(over="ignore"):
             copy = np.array(value, array.dtype)
@@ -372,6 +388,7 @@ class Optimizer(Stepper):
 
     def remember_best(self, loss: float, monitors: Monitored, epoch: int) -> None:
         """Keep a copy of the parameters as the best."""
+        self._params.refuse_moved()
         self.flush()
         with whole():
             self.ledger.remember_best(self._params.arrays, loss, monitors, epoch)

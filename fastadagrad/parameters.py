@@ -88,7 +88,7 @@ class Parameters:
             raise ValueError("params must hold at least one array, it is empty")
         self.arrays: list[Any] = []
         for name, owner in zip(self.names, self.owners, strict=True):
-            array = _device_array(f"parameter {name!r}", owner)
+            array = device_array(f"parameter {name!r}", owner)
             refusal = _refusal(owner if array is None else array)
             if refusal:
                 is_array = array is not None or isinstance(owner, np.ndarray)
@@ -96,7 +96,7 @@ class Parameters:
             self.arrays.append(owner if array is None else array)
         self.backend = self._common_backend()
         self._refuse_overlap()
-        self._registered = [(interval(array)[0], array.shape) for array in self.arrays]
+        self._registered = [(interval(array)[0], array.shape, array.dtype) for array in self.arrays]
 
     def _common_backend(self) -> Backend | None:
         """The GPU that has all arrays; None if they are the host's."""
@@ -108,22 +108,26 @@ class Parameters:
             )
         if True not in places:
             return None
-        filled = [(name, array) for name, array in self if array.size] or [*self]
-        backend: Backend = filled[0][1].backend
-        for name, array in filled[1:]:
-            if not backend.holds(array.address):
-                raise ValueError(
-                    f"parameters {filled[0][0]!r} and {name!r} are on different GPUs: make an optimizer for each"
-                )
+        first, array = max(self, key=lambda pair: pair[1].size > 0)
+        backend: Backend = array.backend
+        for name, array in self:
+            if array.size and not backend.holds(array.address):
+                raise ValueError(f"parameters {first!r} and {name!r} are on different GPUs: make an optimizer for each")
         return backend
+
+    def refuse_moved(self) -> None:
+        """Raise ValueError if a device array is where another one was when it was registered."""
+        if self.backend is not None:
+            for position in range(len(self)):
+                self.refuse_changed(position)
 
     def refuse_changed(self, position: int) -> Any:
         """The array as it is now; ValueError if that is no longer as it was when it was registered."""
         array = self.arrays[position]
         if isinstance(array, DeviceArray):
-            array = _device_array(f"parameter {self.names[position]!r}", self.owners[position])
-        as_before = array is not None and (interval(array)[0], array.shape) == self._registered[position]
-        if not as_before or not array.flags.writeable:
+            array = device_array(f"parameter {self.names[position]!r}", self.owners[position])
+        as_before = array is not None and (interval(array)[0], array.shape, array.dtype) == self._registered[position]
+        if not as_before or not array.flags.writeable or not array.flags.c_contiguous:
             raise ValueError(
                 f"parameter {self.names[position]!r} was moved in memory, reshaped or made read-only since it was "
                 "registered: make a new optimizer"
@@ -181,7 +185,8 @@ class Parameters:
         return [values]
 
 
-def _device_array(what: str, array: Any) -> DeviceArray | None:
+def device_array(what: str, array: Any) -> DeviceArray | None:
+    """See `as_device_array`, whose error names nothing."""
     try:
         return as_device_array(array)
     except TypeError as error:
@@ -192,7 +197,7 @@ def device_gradient(
     what: str, it: str, array: Any, shape: tuple[int, ...], dtypes: Sequence[np.dtype[Any]], backend: Backend
 ) -> DeviceArray:
     """A device array of this shape and one of these dtypes in C order, or the error that it deserves."""
-    found = _device_array(what, array)
+    found = device_array(what, array)
     if found is None:
         raise TypeError(
             f"{what} must be a device array, as its parameter is, not {type(array).__name__}; copy it to the GPU first"
@@ -225,6 +230,10 @@ def missing_gradient(name: str, parameter: FloatArray | DeviceArray) -> TypeErro
 def form_refusal(where: str, it: str, array: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Exception | None:
     """The error for what is no array of this shape and dtype in C order; `it` is its name in what mends it."""
     if type(array) not in (np.ndarray, np.memmap):
+        if device_array(where, array) is not None:
+            return TypeError(
+                f"{where} must be a host array, as its parameter is, not a device array; copy it to the host"
+            )
         return TypeError(f"{where} must be a plain numpy.ndarray, not {type(array).__name__}; pass numpy.asarray({it})")
     return _refusal_of_array(where, it, array, shape, [dtype], f"numpy.ascontiguousarray({it})")
 

@@ -72,13 +72,13 @@ class State:
 
     def __init__(self, rule: Rule, params: Parameters) -> None:
         self._rule, self._params = rule, params
-        self._slots: dict[str, dict[str, FloatArray]] = {name: {} for name in params.names}
+        self.slots: dict[str, dict[str, FloatArray]] = {name: {} for name in params.names}
 
     def __getitem__(self, name: str) -> dict[str, FloatArray]:
-        return self._slots[name]
+        return self.slots[name]
 
     def arrays(self) -> list[FloatArray]:
-        return [array for slots in self._slots.values() for array in slots.values()]
+        return [array for slots in self.slots.values() for array in slots.values()]
 
     def _active(self, settings: Sequence[Settings]) -> list[tuple[str, FloatArray, Settings, tuple[int, ...]]]:
         return [
@@ -90,7 +90,7 @@ class State:
     def check(self, settings: Sequence[Settings], unused: bool) -> None:
         """Raise ValueError if accumulators that steps have used would have to change their kind."""
         for name, _, s, shape in self._active(settings):
-            present = self._slots[name].get("accumulator")
+            present = self.slots[name].get("accumulator")
             if not unused and present is not None and present.shape != shape:
                 raise ValueError(
                     f"accumulator={s.options.accumulator!r} does not fit the accumulator that {name!r} already has, "
@@ -98,40 +98,49 @@ class State:
                 )
 
     def fit(self, settings: Sequence[Settings], unused: bool) -> None:
-        """Add the slots that the settings need; accumulators that no step has used are made anew as they ask."""
-        active = self._active(settings)
-        fresh = [x for x in active if "accumulator" not in self._slots[x[0]] or (unused and self._differs(*x))]
+        """Add the slots that the settings need; accumulators that no step has used are made anew as they ask.
+
+        `slots` becomes another dict once all of them are there.
+        """
+        active, slots = self._active(settings), {name: dict(own) for name, own in self.slots.items()}
+        fresh = [x for x in active if "accumulator" not in slots[x[0]] or (unused and self._differs(*x))]
         blocks = allocate([a for _, a, _, _ in fresh], [shape for *_, shape in fresh])
         for (name, _, s, _), block in zip(fresh, blocks, strict=True):
-            self._slots[name]["accumulator"] = block
+            slots[name]["accumulator"] = block
             self._set_initial(block, s)
-        moving = [(name, a) for name, a, s, _ in active if SLOTS[s.motion] and "velocity" not in self._slots[name]]
+        moving = [(name, a) for name, a, s, _ in active if SLOTS[s.motion] and "velocity" not in slots[name]]
         blocks = allocate([a for _, a in moving], [a.shape for _, a in moving])
         for (name, _), block in zip(moving, blocks, strict=True):
-            self._slots[name]["velocity"] = block
+            slots[name]["velocity"] = block
+        self.slots = slots
 
     def _differs(self, name: str, array: FloatArray, settings: Settings, shape: tuple[int, ...]) -> bool:
         """Whether an unused accumulator is not as the settings would make it."""
-        present = self._slots[name]["accumulator"]
+        present = self.slots[name]["accumulator"]
         initial = array.dtype.type(self.initial_accumulator(settings))
         return present.shape != shape or bool(present.size and first(present) != initial)
 
     def slot_shape(self, name: str, slot: str, settings: Settings) -> tuple[int, ...]:
         """Shape of a slot, whether it is there or not."""
-        if slot in self._slots[name]:
-            return self._slots[name][slot].shape
+        if slot in self.slots[name]:
+            return self.slots[name][slot].shape
         array = dict(self._params)[name]
         return array.shape if slot == "velocity" else accumulator_shape(array, kind_of(name, array, settings))
 
-    def add(self, name: str, slot: str, shape: tuple[int, ...]) -> None:
-        """Add a slot of zeros if it is not there."""
-        if slot not in self._slots[name]:
-            [self._slots[name][slot]] = allocate([dict(self._params)[name]], [shape])
+    def add(self, wanted: Mapping[tuple[str, str], tuple[int, ...]]) -> None:
+        """Add slots of zeros that are not there yet, shapes by name and slot; `slots` becomes another dict."""
+        arrays = dict(self._params)
+        missing = [(name, slot) for name, slot in wanted if slot not in self.slots[name]]
+        blocks = allocate([arrays[name] for name, _ in missing], [wanted[key] for key in missing])
+        slots = {name: dict(own) for name, own in self.slots.items()}
+        for (name, slot), block in zip(missing, blocks, strict=True):
+            slots[name][slot] = block
+        self.slots = slots
 
     def idle_velocities(self, settings: Sequence[Settings], positions: Sequence[int]) -> list[FloatArray]:
         """Velocities that the settings do not use: a plain step leaves none."""
         idle = [i for i in positions if not SLOTS[settings[i].motion] and not settings[i].options.frozen]
-        slots = [self._slots[self._params.names[i]] for i in idle]
+        slots = [self.slots[self._params.names[i]] for i in idle]
         return [each["velocity"] for each in slots if "velocity" in each]
 
     def initial_accumulator(self, settings: Settings) -> float:
@@ -146,8 +155,8 @@ class State:
         for array in self.arrays():
             array[...] = 0
         for name, s in zip(self._params.names, settings, strict=True):
-            if "accumulator" in self._slots[name]:
-                self._set_initial(self._slots[name]["accumulator"], s)
+            if "accumulator" in self.slots[name]:
+                self._set_initial(self.slots[name]["accumulator"], s)
 
     def view(self) -> Mapping[str, Mapping[str, FloatArray]]:
         """Read-only views of the slots that there are now."""
@@ -162,6 +171,6 @@ class State:
         return MappingProxyType(
             {
                 name: MappingProxyType({slot: locked(a) for slot, a in slots.items()})
-                for name, slots in self._slots.items()
+                for name, slots in self.slots.items()
             }
         )

@@ -243,6 +243,8 @@ class Stepper:
         missed comes on top of what has been written meanwhile.
         """
         self.engine.flush()
+        if self.engine.infinite:
+            self.engine.warn_of_infinity(stacklevel=2)
 
     def get_updates(self, **hyper: Unpack[Hyper]) -> Iterator[tuple[str, Update]]:
         """Yield (name, update) pairs, one for each parameter that is not frozen.

@@ -23,6 +23,14 @@ def gpu(request, monkeypatch):
     return device
 
 
+@pytest.fixture
+def interpreter(monkeypatch):
+    """The one that is no real one, for tests with streams that there are not, or arrays that say where they are not."""
+    device = Interpreter()
+    monkeypatch.setattr(backend, "backend_at", lambda address: device)
+    return device
+
+
 def pytest_generate_tests(metafunc):
     """Whatever runs on the interpreted GPU runs on a real one too, where there is one."""
     if "gpu" in metafunc.fixturenames and why_no_hardware() is None:

@@ -2,6 +2,7 @@
 
 import functools
 import weakref
+from collections import deque
 from contextlib import contextmanager
 
 import numpy as np
@@ -27,6 +28,7 @@ class Interpreter:
         from cuda_kernels import CC  # skips where kernels cannot be compiled
 
         self.capability, self.memory, self.launched, self.log = CC, {}, [], []
+        self.kept, self._depth = deque(maxlen=4), 0
 
     def holds(self, address):
         return any(0 <= address - part.ctypes.data < part.size for part in self.memory.values())
@@ -57,14 +59,28 @@ class Interpreter:
             self._bytes(address, size)[...] = 0
 
     def launch(self, kernel, blocks, threads, arguments):
+        assert self._depth, "launched on no stream"
+        self.run(kernel, blocks, threads, arguments)
+
+    def run(self, kernel, blocks, threads, arguments):
         self.launched.append(kernel.name)
         ptx.launch(kernel.ptx, blocks, threads, arguments, list(self.memory.values()), not kernel.exact)
 
     @contextmanager
     def on(self, streams):
         self.log.append(("on", *dict.fromkeys(x for x in streams if x is not None)))
-        yield
-        self.log.append("off")
+        self._depth += 1
+        try:
+            yield
+        finally:
+            self._depth -= 1
+            self.log.append("off")
+
+    def keep(self, arrays):
+        self.kept.append(arrays)
+
+    def load(self, kernel):
+        assert not self.launched or self._depth
 
     def synchronize(self):
         self.log.append("synchronize")

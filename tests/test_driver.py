@@ -6,6 +6,8 @@ The stand-ins take what the real functions take, by their signatures. No GPU has
 import ctypes
 import gc
 import inspect
+import threading
+import weakref
 
 import numpy as np
 import pytest
@@ -30,15 +32,16 @@ class StandIn:
             {},
             [],
         )
-        self.events = 0
+        self.events, self.all_done, self.ended = 0, True, set()
 
     @property
     def gpu(self):
         assert self.contexts, "no context is current"
         return self.gpus[self.contexts[-1]]
 
-    def note(self, *call):
-        self.calls.append(call)
+    def note(self, what, *call):
+        assert call[what == "record"] not in self.ended, "a stream that has been destroyed"
+        self.calls.append((what, *call))
 
     def cuInit(self, flags):
         return (SUCCESS,)
@@ -72,6 +75,12 @@ class StandIn:
         self.note("record", event, stream)
         return (SUCCESS,)
 
+    def cuEventQuery(self, event):
+        return (SUCCESS if self.all_done else cuda.CUresult.CUDA_ERROR_NOT_READY,)
+
+    def cuEventDestroy(self, event):
+        return (SUCCESS,)
+
     def cuStreamWaitEvent(self, stream, event, flags):
         self.note("wait", stream, event)
         return (SUCCESS,)
@@ -90,6 +99,7 @@ class StandIn:
         return np.frombuffer((ctypes.c_uint8 * size).from_address(address), np.uint8)
 
     def cuMemcpyHtoDAsync(self, to, source, size, stream):
+        self.note("write", stream)
         self.gpu.write(to, self.host(source, size))
         return (SUCCESS,)
 
@@ -99,11 +109,13 @@ class StandIn:
         return (SUCCESS,)
 
     def cuMemcpyDtoDAsync(self, to, source, size, stream):
+        self.note("copy", stream)
         self.gpu.copy(to, source, size)
         return (SUCCESS,)
 
     def cuMemsetD8Async(self, address, value, size, stream):
         assert value == 0
+        self.note("clear", stream)
         self.gpu.clear(address, size)
         return (SUCCESS,)
 
@@ -132,7 +144,7 @@ class StandIn:
         values = [self.host(int(place), kind.itemsize).view(kind)[0] for place, kind in zip(places, kinds, strict=True)]
         self.note("launch", stream)
         exact = "recall" not in name
-        self.gpu.launch(type("Kernel", (), {"name": name, "ptx": module, "exact": exact}), gx, bx, values)
+        self.gpu.run(type("Kernel", (), {"name": name, "ptx": module, "exact": exact}), gx, bx, values)
         return (SUCCESS,)
 
 
@@ -165,7 +177,7 @@ def test_steps(driver):
         oracle.step([host])
     assert bits_differ(p.numpy(), oracle.p[0]) == 0
     assert bits_differ(opt.state["param0"]["accumulator"].to_host(), oracle.G[0]) == 0
-    assert len(driver.modules) == 2  # the check and the update, once each
+    assert len(driver.modules) == 3  # the check, and the update with vectors and without, once each
 
 
 def test_rows_that_are_caught_up(driver):
@@ -190,23 +202,92 @@ def test_the_second_gpu(driver):
         fa.ADAGRAD(params=p).step(make(driver, which=0)[0])
 
 
+ARRIVED, FINISHED = 1, 2  # the first two events
+
+
 def test_streams(driver):
     (p, *_), (_, g, *_) = make(driver, stream=8), make(driver, stream=5)
     opt = fa.ADAGRAD(params=p, nonfinite="ignore")
+    for _ in range(2):
+        driver.calls.clear()
+        opt.step(g)
+        assert [call for call in driver.calls if call[:2] != ("record", 3)] == [
+            ("wait", 5, FINISHED),  # for what was done before
+            ("record", ARRIVED, 8),
+            ("wait", 5, ARRIVED),
+            ("launch", 5),
+            ("record", FINISHED, 5),
+            ("wait", 8, FINISHED),
+            ("wait", 1, FINISHED),
+        ]
+
+
+def test_a_parameter_that_names_no_stream_is_on_the_default_one(driver):
+    (p, *_), (_, g, *_) = make(driver, stream=None), make(driver, stream=5)
+    opt = fa.ADAGRAD(params=p, nonfinite="ignore")
     driver.calls.clear()
     opt.step(g)
-    arrived, finished = 1, 2
-    assert driver.calls == [
-        ("wait", 5, finished),  # for what was done on the stream before
-        ("record", arrived, 8),
-        ("wait", 5, arrived),
-        ("launch", 5),
-        ("record", finished, 5),
-        ("wait", 8, finished),
-    ]
-    driver.calls.clear()
+    assert ("record", ARRIVED, 1) in driver.calls
+    assert driver.calls[-1] == ("wait", 1, FINISHED)
+
+
+def test_streams_may_end(driver):
+    p, g, *_ = make(driver, stream=8)
+    opt = fa.ADAGRAD(params=p, learning_rate=0.1)
     opt.step(g)
-    assert driver.calls[0] == ("record", arrived, 8)  # it is the same stream as before
+    driver.ended.add(8)
+    opt.state["param0"]["accumulator"].to_host()
+    p.stream = g.stream = 9
+    opt.step(g)
+    opt.set_params(p)
+
+
+def test_rows_are_brought_up_to_date_on_the_parameters_stream(driver):
+    table = driver.gpus[0].array(np.ones((20, 3), np.float32), stream=8)
+    rows = fa.Rows(*(driver.gpus[0].array(x, stream=8) for x in (np.array([3]), np.ones((1, 3), np.float32))))
+    opt = fa.ADAGRAD(params=table, momentum=0.5)
+    opt.step(rows)
+    for read in (opt.flush, lambda: opt.read_rows("param0", driver.gpus[0].array(np.array([1]), stream=None))):
+        opt.step(rows)
+        driver.calls.clear()
+        read()
+        assert {call[1] for call in driver.calls if call[0] == "launch"} == {8}
+        assert ("wait", 1, FINISHED) in driver.calls
+
+
+def test_what_is_read_is_kept_until_it_has_been(driver):
+    p, g, *_ = make(driver)
+    opt = fa.ADAGRAD(params=p, nonfinite="ignore")
+    driver.all_done = False
+    opt.step(g)
+    gone = weakref.ref(g)
+    del g
+    opt.step(make(driver)[1])
+    gc.collect()
+    assert gone() is not None
+    driver.all_done = True
+    opt.step(make(driver)[1])
+    gc.collect()
+    assert gone() is None
+
+
+def test_threads_take_turns(driver):
+    pairs = [make(driver, stream=stream) for stream in (8, 9)]
+    opts = [fa.ADAGRAD(params=p, learning_rate=0.1) for p, *_ in pairs]
+
+    def train(opt, g):
+        for _ in range(5):
+            opt.step(g)
+
+    threads = [threading.Thread(target=train, args=(opt, g)) for opt, (_, g, *_) in zip(opts, pairs, strict=True)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for p, _, oracle, host in pairs:
+        for _ in range(5):
+            oracle.step([host])
+        assert bits_differ(p.numpy(), oracle.p[0]) == 0
 
 
 def test_memory_is_given_back(driver):

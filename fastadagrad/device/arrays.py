@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from . import backend as backends
 from .backend import Backend
-from .dlpack import read_dlpack
+from .dlpack import DLPACK_VERSION, read_dlpack
 
 LEGACY_STREAM = 1  # the default one
 ALIGNMENT = 256
@@ -31,8 +31,8 @@ class Flags(NamedTuple):
 class DeviceArray:
     """An array in the memory of a GPU, with the attributes that NumPy's have.
 
-    ``array[...] = value`` takes a number, a host array or a device array, and `numpy.asarray` is refused: `to_host`
-    copies.
+    ``array[...] = value`` takes a number, a host array, or a device array of the same shape and dtype; `numpy.asarray`
+    is refused: `to_host` copies.
 
     Parameters
     ----------
@@ -120,17 +120,31 @@ class DeviceArray:
     def __setitem__(self, where: Any, value: Any) -> None:
         if where is not Ellipsis:
             raise TypeError("only array[...] can be set")
+        if not self.flags.writeable:
+            raise ValueError("the array is read-only")
+        source = as_device_array(value)
+        if source is not None:
+            self._refuse_unlike(source)
         if not self.size:
             return
         backend = self.backend
         backend.synchronize()
-        if isinstance(value, DeviceArray):
-            backend.copy(self.address, value.address, self.nbytes)
+        if source is not None:
+            backend.copy(self.address, source.address, self.nbytes)
         elif np.ndim(value) == 0:
             self._fill(backend, value)
         else:
             backend.write(self.address, np.array(np.broadcast_to(value, self.shape), self.dtype, order="C"))
         backend.synchronize()
+
+    def _refuse_unlike(self, source: DeviceArray) -> None:
+        """Raise an error for a device array whose bytes are not what this one is to have."""
+        if source.dtype != self.dtype:
+            raise TypeError(f"the value must have dtype {self.dtype}, not {source.dtype}")
+        if source.shape != self.shape or not source.flags.c_contiguous:
+            raise ValueError(f"the value must have shape {self.shape} and be C-contiguous, not have {source.shape}")
+        if source.size and not self.backend.holds(source.address):
+            raise ValueError("the value is on another GPU")
 
     def _fill(self, backend: Backend, value: Any) -> None:
         beginning = np.full(min(self.size, FILLED_BY_HOST), value, self.dtype)
@@ -155,20 +169,28 @@ def as_device_array(array: Any) -> DeviceArray | None:
     Raises
     ------
     TypeError
-        If it is masked, or holds what NumPy has no dtype for.
+        If it is masked, holds what NumPy has no dtype for, or does not say where it is.
     """
-    if isinstance(array, DeviceArray):
-        return array
+    if array is None or isinstance(array, DeviceArray | np.ndarray):
+        return array if isinstance(array, DeviceArray) else None
+    try:
+        return _described(array)
+    except Exception as error:  # other libraries have all kinds of reasons, and errors
+        raise TypeError(f"this {type(array).__name__} cannot be read as a device array: {error}") from error
+
+
+def _described(array: Any) -> DeviceArray | None:
     torch = sys.modules.get("torch")
     stream = None
     if torch is not None and isinstance(array, torch.Tensor):  # says nothing of streams, and nothing at all if it has
         array = array.detach()  # a gradient
         stream = torch.cuda.current_stream(array.device).cuda_stream if array.is_cuda else None
     interface = getattr(array, "__cuda_array_interface__", None)
-    if interface is None:
+    ready = stream is not None or (interface is not None and "stream" in interface)
+    if interface is None or (not ready and hasattr(array, "__dlpack__")):  # which sees to it that it is
         return _by_dlpack(array)
     if interface.get("mask") is not None:
-        raise TypeError("masked device arrays are not supported: fill in what is masked")
+        raise TypeError("it is masked; fill in what is")
     address, read_only = interface["data"]
     return DeviceArray(
         address or 0,
@@ -183,13 +205,17 @@ def as_device_array(array: Any) -> DeviceArray | None:
 
 def _by_dlpack(array: Any) -> DeviceArray | None:
     on_cuda = {2, 13}  # memory of a GPU, or managed
-    if isinstance(array, np.ndarray) or not hasattr(array, "__dlpack_device__"):
+    if not hasattr(array, "__dlpack_device__") or array.__dlpack_device__()[0] not in on_cuda:
         return None
-    if array.__dlpack_device__()[0] not in on_cuda:
-        return None
-    capsule = array.__dlpack__(stream=LEGACY_STREAM)
-    address, shape, strides, dtype = read_dlpack(capsule)
-    return DeviceArray(address, shape, dtype, (capsule, array), strides=strides, stream=LEGACY_STREAM)
+    try:
+        capsule = array.__dlpack__(stream=LEGACY_STREAM, max_version=DLPACK_VERSION)
+    except TypeError:  # made before there were versions
+        capsule = array.__dlpack__(stream=LEGACY_STREAM)
+    address, shape, strides, dtype, read_only = read_dlpack(capsule)
+    jax = sys.modules.get("jax")
+    constant = read_only or (jax is not None and isinstance(array, jax.Array))  # which does not always say so
+    owner = capsule, array
+    return DeviceArray(address, shape, dtype, owner, strides=strides, writeable=not constant, stream=LEGACY_STREAM)
 
 
 def on_device(array: Any) -> bool:

@@ -45,14 +45,21 @@ class Backend(Protocol):
     def clear(self, address: int, size: int) -> None:
         """Set bytes to 0."""
 
+    def load(self, kernel: Kernel) -> None:
+        """See to it that launching it can fail no more for want of anything."""
+
     def launch(self, kernel: Kernel, blocks: int, threads: int, arguments: Sequence[Any]) -> None:
         """Arguments are whole numbers, for parameters of 64 bits, and NumPy scalars."""
 
     def on(self, streams: Iterable[int | None]) -> AbstractContextManager[None]:
         """Work on the first of these streams, after what has been asked of all of them; then they wait for it.
 
-        Without any it is the default stream. Within another such context it changes nothing.
+        Without any it is the default stream; that one waits for the work too. Within another such context it changes
+        nothing.
         """
+
+    def keep(self, arrays: Any) -> None:
+        """Keep an object until what has been asked for is done."""
 
     def synchronize(self) -> None:
         """Wait until the GPU has nothing to do, for anyone."""

@@ -9,9 +9,9 @@ import numpy as np
 from ..kernels.coalesce import LARGEST, POSITION
 from ..kernels.cuda import coalesce
 from ..kernels.reduce import LANES
-from ..parameters import device_gradient
+from ..parameters import device_array, device_gradient
 from ..rows import INDEX_DTYPES, Rows, outside
-from .arrays import DeviceArray, as_device_array, zeros
+from .arrays import DeviceArray, zeros
 from .backend import Backend
 
 WORD = np.dtype(np.uint64)
@@ -86,10 +86,11 @@ class DeviceCoalescer:
     def _make_room(self, n: int) -> None:
         if n <= self._room:
             return
-        self._room = room = max(n, 2 * self._room)
+        room = max(n, 2 * self._room)
         counts = coalesce.VALUES * coalesce.tiles_of(room)
         memory = zeros(self._backend, [((size,), WORD) for size in (room, room, room, room, room + 1, counts)])
         *self._keys, self._at, self._rows, self._starts, self._counts = memory
+        self._room = room
 
     def _sort(self, keys: DeviceArray, n: int) -> DeviceArray:
         other, tiles = self._keys[1], coalesce.tiles_of(n)
@@ -111,11 +112,11 @@ class DeviceCoalescer:
 
 def checked_device_indices(what: str, indices: Any, n_rows: int, backend: Backend) -> DeviceArray:
     """Row indices on a GPU, of which their values are not known yet, or the error that they deserve."""
-    found = as_device_array(indices)
+    found = device_array(what, indices)
     if found is not None and found.ndim != 1:
         raise ValueError(f"{what} must have one dimension, not shape {found.shape}; pass indices.ravel()")
     shape = () if found is None else found.shape
-    found = device_gradient(what, "indices", indices, shape, INDEX_DTYPES, backend)
+    found = device_gradient(what, "indices", indices if found is None else found, shape, INDEX_DTYPES, backend)
     if max(found.size, n_rows) > LARGEST:
         raise ValueError(f"{what}: on a GPU there can be {LARGEST} rows and indices, not {max(found.size, n_rows)}")
     return found

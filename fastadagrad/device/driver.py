@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import weakref
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,8 +19,20 @@ from .backend import INSTALL
 if TYPE_CHECKING:
     from ..kernels.cuda.compiling import Kernel
 
+NO_TIMING = cuda.CUevent_flags.CU_EVENT_DISABLE_TIMING
+
 _drivers: dict[int, Driver] = {}
 _lock = threading.Lock()
+
+
+def _note_fork() -> None:
+    """Make the lock anew: in the parent another thread, which is not here, may have held it."""
+    global _lock
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_note_fork)
 
 
 def _done(answer: tuple[Any, ...]) -> Any:
@@ -42,6 +55,8 @@ def _ordinal_of(address: int) -> int | None:
 
 def driver_at(address: int) -> Driver:
     """See `backend.backend_at`."""
+    if any(driver.process != os.getpid() for driver in _drivers.values()):
+        raise RuntimeError("device arrays cannot be used in a process forked from one that has used them: use spawn")
     try:
         _done(cuda.cuInit(0))
     except Exception as error:  # where there is no driver, a subclass of many kinds
@@ -68,6 +83,7 @@ class Driver:
     """See `backend.Backend`."""
 
     def __init__(self, ordinal: int) -> None:
+        self.process = os.getpid()
         self._ordinal, self._device = ordinal, _done(cuda.cuDeviceGet(ordinal))
         self._context = _done(cuda.cuDevicePrimaryCtxRetain(self._device))
         kinds = cuda.CUdevice_attribute
@@ -82,9 +98,9 @@ class Driver:
         self._functions: dict[Kernel, Any] = {}
         self._turn = threading.RLock()  # of the thread whose work it is
         self._stream, self._busy = LEGACY_STREAM, False
+        self._kept: list[tuple[Any, Any]] = []
         with self.here():
-            no_timing = cuda.CUevent_flags.CU_EVENT_DISABLE_TIMING
-            self._arrived, self._finished = (_done(cuda.cuEventCreate(no_timing)) for _ in range(2))
+            self._arrived, self._finished = (_done(cuda.cuEventCreate(NO_TIMING)) for _ in range(2))
             _done(cuda.cuEventRecord(self._finished, self._stream))
 
     @contextmanager
@@ -103,6 +119,8 @@ class Driver:
         return Memory(self, size)
 
     def free(self, address: int) -> None:
+        if os.getpid() != self.process:  # CUDA does not outlive a fork
+            return
         with self.here():
             _done(cuda.cuMemFree(address))
 
@@ -122,6 +140,10 @@ class Driver:
     def clear(self, address: int, size: int) -> None:
         with self.here():
             _done(cuda.cuMemsetD8Async(address, 0, size, self._stream))
+
+    def load(self, kernel: Kernel) -> None:
+        with self.here():
+            self._function(kernel)
 
     def launch(self, kernel: Kernel, blocks: int, threads: int, arguments: Sequence[Any]) -> None:
         values = [np.array(x, np.uint64) if isinstance(x, int) else np.array(x) for x in arguments]
@@ -143,23 +165,31 @@ class Driver:
             if self._busy:
                 yield
                 return
-            self._busy = True
+            stream, *others = dict.fromkeys(x for x in streams if x is not None) or [LEGACY_STREAM]
+            _done(cuda.cuStreamWaitEvent(stream, self._finished, 0))
+            for other in others:
+                _done(cuda.cuEventRecord(self._arrived, other))
+                _done(cuda.cuStreamWaitEvent(stream, self._arrived, 0))
+            self._stream, self._busy = stream, True
             try:
-                stream, *others = dict.fromkeys(x for x in streams if x is not None) or [LEGACY_STREAM]
-                if stream != self._stream:
-                    _done(cuda.cuStreamWaitEvent(stream, self._finished, 0))
-                for other in others:
-                    _done(cuda.cuEventRecord(self._arrived, other))
-                    _done(cuda.cuStreamWaitEvent(stream, self._arrived, 0))
-                self._stream = stream
-                try:
-                    yield
-                finally:
-                    _done(cuda.cuEventRecord(self._finished, stream))
-                    for other in others:
-                        _done(cuda.cuStreamWaitEvent(other, self._finished, 0))
+                yield
             finally:
-                self._busy = False
+                # Not kept: whose stream it is may end it. What comes outside is asked of the default stream.
+                self._stream, self._busy = LEGACY_STREAM, False
+                _done(cuda.cuEventRecord(self._finished, stream))
+                for other in dict.fromkeys([*others, LEGACY_STREAM]):
+                    if other != stream:
+                        _done(cuda.cuStreamWaitEvent(other, self._finished, 0))
+
+    def keep(self, arrays: Any) -> None:
+        with self.here():
+            passed = [event for event, _ in self._kept if cuda.cuEventQuery(event)[0] == cuda.CUresult.CUDA_SUCCESS]
+            self._kept = [pair for pair in self._kept if pair[0] not in passed]
+            event = passed.pop() if passed else _done(cuda.cuEventCreate(NO_TIMING))
+            for other in passed:
+                _done(cuda.cuEventDestroy(other))
+            _done(cuda.cuEventRecord(event, self._stream))
+            self._kept.append((event, arrays))
 
     def synchronize(self) -> None:
         with self.here():

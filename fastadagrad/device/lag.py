@@ -12,8 +12,9 @@ from ..kernels.cuda.lazy import THREADS, make_recall
 from ..kernels.reduce import LANES
 from ..kernels.table import ACCUMULATOR, PARAMETER, VELOCITY
 from ..lag import Lagging
+from ..parameters import Parameters
+from ..rows import row_layout
 from .arrays import zeros
-from .backend import Backend
 
 
 class DeviceLagging(Lagging):
@@ -31,17 +32,19 @@ class DeviceLagging(Lagging):
         settings: Settings,
         kind: str,
         row: NDArray[np.int64],
-        layout: tuple[int, int],
-        dtype: np.dtype[Any],
-        backend: Backend,
+        params: Parameters,
+        position: int,
     ) -> None:
         super().__init__(rule, settings, kind)
-        self._backend, (self._n_rows, self._width) = backend, layout
+        parameter, backend = params.arrays[position], params.backend
+        assert backend is not None
+        self._params, self._position, self._backend = params, position, backend
+        self._n_rows, self._width = row_layout(parameter, by_element=False)
         self._arrays = [int(row[column]) for column in (PARAMETER, ACCUMULATOR, VELOCITY)]
         wanted = [((self._n_rows,), np.int64), ((self._n_rows, 2) if self.marked else (0, 2), np.float64)]
         self._last, self._marks = zeros(backend, wanted)
         how = "history" if self.by_history else "sums" if self.marked else "steps"
-        self._kernel = make_recall(cast(Any, rule), settings.motion, kind, how, dtype, backend.capability)
+        self.kernel = make_recall(cast(Any, rule), settings.motion, kind, how, parameter.dtype, backend.capability)
 
     def recall(self, rows: int, n: int, stepping: bool) -> None:
         """Bring n rows up to date, the first if there is no address of others; `stepping`: they get the next step."""
@@ -51,9 +54,9 @@ class DeviceLagging(Lagging):
         counts = self._now, self._now + stepping
         after = self._totals_after if stepping else self._totals
         arguments = *addresses, *counts, *self._totals, *after, *self._exact
-        self._backend.launch(self._kernel, -(-n * LANES // THREADS), THREADS, arguments)
+        self._backend.launch(self.kernel, -(-n * LANES // THREADS), THREADS, arguments)
 
     def _recall_every_row(self, threads: int) -> None:
-        with self._backend.on([]):
+        with self._backend.on([self._params.refuse_changed(self._position).stream]):
             self.recall(0, self._n_rows, stepping=False)
             self._backend.clear(self._marks.address, self._marks.nbytes)

@@ -6,9 +6,9 @@ from typing import Any, cast
 
 from ..kernels.cuda.rows import THREADS, make_gather
 from ..kernels.reduce import LANES
+from ..parameters import Parameters
 from ..rows import row_layout
-from .arrays import DeviceArray, zeros
-from .backend import Backend
+from .arrays import LEGACY_STREAM, DeviceArray, zeros
 from .coalescing import DeviceCoalescer, checked_device_indices
 from .lag import DeviceLagging
 
@@ -16,15 +16,22 @@ from .lag import DeviceLagging
 class DeviceReader:
     """Access to the rows of one parameter by their numbers, which are on the GPU too."""
 
-    def __init__(self, parameter: DeviceArray, backend: Backend) -> None:
-        self._parameter, self._backend = parameter, backend
+    def __init__(self, params: Parameters, position: int) -> None:
+        assert params.backend is not None
+        self._params, self._position, self._backend = params, position, params.backend
+        parameter = self._parameter = params.arrays[position]
         self._n_rows, self._width = row_layout(cast(Any, parameter), by_element=False)
-        self._coalescer = DeviceCoalescer(backend, self._n_rows)
+        self._coalescer = DeviceCoalescer(self._backend, self._n_rows)
+
+    @property
+    def _stream(self) -> int:
+        stream: int | None = self._params.refuse_changed(self._position).stream
+        return LEGACY_STREAM if stream is None else stream
 
     def recall(self, what: str, indices: Any, lagging: DeviceLagging | None) -> DeviceArray:
         """Bring rows up to date; the indices, checked."""
         found = checked_device_indices(what, indices, self._n_rows, self._backend)
-        with self._backend.on([found.stream]):
+        with self._backend.on([found.stream, self._stream]):
             groups = self._coalescer.group(what, found, unique=False)
             if lagging is not None and lagging.behind:
                 lagging.recall(groups.rows, groups.n, stepping=False)
@@ -35,9 +42,10 @@ class DeviceReader:
         n = indices.size
         out = zeros(self._backend, [((n, *self._parameter.shape[1:]), self._parameter.dtype)])[0]
         if out.size:
-            with self._backend.on([indices.stream]):
+            with self._backend.on([indices.stream, self._stream]):
                 keys = self._coalescer.pack(indices)
                 kernel = make_gather(self._parameter.dtype, self._backend.capability)
                 arguments = self._parameter.address, keys.address, n, self._width, out.address
                 self._backend.launch(kernel, -(-n * LANES // THREADS), THREADS, arguments)
+                self._backend.keep(indices)
         return out

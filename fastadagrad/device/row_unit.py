@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..hyper import Rule, Settings
-from ..kernels.cuda import shared
+from ..kernels.cuda import reduce, shared
 from ..kernels.cuda.rows import THREADS as ROW_THREADS
 from ..kernels.cuda.rows import make_row_gradients, make_row_update
 from ..kernels.reduce import LANES
@@ -64,10 +65,15 @@ class RowSource:
         rows, starts, at, n = self.groups
         return rows, starts, at, self.values.address, n, self.width
 
-    def dense(self, prepared: bool = False, scalars: Any = None) -> int:
-        """The whole gradient written out, as it is or as it is to be squared; the address."""
+    def make_room(self) -> DeviceArray:
+        """Memory for the whole gradient."""
         if self._dense is None:
             self._dense = zeros(self._backend, [(self._parameter.shape, self._parameter.dtype)])[0]
+        return self._dense
+
+    def dense(self, prepared: bool = False, scalars: Any = None) -> int:
+        """The whole gradient written out, as it is or as it is to be squared; the address."""
+        self._dense = self.make_room()
         self._backend.clear(self._dense.address, self._dense.nbytes)
         self._write(self._dense.address, prepared, self._unused if scalars is None else scalars, dense=True)
         return self._dense.address
@@ -106,14 +112,13 @@ class DeviceRowUnit(DeviceUnit):
         super().__init__(rule, params, state, {position: settings}, kind, lean)
         self._name, self._settings = params.names[position], settings
         parameter = params.arrays[position]
-        layout = row_layout(parameter, by_element=False)
         self._accumulator: Any = state[self._name]["accumulator"]
         self._source = RowSource(self._name, parameter, self._backend, rule)
         self._exact = np.zeros(len(rule.Scalars._fields))
         self._refusal: str | None = None
         self._lagging: DeviceLagging | None = None
         if lags is not None:
-            notes_of = rule, settings, kind, self.table[0], layout, self._dtype, self._backend
+            notes_of = rule, settings, kind, self.table[0], params, position
             self._lagging = lags[position] = lags.get(position) or DeviceLagging(*notes_of)
 
     def set_scalars(self, t: int, asked: dict[int, float]) -> None:
@@ -130,6 +135,17 @@ class DeviceRowUnit(DeviceUnit):
         if self._refusal:
             raise no_closed_form(self._name, self._refusal)
         return taken
+
+    def _kernels(self) -> Iterable[Any]:
+        rule, of = cast(Any, self._rule), (self._dtype, self._capability)
+        yield make_row_update(rule, self._motion, self._kind, self._lean, *of)
+        if self._lagging:
+            yield self._lagging.kernel
+        if self._kind == "tensor":
+            self._source.make_room()
+            yield make_row_gradients(rule, True, True, *of)
+            yield from reduce.make_sums(rule, False, *of)
+            yield shared.make_tensor(rule, self._motion, *of).accumulate
 
     def _arrange(self) -> None:
         self._source.arrange()
@@ -177,6 +193,7 @@ class DeviceDenseForm:
         with self._backend.on(x.stream for x in given):
             self._source.arrange()
             address = self._source.dense()
+            self._backend.keep(given)
         return DeviceArray(address, self._parameter.shape, self._parameter.dtype, self)
 
     def clear(self) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Iterable
 from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..hyper import Rule, Settings
+from ..interrupts import whole
 from ..kernels import table
 from ..kernels.cuda import dense, reduce, shared
 from ..kernels.cuda.memory import MARK, VECTOR, lanes_of
@@ -19,7 +21,7 @@ from ..parameters import Parameters, device_gradient, missing_gradient, overlap_
 from ..rows import is_sparse
 from ..state import State
 from ..units import OtherKind, Unit
-from .arrays import DeviceArray, zeros
+from .arrays import LEGACY_STREAM, DeviceArray, zeros
 
 THREADS = 256  # a block, of kernels that take any number
 
@@ -27,7 +29,8 @@ THREADS = 256  # a block, of kernels that take any number
 class DeviceUnit(Unit):
     """Parameters in the memory of one GPU.
 
-    That an accumulator has become infinite is told by the check of the next step: this one does not wait for its end.
+    That an accumulator has become infinite is seen by the check of the next step, or by `poll`: a step does not wait
+    for its own end.
     """
 
     def __init__(
@@ -45,21 +48,37 @@ class DeviceUnit(Unit):
         self._found, self._infinite = self._marks.address, self._marks.address + n * MARK
         self._given: list[DeviceArray] = []
         self._streams: list[int | None] = []
+        self._ready = False
 
     def run(self, work: int, gradients: list[Any], guard: NDArray[np.int64], threads: int) -> int:
         if work & HEADERS:
             parameters = [self._params.refuse_changed(i) for i in self.positions]
-            self._given = self._take(gradients, guard)  # kept till the next step: the GPU may have yet to read it
-            self._streams = [x.stream for x in (*self._given, *parameters)]
+            self._given = self._take(gradients, guard)
+            own = [LEGACY_STREAM if x.stream is None else x.stream for x in parameters]
+            self._streams = [*(x.stream for x in self._given), *own]
         with self._backend.on(self._streams):
             if work & HEADERS:
+                self._make_ready()
                 self._arrange()
             if work & NORMS:
                 self._sum_squares()
             code = self._check(bool(work & NORMS)) if work & FINITE else 0
             if work & UPDATE and code >= 0:
-                self._update()
+                with whole():
+                    self._update()
+            self._backend.keep(self._given)
         return code
+
+    def _make_ready(self) -> None:
+        """See to it that an update, once begun, can fail no more for want of memory or code."""
+        if not self._ready:
+            for kernel in self._kernels():
+                self._backend.load(kernel)
+            self._ready = True
+
+    @abstractmethod
+    def _kernels(self) -> Iterable[Any]:
+        """Those of `_update`."""
 
     @abstractmethod
     def _take(self, gradients: list[Any], guard: NDArray[np.int64]) -> list[DeviceArray]:
@@ -83,15 +102,24 @@ class DeviceUnit(Unit):
         """Find what is not finite; and what the steps before have made infinite."""
         if not by_norms:
             self._launch_check()
-        marks = np.zeros(self._marks.shape, self._marks.dtype)
-        self._backend.read(self._marks.address, marks)
-        if marks.any():
-            self._backend.clear(self._marks.address, self._marks.nbytes)
-        self.table[:-1, table.INFINITE] |= marks[1]
+        marks = self._take_marks()
         found = np.flatnonzero(~np.isfinite(self.sums) if by_norms else marks[0])
         if found.size:
             return int(table.complaint(int(found[0]), NON_FINITE))
         return int(self.table[:-1, table.INFINITE].any())
+
+    def _take_marks(self) -> NDArray[np.int32]:
+        """What is marked, and mark it no longer; what has become infinite is noted in the table."""
+        marks = np.zeros(self._marks.shape, np.int32)
+        self._backend.read(self._marks.address, marks)
+        if marks.any():
+            self._backend.clear(self._marks.address, self._marks.nbytes)
+        self.table[:-1, table.INFINITE] |= marks[1]
+        return marks
+
+    def poll(self) -> None:
+        with self._backend.on([]):
+            self._take_marks()
 
     def _launch(self, kernel: Any, blocks: int, threads: int, *arguments: Any) -> None:
         if blocks:
@@ -139,6 +167,17 @@ class DeviceBucket(DeviceUnit):
     def set_gradient_scale(self, scale: NDArray[np.float64] | float) -> None:
         super().set_gradient_scale(scale)
         self._scalars_are_there = False
+
+    def _kernels(self) -> Iterable[Any]:
+        rule: Any = self._rule
+        if self._kind == "element":
+            if len(self.positions) > 1:
+                return [dense.make_many(rule, *self._variant)]
+            return dense.make_dense(rule, *self._variant)
+        if self._kind == "row":
+            return [shared.make_rows(rule, self._motion, self._dtype, self._capability)]
+        sums = reduce.make_sums(rule, True, self._dtype, self._capability)
+        return [*sums, *shared.make_tensor(rule, self._motion, self._dtype, self._capability)]
 
     def _take(self, gradients: list[Any], guard: NDArray[np.int64]) -> list[DeviceArray]:
         if any(is_sparse(gradients[i]) for i in self.positions):

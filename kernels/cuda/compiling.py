@@ -11,6 +11,7 @@ if a loop around them has a condition that depends on the thread. Running the PT
 
 from __future__ import annotations
 
+import os
 import re
 import threading
 from collections.abc import Callable, Iterator
@@ -28,6 +29,16 @@ Capability = tuple[int, int]
 
 _lock = threading.Lock()
 
+
+def _note_fork() -> None:
+    """Make the lock anew: in the parent another thread, which is not here, may have held it."""
+    global _lock
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_note_fork)
+
 # Left to themselves, assemblers contract these where no rounding is named; .approx and .full divide inexactly.
 _INEXACT = re.compile(r"^\s*(?:@!?%\w+\s+)?((?:fma|(?:mul|add|sub)\.f|\w+\.(?:approx|full|ftz))\S*)", re.MULTILINE)
 _ENTRY = re.compile(r"\.visible \.entry (\w+)\(")
@@ -43,19 +54,24 @@ class Kernel(NamedTuple):
 
 @contextmanager
 def _compiler_for(capability: Capability) -> Iterator[None]:
-    compile_ir = nvvm.compile_ir
+    """Amend the compiler for this thread: others may be compiling kernels of their own."""
+    thread, device = threading.get_ident(), SimpleNamespace(compute_capability=capability)
+    with _lock:
+        compile_ir, get_current_device = nvvm.compile_ir, dispatcher.get_current_device
 
-    def without_contraction(modules: list[str], **options: Any) -> bytes:
-        code: bytes = compile_ir(modules, **{**options, "fma": 0})
-        return code
+        def without_contraction(modules: list[str], **options: Any) -> bytes:
+            own = {"fma": 0} if threading.get_ident() == thread else {}
+            code: bytes = compile_ir(modules, **{**options, **own})
+            return code
 
-    device = SimpleNamespace(compute_capability=capability)
-    with (
-        _lock,
-        patch.object(nvvm, "compile_ir", without_contraction),
-        patch.object(dispatcher, "get_current_device", lambda: device),
-    ):
-        yield
+        def current_device() -> Any:
+            return device if threading.get_ident() == thread else get_current_device()
+
+        with (
+            patch.object(nvvm, "compile_ir", without_contraction),
+            patch.object(dispatcher, "get_current_device", current_device),
+        ):
+            yield
 
 
 def scalars_type(rule: Any, dtype: Any) -> Any:
