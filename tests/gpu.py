@@ -1,5 +1,6 @@
 """GPUs for tests: one whose kernels are run from their PTX on the CPU, and the real one where there is one."""
 
+import copy
 import functools
 import weakref
 from collections import deque
@@ -120,6 +121,14 @@ class Hardware:
         self.launched.append(kernel.name)
         self._driver.launch(kernel, blocks, threads, arguments)
 
+    @contextmanager
+    def on(self, streams):
+        streams = list(streams)
+        self.log.append(("on", *dict.fromkeys(x for x in streams if x is not None)))
+        with self._driver.on(streams):
+            yield
+        self.log.append("off")
+
     def array(self, values, **kwargs):
         return HardwareArray(self, values, **kwargs)
 
@@ -162,6 +171,15 @@ class Array:
 
     def __len__(self):
         return self.shape[0]
+
+    def __getitem__(self, key):
+        """A view of some of its rows, which follow one another."""
+        start, stop, step = key.indices(len(self))
+        assert step == 1
+        view = copy.copy(self)
+        view.shape = (max(0, stop - start), *self.shape[1:])
+        view._offset = self._offset + start * int(np.prod(self.shape[1:])) * self.dtype.itemsize
+        return view
 
     @property
     def __cuda_array_interface__(self):

@@ -37,6 +37,18 @@ def test_on_a_gpu(capsys, gpu):
     assert gpu.launched
 
 
+def test_what_is_wrong_is_not_timed(capsys, gpu, monkeypatch):
+    monkeypatch.setattr(gpu, "launch", lambda *arguments: None)
+    assert main([*QUICK, "--cuda"]) == 2
+    assert "not given the bits of the formula" in capsys.readouterr().err
+
+
+def test_rounds(capsys):
+    with pytest.raises(SystemExit):
+        main(["bench", "--rounds", "0"])
+    assert "at least 1, not '0'" in capsys.readouterr().err
+
+
 @pytest.mark.skipif(why_no_hardware() is None, reason="there is a GPU")
 def test_without_one(capsys):
     assert main([*QUICK, "--cuda"]) == 2

@@ -478,6 +478,26 @@ def test_a_loss_on_the_gpu(gpu):
     assert opt.evaluate((X, Y)) == pytest.approx(other.evaluate((X, Y)), rel=1e-12)
 
 
+def test_batches_on_the_gpu(gpu):
+    """Slices of device arrays, in an order that can be repeated."""
+    results = []
+    for there in (True, False):
+        w = np.zeros(3)
+        place = gpu.array if there else np.asarray
+
+        def loss(w, x, y, place=place, there=there):
+            assert not there or all(gpu.holds(a.address) for a in (x, y))
+            w, x, y = (a.numpy() if there else a for a in (w, x, y))
+            error = x @ w - y
+            return place((error**2).mean()), place(2 * error @ x / len(x))
+
+        data = fa.Dataset([place(X), place(Y)], batch_size=5, shuffle="batches", rng=3)
+        array = place(w)
+        fa.ADAGRAD(loss, array, learning_rate=0.5).minimize(data, max_epochs=3)
+        results.append(array.numpy() if there else w)
+    assert bits_differ(*results) == 0
+
+
 def test_the_best_of_a_file_is_the_best_on_the_gpu(gpu, tmp_path):
     other, expected, *_ = train()
     other.save(tmp_path / "file")

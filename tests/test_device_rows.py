@@ -101,22 +101,29 @@ EXACT = [
 
 @pytest.mark.parametrize(("option", "accumulator", "dtype"), EXACT)
 def test_exact_is_that_of_the_host(gpu, option, accumulator, dtype):
-    """CUDA's exp and log may differ from the host's in the last place of a float64, so rows caught up may."""
+    """CUDA's exp and log may differ from the host's in the last place of a float64, so rows caught up may.
+
+    By three units in the last place, in 12 steps, of the largest size that an element has had; the accumulator by none.
+    """
     rng = np.random.default_rng(8)
     opt, array, other, p = pair(gpu, dtype, shape=(30, 4), **{**CLOSED[option], "accumulator": accumulator})
+    sizes = {"p": np.abs(p), "velocity": np.zeros_like(p)}
     for t in range(12):
         indices = rng.integers(0, 25, 3) if t else np.arange(25)
         values = spread(rng, (indices.size, 4), dtype)
         opt.step(on(gpu, indices, values))
         other.step(fa.Rows(indices, values))
+        for slot, current in (("p", p), *other.engine.state["param0"].items()):
+            if slot in sizes:
+                np.maximum(sizes[slot], np.abs(current), out=sizes[slot])
     opt.flush()
     other.flush()
-    tolerance = 2 * np.finfo(dtype).eps
-    np.testing.assert_allclose(array.numpy(), p, tolerance, tolerance)
-    for slot, expected in other.state["param0"].items():
-        exact = slot == "accumulator"
-        found = opt.state["param0"][slot].to_host()
-        np.testing.assert_allclose(found, expected, 0 if exact else tolerance, 0 if exact else tolerance)
+    for slot, expected in (("p", p), *other.state["param0"].items()):
+        found = array.numpy() if slot == "p" else opt.state["param0"][slot].to_host()
+        if slot in sizes:
+            assert (np.abs(found - expected) <= 3 * np.spacing(sizes[slot])).all()
+        else:
+            assert bits_differ(found, expected) == 0
 
 
 def test_without_a_closed_form_exact_is_refused(gpu):

@@ -6,6 +6,7 @@ The stand-ins take what the real functions take, by their signatures. No GPU has
 import ctypes
 import gc
 import inspect
+import os
 import threading
 import weakref
 
@@ -288,6 +289,14 @@ def test_threads_take_turns(driver):
         for _ in range(5):
             oracle.step([host])
         assert bits_differ(p.numpy(), oracle.p[0]) == 0
+
+
+def test_not_after_a_fork(driver, monkeypatch):
+    p, *_ = make(driver)
+    fa.ADAGRAD(params=p)
+    monkeypatch.setattr(os, "getpid", lambda: 0)
+    with pytest.raises(RuntimeError, match="forked from one that has used them: use spawn"):
+        fa.ADAGRAD(params=p)
 
 
 def test_memory_is_given_back(driver):

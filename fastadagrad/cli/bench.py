@@ -41,9 +41,15 @@ LEAST = 1000  # elements of which it makes sense to speak of bandwidth
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the command."""
     parser.add_argument("--cuda", action="store_true", help="on a GPU")
-    parser.add_argument("--rounds", type=int, default=15, help="turns of each contender (15)")
+    parser.add_argument("--rounds", type=_at_least_one, default=15, help="turns of each contender (15)")
     parser.add_argument("--quick", action="store_true", help="small arrays, to see that it works")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def _at_least_one(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, not {text!r}")
+    return int(text)
 
 
 class Place(Protocol):
@@ -147,6 +153,7 @@ def _race(place: Place, contenders: dict[str, Callable[[], object]], rounds: int
 
 def _dense(place: Place, scale: Scale, rounds: int) -> Iterator[Line]:
     from ..adaptive import ADAGRAD
+    from ..device.arrays import to_host
 
     for size in scale.sizes:
         values = np.random.default_rng(0).standard_normal((2, size)).astype(np.float32)
@@ -154,6 +161,8 @@ def _dense(place: Place, scale: Scale, rounds: int) -> Iterator[Line]:
             p, g, copied = (place.array(x.copy()) for x in (*values, values[0]))
             common: dict[str, Any] = {"learning_rate": LEARNING_RATE, **hyper}
             unchecked = ADAGRAD(params=p, nonfinite="ignore", **common)
+            unchecked.step(g)
+            _refuse_wrong(to_host(p), values[0], values[1])
             checked = ADAGRAD(params=place.array(values[0].copy()), **common)
             contenders: dict[str, Callable[[], object]] = {
                 "copy": partial(place.copy, copied, g),
@@ -170,6 +179,7 @@ def _dense(place: Place, scale: Scale, rounds: int) -> Iterator[Line]:
 
 def _rows(place: Place, scale: Scale, rounds: int) -> Iterator[Line]:
     from ..adaptive import ADAGRAD
+    from ..device.arrays import to_host
     from ..rows import Rows
 
     rng, (_, n_rows, named, _) = np.random.default_rng(0), scale
@@ -178,6 +188,8 @@ def _rows(place: Place, scale: Scale, rounds: int) -> Iterator[Line]:
     values = place.array(rng.standard_normal((named, WIDTH)).astype(np.float32))
     copied = place.array(np.zeros((named, WIDTH), np.float32))
     opt = ADAGRAD(params=table, learning_rate=LEARNING_RATE, nonfinite="ignore")
+    opt.step(Rows(indices, values))
+    _refuse_wrong(to_host(table)[to_host(indices)], np.float32(0), to_host(values))
     contenders: dict[str, Callable[[], object]] = {
         "copy": lambda: place.copy(copied, values),
         "fastadagrad": lambda: opt.step(Rows(indices, values)),
@@ -186,6 +198,13 @@ def _rows(place: Place, scale: Scale, rounds: int) -> Iterator[Line]:
     found = _race(place, contenders, rounds, calls=4)
     moved = {name: (2 if name == "copy" else PASSES["plain"]) * 4 * named * WIDTH for name in found}
     yield from _lines(f"{named:,} rows of {n_rows:,} x {WIDTH}", found, moved, with_bandwidth=True)
+
+
+def _refuse_wrong(found: Any, p: Any, g: Any) -> None:
+    """Raise RuntimeError unless these are the parameters after one step from rest: what is wrong is not timed."""
+    expected = p - (np.float32(LEARNING_RATE) * g) / (np.sqrt(g * g) + np.float32(1e-8))
+    if found.tobytes() != expected.tobytes():
+        raise RuntimeError("a step has not given the bits of the formula: please report this, with `fastadagrad info`")
 
 
 def _lines(work: str, seconds: dict[str, float], moved: dict[str, int], with_bandwidth: bool) -> Iterator[Line]:
