@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from oracle import Oracle, bits_differ, ordered_sum, spread
 
 import fastadagrad as fa
-from fastadagrad import engine
+from fastadagrad import plan
 
 SHAPES = [(), (0,), (1,), (2,), (31,), (32,), (33,), (7, 5), (3, 0), (0, 4), (4097,), (65, 130), (2, 3, 5), (3, 4100)]
 DTYPES = [np.float32, np.float64]
@@ -70,7 +70,7 @@ def assert_equal_bits(opt, oracle):
 def threads(request, monkeypatch):
     """Number of threads; the threaded driver is made to take small arrays too."""
     if request.param == "threaded":
-        monkeypatch.setattr(engine, "PARALLEL_FROM", 0)
+        monkeypatch.setattr(plan, "PARALLEL_FROM", 0)
         if os.cpu_count() == 1:
             pytest.skip("one CPU: the threaded driver would not be chosen")
     return THREADS[request.param]
@@ -126,7 +126,7 @@ def test_any_values(shape, dtype, option, values, threads, copies):
     g = [np.resize(np.array(values[::-1], dtype), size).reshape(shape)] * copies
     oracle = Oracle(w, **hyper)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(engine, "PARALLEL_FROM", 0 if threads > 1 else engine.PARALLEL_FROM)
+        patch.setattr(plan, "PARALLEL_FROM", 0 if threads > 1 else plan.PARALLEL_FROM)
         opt = fa.ADAGRAD(params=w, nonfinite="ignore", threads=threads, **hyper)
     for _ in range(4):
         opt.step(g)

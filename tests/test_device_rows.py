@@ -103,7 +103,7 @@ EXACT = [
 def test_exact_is_that_of_the_host(gpu, option, accumulator, dtype):
     """CUDA's exp and log may differ from the host's in the last place of a float64, so rows caught up may.
 
-    By three units in the last place, in 12 steps, of the largest size that an element has had; the accumulator by none.
+    In 12 steps, by two units in the last place of the largest float64 that an element has been; float32 by none.
     """
     rng = np.random.default_rng(8)
     opt, array, other, p = pair(gpu, dtype, shape=(30, 4), **{**CLOSED[option], "accumulator": accumulator})
@@ -121,7 +121,7 @@ def test_exact_is_that_of_the_host(gpu, option, accumulator, dtype):
     for slot, expected in (("p", p), *other.state["param0"].items()):
         found = array.numpy() if slot == "p" else opt.state["param0"][slot].to_host()
         if slot in sizes:
-            assert (np.abs(found - expected) <= 3 * np.spacing(sizes[slot])).all()
+            assert (np.abs(found - expected) <= (0 if dtype is F4 else 2) * np.spacing(sizes[slot])).all()
         else:
             assert bits_differ(found, expected) == 0
 

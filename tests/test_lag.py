@@ -31,7 +31,7 @@ from lagging import (
 from oracle import Oracle, bits_differ
 
 import fastadagrad as fa
-from fastadagrad import engine
+from fastadagrad import plan
 
 
 @pytest.mark.parametrize("accumulator", FIRST_ACCUMULATOR)
@@ -83,8 +83,8 @@ def test_the_options_move_what_is_not_named():
 @pytest.mark.parametrize("accumulator", FIRST_ACCUMULATOR)
 def test_threads_change_no_bit(option, accumulator, monkeypatch):
     one = made(hyper_of(option, accumulator), F4, threads=1)
-    for name in [name for name in vars(engine) if name.endswith("_FROM")]:
-        monkeypatch.setattr(engine, name, 0)
+    for name in [name for name in vars(plan) if name.endswith("_FROM")]:
+        monkeypatch.setattr(plan, name, 0)
     two = made(hyper_of(option, accumulator), F4, threads=2)
     for t, (indices, values) in enumerate(stream()[:200]):
         for opt in (one, two):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import fastadagrad as fa
-from fastadagrad import engine
+from fastadagrad import plan
 from fastadagrad.kernels.drivers import make_driver
 from fastadagrad.kernels.rules import adagrad
 
@@ -204,7 +204,7 @@ def test_a_parameter_that_changed_under_the_optimizer(change):
 @pytest.mark.parametrize("place", [0, 4999, 5000])
 @pytest.mark.parametrize("parallel_from", [1 << 17, 0], ids=["serial", "threaded"])
 def test_nonfinite(dtype, value, place, parallel_from, monkeypatch):
-    monkeypatch.setattr(engine, "PARALLEL_FROM", parallel_from)
+    monkeypatch.setattr(plan, "PARALLEL_FROM", parallel_from)
     g = np.ones(5001, dtype)
     g[place] = value
     for nonfinite in ("raise", "skip", "ignore"):

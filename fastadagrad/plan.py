@@ -1,0 +1,311 @@
+"""The one place that chooses drivers: how parameters are stepped, in as few launches as can be."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from itertools import product
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from .device.backend import INSTALL
+from .hyper import Rule, Settings
+from .interrupts import whole
+from .kernels import table
+from .kernels.drivers import FINITE, HEADERS, NORMS, UPDATE, make_driver
+from .kernels.motion import SLOTS
+from .lag import moves_unnamed
+from .launch import usable_threads
+from .log import logger
+from .parameters import DTYPES, guard_of
+from .row_unit import DenseForm, RowUnit
+from .rows import Rows, is_sparse
+from .state import kind_of
+from .units import Bucket, OtherKind, Unit, norm_scale
+
+if TYPE_CHECKING:
+    from .engine import Engine
+
+PARALLEL_FROM = 1 << 17  # elements; below, waking a second thread costs more than it saves
+MOST_ARRANGEMENTS = 8  # kept for when they are needed again
+
+Forms = dict[int, str]  # what becomes of sparse gradients, by position: "rows", "elements" or "dense"
+
+
+class Plan:
+    """How a set of parameters is stepped: made when hyperparameters change, used every step.
+
+    Which gradients are sparse shows only when they come. A step whose gradients are of other kinds than those before
+    it arranges the parameters anew.
+    """
+
+    def __init__(self, engine: Engine, positions: Sequence[int]) -> None:
+        conduct, settings = engine.conduct, [engine.settings[i] for i in positions]
+        self._engine, self._names = engine, engine.params.names
+        self._global_limit, self._nonfinite = conduct.max_global_norm, conduct.nonfinite
+        self._scheduled = any(s.scheduled for s in settings)
+        self._clips = self._global_limit > 0 or any(s.norm_limit for s in settings)
+        self._checks = 0 if self._nonfinite == "ignore" else FINITE
+        self._guard = engine.guard
+        self._threads = usable_threads(conduct.threads)
+        self._idle_velocities = engine.state.idle_velocities(engine.settings, positions)
+        self._active = [i for i in positions if not engine.settings[i].options.frozen]
+        self._sparse_forms: dict[int, tuple[str, str]] = {}  # of Rows and of a matrix
+        self._row_units: dict[tuple[int, str], Unit] = {}
+        self._dense_forms: dict[int, Any] = {}
+        self._arrangements: dict[tuple[tuple[int, str], ...], list[Unit]] = {}
+        self._arrange({})
+        if not self._scheduled:
+            self._set_scalars(0, {})
+
+    def _arrange(self, forms: Forms) -> None:
+        """Divide the parameters among units, given what becomes of the sparse gradients."""
+        key = tuple(sorted(forms.items()))
+        if key not in self._arrangements:
+            if len(self._arrangements) == MOST_ARRANGEMENTS:
+                self._arrangements.clear()
+            self._arrangements[key] = self._make_units(forms)
+        self._forms, self._units = forms, self._arrangements[key]
+
+    def _make_units(self, forms: Forms) -> list[Unit]:
+        engine, units = self._engine, list[Unit]()
+        groups: dict[tuple[Any, ...], dict[int, Settings]] = {}
+        for i in self._active:
+            settings, array = engine.settings[i], engine.params.arrays[i]
+            kind, lean = self._variant(i)
+            if forms.get(i, "dense") == "dense":
+                clips = settings.norm_limit > 0
+                groups.setdefault((kind, lean, settings.motion, array.dtype, clips), {})[i] = settings
+            else:
+                units.append(self._row_unit(i, forms[i]))
+        for (kind, lean, *_), members in groups.items():
+            units.append(self._bucket(members, kind, lean))
+        return units
+
+    def _bucket(self, members: dict[int, Settings], kind: str, lean: bool) -> Unit:
+        what = self._engine.rule, self._engine.params, self._engine.state, members, kind, lean
+        if self._engine.params.backend is None:
+            return Bucket(*what, PARALLEL_FROM)
+        return cast(Unit, device_units().DeviceBucket(*what, watchful=self._checks != 0))
+
+    def _variant(self, i: int) -> tuple[str, bool]:
+        """Kind of accumulator, and whether the driver without options will do."""
+        settings = self._engine.settings[i]
+        kind = kind_of(self._names[i], self._engine.params.arrays[i], settings)
+        return kind, kind == "element" and settings.lean and not self._global_limit
+
+    def _row_unit(self, i: int, form: str) -> Unit:
+        engine = self._engine
+        if (i, form) not in self._row_units:
+            settings = engine.settings[i]
+            kind, lean = self._variant(i)
+            lazily = moves_unnamed(settings) and settings.options.lazy == "exact"
+            lags: Any = engine.lags if lazily else None
+            if engine.params.backend is not None:
+                what = engine.rule, engine.params, engine.state, i, settings, kind, lean, lags
+                self._row_units[i, form] = device_units().DeviceRowUnit(*what)
+                return self._row_units[i, form]
+            self._row_units[i, form] = RowUnit(
+                engine.rule,
+                engine.params,
+                engine.state,
+                i,
+                settings,
+                kind,
+                lean,
+                by_element=form == "elements",
+                ordered=self._global_limit > 0 or settings.norm_limit > 0,
+                lags=lags,
+                watchful=self._checks != 0,
+                parallel_from=PARALLEL_FROM,
+            )
+        return self._row_units[i, form]
+
+    def _form_of(self, i: int, gradient: Any) -> str | None:
+        """What becomes of a gradient if it is sparse; None if it is not."""
+        if type(gradient) is np.ndarray or not is_sparse(gradient):
+            return None
+        if self._engine.params.backend is not None and type(gradient) is not Rows:
+            raise TypeError(
+                f"gradient of {self._names[i]!r} must be on the device, as its parameter is, and scipy.sparse matrices "
+                "are the host's; pass Rows of device arrays"
+            )
+        if i not in self._sparse_forms:
+            settings = self._engine.settings[i]
+            moves = moves_unnamed(settings)
+            of_rows = "dense" if moves and settings.options.lazy == "dense" else "rows"
+            by_element = self._variant(i)[0] == "element" and not moves
+            self._sparse_forms[i] = of_rows, "elements" if by_element else of_rows
+        of_rows, of_matrix = self._sparse_forms[i]
+        return of_rows if type(gradient) is Rows else of_matrix
+
+    def _set_scalars(self, t: int, asked: dict[int, float]) -> None:
+        for unit in self._units:
+            unit.set_scalars(t, asked)
+
+    def step(self, gradients: list[Any], t: int) -> bool:
+        """Step t with a list of gradients, one a parameter; False if skipped for a non-finite gradient.
+
+        Raises
+        ------
+        TypeError, ValueError, IndexError, FloatingPointError
+            Before anything is written.
+        """
+        asked: dict[int, float] = {}
+        done: bool | None
+        if self._scheduled:
+            self._set_scalars(t, asked)
+        try:
+            done = self._attempt(gradients)
+        except OtherKind:
+            done = None
+        if done is None:
+            found = {i: self._form_of(i, gradients[i]) for i in self._active}
+            self._arrange({i: form for i, form in found.items() if form is not None})
+            self._set_scalars(t, asked)
+            done = self._attempt(gradients)
+        if done and self._idle_velocities:
+            for velocity in self._idle_velocities:
+                velocity[...] = 0
+            self._idle_velocities = []
+        return done
+
+    def _attempt(self, gradients: list[Any]) -> bool:
+        for i, form in self._forms.items():
+            if self._form_of(i, gradients[i]) != form:
+                raise OtherKind
+        if "dense" not in self._forms.values():
+            return self._execute(gradients)
+        with self._written_out(gradients) as gradients:
+            return self._execute(gradients)
+
+    @contextmanager
+    def _written_out(self, gradients: list[Any]) -> Iterator[list[Any]]:
+        """The gradients with those that are to be dense written out."""
+        to_write = [i for i, form in self._forms.items() if form == "dense"]
+        try:
+            gradients = [*gradients]
+            for i in to_write:
+                if i not in self._dense_forms:
+                    self._dense_forms[i] = self._dense_form(self._names[i], self._engine.params.arrays[i])
+                gradients[i] = self._dense_forms[i].write(gradients[i], self._guard, self._threads)
+            yield gradients
+        finally:
+            for i in to_write:
+                if i in self._dense_forms:
+                    self._dense_forms[i].clear()
+
+    def _dense_form(self, name: str, array: Any) -> Any:
+        backend = self._engine.params.backend
+        return (
+            DenseForm(name, array, PARALLEL_FROM)
+            if backend is None
+            else device_units().DeviceDenseForm(name, array, backend)
+        )
+
+    def _execute(self, gradients: list[Any]) -> bool:
+        if len(self._units) == 1 and not self._clips and not self._engine.lags:
+            return self._run(self._units[0], HEADERS | self._checks | UPDATE, gradients)
+        return self._step_in_phases(gradients)
+
+    def _step_in_phases(self, gradients: list[Any]) -> bool:
+        """Check all gradients before the first is used."""
+        for unit in self._units:
+            norms = NORMS if unit.clips or self._global_limit else 0
+            if not self._run(unit, HEADERS | self._checks | norms, gradients):
+                return False
+        if self._clips and not self._set_clipping():
+            return False
+        with whole():
+            self._catch_up_for_dense_steps()
+            for unit in self._units:
+                self._run(unit, UPDATE, gradients)
+        return True
+
+    def _catch_up_for_dense_steps(self) -> None:
+        for i, lagging in self._engine.lags.items():
+            if i in self._active and i not in self._forms:
+                lagging.recall_all(self._threads)
+
+    def _run(self, unit: Unit, work: int, gradients: list[Any]) -> bool:
+        code = unit.run(work, gradients, self._guard, self._threads)
+        if code > 0 and self._checks:
+            self._note_infinity(unit)
+        return code >= 0 or self._refuse_non_finite(unit.positions[table.decode(code)[0]])
+
+    def poll(self) -> None:
+        """Note accumulators that have become infinite unseen."""
+        if self._checks and self._engine.params.backend is not None:
+            units: dict[int, Any] = {id(unit): unit for units in self._arrangements.values() for unit in units}
+            for unit in units.values():
+                unit.poll()
+                self._note_infinity(unit)
+
+    def _set_clipping(self) -> bool:
+        """Scale of every gradient from its norm; False if the step is to be skipped."""
+        if not self._global_limit:
+            for unit in self._units:
+                if unit.clips:
+                    unit.clip_each()
+            return True
+        squares = {i: x for b in self._units for i, x in zip(b.positions, b.sums.tolist(), strict=True)}
+        total = 0.0
+        for i in sorted(squares):
+            total += squares[i]
+        if self._checks and not math.isfinite(total):
+            return self._refuse_non_finite(max(squares, key=squares.__getitem__))
+        for unit in self._units:
+            unit.set_gradient_scale(norm_scale(self._global_limit, total))
+        return True
+
+    def _refuse_non_finite(self, position: int) -> bool:
+        name = self._names[position]
+        if self._nonfinite == "raise":
+            raise FloatingPointError(
+                f"gradient of {name!r} must be finite, but holds NaN or infinity, or its norm overflows; "
+                "nothing was changed (nonfinite='skip' skips such steps, 'ignore' does not look)"
+            )
+        logger.info("step skipped: the gradient of %r is not finite", name)
+        return False
+
+    def _note_infinity(self, unit: Unit) -> None:
+        for i in unit.take_infinite():
+            if self._names[i] not in self._engine.warned:
+                self._engine.warned.add(self._names[i])
+                self._engine.infinite.append(self._names[i])
+
+
+def device_units() -> Any:
+    """The module of what steps parameters on a GPU, which needs the compiler for it."""
+    try:
+        from .device import units
+    except Exception as error:  # numba-cuda raises more than ImportError where it finds no CUDA
+        raise RuntimeError(f"device arrays need numba-cuda and CUDA's compiler ({error}): {INSTALL}") from error
+    return units
+
+
+def every_driver(rule: Rule) -> Iterator[tuple[str, Callable[[], None]]]:
+    """Yield what there is to compile for a method: a label, and a function that compiles it."""
+    kinds = [("element", True), ("element", False), ("row", False), ("tensor", False)]
+    for dtype in DTYPES:
+        for motion, (kind, lean) in product(SLOTS, kinds):
+            label = f"{dtype} {rule.name}, {motion}, {kind}{'' if lean or kind != 'element' else ' with options'}"
+            yield label, partial(_compile, rule, motion, kind, lean, dtype)
+
+
+def _compile(rule: Rule, motion: str, kind: str, lean: bool, dtype: np.dtype[Any]) -> None:
+    driver, nothing = make_driver(cast(Any, rule), motion, kind, lean, dtype), np.zeros(0)
+    arguments = (
+        0,
+        id([]),
+        table.make_table([], [], dtype),
+        np.zeros((0, len(rule.Scalars._fields)), dtype),
+        guard_of([]),
+        nothing,
+        nothing,
+    )
+    driver.serial(1, *arguments)
+    driver.threaded(1, *arguments)
