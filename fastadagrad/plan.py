@@ -105,7 +105,8 @@ class Plan:
             lazily = moves_unnamed(settings) and settings.options.lazy == "exact"
             lags: Any = engine.lags if lazily else None
             if engine.params.backend is not None:
-                what = engine.rule, engine.params, engine.state, i, settings, kind, lean, lags
+                ordered = self._global_limit > 0 or settings.norm_limit > 0
+                what = engine.rule, engine.params, engine.state, i, settings, kind, lean, lags, ordered
                 self._row_units[i, form] = device_units().DeviceRowUnit(*what)
                 return self._row_units[i, form]
             self._row_units[i, form] = RowUnit(

@@ -12,6 +12,7 @@ import pytest
 from cuda_kernels import CC, INSTALL, adagrad, lanes_of
 
 from fastadagrad.kernels.cuda import coalesce, compiling, dense, lazy, reduce, rows, shared
+from fastadagrad.kernels.cuda.row_norms import make_row_norms
 
 CAPABILITIES = [(7, 5), (8, 0), (9, 0), (10, 0), (12, 0)]
 MOSTLY_SLOW = [cc if cc == CC else pytest.param(cc, marks=pytest.mark.slow) for cc in CAPABILITIES]
@@ -104,8 +105,9 @@ def other_kernels(dtype, cc):
         yield from shared.make_tensor(adagrad, motion, dtype, cc)
         for kind in ("element", "row", "tensor"):
             yield rows.make_row_update(adagrad, motion, kind, True, dtype, cc)
-    for prepared, whole in product((False, True), repeat=2):
-        yield rows.make_row_gradients(adagrad, prepared, whole, dtype, cc)
+    for choice in (False, True):
+        yield rows.make_row_gradients(choice, dtype, cc)
+        yield from make_row_norms(adagrad, choice, dtype, cc)
     yield rows.make_gather(dtype, cc)
     for motion, kind, how in (
         ("plain", "element", "steps"),

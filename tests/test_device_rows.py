@@ -64,6 +64,31 @@ def test_shapes(gpu, shape):
     assert_same(opt, array, other, p)
 
 
+@pytest.mark.parametrize("pattern", ["shuffled", "the last", "empty"])
+@pytest.mark.parametrize("shape", [(4200,), (70, 300), (5, 9001), (4, 0)], ids=str)
+@pytest.mark.parametrize("hyper", [{"max_gradient_norm": 0.7}, {"accumulator": "tensor"}], ids=str)
+def test_sums_over_rows(gpu, hyper, shape, pattern):
+    """Rows that share blocks of the order, or reach over several."""
+    rng = np.random.default_rng(5)
+    opt, array, other, p = pair(gpu, shape=shape, **hyper)
+    indices, values = sparse_gradient(rng, p, pattern)
+    opt.step(on(gpu, indices, values))
+    other.step(fa.Rows(indices, values))
+    assert_same(opt, array, other, p)
+    if pattern == "shuffled":
+        opt.step(on(gpu, indices, values, assume_unique=True))
+        other.step(fa.Rows(indices, values))
+        assert_same(opt, array, other, p)
+
+
+def test_the_memory_of_norms_follows_the_rows(interpreter):
+    gpu = interpreter
+    opt = fa.ADAGRAD(params=gpu.array(np.ones((100_000, 4), F4)), max_global_norm=1.0)
+    before = sum(part.size for part in gpu.memory.values())
+    opt.step(on(gpu, np.array([7, 99_999, 7]), np.ones((3, 4), F4)))
+    assert sum(part.size for part in gpu.memory.values()) - before < 20_000
+
+
 def test_unique_rows_are_not_sorted(gpu):
     rng = np.random.default_rng(6)
     opt, array, other, p = pair(gpu)

@@ -58,12 +58,11 @@ class DeviceCoalescer:
         tiles = coalesce.tiles_of(n)
         self._launch(self._kernels.count_heads, tiles * LANES, keys, n, tiles, self._counts)
         self._scan(tiles)
-        count = np.zeros((), WORD)
-        self._backend.read(self._total.address, count)
+        n_groups = self.total()
         self.refuse_outside(what, indices)
         rows, starts, at = (array.address for array in (self._rows, self._starts, self._at))
         self._launch(self._kernels.write, tiles * LANES, keys, n, tiles, self._counts, at, rows, starts)
-        return Groups(rows, starts, at, int(count))
+        return Groups(rows, starts, at, n_groups)
 
     def pack(self, indices: DeviceArray) -> DeviceArray:
         """Keys of the indices, in their order."""
@@ -102,8 +101,17 @@ class DeviceCoalescer:
         return keys
 
     def _scan(self, size: int) -> None:
-        arguments = self._counts.address, size, self._total.address
-        self._backend.launch(self._kernels.scan, 1, LANES, arguments)
+        self.scan(self._counts.address, size)
+
+    def scan(self, counts: int, size: int) -> None:
+        """Replace counts by the sum of those before each."""
+        self._backend.launch(self._kernels.scan, 1, LANES, (counts, size, self._total.address))
+
+    def total(self) -> int:
+        """Of the counts that were scanned last; waits for it."""
+        total = np.zeros((), WORD)
+        self._backend.read(self._total.address, total)
+        return int(total)
 
     def _launch(self, kernel: Any, threads: int, *arguments: int | DeviceArray) -> None:
         addresses = [x.address if isinstance(x, DeviceArray) else x for x in arguments]

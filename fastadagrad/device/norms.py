@@ -12,14 +12,14 @@ from ..kernels.rules import adagrad
 from ..parameters import device_gradient, guard_of
 from ..rows import Rows
 from .arrays import DeviceArray, zeros
-from .row_unit import RowSource
+from .row_source import RowSource
 
 
 def squared_norm(name: str, gradient: Any, parameter: DeviceArray) -> float:
     """Sum of squares of a parameter's gradient; the errors that it deserves."""
     backend, dtype = parameter.backend, parameter.dtype
     if type(gradient) is Rows:
-        source = RowSource(name, parameter, backend, adagrad)
+        source = RowSource(name, parameter, backend, adagrad, ordered=False)
         given = source.take(gradient, guard_of([]))
     else:
         given = [device_gradient(f"gradient of {name!r}", "gradient", gradient, parameter.shape, [dtype], backend)]

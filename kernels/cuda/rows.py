@@ -13,7 +13,7 @@ import numpy as np
 from numba import cuda, types
 
 from ..coalesce import POSITION
-from ..element import make_element, untouched
+from ..element import make_element
 from ..jit import inlined
 from ..reduce import LANES
 from .compiling import Capability, Kernel, compile_kernel, kernel_name, scalars_type
@@ -26,7 +26,7 @@ THREADS = 256  # a block
 _one, _lanes, _word = map(np.uint64, (1, LANES, 8))
 
 
-def _make_gradient(dtype: np.dtype[Any]):
+def make_gradient(dtype: np.dtype[Any]):
     """Compilable ``(j, source)``: element j of a row's gradient, 0.0 + first + second + ..."""
     load, real, itemsize = make_access(dtype).load, dtype.type, np.uint64(dtype.itemsize)
 
@@ -76,7 +76,7 @@ _STEPS = {"element": _make_elements_step, "row": make_row_step, "tensor": _make_
 @cache
 def make_row_update(rule: Any, motion: str, kind: str, lean: bool, dtype: np.dtype[Any], cc: Capability) -> Kernel:
     """Kernel ``(p, G, v, rows, starts, at, values, groups, width, infinite, s)``, for a kind of accumulator."""
-    step = _STEPS[kind](make_element(rule, motion, lean), motion, dtype, _make_gradient(dtype))
+    step = _STEPS[kind](make_element(rule, motion, lean), motion, dtype, make_gradient(dtype))
     itemsize, by_row, shared = np.uint64(dtype.itemsize), kind == "row", kind == "tensor"
 
     def row_update(p, G, v, rows, starts, at, values, groups, width, infinite, s):
@@ -94,31 +94,24 @@ def make_row_update(rule: Any, motion: str, kind: str, lean: bool, dtype: np.dty
 
 
 @cache
-def make_row_gradients(rule: Any, prepared: bool, dense: bool, dtype: np.dtype[Any], cc: Capability) -> Kernel:
-    """Kernel ``(p, rows, starts, at, values, groups, width, out, s)`` that writes the rows' gradients.
+def make_row_gradients(dense: bool, dtype: np.dtype[Any], cc: Capability) -> Kernel:
+    """Kernel ``(rows, starts, at, values, groups, width, out)`` that writes the rows' gradients.
 
-    They are as they are or `prepared`, as they are to be squared; row k of `out` is of group k, or, if that is the
-    whole `dense` gradient, row rows[k] is.
+    Row k of `out` is of group k, or, if that is the whole `dense` gradient, row rows[k] is.
     """
-    prepare = make_element(rule, "plain", False).prepare if prepared else inlined(untouched)
-    gradient, (load, store, *_) = _make_gradient(dtype), make_access(dtype)
-    itemsize = np.uint64(dtype.itemsize)
+    gradient, store, itemsize = make_gradient(dtype), make_access(dtype).store, np.uint64(dtype.itemsize)
 
-    def row_gradients(p, rows, starts, at, values, groups, width, out, s):
+    def row_gradients(rows, starts, at, values, groups, width, out):
         k = np.uint64(cuda.grid(1)) // _lanes
         if k < groups:
-            row = load_word(rows + k * _word)
             source = load_word(starts + k * _word), load_word(starts + (k + _one) * _word), at, values, width
-            parameter, to = row * width, (row if dense else k) * width
-            j = np.uint64(cuda.laneid)
+            to, j = (load_word(rows + k * _word) if dense else k) * width, np.uint64(cuda.laneid)
             while j < width:
-                g = prepare(gradient(j, source), load(p + (parameter + j) * itemsize), s)
-                store(out + (to + j) * itemsize, g)
+                store(out + (to + j) * itemsize, gradient(j, source))
                 j += _lanes
 
-    arguments = (*[types.uint64] * 8, scalars_type(rule, dtype))
-    variant = "prepared" if prepared else "given", "dense" if dense else "rows", "gradients"
-    return compile_kernel(kernel_name(rule, *variant, dtype), row_gradients, arguments, cc)
+    name = f"{'dense' if dense else 'row'}_gradients_{dtype}"
+    return compile_kernel(name, row_gradients, (types.uint64,) * 7, cc)
 
 
 @cache

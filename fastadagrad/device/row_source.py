@@ -1,0 +1,124 @@
+"""Rows of one parameter's gradients on a GPU: checked, in order, and what is made of them."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..kernels.cuda import reduce
+from ..kernels.cuda.row_norms import THREADS as NORM_THREADS
+from ..kernels.cuda.row_norms import make_row_norms
+from ..kernels.cuda.rows import THREADS, make_row_gradients
+from ..kernels.reduce import LANES
+from ..parameters import overlap_refusal
+from ..rows import Rows, row_layout
+from .arrays import DeviceArray, zeros
+from .backend import Backend
+from .coalescing import WORD, DeviceCoalescer, Groups, checked_device_rows
+
+NOTHING = Groups(0, 0, 0, 0)
+
+
+def warps(n: int, threads: int) -> int:
+    """Blocks of so many threads in which there are n warps."""
+    return -(-n * LANES // threads)
+
+
+class RowSource:
+    """What a row-sparse gradient says of one parameter.
+
+    Parameters
+    ----------
+    ordered : bool
+        It is to be summed over, which goes by ascending rows, also where they are said to be unique.
+    """
+
+    def __init__(self, name: str, parameter: DeviceArray, backend: Backend, rule: Any, ordered: bool) -> None:
+        self._name, self._parameter, self._backend, self._rule = name, parameter, backend, rule
+        self._ordered, self._of = ordered, (parameter.dtype, backend.capability)
+        n_rows, self.width = row_layout(cast(Any, parameter), by_element=False)
+        self._coalescer = DeviceCoalescer(backend, n_rows)
+        dtype, wide = parameter.dtype, np.float64
+        nothing = zeros(backend, [((0,), dtype), ((0,), dtype), ((0,), WORD), ((0,), wide), ((), wide)])
+        self._dense, self._sums, self._places, self._block_sums, self._total = nothing
+        self._unused = np.zeros(len(rule.Scalars._fields), parameter.dtype)
+        self.groups = NOTHING
+
+    def take(self, gradient: Rows, guard: NDArray[np.int64]) -> list[DeviceArray]:
+        """Check a gradient as far as the host can."""
+        self._indices, self.values = checked_device_rows(self._name, gradient, self._parameter, self._backend)
+        self._unique = bool(gradient.assume_unique) and not self._ordered
+        for what, array in (("indices", self._indices), ("values", self.values)):
+            error = overlap_refusal(f"gradient of {self._name!r} (its {what})", array, guard)
+            if error:
+                raise error
+        return [self.values, self._indices]
+
+    def arrange(self) -> None:
+        """Check its indices, and put them in order."""
+        self.groups = self._coalescer.group(f"gradient of {self._name!r}: indices", self._indices, self._unique)
+        if self._ordered:
+            self._locate_blocks()
+
+    def _locate_blocks(self) -> None:
+        """Find out which blocks of the order the rows are in, and where the sum of each goes."""
+        n = self.groups.n if self.width else 0
+        self._n_blocks = 0
+        if n:
+            self._places = self._room(self._places, n)
+            kernel = make_row_norms(self._rule, False, *self._of).count
+            arguments = self.groups.rows, n, self.width, self._places.address
+            self._backend.launch(kernel, -(-n // NORM_THREADS), NORM_THREADS, arguments)
+            self._coalescer.scan(self._places.address, n)
+            self._n_blocks = self._coalescer.total()
+            self._block_sums = self._room(self._block_sums, self._n_blocks)
+
+    def _room(self, array: DeviceArray, size: int) -> DeviceArray:
+        """An array that is large enough: this one, or another."""
+        return array if array.size >= size else zeros(self._backend, [((size,), array.dtype)])[0]
+
+    @property
+    def addresses(self) -> tuple[int, ...]:
+        """Of rows, starts, at and values; then the number of groups and the width."""
+        rows, starts, at, n = self.groups
+        return rows, starts, at, self.values.address, n, self.width
+
+    def sum_of_squares(self, prepared: bool, scalars: Any) -> int:
+        """Of the gradient as it is, or as it is to be squared for an accumulator: its address."""
+        if not self._n_blocks:
+            self._backend.clear(self._total.address, self._total.nbytes)
+            return self._total.address
+        kernel, sums = make_row_norms(self._rule, prepared, *self._of).blocks, self._block_sums.address
+        arguments = self._parameter.address, *self.addresses, self._places.address, sums, *scalars
+        self._backend.launch(kernel, warps(self.groups.n, NORM_THREADS), NORM_THREADS, arguments)
+        total = reduce.make_sums(self._rule, False, *self._of).total
+        self._backend.launch(total, 1, LANES, (sums, self._n_blocks, self._total.address))
+        return self._total.address
+
+    def kernels(self) -> list[Any]:
+        """Those of the sum of squares for an accumulator."""
+        norms, sums = make_row_norms(self._rule, True, *self._of), reduce.make_sums(self._rule, False, *self._of)
+        return [norms.blocks, sums.total]
+
+    def dense(self) -> int:
+        """The whole gradient written out; the address."""
+        self._dense = self._room(self._dense, self._parameter.size)
+        self._backend.clear(self._dense.address, self._dense.nbytes)
+        self._write(self._dense.address, dense=True)
+        return self._dense.address
+
+    def sums(self) -> tuple[int, int]:
+        """The gradients of the rows, added up: address and number of elements."""
+        if self.groups.n == self._indices.size:
+            return self.values.address, self.values.size
+        size = self.groups.n * self.width
+        self._sums = self._room(self._sums, size)
+        self._write(self._sums.address, dense=False)
+        return self._sums.address, size
+
+    def _write(self, to: int, dense: bool) -> None:
+        if self.groups.n:
+            kernel = make_row_gradients(dense, *self._of)
+            self._backend.launch(kernel, warps(self.groups.n, THREADS), THREADS, (*self.addresses, to))
