@@ -37,13 +37,13 @@ def pytest_generate_tests(metafunc):
         metafunc.parametrize("gpu", ["interpreter", pytest.param("hardware", marks=pytest.mark.gpu)], indirect=True)
 
 
-ROWS = {"test_row_unit", "test_rows", "test_sparse_matrices"}
+TWICE = {"test_bits", "test_row_unit", "test_rows", "test_sparse_matrices"}
 
 
 def pytest_collection_modifyitems(items):
-    """Threaded kernels for rows of float64 are the code of those of float32: compiled and shown with the slow tests."""
+    """Threaded kernels for float64 are the code of those for float32: compiled and shown with the slow tests."""
     for item in items:
         params = item.callspec.params if hasattr(item, "callspec") else {}
         again = params.get("threads") == 2 and params.get("dtype") is np.float64
-        if again and item.module.__name__ in ROWS:
+        if again and item.module.__name__ in TWICE:
             item.add_marker(pytest.mark.slow)

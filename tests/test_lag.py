@@ -79,7 +79,12 @@ def test_the_options_move_what_is_not_named():
         assert not hyper_of(option).get("l1") or 0.02 < (exact.p == 0).mean() < 0.98, option
 
 
-@pytest.mark.parametrize("option", CLOSED)
+AMONG_THREADS = {"momentum and decay", "elastic net", "l1, scheduled", "l1, clipped global norm"}
+
+
+@pytest.mark.parametrize(
+    "option", [x if x in AMONG_THREADS else pytest.param(x, marks=pytest.mark.slow) for x in CLOSED]
+)
 @pytest.mark.parametrize("accumulator", FIRST_ACCUMULATOR)
 def test_threads_change_no_bit(option, accumulator, monkeypatch):
     one = made(hyper_of(option, accumulator), F4, threads=1)
