@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import warnings
 import weakref
@@ -14,6 +13,7 @@ import numpy as np
 from .hyper import Conduct, Rule, Settings, cast_scalars
 from .interrupts import whole
 from .kernels.coalesce import ASCENDING
+from .kernels.forking import in_forked_child
 from .launch import usable_threads
 from .parameters import FloatArray, Parameters, guard_of
 from .plan import Plan, device_units
@@ -23,14 +23,11 @@ from .state import State
 _engines: weakref.WeakSet[Engine] = weakref.WeakSet()
 
 
+@in_forked_child
 def _note_fork() -> None:
     """Make the locks anew: in the parent another thread, which is not here, may have held them."""
     for engine in _engines:
         engine.lock = threading.RLock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_note_fork)
 
 
 class Engine:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -73,13 +72,19 @@ class Lagging(ABC):
         self.marked = self.by_history or settings.scheduled
         self._now = 0
         self._totals, self._totals_after = np.zeros(2), np.zeros(2)
-        self._exact = np.zeros(len(rule.Scalars._fields))
+        self._coming, self.exact = np.zeros((2, len(rule.Scalars._fields)))
+        self.refusal: str | None = None  # why the coming step leaves no closed form
         self.behind = False
 
-    def begin(self, exact: Sequence[float], G: Any) -> None:
-        """The next step is about to be made; these are its scalars; G if all share it and the history matters."""
-        self._exact[...] = exact
-        s = self._rule.Scalars(*self._exact.tolist())
+    def set_scalars(self, t: int, asked: dict[int, float]) -> None:
+        """Step t is coming."""
+        self._coming[...] = self._settings.scalars(self._rule, t, asked)
+        self.refusal = refusal(self._settings, self._kind, self._settings.learning_rate_at(t, asked))
+
+    def begin(self, G: Any) -> None:
+        """The coming step is about to be made; G if all elements share it and the history matters."""
+        self.exact[...] = self._coming
+        s = self._rule.Scalars(*self.exact.tolist())
         if self.by_history:
             self._totals_after[...] = self._after_shrinking(s, float(G))
         elif self.marked:
@@ -151,7 +156,7 @@ class HostLagging(Lagging):
         spans = threads if rows.size * self._table[0, WIDTH] >= self._parallel_from else 1
         if spans > 1 and not distinct:
             rows = np.unique(rows)  # no two threads are to have the same row
-        launch(self._recall, spans, rows, self._table, self._exact, self.notes())
+        launch(self._recall, spans, rows, self._table, self.exact, self.notes())
 
     def _recall_every_row(self, threads: int) -> None:
         self.recall(np.arange(len(self._last)), threads, distinct=True)

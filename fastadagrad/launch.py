@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from typing import Any
 
 import numba
 
+from .kernels.forking import in_forked_child
 from .kernels.jit import Pair
 from .log import compilation
 
@@ -15,14 +15,11 @@ _one_launch = threading.Lock()  # the workqueue threading layer aborts the proce
 _forked = False
 
 
+@in_forked_child
 def _note_fork() -> None:
     """Make the lock anew: in the parent another thread, which is not here, may have held it."""
     global _forked, _one_launch
     _forked, _one_launch = True, threading.Lock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_note_fork)
 
 
 def usable_threads(wanted: int | None) -> int:

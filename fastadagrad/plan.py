@@ -86,7 +86,7 @@ class Plan:
         return units
 
     def _bucket(self, members: dict[int, Settings], kind: str, lean: bool) -> Unit:
-        what = self._engine.rule, self._engine.params, self._engine.state, members, kind, lean
+        what = self._engine.state, members, kind, lean
         if self._engine.params.backend is None:
             return Bucket(*what, PARALLEL_FROM)
         return cast(Unit, device_units().DeviceBucket(*what, watchful=self._checks != 0))
@@ -104,25 +104,14 @@ class Plan:
             kind, lean = self._variant(i)
             lazily = moves_unnamed(settings) and settings.options.lazy == "exact"
             lags: Any = engine.lags if lazily else None
-            if engine.params.backend is not None:
-                ordered = self._global_limit > 0 or settings.norm_limit > 0
-                what = engine.rule, engine.params, engine.state, i, settings, kind, lean, lags, ordered
-                self._row_units[i, form] = device_units().DeviceRowUnit(*what)
-                return self._row_units[i, form]
-            self._row_units[i, form] = RowUnit(
-                engine.rule,
-                engine.params,
-                engine.state,
-                i,
-                settings,
-                kind,
-                lean,
-                by_element=form == "elements",
-                ordered=self._global_limit > 0 or settings.norm_limit > 0,
-                lags=lags,
-                watchful=self._checks != 0,
-                parallel_from=PARALLEL_FROM,
-            )
+            what = engine.state, i, settings, kind, lean
+            how: dict[str, Any] = {"ordered": self._global_limit > 0 or settings.norm_limit > 0, "lags": lags}
+            if engine.params.backend is None:
+                how |= {"by_element": form == "elements", "watchful": self._checks != 0}
+                unit: Unit = RowUnit(*what, **how, parallel_from=PARALLEL_FROM)
+            else:
+                unit = device_units().DeviceRowUnit(*what, **how)
+            self._row_units[i, form] = unit
         return self._row_units[i, form]
 
     def _form_of(self, i: int, gradient: Any) -> str | None:
@@ -201,11 +190,9 @@ class Plan:
 
     def _dense_form(self, name: str, array: Any) -> Any:
         backend = self._engine.params.backend
-        return (
-            DenseForm(name, array, PARALLEL_FROM)
-            if backend is None
-            else device_units().DeviceDenseForm(name, array, backend)
-        )
+        if backend is None:
+            return DenseForm(name, array, PARALLEL_FROM)
+        return device_units().DeviceDenseForm(name, array, backend)
 
     def _execute(self, gradients: list[Any]) -> bool:
         if len(self._units) == 1 and not self._clips and not self._engine.lags:

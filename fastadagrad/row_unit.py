@@ -10,16 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .coalescing import Coalescer, Gathered
-from .hyper import Rule, Settings
+from .hyper import Settings
 from .interrupts import whole
 from .kernels import lazy, table
 from .kernels.drivers import FINITE, HEADERS, NORMS, UPDATE
 from .kernels.reduce import BLOCK
 from .kernels.rows import make_sum_of_squares, make_update
 from .kernels.survey import holds_non_finite
-from .lag import HostLagging, no_closed_form, refusal
+from .lag import HostLagging, no_closed_form
 from .launch import launch
-from .parameters import FloatArray, Parameters
+from .parameters import FloatArray
 from .rows import checked_sparse, row_layout
 from .state import State
 from .units import Unit
@@ -46,8 +46,6 @@ class RowUnit(Unit):
 
     def __init__(
         self,
-        rule: Rule,
-        params: Parameters,
         state: State,
         position: int,
         settings: Settings,
@@ -60,9 +58,9 @@ class RowUnit(Unit):
         watchful: bool,
         parallel_from: int,
     ) -> None:
-        super().__init__(rule, params, state, {position: settings}, kind)
-        self._settings, self._kind = settings, kind
-        self._name, self._array = params.names[position], params.arrays[position]
+        super().__init__(state, {position: settings}, kind)
+        rule, self._kind = self._rule, kind
+        self._name, self._array = self._params.names[position], self._params.arrays[position]
         self._accumulator = state[self._name]["accumulator"]
         self._by_element, self._parallel_from = by_element, parallel_from
         self._n_rows, self._width = row_layout(self._array, by_element)
@@ -75,8 +73,7 @@ class RowUnit(Unit):
         self._coalescer = Coalescer(self._dtype, self._n_rows, self._width, self._ordered, parallel_from)
         self._values = table.make_table([0], [1], self._dtype)
         self._gathered: Gathered | None = None
-        self._exact = np.zeros(len(rule.Scalars._fields))
-        self._refusal: str | None = None
+        self._unused = np.zeros(len(rule.Scalars._fields))
         self.lagging: HostLagging | None = None
         if lags is not None:
             notes_of = rule, settings, kind, self.table, self._n_rows, self._dtype, parallel_from
@@ -85,8 +82,7 @@ class RowUnit(Unit):
     def set_scalars(self, t: int, asked: dict[int, float]) -> None:
         super().set_scalars(t, asked)
         if self.lagging:
-            self._exact[...] = self._settings.scalars(self._rule, t, asked)
-            self._refusal = refusal(self._settings, self._kind, self._settings.learning_rate_at(t, asked))
+            self.lagging.set_scalars(t, asked)
 
     def run(self, work: int, gradients: list[Any], guard: NDArray[np.int64], threads: int) -> int:
         if work & HEADERS:
@@ -109,8 +105,8 @@ class RowUnit(Unit):
         self._refuse_changed_parameters()
         look = partial(self._coalescer.inspect, threads)
         given = checked_sparse(self._name, gradient, self._array, guard, self._by_element, look)
-        if self._refusal:
-            raise no_closed_form(self._name, self._refusal)
+        if self.lagging and self.lagging.refusal:
+            raise no_closed_form(self._name, self.lagging.refusal)
         self._gathered = self._coalescer.gather(given, threads)
 
     def _sum_squares(self, norm: Any, gathered: Gathered, spans: int) -> float:
@@ -126,7 +122,8 @@ class RowUnit(Unit):
 
     def _update(self, gathered: Gathered, spans: int, threads: int) -> int:
         rows, at, source = gathered
-        arguments = rows, at, source.ctypes.data, self.table, self._scalars[0], self._exact
+        exact = self.lagging.exact if self.lagging else self._unused
+        arguments = rows, at, source.ctypes.data, self.table, self._scalars[0], exact
         if self.lagging is None and self._kind != "tensor":
             infinite: int = launch(self._driver, spans, *arguments, NO_LAG)
         else:
@@ -134,7 +131,7 @@ class RowUnit(Unit):
                 G = self._accumulate(gathered, spans) if self._kind == "tensor" else None
                 lag = NO_LAG
                 if self.lagging:
-                    self.lagging.begin(self._exact.tolist(), G)
+                    self.lagging.begin(G)
                     lag = self.lagging.notes()
                 infinite = launch(self._driver, spans, *arguments, lag)
                 if self.lagging:

@@ -71,7 +71,7 @@ class State:
     """Slots by parameter name: arrays that steps write and nobody else."""
 
     def __init__(self, rule: Rule, params: Parameters) -> None:
-        self._rule, self._params = rule, params
+        self.rule, self.params = rule, params
         self.slots: dict[str, dict[str, FloatArray]] = {name: {} for name in params.names}
 
     def __getitem__(self, name: str) -> dict[str, FloatArray]:
@@ -83,7 +83,7 @@ class State:
     def _active(self, settings: Sequence[Settings]) -> list[tuple[str, FloatArray, Settings, tuple[int, ...]]]:
         return [
             (name, array, s, accumulator_shape(array, kind_of(name, array, s)))
-            for (name, array), s in zip(self._params, settings, strict=True)
+            for (name, array), s in zip(self.params, settings, strict=True)
             if not s.options.frozen
         ]
 
@@ -124,12 +124,12 @@ class State:
         """Shape of a slot, whether it is there or not."""
         if slot in self.slots[name]:
             return self.slots[name][slot].shape
-        array = dict(self._params)[name]
+        array = dict(self.params)[name]
         return array.shape if slot == "velocity" else accumulator_shape(array, kind_of(name, array, settings))
 
     def add(self, wanted: Mapping[tuple[str, str], tuple[int, ...]]) -> None:
         """Add slots of zeros that are not there yet, shapes by name and slot; `slots` becomes another dict."""
-        arrays = dict(self._params)
+        arrays = dict(self.params)
         missing = [(name, slot) for name, slot in wanted if slot not in self.slots[name]]
         blocks = allocate([arrays[name] for name, _ in missing], [wanted[key] for key in missing])
         slots = {name: dict(own) for name, own in self.slots.items()}
@@ -140,11 +140,11 @@ class State:
     def idle_velocities(self, settings: Sequence[Settings], positions: Sequence[int]) -> list[FloatArray]:
         """Velocities that the settings do not use: a plain step leaves none."""
         idle = [i for i in positions if not SLOTS[settings[i].motion] and not settings[i].options.frozen]
-        slots = [self.slots[self._params.names[i]] for i in idle]
+        slots = [self.slots[self.params.names[i]] for i in idle]
         return [each["velocity"] for each in slots if "velocity" in each]
 
     def initial_accumulator(self, settings: Settings) -> float:
-        return self._rule.initial(settings.own)["accumulator"]
+        return self.rule.initial(settings.own)["accumulator"]
 
     def _set_initial(self, accumulator: FloatArray, settings: Settings) -> None:
         if self.initial_accumulator(settings):
@@ -154,7 +154,7 @@ class State:
         """Back to the values before the first step."""
         for array in self.arrays():
             array[...] = 0
-        for name, s in zip(self._params.names, settings, strict=True):
+        for name, s in zip(self.params.names, settings, strict=True):
             if "accumulator" in self.slots[name]:
                 self._set_initial(self.slots[name]["accumulator"], s)
 

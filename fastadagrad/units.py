@@ -9,12 +9,12 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from .hyper import Rule, Settings, cast_scalars
+from .hyper import Settings, cast_scalars
 from .kernels import memory, table
 from .kernels.drivers import HEADERS, make_driver
 from .kernels.motion import SLOTS
 from .launch import launch
-from .parameters import Parameters, gradient_refusal, interval
+from .parameters import gradient_refusal, interval
 from .rows import is_sparse
 from .state import State, accumulator_shape
 
@@ -32,10 +32,10 @@ def norm_scale(limit: NDArray[np.float64] | float, squares: NDArray[np.float64] 
 
 
 class Unit(ABC):
-    """Parameters of one dtype and variant."""
+    """Parameters of one dtype and variant: those at some positions, with their settings."""
 
-    def __init__(self, rule: Rule, params: Parameters, state: State, members: dict[int, Settings], kind: str) -> None:
-        self._rule, self._params = rule, params
+    def __init__(self, state: State, members: dict[int, Settings], kind: str) -> None:
+        rule, params = self._rule, self._params = state.rule, state.params
         settings = list(members.values())
         distinct = {id(s): s for s in settings}.values()
         self._alike = [(s, [row for row, other in enumerate(settings) if other is s]) for s in distinct]
@@ -94,19 +94,10 @@ class Unit(ABC):
 class Bucket(Unit):
     """Parameters with dense gradients, stepped in one launch."""
 
-    def __init__(
-        self,
-        rule: Rule,
-        params: Parameters,
-        state: State,
-        members: dict[int, Settings],
-        kind: str,
-        lean: bool,
-        parallel_from: int,
-    ) -> None:
-        super().__init__(rule, params, state, members, kind)
+    def __init__(self, state: State, members: dict[int, Settings], kind: str, lean: bool, parallel_from: int) -> None:
+        super().__init__(state, members, kind)
         [motion, *_] = (settings.motion for settings in members.values())
-        self._driver = make_driver(cast(Any, rule), motion, kind, lean, self._dtype)
+        self._driver = make_driver(cast(Any, self._rule), motion, kind, lean, self._dtype)
         self._scratch = np.zeros(max(1, int(self.table[-1, table.FIRST_BLOCK])))
         self._large = int(self.table[:-1, table.SIZE].sum()) >= parallel_from
 

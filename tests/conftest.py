@@ -18,15 +18,16 @@ def threads(request, monkeypatch):
 @pytest.fixture
 def gpu(request, monkeypatch):
     """That on which device arrays are, in the place of the one that the driver would find."""
-    device = Hardware() if getattr(request, "param", None) == "hardware" else Interpreter()
-    monkeypatch.setattr(backend, "backend_at", lambda address: device)
-    return device
+    return _installed(Hardware() if getattr(request, "param", None) == "hardware" else Interpreter(), monkeypatch)
 
 
 @pytest.fixture
 def interpreter(monkeypatch):
     """The one that is no real one, for tests with streams that there are not, or arrays that say where they are not."""
-    device = Interpreter()
+    return _installed(Interpreter(), monkeypatch)
+
+
+def _installed(device, monkeypatch):
     monkeypatch.setattr(backend, "backend_at", lambda address: device)
     return device
 

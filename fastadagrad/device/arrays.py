@@ -218,10 +218,6 @@ def _by_dlpack(array: Any) -> DeviceArray | None:
     return DeviceArray(address, shape, dtype, owner, strides=strides, writeable=not constant, stream=LEGACY_STREAM)
 
 
-def on_device(array: Any) -> bool:
-    return isinstance(array, DeviceArray)
-
-
 def to_host(array: Any) -> Any:
     """A device array's values, and a host array as it is."""
     return array.to_host() if isinstance(array, DeviceArray) else array

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ import numpy as np
 from cuda.bindings import driver as cuda
 from numpy.typing import NDArray
 
+from ..kernels.forking import Lock
 from .arrays import LEGACY_STREAM
 from .backend import INSTALL
 
@@ -22,17 +22,7 @@ if TYPE_CHECKING:
 NO_TIMING = cuda.CUevent_flags.CU_EVENT_DISABLE_TIMING
 
 _drivers: dict[int, Driver] = {}
-_lock = threading.Lock()
-
-
-def _note_fork() -> None:
-    """Make the lock anew: in the parent another thread, which is not here, may have held it."""
-    global _lock
-    _lock = threading.Lock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_note_fork)
+_lock = Lock()
 
 
 def _done(answer: tuple[Any, ...]) -> Any:
@@ -96,7 +86,7 @@ class Driver:
         )
         self.capability = (major, minor)
         self._functions: dict[Kernel, Any] = {}
-        self._turn = threading.RLock()  # of the thread whose work it is
+        self._turn = Lock()  # of the thread whose work it is
         self._stream, self._busy = LEGACY_STREAM, False
         self._kept: list[tuple[Any, Any]] = []
         with self.here():

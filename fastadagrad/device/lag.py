@@ -53,7 +53,7 @@ class DeviceLagging(Lagging):
         addresses = *self._arrays, rows, n, self._width, self._last.address, self._marks.address
         counts = self._now, self._now + stepping
         after = self._totals_after if stepping else self._totals
-        arguments = *addresses, *counts, *self._totals, *after, *self._exact
+        arguments = *addresses, *counts, *self._totals, *after, *self.exact
         self._backend.launch(self.kernel, -(-n * LANES // THREADS), THREADS, arguments)
 
     def _recall_every_row(self, threads: int) -> None:

@@ -1,4 +1,4 @@
-"""Norms of gradients on a GPU."""
+"""Sums of squares of dense gradients on a GPU, and norms for monitors."""
 
 from __future__ import annotations
 
@@ -12,33 +12,38 @@ from ..kernels.rules import adagrad
 from ..parameters import device_gradient, guard_of
 from ..rows import Rows
 from .arrays import DeviceArray, zeros
+from .backend import Backend
 from .row_source import RowSource
 
 
+def launch_sum_of_squares(
+    backend: Backend, kernels: reduce.Sums, gradient: tuple[int, int, int], scalars: Any, sums: int, result: int
+) -> None:
+    """Have the sum at the address `result`, by way of those of blocks at `sums`.
+
+    A gradient is the address of its parameter, its own, and its size.
+    """
+    size = gradient[2]
+    if size:
+        backend.launch(kernels.blocks, kernels.grid(size), reduce.THREADS, (*gradient, sums, *scalars))
+    backend.launch(kernels.total, 1, LANES, (sums, -(-size // BLOCK), result))
+
+
 def squared_norm(name: str, gradient: Any, parameter: DeviceArray) -> float:
-    """Sum of squares of a parameter's gradient; the errors that it deserves."""
-    backend, dtype = parameter.backend, parameter.dtype
+    """Sum of squares of a parameter's gradient, in the order of a step's; the errors that it deserves."""
+    backend, dtype, found = parameter.backend, parameter.dtype, np.zeros(())
+    unused = np.zeros(len(adagrad.Scalars._fields), dtype)
     if type(gradient) is Rows:
-        source = RowSource(name, parameter, backend, adagrad, ordered=False)
-        given = source.take(gradient, guard_of([]))
-    else:
-        given = [device_gradient(f"gradient of {name!r}", "gradient", gradient, parameter.shape, [dtype], backend)]
-    with backend.on(x.stream for x in given):
-        if type(gradient) is Rows:
+        source = RowSource(name, parameter, backend, adagrad, ordered=True)
+        with backend.on(x.stream for x in source.take(gradient, guard_of([]))):
             source.arrange()
-            return _sum_of_squares(*source.sums(), parameter)
-        return _sum_of_squares(given[0].address, given[0].size, parameter)
-
-
-def _sum_of_squares(address: int, size: int, parameter: DeviceArray) -> float:
-    """Of so many numbers at an address, in the dtype of the parameter, in the order of the steps' own norms."""
-    backend, blocks, found = parameter.backend, -(-size // BLOCK), np.zeros(())
-    if blocks:
-        kernels = reduce.make_sums(cast(Any, adagrad), False, parameter.dtype, backend.capability)
-        sums, total = zeros(backend, [((blocks,), np.float64), ((), np.float64)])
-        unused = np.zeros(len(adagrad.Scalars._fields), parameter.dtype)
-        arguments = address, address, size, sums.address, *unused
-        backend.launch(kernels.blocks, kernels.grid(size), reduce.THREADS, arguments)
-        backend.launch(kernels.total, 1, LANES, (sums.address, blocks, total.address))
+            backend.read(source.sum_of_squares(False, unused), found)
+        return float(found)
+    given = device_gradient(f"gradient of {name!r}", "gradient", gradient, parameter.shape, [dtype], backend)
+    kernels = reduce.make_sums(cast(Any, adagrad), False, dtype, backend.capability)
+    sums, total = zeros(backend, [((-(-given.size // BLOCK),), np.float64), ((), np.float64)])
+    with backend.on([given.stream]):
+        addresses = parameter.address, given.address, given.size
+        launch_sum_of_squares(backend, kernels, addresses, unused, sums.address, total.address)
         backend.read(total.address, found)
     return float(found)

@@ -8,13 +8,12 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from ..hyper import Rule, Settings
+from ..hyper import Settings
 from ..kernels.cuda import shared
 from ..kernels.cuda.rows import THREADS, make_row_update
 from ..kernels.rules import adagrad
 from ..kernels.table import ACCUMULATOR, PARAMETER, SIZE, VELOCITY
-from ..lag import no_closed_form, refusal
-from ..parameters import Parameters
+from ..lag import no_closed_form
 from ..rows import Rows
 from ..state import State
 from ..units import OtherKind
@@ -30,23 +29,20 @@ class DeviceRowUnit(DeviceUnit):
 
     def __init__(
         self,
-        rule: Rule,
-        params: Parameters,
         state: State,
         position: int,
         settings: Settings,
         kind: str,
         lean: bool,
-        lags: dict[int, Any] | None,
+        *,
         ordered: bool,
+        lags: dict[int, Any] | None,
     ) -> None:
-        super().__init__(rule, params, state, {position: settings}, kind, lean)
-        self._name, self._settings = params.names[position], settings
+        super().__init__(state, {position: settings}, kind, lean)
+        rule, params, self._name = self._rule, self._params, self._params.names[position]
         parameter = params.arrays[position]
         self._accumulator: Any = state[self._name]["accumulator"]
         self._source = RowSource(self._name, parameter, self._backend, rule, ordered or kind == "tensor")
-        self._exact = np.zeros(len(rule.Scalars._fields))
-        self._refusal: str | None = None
         self._lagging: DeviceLagging | None = None
         if lags is not None:
             notes_of = rule, settings, kind, self.table[0], params, position
@@ -55,16 +51,15 @@ class DeviceRowUnit(DeviceUnit):
     def set_scalars(self, t: int, asked: dict[int, float]) -> None:
         super().set_scalars(t, asked)
         if self._lagging:
-            self._exact[...] = self._settings.scalars(self._rule, t, asked)
-            self._refusal = refusal(self._settings, self._kind, self._settings.learning_rate_at(t, asked))
+            self._lagging.set_scalars(t, asked)
 
     def _take(self, gradients: list[Any], guard: NDArray[np.int64]) -> list[DeviceArray]:
         gradient = gradients[self.positions[0]]
         if type(gradient) is not Rows:
             raise OtherKind
         taken = self._source.take(gradient, guard)
-        if self._refusal:
-            raise no_closed_form(self._name, self._refusal)
+        if self._lagging and self._lagging.refusal:
+            raise no_closed_form(self._name, self._lagging.refusal)
         return taken
 
     def _kernels(self) -> Iterable[Any]:
@@ -97,7 +92,7 @@ class DeviceRowUnit(DeviceUnit):
         groups = self._source.groups.n
         if self._lagging:
             history = self._lagging.by_history
-            self._lagging.begin(self._exact.tolist(), self._accumulator.first() if history else None)
+            self._lagging.begin(self._accumulator.first() if history else None)
             self._lagging.recall(self._source.groups.rows, groups, stepping=True)
         kernel = make_row_update(
             cast(Any, self._rule), self._motion, self._kind, self._lean, self._dtype, self._capability

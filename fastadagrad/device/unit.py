@@ -9,19 +9,20 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from ..hyper import Rule, Settings
+from ..hyper import Settings
 from ..interrupts import whole
 from ..kernels import table
 from ..kernels.cuda import dense, reduce, shared
 from ..kernels.cuda.memory import MARK, VECTOR, lanes_of
 from ..kernels.drivers import FINITE, HEADERS, NORMS, UPDATE
-from ..kernels.reduce import BLOCK, LANES
+from ..kernels.reduce import LANES
 from ..kernels.table import ACCUMULATOR, FIRST_BLOCK, GRADIENT, NON_FINITE, PARAMETER, SIZE, VELOCITY
-from ..parameters import Parameters, device_gradient, missing_gradient, overlap_refusal
+from ..parameters import device_gradient, missing_gradient, overlap_refusal
 from ..rows import is_sparse
 from ..state import State
 from ..units import OtherKind, Unit
 from .arrays import LEGACY_STREAM, DeviceArray, zeros
+from .norms import launch_sum_of_squares
 
 THREADS = 256  # a block, of kernels that take any number
 
@@ -33,12 +34,10 @@ class DeviceUnit(Unit):
     for its own end.
     """
 
-    def __init__(
-        self, rule: Rule, params: Parameters, state: State, members: dict[int, Settings], kind: str, lean: bool
-    ) -> None:
-        super().__init__(rule, params, state, members, kind)
-        assert params.backend is not None
-        self._backend, self._kind, self._lean = params.backend, kind, lean
+    def __init__(self, state: State, members: dict[int, Settings], kind: str, lean: bool) -> None:
+        super().__init__(state, members, kind)
+        assert state.params.backend is not None
+        self._backend, self._kind, self._lean = state.params.backend, kind, lean
         self._capability = self._backend.capability
         [self._motion, *_] = (settings.motion for settings in members.values())
         n = len(members)
@@ -132,29 +131,17 @@ class DeviceUnit(Unit):
     def _launch_sum_of_squares(self, i: int, gradient: int, prepared: bool) -> int:
         """Of the gradient of row i of the table, as it is or as it is squared for an accumulator: its address."""
         kernels = reduce.make_sums(cast(Any, self._rule), prepared, self._dtype, self._capability)
-        size, result = int(self.table[i, SIZE]), self._squares.address + i * self._squares.itemsize
-        sums, parameter = self._sums_of_blocks.address, int(self.table[i, PARAMETER])
-        self._launch(
-            kernels.blocks, kernels.grid(size), reduce.THREADS, parameter, gradient, size, sums, *self._scalars[i]
-        )
-        self._launch(kernels.total, 1, LANES, sums, -(-size // BLOCK), result)
+        result = self._squares.address + i * self._squares.itemsize
+        of = int(self.table[i, PARAMETER]), gradient, int(self.table[i, SIZE])
+        launch_sum_of_squares(self._backend, kernels, of, self._scalars[i], self._sums_of_blocks.address, result)
         return result
 
 
 class DeviceBucket(DeviceUnit):
     """Parameters with dense gradients; those with an accumulator for each element are stepped in one launch."""
 
-    def __init__(
-        self,
-        rule: Rule,
-        params: Parameters,
-        state: State,
-        members: dict[int, Settings],
-        kind: str,
-        lean: bool,
-        watchful: bool,
-    ) -> None:
-        super().__init__(rule, params, state, members, kind, lean)
+    def __init__(self, state: State, members: dict[int, Settings], kind: str, lean: bool, watchful: bool) -> None:
+        super().__init__(state, members, kind, lean)
         self._variant = self._motion, lean, watchful, self._dtype, self._capability
         wanted = [(self.table.shape, np.int64), (self._scalars.shape, self._dtype)]
         self._rows, self._device_scalars = zeros(self._backend, wanted)

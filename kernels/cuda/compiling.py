@@ -11,7 +11,6 @@ if a loop around them has a condition that depends on the thread. Running the PT
 
 from __future__ import annotations
 
-import os
 import re
 import threading
 from collections.abc import Callable, Iterator
@@ -25,19 +24,11 @@ from numba.cuda import dispatcher
 from numba.cuda.cudadrv import nvvm
 from numba.np.numpy_support import from_dtype
 
+from ..forking import Lock
+
 Capability = tuple[int, int]
 
-_lock = threading.Lock()
-
-
-def _note_fork() -> None:
-    """Make the lock anew: in the parent another thread, which is not here, may have held it."""
-    global _lock
-    _lock = threading.Lock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_note_fork)
+_lock = Lock()
 
 # Left to themselves, assemblers contract these where no rounding is named; .approx and .full divide inexactly.
 _INEXACT = re.compile(r"^\s*(?:@!?%\w+\s+)?((?:fma|(?:mul|add|sub)\.f|\w+\.(?:approx|full|ftz))\S*)", re.MULTILINE)
@@ -89,7 +80,7 @@ def compile_kernel(
     """PTX of a kernel, given the Numba types of its arguments.
 
     One that is not `exact` may use exp, log and their kin, which CUDA has from a library of its own: their results may
-    differ from the CPU's by a unit or two in the last place, of float64. The rest is not contracted in it either.
+    differ from the CPU's in the last place of a float64. The rest is not contracted in it either.
 
     Raises
     ------

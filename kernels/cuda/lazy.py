@@ -25,13 +25,9 @@ _two_words = np.uint64(16)
 def _make_advance(rule: Any, motion: str, kind: str, dtype: np.dtype[Any]):
     """Compilable ``(p, G, v, width, missed, s)``: advance the elements of a row, by one warp."""
     catch_up, access, real = make_catch_up(rule, motion), make_access(dtype), dtype.type
-    load, store, slots, itemsize = (
-        access.load,
-        access.store,
-        make_slots(access, len(SLOTS[motion])),
-        np.uint64(dtype.itemsize),
-    )
-    load_slots, store_slots, own = slots.load, slots.store, kind == "element"
+    load, store, itemsize = access.load, access.store, np.uint64(dtype.itemsize)
+    slots, own = make_slots(access, len(SLOTS[motion])), kind == "element"
+    load_slots, store_slots = slots.load, slots.store
     cast = inlined(lambda rest: (real(rest[0]),)) if SLOTS[motion] else inlined(lambda rest: ())
 
     @inlined
