@@ -103,7 +103,11 @@ def test_the_picture_of_words_is_legible(tmp_path):
     assert (tmp_path / "words.png").stat().st_size > 10_000
 
 
-@pytest.mark.parametrize("name", sorted(path.stem for path in EXAMPLES.glob("*.py")))
+LONG = {"recommender", "word_vectors"}  # run as functions above
+SCRIPTS = sorted(path.stem for path in EXAMPLES.glob("*.py"))
+
+
+@pytest.mark.parametrize("name", [pytest.param(x, marks=[pytest.mark.slow] * (x in LONG)) for x in SCRIPTS])
 def test_example_runs_as_a_script(name):
     done = subprocess.run([sys.executable, EXAMPLES / f"{name}.py"], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")

@@ -79,7 +79,7 @@ def test_the_options_move_what_is_not_named():
         assert not hyper_of(option).get("l1") or 0.02 < (exact.p == 0).mean() < 0.98, option
 
 
-AMONG_THREADS = {"momentum and decay", "elastic net", "l1, scheduled", "l1, clipped global norm"}
+AMONG_THREADS = {"momentum and decay", "elastic net, initial accumulator"}
 
 
 @pytest.mark.parametrize(
