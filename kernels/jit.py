@@ -26,7 +26,7 @@ FunctionIdentity._unique_ids = itertools.count(secrets.randbits(48))
 OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy"}
 
 
-_SOURCES = zlib.crc32(b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("**/*.py"))))
+SOURCES = zlib.crc32(b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("**/*.py"))))
 
 
 class _Cache(FunctionCache):
@@ -38,7 +38,7 @@ class _Cache(FunctionCache):
     """
 
     def _index_key(self, sig, codegen):
-        return (*super()._index_key(sig, codegen), _SOURCES)
+        return (*super()._index_key(sig, codegen), SOURCES)
 
     def load_overload(self, sig, target_context):
         rtsys.initialize(target_context)

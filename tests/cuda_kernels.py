@@ -106,7 +106,7 @@ class Device:
         p = g if p is None else p
         scalars = np.zeros(len(adagrad.Scalars._fields)) if scalars is None else scalars
         arguments = p.ctypes.data, g.ctypes.data, g.size, sums.ctypes.data, *scalars
-        ptx.launch(kernels.blocks.ptx, kernels.grid(g.size), reduce.THREADS, arguments, [p, g, sums])
+        ptx.launch(kernels.blocks.ptx, reduce.blocks_of(sums.size), reduce.THREADS, arguments, [p, g, sums])
         ptx.launch(kernels.total.ptx, 1, LANES, (sums.ctypes.data, sums.size, total.ctypes.data), [sums, total])
         return total[0]
 

@@ -7,6 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ptx import launch
 
+from fastadagrad.device.arrays import as_device_array
+from fastadagrad.device.coalescing import DeviceCoalescer
 from fastadagrad.kernels.coalesce import POSITION, bit_length, sort_rows
 from fastadagrad.kernels.cuda import coalesce
 
@@ -25,7 +27,14 @@ def sort_on_device(indices, n_rows):
         launch(kernel.ptx, coalesce.blocks_of(threads), coalesce.THREADS, addresses, memory)
 
     def scan(size):
-        launch(sort.scan.ptx, 1, 32, (counts.ctypes.data, size, total.ctypes.data), memory)
+        """As `DeviceCoalescer.scan` does; of more than a tile the totals are scanned too."""
+        parts = coalesce.tiles_of(size)
+        totals = total if parts == 1 else np.zeros(parts, np.uint64)
+        memory.append(totals)
+        run(sort.scan, 32 * parts, counts, size, parts, totals)
+        if parts > 1:
+            run(sort.scan, 32, totals, parts, 1, total)
+            run(sort.add, size, counts, size, totals)
 
     run(sort.pack[str(indices.dtype)], n, indices, n, n_rows, keys, outside)
     if outside[0]:
@@ -40,6 +49,18 @@ def sort_on_device(indices, n_rows):
     groups = int(total[0])
     run(sort.write, 32 * tiles, keys, n, tiles, counts, at, rows, starts)
     return at[:n], rows[:groups], starts[: groups + 1]
+
+
+@pytest.mark.parametrize("size", [1, 1000, 1025, 5000, pytest.param(coalesce.TILE**2 + 5, marks=pytest.mark.slow)])
+def test_sums_of_those_before(interpreter, size):
+    counts = np.random.default_rng(size).integers(0, 2**32, size)
+    coalescer = DeviceCoalescer(interpreter, 5)
+    on_gpu = interpreter.array(counts)
+    with interpreter.on([]):
+        coalescer.pack(as_device_array(interpreter.array(np.zeros(size, np.int32))))
+        coalescer.scan(as_device_array(on_gpu), size)
+    np.testing.assert_array_equal(on_gpu.numpy(), np.cumsum(counts) - counts)
+    assert coalescer.total() == counts.sum()
 
 
 def sort_on_cpu(indices, n_rows):

@@ -117,6 +117,7 @@ def other_kernels(dtype, cc):
         yield lazy.make_recall(adagrad, motion, kind, how, dtype, cc)
     yield from reduce.make_sums(adagrad, False, dtype, cc)
     yield from reduce.make_sums(adagrad, True, dtype, cc)
+    yield from reduce.make_sums_of_many(dtype, cc)
     yield reduce.make_finite_check(dtype, cc)
     yield reduce.make_finite_check_of_many(dtype, cc)
     pack, *others = coalesce.make_sort(cc)

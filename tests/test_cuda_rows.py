@@ -8,8 +8,7 @@ from oracle import Oracle, spread
 from test_bits import OPTIONS
 
 from fastadagrad.kernels.coalesce import sort_rows
-from fastadagrad.kernels.cuda.rows import THREADS, make_row_update
-from fastadagrad.kernels.reduce import LANES
+from fastadagrad.kernels.cuda.rows import THREADS, blocks_of, make_row_update, share_of
 
 MOVES_ALL = {"momentum", "weight_decay", "decoupled_weight_decay", "l1", "l2"}
 NEEDS_NORM = {"max_gradient_norm", "max_global_norm"}
@@ -32,8 +31,9 @@ class RowDevice(Device):
         kernel = make_row_update(adagrad, self.motion, self.kinds[0], self.settings.lean, p.dtype, self.cc)
         arrays = [p, G, v, rows, starts, at, values]
         scalars = cast_scalars(adagrad, self.settings, self.t, p.dtype)
-        arguments = [a.ctypes.data for a in arrays] + [groups, p[0].size, self.infinite.ctypes.data, *scalars]
-        ptx.launch(kernel.ptx, -(-groups * LANES // THREADS), THREADS, arguments, [*arrays, self.infinite])
+        width, share = p[0].size, share_of(p[0].size, self.kinds[0])
+        arguments = [a.ctypes.data for a in arrays] + [groups, width, share, self.infinite.ctypes.data, *scalars]
+        ptx.launch(kernel.ptx, blocks_of(groups, share), THREADS, arguments, [*arrays, self.infinite])
         self.t += 1
 
 

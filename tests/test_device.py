@@ -57,6 +57,15 @@ def test_one_launch_for_many_tensors(gpu):
     assert_same(arrays, params)
 
 
+def test_two_launches_for_the_norms_of_many_tensors(gpu):
+    hyper = {"max_global_norm": 0.5, "nonfinite": "ignore"}
+    opt, arrays, other, params, rng = pair(gpu, shapes=[(0,), (5,), (9000,), (0,), (3, 4)], **hyper)
+    step_both(gpu, opt, other, params, rng)
+    assert len(gpu.launched) == 3
+    assert gpu.log.count("read") == 1
+    assert_same(arrays, params)
+
+
 def test_groups_and_mixed_dtypes(gpu):
     groups = {"param0": {"momentum": 0.5}, "param1": {"accumulator": "row", "l1": 0.01}}
     opt, arrays, other, params, rng = pair(gpu, groups=groups, weight_decay=0.01, max_gradient_norm=0.3)

@@ -38,7 +38,7 @@ class DeviceCoalescer:
     def __init__(self, backend: Backend, n_rows: int) -> None:
         self._backend, self._n_rows = backend, n_rows
         self._kernels = coalesce.make_sort(backend.capability)
-        self._total, self._outside = zeros(backend, [((), WORD), ((), np.int32)])
+        self._total, self._outside = zeros(backend, [((1,), WORD), ((), np.int32)])
         self._room = -1
 
     def group(self, what: str, indices: DeviceArray, unique: bool) -> Groups:
@@ -57,7 +57,7 @@ class DeviceCoalescer:
             keys = self._sort(keys, n)
         tiles = coalesce.tiles_of(n)
         self._launch(self._kernels.count_heads, tiles * LANES, keys, n, tiles, self._counts)
-        self._scan(tiles)
+        self.scan(self._counts, tiles)
         n_groups = self.total()
         self.refuse_outside(what, indices)
         rows, starts, at = (array.address for array in (self._rows, self._starts, self._at))
@@ -87,25 +87,32 @@ class DeviceCoalescer:
             return
         room = max(n, 2 * self._room)
         counts = coalesce.VALUES * coalesce.tiles_of(room)
-        memory = zeros(self._backend, [((size,), WORD) for size in (room, room, room, room, room + 1, counts)])
-        *self._keys, self._at, self._rows, self._starts, self._counts = memory
+        levels = [coalesce.tiles_of(max(counts, room))]
+        while levels[-1] > 1:
+            levels.append(coalesce.tiles_of(levels[-1]))
+        sizes = room, room, room, room, room + 1, counts, *levels[:-1]
+        keys, others, *memory = zeros(self._backend, [((size,), WORD) for size in sizes])
+        self._keys = keys, others
+        self._at, self._rows, self._starts, self._counts, *self._totals_of_tiles = memory
         self._room = room
 
     def _sort(self, keys: DeviceArray, n: int) -> DeviceArray:
         other, tiles = self._keys[1], coalesce.tiles_of(n)
         for shift in range(POSITION, POSITION + (self._n_rows - 1).bit_length(), coalesce.DIGIT):
             self._launch(self._kernels.count, tiles * LANES, keys, n, shift, tiles, self._counts)
-            self._scan(coalesce.VALUES * tiles)
+            self.scan(self._counts, coalesce.VALUES * tiles)
             self._launch(self._kernels.distribute, tiles * LANES, keys, n, shift, tiles, self._counts, other)
             keys, other = other, keys
         return keys
 
-    def _scan(self, size: int) -> None:
-        self.scan(self._counts.address, size)
-
-    def scan(self, counts: int, size: int) -> None:
-        """Replace counts by the sum of those before each."""
-        self._backend.launch(self._kernels.scan, 1, LANES, (counts, size, self._total.address))
+    def scan(self, counts: DeviceArray, size: int, level: int = 0) -> None:
+        """Replace counts, of which there are not more than room for indices, by the sum of those before each."""
+        tiles = coalesce.tiles_of(size)
+        totals = self._total if tiles == 1 else self._totals_of_tiles[level]
+        self._launch(self._kernels.scan, tiles * LANES, counts, size, tiles, totals)
+        if tiles > 1:
+            self.scan(totals, tiles, level + 1)
+            self._launch(self._kernels.add, size, counts, size, totals)
 
     def total(self) -> int:
         """Of the counts that were scanned last; waits for it."""

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..hyper import Rule, Settings
-from ..kernels.cuda.lazy import THREADS, make_recall
-from ..kernels.reduce import LANES
+from ..kernels.cuda.lazy import make_recall
+from ..kernels.cuda.rows import THREADS, blocks_of, share_of
 from ..kernels.table import ACCUMULATOR, PARAMETER, VELOCITY
 from ..lag import Lagging
 from ..parameters import Parameters
@@ -40,6 +40,7 @@ class DeviceLagging(Lagging):
         assert backend is not None
         self._params, self._position, self._backend = params, position, backend
         self._n_rows, self._width = row_layout(parameter, by_element=False)
+        self._share = share_of(self._width)
         self._arrays = [int(row[column]) for column in (PARAMETER, ACCUMULATOR, VELOCITY)]
         wanted = [((self._n_rows,), np.int64), ((self._n_rows, 2) if self.marked else (0, 2), np.float64)]
         self._last, self._marks = zeros(backend, wanted)
@@ -50,11 +51,11 @@ class DeviceLagging(Lagging):
         """Bring n rows up to date, the first if there is no address of others; `stepping`: they get the next step."""
         if not n or not self._width:
             return
-        addresses = *self._arrays, rows, n, self._width, self._last.address, self._marks.address
+        addresses = *self._arrays, rows, n, self._width, self._share, self._last.address, self._marks.address
         counts = self._now, self._now + stepping
         after = self._totals_after if stepping else self._totals
         arguments = *addresses, *counts, *self._totals, *after, *self.exact
-        self._backend.launch(self.kernel, -(-n * LANES // THREADS), THREADS, arguments)
+        self._backend.launch(self.kernel, blocks_of(n, self._share), THREADS, arguments)
 
     def _recall_every_row(self, threads: int) -> None:
         with self._backend.on([self._params.refuse_changed(self._position).stream]):

@@ -23,10 +23,10 @@ def launch_sum_of_squares(
 
     A gradient is the address of its parameter, its own, and its size.
     """
-    size = gradient[2]
-    if size:
-        backend.launch(kernels.blocks, kernels.grid(size), reduce.THREADS, (*gradient, sums, *scalars))
-    backend.launch(kernels.total, 1, LANES, (sums, -(-size // BLOCK), result))
+    blocks = -(-gradient[2] // BLOCK)
+    if blocks:
+        backend.launch(kernels.blocks, reduce.blocks_of(blocks), reduce.THREADS, (*gradient, sums, *scalars))
+    backend.launch(kernels.total, 1, LANES, (sums, blocks, result))
 
 
 def squared_norm(name: str, gradient: Any, parameter: DeviceArray) -> float:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from ..kernels.cuda.rows import THREADS, make_gather
-from ..kernels.reduce import LANES
+from ..kernels.cuda.rows import THREADS, blocks_of, make_gather, share_of
 from ..parameters import Parameters
 from ..rows import row_layout
 from .arrays import LEGACY_STREAM, DeviceArray, zeros
@@ -45,7 +44,8 @@ class DeviceReader:
             with self._backend.on([indices.stream, self._stream]):
                 keys = self._coalescer.pack(indices)
                 kernel = make_gather(self._parameter.dtype, self._backend.capability)
-                arguments = self._parameter.address, keys.address, n, self._width, out.address
-                self._backend.launch(kernel, -(-n * LANES // THREADS), THREADS, arguments)
+                share = share_of(self._width)
+                arguments = self._parameter.address, keys.address, n, self._width, share, out.address
+                self._backend.launch(kernel, blocks_of(n, share), THREADS, arguments)
                 self._backend.keep(indices)
         return out

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ..kernels.cuda import reduce
 from ..kernels.cuda.row_norms import THREADS as NORM_THREADS
 from ..kernels.cuda.row_norms import make_row_norms
-from ..kernels.cuda.rows import THREADS, make_row_gradients
+from ..kernels.cuda.rows import THREADS, blocks_of, make_row_gradients, share_of
 from ..kernels.reduce import LANES
 from ..parameters import overlap_refusal
 from ..rows import Rows, row_layout
@@ -19,11 +19,6 @@ from .backend import Backend
 from .coalescing import WORD, DeviceCoalescer, Groups, checked_device_rows
 
 NOTHING = Groups(0, 0, 0, 0)
-
-
-def warps(n: int, threads: int) -> int:
-    """Blocks of so many threads in which there are n warps."""
-    return -(-n * LANES // threads)
 
 
 class RowSource:
@@ -71,7 +66,7 @@ class RowSource:
             kernel = make_row_norms(self._rule, False, *self._of).count
             arguments = self.groups.rows, n, self.width, self._places.address
             self._backend.launch(kernel, -(-n // NORM_THREADS), NORM_THREADS, arguments)
-            self._coalescer.scan(self._places.address, n)
+            self._coalescer.scan(self._places, n)
             self._n_blocks = self._coalescer.total()
             self._block_sums = self._room(self._block_sums, self._n_blocks)
 
@@ -92,7 +87,8 @@ class RowSource:
             return self._total.address
         kernel, sums = make_row_norms(self._rule, prepared, *self._of).blocks, self._block_sums.address
         arguments = self._parameter.address, *self.addresses, self._places.address, sums, *scalars
-        self._backend.launch(kernel, warps(self.groups.n, NORM_THREADS), NORM_THREADS, arguments)
+        blocks = -(-self.groups.n * LANES // NORM_THREADS)
+        self._backend.launch(kernel, blocks, NORM_THREADS, arguments)
         total = reduce.make_sums(self._rule, False, *self._of).total
         self._backend.launch(total, 1, LANES, (sums, self._n_blocks, self._total.address))
         return self._total.address
@@ -120,5 +116,5 @@ class RowSource:
 
     def _write(self, to: int, dense: bool) -> None:
         if self.groups.n:
-            kernel = make_row_gradients(dense, *self._of)
-            self._backend.launch(kernel, warps(self.groups.n, THREADS), THREADS, (*self.addresses, to))
+            kernel, share = make_row_gradients(dense, *self._of), share_of(self.width)
+            self._backend.launch(kernel, blocks_of(self.groups.n, share), THREADS, (*self.addresses, share, to))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..hyper import Settings
 from ..kernels.cuda import shared
-from ..kernels.cuda.rows import THREADS, make_row_update
+from ..kernels.cuda.rows import THREADS, blocks_of, make_row_update, share_of
 from ..kernels.rules import adagrad
 from ..kernels.table import ACCUMULATOR, PARAMETER, SIZE, VELOCITY
 from ..lag import no_closed_form
@@ -20,7 +20,7 @@ from ..units import OtherKind
 from .arrays import DeviceArray
 from .backend import Backend
 from .lag import DeviceLagging
-from .row_source import RowSource, warps
+from .row_source import RowSource
 from .unit import DeviceUnit
 
 
@@ -97,7 +97,9 @@ class DeviceRowUnit(DeviceUnit):
         kernel = make_row_update(
             cast(Any, self._rule), self._motion, self._kind, self._lean, self._dtype, self._capability
         )
-        self._launch(kernel, warps(groups, THREADS), THREADS, p, G, v, *self._source.addresses, infinite, *scalars)
+        share = share_of(self._source.width, self._kind)
+        arguments = p, G, v, *self._source.addresses, share, infinite, *scalars
+        self._launch(kernel, blocks_of(groups, share), THREADS, *arguments)
         if self._lagging:
             self._lagging.end(1)
 

@@ -209,8 +209,14 @@ class DeviceBucket(DeviceUnit):
         return self._device_scalars.address
 
     def _sum_squares(self) -> None:
-        for i, gradient in enumerate(self.table[:-1, GRADIENT].tolist()):
-            self._launch_sum_of_squares(i, gradient, prepared=False)
+        n, blocks = len(self.positions), int(self.table[-1, FIRST_BLOCK])
+        if n == 1:
+            self._launch_sum_of_squares(0, int(self.table[0, GRADIENT]), prepared=False)
+        else:
+            kernels, rows = reduce.make_sums_of_many(self._dtype, self._capability), self._rows_there()
+            sums, squares = self._sums_of_blocks.address, self._squares.address
+            self._launch(kernels.blocks, reduce.blocks_of(blocks), reduce.THREADS, rows, n, blocks, sums)
+            self._launch(kernels.totals, reduce.blocks_of(n), reduce.THREADS, rows, n, sums, squares)
         self._backend.read(self._squares.address, self.sums)
 
     def _update(self) -> None:

@@ -97,7 +97,8 @@ class Sort(NamedTuple):
 
     pack: dict[str, Kernel]  # by dtype of the indices: (indices, n, rows, keys, outside), of a thread an index
     count: Kernel  # (keys, n, shift, tiles, counts): counts[value * tiles + tile]
-    scan: Kernel  # (counts, size, total): the sum of those before each, in their place, by one warp
+    scan: Kernel  # (counts, size, tiles, totals): the sum of those before each in its tile, in their place
+    add: Kernel  # (counts, size, places): to each count that of its tile
     distribute: Kernel  # (keys, n, shift, tiles, places, sorted)
     count_heads: Kernel  # (keys, n, tiles, counts): how many rows begin in each tile
     write: Kernel  # (keys, n, tiles, places, at, rows, starts): what `kernels.coalesce.sort_rows` gives
@@ -138,22 +139,31 @@ def make_sort(cc: Capability) -> Sort:
             if lane < _values:
                 store_word(counts + (lane * tiles + tile) * _word, mine)
 
-    def scan(counts, size, total):
-        lane, so_far, start = np.uint64(cuda.laneid), _zero, _zero
-        while start < size:
-            i = start + lane
-            own = load_word(counts + i * _word) if i < size else _zero
-            up_to = own
-            for distance in (1, 2, 4, 8, 16):
-                before = np.uint64(cuda.shfl_up_sync(ALL, np.int64(up_to), distance))
-                if lane >= np.uint64(distance):
-                    up_to += before
-            if i < size:
-                store_word(counts + i * _word, so_far + up_to - own)
-            so_far += _value_of(up_to, LANES - 1)
-            start += _lanes
-        if lane == _zero:
-            store_word(total, so_far)
+    def scan(counts, size, tiles, totals):
+        tile, lane, so_far = _warp(), np.uint64(cuda.laneid), _zero
+        if tile < tiles:
+            start = tile * _tile
+            end = min(size, start + _tile)
+            while start < end:
+                i = start + lane
+                own = load_word(counts + i * _word) if i < end else _zero
+                up_to = own
+                for distance in (1, 2, 4, 8, 16):
+                    before = np.uint64(cuda.shfl_up_sync(ALL, np.int64(up_to), distance))
+                    if lane >= np.uint64(distance):
+                        up_to += before
+                if i < end:
+                    store_word(counts + i * _word, so_far + up_to - own)
+                so_far += _value_of(up_to, LANES - 1)
+                start += _lanes
+            if lane == _zero:
+                store_word(totals + tile * _word, so_far)
+
+    def add(counts, size, places):
+        i = np.uint64(cuda.grid(1))
+        if i < size:
+            at = counts + i * _word
+            store_word(at, load_word(at) + load_word(places + i // _tile * _word))
 
     def distribute(keys, n, shift, tiles, places, sorted_keys):
         tile, lane = _warp(), np.uint64(cuda.laneid)
@@ -206,7 +216,8 @@ def make_sort(cc: Capability) -> Sort:
     return Sort(
         {name: make_pack(np.dtype(name)) for name in ("int32", "int64")},
         compiled(count, 5),
-        compiled(scan, 3),
+        compiled(scan, 4),
+        compiled(add, 3),
         compiled(distribute, 6),
         compiled(count_heads, 4),
         compiled(write, 7),

@@ -25,6 +25,7 @@ from numba.cuda.cudadrv import nvvm
 from numba.np.numpy_support import from_dtype
 
 from ..forking import Lock
+from .disk import kept
 
 Capability = tuple[int, int]
 
@@ -87,8 +88,13 @@ def compile_kernel(
     RuntimeError
         If an operation in it is not rounded as on the CPU.
     """
-    with _compiler_for(cc):
-        ptx, _ = cuda.compile_ptx(function, types.void(*arguments), cc=cc)
+
+    def compile_it() -> str:
+        with _compiler_for(cc):
+            ptx: str = cuda.compile_ptx(function, types.void(*arguments), cc=cc)[0]
+        return ptx
+
+    ptx = kept(name, function, arguments, cc, compile_it)
     inexact = sorted(set(_INEXACT.findall(ptx)))
     if exact and inexact:
         raise RuntimeError(

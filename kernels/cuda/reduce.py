@@ -11,17 +11,22 @@ from numba import cuda, types
 from ..element import make_element, untouched
 from ..jit import inlined
 from ..reduce import BLOCK, LANES
-from ..table import GRADIENT
+from ..table import FIRST_BLOCK, GRADIENT
 from .compiling import Capability, Kernel, compile_kernel, kernel_name, scalars_type
-from .memory import MARK, load_double, make_access, mark, store_double
-from .tensors import make_load_column, part_of
+from .memory import MARK, load_double, make_access, make_dense_gradient, mark, store_double
+from .tensors import ROW, make_load_column, part_of
 
 WARPS = 8  # a block
 THREADS = WARPS * LANES
 ALL = 0xFFFFFFFF  # lanes
 
-_address, _lanes, _block = np.uint64, np.uint64(LANES), np.uint64(BLOCK)
+_address, _lanes, _block, _double = np.uint64, np.uint64(LANES), np.uint64(BLOCK), np.uint64(8)
 _nothing = np.float64(0)
+
+
+def blocks_of(warps: int) -> int:
+    """Blocks of THREADS for so many warps."""
+    return -(-warps // WARPS)
 
 
 @inlined
@@ -57,15 +62,26 @@ def make_warp_sum(value):
     return warp_sum
 
 
+@inlined
+def _total_of(sums, count):
+    """Sum of `count` float64 from left to right, by a warp."""
+    lane, start, so_far = _address(cuda.laneid), _address(0), _nothing
+    value = load_double(sums + lane * _double) if lane < count else _nothing
+    while start < count:
+        start += _lanes
+        i = start + lane
+        after = load_double(sums + i * _double) if i < count else _nothing  # on its way while these are added
+        for k in range(LANES):
+            so_far += cuda.shfl_sync(ALL, value, k)
+        value = after
+    return so_far
+
+
 class Sums(NamedTuple):
     """Kernels that add up the squares of n gradients."""
 
     blocks: Kernel  # (p, g, n, sums, s): a warp for each block of the order, and its sum
     total: Kernel  # (sums, count, result): from left to right, by one warp
-
-    def grid(self, n: int) -> int:
-        """Blocks of THREADS for n elements."""
-        return -(-n // (BLOCK * WARPS))
 
 
 @cache
@@ -73,7 +89,6 @@ def make_sums(rule: Any, prepare_fully: bool, dtype: np.dtype[Any], cc: Capabili
     """Kernels for gradients as they are, or prepared: clipped, and with the decay that comes before squaring."""
     prepare = make_element(rule, "plain", False).prepare if prepare_fully else inlined(untouched)
     load, itemsize = make_access(dtype).load, np.uint64(dtype.itemsize)
-    size64 = _address(8)
 
     @inlined
     def value(i, source):
@@ -89,19 +104,11 @@ def make_sums(rule: Any, prepare_fully: bool, dtype: np.dtype[Any], cc: Capabili
             offset = start * itemsize
             total = warp_sum(min(n - start, _block), (p + offset, g + offset, s))
             if cuda.laneid == 0:
-                store_double(sums + block * size64, total)
+                store_double(sums + block * _double, total)
 
     def total(sums, count, result):
-        lane, start, so_far = _address(cuda.laneid), _address(0), _nothing
-        value = load_double(sums + lane * size64) if lane < count else _nothing
-        while start < count:
-            start += _lanes
-            i = start + lane
-            after = load_double(sums + i * size64) if i < count else _nothing  # on its way while these are added
-            for k in range(LANES):
-                so_far += cuda.shfl_sync(ALL, value, k)
-            value = after
-        if lane == _address(0):
+        so_far = _total_of(sums, count)
+        if cuda.laneid == 0:
             store_double(result, so_far)
 
     name = kernel_name(rule, "prepared" if prepare_fully else "given", "squares", dtype)
@@ -109,6 +116,41 @@ def make_sums(rule: Any, prepare_fully: bool, dtype: np.dtype[Any], cc: Capabili
     return Sums(
         compile_kernel(f"{name}_blocks", blocks, (*addresses, scalars_type(rule, dtype)), cc),
         compile_kernel(f"{name}_total", total, tuple(addresses[:3]), cc),
+    )
+
+
+class SumsOfMany(NamedTuple):
+    """Kernels that add up the squares of the gradients of each tensor of a :mod:`..table`, as they are."""
+
+    blocks: Kernel  # (rows, tensors, blocks, sums): a warp for each block of the order, and its sum
+    totals: Kernel  # (rows, tensors, sums, results): from left to right, by a warp for each tensor
+
+
+@cache
+def make_sums_of_many(dtype: np.dtype[Any], cc: Capability) -> SumsOfMany:
+    gradient, first_block = make_load_column(GRADIENT), make_load_column(FIRST_BLOCK)
+    warp_sum, itemsize, row_size = make_warp_sum(make_dense_gradient(dtype)), _address(dtype.itemsize), _address(ROW)
+
+    def blocks(rows, tensors, n, sums):
+        block = _address(cuda.grid(1)) // _lanes
+        if block < n:
+            _, row, start, size = part_of(block, rows, tensors)
+            total = warp_sum(size, gradient(row) + start * itemsize)
+            if cuda.laneid == 0:
+                store_double(sums + block * _double, total)
+
+    def totals(rows, tensors, sums, results):
+        i = _address(cuda.grid(1)) // _lanes
+        if i < tensors:
+            row = rows + i * row_size
+            first = first_block(row)
+            total = _total_of(sums + first * _double, first_block(row + row_size) - first)
+            if cuda.laneid == 0:
+                store_double(results + i * _double, total)
+
+    return SumsOfMany(
+        compile_kernel(f"squares_of_many_{dtype}_blocks", blocks, (types.uint64,) * 4, cc),
+        compile_kernel(f"squares_of_many_{dtype}_totals", totals, (types.uint64,) * 4, cc),
     )
 
 

@@ -9,8 +9,10 @@ from ..jit import inlined
 from ..reduce import BLOCK
 from .memory import load_word
 
-_zero, _one, _two, _block, _word = map(np.uint64, (0, 1, 2, BLOCK, 8))
-_row_size, _size, _first_block = (np.uint64(8 * n) for n in (table.COLUMNS, table.SIZE, table.FIRST_BLOCK))
+ROW = 8 * table.COLUMNS  # bytes
+
+_zero, _one, _two, _block, _word, _row_size = map(np.uint64, (0, 1, 2, BLOCK, 8, ROW))
+_size, _first_block = (np.uint64(8 * n) for n in (table.SIZE, table.FIRST_BLOCK))
 
 
 @inlined

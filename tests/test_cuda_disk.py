@@ -1,0 +1,83 @@
+"""CUDA code kept on the disk: found again by the next process, and never taken for what it is not."""
+
+import re
+
+import numpy as np
+import pytest
+from cuda_kernels import CC
+from numba import cuda
+
+from fastadagrad.kernels.cuda import disk, reduce
+
+
+def code(kernel):
+    """What is to be run, without the names that Numba numbers."""
+    return re.sub(r"_ZN\w+", "", kernel.ptx)
+
+
+@pytest.fixture
+def compiled(tmp_path, monkeypatch):
+    """Make the kernels of the finite check as a new process would; how often something was compiled."""
+    make, compile_ptx, calls = reduce.make_finite_check.__wrapped__, cuda.compile_ptx, []
+    expected = {name: code(make(np.dtype(name), CC)) for name in ("float32", "float64")}
+
+    def counted(function, *args, **kwargs):
+        calls.append(function.__name__)
+        return compile_ptx(function, *args, **kwargs)
+
+    monkeypatch.setattr(disk, "_folder", lambda: tmp_path / "cache")
+    monkeypatch.setattr(cuda, "compile_ptx", counted)
+
+    def times(dtype="float32"):
+        calls.clear()
+        assert code(make(np.dtype(dtype), CC)) == expected[dtype]
+        return len(calls)
+
+    return times
+
+
+def files(folder):
+    return sorted((folder / "cache").iterdir())
+
+
+def test_found_again(compiled, tmp_path):
+    assert [compiled(), compiled(), compiled("float64"), compiled("float64")] == [1, 0, 1, 0]
+    assert [path.name for path in files(tmp_path)] == ["finite_float32-sm_90.ptx", "finite_float64-sm_90.ptx"]
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda text: text[:-5], lambda text: "", lambda text: text.replace("ld.", "st.", 1)]
+)
+def test_damaged(compiled, tmp_path, damage):
+    compiled()
+    [path] = files(tmp_path)
+    path.write_text(damage(path.read_text()))
+    assert [compiled(), compiled()] == [1, 0]
+    assert files(tmp_path) == [path]
+
+
+def test_bytes_that_are_no_text(compiled, tmp_path):
+    compiled()
+    files(tmp_path)[0].write_bytes(b"\xff\xfe\x00")
+    assert [compiled(), compiled()] == [1, 0]
+
+
+def test_another_compiler_or_source(compiled, monkeypatch):
+    assert compiled() == 1
+    monkeypatch.setattr(disk, "_compilers", lambda: "others")
+    assert [compiled(), compiled()] == [1, 0]
+
+
+def test_a_folder_that_cannot_be_made(compiled, tmp_path):
+    (tmp_path / "cache").write_text("a file")
+    assert [compiled(), compiled()] == [1, 1]
+
+
+def test_kernels_of_others_are_not_kept(compiled, tmp_path):
+    from fastadagrad.kernels.cuda.compiling import compile_kernel
+
+    def kernel():
+        pass
+
+    compile_kernel("theirs", kernel, (), CC)
+    assert not (tmp_path / "cache").exists()
