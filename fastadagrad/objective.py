@@ -9,9 +9,10 @@ from typing import Any, Literal
 import numpy as np
 
 from .device.arrays import as_device_array
+from .device.backend import Backend
 from .log import logger
 from .monitors import as_number
-from .parameters import FloatArray, Parameters
+from .parameters import FloatArray, Parameters, device_array
 from .rows import Rows, is_sparse
 
 Gradient = Callable[..., Any] | bool | Literal["autograd"] | None
@@ -44,6 +45,7 @@ class Objective:
         self._loss, self._gradient, self._params, self._inputs = loss, gradient, params, inputs
         self._differentiated: Callable[..., Any] | None = None
         self._told_of_conversion = False
+        self._converters: dict[str, Any] = {}
 
     def arguments(self, batch: Any) -> tuple[Any, ...]:
         """Positional arguments that follow params, from a batch."""
@@ -77,7 +79,7 @@ class Objective:
             value, gradients = self._derived(arguments)
         flat = self._params.flatten(gradients)
         return value, [
-            gradient if i in frozen or self._params.backend else self._brought_into_form(gradient, name, parameter)
+            gradient if i in frozen else self._brought_into_form(gradient, name, parameter)
             for i, (gradient, (name, parameter)) in enumerate(zip(flat, self._params, strict=True))
         ]
 
@@ -116,6 +118,8 @@ class Objective:
         return self._array_in_form(gradient, name, parameter)
 
     def _array_in_form(self, gradient: Any, name: str, parameter: FloatArray) -> Any:
+        if self._params.backend:
+            return self._device_array_in_form(gradient, name, parameter, self._params.backend)
         plain = type(gradient) is np.ndarray and gradient.dtype == parameter.dtype and gradient.flags.c_contiguous
         if plain or gradient is None:
             return gradient
@@ -126,13 +130,28 @@ class Objective:
         if isinstance(gradient, np.ma.MaskedArray):
             raise TypeError(f"gradient of {name!r} must not be masked; return its .filled(0)")
         array = np.asarray(gradient)
-        if array.dtype.kind != "f":
-            raise TypeError(f"gradient of {name!r} must hold floats, not {array.dtype}")
         self._tell_of_conversion(name, array, parameter)
         with np.errstate(over="ignore"):  # what overflows is not finite, and the step says so
             return np.asarray(array, parameter.dtype, order="C")
 
+    def _device_array_in_form(self, gradient: Any, name: str, parameter: FloatArray, backend: Backend) -> Any:
+        what = f"gradient of {name!r}"
+        array = device_array(what, gradient)
+        if array is None:
+            return gradient
+        if array.dtype == parameter.dtype and array.flags.c_contiguous:
+            return array
+        self._tell_of_conversion(name, array, parameter)
+        if name not in self._converters:
+            from .device.conversion import Converter
+
+            self._converters[name] = Converter(backend, parameter.dtype)
+        return self._converters[name].convert(what, array)
+
     def _tell_of_conversion(self, name: str, array: Any, parameter: FloatArray) -> None:
+        if array.dtype.kind != "f":
+            raise TypeError(f"gradient of {name!r} must hold floats, not {array.dtype}")
         if not self._told_of_conversion:
             self._told_of_conversion = True
-            logger.info("gradients of %r are converted from %s to %s each step", name, array.dtype, parameter.dtype)
+            message = "gradients of %r are converted each step, from %s to %s in C order"
+            logger.info(message, name, array.dtype, parameter.dtype)

@@ -18,7 +18,14 @@ def threads(request, monkeypatch):
 @pytest.fixture
 def gpu(request, monkeypatch):
     """That on which device arrays are, in the place of the one that the driver would find."""
-    return _installed(Hardware() if getattr(request, "param", None) == "hardware" else Interpreter(), monkeypatch)
+    kind = getattr(request, "param", "interpreter")
+    if kind == "driver":
+        from stand_in import installed
+
+        with installed(monkeypatch):
+            yield _installed(Hardware(), monkeypatch)
+    else:
+        yield _installed(Hardware() if kind == "hardware" else Interpreter(), monkeypatch)
 
 
 @pytest.fixture
@@ -32,10 +39,19 @@ def _installed(device, monkeypatch):
     return device
 
 
+BEHIND_THE_DRIVER = {"test_device", "test_device_failures", "test_device_protocol"}
+
+
 def pytest_generate_tests(metafunc):
-    """Whatever runs on the interpreted GPU runs on a real one too, where there is one."""
-    if "gpu" in metafunc.fixturenames and why_no_hardware() is None:
-        metafunc.parametrize("gpu", ["interpreter", pytest.param("hardware", marks=pytest.mark.gpu)], indirect=True)
+    """What runs on the interpreted GPU runs on a real one too; where there is none, some of it behind its driver."""
+    if "gpu" not in metafunc.fixturenames:
+        return
+    kinds = ["interpreter"]
+    if why_no_hardware() is None:
+        kinds.append(pytest.param("hardware", marks=pytest.mark.gpu))
+    elif metafunc.module.__name__ in BEHIND_THE_DRIVER:
+        kinds.append(pytest.param("driver", marks=pytest.mark.slow))
+    metafunc.parametrize("gpu", kinds, indirect=True)
 
 
 TWICE = {"test_bits", "test_row_unit", "test_rows", "test_sparse_matrices"}

@@ -1,11 +1,9 @@
 """CUDA's driver as the optimizer calls it, with stand-ins for its functions: what is asked of which stream, and when.
 
-The stand-ins take what the real functions take, by their signatures. No GPU has run this unless tests marked gpu have.
+No GPU has run this unless tests marked gpu have.
 """
 
-import ctypes
 import gc
-import inspect
 import os
 import threading
 import weakref
@@ -14,154 +12,15 @@ import numpy as np
 import pytest
 from gpu import Interpreter
 from oracle import Oracle, bits_differ
-from ptx_program import TYPES, parse
+from stand_in import cuda, installed
 
 import fastadagrad as fa
-
-cuda = pytest.importorskip("cuda.bindings.driver")
-SUCCESS = cuda.CUresult.CUDA_SUCCESS
-
-
-class StandIn:
-    """The functions of the driver, on two GPUs that the interpreter runs."""
-
-    def __init__(self):
-        self.gpus, self.calls, self.contexts, self.allocations, self.modules = (
-            [Interpreter(), Interpreter()],
-            [],
-            [],
-            {},
-            [],
-        )
-        self.events, self.all_done, self.ended = 0, True, set()
-
-    @property
-    def gpu(self):
-        assert self.contexts, "no context is current"
-        return self.gpus[self.contexts[-1]]
-
-    def note(self, what, *call):
-        assert call[what == "record"] not in self.ended, "a stream that has been destroyed"
-        self.calls.append((what, *call))
-
-    def cuInit(self, flags):
-        return (SUCCESS,)
-
-    def cuPointerGetAttribute(self, attribute, address):
-        assert attribute == cuda.CUpointer_attribute.CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL
-        found = [i for i, gpu in enumerate(self.gpus) if gpu.holds(address)]
-        return (SUCCESS, found[0]) if found else (cuda.CUresult.CUDA_ERROR_INVALID_VALUE, None)
-
-    def cuDeviceGet(self, ordinal):
-        return SUCCESS, ordinal
-
-    def cuDevicePrimaryCtxRetain(self, device):
-        return SUCCESS, device
-
-    def cuDeviceGetAttribute(self, attribute, device):
-        return SUCCESS, {"MAJOR": 9, "MINOR": 0}[attribute.name.split("_")[-1]]
-
-    def cuCtxPushCurrent(self, context):
-        self.contexts.append(context)
-        return (SUCCESS,)
-
-    def cuCtxPopCurrent(self):
-        return SUCCESS, self.contexts.pop()
-
-    def cuEventCreate(self, flags):
-        self.events += 1
-        return SUCCESS, self.events
-
-    def cuEventRecord(self, event, stream):
-        self.note("record", event, stream)
-        return (SUCCESS,)
-
-    def cuEventQuery(self, event):
-        return (SUCCESS if self.all_done else cuda.CUresult.CUDA_ERROR_NOT_READY,)
-
-    def cuEventDestroy(self, event):
-        return (SUCCESS,)
-
-    def cuStreamWaitEvent(self, stream, event, flags):
-        self.note("wait", stream, event)
-        return (SUCCESS,)
-
-    def cuMemAlloc(self, size):
-        memory = self.gpu.allocate(size)
-        self.allocations[memory.address] = memory
-        return SUCCESS, memory.address
-
-    def cuMemFree(self, address):
-        del self.allocations[address]
-        return (SUCCESS,)
-
-    @staticmethod
-    def host(address, size):
-        return np.frombuffer((ctypes.c_uint8 * size).from_address(address), np.uint8)
-
-    def cuMemcpyHtoDAsync(self, to, source, size, stream):
-        self.note("write", stream)
-        self.gpu.write(to, self.host(source, size))
-        return (SUCCESS,)
-
-    def cuMemcpyDtoHAsync(self, to, source, size, stream):
-        self.note("read", stream)
-        self.gpu.read(source, self.host(to, size))
-        return (SUCCESS,)
-
-    def cuMemcpyDtoDAsync(self, to, source, size, stream):
-        self.note("copy", stream)
-        self.gpu.copy(to, source, size)
-        return (SUCCESS,)
-
-    def cuMemsetD8Async(self, address, value, size, stream):
-        assert value == 0
-        self.note("clear", stream)
-        self.gpu.clear(address, size)
-        return (SUCCESS,)
-
-    def cuStreamSynchronize(self, stream):
-        self.note("synchronize", stream)
-        return (SUCCESS,)
-
-    def cuCtxSynchronize(self):
-        assert self.contexts
-        return (SUCCESS,)
-
-    def cuModuleLoadData(self, image):
-        assert image.endswith(b"\0")
-        self.modules.append(image)
-        return SUCCESS, image[:-1].decode()
-
-    def cuModuleGetFunction(self, module, name):
-        assert f".entry {name.decode()}(" in module
-        return SUCCESS, (name.decode(), module)
-
-    def cuLaunchKernel(self, function, gx, gy, gz, bx, by, bz, shared, stream, parameters, extra):
-        assert (gy, gz, by, bz, shared, extra) == (1, 1, 1, 1, 0, 0)
-        name, module = function
-        kinds = [TYPES[kind] for kind, _ in parse(module).parameters]
-        places = np.frombuffer((ctypes.c_uint64 * len(kinds)).from_address(parameters), np.uint64)
-        values = [self.host(int(place), kind.itemsize).view(kind)[0] for place, kind in zip(places, kinds, strict=True)]
-        self.note("launch", stream)
-        exact = "recall" not in name
-        self.gpu.run(type("Kernel", (), {"name": name, "ptx": module, "exact": exact}), gx, bx, values)
-        return (SUCCESS,)
 
 
 @pytest.fixture
 def driver(monkeypatch):
-    from fastadagrad.device import driver as module
-
-    stand_in = StandIn()
-    for name in [name for name in dir(StandIn) if name.startswith("cu")]:
-        function, real = getattr(stand_in, name), inspect.signature(getattr(cuda, name))
-        assert len(inspect.signature(function).parameters) == len(real.parameters), name
-        monkeypatch.setattr(cuda, name, function)
-    monkeypatch.setattr(module, "_drivers", {})
-    yield stand_in
-    gc.collect()
-    assert not stand_in.contexts
+    with installed(monkeypatch) as stand_in:
+        yield stand_in
 
 
 def make(driver, which=0, n=70, **kwargs):
