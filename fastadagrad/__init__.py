@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from . import adaptive as adaptive
+    from .adaptive import ADADELTA as ADADELTA
     from .adaptive import ADAGRAD as ADAGRAD
+    from .adaptive import COCOB as COCOB
+    from .adaptive import FTRL as FTRL
+    from .adaptive import NAG as NAG
+    from .adaptive import SGD as SGD
+    from .adaptive import AdaGradDA as AdaGradDA
+    from .adaptive import Adam as Adam
+    from .adaptive import RMSProp as RMSProp
+    from .adaptive import RProp as RProp
     from .dataset import Dataset as Dataset
     from .linear import LinearModel as LinearModel
     from .methods import build as build
@@ -21,17 +30,27 @@ __version__ = "0.1.0"
 
 # Each is imported when it is first asked for, so that a command or a script loads no more than it uses.
 _HOMES = {
+    "ADADELTA": "adaptive",
     "ADAGRAD": "adaptive",
+    "AdaGradDA": "adaptive",
+    "Adam": "adaptive",
+    "COCOB": "adaptive",
     "CompiledUpdate": "nopython",
     "Dataset": "dataset",
+    "FTRL": "adaptive",
     "LinearModel": "linear",
+    "NAG": "adaptive",
+    "RMSProp": "adaptive",
+    "RProp": "adaptive",
     "Rows": "rows",
+    "SGD": "adaptive",
     "build": "methods",
     "compiled_update": "nopython",
     "like": "peers",
     "minimize": "methods",
 }
-__all__ = ["ADAGRAD", "CompiledUpdate", "Dataset", "LinearModel", "Rows", "adaptive"]
+__all__ = ["ADADELTA", "ADAGRAD", "COCOB", "FTRL", "NAG", "SGD", "AdaGradDA", "Adam", "RMSProp", "RProp"]
+__all__ += ["CompiledUpdate", "Dataset", "LinearModel", "Rows", "adaptive"]
 __all__ += ["build", "compiled_update", "like", "minimize"]
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import ClassVar
 
 from .hyper import Rule
-from .kernels.rules import adagrad
+from .kernels.rules import adadelta, adagrad, adagrad_da, adam, cocob, ftrl, nag, rmsprop, rprop, sgd
 from .optimizer import Optimizer
 
-__all__ = ["ADAGRAD"]
+__all__ = ["ADADELTA", "ADAGRAD", "COCOB", "FTRL", "NAG", "SGD", "AdaGradDA", "Adam", "RMSProp", "RProp"]
 
 
 class ADAGRAD(Optimizer):
@@ -113,3 +113,337 @@ class ADAGRAD(Optimizer):
     """
 
     rule: ClassVar[Rule] = adagrad
+
+
+class SGD(Optimizer):
+    r"""Stochastic gradient descent, with momentum or Nesterov's if it is given.
+
+    .. code-block:: text
+
+        d  = a*g
+
+    Parameters
+    ----------
+    **hyper
+        As of `ADAGRAD`, but for its own: `learning_rate`, `momentum`, `nesterov`, clipping, decay, `l1`, `l2`, ...
+
+    References
+    ----------
+    I. Sutskever, J. Martens, G. Dahl, G. Hinton, "On the importance of initialization and momentum in deep learning",
+    ICML 2013.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastadagrad as fa
+    >>> w = np.array([1.0, -2.0])
+    >>> fa.SGD(params=w, learning_rate=0.5).step(np.array([0.5, -1.0]))
+    >>> w
+    array([ 0.75, -1.5 ])
+    """
+
+    rule: ClassVar[Rule] = sgd
+
+
+class NAG(Optimizer):
+    r"""`SGD` with ``nesterov=True``: Nesterov's accelerated gradient once `momentum` is given.
+
+    .. code-block:: text
+
+        v <- m*v - a*g ;  p <- p + (m*v - a*g)
+
+    Parameters
+    ----------
+    **hyper
+        As of `SGD`.
+
+    References
+    ----------
+    Y. Nesterov, "A method of solving a convex programming problem with convergence rate O(1/k^2)", Soviet Mathematics
+    Doklady 27 (1983), 372-376.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastadagrad as fa
+    >>> w = np.array([1.0])
+    >>> fa.NAG(params=w, learning_rate=0.5, momentum=0.5).step(np.array([1.0]))
+    >>> w
+    array([0.25])
+    """
+
+    rule: ClassVar[Rule] = nag
+
+
+class RProp(Optimizer):
+    r"""Resilient propagation (iRprop-): a step for each element, by the signs of its gradients alone.
+
+    .. code-block:: text
+
+        the sign stays:    D <- min(D * rprop_increase, rprop_max_step)
+        the sign changes:  D <- max(D * rprop_decrease, rprop_min_step) ;  g <- 0
+        d  = sign(g) * D                D starts at learning_rate
+
+    Meant for gradients of the whole loss, not of minibatches.
+
+    Parameters
+    ----------
+    rprop_increase, rprop_decrease : float, default 1.01 and 0.99
+    rprop_min_step, rprop_max_step : float, default 0 and 100
+    **hyper
+        As of `ADAGRAD`, but for its own, and for l1 and l2.
+
+    References
+    ----------
+    C. Igel, M. Huesken, "Improving the Rprop Learning Algorithm", NC 2000, Algorithm 4.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastadagrad as fa
+    >>> w = np.array([1.0, 1.0])
+    >>> fa.RProp(params=w, learning_rate=0.25).step(np.array([1e-9, -1e9]))
+    >>> w
+    array([0.75, 1.25])
+    """
+
+    rule: ClassVar[Rule] = rprop
+
+
+class RMSProp(Optimizer):
+    r"""RMSProp in Graves' form, or in the plain one.
+
+    .. code-block:: text
+
+        G  <- r*G + (1-r)*g*g                   r = 2^(-1/rms_halflife)
+        F  <- r*F + (1-r)*g                     if centered
+        H  = sqrt(G - F*F + e)                  the difference not below 0; without F if not centered
+        d  = (a*g) / H
+
+    Parameters
+    ----------
+    rms_halflife : float, default 14
+        Steps after which a gradient counts half.
+    rms_regularizer : float, default 1e-8
+        e.
+    epsilon_inside : bool, default True
+        e is under the root; else it is added to it.
+    centered : bool, default True
+        Graves' form. Chosen when the optimizer is made.
+    **hyper
+        As of `ADAGRAD`, but for its own. Rows that a sparse gradient does not name have no closed form: choose
+        ``lazy="touched"`` or ``"dense"``.
+
+    References
+    ----------
+    A. Graves, "Generating Sequences With Recurrent Neural Networks", arXiv:1308.0850, equations (38) to (45).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastadagrad as fa
+    >>> w = np.array([1.0])
+    >>> fa.RMSProp(params=w, learning_rate=0.1, rms_halflife=1, rms_regularizer=0).step(np.array([2.0]))
+    >>> w
+    array([0.8])
+    """
+
+    rule: ClassVar[Rule] = rmsprop
+
+
+class ADADELTA(Optimizer):
+    r"""ADADELTA: a running mean of its own squared steps takes the learning rate's place.
+
+    .. code-block:: text
+
+        G  <- r*G + (1-r)*g*g                   r = 2^(-1/rms_halflife)
+        u  = (g * sqrt(X + e)) / sqrt(G + e)
+        X  <- r*X + (1-r)*u*u
+        d  = a*u
+
+    Parameters
+    ----------
+    learning_rate : float or callable, default 1
+        a.
+    rms_halflife : float, default 14
+    rms_regularizer : float, default 1e-8
+        e, from which the steps begin.
+    **hyper
+        As of `RMSProp`, but for l1 and l2.
+
+    References
+    ----------
+    M. Zeiler, "ADADELTA: An Adaptive Learning Rate Method", arXiv:1212.5701.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastadagrad as fa
+    >>> w = np.array([1.0])
+    >>> fa.ADADELTA(params=w, rms_halflife=1, rms_regularizer=0.5).step(np.array([1.0]))
+    >>> w.round(4)
+    array([0.2929])
+    """
+
+    rule: ClassVar[Rule] = adadelta
+
+
+class Adam(Optimizer):
+    r"""Adam; AdamW with `decoupled_weight_decay`; AMSGrad with `amsgrad`.
+
+    .. code-block:: text
+
+        V  <- b2*V + (1-b2)*g*g                 b2 = 2^(-1/beta2_halflife)
+        M  <- b1*M + (1-b1)*g                   b1 = 2^(-1/beta1_halflife)
+        H  = sqrt(V / (1 - b2^t)) + e           amsgrad: of the largest V so far
+        d  = a * (M / (1 - b1^t)) / H           t = 1 at the first step
+
+    What is to be divided by 1 - b^t is multiplied instead, by numbers that are formed in float64 and cast once a step.
+
+    Parameters
+    ----------
+    beta1_halflife, beta2_halflife : float, default 7 and 69
+        Steps after which a gradient, and its square, count half: -log(2)/log(b). b1 = 0.9 and b2 = 0.999 are 6.5788
+        and 692.8.
+    rms_regularizer : float, default 1e-8
+        e.
+    amsgrad : bool, default False
+        Chosen when the optimizer is made.
+    **hyper
+        As of `RMSProp`.
+
+    References
+    ----------
+    D. Kingma, J. Ba, "Adam: A Method for Stochastic Optimization", ICLR 2015, Algorithm 1.
+    I. Loshchilov, F. Hutter, "Decoupled Weight Decay Regularization", ICLR 2019.
+    S. Reddi, S. Kale, S. Kumar, "On the Convergence of Adam and Beyond", ICLR 2018.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastadagrad as fa
+    >>> w = np.array([1.0, 1.0])
+    >>> fa.Adam(params=w, learning_rate=0.1).step(np.array([5.0, -0.01]))
+    >>> w.round(6)
+    array([0.9, 1.1])
+    """
+
+    rule: ClassVar[Rule] = adam
+
+
+class AdaGradDA(Optimizer):
+    r"""AdaGrad by dual averaging; AdaGrad-RDA with `rda_l1`.
+
+    .. code-block:: text
+
+        Z  <- Z + g
+        G  <- G + g*g
+        p  <- P - (a * shrunk(Z)) / (sqrt(G) + e)
+        shrunk(Z) = sign(Z) * max(0, |Z| - t*rda_l1)         t = 1 at the first step
+
+    with P where the parameter began. Momentum, decoupled decay and proximal penalties do not apply.
+
+    Parameters
+    ----------
+    rms_regularizer : float, default 1e-8
+        e.
+    initial_accumulator_value : float, default 0
+    rda_l1 : float, default 0
+    **hyper
+        As of `ADAGRAD`, but for its own. Under `rda_l1` or a schedule all rows move: then choose ``lazy="touched"`` or
+        ``"dense"`` for sparse gradients.
+
+    References
+    ----------
+    J. Duchi, E. Hazan, Y. Singer, "Adaptive Subgradient Methods for Online Learning and Stochastic Optimization",
+    JMLR 12 (2011), 2121-2159.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastadagrad as fa
+    >>> w = np.array([1.0])
+    >>> opt = fa.AdaGradDA(params=w, learning_rate=0.5, rms_regularizer=0)
+    >>> for g in (3.0, 4.0):
+    ...     opt.step(np.array([g]))
+    >>> w
+    array([0.3])
+    """
+
+    rule: ClassVar[Rule] = adagrad_da
+
+
+class FTRL(Optimizer):
+    r"""FTRL-Proximal: follow the regularized leader, with a rate for each coordinate; sparse under `ftrl_l1`.
+
+    .. code-block:: text
+
+        n' = n + g*g
+        z  <- z + g - (sqrt(n') - sqrt(n)) / a * p ;  n <- n'
+        p  <- 0 if |z| <= ftrl_l1, else  -(z - sign(z)*ftrl_l1) / ((ftrl_beta + sqrt(n)) / a + ftrl_l2)
+
+    Parameters are to begin at 0: elsewhere they are drawn there by their first step, and rows by the first that names
+    them. Momentum, decoupled decay and proximal penalties do not apply.
+
+    Parameters
+    ----------
+    learning_rate : float or callable, default 0.1
+        a, not 0.
+    ftrl_beta : float, default 1
+    ftrl_l1, ftrl_l2 : float, default 0
+    initial_accumulator_value : float, default 0
+        Where n begins.
+    **hyper
+        As of `AdaGradDA`.
+
+    References
+    ----------
+    H. B. McMahan et al., "Ad Click Prediction: a View from the Trenches", KDD 2013, Algorithm 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastadagrad as fa
+    >>> w = np.zeros(2)
+    >>> fa.FTRL(params=w, learning_rate=1, ftrl_l1=0.5).step(np.array([1.0, -0.25]))
+    >>> w
+    array([-0.25,  0.  ])
+    """
+
+    rule: ClassVar[Rule] = ftrl
+
+
+class COCOB(Optimizer):
+    r"""COCOB-Backprop: bets on coins, without a learning rate.
+
+    .. code-block:: text
+
+        L  <- max(L, |g|) ;  S <- S + |g|       L starts at 1e-8
+        R  <- max(R - (p - P)*g, 0) ;  T <- T - g
+        p  <- P + T / (L * max(S + L, cocob_alpha*L)) * (L + R)
+
+    with P where the parameter began. Momentum, decoupled decay and proximal penalties do not apply.
+
+    Parameters
+    ----------
+    cocob_alpha : float, default 100
+        The first steps are at most 1/cocob_alpha of |g|/L.
+    **hyper
+        As of `AdaGradDA`; `learning_rate` has no effect.
+
+    References
+    ----------
+    F. Orabona, T. Tommasi, "Training Deep Networks without Learning Rates Through Coin Betting", NIPS 2017,
+    Algorithm 2.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastadagrad as fa
+    >>> w = np.array([1.0])
+    >>> fa.COCOB(params=w, cocob_alpha=10).step(np.array([2.0]))
+    >>> w
+    array([0.9])
+    """
+
+    rule: ClassVar[Rule] = cocob

@@ -17,7 +17,6 @@ from .ledger import Ledger
 from .log import logger
 
 KIND = "optimizer"
-SLOTS = ("accumulator", "velocity")
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -67,7 +66,7 @@ def load(path: str | PathLike[str], engine: Engine) -> Saved:
         best = list(part("best").values())
         saved = Saved(
             params=part("param"),
-            slots={slot: part(slot) for slot in SLOTS},
+            slots={slot: part(slot) for slot in {slot: None for s in engine.settings for slot in s.known_slots}},
             ledger=Ledger.from_header(header["ledger"], best),
             run=header["run"],
         )
@@ -76,15 +75,17 @@ def load(path: str | PathLike[str], engine: Engine) -> Saved:
     for i, name in enumerate(engine.params.names):
         if name not in saved.params:
             raise ValueError(f"{path} lacks the parameter {name!r}")
-        if name not in saved.slots["accumulator"] and i not in engine.frozen:
-            raise ValueError(f"{path} lacks the accumulator of {name!r}, frozen then: freeze it, load, then thaw it")
+        missing = [slot for slot in engine.settings[i].form.slots if name not in saved.slots[slot]]
+        if missing and i not in engine.frozen:
+            raise ValueError(f"{path} lacks the {missing[0]} of {name!r}, frozen then: freeze it, load, then thaw it")
     return saved
 
 
 def _check_array(path: str | PathLike[str], kind: str, name: str, saved: NDArray[Any], engine: Engine) -> None:
     i = engine.params.names.index(name)
     parameter = engine.params.arrays[i]
-    shape = engine.state.slot_shape(name, kind, engine.settings[i]) if kind in SLOTS else parameter.shape
+    settings = engine.settings[i]
+    shape = engine.state.slot_shape(name, kind, settings) if kind in settings.known_slots else parameter.shape
     if saved.shape != shape or saved.dtype != parameter.dtype:
         raise ValueError(
             f"{kind} of {name!r} in {path} is {saved.dtype} of shape {saved.shape}; here it is {parameter.dtype} of "
@@ -97,7 +98,7 @@ def make_room(saved: Saved, engine: Engine) -> None:
     saved.ledger.best_arrays[:] = [
         placed_like(array, best) for array, best in zip(engine.params.arrays, saved.ledger.best_arrays, strict=False)
     ]
-    engine.state.add({(name, slot): a.shape for slot in SLOTS for name, a in saved.slots[slot].items()})
+    engine.state.add({(name, slot): a.shape for slot, of in saved.slots.items() for name, a in of.items()})
 
 
 def apply(saved: Saved, engine: Engine) -> None:

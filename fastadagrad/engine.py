@@ -14,6 +14,7 @@ from .hyper import Conduct, Rule, Settings, cast_scalars
 from .interrupts import whole
 from .kernels.coalesce import ASCENDING
 from .kernels.forking import in_forked_child
+from .kernels.rules import trait
 from .launch import usable_threads
 from .parameters import FloatArray, Parameters, guard_of
 from .plan import Plan, device_units
@@ -51,9 +52,11 @@ class Engine:
         dtypes = [array.dtype for array in self.params.arrays]
         for s, dtype in {(id(s), d): (s, d) for s, d in zip(settings, dtypes, strict=True)}.values():
             if not s.scheduled:
-                cast_scalars(self.rule, s, 0, dtype)
-            if self.state.initial_accumulator(s) > float(np.finfo(dtype).max):
-                raise ValueError(f"initial_accumulator_value is too large for {dtype}")
+                cast_scalars(s, 0, dtype)
+            for slot, value in zip(s.form.slots, s.initial(), strict=True):
+                if not isinstance(value, str) and value > float(np.finfo(dtype).max):
+                    causes = " and ".join(trait(self.rule, "starts"))
+                    raise ValueError(f"{causes}: the {slot} would begin at {value:g}, which is too large for {dtype}")
 
     def configure(self, settings: Sequence[Settings], conduct: Conduct, unused: bool) -> None:
         """Take new hyperparameters; nothing changes if they are refused. `unused`: no step has used the state."""

@@ -6,10 +6,14 @@ import difflib
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Any, Literal, Protocol, TypedDict
+from functools import cached_property
+from typing import Any, Literal, Protocol, TypedDict, cast
 
 import numpy as np
 from numpy.typing import NDArray
+
+from .kernels.motion import slot_names
+from .kernels.rules import form_of, places, trait
 
 Schedule = Callable[[int], float]
 
@@ -52,6 +56,20 @@ class Hyper(TypedDict, total=False):
     rms_regularizer: float
     epsilon_inside: bool
     initial_accumulator_value: float
+    rms_halflife: float
+    centered: bool
+    beta1_halflife: float
+    beta2_halflife: float
+    amsgrad: bool
+    rprop_increase: float
+    rprop_decrease: float
+    rprop_min_step: float
+    rprop_max_step: float
+    rda_l1: float
+    ftrl_beta: float
+    ftrl_l1: float
+    ftrl_l2: float
+    cocob_alpha: float
     momentum: float
     nesterov: bool
     lr_decay: float
@@ -79,10 +97,17 @@ class Rule(Protocol):
     Hyperparameters: Any
     Scalars: Any
 
-    def scalar_values(self, hyper: Any) -> tuple[float, ...]: ...
-    def initial(self, hyper: Any) -> dict[str, float]: ...
-    def accumulate(self, square: Any, G: Any, s: Any) -> Any: ...
-    def scale(self, G: Any, s: Any) -> Any: ...
+    def scalar_values(self, hyper: Any, a: float, t: int) -> tuple[float, ...]: ...
+
+
+class Form(Protocol):
+    """What it, or the form that it has under some hyperparameters, is made of."""
+
+    slots: tuple[str, ...]
+
+    def initial(self, hyper: Any, a: float) -> tuple[float | str, ...]: ...
+    def accumulate(self, p: Any, g: Any, square: Any, own: Any, s: Any) -> Any: ...
+    def scale(self, own: Any, s: Any) -> Any: ...
 
 
 CHOICES = {
@@ -92,7 +117,13 @@ CHOICES = {
 }
 
 
-STARTS = ("accumulator", "initial_accumulator_value")  # what the state is made by
+def starts_of(rule: Rule) -> tuple[str, ...]:
+    """Names of the hyperparameters that the state is made by."""
+    return ("accumulator", *trait(rule, "starts"))
+
+
+def default_options(rule: Rule) -> Options:
+    return Options(**trait(rule, "defaults"))
 
 
 def hyper_names(rule: Rule) -> list[str]:
@@ -154,6 +185,27 @@ class Settings:
 
     options: Options
     own: Any  # the rule's Hyperparameters
+    rule: Rule
+
+    @cached_property
+    def form(self) -> Form:
+        """What these hyperparameters make of the method."""
+        return cast(Form, form_of(self.rule, self.own))
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        """Names of all slots, the method's own first."""
+        return slot_names(self.form, self.motion)
+
+    @property
+    def known_slots(self) -> tuple[str, ...]:
+        """Names of the slots that there are, or would be with momentum."""
+        return slot_names(self.form, "momentum")
+
+    def initial(self) -> tuple[float | str, ...]:
+        """Values with which the method's own slots begin."""
+        rate = self.learning_rate_at(0) if "learning_rate" in trait(self.rule, "starts") else 0.0
+        return self.form.initial(self.own, rate)
 
     @property
     def motion(self) -> str:
@@ -172,11 +224,13 @@ class Settings:
     def start(self) -> tuple[Any, ...]:
         """Values of what the state is made by."""
         known = {**vars(self.options), **vars(self.own)}
-        return tuple(known[name] for name in STARTS if name in known)
+        return tuple(known[name] for name in starts_of(self.rule))
 
     @property
     def scheduled(self) -> bool:
-        return callable(self.options.learning_rate) or self.options.lr_decay != 0
+        """Whether scalars change from step to step."""
+        rate = self.options.learning_rate
+        return callable(rate) or self.options.lr_decay != 0 or bool(trait(self.form, "timed"))
 
     @property
     def norm_limit(self) -> float:
@@ -196,7 +250,7 @@ class Settings:
             rate = asked[id(rate)]
         return rate / (1 + t * self.options.lr_decay)
 
-    def scalars(self, rule: Rule, t: int, asked: dict[int, float] | None = None) -> tuple[float, ...]:
+    def scalars(self, t: int, asked: dict[int, float] | None = None) -> tuple[float, ...]:
         """Values of the rule's Scalars at step t, in float64: products are formed before the cast."""
         o, a = self.options, self.learning_rate_at(t, asked)
         values = {
@@ -211,10 +265,19 @@ class Settings:
             "l1_step": a * o.l1,
             "l2_step": a * o.l2,
         }
-        return (*values.values(), *rule.scalar_values(self.own))
+        return (*values.values(), *self.rule.scalar_values(self.own, a, t))
 
     def check(self) -> None:
-        o = self.options
+        o, method = self.options, self.rule.name.upper()
+        if o.accumulator != "element" and not trait(self.form, "shares"):
+            raise ValueError(f"{method} keeps a value for each element: accumulator must be 'element'")
+        if (o.l1 or o.l2) and not trait(self.form, "penalised"):
+            raise ValueError(f"{method} has no metric in which the proximal l1 and l2 are penalties: use weight_decay")
+        if places(self.form) and (o.momentum or o.decoupled_weight_decay or o.l1 or o.l2):
+            raise ValueError(
+                f"{method} sets a parameter by its slots, wherever it was: momentum, decoupled_weight_decay and the "
+                "proximal l1 and l2 do not apply to it"
+            )
         if (o.l1 or o.l2) and o.momentum:
             raise ValueError(
                 "l1 and l2 cannot be combined with momentum: the proximal step is defined for the plain "
@@ -225,15 +288,15 @@ class Settings:
 
 def make_settings(rule: Rule, given: Mapping[str, Any]) -> tuple[Settings, Conduct]:
     """Settings and conduct from keyword arguments, each checked."""
-    own = rule.Hyperparameters()
-    base = {**vars(Options()), **vars(own), **vars(Conduct())}
+    own, options = rule.Hyperparameters(), default_options(rule)
+    base = {**vars(options), **vars(own), **vars(Conduct())}
     refuse_unknown(given, hyper_names(rule), rule.name.upper())
     value = {name: checked(name, x, base[name]) for name, x in given.items() if name != "groups"}
 
     def part(default: Any) -> Any:
         return replace(default, **{name: x for name, x in value.items() if name in vars(default)})
 
-    settings = Settings(part(Options()), part(own))
+    settings = Settings(part(options), part(own), rule)
     settings.check()
     conduct: Conduct = part(Conduct())
     return settings, conduct
@@ -263,13 +326,13 @@ def make_group_settings(
 
 
 def cast_scalars(
-    rule: Rule, settings: Settings, t: int, dtype: np.dtype[Any], asked: dict[int, float] | None = None
+    settings: Settings, t: int, dtype: np.dtype[Any], asked: dict[int, float] | None = None
 ) -> NDArray[Any]:
     """Scalars of step t, formed in float64 and cast once; ValueError for one that the dtype cannot hold."""
-    exact = settings.scalars(rule, t, asked)
+    exact = settings.scalars(t, asked)
     with np.errstate(over="ignore"):
         cast = np.array(exact).astype(dtype)
-    for name, x, y in zip(rule.Scalars._fields, exact, cast.tolist(), strict=True):
+    for name, x, y in zip(settings.rule.Scalars._fields, exact, cast.tolist(), strict=True):
         if math.isinf(y) and not math.isinf(x):
             raise ValueError(f"{name} is {x}, which {dtype} cannot hold")
     return cast

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from .hyper import Rule, Settings
 from .kernels import lazy
 from .kernels.rows import make_recall_rows
+from .kernels.rules import places, trait
 from .kernels.table import WIDTH
 from .launch import launch
 from .rows import Indices
@@ -24,8 +25,10 @@ LEAST_FACTOR = -200.0  # logarithm of the shrinking of a tensor since its marks 
 
 
 def moves_unnamed(settings: Settings) -> bool:
-    """Whether an element with a gradient of 0 moves."""
+    """Whether an element with a gradient of 0 moves, or its slots do."""
     o = settings.options
+    if not trait(settings.form, "rests") or (places(settings.form) and settings.scheduled):
+        return True
     return bool(o.momentum or o.weight_decay or o.decoupled_weight_decay or o.l1 or o.l2)
 
 
@@ -39,6 +42,12 @@ def refusal(settings: Settings, kind: str, learning_rate: float) -> str | None:
     """Why missed steps have no closed form; None if they have one."""
     o = settings.options
     decay = o.decoupled_weight_decay
+    if not trait(settings.form, "rests"):
+        return (
+            f"{settings.rule.name.upper()} changes what it keeps of a row, and moves it, also where its gradient is 0"
+        )
+    if places(settings.form) and settings.scheduled:
+        return f"{settings.rule.name.upper()} moves every row when the learning rate changes"
     if o.weight_decay:
         return (
             "weight_decay gives a row a gradient that changes its accumulator even when nothing names it; use "
@@ -78,7 +87,7 @@ class Lagging(ABC):
 
     def set_scalars(self, t: int, asked: dict[int, float]) -> None:
         """Step t is coming."""
-        self._coming[...] = self._settings.scalars(self._rule, t, asked)
+        self._coming[...] = self._settings.scalars(t, asked)
         self.refusal = refusal(self._settings, self._kind, self._settings.learning_rate_at(t, asked))
 
     def begin(self, G: Any) -> None:
@@ -97,7 +106,7 @@ class Lagging(ABC):
         log_factor += math.log(s.keep) if s.keep != 1 else 0.0
         if G == 0:  # without a metric nothing is penalised
             return log_factor, total
-        H = float(self._rule.scale(G, s))
+        H = float(self._settings.form.scale((G,), s))
         log_shrunk = -math.log1p(s.l2_step / H)
         total += s.l1_step / H * math.exp(-log_factor)
         return log_factor + log_shrunk, total
@@ -145,7 +154,7 @@ class HostLagging(Lagging):
         self._table, self._parallel_from = table, parallel_from
         self._last = np.zeros(n_rows, np.int64)
         self._marks = np.zeros((n_rows, 2) if self.marked else (0, 0))
-        self._recall = make_recall_rows(cast(Any, rule), settings.motion, kind, dtype)
+        self._recall = make_recall_rows(cast(Any, settings.form), settings.motion, kind, dtype)
 
     def notes(self) -> lazy.Lag:
         """What kernels go by."""

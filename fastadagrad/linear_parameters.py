@@ -53,7 +53,7 @@ def check(given: Mapping[str, Any]) -> tuple[dict[str, Any], Settings, Conduct]:
     }
     if plain["learning_rate"] * plain["decoupled_weight_decay"] >= 1:
         raise ValueError("learning_rate * decoupled_weight_decay must be below 1: weights would change sign")
-    cast_scalars(adagrad, settings, 0, np.dtype(plain["dtype"]))
+    cast_scalars(settings, 0, np.dtype(plain["dtype"]))
     return plain, settings, conduct
 
 

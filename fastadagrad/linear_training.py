@@ -132,15 +132,16 @@ class Trainer:
 
 def _make_weights(features: int, outputs: int, settings: Settings, dtype: Any, together: bool) -> linear.Weights:
     """Zero weights and fresh slots; `together`, those of one feature lie in one cache line."""
-    slots = 2 if settings.motion == "plain" else 3
+    n = 1 + len(settings.slots)
     if together and not outputs:
-        block = np.zeros((features, slots), dtype)
-        arrays = [block[:, i] for i in range(slots)]
+        block = np.zeros((features, n), dtype)
+        arrays = [block[:, i] for i in range(n)]
     else:
-        arrays = [np.zeros((features, outputs) if outputs else features, dtype) for _ in range(slots)]
-    weights, accumulator, *rest = arrays
-    accumulator[...] = RULE.initial(settings.own)["accumulator"]
-    return linear.Weights(weights, accumulator, tuple(rest))
+        arrays = [np.zeros((features, outputs) if outputs else features, dtype) for _ in range(n)]
+    weights, *slots = arrays
+    for slot, value in zip(slots, settings.initial(), strict=False):
+        slot[...] = value
+    return linear.Weights(weights, tuple(slots))
 
 
 def _make_rates(settings: Settings, intercept: bool, dtype: Any) -> linear.Rates:
@@ -149,5 +150,5 @@ def _make_rates(settings: Settings, intercept: bool, dtype: Any) -> linear.Rates
     if not intercept:
         unpenalised["learning_rate"] = 0.0
     free = replace(settings, options=replace(settings.options, **unpenalised))  # type: ignore[arg-type]  # by name
-    exact = np.array(settings.scalars(RULE, 0))
-    return linear.Rates(cast_scalars(RULE, settings, 0, dtype), cast_scalars(RULE, free, 0, dtype), exact)
+    exact = np.array(settings.scalars(0))
+    return linear.Rates(cast_scalars(settings, 0, dtype), cast_scalars(free, 0, dtype), exact)

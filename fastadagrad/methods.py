@@ -5,12 +5,14 @@ from __future__ import annotations
 import difflib
 from typing import Any
 
-from .adaptive import ADAGRAD
+from . import adaptive
 from .hyper import hyper_names, refuse_unknown
 from .ledger import Monitored
 from .optimizer import MAKING, RUNNING, Optimizer
 
-METHODS: dict[str, type[Optimizer]] = {"adagrad": ADAGRAD}
+METHODS: dict[str, type[Optimizer]] = {
+    method.rule.name: method for method in (getattr(adaptive, name) for name in adaptive.__all__)
+}
 
 
 def method_named(algo: str) -> type[Optimizer]:
@@ -29,7 +31,8 @@ def build(algo: str, loss: Any = None, params: Any = None, *args: Any, **kwargs:
     Parameters
     ----------
     algo : str
-        Name of the method, in any case: ``"adagrad"``.
+        Name of the method, in any case: "adagrad", "sgd", "nag", "rprop", "rmsprop", "adadelta", "adam", "adagrad_da",
+        "ftrl", "cocob".
     loss, params, *args, **kwargs
         As the method's class takes them.
 

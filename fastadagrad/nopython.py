@@ -11,10 +11,9 @@ from numpy.typing import DTypeLike
 
 from .hyper import Conduct, Hyper, Rule, Settings, cast_scalars, make_settings
 from .kernels.arrays import make_array_update
-from .kernels.motion import SLOTS
 from .methods import method_named
 from .parameters import DTYPES, FloatArray
-from .state import accumulator_shape, kind_of
+from .state import begin, kind_of, slot_shapes
 
 
 @dataclass(frozen=True)
@@ -38,13 +37,15 @@ class CompiledUpdate:
 
     def scalars(self, t: int = 0) -> Any:
         """Hyperparameters of step t as the named tuple s; one for all steps unless the rate is scheduled."""
-        return self._rule.Scalars(*cast_scalars(self._rule, self._settings, t, self._dtype))
+        return self._rule.Scalars(*cast_scalars(self._settings, t, self._dtype))
 
     def slots(self, p: FloatArray) -> tuple[FloatArray, ...]:
-        """Fresh state for a parameter: (accumulator,), or (accumulator, velocity) with momentum."""
-        shape = accumulator_shape(p, kind_of("p", p, self._settings)) or (1,)
-        initial = self._rule.initial(self._settings.own)["accumulator"]
-        return (np.full(shape, initial, p.dtype), *(np.zeros_like(p) for _ in SLOTS[self._settings.motion]))
+        """Fresh state for a parameter: the method's slots, and the velocity with momentum."""
+        shapes = slot_shapes(p, kind_of("p", p, self._settings), self._settings.slots)
+        slots = tuple(np.zeros(shape or (1,), p.dtype) for shape in shapes.values())
+        for slot, value in zip(slots, self._settings.initial(), strict=False):
+            begin(slot, value, p)
+        return slots
 
 
 def compiled_update(
@@ -103,5 +104,5 @@ def compiled_update(
         raise TypeError(f"dtype must be float32 or float64, not {precision}")
     kind = kind_of("p", np.empty((0,) * ndim, precision), settings)
     lean = kind == "element" and settings.lean
-    pair = make_array_update(cast(Any, rule), settings.motion, kind, lean)
+    pair = make_array_update(cast(Any, settings.form), settings.motion, kind, lean)
     return CompiledUpdate(pair.serial, pair.threaded, rule, settings, precision)

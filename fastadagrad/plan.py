@@ -17,6 +17,7 @@ from .interrupts import whole
 from .kernels import table
 from .kernels.drivers import FINITE, HEADERS, NORMS, UPDATE, make_driver
 from .kernels.motion import SLOTS
+from .kernels.rules import form_of, trait
 from .lag import moves_unnamed
 from .launch import usable_threads
 from .log import logger
@@ -78,7 +79,8 @@ class Plan:
             kind, lean = self._variant(i)
             if forms.get(i, "dense") == "dense":
                 clips = settings.norm_limit > 0
-                groups.setdefault((kind, lean, settings.motion, array.dtype, clips), {})[i] = settings
+                variant = kind, lean, settings.form, settings.motion, array.dtype, clips
+                groups.setdefault(variant, {})[i] = settings
             else:
                 units.append(self._row_unit(i, forms[i]))
         for (kind, lean, *_), members in groups.items():
@@ -277,20 +279,23 @@ def device_units() -> Any:
 
 def every_driver(rule: Rule) -> Iterator[tuple[str, Callable[[], None]]]:
     """Yield what there is to compile for a method: a label, and a function that compiles it."""
-    kinds = [("element", True), ("element", False), ("row", False), ("tensor", False)]
+    form = form_of(rule, rule.Hyperparameters())
+    kinds = [("element", True), ("element", False)]
+    if trait(form, "shares"):
+        kinds += [("row", False), ("tensor", False)]
     for dtype in DTYPES:
         for motion, (kind, lean) in product(SLOTS, kinds):
             label = f"{dtype} {rule.name}, {motion}, {kind}{'' if lean or kind != 'element' else ' with options'}"
-            yield label, partial(_compile, rule, motion, kind, lean, dtype)
+            yield label, partial(_compile, form, motion, kind, lean, dtype)
 
 
-def _compile(rule: Rule, motion: str, kind: str, lean: bool, dtype: np.dtype[Any]) -> None:
-    driver, nothing = make_driver(cast(Any, rule), motion, kind, lean, dtype), np.zeros(0)
+def _compile(form: Any, motion: str, kind: str, lean: bool, dtype: np.dtype[Any]) -> None:
+    driver, nothing = make_driver(form, motion, kind, lean, dtype), np.zeros(0)
     arguments = (
         0,
         id([]),
         table.make_table([], [], dtype),
-        np.zeros((0, len(rule.Scalars._fields)), dtype),
+        np.zeros((0, len(form.Scalars._fields)), dtype),
         guard_of([]),
         nothing,
         nothing,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,15 +61,15 @@ class RowUnit(Unit):
         super().__init__(state, {position: settings}, kind)
         rule, self._kind = self._rule, kind
         self._name, self._array = self._params.names[position], self._params.arrays[position]
-        self._accumulator = state[self._name]["accumulator"]
+        self._first_slot = next(iter(state[self._name].values()), None)  # the accumulator, where one is shared
         self._by_element, self._parallel_from = by_element, parallel_from
         self._n_rows, self._width = row_layout(self._array, by_element)
         self.table[0, table.WIDTH] = self._width
         self._ordered = ordered or kind == "tensor"
         variant = settings.motion, kind, lean, lags is not None, watchful or kind != "element"
-        self._driver = make_update(cast(Any, rule), *variant, self._dtype)
-        self._norm = make_sum_of_squares(cast(Any, rule), False, True, self._dtype)
-        self._prepared_norm = make_sum_of_squares(cast(Any, rule), True, lean, self._dtype)
+        self._driver = make_update(self._form, *variant, self._dtype)
+        self._norm = make_sum_of_squares(self._form, False, True, self._dtype)
+        self._prepared_norm = make_sum_of_squares(self._form, True, lean, self._dtype)
         self._coalescer = Coalescer(self._dtype, self._n_rows, self._width, self._ordered, parallel_from)
         self._values = table.make_table([0], [1], self._dtype)
         self._gathered: Gathered | None = None
@@ -143,12 +143,12 @@ class RowUnit(Unit):
 
     def _accumulate(self, gathered: Gathered, spans: int) -> Any:
         """Bring the accumulator that all elements share up to date."""
-        G = self._accumulator
+        G: Any = self._first_slot
         if self._array.size:
-            square = self._sum_squares(self._prepared_norm, gathered, spans)
+            square = self._dtype.type(self._sum_squares(self._prepared_norm, gathered, spans))
             s = self._rule.Scalars(*self._scalars[0])
             with np.errstate(over="ignore", invalid="ignore"):
-                G[...] = self._rule.accumulate(self._dtype.type(square), G[()], s)
+                [G[...]] = self._form.accumulate(s.zero, s.zero, square, (G[()],), s)
         return G[()]
 
 

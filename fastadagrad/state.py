@@ -1,4 +1,4 @@
-"""The optimizer's own memory: an accumulator for each parameter and, with momentum, a velocity."""
+"""The optimizer's own memory: for each parameter the slots of its method and, with momentum, a velocity."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from .device.arrays import DeviceArray, first
 from .device.arrays import allocate as allocate_on_device
 from .hyper import Rule, Settings
-from .kernels.motion import SLOTS
+from .kernels.rules import PARAMETER
 from .parameters import FloatArray, Parameters
 
 CACHE_LINE = 64
@@ -63,8 +63,15 @@ def kind_of(name: str, array: FloatArray, settings: Settings) -> str:
     return "element" if kind == "row" and array.ndim == 1 else kind
 
 
-def accumulator_shape(array: FloatArray, kind: str) -> tuple[int, ...]:
-    return {"element": array.shape, "row": array.shape[:1], "tensor": ()}[kind]
+def slot_shapes(array: FloatArray, kind: str, slots: Sequence[str]) -> dict[str, tuple[int, ...]]:
+    """Shapes of slots, the first of which is shared as the kind of accumulator says."""
+    first = {"element": array.shape, "row": array.shape[:1], "tensor": ()}[kind]
+    return {slot: array.shape if i else first for i, slot in enumerate(slots)}
+
+
+def begin(slot: Any, value: float | str, parameter: FloatArray) -> None:
+    """Fill a slot with the value by which it begins."""
+    slot[...] = parameter if value == PARAMETER else value
 
 
 class State:
@@ -80,52 +87,71 @@ class State:
     def arrays(self) -> list[FloatArray]:
         return [array for slots in self.slots.values() for array in slots.values()]
 
-    def _active(self, settings: Sequence[Settings]) -> list[tuple[str, FloatArray, Settings, tuple[int, ...]]]:
+    def _active(self, settings: Sequence[Settings]) -> list[tuple[str, FloatArray, Settings]]:
         return [
-            (name, array, s, accumulator_shape(array, kind_of(name, array, s)))
-            for (name, array), s in zip(self.params, settings, strict=True)
-            if not s.options.frozen
+            (name, array, s) for (name, array), s in zip(self.params, settings, strict=True) if not s.options.frozen
         ]
 
     def check(self, settings: Sequence[Settings], unused: bool) -> None:
-        """Raise ValueError if accumulators that steps have used would have to change their kind."""
-        for name, _, s, shape in self._active(settings):
-            present = self.slots[name].get("accumulator")
-            if not unused and present is not None and present.shape != shape:
+        """Raise ValueError if slots that steps have used would have to change their shape, or begin in midway."""
+        for name, array, s in self._active(settings):
+            shapes = slot_shapes(array, kind_of(name, array, s), s.form.slots)
+            present = {} if unused else self.slots[name]
+            for slot, shape in shapes.items():
+                if slot in present and present[slot].shape != shape:
+                    raise ValueError(
+                        f"accumulator={s.options.accumulator!r} does not fit the {slot} that {name!r} already has, "
+                        f"of shape {present[slot].shape}: choose it when the optimizer is made, or reset() first"
+                    )
+            if present and not set(s.form.slots) <= {*present}:
                 raise ValueError(
-                    f"accumulator={s.options.accumulator!r} does not fit the accumulator that {name!r} already has, "
-                    f"of shape {present.shape}: choose it when the optimizer is made, or reset() first"
+                    f"{name!r} has {', '.join(present)} so far, and now would need {', '.join(s.form.slots)} from its "
+                    "first step on: choose the form of the method when the optimizer is made, or reset() first"
                 )
 
     def fit(self, settings: Sequence[Settings], unused: bool) -> None:
-        """Add the slots that the settings need; accumulators that no step has used are made anew as they ask.
+        """Add the slots that the settings need; those that no step has used are made anew as they ask.
 
         `slots` becomes another dict once all of them are there.
         """
-        active, slots = self._active(settings), {name: dict(own) for name, own in self.slots.items()}
-        fresh = [x for x in active if "accumulator" not in slots[x[0]] or (unused and self._differs(*x))]
-        blocks = allocate([a for _, a, _, _ in fresh], [shape for *_, shape in fresh])
-        for (name, _, s, _), block in zip(fresh, blocks, strict=True):
-            slots[name]["accumulator"] = block
-            self._set_initial(block, s)
-        moving = [(name, a) for name, a, s, _ in active if SLOTS[s.motion] and "velocity" not in slots[name]]
-        blocks = allocate([a for _, a in moving], [a.shape for _, a in moving])
-        for (name, _), block in zip(moving, blocks, strict=True):
-            slots[name]["velocity"] = block
+        slots = {name: dict(own) for name, own in self.slots.items()}
+        wanted: list[tuple[str, FloatArray, str, tuple[int, ...], float | str]] = []
+        for name, array, s in self._active(settings):
+            initial = dict(zip(s.form.slots, s.initial(), strict=True))
+            for slot, shape in slot_shapes(array, kind_of(name, array, s), s.slots).items():
+                value = initial.get(slot, 0.0)
+                if slot not in slots[name] or (unused and self._differs(name, slot, shape, value)):
+                    wanted.append((name, array, slot, shape, value))
+            if unused:
+                slots[name] = {slot: a for slot, a in slots[name].items() if slot in s.known_slots}
+        blocks = allocate([array for _, array, *_ in wanted], [shape for *_, shape, _ in wanted])
+        for (name, array, slot, _, value), block in zip(wanted, blocks, strict=True):
+            slots[name][slot] = block
+            if value:
+                begin(block, value, array)
         self.slots = slots
 
-    def _differs(self, name: str, array: FloatArray, settings: Settings, shape: tuple[int, ...]) -> bool:
-        """Whether an unused accumulator is not as the settings would make it."""
-        present = self.slots[name]["accumulator"]
-        initial = array.dtype.type(self.initial_accumulator(settings))
-        return present.shape != shape or bool(present.size and first(present) != initial)
+    def _differs(self, name: str, slot: str, shape: tuple[int, ...], value: float | str) -> bool:
+        """Whether an unused slot is not as the settings would make it."""
+        present = self.slots[name][slot]
+        if present.shape != shape or value == PARAMETER:
+            return True
+        return bool(present.size and first(present) != present.dtype.type(value))
+
+    def refresh(self, settings: Sequence[Settings]) -> None:
+        """Begin anew, before the first step, slots that begin as their parameters are."""
+        for name, array, s in self._active(settings):
+            for slot, value in zip(s.form.slots, s.initial(), strict=True):
+                if value == PARAMETER:
+                    self.slots[name][slot][...] = array
 
     def slot_shape(self, name: str, slot: str, settings: Settings) -> tuple[int, ...]:
         """Shape of a slot, whether it is there or not."""
         if slot in self.slots[name]:
-            return self.slots[name][slot].shape
-        array = dict(self.params)[name]
-        return array.shape if slot == "velocity" else accumulator_shape(array, kind_of(name, array, settings))
+            present: tuple[int, ...] = self.slots[name][slot].shape
+            return present
+        array: FloatArray = dict(self.params)[name]
+        return slot_shapes(array, kind_of(name, array, settings), settings.form.slots).get(slot, array.shape)
 
     def add(self, wanted: Mapping[tuple[str, str], tuple[int, ...]]) -> None:
         """Add slots of zeros that are not there yet, shapes by name and slot; `slots` becomes another dict."""
@@ -139,24 +165,16 @@ class State:
 
     def idle_velocities(self, settings: Sequence[Settings], positions: Sequence[int]) -> list[FloatArray]:
         """Velocities that the settings do not use: a plain step leaves none."""
-        idle = [i for i in positions if not SLOTS[settings[i].motion] and not settings[i].options.frozen]
+        idle = [i for i in positions if "velocity" not in settings[i].slots and not settings[i].options.frozen]
         slots = [self.slots[self.params.names[i]] for i in idle]
         return [each["velocity"] for each in slots if "velocity" in each]
 
-    def initial_accumulator(self, settings: Settings) -> float:
-        return self.rule.initial(settings.own)["accumulator"]
-
-    def _set_initial(self, accumulator: FloatArray, settings: Settings) -> None:
-        if self.initial_accumulator(settings):
-            accumulator[...] = self.initial_accumulator(settings)
-
     def reset(self, settings: Sequence[Settings]) -> None:
         """Back to the values before the first step."""
-        for array in self.arrays():
-            array[...] = 0
-        for name, s in zip(self.params.names, settings, strict=True):
-            if "accumulator" in self.slots[name]:
-                self._set_initial(self.slots[name]["accumulator"], s)
+        for (name, array), s in zip(self.params, settings, strict=True):
+            initial = dict(zip(s.form.slots, s.initial(), strict=True))
+            for slot, own in self.slots[name].items():
+                begin(own, initial.get(slot, 0.0), array)
 
     def view(self) -> Mapping[str, Mapping[str, FloatArray]]:
         """Read-only views of the slots that there are now."""

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Unpack
 from numpy.typing import NDArray
 
 from .engine import Engine
-from .hyper import STARTS, Conduct, Hyper, HyperView, Rule, Settings, make_group_settings, make_settings, own_copy
+from .hyper import Conduct, Hyper, HyperView, Rule, Settings, make_group_settings, make_settings, own_copy, starts_of
 from .ledger import Ledger
 from .parameters import FloatArray, Parameters
 from .state import allocate
@@ -42,6 +42,8 @@ class Update:
         with engine.lock:
             if self._made_from is not engine.plan:
                 self._make_plan()
+            if self._stepper._unused:
+                engine.state.refresh(engine.settings)
             if self._plan.step(gradients, self.steps):
                 self._stepper.ledger.updates[self._name] = self.steps + 1
         self._stepper._note_change()
@@ -80,8 +82,8 @@ class Stepper:
             for name, here, there in zip(self._params.names, own, settings, strict=True):
                 if here.start != there.start and not there.options.frozen:
                     raise ValueError(
-                        f"accumulator and initial_accumulator_value of {name!r} shape the state, which outlives the "
-                        "run: choose them when the optimizer is made, or before its first step"
+                        f"{' and '.join(starts_of(self.rule))} of {name!r} shape the state, which outlives the run: "
+                        "choose them when the optimizer is made, or before its first step"
                     )
         return settings, conduct
 
@@ -97,7 +99,7 @@ class Stepper:
 
     def _divided(self, hyper: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         """A run's hyperparameters: the optimizer's own, with what shapes a state still unused, and the run's alone."""
-        lasting = {name: hyper[name] for name in STARTS if self._unused and name in hyper}
+        lasting = {name: hyper[name] for name in starts_of(self.rule) if self._unused and name in hyper}
         return {**self._hyper, **lasting}, {name: value for name, value in hyper.items() if name not in lasting}
 
     @property
@@ -193,6 +195,8 @@ class Stepper:
     def _step(self, gradients: list[Any]) -> None:
         engine, ledger = self.engine, self.ledger
         with engine.lock:
+            if not ledger.steps and self._unused:
+                engine.state.refresh(engine.settings)
             if engine.plan.step(gradients, ledger.steps):
                 ledger.steps += 1
             else:

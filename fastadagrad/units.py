@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,11 +12,10 @@ from numpy.typing import NDArray
 from .hyper import Settings, cast_scalars
 from .kernels import memory, table
 from .kernels.drivers import HEADERS, make_driver
-from .kernels.motion import SLOTS
 from .launch import launch
 from .parameters import gradient_refusal, interval
 from .rows import is_sparse
-from .state import State, accumulator_shape
+from .state import State, slot_shapes
 
 _HEADERS_READABLE = memory.supported()
 
@@ -37,28 +36,28 @@ class Unit(ABC):
     def __init__(self, state: State, members: dict[int, Settings], kind: str) -> None:
         rule, params = self._rule, self._params = state.rule, state.params
         settings = list(members.values())
+        self._form: Any = settings[0].form
         distinct = {id(s): s for s in settings}.values()
         self._alike = [(s, [row for row, other in enumerate(settings) if other is s]) for s in distinct]
         self.positions = list(members)
         arrays = [params.arrays[i] for i in members]
         self._dtype = np.dtype(arrays[0].dtype.type)  # the one object that nearly all arrays of this dtype share
         self.clips = settings[0].norm_limit > 0
-        shapes = [accumulator_shape(a, kind) for a in arrays]
+        shapes = [slot_shapes(a, kind, ["first"])["first"] for a in arrays]
         widths = [a.size // max(1, math.prod(shape)) for a, shape in zip(arrays, shapes, strict=True)]
         self.table = table.make_table([a.size for a in arrays], widths, self._dtype)
         for row, i, array in zip(self.table, members, arrays, strict=False):
             slots = state[params.names[i]]
             row[table.POSITION], row[table.OBJECT], row[table.PARAMETER] = i, id(array), interval(array)[0]
-            row[table.ACCUMULATOR] = interval(slots["accumulator"])[0]
-            for slot in SLOTS[settings[0].motion]:
-                row[table.VELOCITY] = interval(slots[slot])[0]
+            for column, slot in enumerate(settings[0].slots, table.FIRST_SLOT):
+                row[column] = interval(slots[slot])[0]
         self._scalars = np.zeros((len(members), len(rule.Scalars._fields)), self._dtype)
         self.sums = np.zeros(len(members))  # of squares, of the gradients
         self._norm_limits = np.array([s.norm_limit for s in settings])
 
     def set_scalars(self, t: int, asked: dict[int, float]) -> None:
         for settings, rows in self._alike:
-            self._scalars[rows] = cast_scalars(self._rule, settings, t, self._dtype, asked)
+            self._scalars[rows] = cast_scalars(settings, t, self._dtype, asked)
 
     def set_gradient_scale(self, scale: NDArray[np.float64] | float) -> None:
         self._scalars[:, self._rule.Scalars._fields.index("gradient_scale")] = scale
@@ -97,7 +96,7 @@ class Bucket(Unit):
     def __init__(self, state: State, members: dict[int, Settings], kind: str, lean: bool, parallel_from: int) -> None:
         super().__init__(state, members, kind)
         [motion, *_] = (settings.motion for settings in members.values())
-        self._driver = make_driver(cast(Any, self._rule), motion, kind, lean, self._dtype)
+        self._driver = make_driver(self._form, motion, kind, lean, self._dtype)
         self._scratch = np.zeros(max(1, int(self.table[-1, table.FIRST_BLOCK])))
         self._large = int(self.table[:-1, table.SIZE].sum()) >= parallel_from
 

@@ -16,7 +16,7 @@ from .reduce import LANES, make_ordered_sum
 
 
 class ArrayUpdate(NamedTuple):
-    """`serial(p, g, slots, s)` and `threaded(p, g, slots, s, spans)`; slots is (accumulator,) or has a velocity too."""
+    """`serial(p, g, slots, s)` and `threaded(p, g, slots, s, spans)`; slots are the rule's, then the motion's."""
 
     serial: Callable[..., Any]
     threaded: Callable[..., Any]
@@ -27,22 +27,23 @@ def _make_share(element, kind):
     own = make_own_accumulators(element)
     by_row = make_row_accumulators(element)
     shared = make_shared_accumulator(element)
-    cut = element.slots.cut
+    cut, cut_rest = element.slots.cut, element.rest.cut
 
-    def elements(t, spans, p, g, G, rest, s):
+    def elements(t, spans, p, g, slots, s):
         a, b = t * p.size // spans, (t + 1) * p.size // spans
-        own(p[a:b], g[a:b], G[a:b], cut(rest, a, b), s)
+        own(p[a:b], g[a:b], cut(slots, a, b), s)
 
-    def rows(t, spans, p, g, G, rest, s):
+    def rows(t, spans, p, g, slots, s):
+        G = slots[0]
         width = p.size // max(1, G.size)
         a, b = t * G.size // spans, (t + 1) * G.size // spans
         i, j = a * width, b * width
         if width > 0:
-            by_row(p[i:j], g[i:j], G[a:b], cut(rest, i, j), width, s)
+            by_row(p[i:j], g[i:j], G[a:b], cut_rest(slots[1:], i, j), width, s)
 
-    def tensor(t, spans, p, g, G, rest, s):
+    def tensor(t, spans, p, g, slots, s):
         a, b = t * p.size // spans, (t + 1) * p.size // spans
-        shared(p[a:b], g[a:b], G[0], cut(rest, a, b), s)
+        shared(p[a:b], g[a:b], slots[0][0], cut_rest(slots[1:], a, b), s)
 
     return inlined({"element": elements, "row": rows, "tensor": tensor}[kind])
 
@@ -55,24 +56,26 @@ def make_array_update(rule: Any, motion: str, kind: str, lean: bool) -> ArrayUpd
     ordered_sum = make_ordered_sum(element.prepare)
     by_tensor = kind == "tensor"
 
-    @inlined
-    def begin(p, g, G, s):
-        if by_tensor and p.size:
+    def accumulate_all(p, g, slots, s):
+        if p.size:
+            G = slots[0]
             G[0] = accumulate(p.dtype.type(ordered_sum(g, p, s, np.empty(LANES))), G[0], s)
+
+    begin = inlined(accumulate_all if by_tensor else (lambda p, g, slots, s: None))
 
     @compiled
     def serial(p, g, slots, s):
         version  # noqa: B018  part of the key of the disk cache
-        p, g, G, rest = p.ravel(), g.ravel(), slots[0].ravel(), flat(slots[1:])
-        begin(p, g, G, s)
-        share(0, 1, p, g, G, rest, s)
+        p, g, slots = p.ravel(), g.ravel(), flat(slots)
+        begin(p, g, slots, s)
+        share(0, 1, p, g, slots, s)
 
     @parallel
     def threaded(p, g, slots, s, spans):
         version  # noqa: B018  part of the key of the disk cache
-        p, g, G, rest = p.ravel(), g.ravel(), slots[0].ravel(), flat(slots[1:])
-        begin(p, g, G, s)
+        p, g, slots = p.ravel(), g.ravel(), flat(slots)
+        begin(p, g, slots, s)
         for t in prange(spans):
-            share(t, spans, p, g, G, rest, s)
+            share(t, spans, p, g, slots, s)
 
     return ArrayUpdate(serial, threaded)

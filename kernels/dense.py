@@ -10,23 +10,22 @@ from .reduce import LANES, make_ordered_sum
 
 
 def make_own_accumulators(element: Element, watchful: bool = True):
-    """Compilable update of arrays with an accumulator for each element; True if one became infinite.
+    """Compilable update of arrays with slots for each element; True if one of the first slot became infinite.
 
     If not `watchful`, that is not looked at, which saves a tenth of the time on arrays as short as a vector register.
     """
-    step, load, store = element.step, element.slots.load, element.slots.store
+    step, is_infinite, load, store = element.step, element.infinite, element.slots.load, element.slots.store
 
     @welded
-    def own_accumulators(p, g, G, rest, s):
+    def own_accumulators(p, g, slots, s):
         infinite = False
         infinity = p.dtype.type(np.inf)
         for i in range(p.size):
-            p_i, G_i, rest_i = step(p[i], g[i], G[i], load(rest, i), s)
+            p_i, slots_i = step(p[i], g[i], load(slots, i), s)
             if watchful:
-                infinite |= G_i == infinity
-            G[i] = G_i
+                infinite |= is_infinite(slots_i, infinity)
             p[i] = p_i
-            store(rest, i, rest_i)
+            store(slots, i, slots_i)
         return infinite
 
     return own_accumulators
@@ -34,7 +33,7 @@ def make_own_accumulators(element: Element, watchful: bool = True):
 
 def make_shared_accumulator(element: Element):
     """Compilable update of arrays whose elements share the accumulator G, which is already up to date."""
-    prepare, advance, load, store = element.prepare, element.advance, element.slots.load, element.slots.store
+    prepare, advance, load, store = element.prepare, element.advance, element.rest.load, element.rest.store
 
     @inlined
     def shared_accumulator(p, g, G, rest, s):
@@ -63,7 +62,7 @@ def make_row_step(element: Element):
 
 def make_row_accumulators(element: Element):
     """Compilable update of G.size rows, each with an accumulator of its own; True if one became infinite."""
-    row_step, cut = make_row_step(element), element.slots.cut
+    row_step, cut = make_row_step(element), element.rest.cut
     ordered_sum = make_ordered_sum(element.prepare)
 
     @inlined

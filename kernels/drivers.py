@@ -19,8 +19,8 @@ from .memory import array_at, unpack
 from .reduce import BLOCK, LANES, make_block_sum
 from .survey import find_non_finite, sum_squares, sum_tensors, total
 from .table import (
-    ACCUMULATOR,
     FIRST_BLOCK,
+    FIRST_SLOT,
     FIRST_UNIT,
     GRADIENT,
     INFINITE,
@@ -68,7 +68,7 @@ def _make_update(element, kind, real, Scalars):
     own = make_own_accumulators(element)
     shared = make_shared_accumulator(element)
     by_row = make_row_accumulators(element)
-    rest_at = element.slots.at
+    slots_at = (element.slots if kind == "element" else element.rest).at
     itemsize = real().itemsize
 
     def arrays(table, i, low, high):
@@ -77,27 +77,26 @@ def _make_update(element, kind, real, Scalars):
         n = min(high * row[UNIT], row[SIZE]) - start
         offset = start * itemsize
         p, g = array_at(row[PARAMETER] + offset, n, real), array_at(row[GRADIENT] + offset, n, real)
-        return p, g, rest_at(row, offset, n, real), start
+        return p, g, slots_at(row, offset, n, real), start
 
     arrays = welded(arrays)
 
     def update_elements(table, i, low, high, arguments):
         s = unpack(Scalars, arguments[0][i])
-        p, g, rest, start = arrays(table, i, low, high)
-        G = array_at(table[i, ACCUMULATOR] + start * itemsize, p.size, real)
-        return note_infinity(table, i, own(p, g, G, rest, s))
+        p, g, slots, _ = arrays(table, i, low, high)
+        return note_infinity(table, i, own(p, g, slots, s))
 
     def update_rows(table, i, low, high, arguments):
         s = unpack(Scalars, arguments[0][i])
         p, g, rest, start = arrays(table, i, low, high)
         width = table[i, WIDTH]
-        G = array_at(table[i, ACCUMULATOR] + start // width * itemsize, p.size // width, real)
+        G = array_at(table[i, FIRST_SLOT] + start // width * itemsize, p.size // width, real)
         return note_infinity(table, i, by_row(p, g, G, rest, width, s))
 
     def update_tensor(table, i, low, high, arguments):
         s = unpack(Scalars, arguments[0][i])
         p, g, rest, _ = arrays(table, i, low, high)
-        G = array_at(table[i, ACCUMULATOR], 1, real)[0]
+        G = array_at(table[i, FIRST_SLOT], 1, real)[0]
         shared(p, g, G, rest, s)
         return note_infinity(table, i, real(np.inf) == G)
 
@@ -128,7 +127,7 @@ def make_driver(rule: Any, motion: str, kind: str, lean: bool, dtype: np.dtype[A
         for i in range(table.shape[0] - 1):
             if table[i, SIZE] > 0:
                 s = unpack(Scalars, scalars[i])
-                G = array_at(table[i, ACCUMULATOR], 1, real)
+                G = array_at(table[i, FIRST_SLOT], 1, real)
                 G[0] = accumulate(real(total(table, i, block_sums)), G[0], s)
 
     @compiled

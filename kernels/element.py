@@ -1,12 +1,13 @@
 """One element's step, from gradient to parameter: the order of a step stands here and nowhere else.
 
     g  <- clip(g * gradient_scale) ;  g <- g + w*p          `prepare`
-    G  <- accumulate(g*g, G)                                 the rule
-    d  =  delta(g, H), H = scale(G)                          the rule
+    slots <- accumulate(p, g, g*g, slots)                    the rule
+    H  =  scale(slots) ;  d = delta(g, H, slots)             the rule
     p  <- p * keep ;  p, v <- move(p, d, v)                  `advance`
     p  <- proximal(p)
 
-`lean` leaves out what only the options need; with their neutral values both forms give the same bits.
+`lean` leaves out what only the options need; with their neutral values both forms give the same bits. A rule that
+places its parameter leaves out d, decay and motion.
 """
 
 from __future__ import annotations
@@ -18,7 +19,10 @@ from typing import NamedTuple
 
 from . import motion as motions
 from .jit import inlined
-from .slots import BY_COUNT, Slots
+from .motion import slot_names
+from .rules import places, trait
+from .slots import Slots, make_behind, make_first, make_slots
+from .table import FIRST_SLOT
 
 
 def untouched(g, p, s):
@@ -41,9 +45,9 @@ def shrink(p, s):
     return p * s.keep
 
 
-def proximal(q, G, H, s):
+def _penalised(q, H, s):
     """Minimiser of the l1 and l2 penalties plus the squared distance to q in the metric H."""
-    if G == s.zero or (s.l1_step == s.zero and s.l2_step == s.zero):
+    if s.l1_step == s.zero and s.l2_step == s.zero:
         return q
     size = abs(q) - s.l1_step / H
     if size <= s.zero:
@@ -51,22 +55,34 @@ def proximal(q, G, H, s):
     return copysign(size / (s.one + s.l2_step / H), q)
 
 
+def make_has_metric(rule):
+    """Compilable ``(own, zero)``: whether the slots give an element a metric, without which it is not penalised."""
+    return inlined((lambda own, zero: own[0] != zero) if trait(rule, "squares") else (lambda own, zero: True))
+
+
+def _make_proximal(rule):
+    has_metric, penalised = make_has_metric(rule), inlined(_penalised)
+    return inlined(lambda q, own, H, s: penalised(q, H, s) if has_metric(own, s.zero) else q)
+
+
 def _unchanged(p, s):
     return p
 
 
-def _as_it_is(q, G, H, s):
+def _as_it_is(q, own, H, s):
     return q
 
 
 class Element(NamedTuple):
     """Compilable pieces of one variant of the step."""
 
-    prepare: object
-    accumulate: object
-    advance: object
-    step: object  # all three, for an element with its own accumulator
+    prepare: object  # (g, p, s) -> g
+    accumulate: object  # (square, G, s) -> G, where a row or a tensor shares it
+    advance: object  # (p, g, G, rest, s) -> p, rest, with such a one
+    step: object  # (p, g, slots, s) -> p, slots
+    infinite: object  # (slots, infinity) -> whether what adds up squares is
     slots: Slots
+    rest: Slots  # those behind the first
     fingerprint: int
 
 
@@ -76,35 +92,71 @@ def fingerprint(*functions) -> int:
     return zlib.crc32(rules.encode())
 
 
+def fingerprint_of(rule) -> int:
+    return fingerprint(rule.accumulate, rule.scale, rule.place if places(rule) else rule.delta)
+
+
+def _make_move(rule, motion: str, lean: bool):
+    """Compilable ``(p, g, H, own, moved, s) -> p, own, moved``."""
+    if places(rule):
+        place = inlined(rule.place)
+        return inlined(lambda p, g, H, own, moved, s: (place(g, H, own, s), own, moved))
+    delta, move, kept = inlined(rule.delta), inlined(motions.MOTIONS[motion]), inlined(_unchanged if lean else shrink)
+
+    @inlined
+    def by_displacement(p, g, H, own, moved, s):
+        d, own = delta(g, H, own, s)
+        p, moved = move(kept(p, s), d, moved, s)
+        return p, own, moved
+
+    return by_displacement
+
+
 @cache
 def make_element(rule, motion: str, lean: bool, summed: bool = False) -> Element:
     """Pieces for one variant; with `summed`, gradients are sums of values that may still lack their 0."""
-    accumulate, scale, delta = inlined(rule.accumulate), inlined(rule.scale), inlined(rule.delta)
-    move = inlined(motions.MOTIONS[motion])
-    kept = inlined(_unchanged if lean else shrink)
-    penalised = inlined(_as_it_is if lean else proximal)
+    count, move = len(rule.slots), _make_move(rule, motion, lean)
+    accumulate, scale = inlined(rule.accumulate), inlined(rule.scale)
+    penalised = inlined(_as_it_is) if lean else _make_proximal(rule)
+    own_of, moved_of = make_first(count), make_behind(count)
 
     @inlined
-    def advance(p, g, G, rest, s):
-        H = scale(G, s)
-        p, rest = move(kept(p, s), delta(g, H, s), rest, s)
-        return penalised(p, G, H, s), rest
+    def advance(p, g, own, moved, s):
+        H = scale(own, s)
+        p, own, moved = move(p, g, H, own, moved, s)
+        return penalised(p, own, H, s), own, moved
 
     plain = untouched if lean else prepare
     prepared = inlined(first_of_sum(plain) if summed else plain)
 
     @inlined
-    def step(p, g, G, rest, s):
+    def step(p, g, slots, s):
         g = prepared(g, p, s)
-        G = accumulate(g * g, G, s)
-        p, rest = advance(p, g, G, rest, s)
-        return p, G, rest
+        own = accumulate(p, g, g * g, own_of(slots), s)
+        p, own, moved = advance(p, g, own, moved_of(slots), s)
+        return p, own + moved
 
+    @inlined
+    def accumulate_shared(square, G, s):
+        return accumulate(s.zero, s.zero, square, (G,), s)[0]
+
+    @inlined
+    def advance_shared(p, g, G, rest, s):
+        p, _, rest = advance(p, g, (G,), rest, s)
+        return p, rest
+
+    n = len(slot_names(rule, motion))
     return Element(
         prepared,
-        accumulate,
-        advance,
+        accumulate_shared,
+        advance_shared,
         step,
-        BY_COUNT[len(motions.SLOTS[motion])],
-        fingerprint(rule.accumulate, rule.scale, rule.delta),
+        inlined(
+            (lambda slots, infinity: slots[0] == infinity)
+            if trait(rule, "squares")
+            else (lambda slots, infinity: False)
+        ),
+        make_slots(n, FIRST_SLOT),
+        make_slots(max(0, n - 1), FIRST_SLOT + 1),
+        fingerprint_of(rule),
     )

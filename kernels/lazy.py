@@ -18,7 +18,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .element import make_has_metric
 from .jit import welded
+from .motion import SLOTS
+from .rules import places, trait
+from .slots import make_behind, make_first, make_slots
 
 
 @welded
@@ -54,36 +58,42 @@ def missed_alike(steps, s):
     return missed_steps(steps, steps * s.l1_step, 0.0 if s.keep == s.one else steps * log(s.keep))
 
 
-def make_catch_up(rule, motion: str):
-    """Compilable ``(p, rest, G, missed, s) -> (p, rest)``; `s` holds the rule's scalars in float64.
+_WIDENED = welded(lambda own: ()), welded(lambda own: (np.float64(own[0]),))  # by how many slots there are
 
-    Having missed no step changes no bit.
+
+def make_catch_up(rule, motion: str):
+    """Compilable ``(p, own, moved, missed, s) -> (p, moved)``; `s` holds the rule's scalars in float64.
+
+    For a rule that `rests`: its slots, of which there may be one, stay. Having missed no step changes no bit. A rule
+    without a closed form, whose rows are never behind, stays too.
     """
-    scale = welded(rule.scale)
+    if not trait(rule, "rests") or places(rule):
+        return welded(lambda p, own, moved, missed, s: (p, moved))
+    scale, has_metric, widened = welded(rule.scale), make_has_metric(rule), _WIDENED[len(rule.slots)]
     look_ahead = motion == "nesterov"
 
     @welded
-    def shrunk(p, rest, G, missed, s):
+    def shrunk(p, own, moved, missed, s):
         p = np.float64(p)
-        if G == 0.0 or p == 0.0:  # an element without a metric is not penalised
-            return p * missed.keeps, rest
-        H = scale(np.float64(G), s)
+        if p == 0.0 or not has_metric(own, 0.0):
+            return p * missed.keeps, moved
+        H = scale(widened(own), s)
         threshold = missed.thresholds / H
         if s.l2_step == 0.0:
             size = abs(p) * missed.keeps - threshold * missed.mean_keeps
         else:
             k, log_r = missed.steps, -log1p(s.l2_step / H)
             if k == 0:
-                return p, rest
+                return p, moved
             log_power = missed.log_keeps + k * log_r
             size = abs(p) * exp(log_power)
             if threshold != 0.0:
                 size -= threshold / k * exp(log_r) * series(log_power / k, k)
-        return (0.0 if size <= 0.0 else copysign(size, p)), rest
+        return (0.0 if size <= 0.0 else copysign(size, p)), moved
 
     @welded
-    def coasted(p, rest, G, missed, s):
-        p, v, m, k = np.float64(p), np.float64(rest[0]), s.momentum, missed.steps
+    def coasted(p, own, moved, missed, s):
+        p, v, m, k = np.float64(p), np.float64(moved[0]), s.momentum, missed.steps
         if k == 0:
             return p, (v,)
         log_c, log_m = missed.log_keeps / k, log(m)
@@ -124,23 +134,27 @@ class Lag(NamedTuple):
     )  # (rows, 2) or (0, 0): sum of a*l1, sum of log(1 - a*w); see `make_recall` for a shared accumulator
 
 
-def make_recall(rule, motion: str, kind: str, slots):
-    """Compilable ``recall(r, p, G, rest, lag, s)``, which brings row r up to date, and ``stamp(r, lag)``.
+def make_recall(rule, motion: str, kind: str):
+    """Compilable ``recall(r, p, slots, lag, s)``, which brings row r up to date, and ``stamp(r, lag)``.
 
-    `stamp` notes that the row has the step that is being made. G holds an element for each of p, or one for all.
+    `stamp` notes that the row has the step that is being made. The first slot has an element for each of p, or one for
+    all.
     A tensor's accumulator, and so H, changes with every step: with penalties, marks are the logarithm of the factor
     that a parameter would have shrunk by until then, and the sum of a*l1/H, each divided by the factor of its time.
     """
-    catch_up, load, store = make_catch_up(rule, motion), slots.load, slots.store
-    own = kind == "element"
+    catch_up, count = make_catch_up(rule, motion), len(rule.slots)
+    own_of, load_own, moving = make_first(count), make_slots(count).load, make_slots(len(SLOTS[motion]))
+    moved_of, load, store = make_behind(count), moving.load, moving.store
+    each = kind == "element"
     by_history = kind == "tensor" and motion == "plain"
 
     @welded
-    def advance(p, G, rest, missed, s):
+    def advance(p, slots, missed, s):
+        own, moved = own_of(slots), moved_of(slots)
         for i in range(p.size):
-            p_i, rest_i = catch_up(p[i], load(rest, i), G[i if own else 0], missed, s)
+            p_i, moved_i = catch_up(p[i], load_own(own, i if each else 0), load(moved, i), missed, s)
             p[i] = p_i
-            store(rest, i, rest_i)
+            store(moved, i, moved_i)
 
     @welded
     def advance_by_history(p, lag, r):
@@ -149,18 +163,18 @@ def make_recall(rule, motion: str, kind: str, slots):
             p[i] = shrunk_by_history(p[i], factor, threshold)
 
     @welded
-    def recall(r, p, G, rest, lag, s):
+    def recall(r, p, slots, lag, s):
         k = lag.now - lag.last[r]
         if k <= 0:
             return
         lag.last[r] = lag.now
         if lag.marks.size == 0:
-            advance(p, G, rest, missed_alike(k, s), s)
+            advance(p, slots, missed_alike(k, s), s)
         elif by_history:
             advance_by_history(p, lag, r)
         else:
             thresholds, log_keeps = lag.totals[0] - lag.marks[r, 0], lag.totals[1] - lag.marks[r, 1]
-            advance(p, G, rest, missed_steps(k, thresholds, log_keeps), s)
+            advance(p, slots, missed_steps(k, thresholds, log_keeps), s)
         for j in range(lag.marks.shape[1]):
             lag.marks[r, j] = lag.totals[j]
 

@@ -20,8 +20,10 @@ from .jit import compiled, welded
 from .lazy import make_catch_up, missed_alike
 from .losses import pointwise, softmax
 from .memory import unpack
+from .motion import SLOTS
 from .prefetch import prefetch
 from .scoring import make_score
+from .slots import make_behind, make_first, make_slots
 
 AHEAD = 48  # columns, across examples
 
@@ -30,8 +32,7 @@ class Weights(NamedTuple):
     """Weights (features,) or (features, classes) and their slots; the intercept's are those of one feature."""
 
     p: np.ndarray
-    G: np.ndarray
-    rest: tuple
+    slots: tuple
 
 
 class Rates(NamedTuple):
@@ -89,23 +90,24 @@ def _make_element_step(element: Element):
     step_of, load, store = element.step, element.slots.load, element.slots.store
 
     @welded
-    def step(p, G, rest, i, g, s):
-        p_i, G_i, rest_i = step_of(p[i], g, G[i], load(rest, i), s)
+    def step(p, slots, i, g, s):
+        p_i, slots_i = step_of(p[i], g, load(slots, i), s)
         p[i] = p_i
-        G[i] = G_i
-        store(rest, i, rest_i)
+        store(slots, i, slots_i)
 
     return step
 
 
 def _make_element_catch_up(rule, motion, element: Element):
-    catch_up, load, store = make_catch_up(rule, motion), element.slots.load, element.slots.store
+    catch_up, count, load = make_catch_up(rule, motion), len(rule.slots), element.slots.load
+    own_of, moved_of, store = make_first(count), make_behind(count), make_slots(len(SLOTS[motion])).store
 
     @welded
-    def element_catch_up(p, G, rest, i, missed, s):
-        p_i, rest_i = catch_up(p[i], load(rest, i), G[i], missed, s)
+    def element_catch_up(p, slots, i, missed, s):
+        values = load(slots, i)
+        p_i, moved = catch_up(p[i], own_of(values), moved_of(values), missed, s)
         p[i] = p_i
-        store(rest, i, rest_i)
+        store(moved_of(slots), i, moved)
 
     return element_catch_up
 
@@ -116,17 +118,17 @@ def _make_one_output(real, step_element, catch_up_element) -> Outputs:
         return value, real(derivative) / share
 
     def step(w, j, x, slope, s):
-        step_element(w.p, w.G, w.rest, j, slope * x, s)
+        step_element(w.p, w.slots, j, slope * x, s)
 
     def step_with(w, j, gradient, s):
-        step_element(w.p, w.G, w.rest, j, gradient[j], s)
+        step_element(w.p, w.slots, j, gradient[j], s)
         gradient[j] = real(0)
 
     def add(gradient, j, x, slope):
         gradient[j] += slope * x
 
     def catch_up(w, j, missed, s):
-        catch_up_element(w.p, w.G, w.rest, j, missed, s)
+        catch_up_element(w.p, w.slots, j, missed, s)
 
     return Outputs(*map(welded, (slope, step, step_with, add, catch_up)))
 
@@ -140,11 +142,11 @@ def _make_many_outputs(real, step_element, catch_up_element) -> Outputs:
 
     def step(w, j, x, slopes, s):
         for k in range(slopes.size):
-            step_element(w.p, w.G, w.rest, (j, k), slopes[k] * x, s)
+            step_element(w.p, w.slots, (j, k), slopes[k] * x, s)
 
     def step_with(w, j, gradient, s):
         for k in range(gradient.shape[1]):
-            step_element(w.p, w.G, w.rest, (j, k), gradient[j, k], s)
+            step_element(w.p, w.slots, (j, k), gradient[j, k], s)
             gradient[j, k] = real(0)
 
     def add(gradient, j, x, slopes):
@@ -153,7 +155,7 @@ def _make_many_outputs(real, step_element, catch_up_element) -> Outputs:
 
     def catch_up(w, j, missed, s):
         for k in range(w.p.shape[1]):
-            catch_up_element(w.p, w.G, w.rest, (j, k), missed, s)
+            catch_up_element(w.p, w.slots, (j, k), missed, s)
 
     return Outputs(*map(welded, (slope, step, step_with, add, catch_up)))
 
@@ -186,7 +188,7 @@ def _make_recall(layout: Layout, outputs: Outputs) -> _Recall:
         j = column(x, t)
         prefetch(last, j)
         prefetch(w.p, j)
-        prefetch(w.G, j)
+        prefetch(w.slots[0], j)
         return at, t + 1, stop
 
     @welded

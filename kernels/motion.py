@@ -5,10 +5,12 @@
     nesterov    v <- m*v - d ;  p <- p + (m*v - d)
 
 Every method moves through these, so that each form stands once. `rest` is the tuple of slots
-beside the accumulator: empty, or the velocity.
+behind the method's own: empty, or the velocity.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 
 def plain(p, d, rest, s):
@@ -27,3 +29,8 @@ def nesterov(p, d, rest, s):
 
 MOTIONS = {"plain": plain, "momentum": momentum, "nesterov": nesterov}
 SLOTS = {"plain": (), "momentum": ("velocity",), "nesterov": ("velocity",)}
+
+
+def slot_names(rule: Any, motion: str) -> tuple[str, ...]:
+    """Names of all slots of a rule's form, its own first."""
+    return (*rule.slots, *SLOTS[motion])

@@ -19,40 +19,40 @@ from .element import first_of_sum, make_element, untouched
 from .jit import Pair, compiled, inlined, parallel, welded
 from .lazy import make_recall
 from .memory import array_at, unpack
+from .motion import slot_names
 from .prefetch import prefetch_lines, rows_ahead
 from .reduce import BLOCK, LANES, fold, make_ordered_sum
-from .table import ACCUMULATOR, PARAMETER, VELOCITY, WIDTH, Row
+from .table import FIRST_SLOT, PARAMETER, WIDTH, Row
 
 GROUP = 4  # rows whose sums are formed before the first is stepped, which would have to wait for its own
 
 
 def _make_row_at(element, kind: str, real):
-    """Compilable ``(tensor, r) -> p, G, rest`` of row r; G is an array of one where its elements share it."""
-    rest_at = element.slots.at
+    """Compilable ``(tensor, r) -> p, slots`` of row r; a first slot that its elements share is an array of one."""
+    slots_at, rest_at = element.slots.at, element.rest.at
     itemsize = real().itemsize
 
     def of_each(tensor, r, n, offset):
-        return array_at(tensor[ACCUMULATOR] + offset, n, real)
+        return slots_at(tensor, offset, n, real)
 
     def of_the_row(tensor, r, n, offset):
-        return array_at(tensor[ACCUMULATOR] + r * itemsize, 1, real)
+        return (array_at(tensor[FIRST_SLOT] + r * itemsize, 1, real),) + rest_at(tensor, offset, n, real)
 
     def of_all(tensor, r, n, offset):
-        return array_at(tensor[ACCUMULATOR], 1, real)
+        return (array_at(tensor[FIRST_SLOT], 1, real),) + rest_at(tensor, offset, n, real)
 
-    accumulator = welded({"element": of_each, "row": of_the_row, "tensor": of_all}[kind])
+    slots_of = welded({"element": of_each, "row": of_the_row, "tensor": of_all}[kind])
 
     @welded
     def row_at(tensor, r):
         n, offset = tensor[WIDTH], r * tensor[WIDTH] * itemsize
-        G, rest = accumulator(tensor, r, n, offset), rest_at(tensor, offset, n, real)
-        return array_at(tensor[PARAMETER] + offset, n, real), G, rest
+        return array_at(tensor[PARAMETER] + offset, n, real), slots_of(tensor, r, n, offset)
 
     return row_at
 
 
 def _make_step(element, kind: str, watchful: bool):
-    """Compilable ``(p, g, square, G, rest, s)`` that steps a row, given its sum of squares if `kind` is "row".
+    """Compilable ``(p, g, square, slots, s)`` that steps a row, given its sum of squares if `kind` is "row".
 
     True if an accumulator became infinite.
     """
@@ -62,16 +62,18 @@ def _make_step(element, kind: str, watchful: bool):
         make_shared_accumulator(element),
     )
 
-    def by_element(p, g, square, G, rest, s):
-        return own(p, g, G, rest, s)
+    def by_element(p, g, square, slots, s):
+        return own(p, g, slots, s)
 
-    def by_row(p, g, square, G, rest, s):
-        G[0] = row_step(p, g, square, G[0], rest, s)
+    def by_row(p, g, square, slots, s):
+        G = slots[0]
+        G[0] = row_step(p, g, square, G[0], slots[1:], s)
         return G[0] == p.dtype.type(np.inf)
 
-    def by_tensor(p, g, square, G, rest, s):
-        shared(p, g, G[0], rest, s)
-        return G[0] == p.dtype.type(np.inf)
+    def by_tensor(p, g, square, slots, s):
+        G = slots[0][0]
+        shared(p, g, G, slots[1:], s)
+        return G == p.dtype.type(np.inf)
 
     return welded({"element": by_element, "row": by_row, "tensor": by_tensor}[kind])
 
@@ -81,19 +83,36 @@ def place(at, k):
     return at[k] if at.size else k
 
 
-@inlined
-def _ask_for(tensor, source, rows, at, k, itemsize, own, by_row, moving):
-    """Ask for the memory of row k of the gradient and of the parameter."""
-    size = tensor[WIDTH] * itemsize
-    offset = rows[k] * size
-    prefetch_lines(source + place(at, k) * size, size)
-    prefetch_lines(tensor[PARAMETER] + offset, size)
-    if own:
-        prefetch_lines(tensor[ACCUMULATOR] + offset, size)
-    elif by_row:
-        prefetch_lines(tensor[ACCUMULATOR] + rows[k] * itemsize, itemsize)
-    if moving:
-        prefetch_lines(tensor[VELOCITY] + offset, size)
+def _make_ask_for_slots(count: int, column: int):
+    """Compilable ``(tensor, offset, size)``: ask for so much of `count` slots, the first in this column."""
+    if count <= 0:
+        return inlined(lambda tensor, offset, size: None)
+    ask_for_rest = _make_ask_for_slots(count - 1, column + 1)
+
+    @inlined
+    def ask_for_slots(tensor, offset, size):
+        prefetch_lines(tensor[column] + offset, size)
+        ask_for_rest(tensor, offset, size)
+
+    return ask_for_slots
+
+
+def _make_ask_for(n_slots: int, kind: str, itemsize: int):
+    """Compilable ``(tensor, source, rows, at, k)``: ask for the memory of row k of gradient, parameter and slots."""
+    shared, by_row = kind != "element", kind == "row"
+    ask_for_slots = _make_ask_for_slots(n_slots - shared, FIRST_SLOT + shared)
+
+    @inlined
+    def ask_for(tensor, source, rows, at, k):
+        size = tensor[WIDTH] * itemsize
+        offset = rows[k] * size
+        prefetch_lines(source + place(at, k) * size, size)
+        prefetch_lines(tensor[PARAMETER] + offset, size)
+        if by_row:
+            prefetch_lines(tensor[FIRST_SLOT] + rows[k] * itemsize, itemsize)
+        ask_for_slots(tensor, offset, size)
+
+    return ask_for
 
 
 @cache
@@ -109,8 +128,8 @@ def make_update(
     real, itemsize, Scalars, version = dtype.type, dtype.itemsize, rule.Scalars, element.fingerprint
     row_at, step = _make_row_at(element, kind, real), _make_step(element, kind, watchful)
     square_of = make_ordered_sum(element.prepare)
-    recall, stamp = make_recall(rule, motion, kind, element.slots)
-    own, by_row, moving = kind == "element", kind == "row", motion != "plain"
+    recall, stamp = make_recall(rule, motion, kind)
+    ask_for, by_row = _make_ask_for(len(slot_names(rule, motion)), kind, itemsize), kind == "row"
 
     @welded
     def ready(k, high, rows, at, source, tensor, s_exact, lag):
@@ -118,19 +137,19 @@ def make_update(
         size = tensor[WIDTH] * itemsize
         ahead = rows_ahead(size)
         if k + ahead < high:
-            _ask_for(tensor, source, rows, at, k + ahead, itemsize, own, by_row, moving)
-        p, G, rest = row_at(tensor, rows[k])
+            ask_for(tensor, source, rows, at, k + ahead)
+        p, slots = row_at(tensor, rows[k])
         if lagging:
-            recall(rows[k], p, G, rest, lag, s_exact)
+            recall(rows[k], p, slots, lag, s_exact)
             stamp(rows[k], lag)
-        return p, G, rest, array_at(source + place(at, k) * size, tensor[WIDTH], real)
+        return p, slots, array_at(source + place(at, k) * size, tensor[WIDTH], real)
 
     @welded
     def update_each(low, high, rows, at, source, tensor, s, s_exact, lag):
         infinite = False
         for k in range(low, high):
-            p, G, rest, g = ready(k, high, rows, at, source, tensor, s_exact, lag)
-            infinite |= step(p, g, 0.0, G, rest, s)
+            p, slots, g = ready(k, high, rows, at, source, tensor, s_exact, lag)
+            infinite |= step(p, g, 0.0, slots, s)
         return infinite
 
     @welded
@@ -139,12 +158,12 @@ def make_update(
         for first in range(low, high, GROUP):
             last = min(first + GROUP, high)
             for k in range(first, last):
-                p, _, _, g = ready(k, high, rows, at, source, tensor, s_exact, lag)
+                p, _, g = ready(k, high, rows, at, source, tensor, s_exact, lag)
                 squares[k - first] = square_of(g, p, s, lanes)
             for k in range(first, last):
-                p, G, rest = row_at(tensor, rows[k])
+                p, slots = row_at(tensor, rows[k])
                 g = array_at(source + place(at, k) * tensor[WIDTH] * itemsize, tensor[WIDTH], real)
-                infinite |= step(p, g, squares[k - first], G, rest, s)
+                infinite |= step(p, g, squares[k - first], slots, s)
         return infinite
 
     update_rows = update_grouped if by_row else update_each
@@ -178,14 +197,14 @@ def make_recall_rows(rule: Any, motion: str, kind: str, dtype: np.dtype[Any]) ->
     element = make_element(rule, motion, False)
     Scalars, version = rule.Scalars, element.fingerprint
     row_at = _make_row_at(element, kind, dtype.type)
-    recall, _ = make_recall(rule, motion, kind, element.slots)
+    recall, _ = make_recall(rule, motion, kind)
 
     @welded
     def recall_rows(low, high, rows, table, exact, lag):
         s, tensor = unpack(Scalars, exact), unpack(Row, table[0])
         for k in range(low, high):
-            p, G, rest = row_at(tensor, rows[k])
-            recall(rows[k], p, G, rest, lag, s)
+            p, slots = row_at(tensor, rows[k])
+            recall(rows[k], p, slots, lag, s)
 
     @compiled
     def serial(spans, rows, table, exact, lag):

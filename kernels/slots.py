@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import NamedTuple
 
 from .jit import inlined
 from .memory import array_at
-from .table import VELOCITY
 
 
 class Slots(NamedTuple):
@@ -15,51 +15,63 @@ class Slots(NamedTuple):
     load: object  # (arrays, i) -> values
     store: object  # (arrays, i, values)
     cut: object  # (arrays, start, stop) -> arrays
-    at: object  # (table row, offset in bytes, n, dtype) -> arrays
+    at: object  # (row, offset in bytes, n, dtype) -> arrays at the addresses in neighbouring columns of a table's row
     flat: object  # (arrays) -> one-dimensional views of C-contiguous arrays
 
 
-def _load0(arrays, i):
-    return ()
-
-
-def _store0(arrays, i, values):
-    pass
-
-
-def _cut0(arrays, start, stop):
-    return ()
-
-
-def _at0(row, offset, n, dtype):
-    return ()
-
-
-def _flat0(arrays):
-    return ()
-
-
-def _load1(arrays, i):
-    return (arrays[0][i],)
-
-
-def _store1(arrays, i, values):
-    arrays[0][i] = values[0]
-
-
-def _cut1(arrays, start, stop):
-    return (arrays[0][start:stop],)
-
-
-def _at1(row, offset, n, dtype):
-    return (array_at(row[VELOCITY] + offset, n, dtype),)
-
-
-def _flat1(arrays):
-    return (arrays[0].ravel(),)
-
-
-BY_COUNT = (
-    Slots(*map(inlined, (_load0, _store0, _cut0, _at0, _flat0))),
-    Slots(*map(inlined, (_load1, _store1, _cut1, _at1, _flat1))),
+_NONE = Slots(
+    inlined(lambda arrays, i: ()),
+    inlined(lambda arrays, i, values: None),
+    inlined(lambda arrays, start, stop: ()),
+    inlined(lambda row, offset, n, dtype: ()),
+    inlined(lambda arrays: ()),
 )
+
+
+@cache
+def make_slots(count: int, column: int = 0) -> Slots:
+    """Access to `count` arrays; the address of the first is in this column."""
+    if count == 0:
+        return _NONE
+    load_rest, store_rest, cut_rest, at_rest, flat_rest = make_slots(count - 1, column + 1)
+
+    @inlined
+    def load(arrays, i):
+        return (arrays[0][i],) + load_rest(arrays[1:], i)
+
+    @inlined
+    def store(arrays, i, values):
+        arrays[0][i] = values[0]
+        store_rest(arrays[1:], i, values[1:])
+
+    @inlined
+    def cut(arrays, start, stop):
+        return (arrays[0][start:stop],) + cut_rest(arrays[1:], start, stop)
+
+    @inlined
+    def at(row, offset, n, dtype):
+        return (array_at(row[column] + offset, n, dtype),) + at_rest(row, offset, n, dtype)
+
+    @inlined
+    def flat(arrays):
+        return (arrays[0].ravel(),) + flat_rest(arrays[1:])
+
+    return Slots(load, store, cut, at, flat)
+
+
+@cache
+def make_first(count: int):
+    """Compilable ``(values)``: the first `count` of a tuple."""
+    if count == 0:
+        return inlined(lambda values: ())
+    rest = make_first(count - 1)
+    return inlined(lambda values: (values[0],) + rest(values[1:]))
+
+
+@cache
+def make_behind(count: int):
+    """Compilable ``(values)``: those behind the first `count`."""
+    if count == 0:
+        return inlined(lambda values: values)
+    rest = make_behind(count - 1)
+    return inlined(lambda values: rest(values[1:]))

@@ -35,16 +35,17 @@ from .reduce import BLOCK
     OBJECT,  # address of the parameter's Python object
     PARAMETER,  # address of its data
     GRADIENT,
-    ACCUMULATOR,
-    VELOCITY,
     SIZE,  # in elements
     WIDTH,  # elements that share an accumulator
     UNIT,  # elements in a unit of work: whole rows, about BLOCK elements
     FIRST_UNIT,
     FIRST_BLOCK,
     INFINITE,  # whether a step has made an accumulator infinite
-    COLUMNS,
-) = range(13)
+    FIRST_SLOT,  # address of the data of the first slot; then those of the others
+) = range(11)
+
+MOST_SLOTS = 6
+COLUMNS = FIRST_SLOT + MOST_SLOTS
 
 Row = namedtuple("Row", [f"column_{i}" for i in range(COLUMNS)])  # a row as a tuple: what is written cannot be it
 

@@ -20,7 +20,7 @@ from fastadagrad.kernels.cuda import dense, reduce, shared  # noqa: E402
 from fastadagrad.kernels.cuda.memory import VECTOR, lanes_of  # noqa: E402
 from fastadagrad.kernels.reduce import LANES  # noqa: E402
 from fastadagrad.kernels.rules import adagrad  # noqa: E402
-from fastadagrad.state import accumulator_shape, kind_of  # noqa: E402
+from fastadagrad.state import kind_of, slot_shapes  # noqa: E402
 from fastadagrad.units import norm_scale  # noqa: E402
 
 CC = (9, 0)
@@ -52,8 +52,8 @@ class Device:
         self.motion = self.settings.motion
         self.p = [at_offset(p, self.offsets[0]) for p in arrays]
         self.kinds = [kind_of("p", p, self.settings) for p in arrays]
-        start = self.settings.own.initial_accumulator_value
-        shapes = [accumulator_shape(p, kind) for p, kind in zip(arrays, self.kinds, strict=True)]
+        [start] = self.settings.initial()
+        shapes = [slot_shapes(p, kind, ["G"])["G"] for p, kind in zip(arrays, self.kinds, strict=True)]
         starts = [np.full(shape, start, p.dtype) for p, shape in zip(arrays, shapes, strict=True)]
         self.G = [at_offset(G, self.offsets[2]) for G in starts]
         self.v = [at_offset(np.zeros_like(p), self.offsets[3]) for p in arrays]
@@ -63,7 +63,7 @@ class Device:
         """Gradients that are a parameter of this object are taken as they are, copies of others."""
         gradients = [g if any(g is p for p in self.p) else at_offset(g, self.offsets[1]) for g in gradients]
         for i, (g, scale) in enumerate(zip(gradients, self._scales(gradients), strict=True)):
-            scalars = cast_scalars(adagrad, self.settings, self.t, g.dtype)
+            scalars = cast_scalars(self.settings, self.t, g.dtype)
             scalars[SCALE] = scale
             if g.size:
                 {"element": self._by_element, "row": self._by_row, "tensor": self._by_tensor}[self.kinds[i]](
@@ -78,9 +78,10 @@ class Device:
         sizes = [g.size for g in gradients]
         rows = table.make_table(sizes, sizes, dtype)
         for i, g in enumerate(gradients):
-            columns = table.PARAMETER, table.GRADIENT, table.ACCUMULATOR, table.VELOCITY
-            rows[i, columns] = self._slots(i, g)[1]
-        scalars = np.tile(cast_scalars(adagrad, self.settings, self.t, dtype), (n, 1))
+            arrays, addresses = self._slots(i, g)
+            slots = range(table.FIRST_SLOT, table.FIRST_SLOT + len(arrays) - 2)
+            rows[i, [table.PARAMETER, table.GRADIENT, *slots]] = addresses
+        scalars = np.tile(cast_scalars(self.settings, self.t, dtype), (n, 1))
         kernel = dense.make_many(adagrad, self.motion, self.settings.lean, self.watchful, dtype, self.cc)
         infinite = np.zeros(n, np.int32)
         memory = [rows, scalars, infinite, *gradients, *self.p, *self.G, *(self.v if self.motion != "plain" else [])]
@@ -113,7 +114,7 @@ class Device:
     def _slots(self, i, g):
         """Arrays, and their addresses, in the order in which the kernels take them."""
         arrays = [self.p[i], g, self.G[i], *([self.v[i]] if self.motion != "plain" else [])]
-        return arrays, [a.ctypes.data for a in arrays] + [0] * (4 - len(arrays))
+        return arrays, [a.ctypes.data for a in arrays]
 
     def _by_element(self, i, g, scalars):
         lean = self.settings.lean and not self.conduct.max_global_norm

@@ -29,8 +29,8 @@ class RowDevice(Device):
         groups = sort_rows.serial(1, indices, len(p), at, rows, starts)
         values = at_offset(values)
         kernel = make_row_update(adagrad, self.motion, self.kinds[0], self.settings.lean, p.dtype, self.cc)
-        arrays = [p, G, v, rows, starts, at, values]
-        scalars = cast_scalars(adagrad, self.settings, self.t, p.dtype)
+        arrays = [p, G, *([v] if self.motion != "plain" else []), rows, starts, at, values]
+        scalars = cast_scalars(self.settings, self.t, p.dtype)
         width, share = p[0].size, share_of(p[0].size, self.kinds[0])
         arguments = [a.ctypes.data for a in arrays] + [groups, width, share, self.infinite.ctypes.data, *scalars]
         ptx.launch(kernel.ptx, blocks_of(groups, share), THREADS, arguments, [*arrays, self.infinite])

@@ -103,5 +103,5 @@ def test_array_headers_are_where_they_are_expected():
 def test_compiled_and_plain_rule_agree():
     s = fa.compiled_update(learning_rate=0.1, rms_regularizer=1e-3).scalars()
     g, G = 0.3, 0.04
-    assert adagrad.accumulate(g * g, G, s) == G + g * g
-    assert adagrad.delta(g, adagrad.scale(G, s), s) == 0.1 * g / (G**0.5 + 1e-3)
+    assert adagrad.accumulate(0.0, g, g * g, (G,), s) == (G + g * g,)
+    assert adagrad.delta(g, adagrad.scale((G,), s), (G,), s) == (0.1 * g / (G**0.5 + 1e-3), (G,))

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(
 def scalars(**hyper):
     """The rule's scalars in float64, unrounded products included."""
     values, _ = make_settings(adagrad, {k: v for k, v in hyper.items() if k not in ("l1", "l2")})
-    s = adagrad.Scalars(*values.scalars(adagrad, 0))
+    s = adagrad.Scalars(*values.scalars(0))
     a = hyper.get("learning_rate", 1e-4)
     return s._replace(l1_step=a * hyper.get("l1", 0.0), l2_step=a * hyper.get("l2", 0.0))
 
@@ -51,7 +51,7 @@ def at_once(p, v, G, rates, s, motion, decay):
     thresholds = math.fsum(rates) * (s.l1_step / s.learning_rate)
     log_keeps = math.fsum(math.log1p(-a * decay) for a in rates)
     rest = () if motion == "plain" else (v,)
-    p, rest = catch_up(p, rest, G, missed_steps(len(rates), thresholds, log_keeps), s)
+    p, rest = catch_up(p, (G,), rest, missed_steps(len(rates), thresholds, log_keeps), s)
     return p, (*rest, v)[0]
 
 
@@ -153,13 +153,13 @@ def test_any_schedule_of_l1_or_decay_alone(hyper, decay):
 def test_limits():
     plain = make_catch_up(adagrad, "plain")
     s = scalars(learning_rate=1.0, l1=0.1, l2=1.0)
-    assert plain(1.0, (), 1.0, missed_steps(10**6, 1e5, 0.0), s) == (0.0, ())  # r**k underflows
-    assert plain(1.0, (), 0.0, missed_steps(10**6, 1e5, 0.0), s) == (1.0, ())  # no metric yet
-    assert math.copysign(1, plain(-1.0, (), 1.0, missed_steps(10**6, 1e5, 0.0), s)[0]) == 1  # a zero is +0
-    assert math.isnan(plain(math.nan, (), 1.0, missed_steps(3, 0.3, 0.0), s)[0])
+    assert plain(1.0, (1.0,), (), missed_steps(10**6, 1e5, 0.0), s) == (0.0, ())  # r**k underflows
+    assert plain(1.0, (0.0,), (), missed_steps(10**6, 1e5, 0.0), s) == (1.0, ())  # no metric yet
+    assert math.copysign(1, plain(-1.0, (1.0,), (), missed_steps(10**6, 1e5, 0.0), s)[0]) == 1  # a zero is +0
+    assert math.isnan(plain(math.nan, (1.0,), (), missed_steps(3, 0.3, 0.0), s)[0])
     s = scalars(learning_rate=1.0, momentum=0.999)
-    p, (v,) = make_catch_up(adagrad, "momentum")(1.0, (1.0,), 1.0, missed_steps(10**6, 0.0, 0.0), s)
+    p, (v,) = make_catch_up(adagrad, "momentum")(1.0, (1.0,), (1.0,), missed_steps(10**6, 0.0, 0.0), s)
     assert p == pytest.approx(1 + 0.999 / (1 - 0.999), rel=1e-12)
     assert v == pytest.approx(0.0, abs=1e-300)
-    p, _ = make_catch_up(adagrad, "momentum")(1.0, (1.0,), 1.0, missed_steps(20_000, 0.0, 20_000 * math.log(0.5)), s)
+    p, _ = make_catch_up(adagrad, "momentum")(1.0, (1.0,), (1.0,), missed_steps(20_000, 0.0, 20_000 * math.log(0.5)), s)
     assert p == pytest.approx(0.999 * 0.999**20_000 / (0.999 - 0.5), rel=1e-9)  # c**k underflows, m**k does not

@@ -136,13 +136,11 @@ def train(examples, order, size, kind, classes, hyper, rate, *, lazy="touched", 
     shape = (features, classes) if classes else (features,)
     settings, _ = make_settings(adagrad, {**hyper, "learning_rate": rate})
     unpenalised, _ = make_settings(adagrad, {**hyper, **UNPENALISED, "learning_rate": rate})
-    exact = np.array(settings.scalars(adagrad, 0))
-    rates = linear.Rates(exact.astype(dtype), np.array(unpenalised.scalars(adagrad, 0)).astype(dtype), exact)
-    slots = 0 if settings.motion == "plain" else 1
+    exact = np.array(settings.scalars(0))
+    rates = linear.Rates(exact.astype(dtype), np.array(unpenalised.scalars(0)).astype(dtype), exact)
 
     def zeros(shape):
-        rest = tuple(np.zeros(shape, dtype) for _ in range(slots))
-        return linear.Weights(np.zeros(shape, dtype), np.zeros(shape, dtype), rest)
+        return linear.Weights(np.zeros(shape, dtype), tuple(np.zeros(shape, dtype) for _ in settings.slots))
 
     weights, intercept = zeros(shape), zeros((1, *shape[1:]))
     sweep = lazy == "dense" or (layout == "dense" and (size > 1 or online is False))
@@ -162,9 +160,8 @@ def assert_same(found, expected):
     assert loss == expected[0]
     for ours, theirs in ((weights, expected[1]), (intercept, expected[2])):
         np.testing.assert_array_equal(ours.p, theirs[0])
-        np.testing.assert_array_equal(ours.G, theirs[1])
-        for v in ours.rest:
-            np.testing.assert_array_equal(v, theirs[2])
+        for slot, expected_slot in zip(ours.slots, theirs[1:], strict=False):
+            np.testing.assert_array_equal(slot, expected_slot)
 
 
 LOSSES = [("logistic", 0), ("squared", 0), ("hinge", 0), ("softmax", 3)]
@@ -251,17 +248,17 @@ def test_lazy_is_the_dense_method(kind, classes, size, hyper):
     ]
     assert runs[0][0] == pytest.approx(runs[1][0], rel=1e-12)
     for ours, theirs in zip(runs[0][1:], runs[1][1:], strict=True):
-        for a, b in zip((ours.p, ours.G, *ours.rest), (theirs.p, theirs.G, *theirs.rest), strict=True):
+        for a, b in zip((ours.p, *ours.slots), (theirs.p, *theirs.slots), strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-12 * np.abs(b).max())
             assert ((a == 0) == (b == 0)).all()
 
 
 def test_scratch_is_left_clean():
     X, labels = make_data("logistic", 0, np.float32)
-    weights = linear.Weights(*(np.zeros(37, np.float32) for _ in range(2)), ())
-    intercept = linear.Weights(*(np.zeros(1, np.float32) for _ in range(2)), ())
+    weights = linear.Weights(np.zeros(37, np.float32), (np.zeros(37, np.float32),))
+    intercept = linear.Weights(np.zeros(1, np.float32), (np.zeros(1, np.float32),))
     settings, _ = make_settings(adagrad, {"l1": 0.1})
-    scalars = np.array(settings.scalars(adagrad, 0))
+    scalars = np.array(settings.scalars(0))
     rates = linear.Rates(scalars.astype(np.float32), scalars.astype(np.float32), scalars)
     loops = linear.make_loops(adagrad, "plain", False, "sparse", False, True, np.dtype(np.float32))
     work = linear.make_work(weights, batch=True, sweep=False, exact=True)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ..hyper import Rule, Settings
 from ..kernels.cuda.lazy import make_recall
 from ..kernels.cuda.rows import THREADS, blocks_of, share_of
-from ..kernels.table import ACCUMULATOR, PARAMETER, VELOCITY
+from ..kernels.table import FIRST_SLOT, PARAMETER
 from ..lag import Lagging
 from ..parameters import Parameters
 from ..rows import row_layout
@@ -41,11 +41,14 @@ class DeviceLagging(Lagging):
         self._params, self._position, self._backend = params, position, backend
         self._n_rows, self._width = row_layout(parameter, by_element=False)
         self._share = share_of(self._width)
-        self._arrays = [int(row[column]) for column in (PARAMETER, ACCUMULATOR, VELOCITY)]
+        slots = range(FIRST_SLOT, FIRST_SLOT + len(settings.slots))
+        self._arrays = row[[PARAMETER, *slots]].tolist()
         wanted = [((self._n_rows,), np.int64), ((self._n_rows, 2) if self.marked else (0, 2), np.float64)]
         self._last, self._marks = zeros(backend, wanted)
         how = "history" if self.by_history else "sums" if self.marked else "steps"
-        self.kernel = make_recall(cast(Any, rule), settings.motion, kind, how, parameter.dtype, backend.capability)
+        self.kernel = make_recall(
+            cast(Any, settings.form), settings.motion, kind, how, parameter.dtype, backend.capability
+        )
 
     def recall(self, rows: int, n: int, stepping: bool) -> None:
         """Bring n rows up to date, the first if there is no address of others; `stepping`: they get the next step."""

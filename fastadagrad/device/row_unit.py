@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ from ..hyper import Settings
 from ..kernels.cuda import shared
 from ..kernels.cuda.rows import THREADS, blocks_of, make_row_update, share_of
 from ..kernels.rules import adagrad
-from ..kernels.table import ACCUMULATOR, PARAMETER, SIZE, VELOCITY
+from ..kernels.table import PARAMETER, SIZE
 from ..lag import no_closed_form
 from ..rows import Rows
 from ..state import State
@@ -39,13 +39,13 @@ class DeviceRowUnit(DeviceUnit):
         lags: dict[int, Any] | None,
     ) -> None:
         super().__init__(state, {position: settings}, kind, lean)
-        rule, params, self._name = self._rule, self._params, self._params.names[position]
+        params, self._name = self._params, self._params.names[position]
         parameter = params.arrays[position]
-        self._accumulator: Any = state[self._name]["accumulator"]
-        self._source = RowSource(self._name, parameter, self._backend, rule, ordered or kind == "tensor")
+        self._first_slot: Any = next(iter(state[self._name].values()), None)  # the accumulator, where one is shared
+        self._source = RowSource(self._name, parameter, self._backend, self._form, ordered or kind == "tensor")
         self._lagging: DeviceLagging | None = None
         if lags is not None:
-            notes_of = rule, settings, kind, self.table[0], params, position
+            notes_of = self._rule, settings, kind, self.table[0], params, position
             self._lagging = lags[position] = lags.get(position) or DeviceLagging(*notes_of)
 
     def set_scalars(self, t: int, asked: dict[int, float]) -> None:
@@ -63,13 +63,13 @@ class DeviceRowUnit(DeviceUnit):
         return taken
 
     def _kernels(self) -> Iterable[Any]:
-        rule, of = cast(Any, self._rule), (self._dtype, self._capability)
-        yield make_row_update(rule, self._motion, self._kind, self._lean, *of)
+        form, of = self._form, (self._dtype, self._capability)
+        yield make_row_update(form, self._motion, self._kind, self._lean, *of)
         if self._lagging:
             yield self._lagging.kernel
         if self._kind == "tensor":
             yield from self._source.kernels()
-            yield shared.make_tensor(rule, self._motion, *of).accumulate
+            yield shared.make_tensor(form, self._motion, *of).accumulate
 
     def _arrange(self) -> None:
         self._source.arrange()
@@ -84,21 +84,19 @@ class DeviceRowUnit(DeviceUnit):
         row, scalars, infinite = self.table[0], self._scalars[0], self._infinite
         if not row[SIZE]:
             return
-        p, G, v = (int(row[column]) for column in (PARAMETER, ACCUMULATOR, VELOCITY))
+        p, slots = int(row[PARAMETER]), row[self._columns].tolist()
         if self._kind == "tensor":
             square = self._source.sum_of_squares(True, scalars)
-            kernel = shared.make_tensor(cast(Any, self._rule), self._motion, self._dtype, self._capability).accumulate
-            self._launch(kernel, 1, 1, square, G, infinite, *scalars)
+            kernel = shared.make_tensor(self._form, self._motion, self._dtype, self._capability).accumulate
+            self._launch(kernel, 1, 1, square, slots[0], infinite, *scalars)
         groups = self._source.groups.n
         if self._lagging:
             history = self._lagging.by_history
-            self._lagging.begin(self._accumulator.first() if history else None)
+            self._lagging.begin(self._first_slot.first() if history else None)
             self._lagging.recall(self._source.groups.rows, groups, stepping=True)
-        kernel = make_row_update(
-            cast(Any, self._rule), self._motion, self._kind, self._lean, self._dtype, self._capability
-        )
+        kernel = make_row_update(self._form, self._motion, self._kind, self._lean, self._dtype, self._capability)
         share = share_of(self._source.width, self._kind)
-        arguments = p, G, v, *self._source.addresses, share, infinite, *scalars
+        arguments = p, *slots, *self._source.addresses, share, infinite, *scalars
         self._launch(kernel, blocks_of(groups, share), THREADS, *arguments)
         if self._lagging:
             self._lagging.end(1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from ..kernels.cuda import dense, reduce, shared
 from ..kernels.cuda.memory import MARK, VECTOR, lanes_of
 from ..kernels.drivers import FINITE, HEADERS, NORMS, UPDATE
 from ..kernels.reduce import LANES
-from ..kernels.table import ACCUMULATOR, FIRST_BLOCK, GRADIENT, NON_FINITE, PARAMETER, SIZE, VELOCITY
+from ..kernels.table import FIRST_BLOCK, FIRST_SLOT, GRADIENT, NON_FINITE, PARAMETER, SIZE
 from ..parameters import device_gradient, missing_gradient, overlap_refusal
 from ..rows import is_sparse
 from ..state import State
@@ -39,7 +39,8 @@ class DeviceUnit(Unit):
         assert state.params.backend is not None
         self._backend, self._kind, self._lean = state.params.backend, kind, lean
         self._capability = self._backend.capability
-        [self._motion, *_] = (settings.motion for settings in members.values())
+        [settings, *_] = members.values()
+        self._motion, self._columns = settings.motion, range(FIRST_SLOT, FIRST_SLOT + len(settings.slots))
         n = len(members)
         blocks = int(self.table[-1, FIRST_BLOCK])
         wanted = [((2, n), np.int32), ((n,), np.float64), ((blocks,), np.float64)]
@@ -130,7 +131,7 @@ class DeviceUnit(Unit):
 
     def _launch_sum_of_squares(self, i: int, gradient: int, prepared: bool) -> int:
         """Of the gradient of row i of the table, as it is or as it is squared for an accumulator: its address."""
-        kernels = reduce.make_sums(cast(Any, self._rule), prepared, self._dtype, self._capability)
+        kernels = reduce.make_sums(self._form, prepared, self._dtype, self._capability)
         result = self._squares.address + i * self._squares.itemsize
         of = int(self.table[i, PARAMETER]), gradient, int(self.table[i, SIZE])
         launch_sum_of_squares(self._backend, kernels, of, self._scalars[i], self._sums_of_blocks.address, result)
@@ -156,7 +157,7 @@ class DeviceBucket(DeviceUnit):
         self._scalars_are_there = False
 
     def _kernels(self) -> Iterable[Any]:
-        rule: Any = self._rule
+        rule = self._form
         if self._kind == "element":
             if len(self.positions) > 1:
                 return [dense.make_many(rule, *self._variant)]
@@ -221,30 +222,30 @@ class DeviceBucket(DeviceUnit):
 
     def _update(self) -> None:
         if self._kind == "element" and len(self.positions) > 1:
-            kernel = dense.make_many(cast(Any, self._rule), *self._variant)
+            kernel = dense.make_many(self._form, *self._variant)
             arguments = self._rows_there(), len(self.positions), self._infinite, self._scalars_there()
             self._launch(kernel, int(self.table[-1, FIRST_BLOCK]), dense.THREADS, *arguments)
             return
         update = {"element": self._update_elements, "row": self._update_rows, "tensor": self._update_tensor}
         for i in np.flatnonzero(self.table[:-1, SIZE]).tolist():
-            columns = self.table[i, [PARAMETER, GRADIENT, ACCUMULATOR, VELOCITY]].tolist()
+            columns = self.table[i, [PARAMETER, GRADIENT, *self._columns]].tolist()
             update[self._kind](i, columns, int(self.table[i, SIZE]), self._infinite + i * MARK)
 
     def _update_elements(self, i: int, addresses: list[int], size: int, infinite: int) -> None:
-        kernels = dense.make_dense(cast(Any, self._rule), *self._variant)
+        kernels = dense.make_dense(self._form, *self._variant)
         aligned = not any(address % VECTOR for address in addresses)
         kernel, blocks = kernels.grid(size, lanes_of(self._dtype), aligned)
         self._launch(kernel, blocks, dense.THREADS, *addresses, size, infinite, *self._scalars[i])
 
     def _update_rows(self, i: int, addresses: list[int], size: int, infinite: int) -> None:
-        kernel = shared.make_rows(cast(Any, self._rule), self._motion, self._dtype, self._capability)
+        kernel = shared.make_rows(self._form, self._motion, self._dtype, self._capability)
         width = int(self.table[i, table.WIDTH])
         rows = size // width
         blocks = -(-rows * LANES // THREADS)
         self._launch(kernel, blocks, THREADS, *addresses, rows, width, infinite, *self._scalars[i])
 
     def _update_tensor(self, i: int, addresses: list[int], size: int, infinite: int) -> None:
-        kernels = shared.make_tensor(cast(Any, self._rule), self._motion, self._dtype, self._capability)
+        kernels = shared.make_tensor(self._form, self._motion, self._dtype, self._capability)
         square = self._launch_sum_of_squares(i, addresses[1], prepared=True)
         accumulator = addresses[2]
         self._launch(kernels.accumulate, 1, 1, square, accumulator, infinite, *self._scalars[i])

@@ -24,6 +24,7 @@ from numba.cuda import dispatcher
 from numba.cuda.cudadrv import nvvm
 from numba.np.numpy_support import from_dtype
 
+from ..element import fingerprint_of
 from ..forking import Lock
 from .disk import kept
 
@@ -72,7 +73,8 @@ def scalars_type(rule: Any, dtype: Any) -> Any:
 
 
 def kernel_name(rule: Any, *variant: object) -> str:
-    return "_".join(map(str, (rule.name, *variant)))
+    """Name of a kernel of this variant, and of the formula that the rule has now."""
+    return "_".join(map(str, (rule.name, *variant, f"{fingerprint_of(rule):08x}")))
 
 
 def compile_kernel(

@@ -11,12 +11,13 @@ from numba import cuda, types
 from .. import table
 from ..element import make_element
 from ..jit import inlined
-from ..motion import SLOTS
+from ..motion import slot_names
 from .compiling import Capability, Kernel, compile_kernel, kernel_name, scalars_type
 from .memory import (
     MARK,
     VECTOR,
     Slots,
+    addresses_type,
     lanes_of,
     make_access,
     make_dense_gradient,
@@ -24,7 +25,7 @@ from .memory import (
     make_slots,
     mark,
 )
-from .tensors import make_load_column, part_of
+from .tensors import make_load_column, make_load_columns, part_of
 
 THREADS = 256  # a block
 
@@ -35,77 +36,83 @@ def _make_lanes(step, slots: Slots, lanes: int, j: int = 0):
     """Compilable step of the lanes of a vector from the j-th on."""
     lane, join, empty = slots.lane, slots.join, slots.empty
     if j == lanes:
-        return inlined(lambda p, g, G, rest, s: ((), (), empty))
+        return inlined(lambda p, g, vectors, s: ((), empty()))
     behind = _make_lanes(step, slots, lanes, j + 1)
 
     @inlined
-    def from_here(p, g, G, rest, s):
-        p_j, G_j, rest_j = step(p[j], g[j], G[j], lane(rest, j), s)
-        p_, G_, rest_ = behind(p, g, G, rest, s)
-        return (p_j,) + p_, (G_j,) + G_, join(rest_j, rest_)  # noqa: RUF005  which Numba does not know
+    def from_here(p, g, vectors, s):
+        p_j, slots_j = step(p[j], g[j], lane(vectors, j), s)
+        p_, vectors_ = behind(p, g, vectors, s)
+        return (p_j,) + p_, join(slots_j, vectors_)
 
     return from_here
 
 
-@inlined
-def _any_infinite(values, infinity):
-    found = False
-    for value in values:
-        found |= value == infinity
-    return found
+def _make_any_infinite(element, slots: Slots, lanes: int):
+    """Compilable ``(vectors, infinity)``."""
+    if lanes == 0:
+        return inlined(lambda vectors, infinity: False)
+    before, is_infinite, lane, last = (
+        _make_any_infinite(element, slots, lanes - 1),
+        element.infinite,
+        slots.lane,
+        lanes - 1,
+    )
+    return inlined(lambda vectors, infinity: before(vectors, infinity) | is_infinite(lane(vectors, last), infinity))
 
 
-def make_element_update(element, motion: str, watchful: bool, dtype: np.dtype[Any], gradient):
-    """Compilable ``(j, p, source, G, v, infinite, s)``: update of element j, which has its own accumulator.
+def make_element_update(element, n_slots: int, watchful: bool, dtype: np.dtype[Any], gradient):
+    """Compilable ``(j, p, source, slots, infinite, s)``: update of element j, which has its own slots.
 
     ``gradient(j, source)`` is its gradient.
     """
-    access, step = make_access(dtype), element.step
-    load, store, slots = access.load, access.store, make_slots(access, len(SLOTS[motion]))
-    load_slots, store_slots = slots.load, slots.store
+    access, step, is_infinite = make_access(dtype), element.step, element.infinite
+    load, store, access_to_slots = access.load, access.store, make_slots(access, n_slots)
+    load_slots, store_slots = access_to_slots.load, access_to_slots.store
     itemsize, infinity = np.uint64(dtype.itemsize), dtype.type(np.inf)
 
     @inlined
-    def update_element(j, p, source, G, v, infinite, s):
+    def update_element(j, p, source, slots, infinite, s):
         at = j * itemsize
-        p_j, G_j, rest = step(load(p + at), gradient(j, source), load(G + at), load_slots(v + at), s)
-        if watchful and G_j == infinity:
+        p_j, slots_j = step(load(p + at), gradient(j, source), load_slots(slots, at), s)
+        if watchful and is_infinite(slots_j, infinity):
             mark(infinite)
-        store(G + at, G_j)
+        store_slots(slots, at, slots_j)
         store(p + at, p_j)
-        store_slots(v + at, rest)
 
     return update_element
 
 
-def _make_vector_update(element, motion: str, watchful: bool, dtype: np.dtype[Any]):
-    """Compilable ``(t, p, g, G, v, infinite, s)``: update of the t-th vector."""
-    access = make_access(dtype)
-    load_vector, store_vector, slots = access.load_vector, access.store_vector, make_slots(access, len(SLOTS[motion]))
-    step_lanes = _make_lanes(element.step, slots, lanes_of(dtype))
-    load_slot_vectors, store_slot_vectors = slots.load_vector, slots.store_vector
+def _make_vector_update(element, n_slots: int, watchful: bool, dtype: np.dtype[Any]):
+    """Compilable ``(t, p, g, slots, infinite, s)``: update of the t-th vector."""
+    access, lanes = make_access(dtype), lanes_of(dtype)
+    load_vector, store_vector, access_to_slots = access.load_vector, access.store_vector, make_slots(access, n_slots)
+    step_lanes, any_infinite = (
+        _make_lanes(element.step, access_to_slots, lanes),
+        _make_any_infinite(element, access_to_slots, lanes),
+    )
+    load_slots, store_slots = access_to_slots.load_vector, access_to_slots.store_vector
     a_vector, infinity = np.uint64(VECTOR), dtype.type(np.inf)
 
     @inlined
-    def update_vector(t, p, g, G, v, infinite, s):
+    def update_vector(t, p, g, slots, infinite, s):
         at = t * a_vector
-        loaded = load_vector(p + at), load_vector(g + at), load_vector(G + at), load_slot_vectors(v + at)
-        p_t, G_t, rest = step_lanes(loaded[0], loaded[1], loaded[2], loaded[3], s)
-        if watchful and _any_infinite(G_t, infinity):
+        loaded = load_vector(p + at), load_vector(g + at), load_slots(slots, at)
+        p_t, vectors = step_lanes(loaded[0], loaded[1], loaded[2], s)
+        if watchful and any_infinite(vectors, infinity):
             mark(infinite)
-        store_vector(G + at, G_t)
+        store_slots(slots, at, vectors)
         store_vector(p + at, p_t)
-        store_slot_vectors(v + at, rest)
 
     return update_vector
 
 
 def _make_updates(rule: Any, motion: str, lean: bool, watchful: bool, dtype: np.dtype[Any]):
     """Those of an element and of a vector."""
-    element = make_element(rule, motion, lean)
+    element, n_slots = make_element(rule, motion, lean), len(slot_names(rule, motion))
     return (
-        make_element_update(element, motion, watchful, dtype, make_dense_gradient(dtype)),
-        _make_vector_update(element, motion, watchful, dtype),
+        make_element_update(element, n_slots, watchful, dtype, make_dense_gradient(dtype)),
+        _make_vector_update(element, n_slots, watchful, dtype),
     )
 
 
@@ -114,10 +121,9 @@ def _kernel_name(rule: Any, motion: str, lean: bool, watchful: bool, dtype: np.d
 
 
 class Dense(NamedTuple):
-    """Kernels ``(p, g, G, v, n, infinite, s)`` that update n elements, given addresses and scalars.
+    """Kernels ``(p, g, slots, n, infinite, s)`` that update n elements, given addresses and scalars.
 
-    `infinite` is that of an int32 which becomes 1 if an accumulator becomes infinite. `v` is not looked at if there is
-    no velocity.
+    `infinite` is that of an int32 which becomes 1 if an accumulator becomes infinite.
     """
 
     vectors: Kernel  # for addresses that are multiples of 16
@@ -135,21 +141,22 @@ def make_dense(rule: Any, motion: str, lean: bool, watchful: bool, dtype: np.dty
     update_element, update_vector = _make_updates(rule, motion, lean, watchful, dtype)
     lanes = np.uint64(lanes_of(dtype))
 
-    def elements(p, g, G, v, n, infinite, s):
+    def elements(p, g, slots, n, infinite, s):
         i = np.uint64(cuda.grid(1))
         if i < n:
-            update_element(i, p, g, G, v, infinite, s)
+            update_element(i, p, g, slots, infinite, s)
 
-    def vectors(p, g, G, v, n, infinite, s):
+    def vectors(p, g, slots, n, infinite, s):
         t, whole = np.uint64(cuda.grid(1)), n // lanes
         if t < whole:
-            update_vector(t, p, g, G, v, infinite, s)
+            update_vector(t, p, g, slots, infinite, s)
         else:
             i = whole * lanes + (t - whole)
             if i < n:
-                update_element(i, p, g, G, v, infinite, s)
+                update_element(i, p, g, slots, infinite, s)
 
-    arguments = (*[types.uint64] * 6, scalars_type(rule, dtype))
+    a, slots = types.uint64, addresses_type(len(slot_names(rule, motion)))
+    arguments = a, a, slots, a, a, scalars_type(rule, dtype)
     name = _kernel_name(rule, motion, lean, watchful, dtype)
     return Dense(
         compile_kernel(f"{name}_vectors", vectors, arguments, cc),
@@ -168,23 +175,25 @@ def make_many(rule: Any, motion: str, lean: bool, watchful: bool, dtype: np.dtyp
     load_scalars = make_load_scalars(rule, dtype)
     lanes, itemsize, a_vector = np.uint64(lanes_of(dtype)), np.uint64(dtype.itemsize), np.uint64(VECTOR)
     size_of_scalars = np.uint64(len(rule.Scalars._fields) * dtype.itemsize)
-    arrays = table.PARAMETER, table.GRADIENT, table.ACCUMULATOR, table.VELOCITY
-    parameter, gradient, accumulator, velocity = map(make_load_column, arrays)
+    parameter, gradient = make_load_column(table.PARAMETER), make_load_column(table.GRADIENT)
+    n_slots = len(slot_names(rule, motion))
+    slots_at, access_to_slots = make_load_columns(table.FIRST_SLOT, n_slots), make_slots(make_access(dtype), n_slots)
+    moved, joined = access_to_slots.moved, access_to_slots.joined
 
     def many(rows, tensors, infinite, scalars):
         i, row, start, n = part_of(np.uint64(cuda.blockIdx.x), rows, tensors)
         s, offset, mark_at = load_scalars(scalars + i * size_of_scalars), start * itemsize, infinite + i * _mark_size
-        p, g, G, v = parameter(row) + offset, gradient(row) + offset, accumulator(row) + offset, velocity(row) + offset
+        p, g, slots = parameter(row) + offset, gradient(row) + offset, moved(slots_at(row), offset)
         thread, done = np.uint64(cuda.threadIdx.x), _zero
-        if (p | g | G | v) % a_vector == _zero:
+        if (p | g | joined(slots)) % a_vector == _zero:
             done = n // lanes * lanes
             t = thread
             while t * lanes < done:
-                update_vector(t, p, g, G, v, mark_at, s)
+                update_vector(t, p, g, slots, mark_at, s)
                 t += _threads
         j = done + thread
         while j < n:
-            update_element(j, p, g, G, v, mark_at, s)
+            update_element(j, p, g, slots, mark_at, s)
             j += _threads
 
     name = _kernel_name(rule, motion, lean, watchful, dtype)

@@ -10,9 +10,10 @@ from numba import cuda, types
 
 from ..jit import inlined
 from ..lazy import history_missed, make_catch_up, missed_alike, missed_steps, shrunk_by_history
-from ..motion import SLOTS
+from ..motion import SLOTS, slot_names
+from ..slots import make_behind, make_first
 from .compiling import Capability, Kernel, compile_kernel, kernel_name, scalars_type
-from .memory import load_double, load_word, make_access, make_slots, store_double, store_word
+from .memory import addresses_type, load_double, load_word, make_access, make_slots, store_double, store_word
 from .reduce import ALL
 from .rows import row_and_lane
 
@@ -20,34 +21,38 @@ _zero, _word, _two_words = map(np.uint64, (0, 8, 16))
 
 
 def _make_advance(rule: Any, motion: str, kind: str, dtype: np.dtype[Any]):
-    """Compilable ``(j, team, p, G, v, width, missed, s)``: advance the j-th element of a row and every team-th."""
+    """Compilable ``(j, team, row, p, slots, width, missed, s)``: each team-th element of a row, from the j-th on."""
     catch_up, access, real = make_catch_up(rule, motion), make_access(dtype), dtype.type
-    load, store, itemsize = access.load, access.store, np.uint64(dtype.itemsize)
-    slots, own = make_slots(access, len(SLOTS[motion])), kind == "element"
-    load_slots, store_slots = slots.load, slots.store
-    cast = inlined(lambda rest: (real(rest[0]),)) if SLOTS[motion] else inlined(lambda rest: ())
+    load, store, itemsize, zero = access.load, access.store, np.uint64(dtype.itemsize), np.uint64(0)
+    count, moving = len(rule.slots), make_slots(access, len(SLOTS[motion]))
+    own_of, moved_of, load_own = make_first(count), make_behind(count), make_slots(access, count).load
+    load_moved, store_moved, each, by_row = moving.load, moving.store, kind == "element", kind == "row"
+    cast = inlined(lambda moved: (real(moved[0]),)) if SLOTS[motion] else inlined(lambda moved: ())
 
     @inlined
-    def advance(j, team, p, G, v, width, missed, s):
+    def advance(j, team, row, p, slots, width, missed, s):
+        own, moved, offset = own_of(slots), moved_of(slots), row * width * itemsize
         while j < width:
-            at = j * itemsize
-            p_j, rest = catch_up(load(p + at), load_slots(v + at), load(G + at if own else G), missed, s)
+            at = offset + j * itemsize
+            values = load_own(own, at if each else (row * itemsize if by_row else zero))
+            p_j, moved_j = catch_up(load(p + at), values, load_moved(moved, at), missed, s)
             store(p + at, real(p_j))
-            store_slots(v + at, cast(rest))
+            store_moved(moved, at, cast(moved_j))
             j += team
 
     return advance
 
 
 def _make_advance_by_history(dtype: np.dtype[Any]):
-    """Compilable ``(j, team, p, width, factor, threshold)``."""
+    """Compilable ``(j, team, row, p, width, factor, threshold)``."""
     access, real, itemsize = make_access(dtype), dtype.type, np.uint64(dtype.itemsize)
     load, store = access.load, access.store
 
     @inlined
-    def advance(j, team, p, width, factor, threshold):
+    def advance(j, team, row, p, width, factor, threshold):
+        offset = row * width * itemsize
         while j < width:
-            at = j * itemsize
+            at = offset + j * itemsize
             store(p + at, real(shrunk_by_history(load(p + at), factor, threshold)))
             j += team
 
@@ -62,23 +67,21 @@ def _of_the_first(value, j):
 
 @cache
 def make_recall(rule: Any, motion: str, kind: str, how: str, dtype: np.dtype[Any], cc: Capability) -> Kernel:
-    """Kernel ``(p, G, v, rows, n, width, share, last, marks, now, next, totals, totals_after, s)`` for n rows.
+    """Kernel ``(p, slots, rows, n, width, share, last, marks, now, next, totals, totals_after, s)`` for n rows.
 
     They are the first n if `rows` is 0. `how` says what their missed steps follow from: "steps", their number alone;
     "sums", the difference between the two totals and their marks; "history", for H that changes. Afterwards the rows
     have had `next` steps, and have `totals_after` for marks. Scalars and totals are float64.
     """
     advance, advance_by_history = _make_advance(rule, motion, kind, dtype), _make_advance_by_history(dtype)
-    itemsize, by_row, shared = np.uint64(dtype.itemsize), kind == "row", kind == "tensor"
     marked, by_history = how != "steps", how == "history"
 
-    def recall(p, G, v, rows, n, width, share, last, marks, now, next_, total0, total1, after0, after1, s):
+    def recall(p, slots, rows, n, width, share, last, marks, now, next_, total0, total1, after0, after1, s):
         k, j, team = row_and_lane(share)
         row, first = k, k < n and j == _zero
         if k < n and rows != _zero:
             row = load_word(rows + k * _word)
-        offset, mark = row * width * itemsize, marks + row * _two_words
-        accumulator = G if shared else G + (row * itemsize if by_row else offset)
+        mark = marks + row * _two_words
         missed, mark0, mark1 = np.int64(0), 0.0, 0.0
         if first:
             missed = np.int64(now - load_word(last + row * _word))
@@ -90,18 +93,19 @@ def make_recall(rule: Any, motion: str, kind: str, how: str, dtype: np.dtype[Any
         if missed > 0:
             if by_history:
                 factor, threshold = history_missed((total0, total1), (mark0, mark1))
-                advance_by_history(j, team, p + offset, width, factor, threshold)
+                advance_by_history(j, team, row, p, width, factor, threshold)
             elif marked:
                 alike = missed_steps(missed, total0 - mark0, total1 - mark1)
-                advance(j, team, p + offset, accumulator, v + offset, width, alike, s)
+                advance(j, team, row, p, slots, width, alike, s)
             else:
-                advance(j, team, p + offset, accumulator, v + offset, width, missed_alike(missed, s), s)
+                advance(j, team, row, p, slots, width, missed_alike(missed, s), s)
         if first:
             store_word(last + row * _word, next_)
             if marked:
                 store_double(mark, after0)
                 store_double(mark + _word, after1)
 
-    arguments = (*[types.uint64] * 11, *[types.float64] * 4, scalars_type(rule, np.dtype(np.float64)))
+    a, slots = types.uint64, addresses_type(len(slot_names(rule, motion)))
+    arguments = (a, slots, *[a] * 8, *[types.float64] * 4, scalars_type(rule, np.dtype(np.float64)))
     name = kernel_name(rule, motion, kind, "recall", how, dtype)
     return compile_kernel(name, recall, arguments, cc, exact=False)

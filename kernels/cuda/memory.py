@@ -95,6 +95,11 @@ def mark(address):
     _store_int32(address, np.int32(1))
 
 
+def addresses_type(count: int) -> Any:
+    """Numba's type of so many addresses."""
+    return types.UniTuple(types.uint64, count) if count else types.Tuple(())
+
+
 def make_dense_gradient(dtype: np.dtype[Any]):
     """Compilable ``(j, g)``: element j of a gradient at address g."""
     load, itemsize = make_access(dtype).load, np.uint64(dtype.itemsize)
@@ -120,28 +125,59 @@ def make_load_scalars(rule: Any, dtype: np.dtype[Any]):
 
 
 class Slots(NamedTuple):
-    """Compilable access to the slots beside the accumulator, a tuple of none or of the velocity."""
+    """Compilable access to a tuple of slots, by the tuple of their addresses."""
 
-    load: Any  # (address) -> values
-    store: Any  # (address, values)
+    load: Any  # (addresses, offset) -> values
+    store: Any  # (addresses, offset, values)
     load_vector: Any
     store_vector: Any
     lane: Any  # (vectors, j) -> values
     join: Any  # (values of a lane, vectors of the lanes behind it) -> vectors
-    empty: tuple[tuple[()], ...]  # vectors of no lanes
+    empty: Any  # () -> vectors of no lanes
+    moved: Any  # (addresses, offset) -> addresses
+    joined: Any  # (addresses) -> all of their bits
+
+
+_NO_SLOTS = Slots(
+    inlined(lambda addresses, offset: ()),
+    inlined(lambda addresses, offset, values: None),
+    inlined(lambda addresses, offset: ()),
+    inlined(lambda addresses, offset, values: None),
+    inlined(lambda vectors, j: ()),
+    inlined(lambda value, vectors: ()),
+    inlined(lambda: ()),
+    inlined(lambda addresses, offset: ()),
+    inlined(lambda addresses: np.uint64(0)),
+)
 
 
 def make_slots(access: Access, count: int) -> Slots:
-    load, store, load_vector, store_vector = access
     if count == 0:
-        none, ignore = inlined(lambda address: ()), inlined(lambda address, values: None)
-        return Slots(none, ignore, none, ignore, inlined(lambda values, j: ()), inlined(lambda value, values: ()), ())
+        return _NO_SLOTS
+    load, store, load_vector, store_vector = access
+    rest = make_slots(access, count - 1)
+    load_rest, store_rest, load_vector_rest, store_vector_rest, lane_rest, join_rest, empty_rest, moved_rest, bits = (
+        rest
+    )
+
+    @inlined
+    def store_all(addresses, offset, values):
+        store(addresses[0] + offset, values[0])
+        store_rest(addresses[1:], offset, values[1:])
+
+    @inlined
+    def store_vectors(addresses, offset, vectors):
+        store_vector(addresses[0] + offset, vectors[0])
+        store_vector_rest(addresses[1:], offset, vectors[1:])
+
     return Slots(
-        inlined(lambda address: (load(address),)),
-        inlined(lambda address, values: store(address, values[0])),
-        inlined(lambda address: (load_vector(address),)),
-        inlined(lambda address, values: store_vector(address, values[0])),
-        inlined(lambda values, j: (values[0][j],)),
-        inlined(lambda value, values: (value + values[0],)),
-        ((),),
+        inlined(lambda addresses, offset: (load(addresses[0] + offset),) + load_rest(addresses[1:], offset)),
+        store_all,
+        inlined(lambda a, offset: (load_vector(a[0] + offset),) + load_vector_rest(a[1:], offset)),
+        store_vectors,
+        inlined(lambda vectors, j: (vectors[0][j],) + lane_rest(vectors[1:], j)),
+        inlined(lambda value, vectors: ((value[0],) + vectors[0],) + join_rest(value[1:], vectors[1:])),
+        inlined(lambda: ((),) + empty_rest()),
+        inlined(lambda addresses, offset: (addresses[0] + offset,) + moved_rest(addresses[1:], offset)),
+        inlined(lambda addresses: addresses[0] | bits(addresses[1:])),
     )

@@ -15,10 +15,11 @@ from numba import cuda, types
 from ..coalesce import POSITION
 from ..element import make_element
 from ..jit import inlined
+from ..motion import SLOTS, slot_names
 from ..reduce import LANES
 from .compiling import Capability, Kernel, compile_kernel, kernel_name, scalars_type
 from .dense import make_element_update
-from .memory import load_word, make_access
+from .memory import addresses_type, load_word, make_access, make_slots
 from .shared import make_row_step, make_shared_update
 
 THREADS = 256  # a block
@@ -63,40 +64,54 @@ def make_gradient(dtype: np.dtype[Any]):
     return gradient
 
 
-def _make_elements_step(element, motion: str, dtype: np.dtype[Any], gradient):
-    """Compilable ``(j, team, p, G, v, width, source, infinite, s)``: step of a row, by the j-th thread of its team.
+def _make_elements_step(rule, motion: str, lean: bool, dtype: np.dtype[Any]):
+    """Compilable ``(j, team, row, p, slots, width, source, infinite, s)``: the j-th thread's part of a row's step.
 
-    Each element has its own accumulator.
+    p and slots are those of the whole parameter. Each element has its own slots.
     """
-    update = make_element_update(element, motion, True, dtype, gradient)
+    n_slots, itemsize, gradient = len(slot_names(rule, motion)), np.uint64(dtype.itemsize), make_gradient(dtype)
+    moved = make_slots(make_access(dtype), n_slots).moved
+    update = make_element_update(make_element(rule, motion, lean), n_slots, True, dtype, gradient)
 
     @inlined
-    def elements_step(j, team, p, G, v, width, source, infinite, s):
+    def elements_step(j, team, row, p, slots, width, source, infinite, s):
+        offset = row * width * itemsize
+        of_row = moved(slots, offset)
         while j < width:
-            update(j, p, source, G, v, infinite, s)
+            update(j, p + offset, source, of_row, infinite, s)
             j += team
 
     return elements_step
 
 
-def _make_tensor_step(element, motion: str, dtype: np.dtype[Any], gradient):
+def _make_tensor_step(rule, motion: str, lean: bool, dtype: np.dtype[Any]):
     """The same by the tensor's accumulator, up to date."""
-    update, load = make_shared_update(element, motion, dtype, gradient), make_access(dtype).load
+    element, itemsize, load = make_element(rule, motion, lean), np.uint64(dtype.itemsize), make_access(dtype).load
+    update = make_shared_update(element, motion, dtype, make_gradient(dtype))
+    moved = make_slots(make_access(dtype), len(SLOTS[motion])).moved
 
     @inlined
-    def tensor_step(j, team, p, G, v, width, source, infinite, s):
-        accumulator = load(G)
+    def tensor_step(j, team, row, p, slots, width, source, infinite, s):
+        offset, accumulator = row * width * itemsize, load(slots[0])
+        rest = moved(slots[1:], offset)
         while j < width:
-            update(j, accumulator, p, v, source, s)
+            update(j, accumulator, p + offset, rest, source, s)
             j += team
 
     return tensor_step
 
 
-def _make_shared_step(element, motion: str, dtype: np.dtype[Any], gradient):
+def _make_shared_step(rule, motion: str, lean: bool, dtype: np.dtype[Any]):
     """The same by an accumulator of the row, which takes a whole warp."""
-    row_step = make_row_step(element, motion, dtype, gradient)
-    return inlined(lambda j, team, p, G, v, width, source, infinite, s: row_step(p, G, v, width, source, infinite, s))
+    itemsize, moved = np.uint64(dtype.itemsize), make_slots(make_access(dtype), len(SLOTS[motion])).moved
+    row_step = make_row_step(make_element(rule, motion, lean), motion, dtype, make_gradient(dtype))
+
+    @inlined
+    def shared_step(j, team, row, p, slots, width, source, infinite, s):
+        offset, G = row * width * itemsize, slots[0] + row * itemsize
+        row_step(p + offset, G, moved(slots[1:], offset), width, source, infinite, s)
+
+    return shared_step
 
 
 _STEPS = {"element": _make_elements_step, "row": _make_shared_step, "tensor": _make_tensor_step}
@@ -104,20 +119,18 @@ _STEPS = {"element": _make_elements_step, "row": _make_shared_step, "tensor": _m
 
 @cache
 def make_row_update(rule: Any, motion: str, kind: str, lean: bool, dtype: np.dtype[Any], cc: Capability) -> Kernel:
-    """Kernel ``(p, G, v, rows, starts, at, values, groups, width, share, infinite, s)``, for a kind of accumulator."""
-    step = _STEPS[kind](make_element(rule, motion, lean), motion, dtype, make_gradient(dtype))
-    itemsize, by_row, shared = np.uint64(dtype.itemsize), kind == "row", kind == "tensor"
+    """Kernel ``(p, slots, rows, starts, at, values, groups, width, share, infinite, s)``, for a kind of accumulator."""
+    step = _STEPS[kind](rule, motion, lean, dtype)
 
-    def row_update(p, G, v, rows, starts, at, values, groups, width, share, infinite, s):
+    def row_update(p, slots, rows, starts, at, values, groups, width, share, infinite, s):
         k, j, team = row_and_lane(share)
         if k < groups:
             row = load_word(rows + k * _word)
             source = load_word(starts + k * _word), load_word(starts + (k + _one) * _word), at, values, width
-            offset = row * width * itemsize
-            of_row = row * itemsize if by_row else offset
-            step(j, team, p + offset, G if shared else G + of_row, v + offset, width, source, infinite, s)
+            step(j, team, row, p, slots, width, source, infinite, s)
 
-    arguments = (*[types.uint64] * 11, scalars_type(rule, dtype))
+    slots = addresses_type(len(slot_names(rule, motion)))
+    arguments = (types.uint64, slots, *[types.uint64] * 8, scalars_type(rule, dtype))
     variant = motion, "lean" if lean else "full", "rows", kind
     return compile_kernel(kernel_name(rule, *variant, dtype), row_update, arguments, cc)
 

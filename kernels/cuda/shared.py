@@ -13,32 +13,35 @@ from ..jit import inlined
 from ..motion import SLOTS
 from ..reduce import LANES
 from .compiling import Capability, Kernel, compile_kernel, kernel_name, scalars_type
-from .memory import load_double, make_access, make_dense_gradient, make_slots, mark
+from .memory import addresses_type, load_double, make_access, make_dense_gradient, make_slots, mark
 from .reduce import ALL, make_warp_sum
 
 _zero, _lanes = np.uint64(0), np.uint64(LANES)
 
 
 def make_shared_update(element, motion: str, dtype: np.dtype[Any], gradient):
-    """Compilable ``(j, G, p, v, source, s)``: update of element j, with an accumulator that is up to date."""
+    """Compilable ``(j, G, p, rest, source, s)``: update of element j, with an accumulator that is up to date.
+
+    `rest` is the tuple of the addresses of the other slots.
+    """
     access = make_access(dtype)
     load, store, itemsize = access.load, access.store, np.uint64(dtype.itemsize)
     slots = make_slots(access, len(SLOTS[motion]))
     load_slots, store_slots, prepare, advance = slots.load, slots.store, element.prepare, element.advance
 
     @inlined
-    def update(j, G, p, v, source, s):
+    def update(j, G, p, rest, source, s):
         at = j * itemsize
         p_j = load(p + at)
-        new, rest = advance(p_j, prepare(gradient(j, source), p_j, s), G, load_slots(v + at), s)
+        new, rest_j = advance(p_j, prepare(gradient(j, source), p_j, s), G, load_slots(rest, at), s)
         store(p + at, new)
-        store_slots(v + at, rest)
+        store_slots(rest, at, rest_j)
 
     return update
 
 
 def make_row_step(element, motion: str, dtype: np.dtype[Any], gradient):
-    """Compilable ``(p, G, v, width, source, infinite, s)``: step of a row with one accumulator, by one warp.
+    """Compilable ``(p, G, rest, width, source, infinite, s)``: step of a row with one accumulator, by one warp.
 
     The addresses are those of the row. ``gradient(j, source)`` is element j of its gradient.
     """
@@ -55,7 +58,7 @@ def make_row_step(element, motion: str, dtype: np.dtype[Any], gradient):
     warp_sum = make_warp_sum(prepared)
 
     @inlined
-    def row_step(p, G, v, width, source, infinite, s):
+    def row_step(p, G, rest, width, source, infinite, s):
         square, lane = warp_sum(width, (p, source, s)), np.uint64(cuda.laneid)
         new = real(0)
         if lane == _zero:
@@ -66,7 +69,7 @@ def make_row_step(element, motion: str, dtype: np.dtype[Any], gradient):
         new = cuda.shfl_sync(ALL, new, 0)
         j = lane
         while j < width:
-            update(j, new, p, v, source, s)
+            update(j, new, p, rest, source, s)
             j += _lanes
 
     return row_step
@@ -74,17 +77,21 @@ def make_row_step(element, motion: str, dtype: np.dtype[Any], gradient):
 
 @cache
 def make_rows(rule: Any, motion: str, dtype: np.dtype[Any], cc: Capability) -> Kernel:
-    """Kernel ``(p, g, G, v, rows, width, infinite, s)`` for arrays with an accumulator a row, of the mean square."""
+    """Kernel ``(p, g, G, rest, rows, width, infinite, s)`` for arrays with an accumulator a row, of the mean square."""
     element, itemsize = make_element(rule, motion, False), np.uint64(dtype.itemsize)
     row_step = make_row_step(element, motion, dtype, make_dense_gradient(dtype))
 
-    def rows(p, g, G, v, n, width, infinite, s):
+    n_rest = len(SLOTS[motion])
+    moved = make_slots(make_access(dtype), n_rest).moved
+
+    def rows(p, g, G, rest, n, width, infinite, s):
         row = np.uint64(cuda.grid(1)) // _lanes
         if row < n:
             offset = row * width * itemsize
-            row_step(p + offset, G + row * itemsize, v + offset, width, g + offset, infinite, s)
+            row_step(p + offset, G + row * itemsize, moved(rest, offset), width, g + offset, infinite, s)
 
-    arguments = (*[types.uint64] * 7, scalars_type(rule, dtype))
+    a = types.uint64
+    arguments = a, a, a, addresses_type(n_rest), a, a, a, scalars_type(rule, dtype)
     return compile_kernel(kernel_name(rule, motion, "row", dtype), rows, arguments, cc)
 
 
@@ -92,7 +99,7 @@ class Tensor(NamedTuple):
     """Kernels for arrays with one accumulator, of the sum of squares."""
 
     accumulate: Kernel  # (square, G, infinite, s), of one thread
-    update: Kernel  # (p, g, G, v, n, s), of a thread an element
+    update: Kernel  # (p, g, G, rest, n, s), of a thread an element
 
 
 @cache
@@ -110,13 +117,13 @@ def make_tensor(rule: Any, motion: str, dtype: np.dtype[Any], cc: Capability) ->
         if new == infinity:
             mark(infinite)
 
-    def update(p, g, G, v, n, s):
+    def update(p, g, G, rest, n, s):
         i = np.uint64(cuda.grid(1))
         if i < n:
-            update_one(i, load(G), p, v, g, s)
+            update_one(i, load(G), p, rest, g, s)
 
-    scalars, name = scalars_type(rule, dtype), kernel_name(rule, motion, "tensor", dtype)
+    a, scalars, name = types.uint64, scalars_type(rule, dtype), kernel_name(rule, motion, "tensor", dtype)
     return Tensor(
         compile_kernel(f"{name}_accumulate", accumulate, (*[types.uint64] * 3, scalars), cc),
-        compile_kernel(f"{name}_update", update, (*[types.uint64] * 5, scalars), cc),
+        compile_kernel(f"{name}_update", update, (a, a, a, addresses_type(len(SLOTS[motion])), a, scalars), cc),
     )

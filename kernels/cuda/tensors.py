@@ -41,3 +41,11 @@ def make_load_column(column: int):
     """Compilable ``(row)``: what the row at this address has in a column."""
     offset = np.uint64(column) * _word
     return inlined(lambda row: load_word(row + offset))
+
+
+def make_load_columns(first: int, count: int):
+    """Compilable ``(row)``: what the row has in `count` neighbouring columns, as a tuple."""
+    if count == 0:
+        return inlined(lambda row: ())
+    load, load_rest = make_load_column(first), make_load_columns(first + 1, count - 1)
+    return inlined(lambda row: (load(row),) + load_rest(row))

@@ -2,18 +2,26 @@
 
 A rule is any namespace (a module here, a class for a user's own) with
 
-    name                     how `fastadagrad.build` finds it
-    Hyperparameters          frozen, keyword-only dataclass of what the method adds to `COMMON`'s options
-    Scalars                  named tuple of `COMMON` and the method's own scalars
-    scalar_values(hyper)     values of the method's own scalars, in float64
-    initial(hyper)           slot name -> initial value
-    accumulate(square, G, s) the new accumulator; square is g*g, its mean over a row or its sum
-    scale(G, s)              the denominator H
-    delta(g, H, s)           the displacement d
+    name                            how `fastadagrad.build` finds it
+    Hyperparameters                 frozen, keyword-only dataclass of what the method adds to the options of all
+    Scalars                         named tuple of `COMMON` and the method's own scalars
+    scalar_values(hyper, a, t)      values of the method's own scalars in step t, with learning rate a, in float64
+    initial(hyper, a)               initial value of each slot; `PARAMETER`: that of the parameter itself
+    slots                           their names; of those, with the formula:
+    accumulate(p, g, square, own, s) the new slots; square is g*g, its mean over a row or its sum
+    scale(own, s)                   the denominator H
+    delta(g, H, own, s)             the displacement d, and the slots
+    place(g, H, own, s)             in the place of `delta`: the parameter itself
 
-The functions see NumPy scalars of the parameter's dtype, or compiled floats: a literal would widen
-float32 to float64, so constants come in through `s`.
+and `TRAITS`. A method of several forms has `form(hyper)`, the namespace that has the last five for these
+hyperparameters. The functions see NumPy scalars of the parameter's dtype, or compiled floats: a literal would widen
+float32 to float64, so constants come in through `s`. `own` is the tuple of an element's slots.
 """
+
+from math import expm1, log
+from typing import Any
+
+PARAMETER = "parameter"
 
 COMMON = (
     "zero",
@@ -27,3 +35,38 @@ COMMON = (
     "l1_step",
     "l2_step",
 )
+
+# What a rule or one of its forms may say of itself, and what holds if it does not.
+TRAITS: dict[str, Any] = {
+    "squares": False,  # the first slot adds up squares: 0 is no metric for penalties, infinity is told of
+    "shares": False,  # rows, or all of a parameter, may share the first slot, which is the only one
+    "rests": False,  # a gradient of 0 changes no slot and gives no displacement
+    "timed": False,  # scalars change from step to step
+    "penalised": True,  # the proximal l1 and l2 are penalties in the metric H
+    "starts": (),  # hyperparameters by which slots begin, beside those that all methods have
+    "defaults": {},  # of options, where they are others than those of all methods
+}
+
+
+def trait(rule: Any, name: str) -> Any:
+    return getattr(rule, name, TRAITS[name])
+
+
+def form_of(rule: Any, hyper: Any) -> Any:
+    """The form that a method has under these hyperparameters."""
+    return rule.form(hyper) if hasattr(rule, "form") else rule
+
+
+def places(form: Any) -> bool:
+    """Whether the parameter follows from the slots, and not from where it was."""
+    return hasattr(form, "place")
+
+
+def share_kept(halflife: float, steps: int = 1) -> float:
+    """What a running mean keeps of itself in so many steps, if half of it is left after `halflife` steps."""
+    return 2.0 ** (-steps / halflife) if halflife else 0.0
+
+
+def share_new(halflife: float, steps: int = 1) -> float:
+    """The rest, without loss of digits."""
+    return -expm1(-log(2) * steps / halflife) if halflife else 1.0

@@ -17,6 +17,9 @@ from math import sqrt
 from . import COMMON
 
 name = "adagrad"
+slots = ("accumulator",)
+squares = shares = rests = True
+starts = ("initial_accumulator_value",)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,23 +34,23 @@ class Hyperparameters:
 Scalars = namedtuple("Scalars", (*COMMON, "epsilon_under_root", "epsilon"))
 
 
-def scalar_values(hyper):
+def scalar_values(hyper, a, t):
     """Adding the 0 of the form that is not in use changes no bit, so one formula serves both."""
     e = hyper.rms_regularizer
     return (e, 0.0) if hyper.epsilon_inside else (0.0, e)
 
 
-def initial(hyper):
-    return {"accumulator": hyper.initial_accumulator_value}
+def initial(hyper, a):
+    return (hyper.initial_accumulator_value,)
 
 
-def accumulate(square, G, s):
-    return G + square
+def accumulate(p, g, square, own, s):
+    return (own[0] + square,)
 
 
-def scale(G, s):
-    return sqrt(G + s.epsilon_under_root) + s.epsilon
+def scale(own, s):
+    return sqrt(own[0] + s.epsilon_under_root) + s.epsilon
 
 
-def delta(g, H, s):
-    return s.learning_rate * g / H if H != s.zero else s.zero
+def delta(g, H, own, s):
+    return (s.learning_rate * g / H if H != s.zero else s.zero), own

@@ -1,0 +1,82 @@
+"""AdaGrad by dual averaging, with l1 that of RDA: a parameter follows from the sum of its gradients.
+
+    Z  <- Z + g
+    G  <- G + g*g
+    H  = sqrt(G) + e
+    p  <- P - (a * shrunk(Z)) / H           shrunk(Z) = sign(Z) * max(0, |Z| - t*rda_l1); P where H is 0
+
+in the t-th step, the first being 1, with a = learning_rate, e = rms_regularizer, and P where the parameter began.
+
+J. Duchi, E. Hazan, Y. Singer, "Adaptive Subgradient Methods for Online Learning and Stochastic Optimization", JMLR 12
+(2011), 2121-2159, equations (3) and (19).
+L. Xiao, "Dual Averaging Methods for Regularized Stochastic Learning and Online Optimization", JMLR 11 (2010).
+"""
+
+from collections import namedtuple
+from dataclasses import dataclass
+from math import copysign, sqrt
+
+from . import COMMON, PARAMETER
+
+name = "adagrad_da"
+starts = ("initial_accumulator_value",)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hyperparameters:
+    """What a user of the method sets."""
+
+    rms_regularizer: float = 1e-8
+    initial_accumulator_value: float = 0.0
+    rda_l1: float = 0.0
+
+
+Scalars = namedtuple("Scalars", (*COMMON, "epsilon", "threshold"))
+
+
+def scalar_values(hyper, a, t):
+    return hyper.rms_regularizer, (t + 1) * hyper.rda_l1
+
+
+def form(hyper):
+    return Regularized if hyper.rda_l1 else Plain
+
+
+def initial(hyper, a):
+    return hyper.initial_accumulator_value, 0.0, PARAMETER
+
+
+def accumulate(p, g, square, own, s):
+    return own[0] + square, own[1] + g, own[2]
+
+
+def scale(own, s):
+    return sqrt(own[0]) + s.epsilon
+
+
+def place(g, H, own, s):
+    return own[2] - s.learning_rate * own[1] / H if H != s.zero else own[2]
+
+
+def place_shrunk(g, H, own, s):
+    size = abs(own[1]) - s.threshold
+    shrunk = s.zero if size <= s.zero else copysign(size, own[1])
+    return own[2] - s.learning_rate * shrunk / H if H != s.zero else own[2]
+
+
+class Plain:
+    """Without l1: what has no gradient stays."""
+
+    name, Scalars, squares, rests = "adagrad_da", Scalars, True, True
+    slots = ("accumulator", "gradient_sum", "origin")
+    initial, accumulate, scale = staticmethod(initial), staticmethod(accumulate), staticmethod(scale)
+    place = staticmethod(place)
+
+
+class Regularized:
+    """AdaGrad-RDA: the threshold grows with each step."""
+
+    name, Scalars, squares, timed = "adagrad_rda", Scalars, True, True
+    slots = Plain.slots
+    initial, accumulate, scale = staticmethod(initial), staticmethod(accumulate), staticmethod(scale)
+    place = staticmethod(place_shrunk)

@@ -1,0 +1,58 @@
+"""COCOB-Backprop: coin betting, without a learning rate.
+
+    L  <- max(L, |g|)
+    S  <- S + |g|
+    R  <- max(R - (p - P)*g, 0)
+    T  <- T - g
+    p  <- P + T / (L * max(S + L, cocob_alpha*L)) * (L + R)
+
+with P where the parameter began. An element that has had no gradient yet (L = 0) stays at P. L starts at 1e-8.
+
+F. Orabona, T. Tommasi, "Training Deep Networks without Learning Rates Through Coin Betting", NIPS 2017, Algorithm 2.
+"""
+
+from collections import namedtuple
+from dataclasses import dataclass
+
+from . import COMMON, PARAMETER
+
+name = "cocob"
+rests = True
+slots = ("largest", "sum_of_sizes", "reward", "gradient_sum", "origin")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hyperparameters:
+    """What a user of the method sets."""
+
+    cocob_alpha: float = 100.0
+
+
+Scalars = namedtuple("Scalars", (*COMMON, "alpha"))
+
+
+def scalar_values(hyper, a, t):
+    return (hyper.cocob_alpha,)
+
+
+def initial(hyper, a):
+    return 1e-8, 0.0, 0.0, 0.0, PARAMETER
+
+
+def accumulate(p, g, square, own, s):
+    L, S, R, T, P = own
+    size = abs(g)
+    L = L if L > size else size
+    R = R - (p - P) * g
+    return L, S + size, (s.zero if R < s.zero else R), T - g, P
+
+
+def scale(own, s):
+    L, S = own[0], own[1]
+    sum_, least = S + L, s.alpha * L
+    return L * (sum_ if sum_ > least else least)
+
+
+def place(g, H, own, s):
+    L, _, R, T, P = own
+    return P + T / H * (L + R) if H != s.zero else P

@@ -1,0 +1,83 @@
+"""RMSProp: each element's step is divided by the root of a running mean of its squared gradients.
+
+    G  <- r*G + (1-r)*g*g
+    F  <- r*F + (1-r)*g                     if centered
+    H  = sqrt(G - F*F + e)                  the difference not below 0; without F if not centered
+    d  = (a*g) / H                          an element whose H is 0 does not move
+
+with r = 2^(-1/rms_halflife), a = learning_rate, e = rms_regularizer; with epsilon_inside=False e is added to the root.
+
+A. Graves, "Generating Sequences With Recurrent Neural Networks", arXiv:1308.0850, equations (38) to (45).
+T. Tieleman, G. Hinton, "Lecture 6.5: RMSProp", COURSERA: Neural Networks for Machine Learning, 2012.
+"""
+
+from collections import namedtuple
+from dataclasses import dataclass
+from math import sqrt
+
+from . import COMMON, share_kept, share_new
+
+name = "rmsprop"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hyperparameters:
+    """What a user of the method sets."""
+
+    rms_halflife: float = 14.0
+    rms_regularizer: float = 1e-8
+    epsilon_inside: bool = True
+    centered: bool = True
+
+
+Scalars = namedtuple("Scalars", (*COMMON, "kept", "new", "epsilon_under_root", "epsilon"))
+
+
+def scalar_values(hyper, a, t):
+    h, e = hyper.rms_halflife, hyper.rms_regularizer
+    return (share_kept(h), share_new(h), *((e, 0.0) if hyper.epsilon_inside else (0.0, e)))
+
+
+def form(hyper):
+    return Centered if hyper.centered else Plain
+
+
+def accumulate(p, g, square, own, s):
+    return (s.kept * own[0] + s.new * square,)
+
+
+def scale(own, s):
+    return sqrt(own[0] + s.epsilon_under_root) + s.epsilon
+
+
+def delta(g, H, own, s):
+    return (s.learning_rate * g / H if H != s.zero else s.zero), own
+
+
+def accumulate_mean_too(p, g, square, own, s):
+    return s.kept * own[0] + s.new * square, s.kept * own[1] + s.new * g
+
+
+def scale_by_variance(own, s):
+    variance = own[0] - own[1] * own[1]
+    variance = s.zero if variance < s.zero else variance
+    return sqrt(variance + s.epsilon_under_root) + s.epsilon
+
+
+class Plain:
+    """Without the mean of gradients."""
+
+    name, Scalars, squares = "rmsprop_plain", Scalars, True
+    slots = ("mean_square",)
+    initial = staticmethod(lambda hyper, a: (0.0,))
+    accumulate, scale, delta = staticmethod(accumulate), staticmethod(scale), staticmethod(delta)
+
+
+class Centered:
+    """Graves' form."""
+
+    name, Scalars, squares = "rmsprop", Scalars, True
+    slots = ("mean_square", "mean")
+    initial = staticmethod(lambda hyper, a: (0.0, 0.0))
+    accumulate, scale = staticmethod(accumulate_mean_too), staticmethod(scale_by_variance)
+    delta = staticmethod(delta)

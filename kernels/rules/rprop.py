@@ -1,0 +1,65 @@
+"""RProp: each element's step grows while its gradient keeps its sign and shrinks when that changes (iRprop-).
+
+    the sign stays:    D <- min(D * rprop_increase, rprop_max_step)
+    the sign changes:  D <- max(D * rprop_decrease, rprop_min_step) ;  g <- 0
+    d  = sign(g) * D            D starts at learning_rate
+
+The signs are those of this gradient and of the one before, as it was set.
+
+M. Riedmiller, H. Braun, "A Direct Adaptive Method for Faster Backpropagation Learning: The RPROP Algorithm", ICNN 1993.
+C. Igel, M. Huesken, "Improving the Rprop Learning Algorithm", NC 2000, Algorithm 4.
+"""
+
+from collections import namedtuple
+from dataclasses import dataclass
+
+from . import COMMON
+
+name = "rprop"
+slots = ("step", "gradient")
+penalised = False
+starts = ("learning_rate",)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hyperparameters:
+    """What a user of the method sets."""
+
+    rprop_increase: float = 1.01
+    rprop_decrease: float = 0.99
+    rprop_min_step: float = 0.0
+    rprop_max_step: float = 100.0
+
+
+Scalars = namedtuple("Scalars", (*COMMON, "increase", "decrease", "min_step", "max_step"))
+
+
+def scalar_values(hyper, a, t):
+    return hyper.rprop_increase, hyper.rprop_decrease, hyper.rprop_min_step, hyper.rprop_max_step
+
+
+def initial(hyper, a):
+    return a, 0.0
+
+
+def accumulate(p, g, square, own, s):
+    """Without the product of both gradients, which may be too small for their dtype."""
+    step, before = own
+    stays = (g > s.zero and before > s.zero) or (g < s.zero and before < s.zero)
+    changes = (g > s.zero and before < s.zero) or (g < s.zero and before > s.zero)
+    if stays:
+        step = step * s.increase
+        step = s.max_step if step > s.max_step else step
+    if changes:
+        step = step * s.decrease
+        step = s.min_step if step < s.min_step else step
+    return step, (s.zero if changes else g)
+
+
+def scale(own, s):
+    return s.one
+
+
+def delta(g, H, own, s):
+    step, gradient = own
+    return (step if gradient > s.zero else (-step if gradient < s.zero else gradient)), own
