@@ -1,4 +1,4 @@
-"""Record 100 steps of other libraries' AdaGrad: writes tests/peers.npz, which tests/test_peers.py reads.
+"""Record 100 steps of other libraries' methods: writes tests/peers.npz, which tests/test_peers.py reads.
 
     python bench/record_peers.py
 
@@ -27,6 +27,7 @@ import jax.numpy as jnp
 import keras
 import numpy as np
 import optax
+import optax.contrib
 import torch
 from numpy.typing import NDArray
 
@@ -69,9 +70,9 @@ def follow(problem: dict[str, Flat], step: Step) -> Flat:
     return np.array(trajectory)
 
 
-def torch_step(start: list[Flat], **options: Any) -> Step:
+def torch_step(start: list[Flat], method: Any = torch.optim.Adagrad, **options: Any) -> Step:
     params = [torch.tensor(array, dtype=torch.float64) for array in start]
-    optimizer = torch.optim.Adagrad(params, foreach=False, fused=False, **options)
+    optimizer = method(params, foreach=False, **options)
 
     def step(gradients: list[Flat]) -> list[Flat]:
         for param, gradient in zip(params, gradients, strict=True):
@@ -95,10 +96,10 @@ def optax_step(start: list[Flat], transform: optax.GradientTransformation) -> St
     return step
 
 
-def keras_step(start: list[Flat], **options: Any) -> Step:
+def keras_step(start: list[Flat], method: Any = keras.optimizers.Adagrad, **options: Any) -> Step:
     keras.config.set_floatx("float64")  # or the learning rate is rounded to float32
     params = [keras.Variable(array, dtype="float64") for array in start]
-    optimizer = keras.optimizers.Adagrad(**options)
+    optimizer = method(**options)
 
     def step(gradients: list[Flat]) -> list[Flat]:
         optimizer.apply([keras.ops.convert_to_tensor(g, "float64") for g in gradients], params)
@@ -118,6 +119,30 @@ def cases(start: list[Flat]) -> Iterator[tuple[str, Step]]:
     yield "keras", keras_step(start)
     yield "keras, options", keras_step(start, learning_rate=0.3, weight_decay=0.02, clipvalue=5.0)
     yield "keras, clipped", keras_step(start, learning_rate=0.3, clipnorm=5.0)
+    yield from family(start)
+
+
+def family(start: list[Flat]) -> Iterator[tuple[str, Step]]:
+    """Methods beside AdaGrad; rates are small where nothing else bounds a step."""
+    t = torch.optim
+    yield "torch SGD", torch_step(start, t.SGD, lr=1e-3, weight_decay=0.02)
+    yield "torch SGD, momentum", torch_step(start, t.SGD, lr=1e-3, momentum=0.9)
+    yield "torch SGD, nesterov", torch_step(start, t.SGD, lr=1e-3, momentum=0.9, nesterov=True)
+    yield "torch Rprop", torch_step(start, t.Rprop, lr=0.1, etas=(0.5, 1.2), step_sizes=(1e-3, 2.0))
+    yield "torch RMSprop", torch_step(start, t.RMSprop, lr=0.1, eps=1e-3)
+    yield "torch RMSprop, centered", torch_step(start, t.RMSprop, lr=0.05, eps=1e-2, centered=True, momentum=0.5)
+    yield "torch Adadelta", torch_step(start, t.Adadelta, lr=0.7, rho=0.9, eps=1e-3)
+    yield "torch Adam", torch_step(start, t.Adam, lr=0.1)
+    yield "torch Adam, amsgrad", torch_step(start, t.Adam, lr=0.1, amsgrad=True, betas=(0.8, 0.9), weight_decay=0.02)
+    yield "torch AdamW", torch_step(start, t.AdamW, lr=0.1, weight_decay=0.1)
+    yield "optax rmsprop, centered", optax_step(start, optax.rmsprop(0.05, eps=1e-3, centered=True))
+    yield "optax adamw", optax_step(start, optax.adamw(0.1, weight_decay=0.1))
+    yield "optax cocob", optax_step(start, optax.contrib.cocob())
+    yield "optax cocob, alpha", optax_step(start, optax.contrib.cocob(alpha=5.0))
+    k = keras.optimizers
+    yield "keras Ftrl", keras_step(start, k.Ftrl, learning_rate=0.3, beta=1.0)
+    penalties = {"l1_regularization_strength": 0.5, "l2_regularization_strength": 0.05}
+    yield "keras Ftrl, penalties", keras_step(start, k.Ftrl, learning_rate=0.3, beta=0.5, **penalties)
 
 
 def main() -> None:

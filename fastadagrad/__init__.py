@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .linear import LinearModel as LinearModel
     from .methods import build as build
     from .methods import minimize as minimize
+    from .methods import register as register
     from .nopython import CompiledUpdate as CompiledUpdate
     from .nopython import compiled_update as compiled_update
     from .peers import like as like
@@ -48,10 +49,11 @@ _HOMES = {
     "compiled_update": "nopython",
     "like": "peers",
     "minimize": "methods",
+    "register": "methods",
 }
 __all__ = ["ADADELTA", "ADAGRAD", "COCOB", "FTRL", "NAG", "SGD", "AdaGradDA", "Adam", "RMSProp", "RProp"]
 __all__ += ["CompiledUpdate", "Dataset", "LinearModel", "Rows", "adaptive"]
-__all__ += ["build", "compiled_update", "like", "minimize"]
+__all__ += ["build", "compiled_update", "like", "minimize", "register"]
 
 
 def __getattr__(name: str) -> Any:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import difflib
+from dataclasses import is_dataclass
 from typing import Any
 
 from . import adaptive
 from .hyper import hyper_names, refuse_unknown
+from .kernels.rules import COMMON, MOST_SLOTS, form_of
 from .ledger import Monitored
 from .optimizer import MAKING, RUNNING, Optimizer
 
@@ -23,6 +25,99 @@ def method_named(algo: str) -> type[Optimizer]:
         hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(METHODS)}"
         raise ValueError(f"there is no method {algo!r}: {hint}")
     return method
+
+
+def register(rule: Any) -> Any:
+    """Make a method of a rule of your own, in every driver, on the CPU and on CUDA.
+
+    Parameters
+    ----------
+    rule : class or module
+        With what :mod:`fastadagrad.kernels.rules` lists: `name`, `Hyperparameters`, `Scalars`, `scalar_values`,
+        `slots`, `initial`, `accumulate`, `scale`, `delta` (or `place`), and traits. The functions are compiled: they
+        may use `math`, and take every constant from `s`.
+
+    Returns
+    -------
+    rule
+        As it was given: to be used as a decorator. `build` and `compiled_update` find the method by its name, and
+        ``fastadagrad.methods.method_named(name)`` is its class.
+
+    Raises
+    ------
+    TypeError
+        If something is missing or does not fit.
+    ValueError
+        If there is such a method already.
+
+    Examples
+    --------
+    A sign of the gradient for a step:
+
+    >>> from collections import namedtuple
+    >>> from dataclasses import dataclass
+    >>> import numpy as np
+    >>> import fastadagrad as fa
+    >>> from fastadagrad.kernels.rules import COMMON
+    >>> @fa.register
+    ... class SignDescent:
+    ...     name = "sign_descent"
+    ...     slots = ()
+    ...     rests = True
+    ...     Scalars = namedtuple("Scalars", COMMON)
+    ...
+    ...     @dataclass(frozen=True, kw_only=True)
+    ...     class Hyperparameters:
+    ...         pass
+    ...
+    ...     def scalar_values(hyper, a, t):
+    ...         return ()
+    ...
+    ...     def initial(hyper, a):
+    ...         return ()
+    ...
+    ...     def accumulate(p, g, square, own, s):
+    ...         return own
+    ...
+    ...     def scale(own, s):
+    ...         return s.one
+    ...
+    ...     def delta(g, H, own, s):
+    ...         return (s.learning_rate if g > s.zero else -s.learning_rate if g < s.zero else g), own
+    >>> w = np.array([3.0, 0.0, -2.0])
+    >>> fa.build("sign_descent", params=w, learning_rate=0.5).step(w)
+    >>> w
+    array([ 2.5,  0. , -1.5])
+    """
+    name = getattr(rule, "name", None)
+    if not (isinstance(name, str) and name.isidentifier() and name == name.lower()):
+        raise TypeError(f"name of a rule must be an identifier in lower case, not {name!r}")
+    if name in METHODS:
+        raise ValueError(f"there is a method {name!r} already: choose another name")
+    _check_rule(rule, f"rule {name!r}")
+    METHODS[name] = type(name.upper(), (Optimizer,), {"rule": rule, "__doc__": rule.__doc__})
+    return rule
+
+
+def _check_rule(rule: Any, what: str) -> None:
+    """Raise TypeError for what cannot be compiled, with default hyperparameters."""
+    missing = [part for part in ("Hyperparameters", "Scalars", "scalar_values") if not hasattr(rule, part)]
+    if not missing:
+        if not is_dataclass(rule.Hyperparameters) or rule.Scalars._fields[: len(COMMON)] != COMMON:
+            raise TypeError(f"{what}: Hyperparameters must be a dataclass, and Scalars begin with the names of COMMON")
+        hyper: Any = rule.Hyperparameters()  # type: ignore[operator]  # is_dataclass says that it may be no class
+        form = form_of(rule, hyper)
+        wanted = "name", "Scalars", "slots", "initial", "accumulate", "scale"
+        missing = [part for part in wanted if not hasattr(form, part)]
+        missing += [] if hasattr(form, "delta") or hasattr(form, "place") else ["delta"]
+    if missing:
+        raise TypeError(f"{what} lacks {', '.join(missing)}: see fastadagrad.kernels.rules")
+    if len(form.slots) >= MOST_SLOTS or "velocity" in form.slots:
+        raise TypeError(f"{what} may have {MOST_SLOTS - 1} slots, none called 'velocity', not {form.slots}")
+    if len(form.initial(hyper, 1.0)) != len(form.slots):
+        raise TypeError(f"{what}: initial must give a value for each of its slots {form.slots}")
+    if len(rule.scalar_values(hyper, 1.0, 0)) != len(rule.Scalars._fields) - len(COMMON):
+        raise TypeError(f"{what}: scalar_values must give its own of {rule.Scalars._fields}")
 
 
 def build(algo: str, loss: Any = None, params: Any = None, *args: Any, **kwargs: Any) -> Optimizer:

@@ -58,18 +58,23 @@ def missed_alike(steps, s):
     return missed_steps(steps, steps * s.l1_step, 0.0 if s.keep == s.one else steps * log(s.keep))
 
 
-_WIDENED = welded(lambda own: ()), welded(lambda own: (np.float64(own[0]),))  # by how many slots there are
+def _make_widened(count: int):
+    """Compilable ``(own)``: so many slots in float64."""
+    if count == 0:
+        return welded(lambda own: ())
+    rest = _make_widened(count - 1)
+    return welded(lambda own: (np.float64(own[0]),) + rest(own[1:]))
 
 
 def make_catch_up(rule, motion: str):
     """Compilable ``(p, own, moved, missed, s) -> (p, moved)``; `s` holds the rule's scalars in float64.
 
-    For a rule that `rests`: its slots, of which there may be one, stay. Having missed no step changes no bit. A rule
-    without a closed form, whose rows are never behind, stays too.
+    For a rule that `rests`: its slots stay. Having missed no step changes no bit. A rule without a closed form, whose
+    rows are never behind, stays too.
     """
     if not trait(rule, "rests") or places(rule):
         return welded(lambda p, own, moved, missed, s: (p, moved))
-    scale, has_metric, widened = welded(rule.scale), make_has_metric(rule), _WIDENED[len(rule.slots)]
+    scale, has_metric, widened = welded(rule.scale), make_has_metric(rule), _make_widened(len(rule.slots))
     look_ahead = motion == "nesterov"
 
     @welded

@@ -29,6 +29,7 @@ from .memory import (
     words,
 )
 from .reduce import BLOCK
+from .rules import MOST_SLOTS
 
 (
     POSITION,  # of the gradient in the list of gradients
@@ -44,7 +45,6 @@ from .reduce import BLOCK
     FIRST_SLOT,  # address of the data of the first slot; then those of the others
 ) = range(11)
 
-MOST_SLOTS = 6
 COLUMNS = FIRST_SLOT + MOST_SLOTS
 
 Row = namedtuple("Row", [f"column_{i}" for i in range(COLUMNS)])  # a row as a tuple: what is written cannot be it

@@ -1,4 +1,4 @@
-"""ADAGRAD follows other libraries: recorded trajectories of some, the documented formulas of the others.
+"""Methods follow other libraries: recorded trajectories of some, the documented formulas of AdaGrad's others.
 
 ``python bench/record_peers.py`` makes the record.
 """
@@ -40,6 +40,54 @@ OURS = {
 }
 
 
+def halflife(kept):
+    """Of a running mean that keeps this much of itself in a step."""
+    return -np.log(2) / np.log(kept)
+
+
+RMSPROP = {"rms_halflife": halflife(0.99), "epsilon_inside": False}
+ADAM = {"beta1_halflife": halflife(0.9), "beta2_halflife": halflife(0.999), "learning_rate": 0.1}
+QUICK = {"beta1_halflife": halflife(0.8), "beta2_halflife": halflife(0.9), "learning_rate": 0.1}
+FTRL = {"learning_rate": 0.3, "initial_accumulator_value": 0.1}
+FAMILY = {
+    "torch SGD": ("sgd", {"learning_rate": 1e-3, "weight_decay": 0.02}),
+    "torch SGD, momentum": ("sgd", {"learning_rate": 1e-3, "momentum": 0.9}),
+    "torch SGD, nesterov": ("nag", {"learning_rate": 1e-3, "momentum": 0.9}),
+    "torch Rprop": (
+        "rprop",
+        {
+            "learning_rate": 0.1,
+            "rprop_decrease": 0.5,
+            "rprop_increase": 1.2,
+            "rprop_min_step": 1e-3,
+            "rprop_max_step": 2.0,
+        },
+    ),
+    "torch RMSprop": ("rmsprop", {**RMSPROP, "learning_rate": 0.1, "rms_regularizer": 1e-3, "centered": False}),
+    "torch RMSprop, centered": (
+        "rmsprop",
+        {**RMSPROP, "learning_rate": 0.05, "rms_regularizer": 1e-2, "momentum": 0.5},
+    ),
+    "torch Adadelta": (
+        "adadelta",
+        {"learning_rate": 0.7, "rms_halflife": halflife(0.9), "rms_regularizer": 1e-3},
+    ),
+    "torch Adam": ("adam", ADAM),
+    "torch Adam, amsgrad": ("adam", {**QUICK, "amsgrad": True, "weight_decay": 0.02}),
+    "torch AdamW": ("adam", {**ADAM, "decoupled_weight_decay": 0.1}),
+    "optax rmsprop, centered": (
+        "rmsprop",
+        {"learning_rate": 0.05, "rms_halflife": halflife(0.9), "rms_regularizer": 1e-3},
+    ),
+    "optax adamw": ("adam", {**ADAM, "decoupled_weight_decay": 0.1}),
+    "optax cocob": ("cocob", {}),
+    "optax cocob, alpha": ("cocob", {"cocob_alpha": 5.0}),
+    "keras Ftrl": ("ftrl", {**FTRL, "ftrl_beta": 1.0}),
+    "keras Ftrl, penalties": ("ftrl", {**FTRL, "ftrl_beta": 0.5, "ftrl_l1": 0.5, "ftrl_l2": 0.1}),  # theirs, doubled
+}
+ALL = {**{case: ("adagrad", hyper) for case, hyper in OURS.items()}, **FAMILY}
+
+
 @pytest.fixture(scope="module")
 def record():
     with np.load(Path(__file__).with_name("peers.npz"), allow_pickle=False) as archive:
@@ -63,10 +111,10 @@ def worst_error(p, expected):
     return float(np.max(np.abs(p - expected) / np.maximum(1, np.abs(expected))))
 
 
-def run(record, shapes, **hyper):
+def run(record, shapes, algo="adagrad", **hyper):
     """Parameters after each step, all of them flat."""
     params = split(record["start"], shapes)
-    opt = fa.ADAGRAD(params=params, **hyper)
+    opt = fa.build(algo, params=params, **hyper)
     for t in range(len(record["noise"])):
         opt.step(split(slope(record, join(params), t), shapes))
         yield join(params)
@@ -74,15 +122,16 @@ def run(record, shapes, **hyper):
 
 def test_record_has_every_case(record):
     about = json.loads(str(record["about"]))
-    assert about["cases"] == list(OURS)
+    assert about["cases"] == list(ALL)
     assert set(about["versions"]) >= {"torch", "optax", "keras"}
     assert len(record["noise"]) == 100
 
 
-@pytest.mark.parametrize("case", OURS)
+@pytest.mark.parametrize("case", ALL)
 def test_follows_the_recorded_trajectory(record, case):
     shapes = json.loads(str(record["about"]))["shapes"]
-    for t, p in enumerate(run(record, shapes, **OURS[case])):
+    algo, hyper = ALL[case]
+    for t, p in enumerate(run(record, shapes, algo, **hyper)):
         assert worst_error(p, record[case][t]) <= TOLERANCE, f"step {t}"
 
 

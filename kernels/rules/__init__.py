@@ -22,6 +22,7 @@ from math import expm1, log
 from typing import Any
 
 PARAMETER = "parameter"
+MOST_SLOTS = 6  # with the velocity
 
 COMMON = (
     "zero",
