@@ -145,10 +145,10 @@ class RowUnit(Unit):
         """Bring the accumulator that all elements share up to date."""
         G: Any = self._first_slot
         if self._array.size:
-            square = self._dtype.type(self._sum_squares(self._prepared_norm, gathered, spans))
+            square = self._sum_squares(self._prepared_norm, gathered, spans)
             s = self._rule.Scalars(*self._scalars[0])
             with np.errstate(over="ignore", invalid="ignore"):
-                [G[...]] = self._form.accumulate(s.zero, s.zero, square, (G[()],), s)
+                [G[...]] = self._form.accumulate(s.zero, s.zero, self._dtype.type(square), (G[()],), s)
         return G[()]
 
 
