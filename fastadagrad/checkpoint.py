@@ -77,7 +77,10 @@ def load(path: str | PathLike[str], engine: Engine) -> Saved:
             raise ValueError(f"{path} lacks the parameter {name!r}")
         missing = [slot for slot in engine.settings[i].form.slots if name not in saved.slots[slot]]
         if missing and i not in engine.frozen:
-            raise ValueError(f"{path} lacks the {missing[0]} of {name!r}, frozen then: freeze it, load, then thaw it")
+            raise ValueError(
+                f"{path} lacks the {missing[0]} of {name!r}, frozen then: freeze it, load, then thaw it; or, of a "
+                "method with several forms, make an optimizer of the one that was saved"
+            )
     return saved
 
 

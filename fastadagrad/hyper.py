@@ -253,6 +253,8 @@ class Settings:
     def scalars(self, t: int, asked: dict[int, float] | None = None) -> tuple[float, ...]:
         """Values of the rule's Scalars at step t, in float64: products are formed before the cast."""
         o, a = self.options, self.learning_rate_at(t, asked)
+        if a == 0 and trait(self.form, "rate_divides"):
+            raise ValueError(f"learning_rate must be above 0: {self.rule.name.upper()} divides by it")
         values = {
             "zero": 0.0,
             "one": 1.0,

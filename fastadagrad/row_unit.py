@@ -61,7 +61,7 @@ class RowUnit(Unit):
         super().__init__(state, {position: settings}, kind)
         rule, self._kind = self._rule, kind
         self._name, self._array = self._params.names[position], self._params.arrays[position]
-        self._first_slot = next(iter(state[self._name].values()), None)  # the accumulator, where one is shared
+        self._accumulator: Any = state[self._name][settings.slots[0]] if kind != "element" else None
         self._by_element, self._parallel_from = by_element, parallel_from
         self._n_rows, self._width = row_layout(self._array, by_element)
         self.table[0, table.WIDTH] = self._width
@@ -143,7 +143,7 @@ class RowUnit(Unit):
 
     def _accumulate(self, gathered: Gathered, spans: int) -> Any:
         """Bring the accumulator that all elements share up to date."""
-        G: Any = self._first_slot
+        G = self._accumulator
         if self._array.size:
             square = self._sum_squares(self._prepared_norm, gathered, spans)
             s = self._rule.Scalars(*self._scalars[0])

@@ -63,10 +63,14 @@ def kind_of(name: str, array: FloatArray, settings: Settings) -> str:
     return "element" if kind == "row" and array.ndim == 1 else kind
 
 
+def accumulator_shape(array: FloatArray, kind: str) -> tuple[int, ...]:
+    """Shape of the first slot."""
+    return {"element": array.shape, "row": array.shape[:1], "tensor": ()}[kind]
+
+
 def slot_shapes(array: FloatArray, kind: str, slots: Sequence[str]) -> dict[str, tuple[int, ...]]:
     """Shapes of slots, the first of which is shared as the kind of accumulator says."""
-    first = {"element": array.shape, "row": array.shape[:1], "tensor": ()}[kind]
-    return {slot: array.shape if i else first for i, slot in enumerate(slots)}
+    return {slot: array.shape if i else accumulator_shape(array, kind) for i, slot in enumerate(slots)}
 
 
 def begin(slot: Any, value: float | str, parameter: FloatArray) -> None:
@@ -103,10 +107,10 @@ class State:
                         f"accumulator={s.options.accumulator!r} does not fit the {slot} that {name!r} already has, "
                         f"of shape {present[slot].shape}: choose it when the optimizer is made, or reset() first"
                     )
-            if present and not set(s.form.slots) <= {*present}:
+            if present and {*shapes} != {*present} - {"velocity"}:
                 raise ValueError(
-                    f"{name!r} has {', '.join(present)} so far, and now would need {', '.join(s.form.slots)} from its "
-                    "first step on: choose the form of the method when the optimizer is made, or reset() first"
+                    f"{name!r} has {', '.join(present)} so far, and now would need {', '.join(shapes)} from its first "
+                    "step on: choose the form of the method when the optimizer is made, or reset() first"
                 )
 
     def fit(self, settings: Sequence[Settings], unused: bool) -> None:

@@ -15,7 +15,7 @@ from .kernels.drivers import HEADERS, make_driver
 from .launch import launch
 from .parameters import gradient_refusal, interval
 from .rows import is_sparse
-from .state import State, slot_shapes
+from .state import State, accumulator_shape
 
 _HEADERS_READABLE = memory.supported()
 
@@ -43,7 +43,7 @@ class Unit(ABC):
         arrays = [params.arrays[i] for i in members]
         self._dtype = np.dtype(arrays[0].dtype.type)  # the one object that nearly all arrays of this dtype share
         self.clips = settings[0].norm_limit > 0
-        shapes = [slot_shapes(a, kind, ["first"])["first"] for a in arrays]
+        shapes = [accumulator_shape(a, kind) for a in arrays]
         widths = [a.size // max(1, math.prod(shape)) for a, shape in zip(arrays, shapes, strict=True)]
         self.table = table.make_table([a.size for a in arrays], widths, self._dtype)
         for row, i, array in zip(self.table, members, arrays, strict=False):

@@ -57,7 +57,9 @@ def _penalised(q, H, s):
 
 def make_has_metric(rule):
     """Compilable ``(own, zero)``: whether the slots give an element a metric, without which it is not penalised."""
-    return inlined((lambda own, zero: own[0] != zero) if trait(rule, "squares") else (lambda own, zero: True))
+    if not trait(rule, "squares"):
+        return inlined(lambda own, zero: True)
+    return inlined(lambda own, zero: own[0] != zero)
 
 
 def _make_proximal(rule):
@@ -80,7 +82,7 @@ class Element(NamedTuple):
     accumulate: object  # (square, G, s) -> G, where a row or a tensor shares it
     advance: object  # (p, g, G, rest, s) -> p, rest, with such a one
     step: object  # (p, g, slots, s) -> p, slots
-    infinite: object  # (slots, infinity) -> whether what adds up squares is
+    infinite: object  # (slots, infinity) -> bool
     slots: Slots
     rest: Slots  # those behind the first
     fingerprint: int
@@ -93,7 +95,16 @@ def fingerprint(*functions) -> int:
 
 
 def fingerprint_of(rule) -> int:
-    return fingerprint(rule.accumulate, rule.scale, rule.place if places(rule) else rule.delta)
+    """Of all that a kernel takes from a rule."""
+    formula = fingerprint(rule.accumulate, rule.scale, rule.place if places(rule) else rule.delta)
+    return zlib.crc32(repr((formula, rule.slots, trait(rule, "squares"), trait(rule, "rests"))).encode())
+
+
+def _make_is_infinite(rule):
+    """Compilable ``(slots, infinity)``: whether what adds up squares is infinite."""
+    if not trait(rule, "squares"):
+        return inlined(lambda slots, infinity: False)
+    return inlined(lambda slots, infinity: slots[0] == infinity)
 
 
 def _make_move(rule, motion: str, lean: bool):
@@ -151,11 +162,7 @@ def make_element(rule, motion: str, lean: bool, summed: bool = False) -> Element
         accumulate_shared,
         advance_shared,
         step,
-        inlined(
-            (lambda slots, infinity: slots[0] == infinity)
-            if trait(rule, "squares")
-            else (lambda slots, infinity: False)
-        ),
+        _make_is_infinite(rule),
         make_slots(n, FIRST_SLOT),
         make_slots(max(0, n - 1), FIRST_SLOT + 1),
         fingerprint_of(rule),

@@ -20,7 +20,7 @@ from fastadagrad.kernels.cuda import dense, reduce, shared  # noqa: E402
 from fastadagrad.kernels.cuda.memory import VECTOR, lanes_of  # noqa: E402
 from fastadagrad.kernels.reduce import LANES  # noqa: E402
 from fastadagrad.kernels.rules import adagrad  # noqa: E402
-from fastadagrad.state import kind_of, slot_shapes  # noqa: E402
+from fastadagrad.state import accumulator_shape, kind_of  # noqa: E402
 from fastadagrad.units import norm_scale  # noqa: E402
 
 CC = (9, 0)
@@ -53,7 +53,7 @@ class Device:
         self.p = [at_offset(p, self.offsets[0]) for p in arrays]
         self.kinds = [kind_of("p", p, self.settings) for p in arrays]
         [start] = self.settings.initial()
-        shapes = [slot_shapes(p, kind, ["G"])["G"] for p, kind in zip(arrays, self.kinds, strict=True)]
+        shapes = [accumulator_shape(p, kind) for p, kind in zip(arrays, self.kinds, strict=True)]
         starts = [np.full(shape, start, p.dtype) for p, shape in zip(arrays, shapes, strict=True)]
         self.G = [at_offset(G, self.offsets[2]) for G in starts]
         self.v = [at_offset(np.zeros_like(p), self.offsets[3]) for p in arrays]

@@ -1,20 +1,10 @@
 """The methods beside AdaGrad in plain NumPy, in the parameter's dtype: what every driver must equal, bit for bit."""
 
 import numpy as np
-from oracle import ordered_sum
+from oracle import DEFAULTS, ordered_sum
 
-OPTIONS = {
-    "learning_rate": 1e-4,
-    "momentum": 0.0,
-    "nesterov": False,
-    "lr_decay": 0.0,
-    "weight_decay": 0.0,
-    "decoupled_weight_decay": 0.0,
-    "l1": 0.0,
-    "l2": 0.0,
-    "max_gradient_elem": 0.0,
-    "max_gradient_norm": 0.0,
-}
+ADAGRADS = {"rms_regularizer", "epsilon_inside", "initial_accumulator_value", "accumulator", "max_global_norm"}
+OPTIONS = {name: value for name, value in DEFAULTS.items() if name not in ADAGRADS}
 
 
 def share_kept(halflife, steps=1):

@@ -18,13 +18,8 @@ class StandIn:
     """The functions of the driver, on two GPUs that the interpreter runs."""
 
     def __init__(self):
-        self.gpus, self.calls, self.contexts, self.allocations, self.modules = (
-            [Interpreter(), Interpreter()],
-            [],
-            [],
-            {},
-            [],
-        )
+        self.gpus, self.calls, self.contexts = [Interpreter(), Interpreter()], [], []
+        self.allocations, self.modules = {}, []
         self.events, self.all_done, self.ended = 0, True, set()
 
     @property

@@ -41,7 +41,7 @@ class DeviceRowUnit(DeviceUnit):
         super().__init__(state, {position: settings}, kind, lean)
         params, self._name = self._params, self._params.names[position]
         parameter = params.arrays[position]
-        self._first_slot: Any = next(iter(state[self._name].values()), None)  # the accumulator, where one is shared
+        self._accumulator: Any = state[self._name][settings.slots[0]] if kind != "element" else None
         self._source = RowSource(self._name, parameter, self._backend, self._form, ordered or kind == "tensor")
         self._lagging: DeviceLagging | None = None
         if lags is not None:
@@ -92,7 +92,7 @@ class DeviceRowUnit(DeviceUnit):
         groups = self._source.groups.n
         if self._lagging:
             history = self._lagging.by_history
-            self._lagging.begin(self._first_slot.first() if history else None)
+            self._lagging.begin(self._accumulator.first() if history else None)
             self._lagging.recall(self._source.groups.rows, groups, stepping=True)
         kernel = make_row_update(self._form, self._motion, self._kind, self._lean, self._dtype, self._capability)
         share = share_of(self._source.width, self._kind)

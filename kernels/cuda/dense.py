@@ -52,12 +52,8 @@ def _make_any_infinite(element, slots: Slots, lanes: int):
     """Compilable ``(vectors, infinity)``."""
     if lanes == 0:
         return inlined(lambda vectors, infinity: False)
-    before, is_infinite, lane, last = (
-        _make_any_infinite(element, slots, lanes - 1),
-        element.infinite,
-        slots.lane,
-        lanes - 1,
-    )
+    before, last = _make_any_infinite(element, slots, lanes - 1), lanes - 1
+    is_infinite, lane = element.infinite, slots.lane
     return inlined(lambda vectors, infinity: before(vectors, infinity) | is_infinite(lane(vectors, last), infinity))
 
 
@@ -87,10 +83,8 @@ def _make_vector_update(element, n_slots: int, watchful: bool, dtype: np.dtype[A
     """Compilable ``(t, p, g, slots, infinite, s)``: update of the t-th vector."""
     access, lanes = make_access(dtype), lanes_of(dtype)
     load_vector, store_vector, access_to_slots = access.load_vector, access.store_vector, make_slots(access, n_slots)
-    step_lanes, any_infinite = (
-        _make_lanes(element.step, access_to_slots, lanes),
-        _make_any_infinite(element, access_to_slots, lanes),
-    )
+    step_lanes = _make_lanes(element.step, access_to_slots, lanes)
+    any_infinite = _make_any_infinite(element, access_to_slots, lanes)
     load_slots, store_slots = access_to_slots.load_vector, access_to_slots.store_vector
     a_vector, infinity = np.uint64(VECTOR), dtype.type(np.inf)
 

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numba
-from numba.cuda.cudadrv import nvvm
 
 from ..jit import SOURCES, compiled
 
@@ -33,7 +32,6 @@ def _compilers() -> tuple[Any, ...]:
     """What the code depends on beside its source."""
     from cuda.pathfinder import load_nvidia_dynamic_lib
 
-    nvvm.NVVM()
     library = load_nvidia_dynamic_lib("nvvm").abs_path
     about = os.stat(library)
     return SOURCES, *map(version, ("numba", "numba-cuda", "llvmlite")), library, about.st_size, about.st_mtime_ns

@@ -155,10 +155,9 @@ def make_slots(access: Access, count: int) -> Slots:
     if count == 0:
         return _NO_SLOTS
     load, store, load_vector, store_vector = access
-    rest = make_slots(access, count - 1)
-    load_rest, store_rest, load_vector_rest, store_vector_rest, lane_rest, join_rest, empty_rest, moved_rest, bits = (
-        rest
-    )
+    others = make_slots(access, count - 1)
+    load_rest, store_rest, load_vector_rest, store_vector_rest, *more = others
+    lane_rest, join_rest, empty_rest, moved_rest, bits = more
 
     @inlined
     def store_all(addresses, offset, values):

@@ -44,6 +44,7 @@ TRAITS: dict[str, Any] = {
     "rests": False,  # a gradient of 0 changes no slot and gives no displacement
     "timed": False,  # scalars change from step to step
     "penalised": True,  # the proximal l1 and l2 are penalties in the metric H
+    "rate_divides": False,  # a learning rate of 0 is refused
     "starts": (),  # hyperparameters by which slots begin, beside those that all methods have
     "defaults": {},  # of options, where they are others than those of all methods
 }

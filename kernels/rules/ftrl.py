@@ -17,7 +17,7 @@ from . import COMMON
 
 name = "ftrl"
 slots = ("accumulator", "z")
-squares = rests = True
+squares = rests = rate_divides = True
 starts = ("initial_accumulator_value",)
 defaults = {"learning_rate": 0.1}
 
