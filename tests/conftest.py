@@ -61,6 +61,6 @@ def pytest_collection_modifyitems(items):
     """Threaded kernels for float64 are the code of those for float32: compiled and shown with the slow tests."""
     for item in items:
         params = item.callspec.params if hasattr(item, "callspec") else {}
-        again = params.get("threads") == 2 and params.get("dtype") is np.float64
+        again = params.get("threads") in (2, "threaded") and params.get("dtype") is np.float64
         if again and item.module.__name__ in TWICE:
             item.add_marker(pytest.mark.slow)

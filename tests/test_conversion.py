@@ -67,7 +67,7 @@ def test_too_many_axes(interpreter):
         Converter(interpreter, np.dtype(float)).convert("gradient of 'p'", as_device_array(Strided(interpreter, view)))
 
 
-@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("dtype", [np.float16, *(pytest.param(x, marks=pytest.mark.slow) for x in (np.float32, float))])
 def test_through_iterate(interpreter, caplog, dtype):
     """A gradient that is a matrix's transpose, and the values of rows."""
     rng = np.random.default_rng(1)

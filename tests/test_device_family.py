@@ -51,6 +51,7 @@ def test_bits(gpu, name, variant, dtype):
             assert_equal_bits(opt, f"param{i}", array, oracle)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "variant", "dtype"), CASES)
 def test_rows(gpu, name, variant, dtype):
     hyper = {key: value for key, value in METHODS[name][1][variant].items() if key != "max_gradient_norm"}
@@ -65,7 +66,7 @@ def test_rows(gpu, name, variant, dtype):
     assert_equal_bits(opt, "param0", array, oracle)
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", ["Adam", *(pytest.param(x, marks=pytest.mark.slow) for x in METHODS if x != "Adam")])
 def test_files_go_to_the_host(gpu, name, tmp_path):
     p = np.random.default_rng(0).standard_normal(6)
     array, host, g = gpu.array(p), p.copy(), np.arange(6.0) - 2

@@ -65,7 +65,9 @@ def test_shapes(gpu, shape):
 
 
 @pytest.mark.parametrize("pattern", ["shuffled", "the last", "empty"])
-@pytest.mark.parametrize("shape", [(4200,), (70, 300), (5, 9001), (4, 0)], ids=str)
+@pytest.mark.parametrize(
+    "shape", [pytest.param((4200,), marks=pytest.mark.slow), (70, 300), (5, 9001), (4, 0)], ids=str
+)
 @pytest.mark.parametrize("hyper", [{"max_gradient_norm": 0.7}, {"accumulator": "tensor"}], ids=str)
 def test_sums_over_rows(gpu, hyper, shape, pattern):
     """Rows that share blocks of the order, or reach over several."""
@@ -109,7 +111,9 @@ MOVING = {
 
 
 @pytest.mark.parametrize("lazy", ["touched", "dense"])
-@pytest.mark.parametrize("option", MOVING)
+@pytest.mark.parametrize(
+    "option", [pytest.param(x, marks=pytest.mark.slow) if x == "nesterov, row" else x for x in MOVING]
+)
 def test_what_moves_all_rows(gpu, option, lazy):
     rng = np.random.default_rng(7)
     opt, array, other, p = pair(gpu, lazy=lazy, **MOVING[option])
@@ -117,7 +121,7 @@ def test_what_moves_all_rows(gpu, option, lazy):
     assert_same(opt, array, other, p)
 
 
-QUICK = [("momentum and decay", "element", F4), ("l1, scheduled", "tensor", F4), ("elastic net", "row", np.float64)]
+QUICK = [("momentum and decay", "element", F4), ("l1, scheduled", "tensor", F4)]
 EXACT = [
     case if case in QUICK else pytest.param(*case, marks=pytest.mark.slow)
     for case in product(CLOSED, ("element", "row", "tensor"), (F4, np.float64))

@@ -66,7 +66,7 @@ def sparse_step(rng, p, n=9):
     return fa.Rows(indices, values), np.unique(indices), dense
 
 
-@pytest.mark.parametrize("lazy", ["touched", "dense"])
+@pytest.mark.parametrize("lazy", ["touched", pytest.param("dense", marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("name", "variant"), SOME_SLOW)
 def test_rows(name, variant, lazy):
     hyper = METHODS[name][1][variant]

@@ -79,7 +79,8 @@ def test_the_options_move_what_is_not_named():
         assert not hyper_of(option).get("l1") or 0.02 < (exact.p == 0).mean() < 0.98, option
 
 
-AMONG_THREADS = {"momentum and decay", "elastic net, initial accumulator"}
+AMONG_THREADS = {"momentum and decay"}
+MORE_SHAPED = ["nesterov", "momentum and decay", "l1, scheduled"]
 
 
 @pytest.mark.parametrize(
@@ -103,7 +104,7 @@ def test_threads_change_no_bit(option, accumulator, monkeypatch):
 
 
 @pytest.mark.parametrize("shape", [(300,), (60, 2, 3), (40, 130), (300, 1), (20, 5000)], ids=str)
-@pytest.mark.parametrize("option", ["nesterov", "elastic net", "momentum and decay", "l1, scheduled"])
+@pytest.mark.parametrize("option", ["elastic net", *(pytest.param(x, marks=pytest.mark.slow) for x in MORE_SHAPED)])
 def test_other_shapes(shape, option):
     for accumulator in ACCUMULATORS:
         rng = np.random.default_rng(2)
