@@ -45,6 +45,7 @@ TRAITS: dict[str, Any] = {
     "timed": False,  # scalars change from step to step
     "penalised": True,  # the proximal l1 and l2 are penalties in the metric H
     "rate_divides": False,  # a learning rate of 0 is refused
+    "rate_free": False,  # no learning rate has to be chosen
     "starts": (),  # hyperparameters by which slots begin, beside those that all methods have
     "defaults": {},  # of options, where they are others than those of all methods
 }

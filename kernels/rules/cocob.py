@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from . import COMMON, PARAMETER
 
 name = "cocob"
-rests = True
+rests = rate_free = True
 slots = ("largest", "sum_of_sizes", "reward", "gradient_sum", "origin")
 
 
