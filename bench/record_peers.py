@@ -2,8 +2,8 @@
 
     python bench/record_peers.py
 
-needs torch, optax, keras, dadaptation and dog-optimizer. A noisy quadratic gives the gradients, so that what a step gets wrong
-comes back in all later ones:
+needs torch, optax, keras, dadaptation and dog-optimizer. A noisy quadratic gives the gradients, so that what
+a step gets wrong comes back in all later ones:
 
     g_t = curvature * (p - target) + noise_t
 
@@ -38,6 +38,7 @@ Step = Callable[[list[Flat]], list[Flat]]
 TARGET = Path(__file__).parents[1] / "tests" / "peers.npz"
 SHAPES: list[tuple[int, ...]] = [(2, 2), (4,), ()]
 STEPS = 100
+PEERS = ("torch", "optax", "keras", "jax", "numpy", "dadaptation", "dog-optimizer")
 
 
 def make_problem(seed: int = 20) -> dict[str, Flat]:
@@ -163,7 +164,7 @@ def main() -> None:
     about = {
         "shapes": SHAPES,
         "cases": list(trajectories),
-        "versions": {name: version(name) for name in ("torch", "optax", "keras", "jax", "numpy", "dadaptation", "dog-optimizer")},
+        "versions": {name: version(name) for name in PEERS},
     }
     arrays: dict[str, Any] = {"about": np.array(json.dumps(about)), **problem, **trajectories}
     np.savez(TARGET, **arrays)

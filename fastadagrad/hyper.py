@@ -99,7 +99,7 @@ class Rule(Protocol):
     Hyperparameters: Any
     Scalars: Any
 
-    def scalar_values(self, hyper: Any, a: float, t: int, *learned: float) -> tuple[float, ...]: ...
+    def scalar_values(self, *arguments: Any, **_: Any) -> tuple[float, ...]: ...
 
 
 class Form(Protocol):

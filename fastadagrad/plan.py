@@ -131,8 +131,8 @@ class Plan:
             settings = self._engine.settings[i]
             if self._measures and settings.options.lazy != "dense":
                 raise ValueError(
-                    f"gradient of {self._names[i]!r} is sparse, but {settings.rule.name.upper()} measures every element "
-                    "before each step: choose lazy='dense'"
+                    f"gradient of {self._names[i]!r} is sparse, but {settings.rule.name.upper()} measures every "
+                    "element before each step: choose lazy='dense'"
                 )
             moves = moves_unnamed(settings)
             of_rows = "dense" if moves and settings.options.lazy == "dense" else "rows"

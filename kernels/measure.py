@@ -75,7 +75,7 @@ def _make_block_sums(terms, count: int, slots):
 
 @cache
 def make_measure(rule: Any, dtype: np.dtype[Any]) -> Pair:
-    """Compiled ``(spans, table, scalars, block_sums, sums)``: the sums of each tensor of a table become ``sums[:, i]``."""
+    """Compiled ``(spans, table, scalars, block_sums, sums)``: those of each tensor of a table become ``sums[:, i]``."""
     slots, real, itemsize, Scalars = make_slots(len(rule.slots), FIRST_SLOT), dtype.type, dtype.itemsize, rule.Scalars
     sum_block, at, count = _make_block_sums(make_terms(rule), len(rule.measured), slots), slots.at, len(rule.measured)
     version = fingerprint(rule.accumulate, rule.scale, rule.measure)

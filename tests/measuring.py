@@ -1,4 +1,4 @@
-"""The methods that measure all parameters before each step in plain NumPy: what every driver must equal, bit for bit."""
+"""The methods that measure all parameters before a step, in plain NumPy: what every driver must equal, bit for bit."""
 
 import numpy as np
 from family import OPTIONS, quotient
