@@ -345,10 +345,11 @@ def cast_scalars(
     """Scalars of step t, formed in float64 and cast once; ValueError for one that the dtype cannot hold."""
     exact = settings.scalars(t, asked, learned)
     with np.errstate(over="ignore"):
-        cast = np.array(exact).astype(dtype)
-    for name, x, y in zip(settings.rule.Scalars._fields, exact, cast.tolist(), strict=True):
-        if math.isinf(y) and not math.isinf(x):
-            raise ValueError(f"{name} is {x}, which {dtype} cannot hold")
+        cast = np.array(exact, dtype)
+    if cast.size - np.count_nonzero(np.isfinite(cast)) > exact.count(math.inf):
+        for name, x, y in zip(settings.rule.Scalars._fields, exact, cast.tolist(), strict=True):
+            if math.isinf(y) and not math.isinf(x):
+                raise ValueError(f"{name} is {x}, which {dtype} cannot hold")
     return cast
 
 
