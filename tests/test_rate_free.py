@@ -1,5 +1,7 @@
 """Methods that measure all parameters before each step: the bits of the plain formula, and what they refuse."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from measuring import METHODS, VARIANTS
@@ -7,6 +9,7 @@ from oracle import bits_differ, spread
 from sparse import set_thresholds
 
 import fastadagrad as fa
+from fastadagrad.kernels.measure import make_measure
 
 F4 = np.float32
 EVERY = pytest.mark.parametrize("name", METHODS)
@@ -190,3 +193,29 @@ def test_finds_its_step_size(name):
     opt = getattr(fa, name)(lambda w: (np.abs(w - target).sum(), np.sign(w - target)), w, initial_distance=1e-4)
     _, valid = opt.minimize(max_epochs=3000, patience=1000)
     assert valid["loss"] < 0.05 * np.abs(target).sum()
+
+
+@EVERY
+def test_the_second_step_compiles_nothing(name):
+    opt = make(name, np.ones(4))
+    opt.step(np.ones(4))
+    [unit] = opt.engine.plan._units
+    pairs = unit._driver, make_measure(unit._form, np.dtype(np.float64))
+    before = [len(each.overloads) for pair in pairs for each in (pair.serial, pair.threaded)]
+    assert before == [1, 0, 1, 0]
+    for _ in range(3):
+        opt.step(np.ones(4))
+    fa.build(opt.rule.name, params=np.ones((3, 3))).step(np.ones((3, 3)))
+    assert [len(each.overloads) for pair in pairs for each in (pair.serial, pair.threaded)] == before
+
+
+@EVERY
+def test_a_step_allocates_nothing_that_grows(name):
+    p, g = np.ones(1_000_000, F4), np.ones(1_000_000, F4)
+    opt = make(name, p)
+    opt.step(g)
+    tracemalloc.start()
+    opt.step(g)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 20_000
