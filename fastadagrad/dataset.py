@@ -118,12 +118,12 @@ class Dataset:
             if self._latest_loop is not loop:
                 raise RuntimeError(f"{self!r}: a newer loop or restore() ended this one; make two Datasets")
 
-    def batches(self) -> Iterator[Batch]:
-        """Run an evaluation pass: yield all data in storage order, as views where possible.
+    def batches(self, random: np.random.Generator | None = None) -> Iterator[Batch]:
+        """Run an evaluation pass: all data in storage order, as views where possible; in one by `random` if shuffled.
 
-        Training goes on as if this had not happened: nothing is drawn, and no position moves.
+        Training goes on as if this had not happened: none of its numbers is drawn, and no position moves.
         """
-        return self._source.walk(0, random=None)
+        return self._source.walk(0, random if self._random is not None else None)
 
     def __len__(self) -> int:
         """Batches per training epoch; TypeError if an iterable has no length."""

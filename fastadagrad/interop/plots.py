@@ -7,8 +7,12 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Callable
 from os import PathLike
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from .. import files
 
@@ -16,6 +20,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from ..linear import LinearModel
+    from ..rate_finder import RateSearch
+
+CURVES = {"loss": "training, before each update", "valid_loss": "validation, after the epoch"}
+UNITS = {"logistic": " (nats)", "softmax": " (nats)", "squared": " (half the squared error)", "hinge": ""}
+MARKERS = ("o", "s")
+MOST_MARKERS = 30
 SUFFIXES = (".png", ".svg", ".pdf")
 DOTS_PER_INCH = 150
 
@@ -31,8 +42,8 @@ def check_path(path: str | PathLike[str]) -> None:
     ------
     ValueError
         If the name does not end in .png, .svg or .pdf.
-    FileNotFoundError
-        If there is no such folder.
+    OSError
+        If there is no such folder, or the file is one.
     RuntimeError
         If matplotlib is not installed.
     """
@@ -42,6 +53,8 @@ def check_path(path: str | PathLike[str]) -> None:
     folder = os.path.dirname(os.path.abspath(name))
     if not os.path.isdir(folder):
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), folder)
+    if os.path.isdir(name):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), name)
     _matplotlib()
 
 
@@ -78,7 +91,7 @@ def save(figure: Figure, path: str | PathLike[str]) -> None:
 
     Raises
     ------
-    ValueError, FileNotFoundError
+    ValueError, RuntimeError
         As of `check_path`.
     OSError
         If it cannot be written: what was there before still is.
@@ -86,3 +99,62 @@ def save(figure: Figure, path: str | PathLike[str]) -> None:
     check_path(path)
     with files.replacing(path) as file:
         figure.savefig(file, format=os.fspath(path).rpartition(".")[2].lower())
+
+
+def drawing(draw: Callable[[Axes, Any], None], subject: Any) -> Figure:
+    """A figure with the one drawing of `subject`."""
+    figure = new_figure()
+    draw(figure.subplots(), subject)
+    return figure
+
+
+def draw_epochs(axes: Axes, model: LinearModel) -> None:
+    """Losses of a fitted model's epochs, and which epoch's weights it has."""
+    from matplotlib.ticker import MaxNLocator
+
+    dress(axes)
+    epochs = [entry["epoch"] for entry in model.history]
+    shown = []
+    for (name, label), color, marker in zip(CURVES.items(), PALETTE, MARKERS, strict=False):
+        losses = np.array([entry.get(name, np.nan) for entry in model.history])
+        if np.isfinite(losses).any():
+            axes.plot(epochs, losses, color=color, marker=marker if len(epochs) <= MOST_MARKERS else "", label=label)
+            shown.append(losses)
+    if model.best_epoch:
+        kept = f"weights kept (epoch {model.best_epoch})"
+        axes.axvline(model.best_epoch, color=PALETTE[6], linestyle=":", label=kept)
+    _scale(axes, np.concatenate(shown) if shown else np.ones(1))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_xlabel("epoch (passes over the training examples)")
+    axes.set_ylabel(f"mean {model.loss} loss{UNITS[model.loss]}")
+    axes.legend()
+
+
+def _scale(axes: Axes, values: NDArray[Any]) -> None:
+    """A logarithmic scale for losses that span more than a decade."""
+    finite = values[np.isfinite(values)]
+    if finite.min() > 0 and finite.max() > 10 * finite.min():
+        axes.set_yscale("log")
+
+
+def draw_rates(axes: Axes, search: RateSearch) -> None:
+    """Loss after a short run against its learning rate, on logarithmic scales where they help."""
+    finite = np.isfinite(search.losses)
+    dress(axes)
+    axes.set_xscale("log")
+    low, high = float(search.losses[finite].min()), search.initial_loss
+    if low > 0 and high > 10 * low:
+        axes.set_yscale("log")
+        bottom, top = low / (high / low) ** 0.1, high * (high / low) ** 0.25
+    else:
+        bottom, top = low - 0.1 * (high - low), high + 0.4 * (high - low)
+    axes.plot(search.rates[finite], search.losses[finite], color=PALETTE[0], marker="o", label="after a short run")
+    axes.axhline(high, color=PALETTE[6], linestyle=":", label="at the start")
+    axes.axvline(search.learning_rate, color=PALETTE[1], linestyle="--", label=f"suggestion {search.learning_rate:.3g}")
+    if not finite.all():
+        beyond = search.rates[~finite]
+        axes.plot(beyond, [top] * len(beyond), "x", color=PALETTE[3], clip_on=False, label="diverged")
+    axes.set_ylim(bottom, top)
+    axes.set_xlabel("learning rate")
+    axes.set_ylabel("loss")
+    axes.legend()
