@@ -100,7 +100,10 @@ def search(folds: list[Fold], trainer_of: MakeTrainer, settings: Settings) -> fl
         )
     chosen = min((each for each in found if _ties(found[each], found[best])), key=abs)
     rate = _rate(chosen)
-    logger.info("learning rate %.3g, by %d trials on %d examples", rate, len(found), len(folds[0].fitted.labels))
+    if abs(chosen) >= DECADES:
+        message = "learning rate %g is the last that was tried: is there something to learn, or is X scaled badly?"
+        logger.warning(message, rate)
+    logger.info("learning rate %g, by %d trials on %d examples", rate, len(found), len(folds[0].fitted.labels))
     return rate
 
 

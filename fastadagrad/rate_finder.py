@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .dataset import Dataset, as_dataset, sample_count
-from .device.arrays import DeviceArray
+from .device.arrays import copy_of
 from .hyper import checked
 from .kernels.rules import trait
 from .log import logger
@@ -94,8 +94,7 @@ def find_learning_rate(
             begin with the parameters, state and counts that the optimizer has
             make `steps` updates at that rate, on the same batches in the same order
             L = mean loss, afterwards, of the validation examples, or else of those batches
-        suggestion = the rate whose L is lowest;
-                     half of that if the method's steps do not shrink by themselves
+        suggestion = the rate whose L is lowest
 
     The optimizer is not touched: the runs have copies of its parameters and state (and lack its monitors and updates).
     A run that meets a loss that is not finite, or an arithmetic error, counts as infinite.
@@ -135,11 +134,11 @@ def find_learning_rate(
 
     Notes
     -----
-    The learning-rate range test of Smith (2017), in one run whose rate grows from step to step, suits methods that
-    forget. AdaGrad does not: what the early, small rates add to its accumulator shortens the steps at the later ones,
-    and the test suggests too much. Hence runs that begin alike. A rate that is best over a short run is
-    too high for a long one if nothing shortens the steps; half of it is closer. ``bench/rate_searches.py`` prints how
-    the suggestions compare.
+    Smith's learning-rate range test (2017) makes one run whose rate grows from step to step. AdaGrad does not forget:
+    what the small, early rates have added to its accumulator shortens the steps at the later ones, and the test
+    suggests too much. Runs that begin alike know nothing of one another, and did better for the other methods too:
+    ``bench/rate_searches.py`` prints the comparison. Where nothing shortens the steps of a method, a rate that is best
+    over a short run may be somewhat too high for a long one: raise `steps`, or take half.
 
     References
     ----------
@@ -175,7 +174,7 @@ def find_learning_rate(
     if not math.isfinite(initial):
         raise ValueError(f"the loss is {initial} before the first step: no rate can be judged; mend loss or parameters")
     losses = np.array([trial.run(float(rate), fitted, judged) for rate in rates])
-    return RateSearch(rates, losses, initial, _suggestion(opt, rates, losses, initial))
+    return RateSearch(rates, losses, initial, _suggestion(rates, losses, initial))
 
 
 def _check_method(opt: Any) -> None:
@@ -227,10 +226,11 @@ class _Trial:
     def __init__(self, opt: Optimizer, touches: Touches | None) -> None:
         opt._params.refuse_moved()
         opt.flush()
-        given = _in_structure(opt._params.given, [_copied(owner) for owner in opt._params.owners])
-        self._start = [_copied(array) for array in opt._params.arrays]
-        self._slots = {name: {k: _copied(a) for k, a in own.items()} for name, own in opt.engine.state.slots.items()}
-        self._steps, self._unused = opt.steps, opt._unused
+        arrays = opt._params.arrays
+        given = _in_structure(opt._params.given, [*map(_copied, opt._params.owners, arrays)])
+        self._start = [copy_of(array) for array in arrays]
+        self._slots = {name: {k: copy_of(a) for k, a in own.items()} for name, own in opt.engine.state.slots.items()}
+        self._steps, self._updates, self._unused = opt.steps, dict(opt.ledger.updates), opt._unused
         self._twin = type(opt)(params=given, **{**opt._hyper, **opt._overlay})
         self._objective = opt.objective.of(self._twin._params)
         self._twin._objective, self._twin._touches = self._objective, touches
@@ -245,7 +245,7 @@ class _Trial:
             for name, own in twin.engine.state.slots.items():
                 for slot, array in own.items():
                     array[...] = self._slots[name].get(slot, 0)
-            twin.ledger.steps = self._steps
+            twin.ledger.steps, twin.ledger.updates = self._steps, dict(self._updates)
         twin.engine.warned.update(twin._params.names)  # of accumulators that become infinite
 
     def run(self, rate: float, fitted: Batches, judged: Batches) -> float:
@@ -274,13 +274,13 @@ class _Trial:
         return mean.means()["loss"]
 
 
-def _copied(array: Any) -> Any:
-    """A copy of the kind that the loss is used to, where the original is."""
-    if isinstance(array, np.ndarray):
-        return np.array(array, order="C")
-    if isinstance(array, DeviceArray) or not hasattr(array, "clone"):
-        return array.copy()
-    return array.detach().clone().requires_grad_(array.requires_grad)  # torch's
+def _copied(owner: Any, array: Any) -> Any:
+    """A copy of a parameter, of the kind that the loss is used to if that can be made."""
+    if isinstance(owner, np.ndarray):
+        return np.array(owner, order="C")
+    if hasattr(owner, "clone"):  # torch's
+        return owner.detach().clone().requires_grad_(owner.requires_grad)
+    return owner.copy() if hasattr(owner, "copy") else array.copy()
 
 
 def _in_structure(given: Any, arrays: list[Any]) -> Any:
@@ -291,7 +291,7 @@ def _in_structure(given: Any, arrays: list[Any]) -> Any:
     return arrays[0]
 
 
-def _suggestion(opt: Optimizer, rates: NDArray[np.float64], losses: NDArray[np.float64], initial: float) -> float:
+def _suggestion(rates: NDArray[np.float64], losses: NDArray[np.float64], initial: float) -> float:
     """By the rule that `find_learning_rate` states."""
     tried = f"rates from {rates[0]:g} to {rates[-1]:g}"
     if not np.isfinite(losses).any():
@@ -304,5 +304,4 @@ def _suggestion(opt: Optimizer, rates: NDArray[np.float64], losses: NDArray[np.f
         )
     if best in (0, len(rates) - 1):
         logger.warning("the best of the %s is the %s: widen the grid", tried, "highest" if best else "lowest")
-    accumulates = "initial_accumulator_value" in trait(opt.rule, "starts")
-    return float(rates[best]) * (1.0 if accumulates else 0.5)
+    return float(rates[best])

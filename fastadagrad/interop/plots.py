@@ -12,7 +12,6 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .. import files
 
@@ -27,6 +26,7 @@ CURVES = {"loss": "training, before each update", "valid_loss": "validation, aft
 UNITS = {"logistic": " (nats)", "softmax": " (nats)", "squared": " (half the squared error)", "hinge": ""}
 MARKERS = ("o", "s")
 MOST_MARKERS = 30
+MANY_DECADES = 1e3
 SUFFIXES = (".png", ".svg", ".pdf")
 DOTS_PER_INCH = 150
 
@@ -114,27 +114,35 @@ def draw_epochs(axes: Axes, model: LinearModel) -> None:
 
     dress(axes)
     epochs = [entry["epoch"] for entry in model.history]
-    shown = []
+    finite: list[float] = []
     for (name, label), color, marker in zip(CURVES.items(), PALETTE, MARKERS, strict=False):
         losses = np.array([entry.get(name, np.nan) for entry in model.history])
         if np.isfinite(losses).any():
             axes.plot(epochs, losses, color=color, marker=marker if len(epochs) <= MOST_MARKERS else "", label=label)
-            shown.append(losses)
+            finite += losses[np.isfinite(losses)].tolist()
     if model.best_epoch:
         kept = f"weights kept (epoch {model.best_epoch})"
-        axes.axvline(model.best_epoch, color=PALETTE[6], linestyle=":", label=kept)
-    _scale(axes, np.concatenate(shown) if shown else np.ones(1))
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.axvline(model.best_epoch, color=PALETTE[6], linestyle=":", zorder=1, label=kept)
+    if finite:
+        _scale(axes, min(finite), max(finite))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
     axes.set_xlabel("epoch (passes over the training examples)")
     axes.set_ylabel(f"mean {model.loss} loss{UNITS[model.loss]}")
-    axes.legend()
+    if axes.lines:
+        axes.legend()
 
 
-def _scale(axes: Axes, values: NDArray[Any]) -> None:
-    """A logarithmic scale for losses that span more than a decade."""
-    finite = values[np.isfinite(values)]
-    if finite.min() > 0 and finite.max() > 10 * finite.min():
-        axes.set_yscale("log")
+def _scale(axes: Axes, low: float, high: float) -> bool:
+    """Whether losses in this range span more than a decade, and have got a logarithmic scale."""
+    from matplotlib.ticker import FuncFormatter
+
+    if not 0 < 10 * low < high:
+        return False
+    digits = "125" if high < MANY_DECADES * low else "1"  # of the marks that have their number
+    axes.set_yscale("log")
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda x, position: f"{x:g}"))
+    axes.yaxis.set_minor_formatter(FuncFormatter(lambda x, position: f"{x:g}" if f"{x:e}"[0] in digits else ""))
+    return True
 
 
 def draw_rates(axes: Axes, search: RateSearch) -> None:
@@ -143,18 +151,17 @@ def draw_rates(axes: Axes, search: RateSearch) -> None:
     dress(axes)
     axes.set_xscale("log")
     low, high = float(search.losses[finite].min()), search.initial_loss
-    if low > 0 and high > 10 * low:
-        axes.set_yscale("log")
+    if _scale(axes, low, high):
         bottom, top = low / (high / low) ** 0.1, high * (high / low) ** 0.25
     else:
         bottom, top = low - 0.1 * (high - low), high + 0.4 * (high - low)
     axes.plot(search.rates[finite], search.losses[finite], color=PALETTE[0], marker="o", label="after a short run")
-    axes.axhline(high, color=PALETTE[6], linestyle=":", label="at the start")
+    axes.axhline(high, color=PALETTE[6], linestyle=":", zorder=1, label="at the start")
     axes.axvline(search.learning_rate, color=PALETTE[1], linestyle="--", label=f"suggestion {search.learning_rate:.3g}")
     if not finite.all():
         beyond = search.rates[~finite]
         axes.plot(beyond, [top] * len(beyond), "x", color=PALETTE[3], clip_on=False, label="diverged")
     axes.set_ylim(bottom, top)
     axes.set_xlabel("learning rate")
-    axes.set_ylabel("loss")
+    axes.set_ylabel("mean loss")
     axes.legend()
