@@ -84,7 +84,7 @@ class Dataset:
         self.axis = _integer(axis, "axis")
         size = None if iteration_size is None else _integer(iteration_size, "iteration_size")
         arrays = partial(_Arrays, _integer(batch_size, "batch_size"), self.axis, isinstance(shuffle, str))
-        generator = _as_generator(rng)
+        generator = as_generator(rng)
         self._source = _source(inputs, size, arrays)
         self._random = generator if shuffle and isinstance(self._source, _Arrays) and len(self._source) > 1 else None
         self.iteration_size = self._source.size if size is None else size
@@ -374,7 +374,7 @@ def _describe(value: Any) -> str:
     return f"{type(value).__name__} {reprlib.repr(value) if shape is None else f'of shape {tuple(shape)}'}"
 
 
-def _as_generator(rng: Any) -> np.random.Generator:
+def as_generator(rng: Any) -> np.random.Generator:
     if isinstance(rng, np.random.RandomState):
         rng = int.from_bytes(rng.bytes(16), "little")
     try:

@@ -69,6 +69,7 @@ def _set_aside(table: Table, fraction: float, seed: int) -> tuple[Table, Table]:
 
 
 def take(features: NDArray[Any] | CSR, rows: NDArray[np.int64]) -> NDArray[Any] | CSR:
+    """These rows, copied."""
     if not isinstance(features, CSR):
         return features[rows]
     lengths = np.diff(features.indptr)[rows]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .dataset import Dataset, as_dataset, sample_count
+from .dataset import Dataset, as_dataset, as_generator, sample_count
 from .device.arrays import copy_of
 from .hyper import checked
 from .kernels.rules import trait
@@ -96,8 +96,9 @@ def find_learning_rate(
             L = mean loss, afterwards, of the validation examples, or else of those batches
         suggestion = the rate whose L is lowest
 
-    The optimizer is not touched: the runs have copies of its parameters and state (and lack its monitors and updates).
-    A run that meets a loss that is not finite, or an arithmetic error, counts as infinite.
+    The optimizer is not touched, but for rows that lag behind, which are brought up to date: the runs have copies of
+    its parameters and state (and lack its monitors and updates). A run that meets a loss that is not finite, or an
+    arithmetic error, counts as infinite, and so does one whose rate times `decoupled_weight_decay` is 1 or more.
 
     Parameters
     ----------
@@ -115,7 +116,7 @@ def find_learning_rate(
     steps : int
         Updates of each run. Its batches are kept in memory.
     batch_size, rng
-        Of the Dataset that is made of `train` if it is none yet; `rng` draws the order in any case.
+        Of the Dataset that is made of `train` if it is none yet; `rng` draws the order, if it is to be drawn.
     touches : callable, optional
         As of `Optimizer.iterate`.
 
@@ -164,12 +165,10 @@ def find_learning_rate(
     rates = _grid(lowest, highest, per_decade)
     if not _is_whole(steps) or steps < 1:
         raise ValueError(f"steps must be a whole number of at least 1, not {steps!r}")
-    random = np.random.default_rng(rng)
+    random = as_generator(rng)
     trial = _Trial(opt, touches)
     fitted = _batches(as_dataset(train, batch_size=batch_size), steps, random)
-    judged = fitted if valid is None else _all_batches(as_dataset(valid, batch_size=batch_size))
-    if train is None and valid is None:
-        judged = fitted[:1]
+    judged = _all_batches(as_dataset(valid, batch_size=batch_size)) or (fitted if train is not None else fitted[:1])
     initial = trial.loss(judged)
     if not math.isfinite(initial):
         raise ValueError(f"the loss is {initial} before the first step: no rate can be judged; mend loss or parameters")
@@ -251,6 +250,9 @@ class _Trial:
     def run(self, rate: float, fitted: Batches, judged: Batches) -> float:
         """Loss after a run at this rate."""
         self._set_back(rate)
+        settings = self._twin.engine.settings
+        if any(each.learning_rate_at(0) * each.options.decoupled_weight_decay >= 1 for each in settings):
+            return math.inf  # weights would change sign
         try:
             with np.errstate(all="ignore"):
                 for batch, _ in fitted:

@@ -6,10 +6,12 @@ from collections import namedtuple
 
 import numpy as np
 import pytest
+from gpu import Array
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fastadagrad as fa
+from fastadagrad.device.arrays import DeviceArray
 
 X = np.random.default_rng(0).standard_normal((400, 4))
 Y = X @ [1.0, -2.0, 0.5, 3.0] + 0.1 * np.random.default_rng(1).standard_normal(400)
@@ -127,11 +129,14 @@ def test_same_seed_same_bits():
     assert first.losses.tobytes() != other.losses.tobytes()
 
 
-def test_a_used_optimizer_starts_with_its_accumulators():
+@pytest.mark.parametrize("name", ["adagrad", "adagrad_da"])
+@pytest.mark.parametrize("alone", [False, True])
+def test_a_used_optimizer_starts_with_its_accumulators(name, alone):
     """Large accumulators ask for larger rates."""
-    fresh, used = fa.ADAGRAD(squares, np.zeros(4)), fa.ADAGRAD(squares, np.zeros(4))
-    used.step(np.full(4, 1e3))
-    used.set_params(np.zeros(4))
+    fresh, used = (fa.build(name, squares, np.zeros(4), learning_rate=1e-12) for _ in range(2))
+    updates = dict(used.get_updates())
+    for sign in (1, -1):
+        (updates["param0"] if alone else used.step)(np.full(4, sign * 1e3))
     found = [fa.find_learning_rate(opt, [X, Y], rng=0, highest=1e5).learning_rate for opt in (fresh, used)]
     assert found[1] > 30 * found[0]
 
@@ -185,6 +190,17 @@ def test_lazy_rows_and_inputs():
     np.testing.assert_allclose(losses[1], losses[2], rtol=1e-9)
 
 
+def test_rates_that_decay_would_turn_weights_over_with_are_left_out():
+    def loss(table, users, ratings):
+        error = table[users] - ratings
+        return (error**2).mean(), fa.Rows(users, 2 * error / error.size)
+
+    data = [np.arange(200) % 20, np.random.default_rng(0).standard_normal((200, 2))]
+    opt = fa.ADAGRAD(loss, np.ones((20, 2)), decoupled_weight_decay=2.0)
+    search = fa.find_learning_rate(opt, data, rng=0)
+    np.testing.assert_array_equal(np.isinf(search.losses), search.rates >= 0.5)
+
+
 def test_frozen_parameters_and_groups_keep_to_their_own():
     def loss(p, x, y):
         value, gradient = squares(p["a"] + p["b"], x, y)
@@ -214,11 +230,36 @@ def test_autograd_and_a_schedule():
     assert callable(opt.hyper.learning_rate)
 
 
-def test_device_arrays(interpreter):
-    w = interpreter.array(np.zeros(4))
+class Copied(Array):
+    """As CuPy's."""
+
+    def copy(self):
+        return type(self)(self.gpu, self.numpy())
+
+
+class Cloned(Array):
+    """As torch's."""
+
+    requires_grad = True
+
+    def detach(self):
+        return self
+
+    def clone(self):
+        return type(self)(self.gpu, self.numpy())
+
+    def requires_grad_(self, value):
+        self.requires_grad = value
+        return self
+
+
+@pytest.mark.parametrize(("kind", "seen"), [(Copied, Copied), (Cloned, Cloned), (Array, DeviceArray)])
+def test_device_arrays(interpreter, kind, seen):
+    w = kind(interpreter, np.zeros(4))
 
     def loss(w, x, y):
-        value, gradient = squares(w.numpy() if hasattr(w, "numpy") else w.to_host(), x, y)
+        assert type(w) is seen
+        value, gradient = squares(w.numpy() if isinstance(w, Array) else w.to_host(), x, y)
         return value, interpreter.array(gradient)
 
     arguments = {"rng": 0, "steps": 3, "per_decade": 1, "lowest": 1e-2}
@@ -245,6 +286,7 @@ def test_refusals():
         ({"per_decade": 10**6}, ValueError, "at most 1000 are tried: lower per_decade"),
         ({"steps": 0}, ValueError, "steps must be a whole number of at least 1, not 0"),
         ({"steps": True}, ValueError, "steps must be a whole number"),
+        ({"rng": "x"}, TypeError, "rng: expected None, a seed or a Generator"),
     ]:
         with pytest.raises(error, match=text):
             fa.find_learning_rate(opt, [X, Y], **options)

@@ -26,7 +26,7 @@ CURVES = {"loss": "training, before each update", "valid_loss": "validation, aft
 UNITS = {"logistic": " (nats)", "softmax": " (nats)", "squared": " (half the squared error)", "hinge": ""}
 MARKERS = ("o", "s")
 MOST_MARKERS = 30
-MANY_DECADES = 1e3
+WIDE = 1e3  # the highest loss by the lowest: then only powers of 10 have their number
 SUFFIXES = (".png", ".svg", ".pdf")
 DOTS_PER_INCH = 150
 
@@ -138,7 +138,7 @@ def _scale(axes: Axes, low: float, high: float) -> bool:
 
     if not 0 < 10 * low < high:
         return False
-    digits = "125" if high < MANY_DECADES * low else "1"  # of the marks that have their number
+    digits = "125" if high < WIDE * low else "1"
     axes.set_yscale("log")
     axes.yaxis.set_major_formatter(FuncFormatter(lambda x, position: f"{x:g}"))
     axes.yaxis.set_minor_formatter(FuncFormatter(lambda x, position: f"{x:g}" if f"{x:e}"[0] in digits else ""))
