@@ -33,7 +33,7 @@ class LinearModel:
     learning_rate : float or "auto"
         Distance of the first step, in scaled units (see `scale`). "auto" finds one by short fits on some of the
         training examples, cross-validated (by `seed`; those for validation are not looked at), at the price of
-        two fits or three, or of more if they are few. Ctrl-C meanwhile raises KeyboardInterrupt.
+        about two fits, or of several if examples are few. Ctrl-C meanwhile raises KeyboardInterrupt.
     momentum, nesterov, l1, l2, weight_decay, decoupled_weight_decay, rms_regularizer
         As of :class:`fastadagrad.ADAGRAD`. l1 and l2 are strengths per example; they and the decays act on
         the weights of the scaled features, and never on the intercept.

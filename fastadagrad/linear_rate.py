@@ -21,7 +21,7 @@ DECADES = 6  # to go up or down from there, at most
 FINEST = 0.25  # of a decade
 FOLDS = 5
 MOST_EXAMPLES = 10_000
-SHARE, LEAST_VISITS = 5, 5_000  # all folds of a trial: a fifth of the examples that a fit sees, or so many
+SHARE, LEAST_VISITS = 5, 10_000  # all folds of a trial: a fifth of the examples that a fit sees, or so many
 
 Prepare = Callable[[Table], Examples]
 MakeTrainer = Callable[[Examples, Settings], Trainer]

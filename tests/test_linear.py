@@ -85,19 +85,20 @@ def test_l1_on_a9a_is_the_dense_proximal_run():
 
 
 @pytest.mark.parametrize(
-    ("name", "scale", "monitor", "gain"),
+    ("name", "scale", "most"),
     [
-        ("digits", "auto", "accuracy", -0.005),
-        ("breast_cancer", "auto", "accuracy", -0.005),
-        ("iris", "auto", "accuracy", 0.01),
-        ("wine", "none", "accuracy", 0.01),
-        ("diabetes", "none", "r2", 3),  # its features are small: the default does not get anywhere
+        ("digits", "auto", 1.05),
+        ("breast_cancer", "auto", 1.05),
+        ("wine", "auto", 1.1),
+        ("iris", "auto", 0.6),
+        ("breast_cancer", "none", 0.9),
+        ("diabetes", "none", 0.2),  # its features are small: the default does not get anywhere
     ],
 )
-def test_learning_rate_found(name, scale, monitor, gain):
-    """Against the default, on examples that neither has seen."""
-    default, found = (cross_validate(name, monitor, scale=scale, learning_rate=rate) for rate in (0.1, "auto"))
-    assert found >= default + gain
+def test_learning_rate_found(name, scale, most):
+    """Loss on unseen examples, as a multiple of what the default gives."""
+    default, found = (cross_validate(name, "loss", scale=scale, learning_rate=rate) for rate in (0.1, "auto"))
+    assert found <= default * most
 
 
 @pytest.mark.parametrize("factor", [1e-5, 1e5])
