@@ -108,9 +108,10 @@ def test_without_matplotlib(tmp_path, monkeypatch):
         plots.new_figure(4, 3)
 
 
-def test_a_figure_has_its_size_and_no_global_state():
-    assert plots.new_figure(4, 3).get_size_inches().tolist() == [4, 3]
-    assert "matplotlib.pyplot" not in sys.modules
+def test_a_figure_has_its_size_and_no_window():
+    figure = plots.new_figure(4, 3)
+    assert figure.get_size_inches().tolist() == [4, 3]
+    assert figure.canvas.manager is None  # pyplot knows nothing of it
 
 
 def test_rates():
