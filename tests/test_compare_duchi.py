@@ -66,7 +66,7 @@ def test_text(tmp_path):
 
 def test_one_class_against_the_others(tmp_path):
     path = write(tmp_path / "data.svm", np.random.default_rng(2), classes=3)
-    with pytest.raises(ValueError, match="labels 0, 1, 2: positive must be the one .* not None"):
+    with pytest.raises(ValueError, match=r"labels 0, 1, 2: positive must be the one .* not None"):
         table1(path)
     with pytest.raises(ValueError, match="not '5'"):
         table1(path, positive="5")
