@@ -55,7 +55,7 @@ def test_text(tmp_path):
     path.write_text("\n".join(lines))
     for line in table1(path, shuffles=2, nonzeros=0.5):
         assert line.errors.max() < 0.05, line.method
-    bad = tmp_path / "bad.txt"
+    bad = tmp_path / "bad.tsv"
     bad.write_text("ham\tone\nno tab here\n")
     with pytest.raises(ValueError, match="line 2: must be a label, a tab and text, not 'no tab here"):
         table1(bad)
