@@ -49,9 +49,8 @@ class Quadratic:
     def __call__(self, w: Floats) -> tuple[float, Floats]:
         """Value and gradient."""
         if self._basis is None:
-            gradient = self.eigenvalues * w
-        else:
-            gradient = self._basis @ (self.eigenvalues * (w @ self._basis))
+            return float(w @ (self.eigenvalues * w) / 2), self.eigenvalues * w
+        gradient = self._basis @ (self.eigenvalues * (w @ self._basis))
         return float(w @ gradient / 2), gradient
 
 

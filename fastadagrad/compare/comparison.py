@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import closing
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,10 +12,12 @@ from typing import Any
 from ..log import logger
 from .contenders import as_contenders
 from .costs import Cost, as_json, costs_of
+from .figures import Material
 from .plan import RATES, SEEDS, Plan, as_rates
 from .pool import run_here, run_in_processes
 from .problem import Problem
 from .problems import as_problems, task_of
+from .report import write_report
 from .results import COSTS, command_line, machine, open_folder, read_json, write_csv, write_json, write_parquet
 from .running import Run
 from .summary import GOOD, TAU, Line, summarise
@@ -115,8 +116,8 @@ def compare(
     --------
     >>> import tempfile
     >>> from fastadagrad.compare import compare
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     found = compare("quadratic:100", ["sgd", "adagrad"], rates="0.1:1:2", epochs=5, jobs=0, out=folder, report=False)
+    >>> with tempfile.TemporaryDirectory() as out:
+    ...     found = compare("quadratic:100", ["sgd", "adagrad"], rates="0.1:1:2", jobs=0, out=out, report=False)
     >>> [line.method for line in found.lines]
     ['sgd', 'adagrad']
     """
@@ -134,6 +135,8 @@ def compare(
     write_csv(folder / "results.csv", runs)
     write_parquet(folder / "results.parquet", runs)
     write_json(folder / "results.json", found.as_json())
+    if report:
+        write_report(folder, Material(plan, runs, lines, tau), about)
     return found
 
 
@@ -180,10 +183,9 @@ def _run_missing(folder: Path, plan: Plan, jobs: int, progress: bool) -> list[Ru
         several = run_in_processes(missing, problems, methods, min(jobs, len(missing))) if jobs else None
         results = run_here(missing, problems, methods) if several is None else several
     try:
-        with closing(_shown(results, len(missing), progress)) as shown:
-            for run in shown:
-                journal.append(run)
-                done[run.cell] = run
+        for run in _shown(results, len(missing), progress):
+            journal.append(run)
+            done[run.cell] = run
     except KeyboardInterrupt:
         logger.warning("%d of %d runs are kept in %s: the same command goes on", len(done), len(cells), folder)
         raise
@@ -194,7 +196,7 @@ def _run_missing(folder: Path, plan: Plan, jobs: int, progress: bool) -> list[Ru
     return [done[cell] for cell in cells]
 
 
-def _shown(results: Iterator[Run], total: int, progress: bool) -> Iterator[Run]:
+def _shown(results: Iterable[Run], total: int, progress: bool) -> Iterator[Run]:
     if not progress or not total:
         yield from results
         return
@@ -222,5 +224,3 @@ def _costs(folder: Path, plan: Plan) -> dict[str, dict[str, Cost]]:
     if stored != (found := {**stored, **as_json(costs)}):
         write_json(folder / COSTS, found)
     return costs
-
-

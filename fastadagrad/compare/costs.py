@@ -14,7 +14,7 @@ from .contenders import Contender
 from .problem import Task
 from .running import first_batch, lazy_for, unwarned
 
-ROUNDS, ROUND_SECONDS, MOST_CALLS = 9, 2e-3, 500
+ROUNDS, ROUND_SECONDS, MOST_CALLS = 25, 2e-3, 50
 
 
 class Cost(NamedTuple):
@@ -33,7 +33,9 @@ class _Stepping:
         objective = self._opt.objective
         _, flat = objective.value_and_gradients(objective.arguments(first_batch(task)))
         named = isinstance(own, dict)
-        self._gradients: Any = dict(zip(own, flat, strict=True)) if named else flat if isinstance(own, list) else flat[0]
+        self._gradients: Any = (
+            dict(zip(own, flat, strict=True)) if named else flat if isinstance(own, list) else flat[0]
+        )
         self.calls = 1
         self.calls = max(1, min(MOST_CALLS, int(ROUND_SECONDS / max(self.seconds(), 1e-7))))
 

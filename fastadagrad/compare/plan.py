@@ -13,7 +13,7 @@ from .contenders import Contender
 from .problem import Problem
 
 RATES = "1e-4:10:11"
-SEEDS = 3
+SEEDS = 5
 
 
 class Cell(NamedTuple):
@@ -49,7 +49,9 @@ class Plan:
     def described(self) -> dict[str, Any]:
         """Fit for JSON."""
         return {
-            "problems": {p.name: {"origin": p.origin, "convex": p.convex, "identity": p.identity} for p in self.problems},
+            "problems": {
+                p.name: {"origin": p.origin, "convex": p.convex, "identity": p.identity} for p in self.problems
+            },
             "methods": {m.label: {"method": m.name, "rate_free": m.rate_free, **m.options} for m in self.methods},
             "rates": list(self.rates),
             "seeds": self.seeds,
@@ -66,10 +68,7 @@ def as_rates(given: str | Sequence[float]) -> tuple[float, ...]:
     >>> as_rates("0.01:1:3")
     (0.01, 0.1, 1.0)
     """
-    if isinstance(given, str):
-        rates = _grid(given)
-    else:
-        rates = [float(rate) for rate in given]
+    rates = _grid(given) if isinstance(given, str) else [float(rate) for rate in given]
     if not rates or not all(0 < rate < math.inf for rate in rates) or len({*rates}) < len(rates):
         raise ValueError(f"rates must be different numbers above 0, not {given!r}")
     return tuple(sorted(rates))

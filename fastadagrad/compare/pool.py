@@ -68,9 +68,7 @@ def _run(cell: Cell) -> Run:
     return _worker(cell)
 
 
-def run_here(
-    cells: Iterable[Cell], problems: Mapping[str, Problem], methods: Mapping[str, Contender]
-) -> Iterator[Run]:
+def run_here(cells: Iterable[Cell], problems: Mapping[str, Problem], methods: Mapping[str, Contender]) -> Iterator[Run]:
     """Run cells in this process, with as many threads as NumPy's libraries have."""
     return map(Worker(problems, methods), cells)
 

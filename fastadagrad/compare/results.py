@@ -154,7 +154,9 @@ def open_folder(folder: Path, plan: Plan) -> tuple[Journal, dict[Cell, Run]]:
     journal = Journal(folder / JOURNAL)
     found = journal.read()
     if found and stored is None:
-        raise ValueError(f"{folder / JOURNAL} has runs, but there is no {PLAN} that says of what: choose another folder")
+        raise ValueError(
+            f"{folder / JOURNAL} has runs, but there is no {PLAN} that says of what: choose another folder"
+        )
     write_json(folder / PLAN, {"machine": here, "plan": plan.described()})
     wanted = set(plan.cells())
     return journal, {cell: run for cell, run in found.items() if cell in wanted}

@@ -142,7 +142,9 @@ def _line(
     good: float,
     cost: Cost | None,
 ) -> Line:
-    rates = tuple(_rated(rate, runs, bounds) for rate in sorted({run.cell.rate for run in runs}, key=lambda r: r or 0.0))
+    rates = tuple(
+        _rated(rate, runs, bounds) for rate in sorted({run.cell.rate for run in runs}, key=lambda r: r or 0.0)
+    )
     best = min(range(len(rates)), key=lambda i: rates[i].final.median)
     chosen = [run for run in runs if run.cell.rate == rates[best].rate]
     reached = [(run, epoch_of_target(run, bounds[run.cell.seed], tau)) for run in chosen]

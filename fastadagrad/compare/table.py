@@ -64,7 +64,9 @@ def text_table(lines: Sequence[Line]) -> str:
         rows = [HEADINGS, *(cells_of(line) for line in ranked(x for x in lines if x.problem == problem))]
         widths = [max(len(row[i]) for row in rows) for i in range(len(HEADINGS))]
         shown = (
-            "  ".join(cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True)))
+            "  ".join(
+                cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))
+            )
             for row in rows
         )
         parts.append("\n".join([problem, *(row.rstrip() for row in shown)]))
