@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ..interop.plots import new_figure
 from ..log import logger
 from .contenders import as_contenders
 from .costs import Cost, as_json, costs_of
@@ -18,8 +19,8 @@ from .pool import run_here, run_in_processes
 from .problem import Problem
 from .problems import as_problems, task_of
 from .report import write_report
-from .results import COSTS, command_line, machine, open_folder, read_json, write_csv, write_json, write_parquet
-from .running import Run
+from .results import COSTS, command_line, machine, open_folder, parquet, read_json, write_csv, write_json, write_parquet
+from .running import Run, check_start
 from .summary import GOOD, TAU, Line, summarise
 from .table import as_records, text_table
 
@@ -125,6 +126,9 @@ def compare(
     workers = _checked_jobs(jobs)
     if not 0 < tau < 1:
         raise ValueError(f"tau must be between 0 and 1, not {tau!r}")
+    parquet()
+    if report:
+        new_figure()
     folder = Path(out)
     runs = _run_missing(folder, plan, workers, progress)
     costs = _costs(folder, plan)
@@ -158,6 +162,7 @@ def make_plan(
     budgets = {}
     for problem in chosen:
         task = task_of(problem, 0)
+        check_start(problem.name, task, contenders[0])
         budgets[problem.name] = task.epochs if epochs is None else epochs
     return Plan(chosen, contenders, grid, seeds, budgets)
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import pickle
 import signal
-import sys
+import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -51,16 +52,25 @@ class Worker:
 _worker: Worker | None = None
 
 
-def _begin(problems: Mapping[str, Problem | str], methods: Mapping[str, Contender]) -> None:
+def _begin(payload: bytes) -> None:
     """Of each process, once."""
     global _worker
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all: the parent ends the others
-    if "numba" not in sys.modules:
-        os.environ["NUMBA_NUM_THREADS"] = "1"
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    os.environ["NUMBA_NUM_THREADS"] = "1"
     from .problems import problem_named
 
+    problems, methods = pickle.loads(payload)
     made = {name: problem_named(x) if isinstance(x, str) else x for name, x in problems.items()}
     _worker = Worker(made, methods)
+
+
+def _end_with_parent() -> None:
+    """A parent that was killed can no longer say that there is nothing more to do."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 def _run(cell: Cell) -> Run:
@@ -82,15 +92,17 @@ def run_in_processes(
     ------
     RuntimeError
         If a run fails, or a process ends before its time.
+    ValueError
+        If a problem cannot be sent to another process.
     """
     from concurrent.futures import ProcessPoolExecutor, as_completed
     from concurrent.futures.process import BrokenProcessPool
 
-    payload = {name: problem.origin or problem for name, problem in problems.items()}
+    payload = _pickled(problems, methods)
     before = {child.pid for child in multiprocessing.active_children()}
     with _environment(ONE_THREAD):
         context = multiprocessing.get_context("spawn")
-        pool = ProcessPoolExecutor(jobs, context, initializer=_begin, initargs=(payload, methods))
+        pool = ProcessPoolExecutor(jobs, context, initializer=_begin, initargs=(payload,))
         try:
             for future in as_completed([pool.submit(_run, cell) for cell in cells]):
                 yield future.result()
@@ -105,6 +117,18 @@ def run_in_processes(
             for child in multiprocessing.active_children():
                 if child.pid not in before:
                     child.terminate()
+
+
+def _pickled(problems: Mapping[str, Problem], methods: Mapping[str, Contender]) -> bytes:
+    """For `_begin`; what has a name is made anew there."""
+    named = {name: problem.origin or problem for name, problem in problems.items()}
+    try:
+        return pickle.dumps((named, dict(methods)))
+    except (AttributeError, TypeError, pickle.PicklingError) as error:
+        raise ValueError(
+            f"a problem cannot be sent to other processes ({error}): its make must be a function at the top of a module, "
+            "or jobs 0"
+        ) from None
 
 
 @contextmanager

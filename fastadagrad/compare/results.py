@@ -40,7 +40,7 @@ def machine() -> dict[str, Any]:
         "python": platform.python_version(),
         "numpy": version("numpy"),
         "numba": version("numba"),
-        "system": f"{platform.system()} {platform.release()}",
+        "system": platform.system(),
         "processor": _processor(),
         "cores": os.cpu_count(),
     }
@@ -180,13 +180,19 @@ def write_csv(path: Path, runs: Iterable[Run]) -> None:
         file.write(text.getvalue().encode())
 
 
-def write_parquet(path: Path, runs: Iterable[Run]) -> None:
-    """The same table; RuntimeError without pyarrow."""
+def parquet() -> tuple[Any, Any]:
+    """Pyarrow and its module for Parquet; RuntimeError without it."""
     try:
         import pyarrow
         import pyarrow.parquet
     except ImportError:
         raise RuntimeError('Parquet needs pyarrow: pip install "fastadagrad[compare]"') from None
+    return pyarrow, pyarrow.parquet
+
+
+def write_parquet(path: Path, runs: Iterable[Run]) -> None:
+    """The same table."""
+    pyarrow, module = parquet()
     kinds = (
         pyarrow.string(),
         pyarrow.string(),
@@ -201,7 +207,7 @@ def write_parquet(path: Path, runs: Iterable[Run]) -> None:
     columns = zip(*tidy(runs), strict=True)
     arrays = [pyarrow.array(column, kind) for column, kind in zip(columns, kinds, strict=True)]
     with replacing(path) as file:
-        pyarrow.parquet.write_table(pyarrow.table(arrays, names=COLUMNS), file)
+        module.write_table(pyarrow.table(arrays, names=COLUMNS), file)
 
 
 def command_line() -> list[str]:

@@ -98,6 +98,15 @@ def train_epoch(opt: Optimizer, data: Dataset | None, updates: int) -> float:
     return float(mean.means()["loss"])
 
 
+def check_start(name: str, task: Task, method: Contender) -> None:
+    """Raise for a task of the user's own that no run could begin with: ValueError, or what its loss raises."""
+    opt = method.build(task.loss, task.copied(), None, lazy_for(task, method))
+    with unwarned():
+        loss = _validated(opt, task.validation())
+    if not math.isfinite(loss):
+        raise ValueError(f"problem {name!r}: the validation loss of the start values must be finite, not {loss}")
+
+
 def first_batch(task: Task) -> Any:
     """What the first step of seed 0 is made on."""
     data = task.training(0)
