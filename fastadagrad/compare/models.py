@@ -102,7 +102,7 @@ def logistic_loss(params: dict[str, Floats], x: Any, sign: Floats) -> tuple[floa
 
 
 @cache
-def _examples(path: str) -> Batches:
+def _examples(path: str, identity: str) -> Batches:
     from ..sources import load
 
     try:
@@ -123,9 +123,9 @@ def _examples(path: str) -> Batches:
     return (x[train], sign[train]), (x[valid], sign[valid])
 
 
-def logistic(path: str, seed: int) -> Task:
+def logistic(path: str, identity: str, seed: int) -> Task:
     """Logistic regression on a file of examples, sparse or dense, a fifth of which is held out: convex."""
-    train, valid = _examples(path)
+    train, valid = _examples(path, identity)
     start = np.random.default_rng([seed, 0])
     params = {"w": 0.01 * start.standard_normal(train[0].shape[1], np.float32), "b": np.zeros(1, np.float32)}
     return Task(params=params, loss=logistic_loss, train=train, valid=valid, batch_size=256, epochs=10)

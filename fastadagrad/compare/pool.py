@@ -126,8 +126,7 @@ def _pickled(problems: Mapping[str, Problem], methods: Mapping[str, Contender]) 
         return pickle.dumps((named, dict(methods)))
     except (AttributeError, TypeError, pickle.PicklingError) as error:
         raise ValueError(
-            f"a problem cannot be sent to other processes ({error}): its make must be a function at the top of a module, "
-            "or jobs 0"
+            f"a problem cannot be sent to other processes ({error}): its make must be a function of a module, or jobs 0"
         ) from None
 
 

@@ -44,7 +44,8 @@ def _text(name: str, argument: str) -> Problem:
     from .text import embeddings
 
     label = Path(argument).stem if argument else name
-    return Problem(label, partial(embeddings, argument), identity=_digest(argument) if argument else "")
+    identity = _digest(argument) if argument else ""
+    return Problem(label, partial(embeddings, argument, identity), identity=identity)
 
 
 def _simple(module: str, function: str, *arguments: Any, **more: Any) -> Callable[[str, str], Problem]:
@@ -112,7 +113,8 @@ def _of_file(path: str) -> Problem:
     label = Path(path).name
     while label.lower().endswith(SUFFIXES):
         label = label[: label.rindex(".")]
-    return Problem(label or Path(path).name, partial(logistic, path), convex=True, identity=_digest(path))
+    identity = _digest(path)
+    return Problem(label or Path(path).name, partial(logistic, path, identity), convex=True, identity=identity)
 
 
 def _digest(path: str) -> str:

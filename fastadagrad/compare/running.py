@@ -120,8 +120,8 @@ def lazy_for(task: Task, method: Contender) -> str:
     every row.
     """
     for lazy in ("touched", "dense"):
-        opt = method.build(task.loss, task.copied(), None, lazy)
         try:
+            opt = method.build(task.loss, task.copied(), None, lazy)
             with unwarned():
                 opt.train_on(opt.objective.arguments(first_batch(task)))
         except FloatingPointError:

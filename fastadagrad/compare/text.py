@@ -65,7 +65,7 @@ def pairs_of(sentences: Sequence[Sequence[str]]) -> tuple[Indices, NDArray[np.fl
 
 
 @cache
-def _samples(path: str) -> tuple[int, tuple[Indices, ...], tuple[Indices, ...]]:
+def _samples(path: str, identity: str) -> tuple[int, tuple[Indices, ...], tuple[Indices, ...]]:
     """Number of words; center, context and negative samples to train on, and to validate on."""
     pairs, counts = pairs_of(sentences_of(path) if path else made_up())
     if len(pairs) < LEAST_PAIRS:
@@ -96,9 +96,9 @@ def skip_gram_loss(
     return float(value), {"words": Rows(center, du), "contexts": Rows(others.ravel(), dv)}
 
 
-def embeddings(path: str, seed: int) -> Task:
+def embeddings(path: str, identity: str, seed: int) -> Task:
     """Vectors of the words of a text, or of a made-up one; a tenth of the pairs is held out."""
-    n_words, train, valid = _samples(path)
+    n_words, train, valid = _samples(path, identity)
     start = np.random.default_rng([seed, 0])
     words, contexts = 0.1 * start.standard_normal((2, n_words, DIMENSIONS), np.float32)
     params = {"words": words, "contexts": contexts}
