@@ -2,8 +2,8 @@
 
     python bench/record_peers.py
 
-needs torch, optax and keras. A noisy quadratic gives the gradients, so that what a step gets wrong
-comes back in all later ones:
+needs torch, optax, keras, dadaptation and dog-optimizer. A noisy quadratic gives the gradients, so that what
+a step gets wrong comes back in all later ones:
 
     g_t = curvature * (p - target) + noise_t
 
@@ -23,6 +23,8 @@ from typing import Any
 os.environ["KERAS_BACKEND"] = "jax"  # on torch, Keras clips norms in float32
 os.environ["JAX_ENABLE_X64"] = "1"
 
+import dadaptation
+import dog
 import jax.numpy as jnp
 import keras
 import numpy as np
@@ -36,6 +38,7 @@ Step = Callable[[list[Flat]], list[Flat]]
 TARGET = Path(__file__).parents[1] / "tests" / "peers.npz"
 SHAPES: list[tuple[int, ...]] = [(2, 2), (4,), ()]
 STEPS = 100
+PEERS = ("torch", "optax", "keras", "jax", "numpy", "dadaptation", "dog-optimizer")
 
 
 def make_problem(seed: int = 20) -> dict[str, Flat]:
@@ -72,7 +75,9 @@ def follow(problem: dict[str, Flat], step: Step) -> Flat:
 
 def torch_step(start: list[Flat], method: Any = torch.optim.Adagrad, **options: Any) -> Step:
     params = [torch.tensor(array, dtype=torch.float64) for array in start]
-    optimizer = method(params, foreach=False, **options)
+    if method.__module__.startswith("torch."):
+        options["foreach"] = False
+    optimizer = method(params, **options)
 
     def step(gradients: list[Flat]) -> list[Flat]:
         for param, gradient in zip(params, gradients, strict=True):
@@ -139,6 +144,14 @@ def family(start: list[Flat]) -> Iterator[tuple[str, Step]]:
     yield "optax adamw", optax_step(start, optax.adamw(0.1, weight_decay=0.1))
     yield "optax cocob", optax_step(start, optax.contrib.cocob())
     yield "optax cocob, alpha", optax_step(start, optax.contrib.cocob(alpha=5.0))
+    yield "optax dog", optax_step(start, optax.contrib.dog())
+    yield "optax dog, decay", optax_step(start, optax.contrib.dog(0.5, ("heuristic", 1e-3), weight_decay=0.02))
+    yield "optax dowg", optax_step(start, optax.contrib.dowg())
+    yield "optax dowg, start", optax_step(start, optax.contrib.dowg(init_estim_sq_dist=1.0, eps=1e-2))
+    yield "authors' DoG", torch_step(start, dog.DoG)
+    adagrad = dadaptation.DAdaptAdaGrad
+    yield "authors' D-Adapt AdaGrad", torch_step(start, adagrad)
+    yield "authors' D-Adapt AdaGrad, growth", torch_step(start, adagrad, lr=0.5, d0=0.01, growth_rate=1.1, eps=1e-3)
     k = keras.optimizers
     yield "keras Ftrl", keras_step(start, k.Ftrl, learning_rate=0.3, beta=1.0)
     penalties = {"l1_regularization_strength": 0.5, "l2_regularization_strength": 0.05}
@@ -151,7 +164,7 @@ def main() -> None:
     about = {
         "shapes": SHAPES,
         "cases": list(trajectories),
-        "versions": {name: version(name) for name in ("torch", "optax", "keras", "jax", "numpy")},
+        "versions": {name: version(name) for name in PEERS},
     }
     arrays: dict[str, Any] = {"about": np.array(json.dumps(about)), **problem, **trajectories}
     np.savez(TARGET, **arrays)

@@ -12,9 +12,13 @@ if TYPE_CHECKING:
     from .adaptive import COCOB as COCOB
     from .adaptive import FTRL as FTRL
     from .adaptive import NAG as NAG
+    from .adaptive import RDA as RDA
     from .adaptive import SGD as SGD
     from .adaptive import AdaGradDA as AdaGradDA
     from .adaptive import Adam as Adam
+    from .adaptive import DAdaptAdaGrad as DAdaptAdaGrad
+    from .adaptive import DoG as DoG
+    from .adaptive import DoWG as DoWG
     from .adaptive import RMSProp as RMSProp
     from .adaptive import RProp as RProp
     from .dataset import Dataset as Dataset
@@ -37,10 +41,14 @@ _HOMES = {
     "Adam": "adaptive",
     "COCOB": "adaptive",
     "CompiledUpdate": "nopython",
+    "DAdaptAdaGrad": "adaptive",
     "Dataset": "dataset",
+    "DoG": "adaptive",
+    "DoWG": "adaptive",
     "FTRL": "adaptive",
     "LinearModel": "linear",
     "NAG": "adaptive",
+    "RDA": "adaptive",
     "RMSProp": "adaptive",
     "RProp": "adaptive",
     "Rows": "rows",
@@ -51,7 +59,8 @@ _HOMES = {
     "minimize": "methods",
     "register": "methods",
 }
-__all__ = ["ADADELTA", "ADAGRAD", "COCOB", "FTRL", "NAG", "SGD", "AdaGradDA", "Adam", "RMSProp", "RProp"]
+__all__ = ["ADADELTA", "ADAGRAD", "COCOB", "FTRL", "NAG", "RDA", "SGD", "AdaGradDA", "Adam", "DAdaptAdaGrad"]
+__all__ += ["DoG", "DoWG", "RMSProp", "RProp"]
 __all__ += ["CompiledUpdate", "Dataset", "LinearModel", "Rows", "adaptive"]
 __all__ += ["build", "compiled_update", "like", "minimize", "register"]
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from os import PathLike
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from . import files
@@ -27,6 +28,7 @@ class Saved:
 
     params: Arrays
     slots: dict[str, Arrays]  # by slot and name
+    learned: tuple[float, ...]
     ledger: Ledger
     run: dict[str, Any] | None
 
@@ -38,6 +40,8 @@ def save(path: str | PathLike[str], engine: Engine, ledger: Ledger, run: Mapping
         arrays |= {f"{slot}/{name}": array for slot, array in engine.state[name].items()}
     if ledger.best_arrays:
         arrays |= {f"best/{name}": a for name, a in zip(engine.params.names, ledger.best_arrays, strict=True)}
+    if engine.state.learned:
+        arrays["learned"] = np.array(engine.state.learned)
     header = {"method": engine.rule.name, "names": engine.params.names, "ledger": ledger.header(), "run": run}
     files.write(path, KIND, header, {name: to_host(array) for name, array in arrays.items()})
 
@@ -67,11 +71,14 @@ def load(path: str | PathLike[str], engine: Engine) -> Saved:
         saved = Saved(
             params=part("param"),
             slots={slot: part(slot) for slot in {slot: None for s in engine.settings for slot in s.known_slots}},
+            learned=tuple(arrays["learned"].tolist()) if engine.state.learned else (),
             ledger=Ledger.from_header(header["ledger"], best),
             run=header["run"],
         )
     except (KeyError, TypeError) as error:
         raise ValueError(f"{path} is not a whole fastadagrad {KIND} file: {error!r}") from error
+    if len(saved.learned) != len(engine.state.learned):
+        raise ValueError(f"{path} holds {len(saved.learned)} learned numbers, not {len(engine.state.learned)}")
     for i, name in enumerate(engine.params.names):
         if name not in saved.params:
             raise ValueError(f"{path} lacks the parameter {name!r}")
@@ -110,6 +117,7 @@ def apply(saved: Saved, engine: Engine) -> None:
         array[...] = saved.params[name]
         for slot, own in engine.state[name].items():
             own[...] = saved.slots[slot].get(name, 0)
+    engine.state.learned = saved.learned
     engine.warned.clear()
 
 

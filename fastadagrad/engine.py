@@ -48,6 +48,12 @@ class Engine:
         """Refuse hyperparameters that do not fit one another, the state or a dtype."""
         if conduct.max_global_norm and any(s.norm_limit or s.options.max_gradient_elem for s in settings):
             raise ValueError("max_global_norm cannot be combined with max_gradient_elem or max_gradient_norm")
+        active = [s for s in settings if not s.options.frozen]
+        if trait(self.rule, "measured") and len({s.own for s in active}) > 1:
+            raise ValueError(
+                f"{self.rule.name.upper()} measures all parameters together: groups cannot have their own "
+                f"{' or '.join(vars(active[0].own))}"
+            )
         self.state.check(settings, unused)
         dtypes = [array.dtype for array in self.params.arrays]
         for s, dtype in {(id(s), d): (s, d) for s, d in zip(settings, dtypes, strict=True)}.values():
@@ -130,6 +136,8 @@ class Engine:
         """Plan for one parameter alone."""
         if self.conduct.max_global_norm:
             raise ValueError("max_global_norm needs the gradients of all parameters at once: call step")
+        if trait(self.rule, "measured"):
+            raise ValueError(f"{self.rule.name.upper()} measures all parameters together: call step")
         return Plan(self, [position])
 
     def warn_of_infinity(self, stacklevel: int) -> None:

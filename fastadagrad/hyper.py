@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any, Literal, Protocol, TypedDict, cast
@@ -70,6 +70,8 @@ class Hyper(TypedDict, total=False):
     ftrl_l1: float
     ftrl_l2: float
     cocob_alpha: float
+    initial_distance: float
+    dadapt_growth: float
     momentum: float
     nesterov: bool
     lr_decay: float
@@ -97,7 +99,7 @@ class Rule(Protocol):
     Hyperparameters: Any
     Scalars: Any
 
-    def scalar_values(self, hyper: Any, a: float, t: int) -> tuple[float, ...]: ...
+    def scalar_values(self, *arguments: Any, **_: Any) -> tuple[float, ...]: ...
 
 
 class Form(Protocol):
@@ -250,7 +252,9 @@ class Settings:
             rate = asked[id(rate)]
         return rate / (1 + t * self.options.lr_decay)
 
-    def scalars(self, t: int, asked: dict[int, float] | None = None) -> tuple[float, ...]:
+    def scalars(
+        self, t: int, asked: dict[int, float] | None = None, learned: Sequence[float] = ()
+    ) -> tuple[float, ...]:
         """Values of the rule's Scalars at step t, in float64: products are formed before the cast."""
         o, a = self.options, self.learning_rate_at(t, asked)
         if a == 0 and trait(self.form, "rate_divides"):
@@ -267,7 +271,7 @@ class Settings:
             "l1_step": a * o.l1,
             "l2_step": a * o.l2,
         }
-        return (*values.values(), *self.rule.scalar_values(self.own, a, t))
+        return (*values.values(), *self.rule.scalar_values(self.own, a, t, *learned))
 
     def check(self) -> None:
         o, method = self.options, self.rule.name.upper()
@@ -279,6 +283,10 @@ class Settings:
             raise ValueError(
                 f"{method} sets a parameter by its slots, wherever it was: momentum, decoupled_weight_decay and the "
                 "proximal l1 and l2 do not apply to it"
+            )
+        if trait(self.form, "measured") and o.decoupled_weight_decay:
+            raise ValueError(
+                f"{method} measures its step size, in which decoupled_weight_decay has no share: use weight_decay"
             )
         if (o.l1 or o.l2) and o.momentum:
             raise ValueError(
@@ -328,15 +336,20 @@ def make_group_settings(
 
 
 def cast_scalars(
-    settings: Settings, t: int, dtype: np.dtype[Any], asked: dict[int, float] | None = None
+    settings: Settings,
+    t: int,
+    dtype: np.dtype[Any],
+    asked: dict[int, float] | None = None,
+    learned: Sequence[float] = (),
 ) -> NDArray[Any]:
     """Scalars of step t, formed in float64 and cast once; ValueError for one that the dtype cannot hold."""
-    exact = settings.scalars(t, asked)
+    exact = settings.scalars(t, asked, learned)
     with np.errstate(over="ignore"):
-        cast = np.array(exact).astype(dtype)
-    for name, x, y in zip(settings.rule.Scalars._fields, exact, cast.tolist(), strict=True):
-        if math.isinf(y) and not math.isinf(x):
-            raise ValueError(f"{name} is {x}, which {dtype} cannot hold")
+        cast = np.array(exact, dtype)
+    if cast.size - np.count_nonzero(np.isfinite(cast)) > exact.count(math.inf):
+        for name, x, y in zip(settings.rule.Scalars._fields, exact, cast.tolist(), strict=True):
+            if math.isinf(y) and not math.isinf(x):
+                raise ValueError(f"{name} is {x}, which {dtype} cannot hold")
     return cast
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from . import adaptive
 from .hyper import hyper_names, refuse_unknown
-from .kernels.rules import COMMON, MOST_SLOTS, form_of
+from .kernels.rules import COMMON, MOST_SLOTS, form_of, trait
 from .ledger import Monitored
 from .optimizer import MAKING, RUNNING, Optimizer
 
@@ -116,7 +116,11 @@ def _check_rule(rule: Any, what: str) -> None:
         raise TypeError(f"{what} may have {MOST_SLOTS - 1} slots, none called 'velocity', not {form.slots}")
     if len(form.initial(hyper, 1.0)) != len(form.slots):
         raise TypeError(f"{what}: initial must give a value for each of its slots {form.slots}")
-    if len(rule.scalar_values(hyper, 1.0, 0)) != len(rule.Scalars._fields) - len(COMMON):
+    missing = [part for part in ("measure", "learn") if trait(rule, "measured") and not hasattr(rule, part)]
+    if missing:
+        raise TypeError(f"{what} is to measure {rule.measured}, but lacks {', '.join(missing)}")
+    learned = [0.0] * len(trait(rule, "learned"))
+    if len(rule.scalar_values(hyper, 1.0, 0, *learned)) != len(rule.Scalars._fields) - len(COMMON):
         raise TypeError(f"{what}: scalar_values must give its own of {rule.Scalars._fields}")
 
 
@@ -127,7 +131,7 @@ def build(algo: str, loss: Any = None, params: Any = None, *args: Any, **kwargs:
     ----------
     algo : str
         Name of the method, in any case: "adagrad", "sgd", "nag", "rprop", "rmsprop", "adadelta", "adam", "adagrad_da",
-        "ftrl", "cocob".
+        "rda", "ftrl", "cocob", "dog", "dowg", "dadapt_adagrad", or one that was registered.
     loss, params, *args, **kwargs
         As the method's class takes them.
 

@@ -11,6 +11,7 @@ from numpy.typing import DTypeLike
 
 from .hyper import Conduct, Hyper, Rule, Settings, cast_scalars, make_settings
 from .kernels.arrays import make_array_update
+from .kernels.rules import trait
 from .methods import method_named
 from .parameters import DTYPES, FloatArray
 from .state import begin, kind_of, slot_shapes
@@ -99,6 +100,8 @@ def compiled_update(
     if idle:
         raise TypeError(f"compiled_update got {sorted(idle)}, which no update uses: leave them out")
     settings, _ = make_settings(rule, hyper)
+    if trait(settings.form, "measured"):
+        raise ValueError(f"{rule.name.upper()} measures all parameters before each step: use its optimizer's step")
     precision = np.dtype(dtype)
     if precision not in DTYPES:
         raise TypeError(f"dtype must be float32 or float64, not {precision}")

@@ -16,6 +16,7 @@ from .hyper import Rule, Settings
 from .interrupts import whole
 from .kernels import table
 from .kernels.drivers import FINITE, HEADERS, NORMS, UPDATE, make_driver
+from .kernels.measure import make_measure
 from .kernels.motion import SLOTS
 from .kernels.rules import form_of, trait
 from .lag import moves_unnamed
@@ -48,6 +49,7 @@ class Plan:
         self._engine, self._names = engine, engine.params.names
         self._global_limit, self._nonfinite = conduct.max_global_norm, conduct.nonfinite
         self._scheduled = any(s.scheduled for s in settings)
+        self._measures = bool(trait(engine.rule, "measured"))
         self._clips = self._global_limit > 0 or any(s.norm_limit for s in settings)
         self._checks = 0 if self._nonfinite == "ignore" else FINITE
         self._guard = engine.guard
@@ -127,6 +129,11 @@ class Plan:
             )
         if i not in self._sparse_forms:
             settings = self._engine.settings[i]
+            if self._measures and settings.options.lazy != "dense":
+                raise ValueError(
+                    f"gradient of {self._names[i]!r} is sparse, but {settings.rule.name.upper()} measures every "
+                    "element before each step: choose lazy='dense'"
+                )
             moves = moves_unnamed(settings)
             of_rows = "dense" if moves and settings.options.lazy == "dense" else "rows"
             by_element = self._variant(i)[0] == "element" and not moves
@@ -136,7 +143,7 @@ class Plan:
 
     def _set_scalars(self, t: int, asked: dict[int, float]) -> None:
         for unit in self._units:
-            unit.set_scalars(t, asked)
+            unit.set_scalars(t, asked, self._engine.state.learned)
 
     def step(self, gradients: list[Any], t: int) -> bool:
         """Step t with a list of gradients, one a parameter; False if skipped for a non-finite gradient.
@@ -151,28 +158,28 @@ class Plan:
         if self._scheduled:
             self._set_scalars(t, asked)
         try:
-            done = self._attempt(gradients)
+            done = self._attempt(gradients, t, asked)
         except OtherKind:
             done = None
         if done is None:
             found = {i: self._form_of(i, gradients[i]) for i in self._active}
             self._arrange({i: form for i, form in found.items() if form is not None})
             self._set_scalars(t, asked)
-            done = self._attempt(gradients)
+            done = self._attempt(gradients, t, asked)
         if done and self._idle_velocities:
             for velocity in self._idle_velocities:
                 velocity[...] = 0
             self._idle_velocities = []
         return done
 
-    def _attempt(self, gradients: list[Any]) -> bool:
+    def _attempt(self, gradients: list[Any], t: int, asked: dict[int, float]) -> bool:
         for i, form in self._forms.items():
             if self._form_of(i, gradients[i]) != form:
                 raise OtherKind
         if "dense" not in self._forms.values():
-            return self._execute(gradients)
+            return self._execute(gradients, t, asked)
         with self._written_out(gradients) as gradients:
-            return self._execute(gradients)
+            return self._execute(gradients, t, asked)
 
     @contextmanager
     def _written_out(self, gradients: list[Any]) -> Iterator[list[Any]]:
@@ -196,12 +203,12 @@ class Plan:
             return DenseForm(name, array, PARALLEL_FROM)
         return device_units().DeviceDenseForm(name, array, backend)
 
-    def _execute(self, gradients: list[Any]) -> bool:
-        if len(self._units) == 1 and not self._clips and not self._engine.lags:
+    def _execute(self, gradients: list[Any], t: int, asked: dict[int, float]) -> bool:
+        if len(self._units) == 1 and not self._clips and not self._engine.lags and not self._measures:
             return self._run(self._units[0], HEADERS | self._checks | UPDATE, gradients)
-        return self._step_in_phases(gradients)
+        return self._step_in_phases(gradients, t, asked)
 
-    def _step_in_phases(self, gradients: list[Any]) -> bool:
+    def _step_in_phases(self, gradients: list[Any], t: int, asked: dict[int, float]) -> bool:
         """Check all gradients before the first is used."""
         for unit in self._units:
             norms = NORMS if unit.clips or self._global_limit else 0
@@ -209,7 +216,11 @@ class Plan:
                 return False
         if self._clips and not self._set_clipping():
             return False
+        learned = self._learn(t, asked) if self._measures else ()
+        if learned is None:
+            return False
         with whole():
+            self._engine.state.learned = learned
             self._catch_up_for_dense_steps()
             for unit in self._units:
                 self._run(unit, UPDATE, gradients)
@@ -251,6 +262,23 @@ class Plan:
             unit.set_gradient_scale(norm_scale(self._global_limit, total))
         return True
 
+    def _learn(self, t: int, asked: dict[int, float]) -> tuple[float, ...] | None:
+        """What the method makes of its measures of all parameters; None if the step is to be skipped."""
+        measures: dict[int, list[float]] = {}
+        for unit in cast(Any, self._units):  # all of dense gradients
+            measures |= zip(unit.positions, unit.measure(self._threads).T.tolist(), strict=True)
+        sums, rule = [0.0] * len(trait(self._engine.rule, "measured")), cast(Any, self._engine.rule)
+        for i in sorted(measures):
+            sums = [x + y for x, y in zip(sums, measures[i], strict=True)]
+        if self._checks and not all(map(math.isfinite, sums)):
+            self._refuse_non_finite(max(measures, key=lambda i: not all(map(math.isfinite, measures[i]))))
+            return None
+        own = self._engine.settings[self._active[0]].own if self._active else rule.Hyperparameters()
+        learned: tuple[float, ...] = rule.learn(own, self._engine.state.learned, sums)
+        for unit in self._units:
+            unit.set_own_scalars(t, asked, learned)
+        return learned
+
     def _refuse_non_finite(self, position: int) -> bool:
         name = self._names[position]
         if self._nonfinite == "raise":
@@ -287,6 +315,8 @@ def every_driver(rule: Rule) -> Iterator[tuple[str, Callable[[], None]]]:
         for motion, (kind, lean) in product(SLOTS, kinds):
             label = f"{dtype} {rule.name}, {motion}, {kind}{'' if lean or kind != 'element' else ' with options'}"
             yield label, partial(_compile, form, motion, kind, lean, dtype)
+        if trait(rule, "measured"):
+            yield f"{dtype} {rule.name}, measures", partial(_compile_measure, form, dtype)
 
 
 def _compile(form: Any, motion: str, kind: str, lean: bool, dtype: np.dtype[Any]) -> None:
@@ -300,5 +330,12 @@ def _compile(form: Any, motion: str, kind: str, lean: bool, dtype: np.dtype[Any]
         nothing,
         nothing,
     )
+    driver.serial(1, *arguments)
+    driver.threaded(1, *arguments)
+
+
+def _compile_measure(form: Any, dtype: np.dtype[Any]) -> None:
+    driver, nothing = make_measure(form, dtype), np.zeros((len(form.measured), 0))
+    arguments = table.make_table([], [], dtype), np.zeros((0, len(form.Scalars._fields)), dtype), nothing, nothing
     driver.serial(1, *arguments)
     driver.threaded(1, *arguments)

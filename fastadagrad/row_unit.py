@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -79,8 +80,8 @@ class RowUnit(Unit):
             notes_of = rule, settings, kind, self.table, self._n_rows, self._dtype, parallel_from
             self.lagging = lags[position] = lags.get(position) or HostLagging(*notes_of)
 
-    def set_scalars(self, t: int, asked: dict[int, float]) -> None:
-        super().set_scalars(t, asked)
+    def set_scalars(self, t: int, asked: dict[int, float], learned: Sequence[float] = ()) -> None:
+        super().set_scalars(t, asked, learned)
         if self.lagging:
             self.lagging.set_scalars(t, asked)
 

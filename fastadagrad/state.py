@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from .device.arrays import DeviceArray, first
 from .device.arrays import allocate as allocate_on_device
 from .hyper import Rule, Settings
-from .kernels.rules import PARAMETER
+from .kernels.rules import PARAMETER, trait
 from .parameters import FloatArray, Parameters
 
 CACHE_LINE = 64
@@ -84,6 +84,10 @@ class State:
     def __init__(self, rule: Rule, params: Parameters) -> None:
         self.rule, self.params = rule, params
         self.slots: dict[str, dict[str, FloatArray]] = {name: {} for name in params.names}
+        self.learned = self._ignorance()  # what a method that measures keeps from step to step
+
+    def _ignorance(self) -> tuple[float, ...]:
+        return (0.0,) * len(trait(self.rule, "learned"))
 
     def __getitem__(self, name: str) -> dict[str, FloatArray]:
         return self.slots[name]
@@ -175,6 +179,7 @@ class State:
 
     def reset(self, settings: Sequence[Settings]) -> None:
         """Back to the values before the first step."""
+        self.learned = self._ignorance()
         for (name, array), s in zip(self.params, settings, strict=True):
             initial = dict(zip(s.form.slots, s.initial(), strict=True))
             for slot, own in self.slots[name].items():

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from .engine import Engine
 from .hyper import Conduct, Hyper, HyperView, Rule, Settings, make_group_settings, make_settings, own_copy, starts_of
+from .kernels.rules import trait
 from .ledger import Ledger
 from .parameters import FloatArray, Parameters
 from .state import allocate
@@ -128,6 +129,11 @@ class Stepper:
         """
         self.flush()
         return self.engine.state.view()
+
+    @property
+    def learned(self) -> Mapping[str, float]:
+        """What a method has measured to find its step size, by name; empty of all others."""
+        return dict(zip(trait(self.rule, "learned"), self.engine.state.learned, strict=True))
 
     @property
     def gradients(self) -> Any:
@@ -267,7 +273,7 @@ class Stepper:
         Raises
         ------
         ValueError
-            With max_global_norm, which needs all gradients at once.
+            With max_global_norm, which needs all gradients at once, or of a method that measures all parameters.
         """
         if hyper:
             self._change_hyper(hyper)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ from numpy.typing import NDArray
 from .hyper import Settings, cast_scalars
 from .kernels import memory, table
 from .kernels.drivers import HEADERS, make_driver
+from .kernels.measure import make_measure
+from .kernels.rules import COMMON, trait
 from .launch import launch
 from .parameters import gradient_refusal, interval
 from .rows import is_sparse
@@ -55,9 +58,15 @@ class Unit(ABC):
         self.sums = np.zeros(len(members))  # of squares, of the gradients
         self._norm_limits = np.array([s.norm_limit for s in settings])
 
-    def set_scalars(self, t: int, asked: dict[int, float]) -> None:
+    def set_scalars(self, t: int, asked: dict[int, float], learned: Sequence[float] = ()) -> None:
         for settings, rows in self._alike:
-            self._scalars[rows] = cast_scalars(settings, t, self._dtype, asked)
+            self._scalars[rows] = cast_scalars(settings, t, self._dtype, asked, learned)
+
+    def set_own_scalars(self, t: int, asked: dict[int, float], learned: Sequence[float]) -> None:
+        """Those of the method, which has learned more since `set_scalars`."""
+        own = slice(len(COMMON), None)
+        for settings, rows in self._alike:
+            self._scalars[rows, own] = cast_scalars(settings, t, self._dtype, asked, learned)[own]
 
     def set_gradient_scale(self, scale: NDArray[np.float64] | float) -> None:
         self._scalars[:, self._rule.Scalars._fields.index("gradient_scale")] = scale
@@ -97,7 +106,9 @@ class Bucket(Unit):
         super().__init__(state, members, kind)
         [motion, *_] = (settings.motion for settings in members.values())
         self._driver = make_driver(self._form, motion, kind, lean, self._dtype)
-        self._scratch = np.zeros(max(1, int(self.table[-1, table.FIRST_BLOCK])))
+        blocks, measured = int(self.table[-1, table.FIRST_BLOCK]), len(trait(self._form, "measured"))
+        self._scratch = np.zeros(max(1, blocks))
+        self._block_measures, self._measures = np.zeros((measured, blocks)), np.zeros((measured, len(members)))
         self._large = int(self.table[:-1, table.SIZE].sum()) >= parallel_from
 
     def run(self, work: int, gradients: list[Any], guard: NDArray[np.int64], threads: int) -> int:
@@ -107,6 +118,13 @@ class Bucket(Unit):
                 return code
         self.locate_by_hand(gradients, guard)
         return self._call(work & ~HEADERS, gradients, guard, threads)
+
+    def measure(self, threads: int) -> NDArray[np.float64]:
+        """What the method measures of the gradients of the last `run`, shape (measured, members)."""
+        spans = threads if self._large else 1
+        arguments = self.table, self._scalars, self._block_measures, self._measures
+        launch(make_measure(self._form, self._dtype), spans, *arguments)
+        return self._measures
 
     def _call(self, work: int, gradients: list[Any], guard: NDArray[np.int64], threads: int) -> int:
         spans = threads if self._large else 1

@@ -58,9 +58,9 @@ TWICE = {"test_bits", "test_row_unit", "test_rows", "test_sparse_matrices"}
 
 
 def pytest_collection_modifyitems(items):
-    """Threaded kernels for float64 are the code of those for float32: compiled and shown with the slow tests."""
+    """Threaded kernels for float64, or other indices, are the same code: compiled and shown with the slow tests."""
     for item in items:
         params = item.callspec.params if hasattr(item, "callspec") else {}
-        again = params.get("threads") in (2, "threaded") and params.get("dtype") is np.float64
-        if again and item.module.__name__ in TWICE:
+        other = params.get("dtype") is np.float64 or params.get("index_dtype") is np.int64
+        if other and params.get("threads") in (2, "threaded") and item.module.__name__ in TWICE:
             item.add_marker(pytest.mark.slow)

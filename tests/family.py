@@ -207,6 +207,20 @@ class COCOB(Method):
         return np.where(H == 0, P, P + T / H * (L + R)), v, H, [L, S, R, T, P]
 
 
+class RDA(Method):
+    own = {"rda_l1": 0.0}  # noqa: RUF012
+
+    def initial(self):
+        return [self.zeros(), self.p.copy()]
+
+    def moved(self, p, g, slots, v, a):
+        h, c = self.h, self.scalar
+        Z, P = slots[0] + g, slots[1]
+        size = np.abs(Z) - c((self.t + 1) * h["rda_l1"])
+        shrunk = np.where(size <= 0, c(0), np.copysign(size, Z))
+        return P - c(a) * shrunk / c(np.sqrt(self.t + 1)), v, c(1), [Z, P]
+
+
 MOVING = {
     "momentum": {"momentum": 0.9},
     "nesterov, decoupled": {"momentum": 0.9, "nesterov": True, "decoupled_weight_decay": 0.1},
@@ -243,6 +257,7 @@ METHODS = {
         },
     ),
     "AdaGradDA": (AdaGradDA, {**ALL, "RDA": {"rda_l1": 0.05, "initial_accumulator_value": 0.1}}),
+    "RDA": (RDA, {**ALL, "penalised": {"rda_l1": 0.05}}),
     "FTRL": (FTRL, {**ALL, "penalised": {"ftrl_l1": 0.1, "ftrl_l2": 0.1, "initial_accumulator_value": 0.1}}),
     "COCOB": (COCOB, {**ALL, "eager": {"cocob_alpha": 2.0}}),
 }

@@ -22,13 +22,18 @@ DEFAULTS = {
 
 
 def ordered_sum(x):
-    """Sum of squares of a flat array in the documented order."""
+    """Sum of squares in the documented order."""
+    return ordered_total(np.square(np.asarray(x, np.float64)))
+
+
+def ordered_total(x):
+    """Sum of float64 in that order."""
     x = np.asarray(x, np.float64).ravel()
     total = 0.0
     for start in range(0, x.size, 4096):
         block = np.zeros(4096)
         part = x[start : start + 4096]
-        block[: part.size] = part * part
+        block[: part.size] = part
         lanes = np.zeros(32)
         for row in block.reshape(128, 32):
             lanes = lanes + row

@@ -12,7 +12,9 @@ import pytest
 from cuda_kernels import CC, INSTALL, adagrad, lanes_of
 
 from fastadagrad.kernels.cuda import coalesce, compiling, dense, lazy, reduce, rows, shared
+from fastadagrad.kernels.cuda.measure import make_measure
 from fastadagrad.kernels.cuda.row_norms import make_row_norms
+from fastadagrad.kernels.rules import dadapt_adagrad
 
 CAPABILITIES = [(7, 5), (8, 0), (9, 0), (10, 0), (12, 0)]
 MOSTLY_SLOW = [cc if cc == CC else pytest.param(cc, marks=pytest.mark.slow) for cc in CAPABILITIES]
@@ -118,6 +120,7 @@ def other_kernels(dtype, cc):
     yield from reduce.make_sums(adagrad, False, dtype, cc)
     yield from reduce.make_sums(adagrad, True, dtype, cc)
     yield from reduce.make_sums_of_many(dtype, cc)
+    yield make_measure(dadapt_adagrad, dtype, cc)
     yield reduce.make_finite_check(dtype, cc)
     yield reduce.make_finite_check_of_many(dtype, cc)
     pack, *others = coalesce.make_sort(cc)

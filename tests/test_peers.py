@@ -82,6 +82,16 @@ FAMILY = {
     "optax adamw": ("adam", {**ADAM, "decoupled_weight_decay": 0.1}),
     "optax cocob": ("cocob", {}),
     "optax cocob, alpha": ("cocob", {"cocob_alpha": 5.0}),
+    "optax dog": ("dog", {}),
+    "optax dog, decay": ("dog", {"learning_rate": 0.5, "initial_distance": 1e-3, "weight_decay": 0.02}),
+    "optax dowg": ("dowg", {}),
+    "optax dowg, start": ("dowg", {"initial_distance": 1.0, "rms_regularizer": 1e-2}),
+    "authors' DoG": ("dog", {}),
+    "authors' D-Adapt AdaGrad": ("dadapt_adagrad", {}),
+    "authors' D-Adapt AdaGrad, growth": (
+        "dadapt_adagrad",
+        {"learning_rate": 0.5, "initial_distance": 0.01, "dadapt_growth": 1.1, "rms_regularizer": 1e-3},
+    ),
     "keras Ftrl": ("ftrl", {**FTRL, "ftrl_beta": 1.0}),
     "keras Ftrl, penalties": ("ftrl", {**FTRL, "ftrl_beta": 0.5, "ftrl_l1": 0.5, "ftrl_l2": 0.1}),  # theirs, doubled
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -48,8 +48,8 @@ class DeviceRowUnit(DeviceUnit):
             notes_of = self._rule, settings, kind, self.table[0], params, position
             self._lagging = lags[position] = lags.get(position) or DeviceLagging(*notes_of)
 
-    def set_scalars(self, t: int, asked: dict[int, float]) -> None:
-        super().set_scalars(t, asked)
+    def set_scalars(self, t: int, asked: dict[int, float], learned: Sequence[float] = ()) -> None:
+        super().set_scalars(t, asked, learned)
         if self._lagging:
             self._lagging.set_scalars(t, asked)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,9 +13,11 @@ from ..hyper import Settings
 from ..interrupts import whole
 from ..kernels import table
 from ..kernels.cuda import dense, reduce, shared
+from ..kernels.cuda.measure import make_measure
 from ..kernels.cuda.memory import MARK, VECTOR, lanes_of
 from ..kernels.drivers import FINITE, HEADERS, NORMS, UPDATE
 from ..kernels.reduce import LANES
+from ..kernels.rules import trait
 from ..kernels.table import FIRST_BLOCK, FIRST_SLOT, GRADIENT, NON_FINITE, PARAMETER, SIZE
 from ..parameters import device_gradient, missing_gradient, overlap_refusal
 from ..rows import is_sparse
@@ -145,11 +147,17 @@ class DeviceBucket(DeviceUnit):
         super().__init__(state, members, kind, lean)
         self._variant = self._motion, lean, watchful, self._dtype, self._capability
         wanted = [(self.table.shape, np.int64), (self._scalars.shape, self._dtype)]
-        self._rows, self._device_scalars = zeros(self._backend, wanted)
+        measured, blocks = len(trait(self._form, "measured")), int(self.table[-1, FIRST_BLOCK])
+        wanted += [((measured, blocks), np.float64), ((measured, len(members)), np.float64)]
+        self._rows, self._device_scalars, self._block_measures, self._measures = zeros(self._backend, wanted)
         self._rows_are_there = self._scalars_are_there = False
 
-    def set_scalars(self, t: int, asked: dict[int, float]) -> None:
-        super().set_scalars(t, asked)
+    def set_scalars(self, t: int, asked: dict[int, float], learned: Sequence[float] = ()) -> None:
+        super().set_scalars(t, asked, learned)
+        self._scalars_are_there = False
+
+    def set_own_scalars(self, t: int, asked: dict[int, float], learned: Sequence[float]) -> None:
+        super().set_own_scalars(t, asked, learned)
         self._scalars_are_there = False
 
     def set_gradient_scale(self, scale: NDArray[np.float64] | float) -> None:
@@ -219,6 +227,22 @@ class DeviceBucket(DeviceUnit):
             self._launch(kernels.blocks, reduce.blocks_of(blocks), reduce.THREADS, rows, n, blocks, sums)
             self._launch(kernels.totals, reduce.blocks_of(n), reduce.THREADS, rows, n, sums, squares)
         self._backend.read(self._squares.address, self.sums)
+
+    def measure(self, threads: int) -> NDArray[np.float64]:
+        """What the method measures of the gradients of the last `run`, shape (measured, members)."""
+        n, blocks = len(self.positions), int(self.table[-1, FIRST_BLOCK])
+        kernel = make_measure(self._form, self._dtype, self._capability)
+        totals = reduce.make_sums_of_many(self._dtype, self._capability).totals
+        found = np.zeros(self._measures.shape)
+        with self._backend.on(self._streams):
+            rows, sums, results = self._rows_there(), self._block_measures.address, self._measures.address
+            arguments = rows, n, blocks, self._scalars_there(), sums
+            self._launch(kernel, reduce.blocks_of(blocks), reduce.THREADS, *arguments)
+            for _ in found:
+                self._launch(totals, reduce.blocks_of(n), reduce.THREADS, rows, n, sums, results)
+                sums, results = sums + blocks * found.itemsize, results + n * found.itemsize
+            self._backend.read(self._measures.address, found)
+        return found
 
     def _update(self) -> None:
         if self._kind == "element" and len(self.positions) > 1:

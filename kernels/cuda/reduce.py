@@ -40,10 +40,21 @@ def fold(x):
     return x
 
 
-def make_warp_sum(value):
-    """Compilable ``(n, source)``: sum of the squares of n values, by one warp, all threads of which get it.
+def make_square(value):
+    """Compilable ``(i, source)``: the square, in float64, of ``value(i, source)``."""
 
-    ``value(i, source)`` is the i-th of them.
+    @inlined
+    def square(i, source):
+        x = np.float64(value(i, source))
+        return x * x
+
+    return square
+
+
+def make_warp_sum(value):
+    """Compilable ``(n, source)``: sum of n values, by one warp, all threads of which get it.
+
+    ``value(i, source)`` is the i-th of them, in float64.
     """
 
     @inlined
@@ -52,8 +63,7 @@ def make_warp_sum(value):
         while start < n:
             lane, i, end = _nothing, start + _address(cuda.laneid), min(start + _block, n)
             while i < end:
-                x = np.float64(value(i, source))
-                lane += x * x
+                lane += value(i, source)
                 i += _lanes
             total += fold(lane)
             start += _block
@@ -95,7 +105,7 @@ def make_sums(rule: Any, prepare_fully: bool, dtype: np.dtype[Any], cc: Capabili
         p, g, s = source
         return prepare(load(g + i * itemsize), load(p + i * itemsize), s)
 
-    warp_sum = make_warp_sum(value)
+    warp_sum = make_warp_sum(make_square(value))
 
     def blocks(p, g, n, sums, s):
         block = _address(cuda.grid(1)) // _lanes
@@ -129,7 +139,8 @@ class SumsOfMany(NamedTuple):
 @cache
 def make_sums_of_many(dtype: np.dtype[Any], cc: Capability) -> SumsOfMany:
     gradient, first_block = make_load_column(GRADIENT), make_load_column(FIRST_BLOCK)
-    warp_sum, itemsize, row_size = make_warp_sum(make_dense_gradient(dtype)), _address(dtype.itemsize), _address(ROW)
+    warp_sum = make_warp_sum(make_square(make_dense_gradient(dtype)))
+    itemsize, row_size = _address(dtype.itemsize), _address(ROW)
 
     def blocks(rows, tensors, n, sums):
         block = _address(cuda.grid(1)) // _lanes

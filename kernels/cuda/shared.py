@@ -14,7 +14,7 @@ from ..motion import SLOTS
 from ..reduce import LANES
 from .compiling import Capability, Kernel, compile_kernel, kernel_name, scalars_type
 from .memory import addresses_type, load_double, make_access, make_dense_gradient, make_slots, mark
-from .reduce import ALL, make_warp_sum
+from .reduce import ALL, make_square, make_warp_sum
 
 _zero, _lanes = np.uint64(0), np.uint64(LANES)
 
@@ -55,7 +55,7 @@ def make_row_step(element, motion: str, dtype: np.dtype[Any], gradient):
         p, source, s = where
         return prepare(gradient(j, source), load(p + j * itemsize), s)
 
-    warp_sum = make_warp_sum(prepared)
+    warp_sum = make_warp_sum(make_square(prepared))
 
     @inlined
     def row_step(p, G, rest, width, source, infinite, s):

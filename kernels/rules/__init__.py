@@ -13,7 +13,15 @@ A rule is any namespace (a module here, a class for a user's own) with
     delta(g, H, own, s)             the displacement d, and the slots
     place(g, H, own, s)             in the place of `delta`: the parameter itself
 
-and `TRAITS`. A method of several forms has `form(hyper)`, the namespace that has the last five for these
+and `TRAITS`. A method that measures all parameters together before each step has also
+
+    measured                        names of what is summed over all elements, in float64
+    measure(p, g, own, H, ahead, s) an element's part of each; H is its denominator before the step, `ahead` that of it
+    learned                         names of the numbers that it keeps from step to step, 0 at first
+    learn(hyper, known, sums)       those numbers, by what they were and the sums
+    scalar_values(hyper, a, t, *learned)
+
+A method of several forms has `form(hyper)`, the namespace that has the last five for these
 hyperparameters. The functions see NumPy scalars of the parameter's dtype, or compiled floats: a literal would widen
 float32 to float64, so constants come in through `s`. `own` is the tuple of an element's slots.
 """
@@ -41,6 +49,8 @@ COMMON = (
 TRAITS: dict[str, Any] = {
     "squares": False,  # the first slot adds up squares: 0 is no metric for penalties, infinity is told of
     "shares": False,  # rows, or all of a parameter, may share the first slot, which is the only one
+    "measured": (),
+    "learned": (),
     "rests": False,  # a gradient of 0 changes no slot and gives no displacement
     "timed": False,  # scalars change from step to step
     "penalised": True,  # the proximal l1 and l2 are penalties in the metric H

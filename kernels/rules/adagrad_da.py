@@ -59,9 +59,10 @@ def place(g, H, own, s):
 
 
 def place_shrunk(g, H, own, s):
-    size = abs(own[1]) - s.threshold
-    shrunk = s.zero if size <= s.zero else copysign(size, own[1])
-    return own[2] - s.learning_rate * shrunk / H if H != s.zero else own[2]
+    Z, P = own[-2:]
+    size = abs(Z) - s.threshold
+    shrunk = s.zero if size <= s.zero else copysign(size, Z)
+    return P - s.learning_rate * shrunk / H if H != s.zero else P
 
 
 class Plain:

@@ -1,0 +1,77 @@
+"""D-Adapted AdaGrad: dual averaging whose step size is a lower bound of the distance to the solution.
+
+    at the beginning of a step, over all elements together:
+        D  <- max(D, d0, min(growth*D, (sum S*S/H - W) / sum |S|))           the last once there is an S beside 0
+        W  <- W + D*D * sum (a*g)*(a*g)/H'                                   H' with this step's gradient
+    G  <- G + g*g
+    H  = sqrt(G) + e
+    S  <- S + (a*D)*g
+    p  <- P - S/H                                                            P where the parameter began
+
+with d0 = initial_distance, growth = dadapt_growth (0: any), e = rms_regularizer, a = learning_rate, meant to be 1.
+
+A. Defazio, K. Mishchenko, "Learning-Rate-Free Learning by D-Adaptation", ICML 2023, Algorithm 3.
+"""
+
+from collections import namedtuple
+from dataclasses import dataclass
+from math import sqrt
+
+from . import COMMON, PARAMETER
+
+name = "dadapt_adagrad"
+slots = ("accumulator", "weighted_sum", "origin")
+measured = ("steps", "step_sizes", "gradients")
+learned = ("distance", "weighted_sum_of_squares")
+squares = timed = rate_free = True
+starts = ("initial_accumulator_value",)
+defaults = {"learning_rate": 1.0}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hyperparameters:
+    """What a user of the method sets."""
+
+    initial_distance: float = 1e-6
+    dadapt_growth: float = 0.0
+    rms_regularizer: float = 1e-6
+    initial_accumulator_value: float = 1e-6
+
+
+Scalars = namedtuple("Scalars", (*COMMON, "epsilon", "weight"))
+
+
+def measure(p, g, own, H, ahead, s):
+    S, weighted = own[1], s.learning_rate * g
+    steps = S * S / H if H != s.zero else s.zero
+    return steps, abs(S), (weighted * weighted / ahead if ahead != s.zero else s.zero)
+
+
+def learn(hyper, known, sums):
+    distance, weighted = known
+    steps, sizes, gradients = sums
+    if sizes:
+        bound = (steps - weighted) / sizes
+        distance = max(distance, min(bound, hyper.dadapt_growth * distance) if hyper.dadapt_growth else bound)
+    distance = max(distance, hyper.initial_distance)
+    return distance, weighted + distance * distance * gradients
+
+
+def scalar_values(hyper, a, t, distance, weighted):
+    return hyper.rms_regularizer, a * distance
+
+
+def initial(hyper, a):
+    return hyper.initial_accumulator_value, 0.0, PARAMETER
+
+
+def accumulate(p, g, square, own, s):
+    return own[0] + square, own[1] + s.weight * g, own[2]
+
+
+def scale(own, s):
+    return sqrt(own[0]) + s.epsilon
+
+
+def place(g, H, own, s):
+    return own[2] - own[1] / H if H != s.zero else own[2]

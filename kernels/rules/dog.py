@@ -1,0 +1,68 @@
+"""DoG: the step size is the distance gone so far over the root of the summed squared gradients.
+
+    r  <- max(r, |p - P|, r0 * (1 + |P|))
+    S  <- S + |g|^2
+    d  = (a*r / sqrt(S + e)) * g
+
+with norms over all parameters together, P where they began, r0 = initial_distance, e = rms_regularizer, a =
+learning_rate, meant to be 1.
+
+M. Ivgi, O. Hinder, Y. Carmon, "DoG is SGD's Best Friend: A Parameter-Free Dynamic Step Size Schedule", ICML 2023.
+"""
+
+from collections import namedtuple
+from dataclasses import dataclass
+from math import sqrt
+
+from . import COMMON, PARAMETER
+
+name = "dog"
+slots = ("origin",)
+measured = ("gradient_squares", "distance_squares", "origin_squares")
+learned = ("distance", "sum_of_squares")
+timed = rate_free = True
+penalised = False
+defaults = {"learning_rate": 1.0}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hyperparameters:
+    """What a user of the method sets."""
+
+    initial_distance: float = 1e-6
+    rms_regularizer: float = 1e-8
+
+
+Scalars = namedtuple("Scalars", (*COMMON, "step_size"))
+
+
+def measure(p, g, own, H, ahead, s):
+    gone = p - own[0]
+    return g * g, gone * gone, own[0] * own[0]
+
+
+def learn(hyper, known, sums):
+    distance, squares = known
+    gradient, gone, origin = sums
+    return max(distance, sqrt(gone), hyper.initial_distance * (1 + sqrt(origin))), squares + gradient
+
+
+def scalar_values(hyper, a, t, distance, squares):
+    root = sqrt(squares + hyper.rms_regularizer)
+    return (a * distance / root if root else 0.0,)
+
+
+def initial(hyper, a):
+    return (PARAMETER,)
+
+
+def accumulate(p, g, square, own, s):
+    return own
+
+
+def scale(own, s):
+    return s.one
+
+
+def delta(g, H, own, s):
+    return s.step_size * g, own

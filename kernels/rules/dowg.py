@@ -1,0 +1,57 @@
+"""DoWG: the squared distance gone so far over the root of the summed squared gradients, weighted by it.
+
+    R  <- max(R, |p - P|^2, r0^2)
+    W  <- W + R * |g|^2
+    d  = (a*R / (sqrt(W) + e)) * g
+
+with norms over all parameters together, P where they began, r0 = initial_distance, e = rms_regularizer, a =
+learning_rate, meant to be 1.
+
+A. Khaled, K. Mishchenko, C. Jin, "DoWG Unleashed: An Efficient Universal Parameter-Free Gradient Descent Method",
+NeurIPS 2023, Algorithm 1.
+"""
+
+from collections import namedtuple
+from dataclasses import dataclass
+from math import sqrt
+
+from . import COMMON, dog
+
+name = "dowg"
+slots = dog.slots
+measured = ("gradient_squares", "distance_squares")
+learned = ("squared_distance", "weighted_sum_of_squares")
+timed = rate_free = True
+penalised = False
+defaults = {"learning_rate": 1.0}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hyperparameters:
+    """What a user of the method sets."""
+
+    initial_distance: float = 1e-2
+    rms_regularizer: float = 1e-4
+
+
+Scalars = namedtuple("Scalars", (*COMMON, "step_size"))
+
+
+def measure(p, g, own, H, ahead, s):
+    gone = p - own[0]
+    return g * g, gone * gone
+
+
+def learn(hyper, known, sums):
+    squared_distance, weighted = known
+    gradient, gone = sums
+    squared_distance = max(squared_distance, gone, hyper.initial_distance**2)
+    return squared_distance, weighted + squared_distance * gradient
+
+
+def scalar_values(hyper, a, t, squared_distance, weighted):
+    H = sqrt(weighted) + hyper.rms_regularizer
+    return (a * squared_distance / H if H else 0.0,)
+
+
+initial, accumulate, scale, delta = dog.initial, dog.accumulate, dog.scale, dog.delta

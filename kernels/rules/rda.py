@@ -1,0 +1,51 @@
+"""RDA: regularized dual averaging with an l1 penalty; steps shrink with the root of their number.
+
+    Z  <- Z + g
+    p  <- P - (a * shrunk(Z)) / sqrt(t)
+    shrunk(Z) = sign(Z) * max(0, |Z| - t*rda_l1)         t = 1 at the first step
+
+with a = learning_rate and P where the parameter began.
+
+L. Xiao, "Dual Averaging Methods for Regularized Stochastic Learning and Online Optimization", JMLR 11 (2010),
+2543-2596, with gamma = 1/a.
+"""
+
+from collections import namedtuple
+from dataclasses import dataclass
+from math import sqrt
+
+from . import COMMON, PARAMETER
+from .adagrad_da import place_shrunk
+
+name = "rda"
+slots = ("gradient_sum", "origin")
+timed = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hyperparameters:
+    """What a user of the method sets."""
+
+    rda_l1: float = 0.0
+
+
+Scalars = namedtuple("Scalars", (*COMMON, "threshold", "root"))
+
+
+def scalar_values(hyper, a, t):
+    return (t + 1) * hyper.rda_l1, sqrt(t + 1)
+
+
+def initial(hyper, a):
+    return 0.0, PARAMETER
+
+
+def accumulate(p, g, square, own, s):
+    return own[0] + g, own[1]
+
+
+def scale(own, s):
+    return s.root
+
+
+place = place_shrunk

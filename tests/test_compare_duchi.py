@@ -1,0 +1,108 @@
+"""The experiment of Duchi, Hazan and Singer's Table 1."""
+
+import bz2
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fastadagrad.compare.duchi import CONTENDERS, as_records, table1, text_of
+
+A9A = Path(__file__).parents[2] / "shared" / "data" / "a9a.train.svm.gz"
+
+
+def write(path, rng, n=400, features=60, classes=2):
+    """Examples whose label is the sign of two features, or one more than it, among many that say nothing."""
+    X = rng.random((n, features)) < 0.2
+    X[:, 0] |= ~X.any(axis=1)
+    labels = np.where(X[:, 1] ^ X[:, 2], 1 + (rng.random(n) * (classes - 1)).astype(int), 0)
+    lines = [f"{y} " + " ".join(f"{j + 1}:1" for j in np.flatnonzero(row)) for y, row in zip(labels, X, strict=True)]
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def test_lines(tmp_path):
+    told = []
+    path = write(tmp_path / "data.svm", np.random.default_rng(0))
+    lines = table1(path, shuffles=3, nonzeros=0.2, rates=(0.03, 0.3), tell=told.append)
+    assert [line.method for line in lines] == [each.name for each in CONTENDERS] == [x.split(":")[0] for x in told[1:]]
+    [l1] = {line.l1 for line in lines}
+    leader = lines[2]
+    assert leader.method == "AdaGrad-RDA"
+    assert abs(leader.nonzeros[0] - 0.2) <= 0.05
+    for line in lines:
+        assert set(line.rates) <= {0.03, 0.3}
+        for each in (line.errors, line.nonzeros, line.mistakes):
+            assert each.shape == (3,)
+            assert ((each >= 0) & (each <= 1)).all()
+    again = table1(path, shuffles=3, nonzeros=0.2, rates=(0.03, 0.3))
+    assert as_records(again) == as_records(lines)
+    shown = text_of(lines).splitlines()
+    assert len(shown) == 5
+    assert f"{lines[0].errors.mean():.4f}" in shown[1]
+    assert l1 > 0
+
+
+def test_text(tmp_path):
+    rng = np.random.default_rng(1)
+    path = tmp_path / "mail.tsv"
+    words = ["alpha", "beta", "gamma", "delta", "epsilon"]
+    lines = []
+    for _ in range(300):
+        spam = rng.random() < 0.4
+        chosen = [*rng.choice(words, 4), "money" if spam else "meeting"]
+        lines.append(("spam" if spam else "ham") + "\t" + " ".join(chosen))
+    path.write_text("\n".join(lines))
+    for line in table1(path, shuffles=2, nonzeros=0.5):
+        assert line.errors.max() < 0.05, line.method
+    bad = tmp_path / "bad.txt"
+    bad.write_text("ham\tone\nno tab here\n")
+    with pytest.raises(ValueError, match="line 2: must be a label, a tab and text, not 'no tab here"):
+        table1(bad)
+    bad.write_text("")
+    with pytest.raises(ValueError, match="is empty"):
+        table1(bad)
+
+
+def test_one_class_against_the_others(tmp_path):
+    path = write(tmp_path / "data.svm", np.random.default_rng(2), classes=3)
+    with pytest.raises(ValueError, match="labels 0, 1, 2: positive must be the one .* not None"):
+        table1(path)
+    with pytest.raises(ValueError, match="not '5'"):
+        table1(path, positive="5")
+    assert len(table1(path, positive="2", shuffles=1, rates=(0.1,))) == 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"shuffles": 0}, "shuffles must be at least 1"),
+        ({"held_out": 1.0}, "held_out must be between 0 and 1"),
+        ({"nonzeros": 0.0}, "nonzeros must be between 0 and 1"),
+        ({"rates": ()}, "rates must be positive"),
+        ({"rates": (0.0, 1.0)}, "rates must be positive"),
+        ({"held_out": 1e-9}, "leaves none"),
+    ],
+)
+def test_nonsense(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        table1("breast_cancer", **arguments)
+
+
+def test_compressed_files(tmp_path):
+    path = write(tmp_path / "data.svm", np.random.default_rng(0))
+    packed = tmp_path / "data.svm.bz2"
+    packed.write_bytes(bz2.compress(path.read_bytes()))
+    few = {"shuffles": 1, "rates": (0.1,)}
+    assert as_records(table1(packed, **few)) == as_records(table1(path, **few))
+
+
+@pytest.mark.slow
+def test_on_a9a():
+    """At equal penalty dual averaging keeps a fraction of the weights that forward-backward splitting keeps."""
+    if not A9A.exists():
+        pytest.skip(f"{A9A} is not there")
+    rda, fb, adagrad_rda, adagrad_fb = table1(A9A)
+    for sparse, full in ((rda, fb), (adagrad_rda, adagrad_fb)):
+        assert sparse.nonzeros.mean() < 0.5 * full.nonzeros.mean()
+        assert sparse.errors.mean() < 0.2
