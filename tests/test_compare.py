@@ -178,7 +178,7 @@ def test_the_report_is_one_file(tmp_path, own):
     assert sorted(pictures) == sorted(files)
     assert all(b"</svg>" in picture for picture in pictures)
     text = "".join(reader.texts)
-    for word in (*methods, "bowl", "none needed", np.__version__, found.about["processor"], "Mor\u00e9"):
+    for word in (*methods, "bowl", "needs no rate", np.__version__, found.about["processor"], "Mor\u00e9"):
         assert word in text
 
 

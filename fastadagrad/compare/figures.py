@@ -101,7 +101,7 @@ def _band(gaps: Iterable[Sequence[float]]) -> Any:
 
 
 def _curves(axes: Axes, material: Material, problem: str, at: Callable[[Sequence[Run]], Sequence[float]]) -> None:
-    bounds, lowest = material.bounds[problem], 1.0
+    bounds, lowest, ends = material.bounds[problem], 1.0, []
     for method, runs in material.chosen(problem):
         gaps = [[bounds[run.cell.seed].gap(loss) for loss in run.valid] for run in runs]
         band = _band(zip(*gaps, strict=True))
@@ -109,30 +109,82 @@ def _curves(axes: Axes, material: Material, problem: str, at: Callable[[Sequence
         lowest = min(lowest, middle[-1]) if math.isfinite(middle[-1]) else lowest
         style, x = material.style(method), at(runs)
         axes.plot(x, middle, label=method.label, lw=1.6, ms=5, markevery=[len(x) - 1], **style)
-        axes.fill_between(x, low, high, color=style["color"], alpha=0.12, lw=0)
+        axes.fill_between(x, low, high, color=style["color"], alpha=0.1, lw=0)
+        ends.append((float(x[-1]), float(middle[-1]), method.label, style["color"]))
     _gaps_axis(axes, lowest)
+    axes.set_xlim(0, 1.02 * max(x for x, *_ in ends))
+    _label_ends(axes, ends)
     axes.axhline(material.tau, color="0.4", lw=0.9, ls=":")
     start, best = (float(np.median(values)) for values in zip(*bounds.values(), strict=True))
     axes.set_title(f"{problem}\nloss {start:.4g} at the start, {best:.4g} at best; dotted: target", fontsize=11)
     axes.set_ylabel("share of the loss left to gain")
-    axes.set_xlim(left=0)
     dress(axes)
+
+
+def _label_ends(axes: Axes, ends: Iterable[tuple[float, float, str, str]]) -> None:
+    """Names beside the ends of their lines, in the lines' order, moved apart; those that diverged come on top."""
+    low, high = (math.log10(limit) for limit in axes.get_ylim())
+
+    def place(y: float) -> float:
+        return min(1.0, max(0.0, (math.log10(y) - low) / (high - low))) if math.isfinite(y) else 1.0
+
+    ordered = sorted(ends, key=lambda end: (place(end[1]), end[2]))
+    step = min(0.05, 1 / max(1, len(ordered) - 1))
+    heights = spread([place(y) for _, y, _, _ in ordered], step)
+    for (x, y, label, color), height in zip(ordered, heights, strict=True):
+        thin = {"arrowstyle": "-", "color": color, "lw": 0.6, "shrinkA": 1, "shrinkB": 3, "relpos": (0, 0.5)}
+        shown = label if math.isfinite(y) else f"{label} (diverged)"
+        at = (x, 10 ** (low + place(y) * (high - low)))
+        axes.annotate(
+            shown,
+            at,
+            (1.03, height),
+            textcoords="axes fraction",
+            va="center",
+            fontsize=9,
+            color=color,
+            arrowprops=thin if math.isfinite(y) else None,
+            annotation_clip=False,
+        )
+
+
+def spread(heights: Sequence[float], step: float) -> list[float]:
+    """Heights from 0 to 1 in rising order, with steps of at least `step`: those too close are set around their mean.
+
+    Examples
+    --------
+    >>> from fastadagrad.compare.figures import spread
+    >>> spread([0.0, 0.0, 0.75], 0.25)
+    [0.0, 0.25, 0.75]
+    >>> spread([0.5, 0.5, 0.5], 0.25)
+    [0.25, 0.5, 0.75]
+    """
+
+    def lowest(group: Sequence[float]) -> float:
+        room = step * (len(group) - 1)
+        return max(0.0, min(sum(group) / len(group) - room / 2, 1 - room))
+
+    groups: list[list[float]] = []
+    for height in heights:
+        groups.append([height])
+        while len(groups) > 1 and lowest(groups[-1]) < lowest(groups[-2]) + step * len(groups[-2]):
+            groups[-2:] = [groups[-2] + groups[-1]]
+    return [lowest(group) + step * i for group in groups for i in range(len(group))]
 
 
 def by_epochs(material: Material, problem: str) -> Figure:
     """Validation loss against epochs."""
-    figure = new_figure(6.4, 4.8)
+    figure = new_figure(6.4, 4.4)
     axes = figure.add_subplot()
     _curves(axes, material, problem, lambda runs: range(len(runs[0].valid)))
     axes.locator_params(axis="x", integer=True)
     axes.set_xlabel("epochs")
-    _legend(figure, axes)
     return figure
 
 
 def by_seconds(material: Material, problem: str) -> Figure:
     """Validation loss against the median processor time of training."""
-    figure = new_figure(6.4, 4.8)
+    figure = new_figure(6.4, 4.4)
     axes = figure.add_subplot()
 
     def at(runs: Sequence[Run]) -> list[float]:
@@ -140,7 +192,6 @@ def by_seconds(material: Material, problem: str) -> Figure:
 
     _curves(axes, material, problem, at)
     axes.set_xlabel("seconds of training (processor time)")
-    _legend(figure, axes)
     return figure
 
 

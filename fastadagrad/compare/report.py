@@ -119,10 +119,10 @@ def _definitions(tau: float) -> Iterator[str]:
         "one for which this median is lowest. Nothing is stopped early, and no earlier parameters are restored.",
         "to target": f"Until {tau:g} of the loss is left to gain (Mor\u00e9 and Wild 2009), with the best rate; median "
         "over the seeds, - where half of them or more do not get there. Seconds are the processor's, of training only.",
-        "good rates": f"Those around the best for which the median of what is left to gain is at most {GOOD:g}; >= "
-        "where they reach the end of the grid, so that there may be more.",
-        "us a step": "Of one update alone, its gradient given, on one thread: median of many turns.",
-        "bytes a parameter": "What the method keeps for each element of the parameters.",
+        "good rates": "Those around the best, and how many powers of ten they span, for which the median of what is "
+        f"left to gain is at most {GOOD:g}; >= where they reach the end of the grid, so that there may be more.",
+        "us a step": "Microseconds of one update alone, its gradient given, on one thread: median of many turns.",
+        "bytes of state a parameter": "What the method keeps for each element of the parameters.",
         "performance profile": "The share of problems and seeds in which a method gets to the target within a factor "
         "of what the fastest method takes (Dolan and Mor\u00e9 2002).",
     }

@@ -8,17 +8,17 @@ from typing import Any
 
 from .summary import Line, quartiles
 
-HEADINGS = (
-    "method",
-    "final loss",
-    "interquartile range",
-    "epochs to target",
-    "seconds to target",
-    "us a step",
-    "bytes a parameter",
-    "best rate",
-    "good rates",
-)
+HEADINGS = {  # of a report, and of a terminal
+    "method": "method",
+    "final loss": "final loss",
+    "quartiles of the final loss": "quartiles",
+    "epochs to target": "epochs",
+    "seconds to target": "seconds",
+    "us a step": "us/step",
+    "bytes of state a parameter": "bytes",
+    "best rate": "best rate",
+    "good rates, decades": "good rates",
+}
 NONE = "-"
 
 
@@ -34,7 +34,7 @@ def cells_of(line: Line) -> tuple[str, ...]:
         _number(quartiles(line.epochs_to_target).median, 3),
         _number(quartiles(line.seconds_to_target).median, 2),
         *cost,
-        "none needed" if line.rate_free else f"{line.rate:.3g}" if finite else NONE,
+        NONE if line.rate_free else f"{line.rate:.3g}" if finite else NONE,
         _good_rates(line),
     )
 
@@ -45,11 +45,11 @@ def _number(value: float, digits: int) -> str:
 
 def _good_rates(line: Line) -> str:
     if line.rate_free:
-        return "any"
+        return "needs no rate"
     if line.good is None or line.decades is None:
         return "none"
     low, high = line.good
-    return f"{'>=' if line.open_ended else ''}{line.decades:.2g} decades ({low:.2g} to {high:.2g})"
+    return f"{'>=' if line.open_ended else ''}{line.decades:.2g} ({low:.2g} to {high:.2g})"
 
 
 def ranked(lines: Iterable[Line]) -> list[Line]:
@@ -61,7 +61,10 @@ def text_table(lines: Sequence[Line]) -> str:
     """A table for each problem."""
     parts = []
     for problem in dict.fromkeys(line.problem for line in lines):
-        rows = [HEADINGS, *(cells_of(line) for line in ranked(x for x in lines if x.problem == problem))]
+        rows = [
+            tuple(HEADINGS.values()),
+            *(cells_of(line) for line in ranked(x for x in lines if x.problem == problem)),
+        ]
         widths = [max(len(row[i]) for row in rows) for i in range(len(HEADINGS))]
         shown = (
             "  ".join(
