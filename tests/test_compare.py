@@ -177,6 +177,10 @@ def test_the_report_is_one_file(tmp_path, own):
     files = [path.read_bytes() for path in (found.folder / "figures").glob("*.svg")]
     assert sorted(pictures) == sorted(files)
     assert all(b"</svg>" in picture for picture in pictures)
+    for path in (found.folder / "figures").glob("*.svg"):
+        small = path.with_suffix(".png").read_bytes()
+        assert small.startswith(b"\x89PNG")
+        assert len(small) < 100_000
     text = "".join(reader.texts)
     for word in (*methods, "bowl", "needs no rate", np.__version__, found.about["processor"], "Mor\u00e9"):
         assert word in text

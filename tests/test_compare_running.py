@@ -251,6 +251,14 @@ def test_processes_that_fail(own):
             list(run_in_processes([cell("sgd", 0.1, 3, 1, name)], {name: problem}, methods, 1))
 
 
+def test_a_loss_may_be_left_to_autograd():
+    pytest.importorskip("autograd")
+    task = Task(params={"w": np.ones(2)}, loss=lambda p: (p["w"] ** 2).sum())
+    method = contender_named("sgd")
+    assert run(cell("sgd", 0.25, epochs=2), task, method, lazy_for(task, method)).valid == (2, 0.5, 0.125)
+    assert costs_of(task, [method])["sgd"].bytes == 0
+
+
 def test_what_cannot_be_sent_to_a_process():
     problem = Problem("local", lambda seed: table(seed))
     with pytest.raises(ValueError, match="cannot be sent to other processes"):

@@ -142,7 +142,7 @@ def _label_ends(axes: Axes, ends: Iterable[tuple[float, float, str, str]]) -> No
             textcoords="axes fraction",
             va="center",
             fontsize=9,
-            color=color,
+            color="0.15",
             arrowprops=thin if math.isfinite(y) else None,
             annotation_clip=False,
         )
@@ -235,6 +235,7 @@ def _sensitivity(axes: Axes, material: Material, problem: str) -> None:
     _gaps_axis(axes, lowest)
     axes.axhline(GOOD, color="0.4", lw=0.9, ls=":")
     axes.axhspan(1, TOP, color="0.5", alpha=0.15, lw=0)
+    axes.minorticks_off()
     dress(axes)
 
 

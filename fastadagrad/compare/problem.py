@@ -10,7 +10,7 @@ import numpy as np
 
 from ..dataset import Dataset, as_dataset
 
-Loss = Callable[..., tuple[Any, Any]]
+Loss = Callable[..., Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +23,7 @@ class Task:
         Start values, float32 or float64. A run works on copies.
     loss : callable
         ``loss(params, *batch)`` gives the value and the gradients, in the structure of `params`; `fa.Rows` of a table.
+        One that gives the value only is derived by autograd.
     train : sequence of arrays, optional
         Samples along the first axis; a batch has a part of each. None: the loss has no data.
     valid : sequence of arrays, optional
@@ -91,7 +92,8 @@ class Problem:
     origin : str
         What the command line called it; empty if it was made by hand.
     plane : tuple of four floats, optional
-        Of a problem in two parameters: x from, x to, y from, y to of the picture of paths.
+        Of a problem in two parameters, one array, without data, its loss with gradients: x from, x to, y from, y to of
+        the picture of paths.
 
     Examples
     --------

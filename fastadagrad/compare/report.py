@@ -8,14 +8,18 @@ import io
 import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..files import replacing
 from .figures import Material, figures
 from .summary import GOOD
 from .table import HEADINGS, cells_of, ranked
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 FOLDER, NAME = "figures", "report.html"
+PNG_COLORS = 128
 
 _STYLE = """
 :root { color-scheme: light dark; --text: #1b1b1b; --faint: #5a5a5a; --back: #fff; --line: #d0d0d0; --first: #e8f1f8; }
@@ -61,14 +65,34 @@ def write_report(folder: Path, material: Material, about: Mapping[str, Any]) -> 
     (folder / FOLDER).mkdir(exist_ok=True)
     drawn: dict[str, list[str]] = {}
     for owner, name, caption, figure in figures(material):
-        content = io.BytesIO()
-        figure.savefig(content, format="svg", metadata={"Date": None})
-        with replacing(folder / FOLDER / f"{file_name(name)}.svg") as file:
-            file.write(content.getvalue())
-        drawn.setdefault(owner, []).append(_figure(content.getvalue(), caption))
+        pictures = {"svg": svg(figure), "png": png(figure)}
+        for suffix, content in pictures.items():
+            with replacing(folder / FOLDER / f"{file_name(name)}.{suffix}") as file:
+                file.write(content)
+        drawn.setdefault(owner, []).append(_figure(pictures["svg"], caption))
     page = "\n".join(_parts(material, about, drawn))
     with replacing(folder / NAME) as file:
         file.write(page.encode())
+
+
+def svg(figure: Figure) -> bytes:
+    """A figure to be shown at any size."""
+    content = io.BytesIO()
+    figure.savefig(content, format="svg", metadata={"Date": None})
+    return content.getvalue()
+
+
+def png(figure: Figure) -> bytes:
+    """A figure in few colours, small enough for a README."""
+    from PIL import Image  # which matplotlib needs
+
+    content = io.BytesIO()
+    figure.savefig(content, format="png")
+    picture = Image.open(content).convert("RGB")
+    few = picture.quantize(PNG_COLORS, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    content = io.BytesIO()
+    few.save(content, format="png", optimize=True)
+    return content.getvalue()
 
 
 def file_name(name: str) -> str:
