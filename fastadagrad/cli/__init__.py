@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from .. import __version__
 
-COMMANDS = ("fit", "predict", "bench", "info", "warmup")
+COMMANDS = ("fit", "predict", "compare", "bench", "info", "warmup")
 INTERRUPTED, FAILED = 130, 2
 
 

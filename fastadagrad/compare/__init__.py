@@ -1,0 +1,23 @@
+"""Comparisons of adaptive methods: problems x methods x seeds x learning rates, with an equal budget."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .comparison import Comparison as Comparison
+    from .comparison import compare as compare
+    from .problem import Problem as Problem
+    from .problem import Task as Task
+
+# Imported when first asked for: a worker sets how many threads NumPy's libraries may have before they are loaded.
+_HOMES = {"Comparison": "comparison", "Problem": "problem", "Task": "problem", "compare": "comparison"}
+__all__ = ["Comparison", "Problem", "Task", "compare"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return value

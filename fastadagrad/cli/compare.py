@@ -1,0 +1,53 @@
+"""Compare methods on problems, over seeds and learning rates."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of the command."""
+    parser.add_argument("problems", nargs="+", metavar="PROBLEM", help=_problems())
+    parser.add_argument(
+        "--methods", nargs="+", metavar="METHOD", help="names, as in sgd:momentum=0.9,nesterov=1 (all that there are)"
+    )
+    parser.add_argument("--rates", metavar="LOW:HIGH:N", help="learning rates, evenly in their logarithms (1e-4:10:11)")
+    parser.add_argument("--seeds", type=int, metavar="N", help="start values and orders of the data (5)")
+    parser.add_argument("--epochs", type=int, metavar="N", help="budget of every run (each problem's own)")
+    parser.add_argument("--jobs", type=int, metavar="N", help="processes (one a core); 0: in this one")
+    parser.add_argument("--out", metavar="DIR", default="comparison", help="folder of results, taken up if it is there")
+    parser.add_argument("--quick", action="store_true", help="one seed, 4 rates, 3 epochs, to see that it works")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--quiet", action="store_true", help="log warnings only")
+    parser.add_argument(
+        "--progress", action=argparse.BooleanOptionalAction, help="show a bar (if stderr is a terminal)"
+    )
+
+
+def _problems() -> str:
+    from ..compare.problems import HELP
+
+    return HELP
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Compare, print the table, and say where the rest is."""
+    from ..compare import comparison
+    from ..compare.results import strict_json
+
+    options = {name: getattr(arguments, name) for name in ("rates", "seeds", "epochs")}
+    usual = {"rates": comparison.QUICK_RATES, "seeds": 1, "epochs": comparison.QUICK_EPOCHS} if arguments.quick else {}
+    given: dict[str, Any] = usual | {name: value for name, value in options.items() if value is not None}
+    progress = sys.stderr.isatty() if arguments.progress is None else arguments.progress
+    found = comparison.compare(
+        arguments.problems, arguments.methods, jobs=arguments.jobs, out=arguments.out, progress=progress, **given
+    )
+    if arguments.json:
+        print(strict_json(found.as_json(), ensure_ascii=False))
+    else:
+        print(found)
+        print(f"\nreport: {Path(arguments.out) / 'report.html'}")
+    return 0

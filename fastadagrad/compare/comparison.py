@@ -1,0 +1,231 @@
+"""A whole comparison: runs what is missing, then writes tables, figures and a report."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ..interop.plots import new_figure
+from ..log import logger
+from .contenders import as_contenders
+from .costs import Cost, as_json, costs_of
+from .figures import Material
+from .plan import RATES, SEEDS, Plan, as_rates
+from .pool import run_here, run_in_processes
+from .problem import Problem
+from .problems import as_problems, task_of
+from .report import write_report
+from .results import COSTS, command_line, machine, open_folder, parquet, read_json, write_csv, write_json, write_parquet
+from .running import Run, check_start
+from .summary import GOOD, TAU, Line, summarise
+from .table import as_records, text_table
+
+FOLDER = "comparison"
+QUICK_RATES, QUICK_EPOCHS = "1e-3:1:4", 3
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What came of a comparison."""
+
+    folder: Path
+    plan: Plan
+    runs: tuple[Run, ...]
+    lines: tuple[Line, ...]
+    about: dict[str, Any]  # versions, machine, date, command
+
+    def __str__(self) -> str:
+        return text_table(self.lines)
+
+    def as_json(self) -> dict[str, Any]:
+        """What results.json holds."""
+        runs = [
+            {
+                **run.cell._asdict(),
+                "final_loss": run.final,
+                "best_loss": min(run.valid),
+                "seconds": run.seconds[-1],
+                "steps": run.steps_an_epoch * run.cell.epochs,
+                "diverged": run.diverged,
+            }
+            for run in self.runs
+        ]
+        return {"about": self.about, "plan": self.plan.described(), "table": as_records(self.lines), "runs": runs}
+
+
+def compare(
+    problems: str | Problem | Sequence[str | Problem],
+    methods: str | Sequence[str] | None = None,
+    *,
+    rates: str | Sequence[float] = RATES,
+    seeds: int = SEEDS,
+    epochs: int | None = None,
+    jobs: int | None = None,
+    out: str | os.PathLike[str] = FOLDER,
+    tau: float = TAU,
+    report: bool = True,
+    progress: bool = False,
+) -> Comparison:
+    """Run methods on problems with an equal budget, and say which does best, how fast, and how surely.
+
+    Every method has the same start values, order of data, epochs and learning rates; one that takes no learning rate
+    runs once a seed. Each run has a thread of its own. What has been run stays in the folder `out`: called again, also
+    after Ctrl-C or a crash, or with more methods, rates or seeds, it runs what is missing.
+
+    Parameters
+    ----------
+    problems : str, Problem or sequence of them
+        See `fastadagrad.compare.problems.problem_named`.
+    methods : str or sequence of str, optional
+        ``name`` or ``name:option=value,...``. By default every method that there is.
+    rates : str or sequence of float
+        ``LOW:HIGH:N``, or the learning rates.
+    seeds : int
+        Start values, and orders of the data, for each rate.
+    epochs : int, optional
+        Of every run; by default each problem's own.
+    jobs : int, optional
+        Processes; by default one for each core. 0: in this process, where NumPy's libraries have the threads they have.
+    out : path-like
+        Folder for the results, made if it is not there.
+    tau : float
+        Of the target: what a loss may lack of the best, as a share of what there is to gain.
+    report : bool
+        Draw figures (needs the extra ``compare``) and write report.html.
+    progress : bool
+        Show a bar.
+
+    Returns
+    -------
+    Comparison
+        Its ``str`` is a table.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For arguments that make no sense, and if `out` has results of other versions or of another machine.
+    OSError
+        If a file cannot be read or written.
+    RuntimeError
+        If a run fails, or an extra is missing.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from fastadagrad.compare import compare
+    >>> with tempfile.TemporaryDirectory() as out:
+    ...     found = compare("quadratic:100", ["sgd", "adagrad"], rates="0.1:1:2", jobs=0, out=out, report=False)
+    >>> [line.method for line in found.lines]
+    ['sgd', 'adagrad']
+    """
+    plan = make_plan(problems, methods, rates, seeds, epochs)
+    workers = _checked_jobs(jobs)
+    if not 0 < tau < 1:
+        raise ValueError(f"tau must be between 0 and 1, not {tau!r}")
+    parquet()
+    if report:
+        new_figure()
+    folder = Path(out)
+    runs = _run_missing(folder, plan, workers, progress)
+    costs = _costs(folder, plan)
+    lines = tuple(summarise(plan, runs, costs, tau))
+    about = {**machine(), "date": datetime.now(UTC).isoformat(timespec="seconds"), "jobs": workers}
+    about |= {"command": command_line(), "tau": tau, "good": GOOD}
+    found = Comparison(folder, plan, tuple(runs), lines, about)
+    write_csv(folder / "results.csv", runs)
+    write_parquet(folder / "results.parquet", runs)
+    write_json(folder / "results.json", found.as_json())
+    if report:
+        write_report(folder, Material(plan, runs, lines, tau), about)
+    return found
+
+
+def make_plan(
+    problems: str | Problem | Sequence[str | Problem],
+    methods: str | Sequence[str] | None,
+    rates: str | Sequence[float],
+    seeds: int,
+    epochs: int | None,
+) -> Plan:
+    """Check everything that can be before work starts."""
+    grid = as_rates(rates)
+    for name, value in (("seeds", seeds), ("epochs", epochs)):
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        if not (name == "epochs" and value is None) and not (whole and value is not None and value >= 1):
+            raise ValueError(f"{name} must be a whole number of at least 1, not {value!r}")
+    chosen = as_problems(problems)  # first: the user's own module may register a method
+    contenders = as_contenders(methods)
+    budgets = {}
+    for problem in chosen:
+        task = task_of(problem, 0)
+        check_start(problem.name, task, contenders[0])
+        budgets[problem.name] = task.epochs if epochs is None else epochs
+    return Plan(chosen, contenders, grid, seeds, budgets)
+
+
+def _checked_jobs(jobs: int | None) -> int:
+    if jobs is None:
+        return os.cpu_count() or 1
+    if not isinstance(jobs, int) or isinstance(jobs, bool) or jobs < 0:
+        raise ValueError(f"jobs must be a whole number of at least 0, not {jobs!r}")
+    return jobs
+
+
+def _run_missing(folder: Path, plan: Plan, jobs: int, progress: bool) -> list[Run]:
+    journal, done = open_folder(folder, plan)
+    cells = list(plan.cells())
+    missing = [cell for cell in cells if cell not in done]
+    if done and missing:
+        logger.info("%d of %d runs are in %s already", len(done), len(cells), folder)
+    problems = {problem.name: problem for problem in plan.problems}
+    methods = {method.label: method for method in plan.methods}
+    results: Iterator[Run] = iter(())
+    if missing:
+        several = run_in_processes(missing, problems, methods, min(jobs, len(missing))) if jobs else None
+        results = run_here(missing, problems, methods) if several is None else several
+    try:
+        for run in _shown(results, len(missing), progress):
+            journal.append(run)
+            done[run.cell] = run
+    except KeyboardInterrupt:
+        logger.warning("%d of %d runs are kept in %s: the same command goes on", len(done), len(cells), folder)
+        raise
+    finally:
+        journal.close()
+        if hasattr(results, "close"):
+            results.close()
+    return [done[cell] for cell in cells]
+
+
+def _shown(results: Iterable[Run], total: int, progress: bool) -> Iterator[Run]:
+    if not progress or not total:
+        yield from results
+        return
+    try:
+        from tqdm.auto import tqdm
+    except ImportError:
+        raise RuntimeError('progress=True needs tqdm: pip install "fastadagrad[compare]"') from None
+    with tqdm(total=total, unit="run", smoothing=0.05) as bar:
+        for run in results:
+            bar.set_postfix_str(f"{run.cell.problem}, {run.cell.method}", refresh=False)
+            bar.update()
+            yield run
+
+
+def _costs(folder: Path, plan: Plan) -> dict[str, dict[str, Cost]]:
+    """Measured once: those of an earlier call are kept if it had these methods."""
+    stored = read_json(folder / COSTS) or {}
+    costs: dict[str, dict[str, Cost]] = {}
+    for problem in plan.problems:
+        known = stored.get(problem.name, {})
+        if known.keys() >= {method.label for method in plan.methods}:
+            costs[problem.name] = {method.label: Cost(**known[method.label]) for method in plan.methods}
+        else:
+            costs[problem.name] = dict(costs_of(task_of(problem, 0), plan.methods))
+    if stored != (found := {**stored, **as_json(costs)}):
+        write_json(folder / COSTS, found)
+    return costs

@@ -1,0 +1,78 @@
+"""What a step costs: its time alone, and the memory that a method keeps."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from statistics import median
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..optimizer import Optimizer
+from .contenders import Contender
+from .problem import Task
+from .running import first_batch, lazy_for, unwarned
+
+ROUNDS, ROUND_SECONDS, MOST_CALLS = 25, 2e-3, 50
+
+
+class Cost(NamedTuple):
+    """Of one method on one problem."""
+
+    microseconds: float  # of a step, median
+    bytes: float  # of state a parameter (an element of the arrays)
+
+
+class _Stepping:
+    """One method's optimizer, which always steps from the start with the same gradients."""
+
+    def __init__(self, task: Task, method: Contender) -> None:
+        own, self._start = task.copied(), task.copied()
+        self._opt = method.build(task.loss, own, None, lazy_for(task, method))
+        objective = self._opt.objective
+        _, flat = objective.value_and_gradients(objective.arguments(first_batch(task)))
+        named = isinstance(own, dict)
+        self._gradients: Any = (
+            dict(zip(own, flat, strict=True)) if named else flat if isinstance(own, list) else flat[0]
+        )
+        self.calls = 1
+        self.calls = max(1, min(MOST_CALLS, int(ROUND_SECONDS / max(self.seconds(), 1e-7))))
+
+    def seconds(self) -> float:
+        """Of one step, from many timed together."""
+        self._opt.set_params(self._start)
+        self._opt.reset()
+        step, gradients = self._opt.step, self._gradients
+        step(gradients)
+        began = time.perf_counter()
+        for _ in range(self.calls):
+            step(gradients)
+        return (time.perf_counter() - began) / self.calls
+
+    @property
+    def bytes(self) -> float:
+        """State per element of the parameters."""
+        return state_bytes(self._opt)
+
+
+def state_bytes(opt: Optimizer) -> float:
+    """Bytes of state for each element of the parameters."""
+    held = sum(np.asarray(slot).nbytes for slots in opt.state.values() for slot in slots.values())
+    return held / sum(array.size for array in opt.params.values())
+
+
+def costs_of(task: Task, methods: Sequence[Contender]) -> Mapping[str, Cost]:
+    """Time and memory of each method's steps alone, gradients given, on one thread; the methods take turns."""
+    with unwarned():
+        stepping = {method.label: _Stepping(task, method) for method in methods}
+        turns: dict[str, list[float]] = {label: [] for label in stepping}
+        for _ in range(ROUNDS):
+            for label, one in stepping.items():
+                turns[label].append(one.seconds())
+    return {label: Cost(1e6 * median(turns[label]), one.bytes) for label, one in stepping.items()}
+
+
+def as_json(costs: Mapping[str, Mapping[str, Cost]]) -> dict[str, Any]:
+    """By problem and method."""
+    return {problem: {label: cost._asdict() for label, cost in each.items()} for problem, each in costs.items()}

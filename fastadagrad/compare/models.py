@@ -1,0 +1,131 @@
+"""Problems of learning from samples: digits by a linear model and by a network, and logistic regression on a file."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..tables import CSR
+from .problem import Task
+
+Floats = NDArray[np.float32]
+Batches = tuple[tuple[Any, ...], tuple[Any, ...]]
+HELD_OUT = 0.2
+HIDDEN = 32
+
+
+def _split(n: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Samples to train on and to validate on, the same ones always."""
+    order = np.random.default_rng(0).permutation(n)
+    held_out = round(n * HELD_OUT)
+    return np.sort(order[held_out:]), np.sort(order[:held_out])
+
+
+@cache
+def _digits() -> Batches:
+    """scikit-learn's 1,797 digits of 8 x 8 pixels, from 0 to 1."""
+    from ..sources import load
+
+    table = load("digits")
+    assert not isinstance(table.features, CSR)
+    x, digit = table.features / np.float32(16), table.labels.astype(np.intp)
+    train, valid = _split(len(digit))
+    return (x[train], digit[train]), (x[valid], digit[valid])
+
+
+def cross_entropy(scores: Floats, target: NDArray[np.intp]) -> tuple[float, Floats]:
+    """Mean negative log-likelihood of the softmax, and its gradient for the scores."""
+    scores = scores - scores.max(axis=1, keepdims=True)
+    weights = np.exp(scores)
+    sums = weights.sum(axis=1)
+    each = np.arange(len(target))
+    value = np.mean(np.log(sums) - scores[each, target], dtype=np.float64)
+    slope = weights / sums[:, None]
+    slope[each, target] -= 1
+    return float(value), slope / np.float32(len(target))
+
+
+def softmax_loss(params: dict[str, Floats], x: Floats, digit: NDArray[np.intp]) -> tuple[float, dict[str, Floats]]:
+    """Of a linear model."""
+    value, slope = cross_entropy(x @ params["weights"] + params["bias"], digit)
+    return value, {"weights": x.T @ slope, "bias": slope.sum(axis=0)}
+
+
+def digits_softmax(seed: int) -> Task:
+    """Softmax regression: convex."""
+    train, valid = _digits()
+    start = np.random.default_rng([seed, 0])
+    params = {
+        "weights": 0.01 * start.standard_normal((64, 10), np.float32),
+        "bias": np.zeros(10, np.float32),
+    }
+    return Task(params=params, loss=softmax_loss, train=train, valid=valid, epochs=20)
+
+
+def network_loss(params: dict[str, Floats], x: Floats, digit: NDArray[np.intp]) -> tuple[float, dict[str, Floats]]:
+    """Of a network with one hidden layer of tanh."""
+    hidden = np.tanh(x @ params["hidden"] + params["hidden bias"])
+    value, slope = cross_entropy(hidden @ params["output"] + params["output bias"], digit)
+    inner = slope @ params["output"].T * (1 - hidden * hidden)
+    gradients = {
+        "hidden": x.T @ inner,
+        "hidden bias": inner.sum(axis=0),
+        "output": hidden.T @ slope,
+        "output bias": slope.sum(axis=0),
+    }
+    return value, gradients
+
+
+def digits_mlp(seed: int) -> Task:
+    """A network that begins at normal numbers, scaled by the width of what comes in."""
+    train, valid = _digits()
+    start = np.random.default_rng([seed, 0])
+    params = {
+        "hidden": start.standard_normal((64, HIDDEN), np.float32) / np.float32(8),
+        "hidden bias": np.zeros(HIDDEN, np.float32),
+        "output": start.standard_normal((HIDDEN, 10), np.float32) / np.float32(HIDDEN**0.5),
+        "output bias": np.zeros(10, np.float32),
+    }
+    return Task(params=params, loss=network_loss, train=train, valid=valid, epochs=20)
+
+
+def logistic_loss(params: dict[str, Floats], x: Any, sign: Floats) -> tuple[float, dict[str, Floats]]:
+    """Mean of log(1 + exp(-s z)), s the label, -1 or 1, z = x @ w + b."""
+    z = sign * (x @ params["w"] + params["b"])
+    value = np.mean(np.logaddexp(np.float32(0), -z), dtype=np.float64)
+    slope = -sign * np.exp(-np.logaddexp(np.float32(0), z)) / np.float32(len(sign))
+    return float(value), {"w": x.T @ slope, "b": slope.sum(keepdims=True)}
+
+
+@cache
+def _examples(path: str, identity: str) -> Batches:
+    from ..sources import load
+
+    try:
+        from scipy.sparse import csr_array
+    except ImportError:
+        raise RuntimeError('a file of examples needs scipy: pip install "fastadagrad[compare]"') from None
+    table = load(Path(path), dtype=np.float32)
+    classes = np.unique(table.labels)
+    if len(classes) != 2:
+        raise ValueError(f"{path} must have labels of two classes for logistic regression, not {len(classes)}")
+    if len(table.labels) < 10:
+        raise ValueError(f"{path} has {len(table.labels)} examples; to hold some of them out takes 10 or more")
+    sign = np.where(table.labels == classes[1], np.float32(1), np.float32(-1))
+    x = table.features
+    if isinstance(x, CSR):
+        x = csr_array((x.data, x.indices, x.indptr), shape=x.shape)
+    train, valid = _split(len(sign))
+    return (x[train], sign[train]), (x[valid], sign[valid])
+
+
+def logistic(path: str, identity: str, seed: int) -> Task:
+    """Logistic regression on a file of examples, sparse or dense, a fifth of which is held out: convex."""
+    train, valid = _examples(path, identity)
+    start = np.random.default_rng([seed, 0])
+    params = {"w": 0.01 * start.standard_normal(train[0].shape[1], np.float32), "b": np.zeros(1, np.float32)}
+    return Task(params=params, loss=logistic_loss, train=train, valid=valid, batch_size=256, epochs=10)

@@ -1,0 +1,144 @@
+"""Runs in processes of their own, each with one thread."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import pickle
+import signal
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+# No NumPy here: a worker imports this module before it has said how many threads NumPy's libraries may have.
+if TYPE_CHECKING:
+    from .contenders import Contender
+    from .plan import Cell
+    from .problem import Problem, Task
+    from .running import Run
+
+ONE_THREAD = dict.fromkeys(
+    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1"
+)
+
+
+class Worker:
+    """What runs cells; it keeps the latest task, as the next cell is most likely of the same."""
+
+    def __init__(self, problems: Mapping[str, Problem], methods: Mapping[str, Contender]) -> None:
+        self._problems, self._methods = problems, methods
+        self._latest: tuple[tuple[str, int], Task] | None = None
+        self._lazy: dict[tuple[str, str], str] = {}
+
+    def __call__(self, cell: Cell) -> Run:
+        from .problems import task_of
+        from .running import lazy_for, run
+
+        key, method = (cell.problem, cell.seed), self._methods[cell.method]
+        try:
+            if self._latest is None or self._latest[0] != key:
+                self._latest = key, task_of(self._problems[cell.problem], cell.seed)
+            task, kind = self._latest[1], (cell.problem, cell.method)
+            if kind not in self._lazy:
+                self._lazy[kind] = lazy_for(task, method)
+            return run(cell, task, method, self._lazy[kind])
+        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+            at = "" if cell.rate is None else f", learning rate {cell.rate:g}"
+            where = f"{cell.problem} by {cell.method}{at}, seed {cell.seed}"
+            raise RuntimeError(f"{where}: {type(error).__name__}: {error}") from error
+
+
+_worker: Worker | None = None
+
+
+def _begin(payload: bytes) -> None:
+    """Of each process, once."""
+    global _worker
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all: the parent ends the others
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    os.environ["NUMBA_NUM_THREADS"] = "1"
+    from .problems import problem_named
+
+    problems, methods = pickle.loads(payload)
+    made = {name: problem_named(x) if isinstance(x, str) else x for name, x in problems.items()}
+    _worker = Worker(made, methods)
+
+
+def _end_with_parent() -> None:
+    """A parent that was killed can no longer say that there is nothing more to do."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
+
+
+def _run(cell: Cell) -> Run:
+    assert _worker is not None
+    return _worker(cell)
+
+
+def run_here(cells: Iterable[Cell], problems: Mapping[str, Problem], methods: Mapping[str, Contender]) -> Iterator[Run]:
+    """Run cells in this process, with as many threads as NumPy's libraries have."""
+    return map(Worker(problems, methods), cells)
+
+
+def run_in_processes(
+    cells: Iterable[Cell], problems: Mapping[str, Problem], methods: Mapping[str, Contender], jobs: int
+) -> Iterator[Run]:
+    """Run cells in so many processes, and yield what comes of them as it comes.
+
+    Raises
+    ------
+    RuntimeError
+        If a run fails, or a process ends before its time.
+    ValueError
+        If a problem cannot be sent to another process.
+    """
+    from concurrent.futures import ProcessPoolExecutor, as_completed
+    from concurrent.futures.process import BrokenProcessPool
+
+    payload = _pickled(problems, methods)
+    before = {child.pid for child in multiprocessing.active_children()}
+    with _environment(ONE_THREAD):
+        context = multiprocessing.get_context("spawn")
+        pool = ProcessPoolExecutor(jobs, context, initializer=_begin, initargs=(payload,))
+        try:
+            for future in as_completed([pool.submit(_run, cell) for cell in cells]):
+                yield future.result()
+            pool.shutdown()
+        except BrokenProcessPool:
+            raise RuntimeError(
+                "a process ended before its time (too little memory?): what was finished is kept, the same command "
+                "goes on; --jobs 0 runs in this process and shows more"
+            ) from None
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for child in multiprocessing.active_children():
+                if child.pid not in before:
+                    child.terminate()
+
+
+def _pickled(problems: Mapping[str, Problem], methods: Mapping[str, Contender]) -> bytes:
+    """For `_begin`; what has a name is made anew there."""
+    named = {name: problem.origin or problem for name, problem in problems.items()}
+    try:
+        return pickle.dumps((named, dict(methods)))
+    except (AttributeError, TypeError, pickle.PicklingError) as error:
+        raise ValueError(
+            f"a problem cannot be sent to other processes ({error}): its make must be a function of a module, or jobs 0"
+        ) from None
+
+
+@contextmanager
+def _environment(values: Mapping[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

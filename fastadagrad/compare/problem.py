@@ -1,0 +1,114 @@
+"""What is to be solved: a problem, and the task that a seed makes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..dataset import Dataset, as_dataset
+
+Loss = Callable[..., Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """A problem with start values: all that a run needs but the method.
+
+    Parameters
+    ----------
+    params : ndarray, list or dict of ndarray
+        Start values, float32 or float64. A run works on copies.
+    loss : callable
+        ``loss(params, *batch)`` gives the value and the gradients, in the structure of `params`; `fa.Rows` of a table.
+        One that gives the value only is derived by autograd.
+    train : sequence of arrays, optional
+        Samples along the first axis; a batch has a part of each. None: the loss has no data.
+    valid : sequence of arrays, optional
+        What the loss is judged by; by default `train`.
+    batch_size : int
+        Samples a batch.
+    updates : int
+        Updates that make an epoch where there are no data.
+    epochs : int
+        The budget of a run.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastadagrad.compare import Task
+    >>> task = Task(params=np.ones(2), loss=lambda w: (w @ w, 2 * w), updates=10, epochs=20)
+    >>> task.steps_an_epoch
+    10
+    """
+
+    params: Any
+    loss: Loss
+    train: Sequence[Any] | None = None
+    valid: Sequence[Any] | None = None
+    batch_size: int = 32
+    updates: int = 1
+    epochs: int = 20
+
+    def copied(self) -> Any:
+        """Start values for one run."""
+        if isinstance(self.params, dict):
+            return {name: np.array(value) for name, value in self.params.items()}
+        if isinstance(self.params, list | tuple):
+            return [np.array(value) for value in self.params]
+        return np.array(self.params)
+
+    def training(self, seed: int) -> Dataset | None:
+        """Batches to train on, in the order that the seed gives."""
+        rng = np.random.default_rng([seed, 1])
+        return as_dataset(self.train, batch_size=self.batch_size, rng=rng)
+
+    def validation(self) -> Dataset | None:
+        """What to validate on, as one batch: its mean is the loss's own."""
+        return as_dataset(self.train if self.valid is None else self.valid, batch_size=0, shuffle=False)
+
+    @property
+    def steps_an_epoch(self) -> int:
+        """Updates that an epoch makes."""
+        data = self.training(0)
+        return self.updates if data is None else len(data)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A named source of tasks.
+
+    Parameters
+    ----------
+    name : str
+        What it is called in tables and figures.
+    make : callable
+        ``make(seed)`` gives a `Task`: start values by the seed, data the same for all seeds.
+    convex : bool
+    identity : str
+        Tells two problems of one name apart: changes with the file or the module that it is made from.
+    origin : str
+        What the command line called it; empty if it was made by hand.
+    plane : tuple of four floats, optional
+        Of a problem in two parameters, one array, without data, its loss with gradients: x from, x to, y from, y to of
+        the picture of paths.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastadagrad.compare import Problem, Task
+    >>> def bowl(seed):
+    ...     start = np.random.default_rng(seed).standard_normal(3)
+    ...     return Task(params=start, loss=lambda w: (w @ w, 2 * w), epochs=10)
+    >>> Problem("bowl", bowl, convex=True).make(0).epochs
+    10
+    """
+
+    name: str
+    make: Callable[[int], Task]
+    convex: bool = False
+    identity: str = ""
+    origin: str = ""
+    plane: tuple[float, float, float, float] | None = None

@@ -1,0 +1,174 @@
+"""Problems by name: the built-in ones, files, and the user's own."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import importlib
+import inspect
+import math
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from .problem import Problem, Task
+
+SUFFIXES = (".svm", ".svmlight", ".libsvm", ".npz", ".gz", ".bz2", ".xz", ".txt")
+CONDITION = 1e4  # of a quadratic, unless its name says another
+VALLEY = (-2.0, 2.0, -1.0, 3.0)
+
+HELP = (
+    "rosenbrock, rosenbrock100, quadratic[:CONDITION], quadratic-rotated[:CONDITION], factorisation, digits-softmax, "
+    "digits-mlp, text[:FILE], a svmlight or .npz file of two classes, or module:attribute of your own"
+)
+
+
+def _quadratic(name: str, argument: str) -> Problem:
+    from .analytic import quadratic
+
+    try:
+        condition = float(argument or CONDITION)
+    except ValueError:
+        condition = math.nan
+    if not 1 <= condition < math.inf:
+        raise ValueError(f"condition of {name!r} must be a number of at least 1, not {argument!r}")
+    make = partial(quadratic, condition, name == "quadratic-rotated")
+    return Problem(f"{name}-{condition:.3g}".replace("e+0", "e"), make, convex=True)
+
+
+def _text(name: str, argument: str) -> Problem:
+    from .text import embeddings
+
+    label = Path(argument).stem if argument else name
+    identity = _digest(argument) if argument else ""
+    return Problem(label, partial(embeddings, argument, identity), identity=identity)
+
+
+def _simple(module: str, function: str, *arguments: Any, **more: Any) -> Callable[[str, str], Problem]:
+    def made(name: str, argument: str) -> Problem:
+        if argument:
+            raise ValueError(f"problem {name!r} takes no argument, not {argument!r}")
+        make = getattr(importlib.import_module(f".{module}", __package__), function)
+        return Problem(name, partial(make, *arguments) if arguments else make, **more)
+
+    return made
+
+
+NAMED: dict[str, Callable[[str, str], Problem]] = {
+    "rosenbrock": _simple("analytic", "rosenbrock", 2, plane=VALLEY),
+    "rosenbrock100": _simple("analytic", "rosenbrock", 100),
+    "quadratic": _quadratic,
+    "quadratic-rotated": _quadratic,
+    "factorisation": _simple("analytic", "factorisation"),
+    "digits-softmax": _simple("models", "digits_softmax", convex=True),
+    "digits-mlp": _simple("models", "digits_mlp"),
+    "text": _text,
+}
+
+
+def problem_named(spec: str) -> Problem:
+    """The problem that the command line means.
+
+    Parameters
+    ----------
+    spec : str
+        A built-in name (``quadratic:1e6`` has that condition number, ``text:FILE`` that text), a file of two classes,
+        or ``module:attribute``: a `Problem`, or a callable that makes a `Task` of a seed. The module is sought in the
+        current folder too.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If there is none of that name, or it is of another kind.
+    OSError
+        If there is no such file.
+
+    Examples
+    --------
+    >>> from fastadagrad.compare.problems import problem_named
+    >>> problem_named("quadratic:1e6").name
+    'quadratic-1e6'
+    """
+    name, _, argument = spec.partition(":")
+    if name in NAMED:
+        found = NAMED[name](name, argument)
+    elif os.path.isfile(spec) or spec.lower().endswith(SUFFIXES):
+        found = _of_file(spec)
+    elif argument:
+        found = _own(spec, name, argument)
+    else:
+        close = difflib.get_close_matches(spec, NAMED, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"expected {HELP}"
+        raise ValueError(f"there is no problem {spec!r}: {hint}")
+    return replace(found, origin=spec)
+
+
+def _of_file(path: str) -> Problem:
+    from .models import logistic
+
+    label = Path(path).name
+    while label.lower().endswith(SUFFIXES):
+        label = label[: label.rindex(".")]
+    identity = _digest(path)
+    return Problem(label or Path(path).name, partial(logistic, path, identity), convex=True, identity=identity)
+
+
+def _digest(path: str) -> str:
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]
+
+
+def _own(spec: str, module_name: str, attribute: str) -> Problem:
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name != module_name.partition(".")[0] and error.name != module_name:
+            raise
+        raise ValueError(f"problem {spec!r}: there is no module {module_name!r} here, nor an installed one") from None
+    if not hasattr(module, attribute):
+        raise ValueError(f"problem {spec!r}: module {module_name!r} has no {attribute!r}")
+    found = getattr(module, attribute)
+    try:
+        identity = hashlib.sha256(inspect.getsource(module).encode()).hexdigest()[:16]
+    except (OSError, TypeError):
+        identity = ""
+    if isinstance(found, Problem):
+        return Problem(found.name, found.make, found.convex, identity, plane=found.plane)
+    if not callable(found):
+        expected = "a fastadagrad.compare.Problem, or a callable that makes a Task of a seed"
+        raise TypeError(f"problem {spec!r} must be {expected}, not {type(found).__name__}")
+    return Problem(attribute, found, identity=identity)
+
+
+def as_problems(given: Sequence[str | Problem] | str | Problem) -> tuple[Problem, ...]:
+    """Each as a Problem; ValueError if there are none, or two of one name."""
+    several = [given] if isinstance(given, str | Problem) else list(given)
+    for one in several:
+        if not isinstance(one, str | Problem):
+            raise TypeError(f"problems must be names or fastadagrad.compare.Problem, not {type(one).__name__}")
+    problems = tuple(problem_named(one) if isinstance(one, str) else one for one in several)
+    if not problems:
+        raise ValueError(f"problems: expected at least one: {HELP}")
+    names = [problem.name for problem in problems]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"problems: there are two called {name!r}: leave one out, or rename its file")
+    return problems
+
+
+def task_of(problem: Problem, seed: int) -> Task:
+    """The problem's task for a seed, checked; TypeError or ValueError says what is wrong with the user's own."""
+    task = problem.make(seed)
+    if not isinstance(task, Task):
+        expected = "a fastadagrad.compare.Task for a seed"
+        raise TypeError(f"problem {problem.name!r} must make {expected}, not {type(task).__name__}")
+    for name, lowest in (("epochs", 1), ("updates", 1)):
+        value = getattr(task, name)
+        if not isinstance(value, int) or isinstance(value, bool) or value < lowest:
+            raise ValueError(f"problem {problem.name!r}: {name} must be a whole number of at least 1, not {value!r}")
+    return task

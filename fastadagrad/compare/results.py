@@ -1,0 +1,215 @@
+"""What a comparison keeps in its folder: a journal of runs, and the files that are made of it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import os
+import platform
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import IO, Any
+
+from .. import __version__
+from ..files import replacing
+from .plan import Cell, Plan
+from .running import Run
+
+JOURNAL, PLAN, COSTS = "runs.jsonl", "plan.json", "costs.json"
+COLUMNS = (
+    "problem",
+    "method",
+    "seed",
+    "learning_rate",
+    "epoch",
+    "steps",
+    "seconds",
+    "train_loss",
+    "valid_loss",
+)
+
+
+def machine() -> dict[str, Any]:
+    """Versions and hardware: what times, and last digits, depend on."""
+    return {
+        "fastadagrad": __version__,
+        "python": platform.python_version(),
+        "numpy": version("numpy"),
+        "numba": version("numba"),
+        "system": platform.system(),
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+    }
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        found = next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        found = ""
+    return f"{found or platform.processor() or 'unknown'} ({platform.machine()})"
+
+
+def strict_json(value: Any, **options: Any) -> str:
+    """JSON in which null stands for what is not finite."""
+    return json.dumps(_strict(value), allow_nan=False, **options)
+
+
+def _strict(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _strict(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_strict(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Replace a file as a whole."""
+    with replacing(path) as file:
+        file.write(f"{strict_json(value, indent=1, ensure_ascii=False)}\n".encode())
+
+
+def read_json(path: Path) -> Any:
+    """Content of a file of ours, None if there is none; ValueError if it is damaged."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged: {error}; delete it, or choose another folder") from None
+
+
+class Journal:
+    """Finished runs, a line each, on the disk before the next one is waited for.
+
+    A last line that was cut off is dropped, so its run is made again.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: IO[bytes] | None = None
+
+    def read(self) -> dict[Cell, Run]:
+        """All runs, by their cells."""
+        try:
+            content = self._path.read_bytes()
+        except FileNotFoundError:
+            return {}
+        lines = content.split(b"\n")
+        torn = lines.pop()  # what follows the last end of a line
+        if torn:
+            os.truncate(self._path, len(content) - len(torn))
+        runs = [self._parsed(number, line) for number, line in enumerate(lines, 1)]
+        return {run.cell: run for run in runs}
+
+    def _parsed(self, number: int, line: bytes) -> Run:
+        def losses(values: Any) -> tuple[float, ...]:
+            return tuple(math.inf if x is None else float(x) for x in values)
+
+        try:
+            found = json.loads(line)
+            cell = Cell(**found["cell"])
+            lists = (losses(found["valid"]), losses(found["train"]), tuple(map(float, found["seconds"])))
+            if any(len(values) != cell.epochs + 1 for values in lists):
+                raise ValueError("lists of a wrong length")
+            return Run(cell, found["steps_an_epoch"], *lists)
+        except (KeyError, TypeError, ValueError) as error:
+            what = f"{type(error).__name__}: {error}"
+            raise ValueError(f"{self._path}, line {number} is damaged ({what}): delete that line") from None
+
+    def append(self, run: Run) -> None:
+        """Add a line, and see it on the disk."""
+        if self._file is None:
+            self._file = open(self._path, "ab")  # noqa: SIM115  closed by close
+        entry = {**vars(run), "cell": run.cell._asdict()}
+        self._file.write(f"{strict_json(entry)}\n".encode())
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        """After the last."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
+def open_folder(folder: Path, plan: Plan) -> tuple[Journal, dict[Cell, Run]]:
+    """The journal of a folder, and what it has of the plan's runs.
+
+    Runs of other plans in the same folder stay there: only what is missing of this one is run. Their versions and
+    machine must be these.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    here, stored = machine(), read_json(folder / PLAN)
+    there = stored.get("machine") if isinstance(stored, dict) else None
+    if stored is not None and there != here:
+        changed = [k for k, v in here.items() if (there or {}).get(k) != v]
+        was = ", ".join(f"{k} {(there or {}).get(k)} there, {here[k]} here" for k in changed)
+        raise ValueError(f"{folder} has runs made otherwise ({was}): choose another folder, or delete it")
+    journal = Journal(folder / JOURNAL)
+    found = journal.read()
+    if found and stored is None:
+        raise ValueError(
+            f"{folder / JOURNAL} has runs, but there is no {PLAN} that says of what: choose another folder"
+        )
+    write_json(folder / PLAN, {"machine": here, "plan": plan.described()})
+    wanted = set(plan.cells())
+    return journal, {cell: run for cell, run in found.items() if cell in wanted}
+
+
+def tidy(runs: Iterable[Run]) -> Iterator[tuple[Any, ...]]:
+    """A row for each epoch of each run, in the order of COLUMNS; losses of diverged runs are infinite."""
+    for run in runs:
+        cell = run.cell
+        for epoch, values in enumerate(zip(run.seconds, run.train, run.valid, strict=True)):
+            yield (cell.problem, cell.method, cell.seed, cell.rate, epoch, epoch * run.steps_an_epoch, *values)
+
+
+def write_csv(path: Path, runs: Iterable[Run]) -> None:
+    """RFC 4180; an empty learning rate is that of a method without one."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(COLUMNS)
+    writer.writerows(tidy(runs))
+    with replacing(path) as file:
+        file.write(text.getvalue().encode())
+
+
+def parquet() -> tuple[Any, Any]:
+    """Pyarrow and its module for Parquet; RuntimeError without it."""
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError:
+        raise RuntimeError('Parquet needs pyarrow: pip install "fastadagrad[compare]"') from None
+    return pyarrow, pyarrow.parquet
+
+
+def write_parquet(path: Path, runs: Iterable[Run]) -> None:
+    """The same table."""
+    pyarrow, module = parquet()
+    kinds = (
+        pyarrow.string(),
+        pyarrow.string(),
+        pyarrow.int32(),
+        pyarrow.float64(),
+        pyarrow.int32(),
+        pyarrow.int64(),
+        pyarrow.float64(),
+        pyarrow.float64(),
+        pyarrow.float64(),
+    )
+    columns = zip(*tidy(runs), strict=True)
+    arrays = [pyarrow.array(column, kind) for column, kind in zip(columns, kinds, strict=True)]
+    with replacing(path) as file:
+        module.write_table(pyarrow.table(arrays, names=COLUMNS), file)
+
+
+def command_line() -> list[str]:
+    """How this process was asked."""
+    return [Path(sys.argv[0]).name, *sys.argv[1:]] if sys.argv and sys.argv[0] else []

@@ -1,0 +1,134 @@
+"""One run: a method with one learning rate on one task, validated after each epoch."""
+
+from __future__ import annotations
+
+import math
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import repeat
+from typing import Any
+
+import numpy as np
+
+from ..dataset import Dataset, sample_count
+from ..monitors import WeightedMean
+from ..optimizer import Optimizer
+from .contenders import Contender
+from .plan import Cell
+from .problem import Task
+
+
+@dataclass(frozen=True)
+class Run:
+    """What came of a cell.
+
+    Each list has an entry for the start and one for each epoch. Losses are infinite from the epoch on in which one was
+    not finite.
+    """
+
+    cell: Cell
+    steps_an_epoch: int
+    valid: tuple[float, ...]
+    train: tuple[float, ...]  # mean over the batches of an epoch; at the start the validation's
+    seconds: tuple[float, ...]  # of processor time spent on training until then
+
+    @property
+    def final(self) -> float:
+        """Validation loss after the last epoch."""
+        return self.valid[-1]
+
+    @property
+    def diverged(self) -> int | None:
+        """The first epoch with a loss that is not finite."""
+        return next((epoch for epoch, loss in enumerate(self.valid) if not math.isfinite(loss)), None)
+
+
+@contextmanager
+def unwarned() -> Iterator[None]:
+    """Runs with too high a rate overflow: that is a result, and nothing to warn of."""
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        yield
+
+
+def run(cell: Cell, task: Task, method: Contender, lazy: str) -> Run:
+    """Train from the start values with the steps of `Optimizer.iterate`, but stop early never and restore nothing.
+
+    Seconds are the processor's, so that other processes do not lengthen them much; validation is not in them.
+    """
+    opt = method.build(task.loss, task.copied(), cell.rate, lazy)
+    data, held_out = task.training(cell.seed), task.validation()
+    with unwarned():
+        valid = [_validated(opt, held_out)]
+        train, seconds = valid[:], [0.0]
+        while len(valid) <= cell.epochs and math.isfinite(valid[-1]):
+            began = time.process_time()
+            train.append(train_epoch(opt, data, task.updates))
+            seconds.append(seconds[-1] + time.process_time() - began)
+            valid.append(_validated(opt, held_out) if math.isfinite(train[-1]) else math.inf)
+    missing = cell.epochs + 1 - len(valid)
+    return Run(
+        cell,
+        task.steps_an_epoch,
+        (*valid, *repeat(math.inf, missing)),
+        (*train, *repeat(math.inf, missing)),
+        (*seconds, *repeat(seconds[-1], missing)),
+    )
+
+
+def _validated(opt: Optimizer, data: Dataset | None) -> float:
+    loss = float(opt.evaluate(data)["loss"])
+    return loss if math.isfinite(loss) else math.inf
+
+
+def train_epoch(opt: Optimizer, data: Dataset | None, updates: int) -> float:
+    """Mean loss of the batches; infinite if one of them, or its gradient, is not finite."""
+    mean = WeightedMean()
+    for batch in repeat((), updates) if data is None else data:
+        try:
+            values = opt.train_on(opt.objective.arguments(batch))
+        except FloatingPointError:
+            return math.inf
+        if not math.isfinite(values["loss"]):
+            return math.inf
+        mean.add(values, 1 if data is None else sample_count(batch))
+    return float(mean.means()["loss"])
+
+
+def check_start(name: str, task: Task, method: Contender) -> None:
+    """Raise for a task of the user's own that no run could begin with: ValueError, or what its loss raises."""
+    opt = method.build(task.loss, task.copied(), None, lazy_for(task, method))
+    with unwarned():
+        loss = _validated(opt, task.validation())
+    if not math.isfinite(loss):
+        raise ValueError(f"problem {name!r}: the validation loss of the start values must be finite, not {loss}")
+
+
+def first_batch(task: Task) -> Any:
+    """What the first step of seed 0 is made on."""
+    data = task.training(0)
+    return () if data is None else next(iter(data))
+
+
+def lazy_for(task: Task, method: Contender) -> str:
+    """Find out how the method takes the gradients, by one step, which also compiles it.
+
+    Of row-sparse gradients, "touched", the habit of the frameworks, for all methods alike; "dense" for those that move
+    every row.
+    """
+    for lazy in ("touched", "dense"):
+        try:
+            opt = method.build(task.loss, task.copied(), None, lazy)
+            with unwarned():
+                opt.train_on(opt.objective.arguments(first_batch(task)))
+        except FloatingPointError:
+            return lazy
+        except ValueError as error:
+            if lazy == "dense" or "lazy='dense'" not in str(error):
+                raise
+        else:
+            return lazy
+    raise AssertionError
