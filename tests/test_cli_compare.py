@@ -67,3 +67,36 @@ def test_nonsense_is_refused_in_one_line(tmp_path, monkeypatch, capsys, argument
     assert main(["compare", *arguments, "--jobs", "0"]) == 2
     assert capsys.readouterr().err == f"fastadagrad: {message}\n"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_table1(capsys):
+    arguments = ["compare", "breast_cancer", "--recipe", "table1", "--seeds", "2", "--rates", "0.01:0.1:2"]
+    assert main(arguments) == 0
+    printed, told = capsys.readouterr()
+    rows = printed.splitlines()
+    assert rows[0].split()[:3] == ["method", "test", "error"]
+    assert [row.split()[0] for row in rows[1:]] == ["RDA", "FB", "AdaGrad-RDA", "AdaGrad-FB"]
+    assert "fastadagrad: FB: 2 shuffles, 2 rates" in told
+    assert main([*arguments, "--json", "--quiet", "--positive", "0"]) == 0
+    printed, told = capsys.readouterr()
+    assert told == ""
+    found = json.loads(printed)
+    assert len(found["lines"]) == 4
+    assert all(set(line["rates"]) <= {0.01, 0.1} for line in found["lines"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["iris"], "iris has the labels 0, 1, 2: positive must be the one that is told from the others, not None"),
+        (
+            ["iris", "wine"],
+            "--recipe table1 takes one file, and no --methods, --epochs, --jobs or --quick, not 2 of them",
+        ),
+        (["iris", "--epochs", "3"], "not --epochs"),
+        (["nowhere.svm"], "No such file"),
+    ],
+)
+def test_table1_refuses(capsys, arguments, message):
+    assert main(["compare", *arguments, "--recipe", "table1"]) == 2
+    assert message in capsys.readouterr().err

@@ -8,9 +8,9 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from .. import strict_json
 from ..log import logger
 from . import examples
-from .output import json_line
 
 if TYPE_CHECKING:
     from ..linear import LinearModel
@@ -104,7 +104,7 @@ def run(arguments: argparse.Namespace) -> int:
     report = _report(model, table, test)
     _write(model, {"model": arguments.model, "plot": arguments.plot}, report)
     if arguments.json:
-        print(json_line(report))
+        print(strict_json.dumps(report))
     else:
         _print_summary(model, report, [] if show else model.history)
     return 130 if model.stopped_because == "interrupted" else 0

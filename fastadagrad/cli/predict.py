@@ -7,8 +7,8 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from .. import strict_json
 from . import examples
-from .output import json_line
 
 if TYPE_CHECKING:
     import numpy as np
@@ -71,7 +71,7 @@ def _as_json(
     if proba:
         result["probabilities"] = model.probabilities_of(scores).tolist()
     result["evaluation"] = found
-    yield json_line(result) + "\n"
+    yield strict_json.dumps(result) + "\n"
 
 
 def _as_text(model: LinearModel, scores: NDArray[np.float64], proba: bool) -> Iterator[str]:

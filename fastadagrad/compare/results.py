@@ -9,12 +9,12 @@ import math
 import os
 import platform
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import IO, Any
 
-from .. import __version__
+from .. import __version__, strict_json
 from ..files import replacing
 from .plan import Cell, Plan
 from .running import Run
@@ -55,23 +55,10 @@ def _processor() -> str:
     return f"{found or platform.processor() or 'unknown'} ({platform.machine()})"
 
 
-def strict_json(value: Any, **options: Any) -> str:
-    """JSON in which null stands for what is not finite."""
-    return json.dumps(_strict(value), allow_nan=False, **options)
-
-
-def _strict(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _strict(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_strict(each) for each in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
 def write_json(path: Path, value: Any) -> None:
     """Replace a file as a whole."""
     with replacing(path) as file:
-        file.write(f"{strict_json(value, indent=1, ensure_ascii=False)}\n".encode())
+        file.write(f"{strict_json.dumps(value, indent=1)}\n".encode())
 
 
 def read_json(path: Path) -> Any:
@@ -127,7 +114,7 @@ class Journal:
         if self._file is None:
             self._file = open(self._path, "ab")  # noqa: SIM115  closed by close
         entry = {**vars(run), "cell": run.cell._asdict()}
-        self._file.write(f"{strict_json(entry)}\n".encode())
+        self._file.write(f"{strict_json.dumps(entry)}\n".encode())
         self._file.flush()
         os.fsync(self._file.fileno())
 
