@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--recipe",
         choices=("table1",),
         help="of PROBLEM, one file of two classes (.tsv is text, label and tab first), the experiment of Table 1 of "
-        "the AdaGrad paper: RDA, FB, AdaGrad-RDA and AdaGrad-FB, one pass; takes --rates, --seeds, --positive and --json",
+        "the AdaGrad paper: RDA, FB, AdaGrad-RDA and AdaGrad-FB, one pass; takes --rates, --seeds, --positive, --json",
     )
     parser.add_argument("--positive", metavar="LABEL", help="with --recipe: the class that is told from the others")
     parser.add_argument("--quick", action="store_true", help="one seed, 4 rates, 3 epochs, to see that it works")
