@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from .nopython import CompiledUpdate as CompiledUpdate
     from .nopython import compiled_update as compiled_update
     from .peers import like as like
+    from .rate_finder import RateSearch as RateSearch
+    from .rate_finder import find_learning_rate as find_learning_rate
     from .rows import Rows as Rows
 
 __version__ = "0.1.0"
@@ -51,18 +53,20 @@ _HOMES = {
     "RDA": "adaptive",
     "RMSProp": "adaptive",
     "RProp": "adaptive",
+    "RateSearch": "rate_finder",
     "Rows": "rows",
     "SGD": "adaptive",
     "build": "methods",
     "compiled_update": "nopython",
+    "find_learning_rate": "rate_finder",
     "like": "peers",
     "minimize": "methods",
     "register": "methods",
 }
 __all__ = ["ADADELTA", "ADAGRAD", "COCOB", "FTRL", "NAG", "RDA", "SGD", "AdaGradDA", "Adam", "DAdaptAdaGrad"]
 __all__ += ["DoG", "DoWG", "RMSProp", "RProp"]
-__all__ += ["CompiledUpdate", "Dataset", "LinearModel", "Rows", "adaptive"]
-__all__ += ["build", "compiled_update", "like", "minimize", "register"]
+__all__ += ["CompiledUpdate", "Dataset", "LinearModel", "RateSearch", "Rows", "adaptive"]
+__all__ += ["build", "compiled_update", "find_learning_rate", "like", "minimize", "register"]
 
 
 def __getattr__(name: str) -> Any:

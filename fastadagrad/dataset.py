@@ -84,7 +84,7 @@ class Dataset:
         self.axis = _integer(axis, "axis")
         size = None if iteration_size is None else _integer(iteration_size, "iteration_size")
         arrays = partial(_Arrays, _integer(batch_size, "batch_size"), self.axis, isinstance(shuffle, str))
-        generator = _as_generator(rng)
+        generator = as_generator(rng)
         self._source = _source(inputs, size, arrays)
         self._random = generator if shuffle and isinstance(self._source, _Arrays) and len(self._source) > 1 else None
         self.iteration_size = self._source.size if size is None else size
@@ -118,12 +118,12 @@ class Dataset:
             if self._latest_loop is not loop:
                 raise RuntimeError(f"{self!r}: a newer loop or restore() ended this one; make two Datasets")
 
-    def batches(self) -> Iterator[Batch]:
-        """Run an evaluation pass: yield all data in storage order, as views where possible.
+    def batches(self, random: np.random.Generator | None = None) -> Iterator[Batch]:
+        """Run an evaluation pass: all data in storage order, as views where possible; in one by `random` if shuffled.
 
-        Training goes on as if this had not happened: nothing is drawn, and no position moves.
+        Training goes on as if this had not happened: none of its numbers is drawn, and no position moves.
         """
-        return self._source.walk(0, random=None)
+        return self._source.walk(0, random if self._random is not None else None)
 
     def __len__(self) -> int:
         """Batches per training epoch; TypeError if an iterable has no length."""
@@ -374,7 +374,7 @@ def _describe(value: Any) -> str:
     return f"{type(value).__name__} {reprlib.repr(value) if shape is None else f'of shape {tuple(shape)}'}"
 
 
-def _as_generator(rng: Any) -> np.random.Generator:
+def as_generator(rng: Any) -> np.random.Generator:
     if isinstance(rng, np.random.RandomState):
         rng = int.from_bytes(rng.bytes(16), "little")
     try:

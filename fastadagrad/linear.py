@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from os import PathLike
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from . import linear_files, linear_parameters, scaling, targets
+from . import linear_files, linear_parameters, linear_rate, scaling, targets
+from .hyper import Settings
 from .kernels import scoring
 from .linear_data import checked_validation, labelled, split
 from .linear_run import Run, reporting
-from .linear_training import Scorer, Trainer, as_examples
+from .linear_training import Examples, Scorer, Trainer, as_examples
 from .stopping import Patience
 from .tables import CSR, Table, as_features, check_names, names_of, with_width
 
@@ -28,8 +30,10 @@ class LinearModel:
     loss : {"auto", "logistic", "squared", "hinge", "softmax"}
         "auto": logistic for two different labels; softmax for more, if they are strings or whole numbers of
         which at most 100 differ; else squared.
-    learning_rate : float
-        Distance of the first step, in scaled units (see `scale`).
+    learning_rate : float or "auto"
+        Distance of the first step, in scaled units (see `scale`). "auto" finds one by short fits on some of the
+        training examples, cross-validated (by `seed`; those for validation are not looked at), at the price of
+        about two fits, or of several if examples are few. Ctrl-C meanwhile raises KeyboardInterrupt.
     momentum, nesterov, l1, l2, weight_decay, decoupled_weight_decay, rms_regularizer
         As of :class:`fastadagrad.ADAGRAD`. l1 and l2 are strengths per example; they and the decays act on
         the weights of the scaled features, and never on the intercept.
@@ -63,6 +67,8 @@ class LinearModel:
     ----------
     coef_, intercept_ : ndarray
         float64, (features,) and (), or (features, classes) and (classes,) for softmax.
+    learning_rate_ : float
+        As it was given, or found.
     history : list of dict
         One an epoch: "epoch", "loss" (progressive), and "valid_loss" and the like.
     best_epoch, stopped_because : int, str
@@ -85,12 +91,13 @@ class LinearModel:
 
     coef_: NDArray[np.float64]
     intercept_: NDArray[np.float64]
+    learning_rate_: float
 
     def __init__(
         self,
         loss: Literal["auto", "logistic", "squared", "hinge", "softmax"] = "auto",
         *,
-        learning_rate: float = 0.1,
+        learning_rate: float | Literal["auto"] = linear_rate.START,
         momentum: float = 0.0,
         nesterov: bool = False,
         l1: float = 0.0,
@@ -162,26 +169,34 @@ class LinearModel:
         chosen = targets.choose(p["loss"], table.labels, p["scale"] != "none" and p["intercept"])
         scale = scaling.measure(p["scale"], table.features, p["intercept"])
 
-        def prepare(table: Table) -> Any:
+        def prepare(table: Table) -> Examples:
             return as_examples(scale.apply(table.features, p["dtype"]), chosen.encode(table.labels, p["dtype"]))
 
-        examples, held_out = prepare(table), None if held_out is None else prepare(held_out)
-        trainer = Trainer(
-            examples,
-            table.features.shape[1],
-            chosen,
-            self._settings,
-            batch_size=p["batch_size"],
-            lazy=self._lazy(isinstance(table.features, CSR)),
-            intercept=p["intercept"],
-        )
-        run = Run(trainer, held_out, Patience(self._conduct.patience, self._conduct.min_improvement))
-        order = np.random.default_rng([p["seed"], 1]) if p["shuffle"] else None
+        def trainer_of(examples: Examples, settings: Settings) -> Trainer:
+            return Trainer(
+                examples,
+                table.features.shape[1],
+                chosen,
+                settings,
+                batch_size=p["batch_size"],
+                lazy=self._lazy(isinstance(table.features, CSR)),
+                intercept=p["intercept"],
+            )
+
+        examples, valid_examples = prepare(table), None if held_out is None else prepare(held_out)
         n = len(table.labels)
         epochs = p["max_epochs"] or min(max(FEWEST_EPOCHS, -(-ENOUGH_UPDATES // n)), MOST_EPOCHS)
+        settings, rate = self._settings, p["learning_rate"]
+        if rate == "auto":
+            rate = linear_rate.search(linear_rate.make_folds(table, prepare, epochs, p["seed"]), trainer_of, settings)
+            settings = replace(settings, options=replace(settings.options, learning_rate=rate))
+        trainer = trainer_of(examples, settings)
+        run = Run(trainer, valid_examples, Patience(self._conduct.patience, self._conduct.min_improvement))
+        order = np.random.default_rng([p["seed"], 1]) if p["shuffle"] else None
         with reporting(progress, epochs, n) as (report, tell):
             run.run(epochs, order, report, tell)
         self.coef_, self.intercept_ = _unscaled(run.weights, scale, chosen)
+        self.learning_rate_ = rate
         self.history, self.best_epoch, self.stopped_because = run.history, run.best_epoch, run.stopped_because
         self._targets, self.feature_names = chosen, table.feature_names
         self.zero_based = X.zero_based if isinstance(X, Table) else None
@@ -305,6 +320,7 @@ class LinearModel:
             self.stopped_because,
             self.feature_names,
             self.zero_based,
+            self.learning_rate_,
         )
         linear_files.write(path, fitted)
 
@@ -332,7 +348,7 @@ class LinearModel:
             raise linear_files.refusal(path, error) from None
         model.coef_, model.intercept_, model._targets = fitted.coef, fitted.intercept, fitted.targets
         model.history, model.best_epoch = fitted.history, fitted.best_epoch
-        model.stopped_because = fitted.stopped_because
+        model.stopped_because, model.learning_rate_ = fitted.stopped_because, fitted.learning_rate
         model.feature_names, model.zero_based = fitted.feature_names, fitted.zero_based
         return model
 

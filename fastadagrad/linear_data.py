@@ -63,12 +63,13 @@ def _set_aside(table: Table, fraction: float, seed: int) -> tuple[Table, Table]:
     order = np.random.default_rng([seed, 0]).permutation(n)
     parts = (np.sort(order[count:]), np.sort(order[:count]))
     train, held_out = (
-        Table(_take(table.features, rows), table.labels[rows], table.name, table.feature_names) for rows in parts
+        Table(take(table.features, rows), table.labels[rows], table.name, table.feature_names) for rows in parts
     )
     return train, held_out
 
 
-def _take(features: NDArray[Any] | CSR, rows: NDArray[np.int64]) -> NDArray[Any] | CSR:
+def take(features: NDArray[Any] | CSR, rows: NDArray[np.int64]) -> NDArray[Any] | CSR:
+    """These rows, copied."""
     if not isinstance(features, CSR):
         return features[rows]
     lengths = np.diff(features.indptr)[rows]

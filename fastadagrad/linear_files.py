@@ -30,6 +30,7 @@ class Fitted:
     stopped_because: str
     feature_names: tuple[str, ...] | None
     zero_based: bool | None
+    learning_rate: float
 
 
 def write(path: str | PathLike[str], fitted: Fitted) -> None:
@@ -44,6 +45,7 @@ def write(path: str | PathLike[str], fitted: Fitted) -> None:
         "stopped_because": fitted.stopped_because,
         "feature_names": fitted.feature_names,
         "zero_based": fitted.zero_based,
+        "learning_rate": fitted.learning_rate,
     }
     arrays = {"coef": fitted.coef, "intercept": fitted.intercept}
     if fitted.targets.classes is not None:
@@ -75,6 +77,7 @@ def read(path: str | PathLike[str]) -> Fitted:
         header["stopped_because"],
         None if names is None else tuple(names),
         header["zero_based"],
+        header["learning_rate"],
     )
 
 
@@ -97,6 +100,7 @@ def _check_header(header: Any) -> None:
         "stopped_because": isinstance(header["stopped_because"], str),
         "feature_names": names is None or (isinstance(names, list) and all(isinstance(each, str) for each in names)),
         "zero_based": header["zero_based"] in (None, True, False),
+        "learning_rate": _is_finite(header["learning_rate"]) and header["learning_rate"] >= 0,
     }
     for name, good in sound.items():
         if not good:

@@ -11,6 +11,7 @@ from . import scaling, targets
 from .hyper import Conduct, Settings, cast_scalars, checked, make_settings
 from .kernels.rules import adagrad
 from .linear_data import checked_validation
+from .linear_rate import START
 from .linear_training import LAZY
 
 OF_RULE = (
@@ -44,14 +45,18 @@ def check(given: Mapping[str, Any]) -> tuple[dict[str, Any], Settings, Conduct]:
     plain["dtype"] = _float_type(given["dtype"])
     if callable(given["learning_rate"]):
         raise TypeError("learning_rate must be a number: ADAGRAD's own steps shorten by themselves")
-    settings, conduct = make_settings(adagrad, {name: given[name] for name in OF_RULE})
+    automatic = isinstance(given["learning_rate"], str) and given["learning_rate"] == "auto"
+    of_rule = {name: given[name] for name in OF_RULE} | ({"learning_rate": START} if automatic else {})
+    settings, conduct = make_settings(adagrad, of_rule)
     plain |= {
         name: value
         for part in (settings.options, settings.own, conduct)
         for name, value in vars(part).items()
         if name in OF_RULE
     }
-    if plain["learning_rate"] * plain["decoupled_weight_decay"] >= 1:
+    if automatic:
+        plain["learning_rate"] = "auto"
+    elif plain["learning_rate"] * plain["decoupled_weight_decay"] >= 1:
         raise ValueError("learning_rate * decoupled_weight_decay must be below 1: weights would change sign")
     cast_scalars(settings, 0, np.dtype(plain["dtype"]))
     return plain, settings, conduct

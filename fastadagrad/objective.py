@@ -47,6 +47,10 @@ class Objective:
         self._told_of_conversion = False
         self._converters: dict[str, Any] = {}
 
+    def of(self, params: Parameters) -> Objective:
+        """The same loss of other arrays in the same structure."""
+        return Objective(self._loss, self._gradient, params, self._inputs)
+
     def arguments(self, batch: Any) -> tuple[Any, ...]:
         """Positional arguments that follow params, from a batch."""
         if self._inputs is not None:

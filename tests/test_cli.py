@@ -49,7 +49,7 @@ def test_fit_prints_a_table(capsys, text_file):
     assert lines[0] == "train.svm: 200 examples, 5 of 5 features each"
     assert lines[1].split() == ["epoch", "progressive", "valid", "loss", "accuracy"]
     assert [line.split()[0] for line in lines[2:5]] == ["1", "2", "3"]
-    assert lines[5].startswith("logistic loss, epoch ")
+    assert lines[5].startswith("logistic loss, learning rate 0.1, epoch ")
     assert lines[6].startswith("train: loss ")
     assert lines[7].startswith("test: loss ")
 
@@ -79,6 +79,36 @@ def test_fit_as_json_and_what_the_model_does(capsys, text_file, tmp_path):
     status, out, _ = run(capsys, "predict", model, text_file, "--proba", "--output", output, "--quiet")
     assert (status, out) == (0, "")
     np.testing.assert_array_equal(np.loadtxt(output, delimiter="\t"), found["probabilities"])
+
+
+def test_fit_finds_a_learning_rate(capsys, text_file):
+    status, out, err = run(capsys, "fit", text_file, "--learning-rate", "auto", "--epochs", 3)
+    expected = LinearModel(learning_rate="auto", max_epochs=3).fit(load(text_file, dtype=None)).learning_rate_
+    assert status == 0
+    assert f"logistic loss, learning rate {expected:.3g}, epoch 3 of 3 kept" in out
+    assert f"learning rate {expected:.3g}, by " in err
+    out = run(capsys, "fit", text_file, "--learning-rate", "auto", "--epochs", 3, "--json")[1]
+    assert json.loads(out)["learning_rate"] == expected
+    assert json.loads(run(capsys, "fit", text_file, "--epochs", 1, "--json")[1])["learning_rate"] == 0.1
+
+
+def test_fit_draws_its_epochs(capsys, text_file, tmp_path):
+    figure = tmp_path / "losses.svg"
+    options = ["--valid", "0.25", "--epochs", 4, "--plot", figure]
+    status, out, _ = run(capsys, "fit", text_file, *options)
+    assert status == 0
+    assert out.splitlines()[-1] == f"plot written to {figure}"
+    assert figure.read_text().startswith("<?xml")
+    report = json.loads(run(capsys, "fit", text_file, *options, "--json")[1])
+    assert (report["plot"], report["epochs"]) == (str(figure), 4)
+
+
+def test_fit_refuses_a_figure_before_it_trains(capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr(LinearModel, "fit", lambda *rest, **options: pytest.fail("it has trained"))
+    for name, message in (("a.gif", "must end in .png, .svg or .pdf"), ("no/a.png", "No such file or directory")):
+        status, _, err = run(capsys, "fit", "iris", "--plot", tmp_path / name)
+        assert status == 2
+        assert message in err.splitlines()[-1]
 
 
 @pytest.mark.parametrize("options", [[], ["--proba"], ["--json"], ["--json", "--proba"]])
@@ -224,7 +254,7 @@ def test_errors_are_one_line(capsys, arguments, message):
 
 
 def test_wrong_usage_exits_with_2(capsys):
-    for arguments in ([], ["fly"], ["fit", "iris", "--epochs", "many"]):
+    for arguments in ([], ["fly"], ["fit", "iris", "--epochs", "many"], ["fit", "iris", "--learning-rate", "x"]):
         with pytest.raises(SystemExit) as leaving:
             cli.main(arguments)
         assert leaving.value.code == 2
@@ -261,9 +291,11 @@ def test_ctrl_c_in_the_first_epoch_leaves_an_older_model_alone(capsys, tmp_path,
     run(capsys, "fit", "iris", "--model", model)
     before = model.read_bytes()
     monkeypatch.setattr("fastadagrad.linear_training.Trainer.epoch", interrupted)
-    status, out, err = run(capsys, "fit", "iris", "--model", model, "--json")
+    options = ["--model", model, "--plot", tmp_path / "a.png", "--json"]
+    status, out, err = run(capsys, "fit", "iris", *options)
     assert status == 130
-    assert "model" not in json.loads(out)
+    assert not {"model", "plot"} & json.loads(out).keys()
+    assert not (tmp_path / "a.png").exists()
     assert "no epoch was finished" in err
     assert model.read_bytes() == before
 

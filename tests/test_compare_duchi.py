@@ -55,7 +55,7 @@ def test_text(tmp_path):
     path.write_text("\n".join(lines))
     for line in table1(path, shuffles=2, nonzeros=0.5):
         assert line.errors.max() < 0.05, line.method
-    bad = tmp_path / "bad.txt"
+    bad = tmp_path / "bad.tsv"
     bad.write_text("ham\tone\nno tab here\n")
     with pytest.raises(ValueError, match="line 2: must be a label, a tab and text, not 'no tab here"):
         table1(bad)
@@ -66,7 +66,7 @@ def test_text(tmp_path):
 
 def test_one_class_against_the_others(tmp_path):
     path = write(tmp_path / "data.svm", np.random.default_rng(2), classes=3)
-    with pytest.raises(ValueError, match="labels 0, 1, 2: positive must be the one .* not None"):
+    with pytest.raises(ValueError, match=r"labels 0, 1, 2: positive must be the one .* not None"):
         table1(path)
     with pytest.raises(ValueError, match="not '5'"):
         table1(path, positive="5")

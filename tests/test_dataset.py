@@ -91,6 +91,15 @@ class TestEpoch:
             assert np.shares_memory(batch, x)
             assert batch.tolist() == x.tolist()
 
+    @pytest.mark.parametrize("shuffle", [True, "batches", False])
+    def test_a_pass_in_an_order_from_outside(self, shuffle: Any) -> None:
+        """That of a training epoch with these numbers; the dataset's own, and its position, stay."""
+        dataset, other = (Dataset(np.arange(23), batch_size=4, rng=seed, shuffle=shuffle) for seed in (1, 2))
+        take(dataset, 3)
+        before = dataset.state()
+        assert [samples(batch) for batch in dataset.batches(np.random.default_rng(2))] == epoch(other)
+        assert dataset.state() == before
+
     def test_unseeded_datasets_are_independent(self) -> None:
         assert epoch(Dataset(np.arange(100))) != epoch(Dataset(np.arange(100)))
 

@@ -35,7 +35,6 @@ CASES = [
     *(case(*each, dtype, 1) for each in VARIANTS for dtype in (F4, np.float64)),
     *(case(*each, F4, 2) for each in VARIANTS if each[1] in ONE_OF_EACH),
 ]
-SOME_SLOW = [each if each[1] in ONE_OF_EACH else pytest.param(*each, marks=pytest.mark.slow) for each in VARIANTS]
 
 
 @pytest.mark.parametrize(("name", "variant", "dtype", "threads"), CASES)
@@ -66,8 +65,16 @@ def sparse_step(rng, p, n=9):
     return fa.Rows(indices, values), np.unique(indices), dense
 
 
-@pytest.mark.parametrize("lazy", ["touched", pytest.param("dense", marks=pytest.mark.slow)])
-@pytest.mark.parametrize(("name", "variant"), SOME_SLOW)
+@pytest.mark.parametrize(
+    ("name", "variant", "lazy"),
+    [
+        *(
+            pytest.param(*each, "touched", marks=[] if each[1] in ONE_OF_EACH else pytest.mark.slow)
+            for each in VARIANTS
+        ),
+        *(pytest.param(*each, "dense", marks=pytest.mark.slow) for each in VARIANTS if each[1] in ONE_OF_EACH),
+    ],
+)
 def test_rows(name, variant, lazy):
     hyper = METHODS[name][1][variant]
     if hyper.get("max_gradient_norm"):

@@ -31,7 +31,10 @@ def damaged(tmp_path, loss, header, arrays):
 
 
 HEADERS = [
-    *({name: ...} for name in ("parameters", "loss", "centre", "history", "feature_names", "zero_based")),
+    *(
+        {name: ...}
+        for name in ("parameters", "loss", "centre", "history", "feature_names", "zero_based", "learning_rate")
+    ),
     {"parameters": {"learningrate": 1}},
     {"parameters": {"learning_rate": -1}},
     {"parameters": {"learning_rate": "x"}},
@@ -52,6 +55,8 @@ HEADERS = [
     {"feature_names": "abc"},
     {"feature_names": [1, 2, 3]},
     {"zero_based": "auto"},
+    {"learning_rate": "auto"},
+    {"learning_rate": -1.0},
 ]
 ARRAYS = [
     ("logistic", {"coef": None}),

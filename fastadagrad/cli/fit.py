@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import errno
 import os
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..log import logger
@@ -32,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--valid", metavar="FILE|FRACTION", help="keep the weights that do best on these examples")
     parser.add_argument("--test", metavar="FILE", help="evaluate the finished model on these examples")
     parser.add_argument("--model", metavar="OUT", help="write the model to this file")
+    parser.add_argument("--plot", metavar="OUT", help="draw the losses of the epochs: .png, .svg or .pdf")
     examples.add_arguments(parser, "true if SOURCE has a column 0")
     parser.add_argument("--features", type=int, metavar="N", help="number of features, if SOURCE may lack the last")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
@@ -49,7 +51,7 @@ def _add_model_options(group: Any) -> None:
         group.add_argument(flag, type=kind, metavar="N" if kind is int else "X", default=_DEFAULT, help=text, **more)
 
     choice("--loss", "auto", "logistic", "squared", "hinge", "softmax")
-    number("--learning-rate")
+    group.add_argument("--learning-rate", type=_rate, metavar="X|auto", default=_DEFAULT, help="auto: by short fits")
     number("--l1", text="strength of the penalty on |w|, per example")
     number("--l2", text="strength of the penalty on w*w/2, per example")
     number("--momentum")
@@ -69,17 +71,28 @@ def _add_model_options(group: Any) -> None:
     choice("--lazy", "exact", "touched", "dense")
 
 
-_OWN = {"command", "source", "valid", "test", "model", "target", "zero_based", "features", "json", "quiet", "progress"}
+def _rate(text: str) -> float | str:
+    try:
+        return text if text == "auto" else float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a number or auto, not {text!r}") from None
+
+
+_OUTPUTS = {"model", "plot", "json", "quiet", "progress"}
+_OWN = {"command", "source", "valid", "test", "target", "zero_based", "features", *_OUTPUTS}
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Load, train, evaluate, report and save."""
+    from ..interop import plots
     from ..linear import LinearModel
     from ..sources import load
 
     options = {name: value for name, value in vars(arguments).items() if name not in _OWN}
     model = LinearModel(**options)
     _check_folder(arguments.model)
+    if arguments.plot is not None:
+        plots.check_path(arguments.plot)
     base = examples.base(arguments.zero_based, None)
     table = load(arguments.source, dtype=None, target=arguments.target, n_features=arguments.features, zero_based=base)
     test = None if arguments.test is None else _load_like(table, arguments.test, arguments)
@@ -89,16 +102,29 @@ def run(arguments: argparse.Namespace) -> int:
         print(_describe(table))
     model.fit(table, valid=valid, progress=arguments.progress or show or False)
     report = _report(model, table, test)
-    if arguments.model is not None and not model.history:
-        logger.warning("no epoch was finished: %s is left as it was", arguments.model)
-    elif arguments.model is not None:
-        model.save(arguments.model)
-        report["model"] = arguments.model
+    _write(model, {"model": arguments.model, "plot": arguments.plot}, report)
     if arguments.json:
         print(json_line(report))
     else:
         _print_summary(model, report, [] if show else model.history)
     return 130 if model.stopped_because == "interrupted" else 0
+
+
+def _write(model: LinearModel, paths: Mapping[str, str | None], report: dict[str, Any]) -> None:
+    """The files that were asked for; the report tells which are there."""
+    from ..interop import plots
+
+    for name, path in paths.items():
+        if path is None:
+            continue
+        if not model.history:
+            logger.warning("no epoch was finished: %s is left as it was", path)
+            continue
+        if name == "model":
+            model.save(path)
+        else:
+            plots.save(plots.drawing(plots.draw_epochs, model), path)
+        report[name] = path
 
 
 def _check_folder(path: str | None) -> None:
@@ -136,6 +162,7 @@ def _report(model: LinearModel, table: Table, test: Table | None) -> dict[str, A
         "examples": len(table.labels),
         "features": table.features.shape[1],
         "classes": None if model.classes_ is None else model.classes_.tolist(),
+        "learning_rate": model.learning_rate_,
         "zero_weights": int((model.coef_ == 0).sum()),
         "epochs": len(model.history),
         "best_epoch": model.best_epoch,
@@ -177,11 +204,13 @@ def _print_summary(model: LinearModel, report: dict[str, Any], history: list[dic
     for entry in history:
         show(entry)
     print(
-        f"{report['loss']} loss, epoch {model.best_epoch} of {report['epochs']} kept ({model.stopped_because}), "
+        f"{report['loss']} loss, learning rate {report['learning_rate']:.3g}, "
+        f"epoch {model.best_epoch} of {report['epochs']} kept ({model.stopped_because}), "
         f"{report['seconds']:.3g} s ({report['features_per_second'] / 1e6:.3g} million features/s)"
     )
     for name in ("train", "test"):
         if name in report:
             print(f"{name}:", ", ".join(f"{key} {value:.5g}" for key, value in report[name].items()))
-    if "model" in report:
-        print(f"model written to {report['model']}")
+    for name in ("model", "plot"):
+        if name in report:
+            print(f"{name} written to {report[name]}")

@@ -139,8 +139,8 @@ def table1(
     Parameters
     ----------
     source : str or path
-        Whatever `fit` reads; or text, in a file whose name ends in .txt or .tsv, a line of which is a label, a tab and
-        the example (needs the extra ``fit``).
+        Whatever `fit` reads; or text, in a file whose name ends in .tsv, a line of which is a label, a tab and the
+        example (needs the extra ``fit``).
     positive : str, optional
         The label that is told from all others. It is needed where there are more than two.
     shuffles : int
@@ -232,7 +232,7 @@ def _penalty(pool: _Pool, order: NDArray[np.int64], rates: Sequence[float], want
 
 def _read(source: str | os.PathLike[str], positive: str | None) -> tuple[CSR, Floats]:
     """Features, without columns that are always 0, and labels of -1 and 1."""
-    if Path(source).suffix.lower() in TEXT:
+    if Path(source).suffix.lower() == TEXT:
         features, found = load_text(source)
     else:
         table = load(source, dtype=np.float64)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..tables import CSR
 
-TEXT = (".txt", ".tsv")
+TEXT = ".tsv"
 
 
 def load_text(path: str | os.PathLike[str]) -> tuple[CSR, NDArray[Any]]:

@@ -1,0 +1,309 @@
+"""A learning rate by trial: short runs from where an optimizer stands, one at each rate of a grid."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from os import PathLike
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .dataset import Dataset, as_dataset, as_generator, sample_count
+from .device.arrays import copy_of
+from .hyper import checked
+from .kernels.rules import trait
+from .log import logger
+from .monitors import WeightedMean
+from .optimizer import Optimizer, Touches
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Batches = Sequence[tuple[Any, int]]  # each with its number of samples
+
+MOST_RATES = 1000
+
+
+@dataclass(frozen=True, eq=False)
+class RateSearch:
+    """What `find_learning_rate` has found.
+
+    Attributes
+    ----------
+    rates : ndarray (n,) of float64
+        Ascending.
+    losses : ndarray (n,) of float64
+        Mean loss after the run at each rate, in the loss's own unit; infinite where the run diverged.
+    initial_loss : float
+        Before any run.
+    learning_rate : float
+        The suggestion.
+    """
+
+    rates: NDArray[np.float64]
+    losses: NDArray[np.float64]
+    initial_loss: float
+    learning_rate: float
+
+    def plot(self, where: str | PathLike[str] | Axes) -> None:
+        """Draw loss against rate, with the suggestion marked.
+
+        Parameters
+        ----------
+        where : path-like or matplotlib Axes
+            A file to write, .png, .svg or .pdf; or axes to draw in.
+
+        Raises
+        ------
+        ValueError, OSError
+            If no figure can be written there.
+        RuntimeError
+            If matplotlib is not installed.
+        """
+        from .interop import plots
+
+        if not isinstance(where, str | PathLike):
+            plots.draw_rates(where, self)
+            return
+        plots.check_path(where)
+        plots.save(plots.drawing(plots.draw_rates, self), where)
+
+
+def find_learning_rate(
+    opt: Optimizer,
+    train: Any = None,
+    valid: Any = None,
+    *,
+    lowest: float = 1e-5,
+    highest: float = 10.0,
+    per_decade: int = 3,
+    steps: int = 100,
+    batch_size: int = 32,
+    rng: Any = None,
+    touches: Touches | None = None,
+) -> RateSearch:
+    r"""Suggest a learning rate for an optimizer, by short runs from where it stands.
+
+    .. code-block:: text
+
+        for each rate of a logarithmic grid:
+            begin with the parameters, state and counts that the optimizer has
+            make `steps` updates at that rate, on the same batches in the same order
+            L = mean loss, afterwards, of the validation examples, or else of those batches
+        suggestion = the rate whose L is lowest
+
+    The optimizer is not touched, but for rows that lag behind, which are brought up to date: the runs have copies of
+    its parameters and state (and lack its monitors and updates). A run that meets a loss that is not finite, or an
+    arithmetic error, counts as infinite, and so does one whose rate times `decoupled_weight_decay` is 1 or more.
+
+    Parameters
+    ----------
+    opt : Optimizer
+        Of any method that has a learning rate, with a loss. Its hyperparameters hold, a schedule excepted: a constant
+        rate takes its place. Groups that have a learning rate of their own keep it.
+    train : Dataset, arrays, callable, iterable of batches, or None for a loss without data
+        A Dataset keeps its position and its random numbers; a callable is called for each batch.
+    valid : Dataset, arrays, callable, iterable of batches, optional
+        Read once for each rate. Worth giving where `steps` batches are most of the data, and can be learnt by heart.
+    lowest, highest : float
+        Ends of the grid, in the unit of the learning rate.
+    per_decade : int
+        Rates for each factor of 10.
+    steps : int
+        Updates of each run. Its batches are kept in memory.
+    batch_size, rng
+        Of the Dataset that is made of `train` if it is none yet; `rng` draws the order, if it is to be drawn.
+    touches : callable, optional
+        As of `Optimizer.iterate`.
+
+    Returns
+    -------
+    RateSearch
+        With `learning_rate`, and `plot`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is refused, if the method needs no learning rate, or has taken it already (RProp's, at its first
+        step); if every run diverges, or none lowers the loss.
+    RuntimeError
+        If the optimizer has no loss.
+
+    Notes
+    -----
+    Smith's learning-rate range test (2017) makes one run whose rate grows from step to step. AdaGrad does not forget:
+    what the small, early rates have added to its accumulator shortens the steps at the later ones, and the test
+    suggests too much. Runs that begin alike know nothing of one another, and did better for the other methods too:
+    ``bench/rate_searches.py`` prints the comparison. Where nothing shortens the steps of a method, a rate that is best
+    over a short run may be somewhat too high for a long one: raise `steps`, or take half.
+
+    References
+    ----------
+    L. N. Smith, "Cyclical Learning Rates for Training Neural Networks", WACV 2017, 464-472.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastadagrad as fa
+    >>> X = np.random.default_rng(0).standard_normal((500, 3))
+    >>> y = X @ [1.0, -2.0, 3.0]
+    >>> def loss(w, X, y):
+    ...     error = X @ w - y
+    ...     return error @ error / len(y), 2 * error @ X / len(y)
+    >>> w = np.zeros(3)
+    >>> opt = fa.ADAGRAD(loss, w)
+    >>> search = fa.find_learning_rate(opt, [X, y], rng=0)
+    >>> 0.1 < search.learning_rate < 10, search.losses.min().item() < search.initial_loss, w
+    (True, True, array([0., 0., 0.]))
+    >>> opt.hyper.learning_rate = search.learning_rate
+    """
+    _check_method(opt)
+    rates = _grid(lowest, highest, per_decade)
+    if not _is_whole(steps) or steps < 1:
+        raise ValueError(f"steps must be a whole number of at least 1, not {steps!r}")
+    random = as_generator(rng)
+    trial = _Trial(opt, touches)
+    fitted = _batches(as_dataset(train, batch_size=batch_size), steps, random)
+    judged = _all_batches(as_dataset(valid, batch_size=batch_size)) or (fitted if train is not None else fitted[:1])
+    initial = trial.loss(judged)
+    if not math.isfinite(initial):
+        raise ValueError(f"the loss is {initial} before the first step: no rate can be judged; mend loss or parameters")
+    losses = np.array([trial.run(float(rate), fitted, judged) for rate in rates])
+    return RateSearch(rates, losses, initial, _suggestion(rates, losses, initial))
+
+
+def _check_method(opt: Any) -> None:
+    if not isinstance(opt, Optimizer):
+        raise TypeError(f"opt must be an optimizer, such as fastadagrad.ADAGRAD(loss, params), not {opt!r}")
+    opt.objective  # noqa: B018  raises if there is none
+    name = opt.rule.name.upper()
+    if trait(opt.rule, "rate_free"):
+        raise ValueError(f"{name} needs no learning rate: there is nothing to search for")
+    if "learning_rate" in trait(opt.rule, "starts") and not opt._unused:
+        raise ValueError(f"{name} takes its learning rate at the first step, which it has made: reset() first")
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
+def _grid(lowest: Any, highest: Any, per_decade: Any) -> NDArray[np.float64]:
+    for name, value in (("lowest", lowest), ("highest", highest)):
+        if checked(name, value, 0.0) == 0:
+            raise ValueError(f"{name} must be above 0, not {value!r}")
+    if not lowest < highest:
+        raise ValueError(f"lowest must be below highest, not {lowest!r} and {highest!r}")
+    if not _is_whole(per_decade) or per_decade < 1:
+        raise ValueError(f"per_decade must be a whole number of at least 1, not {per_decade!r}")
+    count = max(2, round(per_decade * math.log10(highest / lowest)) + 1)
+    if count > MOST_RATES:
+        raise ValueError(f"these would be {count} rates, at most {MOST_RATES} are tried: lower per_decade")
+    return np.geomspace(float(lowest), float(highest), count)
+
+
+def _batches(data: Dataset | None, steps: int, random: np.random.Generator) -> Batches:
+    """So many of them, in one order for all runs; passes over the data follow one another."""
+    if data is None:
+        return [((), 1)] * steps
+    found: list[tuple[Any, int]] = []
+    while len(found) < steps:
+        found += ((batch, sample_count(batch, data.axis)) for batch in islice(data.batches(random), steps - len(found)))
+    return found
+
+
+def _all_batches(data: Dataset | None) -> Batches:
+    return [] if data is None else [(batch, sample_count(batch, data.axis)) for batch in data.batches()]
+
+
+class _Trial:
+    """An optimizer like the given one, with parameters and state of its own, set back before each run."""
+
+    def __init__(self, opt: Optimizer, touches: Touches | None) -> None:
+        opt._params.refuse_moved()
+        opt.flush()
+        arrays = opt._params.arrays
+        given = _in_structure(opt._params.given, [*map(_copied, opt._params.owners, arrays)])
+        self._start = [copy_of(array) for array in arrays]
+        self._slots = {name: {k: copy_of(a) for k, a in own.items()} for name, own in opt.engine.state.slots.items()}
+        self._steps, self._updates, self._unused = opt.steps, dict(opt.ledger.updates), opt._unused
+        self._twin = type(opt)(params=given, **{**opt._hyper, **opt._overlay})
+        self._objective = opt.objective.of(self._twin._params)
+        self._twin._objective, self._twin._touches = self._objective, touches
+
+    def _set_back(self, rate: float) -> None:
+        twin = self._twin
+        twin.reset()
+        for array, start in zip(twin._params.arrays, self._start, strict=True):
+            array[...] = start
+        twin.hyper.learning_rate = rate
+        if not self._unused:
+            for name, own in twin.engine.state.slots.items():
+                for slot, array in own.items():
+                    array[...] = self._slots[name].get(slot, 0)
+            twin.ledger.steps, twin.ledger.updates = self._steps, dict(self._updates)
+        twin.engine.warned.update(twin._params.names)  # of accumulators that become infinite
+
+    def run(self, rate: float, fitted: Batches, judged: Batches) -> float:
+        """Loss after a run at this rate."""
+        self._set_back(rate)
+        settings = self._twin.engine.settings
+        if any(each.learning_rate_at(0) * each.options.decoupled_weight_decay >= 1 for each in settings):
+            return math.inf  # weights would change sign
+        try:
+            with np.errstate(all="ignore"):
+                for batch, _ in fitted:
+                    arguments = self._objective.arguments(batch)
+                    self._twin._catch_up_for(arguments)
+                    value, gradients = self._objective.value_and_gradients(arguments, self._twin.engine.frozen)
+                    if not math.isfinite(value):
+                        return math.inf
+                    self._twin._step(gradients)
+                loss = self.loss(judged)
+        except ArithmeticError:  # FloatingPointError of a gradient, OverflowError of the user's math.exp
+            return math.inf
+        return loss if math.isfinite(loss) else math.inf
+
+    def loss(self, judged: Batches) -> float:
+        """Mean loss, weighted by sample, of the parameters as they are."""
+        self._twin.flush()
+        mean = WeightedMean()
+        for batch, samples in judged:
+            mean.add({"loss": self._objective.value(self._objective.arguments(batch))}, samples)
+        return mean.means()["loss"]
+
+
+def _copied(owner: Any, array: Any) -> Any:
+    """A copy of a parameter, of the kind that the loss is used to if that can be made."""
+    if isinstance(owner, np.ndarray):
+        return np.array(owner, order="C")
+    if hasattr(owner, "clone"):  # torch's
+        return owner.detach().clone().requires_grad_(owner.requires_grad)
+    return owner.copy() if hasattr(owner, "copy") else array.copy()
+
+
+def _in_structure(given: Any, arrays: list[Any]) -> Any:
+    if isinstance(given, Mapping):
+        return dict(zip(given, arrays, strict=True))
+    if isinstance(given, list | tuple):
+        return type(given)(*arrays) if hasattr(given, "_fields") else type(given)(arrays)
+    return arrays[0]
+
+
+def _suggestion(rates: NDArray[np.float64], losses: NDArray[np.float64], initial: float) -> float:
+    """By the rule that `find_learning_rate` states."""
+    tried = f"rates from {rates[0]:g} to {rates[-1]:g}"
+    if not np.isfinite(losses).any():
+        raise ValueError(f"the loss diverges at all {tried}: lower `lowest`, or scale the data")
+    best = int(losses.argmin())
+    if not losses[best] < initial:
+        raise ValueError(
+            f"none of the {tried} lowers the loss, which is {initial:g} at the start: raise `steps` or widen the grid, "
+            "and see that the loss goes by the params that it is given, and its gradients are right"
+        )
+    if best in (0, len(rates) - 1):
+        logger.warning("the best of the %s is the %s: widen the grid", tried, "highest" if best else "lowest")
+    return float(rates[best])
