@@ -197,9 +197,12 @@ def test_names_are_escaped_in_the_report(tmp_path):
     assert {path.name for path in (tmp_path / "figures").iterdir()} >= {"_i___..-epochs.svg"}
 
 
+LONG = "sgd:momentum=0.9,nesterov=1"
+
+
 @pytest.fixture(scope="module")
 def material(tmp_path_factory):
-    methods = ["sgd", "adagrad", "cocob"]
+    methods = ["sgd", "adagrad", "cocob", LONG]
     found = compare(
         ["rosenbrock", "factorisation"], methods, out=tmp_path_factory.mktemp("m"), rates="1e-3:10:5", epochs=4
     )
@@ -210,7 +213,8 @@ def test_figures_show_what_was_measured(material):
     figure = figures.by_epochs(material, "factorisation")
     [axes] = figure.axes
     lines = {line.get_label(): line for line in axes.get_lines() if not line.get_label().startswith("_")}
-    assert set(lines) == {"sgd", "adagrad", "cocob"}
+    assert set(lines) == {"sgd", "adagrad", "cocob", LONG}
+    assert {text.get_text() for text in axes.texts} == set(lines)
     bounds = bounds_of(run for run in material.runs if run.cell.problem == "factorisation")
     for method, runs in material.chosen("factorisation"):
         x, y = lines[method.label].get_data()
@@ -222,7 +226,7 @@ def test_figures_show_what_was_measured(material):
     assert axes.get_xlabel() == "epochs"
     assert "left to gain" in axes.get_ylabel()
     styles = [(line.get_color(), line.get_linestyle(), line.get_marker()) for line in lines.values()]
-    assert len({*styles}) == 3
+    assert len({*styles}) == 4
 
 
 def test_diverged_runs_do_not_stretch_the_axes(material):
@@ -244,7 +248,7 @@ def test_text_is_legible(material):
         for axes in figure.axes:
             if not axes.get_visible():
                 continue
-            for text in (axes.title, axes.xaxis.label, axes.yaxis.label):
+            for text in (axes.title, axes.xaxis.label, axes.yaxis.label, *axes.texts):
                 if text.get_text():
                     assert text.get_fontsize() * figure.dpi / 72 * scale > 8
                     box = text.get_window_extent()

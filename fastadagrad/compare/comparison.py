@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,9 +13,9 @@ from typing import Any
 from ..interop.plots import new_figure
 from ..log import logger
 from .contenders import as_contenders
-from .costs import Cost, as_json, costs_of
+from .costs import Cost, costs_of
 from .figures import Material
-from .plan import RATES, SEEDS, Plan, as_rates
+from .plan import RATES, SEEDS, Cell, Plan, as_rates
 from .pool import run_here, run_in_processes
 from .problem import Problem
 from .problems import as_problems, task_of
@@ -181,28 +182,30 @@ def _run_missing(folder: Path, plan: Plan, jobs: int, progress: bool) -> list[Ru
     missing = [cell for cell in cells if cell not in done]
     if done and missing:
         logger.info("%d of %d runs are in %s already", len(done), len(cells), folder)
-    problems = {problem.name: problem for problem in plan.problems}
-    methods = {method.label: method for method in plan.methods}
-    results: Iterator[Run] = iter(())
     if missing:
-        several = run_in_processes(missing, problems, methods, min(jobs, len(missing))) if jobs else None
-        results = run_here(missing, problems, methods) if several is None else several
-    try:
-        for run in _shown(results, len(missing), progress):
-            journal.append(run)
-            done[run.cell] = run
-    except KeyboardInterrupt:
-        logger.warning("%d of %d runs are kept in %s: the same command goes on", len(done), len(cells), folder)
-        raise
-    finally:
-        journal.close()
-        if hasattr(results, "close"):
-            results.close()
+        try:
+            with closing(_results(missing, plan, jobs)) as results:
+                for run in _shown(results, len(missing), progress):
+                    journal.append(run)
+                    done[run.cell] = run
+        except KeyboardInterrupt:
+            logger.warning("%d of %d runs are kept in %s: the same command goes on", len(done), len(cells), folder)
+            raise
+        finally:
+            journal.close()
     return [done[cell] for cell in cells]
 
 
+def _results(cells: Sequence[Cell], plan: Plan, jobs: int) -> Generator[Run, None, None]:
+    problems = {problem.name: problem for problem in plan.problems}
+    methods = {method.label: method for method in plan.methods}
+    if jobs == 0:
+        return run_here(cells, problems, methods)
+    return run_in_processes(cells, problems, methods, min(jobs, len(cells)))
+
+
 def _shown(results: Iterable[Run], total: int, progress: bool) -> Iterator[Run]:
-    if not progress or not total:
+    if not progress:
         yield from results
         return
     try:
@@ -221,11 +224,11 @@ def _costs(folder: Path, plan: Plan) -> dict[str, dict[str, Cost]]:
     stored = read_json(folder / COSTS) or {}
     costs: dict[str, dict[str, Cost]] = {}
     for problem in plan.problems:
-        known = stored.get(problem.name, {})
-        if known.keys() >= {method.label for method in plan.methods}:
-            costs[problem.name] = {method.label: Cost(**known[method.label]) for method in plan.methods}
-        else:
-            costs[problem.name] = dict(costs_of(task_of(problem, 0), plan.methods))
-    if stored != (found := {**stored, **as_json(costs)}):
-        write_json(folder / COSTS, found)
+        key = f"{problem.name} {problem.identity}".strip()
+        known = stored.get(key, {})
+        if not known.keys() >= {method.label for method in plan.methods}:
+            measured = costs_of(task_of(problem, 0), plan.methods)
+            known = stored[key] = {label: cost._asdict() for label, cost in measured.items()}
+            write_json(folder / COSTS, stored)
+        costs[problem.name] = {method.label: Cost(**known[method.label]) for method in plan.methods}
     return costs

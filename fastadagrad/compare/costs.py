@@ -71,8 +71,3 @@ def costs_of(task: Task, methods: Sequence[Contender]) -> Mapping[str, Cost]:
             for label, one in stepping.items():
                 turns[label].append(one.seconds())
     return {label: Cost(1e6 * median(turns[label]), one.bytes) for label, one in stepping.items()}
-
-
-def as_json(costs: Mapping[str, Mapping[str, Cost]]) -> dict[str, Any]:
-    """By problem and method."""
-    return {problem: {label: cost._asdict() for label, cost in each.items()} for problem, each in costs.items()}

@@ -8,6 +8,7 @@ in colour, dashes and marker.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -72,12 +73,7 @@ def figures(material: Material) -> Iterator[tuple[str, str, str, Figure]]:
         yield "", "rates", "Final loss for each learning rate, on all problems", by_rate(material, names)
     for problem in material.plan.problems:
         name = problem.name
-        yield (
-            name,
-            f"{name}-epochs",
-            f"{name}: loss by epochs, each method with its best rate",
-            by_epochs(material, name),
-        )
+        yield name, f"{name}-epochs", f"{name}: loss by epochs, with the best rates", by_epochs(material, name)
         yield name, f"{name}-seconds", f"{name}: loss by seconds of training", by_seconds(material, name)
         yield name, f"{name}-rates", f"{name}: final loss for each learning rate", by_rate(material, [name])
         if problem.plane is not None:
@@ -86,8 +82,18 @@ def figures(material: Material) -> Iterator[tuple[str, str, str, Figure]]:
 
 def _legend(figure: Figure, axes: Axes) -> None:
     handles, labels = axes.get_legend_handles_labels()
-    columns = 4 if max(map(len, labels)) < 18 else 3
+    columns = _columns(labels, figure.get_figwidth())
     figure.legend(handles, labels, loc="outside lower center", ncols=columns, fontsize=9, frameon=False, handlelength=3)
+
+
+def _columns(labels: Sequence[str], width: float) -> int:
+    """As many as four, if they have room in so many inches."""
+    for n in (4, 3, 2):
+        rows = math.ceil(len(labels) / n)
+        longest = [max(map(len, labels[i : i + rows])) for i in range(0, len(labels), rows)]
+        if sum(0.72 + 0.075 * length for length in longest) < width:
+            return n
+    return 1
 
 
 def _gaps_axis(axes: Axes, lowest: float) -> None:
@@ -290,7 +296,8 @@ def paths(material: Material, problem: Problem) -> Figure:
         axes.set_xlim(problem.plane[:2])
         axes.set_ylim(problem.plane[2:])
         rate = "no rate" if rates[method.label] is None else f"rate {rates[method.label]:.2g}"
-        axes.set_title(f"{method.label}\n{rate}: {value:.2g}", fontsize=8)
+        label = re.sub("(?<=[:,])", "\n", method.label) if len(method.label) > 18 else method.label
+        axes.set_title(f"{label}\n{rate}: {value:.2g}", fontsize=8)
         axes.tick_params(labelsize=8)
     for axes in panels.flat[len(methods) - columns : len(methods)]:
         axes.tick_params(labelbottom=True)

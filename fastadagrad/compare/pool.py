@@ -7,7 +7,7 @@ import os
 import pickle
 import signal
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -78,14 +78,16 @@ def _run(cell: Cell) -> Run:
     return _worker(cell)
 
 
-def run_here(cells: Iterable[Cell], problems: Mapping[str, Problem], methods: Mapping[str, Contender]) -> Iterator[Run]:
+def run_here(
+    cells: Iterable[Cell], problems: Mapping[str, Problem], methods: Mapping[str, Contender]
+) -> Generator[Run, None, None]:
     """Run cells in this process, with as many threads as NumPy's libraries have."""
-    return map(Worker(problems, methods), cells)
+    yield from map(Worker(problems, methods), cells)
 
 
 def run_in_processes(
     cells: Iterable[Cell], problems: Mapping[str, Problem], methods: Mapping[str, Contender], jobs: int
-) -> Iterator[Run]:
+) -> Generator[Run, None, None]:
     """Run cells in so many processes, and yield what comes of them as it comes.
 
     Raises

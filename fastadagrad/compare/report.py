@@ -115,7 +115,7 @@ def _parts(material: Material, about: Mapping[str, Any], drawn: Mapping[str, lis
     yield (
         f"<p>{len(plan.methods)} methods, {rated}, {plan.seeds} seeds: {len(material.runs)} runs, of which {diverged} "
         "diverged. Every method had the same start values, order of data, epochs and learning rates; those that take "
-        "none ran once a seed.</p>"
+        "none ran once a seed. The best rate of each is chosen with hindsight, by the losses shown here.</p>"
     )
     yield f'<div class="figures">{"".join(drawn.get("", []))}</div>'
     for name in names:
