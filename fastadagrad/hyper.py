@@ -229,10 +229,14 @@ class Settings:
         return tuple(known[name] for name in starts_of(self.rule))
 
     @property
+    def rate_changes(self) -> bool:
+        """Whether the learning rate may change from step to step."""
+        return callable(self.options.learning_rate) or self.options.lr_decay != 0
+
+    @property
     def scheduled(self) -> bool:
         """Whether scalars change from step to step."""
-        rate = self.options.learning_rate
-        return callable(rate) or self.options.lr_decay != 0 or bool(trait(self.form, "timed"))
+        return self.rate_changes or bool(trait(self.form, "timed"))
 
     @property
     def norm_limit(self) -> float:

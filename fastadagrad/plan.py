@@ -48,8 +48,8 @@ class Plan:
         conduct, settings = engine.conduct, [engine.settings[i] for i in positions]
         self._engine, self._names = engine, engine.params.names
         self._global_limit, self._nonfinite = conduct.max_global_norm, conduct.nonfinite
-        self._scheduled = any(s.scheduled for s in settings)
-        self._measures = bool(trait(engine.rule, "measured"))
+        self._measures = bool(trait(engine.rule, "measured"))  # which sets the method's own scalars in each step
+        self._scheduled = any(s.rate_changes if self._measures else s.scheduled for s in settings)
         self._clips = self._global_limit > 0 or any(s.norm_limit for s in settings)
         self._checks = 0 if self._nonfinite == "ignore" else FINITE
         self._guard = engine.guard

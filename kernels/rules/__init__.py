@@ -16,7 +16,8 @@ A rule is any namespace (a module here, a class for a user's own) with
 and `TRAITS`. A method that measures all parameters together before each step has also
 
     measured                        names of what is summed over all elements, in float64
-    measure(p, g, own, H, ahead, s) an element's part of each; H is its denominator before the step, `ahead` that of it
+    measure(p, g, own, H, ahead, s) an element's part of each; H is its denominator before the step, `ahead` that of it,
+                                    and `s` has the method's own scalars of the step before
     learned                         names of the numbers that it keeps from step to step, 0 at first
     learn(hyper, known, sums)       those numbers, by what they were and the sums
     scalar_values(hyper, a, t, *learned)
