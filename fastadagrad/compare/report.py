@@ -35,10 +35,13 @@ table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabul
 th, td { padding: .3rem .6rem; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap; }
 th { white-space: normal; vertical-align: bottom; } th:first-child, td:first-child { text-align: left; }
 tbody tr:first-child { background: var(--first); }
-.figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); gap: 1rem; }
-figure { margin: 0; } figure img { width: 100%; height: auto; background: #fff; border-radius: 4px; }
+.figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); gap: 1rem;
+  margin-top: 1rem; }
+figure { margin: 0; overflow-x: auto; } @media (max-width: 36rem) { figure img { min-width: 34rem; } }
+figure img { width: 100%; height: auto; background: #fff; border-radius: 4px; }
 dt { font-weight: 600; margin-top: .5rem; } dd { margin: 0; overflow-wrap: anywhere; }
-pre { overflow-x: auto; padding: .6rem; border: 1px solid var(--line); border-radius: 4px; }
+.short { display: grid; grid-template-columns: max-content 1fr; gap: 0 1rem; } .short dt { margin: 0; }
+pre { white-space: pre-wrap; padding: .6rem; border: 1px solid var(--line); border-radius: 4px; }
 """
 
 _HEAD = """<!DOCTYPE html>
@@ -118,8 +121,9 @@ def _parts(material: Material, about: Mapping[str, Any], drawn: Mapping[str, lis
         "none ran once a seed. The best rate of each is chosen with hindsight, by the losses shown here.</p>"
     )
     yield f'<div class="figures">{"".join(drawn.get("", []))}</div>'
-    for name in names:
-        yield f"<h2>{html.escape(name)}</h2><p class=faint>{plan.epochs[name]} epochs.</p>"
+    for problem in plan.problems:
+        name, kind = problem.name, "; convex" if problem.convex else ""
+        yield f'<h2>{html.escape(name)}</h2><p class="faint">{plan.epochs[name]} epochs{kind}</p>'
         yield _table(material, name)
         yield f'<div class="figures">{"".join(drawn.get(name, []))}</div>'
     yield from _definitions(material.tau)
@@ -156,7 +160,7 @@ def _definitions(tau: float) -> Iterator[str]:
 
 
 def _made_by(about: Mapping[str, Any]) -> Iterator[str]:
-    yield "<h2>How it was made</h2><dl>"
+    yield '<h2>How it was made</h2><dl class="short">'
     for name, value in about.items():
         if name != "command":
             yield f"<dt>{html.escape(name)}</dt><dd>{html.escape(str(value))}</dd>"
