@@ -16,6 +16,7 @@ from .device.arrays import placed_like, to_host
 from .engine import Engine
 from .ledger import Ledger
 from .log import logger
+from .state import begin
 
 KIND = "optimizer"
 
@@ -77,6 +78,13 @@ def load(path: str | PathLike[str], engine: Engine) -> Saved:
         )
     except (KeyError, TypeError) as error:
         raise ValueError(f"{path} is not a whole fastadagrad {KIND} file: {error!r}") from error
+    kinds = {"param", "best", *saved.slots}
+    others = sorted({key.partition("/")[0] for key in arrays if "/" in key} - kinds)
+    if others:
+        raise ValueError(
+            f"{path} has the slots {', '.join(others)}, which these hyperparameters have no use for: make an optimizer "
+            "of the form of the method that was saved"
+        )
     if len(saved.learned) != len(engine.state.learned):
         raise ValueError(f"{path} holds {len(saved.learned)} learned numbers, not {len(engine.state.learned)}")
     for i, name in enumerate(engine.params.names):
@@ -113,10 +121,14 @@ def make_room(saved: Saved, engine: Engine) -> None:
 
 def apply(saved: Saved, engine: Engine) -> None:
     """Set parameters and state, for which there is room."""
-    for name, array in engine.params:
+    for (name, array), settings in zip(engine.params, engine.settings, strict=True):
         array[...] = saved.params[name]
+        initial = dict(zip(settings.form.slots, settings.initial(), strict=True))
         for slot, own in engine.state[name].items():
-            own[...] = saved.slots[slot].get(name, 0)
+            if name in saved.slots[slot]:
+                own[...] = saved.slots[slot][name]
+            else:  # of what was frozen when it was saved
+                begin(own, initial.get(slot, 0.0), array)
     engine.state.learned = saved.learned
     engine.warned.clear()
 

@@ -1,4 +1,4 @@
-"""Dual averaging: parameters set by the sum of all gradients, at the path of downhill"s other methods."""
+"""Dual averaging: parameters set by the sum of all gradients."""
 
 from __future__ import annotations
 

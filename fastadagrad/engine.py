@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import warnings
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from .hyper import Conduct, Rule, Settings, cast_scalars
 from .interrupts import whole
 from .kernels.coalesce import ASCENDING
 from .kernels.forking import in_forked_child
-from .kernels.rules import trait
+from .kernels.rules import places, trait
 from .launch import usable_threads
 from .parameters import FloatArray, Parameters, guard_of
 from .plan import Plan, device_units
@@ -38,6 +38,7 @@ class Engine:
         self.rule, self.params, self.state = rule, params, State(rule, params)
         self.infinite: list[str] = []  # parameters whose accumulator has become infinite, not told yet
         self.warned: set[str] = set()  # and those told
+        self.displaced: set[int] = set()  # positions of what its slots place, and a change has put or left elsewhere
         self.lags: dict[int, Any] = {}  # by position: `Lagging` of parameters that sparse gradients step lazily
         self._readers: dict[int, Any] = {}  # by position, of parameters on a GPU
         self.settings: list[Settings] = []
@@ -71,9 +72,12 @@ class Engine:
             if self.settings:
                 self.flush()
             before, slots = dict(vars(self)), self.state.slots
+            changed = {i for i, (old, new) in enumerate(zip(self.settings, settings, strict=False)) if old != new}
             try:
                 self.state.fit(settings, unused)
                 self.settings, self.conduct = list(settings), conduct
+                if not unused:
+                    self.displaced = self.displaced | self.placed(changed)
                 self.frozen = frozenset(i for i, s in enumerate(settings) if s.options.frozen)
                 self.guard = guard_of([*self.params.arrays, *self.state.arrays()])
                 self.plan, self.lags = Plan(self, range(len(settings))), {}
@@ -82,8 +86,13 @@ class Engine:
                 self.state.slots = slots
                 raise
 
+    def placed(self, positions: Iterable[int]) -> set[int]:
+        """Those of the parameters that are set by their slots."""
+        return {i for i in positions if places(self.settings[i].form)}
+
     def reset(self) -> None:
         """The state as before the first step."""
+        self.displaced.clear()
         self.plan.poll()
         self.state.reset(self.settings)
         self.warned.clear()
@@ -144,9 +153,10 @@ class Engine:
         """Tell of accumulators that have become infinite, each once."""
         names, self.infinite = self.infinite, []
         for name in names:
+            slot = self.settings[self.params.names.index(name)].form.slots[0].replace("_", " ")
             warnings.warn(
-                f"the accumulator of {name!r} has become infinite (a squared gradient or their sum overflows its "
-                "dtype): those elements no longer move; scale the loss down, clip, or use float64",
+                f"the {slot} of {name!r} has become infinite (a squared gradient or their sum "
+                "overflows its dtype): those elements are no longer trained; scale the loss down, clip, or use float64",
                 RuntimeWarning,
                 stacklevel=stacklevel + 1,
             )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any, Literal, Protocol, TypedDict, cast
@@ -230,13 +230,14 @@ class Settings:
 
     @property
     def rate_changes(self) -> bool:
-        """Whether the learning rate may change from step to step."""
-        return callable(self.options.learning_rate) or self.options.lr_decay != 0
+        """Whether the learning rate may change from step to step, and the method goes by it."""
+        changes = callable(self.options.learning_rate) or self.options.lr_decay != 0
+        return changes and bool(trait(self.form, "takes_rate"))
 
     @property
     def scheduled(self) -> bool:
         """Whether scalars change from step to step."""
-        return self.rate_changes or bool(trait(self.form, "timed"))
+        return self.rate_changes or bool(trait(self.form, "timed") or trait(self.form, "measured"))
 
     @property
     def norm_limit(self) -> float:
@@ -261,8 +262,6 @@ class Settings:
     ) -> tuple[float, ...]:
         """Values of the rule's Scalars at step t, in float64: products are formed before the cast."""
         o, a = self.options, self.learning_rate_at(t, asked)
-        if a == 0 and trait(self.form, "rate_divides"):
-            raise ValueError(f"learning_rate must be above 0: {self.rule.name.upper()} divides by it")
         values = {
             "zero": 0.0,
             "one": 1.0,
@@ -279,14 +278,18 @@ class Settings:
 
     def check(self) -> None:
         o, method = self.options, self.rule.name.upper()
+        reason = self.rule.refusal(self.own) if hasattr(self.rule, "refusal") else None
+        if reason:
+            raise ValueError(reason)
         if o.accumulator != "element" and not trait(self.form, "shares"):
-            raise ValueError(f"{method} keeps a value for each element: accumulator must be 'element'")
+            raise ValueError(f"{method} has no accumulator for rows to share: accumulator must be 'element'")
         if (o.l1 or o.l2) and not trait(self.form, "penalised"):
             raise ValueError(f"{method} has no metric in which the proximal l1 and l2 are penalties: use weight_decay")
         if places(self.form) and (o.momentum or o.decoupled_weight_decay or o.l1 or o.l2):
+            given = [name for name in ("momentum", "decoupled_weight_decay", "l1", "l2") if getattr(o, name)]
             raise ValueError(
-                f"{method} sets a parameter by its slots, wherever it was: momentum, decoupled_weight_decay and the "
-                "proximal l1 and l2 do not apply to it"
+                f"{method} sets a parameter by its slots, wherever it was: {' and '.join(given)} would have no effect; "
+                f"leave them out (its own hyperparameters are {', '.join(vars(self.own))})"
             )
         if trait(self.form, "measured") and o.decoupled_weight_decay:
             raise ValueError(
@@ -350,10 +353,16 @@ def cast_scalars(
     exact = settings.scalars(t, asked, learned)
     with np.errstate(over="ignore"):
         cast = np.array(exact, dtype)
+    method, names = settings.rule.name.upper(), settings.rule.Scalars._fields
     if cast.size - np.count_nonzero(np.isfinite(cast)) > exact.count(math.inf):
-        for name, x, y in zip(settings.rule.Scalars._fields, exact, cast.tolist(), strict=True):
+        for name, x, y in zip(names, exact, cast.tolist(), strict=True):
             if math.isinf(y) and not math.isinf(x):
-                raise ValueError(f"{name} is {x}, which {dtype} cannot hold")
+                raise ValueError(
+                    f"{name} is {x} in {method} with these hyperparameters, which {dtype} cannot hold: "
+                    "use smaller ones, or float64"
+                )
+    if trait(settings.form, "rate_divides") and cast[names.index("learning_rate")] == 0:
+        raise ValueError(f"learning_rate must be above 0 in {dtype}, not {exact[2]:g}: {method} divides by it")
     return cast
 
 
@@ -363,44 +372,3 @@ def own_copy(hyper: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(copy.get("groups"), Mapping):
         copy["groups"] = {k: dict(v) if isinstance(v, Mapping) else v for k, v in copy["groups"].items()}
     return copy
-
-
-class HyperView(Mapping[str, Any]):
-    """The hyperparameters of an optimizer: read and set as attributes, or read as a mapping.
-
-    Setting one changes it for good, from the next step on.
-    """
-
-    _read: Callable[[], dict[str, Any]]
-    _change: Callable[[Mapping[str, Any]], None]
-
-    def __init__(self, read: Callable[[], dict[str, Any]], change: Callable[[Mapping[str, Any]], None]) -> None:
-        object.__setattr__(self, "_read", read)
-        object.__setattr__(self, "_change", change)
-
-    def __getattr__(self, name: str) -> Any:
-        if not name.startswith("_") and name in self._read():
-            return self._read()[name]
-        raise AttributeError(f"no hyperparameter {name!r}")
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        self.update(**{name: value})
-
-    def __getitem__(self, name: str) -> Any:
-        return self._read()[name]
-
-    def __setitem__(self, name: str, value: Any) -> None:
-        self.update(**{name: value})
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._read())
-
-    def __len__(self) -> int:
-        return len(self._read())
-
-    def __repr__(self) -> str:
-        return f"HyperView({', '.join(f'{k}={v!r}' for k, v in self._read().items())})"
-
-    def update(self, **hyper: Any) -> None:
-        """Change several at once; none is changed if one is refused."""
-        self._change(hyper)

@@ -7,7 +7,7 @@ from dataclasses import is_dataclass
 from typing import Any
 
 from . import adaptive
-from .hyper import hyper_names, refuse_unknown
+from .hyper import Conduct, Options, hyper_names, refuse_unknown
 from .kernels.rules import COMMON, MOST_SLOTS, form_of, trait
 from .ledger import Monitored
 from .optimizer import MAKING, RUNNING, Optimizer
@@ -103,7 +103,7 @@ def _check_rule(rule: Any, what: str) -> None:
     """Raise TypeError for what cannot be compiled, with default hyperparameters."""
     missing = [part for part in ("Hyperparameters", "Scalars", "scalar_values") if not hasattr(rule, part)]
     if not missing:
-        if not is_dataclass(rule.Hyperparameters) or rule.Scalars._fields[: len(COMMON)] != COMMON:
+        if not is_dataclass(rule.Hyperparameters) or getattr(rule.Scalars, "_fields", ())[: len(COMMON)] != COMMON:
             raise TypeError(f"{what}: Hyperparameters must be a dataclass, and Scalars begin with the names of COMMON")
         hyper: Any = rule.Hyperparameters()  # type: ignore[operator]  # is_dataclass says that it may be no class
         form = form_of(rule, hyper)
@@ -112,8 +112,15 @@ def _check_rule(rule: Any, what: str) -> None:
         missing += [] if hasattr(form, "delta") or hasattr(form, "place") else ["delta"]
     if missing:
         raise TypeError(f"{what} lacks {', '.join(missing)}: see fastadagrad.kernels.rules")
-    if len(form.slots) >= MOST_SLOTS or "velocity" in form.slots:
-        raise TypeError(f"{what} may have {MOST_SLOTS - 1} slots, none called 'velocity', not {form.slots}")
+    taken = {"velocity", "param", "best", "learned"}
+    if len({*form.slots} - taken) != len(form.slots) or len(form.slots) >= MOST_SLOTS:
+        names = ", ".join(map(repr, sorted(taken)))
+        raise TypeError(f"{what} may have {MOST_SLOTS - 1} slots, all different and none called {names}: {form.slots}")
+    options = {*vars(Options()), *vars(Conduct()), "groups"}
+    if options & {*vars(hyper)}:
+        raise TypeError(f"{what}: Hyperparameters has {options & {*vars(hyper)}}, which all methods have: rename them")
+    if {*trait(rule, "defaults")} - {*vars(Options())}:
+        raise TypeError(f"{what}: defaults must be of {', '.join(vars(Options()))}, not {trait(rule, 'defaults')}")
     if len(form.initial(hyper, 1.0)) != len(form.slots):
         raise TypeError(f"{what}: initial must give a value for each of its slots {form.slots}")
     missing = [part for part in ("measure", "learn") if trait(rule, "measured") and not hasattr(rule, part)]

@@ -87,6 +87,11 @@ class Optimizer(Stepper):
         self.changes += 1
         self._to_resume = None
 
+    def _note_displacement(self) -> None:
+        """Parameters have been set from outside."""
+        if not self._unused:
+            self.engine.displaced = self.engine.displaced | self.engine.placed(range(len(self._params)))
+
     def reset(self) -> None:
         """Forget accumulators, velocities, counts, history and best; the parameters stay as they are."""
         self._note_change()  # so that the end of a running iteration restores nothing
@@ -153,7 +158,8 @@ class Optimizer(Stepper):
         Parameters
         ----------
         targets : None, 'best', or arrays in the structure of params
-            None and 'best' take the parameters of the best validation so far.
+            None and 'best' take the parameters of the best validation so far. A method that sets parameters by its
+            slots (dual averaging, FTRL, COCOB) goes back to what these say with its next step; see `reset`.
 
         Raises
         ------
@@ -183,6 +189,7 @@ class Optimizer(Stepper):
             self._note_change()
             for array, value in zip(self._params.arrays, copies, strict=True):
                 array[...] = value
+            self._note_displacement()
 
     @staticmethod
     def _as_array(what: str, target: Any) -> Any:
@@ -382,6 +389,7 @@ class Optimizer(Stepper):
             self.ledger.stopped_because = reason
             if run.has_best and (reason != "closed" or self.changes == run.changes):
                 self.ledger.restore_best(self._params.arrays)
+                self._note_displacement()
             for data in run.datasets.values():
                 data.end_epoch()
             self._configure(self._hyper, {})

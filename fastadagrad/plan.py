@@ -49,6 +49,7 @@ class Plan:
         self._engine, self._names = engine, engine.params.names
         self._global_limit, self._nonfinite = conduct.max_global_norm, conduct.nonfinite
         self._measures = bool(trait(engine.rule, "measured"))  # which sets the method's own scalars in each step
+        self._or_else = " (or the parameter does)" if self._measures else ""
         self._scheduled = any(s.rate_changes if self._measures else s.scheduled for s in settings)
         self._clips = self._global_limit > 0 or any(s.norm_limit for s in settings)
         self._checks = 0 if self._nonfinite == "ignore" else FINITE
@@ -127,14 +128,16 @@ class Plan:
                 f"gradient of {self._names[i]!r} must be on the device, as its parameter is, and scipy.sparse matrices "
                 "are the host's; pass Rows of device arrays"
             )
+        settings = self._engine.settings[i]
+        if i in self._engine.displaced and settings.options.lazy == "exact":
+            return "dense"
         if i not in self._sparse_forms:
-            settings = self._engine.settings[i]
             if self._measures and settings.options.lazy != "dense":
                 raise ValueError(
                     f"gradient of {self._names[i]!r} is sparse, but {settings.rule.name.upper()} measures every "
                     "element before each step: choose lazy='dense'"
                 )
-            moves = moves_unnamed(settings)
+            moves = self._measures or moves_unnamed(settings)
             of_rows = "dense" if moves and settings.options.lazy == "dense" else "rows"
             by_element = self._variant(i)[0] == "element" and not moves
             self._sparse_forms[i] = of_rows, "elements" if by_element else of_rows
@@ -166,6 +169,9 @@ class Plan:
             self._arrange({i: form for i, form in found.items() if form is not None})
             self._set_scalars(t, asked)
             done = self._attempt(gradients, t, asked)
+        if done and self._engine.displaced:
+            dense = {i for i in self._active if self._forms.get(i, "dense") == "dense"}
+            self._engine.displaced = self._engine.displaced - dense
         if done and self._idle_velocities:
             for velocity in self._idle_velocities:
                 velocity[...] = 0
@@ -264,6 +270,8 @@ class Plan:
 
     def _learn(self, t: int, asked: dict[int, float]) -> tuple[float, ...] | None:
         """What the method makes of its measures of all parameters; None if the step is to be skipped."""
+        if not self._active:
+            return self._engine.state.learned
         measures: dict[int, list[float]] = {}
         for unit in cast(Any, self._units):  # all of dense gradients
             measures |= zip(unit.positions, unit.measure(self._threads).T.tolist(), strict=True)
@@ -273,8 +281,13 @@ class Plan:
         if self._checks and not all(map(math.isfinite, sums)):
             self._refuse_non_finite(max(measures, key=lambda i: not all(map(math.isfinite, measures[i]))))
             return None
-        own = self._engine.settings[self._active[0]].own if self._active else rule.Hyperparameters()
+        own = self._engine.settings[self._active[0]].own
         learned: tuple[float, ...] = rule.learn(own, self._engine.state.learned, sums)
+        if self._checks and not all(map(math.isfinite, learned)):
+            raise ValueError(
+                f"{rule.name.upper()} would go by {dict(zip(rule.learned, learned, strict=True))}, which must be "
+                f"finite: use smaller hyperparameters than {vars(own)}"
+            )
         for unit in self._units:
             unit.set_own_scalars(t, asked, learned)
         return learned
@@ -283,8 +296,8 @@ class Plan:
         name = self._names[position]
         if self._nonfinite == "raise":
             raise FloatingPointError(
-                f"gradient of {name!r} must be finite, but holds NaN or infinity, or its norm overflows; "
-                "nothing was changed (nonfinite='skip' skips such steps, 'ignore' does not look)"
+                f"gradient of {name!r} must be finite, but holds NaN or infinity, or its norm overflows"
+                f"{self._or_else}; nothing was changed (nonfinite='skip' skips such steps, 'ignore' does not look)"
             )
         logger.info("step skipped: the gradient of %r is not finite", name)
         return False

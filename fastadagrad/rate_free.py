@@ -18,7 +18,7 @@ class COCOB(Optimizer):
 
         L  <- max(L, |g|) ;  S <- S + |g|       L starts at 1e-8
         R  <- max(R - (p - P)*g, 0) ;  T <- T - g
-        p  <- P + T / (L * max(S + L, cocob_alpha*L)) * (L + R)
+        p  <- P + T / L / max(S + L, cocob_alpha*L) * (L + R)
 
     with P where the parameter began. Momentum, decoupled decay and proximal penalties do not apply.
 
@@ -68,8 +68,8 @@ class DoG(Optimizer):
         e.
     **hyper
         As of `SGD`, without `decoupled_weight_decay`, `l1` and `l2`. Sparse gradients need ``lazy="dense"``, and
-        `get_updates` does not apply, as all elements are measured before any of them moves. Groups differ in their
-        learning rates only.
+        `get_updates` does not apply, as all elements are measured before any of them moves. `initial_distance` and
+        `rms_regularizer` are the same for all groups.
 
     Attributes
     ----------
@@ -144,7 +144,8 @@ class DAdaptAdaGrad(Optimizer):
     .. code-block:: text
 
         at the beginning of a step, over all elements together:
-            D  <- max(D, initial_distance, (sum S*S/H - W) / sum |S|)     the last once there is an S beside 0
+            D  <- max(D, initial_distance, min(dadapt_growth*D, (sum S*S/H - W) / sum |S|))
+                                                                    the last once there is an S beside 0
             W  <- W + D*D * sum (a*g)*(a*g)/H'                            H' with this step's gradient
         G  <- G + g*g
         H  = sqrt(G) + e
@@ -174,7 +175,8 @@ class DAdaptAdaGrad(Optimizer):
 
     References
     ----------
-    A. Defazio, K. Mishchenko, "Learning-Rate-Free Learning by D-Adaptation", ICML 2023, Algorithm 3.
+    A. Defazio, K. Mishchenko, "Learning-Rate-Free Learning by D-Adaptation", ICML 2023, Algorithm 3,
+    as in the authors' code.
 
     Examples
     --------

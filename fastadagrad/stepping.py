@@ -9,7 +9,8 @@ from typing import Any, ClassVar, Unpack
 from numpy.typing import NDArray
 
 from .engine import Engine
-from .hyper import Conduct, Hyper, HyperView, Rule, Settings, make_group_settings, make_settings, own_copy, starts_of
+from .hyper import Conduct, Hyper, Rule, Settings, make_group_settings, make_settings, own_copy, starts_of
+from .hyper_view import HyperView
 from .kernels.rules import trait
 from .ledger import Ledger
 from .parameters import FloatArray, Parameters
@@ -41,6 +42,8 @@ class Update:
         gradients: list[Any] = [None] * len(engine.params)
         gradients[self._position] = gradient
         with engine.lock:
+            if self._stepper.ledger.steps:
+                self._stepper._refuse_two_counts()
             if self._made_from is not engine.plan:
                 self._make_plan()
             if self._stepper._unused:
@@ -128,6 +131,8 @@ class Stepper:
         Asking for it brings all rows up to date.
         """
         self.flush()
+        if self._unused:
+            self.engine.state.refresh(self.engine.settings)
         return self.engine.state.view()
 
     @property
@@ -201,12 +206,23 @@ class Stepper:
     def _step(self, gradients: list[Any]) -> None:
         engine, ledger = self.engine, self.ledger
         with engine.lock:
-            if not ledger.steps and self._unused:
-                engine.state.refresh(engine.settings)
+            if not ledger.steps:
+                if self._unused:
+                    engine.state.refresh(engine.settings)
+                else:
+                    self._refuse_two_counts()
             if engine.plan.step(gradients, ledger.steps):
                 ledger.steps += 1
             else:
                 ledger.skipped += 1
+
+    def _refuse_two_counts(self) -> None:
+        """Raise ValueError if a method that counts its steps is stepped both as a whole and one by one."""
+        if any(trait(s.form, "timed") for s in self.engine.settings):
+            raise ValueError(
+                f"{self.rule.name.upper()} goes by the number of its steps, which step and get_updates count apart: "
+                "use one of them, or reset() in between"
+            )
 
     def read_rows(self, name: str, indices: NDArray[Any]) -> Any:
         """Rows of a parameter, up to date whatever has been stepped lazily.

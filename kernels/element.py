@@ -64,7 +64,7 @@ def make_has_metric(rule):
 
 def _make_proximal(rule):
     has_metric, penalised = make_has_metric(rule), inlined(_penalised)
-    return inlined(lambda q, own, H, s: penalised(q, H, s) if has_metric(own, s.zero) else q)
+    return inlined(lambda q, own, H, s: penalised(q, H, s) if has_metric(own, s.zero) and H != s.zero else q)
 
 
 def _unchanged(p, s):

@@ -22,7 +22,7 @@ from .element import make_has_metric
 from .jit import welded
 from .motion import SLOTS
 from .rules import places, trait
-from .slots import make_behind, make_first, make_slots
+from .slots import make_behind, make_first, make_slots, make_widened
 
 
 @welded
@@ -58,14 +58,6 @@ def missed_alike(steps, s):
     return missed_steps(steps, steps * s.l1_step, 0.0 if s.keep == s.one else steps * log(s.keep))
 
 
-def _make_widened(count: int):
-    """Compilable ``(own)``: so many slots in float64."""
-    if count == 0:
-        return welded(lambda own: ())
-    rest = _make_widened(count - 1)
-    return welded(lambda own: (np.float64(own[0]),) + rest(own[1:]))
-
-
 def make_catch_up(rule, motion: str):
     """Compilable ``(p, own, moved, missed, s) -> (p, moved)``; `s` holds the rule's scalars in float64.
 
@@ -74,7 +66,7 @@ def make_catch_up(rule, motion: str):
     """
     if not trait(rule, "rests") or places(rule):
         return welded(lambda p, own, moved, missed, s: (p, moved))
-    scale, has_metric, widened = welded(rule.scale), make_has_metric(rule), _make_widened(len(rule.slots))
+    scale, has_metric, widened = welded(rule.scale), make_has_metric(rule), make_widened(len(rule.slots))
     look_ahead = motion == "nesterov"
 
     @welded

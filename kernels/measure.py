@@ -12,27 +12,19 @@ from .element import fingerprint, make_element
 from .jit import Pair, compiled, inlined, parallel
 from .memory import array_at, unpack
 from .reduce import BLOCK, LANES, fold
-from .slots import make_slots
+from .slots import make_slots, make_widened
 from .survey import total
 from .table import FIRST_BLOCK, FIRST_SLOT, GRADIENT, PARAMETER, SIZE, make_walk
 
 
-def make_widen(count: int):
-    """Compilable ``(values)``: a tuple in float64."""
-    if count == 0:
-        return inlined(lambda values: ())
-    rest = make_widen(count - 1)
-    return inlined(lambda values: (np.float64(values[0]),) + rest(values[1:]))
-
-
 def make_terms(rule):
     """Compilable ``(p, g, own, s)``: an element's part of what the method measures, in float64."""
-    prepare, widen = make_element(rule, "plain", False).prepare, make_widen(len(rule.slots))
+    prepare, widened = make_element(rule, "plain", False).prepare, make_widened(len(rule.slots))
     accumulate, scale, measure = inlined(rule.accumulate), inlined(rule.scale), inlined(rule.measure)
 
     @inlined
     def terms(p, g, own, s):
-        g, p, own = np.float64(prepare(g, p, s)), np.float64(p), widen(own)
+        g, p, own = np.float64(prepare(g, p, s)), np.float64(p), widened(own)
         ahead = accumulate(p, g, g * g, own, s)
         return measure(p, g, own, scale(own, s), scale(ahead, s), s)
 

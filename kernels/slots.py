@@ -5,7 +5,9 @@ from __future__ import annotations
 from functools import cache
 from typing import NamedTuple
 
-from .jit import inlined
+import numpy as np
+
+from .jit import inlined, welded
 from .memory import array_at
 
 
@@ -75,3 +77,12 @@ def make_behind(count: int):
         return inlined(lambda values: values)
     rest = make_behind(count - 1)
     return inlined(lambda values: rest(values[1:]))
+
+
+@cache
+def make_widened(count: int):
+    """Compilable ``(values)``: so many of a tuple, in float64."""
+    if count == 0:
+        return welded(lambda values: ())
+    rest = make_widened(count - 1)
+    return welded(lambda values: (np.float64(values[0]),) + rest(values[1:]))

@@ -1,5 +1,7 @@
 """The methods beside AdaGrad in plain NumPy, in the parameter's dtype: what every driver must equal, bit for bit."""
 
+import math
+
 import numpy as np
 from oracle import DEFAULTS, ordered_sum
 
@@ -8,11 +10,12 @@ OPTIONS = {name: value for name, value in DEFAULTS.items() if name not in ADAGRA
 
 
 def share_kept(halflife, steps=1):
-    return 2.0 ** (-steps / halflife)
+    return 2.0 ** (-steps / halflife) if halflife else 0.0
 
 
 def share_new(halflife, steps=1):
-    return -np.expm1(-np.log(2) * steps / halflife)
+    """By the C library: NumPy's own logarithms are another one's on some processors, an ulp away."""
+    return -math.expm1(-math.log(2) * steps / halflife) if halflife else 1.0
 
 
 class Method:
@@ -52,7 +55,7 @@ class Method:
                 size = np.abs(q) - c(a * h["l1"]) / H
                 shrunk = np.copysign(size / (c(1) + c(a * h["l2"]) / H), q)
                 penalised = np.where(size <= 0, c(0), shrunk)
-                q = np.where(slots[0] == 0, q, penalised) if slots else penalised
+                q = np.where((slots[0] == 0) | (H == 0), q, penalised) if slots else penalised
         self.p[rows], self.v[rows] = q, v
         for slot, new in zip(self.slots, slots, strict=True):
             assert new.dtype == slot.dtype
@@ -203,8 +206,8 @@ class COCOB(Method):
         L, S, R, T = np.where(L > size, L, size), S + size, R - (p - P) * g, T - g
         R = np.where(R < 0, c(0), R)
         least = c(self.h["cocob_alpha"]) * L
-        H = L * np.where(S + L > least, S + L, least)
-        return np.where(H == 0, P, P + T / H * (L + R)), v, H, [L, S, R, T, P]
+        H = np.where(S + L > least, S + L, least)
+        return P + T / L / H * (L + R), v, H, [L, S, R, T, P]
 
 
 class RDA(Method):
@@ -247,7 +250,7 @@ METHODS = {
             "outside": {"centered": False, "epsilon_inside": False, "rms_regularizer": 0.0, "l1": 0.1},
         },
     ),
-    "ADADELTA": (ADADELTA, {**DISPLACED, "slower": {"learning_rate": 0.5, "rms_regularizer": 0.0}}),
+    "ADADELTA": (ADADELTA, {**DISPLACED, "slower": {"learning_rate": 0.5, "rms_regularizer": 1e-3}}),
     "Adam": (
         Adam,
         {

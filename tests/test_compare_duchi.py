@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fastadagrad.compare import duchi
 from fastadagrad.compare.duchi import CONTENDERS, as_records, table1, text_of
 
 A9A = Path(__file__).parents[2] / "shared" / "data" / "a9a.train.svm.gz"
@@ -106,3 +107,56 @@ def test_on_a9a():
     for sparse, full in ((rda, fb), (adagrad_rda, adagrad_fb)):
         assert sparse.nonzeros.mean() < 0.5 * full.nonzeros.mean()
         assert sparse.errors.mean() < 0.2
+
+
+def test_what_is_trained_on_judged_and_chosen(tmp_path, monkeypatch):
+    """Passes see what is not held out, in an order for each shuffle; errors are those on what is, of the best rate."""
+    rng, seen = np.random.default_rng(0), []
+    path = write(tmp_path / "data.svm", rng)
+    best_of = {"RDA": 0.1, "FB": 0.3, "AdaGrad-RDA": 0.1, "AdaGrad-FB": 0.3}
+
+    def one_pass(self, contender, rate, l1, order):
+        seen.append((contender.name, rate, l1, tuple(order)))
+        weights = np.zeros(60)
+        weights[: 6 if l1 > 1e-3 else 30] = 1 if rate == best_of[contender.name] else -1
+        return duchi._Pass(rate, 5 if rate in (best_of[contender.name], 0.9) else 50, weights)
+
+    judged = []
+
+    def error(self, weights, rows):
+        judged.append((weights[0], tuple(rows)))
+        return 0.25
+
+    monkeypatch.setattr(duchi._Pool, "one_pass", one_pass)
+    monkeypatch.setattr(duchi._Pool, "error", error)
+    lines = table1(path, shuffles=4, rates=(0.9, 0.3, 0.1))
+    orders = {each[3] for each in seen}
+    assert len(orders) == 4
+    assert {len(order) for order in orders} == {300}
+    assert {len(set(order)) for order in orders} == {300}
+    for (sign, rows), order in zip(judged, [each[3] for each in seen if each[1] == 0.1][-16:], strict=True):
+        assert sign == 1
+        assert set(rows) | set(order) == set(range(400))
+        assert not set(rows) & set(order)
+    for line in lines:
+        assert set(line.rates) == {best_of[line.method]}
+        assert set(line.nonzeros) == {0.1}
+        assert set(line.errors) == {0.25}
+        assert line.l1 > 1e-3
+
+
+def test_the_error_is_the_share_of_wrong_signs():
+    starts = np.array([0, 2, 3, 3])
+    features = duchi.CSR(np.array([1.0, -2.0, 3.0]), np.array([0, 1, 1], np.int32), starts, (3, 2))
+    pool = duchi._Pool(features, np.array([1.0, -1.0, 1.0]))
+    weights = np.array([1.0, 1.0])  # scores -1, 3 and, of the empty example, 0, which is wrong too
+    assert pool.error(weights, np.arange(3)) == 1.0
+    assert pool.error(-weights, np.arange(3)) == 1 / 3
+    assert pool.error(-weights, np.array([0, 1])) == 0.0
+
+
+@pytest.mark.parametrize("t", [0, 3, 99])
+def test_rates_of_forward_backward_splitting_shrink(t):
+    hyper = {each.name: each.hyper(0.5, 0.01) for each in CONTENDERS}
+    assert hyper["FB"]["learning_rate"](t) == 0.5 / np.sqrt(t + 1)
+    assert {each.rule.name for each in CONTENDERS} == {"rda", "sgd", "adagrad_da", "adagrad"}

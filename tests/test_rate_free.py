@@ -143,6 +143,32 @@ def test_not_finite(name, bad):
 
 
 @EVERY
+def test_what_would_be_learned_must_be_finite(name):
+    w = np.array([1.0, np.inf])
+    with pytest.raises(FloatingPointError, match=r"gradient of 'param0' must be finite.*or the parameter does"):
+        make(name, w).step(np.ones(2)) if name != "DAdaptAdaGrad" else make(name, w).step(np.array([1.0, np.nan]))
+    w[1] = 1
+    opt = make(name, w, initial_distance=1e200)
+    if name != "DoG":
+        with pytest.raises(ValueError, match=r"would go by .*inf.*use smaller hyperparameters"):
+            opt.step(np.ones(2))
+        assert set(opt.learned.values()) == {0.0}
+
+
+@EVERY
+def test_both_dtypes_and_groups_at_once(name):
+    """The sums are over all of them."""
+    rng = np.random.default_rng(0)
+    params = [rng.standard_normal(40).astype(F4), rng.standard_normal(5)]
+    oracle, opt = METHODS[name][0](params, max_global_norm=2.0), make(name, params, max_global_norm=2.0)
+    for _ in range(4):
+        gradients = [rng.standard_normal(40).astype(F4), rng.standard_normal(5)]
+        opt.step(gradients)
+        oracle.step(gradients)
+    assert_equal_bits(opt, params, oracle)
+
+
+@EVERY
 def test_groups_and_schedules(name):
     rng = np.random.default_rng(0)
     p, q, frozen = rng.standard_normal(4), rng.standard_normal(3), np.ones(2)
@@ -162,7 +188,9 @@ def test_groups_and_schedules(name):
         opt.hyper.groups = {"p": {"initial_distance": 1.0}}
     opt.hyper.groups = {"p": {"learning_rate": 0.5}, "frozen": {"frozen": True}}
     opt.hyper.groups = {name: {"frozen": True} for name in ("p", "q", "frozen")}
+    before = dict(opt.learned)
     opt.step({"p": None, "q": None, "frozen": None})
+    assert opt.learned == before
 
 
 @EVERY
@@ -172,7 +200,9 @@ def test_what_does_not_apply(name):
     with pytest.raises(ValueError, match="measures all parameters before each step"):
         fa.compiled_update(getattr(fa, name).rule.name)
     for hyper in ({"decoupled_weight_decay": 0.1}, {"l1": 0.1}, {"accumulator": "tensor"}):
-        with pytest.raises(ValueError, match=r"measures its step size|no metric|sets a parameter|keeps a value"):
+        with pytest.raises(
+            ValueError, match=r"measures its step size|no metric|sets a parameter|no accumulator for rows"
+        ):
             make(name, np.ones(2), **hyper)
 
 

@@ -1,7 +1,7 @@
 """A method of one's own: added on the fly, and in every driver at once."""
 
 from collections import namedtuple
-from dataclasses import dataclass
+from dataclasses import dataclass, make_dataclass
 from math import sqrt
 from types import SimpleNamespace
 
@@ -123,9 +123,13 @@ def test_the_rest_of_the_optimizer(registered, tmp_path):
     opt = method_named(registered.upper())(lambda p: (float(p @ p), 2 * p), p, learning_rate=0.1, momentum=0.5)
     opt.minimize(max_epochs=20)
     opt.save(tmp_path / "file")
-    other = fa.build(registered, params=np.ones(3), momentum=0.5, weight=0.7)
+    q = np.ones(3)
+    other = fa.build(registered, params=q, momentum=0.5, weight=0.7)
     other.load(tmp_path / "file")
+    assert bits_differ(p, q) == 0
     assert {*other.state["param0"]} == {"squares", "gradients", "velocity"}
+    for slot, a in other.state["param0"].items():
+        assert bits_differ(a, opt.state["param0"][slot]) == 0
     assert opt.best.loss < 12
 
 
@@ -146,7 +150,13 @@ def test_names():
         ({"Scalars": namedtuple("Scalars", "a b")}, "begin with the names of COMMON"),
         ({"Hyperparameters": int}, "must be a dataclass"),
         ({"slots": tuple("abcdefg")}, "may have 5 slots"),
-        ({"slots": ("velocity",)}, "none called 'velocity'"),
+        ({"slots": ("velocity",)}, "none called 'best', 'learned', 'param', 'velocity'"),
+        ({"slots": ("param",)}, "none called"),
+        ({"slots": ("a", "a")}, "all different"),
+        ({"Scalars": int}, "begin with the names of COMMON"),
+        ({"defaults": {"lerning_rate": 1}}, "defaults must be of learning_rate, .*not {'lerning_rate': 1}"),
+        ({"Hyperparameters": make_dataclass("H", [("momentum", float, 0.5)])}, "which all methods have: rename them"),
+        ({"measured": ("sum",)}, "is to measure .*but lacks measure, learn"),
         ({"initial": lambda hyper, a: (0.0,)}, "a value for each of its slots"),
         ({"scalar_values": lambda hyper, a, t: ()}, "scalar_values must give its own"),
     ],

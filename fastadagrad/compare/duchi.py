@@ -95,7 +95,8 @@ class _Pool:
 
     def best_pass(self, contender: Contender, l1: float, order: NDArray[np.int64], rates: Sequence[float]) -> _Pass:
         """That with the rate of fewest mistakes; of equals, the lowest."""
-        return min((self.one_pass(contender, rate, l1, order) for rate in rates), key=lambda each: each.mistakes)
+        passes = (self.one_pass(contender, rate, l1, order) for rate in sorted(rates))
+        return min(passes, key=lambda each: each.mistakes)
 
     def one_pass(self, contender: Contender, rate: float, l1: float, order: NDArray[np.int64]) -> _Pass:
         settings, _ = make_settings(contender.rule, contender.hyper(rate, l1))

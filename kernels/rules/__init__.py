@@ -13,7 +13,8 @@ A rule is any namespace (a module here, a class for a user's own) with
     delta(g, H, own, s)             the displacement d, and the slots
     place(g, H, own, s)             in the place of `delta`: the parameter itself
 
-and `TRAITS`. A method that measures all parameters together before each step has also
+and `TRAITS`. It may have `refusal(hyper)`: why these hyperparameters make no sense, or None. A method that measures
+all parameters together before each step has also
 
     measured                        names of what is summed over all elements, in float64
     measure(p, g, own, H, ahead, s) an element's part of each; H is its denominator before the step, `ahead` that of it,
@@ -57,6 +58,7 @@ TRAITS: dict[str, Any] = {
     "penalised": True,  # the proximal l1 and l2 are penalties in the metric H
     "rate_divides": False,  # a learning rate of 0 is refused
     "rate_free": False,  # no learning rate has to be chosen
+    "takes_rate": True,  # what it does depends on the learning rate
     "starts": (),  # hyperparameters by which slots begin, beside those that all methods have
     "defaults": {},  # of options, where they are others than those of all methods
 }

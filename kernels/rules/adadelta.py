@@ -39,6 +39,10 @@ def scalar_values(hyper, a, t):
     return share_kept(hyper.rms_halflife), share_new(hyper.rms_halflife), hyper.rms_regularizer
 
 
+def refusal(hyper):
+    return None if hyper.rms_regularizer else "rms_regularizer must be above 0: steps begin from it"
+
+
 def initial(hyper, a):
     return 0.0, 0.0
 

@@ -34,10 +34,13 @@ class Hyperparameters:
 Scalars = namedtuple("Scalars", (*COMMON, "epsilon_under_root", "epsilon"))
 
 
-def scalar_values(hyper, a, t):
+def epsilons(e, inside):
     """Adding the 0 of the form that is not in use changes no bit, so one formula serves both."""
-    e = hyper.rms_regularizer
-    return (e, 0.0) if hyper.epsilon_inside else (0.0, e)
+    return (e, 0.0) if inside else (0.0, e)
+
+
+def scalar_values(hyper, a, t):
+    return epsilons(hyper.rms_regularizer, hyper.epsilon_inside)
 
 
 def initial(hyper, a):

@@ -4,9 +4,9 @@
     S  <- S + |g|
     R  <- max(R - (p - P)*g, 0)
     T  <- T - g
-    p  <- P + T / (L * max(S + L, cocob_alpha*L)) * (L + R)
+    p  <- P + T / L / max(S + L, cocob_alpha*L) * (L + R)
 
-with P where the parameter began. An element that has had no gradient yet (L = 0) stays at P. L starts at 1e-8.
+with P where the parameter began. L starts at 1e-8.
 
 F. Orabona, T. Tommasi, "Training Deep Networks without Learning Rates Through Coin Betting", NIPS 2017, Algorithm 2.
 """
@@ -18,6 +18,7 @@ from . import COMMON, PARAMETER
 
 name = "cocob"
 rests = rate_free = True
+takes_rate = False
 slots = ("largest", "sum_of_sizes", "reward", "gradient_sum", "origin")
 
 
@@ -50,9 +51,9 @@ def accumulate(p, g, square, own, s):
 def scale(own, s):
     L, S = own[0], own[1]
     sum_, least = S + L, s.alpha * L
-    return L * (sum_ if sum_ > least else least)
+    return sum_ if sum_ > least else least
 
 
 def place(g, H, own, s):
     L, _, R, T, P = own
-    return P + T / H * (L + R) if H != s.zero else P
+    return P + T / L / H * (L + R)

@@ -10,14 +10,14 @@
 
 with d0 = initial_distance, growth = dadapt_growth (0: any), e = rms_regularizer, a = learning_rate, meant to be 1.
 
-A. Defazio, K. Mishchenko, "Learning-Rate-Free Learning by D-Adaptation", ICML 2023, Algorithm 3.
+A. Defazio, K. Mishchenko, "Learning-Rate-Free Learning by D-Adaptation", ICML 2023, Algorithm 3, as
+in the authors' code.
 """
 
 from collections import namedtuple
 from dataclasses import dataclass
-from math import sqrt
 
-from . import COMMON, PARAMETER
+from . import COMMON, adagrad_da, dog
 
 name = "dadapt_adagrad"
 slots = ("accumulator", "weighted_sum", "origin")
@@ -57,20 +57,15 @@ def learn(hyper, known, sums):
     return distance, weighted + distance * distance * gradients
 
 
+initial, scale, refusal = adagrad_da.initial, adagrad_da.scale, dog.refusal
+
+
 def scalar_values(hyper, a, t, distance, weighted):
     return hyper.rms_regularizer, a * distance
 
 
-def initial(hyper, a):
-    return hyper.initial_accumulator_value, 0.0, PARAMETER
-
-
 def accumulate(p, g, square, own, s):
     return own[0] + square, own[1] + s.weight * g, own[2]
-
-
-def scale(own, s):
-    return sqrt(own[0]) + s.epsilon
 
 
 def place(g, H, own, s):

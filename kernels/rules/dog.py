@@ -47,6 +47,10 @@ def learn(hyper, known, sums):
     return max(distance, sqrt(gone), hyper.initial_distance * (1 + sqrt(origin))), squares + gradient
 
 
+def refusal(hyper):
+    return None if hyper.initial_distance else "initial_distance must be above 0: steps begin from it"
+
+
 def scalar_values(hyper, a, t, distance, squares):
     root = sqrt(squares + hyper.rms_regularizer)
     return (a * distance / root if root else 0.0,)

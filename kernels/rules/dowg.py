@@ -45,7 +45,7 @@ def measure(p, g, own, H, ahead, s):
 def learn(hyper, known, sums):
     squared_distance, weighted = known
     gradient, gone = sums
-    squared_distance = max(squared_distance, gone, hyper.initial_distance**2)
+    squared_distance = max(squared_distance, gone, hyper.initial_distance * hyper.initial_distance)
     return squared_distance, weighted + squared_distance * gradient
 
 
@@ -54,4 +54,4 @@ def scalar_values(hyper, a, t, squared_distance, weighted):
     return (a * squared_distance / H if H else 0.0,)
 
 
-initial, accumulate, scale, delta = dog.initial, dog.accumulate, dog.scale, dog.delta
+initial, accumulate, scale, delta, refusal = dog.initial, dog.accumulate, dog.scale, dog.delta, dog.refusal

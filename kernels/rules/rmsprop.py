@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from math import sqrt
 
 from . import COMMON, share_kept, share_new
+from .adagrad import delta, epsilons, scale
 
 name = "rmsprop"
 
@@ -35,7 +36,7 @@ Scalars = namedtuple("Scalars", (*COMMON, "kept", "new", "epsilon_under_root", "
 
 def scalar_values(hyper, a, t):
     h, e = hyper.rms_halflife, hyper.rms_regularizer
-    return (share_kept(h), share_new(h), *((e, 0.0) if hyper.epsilon_inside else (0.0, e)))
+    return share_kept(h), share_new(h), *epsilons(e, hyper.epsilon_inside)
 
 
 def form(hyper):
@@ -44,14 +45,6 @@ def form(hyper):
 
 def accumulate(p, g, square, own, s):
     return (s.kept * own[0] + s.new * square,)
-
-
-def scale(own, s):
-    return sqrt(own[0] + s.epsilon_under_root) + s.epsilon
-
-
-def delta(g, H, own, s):
-    return (s.learning_rate * g / H if H != s.zero else s.zero), own
 
 
 def accumulate_mean_too(p, g, square, own, s):

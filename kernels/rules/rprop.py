@@ -38,6 +38,14 @@ def scalar_values(hyper, a, t):
     return hyper.rprop_increase, hyper.rprop_decrease, hyper.rprop_min_step, hyper.rprop_max_step
 
 
+def refusal(hyper):
+    if not hyper.rprop_decrease <= 1 <= hyper.rprop_increase:
+        return "rprop_decrease must be at most 1, and rprop_increase at least 1"
+    if hyper.rprop_min_step > hyper.rprop_max_step:
+        return "rprop_min_step must be at most rprop_max_step"
+    return None
+
+
 def initial(hyper, a):
     return a, 0.0
 
