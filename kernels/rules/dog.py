@@ -14,7 +14,7 @@ from collections import namedtuple
 from dataclasses import dataclass
 from math import sqrt
 
-from . import COMMON, PARAMETER
+from . import COMMON, PARAMETER, sgd
 
 name = "dog"
 slots = ("origin",)
@@ -60,12 +60,7 @@ def initial(hyper, a):
     return (PARAMETER,)
 
 
-def accumulate(p, g, square, own, s):
-    return own
-
-
-def scale(own, s):
-    return s.one
+accumulate, scale = sgd.accumulate, sgd.scale
 
 
 def delta(g, H, own, s):
