@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .kernels.motion import slot_names
-from .kernels.rules import form_of, places, trait
+from .kernels.rules import COMMON, form_of, places, trait
 
 Schedule = Callable[[int], float]
 
@@ -357,10 +357,8 @@ def cast_scalars(
     if cast.size - np.count_nonzero(np.isfinite(cast)) > exact.count(math.inf):
         for name, x, y in zip(names, exact, cast.tolist(), strict=True):
             if math.isinf(y) and not math.isinf(x):
-                raise ValueError(
-                    f"{name} is {x} in {method} with these hyperparameters, which {dtype} cannot hold: "
-                    "use smaller ones, or float64"
-                )
+                where = "" if name in COMMON else f" in {method} with these hyperparameters"
+                raise ValueError(f"{name} is {x}{where}, which {dtype} cannot hold: use smaller numbers, or float64")
     if trait(settings.form, "rate_divides") and cast[names.index("learning_rate")] == 0:
         raise ValueError(f"learning_rate must be above 0 in {dtype}, not {exact[2]:g}: {method} divides by it")
     return cast
