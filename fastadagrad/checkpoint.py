@@ -16,7 +16,6 @@ from .device.arrays import placed_like, to_host
 from .engine import Engine
 from .ledger import Ledger
 from .log import logger
-from .state import begin
 
 KIND = "optimizer"
 
@@ -30,6 +29,7 @@ class Saved:
     params: Arrays
     slots: dict[str, Arrays]  # by slot and name
     learned: tuple[float, ...]
+    late: dict[str, int]
     ledger: Ledger
     run: dict[str, Any] | None
 
@@ -43,7 +43,13 @@ def save(path: str | PathLike[str], engine: Engine, ledger: Ledger, run: Mapping
         arrays |= {f"best/{name}": a for name, a in zip(engine.params.names, ledger.best_arrays, strict=True)}
     if engine.state.learned:
         arrays["learned"] = np.array(engine.state.learned)
-    header = {"method": engine.rule.name, "names": engine.params.names, "ledger": ledger.header(), "run": run}
+    header = {
+        "method": engine.rule.name,
+        "names": engine.params.names,
+        "ledger": ledger.header(),
+        "run": run,
+        "late": engine.state.late,
+    }
     files.write(path, KIND, header, {name: to_host(array) for name, array in arrays.items()})
 
 
@@ -73,6 +79,7 @@ def load(path: str | PathLike[str], engine: Engine) -> Saved:
             params=part("param"),
             slots={slot: part(slot) for slot in {slot: None for s in engine.settings for slot in s.known_slots}},
             learned=tuple(arrays["learned"].tolist()) if engine.state.learned else (),
+            late=dict(header["late"]),
             ledger=Ledger.from_header(header["ledger"], best),
             run=header["run"],
         )
@@ -117,18 +124,19 @@ def make_room(saved: Saved, engine: Engine) -> None:
         placed_like(array, best) for array, best in zip(engine.params.arrays, saved.ledger.best_arrays, strict=False)
     ]
     engine.state.add({(name, slot): a.shape for slot, of in saved.slots.items() for name, a in of.items()})
+    for i in engine.frozen:  # what was frozen then, too, has slots once it is thawed
+        name = engine.params.names[i]
+        if not any(name in of for of in saved.slots.values()):
+            engine.state.slots[name] = {}
+    engine.state.late = saved.late
 
 
 def apply(saved: Saved, engine: Engine) -> None:
     """Set parameters and state, for which there is room."""
-    for (name, array), settings in zip(engine.params, engine.settings, strict=True):
+    for name, array in engine.params:
         array[...] = saved.params[name]
-        initial = dict(zip(settings.form.slots, settings.initial(), strict=True))
         for slot, own in engine.state[name].items():
-            if name in saved.slots[slot]:
-                own[...] = saved.slots[slot][name]
-            else:  # of what was frozen when it was saved
-                begin(own, initial.get(slot, 0.0), array)
+            own[...] = saved.slots[slot].get(name, 0)
     engine.state.learned = saved.learned
     engine.warned.clear()
 

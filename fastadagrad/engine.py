@@ -65,16 +65,19 @@ class Engine:
                     causes = " and ".join(trait(self.rule, "starts"))
                     raise ValueError(f"{causes}: the {slot} would begin at {value:g}, which is too large for {dtype}")
 
-    def configure(self, settings: Sequence[Settings], conduct: Conduct, unused: bool) -> None:
-        """Take new hyperparameters; nothing changes if they are refused. `unused`: no step has used the state."""
+    def configure(self, settings: Sequence[Settings], conduct: Conduct, steps: int, unused: bool) -> None:
+        """Take new hyperparameters after so many steps; nothing changes if they are refused.
+
+        `unused`: no step, of all or of one parameter, has used the state.
+        """
         with self.lock:
             self.check(settings, conduct, unused)
             if self.settings:
                 self.flush()
-            before, slots = dict(vars(self)), self.state.slots
+            before, slots, late = dict(vars(self)), self.state.slots, self.state.late
             changed = {i for i, (old, new) in enumerate(zip(self.settings, settings, strict=False)) if old != new}
             try:
-                self.state.fit(settings, unused)
+                self.state.fit(settings, steps, unused)
                 self.settings, self.conduct = list(settings), conduct
                 if not unused:
                     self.displaced = self.displaced | self.placed(changed)
@@ -83,7 +86,7 @@ class Engine:
                 self.plan, self.lags = Plan(self, range(len(settings))), {}
             except BaseException:
                 vars(self).update(before)
-                self.state.slots = slots
+                self.state.slots, self.state.late = slots, late
                 raise
 
     def placed(self, positions: Iterable[int]) -> set[int]:

@@ -258,9 +258,12 @@ class Settings:
         return rate / (1 + t * self.options.lr_decay)
 
     def scalars(
-        self, t: int, asked: dict[int, float] | None = None, learned: Sequence[float] = ()
+        self, t: int, asked: dict[int, float] | None = None, learned: Sequence[float] = (), late: int = 0
     ) -> tuple[float, ...]:
-        """Values of the rule's Scalars at step t, in float64: products are formed before the cast."""
+        """Values of the rule's Scalars at step t, in float64: products are formed before the cast.
+
+        The method itself counts from the step at which the slots were made, `late` steps after the first.
+        """
         o, a = self.options, self.learning_rate_at(t, asked)
         values = {
             "zero": 0.0,
@@ -274,7 +277,7 @@ class Settings:
             "l1_step": a * o.l1,
             "l2_step": a * o.l2,
         }
-        return (*values.values(), *self.rule.scalar_values(self.own, a, t, *learned))
+        return (*values.values(), *self.rule.scalar_values(self.own, a, t - late, *learned))
 
     def check(self) -> None:
         o, method = self.options, self.rule.name.upper()
@@ -348,9 +351,10 @@ def cast_scalars(
     dtype: np.dtype[Any],
     asked: dict[int, float] | None = None,
     learned: Sequence[float] = (),
+    late: int = 0,
 ) -> NDArray[Any]:
     """Scalars of step t, formed in float64 and cast once; ValueError for one that the dtype cannot hold."""
-    exact = settings.scalars(t, asked, learned)
+    exact = settings.scalars(t, asked, learned, late)
     with np.errstate(over="ignore"):
         cast = np.array(exact, dtype)
     method, names = settings.rule.name.upper(), settings.rule.Scalars._fields

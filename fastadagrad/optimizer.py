@@ -142,15 +142,16 @@ class Optimizer(Stepper):
         with whole():
             self._note_change()
             self.flush()
-            slots = self.engine.state.slots
+            slots, late, ledger = self.engine.state.slots, self.engine.state.late, self.ledger
             try:
                 checkpoint.make_room(saved, self.engine)
+                self.ledger = saved.ledger
                 self._configure(self._hyper, {})
             except BaseException:
-                self.engine.state.slots = slots
+                self.engine.state.slots, self.engine.state.late, self.ledger = slots, late, ledger
                 raise
             checkpoint.apply(saved, self.engine)
-            self.ledger, self._to_resume = saved.ledger, saved.run if resume else None
+            self._to_resume = saved.run if resume else None
 
     def set_params(self, targets: Any = None) -> None:
         """Set the parameters, in place.

@@ -230,7 +230,7 @@ class _Trial:
         self._start = [copy_of(array) for array in arrays]
         self._slots = {name: {k: copy_of(a) for k, a in own.items()} for name, own in opt.engine.state.slots.items()}
         self._steps, self._updates, self._unused = opt.steps, dict(opt.ledger.updates), opt._unused
-        self._learned = opt.engine.state.learned
+        self._learned, self._late = opt.engine.state.learned, opt.engine.state.late
         self._twin = type(opt)(params=given, **{**opt._hyper, **opt._overlay})
         self._objective = opt.objective.of(self._twin._params)
         self._twin._objective, self._twin._touches = self._objective, touches
@@ -240,13 +240,14 @@ class _Trial:
         twin.reset()
         for array, start in zip(twin._params.arrays, self._start, strict=True):
             array[...] = start
+        if not self._unused:
+            twin.ledger.steps, twin.ledger.updates = self._steps, dict(self._updates)
+            twin.engine.state.learned, twin.engine.state.late = self._learned, self._late
         twin.hyper.learning_rate = rate
         if not self._unused:
             for name, own in twin.engine.state.slots.items():
                 for slot, array in own.items():
                     array[...] = self._slots[name].get(slot, 0)
-            twin.engine.state.learned = self._learned
-            twin.ledger.steps, twin.ledger.updates = self._steps, dict(self._updates)
         twin.engine.warned.update(twin._params.names)  # of accumulators that become infinite
 
     def run(self, rate: float, fitted: Batches, judged: Batches) -> float:

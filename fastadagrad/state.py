@@ -84,6 +84,7 @@ class State:
     def __init__(self, rule: Rule, params: Parameters) -> None:
         self.rule, self.params = rule, params
         self.slots: dict[str, dict[str, FloatArray]] = {name: {} for name in params.names}
+        self.late: dict[str, int] = {}  # steps made before the slots of a parameter were, where it was frozen at first
         self.learned = self._ignorance()  # what a method that measures keeps from step to step
 
     def _ignorance(self) -> tuple[float, ...]:
@@ -117,10 +118,10 @@ class State:
                     "step on: choose the form of the method when the optimizer is made, or reset() first"
                 )
 
-    def fit(self, settings: Sequence[Settings], unused: bool) -> None:
+    def fit(self, settings: Sequence[Settings], steps: int, unused: bool) -> None:
         """Add the slots that the settings need; those that no step has used are made anew as they ask.
 
-        `slots` becomes another dict once all of them are there.
+        `slots` and `late` become other dicts once all of them are there.
         """
         slots = {name: dict(own) for name, own in self.slots.items()}
         wanted: list[tuple[str, FloatArray, str, tuple[int, ...], float | str]] = []
@@ -137,7 +138,8 @@ class State:
             slots[name][slot] = block
             if value:
                 begin(block, value, array)
-        self.slots = slots
+        late = {name: steps for name, _, slot, *_ in wanted if slot != "velocity"}
+        self.slots, self.late = slots, {} if unused else {**self.late, **late}
 
     def _differs(self, name: str, slot: str, shape: tuple[int, ...], value: float | str) -> bool:
         """Whether an unused slot is not as the settings would make it."""
@@ -179,7 +181,7 @@ class State:
 
     def reset(self, settings: Sequence[Settings]) -> None:
         """Back to the values before the first step."""
-        self.learned = self._ignorance()
+        self.learned, self.late = self._ignorance(), {}
         for (name, array), s in zip(self.params, settings, strict=True):
             initial = dict(zip(s.form.slots, s.initial(), strict=True))
             for slot, own in self.slots[name].items():

@@ -74,7 +74,7 @@ class Stepper:
     def _configure(self, hyper: dict[str, Any], overlay: dict[str, Any]) -> None:
         """Make `hyper`, with a run's `overlay` on top, what the next step goes by; all or nothing."""
         settings, conduct = self._settings(hyper, overlay)
-        self.engine.configure(settings, conduct, self._unused)
+        self.engine.configure(settings, conduct, self.ledger.steps, self._unused)
         self._hyper, self._overlay = own_copy(hyper), own_copy(overlay)
         self.conduct: Conduct = conduct
 

@@ -40,9 +40,12 @@ class Unit(ABC):
         rule, params = self._rule, self._params = state.rule, state.params
         settings = list(members.values())
         self._form: Any = settings[0].form
-        distinct = {id(s): s for s in settings}.values()
-        self._alike = [(s, [row for row, other in enumerate(settings) if other is s]) for s in distinct]
         self.positions = list(members)
+        late = [state.late.get(params.names[i], 0) for i in members]
+        alike: dict[tuple[int, int], list[int]] = {}
+        for row, key in enumerate(zip(map(id, settings), late, strict=True)):
+            alike.setdefault(key, []).append(row)
+        self._alike = [(settings[rows[0]], late[rows[0]], rows) for rows in alike.values()]
         arrays = [params.arrays[i] for i in members]
         self._dtype = np.dtype(arrays[0].dtype.type)  # the one object that nearly all arrays of this dtype share
         self.clips = settings[0].norm_limit > 0
@@ -59,14 +62,14 @@ class Unit(ABC):
         self._norm_limits = np.array([s.norm_limit for s in settings])
 
     def set_scalars(self, t: int, asked: dict[int, float], learned: Sequence[float] = ()) -> None:
-        for settings, rows in self._alike:
-            self._scalars[rows] = cast_scalars(settings, t, self._dtype, asked, learned)
+        for settings, late, rows in self._alike:
+            self._scalars[rows] = cast_scalars(settings, t, self._dtype, asked, learned, late)
 
     def set_own_scalars(self, t: int, asked: dict[int, float], learned: Sequence[float]) -> None:
         """Those of the method, which has learned more since `set_scalars`."""
         own = slice(len(COMMON), None)
-        for settings, rows in self._alike:
-            self._scalars[rows, own] = cast_scalars(settings, t, self._dtype, asked, learned)[own]
+        for settings, late, rows in self._alike:
+            self._scalars[rows, own] = cast_scalars(settings, t, self._dtype, asked, learned, late)[own]
 
     def set_gradient_scale(self, scale: NDArray[np.float64] | float) -> None:
         self._scalars[:, self._rule.Scalars._fields.index("gradient_scale")] = scale

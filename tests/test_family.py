@@ -358,6 +358,28 @@ def test_a_learning_rate_to_divide_by():
 
 
 @EVERY
+def test_thawed_late(name, tmp_path):
+    """A method that counts its steps counts those of the parameter; with a file on the way, too."""
+    p, q = np.ones(2), np.full(2, 5.0)
+    opt = getattr(fa, name)(params={"p": p, "q": q}, groups={"q": {"frozen": True}})
+    for _ in range(4):
+        opt.step({"p": np.ones(2), "q": None})
+    opt.hyper.groups = {}
+    oracle, g = oracle_of(name, q), np.array([1.0, -1])
+    for t in range(4):
+        if t == 2:
+            opt.save(tmp_path / "file")
+            q = np.ones(2)
+            opt = getattr(fa, name)(params={"p": np.ones(2), "q": q})
+            opt.load(tmp_path / "file")
+        opt.step({"p": np.ones(2), "q": g})
+        oracle.step(g)
+        assert bits_differ(q, oracle.p) == 0
+    opt.reset()
+    assert opt.engine.state.late == {}
+
+
+@EVERY
 def test_skipped_steps(name):
     p, q = np.ones(3), np.ones(3)
     opt, other = getattr(fa, name)(params=p, nonfinite="skip"), getattr(fa, name)(params=q)
