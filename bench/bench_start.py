@@ -25,6 +25,7 @@ NUMBA, PYTHON = "import numba", "python alone"
 def process(code: str, cache: Path) -> Callable[[], object]:
     """A function that runs code in a new process, compiled code being kept in `cache`."""
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(cache)}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # numba's own bytecode has been written too
     return lambda: subprocess.run([sys.executable, "-c", code], env=environment, check=True)
 
 
