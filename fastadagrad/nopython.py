@@ -14,7 +14,7 @@ from .kernels.arrays import make_array_update
 from .kernels.rules import trait
 from .methods import method_named
 from .parameters import DTYPES, FloatArray
-from .state import begin, kind_of, slot_shapes
+from .state import fresh_slots, kind_of
 
 
 @dataclass(frozen=True)
@@ -42,11 +42,7 @@ class CompiledUpdate:
 
     def slots(self, p: FloatArray) -> tuple[FloatArray, ...]:
         """Fresh state for a parameter: the method's slots, and the velocity with momentum."""
-        shapes = slot_shapes(p, kind_of("p", p, self._settings), self._settings.slots)
-        slots = tuple(np.zeros(shape or (1,), p.dtype) for shape in shapes.values())
-        for slot, value in zip(slots, self._settings.initial(), strict=False):
-            begin(slot, value, p)
-        return slots
+        return fresh_slots(p, self._settings)
 
 
 def compiled_update(

@@ -49,7 +49,6 @@ class Plan:
         self._engine, self._names = engine, engine.params.names
         self._global_limit, self._nonfinite = conduct.max_global_norm, conduct.nonfinite
         self._measures = bool(trait(engine.rule, "measured"))  # which sets the method's own scalars in each step
-        self._or_else = " (or the parameter does)" if self._measures else ""
         self._scheduled = any(s.rate_changes if self._measures else s.scheduled for s in settings)
         self._clips = self._global_limit > 0 or any(s.norm_limit for s in settings)
         self._checks = 0 if self._nonfinite == "ignore" else FINITE
@@ -295,9 +294,10 @@ class Plan:
     def _refuse_non_finite(self, position: int) -> bool:
         name = self._names[position]
         if self._nonfinite == "raise":
+            or_else = " (or the parameter does)" if self._measures else ""
             raise FloatingPointError(
                 f"gradient of {name!r} must be finite, but holds NaN or infinity, or its norm overflows"
-                f"{self._or_else}; nothing was changed (nonfinite='skip' skips such steps, 'ignore' does not look)"
+                f"{or_else}; nothing was changed (nonfinite='skip' skips such steps, 'ignore' does not look)"
             )
         logger.info("step skipped: the gradient of %r is not finite", name)
         return False

@@ -78,6 +78,15 @@ def begin(slot: Any, value: float | str, parameter: FloatArray) -> None:
     slot[...] = parameter if value == PARAMETER else value
 
 
+def fresh_slots(parameter: FloatArray, settings: Settings) -> tuple[FloatArray, ...]:
+    """What a parameter alone begins with; a slot that all elements share has one element."""
+    shapes = slot_shapes(parameter, kind_of("p", parameter, settings), settings.slots)
+    slots = tuple(np.zeros(shape or (1,), parameter.dtype) for shape in shapes.values())
+    for slot, value in zip(slots, settings.initial(), strict=False):
+        begin(slot, value, parameter)
+    return slots
+
+
 class State:
     """Slots by parameter name: arrays that steps write and nobody else."""
 

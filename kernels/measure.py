@@ -9,9 +9,9 @@ import numpy as np
 from numba import prange
 
 from .element import fingerprint, make_element
-from .jit import Pair, compiled, inlined, parallel
+from .jit import Pair, compiled, inlined, parallel, welded
 from .memory import array_at, unpack
-from .reduce import BLOCK, LANES, fold
+from .reduce import BLOCK, LANES, make_block_total
 from .slots import make_slots, make_widened
 from .survey import total
 from .table import FIRST_BLOCK, FIRST_SLOT, GRADIENT, PARAMETER, SIZE, make_walk
@@ -31,36 +31,20 @@ def make_terms(rule):
     return terms
 
 
-def _make_block_sum(terms, j: int, slots):
-    """Compilable sum of the j-th term over at most 4,096 elements, with room for 32 lanes."""
-    load, cut = slots.load, slots.cut
+def _make_block_sums(terms, count: int, n_slots: int):
+    """Compilable ``(arrays, s, lanes, sums, b)``: the sums of all terms, which become ``sums[:, b]``.
 
-    @inlined
-    def block_sum(p, g, own, s, lanes):
-        lanes[:] = 0.0
-        whole = g.size // LANES
-        for row in range(whole):
-            start, stop = row * LANES, row * LANES + LANES
-            p_row, g_row, own_row = p[start:stop], g[start:stop], cut(own, start, stop)
-            for i in range(LANES):
-                lanes[i] += terms(p_row[i], g_row[i], load(own_row, i), s)[j]
-        for i in range(whole * LANES, g.size):
-            lanes[i - whole * LANES] += terms(p[i], g[i], load(own, i), s)[j]
-        return fold(lanes)
-
-    return block_sum
-
-
-def _make_block_sums(terms, count: int, slots):
-    """Compilable ``(p, g, own, s, lanes, sums, b)``: the sums of all terms, which become ``sums[:, b]``."""
+    The arrays are the parameter, the gradient and the slots.
+    """
     if count == 0:
-        return inlined(lambda p, g, own, s, lanes, sums, b: None)
-    last, before = _make_block_sum(terms, count - 1, slots), _make_block_sums(terms, count - 1, slots)
+        return inlined(lambda arrays, s, lanes, sums, b: None)
+    j, before = count - 1, _make_block_sums(terms, count - 1, n_slots)
+    last = make_block_total(welded(lambda values, s: terms(values[0], values[1], values[2:], s)[j]), 2 + n_slots)
 
     @inlined
-    def block_sums(p, g, own, s, lanes, sums, b):
-        before(p, g, own, s, lanes, sums, b)
-        sums[count - 1, b] = last(p, g, own, s, lanes)
+    def block_sums(arrays, s, lanes, sums, b):
+        before(arrays, s, lanes, sums, b)
+        sums[j, b] = last(arrays, s, lanes)
 
     return block_sums
 
@@ -68,8 +52,14 @@ def _make_block_sums(terms, count: int, slots):
 @cache
 def make_measure(rule: Any, dtype: np.dtype[Any]) -> Pair:
     """Compiled ``(spans, table, scalars, block_sums, sums)``: those of each tensor of a table become ``sums[:, i]``."""
-    slots, real, itemsize, Scalars = make_slots(len(rule.slots), FIRST_SLOT), dtype.type, dtype.itemsize, rule.Scalars
-    sum_block, at, count = _make_block_sums(make_terms(rule), len(rule.measured), slots), slots.at, len(rule.measured)
+    n_slots, count, real, itemsize, Scalars = (
+        len(rule.slots),
+        len(rule.measured),
+        dtype.type,
+        dtype.itemsize,
+        rule.Scalars,
+    )
+    sum_block, slots_at = _make_block_sums(make_terms(rule), count, n_slots), make_slots(n_slots, FIRST_SLOT).at
     version = fingerprint(rule.accumulate, rule.scale, rule.measure)
 
     @inlined
@@ -79,7 +69,8 @@ def make_measure(rule: Any, dtype: np.dtype[Any]) -> Pair:
         for b in range(low, high):
             n, offset = min(BLOCK, row[SIZE] - b * BLOCK), b * BLOCK * itemsize
             p, g = array_at(row[PARAMETER] + offset, n, real), array_at(row[GRADIENT] + offset, n, real)
-            sum_block(p, g, at(row, offset, n, real), s, lanes, block_sums, row[FIRST_BLOCK] + b)
+            arrays = (p, g) + slots_at(row, offset, n, real)
+            sum_block(arrays, s, lanes, block_sums, row[FIRST_BLOCK] + b)
         return 0
 
     walk = make_walk(visit, FIRST_BLOCK)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from .jit import inlined
+from .jit import inlined, welded
+from .slots import make_slots
 
 LANES = 32
 BLOCK = 4096
@@ -33,25 +34,40 @@ def make_fold(lanes: int):
 fold = make_fold(LANES)
 
 
+def make_block_total(term, count: int):
+    """Compilable ``(arrays, s, lanes)``: sum of term(values, s) over at most 4,096 elements of `count` arrays.
+
+    `values` has one of each array; there is room for 32 lanes.
+    """
+    slots = make_slots(count)
+    load, cut = slots.load, slots.cut
+
+    @welded
+    def block_total(arrays, s, lanes):
+        lanes[:] = 0.0
+        n = arrays[0].size
+        whole = n // LANES
+        for row in range(whole):
+            part = cut(arrays, row * LANES, row * LANES + LANES)
+            for j in range(LANES):
+                lanes[j] += term(load(part, j), s)
+        for i in range(whole * LANES, n):
+            lanes[i - whole * LANES] += term(load(arrays, i), s)
+        return fold(lanes)
+
+    return block_total
+
+
 def make_block_sum(prepare):
     """Compilable sum of the squares of prepare(g, p, s) over at most 4,096 elements, with room for 32 lanes."""
 
     @inlined
-    def block_sum(g, p, s, lanes):
-        lanes[:] = 0.0
-        whole = g.size // LANES
-        for row in range(whole):
-            g_row = g[row * LANES : row * LANES + LANES]
-            p_row = p[row * LANES : row * LANES + LANES]
-            for j in range(LANES):
-                x = np.float64(prepare(g_row[j], p_row[j], s))
-                lanes[j] += x * x
-        for i in range(whole * LANES, g.size):
-            x = np.float64(prepare(g[i], p[i], s))
-            lanes[i - whole * LANES] += x * x
-        return fold(lanes)
+    def square(values, s):
+        x = np.float64(prepare(values[0], values[1], s))
+        return x * x
 
-    return block_sum
+    block_total = make_block_total(square, 2)
+    return inlined(lambda g, p, s, lanes: block_total((g, p), s, lanes))
 
 
 def make_ordered_sum(prepare):

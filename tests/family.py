@@ -264,6 +264,7 @@ METHODS = {
     "FTRL": (FTRL, {**ALL, "penalised": {"ftrl_l1": 0.1, "ftrl_l2": 0.1, "initial_accumulator_value": 0.1}}),
     "COCOB": (COCOB, {**ALL, "eager": {"cocob_alpha": 2.0}}),
 }
+ONE_OF_EACH = {next(iter(variants)) for _, variants in METHODS.values()}
 VARIANTS = [(name, variant) for name, (_, variants) in METHODS.items() for variant in variants]
 
 

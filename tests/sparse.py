@@ -3,7 +3,7 @@
 import numpy as np
 from oracle import bits_differ, spread
 
-from fastadagrad import plan
+from fastadagrad import Rows, plan
 
 F4, F8, I4, I8 = np.float32, np.float64, np.int32, np.int64
 DTYPES, INDEX_DTYPES = [F4, F8], [I4, I8]
@@ -85,3 +85,12 @@ def refusal(call):
     except DOCUMENTED as error:
         return error
     return None
+
+
+def sparse_step(rng, p, n=9):
+    """Rows, some named twice; which ones they are; and the dense gradient that they stand for."""
+    indices = rng.integers(0, len(p), n)
+    values = rng.standard_normal((n, *p.shape[1:])).astype(p.dtype)
+    dense = np.zeros_like(p)
+    np.add.at(dense, indices, values)
+    return Rows(indices, values), np.unique(indices), dense

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from family import METHODS, VARIANTS, oracle_of
+from family import METHODS, ONE_OF_EACH, VARIANTS, oracle_of
 from oracle import bits_differ, spread
-from test_family import ONE_OF_EACH, sparse_step
+from sparse import sparse_step
 
 import fastadagrad as fa
 

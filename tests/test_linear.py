@@ -1,41 +1,15 @@
 import logging
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
 import scipy.sparse
+from linear_examples import A9A, classification, cross_validate, sparse
 
 import fastadagrad as fa
 from fastadagrad.linear import LinearModel
 from fastadagrad.sources import load
 from fastadagrad.tables import Table
-
-A9A = Path(__file__).parents[2] / "shared" / "data" / "a9a.train.svm.gz"
-
-
-def classification(n=400, features=6, classes=2, seed=0):
-    rng = np.random.default_rng(seed)
-    X = rng.normal(size=(n, features)) * 10.0 ** np.arange(features) + 5
-    score = ((X - 5) / 10.0 ** np.arange(features)) @ rng.normal(size=(features, classes))
-    return X, (score + 0.3 * rng.normal(size=score.shape)).argmax(1)
-
-
-def sparse(n=300, features=40, seed=0):
-    rng = np.random.default_rng(seed)
-    X = scipy.sparse.random_array((n, features), density=0.15, rng=rng, format="csr")
-    return X, np.where(X @ rng.normal(size=features) > 0, "yes", "no")
-
-
-def cross_validate(name, monitor, folds=5, **options):
-    """Mean over folds of a model with these settings."""
-    table = load(name)
-    fold = np.random.default_rng(0).permutation(len(table.labels)) % folds
-    found = []
-    for held_out in (fold == i for i in range(folds)):
-        model = LinearModel(**options).fit(table.features[~held_out], table.labels[~held_out])
-        found.append(model.evaluate(table.features[held_out], table.labels[held_out])[monitor])
-    return np.mean(found)
 
 
 @pytest.mark.parametrize(
@@ -82,105 +56,6 @@ def test_l1_on_a9a_is_the_dense_proximal_run():
     assert np.count_nonzero(model.coef_ == 0) == np.count_nonzero(w == 0) > 20
     np.testing.assert_array_equal(model.coef_.ravel() == 0, w == 0)
     assert found == pytest.approx(expected, rel=1e-12)
-
-
-@pytest.mark.parametrize(
-    ("name", "scale", "most"),
-    [
-        ("digits", "auto", 1.05),
-        ("breast_cancer", "auto", 1.05),
-        ("wine", "auto", 1.1),
-        ("iris", "auto", 0.6),
-        ("breast_cancer", "none", 0.9),
-        ("diabetes", "none", 0.2),  # its features are small: the default does not get anywhere
-    ],
-)
-def test_learning_rate_found(name, scale, most):
-    """Loss on unseen examples, as a multiple of what the default gives."""
-    default, found = (cross_validate(name, "loss", scale=scale, learning_rate=rate) for rate in (0.1, "auto"))
-    assert found <= default * most
-
-
-@pytest.mark.parametrize("factor", [1e-5, 1e5])
-def test_learning_rate_found_for_features_of_any_size(factor):
-    X, y = classification()
-    X = (X - X.mean(axis=0)) / X.std(axis=0)
-    default, found = (
-        LinearModel(scale="none", intercept=False, learning_rate=rate).fit(X * factor, y).evaluate(X * factor, y)
-        for rate in (0.1, "auto")
-    )
-    assert found["accuracy"] > 0.9
-    assert found["loss"] < default["loss"] / 2
-
-
-@pytest.mark.skipif(not A9A.exists(), reason="a9a is not in ../shared/data")
-def test_learning_rate_found_on_a9a():
-    train = load(A9A, n_features=123)
-    test = load(A9A.with_name("a9a.test.svm.gz"), n_features=123)
-    default, found = (LinearModel(learning_rate=rate).fit(train).evaluate(test) for rate in (0.1, "auto"))
-    assert found["loss"] <= default["loss"] * 1.005
-    for far in (1e-3, 10):
-        assert found["loss"] < LinearModel(learning_rate=far).fit(train).evaluate(test)["loss"] - 0.01
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"batch_size": 16},
-        {"loss": "hinge", "dtype": np.float64},
-        {"l1": 1e-3, "lazy": "touched"},
-        {"momentum": 0.9, "shuffle": False},
-        {"decoupled_weight_decay": 20.0},
-        {"intercept": False, "max_epochs": 1},
-    ],
-)
-@pytest.mark.parametrize("make", [classification, sparse])
-def test_learning_rate_found_is_the_one_trained_with(make, options):
-    X, y = make()
-    model = LinearModel(learning_rate="auto", **options).fit(X, y)
-    again = LinearModel(learning_rate=model.learning_rate_, **options).fit(X, y)
-    assert (
-        model.learning_rate_
-        == again.learning_rate_
-        == LinearModel(learning_rate="auto", **options).fit(X, y).learning_rate_
-    )
-    np.testing.assert_array_equal(model.coef_, again.coef_)
-    assert model.history == again.history
-    assert model.learning_rate_ * options.get("decoupled_weight_decay", 0) < 1
-
-
-def test_learning_rate_found_does_not_go_by_the_examples_for_validation():
-    X, y = classification()
-    found = [
-        LinearModel(learning_rate="auto", max_epochs=5).fit(X, y, valid=valid).learning_rate_
-        for valid in (None, (X, y), (X, 1 - y))
-    ]
-    assert len(set(found)) == 1
-
-
-def test_learning_rate_found_is_saved(tmp_path):
-    model = LinearModel(learning_rate="auto", max_epochs=2).fit(*classification())
-    model.save(tmp_path / "model")
-    loaded = LinearModel.load(tmp_path / "model")
-    assert loaded.learning_rate_ == model.learning_rate_
-    assert repr(loaded) == repr(model) == "LinearModel('auto', learning_rate='auto', max_epochs=2)"
-
-
-def test_no_learning_rate_is_found():
-    X = np.random.default_rng(0).normal(size=(50, 2))
-    with pytest.raises(ValueError, match="finds no rate down to 1e-07 at which training does not diverge: scale X"):
-        LinearModel("squared", scale="none", learning_rate="auto").fit(X * 1e36, X[:, 0] * 1e30)
-    with pytest.raises(ValueError, match="takes two examples or more, got 1: give a number"):
-        LinearModel("squared", learning_rate="auto").fit(X[:1], X[:1, 0])
-    assert LinearModel("squared", learning_rate="auto").fit(X[:2], X[:2, 0]).history
-
-
-def test_nothing_to_be_learnt_is_told(caplog):
-    X, y = np.random.default_rng(0).normal(size=(50, 2)), np.random.default_rng(1).integers(0, 2, 50)
-    with caplog.at_level(logging.WARNING, "fastadagrad"):
-        model = LinearModel(learning_rate="auto").fit(X, y)
-    assert model.learning_rate_ == 1e-7
-    assert "learning rate 1e-07 is the last that was tried" in caplog.text
 
 
 @pytest.mark.parametrize("batch_size", [1, 16])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from statistics import median
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -32,10 +32,7 @@ class _Stepping:
         self._opt = method.build(task.loss, own, None, lazy_for(task, method))
         objective = self._opt.objective
         _, flat = objective.value_and_gradients(objective.arguments(first_batch(task)))
-        named = isinstance(own, dict)
-        self._gradients: Any = (
-            dict(zip(own, flat, strict=True)) if named else flat if isinstance(own, list) else flat[0]
-        )
+        self._gradients = self._opt._params.restructure(flat)
         self.calls = 1
         self.calls = max(1, min(MOST_CALLS, int(ROUND_SECONDS / max(self.seconds(), 1e-7))))
 

@@ -21,15 +21,16 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from ..hyper import Rule, Settings, make_settings
+from ..hyper import Rule, make_settings
 from ..kernels.examples import Sparse
 from ..kernels.losses import HINGE
 from ..kernels.online import make_online
 from ..kernels.rules import adagrad, adagrad_da, rda, sgd
 from ..log import compilation
 from ..sources import load
+from ..state import fresh_slots
 from ..tables import CSR
-from .text_examples import TEXT, load_text
+from .examples import TEXT, as_csr, load_text
 
 RATES = tuple(10.0 ** (k / 2) for k in range(-6, 3))
 PENALTIES = tuple(10.0 ** (k / 2) for k in range(-14, 3))  # between which the one sought is looked for
@@ -105,7 +106,7 @@ class _Pool:
         thresholds = np.concatenate([[0.0], np.cumsum(steps)])
         weights, last = np.zeros(self._features), np.zeros(self._features, np.int64)
         loop = make_online(cast(Any, settings.form))
-        arguments = scalars, thresholds, weights, _fresh_slots(settings, self._features), last
+        arguments = scalars, thresholds, weights, fresh_slots(weights, settings), last
         with compilation(loop, "the online loop"):
             mistakes = loop(HINGE, self.examples, order, *arguments)
         return _Pass(rate, int(mistakes), weights)
@@ -117,11 +118,6 @@ class _Pool:
             span = slice(int(x.starts[n]), int(x.starts[n + 1]))
             wrong += x.values[span] @ weights[x.columns[span]] * x.labels[n] <= 0
         return float(wrong) / len(rows)
-
-
-def _fresh_slots(settings: Settings, features: int) -> tuple[Floats, ...]:
-    """Of weights that begin at 0, as does what begins as they do."""
-    return tuple(np.full(features, 0.0 if isinstance(value, str) else value) for value in settings.initial())
 
 
 def table1(
@@ -237,16 +233,8 @@ def _read(source: str | os.PathLike[str], positive: str | None) -> tuple[CSR, Fl
         features, found = load_text(source)
     else:
         table = load(source, dtype=np.float64)
-        features, found = _as_csr(table.features), table.labels
+        features, found = as_csr(table.features), table.labels
     return _without_empty_columns(features), _two_classes(os.fspath(source), found, positive)
-
-
-def _as_csr(features: NDArray[Any] | CSR) -> CSR:
-    if isinstance(features, CSR):
-        return features
-    rows, columns = np.nonzero(features)
-    indptr = np.searchsorted(rows, np.arange(len(features) + 1))
-    return CSR(features[rows, columns], columns.astype(np.int32), indptr.astype(np.int64), features.shape)
 
 
 def _without_empty_columns(features: CSR) -> CSR:

@@ -23,7 +23,7 @@ name = "dadapt_adagrad"
 slots = ("accumulator", "weighted_sum", "origin")
 measured = ("steps", "step_sizes", "gradients")
 learned = ("distance", "weighted_sum_of_squares")
-squares = timed = rate_free = True
+squares = rate_free = True
 starts = ("initial_accumulator_value",)
 defaults = {"learning_rate": 1.0}
 

@@ -20,7 +20,7 @@ name = "dog"
 slots = ("origin",)
 measured = ("gradient_squares", "distance_squares", "origin_squares")
 learned = ("distance", "sum_of_squares")
-timed = rate_free = True
+rate_free = True
 penalised = False
 defaults = {"learning_rate": 1.0}
 

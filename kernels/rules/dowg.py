@@ -21,7 +21,7 @@ name = "dowg"
 slots = dog.slots
 measured = ("gradient_squares", "distance_squares")
 learned = ("squared_distance", "weighted_sum_of_squares")
-timed = rate_free = True
+rate_free = True
 penalised = False
 defaults = {"learning_rate": 1.0}
 

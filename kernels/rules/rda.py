@@ -14,8 +14,7 @@ from collections import namedtuple
 from dataclasses import dataclass
 from math import sqrt
 
-from . import COMMON, PARAMETER
-from .adagrad_da import place_shrunk
+from . import COMMON, PARAMETER, adagrad_da
 
 name = "rda"
 slots = ("gradient_sum", "origin")
@@ -48,4 +47,4 @@ def scale(own, s):
     return s.root
 
 
-place = place_shrunk
+place = adagrad_da.place_shrunk

@@ -1,14 +1,14 @@
-"""Text to classify: a label, a tab and an example a line."""
+"""Examples to classify: text, of which a line is a label, a tab and the example; and any features as sparse ones."""
 
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..tables import CSR
+from ..tables import CSR, as_features
 
 TEXT = ".tsv"
 
@@ -39,6 +39,21 @@ def load_text(path: str | os.PathLike[str]) -> tuple[CSR, NDArray[Any]]:
             texts.append(text)
     if not texts:
         raise ValueError(f"{os.fspath(path)} is empty: it must have a label, a tab and text on each line")
-    found = TfidfVectorizer(sublinear_tf=True).fit_transform(texts)
-    data, indices, indptr = found.data, found.indices.astype(np.int32), found.indptr.astype(np.int64)
-    return CSR(data, indices, indptr, found.shape), np.array(labels)
+    return as_csr(TfidfVectorizer(sublinear_tf=True).fit_transform(texts)), np.array(labels)
+
+
+def as_csr(features: Any) -> CSR:
+    """Features of any kind, in float64, without the zeros.
+
+    Raises
+    ------
+    RuntimeError
+        If scipy is needed and not installed.
+    """
+    if not isinstance(features, CSR):
+        try:
+            from scipy.sparse import csr_array
+        except ImportError:
+            raise RuntimeError('this needs scipy: pip install "fastadagrad[compare]"') from None
+        features = csr_array(features)
+    return cast(CSR, as_features(features, dtype=np.float64))

@@ -1,0 +1,35 @@
+"""Examples that tests of linear models share."""
+
+from pathlib import Path
+
+import numpy as np
+import scipy.sparse
+
+from fastadagrad.linear import LinearModel
+from fastadagrad.sources import load
+
+A9A = Path(__file__).parents[2] / "shared" / "data" / "a9a.train.svm.gz"
+
+
+def classification(n=400, features=6, classes=2, seed=0):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, features)) * 10.0 ** np.arange(features) + 5
+    score = ((X - 5) / 10.0 ** np.arange(features)) @ rng.normal(size=(features, classes))
+    return X, (score + 0.3 * rng.normal(size=score.shape)).argmax(1)
+
+
+def sparse(n=300, features=40, seed=0):
+    rng = np.random.default_rng(seed)
+    X = scipy.sparse.random_array((n, features), density=0.15, rng=rng, format="csr")
+    return X, np.where(X @ rng.normal(size=features) > 0, "yes", "no")
+
+
+def cross_validate(name, monitor, folds=5, **options):
+    """Mean over folds of a model with these settings."""
+    table = load(name)
+    fold = np.random.default_rng(0).permutation(len(table.labels)) % folds
+    found = []
+    for held_out in (fold == i for i in range(folds)):
+        model = LinearModel(**options).fit(table.features[~held_out], table.labels[~held_out])
+        found.append(model.evaluate(table.features[held_out], table.labels[held_out])[monitor])
+    return np.mean(found)
