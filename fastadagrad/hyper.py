@@ -357,14 +357,15 @@ def cast_scalars(
     exact = settings.scalars(t, asked, learned, late)
     with np.errstate(over="ignore"):
         cast = np.array(exact, dtype)
-    method, names = settings.rule.name.upper(), settings.rule.Scalars._fields
+    names = settings.rule.Scalars._fields
     if cast.size - np.count_nonzero(np.isfinite(cast)) > exact.count(math.inf):
         for name, x, y in zip(names, exact, cast.tolist(), strict=True):
             if math.isinf(y) and not math.isinf(x):
-                where = "" if name in COMMON else f" in {method} with these hyperparameters"
+                where = "" if name in COMMON else f" in {settings.rule.name.upper()} with these hyperparameters"
                 raise ValueError(f"{name} is {x}{where}, which {dtype} cannot hold: use smaller numbers, or float64")
-    if trait(settings.form, "rate_divides") and cast[names.index("learning_rate")] == 0:
-        raise ValueError(f"learning_rate must be above 0 in {dtype}, not {exact[2]:g}: {method} divides by it")
+    if trait(settings.form, "rate_divides") and cast[(at := names.index("learning_rate"))] == 0:
+        method = settings.rule.name.upper()
+        raise ValueError(f"learning_rate must be above 0 in {dtype}, not {exact[at]:g}: {method} divides by it")
     return cast
 
 
