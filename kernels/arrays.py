@@ -6,13 +6,13 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any, NamedTuple
 
-import numpy as np
 from numba import prange
 
 from .dense import make_own_accumulators, make_row_accumulators, make_shared_accumulator
 from .element import make_element
 from .jit import compiled, inlined, parallel
-from .reduce import LANES, make_ordered_sum
+from .memory import borrowed
+from .reduce import make_ordered_sum
 
 
 class ArrayUpdate(NamedTuple):
@@ -59,21 +59,21 @@ def make_array_update(rule: Any, motion: str, kind: str, lean: bool) -> ArrayUpd
     def accumulate_all(p, g, slots, s):
         if p.size:
             G = slots[0]
-            G[0] = accumulate(p.dtype.type(ordered_sum(g, p, s, np.empty(LANES))), G[0], s)
+            G[0] = accumulate(p.dtype.type(ordered_sum(g, p, s)), G[0], s)
 
     begin = inlined(accumulate_all if by_tensor else (lambda p, g, slots, s: None))
 
     @compiled
     def serial(p, g, slots, s):
         version  # noqa: B018  part of the key of the disk cache
-        p, g, slots = p.ravel(), g.ravel(), flat(slots)
+        p, g, slots = borrowed((p.ravel(), g.ravel(), flat(slots)))
         begin(p, g, slots, s)
         share(0, 1, p, g, slots, s)
 
     @parallel
     def threaded(p, g, slots, s, spans):
         version  # noqa: B018  part of the key of the disk cache
-        p, g, slots = p.ravel(), g.ravel(), flat(slots)
+        p, g, slots = borrowed((p.ravel(), g.ravel(), flat(slots)))
         begin(p, g, slots, s)
         for t in prange(spans):
             share(t, spans, p, g, slots, s)

@@ -6,7 +6,7 @@ import numpy as np
 
 from .element import Element
 from .jit import inlined, welded
-from .reduce import LANES, make_ordered_sum
+from .reduce import make_ordered_sum
 
 
 def make_own_accumulators(element: Element, watchful: bool = True):
@@ -68,11 +68,10 @@ def make_row_accumulators(element: Element):
     @inlined
     def row_accumulators(p, g, G, rest, width, s):
         infinite = False
-        lanes = np.empty(LANES)
         for r in range(G.size):
             start, stop = r * width, r * width + width
             p_r, g_r = p[start:stop], g[start:stop]
-            G_r = row_step(p_r, g_r, ordered_sum(g_r, p_r, s, lanes), G[r], cut(rest, start, stop), s)
+            G_r = row_step(p_r, g_r, ordered_sum(g_r, p_r, s), G[r], cut(rest, start, stop), s)
             infinite |= G_r == p.dtype.type(np.inf)
             G[r] = G_r
         return infinite

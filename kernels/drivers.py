@@ -15,8 +15,8 @@ from numba import prange
 from .dense import make_own_accumulators, make_row_accumulators, make_shared_accumulator
 from .element import make_element
 from .jit import Pair, compiled, inlined, parallel, welded
-from .memory import array_at, unpack
-from .reduce import BLOCK, LANES, make_block_sum
+from .memory import array_at, borrowed, unpack
+from .reduce import BLOCK, make_block_sum
 from .survey import find_non_finite, sum_squares, sum_tensors, total
 from .table import (
     FIRST_BLOCK,
@@ -43,14 +43,14 @@ def _make_block_sums(prepare, real, Scalars):
     itemsize = real().itemsize
 
     def block_sums(table, i, low, high, arguments):
-        (scalars, sums), row, lanes = arguments, table[i], np.empty(LANES)
+        (scalars, sums), row = arguments, table[i]
         s = unpack(Scalars, scalars[i])
         for b in range(low, high):
             start = b * BLOCK
             n = min(BLOCK, row[SIZE] - start)
             g = array_at(row[GRADIENT] + start * itemsize, n, real)
             p = array_at(row[PARAMETER] + start * itemsize, n, real)
-            sums[row[FIRST_BLOCK] + b] = block_sum(g, p, s, lanes)
+            sums[row[FIRST_BLOCK] + b] = block_sum(g, p, s)
         return 0
 
     return inlined(block_sums)
@@ -133,6 +133,7 @@ def make_driver(rule: Any, motion: str, kind: str, lean: bool, dtype: np.dtype[A
     @compiled
     def serial(spans, work, gradients, table, scalars, guard, block_sums, sums):
         version  # noqa: B018  part of the key of the disk cache
+        table, scalars, guard, block_sums, sums = borrowed((table, scalars, guard, block_sums, sums))
         blocks, code = table[-1, FIRST_BLOCK], 0
         if work & HEADERS:
             code = read_gradients(gradients, table, guard, itemsize)

@@ -14,11 +14,13 @@ from typing import NamedTuple
 import numpy as np
 
 from .jit import compiled, welded
+from .memory import make_scratch
 from .prefetch import prefetch
 from .reduce import make_fold
 
 LANES = 16
 fold = make_fold(LANES)
+make_lanes = make_scratch(LANES)
 AHEAD = 4  # rows
 LINE = 16  # values of 4 bytes in a cache line
 FIRST_LINES = 4  # of a row; the processor itself goes on from there
@@ -46,7 +48,7 @@ class Layout(NamedTuple):
     span: object  # (examples, n) -> start, stop
     value: object  # (examples, n, t)
     column: object  # (examples, t)
-    dot: object  # (examples, n, weights, lanes) -> their sum of products
+    dot: object  # (examples, n, weights) -> their sum of products
     fetch_ahead: object  # (examples, order, i): ask for a row that comes soon
 
 
@@ -62,7 +64,8 @@ def _dense_column(x, t):
     return t
 
 
-def _dense_dot(x, n, weights, lanes):
+def _dense_dot(x, n, weights):
+    lanes = make_lanes(weights.dtype)
     for j in range(LANES):
         lanes[j] = lanes.dtype.type(0)
     whole = weights.size // LANES
@@ -92,7 +95,7 @@ def _sparse_column(x, t):
     return x.columns[t]
 
 
-def _sparse_dot(x, n, weights, lanes):
+def _sparse_dot(x, n, weights):
     total = weights.dtype.type(0)
     for t in range(x.starts[n], x.starts[n + 1]):
         total += x.values[t] * weights[x.columns[t]]

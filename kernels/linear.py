@@ -15,11 +15,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .element import Element, make_element
-from .examples import LANES, LAYOUTS, Layout
+from .examples import LAYOUTS, Layout
 from .jit import compiled, welded
 from .lazy import make_catch_up, missed_alike
 from .losses import pointwise, softmax
-from .memory import unpack
+from .memory import borrowed, unpack
 from .motion import SLOTS
 from .prefetch import prefetch
 from .scoring import make_score
@@ -44,9 +44,8 @@ class Rates(NamedTuple):
 
 
 class Work(NamedTuple):
-    """Scratch arrays, allocated once for many epochs; all zero between calls, except lanes and slopes."""
+    """Scratch arrays, allocated once for many epochs; all zero between calls, except slopes."""
 
-    lanes: np.ndarray  # of a dot product
     scores: np.ndarray  # (classes,)
     slopes: np.ndarray  # (classes,) float64
     gradient: np.ndarray  # of a batch, shaped as the weights
@@ -62,7 +61,6 @@ def make_work(weights: Weights, *, batch: bool, sweep: bool, exact: bool) -> Wor
     classes = p.shape[1] if p.ndim == 2 else 1
     features = len(p)
     return Work(
-        np.zeros(LANES, p.dtype),
         np.zeros(classes, p.dtype),
         np.zeros(classes),
         np.zeros(p.shape if batch else (0, *p.shape[1:]), p.dtype),
@@ -266,12 +264,13 @@ def make_loops(rule, motion: str, lean: bool, layout: str, classes: bool, exact:
         version  # noqa: B018  part of the key of the disk cache
         s, s_intercept = unpack(Scalars, rates.features), unpack(Scalars, rates.intercept)
         s_exact = unpack(Scalars, rates.exact)
+        examples, order, weights, intercept, work = borrowed((examples, order, weights, intercept, work))
         total, cursor = 0.0, begin(examples, order, weights, work.last)
         for i in range(order.size):
             fetch_ahead(examples, order, i)
             n = order[i]
             cursor = recall(examples, n, order, cursor, i, weights, work.last, s_exact)
-            z = score(examples, n, weights.p, intercept.p, work.lanes, work.scores)
+            z = score(examples, n, weights.p, intercept.p, work.scores)
             value, slope = slope_of(kind, z, examples.labels[n], real(1), work)
             total += value
             start, stop = span(examples, n)
@@ -304,6 +303,7 @@ def make_loops(rule, motion: str, lean: bool, layout: str, classes: bool, exact:
         version  # noqa: B018  part of the key of the disk cache
         s, s_intercept = unpack(Scalars, rates.features), unpack(Scalars, rates.intercept)
         s_exact = unpack(Scalars, rates.exact)
+        examples, order, weights, intercept, work = borrowed((examples, order, weights, intercept, work))
         total, steps, cursor = 0.0, 0, begin(examples, order, weights, work.last)
         for start in range(0, order.size, size):
             stop = min(start + size, order.size)
@@ -312,7 +312,7 @@ def make_loops(rule, motion: str, lean: bool, layout: str, classes: bool, exact:
                 fetch_ahead(examples, order, i)
                 n = order[i]
                 cursor = recall(examples, n, order, cursor, steps, weights, work.last, s_exact)
-                z = score(examples, n, weights.p, intercept.p, work.lanes, work.scores)
+                z = score(examples, n, weights.p, intercept.p, work.scores)
                 value, slope = slope_of(kind, z, examples.labels[n], real(stop - start), work)
                 total += value
                 if not sweep:

@@ -10,8 +10,8 @@ from numba import prange
 
 from .element import fingerprint, make_element
 from .jit import Pair, compiled, inlined, parallel, welded
-from .memory import array_at, unpack
-from .reduce import BLOCK, LANES, make_block_total
+from .memory import array_at, borrowed, unpack
+from .reduce import BLOCK, make_block_total
 from .slots import make_slots, make_widened
 from .survey import total
 from .table import FIRST_BLOCK, FIRST_SLOT, GRADIENT, PARAMETER, SIZE, make_walk
@@ -32,19 +32,19 @@ def make_terms(rule):
 
 
 def _make_block_sums(terms, count: int, n_slots: int):
-    """Compilable ``(arrays, s, lanes, sums, b)``: the sums of all terms, which become ``sums[:, b]``.
+    """Compilable ``(arrays, s, sums, b)``: the sums of all terms, which become ``sums[:, b]``.
 
     The arrays are the parameter, the gradient and the slots.
     """
     if count == 0:
-        return inlined(lambda arrays, s, lanes, sums, b: None)
+        return inlined(lambda arrays, s, sums, b: None)
     j, before = count - 1, _make_block_sums(terms, count - 1, n_slots)
     last = make_block_total(welded(lambda values, s: terms(values[0], values[1], values[2:], s)[j]), 2 + n_slots)
 
     @inlined
-    def block_sums(arrays, s, lanes, sums, b):
-        before(arrays, s, lanes, sums, b)
-        sums[j, b] = last(arrays, s, lanes)
+    def block_sums(arrays, s, sums, b):
+        before(arrays, s, sums, b)
+        sums[j, b] = last(arrays, s)
 
     return block_sums
 
@@ -64,13 +64,13 @@ def make_measure(rule: Any, dtype: np.dtype[Any]) -> Pair:
 
     @inlined
     def visit(table, i, low, high, arguments):
-        (scalars, block_sums), row, lanes = arguments, table[i], np.empty(LANES)
+        (scalars, block_sums), row = arguments, table[i]
         s = unpack(Scalars, scalars[i])
         for b in range(low, high):
             n, offset = min(BLOCK, row[SIZE] - b * BLOCK), b * BLOCK * itemsize
             p, g = array_at(row[PARAMETER] + offset, n, real), array_at(row[GRADIENT] + offset, n, real)
             arrays = (p, g) + slots_at(row, offset, n, real)
-            sum_block(arrays, s, lanes, block_sums, row[FIRST_BLOCK] + b)
+            sum_block(arrays, s, block_sums, row[FIRST_BLOCK] + b)
         return 0
 
     walk = make_walk(visit, FIRST_BLOCK)
@@ -84,6 +84,7 @@ def make_measure(rule: Any, dtype: np.dtype[Any]) -> Pair:
     @compiled
     def serial(spans, table, scalars, block_sums, sums):
         version  # noqa: B018  part of the key of the disk cache
+        table, scalars, block_sums, sums = borrowed((table, scalars, block_sums, sums))
         walk(table, 0, table[-1, FIRST_BLOCK], (scalars, block_sums))
         add_up(table, block_sums, sums)
 

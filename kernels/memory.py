@@ -1,4 +1,4 @@
-"""Arrays from addresses, and what a compiled loop needs to know of a list of NumPy arrays.
+"""Arrays without an owner, and what a compiled loop needs to know of a list of NumPy arrays.
 
 Reading array objects in compiled code makes checking a thousand gradients cost microseconds. The
 layouts are those that the accessor macros of NumPy (ndarraytypes.h) and CPython (listobject.h) have
@@ -11,7 +11,9 @@ import ctypes
 import sys
 
 import numpy as np
+from llvmlite import ir
 from numba import carray, types
+from numba.core import cgutils
 from numba.extending import intrinsic, overload
 from numba.np.unsafe.ndarray import to_fixed_tuple
 
@@ -29,6 +31,8 @@ DESCR = HEADER // 8 + 5
 FLAGS = 2 * (HEADER // 8 + 6)
 HEADER_WORDS = HEADER // 8 + 7
 
+CACHE_LINE = 64  # bytes
+
 READABLE = 0x0001 | 0x0100  # C_CONTIGUOUS and ALIGNED
 WRITEABLE = 0x0400
 
@@ -45,6 +49,50 @@ def _pointer(typingctx, address):
 def array_at(address, n, dtype):
     """The n elements of `dtype` that start at `address`."""
     return carray(_pointer(address), n, dtype)
+
+
+def _without_owner(context, builder, kind, value):
+    if isinstance(kind, types.Array):
+        array = context.make_array(kind)(context, builder, value)
+        array.meminfo = cgutils.get_null_value(array.meminfo.type)
+        return array._getvalue()
+    if isinstance(kind, types.BaseTuple):
+        for i, member in enumerate(kind):
+            part = _without_owner(context, builder, member, builder.extract_value(value, i))
+            value = builder.insert_value(value, part, i)
+    return value
+
+
+@intrinsic
+def borrowed(typingctx, value):
+    """The arrays of a tuple, or one, for as long as somebody else holds them: their views count no references.
+
+    A count is an atomic operation, and costs as much as the step of several elements.
+    """
+
+    def codegen(context, builder, signature, args):
+        return _without_owner(context, builder, signature.args[0], args[0])
+
+    return value(value), codegen
+
+
+def make_scratch(n: int):
+    """Compilable ``(dtype)``: an array of `n` elements, of any values, on the stack of the function that it is part of.
+
+    Nobody may hold it when that function has returned.
+    """
+
+    @intrinsic
+    def reserve(typingctx, dtype):
+        def codegen(context, builder, signature, args):
+            element = context.get_data_type(dtype.dtype)
+            place = cgutils.alloca_once(builder, ir.ArrayType(element, n))
+            place.align = CACHE_LINE
+            return builder.bitcast(place, element.as_pointer())
+
+        return types.CPointer(dtype.dtype)(dtype), codegen
+
+    return inlined(lambda dtype: carray(reserve(dtype), n))
 
 
 def unpack(Scalars, row):

@@ -17,7 +17,7 @@ from .examples import LAYOUTS
 from .jit import compiled, inlined, welded
 from .lazy import make_catch_up, missed_steps
 from .losses import pointwise
-from .memory import unpack
+from .memory import borrowed, unpack
 from .rules import places
 from .slots import make_slots
 
@@ -66,6 +66,9 @@ def make_online(rule: Any):
     def online(kind, examples, order, scalars, thresholds, p, slots, last):
         version  # noqa: B018  part of the key of the disk cache
         mistakes, row_of_last = 0, scalars.shape[0] - 1
+        examples, order, scalars, thresholds, p, slots, last = borrowed(
+            (examples, order, scalars, thresholds, p, slots, last)
+        )
         before = unpack(Scalars, scalars[0])
         for now in range(order.size):
             fetch_ahead(examples, order, now)

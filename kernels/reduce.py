@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from .jit import inlined, welded
+from .memory import make_scratch
 from .slots import make_slots
 
 LANES = 32
@@ -32,18 +33,20 @@ def make_fold(lanes: int):
 
 
 fold = make_fold(LANES)
+make_lanes = make_scratch(LANES)
 
 
 def make_block_total(term, count: int):
-    """Compilable ``(arrays, s, lanes)``: sum of term(values, s) over at most 4,096 elements of `count` arrays.
+    """Compilable ``(arrays, s)``: sum of term(values, s) over at most 4,096 elements of `count` arrays.
 
-    `values` has one of each array; there is room for 32 lanes.
+    `values` has one of each array.
     """
     slots = make_slots(count)
     load, cut = slots.load, slots.cut
 
     @welded
-    def block_total(arrays, s, lanes):
+    def block_total(arrays, s):
+        lanes = make_lanes(np.float64)
         lanes[:] = 0.0
         n = arrays[0].size
         whole = n // LANES
@@ -59,7 +62,7 @@ def make_block_total(term, count: int):
 
 
 def make_block_sum(prepare):
-    """Compilable sum of the squares of prepare(g, p, s) over at most 4,096 elements, with room for 32 lanes."""
+    """Compilable sum of the squares of prepare(g, p, s) over at most 4,096 elements."""
 
     @inlined
     def square(values, s):
@@ -67,7 +70,7 @@ def make_block_sum(prepare):
         return x * x
 
     block_total = make_block_total(square, 2)
-    return inlined(lambda g, p, s, lanes: block_total((g, p), s, lanes))
+    return inlined(lambda g, p, s: block_total((g, p), s))
 
 
 def make_ordered_sum(prepare):
@@ -75,10 +78,10 @@ def make_ordered_sum(prepare):
     block_sum = make_block_sum(prepare)
 
     @inlined
-    def ordered_sum(g, p, s, lanes):
+    def ordered_sum(g, p, s):
         total = 0.0
         for start in range(0, g.size, BLOCK):
-            total += block_sum(g[start : start + BLOCK], p[start : start + BLOCK], s, lanes)
+            total += block_sum(g[start : start + BLOCK], p[start : start + BLOCK], s)
         return total
 
     return ordered_sum

@@ -18,13 +18,14 @@ from .dense import make_own_accumulators, make_row_step, make_shared_accumulator
 from .element import first_of_sum, make_element, untouched
 from .jit import Pair, compiled, inlined, parallel, welded
 from .lazy import make_recall
-from .memory import array_at, unpack
+from .memory import array_at, borrowed, make_scratch, unpack
 from .motion import slot_names
 from .prefetch import prefetch_lines, rows_ahead
-from .reduce import BLOCK, LANES, fold, make_ordered_sum
+from .reduce import BLOCK, LANES, fold, make_lanes, make_ordered_sum
 from .table import FIRST_SLOT, PARAMETER, WIDTH, Row
 
 GROUP = 4  # rows whose sums are formed before the first is stepped, which would have to wait for its own
+make_squares = make_scratch(GROUP)
 
 
 def _make_row_at(element, kind: str, real):
@@ -154,12 +155,12 @@ def make_update(
 
     @welded
     def update_grouped(low, high, rows, at, source, tensor, s, s_exact, lag):
-        infinite, lanes, squares = False, np.empty(LANES), np.empty(GROUP)
+        infinite, squares = False, make_squares(np.float64)
         for first in range(low, high, GROUP):
             last = min(first + GROUP, high)
             for k in range(first, last):
                 p, _, g = ready(k, high, rows, at, source, tensor, s_exact, lag)
-                squares[k - first] = square_of(g, p, s, lanes)
+                squares[k - first] = square_of(g, p, s)
             for k in range(first, last):
                 p, slots = row_at(tensor, rows[k])
                 g = array_at(source + place(at, k) * tensor[WIDTH] * itemsize, tensor[WIDTH], real)
@@ -170,6 +171,7 @@ def make_update(
 
     @welded
     def update(low, high, rows, at, source, table, scalars, exact, lag):
+        rows, at, table, scalars, exact, lag = borrowed((rows, at, table, scalars, exact, lag))
         tensor = unpack(Row, table[0])  # not read again after each write to memory
         s, s_exact = unpack(Scalars, scalars), unpack(Scalars, exact)
         return 1 if update_rows(low, high, rows, at, source, tensor, s, s_exact, lag) else 0
@@ -201,6 +203,7 @@ def make_recall_rows(rule: Any, motion: str, kind: str, dtype: np.dtype[Any]) ->
 
     @welded
     def recall_rows(low, high, rows, table, exact, lag):
+        rows, table, exact, lag = borrowed((rows, table, exact, lag))
         s, tensor = unpack(Scalars, exact), unpack(Row, table[0])
         for k in range(low, high):
             p, slots = row_at(tensor, rows[k])
@@ -248,7 +251,8 @@ def _make_sum_squares(prepare, real, Scalars):
 
     @inlined
     def sum_squares(low, high, rows, at, source, table, scalars, block_sums, first):
-        s, width, lanes = unpack(Scalars, scalars), table[0, WIDTH], np.zeros(LANES)
+        rows, at, table, scalars, block_sums = borrowed((rows, at, table, scalars, block_sums))
+        s, width, lanes = unpack(Scalars, scalars), table[0, WIDTH], make_lanes(np.float64)
         block, count = np.int64(-1), 0
         for k in range(low, high):
             i, stop = rows[k] * width, (rows[k] + 1) * width

@@ -6,9 +6,10 @@ from functools import cache
 
 import numpy as np
 
-from .examples import LANES, LAYOUTS, Layout
+from .examples import LAYOUTS, Layout
 from .jit import compiled, welded
 from .losses import LOGISTIC, NO_CLASS, pointwise, softmax
+from .memory import borrowed
 
 
 def make_score(layout: Layout, real, classes: bool):
@@ -16,11 +17,11 @@ def make_score(layout: Layout, real, classes: bool):
     span, value, column, dot, _ = layout
 
     @welded
-    def one_score(x, n, p, b, lanes, scores):
-        return dot(x, n, p, lanes) + b[0]
+    def one_score(x, n, p, b, scores):
+        return dot(x, n, p) + b[0]
 
     @welded
-    def many_scores(x, n, p, b, lanes, scores):
+    def many_scores(x, n, p, b, scores):
         scores[:] = real(0)
         start, stop = span(x, n)
         for t in range(start, stop):
@@ -43,14 +44,14 @@ def make_score_all(layout: str, classes: bool, dtype: np.dtype):
 
     @compiled
     def score_all(examples, order, p, b, out):
-        lanes = np.empty(LANES, out.dtype)
+        examples, order, p, b, out = borrowed((examples, order, p, b, out))
         for i in range(order.size):
             fetch_ahead(examples, order, i)
             n = order[i]
             if classes:
-                score(examples, n, p, b, lanes, out[n])
+                score(examples, n, p, b, out[n])
             else:
-                out[n] = score(examples, n, p, b, lanes, out)
+                out[n] = score(examples, n, p, b, out)
 
     return score_all
 
@@ -68,6 +69,7 @@ def mean_loss(kind, scores, labels):
 def mean_softmax_loss(scores, labels):
     total = 0.0
     slopes = np.empty(scores.shape[1])
+    scores, labels = borrowed((scores, labels))
     for n in range(len(scores)):
         total += softmax(scores[n], np.int64(labels[n]), slopes)
     return total / len(scores)

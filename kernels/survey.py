@@ -11,8 +11,8 @@ from numba.extending import overload
 
 from .element import untouched
 from .jit import Pair, compiled, inlined, parallel
-from .memory import array_at
-from .reduce import BLOCK, LANES, make_block_sum
+from .memory import array_at, borrowed
+from .reduce import BLOCK, make_block_sum
 from .table import FIRST_BLOCK, GRADIENT, NON_FINITE, SIZE, complaint, make_walk
 
 _sum_of_squares = make_block_sum(inlined(untouched))
@@ -47,10 +47,10 @@ def _make_measure(real):
 
     @inlined
     def measure(table, i, low, high, arguments):
-        sums, lanes = arguments[0], np.empty(LANES)
+        sums = arguments[0]
         for b in range(low, high):
             g = _block(table[i], b, real, itemsize)
-            sums[table[i, FIRST_BLOCK] + b] = _sum_of_squares(g, g, (), lanes)
+            sums[table[i, FIRST_BLOCK] + b] = _sum_of_squares(g, g, ())
         return 0
 
     return make_walk(measure, FIRST_BLOCK)
@@ -118,6 +118,7 @@ def total(table, i, block_sums):
 def sum_tensors(table, block_sums, sums, check):
     """Each tensor's sum of squares; a complaint if one is not finite and that is to be checked, else 0."""
     code = 0
+    table, block_sums, sums = borrowed((table, block_sums, sums))
     for i in range(table.shape[0] - 1):
         sums[i] = total(table, i, block_sums)
         if check and code == 0 and not sums[i] < np.inf:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from .jit import compiled, inlined
+from .memory import borrowed
 
 # Unsigned throughout: a signed index costs a test for negative ones at each access, and in Numba
 # mixing uint64 with a plain literal makes a float64.
@@ -187,6 +188,7 @@ def scan(text, state, lowest_allowed, slow, labels, indptr, indices, data):
     The text ends in a newline, so that no inner loop has to look for its end. A row of ``slow`` is
     (1 for a label, position in labels or data, start, end) of a number left to Python.
     """
+    text, state, slow, labels, indptr, indices, data = borrowed((text, state, slow, labels, indptr, indices, data))
     pos, row, entry, next_index = state[POS], state[ROW], state[ENTRY], state[NEXT_INDEX]
     width, lowest, unsorted = state[WIDTH], state[LOWEST], state[UNSORTED]
     inside, sound, pending = state[INSIDE], True, NOUGHT

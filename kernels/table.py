@@ -25,6 +25,7 @@ from .memory import (
     TYPE,
     WRITEABLE,
     array_at,
+    borrowed,
     half_words,
     words,
 )
@@ -115,6 +116,7 @@ def read_gradients(gradients, table, guard, itemsize):
 
     `gradients` is the address of a Python list of objects of any kind.
     """
+    table, guard = borrowed((table, guard))
     items = array_at(gradients + LIST_ITEMS, 1, np.int64)[0]
     array_type, array_dtype = table[-1, ARRAY_TYPE], table[-1, ARRAY_DTYPE]
     for i in range(table.shape[0] - 1):
@@ -144,6 +146,7 @@ def make_walk(visit, first):
 
     @inlined
     def walk(table, low, high, arguments):
+        table, arguments = borrowed((table, arguments))
         left, right = 0, table.shape[0] - 1
         while left < right:  # the last tensor that starts at or before `low`
             middle = (left + right + 1) // 2
