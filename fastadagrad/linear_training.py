@@ -90,7 +90,8 @@ class Trainer:
         self.weights = _make_weights(features, targets.outputs, settings, examples.values.dtype, not dense)
         self.intercept = _make_weights(1, targets.outputs, settings, examples.values.dtype, not dense)
         self._rates = _make_rates(settings, intercept, examples.values.dtype)
-        self._work = linear.make_work(self.weights, batch=not self._online, sweep=self._sweep, exact=exact)
+        longest = 0 if isinstance(examples, Dense) else int(np.diff(examples.starts).max(initial=0))
+        self._work = linear.make_work(self.weights, longest, batch=not self._online, sweep=self._sweep, exact=exact)
         layout, many = "dense" if dense else "sparse", bool(targets.outputs)
         dtype = examples.values.dtype
         loops = linear.make_loops(adagrad, settings.motion, settings.lean, layout, many, exact, dtype)

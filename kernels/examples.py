@@ -23,7 +23,7 @@ fold = make_fold(LANES)
 make_lanes = make_scratch(LANES)
 AHEAD = 4  # rows
 LINE = 16  # values of 4 bytes in a cache line
-FIRST_LINES = 4  # of a row; the processor itself goes on from there
+FIRST_LINES = 16  # of a row; the processor itself goes on from there
 
 
 class Dense(NamedTuple):

@@ -14,18 +14,22 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .element import Element, make_element
-from .examples import LAYOUTS, Layout
+from .element import make_element
+from .examples import LAYOUTS
 from .jit import compiled, welded
-from .lazy import make_catch_up, missed_alike
-from .losses import pointwise, softmax
 from .memory import borrowed, unpack
-from .motion import SLOTS
-from .prefetch import prefetch
+from .motion import slot_names
+from .outputs import make_outputs
+from .row_weights import (
+    NEAR,
+    NO_RECALL,
+    make_ask_for_next,
+    make_gathered_steps,
+    make_recall,
+    make_steps_in_place,
+    room_for,
+)
 from .scoring import make_score
-from .slots import make_behind, make_first, make_slots
-
-AHEAD = 48  # columns, across examples
 
 
 class Weights(NamedTuple):
@@ -44,7 +48,7 @@ class Rates(NamedTuple):
 
 
 class Work(NamedTuple):
-    """Scratch arrays, allocated once for many epochs; all zero between calls, except slopes."""
+    """Scratch arrays, allocated once for many epochs; all zero between calls, except slopes and gathered."""
 
     scores: np.ndarray  # (classes,)
     slopes: np.ndarray  # (classes,) float64
@@ -53,10 +57,14 @@ class Work(NamedTuple):
     touched: np.ndarray  # columns of the batch so far
     seen: np.ndarray  # (features,) whether it is among them
     last: np.ndarray  # (features,) steps in this epoch that it has had
+    gathered: np.ndarray  # weights of one example
 
 
-def make_work(weights: Weights, *, batch: bool, sweep: bool, exact: bool) -> Work:
-    """Scratch for one way of training: by `batch`, which may `sweep` over all features; `exact` loops."""
+def make_work(weights: Weights, longest: int, *, batch: bool, sweep: bool, exact: bool) -> Work:
+    """Scratch for one way of training: by `batch`, which may `sweep` over all features; `exact` loops.
+
+    `longest` is the number of features that the longest row of sparse examples has.
+    """
     p = weights.p
     classes = p.shape[1] if p.ndim == 2 else 1
     features = len(p)
@@ -68,171 +76,8 @@ def make_work(weights: Weights, *, batch: bool, sweep: bool, exact: bool) -> Wor
         np.zeros(features if batch and not sweep else 0, np.int64),
         np.zeros(features if batch and not sweep else 0, np.bool_),
         np.zeros(features if exact else 0, np.int64),
+        np.zeros(0 if batch else room_for(longest, len(weights.slots)), p.dtype),
     )
-
-
-class Outputs(NamedTuple):
-    """Compilable treatment of one output or of several.
-
-    A slope is a number or, for several, the array work.scores.
-    """
-
-    slope: object  # (kind, score, label, share, work) -> loss, slope of the batch's mean loss
-    step: object  # (weights, j, x, slope, s): step weight j, or its row, with gradient slope * x
-    step_with: object  # (weights, j, gradient, s): the same with gradient[j], which becomes 0
-    add: object  # (gradient, j, x, slope)
-    catch_up: object  # (weights, j, missed, s)
-
-
-def _make_element_step(element: Element):
-    step_of, load, store = element.step, element.slots.load, element.slots.store
-
-    @welded
-    def step(p, slots, i, g, s):
-        p_i, slots_i = step_of(p[i], g, load(slots, i), s)
-        p[i] = p_i
-        store(slots, i, slots_i)
-
-    return step
-
-
-def _make_element_catch_up(rule, motion, element: Element):
-    catch_up, count, load = make_catch_up(rule, motion), len(rule.slots), element.slots.load
-    own_of, moved_of, store = make_first(count), make_behind(count), make_slots(len(SLOTS[motion])).store
-
-    @welded
-    def element_catch_up(p, slots, i, missed, s):
-        values = load(slots, i)
-        p_i, moved = catch_up(p[i], own_of(values), moved_of(values), missed, s)
-        p[i] = p_i
-        store(moved_of(slots), i, moved)
-
-    return element_catch_up
-
-
-def _make_one_output(real, step_element, catch_up_element) -> Outputs:
-    def slope(kind, score, label, share, work):
-        value, derivative = pointwise(kind, score, label)
-        return value, real(derivative) / share
-
-    def step(w, j, x, slope, s):
-        step_element(w.p, w.slots, j, slope * x, s)
-
-    def step_with(w, j, gradient, s):
-        step_element(w.p, w.slots, j, gradient[j], s)
-        gradient[j] = real(0)
-
-    def add(gradient, j, x, slope):
-        gradient[j] += slope * x
-
-    def catch_up(w, j, missed, s):
-        catch_up_element(w.p, w.slots, j, missed, s)
-
-    return Outputs(*map(welded, (slope, step, step_with, add, catch_up)))
-
-
-def _make_many_outputs(real, step_element, catch_up_element) -> Outputs:
-    def slope(kind, scores, label, share, work):
-        value = softmax(scores, np.int64(label), work.slopes)
-        for k in range(scores.size):
-            scores[k] = real(work.slopes[k]) / share
-        return value, scores
-
-    def step(w, j, x, slopes, s):
-        for k in range(slopes.size):
-            step_element(w.p, w.slots, (j, k), slopes[k] * x, s)
-
-    def step_with(w, j, gradient, s):
-        for k in range(gradient.shape[1]):
-            step_element(w.p, w.slots, (j, k), gradient[j, k], s)
-            gradient[j, k] = real(0)
-
-    def add(gradient, j, x, slopes):
-        for k in range(slopes.size):
-            gradient[j, k] += slopes[k] * x
-
-    def catch_up(w, j, missed, s):
-        for k in range(w.p.shape[1]):
-            catch_up_element(w.p, w.slots, (j, k), missed, s)
-
-    return Outputs(*map(welded, (slope, step, step_with, add, catch_up)))
-
-
-class _Recall(NamedTuple):
-    """Compilable ways to bring weights up to the state before step `now`, and to have them at hand by then.
-
-    Most features of most examples are either in every example or long unseen, so that whether one has missed a
-    step is a branch that the processor cannot predict: missing none is a number of steps like another.
-    """
-
-    begin: object  # (examples, order, w, last) -> cursor
-    row: object  # (examples, n, order, cursor, now, w, last, s) -> cursor: the features of row n
-    all: object  # (now, w, last, s): every feature, which then starts to count from 0
-
-
-def _make_recall(layout: Layout, outputs: Outputs) -> _Recall:
-    span, column, catch_up = layout.span, layout.column, outputs.catch_up
-
-    @welded
-    def fetch_next(x, order, cursor, w, last):
-        """Ask for the weight at `cursor`, place, t and end of a row of `order`, and move on to the next."""
-        at, t, stop = cursor
-        while t == stop:
-            at += 1
-            if at >= order.size:
-                return at, t, stop
-            first, end = span(x, order[at])
-            t, stop = np.int64(first), np.int64(end)
-        j = column(x, t)
-        prefetch(last, j)
-        prefetch(w.p, j)
-        prefetch(w.slots[0], j)
-        return at, t + 1, stop
-
-    @welded
-    def begin(x, order, w, last):
-        cursor = (-1, 0, 0)
-        for _ in range(AHEAD):
-            cursor = fetch_next(x, order, cursor, w, last)
-        return cursor
-
-    @welded
-    def recall_one(j, now, next_, w, last, s):
-        catch_up(w, j, missed_alike(max(now - last[j], 0), s), s)
-        last[j] = next_
-
-    @welded
-    def recall_row(x, n, order, cursor, now, w, last, s):
-        start, stop = span(x, n)
-        for t in range(start, stop):
-            cursor = fetch_next(x, order, cursor, w, last)
-            recall_one(column(x, t), now, now + 1, w, last, s)
-        return cursor
-
-    @welded
-    def recall_all(now, w, last, s):
-        for j in range(last.size):
-            recall_one(j, now, 0, w, last, s)
-
-    return _Recall(begin, recall_row, recall_all)
-
-
-@welded
-def _begin_nothing(x, order, w, last):
-    return None
-
-
-@welded
-def _recall_nothing(x, n, order, cursor, now, w, last, s):
-    return None
-
-
-@welded
-def _recall_nothing_at_all(now, w, last, s):
-    pass
-
-
-_NO_RECALL = _Recall(_begin_nothing, _recall_nothing, _recall_nothing_at_all)
 
 
 class Loops(NamedTuple):
@@ -252,12 +97,16 @@ def make_loops(rule, motion: str, lean: bool, layout: str, classes: bool, exact:
     """Loops for one method and variant; `exact` ones let a feature catch up on the steps it missed."""
     element = make_element(rule, motion, lean)
     real, version, Scalars = dtype.type, element.fingerprint, rule.Scalars
-    span, value_at, column, _, fetch_ahead = LAYOUTS[layout]
-    score = make_score(LAYOUTS[layout], real, classes)
-    pieces = (real, _make_element_step(element), _make_element_catch_up(rule, motion, element))
-    outputs = _make_many_outputs(*pieces) if classes else _make_one_output(*pieces)
-    slope_of, step, step_with, add, _ = outputs
-    begin, recall, recall_all = _make_recall(LAYOUTS[layout], outputs) if exact else _NO_RECALL
+    rows = LAYOUTS[layout]
+    span, value_at, column, _, fetch_ahead = rows
+    score, outputs = make_score(rows, real, classes), make_outputs(rule, motion, element, real, classes)
+    slope_of, step, step_with, add, catch_up = outputs
+    sparse = layout == "sparse"
+    together = sparse and not classes
+    slots = len(slot_names(rule, motion))
+    gather, step_row = make_gathered_steps(rows, element, slots) if together else make_steps_in_place(rows, step)
+    ask_for_next = make_ask_for_next(rows, together, exact)
+    recall, recall_all = make_recall(rows, catch_up) if exact else NO_RECALL
 
     @compiled
     def online(kind, examples, order, weights, intercept, rates, work):
@@ -265,17 +114,18 @@ def make_loops(rule, motion: str, lean: bool, layout: str, classes: bool, exact:
         s, s_intercept = unpack(Scalars, rates.features), unpack(Scalars, rates.intercept)
         s_exact = unpack(Scalars, rates.exact)
         examples, order, weights, intercept, work = borrowed((examples, order, weights, intercept, work))
-        total, cursor = 0.0, begin(examples, order, weights, work.last)
+        total, far = 0.0, sparse and weights.p.size > NEAR
         for i in range(order.size):
             fetch_ahead(examples, order, i)
             n = order[i]
-            cursor = recall(examples, n, order, cursor, i, weights, work.last, s_exact)
+            if far:
+                ask_for_next(examples, order, i, weights, work.last)
+            recall(examples, n, i, weights, work.last, s_exact)
             z = score(examples, n, weights.p, intercept.p, work.scores)
+            gather(examples, n, weights, work.gathered)
             value, slope = slope_of(kind, z, examples.labels[n], real(1), work)
             total += value
-            start, stop = span(examples, n)
-            for t in range(start, stop):
-                step(weights, column(examples, t), value_at(examples, n, t), slope, s)
+            step_row(examples, n, weights, slope, s, work.gathered)
             step(intercept, 0, real(1), slope, s_intercept)
         recall_all(order.size, weights, work.last, s_exact)
         return total
@@ -304,14 +154,16 @@ def make_loops(rule, motion: str, lean: bool, layout: str, classes: bool, exact:
         s, s_intercept = unpack(Scalars, rates.features), unpack(Scalars, rates.intercept)
         s_exact = unpack(Scalars, rates.exact)
         examples, order, weights, intercept, work = borrowed((examples, order, weights, intercept, work))
-        total, steps, cursor = 0.0, 0, begin(examples, order, weights, work.last)
+        total, steps, far = 0.0, 0, sparse and weights.p.size > NEAR
         for start in range(0, order.size, size):
             stop = min(start + size, order.size)
             count = 0
             for i in range(start, stop):
                 fetch_ahead(examples, order, i)
                 n = order[i]
-                cursor = recall(examples, n, order, cursor, steps, weights, work.last, s_exact)
+                if far:
+                    ask_for_next(examples, order, i, weights, work.last)
+                recall(examples, n, steps, weights, work.last, s_exact)
                 z = score(examples, n, weights.p, intercept.p, work.scores)
                 value, slope = slope_of(kind, z, examples.labels[n], real(stop - start), work)
                 total += value

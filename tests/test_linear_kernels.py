@@ -9,6 +9,7 @@ from fastadagrad.hyper import make_settings
 from fastadagrad.kernels import linear
 from fastadagrad.kernels.examples import LANES, Dense, Sparse
 from fastadagrad.kernels.losses import POINTWISE
+from fastadagrad.kernels.row_weights import GROUP, NEAR
 from fastadagrad.kernels.rules import adagrad
 
 UNPENALISED = {"l1": 0.0, "l2": 0.0, "weight_decay": 0.0, "decoupled_weight_decay": 0.0}
@@ -129,10 +130,14 @@ def oracle(X, labels, order, size, kind, classes, hyper, rate, dense_dot, touche
     return total, weights, intercept
 
 
-def train(examples, order, size, kind, classes, hyper, rate, *, lazy="touched", online=None, epochs=1):
+def longest_of(examples):
+    return 0 if isinstance(examples, Dense) else int(np.diff(examples.starts).max())
+
+
+def train(examples, order, size, kind, classes, hyper, rate, *, lazy="touched", online=None, epochs=1, features=37):
     layout = "dense" if isinstance(examples, Dense) else "sparse"
     dtype = examples.values.dtype
-    features = examples.values.shape[1] if layout == "dense" else 37
+    features = examples.values.shape[1] if layout == "dense" else features
     shape = (features, classes) if classes else (features,)
     settings, _ = make_settings(adagrad, {**hyper, "learning_rate": rate})
     unpenalised, _ = make_settings(adagrad, {**hyper, **UNPENALISED, "learning_rate": rate})
@@ -148,7 +153,7 @@ def train(examples, order, size, kind, classes, hyper, rate, *, lazy="touched", 
     loops = linear.make_loops(adagrad, settings.motion, settings.lean, layout, bool(classes), catching_up, dtype)
     if online is None:
         online = size == 1 and not sweep
-    work = linear.make_work(weights, batch=not online, sweep=sweep, exact=catching_up)
+    work = linear.make_work(weights, longest_of(examples), batch=not online, sweep=sweep, exact=catching_up)
     arguments = (POINTWISE.get(kind, 0), examples, order, weights, intercept, rates, work)
     for _ in range(epochs):
         loss = loops.online(*arguments) if online else loops.batches(size, sweep, *arguments)
@@ -213,6 +218,20 @@ def test_sparse_has_the_bits_of_the_formula(kind, classes, size):
             assert_same(found, expected)
 
 
+@pytest.mark.parametrize("features", [83, NEAR + 100])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_rows_of_every_number_of_groups(features, dtype):
+    """Of no weight, of less and more than one group, and with so many weights that they are asked for ahead."""
+    rng = np.random.default_rng(3)
+    X, labels = np.zeros((40, features), dtype), rng.choice([-1, 1], 40).astype(dtype)
+    for n, length in enumerate([0, 1, GROUP - 1, GROUP, GROUP + 1, 2 * GROUP, 83] * 5):
+        X[n, rng.choice(features, length, replace=False)] = rng.normal(size=length)
+    order = rng.permutation(len(X))
+    for hyper in FEW:
+        found = train(to_sparse(X, labels), order, 1, "logistic", 0, hyper, 0.1, features=features)
+        assert_same(found, oracle(X, labels, order, 1, "logistic", 0, hyper, 0.1, False, touched_only=True))
+
+
 def test_online_is_a_batch_of_one():
     X, labels = make_data("logistic", 0, np.float32)
     order = np.arange(len(X))
@@ -261,7 +280,7 @@ def test_scratch_is_left_clean():
     scalars = np.array(settings.scalars(0))
     rates = linear.Rates(scalars.astype(np.float32), scalars.astype(np.float32), scalars)
     loops = linear.make_loops(adagrad, "plain", False, "sparse", False, True, np.dtype(np.float32))
-    work = linear.make_work(weights, batch=True, sweep=False, exact=True)
+    work = linear.make_work(weights, 0, batch=True, sweep=False, exact=True)
     loops.batches(8, False, 0, to_sparse(X, labels), np.arange(len(X)), weights, intercept, rates, work)
     for array in (work.gradient, work.intercept_gradient, work.seen, work.last):
         assert not array.any()

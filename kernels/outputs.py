@@ -1,0 +1,107 @@
+"""What a linear model does with one output or with several: slopes, and the steps of the weights of a feature."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from .element import Element
+from .jit import welded
+from .lazy import make_catch_up
+from .losses import pointwise, softmax
+from .motion import SLOTS
+from .slots import make_behind, make_first, make_slots
+
+
+class Outputs(NamedTuple):
+    """Compilable treatment of one output or of several.
+
+    A slope is a number or, for several, the array work.scores.
+    """
+
+    slope: object  # (kind, score, label, share, work) -> loss, slope of the batch's mean loss
+    step: object  # (weights, j, x, slope, s): step weight j, or its row, with gradient slope * x
+    step_with: object  # (weights, j, gradient, s): the same with gradient[j], which becomes 0
+    add: object  # (gradient, j, x, slope)
+    catch_up: object  # (weights, j, missed, s)
+
+
+def _make_element_step(element: Element):
+    step_of, load, store = element.step, element.slots.load, element.slots.store
+
+    @welded
+    def step(p, slots, i, g, s):
+        p_i, slots_i = step_of(p[i], g, load(slots, i), s)
+        p[i] = p_i
+        store(slots, i, slots_i)
+
+    return step
+
+
+def _make_element_catch_up(rule, motion, element: Element):
+    catch_up, count, load = make_catch_up(rule, motion), len(rule.slots), element.slots.load
+    own_of, moved_of, store = make_first(count), make_behind(count), make_slots(len(SLOTS[motion])).store
+
+    @welded
+    def element_catch_up(p, slots, i, missed, s):
+        values = load(slots, i)
+        p_i, moved = catch_up(p[i], own_of(values), moved_of(values), missed, s)
+        p[i] = p_i
+        store(moved_of(slots), i, moved)
+
+    return element_catch_up
+
+
+def _make_one_output(real, step_element, catch_up_element) -> Outputs:
+    def slope(kind, score, label, share, work):
+        value, derivative = pointwise(kind, score, label)
+        return value, real(derivative) / share
+
+    def step(w, j, x, slope, s):
+        step_element(w.p, w.slots, j, slope * x, s)
+
+    def step_with(w, j, gradient, s):
+        step_element(w.p, w.slots, j, gradient[j], s)
+        gradient[j] = real(0)
+
+    def add(gradient, j, x, slope):
+        gradient[j] += slope * x
+
+    def catch_up(w, j, missed, s):
+        catch_up_element(w.p, w.slots, j, missed, s)
+
+    return Outputs(*map(welded, (slope, step, step_with, add, catch_up)))
+
+
+def _make_many_outputs(real, step_element, catch_up_element) -> Outputs:
+    def slope(kind, scores, label, share, work):
+        value = softmax(scores, np.int64(label), work.slopes)
+        for k in range(scores.size):
+            scores[k] = real(work.slopes[k]) / share
+        return value, scores
+
+    def step(w, j, x, slopes, s):
+        for k in range(slopes.size):
+            step_element(w.p, w.slots, (j, k), slopes[k] * x, s)
+
+    def step_with(w, j, gradient, s):
+        for k in range(gradient.shape[1]):
+            step_element(w.p, w.slots, (j, k), gradient[j, k], s)
+            gradient[j, k] = real(0)
+
+    def add(gradient, j, x, slopes):
+        for k in range(slopes.size):
+            gradient[j, k] += slopes[k] * x
+
+    def catch_up(w, j, missed, s):
+        for k in range(w.p.shape[1]):
+            catch_up_element(w.p, w.slots, (j, k), missed, s)
+
+    return Outputs(*map(welded, (slope, step, step_with, add, catch_up)))
+
+
+def make_outputs(rule, motion: str, element: Element, real, classes: bool) -> Outputs:
+    """Treatment of one output, or of several where there are `classes`."""
+    pieces = real, _make_element_step(element), _make_element_catch_up(rule, motion, element)
+    return _make_many_outputs(*pieces) if classes else _make_one_output(*pieces)

@@ -1,0 +1,159 @@
+"""The weights of an example's features: asked for ahead of use, brought up to date, and stepped.
+
+One unit of a processor does roots and quotients, and does sixteen at once in hardly more time than one. So the
+weights of a sparse row and their slots are gathered in groups of sixteen, stepped there, and scattered again.
+That is done in memory of which the compiler cannot know that it holds no weight: otherwise it would gather with
+the instructions for it, which wait for the row before to have been written.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+
+from .element import Element
+from .examples import Layout
+from .jit import welded
+from .lazy import missed_alike
+from .prefetch import prefetch
+
+GROUP = 16  # weights
+NEAR = 1 << 14  # weights that the nearest caches hold in any case
+_ONE, _GROUP = np.uint64(1), np.uint64(GROUP)  # mixed with a plain number an unsigned one would become float64
+
+
+class RowSteps(NamedTuple):
+    """Compilable steps of all weights of a row, once its slope is known."""
+
+    gather: object  # (examples, n, weights, gathered): to be called before the slope is known
+    step: object  # (examples, n, weights, slope, s, gathered)
+
+
+def make_steps_in_place(layout: Layout, step) -> RowSteps:
+    """Steps of one feature after the other."""
+    span, value_at, column = layout.span, layout.value, layout.column
+
+    @welded
+    def step_row(x, n, w, slope, s, gathered):
+        start, stop = span(x, n)
+        for t in range(start, stop):
+            step(w, column(x, t), value_at(x, n, t), slope, s)
+
+    return RowSteps(welded(lambda x, n, w, gathered: None), step_row)
+
+
+@cache
+def _make_gathered(count: int):
+    """Compilable ``load(gathered, at)`` and ``store(gathered, at, values)`` of values a group apart."""
+    if count == 0:
+        return welded(lambda gathered, at: ()), welded(lambda gathered, at, values: None)
+    load_rest, store_rest = _make_gathered(count - 1)
+
+    @welded
+    def load(gathered, at):
+        return (gathered[at],) + load_rest(gathered, at + _GROUP)
+
+    @welded
+    def store(gathered, at, values):
+        gathered[at] = values[0]
+        store_rest(gathered, at + _GROUP, values[1:])
+
+    return load, store
+
+
+def room_for(features: int, slots: int) -> int:
+    """Elements that the gathered weights of so many features take: a value, a weight and its slots for each."""
+    return -(-features // GROUP) * GROUP * (2 + slots)
+
+
+def make_gathered_steps(layout: Layout, element: Element, slots: int) -> RowSteps:
+    """Steps of single weights, in groups."""
+    span, value_at, column = layout.span, layout.value, layout.column
+    step, load, store = element.step, element.slots.load, element.slots.store
+    load_gathered, store_gathered = _make_gathered(1 + slots)
+    a_group = np.uint64(room_for(GROUP, slots))
+
+    @welded
+    def gather(x, n, w, gathered):
+        (first, stop), at = span(x, n), np.uint64(0)
+        while first < stop:
+            for k in range(min(_GROUP, stop - first)):
+                j = column(x, first + k)
+                gathered[at + k] = value_at(x, n, first + k)
+                store_gathered(gathered, at + _GROUP + k, (w.p[j],) + load(w.slots, j))
+            first += _GROUP
+            at += a_group
+
+    @welded
+    def step_row(x, n, w, slope, s, gathered):
+        (first, stop), at = span(x, n), np.uint64(0)
+        room = np.uint64(gathered.size)  # a number known to be 16 would be written out as 16 single steps
+        while first < stop:
+            for k in range(min(_GROUP, room)):  # those that the last group lacks are stepped too, and left
+                values = load_gathered(gathered, at + _GROUP + k)
+                p, own = step(values[0], slope * gathered[at + k], values[1:], s)
+                store_gathered(gathered, at + _GROUP + k, (p,) + own)
+            for k in range(min(_GROUP, stop - first)):
+                j, values = column(x, first + k), load_gathered(gathered, at + _GROUP + k)
+                w.p[j] = values[0]
+                store(w.slots, j, values[1:])
+            first += _GROUP
+            at += a_group
+
+    return RowSteps(gather, step_row)
+
+
+def make_ask_for_next(layout: Layout, together: bool, exact: bool):
+    """Compilable ``(examples, order, i, weights, last)``: ask for the weights of the example after the i-th."""
+    span, column = layout.span, layout.column
+
+    @welded
+    def ask_for_next(x, order, i, w, last):
+        if i + 1 < order.size:
+            start, stop = span(x, order[i + 1])
+            for t in range(start, stop):
+                prefetch(w.p, column(x, t))
+                if not together:
+                    prefetch(w.slots[0], column(x, t))
+                if exact:
+                    prefetch(last, column(x, t))
+
+    return ask_for_next
+
+
+class Recall(NamedTuple):
+    """Compilable ways to bring weights up to the state before step `now`.
+
+    Most features of most examples are either in every example or long unseen, so that whether one has missed a
+    step is a branch that the processor cannot predict: missing none is a number of steps like another.
+    """
+
+    row: object  # (examples, n, now, weights, last, s): the features of row n
+    all: object  # (now, weights, last, s): every feature, which then starts to count from 0
+
+
+NO_RECALL = Recall(welded(lambda x, n, now, w, last, s: None), welded(lambda now, w, last, s: None))
+
+
+def make_recall(layout: Layout, catch_up) -> Recall:
+    span, column = layout.span, layout.column
+
+    @welded
+    def recall_one(j, now, next_, w, last, s):
+        catch_up(w, j, missed_alike(max(now - last[j], 0), s), s)
+        last[j] = next_
+
+    @welded
+    def recall_row(x, n, now, w, last, s):
+        start, stop = span(x, n)
+        for t in range(start, stop):
+            recall_one(column(x, t), now, now + 1, w, last, s)
+
+    @welded
+    def recall_all(now, w, last, s):
+        for j in range(last.size):
+            recall_one(j, now, 0, w, last, s)
+
+    return Recall(recall_row, recall_all)
