@@ -18,7 +18,7 @@ LOADING = 0.4  # seconds; reading compiled code from the disk cache takes less
 @contextmanager
 def compilation(dispatcher: Any, what: str) -> Iterator[None]:
     """Log around the first call of a compiled function in this process, if it has to compile it."""
-    if dispatcher.signatures:
+    if dispatcher.overloads:
         yield
         return
     told = threading.Timer(LOADING, logger.info, ["compiling %s: takes seconds, the first time only", what])

@@ -27,7 +27,8 @@ class Scaling:
         """Features scaled in float64, then rounded to dtype; ValueError for one that it cannot hold."""
         dtype = np.dtype(dtype)
         if not self.shift.any() and np.all(self.size == 1):
-            return cast(features, dtype)
+            same = (features.data if isinstance(features, CSR) else features).dtype == dtype
+            return features if same else cast(features, dtype)
         with np.errstate(over="ignore", under="ignore"):  # `cast` names what is not finite
             if isinstance(features, CSR):
                 scaled = (features.data / self.size[features.indices]).astype(dtype)

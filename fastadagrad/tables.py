@@ -240,8 +240,8 @@ def _ascending(indices: NDArray[np.int32], indptr: NDArray[np.int64]) -> bool:
     if indices.size < 2:
         return True
     descends = indices[1:] <= indices[:-1]
-    starts = indptr[1:-1]
-    descends[starts[(starts > 0) & (starts < indices.size)] - 1] = False
+    first, last = np.searchsorted(indptr, [1, indices.size])
+    descends[indptr[first:last] - 1] = False  # where one row ends and the next begins
     return not descends.any()
 
 

@@ -56,14 +56,15 @@ class Targets:
         if self.outputs:
             position = np.searchsorted(self.classes, labels)
             position[position == len(self.classes)] = 0
-            wrong = np.flatnonzero(self.classes[position] != labels)
+            known = self.classes[position] == labels
         else:
             position = labels == self.classes[1]
-            wrong = np.flatnonzero(~position & (labels != self.classes[0]))
-        if wrong.size:
-            known = ", ".join(map(repr, self.classes.tolist()[:10]))
-            raise ValueError(f"y has {labels[wrong[0]].item()!r} at row {wrong[0]}: the classes are {known}")
-        return position.astype(dtype) if self.outputs else np.where(position, 1, -1).astype(dtype)
+            known = position | (labels == self.classes[0])
+        if not known.all():
+            row, classes = int(np.argmin(known)), ", ".join(map(repr, self.classes.tolist()[:10]))
+            raise ValueError(f"y has {labels[row].item()!r} at row {row}: the classes are {classes}")
+        encoded = position.astype(dtype)
+        return encoded if self.outputs else 2 * encoded - 1
 
 
 def choose(loss: str, labels: NDArray[Any], standardise: bool) -> Targets:
