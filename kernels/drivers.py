@@ -43,7 +43,8 @@ def _make_block_sums(prepare, real, Scalars):
     itemsize = real().itemsize
 
     def block_sums(table, i, low, high, arguments):
-        (scalars, sums), row = arguments, table[i]
+        table, (scalars, sums) = borrowed((table, arguments))
+        row = table[i]
         s = unpack(Scalars, scalars[i])
         for b in range(low, high):
             start = b * BLOCK
@@ -72,29 +73,32 @@ def _make_update(element, kind, real, Scalars):
     itemsize = real().itemsize
 
     def arrays(table, i, low, high):
-        row = table[i]
+        row = borrowed(table)[i]
         start = low * row[UNIT]
         n = min(high * row[UNIT], row[SIZE]) - start
         offset = start * itemsize
         p, g = array_at(row[PARAMETER] + offset, n, real), array_at(row[GRADIENT] + offset, n, real)
         return p, g, slots_at(row, offset, n, real), start
 
-    arrays = welded(arrays)
+    def scalars_at(i, arguments):
+        return unpack(Scalars, borrowed(arguments[0])[i])
+
+    arrays, scalars_at = welded(arrays), welded(scalars_at)
 
     def update_elements(table, i, low, high, arguments):
-        s = unpack(Scalars, arguments[0][i])
+        s = scalars_at(i, arguments)
         p, g, slots, _ = arrays(table, i, low, high)
         return note_infinity(table, i, own(p, g, slots, s))
 
     def update_rows(table, i, low, high, arguments):
-        s = unpack(Scalars, arguments[0][i])
+        s = scalars_at(i, arguments)
         p, g, rest, start = arrays(table, i, low, high)
         width = table[i, WIDTH]
         G = array_at(table[i, FIRST_SLOT] + start // width * itemsize, p.size // width, real)
         return note_infinity(table, i, by_row(p, g, G, rest, width, s))
 
     def update_tensor(table, i, low, high, arguments):
-        s = unpack(Scalars, arguments[0][i])
+        s = scalars_at(i, arguments)
         p, g, rest, _ = arrays(table, i, low, high)
         G = array_at(table[i, FIRST_SLOT], 1, real)[0]
         shared(p, g, G, rest, s)

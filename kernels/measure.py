@@ -64,7 +64,8 @@ def make_measure(rule: Any, dtype: np.dtype[Any]) -> Pair:
 
     @inlined
     def visit(table, i, low, high, arguments):
-        (scalars, block_sums), row = arguments, table[i]
+        table, (scalars, block_sums) = borrowed((table, arguments))
+        row = table[i]
         s = unpack(Scalars, scalars[i])
         for b in range(low, high):
             n, offset = min(BLOCK, row[SIZE] - b * BLOCK), b * BLOCK * itemsize

@@ -63,22 +63,22 @@ _measure32, _measure64 = _make_measure(np.float32), _make_measure(np.float64)
 
 @compiled
 def _find_non_finite32(table, low, high):
-    return _check32(table, low, high, ())
+    return _check32(borrowed(table), low, high, ())
 
 
 @compiled
 def _find_non_finite64(table, low, high):
-    return _check64(table, low, high, ())
+    return _check64(borrowed(table), low, high, ())
 
 
 @compiled
 def _sum_squares32(table, low, high, block_sums):
-    _measure32(table, low, high, (block_sums,))
+    _measure32(borrowed(table), low, high, (borrowed(block_sums),))
 
 
 @compiled
 def _sum_squares64(table, low, high, block_sums):
-    _measure64(table, low, high, (block_sums,))
+    _measure64(borrowed(table), low, high, (borrowed(block_sums),))
 
 
 def find_non_finite(scalars, table, low, high):

@@ -146,7 +146,6 @@ def make_walk(visit, first):
 
     @inlined
     def walk(table, low, high, arguments):
-        table, arguments = borrowed((table, arguments))
         left, right = 0, table.shape[0] - 1
         while left < right:  # the last tensor that starts at or before `low`
             middle = (left + right + 1) // 2
