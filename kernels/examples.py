@@ -12,15 +12,15 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from numba import carray
 
 from .jit import compiled, welded
-from .memory import make_scratch
+from .memory import on_stack
 from .prefetch import prefetch
 from .reduce import make_fold
 
 LANES = 16
 fold = make_fold(LANES)
-make_lanes = make_scratch(LANES)
 AHEAD = 4  # rows
 LINE = 16  # values of 4 bytes in a cache line
 FIRST_LINES = 16  # of a row; the processor itself goes on from there
@@ -65,7 +65,7 @@ def _dense_column(x, t):
 
 
 def _dense_dot(x, n, weights):
-    lanes = make_lanes(weights.dtype)
+    lanes = carray(on_stack(LANES, weights.dtype), LANES)
     for j in range(LANES):
         lanes[j] = lanes.dtype.type(0)
     whole = weights.size // LANES

@@ -14,7 +14,7 @@ import numpy as np
 from llvmlite import ir
 from numba import carray, types
 from numba.core import cgutils
-from numba.extending import intrinsic, overload
+from numba.extending import intrinsic, lower_builtin, overload, type_callable
 from numba.np.unsafe.ndarray import to_fixed_tuple
 
 from .jit import inlined
@@ -63,36 +63,48 @@ def _without_owner(context, builder, kind, value):
     return value
 
 
-@intrinsic
-def borrowed(typingctx, value):
+# Plain functions with code of their own, not intrinsics: the key of the disk cache takes in what a closure names, and
+# an intrinsic is another one in each process. Their code becomes part of the function that calls them.
+
+
+def borrowed(value):
     """The arrays of a tuple, or one, for as long as somebody else holds them: their views count no references.
 
     A count is an atomic operation, and costs as much as the step of several elements.
     """
-
-    def codegen(context, builder, signature, args):
-        return _without_owner(context, builder, signature.args[0], args[0])
-
-    return value(value), codegen
+    raise TypeError("for compiled code")
 
 
-def make_scratch(n: int):
-    """Compilable ``(dtype)``: an array of `n` elements, of any values, on the stack of the function that it is part of.
+@type_callable(borrowed)
+def _type_borrowed(context):
+    return lambda value: value
 
-    Nobody may hold it when that function has returned.
+
+@lower_builtin(borrowed, types.Any)
+def _lower_borrowed(context, builder, signature, args):
+    return _without_owner(context, builder, signature.args[0], args[0])
+
+
+def on_stack(n, dtype):
+    """Pointer to `n`, a constant, elements of any values, in the stack frame of the function that calls this.
+
+    Nobody may hold it when that function returns.
     """
+    raise TypeError("for compiled code")
 
-    @intrinsic
-    def reserve(typingctx, dtype):
-        def codegen(context, builder, signature, args):
-            element = context.get_data_type(dtype.dtype)
-            place = cgutils.alloca_once(builder, ir.ArrayType(element, n))
-            place.align = CACHE_LINE
-            return builder.bitcast(place, element.as_pointer())
 
-        return types.CPointer(dtype.dtype)(dtype), codegen
+@type_callable(on_stack)
+def _type_on_stack(context):
+    return lambda n, dtype: types.CPointer(dtype.dtype) if isinstance(n, types.IntegerLiteral) else None
 
-    return inlined(lambda dtype: carray(reserve(dtype), n))
+
+@lower_builtin(on_stack, types.IntegerLiteral, types.Any)
+def _lower_on_stack(context, builder, signature, args):
+    n, dtype = signature.args
+    element = context.get_data_type(dtype.dtype)
+    place = cgutils.alloca_once(builder, ir.ArrayType(element, n.literal_value))
+    place.align = CACHE_LINE
+    return builder.bitcast(place, element.as_pointer())
 
 
 def unpack(Scalars, row):

@@ -7,9 +7,10 @@ fold 16+16, 8+8, 4+4, 2+2, 1+1; block sums add left to right.
 from __future__ import annotations
 
 import numpy as np
+from numba import carray
 
 from .jit import inlined, welded
-from .memory import make_scratch
+from .memory import on_stack
 from .slots import make_slots
 
 LANES = 32
@@ -33,7 +34,6 @@ def make_fold(lanes: int):
 
 
 fold = make_fold(LANES)
-make_lanes = make_scratch(LANES)
 
 
 def make_block_total(term, count: int):
@@ -46,7 +46,7 @@ def make_block_total(term, count: int):
 
     @welded
     def block_total(arrays, s):
-        lanes = make_lanes(np.float64)
+        lanes = carray(on_stack(LANES, np.float64), LANES)
         lanes[:] = 0.0
         n = arrays[0].size
         whole = n // LANES

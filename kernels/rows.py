@@ -12,20 +12,19 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from numba import prange
+from numba import carray, prange
 
 from .dense import make_own_accumulators, make_row_step, make_shared_accumulator
 from .element import first_of_sum, make_element, untouched
 from .jit import Pair, compiled, inlined, parallel, welded
 from .lazy import make_recall
-from .memory import array_at, borrowed, make_scratch, unpack
+from .memory import array_at, borrowed, on_stack, unpack
 from .motion import slot_names
 from .prefetch import prefetch_lines, rows_ahead
-from .reduce import BLOCK, LANES, fold, make_lanes, make_ordered_sum
+from .reduce import BLOCK, LANES, fold, make_ordered_sum
 from .table import FIRST_SLOT, PARAMETER, WIDTH, Row
 
 GROUP = 4  # rows whose sums are formed before the first is stepped, which would have to wait for its own
-make_squares = make_scratch(GROUP)
 
 
 def _make_row_at(element, kind: str, real):
@@ -155,7 +154,7 @@ def make_update(
 
     @welded
     def update_grouped(low, high, rows, at, source, tensor, s, s_exact, lag):
-        infinite, squares = False, make_squares(np.float64)
+        infinite, squares = False, carray(on_stack(GROUP, np.float64), GROUP)
         for first in range(low, high, GROUP):
             last = min(first + GROUP, high)
             for k in range(first, last):
@@ -252,7 +251,7 @@ def _make_sum_squares(prepare, real, Scalars):
     @inlined
     def sum_squares(low, high, rows, at, source, table, scalars, block_sums, first):
         rows, at, table, scalars, block_sums = borrowed((rows, at, table, scalars, block_sums))
-        s, width, lanes = unpack(Scalars, scalars), table[0, WIDTH], make_lanes(np.float64)
+        s, width, lanes = unpack(Scalars, scalars), table[0, WIDTH], carray(on_stack(LANES, np.float64), LANES)
         block, count = np.int64(-1), 0
         for k in range(low, high):
             i, stop = rows[k] * width, (rows[k] + 1) * width
