@@ -1,10 +1,8 @@
 """Examples of a linear model as compiled loops see them: rows of a matrix, dense or CSR.
 
-A row is the range of t in which ``value(x, n, t)`` belongs to ``column(x, t)``; handing out slices instead
-would cost a reference count, an atomic operation, for each. The dot product of a row
-and the weights has one order: a CSR row adds left to right; in a dense row column j goes to lane
-j mod 16, each adding in increasing j, and the lanes fold 8+8, 4+4, 2+2, 1+1. With several outputs
-each score adds left to right.
+A row is the range of t in which ``value(x, n, t)`` belongs to ``column(x, t)``. The dot product of a row and the
+weights has one order: a CSR row adds left to right; in a dense row column j goes to lane j mod 16, each adding in
+increasing j, and the lanes fold 8+8, 4+4, 2+2, 1+1. With several outputs each score adds left to right.
 """
 
 from __future__ import annotations

@@ -57,7 +57,7 @@ class Work(NamedTuple):
     touched: np.ndarray  # columns of the batch so far
     seen: np.ndarray  # (features,) whether it is among them
     last: np.ndarray  # (features,) steps in this epoch that it has had
-    gathered: np.ndarray  # weights of one example
+    gathered: np.ndarray  # weights of one example, where there is one output
 
 
 def make_work(weights: Weights, longest: int, *, batch: bool, sweep: bool, exact: bool) -> Work:
@@ -76,7 +76,7 @@ def make_work(weights: Weights, longest: int, *, batch: bool, sweep: bool, exact
         np.zeros(features if batch and not sweep else 0, np.int64),
         np.zeros(features if batch and not sweep else 0, np.bool_),
         np.zeros(features if exact else 0, np.int64),
-        np.zeros(0 if batch else room_for(longest, len(weights.slots)), p.dtype),
+        np.zeros(0 if batch or p.ndim == 2 else room_for(longest, len(weights.slots)), p.dtype),
     )
 
 
