@@ -24,7 +24,7 @@ class Scaling:
     size: NDArray[np.float64]
 
     def apply(self, features: NDArray[Any] | CSR, dtype: DTypeLike) -> NDArray[Any] | CSR:
-        """Features scaled in float64, then rounded to dtype; ValueError for one that it cannot hold."""
+        """Finite features scaled in float64, then rounded to dtype; ValueError for one that it cannot hold."""
         dtype = np.dtype(dtype)
         if not self.shift.any() and np.all(self.size == 1):
             same = (features.data if isinstance(features, CSR) else features).dtype == dtype

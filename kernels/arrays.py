@@ -11,7 +11,6 @@ from numba import prange
 from .dense import make_own_accumulators, make_row_accumulators, make_shared_accumulator
 from .element import make_element
 from .jit import compiled, inlined, parallel
-from .memory import borrowed
 from .reduce import make_ordered_sum
 
 
@@ -66,14 +65,14 @@ def make_array_update(rule: Any, motion: str, kind: str, lean: bool) -> ArrayUpd
     @compiled
     def serial(p, g, slots, s):
         version  # noqa: B018  part of the key of the disk cache
-        p, g, slots = borrowed((p.ravel(), g.ravel(), flat(slots)))
+        p, g, slots = p.ravel(), g.ravel(), flat(slots)
         begin(p, g, slots, s)
         share(0, 1, p, g, slots, s)
 
     @parallel
     def threaded(p, g, slots, s, spans):
         version  # noqa: B018  part of the key of the disk cache
-        p, g, slots = borrowed((p.ravel(), g.ravel(), flat(slots)))
+        p, g, slots = p.ravel(), g.ravel(), flat(slots)
         begin(p, g, slots, s)
         for t in prange(spans):
             share(t, spans, p, g, slots, s)

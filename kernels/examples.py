@@ -21,7 +21,7 @@ LANES = 16
 fold = make_fold(LANES)
 AHEAD = 4  # rows
 LINE = 16  # values of 4 bytes in a cache line
-FIRST_LINES = 16  # of a row; the processor itself goes on from there
+FIRST_LINES = 16  # of a row, whose columns are looked at early; the processor itself goes on from there
 
 
 class Dense(NamedTuple):

@@ -48,7 +48,7 @@ class Rates(NamedTuple):
 
 
 class Work(NamedTuple):
-    """Scratch arrays, allocated once for many epochs; all zero between calls, except slopes and gathered."""
+    """Scratch arrays, allocated once for many epochs; all zero between calls, except scores, slopes and gathered."""
 
     scores: np.ndarray  # (classes,)
     slopes: np.ndarray  # (classes,) float64
@@ -102,10 +102,10 @@ def make_loops(rule, motion: str, lean: bool, layout: str, classes: bool, exact:
     score, outputs = make_score(rows, real, classes), make_outputs(rule, motion, element, real, classes)
     slope_of, step, step_with, add, catch_up = outputs
     sparse = layout == "sparse"
-    together = sparse and not classes
+    single = sparse and not classes
     slots = len(slot_names(rule, motion))
-    gather, step_row = make_gathered_steps(rows, element, slots) if together else make_steps_in_place(rows, step)
-    ask_for_next = make_ask_for_next(rows, together, exact)
+    gather, step_row = make_gathered_steps(rows, element, slots) if single else make_steps_in_place(rows, step)
+    ask_for_next = make_ask_for_next(rows, not single, exact)
     recall, recall_all = make_recall(rows, catch_up) if exact else NO_RECALL
 
     @compiled

@@ -14,6 +14,7 @@ import numpy as np
 from llvmlite import ir
 from numba import carray, types
 from numba.core import cgutils
+from numba.core.errors import NumbaTypeError
 from numba.extending import intrinsic, lower_builtin, overload, type_callable
 from numba.np.unsafe.ndarray import to_fixed_tuple
 
@@ -55,11 +56,13 @@ def _without_owner(context, builder, kind, value):
     if isinstance(kind, types.Array):
         array = context.make_array(kind)(context, builder, value)
         array.meminfo = cgutils.get_null_value(array.meminfo.type)
-        return array._getvalue()
-    if isinstance(kind, types.BaseTuple):
+        value = array._getvalue()
+    elif isinstance(kind, types.BaseTuple):
         for i, member in enumerate(kind):
             part = _without_owner(context, builder, member, builder.extract_value(value, i))
             value = builder.insert_value(value, part, i)
+    elif context.data_model_manager[kind].contains_nrt_meminfo():
+        raise NumbaTypeError(f"only arrays can be borrowed, not {kind}")
     return value
 
 
@@ -70,7 +73,8 @@ def _without_owner(context, builder, kind, value):
 def borrowed(value):
     """The arrays of a tuple, or one, for as long as somebody else holds them: their views count no references.
 
-    A count is an atomic operation, and costs as much as the step of several elements.
+    A count is an atomic operation, and costs as much as the step of several elements. Give it what the caller of
+    the function holds, never what the function has made: that would be gone.
     """
     raise TypeError("for compiled code")
 

@@ -19,9 +19,9 @@ from .jit import welded
 from .lazy import missed_alike
 from .prefetch import prefetch
 
-GROUP = 16  # weights
+ABREAST = 16  # weights
 NEAR = 1 << 14  # weights that the nearest caches hold in any case
-_ONE, _GROUP = np.uint64(1), np.uint64(GROUP)  # mixed with a plain number an unsigned one would become float64
+_ABREAST = np.uint64(ABREAST)  # mixed with a plain number an unsigned one would become float64
 
 
 class RowSteps(NamedTuple):
@@ -53,19 +53,19 @@ def _make_gathered(count: int):
 
     @welded
     def load(gathered, at):
-        return (gathered[at],) + load_rest(gathered, at + _GROUP)
+        return (gathered[at],) + load_rest(gathered, at + _ABREAST)
 
     @welded
     def store(gathered, at, values):
         gathered[at] = values[0]
-        store_rest(gathered, at + _GROUP, values[1:])
+        store_rest(gathered, at + _ABREAST, values[1:])
 
     return load, store
 
 
 def room_for(features: int, slots: int) -> int:
     """Elements that the gathered weights of so many features take: a value, a weight and its slots for each."""
-    return -(-features // GROUP) * GROUP * (2 + slots)
+    return -(-features // ABREAST) * ABREAST * (2 + slots)
 
 
 def make_gathered_steps(layout: Layout, element: Element, slots: int) -> RowSteps:
@@ -73,17 +73,17 @@ def make_gathered_steps(layout: Layout, element: Element, slots: int) -> RowStep
     span, value_at, column = layout.span, layout.value, layout.column
     step, load, store = element.step, element.slots.load, element.slots.store
     load_gathered, store_gathered = _make_gathered(1 + slots)
-    a_group = np.uint64(room_for(GROUP, slots))
+    a_group = np.uint64(room_for(ABREAST, slots))
 
     @welded
     def gather(x, n, w, gathered):
         (first, stop), at = span(x, n), np.uint64(0)
         while first < stop:
-            for k in range(min(_GROUP, stop - first)):
+            for k in range(min(_ABREAST, stop - first)):
                 j = column(x, first + k)
                 gathered[at + k] = value_at(x, n, first + k)
-                store_gathered(gathered, at + _GROUP + k, (w.p[j],) + load(w.slots, j))
-            first += _GROUP
+                store_gathered(gathered, at + _ABREAST + k, (w.p[j],) + load(w.slots, j))
+            first += _ABREAST
             at += a_group
 
     @welded
@@ -91,21 +91,21 @@ def make_gathered_steps(layout: Layout, element: Element, slots: int) -> RowStep
         (first, stop), at = span(x, n), np.uint64(0)
         room = np.uint64(gathered.size)  # a number known to be 16 would be written out as 16 single steps
         while first < stop:
-            for k in range(min(_GROUP, room)):  # those that the last group lacks are stepped too, and left
-                values = load_gathered(gathered, at + _GROUP + k)
+            for k in range(min(_ABREAST, room)):  # those that the last group lacks are stepped too, and left
+                values = load_gathered(gathered, at + _ABREAST + k)
                 p, own = step(values[0], slope * gathered[at + k], values[1:], s)
-                store_gathered(gathered, at + _GROUP + k, (p,) + own)
-            for k in range(min(_GROUP, stop - first)):
-                j, values = column(x, first + k), load_gathered(gathered, at + _GROUP + k)
+                store_gathered(gathered, at + _ABREAST + k, (p,) + own)
+            for k in range(min(_ABREAST, stop - first)):
+                j, values = column(x, first + k), load_gathered(gathered, at + _ABREAST + k)
                 w.p[j] = values[0]
                 store(w.slots, j, values[1:])
-            first += _GROUP
+            first += _ABREAST
             at += a_group
 
     return RowSteps(gather, step_row)
 
 
-def make_ask_for_next(layout: Layout, together: bool, exact: bool):
+def make_ask_for_next(layout: Layout, slots_apart: bool, exact: bool):
     """Compilable ``(examples, order, i, weights, last)``: ask for the weights of the example after the i-th."""
     span, column = layout.span, layout.column
 
@@ -115,7 +115,7 @@ def make_ask_for_next(layout: Layout, together: bool, exact: bool):
             start, stop = span(x, order[i + 1])
             for t in range(start, stop):
                 prefetch(w.p, column(x, t))
-                if not together:
+                if slots_apart:
                     prefetch(w.slots[0], column(x, t))
                 if exact:
                     prefetch(last, column(x, t))

@@ -37,7 +37,7 @@ def make_score(layout: Layout, real, classes: bool):
 
 @cache
 def make_score_all(layout: str, classes: bool, dtype: np.dtype):
-    """Compiled ``score_all(examples, p, b, out)``: scores (examples,) or (examples, classes)."""
+    """Compiled ``score_all(examples, order, p, b, out)``: scores (examples,) or (examples, classes)."""
     real = dtype.type
     fetch_ahead = LAYOUTS[layout].fetch_ahead
     score = make_score(LAYOUTS[layout], real, classes)

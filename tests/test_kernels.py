@@ -10,12 +10,15 @@ from functools import cache
 import numpy as np
 import pytest
 from numba import float64, int64, njit, typeof
+from numba.core.errors import NumbaError
 
 import fastadagrad as fa
-from fastadagrad.kernels import memory
+from fastadagrad.kernels import linear, memory, rows, scoring, svmlight, table
 from fastadagrad.kernels.element import fingerprint
 from fastadagrad.kernels.jit import OPTIONS as OPTIONS_OF_JIT
 from fastadagrad.kernels.rules import adagrad
+from fastadagrad.linear import LinearModel
+from fastadagrad.sources import load
 
 OPTIONS = {
     "plain": {},
@@ -35,8 +38,8 @@ def llvm_without_unboxing(function, signature):
 def llvm_of(option, dtype):
     """The driver that `opt.step` calls."""
     bucket = fa.ADAGRAD(params=np.ones(10, dtype), **OPTIONS[option]).engine.plan._units[0]
-    table, real = int64[:, ::1], typeof(dtype(0))
-    signature = (int64, int64, int64, table, real[:, ::1], table, float64[::1], float64[::1])
+    rows_of_int, real = int64[:, ::1], typeof(dtype(0))
+    signature = (int64, int64, int64, rows_of_int, real[:, ::1], rows_of_int, float64[::1], float64[::1])
     return llvm_without_unboxing(bucket._driver.serial.py_func, signature)
 
 
@@ -65,6 +68,43 @@ def test_nothing_is_contracted_or_approximated(option):
     assert "llvm.fma" not in llvm
     assert "llvm.fmuladd" not in llvm
     assert not re.search(r"f(add|sub|mul|div) (fast|reassoc|contract|arcp|afn)", llvm)
+
+
+FLOAT32 = np.dtype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def called(tmp_path_factory):
+    """Kernels and their signatures, after reading a text, fitting it, predicting, and stepping rows."""
+    path = tmp_path_factory.mktemp("text") / "examples.svm"
+    path.write_text("".join(f"{n % 2} {n + 1}:1 {n + 5}:2\n" for n in range(8)))
+    examples = load(path)
+    LinearModel(max_epochs=1).fit(examples).predict(examples)
+    LinearModel(max_epochs=1, batch_size=2).fit(examples)
+    ones = fa.Rows(np.array([1, 3]), np.ones((2, 2), FLOAT32))
+    fa.ADAGRAD(params=np.zeros((8, 2), FLOAT32), threads=1, accumulator="row").step(ones)
+    loops = linear.make_loops(adagrad, "plain", True, "sparse", False, False, FLOAT32)
+    kernels = {
+        "scan": svmlight.scan,
+        "online": loops.online,
+        "batches": loops.batches,
+        "score_all": scoring.make_score_all("sparse", False, np.dtype(np.float64)),
+        "step_rows": rows.make_update(adagrad, "plain", "row", False, False, True, FLOAT32).serial,
+    }
+    signatures = {name: kernel.signatures[0] for name, kernel in kernels.items()}
+    return {name: (kernel.py_func, signatures[name]) for name, kernel in kernels.items()} | {
+        "read_gradients": (table.read_gradients.py_func, (int64, int64[:, ::1], int64[:, ::1], int64))
+    }
+
+
+@pytest.mark.parametrize("name", ["scan", "online", "batches", "score_all", "step_rows", "read_gradients"])
+def test_no_references_are_counted(called, name):
+    """Each count is an atomic operation, and one for each row or tensor would be most of the work."""
+    assert "call void @NRT_incref(" not in llvm_without_unboxing(*called[name])
+
+
+def test_weights_of_a_sparse_row_are_stepped_as_vectors(called):
+    assert re.search(r"llvm\.sqrt\.v\d+f32", llvm_without_unboxing(*called["online"]))
 
 
 PROBE = """
@@ -105,3 +145,30 @@ def test_compiled_and_plain_rule_agree():
     g, G = 0.3, 0.04
     assert adagrad.accumulate(0.0, g, g * g, (G,), s) == (G + g * g,)
     assert adagrad.delta(g, adagrad.scale((G,), s), (G,), s) == (0.1 * g / (G**0.5 + 1e-3), (G,))
+
+
+def test_only_arrays_are_borrowed():
+    @njit
+    def borrow(array):
+        return memory.borrowed((array, "text"))[0].size
+
+    with pytest.raises(NumbaError, match="only arrays can be borrowed"):
+        borrow(np.ones(3))
+
+
+@pytest.mark.parametrize("step", [1, 2])
+def test_an_update_by_what_numba_does_not_know_to_be_contiguous(step):
+    """It works on a copy of its own, of a size that is given back to the system at once."""
+    n = 3_000_000
+    kit = fa.compiled_update(learning_rate=0.1)
+    update = kit.update
+
+    @njit
+    def run(p, g, slots, s, step):
+        update(p, g[:, ::step], slots, s)
+
+    g = np.random.default_rng(0).normal(size=(1, step * n))
+    p, expected = np.zeros((1, n)), np.zeros((1, n))
+    run(p, g, kit.slots(p), kit.scalars(), step)
+    update(expected, g[:, ::step].copy(), kit.slots(p), kit.scalars())
+    np.testing.assert_array_equal(p, expected)

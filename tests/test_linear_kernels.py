@@ -9,7 +9,7 @@ from fastadagrad.hyper import make_settings
 from fastadagrad.kernels import linear
 from fastadagrad.kernels.examples import LANES, Dense, Sparse
 from fastadagrad.kernels.losses import POINTWISE
-from fastadagrad.kernels.row_weights import GROUP, NEAR
+from fastadagrad.kernels.row_weights import ABREAST, NEAR
 from fastadagrad.kernels.rules import adagrad
 
 UNPENALISED = {"l1": 0.0, "l2": 0.0, "weight_decay": 0.0, "decoupled_weight_decay": 0.0}
@@ -218,18 +218,40 @@ def test_sparse_has_the_bits_of_the_formula(kind, classes, size):
             assert_same(found, expected)
 
 
-@pytest.mark.parametrize("features", [83, NEAR + 100])
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_rows_of_every_number_of_groups(features, dtype):
-    """Of no weight, of less and more than one group, and with so many weights that they are asked for ahead."""
+def make_rows(features, dtype):
+    """Rows of no feature, and of less and more than what is stepped at once."""
     rng = np.random.default_rng(3)
     X, labels = np.zeros((40, features), dtype), rng.choice([-1, 1], 40).astype(dtype)
-    for n, length in enumerate([0, 1, GROUP - 1, GROUP, GROUP + 1, 2 * GROUP, 83] * 5):
+    for n, length in enumerate([0, 1, ABREAST - 1, ABREAST, ABREAST + 1, 2 * ABREAST, 83] * 5):
         X[n, rng.choice(features, length, replace=False)] = rng.normal(size=length)
-    order = rng.permutation(len(X))
+    return X, labels
+
+
+MANY = NEAR + 100  # features, of which the next example's are asked for
+
+
+@pytest.mark.parametrize("features", [83, MANY])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_rows_of_every_length(features, dtype):
+    X, labels = make_rows(features, dtype)
+    order = np.random.default_rng(4).permutation(len(X))
     for hyper in FEW:
         found = train(to_sparse(X, labels), order, 1, "logistic", 0, hyper, 0.1, features=features)
         assert_same(found, oracle(X, labels, order, 1, "logistic", 0, hyper, 0.1, False, touched_only=True))
+
+
+@pytest.mark.parametrize(("kind", "classes", "size"), [("squared", 0, 8), ("softmax", 3, 1), ("softmax", 3, 8)])
+def test_many_features(kind, classes, size):
+    X, labels = make_rows(MANY, np.float32)
+    order, labels = np.arange(len(X)), np.abs(labels)
+    found = train(to_sparse(X, labels), order, size, kind, classes, {}, 0.1, features=MANY)
+    assert_same(found, oracle(X, labels, order, size, kind, classes, {}, 0.1, False, touched_only=True))
+
+
+def test_examples_without_features():
+    X, labels = np.zeros((5, 37), np.float32), np.ones(5, np.float32)
+    found = train(to_sparse(X, labels), np.arange(5), 1, "logistic", 0, {}, 0.1)
+    assert_same(found, oracle(X, labels, np.arange(5), 1, "logistic", 0, {}, 0.1, False, touched_only=True))
 
 
 def test_online_is_a_batch_of_one():
@@ -257,12 +279,9 @@ EVERY = [("logistic", 0, 1, hyper) for hyper in EXACT]
 SOME = [("squared", 0, 8, EXACT[7]), ("softmax", 3, 8, EXACT[2])]
 
 
-@pytest.mark.parametrize(("kind", "classes", "size", "hyper"), EVERY + SOME)
-def test_lazy_is_the_dense_method(kind, classes, size, hyper):
-    X, labels = make_data(kind, classes, np.float64)
-    order = np.random.default_rng(1).permutation(len(X))
+def assert_lazy_is_dense(X, labels, order, size, kind, classes, hyper):
     runs = [
-        train(to_sparse(X, labels), order, size, kind, classes, hyper, 0.1, lazy=lazy, epochs=3)
+        train(to_sparse(X, labels), order, size, kind, classes, hyper, 0.1, lazy=lazy, epochs=3, features=X.shape[1])
         for lazy in ("exact", "dense")
     ]
     assert runs[0][0] == pytest.approx(runs[1][0], rel=1e-12)
@@ -270,6 +289,19 @@ def test_lazy_is_the_dense_method(kind, classes, size, hyper):
         for a, b in zip((ours.p, *ours.slots), (theirs.p, *theirs.slots), strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-12 * np.abs(b).max())
             assert ((a == 0) == (b == 0)).all()
+
+
+@pytest.mark.parametrize(("kind", "classes", "size", "hyper"), EVERY + SOME)
+def test_lazy_is_the_dense_method(kind, classes, size, hyper):
+    X, labels = make_data(kind, classes, np.float64)
+    assert_lazy_is_dense(X, labels, np.random.default_rng(1).permutation(len(X)), size, kind, classes, hyper)
+
+
+@pytest.mark.parametrize(("kind", "classes", "size"), [("logistic", 0, 1), ("softmax", 3, 8)])
+def test_lazy_is_the_dense_method_for_many_features(kind, classes, size):
+    X, labels = make_rows(MANY, np.float64)
+    labels = np.maximum(labels, 0) if classes else labels
+    assert_lazy_is_dense(X, labels, np.arange(len(X)), size, kind, classes, EXACT[4 if classes else 5])
 
 
 def test_scratch_is_left_clean():
