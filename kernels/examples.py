@@ -10,17 +10,16 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import carray
 
 from .jit import compiled, welded
-from .memory import on_stack
+from .memory import CACHE_LINE, on_stack
 from .prefetch import prefetch
 from .reduce import make_fold
 
 LANES = 16
 fold = make_fold(LANES)
 AHEAD = 4  # rows
-LINE = 16  # values of 4 bytes in a cache line
+LINE = CACHE_LINE // 4  # values of 4 bytes
 FIRST_LINES = 16  # of a row, whose columns are looked at early; the processor itself goes on from there
 
 
@@ -63,7 +62,7 @@ def _dense_column(x, t):
 
 
 def _dense_dot(x, n, weights):
-    lanes = carray(on_stack(LANES, weights.dtype), LANES)
+    lanes = on_stack(LANES, weights.dtype)
     for j in range(LANES):
         lanes[j] = lanes.dtype.type(0)
     whole = weights.size // LANES

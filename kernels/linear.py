@@ -21,8 +21,8 @@ from .memory import borrowed, unpack
 from .motion import slot_names
 from .outputs import make_outputs
 from .row_weights import (
-    NEAR,
     NO_RECALL,
+    ask_for_none,
     make_ask_for_next,
     make_gathered_steps,
     make_recall,
@@ -105,8 +105,17 @@ def make_loops(rule, motion: str, lean: bool, layout: str, classes: bool, exact:
     single = sparse and not classes
     slots = len(slot_names(rule, motion))
     gather, step_row = make_gathered_steps(rows, element, slots) if single else make_steps_in_place(rows, step)
-    ask_for_next = make_ask_for_next(rows, not single, exact)
+    ask_for_next = make_ask_for_next(rows, not single, exact) if sparse else ask_for_none
     recall, recall_all = make_recall(rows, catch_up) if exact else NO_RECALL
+
+    @welded
+    def score_next(examples, order, i, now, weights, intercept, work, s):
+        """The i-th example of the order, its weights as of step `now`, and its score."""
+        fetch_ahead(examples, order, i)
+        ask_for_next(examples, order, i, weights, work.last)
+        n = order[i]
+        recall(examples, n, now, weights, work.last, s)
+        return n, score(examples, n, weights.p, intercept.p, work.scores)
 
     @compiled
     def online(kind, examples, order, weights, intercept, rates, work):
@@ -114,14 +123,9 @@ def make_loops(rule, motion: str, lean: bool, layout: str, classes: bool, exact:
         s, s_intercept = unpack(Scalars, rates.features), unpack(Scalars, rates.intercept)
         s_exact = unpack(Scalars, rates.exact)
         examples, order, weights, intercept, work = borrowed((examples, order, weights, intercept, work))
-        total, far = 0.0, sparse and weights.p.size > NEAR
+        total = 0.0
         for i in range(order.size):
-            fetch_ahead(examples, order, i)
-            n = order[i]
-            if far:
-                ask_for_next(examples, order, i, weights, work.last)
-            recall(examples, n, i, weights, work.last, s_exact)
-            z = score(examples, n, weights.p, intercept.p, work.scores)
+            n, z = score_next(examples, order, i, i, weights, intercept, work, s_exact)
             gather(examples, n, weights, work.gathered)
             value, slope = slope_of(kind, z, examples.labels[n], real(1), work)
             total += value
@@ -154,17 +158,12 @@ def make_loops(rule, motion: str, lean: bool, layout: str, classes: bool, exact:
         s, s_intercept = unpack(Scalars, rates.features), unpack(Scalars, rates.intercept)
         s_exact = unpack(Scalars, rates.exact)
         examples, order, weights, intercept, work = borrowed((examples, order, weights, intercept, work))
-        total, steps, far = 0.0, 0, sparse and weights.p.size > NEAR
+        total, steps = 0.0, 0
         for start in range(0, order.size, size):
             stop = min(start + size, order.size)
             count = 0
             for i in range(start, stop):
-                fetch_ahead(examples, order, i)
-                n = order[i]
-                if far:
-                    ask_for_next(examples, order, i, weights, work.last)
-                recall(examples, n, steps, weights, work.last, s_exact)
-                z = score(examples, n, weights.p, intercept.p, work.scores)
+                n, z = score_next(examples, order, i, steps, weights, intercept, work, s_exact)
                 value, slope = slope_of(kind, z, examples.labels[n], real(stop - start), work)
                 total += value
                 if not sweep:

@@ -16,6 +16,7 @@ from numba import carray, types
 from numba.core import cgutils
 from numba.core.errors import NumbaTypeError
 from numba.extending import intrinsic, lower_builtin, overload, type_callable
+from numba.np.arrayobj import populate_array
 from numba.np.unsafe.ndarray import to_fixed_tuple
 
 from .jit import inlined
@@ -90,7 +91,7 @@ def _lower_borrowed(context, builder, signature, args):
 
 
 def on_stack(n, dtype):
-    """Pointer to `n`, a constant, elements of any values, in the stack frame of the function that calls this.
+    """Array of `n`, a constant, elements of any values, in the stack frame of the function that calls this.
 
     Nobody may hold it when that function returns.
     """
@@ -99,16 +100,21 @@ def on_stack(n, dtype):
 
 @type_callable(on_stack)
 def _type_on_stack(context):
-    return lambda n, dtype: types.CPointer(dtype.dtype) if isinstance(n, types.IntegerLiteral) else None
+    return lambda n, dtype: types.Array(dtype.dtype, 1, "C") if isinstance(n, types.IntegerLiteral) else None
 
 
 @lower_builtin(on_stack, types.IntegerLiteral, types.Any)
 def _lower_on_stack(context, builder, signature, args):
-    n, dtype = signature.args
-    element = context.get_data_type(dtype.dtype)
-    place = cgutils.alloca_once(builder, ir.ArrayType(element, n.literal_value))
+    kind, n = signature.return_type, signature.args[0].literal_value
+    element = context.get_data_type(kind.dtype)
+    place = cgutils.alloca_once(builder, ir.ArrayType(element, n))
     place.align = CACHE_LINE
-    return builder.bitcast(place, element.as_pointer())
+    itemsize = context.get_constant(types.intp, context.get_abi_sizeof(element))
+    shape, strides = [context.get_constant(types.intp, n)], [itemsize]
+    array = context.make_array(kind)(context, builder)
+    data = builder.bitcast(place, element.as_pointer())
+    populate_array(array, data=data, shape=shape, strides=strides, itemsize=itemsize, meminfo=None)
+    return array._getvalue()
 
 
 def unpack(Scalars, row):

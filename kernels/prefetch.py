@@ -8,6 +8,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from .jit import welded
+from .memory import CACHE_LINE
 
 _READ, _DATA = 0, 1
 _NEAREST, _FARTHER = 3, 1  # into which caches: all, or those behind the first, whose outstanding misses are few
@@ -52,7 +53,6 @@ def prefetch(array, index):
     _prefetch(array, index)
 
 
-LINE = 64  # bytes
 MOST_LINES = 64  # of one row; the processor itself goes on from there
 ROWS_AHEAD, BYTES_AHEAD = 24, 4096  # whichever is less
 
@@ -66,7 +66,7 @@ def rows_ahead(size):
 @welded
 def prefetch_lines(address, size):
     """Ask for the lines of `size` bytes at `address`; it need not be an address of anything."""
-    for offset in range(0, min(size, MOST_LINES * LINE), LINE):
+    for offset in range(0, min(size, MOST_LINES * CACHE_LINE), CACHE_LINE):
         _prefetch_address(address + offset)
-    if size <= MOST_LINES * LINE:  # they may end in one line more
+    if size <= MOST_LINES * CACHE_LINE:  # they may end in one line more
         _prefetch_address(address + size - 1)

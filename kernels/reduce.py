@@ -7,7 +7,6 @@ fold 16+16, 8+8, 4+4, 2+2, 1+1; block sums add left to right.
 from __future__ import annotations
 
 import numpy as np
-from numba import carray
 
 from .jit import inlined, welded
 from .memory import on_stack
@@ -46,7 +45,7 @@ def make_block_total(term, count: int):
 
     @welded
     def block_total(arrays, s):
-        lanes = carray(on_stack(LANES, np.float64), LANES)
+        lanes = on_stack(LANES, np.float64)
         lanes[:] = 0.0
         n = arrays[0].size
         whole = n // LANES

@@ -105,13 +105,19 @@ def make_gathered_steps(layout: Layout, element: Element, slots: int) -> RowStep
     return RowSteps(gather, step_row)
 
 
+ask_for_none = welded(lambda x, order, i, w, last: None)
+
+
 def make_ask_for_next(layout: Layout, slots_apart: bool, exact: bool):
-    """Compilable ``(examples, order, i, weights, last)``: ask for the weights of the example after the i-th."""
+    """Compilable ``(examples, order, i, weights, last)``: ask for the weights of the example after the i-th.
+
+    Of a small model they are at hand.
+    """
     span, column = layout.span, layout.column
 
     @welded
     def ask_for_next(x, order, i, w, last):
-        if i + 1 < order.size:
+        if w.p.size > NEAR and i + 1 < order.size:
             start, stop = span(x, order[i + 1])
             for t in range(start, stop):
                 prefetch(w.p, column(x, t))

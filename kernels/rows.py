@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from numba import carray, prange
+from numba import prange
 
 from .dense import make_own_accumulators, make_row_step, make_shared_accumulator
 from .element import first_of_sum, make_element, untouched
@@ -154,7 +154,7 @@ def make_update(
 
     @welded
     def update_grouped(low, high, rows, at, source, tensor, s, s_exact, lag):
-        infinite, squares = False, carray(on_stack(GROUP, np.float64), GROUP)
+        infinite, squares = False, on_stack(GROUP, np.float64)
         for first in range(low, high, GROUP):
             last = min(first + GROUP, high)
             for k in range(first, last):
@@ -251,7 +251,7 @@ def _make_sum_squares(prepare, real, Scalars):
     @inlined
     def sum_squares(low, high, rows, at, source, table, scalars, block_sums, first):
         rows, at, table, scalars, block_sums = borrowed((rows, at, table, scalars, block_sums))
-        s, width, lanes = unpack(Scalars, scalars), table[0, WIDTH], carray(on_stack(LANES, np.float64), LANES)
+        s, width, lanes = unpack(Scalars, scalars), table[0, WIDTH], on_stack(LANES, np.float64)
         block, count = np.int64(-1), 0
         for k in range(low, high):
             i, stop = rows[k] * width, (rows[k] + 1) * width

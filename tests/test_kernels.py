@@ -91,10 +91,8 @@ def called(tmp_path_factory):
         "score_all": scoring.make_score_all("sparse", False, np.dtype(np.float64)),
         "step_rows": rows.make_update(adagrad, "plain", "row", False, False, True, FLOAT32).serial,
     }
-    signatures = {name: kernel.signatures[0] for name, kernel in kernels.items()}
-    return {name: (kernel.py_func, signatures[name]) for name, kernel in kernels.items()} | {
-        "read_gradients": (table.read_gradients.py_func, (int64, int64[:, ::1], int64[:, ::1], int64))
-    }
+    found = {name: (kernel.py_func, kernel.signatures[0]) for name, kernel in kernels.items()}
+    return {**found, "read_gradients": (table.read_gradients.py_func, (int64, int64[:, ::1], int64[:, ::1], int64))}
 
 
 @pytest.mark.parametrize("name", ["scan", "online", "batches", "score_all", "step_rows", "read_gradients"])
