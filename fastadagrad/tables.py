@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, NoReturn
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from .kernels.csr import all_finite, survey
 from .kernels.svmlight import sort_rows
 from .log import logger
 
@@ -211,38 +212,39 @@ def _as_csr(csr: CSR, dtype: np.dtype[Any] | None) -> NDArray[Any] | CSR:
         raise ValueError(f"a sparse X must have two axes and flat parts, got shape {tuple(csr.shape)}")
     _check_real(data, "X")
     rows, columns = (int(size) for size in csr.shape)
-    _check_structure(data, indices, indptr, rows, columns)
+    ascending = _check_structure(data, indices, indptr, rows, columns)
     indptr = np.ascontiguousarray(indptr, np.int64)
     size = int(indptr[-1])
     indices = np.ascontiguousarray(indices[:size], np.int32)
     data, dtype = data[:size], dtype or _natural(data.dtype)
-    if not _ascending(indices, indptr):
+    if not ascending:
         data, indices, indptr = _canonical(data, indices, indptr)
     return cast(CSR(data, indices, indptr, (rows, columns)), dtype)
 
 
-def _check_structure(data: NDArray[Any], indices: NDArray[Any], indptr: NDArray[Any], rows: int, columns: int) -> None:
+def _check_structure(data: NDArray[Any], indices: NDArray[Any], indptr: NDArray[Any], rows: int, columns: int) -> bool:
+    """Whether the columns of each row ascend, of parts that fit together."""
     if rows < 0 or not 0 <= columns <= LARGEST_WIDTH:
         raise ValueError(f"a sparse X must have 0 to {LARGEST_WIDTH} columns, got shape {(rows, columns)}")
     if indices.dtype.kind not in "iu" or indptr.dtype.kind not in "iu":
         raise TypeError(f"indices and indptr of X must be integers, got {indices.dtype} and {indptr.dtype}")
-    if indptr.size != rows + 1 or indptr[0] != 0 or np.any(indptr[1:] < indptr[:-1]):
+    stored = min(data.size, indices.size)
+    found = survey(_as_index(indices[:stored]), _as_index(indptr)) if indptr.size == rows + 1 else None
+    if found and not found.rises and indptr[-1] > stored:
+        raise ValueError(
+            f"indptr of X ends at {indptr[-1]}, but X has {data.size} data elements and {indices.size} indices"
+        )
+    if not found or not found.rises:
         raise ValueError(f"indptr of X must rise from 0 in {rows + 1} numbers, got {indptr.size} of them: {indptr}")
-    size = int(indptr[-1])
-    if size > min(data.size, indices.size):
-        raise ValueError(f"indptr of X ends at {size}, but X has {data.size} data elements and {indices.size} indices")
-    used = indices[:size]
-    if size and not (0 <= int(used.min()) and int(used.max()) < columns):
-        raise ValueError(f"indices of X must be in [0, {columns}), got {used.min()} to {used.max()}")
+    if indptr[-1] and not (0 <= found.lowest and found.highest < columns):
+        raise ValueError(f"indices of X must be in [0, {columns}), got {found.lowest} to {found.highest}")
+    return bool(found.ascending)
 
 
-def _ascending(indices: NDArray[np.int32], indptr: NDArray[np.int64]) -> bool:
-    if indices.size < 2:
-        return True
-    descends = indices[1:] <= indices[:-1]
-    first, last = np.searchsorted(indptr, [1, indices.size])
-    descends[indptr[first:last] - 1] = False  # where one row ends and the next begins
-    return not descends.any()
+def _as_index(numbers: NDArray[Any]) -> NDArray[Any]:
+    """Whole numbers as compiled code takes them; of unsigned ones the large become negative."""
+    kept = numbers.dtype in (np.int32, np.int64)
+    return np.ascontiguousarray(numbers, None if kept else np.int64)
 
 
 def _canonical(
@@ -322,10 +324,10 @@ def _cast(array: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
 
 
 def _first_not_finite(values: NDArray[Any]) -> int | None:
-    # The extremes need no array of flags: NaN and infinity come through in one of them.
-    if not values.size or (np.isfinite(values.min()) and np.isfinite(values.max())):
+    if values.dtype in (np.float32, np.float64) and all_finite(np.ascontiguousarray(values)):
         return None
-    return int(np.argmin(np.isfinite(values)))
+    finite = np.isfinite(values)
+    return None if finite.all() else int(np.argmin(finite))
 
 
 def _refuse_not_finite(value: Any, row: int, column: int, names: tuple[str, ...] | None) -> NoReturn:

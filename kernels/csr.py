@@ -1,0 +1,54 @@
+"""What is to be known of a sparse matrix by rows before anything is done with it, in one pass over its arrays."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from .jit import compiled
+from .memory import borrowed
+
+ROWS = 256  # whose columns stay in the nearest cache from one look at them to the next
+
+
+class Structure(NamedTuple):
+    """Compiled code fills it in; without `rises` the rest is not looked at."""
+
+    rises: bool  # whether the starts rise from 0 to at most as many elements as there are
+    lowest: int  # of the columns; -1 if there are none
+    highest: int
+    ascending: bool  # whether the columns of each row rise
+
+
+@compiled
+def survey(columns, starts):
+    """Structure of a matrix with these columns, int32 or int64, and starts of rows, one more than there are rows."""
+    columns, starts = borrowed((columns, starts))
+    rows, falls = starts.size - 1, starts[0] != 0
+    for n in range(rows):
+        falls |= starts[n + 1] < starts[n]
+    if falls or starts[rows] > columns.size:
+        return Structure(False, -1, -1, False)
+    if starts[rows] == 0:
+        return Structure(True, -1, -1, True)
+    lowest, highest, descents = columns[0], columns[0], 0
+    for first in range(0, rows, ROWS):
+        end = min(first + ROWS, rows)
+        block = columns[max(starts[first] - 1, 0) : starts[end]]
+        for t in range(block.size - 1):
+            lowest, highest = min(lowest, block[t + 1]), max(highest, block[t + 1])
+            descents += block[t + 1] <= block[t]
+        for n in range(first, end):  # from one row to the next they may fall
+            if 0 < starts[n] < starts[n + 1]:
+                descents -= columns[starts[n]] <= columns[starts[n] - 1]
+    return Structure(True, np.int64(lowest), np.int64(highest), descents == 0)
+
+
+@compiled
+def all_finite(values):
+    """Whether all of a flat array of float32 or float64 are."""
+    finite = True
+    for i in range(values.size):
+        finite &= abs(values[i]) < np.inf
+    return finite
