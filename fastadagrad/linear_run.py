@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .kernels.examples import shuffle
 from .linear_training import Examples, Scorer, Trainer
 from .log import logger
 from .stopping import Patience
@@ -35,7 +36,7 @@ class Run:
         try:
             for epoch in range(1, epochs + 1):
                 if rng is not None:
-                    order = rng.permutation(n)
+                    shuffle(rng.random(n), order)
                 loss = self._trainer.epoch(order, report)
                 entry = self._close_epoch(epoch, loss)
                 tell(entry)

@@ -123,3 +123,15 @@ def largest_of_columns(values, columns, largest):
     """Raise each column's entry of `largest` to the largest absolute value in it."""
     for t in range(values.size):
         largest[columns[t]] = max(largest[columns[t]], abs(values[t]))
+
+
+@compiled
+def shuffle(uniforms, order):
+    """Fill `order` with a random permutation of its positions, from as many random numbers in [0, 1).
+
+    Fisher and Yates's, from the inside out: i takes a random place of the first i + 1, and what was there the last.
+    """
+    for i in range(order.size):
+        j = np.uint64(uniforms[i] * (i + 1))
+        order[i] = order[j]
+        order[j] = i
