@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .hyper import Rule, Settings, cast_scalars
-from .kernels import linear, scoring
+from .kernels import linear, linear_arrays, scoring
 from .kernels.examples import Dense, Sparse
 from .kernels.losses import POINTWISE
 from .kernels.rules import adagrad
@@ -87,13 +87,17 @@ class Trainer:
         exact = lazy == "exact" and not dense and not stays
         self._sweep = (dense and batch_size > 1) or (lazy == "dense" and not dense and not stays)
         self._online = batch_size == 1 and not self._sweep
-        self.weights = _make_weights(features, targets.outputs, settings, examples.values.dtype, not dense)
-        self.intercept = _make_weights(1, targets.outputs, settings, examples.values.dtype, not dense)
-        self._rates = _make_rates(settings, intercept, examples.values.dtype)
-        longest = 0 if isinstance(examples, Dense) else int(np.diff(examples.starts).max(initial=0))
-        self._work = linear.make_work(self.weights, longest, batch=not self._online, sweep=self._sweep, exact=exact)
-        layout, many = "dense" if dense else "sparse", bool(targets.outputs)
         dtype = examples.values.dtype
+        starts = (*settings.initial(), 0.0)[: len(settings.slots)]  # a velocity begins with 0
+        self.weights, self.intercept = (
+            linear_arrays.make_weights(n, targets.outputs, starts, dtype, together=not dense) for n in (features, 1)
+        )
+        self._rates = _make_rates(settings, intercept, dtype)
+        longest = 0 if isinstance(examples, Dense) else int(np.diff(examples.starts).max(initial=0))
+        self._work = linear_arrays.make_work(
+            self.weights, longest, batch=not self._online, sweep=self._sweep, exact=exact
+        )
+        layout, many = "dense" if dense else "sparse", bool(targets.outputs)
         loops = linear.make_loops(adagrad, settings.motion, settings.lean, layout, many, exact, dtype)
         self._loop = loops.online if self._online else loops.batches
         self._rows = self._rows_between_reports(features)
@@ -131,25 +135,11 @@ class Trainer:
         return np.ascontiguousarray(self.weights.p).copy(), np.ascontiguousarray(self.intercept.p).copy()
 
 
-def _make_weights(features: int, outputs: int, settings: Settings, dtype: Any, together: bool) -> linear.Weights:
-    """Zero weights and fresh slots; `together`, those of one feature lie in one cache line."""
-    n = 1 + len(settings.slots)
-    if together and not outputs:
-        block = np.zeros((features, n), dtype)
-        arrays = [block[:, i] for i in range(n)]
-    else:
-        arrays = [np.zeros((features, outputs) if outputs else features, dtype) for _ in range(n)]
-    weights, *slots = arrays
-    for slot, value in zip(slots, settings.initial(), strict=False):
-        slot[...] = value
-    return linear.Weights(weights, tuple(slots))
-
-
-def _make_rates(settings: Settings, intercept: bool, dtype: Any) -> linear.Rates:
+def _make_rates(settings: Settings, intercept: bool, dtype: Any) -> linear_arrays.Rates:
     """The intercept is never penalised; one with a learning rate of 0 stays 0."""
     unpenalised = {"l1": 0.0, "l2": 0.0, "weight_decay": 0.0, "decoupled_weight_decay": 0.0}
     if not intercept:
         unpenalised["learning_rate"] = 0.0
     free = replace(settings, options=replace(settings.options, **unpenalised))  # type: ignore[arg-type]  # by name
     exact = np.array(settings.scalars(0))
-    return linear.Rates(cast_scalars(settings, 0, dtype), cast_scalars(free, 0, dtype), exact)
+    return linear_arrays.Rates(cast_scalars(settings, 0, dtype), cast_scalars(free, 0, dtype), exact)

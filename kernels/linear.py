@@ -27,57 +27,8 @@ from .row_weights import (
     make_gathered_steps,
     make_recall,
     make_steps_in_place,
-    room_for,
 )
 from .scoring import make_score
-
-
-class Weights(NamedTuple):
-    """Weights (features,) or (features, classes) and their slots; the intercept's are those of one feature."""
-
-    p: np.ndarray
-    slots: tuple
-
-
-class Rates(NamedTuple):
-    """Rows of the rule's scalars."""
-
-    features: np.ndarray  # in the weights' dtype, as all arithmetic of a step
-    intercept: np.ndarray
-    exact: np.ndarray  # of the features in float64, to catch up with
-
-
-class Work(NamedTuple):
-    """Scratch arrays, allocated once for many epochs; all zero between calls, except scores, slopes and gathered."""
-
-    scores: np.ndarray  # (classes,)
-    slopes: np.ndarray  # (classes,) float64
-    gradient: np.ndarray  # of a batch, shaped as the weights
-    intercept_gradient: np.ndarray
-    touched: np.ndarray  # columns of the batch so far
-    seen: np.ndarray  # (features,) whether it is among them
-    last: np.ndarray  # (features,) steps in this epoch that it has had
-    gathered: np.ndarray  # weights of one example, where there is one output
-
-
-def make_work(weights: Weights, longest: int, *, batch: bool, sweep: bool, exact: bool) -> Work:
-    """Scratch for one way of training: by `batch`, which may `sweep` over all features; `exact` loops.
-
-    `longest` is the number of features that the longest row of sparse examples has.
-    """
-    p = weights.p
-    classes = p.shape[1] if p.ndim == 2 else 1
-    features = len(p)
-    return Work(
-        np.zeros(classes, p.dtype),
-        np.zeros(classes),
-        np.zeros(p.shape if batch else (0, *p.shape[1:]), p.dtype),
-        np.zeros((1, *p.shape[1:]), p.dtype),
-        np.zeros(features if batch and not sweep else 0, np.int64),
-        np.zeros(features if batch and not sweep else 0, np.bool_),
-        np.zeros(features if exact else 0, np.int64),
-        np.zeros(0 if batch or p.ndim == 2 else room_for(longest, len(weights.slots)), p.dtype),
-    )
 
 
 class Loops(NamedTuple):
@@ -100,22 +51,22 @@ def make_loops(rule, motion: str, lean: bool, layout: str, classes: bool, exact:
     rows = LAYOUTS[layout]
     span, value_at, column, _, fetch_ahead = rows
     score, outputs = make_score(rows, real, classes), make_outputs(rule, motion, element, real, classes)
-    slope_of, step, step_with, add, catch_up = outputs
+    slope_of, value_of, step, step_with, add, catch_up = outputs
     sparse = layout == "sparse"
     single = sparse and not classes
     slots = len(slot_names(rule, motion))
-    gather, step_row = make_gathered_steps(rows, element, slots) if single else make_steps_in_place(rows, step)
+    in_place = make_steps_in_place(rows, score, step)
+    score_row, step_row = make_gathered_steps(rows, element, slots) if single else in_place
     ask_for_next = make_ask_for_next(rows, not single, exact) if sparse else ask_for_none
     recall, recall_all = make_recall(rows, catch_up) if exact else NO_RECALL
 
     @welded
-    def score_next(examples, order, i, now, weights, intercept, work, s):
-        """The i-th example of the order, its weights as of step `now`, and its score."""
+    def next_row(examples, order, i, now, weights, work, s):
+        """The i-th example of the order, its weights as of step `now`."""
         fetch_ahead(examples, order, i)
         ask_for_next(examples, order, i, weights, work.last)
-        n = order[i]
-        recall(examples, n, now, weights, work.last, s)
-        return n, score(examples, n, weights.p, intercept.p, work.scores)
+        recall(examples, order[i], now, weights, work.last, s)
+        return order[i]
 
     @compiled
     def online(kind, examples, order, weights, intercept, rates, work):
@@ -125,12 +76,12 @@ def make_loops(rule, motion: str, lean: bool, layout: str, classes: bool, exact:
         examples, order, weights, intercept, work = borrowed((examples, order, weights, intercept, work))
         total = 0.0
         for i in range(order.size):
-            n, z = score_next(examples, order, i, i, weights, intercept, work, s_exact)
-            gather(examples, n, weights, work.gathered)
-            value, slope = slope_of(kind, z, examples.labels[n], real(1), work)
-            total += value
-            step_row(examples, n, weights, slope, s, work.gathered)
+            n = next_row(examples, order, i, i, weights, work, s_exact)
+            z = score_row(examples, n, weights, intercept, work)
+            slope, parts = slope_of(kind, z, examples.labels[n], real(1), work)
+            step_row(examples, n, weights, slope, s, work)
             step(intercept, 0, real(1), slope, s_intercept)
+            total += value_of(kind, parts)
         recall_all(order.size, weights, work.last, s_exact)
         return total
 
@@ -163,15 +114,16 @@ def make_loops(rule, motion: str, lean: bool, layout: str, classes: bool, exact:
             stop = min(start + size, order.size)
             count = 0
             for i in range(start, stop):
-                n, z = score_next(examples, order, i, steps, weights, intercept, work, s_exact)
-                value, slope = slope_of(kind, z, examples.labels[n], real(stop - start), work)
-                total += value
+                n = next_row(examples, order, i, steps, weights, work, s_exact)
+                z = score(examples, n, weights.p, intercept.p, work.scores)
+                slope, parts = slope_of(kind, z, examples.labels[n], real(stop - start), work)
                 if not sweep:
                     count = note_touched(examples, n, work, count)
                 first, last = span(examples, n)
                 for t in range(first, last):
                     add(work.gradient, column(examples, t), value_at(examples, n, t), slope)
                 add(work.intercept_gradient, 0, real(1), slope)
+                total += value_of(kind, parts)
             if sweep:
                 for j in range(len(weights.p)):
                     step_with(weights, j, work.gradient, s)

@@ -1,8 +1,9 @@
 """Losses of a linear model's scores: value and slope, each formula once.
 
-The losses of one score have its derivative as slope; `softmax` has one slope for each class. All of it
-is float64, whatever the weights are: next to the update of the weights one exponential costs little,
-and the reported losses do not lose digits. Labels of the logistic and hinge losses are -1 and +1.
+The losses of one score have its derivative as slope, and two parts from which `value_of` makes the value: a step
+waits for the slope, so what costs time and only the value needs is for later. `softmax` has one slope for each class.
+All of it is float64, whatever the weights are: next to the update of the weights one exponential costs little, and
+the reported losses do not lose digits. Labels of the logistic and hinge losses are -1 and +1.
 """
 
 from __future__ import annotations
@@ -24,31 +25,37 @@ def logistic(score, label):
     margin = np.float64(score) * np.float64(label)
     e = exp(-abs(margin))
     miss = e / (1.0 + e) if margin >= 0.0 else 1.0 / (1.0 + e)
-    return log1p(e) + max(-margin, 0.0), -np.float64(label) * miss
+    return -np.float64(label) * miss, (max(-margin, 0.0), e)
 
 
 @welded
 def squared(score, label):
     """Half the squared error."""
     error = np.float64(score) - np.float64(label)
-    return 0.5 * error * error, error
+    return error, (0.5 * error * error, 0.0)
 
 
 @welded
 def hinge(score, label):
     """max(0, 1 - margin), with slope 0 on the kink."""
     gap = 1.0 - np.float64(score) * np.float64(label)
-    return max(gap, 0.0), -np.float64(label) if gap > 0.0 else 0.0
+    return -np.float64(label) if gap > 0.0 else 0.0, (max(gap, 0.0), 0.0)
 
 
 @welded
-def pointwise(kind, score, label):
-    """Value and slope of the loss number `kind`: a switch at run time, which is never mispredicted."""
+def slope_of(kind, score, label):
+    """Slope of the loss number `kind`, and parts of its value: a switch at run time, which is never mispredicted."""
     if kind == LOGISTIC:
         return logistic(score, label)
     if kind == SQUARED:
         return squared(score, label)
     return hinge(score, label)
+
+
+@welded
+def value_of(kind, parts):
+    """Value of a loss, from what `slope_of` has left of it."""
+    return log1p(parts[1]) + parts[0] if kind == LOGISTIC else parts[0]
 
 
 @welded

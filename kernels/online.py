@@ -16,7 +16,7 @@ from .element import fingerprint_of, make_element
 from .examples import LAYOUTS
 from .jit import compiled, inlined, welded
 from .lazy import make_catch_up, missed_steps
-from .losses import pointwise
+from .losses import slope_of
 from .memory import borrowed, unpack
 from .rules import places
 from .slots import make_slots
@@ -80,7 +80,7 @@ def make_online(rule: Any):
                 last[j] = now
                 score += value_at(examples, n, t) * p[j]
             mistakes += score * examples.labels[n] <= 0.0
-            slope = pointwise(kind, score, examples.labels[n])[1]
+            slope, _ = slope_of(kind, score, examples.labels[n])
             for t in range(start, stop):
                 j = column(examples, t)
                 p[j], new = step(p[j], slope * value_at(examples, n, t), load(slots, j), s)

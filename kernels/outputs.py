@@ -9,7 +9,7 @@ import numpy as np
 from .element import Element
 from .jit import welded
 from .lazy import make_catch_up
-from .losses import pointwise, softmax
+from .losses import slope_of, softmax, value_of
 from .motion import SLOTS
 from .slots import make_behind, make_first, make_slots
 
@@ -20,7 +20,8 @@ class Outputs(NamedTuple):
     A slope is a number or, for several, the array work.scores.
     """
 
-    slope: object  # (kind, score, label, share, work) -> loss, slope of the batch's mean loss
+    slope: object  # (kind, score, label, share, work) -> slope of the batch's mean loss, parts of the loss
+    value: object  # (kind, parts) -> loss
     step: object  # (weights, j, x, slope, s): step weight j, or its row, with gradient slope * x
     step_with: object  # (weights, j, gradient, s): the same with gradient[j], which becomes 0
     add: object  # (gradient, j, x, slope)
@@ -55,8 +56,8 @@ def _make_element_catch_up(rule, motion, element: Element):
 
 def _make_one_output(real, step_element, catch_up_element) -> Outputs:
     def slope(kind, score, label, share, work):
-        value, derivative = pointwise(kind, score, label)
-        return value, real(derivative) / share
+        derivative, parts = slope_of(kind, score, label)
+        return real(derivative) / share, parts
 
     def step(w, j, x, slope, s):
         step_element(w.p, w.slots, j, slope * x, s)
@@ -71,15 +72,18 @@ def _make_one_output(real, step_element, catch_up_element) -> Outputs:
     def catch_up(w, j, missed, s):
         catch_up_element(w.p, w.slots, j, missed, s)
 
-    return Outputs(*map(welded, (slope, step, step_with, add, catch_up)))
+    return Outputs(welded(slope), value_of, *map(welded, (step, step_with, add, catch_up)))
 
 
 def _make_many_outputs(real, step_element, catch_up_element) -> Outputs:
     def slope(kind, scores, label, share, work):
-        value = softmax(scores, np.int64(label), work.slopes)
+        loss = softmax(scores, np.int64(label), work.slopes)
         for k in range(scores.size):
             scores[k] = real(work.slopes[k]) / share
-        return value, scores
+        return scores, loss
+
+    def value(kind, loss):
+        return loss
 
     def step(w, j, x, slopes, s):
         for k in range(slopes.size):
@@ -98,7 +102,7 @@ def _make_many_outputs(real, step_element, catch_up_element) -> Outputs:
         for k in range(w.p.shape[1]):
             catch_up_element(w.p, w.slots, (j, k), missed, s)
 
-    return Outputs(*map(welded, (slope, step, step_with, add, catch_up)))
+    return Outputs(*map(welded, (slope, value, step, step_with, add, catch_up)))
 
 
 def make_outputs(rule, motion: str, element: Element, real, classes: bool) -> Outputs:

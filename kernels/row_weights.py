@@ -25,40 +25,44 @@ _ABREAST = np.uint64(ABREAST)  # mixed with a plain number an unsigned one would
 
 
 class RowSteps(NamedTuple):
-    """Compilable steps of all weights of a row, once its slope is known."""
+    """Compilable score of a row, and steps of all its weights."""
 
-    gather: object  # (examples, n, weights, gathered): to be called before the slope is known
-    step: object  # (examples, n, weights, slope, s, gathered)
+    score: object  # (examples, n, weights, intercept, work)
+    step: object  # (examples, n, weights, slope, s, work), after `score` and before any other row
 
 
-def make_steps_in_place(layout: Layout, step) -> RowSteps:
+def make_steps_in_place(layout: Layout, score, step) -> RowSteps:
     """Steps of one feature after the other."""
     span, value_at, column = layout.span, layout.value, layout.column
 
     @welded
-    def step_row(x, n, w, slope, s, gathered):
+    def score_row(x, n, w, intercept, work):
+        return score(x, n, w.p, intercept.p, work.scores)
+
+    @welded
+    def step_row(x, n, w, slope, s, work):
         start, stop = span(x, n)
         for t in range(start, stop):
             step(w, column(x, t), value_at(x, n, t), slope, s)
 
-    return RowSteps(welded(lambda x, n, w, gathered: None), step_row)
+    return RowSteps(score_row, step_row)
 
 
 @cache
-def _make_gathered(count: int):
-    """Compilable ``load(gathered, at)`` and ``store(gathered, at, values)`` of values a group apart."""
+def _make_values(count: int, apart: np.uint64):
+    """Compilable ``load(array, at)`` and ``store(array, at, values)`` of `count` values so many elements apart."""
     if count == 0:
-        return welded(lambda gathered, at: ()), welded(lambda gathered, at, values: None)
-    load_rest, store_rest = _make_gathered(count - 1)
+        return welded(lambda array, at: ()), welded(lambda array, at, values: None)
+    load_rest, store_rest = _make_values(count - 1, apart)
 
     @welded
-    def load(gathered, at):
-        return (gathered[at],) + load_rest(gathered, at + _ABREAST)
+    def load(array, at):
+        return (array[at],) + load_rest(array, at + apart)
 
     @welded
-    def store(gathered, at, values):
-        gathered[at] = values[0]
-        store_rest(gathered, at + _ABREAST, values[1:])
+    def store(array, at, values):
+        array[at] = values[0]
+        store_rest(array, at + apart, values[1:])
 
     return load, store
 
@@ -69,26 +73,29 @@ def room_for(features: int, slots: int) -> int:
 
 
 def make_gathered_steps(layout: Layout, element: Element, slots: int) -> RowSteps:
-    """Steps of single weights, in groups."""
-    span, value_at, column = layout.span, layout.value, layout.column
-    step, load, store = element.step, element.slots.load, element.slots.store
-    load_gathered, store_gathered = _make_gathered(1 + slots)
-    a_group = np.uint64(room_for(ABREAST, slots))
+    """Steps of single weights, in groups; what belongs to a feature lies together, in `Weights.together`."""
+    span, value_at, column, step = layout.span, layout.value, layout.column, element.step
+    width, a_group = np.uint64(1 + slots), np.uint64(room_for(ABREAST, slots))
+    load, store = _make_values(1 + slots, np.uint64(1))
+    load_gathered, store_gathered = _make_values(1 + slots, _ABREAST)
 
     @welded
-    def gather(x, n, w, gathered):
-        (first, stop), at = span(x, n), np.uint64(0)
+    def score_row(x, n, w, intercept, work):
+        (first, stop), gathered, at = span(x, n), work.gathered, np.uint64(0)
+        total = gathered.dtype.type(0)
         while first < stop:
             for k in range(min(_ABREAST, stop - first)):
-                j = column(x, first + k)
-                gathered[at + k] = value_at(x, n, first + k)
-                store_gathered(gathered, at + _ABREAST + k, (w.p[j],) + load(w.slots, j))
+                value, values = value_at(x, n, first + k), load(w.together, column(x, first + k) * width)
+                gathered[at + k] = value
+                store_gathered(gathered, at + _ABREAST + k, values)
+                total += value * values[0]
             first += _ABREAST
             at += a_group
+        return total + intercept.p[0]
 
     @welded
-    def step_row(x, n, w, slope, s, gathered):
-        (first, stop), at = span(x, n), np.uint64(0)
+    def step_row(x, n, w, slope, s, work):
+        (first, stop), gathered, at = span(x, n), work.gathered, np.uint64(0)
         room = np.uint64(gathered.size)  # a number known to be 16 would be written out as 16 single steps
         while first < stop:
             for k in range(min(_ABREAST, room)):  # those that the last group lacks are stepped too, and left
@@ -96,13 +103,11 @@ def make_gathered_steps(layout: Layout, element: Element, slots: int) -> RowStep
                 p, own = step(values[0], slope * gathered[at + k], values[1:], s)
                 store_gathered(gathered, at + _ABREAST + k, (p,) + own)
             for k in range(min(_ABREAST, stop - first)):
-                j, values = column(x, first + k), load_gathered(gathered, at + _ABREAST + k)
-                w.p[j] = values[0]
-                store(w.slots, j, values[1:])
+                store(w.together, column(x, first + k) * width, load_gathered(gathered, at + _ABREAST + k))
             first += _ABREAST
             at += a_group
 
-    return RowSteps(gather, step_row)
+    return RowSteps(score_row, step_row)
 
 
 ask_for_none = welded(lambda x, order, i, w, last: None)

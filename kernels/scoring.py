@@ -8,7 +8,7 @@ import numpy as np
 
 from .examples import LAYOUTS, Layout
 from .jit import compiled, welded
-from .losses import LOGISTIC, NO_CLASS, pointwise, softmax
+from .losses import LOGISTIC, NO_CLASS, slope_of, softmax, value_of
 from .memory import borrowed
 
 
@@ -60,8 +60,7 @@ def make_score_all(layout: str, classes: bool, dtype: np.dtype):
 def mean_loss(kind, scores, labels):
     total = 0.0
     for n in range(scores.size):
-        value, _ = pointwise(kind, scores[n], labels[n])
-        total += value
+        total += value_of(kind, slope_of(kind, scores[n], labels[n])[1])
     return total / scores.size
 
 
@@ -79,7 +78,7 @@ def mean_softmax_loss(scores, labels):
 def logistic_probabilities(scores, out):
     """Probability of the label 1: the slope of the loss that the label -1 would have."""
     for n in range(scores.size):
-        _, out[n] = pointwise(LOGISTIC, scores[n], -1.0)
+        out[n], _ = slope_of(LOGISTIC, scores[n], -1.0)
 
 
 @compiled

@@ -1,13 +1,14 @@
 """The compiled epochs against a plain NumPy evaluation of the formulas, bit for bit."""
 
+import itertools
 import math
 
 import numpy as np
 import pytest
 
 from fastadagrad.hyper import make_settings
-from fastadagrad.kernels import linear
-from fastadagrad.kernels.examples import LANES, Dense, Sparse
+from fastadagrad.kernels import linear, linear_arrays
+from fastadagrad.kernels.examples import LANES, Dense, Sparse, shuffle
 from fastadagrad.kernels.losses import POINTWISE
 from fastadagrad.kernels.row_weights import ABREAST, NEAR
 from fastadagrad.kernels.rules import adagrad
@@ -134,26 +135,28 @@ def longest_of(examples):
     return 0 if isinstance(examples, Dense) else int(np.diff(examples.starts).max())
 
 
+def make_both(features, classes, slots, dtype, together):
+    """Weights and an intercept that begin with 0."""
+    starts = [0.0] * len(slots)
+    return [linear_arrays.make_weights(n, classes, starts, dtype, together=together) for n in (features, 1)]
+
+
 def train(examples, order, size, kind, classes, hyper, rate, *, lazy="touched", online=None, epochs=1, features=37):
     layout = "dense" if isinstance(examples, Dense) else "sparse"
     dtype = examples.values.dtype
     features = examples.values.shape[1] if layout == "dense" else features
-    shape = (features, classes) if classes else (features,)
     settings, _ = make_settings(adagrad, {**hyper, "learning_rate": rate})
     unpenalised, _ = make_settings(adagrad, {**hyper, **UNPENALISED, "learning_rate": rate})
     exact = np.array(settings.scalars(0))
-    rates = linear.Rates(exact.astype(dtype), np.array(unpenalised.scalars(0)).astype(dtype), exact)
+    rates = linear_arrays.Rates(exact.astype(dtype), np.array(unpenalised.scalars(0)).astype(dtype), exact)
 
-    def zeros(shape):
-        return linear.Weights(np.zeros(shape, dtype), tuple(np.zeros(shape, dtype) for _ in settings.slots))
-
-    weights, intercept = zeros(shape), zeros((1, *shape[1:]))
+    weights, intercept = make_both(features, classes, settings.slots, dtype, layout == "sparse")
     sweep = lazy == "dense" or (layout == "dense" and (size > 1 or online is False))
     catching_up = lazy == "exact"
     loops = linear.make_loops(adagrad, settings.motion, settings.lean, layout, bool(classes), catching_up, dtype)
     if online is None:
         online = size == 1 and not sweep
-    work = linear.make_work(weights, longest_of(examples), batch=not online, sweep=sweep, exact=catching_up)
+    work = linear_arrays.make_work(weights, longest_of(examples), batch=not online, sweep=sweep, exact=catching_up)
     arguments = (POINTWISE.get(kind, 0), examples, order, weights, intercept, rates, work)
     for _ in range(epochs):
         loss = loops.online(*arguments) if online else loops.batches(size, sweep, *arguments)
@@ -306,13 +309,35 @@ def test_lazy_is_the_dense_method_for_many_features(kind, classes, size):
 
 def test_scratch_is_left_clean():
     X, labels = make_data("logistic", 0, np.float32)
-    weights = linear.Weights(np.zeros(37, np.float32), (np.zeros(37, np.float32),))
-    intercept = linear.Weights(np.zeros(1, np.float32), (np.zeros(1, np.float32),))
+    weights, intercept = make_both(37, 0, ["accumulator"], np.float32, True)
     settings, _ = make_settings(adagrad, {"l1": 0.1})
     scalars = np.array(settings.scalars(0))
-    rates = linear.Rates(scalars.astype(np.float32), scalars.astype(np.float32), scalars)
+    rates = linear_arrays.Rates(scalars.astype(np.float32), scalars.astype(np.float32), scalars)
     loops = linear.make_loops(adagrad, "plain", False, "sparse", False, True, np.dtype(np.float32))
-    work = linear.make_work(weights, 0, batch=True, sweep=False, exact=True)
+    work = linear_arrays.make_work(weights, 0, batch=True, sweep=False, exact=True)
     loops.batches(8, False, 0, to_sparse(X, labels), np.arange(len(X)), weights, intercept, rates, work)
     for array in (work.gradient, work.intercept_gradient, work.seen, work.last):
         assert not array.any()
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 1000])
+def test_a_shuffle_is_a_permutation(n):
+    order = np.full(n, -1)
+    shuffle(np.random.default_rng(0).random(n), order)
+    np.testing.assert_array_equal(np.sort(order), np.arange(n))
+
+
+@pytest.mark.parametrize("largest", [0.0, np.nextafter(1, 0)])
+def test_a_shuffle_stays_inside(largest):
+    order = np.empty(70_000, np.int64)
+    shuffle(np.full(order.size, largest), order)
+    np.testing.assert_array_equal(np.sort(order), np.arange(order.size))
+
+
+def test_every_order_is_as_likely():
+    rng, order = np.random.default_rng(0), np.empty(4, np.int64)
+    counts = dict.fromkeys(itertools.permutations(range(4)), 0)
+    for _ in range(24_000):
+        shuffle(rng.random(4), order)
+        counts[tuple(order)] += 1
+    assert sum((count - 1000) ** 2 / 1000 for count in counts.values()) < 49.7  # chi-square of 23 degrees, 0.1 %

@@ -7,7 +7,7 @@ import fastadagrad as fa
 from fastadagrad.compare.duchi import CONTENDERS
 from fastadagrad.hyper import make_settings
 from fastadagrad.kernels.examples import Sparse
-from fastadagrad.kernels.losses import HINGE, LOGISTIC, pointwise
+from fastadagrad.kernels.losses import HINGE, LOGISTIC, slope_of
 from fastadagrad.kernels.online import make_online
 
 EXAMPLES, FEATURES = 120, 30
@@ -32,7 +32,7 @@ def dense_run(rule, hyper, kind, x, order):
         row[x.columns[span]] = x.values[span]
         score = row @ w
         mistakes += score * x.labels[n] <= 0
-        opt.step(pointwise(kind, score, x.labels[n])[1] * row)
+        opt.step(slope_of(kind, score, x.labels[n])[0] * row)
     return w, mistakes
 
 

@@ -1,0 +1,73 @@
+"""The arrays that the training loops of a linear model work on."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from .row_weights import room_for
+
+
+class Weights(NamedTuple):
+    """Weights (features,) or (features, classes) and their slots; the intercept's are those of one feature."""
+
+    p: np.ndarray
+    slots: tuple
+    together: np.ndarray  # (features * (1 + slots),): all of them, a feature's own side by side; or empty
+
+
+def make_weights(features: int, outputs: int, starts: tuple, dtype: np.dtype, *, together: bool) -> Weights:
+    """Zeros, and slots that begin with `starts`; of one output, those of a feature may lie `together`."""
+    n = 1 + len(starts)
+    if together and not outputs:
+        block = np.zeros((features, n), dtype)
+        arrays, flat = [block[:, i] for i in range(n)], block.reshape(-1)
+    else:
+        arrays = [np.zeros((features, outputs) if outputs else features, dtype) for _ in range(n)]
+        flat = np.zeros(0, dtype)
+    p, *slots = arrays
+    for slot, start in zip(slots, starts, strict=True):
+        slot[...] = start
+    return Weights(p, tuple(slots), flat)
+
+
+class Rates(NamedTuple):
+    """Rows of the rule's scalars."""
+
+    features: np.ndarray  # in the weights' dtype, as all arithmetic of a step
+    intercept: np.ndarray
+    exact: np.ndarray  # of the features in float64, to catch up with
+
+
+class Work(NamedTuple):
+    """Scratch arrays, allocated once for many epochs; all zero between calls, except scores, slopes and gathered."""
+
+    scores: np.ndarray  # (classes,)
+    slopes: np.ndarray  # (classes,) float64
+    gradient: np.ndarray  # of a batch, shaped as the weights
+    intercept_gradient: np.ndarray
+    touched: np.ndarray  # columns of the batch so far
+    seen: np.ndarray  # (features,) whether it is among them
+    last: np.ndarray  # (features,) steps in this epoch that it has had
+    gathered: np.ndarray  # weights of one example, where those of a feature lie together
+
+
+def make_work(weights: Weights, longest: int, *, batch: bool, sweep: bool, exact: bool) -> Work:
+    """Scratch for one way of training: by `batch`, which may `sweep` over all features; `exact` loops.
+
+    `longest` is the number of features that the longest row of sparse examples has.
+    """
+    p = weights.p
+    classes = p.shape[1] if p.ndim == 2 else 1
+    features = len(p)
+    return Work(
+        np.zeros(classes, p.dtype),
+        np.zeros(classes),
+        np.zeros(p.shape if batch else (0, *p.shape[1:]), p.dtype),
+        np.zeros((1, *p.shape[1:]), p.dtype),
+        np.zeros(features if batch and not sweep else 0, np.int64),
+        np.zeros(features if batch and not sweep else 0, np.bool_),
+        np.zeros(features if exact else 0, np.int64),
+        np.zeros(0 if batch or p.ndim == 2 else room_for(longest, len(weights.slots)), p.dtype),
+    )
