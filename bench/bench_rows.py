@@ -59,7 +59,7 @@ def make_row_loop(ahead: int) -> Any:
 
 @njit(parallel=True)
 def row_loop_like_ours(p: Any, G: Any, indices: Any, values: Any) -> None:
-    """The same loop, with the whole of the rows brought into the second-level cache, from as far ahead as we do."""
+    """The same loop, with the whole of the rows asked for, from as far ahead as we do."""
     n, width = values.shape
     size = width * p.itemsize
     ahead = rows_ahead(size)

@@ -10,23 +10,22 @@ from numba.extending import intrinsic
 from .jit import welded
 from .memory import CACHE_LINE
 
-_READ, _DATA = 0, 1
-_NEAREST, _FARTHER = 3, 1  # into which caches: all, or those behind the first, whose outstanding misses are few
+_READ, _EVERY_CACHE, _DATA = 0, 3, 1  # into the second level alone, rows of any width took longer, up to a sixth
 
 
-def _emit(context, builder, address, caches):
+def _emit(context, builder, address):
     """Call for a prefetch of the line at `address`, a pointer to bytes."""
     word = ir.IntType(32)
     signature = ir.FunctionType(ir.VoidType(), [address.type, word, word, word])
     function = builder.module.declare_intrinsic("llvm.prefetch", (address.type,), signature)
-    builder.call(function, [address, word(_READ), word(caches), word(_DATA)])
+    builder.call(function, [address, word(_READ), word(_EVERY_CACHE), word(_DATA)])
     return context.get_dummy_value()
 
 
 @intrinsic
 def _prefetch_address(typingctx, address):
     def codegen(context, builder, signature, args):
-        return _emit(context, builder, builder.inttoptr(args[0], ir.IntType(8).as_pointer()), _FARTHER)
+        return _emit(context, builder, builder.inttoptr(args[0], ir.IntType(8).as_pointer()))
 
     return types.void(types.int64), codegen
 
@@ -42,7 +41,7 @@ def _prefetch(typingctx, array, index):
         at = cgutils.get_item_pointer2(
             context, builder, struct.data, shape, strides, kind.layout, indices, wraparound=False
         )
-        return _emit(context, builder, builder.bitcast(at, ir.IntType(8).as_pointer()), _NEAREST)
+        return _emit(context, builder, builder.bitcast(at, ir.IntType(8).as_pointer()))
 
     return types.void(array, types.intp), codegen
 
