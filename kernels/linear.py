@@ -15,13 +15,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .element import make_element
-from .examples import LAYOUTS
+from .examples import LAYOUTS, Layout
 from .jit import compiled, welded
 from .memory import borrowed, unpack
 from .motion import slot_names
-from .outputs import make_outputs
+from .outputs import Outputs, make_outputs
 from .row_weights import (
     NO_RECALL,
+    RowSteps,
     ask_for_none,
     make_ask_for_next,
     make_gathered_steps,
@@ -43,34 +44,50 @@ class Loops(NamedTuple):
     batches: Any
 
 
-@cache
-def make_loops(rule, motion: str, lean: bool, layout: str, classes: bool, exact: bool, dtype: np.dtype) -> Loops:
-    """Loops for one method and variant; `exact` ones let a feature catch up on the steps it missed."""
-    element = make_element(rule, motion, lean)
-    real, version, Scalars = dtype.type, element.fingerprint, rule.Scalars
-    rows = LAYOUTS[layout]
-    span, value_at, column, _, fetch_ahead = rows
-    score, outputs = make_score(rows, real, classes), make_outputs(rule, motion, element, real, classes)
-    slope_of, value_of, step, step_with, add, catch_up = outputs
-    sparse = layout == "sparse"
-    single = sparse and not classes
-    slots = len(slot_names(rule, motion))
-    in_place = make_steps_in_place(rows, score, step)
-    score_row, step_row = make_gathered_steps(rows, element, slots) if single else in_place
-    ask_for_next = make_ask_for_next(rows, not single, exact) if sparse else ask_for_none
-    recall, recall_all = make_recall(rows, catch_up) if exact else NO_RECALL
+class _Pieces(NamedTuple):
+    """What both loops are put together from."""
+
+    rule: Any
+    version: int  # part of the key of the disk cache
+    real: Any
+    rows: Layout
+    outputs: Outputs
+    next_row: Any  # (examples, order, i, now, weights, work, s) -> n: the i-th of the order, its weights as of `now`
+    recall_all: Any  # (now, weights, last, s)
+    score: Any  # (examples, n, p, b, scores)
+    row_steps: RowSteps
+
+
+def _make_pieces(rule, motion: str, lean: bool, layout: str, classes: bool, exact: bool, dtype: np.dtype) -> _Pieces:
+    element, rows, real = make_element(rule, motion, lean), LAYOUTS[layout], dtype.type
+    outputs, score = make_outputs(rule, motion, element, real, classes), make_score(rows, real, classes)
+    sparse, fetch_ahead = layout == "sparse", rows.fetch_ahead
+    gathers = sparse and not classes
+    if gathers:
+        row_steps = make_gathered_steps(rows, element, len(slot_names(rule, motion)))
+    else:
+        row_steps = make_steps_in_place(rows, score, outputs.step)
+    ask_for_next = make_ask_for_next(rows, not gathers, exact) if sparse else ask_for_none
+    recall, recall_all = make_recall(rows, outputs.catch_up) if exact else NO_RECALL
 
     @welded
     def next_row(examples, order, i, now, weights, work, s):
-        """The i-th example of the order, its weights as of step `now`."""
         fetch_ahead(examples, order, i)
         ask_for_next(examples, order, i, weights, work.last)
         recall(examples, order[i], now, weights, work.last, s)
         return order[i]
 
+    return _Pieces(rule, element.fingerprint, real, rows, outputs, next_row, recall_all, score, row_steps)
+
+
+def _make_online(pieces: _Pieces):
+    Scalars, version, real, next_row = pieces.rule.Scalars, pieces.version, pieces.real, pieces.next_row
+    slope_of, value_of, step, _, _, _ = pieces.outputs
+    (score_row, step_row), recall_all = pieces.row_steps, pieces.recall_all
+
     @compiled
     def online(kind, examples, order, weights, intercept, rates, work):
-        version  # noqa: B018  part of the key of the disk cache
+        version  # noqa: B018
         s, s_intercept = unpack(Scalars, rates.features), unpack(Scalars, rates.intercept)
         s_exact = unpack(Scalars, rates.exact)
         examples, order, weights, intercept, work = borrowed((examples, order, weights, intercept, work))
@@ -84,6 +101,22 @@ def make_loops(rule, motion: str, lean: bool, layout: str, classes: bool, exact:
             total += value_of(kind, parts)
         recall_all(order.size, weights, work.last, s_exact)
         return total
+
+    return online
+
+
+def _make_batches(pieces: _Pieces):
+    Scalars, version, real, next_row = pieces.rule.Scalars, pieces.version, pieces.real, pieces.next_row
+    slope_of, value_of, _, step_with, add, _ = pieces.outputs
+    span, value_at, column, _, _ = pieces.rows
+    score, recall_all = pieces.score, pieces.recall_all
+
+    @welded
+    def add_row(examples, n, work, slope):
+        start, stop = span(examples, n)
+        for t in range(start, stop):
+            add(work.gradient, column(examples, t), value_at(examples, n, t), slope)
+        add(work.intercept_gradient, 0, real(1), slope)
 
     @welded
     def note_touched(examples, n, work, count):
@@ -105,24 +138,20 @@ def make_loops(rule, motion: str, lean: bool, layout: str, classes: bool, exact:
 
     @compiled
     def batches(size, sweep, kind, examples, order, weights, intercept, rates, work):
-        version  # noqa: B018  part of the key of the disk cache
+        version  # noqa: B018
         s, s_intercept = unpack(Scalars, rates.features), unpack(Scalars, rates.intercept)
         s_exact = unpack(Scalars, rates.exact)
         examples, order, weights, intercept, work = borrowed((examples, order, weights, intercept, work))
         total, steps = 0.0, 0
         for start in range(0, order.size, size):
-            stop = min(start + size, order.size)
-            count = 0
+            stop, count = min(start + size, order.size), 0
             for i in range(start, stop):
                 n = next_row(examples, order, i, steps, weights, work, s_exact)
                 z = score(examples, n, weights.p, intercept.p, work.scores)
                 slope, parts = slope_of(kind, z, examples.labels[n], real(stop - start), work)
                 if not sweep:
                     count = note_touched(examples, n, work, count)
-                first, last = span(examples, n)
-                for t in range(first, last):
-                    add(work.gradient, column(examples, t), value_at(examples, n, t), slope)
-                add(work.intercept_gradient, 0, real(1), slope)
+                add_row(examples, n, work, slope)
                 total += value_of(kind, parts)
             if sweep:
                 for j in range(len(weights.p)):
@@ -134,4 +163,11 @@ def make_loops(rule, motion: str, lean: bool, layout: str, classes: bool, exact:
         recall_all(steps, weights, work.last, s_exact)
         return total
 
-    return Loops(online, batches)
+    return batches
+
+
+@cache
+def make_loops(rule, motion: str, lean: bool, layout: str, classes: bool, exact: bool, dtype: np.dtype) -> Loops:
+    """Loops for one method and variant; `exact` ones let a feature catch up on the steps it missed."""
+    pieces = _make_pieces(rule, motion, lean, layout, classes, exact, dtype)
+    return Loops(_make_online(pieces), _make_batches(pieces))

@@ -105,20 +105,33 @@ def test_weights_of_a_sparse_row_are_stepped_as_vectors(called):
     assert re.search(r"llvm\.sqrt\.v\d+f32", llvm_without_unboxing(*called["online"]))
 
 
-PROBE = """
+STEP = """
 import numpy as np, fastadagrad as fa
 from fastadagrad.kernels.drivers import make_driver
-from fastadagrad.kernels.rules import adagrad
 p = np.ones(3)
 fa.ADAGRAD(params=p).step(p)
-stats = make_driver(adagrad, "plain", "element", True, p.dtype).serial.stats
-print(sum(stats.cache_hits.values()), sum(stats.cache_misses.values()))
+used = make_driver(adagrad, "plain", "element", True, p.dtype).serial
+"""
+FIT = """
+import numpy as np
+from fastadagrad.kernels.linear import make_loops
+from fastadagrad.linear import LinearModel
+from fastadagrad.tables import CSR
+X = CSR(np.ones(3, np.float32), np.array([0, 1, 1], np.int32), np.array([0, 1, 3]), (2, 2))
+LinearModel().fit(X, [0, 1])
+used = make_loops(adagrad, "plain", True, "sparse", False, False, X.data.dtype).online
+"""
+PROBE = """
+from fastadagrad.kernels.rules import adagrad
+{work}
+print(sum(used.stats.cache_hits.values()), sum(used.stats.cache_misses.values()))
 """
 
 
-def test_a_second_process_compiles_nothing(tmp_path):
+@pytest.mark.parametrize("work", [STEP, FIT], ids=["step", "fit"])
+def test_a_second_process_compiles_nothing(tmp_path, work):
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
-    command = [sys.executable, "-c", PROBE]
+    command = [sys.executable, "-c", PROBE.format(work=work)]
     runs = [subprocess.run(command, env=environment, capture_output=True, text=True, check=True) for _ in range(2)]
     assert [run.stdout.split() for run in runs] == [["0", "1"], ["1", "0"]]
 
