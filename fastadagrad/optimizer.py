@@ -8,16 +8,16 @@ from typing import Any, Unpack
 
 import numpy as np
 
-from . import checkpoint
+from . import assignment, checkpoint
 from .dataset import Dataset, as_dataset, sample_count
-from .device.arrays import DeviceArray, as_device_array
+from .device.arrays import as_device_array
 from .hyper import Hyper, hyper_names, refuse_unknown
 from .interrupts import whole
 from .ledger import Best, Epoch, Ledger, Monitored
 from .log import logger
 from .monitors import Monitor, Monitors, WeightedMean
 from .objective import Gradient, Objective
-from .parameters import FloatArray, device_array
+from .parameters import FloatArray
 from .stepping import Stepper
 from .training import Run
 
@@ -176,41 +176,16 @@ class Optimizer(Stepper):
                 raise RuntimeError("there are no best parameters before the first validation: run iterate or minimize")
             values: Sequence[Any] = self.ledger.best_arrays
         else:
-            given = zip(self._params.names, self._params.flatten(targets, "targets"), strict=True)
-            values = [self._as_array(f"target for {name!r}", target) for name, target in given]
-        for (name, array), value in zip(self._params, values, strict=True):
-            if value.shape != array.shape:
-                raise ValueError(f"target for {name!r} must have shape {array.shape}, not {value.shape}")
-            if value.dtype.kind not in "fiub":
-                raise TypeError(f"target for {name!r} must hold real numbers, not {value.dtype}")
+            values = assignment.values_of(self._params, targets)
+        assignment.check(self._params, values)
         self._params.refuse_moved()
         self.flush()  # targets may be views of the parameters
-        copies = [self._target(name, array, x) for (name, array), x in zip(self._params, values, strict=True)]
+        copies = assignment.copies(self._params, values)
         with whole():
             self._note_change()
             for array, value in zip(self._params.arrays, copies, strict=True):
                 array[...] = value
             self._note_displacement()
-
-    @staticmethod
-    def _as_array(what: str, target: Any) -> Any:
-        found = device_array(what, target)
-        return np.asarray(target) if found is None else found
-
-    @staticmethod
-    def _target(name: str, array: Any, value: Any) -> Any:
-        """A copy of what a parameter is to become, in its dtype and, if both are there, on its device."""
-        if isinstance(value, DeviceArray):
-            if isinstance(array, DeviceArray) and value.dtype == array.dtype and value.flags.c_contiguous:
-                return value.copy()
-            if not value.flags.c_contiguous:
-                raise ValueError(f"target for {name!r} must be C-contiguous; pass a contiguous copy")
-            value = value.to_host()
-        with np.errstate(over="ignore"):
-            copy = np.array(value, array.dtype)
-        if not np.array_equal(np.isinf(value), np.isinf(copy)):
-            raise ValueError(f"target for {name!r} holds numbers that {copy.dtype} cannot hold")
-        return copy
 
     @property
     def objective(self) -> Objective:

@@ -1,0 +1,50 @@
+"""What parameters are to become: values from outside, checked and copied before the first is written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .device.arrays import DeviceArray
+from .parameters import Parameters, device_array
+
+
+def values_of(params: Parameters, targets: Any) -> list[Any]:
+    """The arrays of `targets`, which has the structure of the parameters, in their order."""
+    given = zip(params.names, params.flatten(targets, "targets"), strict=True)
+    return [_as_array(f"target for {name!r}", target) for name, target in given]
+
+
+def check(params: Parameters, values: Sequence[Any]) -> None:
+    """ValueError or TypeError for what cannot become the parameter in its place."""
+    for (name, array), value in zip(params, values, strict=True):
+        if value.shape != array.shape:
+            raise ValueError(f"target for {name!r} must have shape {array.shape}, not {value.shape}")
+        if value.dtype.kind not in "fiub":
+            raise TypeError(f"target for {name!r} must hold real numbers, not {value.dtype}")
+
+
+def copies(params: Parameters, values: Sequence[Any]) -> list[Any]:
+    """Copies of what parameters are to become, in their dtypes and, if both are there, on their devices."""
+    return [_copy(name, array, value) for (name, array), value in zip(params, values, strict=True)]
+
+
+def _as_array(what: str, target: Any) -> Any:
+    found = device_array(what, target)
+    return np.asarray(target) if found is None else found
+
+
+def _copy(name: str, array: Any, value: Any) -> Any:
+    if isinstance(value, DeviceArray):
+        if isinstance(array, DeviceArray) and value.dtype == array.dtype and value.flags.c_contiguous:
+            return value.copy()
+        if not value.flags.c_contiguous:
+            raise ValueError(f"target for {name!r} must be C-contiguous; pass a contiguous copy")
+        value = value.to_host()
+    with np.errstate(over="ignore"):
+        copy = np.array(value, array.dtype)
+    if not np.array_equal(np.isinf(value), np.isinf(copy)):
+        raise ValueError(f"target for {name!r} holds numbers that {copy.dtype} cannot hold")
+    return copy
