@@ -58,6 +58,23 @@ def missed_alike(steps, s):
     return missed_steps(steps, steps * s.l1_step, 0.0 if s.keep == s.one else steps * log(s.keep))
 
 
+def make_by_l1_alone(Scalars):
+    """Compilable ``(s)``: scalars by which l1 alone penalises, what that leaves neutral being constant.
+
+    A loop over weights then has no powers, and becomes vectors.
+    """
+    neutral = {"l2_step": 0.0, "keep": 1.0}
+
+    def make_from(i):
+        if i == len(Scalars._fields):
+            return welded(lambda s: ())
+        rest, value = make_from(i + 1), neutral.get(Scalars._fields[i])
+        return welded(lambda s: (s[i],) + rest(s)) if value is None else welded(lambda s: (value,) + rest(s))
+
+    values = make_from(0)
+    return welded(lambda s: Scalars(*values(s)))
+
+
 def make_catch_up(rule, motion: str):
     """Compilable ``(p, own, moved, missed, s) -> (p, moved)``; `s` holds the rule's scalars in float64.
 

@@ -16,16 +16,15 @@ import numpy as np
 
 from .element import make_element
 from .examples import LAYOUTS, Layout
+from .gathered import make_gathered_steps
 from .jit import compiled, welded
 from .memory import borrowed, unpack
-from .motion import slot_names
 from .outputs import Outputs, make_outputs
 from .row_weights import (
     NO_RECALL,
     RowSteps,
     ask_for_none,
     make_ask_for_next,
-    make_gathered_steps,
     make_recall,
     make_steps_in_place,
 )
@@ -52,10 +51,10 @@ class _Pieces(NamedTuple):
     real: Any
     rows: Layout
     outputs: Outputs
-    next_row: Any  # (examples, order, i, now, weights, work, s) -> n: the i-th of the order, its weights as of `now`
+    next_row: Any  # (examples, order, i, weights, work) -> n: the i-th of the order
     recall_all: Any  # (now, weights, last, s)
-    score: Any  # (examples, n, p, b, scores)
-    row_steps: RowSteps
+    in_place: RowSteps
+    row_steps: RowSteps  # the same, or faster
 
 
 def _make_pieces(rule, motion: str, lean: bool, layout: str, classes: bool, exact: bool, dtype: np.dtype) -> _Pieces:
@@ -63,21 +62,18 @@ def _make_pieces(rule, motion: str, lean: bool, layout: str, classes: bool, exac
     outputs, score = make_outputs(rule, motion, element, real, classes), make_score(rows, real, classes)
     sparse, fetch_ahead = layout == "sparse", rows.fetch_ahead
     gathers = sparse and not classes
-    if gathers:
-        row_steps = make_gathered_steps(rows, element, len(slot_names(rule, motion)))
-    else:
-        row_steps = make_steps_in_place(rows, score, outputs.step)
     ask_for_next = make_ask_for_next(rows, not gathers, exact) if sparse else ask_for_none
     recall, recall_all = make_recall(rows, outputs.catch_up) if exact else NO_RECALL
+    in_place = make_steps_in_place(rows, recall, score, outputs.step)
+    row_steps = make_gathered_steps(rule, motion, rows, element, exact, dtype) if gathers else in_place
 
     @welded
-    def next_row(examples, order, i, now, weights, work, s):
+    def next_row(examples, order, i, weights, work):
         fetch_ahead(examples, order, i)
         ask_for_next(examples, order, i, weights, work.last)
-        recall(examples, order[i], now, weights, work.last, s)
         return order[i]
 
-    return _Pieces(rule, element.fingerprint, real, rows, outputs, next_row, recall_all, score, row_steps)
+    return _Pieces(rule, element.fingerprint, real, rows, outputs, next_row, recall_all, in_place, row_steps)
 
 
 def _make_online(pieces: _Pieces):
@@ -93,8 +89,8 @@ def _make_online(pieces: _Pieces):
         examples, order, weights, intercept, work = borrowed((examples, order, weights, intercept, work))
         total = 0.0
         for i in range(order.size):
-            n = next_row(examples, order, i, i, weights, work, s_exact)
-            z = score_row(examples, n, weights, intercept, work)
+            n = next_row(examples, order, i, weights, work)
+            z = score_row(examples, n, i, weights, intercept, work, s_exact)
             slope, parts = slope_of(kind, z, examples.labels[n], real(1), work)
             step_row(examples, n, weights, slope, s, work)
             step(intercept, 0, real(1), slope, s_intercept)
@@ -109,7 +105,7 @@ def _make_batches(pieces: _Pieces):
     Scalars, version, real, next_row = pieces.rule.Scalars, pieces.version, pieces.real, pieces.next_row
     slope_of, value_of, _, step_with, add, _ = pieces.outputs
     span, value_at, column, _, _ = pieces.rows
-    score, recall_all = pieces.score, pieces.recall_all
+    score_row, recall_all = pieces.in_place.score, pieces.recall_all
 
     @welded
     def add_row(examples, n, work, slope):
@@ -146,8 +142,8 @@ def _make_batches(pieces: _Pieces):
         for start in range(0, order.size, size):
             stop, count = min(start + size, order.size), 0
             for i in range(start, stop):
-                n = next_row(examples, order, i, steps, weights, work, s_exact)
-                z = score(examples, n, weights.p, intercept.p, work.scores)
+                n = next_row(examples, order, i, weights, work)
+                z = score_row(examples, n, steps, weights, intercept, work, s_exact)
                 slope, parts = slope_of(kind, z, examples.labels[n], real(stop - start), work)
                 if not sweep:
                     count = note_touched(examples, n, work, count)

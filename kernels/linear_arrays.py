@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .row_weights import room_for
+from .gathered import room_for, whole_groups
 
 
 class Weights(NamedTuple):
@@ -41,7 +41,7 @@ class Rates(NamedTuple):
 
 
 class Work(NamedTuple):
-    """Scratch arrays, allocated once for many epochs; all zero between calls, except scores, slopes and gathered."""
+    """Scratch arrays, allocated once for many epochs; zero between calls but for scores, slopes, missed, gathered."""
 
     scores: np.ndarray  # (classes,)
     slopes: np.ndarray  # (classes,) float64
@@ -50,7 +50,8 @@ class Work(NamedTuple):
     touched: np.ndarray  # columns of the batch so far
     seen: np.ndarray  # (features,) whether it is among them
     last: np.ndarray  # (features,) steps in this epoch that it has had
-    gathered: np.ndarray  # weights of one example, where those of a feature lie together
+    missed: np.ndarray  # float64, steps that the weights of one example have missed
+    gathered: np.ndarray  # these weights, where those of a feature lie together
 
 
 def make_work(weights: Weights, longest: int, *, batch: bool, sweep: bool, exact: bool) -> Work:
@@ -61,6 +62,7 @@ def make_work(weights: Weights, longest: int, *, batch: bool, sweep: bool, exact
     p = weights.p
     classes = p.shape[1] if p.ndim == 2 else 1
     features = len(p)
+    gathered = 0 if batch or not weights.together.size else longest
     return Work(
         np.zeros(classes, p.dtype),
         np.zeros(classes),
@@ -69,5 +71,6 @@ def make_work(weights: Weights, longest: int, *, batch: bool, sweep: bool, exact
         np.zeros(features if batch and not sweep else 0, np.int64),
         np.zeros(features if batch and not sweep else 0, np.bool_),
         np.zeros(features if exact else 0, np.int64),
-        np.zeros(0 if batch or p.ndim == 2 else room_for(longest, len(weights.slots)), p.dtype),
+        np.zeros(whole_groups(gathered) if exact else 0),
+        np.zeros(room_for(gathered, len(weights.slots)), p.dtype),
     )

@@ -13,7 +13,7 @@ from numba import float64, int64, njit, typeof
 from numba.core.errors import NumbaError
 
 import fastadagrad as fa
-from fastadagrad.kernels import linear, memory, rows, scoring, svmlight, table
+from fastadagrad.kernels import csr, linear, memory, rows, scoring, svmlight, table
 from fastadagrad.kernels.element import fingerprint
 from fastadagrad.kernels.jit import OPTIONS as OPTIONS_OF_JIT
 from fastadagrad.kernels.rules import adagrad
@@ -81,13 +81,17 @@ def called(tmp_path_factory):
     examples = load(path)
     LinearModel(max_epochs=1).fit(examples).predict(examples)
     LinearModel(max_epochs=1, batch_size=2).fit(examples)
+    LinearModel(max_epochs=1, l1=0.1).fit(examples)
     ones = fa.Rows(np.array([1, 3]), np.ones((2, 2), FLOAT32))
     fa.ADAGRAD(params=np.zeros((8, 2), FLOAT32), threads=1, accumulator="row").step(ones)
     loops = linear.make_loops(adagrad, "plain", True, "sparse", False, False, FLOAT32)
+    exact = linear.make_loops(adagrad, "plain", False, "sparse", False, True, FLOAT32)
     kernels = {
         "scan": svmlight.scan,
         "online": loops.online,
+        "online_exact": exact.online,
         "batches": loops.batches,
+        "survey": csr.survey,
         "score_all": scoring.make_score_all("sparse", False, np.dtype(np.float64)),
         "step_rows": rows.make_update(adagrad, "plain", "row", False, False, True, FLOAT32).serial,
     }
@@ -95,7 +99,9 @@ def called(tmp_path_factory):
     return {**found, "read_gradients": (table.read_gradients.py_func, (int64, int64[:, ::1], int64[:, ::1], int64))}
 
 
-@pytest.mark.parametrize("name", ["scan", "online", "batches", "score_all", "step_rows", "read_gradients"])
+@pytest.mark.parametrize(
+    "name", ["scan", "survey", "online", "online_exact", "batches", "score_all", "step_rows", "read_gradients"]
+)
 def test_no_references_are_counted(called, name):
     """Each count is an atomic operation, and one for each row or tensor would be most of the work."""
     assert "call void @NRT_incref(" not in llvm_without_unboxing(*called[name])
@@ -103,6 +109,10 @@ def test_no_references_are_counted(called, name):
 
 def test_weights_of_a_sparse_row_are_stepped_as_vectors(called):
     assert re.search(r"llvm\.sqrt\.v\d+f32", llvm_without_unboxing(*called["online"]))
+
+
+def test_weights_of_a_sparse_row_catch_up_with_l1_as_vectors(called):
+    assert re.search(r"llvm\.sqrt\.v\d+f64", llvm_without_unboxing(*called["online_exact"]))
 
 
 STEP = """

@@ -9,8 +9,9 @@ import pytest
 from fastadagrad.hyper import make_settings
 from fastadagrad.kernels import linear, linear_arrays
 from fastadagrad.kernels.examples import LANES, Dense, Sparse, shuffle
+from fastadagrad.kernels.gathered import ABREAST
 from fastadagrad.kernels.losses import POINTWISE
-from fastadagrad.kernels.row_weights import ABREAST, NEAR
+from fastadagrad.kernels.row_weights import NEAR
 from fastadagrad.kernels.rules import adagrad
 
 UNPENALISED = {"l1": 0.0, "l2": 0.0, "weight_decay": 0.0, "decoupled_weight_decay": 0.0}
@@ -300,11 +301,40 @@ def test_lazy_is_the_dense_method(kind, classes, size, hyper):
     assert_lazy_is_dense(X, labels, np.random.default_rng(1).permutation(len(X)), size, kind, classes, hyper)
 
 
-@pytest.mark.parametrize(("kind", "classes", "size"), [("logistic", 0, 1), ("softmax", 3, 8)])
-def test_lazy_is_the_dense_method_for_many_features(kind, classes, size):
+@pytest.mark.parametrize(
+    ("kind", "classes", "size", "hyper"), [("logistic", 0, 1, EXACT[5]), ("softmax", 3, 8, EXACT[4])]
+)
+def test_lazy_is_the_dense_method_for_many_features(kind, classes, size, hyper):
     X, labels = make_rows(MANY, np.float64)
     labels = np.maximum(labels, 0) if classes else labels
-    assert_lazy_is_dense(X, labels, np.arange(len(X)), size, kind, classes, EXACT[4 if classes else 5])
+    assert_lazy_is_dense(X, labels, np.arange(len(X)), size, kind, classes, hyper)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("hyper", EXACT)
+def test_groups_are_caught_up_as_single_weights_are(hyper, dtype):
+    X, labels = make_rows(83, dtype)
+    order = np.random.default_rng(4).permutation(len(X))
+    runs = [
+        train(
+            to_sparse(X, labels),
+            order,
+            1,
+            "logistic",
+            0,
+            hyper,
+            0.1,
+            lazy="exact",
+            online=online,
+            epochs=2,
+            features=83,
+        )
+        for online in (True, False)
+    ]
+    assert runs[0][0] == runs[1][0]
+    for ours, theirs in zip(runs[0][1:], runs[1][1:], strict=True):
+        for a, b in zip((ours.p, *ours.slots), (theirs.p, *theirs.slots), strict=True):
+            np.testing.assert_array_equal(a, b)
 
 
 def test_scratch_is_left_clean():
