@@ -359,7 +359,8 @@ def _unscaled(
     """Weights and intercept for features and labels as they come."""
     with np.errstate(over="ignore", invalid="ignore"):
         raw, intercept = scale.unfold(*weights)
-        raw, intercept = raw * chosen.spread, intercept[0] * chosen.spread + chosen.centre
+        raw *= chosen.spread
+        intercept = intercept[0] * chosen.spread + chosen.centre
     if not (np.isfinite(raw).all() and np.isfinite(intercept).all()):
         raise ValueError("X and y differ so much in size that float64 cannot hold the weights: multiply X or y")
     return raw, intercept

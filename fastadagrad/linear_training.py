@@ -132,7 +132,7 @@ class Trainer:
 
     def snapshot(self) -> tuple[NDArray[Any], NDArray[Any]]:
         """Copies of the weights and the intercept."""
-        return np.ascontiguousarray(self.weights.p).copy(), np.ascontiguousarray(self.intercept.p).copy()
+        return np.array(self.weights.p, order="C"), np.array(self.intercept.p, order="C")
 
 
 def _make_rates(settings: Settings, intercept: bool, dtype: Any) -> linear_arrays.Rates:

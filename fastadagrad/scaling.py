@@ -40,7 +40,8 @@ class Scaling:
 
     def unfold(self, weights: NDArray[Any], intercept: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
         """Weights and intercept, in float64, that score features as they come."""
-        raw = (weights.T.astype(np.float64) / self.size).T
+        raw = weights.astype(np.float64)
+        np.divide(raw.T, self.size, out=raw.T)
         return raw, intercept.astype(np.float64) - self.shift @ raw
 
 
@@ -55,12 +56,14 @@ def measure(scale: str, features: NDArray[Any] | CSR, centre: bool) -> Scaling:
     sparse = isinstance(features, CSR)
     if scale == "auto":
         scale = "maxabs" if sparse else "standard"
-    shift, size = np.zeros(features.shape[1]), np.ones(features.shape[1])
+    shift = np.zeros(features.shape[1])
+    if scale == "none":
+        return Scaling(shift, np.ones(features.shape[1]))
     if scale == "standard":
         if isinstance(features, CSR):
             raise ValueError('scale="standard" would make a sparse X dense: use "maxabs" or "none"')
         shift, size = _moments(features, centre)
-    elif scale == "maxabs":
+    else:
         size = _largest(features)
     return Scaling(shift, np.where(size > 0, size, 1.0))
 
