@@ -89,15 +89,14 @@ class Trainer:
         self._online = batch_size == 1 and not self._sweep
         dtype = examples.values.dtype
         starts = (*settings.initial(), 0.0)[: len(settings.slots)]  # a velocity begins with 0
-        self.weights, self.intercept = (
-            linear_arrays.make_weights(n, targets.outputs, starts, dtype, together=not dense) for n in (features, 1)
-        )
+        layout, many = "dense" if dense else "sparse", bool(targets.outputs)
+        self.weights = linear_arrays.make_weights(layout, features, targets.outputs, starts, dtype)
+        self.intercept = linear_arrays.make_weights("dense", 1, targets.outputs, starts, dtype)
         self._rates = _make_rates(settings, intercept, dtype)
         longest = 0 if isinstance(examples, Dense) else int(np.diff(examples.starts).max(initial=0))
         self._work = linear_arrays.make_work(
             self.weights, longest, batch=not self._online, sweep=self._sweep, exact=exact
         )
-        layout, many = "dense" if dense else "sparse", bool(targets.outputs)
         loops = linear.make_loops(adagrad, settings.motion, settings.lean, layout, many, exact, dtype)
         self._loop = loops.online if self._online else loops.batches
         self._rows = self._rows_between_reports(features)

@@ -212,39 +212,44 @@ def _as_csr(csr: CSR, dtype: np.dtype[Any] | None) -> NDArray[Any] | CSR:
         raise ValueError(f"a sparse X must have two axes and flat parts, got shape {tuple(csr.shape)}")
     _check_real(data, "X")
     rows, columns = (int(size) for size in csr.shape)
-    ascending = _check_structure(data, indices, indptr, rows, columns)
-    indptr = np.ascontiguousarray(indptr, np.int64)
-    size = int(indptr[-1])
+    _check_form(indices, indptr, rows, columns)
+    starts = np.ascontiguousarray(indptr, np.int64)  # of unsigned ones the large become negative
+    stored = min(data.size, indices.size)
+    found = survey(_as_columns(indices[:stored]), starts)
+    if not found.rises:
+        _refuse_starts(data, indices, indptr)
+    size = int(starts[-1])
+    if size and not (0 <= found.lowest and found.highest < columns):
+        lowest, highest = indices[:size].min(), indices[:size].max()
+        raise ValueError(f"indices of X must be in [0, {columns}), got {lowest} to {highest}")
     indices = np.ascontiguousarray(indices[:size], np.int32)
     data, dtype = data[:size], dtype or _natural(data.dtype)
-    if not ascending:
-        data, indices, indptr = _canonical(data, indices, indptr)
-    return cast(CSR(data, indices, indptr, (rows, columns)), dtype)
+    if not found.ascending:
+        data, indices, starts = _canonical(data, indices, starts)
+    return cast(CSR(data, indices, starts, (rows, columns)), dtype)
 
 
-def _check_structure(data: NDArray[Any], indices: NDArray[Any], indptr: NDArray[Any], rows: int, columns: int) -> bool:
-    """Whether the columns of each row ascend, of parts that fit together."""
+def _check_form(indices: NDArray[Any], indptr: NDArray[Any], rows: int, columns: int) -> None:
     if rows < 0 or not 0 <= columns <= LARGEST_WIDTH:
         raise ValueError(f"a sparse X must have 0 to {LARGEST_WIDTH} columns, got shape {(rows, columns)}")
     if indices.dtype.kind not in "iu" or indptr.dtype.kind not in "iu":
         raise TypeError(f"indices and indptr of X must be integers, got {indices.dtype} and {indptr.dtype}")
-    stored = min(data.size, indices.size)
-    found = survey(_as_index(indices[:stored]), _as_index(indptr)) if indptr.size == rows + 1 else None
-    if found and not found.rises and indptr[-1] > stored:
-        raise ValueError(
-            f"indptr of X ends at {indptr[-1]}, but X has {data.size} data elements and {indices.size} indices"
-        )
-    if not found or not found.rises:
+    if indptr.size != rows + 1:
         raise ValueError(f"indptr of X must rise from 0 in {rows + 1} numbers, got {indptr.size} of them: {indptr}")
-    if indptr[-1] and not (0 <= found.lowest and found.highest < columns):
-        raise ValueError(f"indices of X must be in [0, {columns}), got {found.lowest} to {found.highest}")
-    return bool(found.ascending)
 
 
-def _as_index(numbers: NDArray[Any]) -> NDArray[Any]:
-    """Whole numbers as compiled code takes them; of unsigned ones the large become negative."""
-    kept = numbers.dtype in (np.int32, np.int64)
-    return np.ascontiguousarray(numbers, None if kept else np.int64)
+def _refuse_starts(data: NDArray[Any], indices: NDArray[Any], indptr: NDArray[Any]) -> NoReturn:
+    if indptr[0] != 0 or np.any(indptr[1:] < indptr[:-1]):
+        raise ValueError(f"indptr of X must rise from 0 in {indptr.size} numbers, got {indptr}")
+    raise ValueError(
+        f"indptr of X ends at {indptr[-1]}, but X has {data.size} data elements and {indices.size} indices"
+    )
+
+
+def _as_columns(indices: NDArray[Any]) -> NDArray[Any]:
+    """As compiled code takes them; of unsigned ones the large become negative."""
+    kept = indices.dtype in (np.int32, np.int64)
+    return np.ascontiguousarray(indices, None if kept else np.int64)
 
 
 def _canonical(

@@ -1,4 +1,4 @@
-"""What is to be known of a sparse matrix by rows before anything is done with it, in one pass over its arrays."""
+"""What is to be known of a sparse matrix by rows before anything is done with it, with its arrays read once."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ import numpy as np
 from .jit import compiled
 from .memory import borrowed
 
-ROWS = 256  # whose columns stay in the nearest cache from one look at them to the next
+ROWS = 256  # whose columns are still in a near cache when they are looked at again
 
 
 class Structure(NamedTuple):
     """Compiled code fills it in; without `rises` the rest is not looked at."""
 
-    rises: bool  # whether the starts rise from 0 to at most as many elements as there are
+    rises: bool  # whether the starts begin with 0, never fall, and end at no more than the columns that there are
     lowest: int  # of the columns; -1 if there are none
     highest: int
-    ascending: bool  # whether the columns of each row rise
+    ascending: bool  # whether in each row every column is above the one before
 
 
 @compiled
 def survey(columns, starts):
-    """Structure of a matrix with these columns, int32 or int64, and starts of rows, one more than there are rows."""
+    """Structure of a matrix with these columns, int32 or int64, and int64 starts of rows, one more than rows."""
     columns, starts = borrowed((columns, starts))
     rows, falls = starts.size - 1, starts[0] != 0
     for n in range(rows):
@@ -39,7 +39,7 @@ def survey(columns, starts):
         for t in range(block.size - 1):
             lowest, highest = min(lowest, block[t + 1]), max(highest, block[t + 1])
             descents += block[t + 1] <= block[t]
-        for n in range(first, end):  # from one row to the next they may fall
+        for n in range(first, end):  # from one row to the next they need not rise
             if 0 < starts[n] < starts[n + 1]:
                 descents -= columns[starts[n]] <= columns[starts[n] - 1]
     return Structure(True, np.int64(lowest), np.int64(highest), descents == 0)

@@ -21,7 +21,9 @@ from .row_weights import RowSteps
 from .slots import make_behind, make_first
 
 ABREAST = 16  # weights
-_ABREAST, _ONE = np.uint64(ABREAST), np.uint64(1)  # mixed with a plain number an unsigned one would become float64
+# Mixed with a plain number an unsigned one would become float64. Each is one object, which the disk cache tells apart
+# from another like it.
+_ABREAST, _ONE = np.uint64(ABREAST), np.uint64(1)
 
 
 @cache

@@ -46,7 +46,6 @@ class Loops(NamedTuple):
 class _Pieces(NamedTuple):
     """What both loops are put together from."""
 
-    rule: Any
     version: int  # part of the key of the disk cache
     real: Any
     rows: Layout
@@ -55,6 +54,7 @@ class _Pieces(NamedTuple):
     recall_all: Any  # (now, weights, last, s)
     in_place: RowSteps
     row_steps: RowSteps  # the same, or faster
+    scalars: Any  # (rates) -> those of features, of the intercept, and of features in float64
 
 
 def _make_pieces(rule, motion: str, lean: bool, layout: str, classes: bool, exact: bool, dtype: np.dtype) -> _Pieces:
@@ -73,19 +73,24 @@ def _make_pieces(rule, motion: str, lean: bool, layout: str, classes: bool, exac
         ask_for_next(examples, order, i, weights, work.last)
         return order[i]
 
-    return _Pieces(rule, element.fingerprint, real, rows, outputs, next_row, recall_all, in_place, row_steps)
+    Scalars = rule.Scalars
+
+    @welded
+    def scalars(rates):
+        return unpack(Scalars, rates.features), unpack(Scalars, rates.intercept), unpack(Scalars, rates.exact)
+
+    return _Pieces(element.fingerprint, real, rows, outputs, next_row, recall_all, in_place, row_steps, scalars)
 
 
 def _make_online(pieces: _Pieces):
-    Scalars, version, real, next_row = pieces.rule.Scalars, pieces.version, pieces.real, pieces.next_row
-    slope_of, value_of, step, _, _, _ = pieces.outputs
-    (score_row, step_row), recall_all = pieces.row_steps, pieces.recall_all
+    version, real, scalars = pieces.version, pieces.real, pieces.scalars
+    slope_of, value_of, step = pieces.outputs.slope, pieces.outputs.value, pieces.outputs.step
+    next_row, (score_row, step_row), recall_all = pieces.next_row, pieces.row_steps, pieces.recall_all
 
     @compiled
     def online(kind, examples, order, weights, intercept, rates, work):
         version  # noqa: B018
-        s, s_intercept = unpack(Scalars, rates.features), unpack(Scalars, rates.intercept)
-        s_exact = unpack(Scalars, rates.exact)
+        s, s_intercept, s_exact = scalars(rates)
         examples, order, weights, intercept, work = borrowed((examples, order, weights, intercept, work))
         total = 0.0
         for i in range(order.size):
@@ -102,10 +107,11 @@ def _make_online(pieces: _Pieces):
 
 
 def _make_batches(pieces: _Pieces):
-    Scalars, version, real, next_row = pieces.rule.Scalars, pieces.version, pieces.real, pieces.next_row
-    slope_of, value_of, _, step_with, add, _ = pieces.outputs
-    span, value_at, column, _, _ = pieces.rows
-    score_row, recall_all = pieces.in_place.score, pieces.recall_all
+    version, real, scalars = pieces.version, pieces.real, pieces.scalars
+    slope_of, value_of = pieces.outputs.slope, pieces.outputs.value
+    step_with, add = pieces.outputs.step_with, pieces.outputs.add
+    span, value_at, column = pieces.rows.span, pieces.rows.value, pieces.rows.column
+    next_row, score_row, recall_all = pieces.next_row, pieces.in_place.score, pieces.recall_all
 
     @welded
     def add_row(examples, n, work, slope):
@@ -135,8 +141,7 @@ def _make_batches(pieces: _Pieces):
     @compiled
     def batches(size, sweep, kind, examples, order, weights, intercept, rates, work):
         version  # noqa: B018
-        s, s_intercept = unpack(Scalars, rates.features), unpack(Scalars, rates.intercept)
-        s_exact = unpack(Scalars, rates.exact)
+        s, s_intercept, s_exact = scalars(rates)
         examples, order, weights, intercept, work = borrowed((examples, order, weights, intercept, work))
         total, steps = 0.0, 0
         for start in range(0, order.size, size):

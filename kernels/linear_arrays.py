@@ -17,10 +17,10 @@ class Weights(NamedTuple):
     together: np.ndarray  # (features * (1 + slots),): all of them, a feature's own side by side; or empty
 
 
-def make_weights(features: int, outputs: int, starts: tuple, dtype: np.dtype, *, together: bool) -> Weights:
-    """Zeros, and slots that begin with `starts`; of one output, those of a feature may lie `together`."""
+def make_weights(layout: str, features: int, outputs: int, starts: tuple, dtype: np.dtype) -> Weights:
+    """Zeros, and slots that begin with `starts`, as loops over examples of this layout want them."""
     n = 1 + len(starts)
-    if together and not outputs:
+    if layout == "sparse" and not outputs:
         block = np.zeros((features, n), dtype)
         arrays, flat = [block[:, i] for i in range(n)], block.reshape(-1)
     else:

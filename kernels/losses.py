@@ -21,7 +21,7 @@ NO_CLASS = -1
 
 @welded
 def logistic(score, label):
-    """log(1 + exp(-margin))."""
+    """log(1 + exp(-margin)), that is max(-margin, 0) and, for `value_of`, log1p of exp(-abs(margin))."""
     margin = np.float64(score) * np.float64(label)
     e = exp(-abs(margin))
     miss = e / (1.0 + e) if margin >= 0.0 else 1.0 / (1.0 + e)

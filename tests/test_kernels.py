@@ -146,6 +146,27 @@ def test_a_second_process_compiles_nothing(tmp_path, work):
     assert [run.stdout.split() for run in runs] == [["0", "1"], ["1", "0"]]
 
 
+KEYS = """
+import itertools, sys
+import numpy as np
+from fastadagrad.kernels.linear import make_loops
+from fastadagrad.kernels.rules import adagrad
+variants = itertools.product(("plain", "momentum", "nesterov"), (True, False), ("dense", "sparse"))
+keys = {}
+for motion, exact, layout in list(variants)[:: int(sys.argv[1])]:
+    for loop in make_loops(adagrad, motion, not exact, layout, False, exact, np.dtype(np.float32)):
+        keys[motion, exact, layout, loop.__name__] = loop._cache._index_key((), loop.targetctx.codegen())
+print(sorted(keys.items()))
+"""
+
+
+def test_what_was_made_before_does_not_change_the_key_of_the_cache():
+    """An object that is the same one in two closures, in one order only, would."""
+    command = [sys.executable, "-c", KEYS]
+    found = [subprocess.run([*command, step], capture_output=True, text=True, check=True) for step in ("1", "-1")]
+    assert found[0].stdout == found[1].stdout != "[]"
+
+
 def test_an_edited_rule_is_not_taken_from_the_cache():
     def double(G, s):
         return G + G

@@ -8,6 +8,7 @@ from linear_examples import A9A, classification, cross_validate, sparse
 
 import fastadagrad as fa
 from fastadagrad.linear import LinearModel
+from fastadagrad.linear_training import Trainer
 from fastadagrad.sources import load
 from fastadagrad.tables import Table
 
@@ -66,6 +67,40 @@ def test_same_seed_same_bits(batch_size):
     np.testing.assert_array_equal(first.intercept_, again.intercept_)
     assert first.history == again.history
     assert not np.array_equal(first.coef_, other.coef_)
+
+
+def test_each_epoch_and_seed_has_its_own_order(monkeypatch):
+    X, y = sparse()
+    orders, epoch = [], Trainer.epoch
+
+    def noting(self, order, report=None):
+        orders.append(order.tolist())
+        return epoch(self, order, report)
+
+    monkeypatch.setattr(Trainer, "epoch", noting)
+    for seed in (3, 3, 4):
+        LinearModel(seed=seed, max_epochs=2).fit(X, y)
+    first, again, other = orders[:2], orders[2:4], orders[4:]
+    assert first == again
+    assert len({tuple(order) for order in (*first, *other)}) == 4
+    assert all(sorted(order) == list(range(len(y))) for order in orders)
+    LinearModel(shuffle=False, max_epochs=1).fit(X, y)
+    assert orders[-1] == list(range(len(y)))
+
+
+@pytest.mark.parametrize("nesterov", [False, True])
+def test_momentum_is_that_of_the_optimizer(nesterov):
+    X, y = classification(n=40)
+    X /= np.abs(X).max(axis=0)
+    options = {"learning_rate": 0.1, "momentum": 0.9, "nesterov": nesterov, "rms_regularizer": 1e-8}
+    model = LinearModel(scale="none", shuffle=False, max_epochs=1, dtype=np.float64, **options).fit(X, y)
+    w, b = np.zeros(X.shape[1]), np.zeros(1)
+    opt = fa.ADAGRAD(params=[w, b], **options)
+    for x, label in zip(X, 2.0 * y - 1, strict=True):
+        slope = -label / (1 + np.exp(label * (x @ w + b[0])))
+        opt.step([slope * x, np.array([slope])])
+    np.testing.assert_allclose(model.coef_, w, rtol=1e-9)
+    np.testing.assert_allclose(model.intercept_, b[0], rtol=1e-9)
 
 
 def test_weights_are_for_features_as_they_come():

@@ -136,10 +136,10 @@ def longest_of(examples):
     return 0 if isinstance(examples, Dense) else int(np.diff(examples.starts).max())
 
 
-def make_both(features, classes, slots, dtype, together):
+def make_both(layout, features, classes, slots, dtype):
     """Weights and an intercept that begin with 0."""
-    starts = [0.0] * len(slots)
-    return [linear_arrays.make_weights(n, classes, starts, dtype, together=together) for n in (features, 1)]
+    shapes, starts = ((layout, features), ("dense", 1)), [0.0] * len(slots)
+    return [linear_arrays.make_weights(*shape, classes, starts, dtype) for shape in shapes]
 
 
 def train(examples, order, size, kind, classes, hyper, rate, *, lazy="touched", online=None, epochs=1, features=37):
@@ -151,7 +151,7 @@ def train(examples, order, size, kind, classes, hyper, rate, *, lazy="touched", 
     exact = np.array(settings.scalars(0))
     rates = linear_arrays.Rates(exact.astype(dtype), np.array(unpenalised.scalars(0)).astype(dtype), exact)
 
-    weights, intercept = make_both(features, classes, settings.slots, dtype, layout == "sparse")
+    weights, intercept = make_both(layout, features, classes, settings.slots, dtype)
     sweep = lazy == "dense" or (layout == "dense" and (size > 1 or online is False))
     catching_up = lazy == "exact"
     loops = linear.make_loops(adagrad, settings.motion, settings.lean, layout, bool(classes), catching_up, dtype)
@@ -164,13 +164,19 @@ def train(examples, order, size, kind, classes, hyper, rate, *, lazy="touched", 
     return loss, weights, intercept
 
 
+def assert_equal_bits(arrays, expected):
+    for array, other in zip(arrays, expected, strict=False):  # that has a velocity where there is none
+        assert array.dtype == other.dtype
+        np.testing.assert_array_equal(
+            *(np.ascontiguousarray(each).view(f"u{each.itemsize}") for each in (array, other))
+        )
+
+
 def assert_same(found, expected):
     loss, weights, intercept = found
     assert loss == expected[0]
     for ours, theirs in ((weights, expected[1]), (intercept, expected[2])):
-        np.testing.assert_array_equal(ours.p, theirs[0])
-        for slot, expected_slot in zip(ours.slots, theirs[1:], strict=False):
-            np.testing.assert_array_equal(slot, expected_slot)
+        assert_equal_bits((ours.p, *ours.slots), theirs)
 
 
 LOSSES = [("logistic", 0), ("squared", 0), ("hinge", 0), ("softmax", 3)]
@@ -333,13 +339,12 @@ def test_groups_are_caught_up_as_single_weights_are(hyper, dtype):
     ]
     assert runs[0][0] == runs[1][0]
     for ours, theirs in zip(runs[0][1:], runs[1][1:], strict=True):
-        for a, b in zip((ours.p, *ours.slots), (theirs.p, *theirs.slots), strict=True):
-            np.testing.assert_array_equal(a, b)
+        assert_equal_bits((ours.p, *ours.slots), (theirs.p, *theirs.slots))
 
 
 def test_scratch_is_left_clean():
     X, labels = make_data("logistic", 0, np.float32)
-    weights, intercept = make_both(37, 0, ["accumulator"], np.float32, True)
+    weights, intercept = make_both("sparse", 37, 0, ["accumulator"], np.float32)
     settings, _ = make_settings(adagrad, {"l1": 0.1})
     scalars = np.array(settings.scalars(0))
     rates = linear_arrays.Rates(scalars.astype(np.float32), scalars.astype(np.float32), scalars)

@@ -239,3 +239,55 @@ def test_without_a_dtype_nothing_is_rounded_but_what_is_wider_than_float64(given
     csr = CSR(X.diagonal(), np.arange(3, dtype=np.int32), np.arange(4), (3, 3))
     assert as_features(csr, dtype=None).data.dtype == kept
     assert as_table(X, [1, 2, 3], dtype=None).features.dtype == kept
+
+
+BAD_INDICES = [
+    (np.array([0, 1, 3]), "got 0 to 3"),
+    (np.array([0, -1, 1]), "got -1 to 1"),
+    (np.array([0, 1, 2**32]), "got 0 to 4294967296"),
+    (np.array([0, 1, -(2**32)]), "got -4294967296 to 1"),
+    (np.array([0, 1, 2**64 - 1], np.uint64), "got 0 to 18446744073709551615"),
+    (np.array([0, 1, 300], ">i4"), "got 0 to 300"),
+    (np.array([0, 1, 300], np.uint16), "got 0 to 300"),
+]
+BAD_STARTS = [
+    ([0, 2], "must rise from 0 in 3 numbers, got 2 of them"),
+    ([1, 2, 3], "must rise from 0 in 3 numbers"),
+    ([0, 3, 2], "must rise from 0 in 3 numbers"),
+    ([0, 9, 3], "must rise from 0 in 3 numbers"),
+    ([0, 2, 4], "ends at 4, but X has 3 data elements and 3 indices"),
+    (np.array([0, 2, 2**63 + 3], np.uint64), "ends at 9223372036854775811"),
+    (np.array([0, 2, 4], ">i4"), "ends at 4"),
+]
+
+
+@pytest.mark.parametrize(("indices", "message"), BAD_INDICES)
+def test_columns_out_of_range(indices, message):
+    with pytest.raises(ValueError, match=rf"indices of X must be in \[0, 3\), {message}"):
+        as_features(CSR(np.ones(3), indices, np.array([0, 2, 3]), (2, 3)))
+
+
+@pytest.mark.parametrize(("indptr", "message"), BAD_STARTS)
+def test_starts_that_do_not_fit(indptr, message):
+    with pytest.raises(ValueError, match=f"indptr of X {message}"):
+        as_features(CSR(np.ones(3), np.array([0, 1, 2]), np.asarray(indptr), (2, 3)))
+
+
+def test_parts_of_different_lengths():
+    for data, indices in ((np.ones(2), np.arange(3)), (np.ones(3), np.arange(2))):
+        with pytest.raises(ValueError, match="ends at 3, but X has"):
+            as_features(CSR(data, indices, np.array([0, 2, 3]), (2, 3)))
+    kept = as_features(CSR(np.ones(9), np.array([0, 1, 2, 77]), np.array([0, 2, 3]), (2, 3)))
+    assert (kept.data.tolist(), kept.indices.tolist()) == ([1, 1, 1], [0, 1, 2])
+
+
+@pytest.mark.parametrize("dtype", ["i1", "u2", "<i4", ">i4", "<u4", "<i8", ">i8", "<u8"])
+@pytest.mark.parametrize("strided", [False, True])
+def test_indices_of_any_dtype_and_layout(dtype, strided):
+    indices, indptr = np.array([0, 2, 1], dtype), np.array([0, 2, 3], dtype)
+    if strided:
+        indices, indptr = np.repeat(indices, 2)[::2], np.repeat(indptr, 2)[::2]
+    indices.flags.writeable = False
+    kept = as_features(CSR(np.arange(3.0), indices, indptr, (2, 3)), dtype=np.float64)
+    assert (kept.indices.dtype, kept.indptr.dtype) == (np.int32, np.int64)
+    assert (kept.data.tolist(), kept.indices.tolist(), kept.indptr.tolist()) == ([0, 1, 2], [0, 2, 1], [0, 2, 3])

@@ -79,7 +79,7 @@ def _linear() -> Work:
     import numpy as np
 
     from ..linear import LinearModel
-    from ..tables import CSR
+    from ..tables import CSR, as_features
 
     dense = np.eye(4, dtype=np.float32)
     sparse = CSR(np.ones(4, np.float32), np.arange(4, dtype=np.int32), np.arange(5), (4, 4))
@@ -88,6 +88,8 @@ def _linear() -> Work:
         LinearModel(max_epochs=1, scale="none", **options).fit(X, labels, valid=(X, labels)).evaluate(X, labels)
 
     layouts = {"dense": dense, "sparse": sparse}
+    wide = sparse._replace(indices=sparse.indices.astype(np.int64))
+    yield "sparse matrices", lambda: [as_features(each) for each in (sparse, wide)]
     targets = {"one output": [0, 1, 0, 1], "softmax": [0, 1, 2, 2]}
     for (layout, X), (kind, labels), size, variant in itertools.product(
         layouts.items(), targets.items(), (1, 2), VARIANTS
