@@ -8,7 +8,7 @@ for it, which wait for the row before to have been written.
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -55,40 +55,41 @@ def room_for(features: int, slots: int) -> int:
     return whole_groups(features) * (2 + slots)
 
 
-def _make_caught_up(rule: Any, motion: str, real: Any):
-    """Compilable ``(values, steps, s)``: a weight and its slots after missed steps."""
-    catch_up, n = make_catch_up(rule, motion), len(rule.slots)
-    own_of, moved_of = make_first(1 + n), make_behind(1 + n)
+class _Group(NamedTuple):
+    """How weights and their slots lie: those of a feature together, gathered ones as arrays of sixteen."""
 
-    @welded
-    def caught_up(values, steps, s):
-        own = own_of(values)
-        p, moved = catch_up(own[0], own[1:], moved_of(values), missed_alike(steps, s), s)
-        return (real(p),) + own[1:] + moved
-
-    return caught_up
+    width: np.uint64  # elements of a feature in `Weights.together`
+    size: np.uint64  # elements of a group in `Work.gathered`: values, weights, and each slot
+    load: Any  # (together, at) -> weight and slots
+    store: Any  # (together, at, values)
+    load_gathered: Any
+    store_gathered: Any
 
 
-def make_gathered_steps(
-    rule: Any, motion: str, layout: Layout, element: Element, exact: bool, dtype: np.dtype
-) -> RowSteps:
-    """Steps of single weights; what belongs to a feature lies together, in `Weights.together`."""
-    span, value_at, column, step = layout.span, layout.value, layout.column, element.step
-    slots = len(slot_names(rule, motion))
-    width, a_group = np.uint64(1 + slots), np.uint64(room_for(ABREAST, slots))
-    load, store = _make_values(1 + slots, _ONE)
-    load_gathered, store_gathered = _make_values(1 + slots, _ABREAST)
-    caught_up, by_l1_alone = _make_caught_up(rule, motion, dtype.type), make_by_l1_alone(rule.Scalars)
-    vectorisable = motion == "plain"
+def _make_group(slots: int) -> _Group:
+    n = 1 + slots
+    size = np.uint64(room_for(ABREAST, slots))
+    return _Group(np.uint64(n), size, *_make_values(n, _ONE), *_make_values(n, _ABREAST))
+
+
+def _make_gather(layout: Layout, group: _Group):
+    """Compilable ``(x, n, t, w, gathered, at) -> j, part``: a value's column, and its part of the score."""
+    value_at, column = layout.value, layout.column
+    width, load, store_gathered = group.width, group.load, group.store_gathered
 
     @welded
     def gather(x, n, t, w, gathered, at):
-        """The column of a value, and its part of the score."""
         j = column(x, t)
         value, values = value_at(x, n, t), load(w.together, j * width)
         gathered[at] = value
         store_gathered(gathered, at + _ABREAST, values)
         return j, value * values[0]
+
+    return gather
+
+
+def _make_score(layout: Layout, group: _Group):
+    span, gather, size = layout.span, _make_gather(layout, group), group.size
 
     @welded
     def score(x, n, now, w, intercept, work, s):
@@ -97,20 +98,38 @@ def make_gathered_steps(
             for k in range(min(_ABREAST, stop - first)):
                 total += gather(x, n, first + k, w, work.gathered, at + k)[1]
             first += _ABREAST
-            at += a_group
+            at += size
         return total + intercept.p[0]
 
+    return score
+
+
+def _make_catch_up_groups(rule: Any, motion: str, real: Any, group: _Group):
+    """Compilable ``(count, work, s)``: the gathered weights of `count` features after the steps that they missed."""
+    catch_up, n = make_catch_up(rule, motion), len(rule.slots)
+    own_of, moved_of = make_first(1 + n), make_behind(1 + n)
+    size, load_gathered, store_gathered = group.size, group.load_gathered, group.store_gathered
+
     @welded
-    def catch_up(count, work, s):
-        """Weights of `count` features, and those that the last group lacks."""
+    def catch_up_groups(count, work, s):
         done, at, gathered = np.uint64(0), np.uint64(0), work.gathered
         room = np.uint64(gathered.size)  # a number known to be 16 would be written out as 16 single ones
         while done < count:
-            for k in range(min(_ABREAST, room)):
+            for k in range(min(_ABREAST, room)):  # those that the last group lacks too
                 values = load_gathered(gathered, at + _ABREAST + k)
-                store_gathered(gathered, at + _ABREAST + k, caught_up(values, work.missed[done + k], s))
+                own, missed = own_of(values), missed_alike(work.missed[done + k], s)
+                p, moved = catch_up(own[0], own[1:], moved_of(values), missed, s)
+                store_gathered(gathered, at + _ABREAST + k, (real(p),) + own[1:] + moved)
             done += _ABREAST
-            at += a_group
+            at += size
+
+    return catch_up_groups
+
+
+def _make_score_up_to_date(rule: Any, motion: str, layout: Layout, real: Any, group: _Group):
+    span, gather, size = layout.span, _make_gather(layout, group), group.size
+    catch_up, by_l1_alone = _make_catch_up_groups(rule, motion, real, group), make_by_l1_alone(rule.Scalars)
+    vectorisable = motion == "plain"
 
     @welded
     def score_up_to_date(x, n, now, w, intercept, work, s):
@@ -122,7 +141,7 @@ def make_gathered_steps(
                 work.missed[first - start + k] = max(now - work.last[j], 0)
                 work.last[j] = now + 1
             first += _ABREAST
-            at += a_group
+            at += size
         if vectorisable and s.l2_step == s.zero and s.keep == s.one:
             catch_up(stop - start, work, by_l1_alone(s))
         else:
@@ -132,13 +151,20 @@ def make_gathered_steps(
             for k in range(min(_ABREAST, stop - first)):
                 total += work.gathered[at + k] * work.gathered[at + _ABREAST + k]
             first += _ABREAST
-            at += a_group
+            at += size
         return total + intercept.p[0]
+
+    return score_up_to_date
+
+
+def _make_step_row(layout: Layout, element: Element, group: _Group):
+    span, column, step = layout.span, layout.column, element.step
+    width, size, _, store, load_gathered, store_gathered = group
 
     @welded
     def step_row(x, n, w, slope, s, work):
         (first, stop), gathered, at = span(x, n), work.gathered, np.uint64(0)
-        room = np.uint64(gathered.size)  # as above
+        room = np.uint64(gathered.size)  # a number known to be 16 would be written out as 16 single steps
         while first < stop:
             for k in range(min(_ABREAST, room)):  # those that the last group lacks are stepped too, and left
                 values = load_gathered(gathered, at + _ABREAST + k)
@@ -147,6 +173,15 @@ def make_gathered_steps(
             for k in range(min(_ABREAST, stop - first)):
                 store(w.together, column(x, first + k) * width, load_gathered(gathered, at + _ABREAST + k))
             first += _ABREAST
-            at += a_group
+            at += size
 
-    return RowSteps(score_up_to_date if exact else score, step_row)
+    return step_row
+
+
+def make_gathered_steps(
+    rule: Any, motion: str, layout: Layout, element: Element, exact: bool, dtype: np.dtype
+) -> RowSteps:
+    """Steps of single weights; what belongs to a feature lies together, in `Weights.together`."""
+    group = _make_group(len(slot_names(rule, motion)))
+    score = _make_score_up_to_date(rule, motion, layout, dtype.type, group) if exact else _make_score(layout, group)
+    return RowSteps(score, _make_step_row(layout, element, group))
