@@ -16,6 +16,7 @@ from .kernels.examples import Dense, Sparse
 from .kernels.losses import POINTWISE
 from .kernels.rules import adagrad
 from .log import compilation
+from .state import begin
 from .tables import CSR
 from .targets import Targets
 
@@ -88,10 +89,9 @@ class Trainer:
         self._sweep = (dense and batch_size > 1) or (lazy == "dense" and not dense and not stays)
         self._online = batch_size == 1 and not self._sweep
         dtype = examples.values.dtype
-        starts = (*settings.initial(), 0.0)[: len(settings.slots)]  # a velocity begins with 0
         layout, many = "dense" if dense else "sparse", bool(targets.outputs)
-        self.weights = linear_arrays.make_weights(layout, features, targets.outputs, starts, dtype)
-        self.intercept = linear_arrays.make_weights("dense", 1, targets.outputs, starts, dtype)
+        self.weights = _make_weights(layout, features, targets.outputs, settings, dtype)
+        self.intercept = _make_weights("dense", 1, targets.outputs, settings, dtype)
         self._rates = _make_rates(settings, intercept, dtype)
         longest = 0 if isinstance(examples, Dense) else int(np.diff(examples.starts).max(initial=0))
         self._work = linear_arrays.make_work(
@@ -132,6 +132,13 @@ class Trainer:
     def snapshot(self) -> tuple[NDArray[Any], NDArray[Any]]:
         """Copies of the weights and the intercept."""
         return np.array(self.weights.p, order="C"), np.array(self.intercept.p, order="C")
+
+
+def _make_weights(layout: str, features: int, outputs: int, settings: Settings, dtype: Any) -> linear_arrays.Weights:
+    weights = linear_arrays.make_weights(layout, features, outputs, len(settings.slots), dtype)
+    for slot, value in zip(weights.slots, settings.initial(), strict=False):  # a velocity begins with 0
+        begin(slot, value, weights.p)
+    return weights
 
 
 def _make_rates(settings: Settings, intercept: bool, dtype: Any) -> linear_arrays.Rates:

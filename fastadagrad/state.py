@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from .device.arrays import DeviceArray, first
 from .device.arrays import allocate as allocate_on_device
 from .hyper import Rule, Settings
+from .kernels.memory import CACHE_LINE
 from .kernels.rules import PARAMETER, trait
 from .parameters import FloatArray, Parameters
 
-CACHE_LINE = 64
 MAP_NORESERVE = 0x4000  # of Linux: no need for as much memory to be free
 
 

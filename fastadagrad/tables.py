@@ -8,7 +8,8 @@ from typing import Any, NamedTuple, NoReturn
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from .kernels.csr import all_finite, survey
+from .kernels.csr import survey
+from .kernels.finite import all_finite
 from .kernels.svmlight import sort_rows
 from .log import logger
 

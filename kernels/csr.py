@@ -43,12 +43,3 @@ def survey(columns, starts):
             if 0 < starts[n] < starts[n + 1]:
                 descents -= columns[starts[n]] <= columns[starts[n] - 1]
     return Structure(True, np.int64(lowest), np.int64(highest), descents == 0)
-
-
-@compiled
-def all_finite(values):
-    """Whether all of a flat array of float32 or float64 are."""
-    finite = True
-    for i in range(values.size):
-        finite &= abs(values[i]) < np.inf
-    return finite

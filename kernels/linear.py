@@ -20,14 +20,7 @@ from .gathered import make_gathered_steps
 from .jit import compiled, welded
 from .memory import borrowed, unpack
 from .outputs import Outputs, make_outputs
-from .row_weights import (
-    NO_RECALL,
-    RowSteps,
-    ask_for_none,
-    make_ask_for_next,
-    make_recall,
-    make_steps_in_place,
-)
+from .row_weights import NO_RECALL, RowSteps, ask_for_none, make_ask_for_next, make_recall, make_steps_in_place
 from .scoring import make_score
 
 

@@ -17,19 +17,16 @@ class Weights(NamedTuple):
     together: np.ndarray  # (features * (1 + slots),): all of them, a feature's own side by side; or empty
 
 
-def make_weights(layout: str, features: int, outputs: int, starts: tuple, dtype: np.dtype) -> Weights:
-    """Zeros, and slots that begin with `starts`, as loops over examples of this layout want them."""
-    n = 1 + len(starts)
+def make_weights(layout: str, features: int, outputs: int, slots: int, dtype: np.dtype) -> Weights:
+    """Zeros, as loops over examples of this layout want them."""
+    n = 1 + slots
     if layout == "sparse" and not outputs:
         block = np.zeros((features, n), dtype)
         arrays, flat = [block[:, i] for i in range(n)], block.reshape(-1)
     else:
         arrays = [np.zeros((features, outputs) if outputs else features, dtype) for _ in range(n)]
         flat = np.zeros(0, dtype)
-    p, *slots = arrays
-    for slot, start in zip(slots, starts, strict=True):
-        slot[...] = start
-    return Weights(p, tuple(slots), flat)
+    return Weights(arrays[0], tuple(arrays[1:]), flat)
 
 
 class Rates(NamedTuple):

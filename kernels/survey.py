@@ -10,6 +10,7 @@ from numba import prange, types
 from numba.extending import overload
 
 from .element import untouched
+from .finite import make_holds_non_finite
 from .jit import Pair, compiled, inlined, parallel
 from .memory import array_at, borrowed
 from .reduce import BLOCK, make_block_sum
@@ -24,18 +25,13 @@ def _block(row, b, dtype, itemsize):
     return array_at(row[GRADIENT] + start * itemsize, min(BLOCK, row[SIZE] - start), dtype)
 
 
-def _make_check(bits, magnitude, infinity):
-    itemsize = bits().itemsize
-    magnitude, infinity = bits(magnitude), bits(infinity)
+def _make_check(bits):
+    integer, itemsize, holds_non_finite = bits.type, bits.itemsize, make_holds_non_finite(bits)
 
     @inlined
     def check(table, i, low, high, arguments):
         for b in range(low, high):
-            g = _block(table[i], b, bits, itemsize)
-            largest = bits(0)
-            for j in range(g.size):
-                largest = max(largest, g[j] & magnitude)
-            if largest >= infinity:
+            if holds_non_finite(_block(table[i], b, integer, itemsize)):
                 return i + 1
         return 0
 
@@ -56,8 +52,7 @@ def _make_measure(real):
     return make_walk(measure, FIRST_BLOCK)
 
 
-_check32 = _make_check(np.int32, 0x7FFFFFFF, 0x7F800000)
-_check64 = _make_check(np.int64, 0x7FFFFFFFFFFFFFFF, 0x7FF0000000000000)
+_check32, _check64 = _make_check(np.dtype(np.int32)), _make_check(np.dtype(np.int64))
 _measure32, _measure64 = _make_measure(np.float32), _make_measure(np.float64)
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fastadagrad.kernels.csr import ROWS, all_finite, survey
+from fastadagrad.kernels.csr import ROWS, survey
 
 INDEX = [np.int32, np.int64]
 
@@ -52,14 +52,3 @@ def test_one_column_that_does_not_rise(at, by):
 @pytest.mark.parametrize("starts", [[1, 2], [0, 2, 1, 3], [0, 4], [-1, 3], [0, -(2**62), 3], [0, 2**62, -(2**62), 3]])
 def test_starts_that_do_not_rise_or_rise_too_far(starts):
     assert not survey(np.arange(3), np.array(starts)).rises
-
-
-@settings(derandomize=True, deadline=None)
-@given(st.data(), st.sampled_from([np.float32, np.float64]))
-def test_all_finite(data, dtype):
-    size = data.draw(st.integers(0, 70))
-    values = np.where(np.arange(size) % 2, np.finfo(dtype).max, -np.finfo(dtype).tiny).astype(dtype)
-    assert all_finite(values)
-    if size:
-        values[data.draw(st.integers(0, size - 1))] = data.draw(st.sampled_from([np.nan, np.inf, -np.inf]))
-        assert not all_finite(values)

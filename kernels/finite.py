@@ -1,0 +1,44 @@
+"""Whether numbers are finite: an integer maximum over their bits without the sign, which NaN and infinity lead."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .jit import compiled, inlined
+
+INFINITY = {np.dtype(np.int32): 0x7F800000, np.dtype(np.int64): 0x7FF0000000000000}  # its bits
+
+
+def make_holds_non_finite(bits: np.dtype):
+    """Compilable ``(array)``: whether floats, of which these integers are the bits, include NaN or infinity."""
+    integer = bits.type
+    magnitude, infinity = integer(np.iinfo(bits).max), integer(INFINITY[bits])
+
+    @inlined
+    def holds_non_finite(array):
+        largest = integer(0)
+        for j in range(array.size):
+            largest = max(largest, array[j] & magnitude)
+        return largest >= infinity
+
+    return holds_non_finite
+
+
+_holds32, _holds64 = (make_holds_non_finite(bits) for bits in INFINITY)
+
+
+@compiled
+def _all_finite32(array):
+    return not _holds32(array)
+
+
+@compiled
+def _all_finite64(array):
+    return not _holds64(array)
+
+
+def all_finite(values: np.ndarray) -> bool:
+    """Whether all of a C-contiguous flat array of float32 or float64 are."""
+    if values.dtype == np.float32:
+        return _all_finite32(values.view(np.int32))
+    return _all_finite64(values.view(np.int64))
