@@ -52,7 +52,9 @@ class LinearModel:
         1; "auto" is "standard" for dense and "maxabs" for sparse ones. Real labels are standardised too,
         unless it is "none". The finished weights are for features as they come.
     validation : float, Table or (X, y)
-        Fraction of the training examples to set aside, chosen by `seed`, or separate examples.
+        Fraction of the training examples to set aside, chosen by `seed`, or separate examples. A fraction takes
+        its share of each class, but never the only example of one. A label of no class of the training, among
+        separate examples, is a miss for "valid_accuracy"; "valid_loss" is that of the others.
     shuffle : bool
         Whether each epoch has its own order.
     seed : int
@@ -165,12 +167,16 @@ class LinearModel:
         """
         p = self._parameters
         valid = p["validation"] if valid is None else checked_validation("valid", valid)
-        table, held_out = split(labelled(X, y, None), valid, p["seed"])
-        chosen = targets.choose(p["loss"], table.labels, p["scale"] != "none" and p["intercept"])
+        table = labelled(X, y, None)
+        chosen = targets.choose(p["loss"], table.labels)
+        table, held_out = split(table, valid, p["seed"], chosen)
+        if p["scale"] != "none" and p["intercept"]:
+            chosen = chosen.standardised(table.labels)
         scale = scaling.measure(p["scale"], table.features, p["intercept"])
 
-        def prepare(table: Table) -> Examples:
-            return as_examples(scale.apply(table.features, p["dtype"]), chosen.encode(table.labels, p["dtype"]))
+        def prepare(table: Table, unknown: bool = False) -> Examples:
+            labels = chosen.encode(table.labels, p["dtype"], unknown=unknown)
+            return as_examples(scale.apply(table.features, p["dtype"]), labels)
 
         def trainer_of(examples: Examples, settings: Settings) -> Trainer:
             return Trainer(
@@ -183,12 +189,13 @@ class LinearModel:
                 intercept=p["intercept"],
             )
 
-        examples, valid_examples = prepare(table), None if held_out is None else prepare(held_out)
+        examples, valid_examples = prepare(table), None if held_out is None else prepare(held_out, unknown=True)
         n = len(table.labels)
         epochs = p["max_epochs"] or min(max(FEWEST_EPOCHS, -(-ENOUGH_UPDATES // n)), MOST_EPOCHS)
         settings, rate = self._settings, p["learning_rate"]
         if rate == "auto":
-            rate = linear_rate.search(linear_rate.make_folds(table, prepare, epochs, p["seed"]), trainer_of, settings)
+            folds = linear_rate.make_folds(table, chosen.groups(table.labels), prepare, epochs, p["seed"])
+            rate = linear_rate.search(folds, trainer_of, settings)
             settings = replace(settings, options=replace(settings.options, learning_rate=rate))
         trainer = trainer_of(examples, settings)
         run = Run(trainer, valid_examples, Patience(self._conduct.patience, self._conduct.min_improvement))

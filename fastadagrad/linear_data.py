@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from .log import logger
 from .tables import CSR, Table, as_table, check_names, with_width
+from .targets import Targets
 
 
 def labelled(X: Any, y: Any, dtype: DTypeLike | None) -> Table:
@@ -37,13 +39,21 @@ def checked_validation(name: str, value: Any) -> float | Table | tuple[Any, Any]
     return float(value)
 
 
-def split(table: Table, valid: Any, seed: int) -> tuple[Table, Table | None]:
-    """Training and validation examples; the latter brought to the former's width."""
+def split(table: Table, valid: Any, seed: int, targets: Targets) -> tuple[Table, Table | None]:
+    """Training and validation examples; the latter brought to the former's width.
+
+    A fraction takes its share of each class, and leaves at least one example of each to train on.
+    """
     if isinstance(valid, float):
-        return _set_aside(table, valid, seed) if valid else (table, None)
+        return _set_aside(table, valid, seed, targets.groups(table.labels)) if valid else (table, None)
     X, y = valid if isinstance(valid, tuple) else (valid, None)
     held_out = labelled(X, y, None)
     check_names(held_out.feature_names, table.feature_names, "the validation examples")
+    if not targets.known(held_out.labels).any():
+        raise ValueError(
+            f"no label of the validation examples is a class of the training: the first is "
+            f"{held_out.labels[0].item()!r}, {targets.classes_shown}"
+        )
     width = table.features.shape[1]
     features = held_out.features
     if isinstance(features, CSR) != isinstance(table.features, CSR):
@@ -55,17 +65,47 @@ def split(table: Table, valid: Any, seed: int) -> tuple[Table, Table | None]:
     return table, Table(features, held_out.labels, held_out.name)
 
 
-def _set_aside(table: Table, fraction: float, seed: int) -> tuple[Table, Table]:
+def _set_aside(table: Table, fraction: float, seed: int, groups: NDArray[np.int64]) -> tuple[Table, Table]:
     n = len(table.labels)
     count = round(n * fraction)
     if not 0 < count < n:
         raise ValueError(f"validation={fraction} of {n} examples is {count}: none would be left on one side")
     order = np.random.default_rng([seed, 0]).permutation(n)
-    parts = (np.sort(order[count:]), np.sort(order[:count]))
+    chosen = in_proportion(groups[order], count, spare=1)
+    if not chosen.any():
+        raise ValueError(
+            f"validation={fraction} leaves no example to validate on: each of the {n} examples is the only one of its "
+            "class, and stays in training; give the examples for validation themselves, as (X, y)"
+        )
+    parts = np.sort(order[~chosen]), np.sort(order[chosen])
+    unseen = np.setdiff1d(groups, groups[parts[1]]).size
+    if unseen:
+        logger.info("validation=%g: %d of the classes have too few examples to be validated on", fraction, unseen)
     train, held_out = (
         Table(take(table.features, rows), table.labels[rows], table.name, table.feature_names) for rows in parts
     )
     return train, held_out
+
+
+def in_proportion(groups: NDArray[np.int64], count: int, spare: int) -> NDArray[np.bool]:
+    """Which members of groups to choose, in the order that they come in, so that each group has its share of `count`.
+
+    A group's share is rounded down, and those with the largest remainders get one more. At least `spare` of each group
+    are not chosen: where that leaves too few, others are taken as they come, and then fewer than `count`.
+    """
+    _, first, group, sizes = np.unique(groups, return_index=True, return_inverse=True, return_counts=True)
+    n, room = groups.size, np.maximum(sizes - spare, 0)
+    shares = np.minimum(sizes * count // n, room)
+    by_remainder = np.lexsort((first, -(sizes * count % n)))
+    growing = by_remainder[(shares < room)[by_remainder]][: count - shares.sum()]
+    shares[growing] += 1
+    of_group = np.argsort(group, kind="stable")  # each group's members behind one another
+    rank = np.empty(n, np.int64)
+    rank[of_group] = np.arange(n) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    chosen: NDArray[np.bool] = rank < shares[group]
+    others = np.flatnonzero(~chosen & (rank < room[group]))
+    chosen[others[: count - shares.sum()]] = True
+    return chosen
 
 
 def take(features: NDArray[Any] | CSR, rows: NDArray[np.int64]) -> NDArray[Any] | CSR:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .hyper import Settings
-from .linear_data import take
+from .linear_data import in_proportion, take
 from .linear_training import Examples, Scorer, Trainer
 from .log import logger
 from .tables import Table
@@ -35,8 +35,10 @@ class Fold(NamedTuple):
     held_out: Examples
 
 
-def make_folds(table: Table, prepare: Prepare, epochs: int, seed: int) -> list[Fold]:
-    """Five ways to hold out a fifth of some examples, for a fit of so many epochs.
+def make_folds(table: Table, groups: NDArray[np.int64], prepare: Prepare, epochs: int, seed: int) -> list[Fold]:
+    """Five ways to hold out a fifth of some examples, and of each of their groups, for a fit of so many epochs.
+
+    The only example of a group is never held out, for what is fitted without it could not know its class.
 
     Raises
     ------
@@ -48,16 +50,30 @@ def make_folds(table: Table, prepare: Prepare, epochs: int, seed: int) -> list[F
         raise ValueError(f"learning_rate='auto' takes two examples or more, got {n}: give a number")
     rng = np.random.default_rng([seed, 2])
     visits = max(n * epochs // SHARE, LEAST_VISITS)
-    chosen = rng.permutation(n)[: min(MOST_EXAMPLES, visits // (FOLDS - 1))]
-    count = min(FOLDS, len(chosen))
+    order = rng.permutation(n)
+    chosen = order[in_proportion(groups[order], min(n, MOST_EXAMPLES, visits // (FOLDS - 1)), spare=0)]
+    fold_of = _deal(groups[chosen])
+    count = int(fold_of.max()) + 1
     epochs = min(epochs, max(1, round(visits / (len(chosen) * (count - 1)))))
     fitted = prepare(_part(table, chosen))
     folds = []
     for fold in range(count):
-        rest = np.flatnonzero(np.arange(len(chosen)) % count != fold)
-        orders = [rng.permutation(rest) for _ in range(epochs)]
-        folds.append(Fold(fitted, orders, prepare(_part(table, chosen[fold::count]))))
+        orders = [rng.permutation(np.flatnonzero(fold_of != fold)) for _ in range(epochs)]
+        folds.append(Fold(fitted, orders, prepare(_part(table, chosen[fold_of == fold]))))
     return folds
+
+
+def _deal(groups: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The fold that holds each example out, so that each has its share of every group; -1: none does."""
+    _, group, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    held_out = sizes[group] > 1
+    if not held_out.any():  # all of them are the only ones
+        held_out[:] = True
+    dealt = np.argsort(group, kind="stable")
+    dealt = dealt[held_out[dealt]]
+    fold_of = np.full(len(groups), -1)
+    fold_of[dealt] = np.arange(len(dealt)) % min(FOLDS, len(dealt))
+    return fold_of
 
 
 def _part(table: Table, rows: NDArray[np.int64]) -> Table:

@@ -56,11 +56,16 @@ class Scorer:
         return float(scoring.mean_loss(POINTWISE[self.targets.loss], scores, labels)) * self.targets.loss_unit
 
     def monitors(self, scores: NDArray[Any], labels: NDArray[Any]) -> dict[str, float]:
-        """Loss, and accuracy or root mean squared error and r2, of encoded labels."""
-        result = {"loss": self.loss(scores, labels)}
+        """Loss, and accuracy or root mean squared error and r2, of encoded labels.
+
+        A label of an unknown class, NaN, is a miss for the accuracy, and of no account for the loss.
+        """
         if self.targets.classes is not None:
+            known = ~np.isnan(labels)
             guess = scores.argmax(axis=1) if self.targets.outputs else np.where(scores > 0, 1, -1)
-            return {**result, "accuracy": float(np.mean(guess == labels))}
+            loss = self.loss(scores, labels) if known.all() else self.loss(scores[known], labels[known])
+            return {"loss": loss, "accuracy": float(np.mean(guess == labels))}
+        result = {"loss": self.loss(scores, labels)}
         total = float(np.sum(np.square(labels - labels.mean(dtype=np.float64))))
         missed = float(np.sum(np.square(np.subtract(scores, labels, dtype=np.float64))))
         result["rmse"] = float(np.sqrt(missed / len(labels))) * self.targets.spread

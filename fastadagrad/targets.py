@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -34,13 +34,18 @@ class Targets:
         """What a loss of 1 in the kernels is to the user."""
         return self.spread**2
 
-    def encode(self, labels: NDArray[Any], dtype: DTypeLike) -> NDArray[Any]:
+    def encode(self, labels: NDArray[Any], dtype: DTypeLike, *, unknown: bool = False) -> NDArray[Any]:
         """Labels for the kernels: -1 and 1, the class's position, or the distance from the centre in spreads.
+
+        Parameters
+        ----------
+        unknown : bool
+            Whether labels that are none of the classes are allowed. They become NaN, and a warning tells of them.
 
         Raises
         ------
         ValueError
-            For a label that is none of the classes, or no number.
+            For a label that is none of the classes, if it is not allowed, or no number.
         """
         if self.classes is None:
             _check_numbers(labels)
@@ -53,22 +58,57 @@ class Targets:
                     "divide y by a number"
                 )
             return encoded
-        if self.outputs:
-            position = np.searchsorted(self.classes, labels)
-            position[position == len(self.classes)] = 0
-            known = self.classes[position] == labels
-        else:
-            position = labels == self.classes[1]
-            known = position | (labels == self.classes[0])
+        known, encoded = self.known(labels), self.groups(labels).astype(dtype)
+        if not self.outputs:
+            encoded = 2 * encoded - 1
         if not known.all():
-            row, classes = int(np.argmin(known)), ", ".join(map(repr, self.classes.tolist()[:10]))
-            raise ValueError(f"y has {labels[row].item()!r} at row {row}: the classes are {classes}")
-        encoded = position.astype(dtype)
-        return encoded if self.outputs else 2 * encoded - 1
+            row = int(np.argmin(known))
+            if not unknown:
+                raise ValueError(f"y has {labels[row].item()!r} at row {row}: {self.classes_shown}")
+            encoded[~known] = np.nan
+            logger.warning(
+                "%d of %d labels are of no class of the training, %r in row %d the first: they count as misses, "
+                "and the loss is that of the others",
+                known.size - np.count_nonzero(known),
+                known.size,
+                labels[row].item(),
+                row,
+            )
+        return encoded
+
+    def known(self, labels: NDArray[Any]) -> NDArray[np.bool]:
+        """Which labels are of one of the classes, or all of them if these are real."""
+        if self.classes is None:
+            return np.ones(len(labels), np.bool)
+        found: NDArray[np.bool] = self.classes[self.groups(labels)] == labels
+        return found
+
+    def groups(self, labels: NDArray[Any]) -> NDArray[np.int64]:
+        """The position of each label's class, 0 for real ones; any position for a label of no class."""
+        if self.classes is None:
+            return np.zeros(len(labels), np.int64)
+        if len(self.classes) == 2:
+            second: NDArray[np.bool] = labels == self.classes[1]  # of numbers and strings nothing is equal
+            return second.astype(np.int64)
+        position: NDArray[np.int64] = np.searchsorted(self.classes, labels)
+        return np.minimum(position, len(self.classes) - 1)
+
+    @property
+    def classes_shown(self) -> str:
+        """The first of the classes, for a message."""
+        classes = [] if self.classes is None else self.classes.tolist()
+        return f"the classes are {', '.join(map(repr, classes[:10]))}"
+
+    def standardised(self, labels: NDArray[Any]) -> Targets:
+        """The same for labels that are centred and divided by their spread, as these are to be if they are real."""
+        if self.classes is not None:
+            return self
+        centre, spread = _centre_and_spread(labels)
+        return replace(self, centre=centre, spread=spread)
 
 
-def choose(loss: str, labels: NDArray[Any], standardise: bool) -> Targets:
-    """Targets for these training labels.
+def choose(loss: str, labels: NDArray[Any]) -> Targets:
+    """Targets for these labels.
 
     With "auto", two different labels make it logistic. More are classes (softmax) if they are strings, or
     whole numbers of which there are at most 100 different ones, each twice or more on average; other
@@ -80,7 +120,7 @@ def choose(loss: str, labels: NDArray[Any], standardise: bool) -> Targets:
         logger.info("loss: %s, for %d different labels in %d rows", loss, len(different), len(labels))
     if loss == "squared":
         _check_numbers(labels)
-        return Targets(loss, None, *_centre_and_spread(labels)) if standardise else Targets(loss)
+        return Targets(loss)
     if len(different) < 2:
         raise ValueError(f"y has the one label {different[0].item()!r}: {loss} needs at least two classes")
     if loss != "softmax" and len(different) > 2:

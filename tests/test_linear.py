@@ -321,6 +321,41 @@ def test_examples_for_validation_in_any_form():
     assert repr(LinearModel(validation=(X, y))) == "LinearModel('auto', validation=(X, y))"
 
 
+@pytest.mark.parametrize("classes", [2, 3])
+def test_labels_of_no_class_of_the_training_are_misses(classes, caplog):
+    X, y = classification(classes=classes)
+    foreign = y.copy()
+    foreign[:40] = 7
+    known = LinearModel(max_epochs=3).fit(X, y, valid=(X[40:], y[40:]))
+    assert not caplog.text
+    model = LinearModel(max_epochs=3).fit(X, y, valid=(X, foreign))
+    assert "40 of 400 labels are of no class of the training, 7 in row 0 the first" in caplog.text
+    for with_foreign, without in zip(model.history, known.history, strict=True):
+        assert with_foreign["valid_loss"] == without["valid_loss"]
+        assert with_foreign["valid_accuracy"] == pytest.approx(without["valid_accuracy"] * 0.9)
+    np.testing.assert_array_equal(model.coef_, known.coef_)
+
+
+RARE = {
+    "one of a third class": (np.where(np.arange(200) == 17, "rare", np.resize(["a", "b"], 200)), "softmax"),
+    "two positives": (np.isin(np.arange(200), [3, 150]), "logistic"),
+    "two positives, as text": (np.where(np.isin(np.arange(200), [3, 150]), "yes", "no"), "logistic"),
+    "whole ages": (np.r_[1 + np.random.default_rng(0).poisson(9, 1000), 28, 29], "softmax"),
+}
+
+
+@pytest.mark.parametrize("labels", RARE)
+@pytest.mark.parametrize("options", [{"validation": 0.2}, {"validation": 0.5}, {"learning_rate": "auto"}])
+def test_a_rare_class_stays_in_training_whatever_the_seed(labels, options):
+    y, loss = RARE[labels]
+    X = np.random.default_rng(0).normal(size=(len(y), 3))
+    for seed in range(8 if "validation" in options else 1):
+        model = LinearModel(seed=seed, max_epochs=1, **options).fit(X, y)
+        assert model.loss == loss
+        assert model.classes_.tolist() == np.unique(y).tolist()
+        assert model.history == LinearModel(seed=seed, max_epochs=1, **options).fit(X, y).history
+
+
 def test_parameters_given_as_numpy_scalars_are_saved(tmp_path):
     X, y = classification()
     model = LinearModel(
@@ -380,8 +415,10 @@ def test_refusals():
         LinearModel("hinge").fit(X, np.arange(400) % 3)
     with pytest.raises(ValueError, match="squared loss needs numbers"):
         LinearModel("squared").fit(X, np.resize(["a", "b"], 400))
-    with pytest.raises(ValueError, match=r"y has 7 at row 1: the classes are 0, 1"):
-        LinearModel(max_epochs=1).fit(X, y, valid=(X[:2], [0, 7]))
+    with pytest.raises(ValueError, match=r"no label of the validation examples is a class .* 7, the classes are 0, 1"):
+        LinearModel(max_epochs=1).fit(X, y, valid=(X[:2], [7, 8]))
+    with pytest.raises(ValueError, match=r"no label .* is a class of the training: the first is 'a'"):
+        LinearModel(max_epochs=1).fit(X, y, valid=(X[:2], ["a", "0"]))
     with pytest.raises(ValueError, match='would make a sparse X dense: use "maxabs"'):
         LinearModel(scale="standard").fit(*sparse())
     with pytest.raises(ValueError, match="weight_decay cannot be caught up exactly"):

@@ -15,7 +15,7 @@ def test_labels_of_no_finite_variance_are_refused(factor):
 
 @pytest.mark.parametrize("factor", [1e140, 1e-140])
 def test_labels_of_other_sizes_are_standardised(factor):
-    found = choose("squared", Z * factor, standardise=True)
+    found = choose("squared", Z * factor).standardised(Z * factor)
     assert found.centre == pytest.approx(Z.mean() * factor)
     assert found.spread == pytest.approx(Z.std() * factor)
     assert LinearModel("squared").fit(Z[:, None], Z * factor).evaluate(Z[:, None], Z * factor)["r2"] > 0.99
@@ -24,7 +24,7 @@ def test_labels_of_other_sizes_are_standardised(factor):
 @pytest.mark.parametrize("value", [7.1, -0.1, 1e300])
 def test_labels_that_are_all_the_same_are_only_centred(value):
     labels = np.full(1001, value)
-    found = choose("squared", labels, standardise=True)
+    found = choose("squared", labels).standardised(labels)
     assert (found.centre, found.spread) == (value, 1.0)
     assert not found.encode(labels, np.float64).any()
 
