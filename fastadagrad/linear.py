@@ -50,7 +50,9 @@ class LinearModel:
     scale : {"auto", "standard", "maxabs", "none"}
         Of the features while training: to mean 0 and standard deviation 1, or to a largest absolute value of
         1; "auto" is "standard" for dense and "maxabs" for sparse ones. Real labels are standardised too,
-        unless it is "none". The finished weights are for features as they come.
+        unless it is "none" or there is no intercept, so that their unit does not matter; but a loss is in its
+        square, and infinite or 0 where float64 cannot hold that. The finished weights are for features as they
+        come.
     validation : float, Table or (X, y)
         Fraction of the training examples to set aside, chosen by `seed`, or separate examples. A fraction takes
         its share of each class, but never the only example of one. A label of no class of the training, among

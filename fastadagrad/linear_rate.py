@@ -14,6 +14,7 @@ from .hyper import Settings
 from .linear_data import in_proportion, take
 from .linear_training import Examples, Scorer, Trainer
 from .log import logger
+from .scaling import exponents_of
 from .tables import Table
 
 START = 0.1  # the default
@@ -149,4 +150,5 @@ def _ties(losses: NDArray[np.float64], lowest: NDArray[np.float64]) -> bool:
     if not np.isfinite(losses).all():
         return False
     excess = losses - lowest
+    excess = np.ldexp(excess, -exponents_of(np.abs(excess).max()))
     return bool(excess.mean() <= excess.std(ddof=1) / math.sqrt(len(excess)))

@@ -58,7 +58,7 @@ class Run:
 
     def _close_epoch(self, epoch: int, loss: float) -> dict[str, float]:
         """Validate, keep the weights if they are the ones to keep, and decide whether to go on."""
-        entry: dict[str, float] = {"epoch": epoch, "loss": loss}
+        entry: dict[str, float] = {"epoch": epoch, "loss": self._scorer.targets.in_own_unit(loss)}
         weights = self._trainer.snapshot()
         if not (math.isfinite(loss) and _finite(weights)):
             self.stopped_because = "non-finite loss"
@@ -69,7 +69,7 @@ class Run:
                 scores = self._scorer.scores(self._held_out, *weights)
                 found = self._scorer.monitors(scores, self._held_out.labels)
                 entry |= {f"valid_{name}": value for name, value in found.items()}
-                judged = found["loss"]
+                judged = self._scorer.loss(scores, self._held_out.labels)
             if self._patience.update(judged) or self._held_out is None:
                 self.weights, self.best_epoch = weights, epoch
             if self._patience.elapsed:

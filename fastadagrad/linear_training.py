@@ -16,6 +16,7 @@ from .kernels.examples import Dense, Sparse
 from .kernels.losses import POINTWISE
 from .kernels.rules import adagrad
 from .log import compilation
+from .scaling import exponents_of
 from .state import begin
 from .tables import CSR
 from .targets import Targets
@@ -50,26 +51,39 @@ class Scorer:
         return out
 
     def loss(self, scores: NDArray[Any], labels: NDArray[Any]) -> float:
-        """Mean loss of encoded labels, in the user's unit."""
+        """Mean loss of encoded labels, in their unit; labels of an unknown class, NaN, have none."""
+        known = ~np.isnan(labels)
+        if not known.all():
+            scores, labels = scores[known], labels[known]
         if self.targets.outputs:
             return float(scoring.mean_softmax_loss(scores, labels))
-        return float(scoring.mean_loss(POINTWISE[self.targets.loss], scores, labels)) * self.targets.loss_unit
+        return float(scoring.mean_loss(POINTWISE[self.targets.loss], scores, labels))
 
     def monitors(self, scores: NDArray[Any], labels: NDArray[Any]) -> dict[str, float]:
-        """Loss, and accuracy or root mean squared error and r2, of encoded labels.
+        """Loss, and accuracy or root mean squared error and r2, of encoded labels, in the user's unit.
 
-        A label of an unknown class, NaN, is a miss for the accuracy, and of no account for the loss.
+        A label of an unknown class is a miss for the accuracy.
         """
+        result = {"loss": self.targets.in_own_unit(self.loss(scores, labels))}
         if self.targets.classes is not None:
-            known = ~np.isnan(labels)
             guess = scores.argmax(axis=1) if self.targets.outputs else np.where(scores > 0, 1, -1)
-            loss = self.loss(scores, labels) if known.all() else self.loss(scores[known], labels[known])
-            return {"loss": loss, "accuracy": float(np.mean(guess == labels))}
-        result = {"loss": self.loss(scores, labels)}
-        total = float(np.sum(np.square(labels - labels.mean(dtype=np.float64))))
-        missed = float(np.sum(np.square(np.subtract(scores, labels, dtype=np.float64))))
-        result["rmse"] = float(np.sqrt(missed / len(labels))) * self.targets.spread
-        return {**result, "r2": 1 - missed / total if total > 0 else float("nan")}
+            return {**result, "accuracy": float(np.mean(guess == labels))}
+        rmse, r2 = _errors(scores.astype(np.float64), labels.astype(np.float64))
+        return {**result, "rmse": rmse * self.targets.spread, "r2": r2}
+
+
+def _errors(scores: NDArray[np.float64], labels: NDArray[np.float64]) -> tuple[float, float]:
+    """Root of the mean squared error, and the coefficient of determination, of numbers of any size."""
+    of_labels = exponents_of(np.abs(labels).max())
+    exponent = max(of_labels, exponents_of(np.abs(scores).max()))
+    errors = np.ldexp(scores, -exponent) - np.ldexp(labels, -exponent)
+    labels = np.ldexp(labels, -of_labels)
+    missed, total = float(np.sum(np.square(errors))), float(np.sum(np.square(labels - labels.mean())))
+    with np.errstate(over="ignore", under="ignore"):  # what is beyond float64 is infinite
+        rmse = float(np.ldexp(np.sqrt(missed / len(labels)), exponent))
+        if not total > 0:
+            return rmse, float("nan")
+        return rmse, 1 - float(np.ldexp(missed / total, 2 * (exponent - of_labels)))
 
 
 class Trainer:
@@ -117,7 +131,7 @@ class Trainer:
         return self.batch_size * -(-rows // self.batch_size)
 
     def epoch(self, order: NDArray[np.int64], report: Callable[[int], object] | None = None) -> float:
-        """Train on the examples in this order; the mean loss of each before its update, in the user's unit."""
+        """Train on the examples in this order; the mean loss of each before its update, in the encoded labels' unit."""
         total = 0.0
         for start in range(0, len(order), self._rows):
             part = order[start : start + self._rows]
@@ -126,7 +140,7 @@ class Trainer:
             self.seconds += time.perf_counter() - before
             if report is not None:
                 report(len(part))
-        return total / len(order) * self.targets.loss_unit
+        return total / len(order)
 
     def _call(self, order: NDArray[np.int64]) -> float:
         kind = POINTWISE.get(self.targets.loss, 0)

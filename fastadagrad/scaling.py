@@ -45,6 +45,14 @@ class Scaling:
         return raw, intercept.astype(np.float64) - self.shift @ raw
 
 
+def exponents_of(largest: Any) -> Any:
+    """Exponents of powers of two, about the largest magnitudes given.
+
+    Of numbers that are divided by such a power no square overflows, and no sum of squares vanishes. It rounds nothing.
+    """
+    return np.maximum(np.frexp(largest)[1], SMALLEST_EXPONENT)
+
+
 def _chunks(features: NDArray[Any]) -> list[slice]:
     """Slices of rows that are small enough for float64 copies."""
     rows = max(1, _CHUNK // max(1, features.shape[1]))
@@ -72,8 +80,7 @@ def _moments(features: NDArray[Any], centre: bool) -> tuple[NDArray[np.float64],
     """Mean (or 0) and root mean square distance from it; the latter is 0 for a constant column."""
     n, mean, squares = len(features), np.zeros(features.shape[1]), np.zeros(features.shape[1])
     lowest, highest = (each.astype(np.float64) for each in (features.min(axis=0), features.max(axis=0)))
-    # In units of about the largest magnitude no square overflows or vanishes; powers of two round nothing.
-    exponent = np.maximum(np.frexp(np.maximum(-lowest, highest))[1], SMALLEST_EXPONENT)
+    exponent = exponents_of(np.maximum(-lowest, highest))
     unit = np.ldexp(1.0, -exponent)
     if centre:
         for rows in _chunks(features):

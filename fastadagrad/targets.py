@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from .log import logger
+from .scaling import exponents_of
 
 LOSSES = ("logistic", "squared", "hinge", "softmax")
 MOST_CLASSES = 100
@@ -29,10 +29,9 @@ class Targets:
         """Scores of an example; 0 where it is a number rather than a row."""
         return len(self.classes) if self.loss == "softmax" and self.classes is not None else 0
 
-    @property
-    def loss_unit(self) -> float:
-        """What a loss of 1 in the kernels is to the user."""
-        return self.spread**2
+    def in_own_unit(self, loss: float) -> float:
+        """A loss as the kernels have it, in the square of the labels' own unit; infinite where float64 cannot hold it."""
+        return loss * self.spread * self.spread
 
     def encode(self, labels: NDArray[Any], dtype: DTypeLike, *, unknown: bool = False) -> NDArray[Any]:
         """Labels for the kernels: -1 and 1, the class's position, or the distance from the centre in spreads.
@@ -49,8 +48,12 @@ class Targets:
         """
         if self.classes is None:
             _check_numbers(labels)
-            with np.errstate(over="ignore"):
-                encoded = ((labels.astype(np.float64) - self.centre) / self.spread).astype(dtype)
+            exponent = exponents_of(max(abs(self.centre), self.spread))  # no difference is beyond float64 then
+            with np.errstate(over="ignore", under="ignore"):
+                scaled, centre, spread = (
+                    np.ldexp(each, -exponent) for each in (labels.astype(np.float64), self.centre, self.spread)
+                )
+                encoded = ((scaled - centre) / spread).astype(dtype)
             beyond = np.flatnonzero(~np.isfinite(encoded))
             if beyond.size:
                 raise ValueError(
@@ -134,14 +137,9 @@ def _centre_and_spread(labels: NDArray[Any]) -> tuple[float, float]:
     lowest, highest = float(real.min()), float(real.max())
     if lowest == highest:
         return lowest, 1.0
-    with np.errstate(over="ignore", invalid="ignore", under="ignore"):
-        centre, spread = float(real.mean()), float(real.std())
-    if not (math.isfinite(centre) and 0 < spread * spread < math.inf):
-        raise ValueError(
-            f"y has labels from {lowest} to {highest}, whose variance float64 cannot hold: multiply y by a number "
-            "that brings them near 1"
-        )
-    return centre, spread
+    exponent = exponents_of(max(-lowest, highest))
+    scaled = np.ldexp(real, -exponent)
+    return float(np.ldexp(scaled.mean(), exponent)), float(np.ldexp(scaled.std(), exponent))
 
 
 def _guess(labels: NDArray[Any], different: NDArray[Any]) -> str:

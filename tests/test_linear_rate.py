@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from linear_examples import A9A, classification, cross_validate, sparse
 
+from fastadagrad import linear_rate
 from fastadagrad.linear import LinearModel
 from fastadagrad.sources import load
 
@@ -40,6 +41,16 @@ def test_learning_rate_found_for_features_of_any_size(factor):
     )
     assert found["accuracy"] > 0.9
     assert found["loss"] < default["loss"] / 2
+
+
+@pytest.mark.parametrize("factor", [1e-300, 1e-200, 1e100, 1e200, 1e307])
+def test_losses_of_any_size_tie_alike(factor):
+    lowest = np.array([1.0, 1.1, 0.9, 1.0, 1.05])
+    for losses, ties in ((lowest + [0.01, -0.01, 0.02, 0, 0], True), (lowest + [0.01, 0.02, 0.01, 0.02, 0.01], False)):
+        assert linear_rate._ties(losses, lowest) == ties
+        assert linear_rate._ties(losses * factor, lowest * factor) == ties
+    assert linear_rate._ties(lowest * factor, lowest * factor)
+    assert not linear_rate._ties(np.array([1, 1, np.inf]), np.ones(3))
 
 
 @pytest.mark.skipif(not A9A.exists(), reason="a9a is not in ../shared/data")
