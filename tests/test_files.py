@@ -8,7 +8,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from fastadagrad import files
+from fastadagrad import files, outputs
 
 
 @pytest.fixture
@@ -145,15 +145,11 @@ def test_full_disk_leaves_the_old_file(path, monkeypatch, failing):
 def test_disk_that_is_really_full(path, monkeypatch):
     """Writes themselves fail, also the one that closes the zip."""
     files.write(path, "model", {"n": 1}, {})
-    real_open = os.open
 
-    def open_full(name, flags, *mode):
-        if str(name).endswith(".tmp"):
-            os.close(real_open(name, flags, *mode))
-            return real_open("/dev/full", os.O_RDWR)
-        return real_open(name, flags, *mode)
+    def open_full(name, mode):
+        return open(name, mode, opener=lambda *rest: [os.close(os.open(*rest)), os.open("/dev/full", os.O_RDWR)][1])
 
-    monkeypatch.setattr(os, "open", open_full)
+    monkeypatch.setattr(outputs, "open", open_full, raising=False)
     with pytest.raises(OSError, match="No space left"):
         files.write(path, "model", {"n": 2}, {"a": np.ones(100_000)})
     monkeypatch.undo()

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import errno
-import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -84,13 +82,15 @@ _OWN = {"command", "source", "valid", "test", "target", "zero_based", "features"
 
 def run(arguments: argparse.Namespace) -> int:
     """Load, train, evaluate, report and save."""
+    from .. import outputs
     from ..interop import plots
     from ..linear import LinearModel
     from ..sources import load
 
     options = {name: value for name, value in vars(arguments).items() if name not in _OWN}
     model = LinearModel(**options)
-    _check_folder(arguments.model)
+    if arguments.model is not None:
+        outputs.check(arguments.model)
     if arguments.plot is not None:
         plots.check_path(arguments.plot)
     base = examples.base(arguments.zero_based, None)
@@ -125,13 +125,6 @@ def _write(model: LinearModel, paths: Mapping[str, str | None], report: dict[str
         else:
             plots.save(plots.drawing(plots.draw_epochs, model), path)
         report[name] = path
-
-
-def _check_folder(path: str | None) -> None:
-    """Training for hours and then not being able to save is worse than an error now."""
-    folder = os.path.dirname(os.path.abspath(path or "x"))
-    if not os.path.isdir(folder):
-        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), folder)
 
 
 def _load_like(table: Table, source: str, arguments: argparse.Namespace) -> Table:

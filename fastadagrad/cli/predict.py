@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Load the model and the examples, and write the predictions."""
-    from .. import files
+    from .. import outputs
     from ..linear import LinearModel
     from ..sources import load
 
@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.output is None:
         sys.stdout.writelines(lines)
     else:
-        with files.replacing(arguments.output) as file:
+        with outputs.replacing(arguments.output) as file:
             file.writelines(line.encode() for line in lines)
     if found and not (arguments.quiet or arguments.json):
         print(", ".join(f"{name} {value:.5g}" for name, value in found.items()), file=sys.stderr)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from .. import __version__, strict_json
-from ..files import replacing
+from ..outputs import replacing
 from .plan import Cell, Plan
 from .running import Run
 

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Callable
 from os import PathLike
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import files
+from .. import outputs
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -43,19 +42,15 @@ def check_path(path: str | PathLike[str]) -> None:
     ValueError
         If the name does not end in .png, .svg or .pdf.
     OSError
-        If there is no such folder, or the file is one.
+        If it cannot be written, be it that there is no such folder, or that it is one.
     RuntimeError
         If matplotlib is not installed.
     """
     name = os.fspath(path)
     if not name.lower().endswith(SUFFIXES):
         raise ValueError(f"a figure's file must end in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}, not {name!r}")
-    folder = os.path.dirname(os.path.abspath(name))
-    if not os.path.isdir(folder):
-        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), folder)
-    if os.path.isdir(name):
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), name)
     _matplotlib()
+    outputs.check(path)
 
 
 def _matplotlib() -> None:
@@ -97,7 +92,7 @@ def save(figure: Figure, path: str | PathLike[str]) -> None:
         If it cannot be written: what was there before still is.
     """
     check_path(path)
-    with files.replacing(path) as file:
+    with outputs.replacing(path) as file:
         figure.savefig(file, format=os.fspath(path).rpartition(".")[2].lower())
 
 
