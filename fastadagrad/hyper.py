@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any, Literal, Protocol, TypedDict, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .hints import KEYWORDS, Foreign, hint
 from .kernels.motion import slot_names
 from .kernels.rules import COMMON, form_of, places, trait
 
@@ -133,14 +134,19 @@ def hyper_names(rule: Rule) -> list[str]:
     return [*(field.name for kind in (Options, rule.Hyperparameters, Conduct) for field in fields(kind)), "groups"]
 
 
-def refuse_unknown(given: Iterable[str], known: Iterable[str], where: str) -> None:
-    """Raise TypeError for the first name that is not known, with the likely right one."""
-    known = {name.lower(): name for name in known}
+def refuse_unknown(
+    given: Iterable[str],
+    known: Iterable[str],
+    where: str,
+    foreign: Foreign = KEYWORDS,
+    elsewhere: Mapping[str, str] = MappingProxyType({}),
+) -> None:
+    """Raise TypeError for the first name that is not known, with the likely right one, or with who takes it."""
+    known = {*known}
     for name in given:
-        if name not in known.values():
-            close = difflib.get_close_matches(str(name).lower(), known, n=1)
-            hint = f"did you mean {known[close[0]]!r}?" if close else f"known are {', '.join(sorted(known.values()))}"
-            raise TypeError(f"{where} got an unexpected keyword {name!r}: {hint}")
+        if name not in known:
+            meant = elsewhere.get(name) or hint(name, sorted(known), foreign) or f"known are {', '.join(sorted(known))}"
+            raise TypeError(f"{where} got an unexpected keyword {name!r}: {meant}")
 
 
 def checked(name: str, value: Any, default: Any) -> Any:
@@ -329,7 +335,7 @@ def make_group_settings(
     names = list(names)
     if not isinstance(groups, Mapping):
         raise TypeError(f"groups must be a dict parameter name -> dict of hyperparameters, not {groups!r}")
-    refuse_unknown(groups, names, "groups")
+    refuse_unknown(groups, names, "groups", foreign={})
     base = {**vars(settings.options), **vars(settings.own)}
     result = dict.fromkeys(names, settings)  # one object for all that share it: their scalars are formed once
     for name, group in groups.items():

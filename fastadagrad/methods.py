@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import is_dataclass
 from typing import Any
 
-from . import adaptive
+from . import adaptive, hints
 from .hyper import Conduct, Options, hyper_names, refuse_unknown
 from .kernels.rules import COMMON, MOST_SLOTS, form_of, trait
 from .ledger import Monitored
@@ -21,9 +20,8 @@ def method_named(algo: str) -> type[Optimizer]:
     """Class of a method, its name in any case; ValueError if there is none."""
     method = METHODS.get(algo.lower()) if isinstance(algo, str) else None
     if method is None:
-        close = difflib.get_close_matches(str(algo).lower(), METHODS, n=1)
-        hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(METHODS)}"
-        raise ValueError(f"there is no method {algo!r}: {hint}")
+        meant = hints.hint(algo, METHODS, hints.METHODS) or f"there are {', '.join(METHODS)}"
+        raise ValueError(f"there is no method {algo!r}: {meant}")
     return method
 
 

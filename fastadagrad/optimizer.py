@@ -23,6 +23,8 @@ from .training import Run
 
 MAKING = ("inputs", "updates", "monitors", "monitor_gradients", "gradient")
 RUNNING = ("max_updates", "max_epochs", "batch_size", "train_batches", "valid_batches", "rng", "progress", "touches")
+TAKEN_BY_A_RUN = "iterate and minimize take it"
+TAKEN_WHEN_MADE = "it is given when the optimizer is made"
 
 Touches = Callable[..., Mapping[str, Any]]
 
@@ -46,7 +48,8 @@ class Optimizer(Stepper):
         gradient: Gradient = None,
         **hyper: Unpack[Hyper],
     ) -> None:
-        refuse_unknown(hyper, [*hyper_names(self.rule), "loss", "params", *MAKING], self.rule.name.upper())
+        known = [*hyper_names(self.rule), "loss", "params", *MAKING]
+        refuse_unknown(hyper, known, self.rule.name.upper(), elsewhere=dict.fromkeys(RUNNING, TAKEN_BY_A_RUN))
         super().__init__(params, hyper)
         self._monitors = Monitors(monitors, self._params, monitor_gradients)
         self._objective = None if loss is None else Objective(loss, gradient, self._params, inputs)
@@ -301,7 +304,8 @@ class Optimizer(Stepper):
         ------
         train_monitors, valid_monitors : dict of str to float
         """
-        refuse_unknown(hyper, [*hyper_names(self.rule), *RUNNING], "iterate")
+        known = [*hyper_names(self.rule), *RUNNING]
+        refuse_unknown(hyper, known, "iterate", elsewhere=dict.fromkeys(MAKING, TAKEN_WHEN_MADE))
         for name, limit in (("max_updates", max_updates), ("max_epochs", max_epochs)):
             whole_number = isinstance(limit, int | np.integer) and not isinstance(limit, bool)
             if limit is not None and not (whole_number and limit >= 0):

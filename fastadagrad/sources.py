@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import errno
 import importlib
 import operator
@@ -17,6 +16,7 @@ from typing import Any, Literal, NoReturn
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from .hints import hint
 from .svmlight import parse
 from .tables import CSR, Table, as_features, as_table, with_width
 
@@ -200,7 +200,6 @@ def _refuse_missing(path: Path) -> NoReturn:
     message = os.strerror(errno.ENOENT)
     if len(path.parts) == 1 and not path.suffix:
         message += f", nor a built-in data set of that name ({', '.join(BUILT_IN)})"
-        close = difflib.get_close_matches(path.name.lower().replace("-", "_"), BUILT_IN, n=1)
-        if close:
-            message += f"; did you mean {close[0]!r}?"
+        meant = hint(path.name, BUILT_IN)
+        message += f"; {meant}" if meant else ""
     raise FileNotFoundError(errno.ENOENT, message, str(path))

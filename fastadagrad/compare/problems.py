@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import importlib
 import inspect
@@ -15,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ..hints import hint
 from .problem import Problem, Task
 
 SUFFIXES = (".svm", ".svmlight", ".libsvm", ".npz", ".gz", ".bz2", ".xz", ".txt")
@@ -101,9 +101,7 @@ def problem_named(spec: str) -> Problem:
     elif argument:
         found = _own(spec, name, argument)
     else:
-        close = difflib.get_close_matches(spec, NAMED, n=1)
-        hint = f"did you mean {close[0]!r}?" if close else f"expected {HELP}"
-        raise ValueError(f"there is no problem {spec!r}: {hint}")
+        raise ValueError(f"there is no problem {spec!r}: {hint(spec, NAMED) or f'expected {HELP}'}")
     return replace(found, origin=spec)
 
 

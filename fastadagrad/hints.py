@@ -1,0 +1,169 @@
+"""What was probably meant by a name that there is not: a slip of the pen, or the name that other libraries have for it.
+
+A hint that is wrong is worse than none. A name is taken for a misspelt one only if each of its words is, and has the
+same digits; and a single word of few letters only if two of them are swapped, as "esgd" and "sgd" are two methods. A name from
+elsewhere gets a hint only if it means the same here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+SHORT = 4  # letters; a word with no more of them is another word once one is added, left out or changed
+
+
+@dataclass(frozen=True)
+class Said:
+    """How to say here what another library says by one name: a sentence, with the names that it needs."""
+
+    needs: tuple[str, ...]
+    sentence: str
+
+
+Foreign = Mapping[str, str | Said]
+
+_KEPT_1 = Said(("beta1_halflife",), "it is beta1_halflife here, -log(2)/log(beta1)")
+_KEPT_2 = Said(("beta2_halflife",), "it is beta2_halflife here, -log(2)/log(beta2)")
+_KEPT = Said(("rms_halflife",), "it is rms_halflife here, -log(2)/log(of what the mean keeps of itself in a step)")
+_TOGETHER = Said(
+    ("max_global_norm", "max_gradient_norm"),
+    "it is max_global_norm for all gradients together, max_gradient_norm for each alone",
+)
+
+# By the names as `_folded` leaves them.
+KEYWORDS: Foreign = {
+    "lr": "learning_rate",
+    "eta": "learning_rate",
+    "eta0": "learning_rate",
+    "learnrate": "learning_rate",
+    "stepsize": "learning_rate",
+    "eps": "rms_regularizer",
+    "epsilon": "rms_regularizer",
+    "initialaccumulator": "initial_accumulator_value",
+    "mu": "momentum",
+    "usenesterov": "nesterov",
+    "decay": "lr_decay",
+    "learningratedecay": "lr_decay",
+    "gradientclip": "max_gradient_elem",
+    "maxgradientclip": "max_gradient_elem",
+    "clipvalue": "max_gradient_elem",
+    "clipnorm": "max_gradient_norm",
+    "globalclipnorm": "max_global_norm",
+    "maxgradnorm": _TOGETHER,
+    "maxnorm": _TOGETHER,
+    "rho": _KEPT,
+    "rmsdecay": _KEPT,
+    "decayrate": _KEPT,
+    "beta1": _KEPT_1,
+    "beta2": _KEPT_2,
+    "beta": "ftrl_beta",
+    "alpha": "cocob_alpha",
+    "betas": Said(
+        ("beta1_halflife", "beta2_halflife"),
+        "they are beta1_halflife and beta2_halflife here, -log(2)/log(beta) each",
+    ),
+    "etas": Said(("rprop_increase", "rprop_decrease"), "they are rprop_decrease and rprop_increase here"),
+    "stepsizes": Said(("rprop_min_step", "rprop_max_step"), "they are rprop_min_step and rprop_max_step here"),
+    "repsrel": "initial_distance",
+    "d0": "initial_distance",
+    "growthrate": "dadapt_growth",
+    "epochs": "max_epochs",
+    "numepochs": "max_epochs",
+    "nepochs": "max_epochs",
+    "maxsteps": "max_updates",
+    "randomstate": "rng",
+    "seed": "rng",
+    "njobs": "threads",
+    "numthreads": "threads",
+    "nthreads": "threads",
+    "parameters": "params",
+    "variables": "params",
+    "jac": "gradient",
+    "validationdata": "valid",
+}
+
+METHODS: Foreign = {
+    "gradientdescent": "sgd",
+    "stochasticgradientdescent": "sgd",
+    "momentum": Said(("sgd",), "it is 'sgd' with momentum="),
+    "nesterov": "nag",
+    "irprop": "rprop",
+    "adamw": Said(("adam",), "it is 'adam' with decoupled_weight_decay="),
+    "amsgrad": Said(("adam",), "it is 'adam' with amsgrad=True"),
+    "adagradnorm": Said(("adagrad",), "it is 'adagrad' with accumulator='tensor'"),
+    "rowwiseadagrad": Said(("adagrad",), "it is 'adagrad' with accumulator='row'"),
+    "proximaladagrad": Said(("adagrad",), "it is 'adagrad' with l1= and l2="),
+    "ftrlproximal": "ftrl",
+    "cocobbackprop": "cocob",
+    "dadaptation": "dadapt_adagrad",
+}
+
+
+def hint(name: object, known: Iterable[str], foreign: Foreign | None = None) -> str | None:
+    """What to try in the place of `name`, which is none of the known ones; None if that is not clear.
+
+    Examples
+    --------
+    >>> hint("learning_rat", ["learning_rate", "momentum"])
+    "did you mean 'learning_rate'?"
+    >>> hint("eps", ["learning_rate", "rms_regularizer"], KEYWORDS)
+    "did you mean 'rms_regularizer'?"
+    >>> hint("beta1_decay", ["weight_decay", "beta1_halflife"], KEYWORDS)
+    """
+    known, name = list(known), str(name)
+    folded = _folded(name)
+    alike = [other for other in known if _folded(other) == folded]
+    meant = (foreign or {}).get(folded)
+    if not alike and isinstance(meant, Said):
+        return meant.sentence if all(need in known for need in meant.needs) else None
+    if not alike and meant is not None:
+        alike = [meant] if meant in known else []
+    elif not alike:
+        alike = sorted((other for other in known if _is_slip(name, other)), key=lambda other: _changes(name, other))
+    return f"did you mean {alike[0]!r}?" if alike else None
+
+
+def _folded(name: str) -> str:
+    """Without case and what separates words."""
+    return re.sub(r"[\W_]", "", name.lower())
+
+
+def _words(name: str) -> list[str]:
+    return re.findall(r"[^\W_]+", name.lower())
+
+
+def _is_slip(name: str, other: str) -> bool:
+    """Whether somebody who meant `other` may have written `name`."""
+    if re.findall(r"\d", name) != re.findall(r"\d", other):
+        return False
+    ours, theirs = _words(name), _words(other)
+    if len(ours) != len(theirs):  # one between words has been forgotten or added
+        ours, theirs = [_folded(name)], [_folded(other)]
+    different = [(a, b) for a, b in zip(ours, theirs, strict=True) if a != b]
+    if len(different) == 1 < len(ours):  # the other words say what it is about
+        a, b = different[0]
+        return _is_slip_of_word(a, b) or (min(len(a), len(b)) > 2 and _changes(a, b) == 1)
+    return all(_is_slip_of_word(a, b) for a, b in different)
+
+
+def _is_slip_of_word(a: str, b: str) -> bool:
+    if a == b + "s" or b == a + "s":
+        return True
+    if min(len(a), len(b)) <= SHORT:
+        return len(a) == len(b) and sorted(a) == sorted(b) and _changes(a, b) == 1
+    return _changes(a, b) <= (1 if min(len(a), len(b)) < 7 else 2)
+
+
+def _changes(a: str, b: str) -> int:
+    """Fewest letters to add, leave out, change, or swap with the next, that make `b` of `a`."""
+    before, row = [0] * (len(b) + 1), list(range(len(b) + 1))
+    for i, x in enumerate(a, 1):
+        older, before, row = before, row, [i]
+        for j, y in enumerate(b, 1):
+            least = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (x != y))
+            if i > 1 and j > 1 and x == b[j - 2] and a[i - 2] == y:
+                least = min(least, older[j - 2] + 1)
+            row.append(least)
+    return row[-1]

@@ -1,0 +1,125 @@
+"""Hints: slips of the pen are mended, other libraries' names translated, and what means something else is left alone."""
+
+import doctest
+
+import numpy as np
+import pytest
+
+import fastadagrad as fa
+from fastadagrad import hints
+from fastadagrad.hints import hint
+from fastadagrad.methods import METHODS
+
+
+def test_docstring_examples():
+    assert doctest.testmod(hints).failed == 0
+
+
+KNOWN = ["learning_rate", "lr_decay", "weight_decay", "momentum", "nesterov", "max_gradient_elem", "l1", "l2", "patience"]
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("learnign_rate", "learning_rate"),
+        ("learning_rates", "learning_rate"),
+        ("learningRate", "learning_rate"),
+        ("Learning-Rate", "learning_rate"),
+        ("learningrat", "learning_rate"),
+        ("momemtum", "momentum"),
+        ("nestrov", "nesterov"),
+        ("max_gradeint_elem", "max_gradient_elem"),
+        ("patients", "patience"),
+        ("L1", "l1"),
+    ],
+)
+def test_slips(name, meant):
+    assert hint(name, KNOWN) == f"did you mean {meant!r}?"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["beta1_decay", "rms_decay", "decay", "lr", "learning", "rate", "weight", "l3", "l", "max_updates", "elem", "", 3]
+    + ["max_gradient_clip", "weight_delay_of_all", "gradient"],
+)
+def test_what_resembles_nothing(name):
+    assert hint(name, KNOWN) is None
+
+
+@pytest.mark.parametrize("name", ["asgd", "nadam", "radam", "adamax", "adan", "dogs_and_cats", "adafactor", "lion", "sdog"])
+def test_other_methods_are_no_slips(name):
+    with pytest.raises(ValueError, match=f"no method '{name}': there are .*sgd"):
+        fa.build(name, params=np.zeros(1))
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"), [("sdg", "sgd"), ("adagard", "adagrad"), ("Adagrad-DA", "adagrad_da"), ("rpropp", "rprop")]
+)
+def test_misspelt_methods(name, meant):
+    if name.lower().replace("-", "_") == meant:
+        name = name.replace("-", "")
+    with pytest.raises(ValueError, match=f"did you mean '{meant}'"):
+        fa.build(name, params=np.zeros(1))
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("AdamW", "it is 'adam' with decoupled_weight_decay="),
+        ("amsgrad", "it is 'adam' with amsgrad=True"),
+        ("row_wise_adagrad", "it is 'adagrad' with accumulator='row'"),
+        ("momentum", "it is 'sgd' with momentum="),
+        ("ftrl-proximal", "did you mean 'ftrl'"),
+    ],
+)
+def test_methods_of_other_names(name, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        fa.build(name, params=np.zeros(1))
+
+
+@pytest.mark.parametrize(
+    ("method", "keyword", "said"),
+    [
+        ("adagrad", "lr", "did you mean 'learning_rate'"),
+        ("adagrad", "eps", "did you mean 'rms_regularizer'"),
+        ("adagrad", "gradient_clip", "did you mean 'max_gradient_elem'"),
+        ("adagrad", "max_gradient_clip", "did you mean 'max_gradient_elem'"),
+        ("adagrad", "clipnorm", "did you mean 'max_gradient_norm'"),
+        ("adagrad", "max_grad_norm", "max_global_norm for all gradients together"),
+        ("adam", "beta_1", r"it is beta1_halflife here, -log\(2\)/log\(beta1\)"),
+        ("adam", "betas", "they are beta1_halflife and beta2_halflife here"),
+        ("rmsprop", "rho", "it is rms_halflife here"),
+        ("adadelta", "rho", "it is rms_halflife here"),
+        ("rprop", "etas", "they are rprop_decrease and rprop_increase here"),
+        ("dog", "reps_rel", "did you mean 'initial_distance'"),
+    ],
+)
+def test_keywords_of_other_libraries(method, keyword, said):
+    with pytest.raises(TypeError, match=said):
+        fa.build(method, params=np.zeros(1), **{keyword: 0.5})
+
+
+@pytest.mark.parametrize(
+    ("method", "keyword"),
+    [("adam", "beta1_decay"), ("sgd", "eps"), ("adagrad", "rho"), ("sgd", "beta1"), ("rmsprop", "alpha"), ("sgd", "etas")],
+)
+def test_no_hint_where_a_method_has_no_such_thing(method, keyword):
+    with pytest.raises(TypeError, match=f"{keyword!r}: known are "):
+        fa.build(method, params=np.zeros(1), **{keyword: 0.5})
+
+
+def test_every_translation_is_to_something_that_there_is():
+    keywords = {name for method in METHODS.values() for name in fa.hyper.hyper_names(method.rule)}
+    keywords |= {*fa.optimizer.MAKING, *fa.optimizer.RUNNING, "params", "train", "valid", "loss"}
+    for table, there in ((hints.KEYWORDS, keywords), (hints.METHODS, {*METHODS})):
+        for name, meant in table.items():
+            assert name == hints._folded(name)
+            needs = meant.needs if isinstance(meant, hints.Said) else (meant,)
+            assert set(needs) <= there, name
+
+
+def test_names_of_parameters_are_nobodys_but_the_users():
+    with pytest.raises(TypeError, match="'lr': known are learning_rate"):
+        fa.ADAGRAD(params={"learning_rate": np.zeros(1)}, groups={"lr": {}})
+    with pytest.raises(TypeError, match="'param2': known are param0, param1"):
+        fa.ADAGRAD(params=[np.zeros(1), np.zeros(1)], groups={"param2": {}})
