@@ -1,8 +1,8 @@
 """What was probably meant by a name that there is not: a slip of the pen, or the name that other libraries have for it.
 
 A hint that is wrong is worse than none. A name is taken for a misspelt one only if each of its words is, and has the
-same digits; and a single word of few letters only if two of them are swapped, as "esgd" and "sgd" are two methods. A name from
-elsewhere gets a hint only if it means the same here.
+same digits; and a single word of few letters only if two of them are swapped, as "esgd" and "sgd" are two methods. A
+name from elsewhere gets a hint only if it means the same here.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Hints: slips of the pen are mended, other libraries' names translated, and what means something else is left alone."""
+"""Hints: slips of the pen are mended, others' names translated, and what means something else is left alone."""
 
 import doctest
 
@@ -15,7 +15,17 @@ def test_docstring_examples():
     assert doctest.testmod(hints).failed == 0
 
 
-KNOWN = ["learning_rate", "lr_decay", "weight_decay", "momentum", "nesterov", "max_gradient_elem", "l1", "l2", "patience"]
+KNOWN = [
+    "learning_rate",
+    "lr_decay",
+    "weight_decay",
+    "momentum",
+    "nesterov",
+    "max_gradient_elem",
+    "l1",
+    "l2",
+    "patience",
+]
 
 
 @pytest.mark.parametrize(
@@ -39,14 +49,18 @@ def test_slips(name, meant):
 
 @pytest.mark.parametrize(
     "name",
-    ["beta1_decay", "rms_decay", "decay", "lr", "learning", "rate", "weight", "l3", "l", "max_updates", "elem", "", 3]
-    + ["max_gradient_clip", "weight_delay_of_all", "gradient"],
+    [
+        *["beta1_decay", "rms_decay", "decay", "lr", "learning", "rate", "weight", "l3", "l", "max_updates", "elem", ""],
+        *["max_gradient_clip", "weight_delay_of_all", "gradient", 3],
+    ],
 )
 def test_what_resembles_nothing(name):
     assert hint(name, KNOWN) is None
 
 
-@pytest.mark.parametrize("name", ["asgd", "nadam", "radam", "adamax", "adan", "dogs_and_cats", "adafactor", "lion", "sdog"])
+@pytest.mark.parametrize(
+    "name", ["asgd", "nadam", "radam", "adamax", "adan", "dogs_and_cats", "adafactor", "lion", "sdog"]
+)
 def test_other_methods_are_no_slips(name):
     with pytest.raises(ValueError, match=f"no method '{name}': there are .*sgd"):
         fa.build(name, params=np.zeros(1))
@@ -56,8 +70,6 @@ def test_other_methods_are_no_slips(name):
     ("name", "meant"), [("sdg", "sgd"), ("adagard", "adagrad"), ("Adagrad-DA", "adagrad_da"), ("rpropp", "rprop")]
 )
 def test_misspelt_methods(name, meant):
-    if name.lower().replace("-", "_") == meant:
-        name = name.replace("-", "")
     with pytest.raises(ValueError, match=f"did you mean '{meant}'"):
         fa.build(name, params=np.zeros(1))
 
@@ -101,7 +113,14 @@ def test_keywords_of_other_libraries(method, keyword, said):
 
 @pytest.mark.parametrize(
     ("method", "keyword"),
-    [("adam", "beta1_decay"), ("sgd", "eps"), ("adagrad", "rho"), ("sgd", "beta1"), ("rmsprop", "alpha"), ("sgd", "etas")],
+    [
+        ("adam", "beta1_decay"),
+        ("sgd", "eps"),
+        ("adagrad", "rho"),
+        ("sgd", "beta1"),
+        ("rmsprop", "alpha"),
+        ("sgd", "etas"),
+    ],
 )
 def test_no_hint_where_a_method_has_no_such_thing(method, keyword):
     with pytest.raises(TypeError, match=f"{keyword!r}: known are "):
