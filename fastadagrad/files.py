@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import zipfile
 from collections.abc import Mapping
-from typing import IO, Any
+from typing import IO, Any, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,8 @@ from .outputs import replacing
 FORMAT = "fastadagrad"
 VERSION = 1
 HEADER = "header.json"
+
+Target = str | os.PathLike[str] | IO[bytes]  # a path, or a file object that is open already
 
 _DAMAGE = (
     zipfile.BadZipFile,
@@ -30,16 +33,15 @@ _DAMAGE = (
 )
 
 
-def write(
-    path: str | os.PathLike[str], kind: str, header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]
-) -> None:
+def write(target: Target, kind: str, header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
     """Write a file so that a crash at any moment leaves the old one or the new one, whole.
 
     Parameters
     ----------
-    path : path-like
-        A symbolic link is followed. The file's mode is that of any new file (the umask holds). A pipe or a device is
-        written into.
+    target : path-like or file object
+        Of a path, a symbolic link is followed; the file's mode is that of any new file (the umask holds). A pipe or a
+        device is written into. A file object is open for writing bytes, at whatever position, and need not be able to
+        seek. It stays open, and only its owner can make sure that what it held before is not lost.
     kind : str
         What the file is; `read` must be told the same.
     header : mapping
@@ -50,9 +52,9 @@ def write(
     Raises
     ------
     TypeError, ValueError
-        If the header is not fit for JSON, or an array holds Python objects.
+        If the header is not fit for JSON, an array holds Python objects, or bytes cannot be written to the target.
     OSError
-        If the disk is full, say: the old file is then as it was, and no other is left.
+        If the disk is full, say: the old file of a path is then as it was, and no other is left.
 
     Examples
     --------
@@ -68,11 +70,65 @@ def write(
     for name, array in arrays.items():
         if np.asarray(array).dtype.hasobject:
             raise ValueError(f"array {name!r} holds Python objects; expected numbers")
-    with replacing(path) as file:
-        _write_zip(file, text, arrays)
+    if is_path(target):
+        with replacing(target) as file:
+            _write_zip(file, text, arrays)
+    else:
+        _refuse_unwritable(target)
+        _write_zip(_Onward(target), text, arrays)
+        if hasattr(target, "flush"):
+            target.flush()
 
 
-def _write_zip(file: IO[bytes], header: str, arrays: Mapping[str, NDArray[Any]]) -> None:
+def is_path(target: Any) -> TypeGuard[str | os.PathLike[str]]:
+    """Whether a target is a path; TypeError if it is no file object either."""
+    if isinstance(target, str | os.PathLike):
+        return True
+    if not (hasattr(target, "read") or hasattr(target, "write")):
+        raise TypeError(f"path must be a path or a file object open in binary mode, not {type(target).__name__}")
+    return False
+
+
+def name_of(target: Target) -> str:
+    """A path as it is, and what a message can call a file object."""
+    if is_path(target):
+        return str(target)
+    name = getattr(target, "name", None)
+    return name if isinstance(name, str) and name else f"the {type(target).__name__}"
+
+
+def _refuse_unwritable(file: Any) -> None:
+    """Raise TypeError or ValueError, before anything is written, for a file object that does not take bytes."""
+    try:
+        file.write(b"")
+    except TypeError:
+        raise TypeError(f"{name_of(file)} is open in text mode: open it in binary mode, 'wb'") from None
+    except (AttributeError, io.UnsupportedOperation):
+        raise ValueError(f"{name_of(file)} is not open for writing: open it in binary mode, 'wb'") from None
+
+
+class _Onward:
+    """A file object that is only ever written to, from where it stands: `zipfile` then neither seeks nor asks where."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+
+    def write(self, content: Any) -> int:
+        """All of the content, also where the file takes but some at a time."""
+        left = memoryview(content).cast("B")
+        size = len(left)
+        while left:
+            taken = self._file.write(left)
+            if taken is None and isinstance(self._file, io.RawIOBase):
+                raise BlockingIOError(f"{name_of(self._file)} would block: make it blocking")
+            left = left[len(left) if taken is None else taken :]
+        return size
+
+    def flush(self) -> None:
+        """Not between the parts of a file: `write` flushes once, at its end."""
+
+
+def _write_zip(file: Any, header: str, arrays: Mapping[str, NDArray[Any]]) -> None:
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         archive.writestr(HEADER, header)
         for number, array in enumerate(arrays.values()):
@@ -80,36 +136,70 @@ def _write_zip(file: IO[bytes], header: str, arrays: Mapping[str, NDArray[Any]])
                 np.lib.format.write_array(member, np.asarray(array, order="C"), allow_pickle=False)
 
 
-def read(path: str | os.PathLike[str], kind: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+def read(source: Target, kind: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """Header and arrays of a file that `write` made with the same `kind`.
+
+    Parameters
+    ----------
+    source : path-like or file object
+        A file object is open for reading bytes; the file is what it holds from its position to its end.
+    kind : str
 
     Raises
     ------
+    TypeError
+        If it is neither a path nor a file object that gives bytes.
     ValueError
         If the file is damaged, of another program, of another kind, or of a newer version.
     OSError
         If it cannot be opened.
     """
-    with open(path, "rb") as file:
+    name = name_of(source)
+    with _opened(source) if is_path(source) else _remaining(source) as file:
         try:
             with zipfile.ZipFile(file) as archive:
                 about = json.loads(archive.read(HEADER))
                 if not isinstance(about, dict) or about["format"] != FORMAT:
                     raise KeyError("format")
-                _check_kind(path, about, kind)
-                names = about["arrays"]
-                return about["header"], {name: _read_array(archive, i) for i, name in enumerate(names)}
+                _check_kind(name, about, kind)
+                if not is_path(source) and archive.getinfo(HEADER).header_offset:
+                    raise _Refused(f"{name} holds something else before the {kind} file: seek to where that begins")
+                return about["header"], {each: _read_array(archive, i) for i, each in enumerate(about["arrays"])}
         except _Refused as reason:
             raise ValueError(str(reason)) from None
         except _DAMAGE as reason:
-            raise ValueError(f"{path} is not a whole fastadagrad {kind} file: {reason}") from reason
+            raise ValueError(f"{name} is not a whole fastadagrad {kind} file: {reason}") from reason
+
+
+def _opened(path: str | os.PathLike[str]) -> IO[bytes]:
+    """A file in which `zipfile` can seek: of a pipe, what comes out of it."""
+    file = open(path, "rb")  # noqa: SIM115  closed by whoever called this
+    if file.seekable():
+        return file
+    with file:
+        return io.BytesIO(file.read())
+
+
+def _remaining(file: Any) -> IO[bytes]:
+    """What a file object holds from where it stands; TypeError or ValueError if it gives no bytes."""
+    try:
+        content = file.read()
+    except (AttributeError, io.UnsupportedOperation):
+        raise ValueError(f"{name_of(file)} is not open for reading: open it in binary mode, 'rb'") from None
+    except UnicodeDecodeError:
+        content = ""
+    if isinstance(content, str):
+        raise TypeError(f"{name_of(file)} is open in text mode: open it in binary mode, 'rb'")
+    if not content:
+        raise ValueError(f"{name_of(file)} has nothing to read from where it stands: after writing, seek(0)")
+    return io.BytesIO(content)
 
 
 class _Refused(Exception):
     """A whole file of ours that is not the one asked for."""
 
 
-def _check_kind(path: str | os.PathLike[str], about: Mapping[str, Any], kind: str) -> None:
+def _check_kind(path: str, about: Mapping[str, Any], kind: str) -> None:
     version = about["version"]
     if not isinstance(version, int) or version < 1:
         raise KeyError("version")

@@ -82,9 +82,9 @@ def iterated():
 
 ROWS = numbers((40, 3), 1, float) + numbers((40, 1), 5, float) / 8
 MODELS = {
-    "logistic": (dict(loss="logistic", max_epochs=2, l1=0.01), ROWS[:, 0] > ROWS[:, 1]),
-    "softmax": (dict(max_epochs=2, dtype=np.float64), np.array(["low", "mid", "high"])[np.argmax(ROWS, axis=1)]),
-    "squared": (dict(loss="squared", max_epochs=2, learning_rate=0.25), ROWS[:, 0] - 2 * ROWS[:, 2]),
+    "logistic": ({"loss": "logistic", "max_epochs": 2, "l1": 0.01}, ROWS[:, 0] > ROWS[:, 1]),
+    "softmax": ({"max_epochs": 2, "dtype": np.float64}, np.array(["low", "mid", "high"])[np.argmax(ROWS, axis=1)]),
+    "squared": ({"loss": "squared", "max_epochs": 2, "learning_rate": 0.25}, ROWS[:, 0] - 2 * ROWS[:, 2]),
 }
 
 
