@@ -7,7 +7,7 @@ import json
 import os
 import zipfile
 from collections.abc import Mapping
-from typing import IO, Any, TypeGuard
+from typing import IO, Any, TypeGuard, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -120,7 +120,7 @@ class _Onward:
         while left:
             taken = self._file.write(left)
             if taken is None and isinstance(self._file, io.RawIOBase):
-                raise BlockingIOError(f"{name_of(self._file)} would block: make it blocking")
+                raise BlockingIOError(f"{name_of(cast(Any, self._file))} would block: make it blocking")
             left = left[len(left) if taken is None else taken :]
         return size
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from .hints import KEYWORDS, Foreign, hint
 from .kernels.motion import slot_names
 from .kernels.rules import COMMON, form_of, places, trait
+from .registry import reference_to, rule_at
 
 Schedule = Callable[[int], float]
 
@@ -189,11 +191,20 @@ def _checked_number(name: str, value: Any, whole: bool) -> float | int:
 
 @dataclass(frozen=True)
 class Settings:
-    """All the hyperparameters of one parameter."""
+    """All the hyperparameters of one parameter. A pickled one names its rule, which the reading process has to know."""
 
     options: Options
     own: Any  # the rule's Hyperparameters
     rule: Rule
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _settings_at, (reference_to(self.rule), vars(self.options), vars(self.own))
+
+    def __copy__(self) -> Settings:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Settings:
+        return replace(self, options=copy.deepcopy(self.options, memo), own=copy.deepcopy(self.own, memo))
 
     @cached_property
     def form(self) -> Form:
@@ -312,6 +323,11 @@ class Settings:
             )
 
 
+def _settings_at(reference: tuple[str, str | None], options: Mapping[str, Any], own: Mapping[str, Any]) -> Settings:
+    rule = rule_at(*reference)
+    return Settings(Options(**options), rule.Hyperparameters(**own), rule)
+
+
 def make_settings(rule: Rule, given: Mapping[str, Any]) -> tuple[Settings, Conduct]:
     """Settings and conduct from keyword arguments, each checked."""
     own, options = rule.Hyperparameters(), default_options(rule)
@@ -377,7 +393,7 @@ def cast_scalars(
 
 def own_copy(hyper: Mapping[str, Any]) -> dict[str, Any]:
     """Copy that later changes of the user's groups do not reach."""
-    copy = dict(hyper)
-    if isinstance(copy.get("groups"), Mapping):
-        copy["groups"] = {k: dict(v) if isinstance(v, Mapping) else v for k, v in copy["groups"].items()}
-    return copy
+    own = dict(hyper)
+    if isinstance(own.get("groups"), Mapping):
+        own["groups"] = {k: dict(v) if isinstance(v, Mapping) else v for k, v in own["groups"].items()}
+    return own

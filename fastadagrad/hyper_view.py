@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from .hyper import refuse_unknown
+
 
 class HyperView(Mapping[str, Any]):
     """The hyperparameters of an optimizer: read and set as attributes, or read as a mapping.
@@ -45,3 +47,15 @@ class HyperView(Mapping[str, Any]):
     def update(self, **hyper: Any) -> None:
         """Change several at once; none is changed if one is refused."""
         self._change(hyper)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A copy holds the values of now, and is of no optimizer any more."""
+        return _detached, (dict(self),)
+
+
+def _detached(values: dict[str, Any]) -> HyperView:
+    def change(changes: Mapping[str, Any]) -> None:
+        refuse_unknown(changes, values, "a copy of hyperparameters")
+        values.update(changes)
+
+    return HyperView(lambda: values, change)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from os import PathLike
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from . import linear_files, linear_parameters, linear_rate, scaling, targets
+from . import files, linear_files, linear_parameters, linear_rate, scaling, targets
 from .hyper import Settings
 from .kernels import scoring
 from .linear_data import checked_validation, labelled, split
@@ -308,13 +307,13 @@ class LinearModel:
         chosen = targets.Targets(self.loss, self.classes_)  # scores are in the labels' own unit
         return Scorer(chosen).monitors(scores, chosen.encode(labels, np.float64))
 
-    def save(self, path: str | PathLike[str]) -> None:
+    def save(self, path: files.Target) -> None:
         """Write the model to a file.
 
         Parameters
         ----------
-        path : path-like
-            Replaced as a whole or not at all.
+        path : path-like or file object
+            The file of a path is replaced as a whole or not at all. A file object is open in binary mode.
         """
         if not hasattr(self, "coef_"):
             raise RuntimeError("this model has not been trained: call fit first")
@@ -334,12 +333,13 @@ class LinearModel:
         linear_files.write(path, fitted)
 
     @classmethod
-    def load(cls, path: str | PathLike[str]) -> LinearModel:
+    def load(cls, path: files.Target) -> LinearModel:
         """Read a model that `save` wrote.
 
         Parameters
         ----------
-        path : path-like
+        path : path-like or file object
+            A file object is open in binary mode, and read from where it stands.
 
         Returns
         -------
@@ -349,6 +349,8 @@ class LinearModel:
         ------
         ValueError
             If the file is damaged, of another kind, or of a newer version.
+        TypeError
+            If a file object is open in text mode.
         """
         fitted = linear_files.read(path)
         try:

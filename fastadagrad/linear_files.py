@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -33,7 +32,7 @@ class Fitted:
     learning_rate: float
 
 
-def write(path: str | PathLike[str], fitted: Fitted) -> None:
+def write(path: files.Target, fitted: Fitted) -> None:
     """Write a model; its parameters must be fit for JSON, but for the dtype."""
     header = {
         "parameters": {**fitted.parameters, "dtype": np.dtype(fitted.parameters["dtype"]).name},
@@ -53,7 +52,7 @@ def write(path: str | PathLike[str], fitted: Fitted) -> None:
     files.write(path, KIND, header, arrays)
 
 
-def read(path: str | PathLike[str]) -> Fitted:
+def read(path: files.Target) -> Fitted:
     """Read a model; ValueError if its parts are not all there or contradict each other."""
     header, arrays = files.read(path, KIND)
     try:
@@ -81,9 +80,9 @@ def read(path: str | PathLike[str]) -> Fitted:
     )
 
 
-def refusal(path: str | PathLike[str], reason: object) -> ValueError:
+def refusal(path: files.Target, reason: object) -> ValueError:
     """The error for a file whose content makes no model."""
-    return ValueError(f"{path} is a damaged fastadagrad {KIND} file: {reason}")
+    return ValueError(f"{files.name_of(path)} is a damaged fastadagrad {KIND} file: {reason}")
 
 
 def _check_header(header: Any) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Unpack, cast
 import numpy as np
 from numpy.typing import DTypeLike
 
-from .hyper import Conduct, Hyper, Rule, Settings, cast_scalars, make_settings
+from .hyper import Conduct, Hyper, Settings, cast_scalars, make_settings
 from .kernels.arrays import make_array_update
 from .kernels.rules import trait
 from .methods import method_named
@@ -32,13 +32,19 @@ class CompiledUpdate:
 
     update: Callable[..., None]
     threaded: Callable[..., None]
-    _rule: Rule
     _settings: Settings
     _dtype: np.dtype[Any]
+    _kind: str
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _compiled, (self._settings, self._dtype, self._kind)
+
+    def __copy__(self) -> CompiledUpdate:
+        return self
 
     def scalars(self, t: int = 0) -> Any:
         """Hyperparameters of step t as the named tuple s; one for all steps unless the rate is scheduled."""
-        return self._rule.Scalars(*cast_scalars(self._settings, t, self._dtype))
+        return self._settings.rule.Scalars(*cast_scalars(self._settings, t, self._dtype))
 
     def slots(self, p: FloatArray) -> tuple[FloatArray, ...]:
         """Fresh state for a parameter: the method's slots, and the velocity with momentum."""
@@ -102,6 +108,10 @@ def compiled_update(
     if precision not in DTYPES:
         raise TypeError(f"dtype must be float32 or float64, not {precision}")
     kind = kind_of("p", np.empty((0,) * ndim, precision), settings)
+    return _compiled(settings, precision, kind)
+
+
+def _compiled(settings: Settings, dtype: np.dtype[Any], kind: str) -> CompiledUpdate:
     lean = kind == "element" and settings.lean
     pair = make_array_update(cast(Any, settings.form), settings.motion, kind, lean)
-    return CompiledUpdate(pair.serial, pair.threaded, rule, settings, precision)
+    return CompiledUpdate(pair.serial, pair.threaded, settings, dtype, kind)

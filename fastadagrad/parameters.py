@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from .device.arrays import DeviceArray, as_device_array
 from .device.backend import Backend
+from .read_only import ReadOnly
 
 FloatArray = NDArray[np.floating[Any]]
 DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
@@ -152,7 +152,7 @@ class Parameters:
     def restructure(self, arrays: Sequence[Any]) -> Any:
         """Arrays in the structure that the parameters were given in, in a container that cannot change."""
         if self._keyed:
-            return MappingProxyType(dict(zip(self.names, arrays, strict=True)))
+            return ReadOnly(dict(zip(self.names, arrays, strict=True)))
         if self._listed:
             return tuple(arrays)
         return arrays[0]

@@ -7,7 +7,6 @@ import mmap
 import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,7 @@ from .hyper import Rule, Settings
 from .kernels.memory import CACHE_LINE
 from .kernels.rules import PARAMETER, trait
 from .parameters import FloatArray, Parameters
+from .read_only import ReadOnly
 
 MAP_NORESERVE = 0x4000  # of Linux: no need for as much memory to be free
 
@@ -206,9 +206,6 @@ class State:
             view.flags.writeable = False
             return view
 
-        return MappingProxyType(
-            {
-                name: MappingProxyType({slot: locked(a) for slot, a in slots.items()})
-                for name, slots in self.slots.items()
-            }
+        return ReadOnly(
+            {name: ReadOnly({slot: locked(a) for slot, a in slots.items()}) for name, slots in self.slots.items()}
         )

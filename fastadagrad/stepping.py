@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from types import MappingProxyType
 from typing import Any, ClassVar, Unpack
 
 from numpy.typing import NDArray
@@ -14,6 +13,7 @@ from .hyper_view import HyperView
 from .kernels.rules import trait
 from .ledger import Ledger
 from .parameters import FloatArray, Parameters
+from .read_only import ReadOnly
 from .state import allocate
 
 
@@ -122,7 +122,7 @@ class Stepper:
     @property
     def params(self) -> Mapping[str, FloatArray]:
         """The user's arrays by name, read-only mapping; rows that lag behind are as they were (see `flush`)."""
-        return MappingProxyType(dict(zip(self._params.names, self._params.owners, strict=True)))
+        return ReadOnly(dict(zip(self._params.names, self._params.owners, strict=True)))
 
     @property
     def state(self) -> Mapping[str, Mapping[str, FloatArray]]:

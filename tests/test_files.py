@@ -1,9 +1,13 @@
 import errno
+import gzip
+import io
 import json
 import os
 import stat
 import sys
+import tempfile
 import zipfile
+from functools import partial
 
 import numpy as np
 import pytest
@@ -160,3 +164,137 @@ def test_disk_that_is_really_full(path, monkeypatch):
 def test_missing_file(path):
     with pytest.raises(FileNotFoundError):
         files.read(path, "model")
+
+
+class Pipe(io.RawIOBase):
+    """Neither seeks nor tells, and takes or gives at most seven bytes at a time."""
+
+    def __init__(self, content=b""):
+        self.content = bytearray(content)
+
+    def readable(self):
+        return True
+
+    def writable(self):
+        return True
+
+    def write(self, content):
+        self.content += bytes(content[:7])
+        return min(7, len(content))
+
+    def readinto(self, buffer):
+        part = self.content[: min(7, len(buffer))]
+        del self.content[: len(part)]
+        buffer[: len(part)] = part
+        return len(part)
+
+
+def in_memory(path):
+    file = io.BytesIO()
+    yield file
+    file.seek(0)
+    yield file
+
+
+def opened(path):
+    with open(path, "wb") as file:
+        yield file
+    with open(path, "rb") as file:
+        yield file
+
+
+def compressed(path):
+    with gzip.open(path, "wb") as file:
+        yield file
+    with gzip.open(path, "rb") as file:
+        yield file
+
+
+def temporary(path):
+    with tempfile.NamedTemporaryFile() as file:
+        yield file
+        file.seek(0)
+        yield file
+
+
+def behind_something(path):
+    file = io.BytesIO()
+    file.write(b"a heading")
+    yield file
+    file.seek(9)
+    yield file
+
+
+def pipe(path):
+    file = Pipe()
+    yield file
+    yield file
+
+
+def pipe_of_the_system(path):
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "wb", buffering=0) as file:
+        yield file
+    with os.fdopen(reading, "rb") as file:
+        yield file
+
+
+@pytest.mark.parametrize("kind", [in_memory, opened, compressed, temporary, behind_something, pipe, pipe_of_the_system])
+def test_file_objects(kind, path):
+    ends = kind(path)
+    files.write(next(ends), "model", {"n": 1}, ARRAYS)
+    header, arrays = files.read(next(ends), "model")
+    assert header == {"n": 1}
+    for name, array in ARRAYS.items():
+        np.testing.assert_array_equal(arrays[name], array, strict=True)
+    ends.close()
+
+
+@pytest.mark.parametrize("kind", ["memory", "file", "temporary"])
+def test_text_mode_is_refused_before_anything_is_written(kind, path):
+    made = {
+        "memory": io.StringIO,
+        "file": partial(open, path, "w+", encoding="utf-8"),
+        "temporary": partial(tempfile.TemporaryFile, "w+", encoding="utf-8"),
+    }
+    with made[kind]() as file:
+        with pytest.raises(TypeError, match=r"open in text mode: open it in binary mode, 'wb'"):
+            files.write(file, "model", {}, {})
+        assert file.tell() == 0
+        file.write("text")
+        file.seek(0)
+        with pytest.raises(TypeError, match=r"open in text mode: open it in binary mode, 'rb'"):
+            files.read(file, "model")
+
+
+def test_binary_content_read_as_text_is_refused(path):
+    files.write(path, "model", {}, ARRAYS)
+    with open(path, encoding="utf-8") as file, pytest.raises(TypeError, match="text mode"):
+        files.read(file, "model")
+
+
+def test_file_objects_that_go_the_other_way(path):
+    path.write_bytes(b"old")
+    with open(path, "rb") as file, pytest.raises(ValueError, match="not open for writing"):
+        files.write(file, "model", {}, {})
+    assert path.read_bytes() == b"old"
+    with open(path, "wb") as file, pytest.raises(ValueError, match="not open for reading"):
+        files.read(file, "model")
+
+
+def test_a_file_object_that_stands_in_the_wrong_place():
+    file = io.BytesIO()
+    files.write(file, "model", {}, ARRAYS)
+    with pytest.raises(ValueError, match=r"nothing to read from where it stands: after writing, seek\(0\)"):
+        files.read(file, "model")
+    files.write(file, "model", {"second": True}, {})
+    file.seek(0)
+    with pytest.raises(ValueError, match="holds something else before the model file"):
+        files.read(file, "model")
+
+
+@pytest.mark.parametrize("target", [None, 3, b"path"])
+def test_no_target(target):
+    for action in (lambda: files.write(target, "model", {}, {}), lambda: files.read(target, "model")):
+        with pytest.raises(TypeError, match="path must be a path or a file object open in binary mode"):
+            action()

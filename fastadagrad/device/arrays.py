@@ -6,7 +6,7 @@ import math
 import sys
 from collections.abc import Sequence
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -108,6 +108,12 @@ class DeviceArray:
         [made] = allocate([self], [self.shape])
         made[...] = self
         return made
+
+    def __deepcopy__(self, memo: Any) -> DeviceArray:
+        return self.copy()
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("an array in a GPU's memory cannot be pickled: pickle array.to_host()")
 
     def read_only(self) -> DeviceArray:
         """The same array for those who are not to write it."""

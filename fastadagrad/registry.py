@@ -1,0 +1,86 @@
+"""Methods by name, and what a copy of something that goes by a method carries instead of its code."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from contextlib import suppress
+from typing import Any
+
+from .kernels import rules
+
+METHODS: dict[str, Any] = {}  # classes of optimizers
+
+_OF_ALL_FORMS = ("name", "Scalars", "initial", "measured", "measure", "learned", "learn")
+_PARTS = ("Hyperparameters", "scalar_values", "refusal", "slots", "accumulate", "scale", "delta", "place")
+
+
+class RegisteredRule:
+    """A user's rule, or one of its forms, as it was when it was registered.
+
+    A module that is reloaded stays the same object with other functions. An optimizer goes on with those that it was
+    made with, and what is compiled is kept by this object, not by the user's.
+
+    Parameters
+    ----------
+    rule : object
+        The user's class or module.
+    other : RegisteredRule, optional
+        The rule that this is a form of: it has what all of its forms share.
+    """
+
+    def __init__(self, rule: Any, other: RegisteredRule | None = None) -> None:
+        for part in (*_OF_ALL_FORMS, *_PARTS, *rules.TRAITS):
+            if hasattr(rule, part):
+                setattr(self, part, getattr(rule, part))
+        for part in _OF_ALL_FORMS:
+            if hasattr(other, part) and not hasattr(self, part):
+                setattr(self, part, getattr(other, part))
+        self.__doc__ = rule.__doc__
+        self.home = getattr(rule, "__module__", None) or getattr(rule, "__name__", None)
+        if other is None and hasattr(rule, "form"):
+            self._form, self._forms = rule.form, dict[int, tuple[Any, RegisteredRule]]()
+            self.form = self._registered_form
+
+    def _registered_form(self, hyper: Any) -> RegisteredRule:
+        form = self._form(hyper)
+        if id(form) not in self._forms:
+            self._forms[id(form)] = form, RegisteredRule(form, self)
+        return self._forms[id(form)][1]
+
+    def __copy__(self) -> RegisteredRule:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> RegisteredRule:
+        return self
+
+
+def reference_to(rule: Any) -> tuple[str, str | None]:
+    """By which `rule_at` finds a rule, in this process or another."""
+    return rule.name, rule.home if isinstance(rule, RegisteredRule) else rule.__name__
+
+
+def method_at(name: str, home: str | None) -> Any:
+    """The class of a method; the module `home`, which registers it, is imported if it is not known.
+
+    Raises
+    ------
+    ValueError
+        If it is not known then, either.
+    """
+    if name not in METHODS and home not in (None, *sys.modules):
+        with suppress(ImportError):
+            importlib.import_module(str(home))
+    if name not in METHODS:
+        raise ValueError(
+            f"this was made with the method {name!r}, registered by {home or 'a program'}, and there is no such method "
+            "here: import or run what calls fastadagrad.register before it is unpickled"
+        )
+    return METHODS[name]
+
+
+def rule_at(name: str, home: str | None) -> Any:
+    """The rule that `reference_to` is of; ValueError if it is not registered in this process."""
+    if home == f"{rules.__name__}.{name}":
+        return importlib.import_module(home)
+    return method_at(name, home).rule
