@@ -44,7 +44,8 @@ class LinearModel:
     patience, min_improvement
         Stop after more than `patience` epochs in a row that did not improve the validation loss (without
         validation: the progressive loss, that is of each example before its update) by more than
-        `min_improvement` of the best.
+        `min_improvement` of the last that did. The weights kept are those of the lowest validation loss,
+        by however little (without validation: of the last epoch).
     intercept : bool
     scale : {"auto", "standard", "maxabs", "none"}
         Of the features while training: to mean 0 and standard deviation 1, or to a largest absolute value of

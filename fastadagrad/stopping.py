@@ -6,56 +6,61 @@ from typing import Any
 
 
 class Patience:
-    """Stops at the (`patience` + 1)-th validation in a row that does not improve on the best.
+    """Stops at the (`patience` + 1)-th validation in a row that does not improve; notes the lowest loss of all.
 
     Parameters
     ----------
     patience : int
         Validations without improvement to bear.
     min_improvement : float
-        Least improvement that counts, relative to the best loss.
+        Least improvement that counts, relative to the loss that counted last. It decides when to stop, and nothing else.
 
     Attributes
     ----------
-    best : float or None
-        Lowest loss that counted, in the loss's own unit.
+    lowest : float or None
+        Lowest loss so far, by however little.
+    counted : float or None
+        The latest loss that counted as an improvement.
     failures : int
         Validations since then.
 
     Notes
     -----
-    A loss improves if ``best - loss > abs(best) * min_improvement``, which holds for negative losses too;
+    A loss improves if ``counted - loss > abs(counted) * min_improvement``, which holds for negative losses too;
     the first always does, NaN never.
 
     Examples
     --------
     >>> from fastadagrad.stopping import Patience
-    >>> patience = Patience(1)
-    >>> [patience.update(loss) for loss in (3.0, 2.0, 2.5, 2.0)], patience.elapsed
-    ([True, True, False, False], True)
+    >>> patience = Patience(1, min_improvement=0.5)
+    >>> [patience.update(loss) for loss in (3.0, 2.0, 2.5)], patience.elapsed, patience.lowest
+    ([True, True, False], True, 2.0)
     """
 
     def __init__(self, patience: int = 5, min_improvement: float = 0.0) -> None:
         self.patience, self.min_improvement = patience, min_improvement
-        self.best: float | None = None
+        self.lowest: float | None = None
+        self.counted: float | None = None
         self.failures = 0
 
     def update(self, loss: float) -> bool:
-        """Take in a validation loss; True if it improved."""
+        """Take in a validation loss; True if it is the lowest so far."""
         loss = float(loss)
-        improved = self._improves(loss)
-        if improved:
-            self.best, self.failures = loss, 0
+        if self._improves(loss):
+            self.counted, self.failures = loss, 0
         else:
             self.failures += 1
-        return improved
+        lowest = loss == loss and (self.lowest is None or loss < self.lowest)
+        if lowest:
+            self.lowest = loss
+        return lowest
 
     def _improves(self, loss: float) -> bool:
-        if loss != loss or self.best is None:
+        if loss != loss or self.counted is None:
             return loss == loss
-        if abs(self.best) == float("inf"):  # no multiple of it says anything
-            return loss < self.best
-        return self.best - loss > abs(self.best) * self.min_improvement
+        if abs(self.counted) == float("inf"):  # no multiple of it says anything
+            return loss < self.counted
+        return self.counted - loss > abs(self.counted) * self.min_improvement
 
     @property
     def elapsed(self) -> bool:
@@ -64,8 +69,9 @@ class Patience:
 
     def state(self) -> dict[str, Any]:
         """Fit for JSON."""
-        return {"best": self.best, "failures": self.failures}
+        return {"lowest": self.lowest, "best": self.counted, "failures": self.failures}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go back to what `state` returned."""
-        self.best, self.failures = state["best"], state["failures"]
+        """Go back to what `state` returned; older files lack the lowest loss, when it was the one that counted."""
+        self.counted, self.failures = state["best"], state["failures"]
+        self.lowest = state.get("lowest", self.counted)

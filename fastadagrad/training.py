@@ -157,11 +157,11 @@ class Run:
             self._stop_for_non_finite(loss, "validation")
             return
         patience.patience, patience.min_improvement = conduct.patience, conduct.min_improvement
-        improved = patience.update(loss)
-        if improved:
+        lowest = patience.update(loss)
+        if lowest:
             self._optimizer.remember_best(loss, progress.valid, progress.epochs)
             self.has_best = True
-        logger.info("validation %d loss=%.6g%s", progress.epochs, loss, " *" if improved else "")
+        logger.info("validation %d loss=%.6g%s", progress.epochs, loss, " *" if lowest else "")
         if patience.elapsed:
             self._reason = "patience"
 

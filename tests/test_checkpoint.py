@@ -193,6 +193,22 @@ def test_early_stopping_ends_at_the_same_epoch(path):
         assert second.opt.params["param0"].tobytes() == whole.opt.params["param0"].tobytes()
 
 
+def test_a_file_from_before_the_lowest_loss_was_kept_apart(path, uninterrupted):
+    """Then what counted was what was remembered."""
+    model = Model()
+    epochs = model.opt.iterate(model.data, (X, Y), max_updates=43, **Model.RUN)
+    for _ in range(4):
+        next(epochs)
+    model.opt.save(path)
+    header, arrays = files.read(path, "optimizer")
+    del header["run"]["patience"]["lowest"]
+    files.write(path, "optimizer", header, arrays)
+    fresh = Model(rng=99)
+    fresh.opt.load(path)
+    fresh.train(max_updates=43)
+    assert fresh.everything() == uninterrupted[0].everything()
+
+
 def test_what_minimize_returns_after_the_last_epoch(path):
     whole, fresh = Model(), Model()
     for _ in whole.opt.iterate(whole.data, (X, Y), max_epochs=3):

@@ -33,8 +33,9 @@ def test_validates_every_so_many_epochs():
         ([5, 5, 5, 5, 5, 5], 1, 0, 2, 0),
         ([5, 6, 4, 6, 6, 6, 6], 2, 0, 5, 2),
         ([5, 4.9, 4.4, 9, 9], 1, 0.1, 4, 2),
-        ([5, 4.5, 9], 0, 0.1, 1, 0),
-        ([-1, -1.05, -1.3, -1.31, 0], 1, 0.1, 4, 2),
+        ([5, 4.5, 9], 0, 0.1, 1, 1),
+        ([5, 4.9, 4.8, 4.7, 4.85], 3, 0.1, 4, 3),
+        ([-1, -1.05, -1.3, -1.31, 0], 1, 0.1, 4, 3),
         ([-1, -0.5, 0, 0], 0, 0, 1, 0),
         ([1, 2, 2, 2, 2, 2, 2, 2], 5, 0, 6, 0),
     ],
@@ -45,6 +46,14 @@ def test_patience(losses, patience, min_improvement, epochs, best):
     assert opt.stopped_because == "patience"
     assert (opt.best.epoch, opt.best.loss) == (best, losses[best])
     assert w[0] == pytest.approx(-best, abs=1e-6)
+
+
+def test_a_threshold_decides_when_to_stop_and_not_what_is_left():
+    """One epoch after another, as many as were asked for: patience 0 and a threshold that nothing passes."""
+    opt = fa.ADAGRAD(bowl, w := np.zeros(3), learning_rate=0.1)
+    train, valid = opt.minimize(max_epochs=20, patience=0, min_improvement=0.9999, validate_every=20)
+    assert valid["loss"] == bowl(w)[0] < train["loss"] < 27
+    assert opt.best.steps == 20
 
 
 def test_patience_may_be_changed_in_midrun():

@@ -223,6 +223,15 @@ def test_best_epoch_by_validation_is_kept():
     assert model.evaluate(table)["loss"] == pytest.approx(min(losses), rel=1e-5)
 
 
+def test_improvements_below_the_threshold_are_kept_but_end_the_fit():
+    X, y = classification(400, seed=2)
+    model = LinearModel(max_epochs=30, patience=2, min_improvement=0.9, learning_rate=0.001).fit(X, y, valid=(X, y))
+    losses = [entry["valid_loss"] for entry in model.history]
+    assert sorted(losses, reverse=True) == losses
+    assert (model.stopped_because, len(losses), model.best_epoch) == ("patience", 4, 4)
+    assert model.evaluate(X, y)["loss"] == pytest.approx(min(losses), rel=1e-5)
+
+
 def test_progress_callable_sees_every_epoch():
     seen = []
     model = LinearModel(max_epochs=3, validation=0.5).fit(*classification(), progress=seen.append)
