@@ -156,7 +156,9 @@ def reposition(datasets: Mapping[str, Dataset], saved: Mapping[str, Any], strict
     """
     by_name = {entry["name"]: entry for entry in saved.values() if entry["name"] is not None}
     for role, data in datasets.items():
-        entry = by_name.get(data.name) or saved.get(role)
+        entry = saved.get(role)
+        if entry is None or entry["name"] != data.name:
+            entry = by_name.get(data.name) or entry
         if entry is None:
             continue
         try:

@@ -5,18 +5,17 @@ from __future__ import annotations
 import copy
 import json
 import operator
-import reprlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from functools import partial
+from itertools import islice
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 
-__all__ = ["Batch", "Dataset", "as_dataset", "sample_count"]
+from .batches import Arrays, Batch, as_integer, described, is_array, parts_of, source_of
 
-Batch = Any  # a tuple of arrays, or a dict of them: which one, only the inputs tell
-Key = slice | npt.NDArray[np.integer[Any]]
+__all__ = ["Batch", "Dataset", "as_dataset", "limited", "sample_count"]
+
 Shuffle = bool | Literal["batches"]
 
 
@@ -36,7 +35,8 @@ class Dataset:
     batch_size : int
         Samples per batch; the last one may be smaller. With 0 or less, everything is one batch.
     iteration_size : int, optional
-        Batches per training epoch. By default one pass over the data; for a callable its length, or 100.
+        Batches per training epoch, and the most that an evaluation pass takes: the first in storage order. By default
+        one pass over the data; for a callable its length, or 100. An iterable without an end needs it.
     axis : int
         The axis along which samples lie: any for ndarrays, 0 for pandas and scipy.sparse.
     rng : None, int, SeedSequence, BitGenerator, Generator or RandomState
@@ -79,24 +79,30 @@ class Dataset:
         shuffle: Shuffle = True,
     ) -> None:
         if not isinstance(shuffle, bool | np.bool) and (not isinstance(shuffle, str) or shuffle != "batches"):
-            raise ValueError(f'shuffle: expected True, False or "batches", got {_describe(shuffle)}')
+            raise ValueError(f'shuffle: expected True, False or "batches", got {described(shuffle)}')
         self.name = name
-        self.axis = _integer(axis, "axis")
-        size = None if iteration_size is None else _integer(iteration_size, "iteration_size")
-        arrays = partial(_Arrays, _integer(batch_size, "batch_size"), self.axis, isinstance(shuffle, str))
+        self.axis = as_integer(axis, "axis")
+        arrays = partial(Arrays, as_integer(batch_size, "batch_size"), self.axis, isinstance(shuffle, str))
         generator = as_generator(rng)
-        self._source = _source(inputs, size, arrays)
-        self._random = generator if shuffle and isinstance(self._source, _Arrays) and len(self._source) > 1 else None
-        self.iteration_size = self._source.size if size is None else size
-        if self.iteration_size is not None and self.iteration_size < 1:
-            raise ValueError(f"iteration_size: expected at least 1 batch an epoch, got {self.iteration_size}")
-        self._identity = self._source.traits | {"shuffle": str(shuffle), "iteration_size": self.iteration_size}
-        self._one_pass = size is None
+        if isinstance(inputs, Dataset):
+            raise TypeError(f"inputs: expected arrays, a callable or batches, got {described(inputs)}")
+        size = None if iteration_size is None else as_integer(iteration_size, "iteration_size")
+        self._source = source_of(inputs, size, arrays)
+        self._random = generator if shuffle and isinstance(self._source, Arrays) and len(self._source) > 1 else None
+        self._shuffle = str(shuffle)
+        self._set_epoch(size)
         self._position = 0  # batches taken from the current pass
         self._done = 0  # batches taken from the current epoch
         self._drawn_from: dict[str, Any] | None = None  # the random state that ordered the current pass
         self._pass: Iterator[Batch] | None = None
         self._latest_loop: object = None  # None after restore() too
+
+    def _set_epoch(self, size: int | None) -> None:
+        self._one_pass = size is None
+        self.iteration_size = self._source.size if size is None else size
+        if self.iteration_size is not None and self.iteration_size < 1:
+            raise ValueError(f"iteration_size: expected at least 1 batch an epoch, got {self.iteration_size}")
+        self._identity = self._source.traits | {"shuffle": self._shuffle, "iteration_size": self.iteration_size}
 
     def __iter__(self) -> Iterator[Batch]:
         """Run a training epoch: yield its batches in their drawn order."""
@@ -119,11 +125,28 @@ class Dataset:
                 raise RuntimeError(f"{self!r}: a newer loop or restore() ended this one; make two Datasets")
 
     def batches(self, random: np.random.Generator | None = None) -> Iterator[Batch]:
-        """Run an evaluation pass: all data in storage order, as views where possible; in one by `random` if shuffled.
+        """Run an evaluation pass: the data in storage order, as views where possible, at most `iteration_size` batches.
 
-        Training goes on as if this had not happened: none of its numbers is drawn, and no position moves.
+        With `random`, one pass over all of them, in an order that it gives if they are shuffled. Training goes on as if
+        this had not happened: none of its numbers is drawn, and no position moves.
         """
+        if random is None:
+            return islice(self._source.walk(0, None), self.iteration_size)
         return self._source.walk(0, random if self._random is not None else None)
+
+    def limited_to(self, iteration_size: int) -> Dataset:
+        """Return a Dataset of the same data and random numbers with another `iteration_size`.
+
+        It goes on from where this one is, which stays there itself.
+        """
+        size, limited = as_integer(iteration_size, "iteration_size"), copy.copy(self)
+        limited._source = self._source.resized(size)
+        limited._set_epoch(size)
+        limited._pass = limited._latest_loop = None
+        limited._done = 0
+        if self._one_pass:
+            limited._end_pass()
+        return limited
 
     def __len__(self) -> int:
         """Batches per training epoch; TypeError if an iterable has no length."""
@@ -178,7 +201,7 @@ class Dataset:
 
     def _check(self, state: Mapping[str, Any]) -> None:
         if not isinstance(state, Mapping) or set(state) != set(self.state()):
-            raise ValueError(f"state: expected what Dataset.state() returned, got {_describe(state)}")
+            raise ValueError(f"state: expected what Dataset.state() returned, got {described(state)}")
         if state["source"] != self._identity:
             raise ValueError(f"state: expected one of a Dataset like {self!r}, got one of {state['source']}")
         position, done = state["position"], state["done"]
@@ -226,6 +249,13 @@ def as_dataset(data: Any, *args: Any, **kwargs: Any) -> Dataset | None:
     return data if data is None or isinstance(data, Dataset) else Dataset(data, *args, **kwargs)
 
 
+def limited(data: Dataset | None, iteration_size: int | None) -> Dataset | None:
+    """`data`, in epochs of another size if one is given."""
+    if data is None or iteration_size is None or iteration_size == data.iteration_size:
+        return data
+    return data.limited_to(iteration_size)
+
+
 def sample_count(batch: Any, axis: int = 0) -> int:
     """Weigh a batch: the length of its first array along `axis`, or 1 if it has none.
 
@@ -233,154 +263,17 @@ def sample_count(batch: Any, axis: int = 0) -> int:
     >>> sample_count((np.zeros((8, 3)), np.zeros(8))), sample_count((0.5,))
     (8, 1)
     """
-    shape = next((part.shape for part in _parts(batch) if _is_array(part)), ())
+    shape = next((part.shape for part in parts_of(batch) if is_array(part)), ())
     return int(shape[axis]) if -len(shape) <= axis < len(shape) else 1
-
-
-class _Arrays:
-    def __init__(self, step: int, axis: int, by_batch: bool, arrays: Mapping[Any, Any], named: bool) -> None:
-        self._pickers = {key: _picker(array, axis, f"inputs[{key!r}]") for key, array in arrays.items()}
-        self._named = named
-        lengths = {key: int(array.shape[axis]) for key, array in arrays.items()}
-        self._samples = next(iter(lengths.values()))
-        if set(lengths.values()) != {self._samples}:
-            raise ValueError(f"inputs: expected equal lengths along axis {axis}, got {lengths}")
-        if self._samples == 0:
-            raise ValueError(f"inputs: expected at least one sample, got length 0 along axis {axis}")
-        self._step = step if step > 0 else self._samples
-        self._starts: Sequence[int] = range(0, self._samples, self._step)
-        self._by_batch = by_batch
-        self.size: int | None = len(self._starts)
-        self.traits: dict[str, Any] = {"kind": "arrays", "samples": self._samples, "batch_size": self._step}
-
-    def __len__(self) -> int:
-        return len(self._starts)
-
-    def walk(self, start: int, random: np.random.Generator | None) -> Iterator[Batch]:
-        """Draw the order of a pass (None: storage order), and go through it from batch `start` on."""
-        step, starts = self._step, self._starts
-        if random is not None and self._by_batch:
-            starts = random.permutation(np.array(starts)).tolist()
-        if random is None or self._by_batch:
-            return (self._batch(slice(i, i + step)) for i in starts[start:])
-        order = random.permutation(self._samples)
-        return (self._batch(order[i : i + step]) for i in starts[start:])
-
-    def _batch(self, key: Key) -> Batch:
-        parts = {name: pick(key) for name, pick in self._pickers.items()}
-        return parts if self._named else tuple(parts.values())
-
-
-class _Iterable:
-    size: int | None = None  # batches in a pass, where that is known beforehand
-
-    def __init__(self, inputs: Any) -> None:
-        self._inputs = inputs
-        self.traits: dict[str, Any] = {"kind": "iterable"}
-
-    def __len__(self) -> int:
-        return len(self._inputs)
-
-    def walk(self, start: int, random: np.random.Generator | None) -> Iterator[Batch]:
-        count = 0
-        for count, batch in enumerate(self._inputs, 1):
-            if count > start:
-                yield _as_batch(batch)
-        if count < start or count == 0:
-            raise ValueError(f"inputs: expected over {start} batches, {_describe(self._inputs)} gave {count}")
-
-
-class _Callable(_Iterable):
-    def __init__(self, function: Any, iteration_size: int | None) -> None:
-        super().__init__(function)
-        self.size = operator.length_hint(function, 100) if iteration_size is None else iteration_size
-        self.traits = {"kind": "callable"}
-
-    def walk(self, start: int, random: np.random.Generator | None) -> Iterator[Batch]:
-        return (_as_batch(self._inputs()) for _ in range(start, self.size or 0))
-
-
-def _source(inputs: Any, iteration_size: int | None, arrays: Callable[..., _Arrays]) -> _Arrays | _Iterable:
-    if _is_array(inputs):
-        return arrays({0: inputs}, named=False)
-    if isinstance(inputs, list | tuple | Mapping):
-        named = isinstance(inputs, Mapping)
-        items = dict(inputs if named else enumerate(inputs))
-        if not items:
-            raise ValueError(f"inputs: expected at least one array, got an empty {type(inputs).__name__}")
-        lists_batches = not named and not any(map(_is_array, inputs))
-        if lists_batches and all(any(map(_is_array, _parts(batch))) for batch in inputs):
-            return _Iterable(inputs)
-        for key, item in items.items():
-            if not _is_array(item):
-                expected = "an array (see numpy.asarray), or every item to be a tuple, list or dict of arrays"
-                raise TypeError(f"inputs[{key!r}]: expected {expected}, got {_describe(item)}")
-        return arrays(items, named=named)
-    if callable(inputs):
-        return _Callable(inputs, iteration_size)
-    if not isinstance(inputs, Iterable) or isinstance(inputs, str | bytes | np.ndarray | Dataset):
-        raise TypeError(f"inputs: expected arrays, a callable or batches, got {_describe(inputs)}")
-    if isinstance(inputs, Iterator):
-        raise TypeError(f"inputs: {_describe(inputs)} can be read only once; pass a list, or a callable")
-    return _Iterable(inputs)
-
-
-def _picker(array: Any, axis: int, label: str) -> Callable[[Key], Any]:
-    """How to take part of an array along `axis`: a view by slice, a copy by indices."""
-    ndim = len(array.shape)
-    if not -ndim <= axis < ndim:
-        raise ValueError(f"axis: expected an axis of {label}, {_describe(array)}, got {axis}")
-    if hasattr(array, "iloc") or hasattr(array, "tocsr"):
-        if axis % ndim:
-            raise ValueError(f"axis: expected 0 for {label}, {_describe(array)}, got {axis}")
-        return partial(operator.getitem, array.iloc if hasattr(array, "iloc") else array.tocsr())
-    return partial(_part, array.view(np.ndarray) if isinstance(array, np.memmap) else array, axis % ndim)
-
-
-def _part(array: Any, axis: int, key: Key) -> Any:
-    gathered = isinstance(key, np.ndarray) and type(array) is np.ndarray
-    if gathered and array.flags.c_contiguous and array.flags.aligned:
-        return array.take(key, axis=axis)  # twice as fast as indexing, but would copy any other array whole
-    part = array[(slice(None),) * axis + (key,) if axis else key]
-    return np.ascontiguousarray(part) if gathered else part
-
-
-def _is_array(value: Any) -> bool:
-    return isinstance(getattr(value, "shape", None), tuple) and len(value.shape) > 0
-
-
-def _parts(batch: Any) -> Iterable[Any]:
-    if isinstance(batch, Mapping):
-        return batch.values()
-    return batch if isinstance(batch, list | tuple) else (batch,)
-
-
-def _as_batch(batch: Any) -> Batch:
-    if isinstance(batch, Mapping):
-        return dict(batch)
-    if isinstance(batch, list | tuple) or _is_array(batch):
-        return tuple(_parts(batch))
-    raise TypeError(f"inputs: expected batches: an array, tuple, list or dict each, got {_describe(batch)}")
-
-
-def _integer(value: Any, name: str) -> int:
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise TypeError(f"{name}: expected an integer, got {_describe(value)}")
-    return operator.index(value)
-
-
-def _describe(value: Any) -> str:
-    shape = getattr(value, "shape", None)
-    return f"{type(value).__name__} {reprlib.repr(value) if shape is None else f'of shape {tuple(shape)}'}"
 
 
 def as_generator(rng: Any) -> np.random.Generator:
     if isinstance(rng, np.random.RandomState):
         rng = int.from_bytes(rng.bytes(16), "little")
     try:
-        return np.random.default_rng(_integer(rng, "rng") if isinstance(rng, bool) else rng)
+        return np.random.default_rng(as_integer(rng, "rng") if isinstance(rng, bool) else rng)
     except (TypeError, ValueError) as error:
-        raise type(error)(f"rng: expected None, a seed or a Generator, got {_describe(rng)}") from error
+        raise type(error)(f"rng: expected None, a seed or a Generator, got {described(rng)}") from error
 
 
 def _random_state(random: np.random.Generator | None) -> Any:

@@ -9,7 +9,7 @@ from typing import Any, Unpack
 import numpy as np
 
 from . import assignment, checkpoint
-from .dataset import Dataset, as_dataset, sample_count
+from .dataset import Dataset, as_dataset, limited, sample_count
 from .device.arrays import as_device_array
 from .hyper import Hyper, hyper_names, refuse_unknown
 from .interrupts import whole
@@ -31,6 +31,13 @@ Touches = Callable[..., Mapping[str, Any]]
 
 def _is_array(array: Any) -> bool:
     return isinstance(array, np.ndarray) or as_device_array(array) is not None
+
+
+def _check_limits(least: int, **limits: Any) -> None:
+    for name, limit in limits.items():
+        whole_number = isinstance(limit, int | np.integer) and not isinstance(limit, bool)
+        if limit is not None and not (whole_number and limit >= least):
+            raise ValueError(f"{name} must be a whole number of at least {least}, not {limit!r}")
 
 
 class Optimizer(Stepper):
@@ -97,8 +104,7 @@ class Optimizer(Stepper):
 
     def reset(self) -> None:
         """Forget accumulators, velocities, counts, history and best; the parameters stay as they are."""
-        self._note_change()  # so that the end of a running iteration restores nothing
-        self._end_unfinished_run()
+        self._give_up_unfinished_run()
         with whole():
             self.engine.flush()
             self.engine.reset()
@@ -141,9 +147,8 @@ class Optimizer(Stepper):
         """
         self._params.refuse_moved()
         saved = checkpoint.load(path, self.engine)
-        self._end_unfinished_run()
+        self._give_up_unfinished_run()
         with whole():
-            self._note_change()
             self.flush()
             slots, late, ledger = self.engine.state.slots, self.engine.state.late, self.ledger
             try:
@@ -211,17 +216,24 @@ class Optimizer(Stepper):
         Parameters
         ----------
         dataset : Dataset, arrays, callable, iterable of batches, or None for a loss without data
-            Read in storage order.
+            Read in storage order: a Dataset up to its `iteration_size`, arrays and iterables to their end.
 
         Returns
         -------
         dict of str to float
             'loss' and the monitors.
         """
-        data = as_dataset(dataset)
+        found = self.means_over(as_dataset(dataset))
+        assert found is not None
+        return found
+
+    def means_over(self, data: Dataset | None, stop: Callable[[], bool] | None = None) -> Monitored | None:
+        """Means of the monitors; None if `stop`, which is asked before each batch, is given and tells to."""
         self.flush()
         mean = WeightedMean()
         for batch in [()] if data is None else data.batches():
+            if stop is not None and stop():
+                return None
             values, _ = self._measure(self.objective.arguments(batch), self._monitors.of_gradients)
             mean.add(values, 1 if data is None else sample_count(batch, data.axis))
         return mean.means()
@@ -279,8 +291,10 @@ class Optimizer(Stepper):
 
         The first validation comes before the first update, then one every ``validate_every`` epochs; the latest is
         yielded in between. It stops when ``patience`` + 1 validations in a row have not improved on the best, or at
-        ``max_updates`` or ``max_epochs``. At the end the parameters of the best validation are restored, also after
-        ``break``, unless they have been changed since from outside.
+        ``max_updates`` or ``max_epochs``. At the end, what has changed since the last validation is validated once
+        more, and the parameters of the best validation are restored. So it is when the loop is left early (``break``,
+        ``next``, an exception in its body, ...) and its iterator closed, unless they have been changed since from
+        outside: stepped, set, loaded or reset.
 
         Parameters
         ----------
@@ -288,9 +302,12 @@ class Optimizer(Stepper):
             None for `train` is for a loss without data, an epoch of which is one update. `valid` defaults to `train`.
         max_updates, max_epochs : int, optional
             Limits of this run; the first may end it in the middle of an epoch.
-        batch_size, train_batches, valid_batches, rng
-            For the Datasets that are made of what is no Dataset yet: samples a batch; batches a training epoch; those
-            that are drawn from a callable to validate (arrays are validated on whole); order.
+        batch_size, rng
+            For the Datasets that are made of what is no Dataset yet: samples a batch; order.
+        train_batches, valid_batches
+            Batches a training epoch, and the most that a validation takes, of whatever data; by default a Dataset's
+            `iteration_size`, or one pass (of a callable its length, or 100). Validation on `train` takes no more
+            than a training epoch does. What has no end needs them.
         progress : bool
             Show a progress bar (needs the extra ``fit``).
         touches : callable, optional
@@ -306,24 +323,22 @@ class Optimizer(Stepper):
         """
         known = [*hyper_names(self.rule), *RUNNING]
         refuse_unknown(hyper, known, "iterate", elsewhere=dict.fromkeys(MAKING, TAKEN_WHEN_MADE))
-        for name, limit in (("max_updates", max_updates), ("max_epochs", max_epochs)):
-            whole_number = isinstance(limit, int | np.integer) and not isinstance(limit, bool)
-            if limit is not None and not (whole_number and limit >= 0):
-                raise ValueError(f"{name} must be a whole number of at least 0, not {limit!r}")
+        _check_limits(0, max_updates=max_updates, max_epochs=max_epochs)
+        _check_limits(1, train_batches=train_batches, valid_batches=valid_batches)
         if touches is not None and not callable(touches):
             raise TypeError(f"touches must be callable as touches(*batch), not {type(touches).__name__}")
         self.objective  # noqa: B018  raises if there is none
         settings = self._settings(*self._divided(hyper))
         self.engine.check(*settings, self._unused)
-        train = as_dataset(train, batch_size=batch_size, iteration_size=train_batches, rng=rng)
-        valid = train if valid is None else as_dataset(valid, batch_size=batch_size, iteration_size=valid_batches)
+        train = limited(as_dataset(train, batch_size=batch_size, rng=rng), train_batches)
+        valid = train if valid is None else as_dataset(valid, batch_size=batch_size)
+        valid = limited(valid, valid_batches)
         self._made = Run(self, train, valid, max_updates, max_epochs, hyper, touches)
-        epochs = self._made.epochs()
         if progress:
             from .interop.progress import shown
 
-            return shown(epochs, max_epochs)
-        return epochs
+            return self._made.epochs(lambda epochs: shown(epochs, max_epochs))
+        return self._made.epochs()
 
     def minimize(self, *args: Any, **kwargs: Any) -> tuple[Monitored | None, Monitored]:
         """Exhaust `iterate`, which takes the same arguments.
@@ -347,6 +362,11 @@ class Optimizer(Stepper):
         if self._run is not None:
             self._run.close()
 
+    def _give_up_unfinished_run(self) -> None:
+        """End it without validating or restoring what is about to be replaced."""
+        self._note_change()
+        self._end_unfinished_run()
+
     def begin_run(self, run: Run) -> None:
         """Make `run` the one under way, after the one that is; go on where a loaded file left off."""
         self._end_unfinished_run()
@@ -359,20 +379,25 @@ class Optimizer(Stepper):
         self._to_resume, self._run, self._datasets, self._touches = None, run, run.datasets, run.touches
         self.ledger.stopped_because = None
 
-    def end_run(self, run: Run, reason: str) -> None:
-        """Restore the best parameters, and the hyperparameters from before the run."""
+    def is_under_way(self, run: Run) -> bool:
+        """Whether that run is the one that has begun and not ended."""
+        return self._run is run
+
+    def end_run(self, run: Run, reason: str, restores: bool, outcome: str) -> None:
+        """Restore the best parameters if that is to be, and the hyperparameters from before the run."""
         if self._run is not run:
             return
         with whole():
             self._run = self._touches = None
             self.flush()
             self.ledger.stopped_because = reason
-            if run.has_best and (reason != "closed" or self.changes == run.changes):
+            if restores:
                 self.ledger.restore_best(self._params.arrays)
                 self._note_displacement()
             for data in run.datasets.values():
                 data.end_epoch()
             self._configure(self._hyper, {})
+        logger.info("iteration ended (%s): %s", reason, outcome)
 
     def remember_best(self, loss: float, monitors: Monitored, epoch: int) -> None:
         """Keep a copy of the parameters as the best."""

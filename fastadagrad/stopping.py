@@ -13,7 +13,7 @@ class Patience:
     patience : int
         Validations without improvement to bear.
     min_improvement : float
-        Least improvement that counts, relative to the loss that counted last. It decides when to stop, and nothing else.
+        Least improvement that counts, relative to the loss that counted last: it decides when to stop, nothing else.
 
     Attributes
     ----------

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import inspect
 import math
 import weakref
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,18 @@ from .stopping import Patience
 if TYPE_CHECKING:
     from .optimizer import Optimizer, Touches
 
+FULFILLED = ("interrupted", "max_updates", "max_epochs")  # the last parameters have yet to be validated
+
 Epochs = Generator[tuple[Monitored, Monitored], None, None]
+
+_under_way: weakref.WeakSet[Run] = weakref.WeakSet()
+
+
+@atexit.register
+def _abandon_all() -> None:
+    """Let the runs be that nobody has ended: once Python takes its modules apart, no loss can be called."""
+    for run in [*_under_way]:
+        run.abandon()
 
 
 @dataclass
@@ -55,10 +67,12 @@ class Run:
         self._patience = Patience()
         self.interrupts = Interrupts()
         self._reason: str | None = None
-        self._generator: weakref.ref[Epochs] | None = None
+        self._generators: list[weakref.ref[Epochs]] = []
+        self._abandoned = False
         self.has_best = False
+        self._at_best = False  # the parameters are the best ones
         self.last_train: Monitored | None = None
-        self.changes = 0  # from outside, until the latest epoch
+        self._changes = 0  # from outside, until the latest epoch
 
     def state(self) -> dict[str, Any]:
         """What `resume` takes up again."""
@@ -76,39 +90,98 @@ class Run:
     def last_valid(self) -> Monitored:
         return self._progress.valid
 
-    def epochs(self) -> Epochs:
-        """Pairs (train monitors, validation monitors) until the run ends; see `Optimizer.iterate`."""
+    def epochs(self, shown: Callable[[Epochs], Epochs] | None = None) -> Epochs:
+        """Pairs (train monitors, validation monitors) until the run ends; see `Optimizer.iterate`.
+
+        `shown` makes the generator that a user loops over of the run's own; closing it closes that one.
+        """
         generator = self._epochs()
-        self._generator = weakref.ref(generator)
+        self._generators = [weakref.ref(generator)]
+        if shown is not None:
+            generator = shown(generator)
+            self._generators.append(weakref.ref(generator))
         return generator
 
     def close(self) -> None:
         """End it before its time."""
-        generator = self._generator() if self._generator is not None else None
+        generator = self._generators[0]() if self._generators else None
         if generator is not None and inspect.getgeneratorstate(generator) == inspect.GEN_RUNNING:
             raise RuntimeError("the loss, a monitor or an update cannot end the iteration that it is called by")
         if generator is not None:
             generator.close()
 
+    def abandon(self) -> None:
+        """Close what there is without another validation, and leave the parameters as they are."""
+        self._abandoned = True
+        for generator in [reference() for reference in self._generators]:
+            if generator is not None and inspect.getgeneratorstate(generator) == inspect.GEN_SUSPENDED:
+                generator.close()
+
     def _epochs(self) -> Epochs:
-        self._optimizer.begin_run(self)
-        reason = "error"
+        optimizer = self._optimizer
+        optimizer.begin_run(self)
+        _under_way.add(self)
+        reason, left = "error", False
         try:
             while self._reason is None:
+                self._changes = optimizer.changes
                 with self.interrupts.held():
                     pair = self._next_epoch()
-                self.changes = self._optimizer.changes
+                self._changes = optimizer.changes
                 if pair is not None:
+                    left = True
                     yield pair
+                    left = False
+                    self._note_changes_of_the_body()
+            if self._progress.changed and self._reason in FULFILLED:
+                self._validate_once_more()
             reason = self._reason
-        except GeneratorExit:
-            reason = "closed"
-            raise
         except KeyboardInterrupt:
             reason = "interrupted"
             raise
         finally:
-            self._optimizer.end_run(self, reason)
+            _under_way.discard(self)
+            if not self._abandoned:
+                self._end(reason, left)
+
+    def _note_changes_of_the_body(self) -> None:
+        if self._optimizer.changes != self._changes:
+            self._progress.changed, self._at_best = True, False
+
+    def _end(self, reason: str, left: bool) -> None:
+        """Keep the best parameters, having validated the last if the loop's body has left: as every end does."""
+        changed_since = left and self._optimizer.changes != self._changes
+        try:
+            if left and not changed_since and self._optimizer.is_under_way(self):
+                self._reason = "closed" if reason == "error" else reason
+                reason = "error"
+                self._validate_once_more()
+                reason = self._reason
+            elif left:
+                reason = "closed"
+        except KeyboardInterrupt:
+            reason = "interrupted"
+            raise
+        finally:
+            restores = self.has_best and not changed_since
+            self._optimizer.end_run(self, reason, restores, self._outcome(restores, changed_since))
+
+    def _outcome(self, restores: bool, changed_since: bool) -> str:
+        """What becomes of the parameters at the end, in words."""
+        best = self._optimizer.best
+        if not restores or best is None:
+            why = "they have been changed since" if changed_since else "nothing has been validated"
+            return f"the parameters are left as they are: {why}"
+        which = "kept" if self._at_best else f"restored from epoch {best.epoch}, step {best.steps}"
+        return f"the best parameters are {which}, validation loss {best.loss:.6g}"
+
+    def _validate_once_more(self) -> None:
+        """Validate what has changed since the last validation, after the pair of the last epoch has been yielded."""
+        before = self.interrupts.pending
+        with self.interrupts.held():
+            self._validate_the_last(stop=lambda: self.interrupts.pending and not before)
+        history = self._optimizer.history
+        history[-1] = history[-1]._replace(valid=self._progress.valid)
 
     def _next_epoch(self) -> tuple[Monitored, Monitored] | None:
         progress, conduct = self._progress, self._optimizer.conduct
@@ -124,7 +197,7 @@ class Run:
             progress.sums, progress.weight, progress.validated = {}, 0.0, False
             progress.epochs += 1
             self._stop_at_limit()
-        if self._reason in ("interrupted", "max_updates", "max_epochs"):
+        if self._reason in FULFILLED:
             self._validate_the_last()
         if not trained or self.last_train is None:
             return None
@@ -140,17 +213,22 @@ class Run:
         elif self._max_epochs is not None and self._progress.epochs >= self._max_epochs:
             self._reason = "max_epochs"
 
-    def _validate_the_last(self) -> None:
+    def _validate_the_last(self, stop: Callable[[], bool] | None = None) -> None:
         """Validate what has changed since the last validation, so that no progress is lost."""
         reason = self._reason
         if self._progress.changed or not self._progress.valid:
-            self._validate()
-        if self._reason != "non-finite loss":
+            self._validate(stop)
+        if self._reason not in ("non-finite loss", "interrupted"):
             self._reason = reason
 
-    def _validate(self) -> None:
+    def _validate(self, stop: Callable[[], bool] | None = None) -> None:
+        """Validate, and remember the best; if `stop` tells to between two batches, only note that."""
         progress, patience, conduct = self._progress, self._patience, self._optimizer.conduct
-        progress.valid = self._optimizer.evaluate(self._valid)
+        found = self._optimizer.means_over(self._valid, stop)
+        if found is None:
+            self._reason = "interrupted"
+            return
+        progress.valid = found
         progress.changed = False
         loss = progress.valid["loss"]
         if not math.isfinite(loss):
@@ -160,7 +238,7 @@ class Run:
         lowest = patience.update(loss)
         if lowest:
             self._optimizer.remember_best(loss, progress.valid, progress.epochs)
-            self.has_best = True
+            self.has_best = self._at_best = True
         logger.info("validation %d loss=%.6g%s", progress.epochs, loss, " *" if lowest else "")
         if patience.elapsed:
             self._reason = "patience"
@@ -180,7 +258,7 @@ class Run:
             mean.add(values, 1 if self._train is None else sample_count(batch, self._train.axis))
             progress.sums, progress.weight = mean.sums, mean.weight
             progress.updates += 1
-            progress.changed = True
+            progress.changed, self._at_best = True, False
             optimizer.run_updates(arguments)
             if self._max_updates is not None and progress.updates >= self._max_updates:
                 return

@@ -292,7 +292,7 @@ class TestSuppliedBatches:
         assert epoch(dataset) == [[0], [1], [2], [3], [4]]
         paced = Dataset(make([(np.array([i]),) for i in range(5)]), iteration_size=3)
         assert [epoch(paced) for _ in range(3)] == [[[0], [1], [2]], [[3], [4], [0]], [[1], [2], [3]]]
-        assert evaluation(paced) == [[0], [1], [2], [3], [4]]
+        assert evaluation(paced) == [[0], [1], [2]]
         assert len(paced) == 3
 
     def test_length_of_an_iterable(self) -> None:

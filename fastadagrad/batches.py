@@ -1,0 +1,177 @@
+"""Where batches come from: arrays that are cut, an iterable of batches, or a callable that returns one."""
+
+from __future__ import annotations
+
+import operator
+import reprlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Batch = Any  # a tuple of arrays, or a dict of them: which one, only the inputs tell
+Key = slice | npt.NDArray[np.integer[Any]]
+
+
+class Arrays:
+    """Arrays that are cut along one axis."""
+
+    def __init__(self, step: int, axis: int, by_batch: bool, arrays: Mapping[Any, Any], named: bool) -> None:
+        self._pickers = {key: _picker(array, axis, f"inputs[{key!r}]") for key, array in arrays.items()}
+        self._named = named
+        lengths = {key: int(array.shape[axis]) for key, array in arrays.items()}
+        self._samples = next(iter(lengths.values()))
+        if set(lengths.values()) != {self._samples}:
+            raise ValueError(f"inputs: expected equal lengths along axis {axis}, got {lengths}")
+        if self._samples == 0:
+            raise ValueError(f"inputs: expected at least one sample, got length 0 along axis {axis}")
+        self._step = step if step > 0 else self._samples
+        self._starts: Sequence[int] = range(0, self._samples, self._step)
+        self._by_batch = by_batch
+        self.size: int | None = len(self._starts)
+        self.traits: dict[str, Any] = {"kind": "arrays", "samples": self._samples, "batch_size": self._step}
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    def resized(self, iteration_size: int) -> Source:
+        """What gives the same batches in epochs of so many."""
+        return self
+
+    def walk(self, start: int, random: np.random.Generator | None) -> Iterator[Batch]:
+        """Draw the order of a pass (None: storage order), and go through it from batch `start` on."""
+        step, starts = self._step, self._starts
+        if random is not None and self._by_batch:
+            starts = random.permutation(np.array(starts)).tolist()
+        if random is None or self._by_batch:
+            return (self._batch(slice(i, i + step)) for i in starts[start:])
+        order = random.permutation(self._samples)
+        return (self._batch(order[i : i + step]) for i in starts[start:])
+
+    def _batch(self, key: Key) -> Batch:
+        parts = {name: pick(key) for name, pick in self._pickers.items()}
+        return parts if self._named else tuple(parts.values())
+
+
+class Batches:
+    """An iterable of batches, begun anew for each pass."""
+
+    size: int | None = None  # batches in a pass, where that is known beforehand
+
+    def __init__(self, inputs: Any) -> None:
+        self._inputs = inputs
+        self.traits: dict[str, Any] = {"kind": "iterable"}
+
+    def __len__(self) -> int:
+        return len(self._inputs)
+
+    def resized(self, iteration_size: int) -> Source:
+        """What gives the same batches in epochs of so many."""
+        return self
+
+    def walk(self, start: int, random: np.random.Generator | None) -> Iterator[Batch]:
+        count = 0
+        for count, batch in enumerate(self._inputs, 1):
+            if count > start:
+                yield _as_batch(batch)
+        if count < start or count == 0:
+            raise ValueError(f"inputs: expected over {start} batches, {described(self._inputs)} gave {count}")
+
+
+class Calls(Batches):
+    """A callable that returns a batch, called so many times a pass."""
+
+    def __init__(self, function: Any, iteration_size: int | None) -> None:
+        super().__init__(function)
+        self.size = operator.length_hint(function, 100) if iteration_size is None else iteration_size
+        self.traits = {"kind": "callable"}
+
+    def resized(self, iteration_size: int) -> Calls:
+        return Calls(self._inputs, iteration_size)
+
+    def walk(self, start: int, random: np.random.Generator | None) -> Iterator[Batch]:
+        return (_as_batch(self._inputs()) for _ in range(start, self.size or 0))
+
+
+Source = Arrays | Batches
+
+
+def source_of(inputs: Any, iteration_size: int | None, arrays: Callable[..., Arrays]) -> Source:
+    """What gives the batches of `inputs`; `arrays` makes it where they are to be cut."""
+    if is_array(inputs):
+        return arrays({0: inputs}, named=False)
+    if isinstance(inputs, list | tuple | Mapping):
+        named = isinstance(inputs, Mapping)
+        items = dict(inputs if named else enumerate(inputs))
+        if not items:
+            raise ValueError(f"inputs: expected at least one array, got an empty {type(inputs).__name__}")
+        lists_batches = not named and not any(map(is_array, inputs))
+        if lists_batches and all(any(map(is_array, parts_of(batch))) for batch in inputs):
+            return Batches(inputs)
+        for key, item in items.items():
+            if not is_array(item):
+                expected = "an array (see numpy.asarray), or every item to be a tuple, list or dict of arrays"
+                raise TypeError(f"inputs[{key!r}]: expected {expected}, got {described(item)}")
+        return arrays(items, named=named)
+    if callable(inputs):
+        return Calls(inputs, iteration_size)
+    if not isinstance(inputs, Iterable) or isinstance(inputs, str | bytes | np.ndarray):
+        raise TypeError(f"inputs: expected arrays, a callable or batches, got {described(inputs)}")
+    if isinstance(inputs, Iterator):
+        raise TypeError(f"inputs: {described(inputs)} can be read only once; pass a list, or a callable")
+    return Batches(inputs)
+
+
+def _picker(array: Any, axis: int, label: str) -> Callable[[Key], Any]:
+    """How to take part of an array along `axis`: a view by slice, a copy by indices."""
+    ndim = len(array.shape)
+    if not -ndim <= axis < ndim:
+        raise ValueError(f"axis: expected an axis of {label}, {described(array)}, got {axis}")
+    if hasattr(array, "iloc") or hasattr(array, "tocsr"):
+        if axis % ndim:
+            raise ValueError(f"axis: expected 0 for {label}, {described(array)}, got {axis}")
+        return partial(operator.getitem, array.iloc if hasattr(array, "iloc") else array.tocsr())
+    return partial(_part, array.view(np.ndarray) if isinstance(array, np.memmap) else array, axis % ndim)
+
+
+def _part(array: Any, axis: int, key: Key) -> Any:
+    gathered = isinstance(key, np.ndarray) and type(array) is np.ndarray
+    if gathered and array.flags.c_contiguous and array.flags.aligned:
+        return array.take(key, axis=axis)  # twice as fast as indexing, but would copy any other array whole
+    part = array[(slice(None),) * axis + (key,) if axis else key]
+    return np.ascontiguousarray(part) if gathered else part
+
+
+def is_array(value: Any) -> bool:
+    """Whether it has a shape of at least one axis."""
+    return isinstance(getattr(value, "shape", None), tuple) and len(value.shape) > 0
+
+
+def parts_of(batch: Any) -> Iterable[Any]:
+    """The arrays of a batch, or what is in their place."""
+    if isinstance(batch, Mapping):
+        return batch.values()
+    return batch if isinstance(batch, list | tuple) else (batch,)
+
+
+def _as_batch(batch: Any) -> Batch:
+    if isinstance(batch, Mapping):
+        return dict(batch)
+    if isinstance(batch, list | tuple) or is_array(batch):
+        return tuple(parts_of(batch))
+    raise TypeError(f"inputs: expected batches: an array, tuple, list or dict each, got {described(batch)}")
+
+
+def as_integer(value: Any, name: str) -> int:
+    """`value` as an int; TypeError, by its name, if it is no whole number."""
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise TypeError(f"{name}: expected an integer, got {described(value)}")
+    return operator.index(value)
+
+
+def described(value: Any) -> str:
+    """What a message says that it got."""
+    shape = getattr(value, "shape", None)
+    return f"{type(value).__name__} {reprlib.repr(value) if shape is None else f'of shape {tuple(shape)}'}"
