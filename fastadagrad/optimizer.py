@@ -10,16 +10,15 @@ import numpy as np
 
 from . import assignment, checkpoint
 from .dataset import Dataset, as_dataset, limited, sample_count
-from .device.arrays import as_device_array
 from .hyper import Hyper, hyper_names, refuse_unknown
 from .interrupts import whole
 from .ledger import Best, Epoch, Ledger, Monitored
 from .log import logger
 from .monitors import Monitor, Monitors, WeightedMean
 from .objective import Gradient, Objective
-from .parameters import FloatArray
 from .stepping import Stepper
 from .training import Run
+from .updates import Pair, Updates
 
 MAKING = ("inputs", "updates", "monitors", "monitor_gradients", "gradient")
 RUNNING = ("max_updates", "max_epochs", "batch_size", "train_batches", "valid_batches", "rng", "progress", "touches")
@@ -27,10 +26,6 @@ TAKEN_BY_A_RUN = "iterate and minimize take it"
 TAKEN_WHEN_MADE = "it is given when the optimizer is made"
 
 Touches = Callable[..., Mapping[str, Any]]
-
-
-def _is_array(array: Any) -> bool:
-    return isinstance(array, np.ndarray) or as_device_array(array) is not None
 
 
 def _check_limits(least: int, **limits: Any) -> None:
@@ -48,7 +43,7 @@ class Optimizer(Stepper):
         loss: Callable[..., Any] | None = None,
         params: Any = None,
         inputs: Sequence[str] | None = None,
-        updates: Iterable[tuple[FloatArray, Callable[..., Any]]] = (),
+        updates: Iterable[Pair] = (),
         monitors: Mapping[str, Monitor] | Iterable[tuple[str, Monitor]] = (),
         monitor_gradients: bool = False,
         *,
@@ -60,23 +55,13 @@ class Optimizer(Stepper):
         super().__init__(params, hyper)
         self._monitors = Monitors(monitors, self._params, monitor_gradients)
         self._objective = None if loss is None else Objective(loss, gradient, self._params, inputs)
-        self._updates = [self._checked_update(pair) for pair in updates]
+        self._updates = Updates(updates)
         self._run: Run | None = None  # under way
         self._made: Run | None = None  # by the latest call of iterate
         self._to_resume: dict[str, Any] | None = None
         self._datasets: dict[str, Dataset] = {}
         self._touches: Touches | None = None  # of the run under way
         self._told_of_flushing = False
-
-    @staticmethod
-    def _checked_update(pair: Any) -> tuple[FloatArray, Callable[..., Any]]:
-        if not (isinstance(pair, tuple | list) and len(pair) == 2 and _is_array(pair[0])):
-            raise TypeError(f"updates must be (array, callable) pairs, not {pair!r}")
-        if not callable(pair[1]):
-            raise TypeError(f"updates must be (array, callable) pairs, but {pair[1]!r} cannot be called")
-        if isinstance(pair[0], np.ndarray) and not pair[0].flags.writeable:
-            raise ValueError(f"updates must be of writable arrays; one of shape {pair[0].shape} is read-only")
-        return pair[0], pair[1]
 
     @property
     def best(self) -> Best | None:
@@ -269,8 +254,7 @@ class Optimizer(Stepper):
         """Carry out the user's own updates, after a step."""
         if self._updates:
             self.flush()
-        for array, update in self._updates:
-            array[...] = update(self._params.given, *arguments)
+            self._updates.carry_out(self._params.given, arguments)
 
     def iterate(
         self,

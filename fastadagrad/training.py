@@ -180,8 +180,9 @@ class Run:
         before = self.interrupts.pending
         with self.interrupts.held():
             self._validate_the_last(stop=lambda: self.interrupts.pending and not before)
-        history = self._optimizer.history
-        history[-1] = history[-1]._replace(valid=self._progress.valid)
+        history, progress = self._optimizer.history, self._progress
+        if history and history[-1].epoch == progress.epochs:
+            history[-1] = history[-1]._replace(valid=progress.valid)
 
     def _next_epoch(self) -> tuple[Monitored, Monitored] | None:
         progress, conduct = self._progress, self._optimizer.conduct
