@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from . import adaptive as adaptive
+    from . import base as base
+    from . import dataset as dataset
+    from . import first_order as first_order
     from .adaptive import ADADELTA as ADADELTA
     from .adaptive import ADAGRAD as ADAGRAD
     from .adaptive import COCOB as COCOB
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from .methods import register as register
     from .nopython import CompiledUpdate as CompiledUpdate
     from .nopython import compiled_update as compiled_update
+    from .optimizer import Optimizer as Optimizer
     from .peers import like as like
     from .rate_finder import RateSearch as RateSearch
     from .rate_finder import find_learning_rate as find_learning_rate
@@ -50,6 +54,7 @@ _HOMES = {
     "FTRL": "adaptive",
     "LinearModel": "linear",
     "NAG": "adaptive",
+    "Optimizer": "optimizer",
     "RDA": "adaptive",
     "RMSProp": "adaptive",
     "RProp": "adaptive",
@@ -63,15 +68,17 @@ _HOMES = {
     "minimize": "methods",
     "register": "methods",
 }
+_MODULES = ("adaptive", "base", "dataset", "first_order")  # those that downhill has, too
 __all__ = ["ADADELTA", "ADAGRAD", "COCOB", "FTRL", "NAG", "RDA", "SGD", "AdaGradDA", "Adam", "DAdaptAdaGrad"]
 __all__ += ["DoG", "DoWG", "RMSProp", "RProp"]
-__all__ += ["CompiledUpdate", "Dataset", "LinearModel", "RateSearch", "Rows", "adaptive"]
+__all__ += ["CompiledUpdate", "Dataset", "LinearModel", "Optimizer", "RateSearch", "Rows"]
+__all__ += [*_MODULES]
 __all__ += ["build", "compiled_update", "find_learning_rate", "like", "minimize", "register"]
 
 
 def __getattr__(name: str) -> Any:
-    if name == "adaptive":
-        return import_module(f"{__name__}.adaptive")
+    if name in _MODULES:
+        return import_module(f"{__name__}.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = globals()[name] = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

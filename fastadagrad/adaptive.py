@@ -51,7 +51,8 @@ class ADAGRAD(Optimizer):
     params : array, list of arrays, or dict of str to array
         NumPy's, or all of them on one GPU; float32 or float64, C-contiguous, writable: updated in place.
     inputs : list of str, optional
-        Names picked out of batches that are dicts or DataFrames, in the order in which loss takes them.
+        Names picked out of batches that are dicts or DataFrames, in the order in which loss takes them. Batches of
+        as many arrays are taken to have that order already.
     updates : iterable of (array, callable), optional
         After each step ``array[...] = callable(params, *batch)``.
     monitors : dict or iterable of (name, callable), optional

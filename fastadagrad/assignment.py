@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,9 +12,31 @@ from .parameters import Parameters, device_array
 
 
 def values_of(params: Parameters, targets: Any) -> list[Any]:
-    """The arrays of `targets`, which has the structure of the parameters, in their order."""
-    given = zip(params.names, params.flatten(targets, "targets"), strict=True)
+    """The arrays of `targets` in the order of the parameters.
+
+    They have the structure of the parameters, or are a list of one for each, whatever that structure is. Of one array
+    alone, only shapes can tell a list of it from its own numbers.
+    """
+    alone = not isinstance(params.given, Mapping | list | tuple)
+    if not isinstance(targets, list | tuple) or (alone and not _holds_one_of_shape(targets, params.arrays[0].shape)):
+        flat = params.flatten(targets, "targets")
+    else:
+        if len(targets) != len(params):
+            raise ValueError(f"targets must hold {len(params)} arrays, one a parameter, not {len(targets)}")
+        flat = [*targets]
+    given = zip(params.names, flat, strict=True)
     return [_as_array(f"target for {name!r}", target) for name, target in given]
+
+
+def _holds_one_of_shape(targets: Sequence[Any], shape: tuple[int, ...]) -> bool:
+    """Whether this is a list of one array or nested list of that shape, which the list itself cannot have then."""
+    if len(targets) != 1:
+        return False
+    try:
+        found: tuple[int, ...] = targets[0].shape if hasattr(targets[0], "shape") else np.shape(targets[0])
+    except ValueError:  # it is ragged
+        return False
+    return found == shape
 
 
 def check(params: Parameters, values: Sequence[Any]) -> None:
@@ -33,7 +55,12 @@ def copies(params: Parameters, values: Sequence[Any]) -> list[Any]:
 
 def _as_array(what: str, target: Any) -> Any:
     found = device_array(what, target)
-    return np.asarray(target) if found is None else found
+    if found is not None:
+        return found
+    try:
+        return np.asarray(target)
+    except ValueError as error:
+        raise ValueError(f"{what} must be an array or nested lists of one shape: {error}") from None
 
 
 def _copy(name: str, array: Any, value: Any) -> Any:

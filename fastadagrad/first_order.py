@@ -51,7 +51,7 @@ class NAG(Optimizer):
     Parameters
     ----------
     **hyper
-        As of `SGD`.
+        As of `SGD`, but for `nesterov`, which is True whatever is given, as in downhill; `SGD` has both.
 
     References
     ----------

@@ -333,7 +333,7 @@ def make_settings(rule: Rule, given: Mapping[str, Any]) -> tuple[Settings, Condu
     own, options = rule.Hyperparameters(), default_options(rule)
     base = {**vars(options), **vars(own), **vars(Conduct())}
     refuse_unknown(given, hyper_names(rule), rule.name.upper())
-    value = {name: checked(name, x, base[name]) for name, x in given.items() if name != "groups"}
+    value = {name: checked(name, x, base[name]) for name, x in given.items() if name != "groups"} | trait(rule, "fixed")
 
     def part(default: Any) -> Any:
         return replace(default, **{name: x for name, x in value.items() if name in vars(default)})

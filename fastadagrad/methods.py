@@ -117,8 +117,9 @@ def _check_rule(rule: Any, what: str) -> None:
     options = {*vars(Options()), *vars(Conduct()), "groups"}
     if options & {*vars(hyper)}:
         raise TypeError(f"{what}: Hyperparameters has {options & {*vars(hyper)}}, which all methods have: rename them")
-    if {*trait(rule, "defaults")} - {*vars(Options())}:
-        raise TypeError(f"{what}: defaults must be of {', '.join(vars(Options()))}, not {trait(rule, 'defaults')}")
+    for part in ("defaults", "fixed"):
+        if {*trait(rule, part)} - {*vars(Options())}:
+            raise TypeError(f"{what}: {part} must be of {', '.join(vars(Options()))}, not {trait(rule, part)}")
     if len(form.initial(hyper, 1.0)) != len(form.slots):
         raise TypeError(f"{what}: initial must give a value for each of its slots {form.slots}")
     missing = [part for part in ("measure", "learn") if trait(rule, "measured") and not hasattr(rule, part)]

@@ -29,7 +29,8 @@ class Objective:
         a pair if loss returns one and derives otherwise.
     params : Parameters
     inputs : sequence of str, optional
-        Names that are picked out of a batch that is a dict or a DataFrame, in the order loss takes them.
+        Names that are picked out of a batch that is a dict or a DataFrame, in the order loss takes them. Of a batch of
+        as many arrays they say nothing: those are taken in the order in which they come.
     """
 
     def __init__(
@@ -54,13 +55,15 @@ class Objective:
     def arguments(self, batch: Any) -> tuple[Any, ...]:
         """Positional arguments that follow params, from a batch."""
         if self._inputs is not None:
-            source = batch
-            if isinstance(batch, tuple | list) and len(batch) == 1:
-                source = batch[0]
-            if not hasattr(source, "keys"):
-                raise TypeError(
-                    f"inputs={[*self._inputs]} needs batches that are dicts or DataFrames, not {type(batch).__name__}"
-                )
+            parts = batch if isinstance(batch, tuple | list) else (batch,)
+            source = parts[0] if len(parts) == 1 else None
+            if not hasattr(source, "keys"):  # arrays, in the order in which the loss takes them
+                if len(parts) != len(self._inputs):
+                    raise TypeError(
+                        f"inputs={[*self._inputs]} needs batches that are dicts or DataFrames with these names, or of "
+                        f"{len(self._inputs)} arrays in this order, not of {len(parts)}"
+                    )
+                return tuple(parts)
             missing = [name for name in self._inputs if name not in source]
             if missing:
                 raise ValueError(f"the batch lacks the inputs {missing}; it has {list(source.keys())}")

@@ -12,6 +12,7 @@ from .hyper import Conduct, Hyper, Rule, Settings, make_group_settings, make_set
 from .hyper_view import HyperView
 from .kernels.rules import trait
 from .ledger import Ledger
+from .log import logger
 from .parameters import FloatArray, Parameters
 from .read_only import ReadOnly
 from .state import allocate
@@ -77,6 +78,9 @@ class Stepper:
         self.engine.configure(settings, conduct, self.ledger.steps, self._unused)
         self._hyper, self._overlay = own_copy(hyper), own_copy(overlay)
         self.conduct: Conduct = conduct
+        for name, value in trait(self.rule, "fixed").items():
+            if overlay.get(name, hyper.get(name, value)) != value:
+                logger.info("%s of %s is %s whatever is given", name, self.rule.name.upper(), value)
 
     def _settings(self, hyper: dict[str, Any], overlay: dict[str, Any]) -> tuple[list[Settings], Conduct]:
         settings, conduct = self._settings_alone(hyper)
@@ -113,7 +117,8 @@ class Stepper:
 
     def _read_hyper(self) -> dict[str, Any]:
         defaults, conduct = make_settings(self.rule, {})
-        return {**vars(defaults.options), **vars(defaults.own), **vars(conduct), "groups": {}, **own_copy(self._hyper)}
+        unless_changed = {**vars(defaults.options), **vars(defaults.own), **vars(conduct), "groups": {}}
+        return {**unless_changed, **own_copy(self._hyper), **trait(self.rule, "fixed")}
 
     def _change_hyper(self, changes: Mapping[str, Any]) -> None:
         overlay = {name: value for name, value in self._overlay.items() if name not in changes}
@@ -272,11 +277,13 @@ class Stepper:
         if self.engine.infinite:
             self.engine.warn_of_infinity(stacklevel=2)
 
-    def get_updates(self, **hyper: Unpack[Hyper]) -> Iterator[tuple[str, Update]]:
+    def get_updates(self, *, batch_size: int | None = None, **hyper: Unpack[Hyper]) -> Iterator[tuple[str, Update]]:
         """Yield (name, update) pairs, one for each parameter that is not frozen.
 
         Parameters
         ----------
+        batch_size : int, optional
+            Says nothing to an update. It is taken so that the arguments of `iterate` will do here too, as in downhill.
         **hyper
             Changed for good, as through `hyper`.
 

@@ -250,9 +250,23 @@ class TestInputs:
         with pytest.raises(ValueError, match=r"\['z'\].*'unused'"):
             opt.evaluate(self.data("dict")[0])
 
-    def test_no_names_in_the_batches(self):
-        opt = fa.ADAGRAD(lambda w, z: 1.0, np.zeros(1), inputs=["z"])
-        with pytest.raises(TypeError, match="dicts or DataFrames"):
+    @pytest.mark.parametrize("names", [["x", "y"], ["y", "x"]])
+    def test_arrays_come_in_the_order_of_the_inputs(self, names):
+        columns = self.data("dict")[1]
+        opt = fa.ADAGRAD(lambda w, first, second: first[0] - second[0], np.zeros(1), inputs=names)
+        assert opt.evaluate([columns["y"], columns["x"]])["loss"] == columns["y"][0] - columns["x"][0]
+        assert opt.evaluate([[columns["y"], columns["x"]]])["loss"] == columns["y"][0] - columns["x"][0]
+
+    def test_one_array_for_one_input(self):
+        opt = fa.ADAGRAD(lambda w, z: z.sum(), np.zeros(1), inputs=["z"])
+        assert opt.evaluate(np.ones(3))["loss"] == 3
+        assert opt.evaluate([np.ones(3)])["loss"] == 3
+        assert opt.evaluate(lambda: np.ones(3))["loss"] == 3
+
+    @pytest.mark.parametrize("names", [["z"], ["x", "y", "z"]])
+    def test_another_number_of_arrays_than_inputs(self, names):
+        opt = fa.ADAGRAD(lambda w, z: 1.0, np.zeros(1), inputs=names)
+        with pytest.raises(TypeError, match=rf"dicts or DataFrames .*of {len(names)} arrays in this order, not of 2"):
             opt.evaluate((np.ones(3), np.ones(3)))
 
     def test_dicts_without_inputs(self):

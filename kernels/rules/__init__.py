@@ -61,6 +61,7 @@ TRAITS: dict[str, Any] = {
     "takes_rate": True,  # what it does depends on the learning rate
     "starts": (),  # hyperparameters by which slots begin, beside those that all methods have
     "defaults": {},  # of options, where they are others than those of all methods
+    "fixed": {},  # options that make the method what it is: other values of theirs are not taken
 }
 
 

@@ -7,7 +7,7 @@ Doklady 27 (1983), 372-376.
 from .sgd import Hyperparameters, Scalars, accumulate, delta, initial, rests, scalar_values, scale, slots
 
 name = "nag"
-defaults = {"nesterov": True}
+defaults = fixed = {"nesterov": True}
 
 __all__ = [
     "Hyperparameters",
@@ -15,6 +15,7 @@ __all__ = [
     "accumulate",
     "defaults",
     "delta",
+    "fixed",
     "initial",
     "name",
     "rests",
