@@ -56,7 +56,7 @@ class Objective:
         """Positional arguments that follow params, from a batch."""
         if self._inputs is not None:
             parts = batch if isinstance(batch, tuple | list) else (batch,)
-            source = parts[0] if len(parts) == 1 else None
+            source: Any = parts[0] if len(parts) == 1 else None
             if not hasattr(source, "keys"):  # arrays, in the order in which the loss takes them
                 if len(parts) != len(self._inputs):
                     raise TypeError(

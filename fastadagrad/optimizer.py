@@ -152,8 +152,9 @@ class Optimizer(Stepper):
         Parameters
         ----------
         targets : None, 'best', or arrays in the structure of params, or a list of them in the order of params
-            Nested lists will do. None and 'best' take the parameters of the best validation so far. A method that sets parameters by its
-            slots (dual averaging, FTRL, COCOB) goes back to what these say with its next step; see `reset`.
+            Nested lists will do. None and 'best' take the parameters of the best validation so far. A method that sets
+            parameters by its slots (dual averaging, FTRL, COCOB) goes back to what these say with its next step; see
+            `reset`.
 
         Raises
         ------
