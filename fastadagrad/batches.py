@@ -92,7 +92,14 @@ class Calls(Batches):
         return Calls(self._inputs, iteration_size)
 
     def walk(self, start: int, random: np.random.Generator | None) -> Iterator[Batch]:
-        return (_as_batch(self._inputs()) for _ in range(start, self.size or 0))
+        return (self._call() for _ in range(start, self.size or 0))
+
+    def _call(self) -> Batch:
+        """One batch: arrays as of any other source, or an object that only the loss knows."""
+        batch = self._inputs()
+        if batch is None:
+            raise TypeError(f"inputs: {described(self._inputs)} returned None, no batch")
+        return _as_batch(batch) if isinstance(batch, Mapping | list | tuple) or is_array(batch) else batch
 
 
 Source = Arrays | Batches
@@ -108,7 +115,8 @@ def source_of(inputs: Any, iteration_size: int | None, arrays: Callable[..., Arr
         if not items:
             raise ValueError(f"inputs: expected at least one array, got an empty {type(inputs).__name__}")
         lists_batches = not named and not any(map(is_array, inputs))
-        if lists_batches and all(any(map(is_array, parts_of(batch))) for batch in inputs):
+        empty = all(isinstance(batch, list | tuple) and not batch for batch in inputs)  # of a loss without data
+        if lists_batches and (empty or all(any(map(is_array, parts_of(batch))) for batch in inputs)):
             return Batches(inputs)
         for key, item in items.items():
             if not is_array(item):
@@ -129,10 +137,12 @@ def _picker(array: Any, axis: int, label: str) -> Callable[[Key], Any]:
     ndim = len(array.shape)
     if not -ndim <= axis < ndim:
         raise ValueError(f"axis: expected an axis of {label}, {described(array)}, got {axis}")
-    if hasattr(array, "iloc") or hasattr(array, "tocsr"):
-        if axis % ndim:
-            raise ValueError(f"axis: expected 0 for {label}, {described(array)}, got {axis}")
-        return partial(operator.getitem, array.iloc if hasattr(array, "iloc") else array.tocsr())
+    if hasattr(array, "iloc"):
+        return partial(_indexed, array.iloc, axis % ndim)
+    if hasattr(array, "tocsr"):
+        sliceable = array.tocsc() if axis % ndim else array.tocsr()
+        kept = array.format if array.format in ("csr", "csc") else sliceable.format
+        return partial(_sparse_part, sliceable, axis % ndim, kept)
     return partial(_part, array.view(np.ndarray) if isinstance(array, np.memmap) else array, axis % ndim)
 
 
@@ -140,8 +150,16 @@ def _part(array: Any, axis: int, key: Key) -> Any:
     gathered = isinstance(key, np.ndarray) and type(array) is np.ndarray
     if gathered and array.flags.c_contiguous and array.flags.aligned:
         return array.take(key, axis=axis)  # twice as fast as indexing, but would copy any other array whole
-    part = array[(slice(None),) * axis + (key,) if axis else key]
+    part = _indexed(array, axis, key)
     return np.ascontiguousarray(part) if gathered else part
+
+
+def _sparse_part(matrix: Any, axis: int, kept: str, key: Key) -> Any:
+    return _indexed(matrix, axis, key).asformat(kept)
+
+
+def _indexed(array: Any, axis: int, key: Key) -> Any:
+    return array[(slice(None),) * axis + (key,) if axis else key]
 
 
 def is_array(value: Any) -> bool:

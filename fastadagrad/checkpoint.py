@@ -142,8 +142,12 @@ def apply(saved: Saved, engine: Engine) -> None:
 
 
 def describe(datasets: Mapping[str, Dataset]) -> dict[str, Any]:
-    """Positions of datasets by role, with their names."""
-    return {role: {"name": data.name, "state": data.state()} for role, data in datasets.items()}
+    """Positions of datasets by role, with the names that their users gave them: a number tells them apart here only."""
+    return {role: {"name": _own_name(data), "state": data.state()} for role, data in datasets.items()}
+
+
+def _own_name(data: Dataset) -> str | None:
+    return data.name if data.named else None
 
 
 def reposition(datasets: Mapping[str, Dataset], saved: Mapping[str, Any], strict: bool) -> None:
@@ -157,8 +161,9 @@ def reposition(datasets: Mapping[str, Dataset], saved: Mapping[str, Any], strict
     by_name = {entry["name"]: entry for entry in saved.values() if entry["name"] is not None}
     for role, data in datasets.items():
         entry = saved.get(role)
-        if entry is None or entry["name"] != data.name:
-            entry = by_name.get(data.name) or entry
+        name = _own_name(data)
+        if name is not None and (entry is None or entry["name"] != name):
+            entry = by_name.get(name) or entry
         if entry is None:
             continue
         try:

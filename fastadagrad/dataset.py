@@ -7,7 +7,7 @@ import json
 import operator
 from collections.abc import Iterator, Mapping
 from functools import partial
-from itertools import islice
+from itertools import count, islice
 from typing import Any, Literal
 
 import numpy as np
@@ -17,6 +17,8 @@ from .batches import Arrays, Batch, as_integer, described, is_array, parts_of, s
 __all__ = ["Batch", "Dataset", "as_dataset", "limited", "sample_count"]
 
 Shuffle = bool | Literal["batches"]
+
+_numbers = count()  # of Datasets made in this process, for those without a name
 
 
 class Dataset:
@@ -29,16 +31,17 @@ class Dataset:
           equally long along `axis`: a batch is a tuple with a part of each.
         - A dict of name -> array: a batch is a dict of name -> part.
         - A callable that returns one batch, or an iterable of batches that can be iterated over repeatedly
-          (such as a list of tuples). A batch is an array, a tuple or list, or a dict.
+          (such as a list of tuples). A batch is an array, a tuple or list, or a dict; of a callable, any object that
+          the loss knows. ``[[]]`` is one batch of nothing, for a loss without data.
     name : str, optional
-        What to call it in messages and files.
+        What to call it in messages and files. By default "dataset" and a number.
     batch_size : int
         Samples per batch; the last one may be smaller. With 0 or less, everything is one batch.
     iteration_size : int, optional
         Batches per training epoch, and the most that an evaluation pass takes: the first in storage order. By default
         one pass over the data; for a callable its length, or 100. An iterable without an end needs it.
     axis : int
-        The axis along which samples lie: any for ndarrays, 0 for pandas and scipy.sparse.
+        The axis along which samples lie.
     rng : None, int, SeedSequence, BitGenerator, Generator or RandomState
         What the order is drawn from: a Generator itself (not a copy), or a new one. A RandomState seeds it.
     shuffle : bool or "batches"
@@ -55,8 +58,8 @@ class Dataset:
     Without `iteration_size`, every loop begins a new pass, also if the one before was left in the middle. With it, an
     epoch goes on in the pass where the one before stopped, and begins another when the data are exhausted. Either way,
     the first loop after :meth:`restore` finishes the epoch in which the state was taken. Only the latest loop can go
-    on; an older one raises RuntimeError. Other scipy.sparse formats than CSR are converted, once. Memmaps are read
-    batch by batch. Batches gathered from ndarrays are C-contiguous.
+    on; an older one raises RuntimeError. Parts of CSR and CSC matrices keep their format; other formats of scipy.sparse
+    are converted, once. Memmaps are read batch by batch. Batches gathered from ndarrays are C-contiguous.
 
     Examples
     --------
@@ -80,22 +83,25 @@ class Dataset:
     ) -> None:
         if not isinstance(shuffle, bool | np.bool) and (not isinstance(shuffle, str) or shuffle != "batches"):
             raise ValueError(f'shuffle: expected True, False or "batches", got {described(shuffle)}')
-        self.name = name
+        number = next(_numbers)
+        self.name, self.named = name or f"dataset{number}", bool(name)
         self.axis = as_integer(axis, "axis")
-        arrays = partial(Arrays, as_integer(batch_size, "batch_size"), self.axis, isinstance(shuffle, str))
-        generator = as_generator(rng)
+        self._batch_size = as_integer(batch_size, "batch_size")
+        arrays = partial(Arrays, self._batch_size, self.axis, isinstance(shuffle, str))
+        self._generator = as_generator(rng)
         if isinstance(inputs, Dataset):
             raise TypeError(f"inputs: expected arrays, a callable or batches, got {described(inputs)}")
         size = None if iteration_size is None else as_integer(iteration_size, "iteration_size")
         self._source = source_of(inputs, size, arrays)
-        self._random = generator if shuffle and isinstance(self._source, Arrays) and len(self._source) > 1 else None
+        several = isinstance(self._source, Arrays) and len(self._source) > 1
+        self._random = self._generator if shuffle and several else None
         self._shuffle = str(shuffle)
         self._set_epoch(size)
         self._position = 0  # batches taken from the current pass
         self._done = 0  # batches taken from the current epoch
         self._drawn_from: dict[str, Any] | None = None  # the random state that ordered the current pass
         self._pass: Iterator[Batch] | None = None
-        self._latest_loop: object = None  # None after restore() too
+        self._latest_loop: object = None  # None after shuffle() and restore() too
 
     def _set_epoch(self, size: int | None) -> None:
         self._one_pass = size is None
@@ -104,11 +110,39 @@ class Dataset:
             raise ValueError(f"iteration_size: expected at least 1 batch an epoch, got {self.iteration_size}")
         self._identity = self._source.traits | {"shuffle": self._shuffle, "iteration_size": self.iteration_size}
 
+    @property
+    def rng(self) -> np.random.Generator:
+        """What the order is drawn from."""
+        return self._generator
+
+    @property
+    def batch_size(self) -> int:
+        """Samples per batch, as it was given."""
+        return self._batch_size
+
     def __iter__(self) -> Iterator[Batch]:
         """Run a training epoch: yield its batches in their drawn order."""
-        if self._latest_loop is not None:  # and no restore() since
+        if self._latest_loop is not None:  # and no shuffle() or restore() since
             self.end_epoch()
         yield from self._epoch(began=False)
+
+    def iterate(self, shuffle: bool = True) -> Iterator[Batch]:
+        """Run a training epoch, as a loop over the Dataset does; with ``shuffle=False`` an evaluation pass."""
+        return iter(self) if shuffle else self.batches()
+
+    def shuffle(self) -> None:
+        """Begin a new pass, in a new order, with the next loop; where there is no order to draw, nothing happens.
+
+        Raises
+        ------
+        ValueError
+            If the Dataset was made with ``shuffle=False``.
+        """
+        if isinstance(self._source, Arrays) and self._shuffle == "False":
+            raise ValueError(f"{self!r} was made with shuffle=False: make it with shuffle=True")
+        if self._random is not None:
+            self._done, self._latest_loop = 0, None
+            self._end_pass()
 
     def rest(self) -> Iterator[Batch]:
         """Finish the epoch that :meth:`restore` has gone back to: none, if that was behind its last batch."""
@@ -122,7 +156,7 @@ class Dataset:
                 began = True
                 yield batch
             if self._latest_loop is not loop:
-                raise RuntimeError(f"{self!r}: a newer loop or restore() ended this one; make two Datasets")
+                raise RuntimeError(f"{self!r}: a newer loop, shuffle() or restore() ended this one; make two Datasets")
 
     def batches(self, random: np.random.Generator | None = None) -> Iterator[Batch]:
         """Run an evaluation pass: the data in storage order, as views where possible, at most `iteration_size` batches.
@@ -153,7 +187,7 @@ class Dataset:
         return len(self._source) if self.iteration_size is None else self.iteration_size
 
     def __repr__(self) -> str:
-        return f"<Dataset {self.name or '(unnamed)'}: {self._identity}>"
+        return f"<Dataset {self.name}: {self._identity}>"
 
     def end_epoch(self) -> None:
         """Give up the rest of an epoch that a loop has left, also for states that are taken from here on."""

@@ -428,3 +428,26 @@ def test_loading_in_midrun_ends_it(path):
     assert i == 2
     assert model.opt.steps == 0
     assert not any(array.any() for array in model.params.values())
+
+
+def test_numbers_of_datasets_are_no_names(tmp_path):
+    """In another process other Datasets may have them: those without a name of their own go by their roles."""
+
+    def optimizer():
+        return fa.SGD(lambda w, x: (float(x.sum() * w[0]), np.ones(1)), np.zeros(1), learning_rate=0.1)
+
+    def data(*names):
+        return [
+            fa.Dataset(np.arange(float(n)), name, batch_size=1, rng=n) for n, name in zip((5, 7), names, strict=True)
+        ]
+
+    opt, (train, valid) = optimizer(), data(None, None)
+    epochs = opt.iterate(train, valid, max_epochs=4)
+    next(epochs)
+    opt.save(tmp_path / "file")
+    expected = [next(epochs) for _ in range(2)]
+    for names in ((None, None), (valid.name, train.name)):
+        other = optimizer()
+        other.load(tmp_path / "file")
+        again = other.iterate(*data(*names), max_epochs=4)
+        assert [next(again) for _ in range(2)] == expected

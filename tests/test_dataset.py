@@ -229,8 +229,10 @@ class TestArrays:
             assert part["a"].tolist() == target.tolist() == [i - 100 for i in part.index]
             assert isinstance(part, pandas.DataFrame)
             assert isinstance(target, pandas.Series)
-        with pytest.raises(ValueError, match=r"axis: expected 0 for inputs\[0\], DataFrame"):
-            Dataset(frame, axis=1)
+        columns = Dataset(frame, axis=1, batch_size=1, rng=0, shuffle=shuffle)
+        assert sorted(list(part.columns) for (part,) in columns) == [["a"], ["b"]]
+        with pytest.raises(ValueError, match=r"axis: expected an axis of inputs\[0\], Series"):
+            Dataset(series, axis=1)
 
     @pytest.mark.parametrize("kind", ["csr", "csc", "coo", "lil"])
     @pytest.mark.parametrize("wrap", ["array", "matrix"])
@@ -241,12 +243,15 @@ class TestArrays:
         data = getattr(sparse, f"{kind}_{wrap}")(dense)
         seen = []
         for part, rows in Dataset([data, np.arange(9)], batch_size=4, rng=1, shuffle=shuffle):
-            assert part.format == "csr"
+            assert part.format == ("csc" if kind == "csc" else "csr")
             assert np.array_equal(part.toarray(), dense[rows])
             seen += rows.tolist()
         assert sorted(seen) == list(range(9))
-        with pytest.raises(ValueError, match="axis: expected 0"):
-            Dataset(data, axis=1)
+        for part, columns in Dataset([data, dense], axis=1, batch_size=3, rng=1, shuffle=shuffle):
+            assert part.format == ("csr" if kind == "csr" else "csc")
+            assert np.array_equal(part.toarray(), columns)
+        with pytest.raises(ValueError, match="axis: expected an axis"):
+            Dataset(data, axis=2)
 
     def test_other_indexable_things_are_sliced(self) -> None:
         class Stored:
@@ -311,9 +316,16 @@ class TestSuppliedBatches:
         assert first(array)[0] is array
         assert first([array, 1.0]) == (array, 1.0)
         assert first({"x": array}) == {"x": array}
-        for wrong in (3.0, None, "text"):
-            with pytest.raises(TypeError, match="expected batches"):
-                first(wrong)
+        with pytest.raises(TypeError, match="inputs: "):
+            first(None)
+
+    @pytest.mark.parametrize("batch", [3.0, "text", {1, 2}, np.float64(3)])
+    def test_any_object_may_come_of_a_callable(self, batch: Any) -> None:
+        dataset = Dataset(lambda: batch, iteration_size=3)
+        assert list(dataset) == list(dataset.batches()) == [batch] * 3
+        assert sample_count(batch) == 1
+        with pytest.raises(TypeError, match="expected batches"):
+            list(Dataset(Again([batch])))
 
     def test_list_of_dicts_is_batches(self) -> None:
         batches = [{"x": np.zeros(2)}, {"x": np.ones(3)}]
@@ -335,6 +347,83 @@ class TestSuppliedBatches:
             list(dataset.batches())
         with pytest.raises(RuntimeError, match="StopIteration"):
             epoch(Dataset(partial(next, iter([np.zeros(2)]))))
+
+
+class TestNothing:
+    """A loss without data has batches of nothing."""
+
+    @pytest.mark.parametrize("empty", [[], ()])
+    @pytest.mark.parametrize("make", [list, tuple])
+    @pytest.mark.parametrize("count", [1, 3])
+    def test_batches_of_nothing(self, make: Any, empty: Any, count: int) -> None:
+        dataset = Dataset(make([empty] * count))
+        for _ in range(2):
+            assert list(dataset) == list(dataset.batches()) == [()] * count
+        assert sample_count(()) == 1
+
+    @pytest.mark.parametrize("inputs", [[[], [1]], [[], 3], [{}], [[], {}]])
+    def test_what_is_not_nothing(self, inputs: Any) -> None:
+        with pytest.raises(TypeError, match=r"inputs\[0\]: expected an array"):
+            Dataset(inputs)
+
+
+class TestAttributes:
+    """Names and methods that downhill's Dataset has."""
+
+    def test_default_names_are_numbered(self) -> None:
+        first, named, second, third = (Dataset(np.zeros(3), name) for name in (None, "train", None, ""))
+        assert named.name == "train"
+        numbers = [int(dataset.name.removeprefix("dataset")) for dataset in (first, second, third)]
+        assert numbers == [numbers[0], numbers[0] + 2, numbers[0] + 3]
+        assert "Dataset dataset" in repr(first)
+
+    def test_rng(self) -> None:
+        rng = np.random.default_rng(4)
+        assert Dataset(np.zeros(3), rng=rng).rng is rng
+        assert Dataset(np.zeros(3), rng=4).rng.integers(1000) == np.random.default_rng(4).integers(1000)
+        assert isinstance(Dataset(lambda: np.zeros(3)).rng, np.random.Generator)
+        with pytest.raises(AttributeError):
+            Dataset(np.zeros(3)).rng = rng  # type: ignore[misc]
+
+    @pytest.mark.parametrize("batch_size", [2, 0, -1, 100])
+    def test_batch_size(self, batch_size: int) -> None:
+        assert Dataset(np.zeros(3), batch_size=batch_size).batch_size == batch_size
+
+    @pytest.mark.parametrize("shuffle", [True, "batches"])
+    def test_iterate(self, shuffle: Any) -> None:
+        one, two = (Dataset(np.arange(23), batch_size=4, rng=1, shuffle=shuffle) for _ in range(2))
+        for _ in range(2):
+            assert [samples(batch) for batch in one.iterate()] == epoch(two)
+            assert [samples(batch) for batch in one.iterate(shuffle=False)] == plain_slices(23, 4)
+
+    def test_shuffle_begins_a_new_order(self) -> None:
+        dataset = Dataset(np.arange(50), batch_size=10, iteration_size=2, rng=1)
+        rng = np.random.default_rng(1)
+        assert flat(epoch(dataset)) == rng.permutation(50)[:20].tolist()
+        dataset.shuffle()
+        second = rng.permutation(50).tolist()
+        assert flat(epoch(dataset)) == second[:20]
+        assert flat(epoch(dataset)) == second[20:40]
+        dataset.shuffle()
+        assert dataset.state()["position"] == 0
+        restored = Dataset(np.arange(50), batch_size=10, iteration_size=2)
+        restored.restore(dataset.state())
+        assert epoch(restored) == epoch(dataset)
+
+    def test_shuffle_in_the_midst_of_a_loop_ends_it(self) -> None:
+        dataset = Dataset(np.arange(9), batch_size=2, rng=1)
+        loop = iter(dataset)
+        next(loop)
+        dataset.shuffle()
+        with pytest.raises(RuntimeError, match=r"shuffle\(\)"):
+            list(loop)
+        assert sorted(flat(epoch(dataset))) == list(range(9))
+
+    def test_shuffle_where_there_is_no_order(self) -> None:
+        for inputs in (lambda: np.zeros(3), [(np.zeros(3),)] * 4, np.zeros(3)):
+            Dataset(inputs).shuffle()
+        with pytest.raises(ValueError, match="made with shuffle=False"):
+            Dataset(np.arange(50), shuffle=False).shuffle()
 
 
 class TestRefusals:

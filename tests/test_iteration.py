@@ -440,3 +440,18 @@ def test_nothing_is_printed():
         assert opt.stopped_because == "non-finite loss"
     """)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_a_batch_of_nothing_for_a_loss_without_data():
+    def loss(w):
+        return float(w @ w), 2 * w
+
+    parameters = []
+    for data in (None, [[]]):
+        w = np.ones(2)
+        opt = fa.SGD(loss, w, learning_rate=0.1)
+        pairs = list(opt.iterate(data, max_epochs=3, validate_every=1))
+        parameters.append((w.tolist(), opt.steps, pairs, opt.evaluate(data)))
+    assert parameters[0] == parameters[1]
+    assert fa.SGD(loss, np.ones(2)).minimize([[], []], max_epochs=3)[0]["loss"] > 0
+    assert parameters[0][1] == 3
