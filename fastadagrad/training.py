@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import inspect
+import logging
 import math
 import weakref
 from collections.abc import Callable, Generator, Iterable, Mapping
@@ -197,6 +198,7 @@ class Run:
             self.last_train = WeightedMean(progress.sums, progress.weight).means()
             progress.sums, progress.weight, progress.validated = {}, 0.0, False
             progress.epochs += 1
+            self._tell(self._optimizer.rule.name.upper(), self.last_train)
             self._stop_at_limit()
         if self._reason in FULFILLED:
             self._validate_the_last()
@@ -240,9 +242,15 @@ class Run:
         if lowest:
             self._optimizer.remember_best(loss, progress.valid, progress.epochs)
             self.has_best = self._at_best = True
-        logger.info("validation %d loss=%.6g%s", progress.epochs, loss, " *" if lowest else "")
+        self._tell("validation", progress.valid, " *" if lowest else "")
         if patience.elapsed:
             self._reason = "patience"
+
+    def _tell(self, what: str, monitors: Monitored, mark: str = "") -> None:
+        """Log one line: what it is, after how many epochs, and every monitor."""
+        if logger.isEnabledFor(logging.INFO):
+            values = " ".join(f"{name}={value:.6g}" for name, value in monitors.items())
+            logger.info("%s %d %s%s", what, self._progress.epochs, values, mark)
 
     def _train_epoch(self) -> None:
         progress, optimizer = self._progress, self._optimizer

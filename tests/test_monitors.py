@@ -1,5 +1,6 @@
 """Quantities that are watched."""
 
+import logging
 import math
 
 import numpy as np
@@ -74,3 +75,18 @@ def test_weighted_mean():
     empty = WeightedMean()
     empty.add({"a": 1.0}, 0)
     assert math.isnan(empty.means()["a"])
+
+
+def test_a_line_of_the_log_has_every_monitor(caplog):
+    opt = fa.SGD(
+        lambda w: (float(w @ w), 2 * w), np.ones(2), monitors={"first": lambda w: w[0]}, monitor_gradients=True
+    )
+    with caplog.at_level(logging.INFO, "fastadagrad"):
+        opt.minimize(max_epochs=2, learning_rate=0.25, validate_every=1)
+    assert [line for line in caplog.messages if "ended" not in line and "compil" not in line] == [
+        "validation 0 loss=2 first=1 grad(param0)=8 *",
+        "SGD 1 loss=2 first=1 grad(param0)=8",
+        "validation 1 loss=0.5 first=0.5 grad(param0)=2 *",
+        "SGD 2 loss=0.5 first=0.5 grad(param0)=2",
+        "validation 2 loss=0.125 first=0.25 grad(param0)=0.5 *",
+    ]
