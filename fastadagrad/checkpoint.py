@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from os import PathLike
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -14,8 +14,10 @@ from . import files
 from .dataset import Dataset
 from .device.arrays import placed_like, to_host
 from .engine import Engine
+from .hyper import Settings
 from .ledger import Ledger
 from .log import logger
+from .state import begin
 
 KIND = "optimizer"
 
@@ -24,120 +26,261 @@ Arrays = dict[str, NDArray[Any]]
 
 @dataclass(frozen=True)
 class Saved:
-    """A file's contents, found to fit."""
+    """What an optimizer was when it was saved or copied, as far as it fits another one.
 
-    params: Arrays
+    A deep copy shares the arrays of parameters and slots: `apply` copies them.
+    """
+
+    names: list[str]  # of the parameters that it is of
+    params: Arrays  # their values, where these are to be set
     slots: dict[str, Arrays]  # by slot and name
     learned: tuple[float, ...]
     late: dict[str, int]
     ledger: Ledger
     run: dict[str, Any] | None
+    displaced: list[str]
+    anew: list[str] = field(default_factory=list)  # parameters whose state begins anew
+    skipped: list[str] = field(default_factory=list)  # in words
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Saved:
+        return replace(self, ledger=copy.deepcopy(self.ledger, memo), run=copy.deepcopy(self.run, memo))
 
 
-def save(path: str | PathLike[str], engine: Engine, ledger: Ledger, run: Mapping[str, Any] | None) -> None:
+def state_of(engine: Engine, ledger: Ledger, run: Mapping[str, Any] | None) -> Saved:
+    """An optimizer's state as it is: its very arrays, or copies in the host's memory of those that are on a GPU."""
+    names = engine.params.names
+    slots: dict[str, Arrays] = {}
+    for name in names:
+        for slot, array in engine.state[name].items():
+            slots.setdefault(slot, {})[name] = to_host(array)
+    return Saved(
+        names=list(names),
+        params={name: to_host(array) for name, array in engine.params},
+        slots=slots,
+        learned=engine.state.learned,
+        late=dict(engine.state.late),
+        ledger=replace(ledger, best_arrays=[to_host(array) for array in ledger.best_arrays]),
+        run=None if run is None else dict(run),
+        displaced=[names[i] for i in sorted(engine.displaced)],
+    )
+
+
+def save(
+    path: files.Target, engine: Engine, ledger: Ledger, run: Mapping[str, Any] | None, hyper: Mapping[str, Any]
+) -> None:
     """Write everything to one file; `run` is what an unfinished run and its datasets need to go on."""
-    arrays = {f"param/{name}": array for name, array in engine.params}
-    for name in engine.params.names:
-        arrays |= {f"{slot}/{name}": array for slot, array in engine.state[name].items()}
-    if ledger.best_arrays:
-        arrays |= {f"best/{name}": a for name, a in zip(engine.params.names, ledger.best_arrays, strict=True)}
-    if engine.state.learned:
-        arrays["learned"] = np.array(engine.state.learned)
+    saved = state_of(engine, ledger, run)
+    arrays = {f"param/{name}": array for name, array in saved.params.items()}
+    for slot, of in saved.slots.items():
+        arrays |= {f"{slot}/{name}": array for name, array in of.items()}
+    if saved.ledger.best_arrays:
+        arrays |= {f"best/{name}": array for name, array in zip(saved.names, saved.ledger.best_arrays, strict=True)}
+    if saved.learned:
+        arrays["learned"] = np.array(saved.learned)
     header = {
         "method": engine.rule.name,
-        "names": engine.params.names,
+        "names": saved.names,
         "ledger": ledger.header(),
         "run": run,
-        "late": engine.state.late,
+        "late": saved.late,
+        "displaced": saved.displaced,
+        "hyper": hyper,
     }
-    files.write(path, KIND, header, {name: to_host(array) for name, array in arrays.items()})
+    files.write(path, KIND, header, arrays)
 
 
-def load(path: str | PathLike[str], engine: Engine) -> Saved:
-    """Read a file and see that it fits the engine; nothing is changed.
+class Contents:
+    """What stands in a file.
 
     Raises
     ------
-    ValueError
-        If it is no such file, or is of another method or of other parameters.
+    TypeError, ValueError, OSError
+        If it is no such file, or cannot be read.
     """
-    header, arrays = files.read(path, KIND)
-    try:
-        if header["method"] != engine.rule.name:
-            raise ValueError(f"{path} holds the method {header['method']!r}, not {engine.rule.name!r}")
-        if header["names"] != engine.params.names:
-            raise ValueError(f"{path} holds the parameters {header['names']}, not {engine.params.names}")
 
-        def part(kind: str) -> Arrays:
-            found = {name: arrays[f"{kind}/{name}"] for name in engine.params.names if f"{kind}/{name}" in arrays}
-            for name, array in found.items():
-                _check_array(path, kind, name, array, engine)
-            return found
+    def __init__(self, path: files.Target) -> None:
+        self.file = files.name_of(path)
+        self.header, self.arrays = files.read(path, KIND)
+        if not isinstance(self.header, dict):
+            raise ValueError(f"{self.file} is not a whole fastadagrad {KIND} file: it has no header")
+        self.hyper: dict[str, Any] | None = self.header.get("hyper")  # files of version 0.1.0 have none
 
-        best = list(part("best").values())
-        saved = Saved(
-            params=part("param"),
-            slots={slot: part(slot) for slot in {slot: None for s in engine.settings for slot in s.known_slots}},
-            learned=tuple(arrays["learned"].tolist()) if engine.state.learned else (),
-            late=dict(header["late"]),
-            ledger=Ledger.from_header(header["ledger"], best),
-            run=header["run"],
-        )
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"{path} is not a whole fastadagrad {KIND} file: {error!r}") from error
-    kinds = {"param", "best", *saved.slots}
-    others = sorted({key.partition("/")[0] for key in arrays if "/" in key} - kinds)
-    if others:
-        raise ValueError(
-            f"{path} has the slots {', '.join(others)}, which these hyperparameters have no use for: make an optimizer "
-            "of the form of the method that was saved"
-        )
-    if len(saved.learned) != len(engine.state.learned):
-        raise ValueError(f"{path} holds {len(saved.learned)} learned numbers, not {len(engine.state.learned)}")
-    for i, name in enumerate(engine.params.names):
-        if name not in saved.params:
-            raise ValueError(f"{path} lacks the parameter {name!r}")
-        missing = [slot for slot in engine.settings[i].form.slots if name not in saved.slots[slot]]
-        if missing and i not in engine.frozen:
+    def fitted(self, engine: Engine, settings: Sequence[Settings], ledger: Ledger, strict: bool) -> Saved:
+        """What fits an optimizer with these settings; nothing is changed.
+
+        Raises
+        ------
+        ValueError
+            If the file is not whole; or, if `strict`, with everything that does not fit.
+        """
+        try:
+            fitting = _Fitting(self.header, self.arrays, engine, settings)
+            saved = fitting.saved(ledger)
+        except (AttributeError, KeyError, TypeError) as error:
+            raise ValueError(f"{self.file} is not a whole fastadagrad {KIND} file: {error!r}") from error
+        if strict and fitting.differences:
             raise ValueError(
-                f"{path} lacks the {missing[0]} of {name!r}, frozen then: freeze it, load, then thaw it; or, of a "
-                "method with several forms, make an optimizer of the one that was saved"
+                f"the file {self.file} does not fit: {'; '.join(fitting.differences)} (strict=False takes what fits)"
             )
-    return saved
+        return saved
 
 
-def _check_array(path: str | PathLike[str], kind: str, name: str, saved: NDArray[Any], engine: Engine) -> None:
-    i = engine.params.names.index(name)
-    parameter = engine.params.arrays[i]
-    settings = engine.settings[i]
-    shape = engine.state.slot_shape(name, kind, settings) if kind in settings.known_slots else parameter.shape
-    if saved.shape != shape or saved.dtype != parameter.dtype:
-        raise ValueError(
-            f"{kind} of {name!r} in {path} is {saved.dtype} of shape {saved.shape}; here it is {parameter.dtype} of "
-            f"shape {shape}"
+class _Fitting:
+    """What of a file fits an engine, by the parameters' names, and in words what does not."""
+
+    def __init__(self, header: Mapping[str, Any], arrays: Arrays, engine: Engine, settings: Sequence[Settings]) -> None:
+        self._header, self._arrays, self._engine = header, arrays, engine
+        self._settings = dict(zip(engine.params.names, settings, strict=True))
+        self._own: dict[str, Any] = dict(engine.params)
+        self.differences: list[str] = []
+        self._same_method = header["method"] == engine.rule.name
+        if not self._same_method:
+            self.differences.append(f"it holds the method {header['method']!r}, not {engine.rule.name!r}")
+        names = list(header["names"])
+        self._list("it lacks the parameters", [name for name in self._own if name not in names])
+        self._list("it has also the parameters", [name for name in names if name not in self._own])
+        common = [name for name in self._own if name in names]
+        self._params = {name: array for name in common if (array := self._values("param", name)) is not None}
+        self._slots = {name: self._stored_slots(name) for name in self._params if self._same_method}
+        self._slots = {name: slots for name, slots in self._slots.items() if self._slots_fit(name, slots)}
+        self._best = self._best_arrays()
+        self._learned = self._learned_numbers()
+
+    def _list(self, what: str, names: Sequence[str]) -> None:
+        if names:
+            self.differences.append(f"{what} {', '.join(map(repr, names))}")
+
+    def _values(self, kind: str, name: str) -> NDArray[Any] | None:
+        """The array of this kind, if it is like the parameter."""
+        own, array = self._own[name], self._arrays.get(f"{kind}/{name}")
+        if array is None:
+            self.differences.append(f"it lacks the {'values' if kind == 'param' else kind} of {name!r}")
+            return None
+        return array if self._alike(kind, name, array, own.shape, own.dtype) else None
+
+    def _alike(self, kind: str, name: str, array: NDArray[Any], shape: tuple[int, ...], dtype: Any) -> bool:
+        if array.shape == shape and array.dtype == dtype:
+            return True
+        what = repr(name) if kind == "param" else f"the {kind} of {name!r}"
+        self.differences.append(
+            f"{what} is {array.dtype} of shape {array.shape} in it, and {dtype} of shape {shape} here"
+        )
+        return False
+
+    def _stored_slots(self, name: str) -> Arrays:
+        keys = {key: key.partition("/") for key in self._arrays}
+        return {
+            slot: self._arrays[key]
+            for key, (slot, _, of) in keys.items()
+            if of == name and slot not in ("param", "best") and "/" in key
+        }
+
+    def _slots_fit(self, name: str, stored: Arrays) -> bool:
+        settings, own, before = self._settings[name], self._own[name], len(self.differences)
+        others = [slot for slot in stored if slot not in settings.known_slots]
+        if others:
+            self.differences.append(
+                f"{name!r} has the slots {', '.join(others)}, which these hyperparameters have no use for: make an "
+                "optimizer of the form of the method that was saved"
+            )
+        missing = [slot for slot in settings.form.slots if slot not in stored]
+        if missing and not settings.options.frozen:
+            self.differences.append(
+                f"it lacks the {' and '.join(missing)} of {name!r}, frozen then: freeze it, load, then thaw it; or, of "
+                "a method with several forms, make an optimizer of the one that was saved"
+            )
+        for slot, array in stored.items():
+            if slot not in others:
+                self._alike(slot, name, array, self._engine.state.slot_shape(name, slot, settings), own.dtype)
+        return len(self.differences) == before
+
+    def _best_arrays(self) -> list[Any]:
+        """Those of the best validation, if there was one: all of them or, where one does not fit, none."""
+        if not any(key.startswith("best/") for key in self._arrays):
+            return []
+        found = [self._values("best", name) for name in self._params]
+        return [] if self.differences else found
+
+    def _learned_numbers(self) -> tuple[float, ...]:
+        found: tuple[float, ...] = tuple(self._arrays["learned"].tolist()) if "learned" in self._arrays else ()
+        own = self._engine.state.learned
+        if self._same_method and len(own) != len(found):
+            self.differences.append(f"it holds {len(found)} learned numbers, not {len(own)}")
+        return found if self._same_method and len(own) == len(found) else own
+
+    def saved(self, ledger: Ledger) -> Saved:
+        """What fits an optimizer with this ledger; its best parameters and its unfinished run only if all does."""
+        theirs = Ledger.from_header(self._header["ledger"], self._best)
+        late = {name: int(steps) for name, steps in dict(self._header["late"]).items() if name in self._slots}
+        run, skipped = self._header["run"], list(self.differences)
+        if skipped:
+            if theirs.best is not None:
+                skipped.append("the best parameters so far, and where an iteration stood, are left out")
+            counts = {name: count for name, count in theirs.updates.items() if name in self._slots}
+            counts |= {name: count for name, count in ledger.updates.items() if name not in self._params}
+            theirs, run = replace(theirs, best=None, best_arrays=[], updates=counts), None
+            for name in self._own:  # which count on from where they are
+                begun = ledger.steps - self._engine.state.late.get(name, 0) if name not in self._params else 0
+                if name not in self._slots and theirs.steps != begun:
+                    late[name] = theirs.steps - begun
+        slots: dict[str, Arrays] = {}
+        for name, own in self._slots.items():
+            for slot, array in own.items():
+                slots.setdefault(slot, {})[name] = array
+        return Saved(
+            names=list(self._params),
+            params=self._params,
+            slots=slots,
+            learned=self._learned,
+            late=late,
+            ledger=theirs,
+            run=run,
+            displaced=[name for name in self._header.get("displaced", ()) if name in self._slots],
+            anew=[name for name in self._params if name not in self._slots],
+            skipped=skipped,
         )
 
 
 def make_room(saved: Saved, engine: Engine) -> None:
     """Allocate all that `apply` fills; the engine is to be configured anew between the two."""
     saved.ledger.best_arrays[:] = [
-        placed_like(array, best) for array, best in zip(engine.params.arrays, saved.ledger.best_arrays, strict=False)
+        placed_like(array, best if best.flags.writeable else best.copy())
+        for array, best in zip(engine.params.arrays, saved.ledger.best_arrays, strict=False)
     ]
+    kept = {name: dict(own) for name, own in engine.state.slots.items()}
+    for name in saved.names:
+        stored = {slot: of[name] for slot, of in saved.slots.items() if name in of}
+        if name in saved.anew:
+            continue
+        if not stored:  # frozen then: it has slots once it is thawed
+            kept[name] = {}
+        for slot, array in stored.items():
+            if slot in kept[name] and kept[name][slot].shape != array.shape:
+                del kept[name][slot]
+    engine.state.slots = kept
     engine.state.add({(name, slot): a.shape for slot, of in saved.slots.items() for name, a in of.items()})
-    for i in engine.frozen:  # what was frozen then, too, has slots once it is thawed
-        name = engine.params.names[i]
-        if not any(name in of for of in saved.slots.values()):
-            engine.state.slots[name] = {}
-    engine.state.late = saved.late
+    engine.state.late = dict(saved.late)
 
 
 def apply(saved: Saved, engine: Engine) -> None:
     """Set parameters and state, for which there is room."""
-    for name, array in engine.params:
-        array[...] = saved.params[name]
-        for slot, own in engine.state[name].items():
-            own[...] = saved.slots[slot].get(name, 0)
-    engine.state.learned = saved.learned
+    for position, (name, array) in enumerate(engine.params):
+        if name in saved.params:
+            array[...] = saved.params[name]
+        settings = engine.settings[position]
+        if name in saved.anew:
+            initial = dict(zip(settings.form.slots, settings.initial(), strict=True))
+            for slot, own in engine.state[name].items():
+                begin(own, initial.get(slot, 0.0), array)
+        elif name in saved.names:
+            for slot, own in engine.state[name].items():
+                own[...] = saved.slots.get(slot, {}).get(name, 0)
+    engine.displaced = {
+        i
+        for i, name in enumerate(engine.params.names)
+        if name in saved.displaced or (i in engine.displaced and name not in saved.names)
+    }
+    engine.state.learned = tuple(saved.learned)
     engine.warned.clear()
 
 

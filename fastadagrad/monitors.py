@@ -62,6 +62,10 @@ class Monitors:
                 raise ValueError(f"monitor {name!r} is named twice ({', '.join(map(repr, own))} are always there)")
         self._pairs, self._params, self.of_gradients = pairs, params, gradients
 
+    def made_of(self) -> dict[str, Any]:
+        """The arguments of an optimizer that they were made with."""
+        return {"monitors": self._pairs, "monitor_gradients": self.of_gradients}
+
     @property
     def custom(self) -> bool:
         """Whether there are any of the user's own."""

@@ -48,6 +48,10 @@ class Objective:
         self._told_of_conversion = False
         self._converters: dict[str, Any] = {}
 
+    def made_of(self) -> dict[str, Any]:
+        """The arguments of an optimizer that it was made with."""
+        return {"loss": self._loss, "gradient": self._gradient, "inputs": self._inputs}
+
     def of(self, params: Parameters) -> Objective:
         """The same loss of other arrays in the same structure."""
         return Objective(self._loss, self._gradient, params, self._inputs)

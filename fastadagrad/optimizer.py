@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from os import PathLike
 from typing import Any, Unpack
 
 import numpy as np
@@ -12,11 +11,11 @@ from . import assignment, checkpoint
 from .dataset import Dataset, as_dataset, limited, sample_count
 from .hyper import Hyper, hyper_names, refuse_unknown
 from .interrupts import whole
+from .keeping import Keeper
 from .ledger import Best, Epoch, Ledger, Monitored
 from .log import logger
 from .monitors import Monitor, Monitors, WeightedMean
 from .objective import Gradient, Objective
-from .stepping import Stepper
 from .training import Run
 from .updates import Pair, Updates
 
@@ -35,7 +34,7 @@ def _check_limits(least: int, **limits: Any) -> None:
             raise ValueError(f"{name} must be a whole number of at least {least}, not {limit!r}")
 
 
-class Optimizer(Stepper):
+class Optimizer(Keeper):
     """What all methods share; `ADAGRAD` says what the arguments are."""
 
     def __init__(
@@ -52,6 +51,7 @@ class Optimizer(Stepper):
     ) -> None:
         known = [*hyper_names(self.rule), "loss", "params", *MAKING]
         refuse_unknown(hyper, known, self.rule.name.upper(), elsewhere=dict.fromkeys(RUNNING, TAKEN_BY_A_RUN))
+        users = set(vars(self))
         super().__init__(params, hyper)
         self._monitors = Monitors(monitors, self._params, monitor_gradients)
         self._objective = None if loss is None else Objective(loss, gradient, self._params, inputs)
@@ -62,6 +62,14 @@ class Optimizer(Stepper):
         self._datasets: dict[str, Dataset] = {}
         self._touches: Touches | None = None  # of the run under way
         self._told_of_flushing = False
+        self._own_names = frozenset(vars(self)) - users | {"_own_names"}
+
+    def _make(self, **arguments: Any) -> None:
+        Optimizer.__init__(self, **arguments)
+
+    def _made_of(self) -> dict[str, Any]:
+        of_loss = {} if self._objective is None else self._objective.made_of()
+        return {**of_loss, **self._monitors.made_of(), "params": self._params.given, "updates": self._updates.made_of()}
 
     @property
     def best(self) -> Best | None:
@@ -94,57 +102,6 @@ class Optimizer(Stepper):
             self.engine.flush()
             self.engine.reset()
             self.ledger = Ledger()
-
-    def save(self, path: str | PathLike[str]) -> None:
-        """Write parameters, state, counts, best, history and the position in the data to one file.
-
-        Saved between steps or at an epoch of `iterate` and loaded again, training goes on with the same bits as if it
-        had never stopped. Hyperparameters are not saved: they are the program's.
-
-        Parameters
-        ----------
-        path : path-like
-            Replaced as a whole: a crash leaves the old file or the new one.
-        """
-        run = self._to_resume
-        if self._run is not None:
-            run = {**self._run.state(), "datasets": checkpoint.describe(self._datasets)}
-        elif run is None:
-            run = {"datasets": checkpoint.describe(self._datasets)}
-        self._params.refuse_moved()
-        self.flush()
-        checkpoint.save(path, self.engine, self.ledger, run)
-
-    def load(self, path: str | PathLike[str], resume: bool = True) -> None:
-        """Go on from a file that `save` wrote, of an optimizer with the same parameters.
-
-        Parameters
-        ----------
-        path : path-like
-        resume : bool
-            If the file was saved in the midst of an iteration, the next `iterate` takes that up, its Datasets found
-            by name, else by role. False: the next one starts anew, on any data.
-
-        Raises
-        ------
-        ValueError
-            If the file is damaged, foreign, newer or does not fit; nothing is changed then.
-        """
-        self._params.refuse_moved()
-        saved = checkpoint.load(path, self.engine)
-        self._give_up_unfinished_run()
-        with whole():
-            self.flush()
-            slots, late, ledger = self.engine.state.slots, self.engine.state.late, self.ledger
-            try:
-                checkpoint.make_room(saved, self.engine)
-                self.ledger = saved.ledger
-                self._configure(self._hyper, {})
-            except BaseException:
-                self.engine.state.slots, self.engine.state.late, self.ledger = slots, late, ledger
-                raise
-            checkpoint.apply(saved, self.engine)
-            self._to_resume = saved.run if resume else None
 
     def set_params(self, targets: Any = None) -> None:
         """Set the parameters, in place.
@@ -359,6 +316,7 @@ class Optimizer(Stepper):
             unfinished = "progress" in self._to_resume
             checkpoint.reposition(run.datasets, self._to_resume["datasets"], strict=unfinished)
             if unfinished:
+                self._tell_of_hyper_of_run(self._to_resume.get("hyper", {}), run.hyper)
                 run.resume(self._to_resume)
         self._configure(*self._divided(run.hyper))
         self._to_resume, self._run, self._datasets, self._touches = None, run, run.datasets, run.touches

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 from os import PathLike
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from .dataset import Dataset, as_dataset, as_generator, sample_count
 from .device.arrays import copy_of
 from .hyper import checked
+from .keeping import copy_of_parameter, in_structure
 from .kernels.rules import trait
 from .log import logger
 from .monitors import WeightedMean
@@ -226,7 +227,7 @@ class _Trial:
         opt._params.refuse_moved()
         opt.flush()
         arrays = opt._params.arrays
-        given = _in_structure(opt._params.given, [*map(_copied, opt._params.owners, arrays)])
+        given = in_structure(opt._params.given, [*map(copy_of_parameter, opt._params.owners, arrays)])
         self._start = [copy_of(array) for array in arrays]
         self._slots = {name: {k: copy_of(a) for k, a in own.items()} for name, own in opt.engine.state.slots.items()}
         self._steps, self._updates, self._unused = opt.steps, dict(opt.ledger.updates), opt._unused
@@ -277,23 +278,6 @@ class _Trial:
         for batch, samples in judged:
             mean.add({"loss": self._objective.value(self._objective.arguments(batch))}, samples)
         return mean.means()["loss"]
-
-
-def _copied(owner: Any, array: Any) -> Any:
-    """A copy of a parameter, of the kind that the loss is used to if that can be made."""
-    if isinstance(owner, np.ndarray):
-        return np.array(owner, order="C")
-    if hasattr(owner, "clone"):  # torch's
-        return owner.detach().clone().requires_grad_(owner.requires_grad)
-    return owner.copy() if hasattr(owner, "copy") else array.copy()
-
-
-def _in_structure(given: Any, arrays: list[Any]) -> Any:
-    if isinstance(given, Mapping):
-        return dict(zip(given, arrays, strict=True))
-    if isinstance(given, list | tuple):
-        return type(given)(*arrays) if hasattr(given, "_fields") else type(given)(arrays)
-    return arrays[0]
 
 
 def _suggestion(rates: NDArray[np.float64], losses: NDArray[np.float64], initial: float) -> float:

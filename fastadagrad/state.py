@@ -165,10 +165,7 @@ class State:
                     self.slots[name][slot][...] = array
 
     def slot_shape(self, name: str, slot: str, settings: Settings) -> tuple[int, ...]:
-        """Shape of a slot, whether it is there or not."""
-        if slot in self.slots[name]:
-            present: tuple[int, ...] = self.slots[name][slot].shape
-            return present
+        """Shape that a slot has under these settings, whether it is there or not."""
         array: FloatArray = dict(self.params)[name]
         return slot_shapes(array, kind_of(name, array, settings), settings.form.slots).get(slot, array.shape)
 

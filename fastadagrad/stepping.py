@@ -30,8 +30,15 @@ class Update:
         self._name = stepper.engine.params.names[position]
         self._make_plan()
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_made_from": None, "_plan": None}
+
+    def __copy__(self) -> Update:
+        return Update(self._stepper, self._position)
+
     def _make_plan(self) -> None:
-        self._made_from, self._plan = self._stepper.engine.plan, self._stepper.engine.plan_one(self._position)
+        self._made_from: Any = self._stepper.engine.plan
+        self._plan: Any = self._stepper.engine.plan_one(self._position)
 
     @property
     def steps(self) -> int:

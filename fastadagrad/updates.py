@@ -28,6 +28,10 @@ class Updates:
     def __bool__(self) -> bool:
         return bool(self._pairs)
 
+    def made_of(self) -> list[Pair]:
+        """The pairs."""
+        return self._pairs
+
     def carry_out(self, params: Any, arguments: tuple[Any, ...]) -> None:
         """Set each array, one after the other, from parameters and a batch."""
         for array, update in self._pairs:

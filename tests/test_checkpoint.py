@@ -1,5 +1,7 @@
 """`save` and `load`: the same bits as never having stopped, and no change where a file does not fit."""
 
+import gzip
+import io
 import json
 import zipfile
 
@@ -150,7 +152,8 @@ def test_a_velocity_is_loaded_where_there_was_none_and_the_other_way_round(path)
     for opt in (moving, plain):
         opt.step(np.ones(2))
     moving.save(path)
-    plain.load(path)
+    with pytest.warns(UserWarning, match=r"momentum was 0.9 and is 0.0;"):
+        plain.load(path)
     plain.hyper.momentum = 0.9
     plain.step(np.ones(2))
     moving.step(np.ones(2))
@@ -158,7 +161,8 @@ def test_a_velocity_is_loaded_where_there_was_none_and_the_other_way_round(path)
     fresh = fa.ADAGRAD(params=np.zeros(2))
     fresh.step(np.ones(2))
     fresh.save(path)
-    moving.load(path)
+    with pytest.warns(UserWarning, match=r"momentum was 0.0 and is 0.9;"):
+        moving.load(path)
     assert moving.state["param0"]["velocity"].tolist() == [0, 0]
 
 
@@ -261,7 +265,7 @@ class TestDatasets:
         expected = self.saved(path, saved)
         fresh = Model(rng=99, name=now)
         fresh.opt.load(path)
-        next(fresh.opt.iterate(fresh.data, (X, Y), max_updates=0), None)
+        next(fresh.opt.iterate(fresh.data, (X, Y), max_updates=0, **Model.RUN), None)
         assert self.order(fresh.data) == expected
 
     def test_the_name_goes_before_the_role(self, path):
@@ -269,7 +273,7 @@ class TestDatasets:
         fresh = Model(rng=99, name="b")
         validating = fa.Dataset([X, Y], name="a", batch_size=5, rng=98)
         fresh.opt.load(path)
-        next(fresh.opt.iterate(fresh.data, validating, max_updates=0), None)
+        next(fresh.opt.iterate(fresh.data, validating, max_updates=0, **Model.RUN), None)
         assert self.order(validating) == expected
 
     def test_other_data_are_refused_in_midrun_unless_told(self, path):
@@ -279,7 +283,8 @@ class TestDatasets:
         with pytest.raises(ValueError, match="resume=False"):
             fresh.opt.minimize((X[:9], Y[:9]), max_epochs=2)
         assert fresh.opt.steps == 5
-        fresh.opt.load(path, resume=False)
+        with pytest.warns(UserWarning, match=r"momentum was 0.9 and is 0.0, patience was 1 and is 5"):
+            fresh.opt.load(path, resume=False)
         fresh.opt.minimize((X[:9], Y[:9]), max_epochs=2)
         assert fresh.opt.steps == 7
         assert [epoch.epoch for epoch in fresh.opt.history] == [1, 1, 2]
@@ -406,7 +411,8 @@ def test_thawed_since(path):
     opt.step({"w": np.ones(2), "f": np.ones(2)})
     opt.save(path)
     again = fa.ADAGRAD(params={"w": np.zeros(2), "f": np.zeros(2)}, groups={"f": {"frozen": True}})
-    again.load(path)  # the accumulator of what is frozen now is kept
+    with pytest.warns(UserWarning, match="frozen of 'f' was False and is True"):
+        again.load(path)  # the accumulator of what is frozen now is kept
     assert again.state["f"]["accumulator"].tolist() == [1, 1]
 
 
@@ -451,3 +457,256 @@ def test_numbers_of_datasets_are_no_names(tmp_path):
         other.load(tmp_path / "file")
         again = other.iterate(*data(*names), max_epochs=4)
         assert [next(again) for _ in range(2)] == expected
+
+
+def trained(params, *, steps=3, algo="adagrad", **hyper):
+    opt = fa.build(algo, params=params, **hyper)
+    for step in range(steps):
+        opt.step({name: np.full(a.shape, 1.0 + step, a.dtype) for name, a in params.items()})
+    return opt
+
+
+def bytes_of(opt, *names):
+    return [(opt.params[name].tobytes(), [a.tobytes() for a in opt.state[name].values()]) for name in names]
+
+
+def test_parameters_are_found_by_name_in_any_order(path):
+    opt = trained({"a": np.ones(2), "b": np.ones(2), "c": np.zeros((2, 3))}, momentum=0.5)
+    opt.save(path)
+    other = fa.ADAGRAD(params={"c": np.zeros((2, 3)), "b": np.zeros(2), "a": np.zeros(2)}, momentum=0.5)
+    assert other.load(path) == []
+    for each in (opt, other):
+        each.step({"a": np.ones(2), "b": np.full(2, 2.0), "c": np.ones((2, 3))})
+    assert bytes_of(other, *"abc") == bytes_of(opt, *"abc")
+
+
+def test_the_best_is_found_by_name_too(path):
+    def loss(p):
+        return float(abs(p["a"]).max() + abs(p["b"]).max()), {"a": np.sign(p["a"]), "b": np.sign(p["b"])}
+
+    params = {"a": np.array([2.0]), "b": np.array([5.0])}
+    opt = fa.ADAGRAD(loss, params, learning_rate=0.1)
+    opt.minimize(max_epochs=3)
+    opt.save(path)
+    other = fa.ADAGRAD(loss, {"b": np.zeros(1), "a": np.zeros(1)}, learning_rate=0.1)
+    other.load(path)
+    other.set_params("best")
+    assert bytes_of(other, "a", "b") == bytes_of(opt, "a", "b")
+
+
+def test_every_difference_is_told_at_once(path):
+    trained({"a": np.ones(2), "b": np.ones(3), "c": np.ones(4), "d": np.ones((5, 2))}).save(path)
+    params = {"d": np.ones((5, 2)), "a": np.ones(2, np.float32), "b": np.ones((3, 1)), "e": np.ones(1)}
+    opt = fa.ADAGRAD(params=params, groups={"d": {"accumulator": "row"}})
+    with pytest.raises(ValueError, match="does not fit") as refused:
+        opt.load(path)
+    for part in (
+        "it lacks the parameters 'e'",
+        "it has also the parameters 'c'",
+        "'a' is float64 of shape (2,) in it, and float32 of shape (2,) here",
+        "'b' is float64 of shape (3,) in it, and float64 of shape (3, 1) here",
+        "the accumulator of 'd' is float64 of shape (5, 2) in it, and float64 of shape (5,) here",
+        "strict=False takes what fits",
+    ):
+        assert part in str(refused.value)
+    assert opt.steps == 0
+
+
+def test_what_fits_is_taken_if_asked_for(path, caplog):
+    opt = trained({"a": np.ones(2), "b": np.ones(3), "old": np.ones(4)}, learning_rate=0.1)
+    opt.save(path)
+    params = {"new": np.full(2, 5.0), "b": np.zeros((3, 3)), "a": np.zeros(2)}
+    other = fa.ADAGRAD(params=params, learning_rate=0.1)
+    with caplog.at_level("WARNING", logger="fastadagrad"):
+        skipped = other.load(path, strict=False)
+    for part in ("it lacks the parameters 'new'", "it has also the parameters 'old'", "'b' is float64 of shape (3,)"):
+        assert any(part in each for each in skipped)
+        assert part in caplog.text
+    assert bytes_of(other, "a") == bytes_of(opt, "a")
+    assert params["new"].tolist() == [5, 5]
+    assert not params["b"].any()
+    assert not other.state["new"]["accumulator"].any()
+    assert other.steps == 3
+    with pytest.raises(RuntimeError, match="no best parameters"):
+        other.set_params()
+    again = fa.ADAGRAD(params=params, learning_rate=0.1)
+    other.save(path)
+    assert again.load(path) == []
+
+
+def test_what_has_no_state_in_the_file_begins_as_it_would_alone(path):
+    """Of a method that goes by the number of its steps, it counts from here."""
+    trained({"a": np.ones(2)}, algo="adam", learning_rate=0.1).save(path)
+    opt = fa.Adam(params={"a": np.ones(2), "b": np.ones(2)}, learning_rate=0.1)
+    opt.load(path, strict=False)
+    alone = fa.Adam(params={"b": np.ones(2)}, learning_rate=0.1)
+    for g in (np.ones(2), np.full(2, -3.0)):
+        opt.step({"a": g, "b": g})
+        alone.step({"b": g})
+    assert bytes_of(opt, "b") == bytes_of(alone, "b")
+    opt.save(path)
+    other = fa.Adam(params={"b": np.ones(2), "a": np.ones(2)}, learning_rate=0.1)
+    other.load(path)
+    for each in (opt, other):
+        each.step({"a": np.ones(2), "b": np.ones(2)})
+    assert bytes_of(other, "a", "b") == bytes_of(opt, "a", "b")
+
+
+def test_a_parameter_that_the_file_lacks_goes_on_with_its_own_state(path):
+    trained({"a": np.ones(2)}, algo="adam", learning_rate=0.1, steps=7).save(path)
+    opt = trained({"a": np.ones(2), "b": np.ones(2)}, algo="adam", learning_rate=0.1, steps=2)
+    alone = trained({"b": np.ones(2)}, algo="adam", learning_rate=0.1, steps=2)
+    opt.load(path, strict=False)
+    opt.step({"a": np.ones(2), "b": np.ones(2)})
+    alone.step({"b": np.ones(2)})
+    assert bytes_of(opt, "b") == bytes_of(alone, "b")
+
+
+def test_a_state_that_does_not_fit_begins_anew(path):
+    trained({"a": np.ones((2, 3))}, learning_rate=0.1).save(path)
+    opt = trained({"a": np.ones((2, 3))}, learning_rate=0.1, accumulator="row", steps=2)
+    with pytest.warns(UserWarning, match="accumulator was 'element' and is 'row'"):
+        [skipped, *_] = opt.load(path, strict=False)
+    assert "the accumulator of 'a' is float64 of shape (2, 3) in it" in skipped
+    assert opt.state["a"]["accumulator"].tolist() == [0, 0]
+    assert opt.params["a"].max() < 1
+
+
+def test_parameters_of_another_method(path):
+    trained({"a": np.ones(2)}, learning_rate=0.1).save(path)
+    opt = fa.Adam(params={"a": np.ones(2)}, learning_rate=0.1)
+    with pytest.raises(ValueError, match="it holds the method 'adagrad', not 'adam'"):
+        opt.load(path)
+    assert opt.load(path, strict=False)[0] == "it holds the method 'adagrad', not 'adam'"
+    assert opt.params["a"].max() < 1
+    assert not any(slot.any() for slot in opt.state["a"].values())
+
+
+class TestHyperparameters:
+    """Those in force are in the file, and a program that goes by others is told."""
+
+    def test_the_same_ones_are_no_news(self, path):
+        hyper = {"learning_rate": np.float32(0.1), "groups": {"a": {"momentum": 0.5}}, "patience": 3, "threads": 1}
+        trained({"a": np.ones(2), "b": np.ones(2)}, **hyper).save(path)
+        same = {
+            "learning_rate": float(np.float32(0.1)),
+            "momentum": 0.5,
+            "groups": {"b": {"momentum": 0}},
+            "patience": 3,
+        }
+        fa.ADAGRAD(params={"a": np.ones(2), "b": np.ones(2)}, **same).load(path)
+
+    def test_each_difference_is_named(self, path):
+        params = {"a": np.ones(2), "b": np.ones(2)}
+        opt = trained(params, learning_rate=0.1, groups={"b": {"l2": 0.5}})
+        opt.hyper.max_global_norm = 9
+        opt.save(path)
+        other = fa.ADAGRAD(params=params, learning_rate=0.5, nesterov=True)
+        with pytest.warns(UserWarning, match="hyper=True") as told:
+            other.load(path)
+        assert len(told) == 1
+        for part in (
+            "learning_rate was 0.1 and is 0.5",
+            "nesterov was False and is True",
+            "l2 of 'b' was 0.5 and is 0.0",
+            "max_global_norm was 9.0 and is 0.0",
+        ):
+            assert part in str(told[0].message)
+        assert (other.hyper.learning_rate, other.steps) == (0.5, 3)
+
+    def test_nothing_is_changed_where_the_warning_is_an_error(self, path):
+        trained({"a": np.ones(2)}, learning_rate=0.1).save(path)
+        opt = fa.ADAGRAD(params={"a": np.full(2, 7.0)})
+        with pytest.raises(UserWarning, match="learning_rate was 0.1"):
+            opt.load(path)
+        assert (opt.steps, opt.params["a"].tolist()) == (0, [7, 7])
+
+    def test_those_of_the_file_are_taken_if_asked_for(self, path):
+        params = {"a": np.ones((2, 3)), "b": np.ones(3)}
+        hyper = {"learning_rate": 0.1, "accumulator": "row", "groups": {"b": {"momentum": 0.5}}, "validate_every": 2}
+        opt = trained(params, **hyper)
+        opt.save(path)
+        for steps in (0, 2):
+            other = trained({"b": np.ones(3), "a": np.ones((2, 3))}, learning_rate=0.7, threads=1, steps=steps)
+            other.load(path, hyper=True)
+            twin = fa.ADAGRAD(params={"a": np.ones((2, 3)), "b": np.ones(3)}, **hyper)
+            twin.load(path)
+            assert {**other.hyper, "threads": None} == dict(twin.hyper)
+            for each in (twin, other):
+                each.step({"a": np.ones((2, 3)), "b": np.ones(3)})
+            assert bytes_of(other, "a", "b") == bytes_of(twin, "a", "b")
+
+    def test_a_callable_is_not_in_the_file(self, path):
+        trained({"a": np.ones(2)}, learning_rate=lambda t: 0.1, momentum=0.5).save(path)
+        schedule = lambda t: 0.2  # noqa: E731
+        fa.ADAGRAD(params={"a": np.ones(2)}, learning_rate=schedule, momentum=0.5).load(path)
+        other = fa.ADAGRAD(params={"a": np.ones(2)}, learning_rate=0.3)
+        with pytest.warns(UserWarning, match="learning_rate was a callable and is 0.3, momentum was 0.5 and is 0.0"):
+            other.load(path)
+        for own in (schedule, 0.3):
+            other = fa.ADAGRAD(params={"a": np.ones(2)}, learning_rate=own)
+            with pytest.warns(UserWarning, match="cannot hold callables, such as its learning_rate: give them again"):
+                other.load(path, hyper=True)
+            assert (other.hyper.learning_rate, other.hyper.momentum) == (own, 0.5)
+        trained({"a": np.ones(2)}, learning_rate=0.3).save(path)
+        with pytest.warns(UserWarning, match="learning_rate was 0.3 and is a callable"):
+            fa.ADAGRAD(params={"a": np.ones(2)}, learning_rate=schedule).load(path)
+
+    def test_those_of_a_run_are_compared_when_it_is_taken_up(self, path):
+        model = Model()
+        for _ in model.opt.iterate(model.data, (X, Y), max_epochs=3, **Model.RUN):
+            model.opt.save(path)
+        fresh = Model()
+        fresh.opt.load(path)
+        fresh.opt.save(path)  # what is not taken up yet is not lost
+        fresh.opt.load(path)
+        with pytest.warns(UserWarning, match="momentum was 0.9 and is 0.5, validate_every was 2 and is 10;?"):
+            next(fresh.opt.iterate(fresh.data, (X, Y), momentum=0.5, patience=1), None)
+
+    def test_those_of_a_run_are_taken_too_if_asked_for(self, path):
+        model = Model()
+        for _ in model.opt.iterate(model.data, (X, Y), max_epochs=6, **Model.RUN):
+            if model.opt.steps == 10:
+                model.opt.save(path)
+        fresh = Model()
+        with pytest.warns(UserWarning, match="callables, such as its learning_rate"):
+            fresh.opt.load(path, hyper=True)
+        assert (fresh.opt.hyper.momentum, fresh.opt.hyper.patience) == (0.9, 1)
+        list(fresh.opt.iterate(fresh.data, (X, Y), max_epochs=6))
+        assert fresh.everything() == model.everything()
+
+    def test_a_file_without_any(self, path):
+        opt = trained({"a": np.ones(2)}, learning_rate=0.1)
+        opt.save(path)
+        header, arrays = files.read(path, "optimizer")
+        del header["hyper"]
+        files.write(path, "optimizer", header, arrays)
+        fa.ADAGRAD(params={"a": np.ones(2)}).load(path)
+        with pytest.raises(ValueError, match="by a version that saved no hyperparameters"):
+            opt.load(path, hyper=True)
+
+
+def test_file_objects(path):
+    opt = trained({"a": np.ones(2)}, learning_rate=0.1)
+    with gzip.open(path, "wb") as file:
+        opt.save(file)
+    other = fa.ADAGRAD(params={"a": np.zeros(2)}, learning_rate=0.1)
+    with gzip.open(path, "rb") as file:
+        other.load(file)
+    assert bytes_of(other, "a") == bytes_of(opt, "a")
+    with pytest.raises(TypeError, match="open in text mode"):
+        opt.save(io.StringIO())
+
+
+def test_where_slots_place_a_parameter_that_was_set(path):
+    """It is elsewhere until its next step, which a file does not forget."""
+    tables = np.zeros((4, 2)), np.zeros((4, 2))
+    opt, other = (fa.COCOB(params=table) for table in tables)
+    for i in range(3):
+        opt.step(fa.Rows(np.array([i]), np.ones((1, 2))))
+    opt.set_params(np.full((4, 2), 3.0))
+    opt.save(path)
+    other.load(path)
+    for each in (opt, other):
+        each.step(fa.Rows(np.array([1]), np.ones((1, 2))))
+    assert tables[0].tobytes() == tables[1].tobytes()

@@ -2,7 +2,9 @@
 
 import copy
 import io
+import multiprocessing
 import pickle
+import threading
 
 import joblib
 import numpy as np
@@ -121,3 +123,208 @@ def test_searches_for_a_rate(way):
     twin = way(search)
     assert (twin.learning_rate, twin.initial_loss) == (search.learning_rate, search.initial_loss)
     assert twin.losses.tobytes() == search.losses.tobytes()
+
+
+def bowl(p, *batch):
+    """A loss of parameters in a dict, which another process can import."""
+    return float(sum((a**2).sum() for a in p.values())), {name: 2 * a for name, a in p.items()}
+
+
+def everything(opt):
+    state = {name: {slot: a.tobytes() for slot, a in slots.items()} for name, slots in opt.state.items()}
+    best = [a.tobytes() for a in opt.ledger.best_arrays]
+    counts = opt.steps, opt.skipped, dict(opt.learned), opt.stopped_because, dict(opt.hyper)
+    return [a.tobytes() for a in opt.params.values()], state, counts, opt.best, best, opt.history
+
+
+def gradients_of(seed):
+    rng = np.random.default_rng(seed)
+    return {"w": rng.standard_normal((4, 3)), "b": rng.standard_normal(3)}
+
+
+OPTIMIZERS = {
+    "adagrad": {"momentum": 0.5, "nesterov": True, "groups": {"b": {"learning_rate": 0.01, "weight_decay": 0.1}}},
+    "rmsprop": {"centered": False},
+    "adam": {"lr_decay": 0.1},
+    "ftrl": {"ftrl_l1": 0.01},
+    "cocob": {},
+    "dog": {},
+    "dadapt_adagrad": {"max_global_norm": 1.0},
+}
+
+
+@WAYS
+@pytest.mark.parametrize("algo", OPTIMIZERS)
+def test_optimizers(algo, way):
+    params = {"w": np.ones((4, 3)), "b": np.zeros(3)}
+    opt = fa.build(algo, bowl, params, learning_rate=0.1, monitors={"m": largest}, **OPTIMIZERS[algo])
+    for steps in (0, 3):
+        for seed in range(steps):
+            opt.step(gradients_of(seed))
+        if steps:
+            opt.minimize(max_epochs=2, validate_every=1)
+        twin = way(opt)
+        assert type(twin) is type(opt)
+        assert everything(twin) == everything(opt)
+        assert not any(np.shares_memory(a, b) for a, b in zip(twin.params.values(), params.values(), strict=True))
+        before = everything(opt)
+        for seed in range(3):
+            twin.step(gradients_of(seed))
+        assert everything(opt) == before
+        for seed in range(3):
+            opt.step(gradients_of(seed))
+        assert everything(twin) == everything(opt)
+        assert twin.minimize(max_epochs=3) == opt.minimize(max_epochs=3)
+        assert everything(twin) == everything(opt)
+        assert twin.evaluate(None) == opt.evaluate(None)
+
+
+def largest(p, *batch):
+    return max(abs(a).max() for a in p.values())
+
+
+def pull(w, x):
+    return float(abs(w - x[0]).max()), w - x[0]
+
+
+@WAYS
+def test_an_optimizer_in_the_midst_of_an_iteration(way):
+    """Its copy steps by what is in force, and takes the iteration up where it was."""
+
+    def data(seed):
+        return fa.Dataset(np.arange(14.0).reshape(7, 2), name="data", batch_size=2, rng=seed)
+
+    how = {"learning_rate": 0.3, "momentum": 0.5, "validate_every": 1, "max_epochs": 4}
+    opt, twin, same = fa.ADAGRAD(pull, np.ones(2), learning_rate=0.1), None, None
+    for epoch, _ in enumerate(opt.iterate(data(0), **how), 1):
+        if epoch == 2:
+            twin, same = way(opt), way(opt)
+            assert dict(twin.hyper)["learning_rate"] == opt.hyper.learning_rate
+    twin.minimize(data(1), **how)
+    assert everything(twin) == everything(opt)
+    expected = copy.deepcopy(same)
+    expected.hyper.learning_rate = 0.3
+    for each in (same, expected):
+        each.step(np.ones(2))
+    assert same.params["param0"].tobytes() == expected.params["param0"].tobytes()
+
+
+@WAYS
+def test_rows_that_lag_behind_are_caught_up(way):
+    table = np.ones((20, 2))
+    opt = fa.ADAGRAD(params=table, learning_rate=0.1, decoupled_weight_decay=0.5)
+    for i in range(3):
+        opt.step(fa.Rows(np.array([i]), np.ones((1, 2))))
+    twin = way(opt)
+    for each in (opt, twin):
+        each.step(fa.Rows(np.array([7]), np.ones((1, 2))))
+        each.flush()
+    assert twin.params["param0"].tobytes() == table.tobytes()
+
+
+class Model:
+    """A loss that is a method of what has the parameters."""
+
+    def __init__(self):
+        self.w = np.ones(2)
+        self.opt = fa.ADAGRAD(self.loss, self.w, learning_rate=0.5, updates=[(np.zeros(2), self.remember)])
+        self.updates = dict(self.opt.get_updates())
+
+    def loss(self, w):
+        assert w is self.w
+        return float(w @ w), 2 * w
+
+    def remember(self, w):
+        return w
+
+
+@pytest.mark.parametrize("way", [pickled, copy.deepcopy])  # joblib writes an array wherever it occurs
+def test_what_belongs_together_stays_together(way):
+    model = Model()
+    model.opt.step(np.ones(2))
+    twin = way(model)
+    assert twin.opt.params["param0"] is twin.w
+    twin.opt.minimize(max_epochs=2)
+    twin.updates["param0"](np.ones(2))
+    assert twin.opt.ledger.updates == {"param0": 1}
+    assert twin.w.tolist() != model.w.tolist()
+    assert model.opt.steps == 1
+    params = {"w": np.ones(3)}
+    again, opt = way((params, fa.ADAGRAD(params=params)))
+    assert opt.params["w"] is again["w"]
+
+
+class Annotated(fa.ADAGRAD):
+    def __init__(self, note, **rest):
+        self.note = note
+        super().__init__(**rest)
+        self.later = [note]
+
+
+@WAYS
+def test_subclasses_and_what_users_have_attached(way):
+    twin = way(Annotated("mine", params=np.ones(2), learning_rate=0.5))
+    assert (type(twin), twin.note, twin.later) == (Annotated, "mine", ["mine"])
+    twin.step(np.ones(2))
+
+
+def test_a_shallow_copy_is_refused_with_what_to_do():
+    opt = fa.ADAGRAD(params=np.ones(2))
+    with pytest.raises(TypeError, match=r"copy.deepcopy\(opt\) has its own, .* save"):
+        copy.copy(opt)
+
+
+def test_a_loss_that_cannot_be_pickled_is_pythons_to_tell():
+    opt = fa.ADAGRAD(lambda w: (0.0, w), np.ones(2))
+    with pytest.raises((pickle.PicklingError, AttributeError), match="lambda"):
+        pickle.dumps(opt)
+    copy.deepcopy(opt).step(np.ones(2))
+
+
+def test_parameters_that_arrive_read_only_are_copied():
+    """Joblib maps large arrays into its workers."""
+    opt = fa.ADAGRAD(params={"w": np.ones(3), "b": np.zeros(2)}, learning_rate=0.5)
+    opt.step({"w": np.ones(3), "b": np.ones(2)})
+    buffers = []
+    content = pickle.dumps(opt, protocol=5, buffer_callback=buffers.append)
+    twin = pickle.loads(content, buffers=[bytes(buffer.raw()) for buffer in buffers])
+    for each in (opt, twin):
+        each.step({"w": np.ones(3), "b": np.ones(2)})
+    assert everything(twin) == everything(opt)
+
+
+def test_memmaps(tmp_path):
+    w = np.memmap(tmp_path / "w", np.float32, "w+", shape=(5,))
+    opt = fa.ADAGRAD(params=w, learning_rate=0.5)
+    for twin in (copy.deepcopy(opt), pickled(opt)):
+        twin.step(np.ones(5, np.float32))
+        assert not w.any()
+        assert twin.params["param0"].round(3).tolist() == [-0.5] * 5
+
+
+def trained_elsewhere(model, opt, rows):
+    opt.step(rows)
+    return model.predict(X).tolist(), everything(opt)
+
+
+def test_a_spawned_process():
+    model = fa.LinearModel(max_epochs=1).fit(X, X[:, 0] > 0)
+    opt = fa.ADAGRAD(params=np.ones((4, 2)), learning_rate=0.1, momentum=0.5)
+    rows = fa.Rows(np.array([2, 2]), np.ones((2, 2)))
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        predicted, found = pool.apply(trained_elsewhere, (model, opt, rows))
+    assert opt.steps == 0
+    opt.step(rows)
+    assert predicted == model.predict(X).tolist()
+    assert found == everything(opt)
+
+
+def test_locks_are_not_copied():
+    """Locks that another thread holds are not copied."""
+    opt = fa.ADAGRAD(params=np.ones(3))
+    with opt.engine.lock:
+        twin = pickled(opt)
+    thread = threading.Thread(target=twin.step, args=(np.ones(3),))
+    thread.start()
+    thread.join(60)
+    assert twin.steps == 1

@@ -123,7 +123,7 @@ def test_frozen_when_it_was_saved(name, tmp_path):
     if fresh.engine.settings[1].form.slots:
         with pytest.raises(ValueError, match="freeze it, load, then thaw it"):
             fresh.load(tmp_path / "file")
-        fresh.hyper.groups = {"q": {"frozen": True}}
+    fresh.hyper.groups = {"q": {"frozen": True}}
     fresh.load(tmp_path / "file")
     fresh.hyper.groups = {}
     fresh.step({"p": np.ones(2), "q": np.array([1.0, -1])})

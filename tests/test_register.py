@@ -125,7 +125,8 @@ def test_the_rest_of_the_optimizer(registered, tmp_path):
     opt.save(tmp_path / "file")
     q = np.ones(3)
     other = fa.build(registered, params=q, momentum=0.5, weight=0.7)
-    other.load(tmp_path / "file")
+    with pytest.warns(UserWarning, match="learning_rate was 0.1 and is 0.0001, weight was 0.5 and is 0.7"):
+        other.load(tmp_path / "file")
     assert bits_differ(p, q) == 0
     assert {*other.state["param0"]} == {"squares", "gradients", "velocity"}
     for slot, a in other.state["param0"].items():
