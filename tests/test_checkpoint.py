@@ -617,7 +617,7 @@ class TestHyperparameters:
     def test_nothing_is_changed_where_the_warning_is_an_error(self, path):
         trained({"a": np.ones(2)}, learning_rate=0.1).save(path)
         opt = fa.ADAGRAD(params={"a": np.full(2, 7.0)})
-        with pytest.raises(UserWarning, match="learning_rate was 0.1"):
+        with pytest.raises(UserWarning, match=r"learning_rate was 0\.1"):
             opt.load(path)
         assert (opt.steps, opt.params["a"].tolist()) == (0, [7, 7])
 
