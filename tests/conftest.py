@@ -1,11 +1,19 @@
 """Fixtures of several test files."""
 
+import signal
+
 import numpy as np
 import pytest
 from gpu import Hardware, Interpreter, why_no_hardware
 from sparse import set_thresholds
 
 from fastadagrad.device import backend
+
+
+def pytest_configure():
+    """A shell starts what it runs in the background with Ctrl-C ignored; the tests, and their children, press it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(params=[1, 2], ids=["serial", "threaded"])

@@ -26,7 +26,7 @@ class Interpreter:
     """What `fastadagrad.device.backend.Backend` asks for, and notes on what was asked."""
 
     def __init__(self):
-        from cuda_kernels import CC  # skips where kernels cannot be compiled
+        from cuda_kernels import CC  # skips where there is no compiler for kernels
 
         self.capability, self.memory, self.launched, self.log = CC, {}, [], []
         self.kept, self._depth = deque(maxlen=4), 0

@@ -12,10 +12,11 @@ from ptx_program import TYPES, parse
 
 cuda = pytest.importorskip("cuda.bindings.driver")
 SUCCESS = cuda.CUresult.CUDA_SUCCESS
+REFUSED = (cuda.CUresult.CUDA_ERROR_INVALID_VALUE,)
 
 
 class StandIn:
-    """The functions of the driver, on two GPUs that the interpreter runs."""
+    """The functions of the driver, on two GPUs that the interpreter runs. Work on nothing they refuse."""
 
     def __init__(self):
         self.gpus, self.calls, self.contexts = [Interpreter(), Interpreter()], [], []
@@ -74,6 +75,8 @@ class StandIn:
         return (SUCCESS,)
 
     def cuMemAlloc(self, size):
+        if not size:
+            return (*REFUSED, None)
         memory = self.gpu.allocate(size)
         self.allocations[memory.address] = memory
         return SUCCESS, memory.address
@@ -87,22 +90,30 @@ class StandIn:
         return np.frombuffer((ctypes.c_uint8 * size).from_address(address), np.uint8)
 
     def cuMemcpyHtoDAsync(self, to, source, size, stream):
+        if not size:
+            return REFUSED
         self.note("write", stream)
         self.gpu.write(to, self.host(source, size))
         return (SUCCESS,)
 
     def cuMemcpyDtoHAsync(self, to, source, size, stream):
+        if not size:
+            return REFUSED
         self.note("read", stream)
         self.gpu.read(source, self.host(to, size))
         return (SUCCESS,)
 
     def cuMemcpyDtoDAsync(self, to, source, size, stream):
+        if not size:
+            return REFUSED
         self.note("copy", stream)
         self.gpu.copy(to, source, size)
         return (SUCCESS,)
 
     def cuMemsetD8Async(self, address, value, size, stream):
         assert value == 0
+        if not size:
+            return REFUSED
         self.note("clear", stream)
         self.gpu.clear(address, size)
         return (SUCCESS,)
@@ -126,6 +137,8 @@ class StandIn:
 
     def cuLaunchKernel(self, function, gx, gy, gz, bx, by, bz, shared, stream, parameters, extra):
         assert (gy, gz, by, bz, shared, extra) == (1, 1, 1, 1, 0, 0)
+        if not (gx and bx):
+            return REFUSED
         name, module = function
         kinds = [TYPES[kind] for kind, _ in parse(module).parameters]
         places = np.frombuffer((ctypes.c_uint64 * len(kinds)).from_address(parameters), np.uint64)

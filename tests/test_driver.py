@@ -15,6 +15,8 @@ from oracle import Oracle, bits_differ
 from stand_in import cuda, installed
 
 import fastadagrad as fa
+from fastadagrad.device.driver import driver_at
+from fastadagrad.kernels.cuda.reduce import make_finite_check
 
 
 @pytest.fixture
@@ -174,6 +176,54 @@ def test_what_the_driver_refuses(driver, monkeypatch):
     monkeypatch.setattr(cuda, "cuModuleLoadData", lambda image: (refused, None))
     with pytest.raises(RuntimeError, match=r"UNSUPPORTED_PTX_VERSION; the driver is older.*fastadagrad\[cuda13\]"):
         fa.ADAGRAD(params=p).step(g)
+
+
+def test_the_driver_is_asked_for_no_work_on_nothing(driver):
+    p, *_ = make(driver)
+    fa.ADAGRAD(params=p)  # which makes the driver known
+    here, nothing = driver_at(p.address), np.zeros((0, 3), np.float32)
+    kernel = make_finite_check(np.dtype(np.float32), here.capability)
+    driver.calls.clear()
+    with here.on([5]):
+        memory = here.allocate(0)
+        here.write(memory.address, nothing)
+        here.read(memory.address, nothing)
+        here.copy(memory.address, p.address, 0)
+        here.clear(memory.address, 0)
+        here.launch(kernel, 0, 64, (p.address, 0, memory.address))
+    assert not {call[0] for call in driver.calls} - {"wait", "record"}
+
+
+@pytest.mark.parametrize(
+    ("shape", "hyper"), [((0,), {}), ((0, 3), {"accumulator": "row"}), ((4, 0), {"max_global_norm": 1.0})], ids=str
+)
+def test_empty_parameters(driver, shape, hyper):
+    """Alone, and beside one that is not: state, steps, the best parameters and reading them back."""
+    array, empty = driver.gpus[0].array, np.zeros(shape, np.float32)
+    for others in ([], [np.ones(5, np.float32)]):
+        params, gradients = ([array(x) for x in (empty, *others)] for _ in range(2))
+        host = [x.copy() for x in (empty, *others)]
+        opt, expected = (fa.ADAGRAD(params=x, learning_rate=0.1, **hyper) for x in (params, host))
+        for _ in range(2):
+            opt.step(gradients)
+            expected.step([empty, *others])
+        opt.set_params(params)
+        assert opt.state["param0"]["accumulator"].to_host().shape == expected.state["param0"]["accumulator"].shape
+        for found, right in zip(params, host, strict=True):
+            assert bits_differ(found.numpy(), right) == 0
+
+
+def test_rows_of_which_there_are_none(driver):
+    array, table = driver.gpus[0].array, np.ones((20, 3), np.float32)
+    none = fa.Rows(array(np.zeros(0, np.int64)), array(np.zeros((0, 3), np.float32)))
+    for hyper in ({"momentum": 0.5}, {"max_global_norm": 1.0}):
+        p = array(table)
+        opt = fa.ADAGRAD(params=p, learning_rate=0.1, **hyper)
+        for _ in range(2):
+            opt.step(none)
+        opt.flush()
+        assert opt.read_rows("param0", array(np.zeros(0, np.int64))).to_host().shape == (0, 3)
+        assert bits_differ(p.numpy(), table) == 0
 
 
 def test_an_address_that_is_no_gpus(driver):

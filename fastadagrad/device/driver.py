@@ -65,12 +65,12 @@ class Memory:
 
     def __init__(self, driver: Driver, size: int) -> None:
         with driver.here():
-            self.address = int(_done(cuda.cuMemAlloc(size)))
+            self.address = int(_done(cuda.cuMemAlloc(max(1, size))))
         weakref.finalize(self, driver.free, self.address).atexit = False
 
 
 class Driver:
-    """See `backend.Backend`."""
+    """See `backend.Backend`. CUDA's driver refuses some work on nothing, so it is asked for none."""
 
     def __init__(self, ordinal: int) -> None:
         self.process = os.getpid()
@@ -115,19 +115,27 @@ class Driver:
             _done(cuda.cuMemFree(address))
 
     def write(self, address: int, values: NDArray[Any]) -> None:
+        if not values.nbytes:
+            return
         with self.here():
             _done(cuda.cuMemcpyHtoDAsync(address, values.ctypes.data, values.nbytes, self._stream))
 
     def read(self, address: int, values: NDArray[Any]) -> None:
+        if not values.nbytes:
+            return
         with self.here():
             _done(cuda.cuMemcpyDtoHAsync(values.ctypes.data, address, values.nbytes, self._stream))
             _done(cuda.cuStreamSynchronize(self._stream))
 
     def copy(self, to: int, source: int, size: int) -> None:
+        if not size:
+            return
         with self.here():
             _done(cuda.cuMemcpyDtoDAsync(to, source, size, self._stream))
 
     def clear(self, address: int, size: int) -> None:
+        if not size:
+            return
         with self.here():
             _done(cuda.cuMemsetD8Async(address, 0, size, self._stream))
 
@@ -136,6 +144,8 @@ class Driver:
             self._function(kernel)
 
     def launch(self, kernel: Kernel, blocks: int, threads: int, arguments: Sequence[Any]) -> None:
+        if not blocks:
+            return
         values = [np.array(x, np.uint64) if isinstance(x, int) else np.array(x) for x in arguments]
         places = np.array([value.ctypes.data for value in values], np.uint64)
         with self.here():

@@ -13,20 +13,27 @@ from __future__ import annotations
 
 import re
 import threading
+import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
+from functools import cache
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 from unittest.mock import patch
 
-from numba import cuda, types
-from numba.cuda import dispatcher
-from numba.cuda.cudadrv import nvvm
+import numpy as np
+from numba import types
 from numba.np.numpy_support import from_dtype
 
 from ..element import fingerprint_of
 from ..forking import Lock
 from .disk import kept
+
+with warnings.catch_warnings():  # this compiler makes a time without a unit, of which NumPy 2.5 warns
+    warnings.filterwarnings("ignore", "The 'generic' unit", DeprecationWarning)
+    from numba import cuda
+    from numba.cuda import dispatcher
+    from numba.cuda.cudadrv import nvvm
 
 Capability = tuple[int, int]
 
@@ -45,11 +52,29 @@ class Kernel(NamedTuple):
     exact: bool = True  # whether each operation rounds as on the CPU
 
 
+def _row_stack(arrays: Any) -> Any:
+    """Stands for the function that NumPy 2.5 has given up."""
+    return np.vstack(arrays)
+
+
+@cache
+def _load_array_functions() -> None:
+    """Import what registers the compiler's array functions, among them one for ``numpy.row_stack``.
+
+    NumPy 2.5 no longer has that one, and the compiler, which loads this module when it first compiles, would fail at
+    every kernel. NumPy has it back while the module is imported, and no longer.
+    """
+    lent = nullcontext() if hasattr(np, "row_stack") else patch.object(np, "row_stack", _row_stack, create=True)
+    with lent, suppress(ModuleNotFoundError):  # where the compiler has no such module it needs no such loan
+        import numba.cuda.np.arrayobj  # noqa: F401
+
+
 @contextmanager
 def _compiler_for(capability: Capability) -> Iterator[None]:
     """Amend the compiler for this thread: others may be compiling kernels of their own."""
     thread, device = threading.get_ident(), SimpleNamespace(compute_capability=capability)
     with _lock:
+        _load_array_functions()
         compile_ir, get_current_device = nvvm.compile_ir, dispatcher.get_current_device
 
         def without_contraction(modules: list[str], **options: Any) -> bytes:
