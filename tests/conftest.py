@@ -1,5 +1,6 @@
 """Fixtures of several test files."""
 
+import os
 import signal
 
 import numpy as np
@@ -11,7 +12,9 @@ from fastadagrad.device import backend
 
 
 def pytest_configure():
-    """A shell starts what it runs in the background with Ctrl-C ignored; the tests, and their children, press it."""
+    """Give the tests' processes, and those that they start, the same whatever the tests are run from."""
+    os.environ["PYTHONSAFEPATH"] = "1"  # else a child takes a fastadagrad of the current folder for the installed one
+    # A shell starts what it runs in the background with Ctrl-C ignored; the tests press it.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -2,6 +2,7 @@ import json
 import logging
 import os
 import re
+import signal
 import subprocess
 import sys
 
@@ -264,7 +265,8 @@ def test_wrong_usage_exits_with_2(capsys):
     assert capsys.readouterr().out.endswith(f"fastadagrad {__version__}\n")
 
 
-def test_ctrl_c_keeps_the_model_and_exits_with_130(capsys, tmp_path, monkeypatch):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+def test_ctrl_c_keeps_the_model_and_exits_with_130(capsys, tmp_path, monkeypatch, number):
     from fastadagrad.linear_training import Trainer
 
     whole_epoch = Trainer.epoch
@@ -272,7 +274,7 @@ def test_ctrl_c_keeps_the_model_and_exits_with_130(capsys, tmp_path, monkeypatch
     def interrupted(self, *rest):
         interrupted.calls += 1
         if interrupted.calls == 3:
-            raise KeyboardInterrupt
+            signal.raise_signal(number)
         return whole_epoch(self, *rest)
 
     interrupted.calls = 0
@@ -281,6 +283,7 @@ def test_ctrl_c_keeps_the_model_and_exits_with_130(capsys, tmp_path, monkeypatch
     assert status == 130
     assert "interrupted" in out
     assert len(LinearModel.load(tmp_path / "m").history) == 2
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
 def test_ctrl_c_in_the_first_epoch_leaves_an_older_model_alone(capsys, tmp_path, monkeypatch):

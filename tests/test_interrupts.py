@@ -109,6 +109,18 @@ def test_a_program_with_its_own_handler_keeps_it():
     assert len(came) == 5
 
 
+def test_ctrl_c_that_is_ignored_stays_so():
+    """As in what a shell starts in the background."""
+    old = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        opt = fa.ADAGRAD(lambda w: (signal.raise_signal(signal.SIGINT), bowl(w))[1], np.zeros(1))
+        opt.minimize(max_epochs=3)
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, old)
+    assert opt.stopped_because == "max_epochs"
+
+
 def test_a_handler_installed_by_the_loss_stays():
     handler = lambda *_: None  # noqa: E731
     old = signal.getsignal(signal.SIGINT)

@@ -6,8 +6,11 @@ import argparse
 import importlib
 import logging
 import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from .. import __version__
 
@@ -26,13 +29,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        Exit status: 0, 2 after an error (one line on stderr says which), 130 after Ctrl-C.
+        Exit status: 0, 2 after an error (one line on stderr says which), 130 after Ctrl-C or SIGTERM.
     """
     arguments = _make_parser().parse_args(argv)
     _log_to_stderr(logging.WARNING if getattr(arguments, "quiet", False) else logging.INFO)
     try:
-        status: int = importlib.import_module(f".{arguments.command}", __name__).run(arguments)
-        sys.stdout.flush()
+        with _terminated_as_by_ctrl_c():
+            status: int = importlib.import_module(f".{arguments.command}", __name__).run(arguments)
+            sys.stdout.flush()
         return status
     except KeyboardInterrupt:
         return _fail("interrupted", INTERRUPTED)
@@ -44,6 +48,24 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(f"{where}{error.strerror or error}", FAILED)
     except (ArithmeticError, ImportError, LookupError, MemoryError, RuntimeError, TypeError, ValueError) as error:
         return _fail(str(error) or type(error).__name__, FAILED)
+
+
+@contextmanager
+def _terminated_as_by_ctrl_c() -> Iterator[None]:
+    """Let SIGTERM keep what Ctrl-C keeps.
+
+    It is all that ends a job in the background, which a shell starts with Ctrl-C ignored, and it is what batch systems
+    send.
+    """
+    alone = threading.current_thread() is threading.main_thread()
+    if not alone or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _make_parser() -> argparse.ArgumentParser:
