@@ -58,6 +58,8 @@ def read(path: files.Target) -> Fitted:
     try:
         _check_header(header)
         loss, classes = header["loss"], arrays.get("classes")
+        if classes is not None and classes.dtype.kind == "S":  # as labels once were kept
+            classes = np.char.decode(classes, "utf-8")
         _check_arrays(loss, classes, arrays["coef"], arrays["intercept"])
         names = header["feature_names"]
         if names is not None and len(names) != len(arrays["coef"]):

@@ -10,18 +10,20 @@ import zipfile
 import zlib
 from collections.abc import Mapping
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
-from typing import Any, Literal, NoReturn
+from typing import IO, Any, Literal, NoReturn
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from . import contents
 from .hints import hint
+from .log import logger
 from .svmlight import parse
 from .tables import CSR, Table, as_features, as_table, with_width
 
 BUILT_IN = ("breast_cancer", "diabetes", "digits", "iris", "wine")
-COMPRESSED = {".gz": "gzip", ".bz2": "bz2", ".xz": "lzma"}
 CSR_KEYS = ("data", "indices", "indptr", "shape")
 
 __all__ = ["BUILT_IN", "CSR", "Table", "as_features", "as_table", "load"]
@@ -34,6 +36,7 @@ def load(
     target: str | None = None,
     n_features: int | None = None,
     zero_based: bool | Literal["auto"] = "auto",
+    labelled: bool = True,
 ) -> Table:
     """Read features and labels.
 
@@ -41,8 +44,8 @@ def load(
     ----------
     source : str or path
         ``breast_cancer``, ``diabetes``, ``digits``, ``iris`` or ``wine``, which scikit-learn ships (a file
-        of such a name is ``./iris``); a ``.npz`` file; any other file is svmlight text, compressed if its
-        name ends in ``.gz``, ``.bz2`` or ``.xz``.
+        of such a name is ``./iris``); ``-``, which is standard input; or a file. By what they hold, not by
+        their names, these are ``.npz`` files or svmlight text, and may be compressed by gzip, bzip2 or xz.
     dtype : {float32, float64, None}
         Of the features; None: float64 for svmlight text, else as of :func:`as_features`.
     target : str, optional
@@ -52,13 +55,17 @@ def load(
         beyond are ignored, with a logged warning. Dense features must have this width.
     zero_based : bool or "auto"
         Of svmlight text: whether columns count from 0 or from 1; "auto": from 0 if a column 0 occurs. A file
-        that goes with another may lack column 0: give it the other table's ``zero_based``.
+        that goes with another may lack column 0: give it the other table's ``zero_based``. With `n_features`
+        "auto" is warned of, unless column 0 or column `n_features` occurs, which leaves no doubt.
+    labelled : bool
+        Whether there must be labels. False: svmlight text may have none, and neither need a .npz file, nor a .npy
+        file, which then has the features.
 
     Returns
     -------
     Table
-        Its labels are float64 from svmlight text, else of the dtype they are stored in. Its ``zero_based`` is
-        what was found.
+        Its labels are float64 from svmlight text, else of the dtype they are stored in; NaN where there are none.
+        Its ``zero_based`` is what was found.
 
     Raises
     ------
@@ -86,22 +93,50 @@ def load(
     if n_features is not None and operator.index(n_features) < 1:
         raise ValueError(f"n_features must be at least 1, got {n_features}")
     path = Path(source)
-    if target is not None and not takes_target(path):
+    if target is not None and not takes_target(source):
         raise ValueError(f"target names an array of a .npz file, but source is {os.fspath(source)!r}")
     if isinstance(source, str) and (source in BUILT_IN or source == "linnerud"):
         table = _built_in(source, dtype)
-    elif not path.exists():
+    elif source != contents.STDIN and not path.exists():
         _refuse_missing(path)
-    elif takes_target(path):
-        table = _from_npz(path, dtype, target or "y")
+    elif path.suffix.lower() == ".npz" and path.is_file():  # of which only some arrays are read
+        with open(path, "rb") as file:
+            table = _from_npz(file, path, dtype, target, labelled)
     else:
-        table = _from_svmlight(path, dtype, zero_based)
-    return table if n_features is None else _with_width(table, n_features)
+        table = _from_content(contents.read(source), source, dtype, target, zero_based, labelled)
+    if n_features is None:
+        return table
+    if zero_based == "auto":
+        warn_of_base(table, n_features, None)
+    return _with_width(table, n_features)
+
+
+def warn_of_base(table: Table, n_features: int, known: bool | None) -> None:
+    """Warn if a table's columns may count from another number than those that it goes with.
+
+    Parameters
+    ----------
+    table : Table
+    n_features : int
+        Of what it goes with.
+    known : bool or None
+        Whether the columns of that, if it was svmlight text, counted from 0.
+    """
+    found, width = table.zero_based, table.features.shape[1]
+    if found is None or found == known or (known is None and found) or (not found and width == n_features):
+        return
+    logger.warning(
+        "%s is taken to have columns that count from %d, as %s: if that is wrong, all of them are off by one, so say "
+        "where they count from by zero_based (--zero-based true or false)",
+        table.name,
+        0 if found else 1,
+        f"what it goes with from {0 if known else 1}" if known is not None else "it has no column 0",
+    )
 
 
 def takes_target(source: str | os.PathLike[str]) -> bool:
     """Whether `load` looks for the labels by name: in a .npz file."""
-    return Path(source).suffix.lower() == ".npz"
+    return contents.suffix_of(source) == ".npz" or contents.peek(source).startswith(contents.ZIP)
 
 
 def _with_width(table: Table, n_features: int) -> Table:
@@ -114,46 +149,54 @@ def _with_width(table: Table, n_features: int) -> Table:
     return table
 
 
-def _from_svmlight(path: Path, dtype: DTypeLike | None, zero_based: bool | Literal["auto"]) -> Table:
+def _from_content(
+    content: bytes,
+    source: str | os.PathLike[str],
+    dtype: DTypeLike | None,
+    target: str | None,
+    zero_based: bool | Literal["auto"],
+    labelled: bool,
+) -> Table:
+    if content.startswith(contents.ZIP) or contents.suffix_of(source) == ".npz":
+        return _from_npz(BytesIO(content), source, dtype, target, labelled)
+    name = contents.name_of(source)
     try:
-        found = parse(_read(path), dtype=np.float64 if dtype is None else dtype, zero_based=zero_based)
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
+        if content.startswith(contents.NPY) and not labelled:
+            return _unlabelled(np.load(BytesIO(content), allow_pickle=False), dtype, Path(name).name, None)
+        found = parse(content, dtype=np.float64 if dtype is None else dtype, zero_based=zero_based, labelled=labelled)
+    except (EOFError, ValueError) as error:
+        raise ValueError(f"{name}: {error}") from None
     if not found.labels.size:
-        raise ValueError(f"{path} has no rows")
+        raise ValueError(f"{name} has no rows")
     features = CSR(found.data, found.indices, found.indptr, (found.labels.size, found.n_features))
-    return Table(features, found.labels, path.name, zero_based=found.zero_based)
+    return Table(features, found.labels, Path(name).name, zero_based=found.zero_based)
 
 
-def _read(path: Path) -> bytes:
-    content = path.read_bytes()
-    module = COMPRESSED.get(path.suffix.lower())
-    if module is None:
-        return content
-    codec = importlib.import_module(module)
-    faults = (EOFError, OSError, ValueError, zlib.error, getattr(codec, "LZMAError", zlib.error))
-    try:
-        decompressed: bytes = codec.decompress(content)
-    except faults as error:
-        raise ValueError(f"truncated, damaged or not {path.suffix}: {error}") from None
-    return decompressed
-
-
-def _from_npz(path: Path, dtype: DTypeLike | None, target: str) -> Table:
-    stored, names = _read_npz(path, target)
-    if target not in stored:
-        raise ValueError(f"{path} has no labels {target!r}; name them with target=, it has {names}")
+def _from_npz(
+    file: IO[bytes], source: str | os.PathLike[str], dtype: DTypeLike | None, target: str | None, labelled: bool
+) -> Table:
+    path, key = contents.name_of(source), target or "y"
+    stored, names = _read_npz(file, path, key)
+    if key not in stored and (labelled or target is not None):
+        raise ValueError(f"{path} has no labels {key!r}; name them with target=, it has {names}")
+    name, columns = Path(path).name, stored.get("feature_names")
     try:
         features = _stored_features(stored)
         if features is None:
             raise ValueError(f"no X, and no CSR matrix with or without the prefix X_, in {names}")
-        return as_table(
-            features, stored[target], dtype=dtype, name=path.name, feature_names=stored.get("feature_names")
-        )
+        if key not in stored:
+            return _unlabelled(features, dtype, name, columns)
+        return as_table(features, stored[key], dtype=dtype, name=name, feature_names=columns)
     except TypeError as error:
         raise TypeError(f"{path}: {error}") from None
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
+
+
+def _unlabelled(X: NDArray[Any] | CSR, dtype: DTypeLike | None, name: str, feature_names: Any) -> Table:
+    features = as_features(X, dtype=dtype)
+    table = as_table(features, np.zeros(features.shape[0]), dtype=dtype, name=name, feature_names=feature_names)
+    return replace(table, labels=np.full(features.shape[0], np.nan))
 
 
 def _stored_features(stored: Mapping[str, NDArray[Any]]) -> NDArray[Any] | CSR | None:
@@ -169,20 +212,21 @@ def _stored_features(stored: Mapping[str, NDArray[Any]]) -> NDArray[Any] | CSR |
     return None
 
 
-def _read_npz(path: Path, target: str) -> tuple[dict[str, NDArray[Any]], str]:
+def _read_npz(file: IO[bytes], path: str, target: str) -> tuple[dict[str, NDArray[Any]], str]:
     """The arrays that matter, and the names of all."""
     known = {"X", target, "feature_names", "format", *CSR_KEYS, *(f"X_{key}" for key in CSR_KEYS)}
     faults = (ValueError, TypeError, EOFError, KeyError, NotImplementedError, RuntimeError, zlib.error)
-    with open(path, "rb") as file:
-        try:
-            if not zipfile.is_zipfile(file):
-                raise ValueError("no zip archive, or a truncated one")
+    try:
+        if not zipfile.is_zipfile(file):
             file.seek(0)
-            with np.load(file, allow_pickle=False) as archive:
-                stored = {key: archive[key] for key in archive.files if key in known}
-                return stored, ", ".join(sorted(archive.files)) or "nothing"
-        except (OSError, zipfile.BadZipFile, *faults) as error:  # OSError: an offset outside the file
-            raise ValueError(f"{path} is not a sound .npz file of plain arrays: {error}") from None
+            what = contents.describe(file.read(contents.HEAD))
+            raise ValueError("no zip archive, or a truncated one" if what is None else f"it {what}")
+        file.seek(0)
+        with np.load(file, allow_pickle=False) as archive:
+            stored = {key: archive[key] for key in archive.files if key in known}
+            return stored, ", ".join(sorted(archive.files)) or "nothing"
+    except (OSError, zipfile.BadZipFile, *faults) as error:  # OSError: an offset outside the file
+        raise ValueError(f"{path} is not a sound .npz file of plain arrays: {error}") from None
 
 
 def _built_in(name: str, dtype: DTypeLike | None) -> Table:

@@ -9,10 +9,14 @@ from typing import Any, Literal, NamedTuple, NoReturn
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from . import contents
 from .kernels import svmlight as kernels
+from .log import logger
 
 SLOW_BATCH = 4096
 SHOWN = 60
+LONGEST_LINE = 4096  # that is looked at to tell what a text is
+SAVED = "numpy.savez('data.npz', X=X, y=y) makes a file of them that is taken"
 
 
 class Parsed(NamedTuple):
@@ -31,6 +35,7 @@ def parse(
     *,
     dtype: DTypeLike = np.float64,
     zero_based: bool | Literal["auto"] = "auto",
+    labelled: bool = True,
 ) -> Parsed:
     r"""Parse svmlight text.
 
@@ -39,24 +44,27 @@ def parse(
     text : bytes-like or uint8 ndarray
         Lines ``label [qid:N] index:value ... [# comment]``, ended by ``\n`` or ``\r\n`` and separated by
         any white space. Numbers are decimal, with an optional exponent. ``qid:N`` is skipped, and so are
-        comments and blank lines.
+        comments, blank lines and a byte order mark; text in UTF-16 or UTF-32 must have one.
     dtype : {float64, float32}
         Of the data. Each value is the float64 nearest to the decimal number; float32 rounds that.
     zero_based : bool or "auto"
         Whether columns count from 0 or from 1; "auto": from 0 if a column 0 occurs anywhere.
+    labelled : bool
+        Whether each line must have a label. False: if the first one has none, no line has one.
 
     Returns
     -------
     Parsed
         ``data`` (nnz,) of dtype, ``indices`` (nnz,) int32 counted from 0, ``indptr`` (n + 1,) int64,
-        ``labels`` (n,) float64, ``n_features``, and the ``zero_based`` found: None where no row has a column
-        to tell by. Rows are sorted by column.
+        ``labels`` (n,) float64, NaN where lines have none, ``n_features``, and the ``zero_based`` found: None
+        where no row has a column to tell by. Rows are sorted by column.
 
     Raises
     ------
     ValueError
         Naming the line and the text at fault: a malformed, infinite or NaN number, several labels, a
-        column that is negative, repeated in its row or beyond int32, or an infinite value after rounding.
+        column that is negative, repeated in its row or beyond int32, or an infinite value after rounding;
+        and what the text is, if it is no svmlight text.
 
     Examples
     --------
@@ -70,6 +78,9 @@ def parse(
         raise ValueError(f"zero_based must be True, False or 'auto', got {zero_based!r}")
     one_based = zero_based != "auto" and not zero_based
     lines = _as_lines(text)
+    unlabelled = not labelled and _lacks_label(lines)
+    if unlabelled:
+        lines = _as_lines(_with_labels(lines))
     colons, newlines = kernels.count(lines)
     labels, indptr = np.empty(newlines), np.zeros(newlines + 1, np.int64)
     indices, data = np.empty(colons, np.int32), np.empty(colons, dtype)
@@ -90,6 +101,8 @@ def parse(
     if entries and not found:
         indices -= np.int32(1)
         width -= 1
+    if unlabelled:
+        labels.fill(np.nan)
     return Parsed(data, indices, indptr, labels, width, found)
 
 
@@ -97,10 +110,26 @@ def _as_lines(text: bytes | bytearray | memoryview | NDArray[np.uint8]) -> NDArr
     if isinstance(text, str):
         raise TypeError("text must be bytes, got str: read the file in binary mode or call text.encode()")
     lines = np.frombuffer(text, np.uint8)
+    if contents.has_mark(lines[:4].tobytes()):
+        lines = np.frombuffer(contents.as_utf8(lines.tobytes()), np.uint8)
     if not lines.size or lines[-1] != kernels.NEWLINE:
         lines = np.append(lines, np.uint8(kernels.NEWLINE))
     lines.flags.writeable = False  # one compiled version serves bytes and writable buffers
     return lines
+
+
+def _lacks_label(text: NDArray[np.uint8]) -> bool:
+    """Whether the first line that is not blank begins with a feature."""
+    first = re.search(rb"^[^\S\n]*([^\s#]+)", text.data, re.MULTILINE)
+    return first is not None and b":" in first[1]
+
+
+def _with_labels(text: NDArray[np.uint8]) -> bytes:
+    """The same lines, each with a label of 0."""
+    lines = text.tobytes()
+    if re.search(rb"^[^\S\n]*$", lines.rstrip(), re.MULTILINE):
+        logger.warning("blank lines are taken for no examples: one without features is to be written as 1:0")
+    return re.sub(rb"^(?=[^\S\n]*[^\s#])", b"0 ", lines, flags=re.MULTILINE)
 
 
 def _scan_all(
@@ -153,10 +182,18 @@ def _token(text: NDArray[np.uint8], pos: int) -> str:
 
 
 def _refuse_token(text: NDArray[np.uint8], pos: int, inside: bool) -> NoReturn:
+    what = contents.describe(text[: contents.HEAD].tobytes())
+    if what is not None:
+        raise ValueError(f"this {what}")
+    what = _other_format(text, pos)
+    if what is not None:
+        _refuse(text, pos, f"this looks like {what}, not like svmlight text")
     token = _token(text, pos)
     index, colon, value = token.partition(":")
     if not inside:
-        if "," in token:
+        if token.startswith("\ufeff"):
+            reason = "begins with a byte order mark, as where files have been joined: take it out"
+        elif "," in token:
             reason = "has several labels; give each row one number"
         elif colon:
             reason = "stands where the label should; each line starts with one"
@@ -166,6 +203,8 @@ def _refuse_token(text: NDArray[np.uint8], pos: int, inside: bool) -> NoReturn:
         reason = "is not a query id: it is a whole number, right after the label, once"
     elif not colon:
         reason = "is not of the form index:value"
+        if re.fullmatch(r"[+-]?[0-9.]+([eE][+-]?[0-9]+)?", token):
+            reason += f"; if these are plain numbers, {SAVED}"
     elif re.fullmatch("-[0-9]+", index):
         reason = "has a negative index"
     elif not re.fullmatch("[0-9]+", index):
@@ -173,10 +212,37 @@ def _refuse_token(text: NDArray[np.uint8], pos: int, inside: bool) -> NoReturn:
     elif len(index) > kernels.EXACT_DIGITS or int(index) > kernels.LARGEST_INDEX:
         reason = f"has an index beyond int32 ({kernels.LARGEST_INDEX})"
     elif re.fullmatch(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?", value):
-        reason = "has index 0, but zero_based is False"
+        reason = "has index 0, but zero_based is False: if columns count from 0, say so for all files that go together"
     else:
         reason = f"has a value that is not a finite decimal number ({value!r})"
     _refuse(text, pos, f"{token!r} {reason}")
+
+
+def _other_format(text: NDArray[np.uint8], pos: int) -> str | None:
+    """What a line that is no svmlight is likely to be, and what to do about it."""
+    before = text[max(0, pos - LONGEST_LINE) : pos].tobytes().rpartition(b"\n")[2]
+    line = (before + text[pos : pos + LONGEST_LINE].tobytes()).partition(b"\n")[0]
+    line = line.partition(b"#")[0].strip()
+    head = text[: contents.HEAD].tobytes().lstrip().lower()
+    if head.startswith((b"<!doctype", b"<html", b"<?xml", b"<head")):
+        return "a web page (has the download failed?)"
+    if head.startswith(b"version https://git-lfs"):
+        return "the pointer to a file in Git LFS (`git lfs pull` fetches it)"
+    if head.startswith((b"@relation", b"%%matrixmarket")):
+        kind = "ARFF (scipy.io.arff.loadarff" if head.startswith(b"@") else "Matrix Market (scipy.io.mmread"
+        return f"{kind} reads it; {SAVED})"
+    if line.startswith((b"{", b"[")):
+        return f"JSON ({SAVED}, from its numbers)"
+    if re.search(rb"(^|\s)\|", line):
+        return "Vowpal Wabbit's format (write each line as: label index:value ...)"
+    features = line.split()[1:]
+    if any(re.match(rb"[0-9]+:[-+.0-9]", each) and len(re.findall(rb"[,;]", each)) < 2 for each in features):
+        return None  # some features look sound: a word about the one that is not says more
+    if re.search(rb"[,;]", line):
+        return f"CSV (pandas.read_csv reads it; {SAVED})"
+    if b"\t" in line:
+        return f"a table separated by tabs (pandas.read_csv(..., sep='\\t') reads it; {SAVED})"
+    return None
 
 
 def _refuse_repeated(text: NDArray[np.uint8], row: int, indices: NDArray[np.int32]) -> NoReturn:

@@ -45,7 +45,7 @@ class Table:
     features : ndarray (n, k) or CSR
         float32 or float64, finite; an ndarray is in C order.
     labels : ndarray (n,)
-        Numbers or strings, as given.
+        Numbers or strings, as given; bytes are decoded. Where none were read, they are NaN.
     name : str
     feature_names : tuple of str or None
     zero_based : bool or None
@@ -75,7 +75,7 @@ def as_table(
     X : array-like (n, k), sparse matrix, DataFrame or CSR
         As :func:`as_features` takes it.
     y : array-like (n,) or (n, 1)
-        Numbers or strings; numbers must be finite. Their dtype stays.
+        Numbers or strings; numbers must be finite. Their dtype stays, but bytes become strings, and must be UTF-8.
     dtype : {float32, float64, None}
         Of the features; None: as of :func:`as_features`.
     name : str
@@ -105,7 +105,7 @@ def as_table(
     labels = _as_labels(y)
     if labels.size != rows:
         raise ValueError(f"X and y must be of one length, got {rows} rows of X and {labels.size} labels")
-    names = names_of(X) if feature_names is None else tuple(str(each) for each in feature_names)
+    names = names_of(X) if feature_names is None else tuple(map(_as_name, feature_names))
     if names is not None and len(names) != columns:
         raise ValueError(f"feature_names must have one name for each of the {columns} columns, got {len(names)}")
     return Table(features, labels, name, names)
@@ -271,11 +271,13 @@ def _canonical(
 
 def _as_labels(y: Any) -> NDArray[Any]:
     labels = _as_array(y, "y")
+    if labels.dtype.kind in "US" and not isinstance(y, np.ndarray):  # of numbers beside strings NumPy makes strings
+        labels = np.asarray(y, dtype=object)
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
     if labels.ndim != 1:
         raise ValueError(f"y must have one label a row, got shape {labels.shape}")
-    if labels.dtype.kind in "OT":
+    if labels.dtype.kind in "OST":
         labels = _labels_from_objects(labels.tolist())
     if labels.dtype.kind not in NUMERIC + "US":
         raise TypeError(f"y must be numbers or strings, got {labels.dtype}")
@@ -287,13 +289,29 @@ def _as_labels(y: Any) -> NDArray[Any]:
 
 
 def _labels_from_objects(values: list[Any]) -> NDArray[Any]:
-    kinds: tuple[type, ...] = (
-        (str,) if values and isinstance(values[0], str) else (bool, int, float, np.number, np.bool)
-    )
+    """Labels of one kind; bytes are text."""
+    of_text = bool(values) and isinstance(values[0], str | bytes)
+    kinds: tuple[type, ...] = (str, bytes) if of_text else (bool, int, float, np.number, np.bool)
     for row, value in enumerate(values):
         if not isinstance(value, kinds):
             raise TypeError(f"y must be all numbers or all strings, got {value!r} at row {row}")
-    return np.array(values)
+    if not of_text:
+        return np.array(values)
+    return np.array([_decoded(value, row) for row, value in enumerate(values)])
+
+
+def _decoded(value: str | bytes, row: int) -> str:
+    try:
+        return value.decode() if isinstance(value, bytes) else str(value)
+    except UnicodeDecodeError:
+        raise ValueError(
+            f"y has {value!r} at row {row}, which is no text in UTF-8: decode it, as in np.char.decode(y, 'latin-1')"
+        ) from None
+
+
+def _as_name(value: Any) -> str:
+    """A column's name; of bytes their text."""
+    return value.decode(errors="backslashreplace") if isinstance(value, bytes) else str(value)
 
 
 def _from_objects(array: NDArray[Any], names: tuple[str, ...] | None) -> NDArray[np.float64]:
@@ -354,7 +372,7 @@ def names_of(X: Any) -> tuple[str, ...] | None:
     columns = getattr(X, "columns", None)
     if columns is None or all(isinstance(column, int) for column in columns):
         return None
-    return tuple(str(column) for column in columns)
+    return tuple(map(_as_name, columns))
 
 
 def check_names(found: tuple[str, ...] | None, expected: tuple[str, ...] | None, what: str) -> None:

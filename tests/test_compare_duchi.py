@@ -8,6 +8,7 @@ import pytest
 
 from fastadagrad.compare import duchi
 from fastadagrad.compare.duchi import CONTENDERS, as_records, table1, text_of
+from fastadagrad.compare.examples import load_text
 
 A9A = Path(__file__).parents[2] / "shared" / "data" / "a9a.train.svm.gz"
 
@@ -63,6 +64,51 @@ def test_text(tmp_path):
     bad.write_text("")
     with pytest.raises(ValueError, match="is empty"):
         table1(bad)
+
+
+SMS = "spam\twin a prize\nham\tsee you\nspam\tfree cash\nother\tlunch é\n"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
+@pytest.mark.parametrize("end", ["", "\n", "\n\n \t\n"])
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+@pytest.mark.parametrize("compress", [bytes, bz2.compress])
+def test_text_in_its_encodings(tmp_path, encoding, end, newline, compress):
+    """Neither the byte order mark nor a blank line is an example, or part of one."""
+    pytest.importorskip("sklearn")
+    plain, path = tmp_path / "plain.tsv", tmp_path / ("sms.tsv" if compress is bytes else "sms.tsv.bz2")
+    plain.write_bytes(SMS.encode())
+    path.write_bytes(compress((SMS + end).replace("\n", newline).encode(encoding)))
+    expected, labels = load_text(plain)
+    features, found = load_text(path)
+    assert found.tolist() == labels.tolist() == ["spam", "ham", "spam", "other"]
+    np.testing.assert_array_equal(features.data, expected.data)
+    np.testing.assert_array_equal(features.indices, expected.indices)
+
+
+def test_marks_within_a_text_that_was_joined(tmp_path):
+    pytest.importorskip("sklearn")
+    path = tmp_path / "sms.tsv"
+    path.write_bytes(2 * SMS.encode("utf-8-sig"))
+    assert set(load_text(path)[1].tolist()) == {"spam", "ham", "other"}
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("ham\tone\nham\tcafé\n".encode("latin-1"), r"sms\.tsv, line 2: is no text in UTF-8, for its byte 0xe9"),
+        (b"PK\x03\x04", r"sms\.tsv is a zip archive"),
+        (b"PAR1", r"sms\.tsv is a Parquet file"),
+        (b"\xff\xfe\x00\xd8", r"sms\.tsv begins as UTF-16 does, but is damaged"),
+        (SMS.encode("utf-16-le"), r"sms\.tsv is text in UTF-16 without a byte order mark"),
+        (b"\n\n", r"sms\.tsv is empty"),
+    ],
+)
+def test_what_is_no_text_is_told_with_its_file(tmp_path, content, said):
+    pytest.importorskip("sklearn")
+    (tmp_path / "sms.tsv").write_bytes(content)
+    with pytest.raises(ValueError, match=said):
+        load_text(tmp_path / "sms.tsv")
 
 
 def test_one_class_against_the_others(tmp_path):

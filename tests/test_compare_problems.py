@@ -132,8 +132,8 @@ def test_words_near_one_another_are_pairs(tmp_path):
     path.write_text("few words")
     with pytest.raises(ValueError, match="2 pairs of neighbouring words; expected at least"):
         task_of(problem_named(f"text:{path}"), 0)
-    path.write_bytes(b"\xff\xfe\x00\xd8")
-    with pytest.raises(ValueError, match="no text in UTF-8"):
+    path.write_bytes(b"one line\ncaf\xe9")
+    with pytest.raises(ValueError, match=r"some\.txt, line 2: is no text in UTF-8, for its byte 0xe9"):
         task_of(problem_named(f"text:{path}"), 0)
 
 

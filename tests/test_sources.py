@@ -5,8 +5,12 @@ import gzip
 import io
 import logging
 import lzma
+import os
+import pickle
 import subprocess
 import sys
+import tarfile
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -74,13 +78,35 @@ def test_a_wider_table_is_widened_and_a_narrower_one_drops_columns_with_a_warnin
     path = tmp_path / "data"
     path.write_bytes(TEXT)
     with caplog.at_level(logging.WARNING, "fastadagrad"):
-        same, wide = load(path, n_features=3), load(path, n_features=7)
+        same, wide = load(path, n_features=3), load(path, n_features=7, zero_based=False)
         assert not caplog.records
         narrow = load(path, n_features=1)
     np.testing.assert_array_equal(to_dense(same.features), np.float32(DENSE))
     np.testing.assert_array_equal(to_dense(wide.features), np.pad(np.float32(DENSE), ((0, 0), (0, 4))))
     np.testing.assert_array_equal(to_dense(narrow.features), np.float32(DENSE)[:, :1])
     assert "data has 3 columns, 1 were expected: its 2 entries" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("text", "width", "zero_based", "warned"),
+    [
+        (b"1 1:1 5:1", 5, "auto", False),  # a column 5 of 5: from 1
+        (b"1 0:1 3:1", 5, "auto", False),
+        (b"1 1:1 4:1", 5, "auto", True),
+        (b"1 2:1 7:1", 5, "auto", True),
+        (b"1 1:1 4:1", None, "auto", False),  # goes with nothing
+        (b"1 1:1 4:1", 5, False, False),
+        (b"1 1:1 4:1", 5, True, False),
+        (b"1\n", 5, "auto", False),
+    ],
+)
+def test_a_guess_where_columns_begin_is_told(tmp_path, caplog, text, width, zero_based, warned):
+    (tmp_path / "data").write_bytes(text)
+    with caplog.at_level(logging.WARNING, "fastadagrad"):
+        load(tmp_path / "data", n_features=width, zero_based=zero_based)
+    said = "data is taken to have columns that count from 1, as it has no column 0: if that is wrong"
+    assert (said in caplog.text) == warned
+    assert ("--zero-based" in caplog.text) == warned
 
 
 @pytest.mark.parametrize("width", [0, -1])
@@ -280,6 +306,194 @@ def test_what_is_no_npz_is_refused(tmp_path, content):
     path.write_bytes(content)
     with pytest.raises(ValueError, match=r"a\.npz is not a sound \.npz"):
         load(path)
+
+
+def npz_bytes(**arrays) -> bytes:
+    file = io.BytesIO()
+    np.savez(file, **arrays)
+    return file.getvalue()
+
+
+def npy_bytes(array) -> bytes:
+    file = io.BytesIO()
+    np.save(file, array)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("compress", COMPRESS.values())
+@pytest.mark.parametrize("name", ["data", "data.svm", "data.gz", "data.xz", "data.txt"])
+def test_what_is_compressed_is_read_whatever_its_name(tmp_path, compress, name):
+    path = tmp_path / name
+    path.write_bytes(compress(TEXT))
+    np.testing.assert_array_equal(to_dense(load(path).features), np.float32(DENSE))
+    path.write_bytes(compress(npz_bytes(X=np.eye(3), y=[2, 1, 0])))
+    assert load(path).labels.tolist() == [2, 1, 0]
+
+
+@pytest.mark.parametrize(("name", "compress"), [("data", bytes), ("data.svm", bytes), ("data.npz.gz", gzip.compress)])
+def test_arrays_are_read_whatever_the_name_of_their_file(tmp_path, name, compress):
+    path = tmp_path / name
+    path.write_bytes(compress(npz_bytes(X=np.eye(3), y=[2, 1, 0], z=[5, 6, 7])))
+    assert load(path).labels.tolist() == [2, 1, 0]
+    assert load(path, target="z").labels.tolist() == [5, 6, 7]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32", "utf-16-be", "utf-16-le"])
+@pytest.mark.parametrize("compress", [bytes, gzip.compress])
+def test_text_of_other_encodings(tmp_path, encoding, compress):
+    path = tmp_path / "data"
+    text = TEXT.decode().encode(encoding)
+    if encoding == "utf-16-be":
+        text = b"\xfe\xff" + text
+    path.write_bytes(compress(text))
+    if encoding == "utf-16-le":  # without a mark
+        with pytest.raises(ValueError, match="is text in UTF-16 without a byte order mark: save it as UTF-8"):
+            load(path)
+    else:
+        np.testing.assert_array_equal(to_dense(load(path).features), np.float32(DENSE))
+
+
+def parquet_bytes() -> bytes:
+    pyarrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    file = io.BytesIO()
+    parquet.write_table(pyarrow.table({"a": [1.0, 2.0]}), file)
+    return file.getvalue()
+
+
+def tar_bytes() -> bytes:
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w") as archive:
+        member = tarfile.TarInfo("data.svm")
+        member.size = len(TEXT)
+        archive.addfile(member, io.BytesIO(TEXT))
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (lambda: npy_bytes(np.eye(3)), r"is a \.npy file.*numpy\.savez"),
+        (parquet_bytes, "is a Parquet file.*pandas"),
+        (tar_bytes, "is a tar archive"),
+        (lambda: gzip.compress(tar_bytes()), "is a tar archive"),
+        (lambda: gzip.compress(gzip.compress(TEXT)), "is compressed by gzip"),
+        (lambda: b"ARROW1\0\0", "is an Arrow file"),
+        (lambda: b"\x89HDF\r\n\x1a\n", "is an HDF5 file"),
+        (lambda: b"\x28\xb5\x2f\xfd\x00", "is compressed by zstd"),
+        (lambda: pickle.dumps({"X": 1}), "is a pickle, which is never loaded"),
+        (lambda: b"\x00\x01\x02", "is binary"),
+        (lambda: b"<!DOCTYPE html>\n<html>", r"looks like a web page \(has the download failed"),
+        (lambda: b"version https://git-lfs.github.com/spec/v1\noid", "looks like the pointer to a file in Git LFS"),
+        (lambda: b'{"X": [[1, 2]]}', "looks like JSON"),
+        (lambda: b"@relation iris\n@attribute a real", "looks like ARFF"),
+        (lambda: b"1 |f a:1 b:2\n", "looks like Vowpal Wabbit's format"),
+        (lambda: b"x1,x2,y\n1,2,3\n", r"line 1: this looks like CSV.*read_csv.*numpy\.savez"),
+        (lambda: b"5.1,3.5,1.4,0\n", "line 1: this looks like CSV"),
+        (lambda: b"a;b\n1;2\n", "line 1: this looks like CSV"),
+        (lambda: b"2020-01-01 12:30,5,6\n", "line 1: this looks like CSV"),
+        (lambda: b"a\tb\n1\t2\n", "line 1: this looks like a table separated by tabs"),
+        (lambda: b"1 2 3\n", r"'2' is not of the form index:value; if these are plain numbers, numpy\.savez"),
+        (lambda: b"1 1:2\n\xef\xbb\xbf1 1:2\n", r"line 2: '\\ufeff1' begins with a byte order mark"),
+        (lambda: b"1,2 3:4\n", "'1,2' has several labels"),
+        (lambda: b"1 3:4,5 6:7,8\n", "'3:4,5' has a value that is not a finite decimal number"),
+        (lambda: b"1\t1:2\tx:3\n", "'x:3' has an index that is not a whole number"),
+    ],
+)
+def test_another_format_is_called_by_its_name(tmp_path, content, said):
+    path = tmp_path / "data.svm"
+    path.write_bytes(content())
+    with pytest.raises(ValueError, match=rf"data\.svm: .*{said}"):
+        load(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (npy_bytes(np.eye(3)), r"it is a \.npy file"),
+        (gzip.compress(TEXT), "it is compressed by gzip"),
+        (TEXT, "no zip"),
+    ],
+)
+def test_what_is_under_the_name_npz_is_told(tmp_path, content, said):
+    (tmp_path / "a.npz").write_bytes(content)
+    with pytest.raises(ValueError, match=rf"not a sound \.npz file of plain arrays: {said}"):
+        load(tmp_path / "a.npz")
+
+
+def test_examples_without_labels(tmp_path, caplog):
+    path = tmp_path / "data"
+    path.write_bytes(b"# c\n1:0.5 3:2  # first\n\n  2:1e-3 1:4\nqid:3 3:1\n")
+    with pytest.raises(ValueError, match=r"line 2: '1:0\.5' stands where the label should"):
+        load(path)
+    with caplog.at_level(logging.WARNING, "fastadagrad"):
+        table = load(path, labelled=False)
+    assert "blank lines are taken for no examples" in caplog.text
+    np.testing.assert_array_equal(to_dense(table.features), np.float32([[0.5, 0, 2], [4, 1e-3, 0], [0, 0, 1]]))
+    np.testing.assert_array_equal(table.labels, np.full(3, np.nan))
+    caplog.clear()
+    path.write_bytes(TEXT)
+    assert load(path, labelled=False).labels.tolist() == [1, -1, 0]
+    path.write_bytes(b"1:1\n1:2\n\n\n")
+    load(path, labelled=False)
+    assert not caplog.records
+    for text, said in ((b"1:1\n1 1:1\n", "line 2: '1' is not of the form"), (b"1 1:1\n1:1\n", "line 2: '1:1' stands")):
+        path.write_bytes(text)
+        with pytest.raises(ValueError, match=said):
+            load(path, labelled=False)
+
+
+def test_arrays_without_labels(tmp_path):
+    X = np.arange(6.0).reshape(2, 3)
+    for name, content in (("a.npz", npz_bytes(X=X)), ("b", npz_bytes(X=X)), ("c.npy", npy_bytes(X))):
+        (tmp_path / name).write_bytes(content)
+        table = load(tmp_path / name, labelled=False)
+        np.testing.assert_array_equal(table.features, X)
+        assert np.isnan(table.labels).all()
+        with pytest.raises(ValueError, match=rf"{name}"):
+            load(tmp_path / name)
+    with pytest.raises(ValueError, match="has no labels 'label'"):
+        load(tmp_path / "a.npz", target="label", labelled=False)
+
+
+@pytest.mark.parametrize("content", [TEXT, gzip.compress(TEXT), b"\xef\xbb\xbf" + TEXT])
+def test_standard_input(monkeypatch, content):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(content))))
+    table = load("-")
+    np.testing.assert_array_equal(to_dense(table.features), np.float32(DENSE))
+    assert table.name == "standard input"
+
+
+def test_arrays_from_standard_input(monkeypatch):
+    content = npz_bytes(X=np.eye(2), y=[0, 1], z=[2, 3])
+    for target, labels in ((None, [0, 1]), ("z", [2, 3])):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(content))))
+        assert load("-", target=target).labels.tolist() == labels
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(b"1 x:1\n"))))
+    with pytest.raises(ValueError, match="standard input: line 1: 'x:1'"):
+        load("-")
+    monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(ValueError, match="standard input is closed"):
+        load("-")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pipes in folders")
+@pytest.mark.parametrize("content", [TEXT, gzip.compress(TEXT), npz_bytes(X=np.float32(DENSE), y=[1, -1, 0])])
+def test_a_pipe_can_be_read_from(tmp_path, content):
+    os.mkfifo(tmp_path / "pipe")
+    writer = threading.Thread(target=(tmp_path / "pipe").write_bytes, args=(content,))
+    writer.start()
+    table = load(tmp_path / "pipe")
+    writer.join()
+    features = to_dense(table.features) if isinstance(table.features, CSR) else table.features
+    np.testing.assert_array_equal(features, np.float32(DENSE))
+
+
+def test_labels_and_names_of_bytes_are_text(tmp_path):
+    path = saved(tmp_path / "a.npz", X=np.eye(2), y=np.array([b"spam", "ça".encode()]), feature_names=[b"a", b"b"])
+    table = load(path)
+    assert table.labels.tolist() == ["spam", "ça"]
+    assert table.feature_names == ("a", "b")
 
 
 def test_npy_under_the_name_npz_is_refused(tmp_path):

@@ -160,6 +160,39 @@ def test_errors_name_the_line_and_the_text(text, line, said):
     assert len(str(error.value)) < 300
 
 
+MARKS = {"utf-8-sig": b"", "utf-16": b"", "utf-32": b"", "utf-16-be": b"\xfe\xff", "utf-32-be": b"\x00\x00\xfe\xff"}
+
+
+@pytest.mark.parametrize("encoding", MARKS)
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview, lambda text: np.frombuffer(text, np.uint8)])
+def test_a_byte_order_mark_is_no_part_of_the_text(encoding, kind):
+    text = MARKS[encoding] + "1 1:0.5 # é\n-1 2:1\n".encode(encoding)
+    parsed = parse(kind(text))
+    assert (parsed.labels.tolist(), parsed.data.tolist()) == ([1, -1], [0.5, 1])
+    with pytest.raises(ValueError, match="line 2: 'x' is not a label"):
+        parse(kind(MARKS[encoding] + "1 1:0.5\nx 2:1\n".encode(encoding)))
+
+
+def test_damaged_utf_16_is_refused():
+    with pytest.raises(ValueError, match="begins as UTF-16 does, but is damaged"):
+        parse(b"\xff\xfe\x00\xd8")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (b"\x1f\x8b\x08\x00abc", "this is compressed by gzip: decompress it first"),
+        (b"PK\x03\x04\x14\x00", "this is a zip archive"),
+        (b"\x93NUMPY\x01\x00", r"this is a \.npy file"),
+        (b"1\0 \0001\0:\0002\0\n\0", "this is text in UTF-16 without a byte order mark"),
+        (b"\0001\0 \0001\0:\0002\0\n", "this is text in UTF-16 without a byte order mark"),
+    ],
+)
+def test_what_is_no_text_is_called_by_its_name(text, said):
+    with pytest.raises(ValueError, match=f"^{said}"):
+        parse(text)
+
+
 def test_float32_is_the_rounded_float64_and_must_be_finite():
     texts = ["0.1", "16777217", "1e-50", "3.4028235e38", "3.40282356e38", "1.00000017881393432617187499"]
     data = parse(" ".join(["1", *(f"{i}:{x}" for i, x in enumerate(texts))]).encode(), dtype=np.float32).data

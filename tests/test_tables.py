@@ -183,6 +183,25 @@ def test_labels_stay_as_they_are(y, dtype):
 
 
 @pytest.mark.parametrize(
+    "y",
+    [
+        np.array([b"a", "bé".encode(), b"c"]),
+        np.array([b"a", "bé".encode(), b"c"], object),
+        [b"a", "bé".encode(), b"c"],
+        [b"a", "bé", b"c"],
+        np.array(["a", "bé".encode(), np.bytes_(b"c")], object),
+        [np.bytes_(b"a"), np.str_("bé"), "c"],
+        np.array([[b"a"], ["bé".encode()], [b"c"]]),
+        ["a", "bé", "c"],
+    ],
+)
+def test_labels_of_bytes_are_text(y):
+    labels = as_table(np.eye(3), y).labels
+    assert labels.tolist() == ["a", "bé", "c"]
+    assert {type(each) for each in labels.tolist()} == {str}
+
+
+@pytest.mark.parametrize(
     ("y", "error", "said"),
     [
         ([0, 1], ValueError, "3 rows of X and 2 labels"),
@@ -191,6 +210,10 @@ def test_labels_stay_as_they_are(y, dtype):
         (np.eye(3), ValueError, r"one label a row, got shape \(3, 3\)"),
         (None, ValueError, "one label a row"),
         (np.array(["a", 1, "b"], object), TypeError, "got 1 at row 1"),
+        (["a", 1, "b"], TypeError, "got 1 at row 1"),
+        ((1, "a", "b"), TypeError, "got 'a' at row 1"),
+        ([b"a", b"caf\xe9", b"b"], ValueError, r"y has b'caf\\xe9' at row 1, which is no text in UTF-8: decode it"),
+        (np.array([b"a", 1, b"b"], object), TypeError, "got 1 at row 1"),
         (np.array([1, None, 3], object), TypeError, "got None at row 1"),
         ([1j, 1, 1], TypeError, "complex128"),
         (np.ma.array([1, 2, 3]), TypeError, "masked"),

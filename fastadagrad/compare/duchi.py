@@ -15,12 +15,12 @@ import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import contents
 from ..hyper import Rule, make_settings
 from ..kernels.examples import Sparse
 from ..kernels.losses import HINGE
@@ -229,7 +229,7 @@ def _penalty(pool: _Pool, order: NDArray[np.int64], rates: Sequence[float], want
 
 def _read(source: str | os.PathLike[str], positive: str | None) -> tuple[CSR, Floats]:
     """Features, without columns that are always 0, and labels of -1 and 1."""
-    if Path(source).suffix.lower() == TEXT:
+    if contents.suffix_of(source) == TEXT:
         features, found = load_text(source)
     else:
         table = load(source, dtype=np.float64)

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import os
+from io import StringIO
 from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import contents
 from ..tables import CSR, as_features
 
 TEXT = ".tsv"
 
 
 def load_text(path: str | os.PathLike[str]) -> tuple[CSR, NDArray[Any]]:
-    """Words weighted by frequency and rarity (tf-idf, rows of length 1), and labels.
+    """Words weighted by frequency and rarity (tf-idf, rows of length 1), and labels; blank lines are no examples.
 
     Raises
     ------
     OSError, ValueError
-        If the file cannot be read, or a line has no tab.
+        If the file cannot be read, is no text in UTF-8 (or UTF-16, with a byte order mark), or a line has no tab.
     RuntimeError
         If scikit-learn is not installed.
     """
@@ -28,15 +30,14 @@ def load_text(path: str | os.PathLike[str]) -> tuple[CSR, NDArray[Any]]:
     except ImportError:
         raise RuntimeError('text needs scikit-learn: pip install "fastadagrad[fit]"') from None
     labels, texts = [], []
-    with open(path, encoding="utf-8") as file:
-        for number, line in enumerate(file, 1):
-            label, tab, text = line.rstrip("\n").partition("\t")
-            if not tab:
-                raise ValueError(
-                    f"{os.fspath(path)}, line {number}: must be a label, a tab and text, not {line[:40]!r}"
-                )
-            labels.append(label)
-            texts.append(text)
+    for number, line in enumerate(StringIO(contents.read_text(path), newline=None), 1):
+        label, tab, text = line.removeprefix("\ufeff").rstrip("\n").partition("\t")
+        if not line.strip():
+            continue
+        if not tab:
+            raise ValueError(f"{os.fspath(path)}, line {number}: must be a label, a tab and text, not {line[:40]!r}")
+        labels.append(label)
+        texts.append(text)
     if not texts:
         raise ValueError(f"{os.fspath(path)} is empty: it must have a label, a tab and text on each line")
     return as_csr(TfidfVectorizer(sublinear_tf=True).fit_transform(texts)), np.array(labels)

@@ -9,12 +9,12 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import contents
 from ..rows import Rows
 from .problem import Task
 
@@ -45,11 +45,7 @@ def made_up() -> list[list[str]]:
 
 def sentences_of(path: str) -> list[list[str]]:
     """Words in lower case, by line of a text in UTF-8."""
-    try:
-        content = Path(path).read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is no text in UTF-8: {error}") from None
-    return [re.findall(r"[^\W\d_]+", line.lower()) for line in content.splitlines()]
+    return [re.findall(r"[^\W\d_]+", line.lower()) for line in contents.read_text(path).splitlines()]
 
 
 def pairs_of(sentences: Sequence[Sequence[str]]) -> tuple[Indices, NDArray[np.float64]]:

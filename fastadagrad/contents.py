@@ -1,0 +1,154 @@
+"""What the bytes of a file are: recognised by how they begin, decompressed, and text brought to UTF-8."""
+
+from __future__ import annotations
+
+import codecs
+import importlib
+import os
+import re
+import sys
+import zlib
+from pathlib import Path
+from typing import Any
+
+STDIN = "-"
+COMPRESSED = {".gz": "gzip", ".bz2": "bz2", ".xz": "lzma"}  # and the modules for them
+HEAD = 512
+ZIP, NPY = (b"PK\x03\x04", b"PK\x05\x06"), b"\x93NUMPY"
+
+_CODECS = (
+    (rb"\x1f\x8b\x08", "gzip"),
+    (rb"BZh[1-9](1AY&SY|\x17rE8P\x90)", "bz2"),
+    (rb"\xfd7zXZ\x00|\x5d\x00\x00", "lzma"),
+)
+_SAVED = "numpy.savez('data.npz', X=X, y=y)"
+_AS_FRAME = f"read it with pandas, and save it by {_SAVED}"
+_UNPACK = "decompress it first"
+_BINARY = (
+    (rb"PK(\x03\x04|\x05\x06)", "a zip archive", "give a .npz file a name that ends so, and unpack any other"),
+    (rb"\x93NUMPY", "a .npy file, which is one array", f"save features and labels together, by {_SAVED}"),
+    (rb"PAR1", "a Parquet file", _AS_FRAME),
+    (rb"ARROW1|FEA1|\xff\xff\xff\xff(?s:.{3})\x00", "an Arrow file", _AS_FRAME),
+    (rb"\x89HDF\r\n\x1a\n", "an HDF5 file", f"read its arrays with h5py, and save them by {_SAVED}"),
+    (rb"\x1f\x8b", "compressed by gzip", _UNPACK),
+    (rb"BZh[1-9]", "compressed by bzip2", _UNPACK),
+    (rb"\xfd7zXZ\x00|\x5d\x00\x00", "compressed by xz or lzma", _UNPACK),
+    (rb"\x28\xb5\x2f\xfd", "compressed by zstd", _UNPACK),
+    (rb"\x04\x22\x4d\x18", "compressed by lz4", _UNPACK),
+    (rb"\x1f[\x9d\xa0]", "compressed by compress", _UNPACK),
+    (rb"7z\xbc\xaf\x27\x1c|Rar!", "an archive", "unpack it first"),
+    (rb"(?s:.{257})ustar", "a tar archive", "unpack it first"),
+    (rb"\x80[\x02-\x05]", "a pickle, which is never loaded", f"save plain arrays by {_SAVED}"),
+    (rb"SQLite format 3\x00", "an SQLite database", _AS_FRAME),
+    (rb"%PDF-|\x89PNG|\xd0\xcf\x11\xe0|\x7fELF", "a document, a picture or a program", _AS_FRAME),
+    (rb"(?s:[^\x00]\x00){4}", "text in UTF-16 without a byte order mark", "save it as UTF-8"),
+    (rb"(?s:\x00[^\x00]){4}", "text in UTF-16 without a byte order mark", "save it as UTF-8"),
+    (rb"(?s:.{0,500}?)\x00", "binary", _AS_FRAME),
+)
+_MARKS = (  # those of UTF-32 first: one of them begins as one of UTF-16 does
+    (codecs.BOM_UTF32_LE, "UTF-32"),
+    (codecs.BOM_UTF32_BE, "UTF-32"),
+    (codecs.BOM_UTF16_LE, "UTF-16"),
+    (codecs.BOM_UTF16_BE, "UTF-16"),
+)
+
+
+def describe(head: bytes) -> str | None:
+    """What content is that begins so, and what to do about it; None for text."""
+    for pattern, kind, advice in _BINARY:
+        if re.match(pattern, head):
+            return f"is {kind}: {advice}"
+    return None
+
+
+def name_of(source: str | os.PathLike[str]) -> str:
+    """What messages call a source."""
+    return "standard input" if source == STDIN else os.fspath(source)
+
+
+def suffix_of(source: str | os.PathLike[str]) -> str:
+    """The suffix in lower case, without that of a compression."""
+    path = Path(source)
+    if path.suffix.lower() in COMPRESSED:
+        path = path.with_suffix("")
+    return path.suffix.lower()
+
+
+def peek(source: str | os.PathLike[str]) -> bytes:
+    """How a file or standard input begins; nothing of what can be read only once and cannot be looked into."""
+    if source == STDIN:
+        head: bytes = _stdin().peek(HEAD)[:HEAD]
+        return head
+    if not os.path.isfile(source):
+        return b""
+    with open(source, "rb") as file:
+        return file.read(HEAD)
+
+
+def read(source: str | os.PathLike[str]) -> bytes:
+    """All of a file or of standard input, decompressed if it is compressed, whatever its name.
+
+    Raises
+    ------
+    ValueError
+        Naming the source, if it is damaged, or not what its suffix says.
+    """
+    content: bytes = _stdin().read() if source == STDIN else Path(source).read_bytes()
+    suffix = "" if source == STDIN else Path(source).suffix.lower()
+    found = next((module for pattern, module in _CODECS if re.match(pattern, content)), COMPRESSED.get(suffix))
+    if found is None or not content:
+        return content
+    codec = importlib.import_module(found)
+    faults = (EOFError, OSError, ValueError, zlib.error, getattr(codec, "LZMAError", zlib.error))
+    try:
+        decompressed: bytes = codec.decompress(content)
+    except faults as error:
+        what = suffix if COMPRESSED.get(suffix) == found else found
+        raise ValueError(f"{name_of(source)}: truncated, damaged or not {what}: {error}") from None
+    return decompressed
+
+
+def read_text(path: str | os.PathLike[str]) -> str:
+    """A text, be it compressed or in UTF-16.
+
+    Raises
+    ------
+    ValueError
+        Naming the file, if it is no text, or in another encoding.
+    """
+    content = as_utf8(read(path), name_of(path))
+    what = describe(content[:HEAD])
+    if what is not None:
+        raise ValueError(f"{name_of(path)} {what}")
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        byte = content[error.start]
+        raise ValueError(
+            f"{name_of(path)}, line {line}: is no text in UTF-8, for its byte 0x{byte:02x}: save it as UTF-8"
+        ) from None
+
+
+def has_mark(head: bytes) -> bool:
+    """Whether text that begins so has a byte order mark."""
+    return head.startswith((codecs.BOM_UTF8, *(mark for mark, _ in _MARKS)))
+
+
+def as_utf8(text: bytes, name: str = "the text") -> bytes:
+    """Text without a byte order mark, and in UTF-8 if that tells another encoding."""
+    if text.startswith(codecs.BOM_UTF8):
+        return text[len(codecs.BOM_UTF8) :]
+    for mark, encoding in _MARKS:
+        if text.startswith(mark):
+            try:
+                return text.decode(encoding).encode()
+            except UnicodeError as error:
+                raise ValueError(f"{name} begins as {encoding} does, but is damaged: {error}") from None
+    return text
+
+
+def _stdin() -> Any:
+    if sys.stdin is None:
+        raise ValueError("standard input is closed: give a file instead of -")
+    return sys.stdin.buffer
