@@ -15,6 +15,7 @@ from .kernels import scoring
 from .linear_data import checked_validation, labelled, split
 from .linear_run import Run, reporting
 from .linear_training import Examples, Scorer, Trainer, as_examples
+from .sources import warn_of_base
 from .stopping import Patience
 from .tables import CSR, Table, as_features, check_names, names_of, with_width
 
@@ -226,6 +227,8 @@ class LinearModel:
         if not hasattr(self, "coef_"):
             raise RuntimeError("this model has not been trained: call fit first, or LinearModel.load")
         check_names(names_of(X), self.feature_names, "X")
+        if isinstance(X, Table):
+            warn_of_base(X, len(self.coef_), self.zero_based)
         features = as_features(X.features if isinstance(X, Table) else X, dtype=np.float64)
         expected = len(self.coef_)
         if isinstance(features, CSR):
@@ -290,6 +293,10 @@ class LinearModel:
     def evaluate(self, X: Any, y: Any = None) -> dict[str, float]:
         """Mean loss, and accuracy, or root mean squared error ("rmse") and "r2".
 
+        A label of no class of the training is a miss for the accuracy, and of no account for the loss (NaN if all are
+        such); "unknown_labels" is the number of them, if there are any. A number and a string that spells it are one
+        label.
+
         Parameters
         ----------
         X : array-like (n, features), sparse matrix, DataFrame or Table
@@ -306,7 +313,7 @@ class LinearModel:
     def evaluation_of(self, scores: NDArray[np.float64], labels: NDArray[Any]) -> dict[str, float]:
         """What `evaluate` returns, from the scores of `decision_function`."""
         chosen = targets.Targets(self.loss, self.classes_)  # scores are in the labels' own unit
-        return Scorer(chosen).monitors(scores, chosen.encode(labels, np.float64))
+        return Scorer(chosen).monitors(scores, chosen.encode(labels, np.float64, unknown=True))
 
     def save(self, path: files.Target) -> None:
         """Write the model to a file.

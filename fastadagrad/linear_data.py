@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from .log import logger
+from .sources import warn_of_base
 from .tables import CSR, Table, as_table, check_names, with_width
 from .targets import Targets
 
@@ -17,7 +19,8 @@ def labelled(X: Any, y: Any, dtype: DTypeLike | None) -> Table:
     if isinstance(X, Table):
         if y is not None:
             raise TypeError("y must be left out when X is a Table, which has its labels")
-        return as_table(X.features, X.labels, dtype=dtype, name=X.name, feature_names=X.feature_names)
+        table = as_table(X.features, X.labels, dtype=dtype, name=X.name, feature_names=X.feature_names)
+        return replace(table, zero_based=X.zero_based)
     if y is None:
         raise TypeError("y is missing: give labels with X, or a Table")
     return as_table(X, y, dtype=dtype)
@@ -55,6 +58,7 @@ def split(table: Table, valid: Any, seed: int, targets: Targets) -> tuple[Table,
             f"{held_out.labels[0].item()!r}, {targets.classes_shown}"
         )
     width = table.features.shape[1]
+    warn_of_base(held_out, width, table.zero_based)
     features = held_out.features
     if isinstance(features, CSR) != isinstance(table.features, CSR):
         raise ValueError("the validation examples must be sparse if the training examples are, and dense if not")

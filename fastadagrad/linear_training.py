@@ -62,12 +62,14 @@ class Scorer:
     def monitors(self, scores: NDArray[Any], labels: NDArray[Any]) -> dict[str, float]:
         """Loss, and accuracy or root mean squared error and r2, of encoded labels, in the user's unit.
 
-        A label of an unknown class is a miss for the accuracy.
+        A label of an unknown class is a miss for the accuracy. If there are any, "unknown_labels" is their number.
         """
         result = {"loss": self.targets.in_own_unit(self.loss(scores, labels))}
         if self.targets.classes is not None:
             guess = scores.argmax(axis=1) if self.targets.outputs else np.where(scores > 0, 1, -1)
-            return {**result, "accuracy": float(np.mean(guess == labels))}
+            result["accuracy"] = float(np.mean(guess == labels))
+            unknown = int(np.count_nonzero(np.isnan(labels)))
+            return {**result, "unknown_labels": unknown} if unknown else result
         rmse, r2 = _errors(scores.astype(np.float64), labels.astype(np.float64))
         return {**result, "rmse": rmse * self.targets.spread, "r2": r2}
 

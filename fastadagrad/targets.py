@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -30,7 +31,7 @@ class Targets:
         return len(self.classes) if self.loss == "softmax" and self.classes is not None else 0
 
     def in_own_unit(self, loss: float) -> float:
-        """A loss as the kernels have it, in the square of the labels' own unit; infinite where float64 cannot hold it."""
+        """A loss as the kernels have it, in the square of the labels' own unit; infinite if float64 cannot hold it."""
         return loss * self.spread * self.spread
 
     def encode(self, labels: NDArray[Any], dtype: DTypeLike, *, unknown: bool = False) -> NDArray[Any]:
@@ -53,7 +54,7 @@ class Targets:
                 scaled, centre, spread = (
                     np.ldexp(each, -exponent) for each in (labels.astype(np.float64), self.centre, self.spread)
                 )
-                encoded = ((scaled - centre) / spread).astype(dtype)
+                encoded: NDArray[Any] = ((scaled - centre) / spread).astype(dtype)
             beyond = np.flatnonzero(~np.isfinite(encoded))
             if beyond.size:
                 raise ValueError(
@@ -83,15 +84,16 @@ class Targets:
         """Which labels are of one of the classes, or all of them if these are real."""
         if self.classes is None:
             return np.ones(len(labels), np.bool)
-        found: NDArray[np.bool] = self.classes[self.groups(labels)] == labels
+        found: NDArray[np.bool] = self.classes[self.groups(labels)] == _in_kind_of(self.classes, labels)
         return found
 
     def groups(self, labels: NDArray[Any]) -> NDArray[np.int64]:
         """The position of each label's class, 0 for real ones; any position for a label of no class."""
         if self.classes is None:
             return np.zeros(len(labels), np.int64)
+        labels = _in_kind_of(self.classes, labels)
         if len(self.classes) == 2:
-            second: NDArray[np.bool] = labels == self.classes[1]  # of numbers and strings nothing is equal
+            second: NDArray[np.bool] = labels == self.classes[1]
             return second.astype(np.int64)
         position: NDArray[np.int64] = np.searchsorted(self.classes, labels)
         return np.minimum(position, len(self.classes) - 1)
@@ -108,6 +110,27 @@ class Targets:
             return self
         centre, spread = _centre_and_spread(labels)
         return replace(self, centre=centre, spread=spread)
+
+
+def _in_kind_of(classes: NDArray[Any], labels: NDArray[Any]) -> NDArray[Any]:
+    """Labels as numbers if the classes are, else as strings; a string that spells a number is the same label."""
+    if (classes.dtype.kind == "U") == (labels.dtype.kind == "U"):
+        return labels
+    different, inverse = np.unique(labels, return_inverse=True)
+    if classes.dtype.kind == "U":
+        spelt = {_number(text, labels.dtype): text for text in reversed(classes.tolist())}
+        return np.array([spelt.get(float(each), str(each)) for each in different.tolist()])[inverse]
+    return np.array([_number(text, classes.dtype) for text in different.tolist()])[inverse]
+
+
+def _number(text: str, dtype: np.dtype[Any]) -> float:
+    """What a string spells, NaN if that is no number; "True" and "False" are numbers where others are booleans."""
+    if dtype.kind == "b" and text in ("False", "True"):
+        return float(text == "True")
+    try:
+        return math.nan if "_" in text else float(text)
+    except ValueError:
+        return math.nan
 
 
 def choose(loss: str, labels: NDArray[Any]) -> Targets:

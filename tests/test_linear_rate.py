@@ -46,7 +46,8 @@ def test_learning_rate_found_for_features_of_any_size(factor):
 @pytest.mark.parametrize("factor", [1e-300, 1e-200, 1e100, 1e200, 1e307])
 def test_losses_of_any_size_tie_alike(factor):
     lowest = np.array([1.0, 1.1, 0.9, 1.0, 1.05])
-    for losses, ties in ((lowest + [0.01, -0.01, 0.02, 0, 0], True), (lowest + [0.01, 0.02, 0.01, 0.02, 0.01], False)):
+    for excess, ties in (([0.01, -0.01, 0.02, 0, 0], True), ([0.01, 0.02, 0.01, 0.02, 0.01], False)):
+        losses = lowest + np.array(excess)
         assert linear_rate._ties(losses, lowest) == ties
         assert linear_rate._ties(losses * factor, lowest * factor) == ties
     assert linear_rate._ties(lowest * factor, lowest * factor)

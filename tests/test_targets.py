@@ -64,3 +64,63 @@ def test_labels_that_are_all_the_same_are_only_centred(value):
 def test_a_label_beyond_the_dtype_is_named():
     with pytest.raises(ValueError, match=r"y has 1e\+39 at row 1, which float32 cannot hold"):
         LinearModel("squared", scale="none").fit(Z[:3, None], [1.5, 1e39, 2.5])
+
+
+T3 = np.arange(60) % 3
+
+
+@pytest.mark.parametrize(
+    ("trained", "others"),
+    [
+        ((0, 1), ("0", "1")),
+        (("1", "2"), (1.0, 2.0)),
+        (("1", "2"), (1, 2)),
+        ((-1.0, 1.0), ("-1", "+1")),
+        ((0.5, 2.5), ("5e-1", "2.50")),
+        ((False, True), (0, 1)),
+        ((False, True), ("False", "True")),
+        (("False", "True"), (False, True)),
+        ((1, 2, 3), ("1.0", "2", "3")),
+        (("10", "9", "8"), (10, 9, 8)),
+        (("a", "b", "c"), (b"a", b"b", b"c")),
+    ],
+)
+def test_a_number_and_a_string_that_spells_it_are_one_label(trained, others):
+    X, t = np.stack([Z[:60], Z[60:120]], axis=1), np.arange(60) % len(trained)
+    model = LinearModel(max_epochs=2).fit(X, np.array(trained)[t])
+    assert model.evaluate(X, np.array(others)[t]) == model.evaluate(X, np.array(trained)[t])
+
+
+@pytest.mark.parametrize("trained", [(0, 1), ("a", "b"), (0, 1, 2), ("a", "b", "c")])
+@pytest.mark.parametrize("other", [7, 7.5, "7", "nan", "z", "", "1_0"])
+def test_a_label_of_no_class_is_a_miss(trained, other, caplog):
+    """For the loss it is of no account."""
+    X, t = np.stack([Z[:60], Z[60:120]], axis=1), np.arange(60) % len(trained)
+    labels = np.array(trained)[t]
+    model = LinearModel(max_epochs=2).fit(X, labels)
+    known, right = np.arange(60) % 10 != 0, model.predict(X) == labels
+    spoilt = [label if one else other for label, one in zip(labels.tolist(), known, strict=True)]
+    if len({isinstance(each, str) for each in spoilt}) > 1:  # such are refused
+        spoilt = [str(each) for each in spoilt]
+    found = model.evaluate(X, spoilt)
+    assert found["accuracy"] == pytest.approx(np.mean(right & known))
+    assert found["loss"] == pytest.approx(model.evaluate(X[known], labels[known])["loss"])
+    assert found["unknown_labels"] == 6
+    assert "6 of 60 labels are of no class of the training" in caplog.text
+    assert "unknown_labels" not in model.evaluate(X, labels)
+    nothing = model.evaluate(X[:2], [other, other])
+    assert (nothing["accuracy"], nothing["unknown_labels"]) == (0, 2)
+    assert np.isnan(nothing["loss"])
+
+
+def test_validation_counts_what_it_does_not_know():
+    X = np.stack([Z[:60], Z[60:120]], axis=1)
+    history = LinearModel(max_epochs=2).fit(X, T3, valid=(X[:4], [0, 1, 2, 9])).history
+    assert [entry["valid_unknown_labels"] for entry in history] == [1, 1]
+    assert all(entry["valid_accuracy"] <= 0.75 and np.isfinite(entry["valid_loss"]) for entry in history)
+
+
+def test_numbers_cannot_be_judged_by_strings():
+    model = LinearModel(max_epochs=1).fit(Z[:60, None], Z[60:120])
+    with pytest.raises(ValueError, match="squared loss needs numbers as labels, got 'a'"):
+        model.evaluate(Z[:2, None], ["a", "b"])
