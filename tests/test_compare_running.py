@@ -2,6 +2,7 @@
 
 import math
 import os
+import subprocess
 import sys
 
 import numpy as np
@@ -271,3 +272,30 @@ def test_tasks_of_all_kinds_of_params():
         copied = task.copied()
         assert type(copied) is type(params)
         assert fa.SGD(params=copied).params
+
+
+SCRIPT = """
+from fastadagrad.compare import compare
+found = compare("quadratic:100", ["sgd"], rates="0.1:1:2", seeds=1, report=False, jobs={jobs})
+print(len(found.runs))
+"""
+
+
+@pytest.mark.parametrize(
+    ("jobs", "guarded", "works"), [(1, False, False), (2, False, False), (0, False, True), (2, True, True)]
+)
+def test_a_script_without_a_main_guard_is_told_of_it(tmp_path, jobs, guarded, works):
+    pytest.importorskip("pyarrow")
+    script = SCRIPT.format(jobs=jobs)
+    if guarded:
+        script = script.replace("\nfound", '\nif __name__ == "__main__":\n  found').replace("\nprint", "\n  print")
+    (tmp_path / "script.py").write_text(script)
+    command = [sys.executable, "script.py"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    if works:
+        assert (done.stdout, done.returncode) == ("2\n", 0), done.stderr
+        return
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("RuntimeError: ")
+    assert 'under `if __name__ == "__main__":`' in last
+    assert "memory" not in last

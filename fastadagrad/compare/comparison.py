@@ -16,7 +16,7 @@ from .contenders import as_contenders
 from .costs import Cost, costs_of
 from .figures import Material
 from .plan import RATES, SEEDS, Cell, Plan, as_rates
-from .pool import run_here, run_in_processes
+from .pool import refuse_unguarded, run_here, run_in_processes
 from .problem import Problem
 from .problems import as_problems, task_of
 from .report import write_report
@@ -90,7 +90,8 @@ def compare(
     epochs : int, optional
         Of every run; by default each problem's own.
     jobs : int, optional
-        Processes; by default one for each core. 0: in this process, where NumPy's libraries have the threads they have.
+        Processes; by default one for each core. Each runs the script that it is started from, which must make this call
+        under ``if __name__ == "__main__":``. 0: in this process, where NumPy's libraries have the threads they have.
     out : path-like
         Folder for the results, made if it is not there.
     tau : float
@@ -123,6 +124,7 @@ def compare(
     >>> [line.method for line in found.lines]
     ['sgd', 'adagrad']
     """
+    refuse_unguarded()
     plan = make_plan(problems, methods, rates, seeds, epochs)
     workers = _checked_jobs(jobs)
     if not 0 < tau < 1:

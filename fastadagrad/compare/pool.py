@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 # No NumPy here: a worker imports this module before it has said how many threads NumPy's libraries may have.
 if TYPE_CHECKING:
+    from multiprocessing.synchronize import Event
+
     from .contenders import Contender
     from .plan import Cell
     from .problem import Problem, Task
@@ -21,6 +23,18 @@ if TYPE_CHECKING:
 ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1"
 )
+
+
+UNGUARDED = (
+    "a process first runs the script that it is started from, so what only the script itself is to do, this call too, "
+    'must stand there under `if __name__ == "__main__":`; or use jobs=0'
+)
+
+
+def refuse_unguarded() -> None:
+    """Raise RuntimeError in a process that only reads the script which has started it, and has met this call there."""
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        raise RuntimeError(f"compare was called while one of its processes started: {UNGUARDED}")
 
 
 class Worker:
@@ -52,9 +66,10 @@ class Worker:
 _worker: Worker | None = None
 
 
-def _begin(payload: bytes) -> None:
+def _begin(payload: bytes, begun: Event) -> None:
     """Of each process, once."""
     global _worker
+    begun.set()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all: the parent ends the others
     threading.Thread(target=_end_with_parent, daemon=True).start()
     os.environ["NUMBA_NUM_THREADS"] = "1"
@@ -104,12 +119,15 @@ def run_in_processes(
     before = {child.pid for child in multiprocessing.active_children()}
     with _environment(ONE_THREAD):
         context = multiprocessing.get_context("spawn")
-        pool = ProcessPoolExecutor(jobs, context, initializer=_begin, initargs=(payload,))
+        begun = context.Event()
+        pool = ProcessPoolExecutor(jobs, context, initializer=_begin, initargs=(payload, begun))
         try:
             for future in as_completed([pool.submit(_run, cell) for cell in cells]):
                 yield future.result()
             pool.shutdown()
         except BrokenProcessPool:
+            if not begun.is_set():
+                raise RuntimeError(f"no process got as far as its first run: {UNGUARDED}") from None
             raise RuntimeError(
                 "a process ended before its time (too little memory?): what was finished is kept, the same command "
                 "goes on; --jobs 0 runs in this process and shows more"
