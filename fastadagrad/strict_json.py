@@ -8,9 +8,15 @@ from collections.abc import Mapping
 from typing import Any
 
 
-def dumps(value: Any, indent: int | None = None) -> str:
-    """Text that has no escapes but those that JSON needs."""
-    return json.dumps(_strict(value), ensure_ascii=False, allow_nan=False, indent=indent)
+def dumps(value: Any, indent: int | None = None, encoding: str = "utf-8") -> str:
+    """Text with no escapes but those that JSON needs; in ASCII, if `encoding` lacks one of its characters."""
+    strict = _strict(value)
+    text = json.dumps(strict, ensure_ascii=False, allow_nan=False, indent=indent)
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        return json.dumps(strict, allow_nan=False, indent=indent)
+    return text
 
 
 def _strict(value: Any) -> Any:

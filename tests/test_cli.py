@@ -1,5 +1,4 @@
 import json
-import logging
 import os
 import re
 import signal
@@ -8,39 +7,13 @@ import sys
 
 import numpy as np
 import pytest
+from command_line import no_handlers_left, run, text_file
 
 from fastadagrad import __version__, cli
 from fastadagrad.linear import LinearModel
 from fastadagrad.sources import load
 
-
-@pytest.fixture
-def text_file(tmp_path):
-    """Svmlight text of a thing that can be learnt."""
-    rng = np.random.default_rng(0)
-    X = rng.random((200, 5)).round(3)
-    path = tmp_path / "train.svm"
-    path.write_text(
-        "".join(
-            f"{'+1' if row[0] > row[1] else '-1'} " + " ".join(f"{j + 1}:{x}" for j, x in enumerate(row)) + "\n"
-            for row in X
-        )
-    )
-    return path
-
-
-@pytest.fixture(autouse=True)
-def no_handlers_left():
-    logger = logging.getLogger("fastadagrad")
-    before, level = list(logger.handlers), logger.level
-    yield
-    logger.handlers[:] = before
-    logger.setLevel(level)
-
-
-def run(capsys, *arguments):
-    status = cli.main([str(a) for a in arguments])
-    return status, *capsys.readouterr()
+__all__ = ["no_handlers_left", "text_file"]  # fixtures
 
 
 def test_fit_prints_a_table(capsys, text_file):
@@ -223,13 +196,14 @@ def test_where_columns_begin_can_be_said(capsys, tmp_path):
     assert widths == {"true": 6, "false": 5, "auto": 5}
 
 
-def test_predict_without_usable_labels(capsys, text_file, tmp_path):
+def test_predict_with_no_label_that_the_model_knows(capsys, text_file, tmp_path):
     run(capsys, "fit", text_file, "--epochs", 1, "--model", tmp_path / "m")
     other = tmp_path / "other.svm"
     other.write_text("0 1:1\n")
     status, out, err = run(capsys, "predict", tmp_path / "m", other)
     assert (status, len(out.split())) == (0, 1)
-    assert "accuracy" not in err
+    assert "0.0 in row 0 the first: they count as misses" in err
+    assert "accuracy 0, unknown labels 1" in err
 
 
 @pytest.mark.parametrize(

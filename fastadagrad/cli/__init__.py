@@ -6,13 +6,17 @@ import argparse
 import importlib
 import logging
 import os
+import re
 import signal
 import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any, NoReturn
 
 from .. import __version__
+from ..hints import KEYWORDS, hint
+from . import screen
 
 COMMANDS = ("fit", "predict", "compare", "bench", "info", "warmup")
 INTERRUPTED, FAILED = 130, 2
@@ -31,19 +35,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     int
         Exit status: 0, 2 after an error (one line on stderr says which), 130 after Ctrl-C or SIGTERM.
     """
+    screen.prepare()
     arguments = _make_parser().parse_args(argv)
     _log_to_stderr(logging.WARNING if getattr(arguments, "quiet", False) else logging.INFO)
     try:
         with _terminated_as_by_ctrl_c():
             status: int = importlib.import_module(f".{arguments.command}", __name__).run(arguments)
-            sys.stdout.flush()
+            screen.flush()
         return status
     except KeyboardInterrupt:
         return _fail("interrupted", INTERRUPTED)
-    except BrokenPipeError:  # the reader of a pipe has gone: nobody to tell
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FAILED
     except OSError as error:
+        if isinstance(error, BrokenPipeError) and not error.filename:  # the reader has gone: nobody to tell
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return FAILED
         where = f"{error.filename}: " if error.filename else ""
         return _fail(f"{where}{error.strerror or error}", FAILED)
     except (ArithmeticError, ImportError, LookupError, MemoryError, RuntimeError, TypeError, ValueError) as error:
@@ -68,8 +73,23 @@ def _terminated_as_by_ctrl_c() -> Iterator[None]:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser that takes no option for another, but says which one was probably meant."""
+
+    def __init__(self, *rest: Any, **more: Any) -> None:
+        super().__init__(*rest, **{**more, "allow_abbrev": False})
+        self.options: set[str] = set()  # of all commands, by their names in Python
+
+    def error(self, message: str) -> NoReturn:
+        wrong = re.match("unrecognized arguments: (.* )?--([^ =]+)", message)
+        meant = hint(wrong[2], self.options, KEYWORDS) if wrong else None
+        if meant is not None:
+            message += ": " + re.sub("'(.*?)'", lambda name: f"--{name[1].replace('_', '-')}", meant)
+        super().error(message)
+
+
 def _make_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="fastadagrad", description="ADAGRAD at the speed of memory.")
+    parser = _Parser(prog="fastadagrad", description="ADAGRAD at the speed of memory.")
     parser.add_argument("--version", action="version", version=f"fastadagrad {__version__}")
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="command")
     for name in COMMANDS:
@@ -77,6 +97,8 @@ def _make_parser() -> argparse.ArgumentParser:
         summary = (module.__doc__ or "").strip().splitlines()[0]
         one = subparsers.add_parser(name, help=summary, description=summary)
         module.add_arguments(one)
+        spelt = (option for action in one._actions for option in action.option_strings)
+        parser.options |= {option[2:].replace("-", "_") for option in spelt if option.startswith("--")}
     return parser
 
 

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from .. import strict_json
+from . import screen
 
 WIDTH = 64  # of rows
 PASSES = {"plain": 5, "momentum": 7}  # over memory, of a dense step: what it reads and writes
@@ -118,7 +118,7 @@ def run(arguments: argparse.Namespace) -> int:
     scale = QUICK if arguments.quick else FULL
     lines = [*_dense(place, scale, arguments.rounds), *_rows(place, scale, arguments.rounds)]
     if arguments.json:
-        print(strict_json.dumps({"place": place.name, "lines": [line._asdict() for line in lines]}))
+        screen.print_json({"place": place.name, "lines": [line._asdict() for line in lines]})
         return 0
     print(f"{place.name}; medians of {arguments.rounds} turns\n")
     print(f"{'work':34} {'contender':18} {'time':>10} {'bandwidth':>12} {'of a copy':>10}")

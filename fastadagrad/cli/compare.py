@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from .. import strict_json
 from ..log import logger
+from . import screen
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.problems, arguments.methods, jobs=arguments.jobs, out=arguments.out, progress=progress, **given
     )
     if arguments.json:
-        print(strict_json.dumps(found.as_json()))
+        screen.print_json(found.as_json())
     else:
         print(found)
         print(f"\nreport: {Path(arguments.out) / 'report.html'}")
@@ -82,7 +82,7 @@ def _run_table1(arguments: argparse.Namespace) -> int:
     lines = duchi.table1(*arguments.problems, tell=None if arguments.quiet else logger.info, **given)
     if arguments.json:
         about = {"command": command_line(), "machine": machine(), "source": arguments.problems[0]}
-        print(strict_json.dumps({**about, "lines": duchi.as_records(lines)}))
+        screen.print_json({**about, "lines": duchi.as_records(lines)})
     else:
         print(duchi.text_of(lines))
     return 0

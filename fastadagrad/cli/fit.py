@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from .. import strict_json
 from ..log import logger
-from . import examples
+from . import examples, screen
 
 if TYPE_CHECKING:
     from ..linear import LinearModel
@@ -26,7 +26,7 @@ _DEFAULT = argparse.SUPPRESS  # an option that is not given is left to LinearMod
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the command."""
-    source = "svmlight text (.gz, .bz2 or .xz too), .npz, or iris, wine, digits, breast_cancer, diabetes"
+    source = "svmlight text (also compressed), .npz, iris, wine, digits, breast_cancer, diabetes, or - (standard input)"
     parser.add_argument("source", metavar="SOURCE", help=source)
     parser.add_argument("--valid", metavar="FILE|FRACTION", help="keep the weights that do best on these examples")
     parser.add_argument("--test", metavar="FILE", help="evaluate the finished model on these examples")
@@ -81,37 +81,68 @@ _OWN = {"command", "source", "valid", "test", "target", "zero_based", "features"
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Load, train, evaluate, report and save."""
-    from .. import outputs
-    from ..interop import plots
+    """Load, train, save, evaluate and report."""
     from ..linear import LinearModel
     from ..sources import load
 
     options = {name: value for name, value in vars(arguments).items() if name not in _OWN}
     model = LinearModel(**options)
-    if arguments.model is not None:
-        outputs.check(arguments.model)
-    if arguments.plot is not None:
-        plots.check_path(arguments.plot)
+    _check_paths(arguments)
     base = examples.base(arguments.zero_based, None)
     table = load(arguments.source, dtype=None, target=arguments.target, n_features=arguments.features, zero_based=base)
     test = None if arguments.test is None else _load_like(table, arguments.test, arguments)
     valid = _validation(table, arguments)
-    show = _Rows() if not (arguments.json or arguments.progress) else None
+    out = screen.Screen(patient=bool(arguments.model or arguments.plot))
+    show = _Rows(out) if not (arguments.json or arguments.progress) else None
     if not arguments.json:
-        print(_describe(table))
+        out.say(_describe(table))
     model.fit(table, valid=valid, progress=arguments.progress or show or False)
-    report = _report(model, table, test)
-    _write(model, {"model": arguments.model, "plot": arguments.plot}, report)
+    report, failures = _report(model, table), list[Exception]()
+    _write(model, {"model": arguments.model, "plot": arguments.plot}, report, failures)
+    for name, evaluated in (("train", table), ("test", test)):
+        if evaluated is not None:
+            with _kept(failures):
+                report[name] = model.evaluate(evaluated)
     if arguments.json:
-        print(strict_json.dumps(report))
+        screen.print_json(report)
     else:
-        _print_summary(model, report, [] if show else model.history)
+        _print_summary(model, report, [] if show else model.history, out)
+    for failure in failures:
+        raise failure
+    out.close()
     return 130 if model.stopped_because == "interrupted" else 0
 
 
-def _write(model: LinearModel, paths: Mapping[str, str | None], report: dict[str, Any]) -> None:
-    """The files that were asked for; the report tells which are there."""
+def _check_paths(arguments: argparse.Namespace) -> None:
+    """Training for hours and then not being able to save is worse than an error now."""
+    from ..interop import plots
+
+    inputs = {"SOURCE": arguments.source, "--valid": arguments.valid, "--test": arguments.test}
+    paths = {"--model": arguments.model, "--plot": arguments.plot}
+    examples.check_stdin(inputs.values())
+    for name, path in paths.items():
+        if path == examples.STDIN:
+            raise ValueError(f"{name} must be a file, as standard output has the report: a file called - is ./-")
+    if arguments.plot is not None:
+        plots.check_path(arguments.plot)
+    examples.check_outputs(paths, inputs)
+
+
+@contextmanager
+def _kept(failures: list[Exception]) -> Iterator[None]:
+    """Go on after a failure, which is told at the end; all but the first are logged."""
+    try:
+        yield
+    except Exception as error:
+        if failures:
+            logger.error("%s", error)
+        failures.append(error)
+
+
+def _write(
+    model: LinearModel, paths: Mapping[str, str | None], report: dict[str, Any], failures: list[Exception]
+) -> None:
+    """The files that were asked for, the model before all else; the report tells which are there."""
     from ..interop import plots
 
     for name, path in paths.items():
@@ -120,20 +151,24 @@ def _write(model: LinearModel, paths: Mapping[str, str | None], report: dict[str
         if not model.history:
             logger.warning("no epoch was finished: %s is left as it was", path)
             continue
-        if name == "model":
-            model.save(path)
-        else:
-            plots.save(plots.drawing(plots.draw_epochs, model), path)
-        report[name] = path
+        with _kept(failures):
+            if name == "model":
+                model.save(path)
+            else:
+                plots.save(plots.drawing(plots.draw_epochs, model), path)
+            report[name] = path
 
 
 def _load_like(table: Table, source: str, arguments: argparse.Namespace) -> Table:
     """What goes with the training examples, be it in a file of another kind than theirs."""
     from ..sources import load, takes_target
+    from ..tables import check_names
 
     target = arguments.target if takes_target(source) else None
     base = examples.base(arguments.zero_based, table.zero_based)
-    return load(source, dtype=None, target=target, n_features=table.features.shape[1], zero_based=base)
+    found = load(source, dtype=None, target=target, n_features=table.features.shape[1], zero_based=base)
+    check_names(found.feature_names, table.feature_names, source)
+    return found
 
 
 def _validation(table: Table, arguments: argparse.Namespace) -> float | Table | None:
@@ -148,8 +183,8 @@ def _validation(table: Table, arguments: argparse.Namespace) -> float | Table | 
     return fraction
 
 
-def _report(model: LinearModel, table: Table, test: Table | None) -> dict[str, Any]:
-    report: dict[str, Any] = {
+def _report(model: LinearModel, table: Table) -> dict[str, Any]:
+    return {
         "source": table.name,
         "loss": model.loss,
         "examples": len(table.labels),
@@ -163,11 +198,7 @@ def _report(model: LinearModel, table: Table, test: Table | None) -> dict[str, A
         "seconds": model.seconds,
         "features_per_second": model.features_per_second,
         "history": model.history,
-        "train": model.evaluate(table),
     }
-    if test is not None:
-        report["test"] = model.evaluate(test)
-    return report
 
 
 def _describe(table: Table) -> str:
@@ -181,29 +212,32 @@ def _describe(table: Table) -> str:
 class _Rows:
     """Prints each epoch's entry as a row of a table."""
 
-    def __init__(self) -> None:
+    def __init__(self, out: screen.Screen) -> None:
+        self._out = out
         self._columns: list[str] = []
 
     def __call__(self, entry: dict[str, float]) -> None:
         if not self._columns:
             self._columns = [name for name in COLUMNS if name in entry]
-            print("epoch", *(f"{COLUMNS[name]:>12}" for name in self._columns))
+            self._out.say(" ".join(["epoch", *(f"{COLUMNS[name]:>12}" for name in self._columns)]))
         if entry["epoch"] <= 10 or entry["epoch"] % 10 == 0:
-            print(f"{int(entry['epoch']):5}", *(f"{entry[name]:12.5g}" for name in self._columns), flush=True)
+            self._out.say(" ".join([f"{int(entry['epoch']):5}", *(f"{entry[name]:12.5g}" for name in self._columns)]))
 
 
-def _print_summary(model: LinearModel, report: dict[str, Any], history: list[dict[str, float]]) -> None:
-    show = _Rows()
+def _print_summary(
+    model: LinearModel, report: dict[str, Any], history: list[dict[str, float]], out: screen.Screen
+) -> None:
+    show = _Rows(out)
     for entry in history:
         show(entry)
-    print(
+    out.say(
         f"{report['loss']} loss, learning rate {report['learning_rate']:.3g}, "
         f"epoch {model.best_epoch} of {report['epochs']} kept ({model.stopped_because}), "
         f"{report['seconds']:.3g} s ({report['features_per_second'] / 1e6:.3g} million features/s)"
     )
     for name in ("train", "test"):
         if name in report:
-            print(f"{name}:", ", ".join(f"{key} {value:.5g}" for key, value in report[name].items()))
+            out.say(f"{name}: {examples.shown(report[name])}")
     for name in ("model", "plot"):
         if name in report:
-            print(f"{name} written to {report[name]}")
+            out.say(f"{name} written to {report[name]}")

@@ -11,8 +11,8 @@ import platform
 import sys
 from typing import Any
 
-from .. import strict_json
 from ..device.backend import INSTALL
+from . import screen
 
 PACKAGES = ("fastadagrad", "numpy", "numba", "llvmlite", "numba-cuda", "scipy", "scikit-learn", "autograd", "tqdm")
 POOLS = {"tbb": "tbbpool", "omp": "omppool", "workqueue": "workqueue"}
@@ -28,7 +28,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Collect and print."""
     found = _collect()
     if arguments.json:
-        print(strict_json.dumps(found))
+        screen.print_json(found)
         return 0
     for name, value in found.items():
         shown = "  ".join(f"{k} {v}" for k, v in value.items() if v) if isinstance(value, dict) else value

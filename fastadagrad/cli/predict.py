@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from .. import strict_json
-from . import examples
+from ..log import logger
+from . import examples, screen
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,8 +22,12 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the command."""
     parser.add_argument("model", metavar="MODEL", help="file that fit --model wrote")
-    parser.add_argument("source", metavar="SOURCE", help="examples, as for fit; their labels only serve to evaluate")
-    parser.add_argument("--output", metavar="FILE", help="write there instead of to standard output")
+    parser.add_argument(
+        "source",
+        metavar="SOURCE",
+        help="examples, as for fit, or - for standard input; they may have labels, to evaluate",
+    )
+    parser.add_argument("--output", metavar="FILE", help="write there, in UTF-8, instead of to standard output (-)")
     parser.add_argument("--proba", action="store_true", help="probabilities, a column for each class")
     examples.add_arguments(parser, "as in the file the model was trained on")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of a line for each example")
@@ -35,34 +40,54 @@ def run(arguments: argparse.Namespace) -> int:
     from ..linear import LinearModel
     from ..sources import load
 
+    output = None if arguments.output == "-" else arguments.output
+    examples.check_outputs({"--output": output}, {"MODEL": arguments.model, "SOURCE": arguments.source})
     model = LinearModel.load(arguments.model)
     width, base = len(model.coef_), examples.base(arguments.zero_based, model.zero_based)
-    table = load(arguments.source, dtype="float64", target=arguments.target, n_features=width, zero_based=base)
+    how: dict[str, Any] = {"target": arguments.target, "n_features": width, "zero_based": base}
+    table = load(arguments.source, dtype="float64", labelled=False, **how)
     scores = model.decision_function(table)
-    found = _evaluation(model, scores, table)
+    found, reason = _evaluation(model, scores, table)
     proba = arguments.proba
-    lines = _as_json(model, scores, proba, found) if arguments.json else _as_text(model, scores, proba)
-    if arguments.output is None:
-        sys.stdout.writelines(lines)
+    if arguments.json:
+        result = _as_json(model, scores, proba, found, reason)
+        if output is None:
+            screen.print_json(result)
+        lines: Iterable[str] = (f"{strict_json.dumps(result)}\n",)
     else:
-        with outputs.replacing(arguments.output) as file:
+        lines = _as_text(model, scores, proba)
+        if output is None:
+            screen.write_predictions(lines, [] if proba or model.classes_ is None else model.classes_.tolist())
+    if output is not None:
+        with outputs.replacing(output) as file:
             file.writelines(line.encode() for line in lines)
     if found and not (arguments.quiet or arguments.json):
-        print(", ".join(f"{name} {value:.5g}" for name, value in found.items()), file=sys.stderr)
+        print(examples.shown(found), file=sys.stderr)
     return 0
 
 
-def _evaluation(model: LinearModel, scores: NDArray[np.float64], table: Table) -> dict[str, float] | None:
-    """Monitors, if the labels are such as the model knows; unlabelled files have some filler."""
+def _evaluation(
+    model: LinearModel, scores: NDArray[np.float64], table: Table
+) -> tuple[dict[str, float] | None, str | None]:
+    """Monitors; or, if there are labels that cannot be compared, why not."""
+    import numpy as np
+
+    if table.labels.dtype.kind == "f" and np.isnan(table.labels).all():
+        return None, None
     try:
-        return model.evaluation_of(scores, table.labels)
-    except ValueError:
-        return None
+        return model.evaluation_of(scores, table.labels), None
+    except ValueError as error:
+        logger.warning("the predictions are not evaluated: %s", error)
+        return None, str(error)
 
 
 def _as_json(
-    model: LinearModel, scores: NDArray[np.float64], proba: bool, found: dict[str, float] | None
-) -> Iterator[str]:
+    model: LinearModel,
+    scores: NDArray[np.float64],
+    proba: bool,
+    found: dict[str, float] | None,
+    reason: str | None,
+) -> dict[str, Any]:
     result: dict[str, Any] = {
         "loss": model.loss,
         "classes": None if model.classes_ is None else model.classes_.tolist(),
@@ -71,7 +96,7 @@ def _as_json(
     if proba:
         result["probabilities"] = model.probabilities_of(scores).tolist()
     result["evaluation"] = found
-    yield strict_json.dumps(result) + "\n"
+    return result if reason is None else {**result, "not_evaluated": reason}
 
 
 def _as_text(model: LinearModel, scores: NDArray[np.float64], proba: bool) -> Iterator[str]:

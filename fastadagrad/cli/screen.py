@@ -1,0 +1,86 @@
+"""Standard output: what is said there in any encoding, and what becomes of it when nobody can be told any more."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Any
+
+from .. import strict_json
+from ..log import logger
+
+
+def prepare() -> None:
+    """Let standard output escape what its encoding lacks: a name is no reason to end."""
+    stream: Any = sys.stdout
+    if getattr(stream, "errors", None) in ("strict", "surrogateescape"):
+        with suppress(AttributeError):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def flush() -> None:
+    """Write what is held back; there may be no standard output at all."""
+    if sys.stdout is not None:
+        sys.stdout.flush()
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON object, in ASCII if the encoding lacks one of its characters."""
+    print(strict_json.dumps(value, encoding=_encoding()))
+
+
+def write_predictions(lines: Iterable[str], labels: Iterable[Any]) -> None:
+    """Write lines of data that may have these labels in them, and warn if any must be escaped."""
+    if sys.stdout is None:
+        raise ValueError("standard output is closed: use --output FILE")
+    lacking = [label for label in map(str, labels) if not _has(label)]
+    if lacking:
+        logger.warning(
+            "the encoding of standard output, %s, lacks characters of %s: they are escaped; --output FILE is in UTF-8",
+            _encoding(),
+            "a label" if len(lacking) == 1 else f"{len(lacking)} labels",
+        )
+    sys.stdout.writelines(lines)
+
+
+def _encoding() -> str:
+    return getattr(sys.stdout, "encoding", None) or "utf-8"
+
+
+def _has(text: str) -> bool:
+    try:
+        text.encode(_encoding())
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+class Screen:
+    """Says what goes on while there is something more important: if it fails, that is told at the end.
+
+    Parameters
+    ----------
+    patient : bool
+        Whether there is; else a failure is raised at once.
+    """
+
+    def __init__(self, patient: bool) -> None:
+        self._patient = patient
+        self._failure: OSError | None = None
+
+    def say(self, text: str) -> None:
+        """Print a line, unless one could not be printed before."""
+        if self._failure is not None:
+            return
+        try:
+            print(text, flush=True)
+        except OSError as error:
+            if not self._patient:
+                raise
+            self._failure = error
+
+    def close(self) -> None:
+        """Raise what has failed."""
+        if self._failure is not None:
+            raise self._failure
