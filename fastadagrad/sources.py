@@ -223,10 +223,19 @@ def _read_npz(file: IO[bytes], path: str, target: str) -> tuple[dict[str, NDArra
             raise ValueError("no zip archive, or a truncated one" if what is None else f"it {what}")
         file.seek(0)
         with np.load(file, allow_pickle=False) as archive:
+            _check_members(archive.zip.namelist())
             stored = {key: archive[key] for key in archive.files if key in known}
             return stored, ", ".join(sorted(archive.files)) or "nothing"
     except (OSError, zipfile.BadZipFile, *faults) as error:  # OSError: an offset outside the file
         raise ValueError(f"{path} is not a sound .npz file of plain arrays: {error}") from None
+
+
+def _check_members(members: list[str]) -> None:
+    """Raise ValueError for a zip archive that is something else."""
+    if "header.json" in members:
+        raise ValueError("it is a model or an optimizer that fastadagrad has saved, not data")
+    if not any(member.endswith(".npy") for member in members):
+        raise ValueError(f"it is a zip archive of {', '.join(members[:5]) or 'nothing'}: unpack it first")
 
 
 def _built_in(name: str, dtype: DTypeLike | None) -> Table:

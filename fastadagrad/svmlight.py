@@ -231,6 +231,8 @@ def _other_format(text: NDArray[np.uint8], pos: int) -> str | None:
     if head.startswith((b"@relation", b"%%matrixmarket")):
         kind = "ARFF (scipy.io.arff.loadarff" if head.startswith(b"@") else "Matrix Market (scipy.io.mmread"
         return f"{kind} reads it; {SAVED})"
+    if b"\r" in head and b"\n" not in head.rstrip():
+        return "text whose lines end in a carriage return alone (`tr '\\r' '\\n'` makes lines of them)"
     if line.startswith((b"{", b"[")):
         return f"JSON ({SAVED}, from its numbers)"
     if re.search(rb"(^|\s)\|", line):

@@ -427,7 +427,7 @@ def test_refusals():
     with pytest.raises(ValueError, match=r"no label of the validation examples is a class .* 7, the classes are 0, 1"):
         LinearModel(max_epochs=1).fit(X, y, valid=(X[:2], [7, 8]))
     with pytest.raises(ValueError, match=r"no label .* is a class of the training: the first is 'a'"):
-        LinearModel(max_epochs=1).fit(X, y, valid=(X[:2], ["a", "0"]))
+        LinearModel(max_epochs=1).fit(X, y, valid=(X[:2], ["a", "b"]))
     with pytest.raises(ValueError, match='would make a sparse X dense: use "maxabs"'):
         LinearModel(scale="standard").fit(*sparse())
     with pytest.raises(ValueError, match="weight_decay cannot be caught up exactly"):

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from fastadagrad import linear_rate
+from fastadagrad.linear import LinearModel
 from fastadagrad.linear_data import in_proportion, split
 from fastadagrad.linear_training import as_examples
-from fastadagrad.tables import Table
+from fastadagrad.tables import CSR, Table
 from fastadagrad.targets import choose
 
 
@@ -123,3 +124,34 @@ def test_folds_of_real_labels_are_dealt_in_turn():
 
 def test_folds_where_every_class_has_one_example():
     assert len(folds_of([0, 1], "logistic")) == 2
+
+
+@pytest.mark.parametrize(
+    ("trained", "scored", "width", "warned"),
+    [
+        (None, None, 2, False),
+        (None, True, 2, False),
+        (None, False, 2, True),
+        (None, False, 3, False),  # as wide as the model: it has the last column, so it counts from 1
+        (True, True, 2, False),
+        (False, False, 2, False),
+        (True, False, 2, True),
+        (True, False, 3, False),
+        (False, True, 3, True),
+        (False, None, 2, False),
+    ],
+)
+def test_columns_that_may_begin_elsewhere_are_told(caplog, trained, scored, width, warned):
+    def table(zero_based, columns):
+        data = np.tile([1.0, 2.0], 2)
+        rows = CSR(data, np.array([0, 1, 0, columns - 1], np.int32), np.array([0, 2, 4]), (2, columns))
+        return Table(rows, np.array([0, 1]), "some", zero_based=zero_based)
+
+    def validate(valid):
+        LinearModel(max_epochs=1).fit(table(trained, 3), valid=valid)
+
+    model = LinearModel(max_epochs=1).fit(table(trained, 3))
+    for use in (model.predict, model.evaluate, validate):
+        caplog.clear()
+        use(table(scored, width))
+        assert ("some is taken to have columns that count from" in caplog.text) == warned

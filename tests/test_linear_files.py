@@ -104,3 +104,12 @@ def test_a_header_that_is_no_object_is_refused(tmp_path):
 @pytest.mark.parametrize("loss", LABELS)
 def test_what_is_whole_is_read(tmp_path, loss):
     assert LinearModel.load(damaged(tmp_path, loss, {}, {})).loss == loss
+
+
+@pytest.mark.parametrize("loss", ["logistic", "softmax"])
+def test_classes_that_were_kept_as_bytes_are_text(tmp_path, loss):
+    names = ["bé", "ham", "spam"][: 2 if loss == "logistic" else 3]
+    old = np.array([each.encode() for each in names])
+    model = LinearModel.load(damaged(tmp_path, loss, {}, {"classes": old}))
+    assert model.classes_.tolist() == names
+    assert set(model.predict(X).tolist()) <= set(names)
