@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import is_dataclass
 from typing import Any
 
-from . import adaptive, hints
-from .hyper import Conduct, Options, hyper_names, refuse_unknown
-from .kernels.rules import COMMON, MOST_SLOTS, form_of, trait
+from . import adaptive, hints, registering
+from .hyper import hyper_names, refuse_unknown
 from .ledger import Monitored
+from .log import logger
 from .optimizer import MAKING, RUNNING, Optimizer
+from .registry import METHODS as METHODS
+from .registry import RegisteredRule
 
-METHODS: dict[str, type[Optimizer]] = {
-    method.rule.name: method for method in (getattr(adaptive, name) for name in adaptive.__all__)
-}
+METHODS.update({method.rule.name: method for method in (getattr(adaptive, name) for name in adaptive.__all__)})
 
 
 def method_named(algo: str) -> type[Optimizer]:
     """Class of a method, its name in any case; ValueError if there is none."""
-    method = METHODS.get(algo.lower()) if isinstance(algo, str) else None
+    method: type[Optimizer] | None = METHODS.get(algo.lower()) if isinstance(algo, str) else None
     if method is None:
         meant = hints.hint(algo, METHODS, hints.METHODS) or f"there are {', '.join(METHODS)}"
         raise ValueError(f"there is no method {algo!r}: {meant}")
@@ -39,14 +38,15 @@ def register(rule: Any) -> Any:
     -------
     rule
         As it was given: to be used as a decorator. `build` and `compiled_update` find the method by its name, and
-        ``fastadagrad.methods.method_named(name)`` is its class.
+        ``fastadagrad.methods.method_named(name)`` is its class. A rule of yours that had the name is replaced, as where
+        a cell of a notebook runs again; optimizers that were made with it go on with it.
 
     Raises
     ------
     TypeError
-        If something is missing or does not fit.
+        If something is missing or does not fit, or a function of it fails on plain numbers.
     ValueError
-        If there is such a method already.
+        If a method of the library has the name.
 
     Examples
     --------
@@ -88,46 +88,16 @@ def register(rule: Any) -> Any:
     array([ 2.5,  0. , -1.5])
     """
     name = getattr(rule, "name", None)
-    if not (isinstance(name, str) and name.isidentifier() and name == name.lower()):
-        raise TypeError(f"name of a rule must be an identifier in lower case, not {name!r}")
+    if not (isinstance(name, str) and name.isidentifier() and name.isascii() and name == name.lower()):
+        raise TypeError(f"name of a rule must be an identifier in lower case and of ASCII letters, not {name!r}")
+    if name in METHODS and not isinstance(METHODS[name].rule, RegisteredRule):
+        raise ValueError(f"there is a method {name!r} already, which is the library's: choose another name")
+    own = RegisteredRule(rule)
+    registering.check(own, f"rule {name!r}")
     if name in METHODS:
-        raise ValueError(f"there is a method {name!r} already: choose another name")
-    _check_rule(rule, f"rule {name!r}")
-    METHODS[name] = type(name.upper(), (Optimizer,), {"rule": rule, "__doc__": rule.__doc__})
+        logger.info("the method %r is registered anew: the new rule takes the place of the old one", name)
+    METHODS[name] = type(name.upper(), (Optimizer,), {"rule": own, "__doc__": rule.__doc__})
     return rule
-
-
-def _check_rule(rule: Any, what: str) -> None:
-    """Raise TypeError for what cannot be compiled, with default hyperparameters."""
-    missing = [part for part in ("Hyperparameters", "Scalars", "scalar_values") if not hasattr(rule, part)]
-    if not missing:
-        if not is_dataclass(rule.Hyperparameters) or getattr(rule.Scalars, "_fields", ())[: len(COMMON)] != COMMON:
-            raise TypeError(f"{what}: Hyperparameters must be a dataclass, and Scalars begin with the names of COMMON")
-        hyper: Any = rule.Hyperparameters()  # type: ignore[operator]  # is_dataclass says that it may be no class
-        form = form_of(rule, hyper)
-        wanted = "name", "Scalars", "slots", "initial", "accumulate", "scale"
-        missing = [part for part in wanted if not hasattr(form, part)]
-        missing += [] if hasattr(form, "delta") or hasattr(form, "place") else ["delta"]
-    if missing:
-        raise TypeError(f"{what} lacks {', '.join(missing)}: see fastadagrad.kernels.rules")
-    taken = {"velocity", "param", "best", "learned"}
-    if len({*form.slots} - taken) != len(form.slots) or len(form.slots) >= MOST_SLOTS:
-        names = ", ".join(map(repr, sorted(taken)))
-        raise TypeError(f"{what} may have {MOST_SLOTS - 1} slots, all different and none called {names}: {form.slots}")
-    options = {*vars(Options()), *vars(Conduct()), "groups"}
-    if options & {*vars(hyper)}:
-        raise TypeError(f"{what}: Hyperparameters has {options & {*vars(hyper)}}, which all methods have: rename them")
-    for part in ("defaults", "fixed"):
-        if {*trait(rule, part)} - {*vars(Options())}:
-            raise TypeError(f"{what}: {part} must be of {', '.join(vars(Options()))}, not {trait(rule, part)}")
-    if len(form.initial(hyper, 1.0)) != len(form.slots):
-        raise TypeError(f"{what}: initial must give a value for each of its slots {form.slots}")
-    missing = [part for part in ("measure", "learn") if trait(rule, "measured") and not hasattr(rule, part)]
-    if missing:
-        raise TypeError(f"{what} is to measure {rule.measured}, but lacks {', '.join(missing)}")
-    learned = [0.0] * len(trait(rule, "learned"))
-    if len(rule.scalar_values(hyper, 1.0, 0, *learned)) != len(rule.Scalars._fields) - len(COMMON):
-        raise TypeError(f"{what}: scalar_values must give its own of {rule.Scalars._fields}")
 
 
 def build(algo: str, loss: Any = None, params: Any = None, *args: Any, **kwargs: Any) -> Optimizer:

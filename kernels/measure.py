@@ -60,7 +60,7 @@ def make_measure(rule: Any, dtype: np.dtype[Any]) -> Pair:
         rule.Scalars,
     )
     sum_block, slots_at = _make_block_sums(make_terms(rule), count, n_slots), make_slots(n_slots, FIRST_SLOT).at
-    version = fingerprint(rule.accumulate, rule.scale, rule.measure)
+    version = fingerprint(rule.accumulate, rule.scale, rule.measure, rule.Scalars._fields)
 
     @inlined
     def visit(table, i, low, high, arguments):

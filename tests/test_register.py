@@ -1,8 +1,14 @@
 """A method of one's own: added on the fly, and in every driver at once."""
 
+import copy
+import importlib
+import os
+import pickle
+import subprocess
+import sys
 from collections import namedtuple
 from dataclasses import dataclass, make_dataclass
-from math import sqrt
+from math import log, sqrt
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,8 +17,10 @@ from oracle import bits_differ, spread
 from sparse import set_thresholds
 
 import fastadagrad as fa
+from fastadagrad.kernels.element import fingerprint, fingerprint_of
 from fastadagrad.kernels.rules import COMMON
 from fastadagrad.methods import METHODS, method_named
+from fastadagrad.registry import RegisteredRule
 
 
 class Averaged:
@@ -136,10 +144,305 @@ def test_the_rest_of_the_optimizer(registered, tmp_path):
 
 def test_names():
     with pytest.raises(ValueError, match="there is a method 'adam' already"):
-        fa.register(SimpleNamespace(name="adam"))
-    for name in (None, "A", "two words", 3):
-        with pytest.raises(TypeError, match="name of a rule must be an identifier in lower case"):
-            fa.register(SimpleNamespace(name=name))
+        fa.register(changed(name="adam"))
+    assert method_named("adam") is fa.Adam
+    for name in (None, "A", "two words", 3, "größe", "µ"):
+        with pytest.raises(TypeError, match="name of a rule must be an identifier in lower case and of ASCII letters"):
+            fa.register(changed(name=name))
+
+
+def changed(**changes):
+    """The rule with other parts, as a namespace."""
+    return SimpleNamespace(**{**vars(Averaged), "name": Averaged.name, **changes})
+
+
+def stepped(opt):
+    p = opt.params["param0"]
+    p[...] = 1.0
+    opt.reset()
+    opt.step(np.full_like(p, 2.0))
+    return p.copy()
+
+
+def test_a_second_rule_takes_the_place_of_the_first(registered, caplog):
+    """Also where only a number has changed; what was made with the first goes on with it."""
+    first = fa.build(registered, params=np.ones(5), learning_rate=0.1)
+    kit, before = fa.compiled_update(registered, learning_rate=0.1), stepped(first)
+    with caplog.at_level("INFO", logger="fastadagrad"):
+        fa.register(changed(delta=lambda g, H, own, s: (s.learning_rate * g, own)))
+    assert f"the method {registered!r} is registered anew" in caplog.text
+    second = fa.build(registered, params=np.ones(5), learning_rate=0.1)
+    assert stepped(second).tolist() == [1 - 0.1 * 2.0] * 5
+    first.hyper.momentum = 0.0  # it is planned anew
+    assert stepped(first).tolist() == before.tolist()
+    p = np.ones(5)
+    kit.update(p, np.full(5, 2.0), kit.slots(p), kit.scalars())
+    assert p.tolist() == before.tolist()
+    assert stepped(copy.deepcopy(first)).tolist() == before.tolist()
+    fa.register(changed(slots=("squares",), initial=lambda hyper, a: (0.0,), **ONE_SLOT))
+    assert [*fa.build(registered, params=np.ones(5)).state["param0"]] == ["squares"]
+    assert [*first.state["param0"]] == ["squares", "gradients"]
+
+
+ONE_SLOT = {
+    "accumulate": lambda p, g, square, own, s: (own[0] + square,),
+    "delta": lambda g, H, own, s: (s.learning_rate * g / H, own),
+}
+
+MODULE = """
+from fastadagrad.kernels.element import fingerprint, fingerprint_of
+from fastadagrad.kernels.rules import COMMON
+from collections import namedtuple
+from dataclasses import dataclass
+from math import sqrt
+
+name, slots, rests = "family_test", (), True
+Scalars = namedtuple("Scalars", COMMON)
+
+@dataclass(frozen=True, kw_only=True)
+class Hyperparameters:
+    pass
+
+def scalar_values(hyper, a, t):
+    return ()
+
+def initial(hyper, a):
+    return ()
+
+def accumulate(p, g, square, own, s):
+    return own
+
+def scale(own, s):
+    return s.one
+
+def delta(g, H, own, s):
+    return FACTOR, own
+"""
+
+
+def test_a_module_that_is_reloaded(registered, tmp_path, monkeypatch):
+    """It stays the same object, and yet what was made of it before is not changed."""
+    monkeypatch.syspath_prepend(tmp_path)
+    file = tmp_path / "rule_to_reload.py"
+    file.write_text(MODULE.replace("FACTOR", "s.learning_rate * g"))
+    module = importlib.import_module("rule_to_reload")
+    try:
+        fa.register(module)
+        first = fa.build(registered, params=np.ones(5), learning_rate=0.5)
+        assert stepped(first).tolist() == [0.0] * 5
+        file.write_text(MODULE.replace("FACTOR", "g - s.learning_rate * g + s.learning_rate * s.learning_rate"))
+        fa.register(importlib.reload(module))
+        assert stepped(fa.build(registered, params=np.ones(5), learning_rate=0.5)).tolist() == [1 - 1.25] * 5
+        first.hyper.momentum = 0.0
+        assert stepped(first).tolist() == [0.0] * 5
+    finally:
+        del sys.modules["rule_to_reload"]
+
+
+SCRIPT = """
+import sys
+import numba
+import numpy as np
+import fastadagrad as fa
+import rule_of_mine
+
+CONSTANT = float(sys.argv[1])
+
+@numba.extending.register_jitable
+def helped(x):
+    return CONSTANT_HERE * x
+
+def made(c):
+    def delta(g, H, own, s):
+        return c * g, own
+    return delta
+
+def by_global(g, H, own, s):
+    return CONSTANT * g, own
+
+def by_helper(g, H, own, s):
+    return helped(g), own
+
+for i, delta in enumerate([by_global, by_helper, made(CONSTANT)]):
+    rule_of_mine.name, rule_of_mine.delta = f"mine_{i}", delta
+    fa.register(rule_of_mine)
+    p = np.zeros(3)
+    fa.build(f"mine_{i}", params=p).step(np.ones(3))
+    print(-p[0])
+"""
+
+
+def test_what_a_formula_refers_to_is_looked_at_in_the_disk_cache(tmp_path):
+    """Numba's cache does not see that a global number, a helper or a captured value is another one."""
+    (tmp_path / "rule_of_mine.py").write_text(MODULE.replace("FACTOR", "g"))
+    script = tmp_path / "script.py"
+    for constant in (2.0, 5.0):
+        script.write_text(SCRIPT.replace("CONSTANT_HERE", str(constant)))
+        environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+        command = [sys.executable, str(script), str(constant)]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        assert [*map(float, done.stdout.split())] == [constant] * 3
+
+
+def made(c):
+    return lambda g, H, own, s: (c * g, own)
+
+
+def with_default(g, H, own, s, c=1):
+    return c * g, own
+
+
+def with_nested(g, H, own, s):
+    def inner(x):
+        return 2 * x
+
+    return inner(g), own
+
+
+def nested_otherwise(g, H, own, s):
+    def inner(x):
+        return 3 * x
+
+    return inner(g), own
+
+
+def test_fingerprints():
+    """Equal for the same formula, read again; other for each thing that makes another one."""
+    assert fingerprint(made(1.0)) == fingerprint(made(1.0))
+    assert fingerprint(made(1.0)) != fingerprint(made(2.0))
+    assert fingerprint(made(np.float32(1))) != fingerprint(made(np.float32(2)))
+    assert fingerprint(made(made(1.0))) != fingerprint(made(made(2.0)))
+    assert fingerprint(with_nested) != fingerprint(nested_otherwise)
+    before = fingerprint(with_default)
+    with_default.__defaults__ = (2,)
+    try:
+        assert fingerprint(with_default) != before
+    finally:
+        with_default.__defaults__ = (1,)
+    codes = [compile("def f(x):\n    return C.k * x", "f", "exec") for _ in range(2)]
+    found = []
+    for code, k in zip(codes, (1, 2), strict=True):
+        names = {"C": type("C", (), {"k": k})}
+        exec(code, names)
+        found.append(fingerprint(names["f"]))
+    assert found[0] != found[1]
+    other = RegisteredRule(fa.DoG.rule)
+    assert fingerprint_of(other) == fingerprint_of(fa.DoG.rule)
+    other.measure = lambda p, g, own, H, ahead, s: (s.zero, s.zero)
+    assert fingerprint_of(other) != fingerprint_of(fa.DoG.rule)
+    other = RegisteredRule(Averaged)
+    other.Scalars = namedtuple("Scalars", (*COMMON, "weight", "epsilon"))
+    assert fingerprint_of(other) != fingerprint_of(RegisteredRule(Averaged))
+
+
+def test_a_rule_that_has_forms_and_measures():
+    """Its forms need not repeat what it measures."""
+
+    class Form:
+        slots, delta = fa.DoG.rule.slots, fa.DoG.rule.delta
+        accumulate, scale = fa.DoG.rule.accumulate, fa.DoG.rule.scale
+
+    rule = RegisteredRule(fa.DoG.rule)
+    rule.name, rule.form = "measuring", lambda hyper: Form
+    for part in ("slots", "delta", "accumulate", "scale"):
+        delattr(rule, part)
+    fa.register(rule)
+    try:
+        p, q = np.ones(4), np.ones(4)
+        opt, other = fa.build("measuring", params=p), fa.DoG(params=q)
+        for seed in range(4):
+            g = np.random.default_rng(seed).standard_normal(4)
+            opt.step(g)
+            other.step(g)
+        assert bits_differ(p, q) == 0
+        assert opt.learned == other.learned
+        Form.measured = ("other",)
+        with pytest.raises(TypeError, match="all forms of a method measure the same"):
+            fa.register(rule)
+    finally:
+        del METHODS["measuring"]
+
+
+def mistaken(g, H, own, s):
+    return s.learning_rat * g, own  # this line is told
+
+
+def unknown_name(own, s):
+    return sqroot(own[0])  # noqa: F821
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"accumulate": lambda p, g, own, s: own},
+            r"accumulate fails: TypeError: .*5 were given \(.*register.py:",
+        ),
+        ({"scale": unknown_name}, r"scale fails: NameError: name 'sqroot' is not defined \(.*test_register.py:\d+\)"),
+        ({"delta": mistaken}, r"delta fails: AttributeError: .*learning_rat.*\(.*test_register.py:\d+\)"),
+        ({"delta": lambda g, H, own, s: g}, r"delta must give the displacement and the slots, \(d, own\), not"),
+        ({"delta": lambda g, H, own, s: (g, own[0])}, "delta must give the slots"),
+        ({"delta": lambda g, H, own, s: (own, own)}, "delta must give a number for the displacement"),
+        ({"scale": lambda own, s: own}, "scale must give a number, not"),
+        ({"scale": lambda own, s: None}, "scale must give a number, not None"),
+        ({"accumulate": lambda p, g, square, own, s: own[:1]}, "accumulate must give the slots"),
+        ({"slots": "mean"}, r"slots must be a tuple of names, as \('mean',\), not 'mean'"),
+        ({"slots": ("a/b", "c")}, "slots must be identifiers of ASCII letters, not 'a/b'"),
+        ({"slots": ("größe", "c")}, "slots must be identifiers of ASCII letters, not 'größe'"),
+        ({"Scalars": namedtuple("Scalars", (*COMMON, "épsilon", "weight"))}, "Scalars must be identifiers of ASCII"),
+        ({"initial": lambda hyper, a: 0.5}, "initial must give a value for each of its slots"),
+        ({"initial": lambda hyper, a: ("zero", 0.5)}, "initial must give numbers"),
+        ({"scalar_values": lambda hyper, a: (1.0, 2.0)}, "scalar_values fails: TypeError"),
+    ],
+)
+def test_mistakes_are_told_with_the_users_line(change, message):
+    with pytest.raises(TypeError, match=f"rule 'refused': {message}"):
+        fa.register(changed(**change, name="refused"))
+    assert "refused" not in METHODS
+
+
+def test_numbers_at_which_a_formula_breaks_down_are_no_mistake(registered):
+    fa.register(changed(scale=lambda own, s: log(own[0] - own[0]), rests=True))
+    fa.register(changed(scale=lambda own, s: 1.0 / sqrt(own[0] - own[0])))
+
+
+PICKLING = """
+import pickle, sys
+import numpy as np
+import fastadagrad as fa
+import rule_of_mine
+
+fa.register(rule_of_mine)
+opt = fa.build("family_test", params=np.ones(3), learning_rate=0.5)
+opt.step(np.ones(3))
+pickle.dump((opt, fa.compiled_update("family_test")), open(sys.argv[1], "wb"))
+"""
+
+
+def test_pickled_by_its_name(tmp_path, registered, monkeypatch):
+    """In the process that reads, the rule is what has that name there; the module that registers it is imported."""
+    (tmp_path / "rule_of_mine.py").write_text(MODULE.replace("FACTOR", "s.learning_rate * g"))
+    (tmp_path / "script.py").write_text(PICKLING)
+    command = [sys.executable, str(tmp_path / "script.py"), str(tmp_path / "pickled")]
+    subprocess.run(command, check=True, capture_output=True)
+    content = (tmp_path / "pickled").read_bytes()
+    del METHODS[registered]
+    try:
+        with pytest.raises(ValueError, match="method 'family_test', registered by rule_of_mine, and there is no such"):
+            pickle.loads(content)
+        source = (tmp_path / "rule_of_mine.py").read_text()
+        (tmp_path / "rule_of_mine.py").write_text(
+            f"{source}\nimport sys, fastadagrad\nfastadagrad.register(sys.modules[__name__])\n"
+        )
+        monkeypatch.syspath_prepend(tmp_path)
+        opt, kit = pickle.loads(content)
+        opt.step(np.ones(3))
+        assert opt.params["param0"].tolist() == [0.0] * 3
+        assert type(opt) is method_named("family_test")
+        assert kit.slots(np.ones(3)) == ()
+    finally:
+        sys.modules.pop("rule_of_mine", None)
+        METHODS.setdefault(registered, None)
 
 
 @pytest.mark.parametrize(

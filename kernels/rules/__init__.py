@@ -24,8 +24,10 @@ all parameters together before each step has also
     scalar_values(hyper, a, t, *learned)
 
 A method of several forms has `form(hyper)`, the namespace that has the last five for these
-hyperparameters. The functions see NumPy scalars of the parameter's dtype, or compiled floats: a literal would widen
-float32 to float64, so constants come in through `s`. `own` is the tuple of an element's slots.
+hyperparameters; what is measured and learned is the same in all of its forms, and is said of the
+rule. The functions see NumPy scalars of the parameter's dtype, or compiled floats: a literal would
+widen float32 to float64, so constants come in through `s`. `own` is the tuple of an element's
+slots.
 """
 
 from math import expm1, log
