@@ -12,7 +12,7 @@ import fastadagrad as fa
 def test_the_real_one():
     if why_no_hardware():
         pytest.skip(why_no_hardware())
-    from numba import cuda
+    from fastadagrad.kernels.cuda.compiling import cuda
 
     p, g = np.random.default_rng(0).standard_normal((2, 100_003)).astype(np.float32)
     oracle, w = Oracle([p], learning_rate=0.1), cuda.to_device(p)

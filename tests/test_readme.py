@@ -1,11 +1,40 @@
-"""The README's example runs as it stands."""
+"""The README's example runs as it stands, and the commands of all documents are commands; CI runs those in blocks."""
 
 import re
+import shlex
 from pathlib import Path
 
-README = Path(__file__).parent.parent / "README.md"
+import pytest
+
+from fastadagrad import cli
+
+ROOT = Path(__file__).parent.parent
+README = ROOT / "README.md"
 
 
 def test_the_example_runs():
     (example,) = re.findall(r"^```python\n(.*?)^```", README.read_text(), re.MULTILINE | re.DOTALL)
     exec(compile(example, "README.md", "exec"), {})
+
+
+def commands(text):
+    """What follows the name of the command line, in blocks for bash and within sentences."""
+    blocks = re.findall(r"^```bash\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    lines = [line for block in blocks for line in block.replace("\\\n", " ").splitlines()]
+    parts = [part for line in lines for part in line.split("&&")]
+    prose = re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
+    for words in map(shlex.split, parts + re.findall(r"`(fastadagrad [^`]*)`", prose)):
+        if words and Path(words[0]).name == "fastadagrad":
+            yield words[1:]
+
+
+@pytest.mark.parametrize("path", [README, *sorted(ROOT.glob("docs/**/*.md"))], ids=lambda path: path.name)
+def test_commands_have_the_options_that_documents_give_them(path, capsys):
+    found = list(commands(path.read_text()))
+    for command, *words in found:
+        for name in command.split("|"):
+            with pytest.raises(SystemExit):
+                cli.main([name, "--help"])
+            options = set(re.findall(r"--[a-z0-9-]+", capsys.readouterr().out))
+            assert {word for word in words if word.startswith("--")} <= options, (command, words)
+    assert found or path.name not in ("README.md", "guide.md")
