@@ -143,7 +143,34 @@ def _picker(array: Any, axis: int, label: str) -> Callable[[Key], Any]:
         sliceable = array.tocsc() if axis % ndim else array.tocsr()
         kept = array.format if array.format in ("csr", "csc") else sliceable.format
         return partial(_sparse_part, sliceable, axis % ndim, kept)
-    return partial(_part, array.view(np.ndarray) if isinstance(array, np.memmap) else array, axis % ndim)
+    if isinstance(array, np.ndarray):
+        return partial(_part, array.view(np.ndarray) if isinstance(array, np.memmap) else array, axis % ndim)
+    return _Foreign(array, axis % ndim)
+
+
+class _Foreign:
+    """Parts of another library's array, also of one that takes ascending indices only, as h5py's do."""
+
+    def __init__(self, array: Any, axis: int) -> None:
+        self._array, self._axis, self._wants_ascending = array, axis, False
+
+    def __call__(self, key: Key) -> Any:
+        if not isinstance(key, np.ndarray) or not self._wants_ascending:
+            try:
+                return _indexed(self._array, self._axis, key)
+            except (IndexError, NotImplementedError, TypeError, ValueError):
+                if not isinstance(key, np.ndarray) or np.all(key[1:] > key[:-1]):
+                    raise
+        part = self._sorted_and_back(key)
+        self._wants_ascending = True
+        return part
+
+    def _sorted_and_back(self, key: npt.NDArray[np.integer[Any]]) -> Any:
+        order = np.argsort(key)
+        place = np.empty_like(order)
+        place[order] = np.arange(order.size)
+        part = _indexed(_indexed(self._array, self._axis, key[order]), self._axis, place)
+        return np.ascontiguousarray(part) if type(part) is np.ndarray else part
 
 
 def _part(array: Any, axis: int, key: Key) -> Any:
@@ -190,6 +217,8 @@ def as_integer(value: Any, name: str) -> int:
 
 
 def described(value: Any) -> str:
+    if callable(getattr(value, "collect", None)) and not is_array(value):
+        return f"a {type(value).__name__}, which has not been computed yet: pass its collect()"
     """What a message says that it got."""
     shape = getattr(value, "shape", None)
     return f"{type(value).__name__} {reprlib.repr(value) if shape is None else f'of shape {tuple(shape)}'}"

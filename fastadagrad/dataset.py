@@ -27,8 +27,8 @@ class Dataset:
     Parameters
     ----------
     inputs : array, list or tuple of arrays, dict, callable or iterable
-        - Arrays (ndarray, also memmap; pandas; scipy.sparse; whatever has a shape and can be indexed), one or several,
-          equally long along `axis`: a batch is a tuple with a part of each.
+        - Arrays (ndarray, also memmap; pandas; polars; scipy.sparse; h5py's datasets; whatever has a shape and can be
+          indexed), one or several, equally long along `axis`: a batch is a tuple with a part of each.
         - A dict of name -> array: a batch is a dict of name -> part.
         - A callable that returns one batch, or an iterable of batches that can be iterated over repeatedly
           (such as a list of tuples). A batch is an array, a tuple or list, or a dict; of a callable, any object that
@@ -176,11 +176,14 @@ class Dataset:
         size, limited = as_integer(iteration_size, "iteration_size"), copy.copy(self)
         limited._source = self._source.resized(size)
         limited._set_epoch(size)
-        limited._pass = limited._latest_loop = None
         limited._done = 0
         if self._one_pass:
             limited._end_pass()
         return limited
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy has: the position, from which its first loop goes on as after :meth:`restore`."""
+        return {**vars(self), "_pass": None, "_latest_loop": None}
 
     def __len__(self) -> int:
         """Batches per training epoch; TypeError if an iterable has no length."""

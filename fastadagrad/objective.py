@@ -61,16 +61,19 @@ class Objective:
         if self._inputs is not None:
             parts = batch if isinstance(batch, tuple | list) else (batch,)
             source: Any = parts[0] if len(parts) == 1 else None
-            if not hasattr(source, "keys"):  # arrays, in the order in which the loss takes them
+            names = (
+                source.keys() if hasattr(source, "keys") else getattr(source, "columns", None)
+            )  # polars' has no keys
+            if names is None:  # arrays, in the order in which the loss takes them
                 if len(parts) != len(self._inputs):
                     raise TypeError(
                         f"inputs={[*self._inputs]} needs batches that are dicts or DataFrames with these names, or of "
                         f"{len(self._inputs)} arrays in this order, not of {len(parts)}"
                     )
                 return tuple(parts)
-            missing = [name for name in self._inputs if name not in source]
+            missing = [name for name in self._inputs if name not in names]
             if missing:
-                raise ValueError(f"the batch lacks the inputs {missing}; it has {list(source.keys())}")
+                raise ValueError(f"the batch lacks the inputs {missing}; it has {list(names)}")
             picked = (source[name] for name in self._inputs)
             return tuple(x.to_numpy() if hasattr(x, "to_numpy") else x for x in picked)
         if isinstance(batch, Mapping):

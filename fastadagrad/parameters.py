@@ -27,6 +27,11 @@ def _refusal(array: Any) -> str | None:
     """What keeps an object from being a parameter and how to mend it; None if nothing does."""
     if isinstance(array, DeviceArray):
         return _refusal_of_form(array, "a contiguous copy", "a copy")
+    if isinstance(array, Mapping | list | tuple) and _holds_arrays(array):
+        return (
+            f"is a {type(array).__name__} of arrays, but params are one array, a list or a dict of arrays, not nested: "
+            "give each a name of its own, as in {'layer.weights': weights, 'layer.bias': bias}"
+        )
     if not isinstance(array, np.ndarray):
         return f"must be a numpy.ndarray, not {type(array).__name__}; pass numpy.asarray(...) and keep that array"
     if type(array) not in (np.ndarray, np.memmap):
@@ -34,6 +39,15 @@ def _refusal(array: Any) -> str | None:
     if not array.dtype.isnative:
         return f"has the foreign byte order of {array.dtype}; pass array.astype(array.dtype.newbyteorder('='))"
     return _refusal_of_form(array, "numpy.ascontiguousarray(array)", "array.copy() or open it writable")
+
+
+def _holds_arrays(values: Any) -> bool:
+    """Whether there are arrays somewhere in nested containers."""
+    if isinstance(values, Mapping):
+        values = values.values()
+    elif not isinstance(values, list | tuple):
+        return hasattr(values, "dtype") and hasattr(values, "shape")
+    return any(map(_holds_arrays, values))
 
 
 def _refusal_of_form(array: NDArray[Any] | DeviceArray, contiguous: str, writable: str) -> str | None:

@@ -293,6 +293,8 @@ def _labels_from_objects(values: list[Any]) -> NDArray[Any]:
     of_text = bool(values) and isinstance(values[0], str | bytes)
     kinds: tuple[type, ...] = (str, bytes) if of_text else (bool, int, float, np.number, np.bool)
     for row, value in enumerate(values):
+        if _is_missing(value):
+            raise ValueError(f"y is missing ({value!r}) at row {row}: remove rows without a label")
         if not isinstance(value, kinds):
             raise TypeError(f"y must be all numbers or all strings, got {value!r} at row {row}")
     if not of_text:
@@ -324,11 +326,19 @@ def _from_objects(array: NDArray[Any], names: tuple[str, ...] | None) -> NDArray
                 numbers[row, column] = value
             except (TypeError, ValueError, OverflowError):
                 where = f"row {row}, column {_label(column, names)}"
+                if _is_missing(value):
+                    raise ValueError(f"X is missing ({value!r}) at {where}: remove or replace it") from None
                 raise TypeError(f"X must hold real numbers, got {value!r} at {where}: encode it as one") from None
     return numbers
 
 
+def _is_missing(value: Any) -> bool:
+    return value is None or type(value).__name__ in ("NAType", "NaTType")  # pandas'
+
+
 def _as_array(value: Any, name: str) -> NDArray[Any]:
+    if callable(getattr(value, "collect", None)) and not hasattr(value, "shape"):
+        raise TypeError(f"{name} is a {type(value).__name__}, not computed yet: pass {name}.collect()")
     if isinstance(value, np.ma.MaskedArray):
         raise TypeError(f"{name} must not be a masked array: fill it first, as in {name}.filled(0)")
     try:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 import doctest
 import json
+import pickle
 import tracemalloc
 from functools import partial
 from itertools import islice, repeat
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
+import scipy.sparse as sp
 from batches import (
     Again,
     batch_sizes,
@@ -523,3 +527,70 @@ class TestHelpers:
         assert "train" in text
         assert "'samples': 10" in text
         assert "'batch_size': 4" in text
+
+
+class OnDisk:
+    """What matters of h5py.Dataset: a shape, slices, and index arrays that ascend, along any axis."""
+
+    def __init__(self, array):
+        self.array, self.shape, self.dtype, self.refused = array, array.shape, array.dtype, 0
+
+    def __getitem__(self, key):
+        for part in key if isinstance(key, tuple) else (key,):
+            if isinstance(part, np.ndarray) and np.any(np.diff(part) <= 0):
+                self.refused += 1
+                raise TypeError("Indexing elements must be in increasing order")
+        return self.array[key]
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_arrays_that_want_ascending_indices(axis):
+    """Shuffled, they give the batches of an ndarray; they refuse once only."""
+    values = np.arange(24.0).reshape(12, 2) if axis == 0 else np.arange(24.0).reshape(2, 12)
+    disk = OnDisk(values)
+    data, plain = (Dataset([x], axis=axis, batch_size=5, rng=0) for x in (disk, values))
+    for _ in range(2):
+        for (part,), (expected,) in zip(data, plain, strict=True):
+            assert part.tolist() == expected.tolist()
+            assert part.flags.c_contiguous
+    assert disk.refused == 1
+    assert [part.tolist() for (part,) in data.batches()] == [part.tolist() for (part,) in plain.batches()]
+
+
+def test_errors_of_a_foreign_array_are_its_own():
+    class Broken(OnDisk):
+        def __getitem__(self, key):
+            raise TypeError("out of order")
+
+    with pytest.raises(TypeError, match="out of order"):
+        next(iter(Dataset([Broken(np.arange(9.0))], batch_size=2)))
+
+
+@pytest.mark.parametrize("way", [lambda x: pickle.loads(pickle.dumps(x)), copy.deepcopy], ids=["pickled", "deep"])
+@pytest.mark.parametrize("taken", [0, 1, 3, 4])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Dataset([np.arange(14.0).reshape(7, 2), np.arange(7)], batch_size=2, rng=3),
+        lambda: Dataset({"x": pd.DataFrame({"a": np.arange(7.0)})}, batch_size=2, rng=3),
+        lambda: Dataset(sp.csr_matrix(np.eye(7)), batch_size=2, rng=3),
+        lambda: Dataset(OnDisk(np.arange(7.0)), batch_size=2, rng=3, iteration_size=3),
+        lambda: Dataset([(np.full(2, i),) for i in range(4)]),
+    ],
+    ids=["arrays", "frame", "sparse", "foreign", "batches"],
+)
+def test_a_copy_goes_on_from_where_its_original_is(make, taken, way):
+    data = make()
+    epoch = iter(data)
+    for _ in range(min(taken, len(data))):
+        next(epoch)
+    twin = way(data)
+
+    def rest_of(data):
+        return [[np.asarray(getattr(x, "todense", lambda x=x: x)()).tolist() for x in parts(b)] for b in data.rest()]
+
+    def parts(batch):
+        return batch.values() if isinstance(batch, dict) else batch
+
+    found = rest_of(twin), rest_of(twin)
+    assert found == (rest_of(data), rest_of(data))

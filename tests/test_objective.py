@@ -282,3 +282,27 @@ def test_a_loss_without_data_has_one_update_an_epoch():
     opt = fa.ADAGRAD(lambda w: (float(w @ w), 2 * w), np.ones(2))
     assert len(list(opt.iterate(max_updates=7))) == 7
     assert opt.evaluate(None) == {"loss": pytest.approx(2, abs=0.1)}
+
+
+class Columns:
+    """What matters of a polars.DataFrame: columns by name, but no keys."""
+
+    def __init__(self, **columns):
+        self._columns, self.columns = columns, list(columns)
+        self.shape = len(next(iter(columns.values()))), len(columns)
+
+    def __getitem__(self, key):
+        if isinstance(key, str):
+            return self._columns[key]
+        return Columns(**{name: column[key] for name, column in self._columns.items()})
+
+
+def test_inputs_are_picked_of_frames_that_have_columns_only():
+    seen = []
+    frame = Columns(x=np.arange(4.0), y=np.arange(4.0) + 10)
+    opt = fa.ADAGRAD(lambda w, y, x: (float(seen.append((y - x).tolist()) or 1), w), np.zeros(1), inputs=["y", "x"])
+    opt.evaluate(fa.Dataset([frame], batch_size=3))
+    assert seen == [[10.0] * 3, [10.0]]
+    opt = fa.ADAGRAD(lambda w, z: 1.0, np.zeros(1), inputs=["z"])
+    with pytest.raises(ValueError, match=r"the batch lacks the inputs \['z'\]; it has \['x', 'y'\]"):
+        opt.evaluate(fa.Dataset([frame], batch_size=3))

@@ -167,3 +167,17 @@ def test_the_order_of_a_dict_of_gradients_does_not_matter():
     fa.ADAGRAD(params=params, learning_rate=1).step({"b": np.zeros(2), "a": np.ones(2)})
     assert params["a"].round(6).tolist() == [-1, -1]
     assert params["b"].tolist() == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("params", "name", "kind"),
+    [
+        ({"layer": {"W": np.ones(2)}}, "layer", "dict"),
+        ({"layer": [np.ones(2), np.ones(1)]}, "layer", "list"),
+        ([np.ones(2), (np.ones(2),)], "param1", "tuple"),
+        ({"a": {"b": {"c": np.ones(2)}}}, "a", "dict"),
+    ],
+)
+def test_nested_parameters_are_called_so(params, name, kind):
+    with pytest.raises(TypeError, match=rf"parameter '{name}' is a {kind} of arrays, .*not nested: give each a name"):
+        fa.ADAGRAD(params=params)

@@ -1,10 +1,12 @@
 """Normalised features and labels against NumPy, SciPy and pandas."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fastadagrad.dataset import Dataset
 from fastadagrad.tables import CSR, Table, as_features, as_table
 
 
@@ -157,7 +159,7 @@ def test_data_frames():
     with pytest.raises(TypeError, match=r"'red' at row 0, column 4 \('e'\)"):
         as_features(frame)
     frame["e"] = pandas.array([3, None], dtype="Int64")
-    with pytest.raises(TypeError, match=r"<NA> at row 1, column 4 \('e'\)"):
+    with pytest.raises(ValueError, match=r"missing \(<NA>\) at row 1, column 4 \('e'\)"):
         as_features(frame)
 
 
@@ -214,7 +216,7 @@ def test_labels_of_bytes_are_text(y):
         ((1, "a", "b"), TypeError, "got 'a' at row 1"),
         ([b"a", b"caf\xe9", b"b"], ValueError, r"y has b'caf\\xe9' at row 1, which is no text in UTF-8: decode it"),
         (np.array([b"a", 1, b"b"], object), TypeError, "got 1 at row 1"),
-        (np.array([1, None, 3], object), TypeError, "got None at row 1"),
+        (np.array([1, None, 3], object), ValueError, r"missing \(None\) at row 1"),
         ([1j, 1, 1], TypeError, "complex128"),
         (np.ma.array([1, 2, 3]), TypeError, "masked"),
     ],
@@ -314,3 +316,46 @@ def test_indices_of_any_dtype_and_layout(dtype, strided):
     kept = as_features(CSR(np.arange(3.0), indices, indptr, (2, 3)), dtype=np.float64)
     assert (kept.indices.dtype, kept.indptr.dtype) == (np.int32, np.int64)
     assert (kept.data.tolist(), kept.indices.tolist(), kept.indptr.tolist()) == ([0, 1, 2], [0, 2, 1], [0, 2, 3])
+
+
+class TestWhatIsMissing:
+    """None, NaN and pandas' NA among objects are told as missing, and where."""
+
+    def test_features(self):
+        frame = pd.DataFrame({"a": pd.array([1, 2, None], "Int64"), "b": pd.array([1.5, 2.5, 3.5], "Float64")})
+        with pytest.raises(ValueError, match=r"X is missing \(<NA>\) at row 2, column 0 \('a'\): remove or replace it"):
+            as_features(frame)
+        assert as_features(frame.fillna(0)).tolist() == [[1, 1.5], [2, 2.5], [0, 3.5]]
+        with pytest.raises(ValueError, match="X has nan at row 1, column 0"):
+            as_features(np.array([[1, 2], [None, 3]], object))
+
+    @pytest.mark.parametrize(
+        "labels",
+        [
+            pd.Series(["a", None, "b"], dtype="string"),
+            pd.array([True, None, False], "boolean"),
+            np.array(["a", None, "b"], object),
+            np.array([1, None, 2], object),
+        ],
+    )
+    def test_labels(self, labels):
+        with pytest.raises(ValueError, match=r"y is missing \(.*\) at row 1: remove rows without a label"):
+            as_table(np.ones((3, 1)), labels)
+
+    def test_the_first_label(self):
+        with pytest.raises(ValueError, match=r"y is missing \(<NA>\) at row 0"):
+            as_table(np.ones((2, 1)), pd.Series([None, "b"], dtype="string"))
+
+
+class Lazy:
+    """What matters of a polars.LazyFrame."""
+
+    def collect(self):
+        return np.ones((2, 2))
+
+
+def test_frames_that_are_not_computed_yet():
+    with pytest.raises(TypeError, match=r"X is a Lazy, not computed yet: pass X.collect\(\)"):
+        as_features(Lazy())
+    with pytest.raises(TypeError, match=r"a Lazy, which has not been computed yet: pass its collect\(\)"):
+        Dataset([Lazy(), np.ones(2)])
