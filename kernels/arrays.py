@@ -50,7 +50,7 @@ def _make_share(element, kind):
 @cache
 def make_array_update(rule: Any, motion: str, kind: str, lean: bool) -> ArrayUpdate:
     element = make_element(rule, motion, lean)
-    accumulate, flat, version = element.accumulate, element.slots.flat, element.fingerprint
+    accumulate, flat = element.accumulate, element.slots.flat
     share = _make_share(element, kind)
     ordered_sum = make_ordered_sum(element.prepare)
     by_tensor = kind == "tensor"
@@ -64,14 +64,12 @@ def make_array_update(rule: Any, motion: str, kind: str, lean: bool) -> ArrayUpd
 
     @compiled
     def serial(p, g, slots, s):
-        version  # noqa: B018  part of the key of the disk cache
         p, g, slots = p.ravel(), g.ravel(), flat(slots)
         begin(p, g, slots, s)
         share(0, 1, p, g, slots, s)
 
     @parallel
     def threaded(p, g, slots, s, spans):
-        version  # noqa: B018  part of the key of the disk cache
         p, g, slots = p.ravel(), g.ravel(), flat(slots)
         begin(p, g, slots, s)
         for t in prange(spans):

@@ -120,8 +120,7 @@ def make_driver(rule: Any, motion: str, kind: str, lean: bool, dtype: np.dtype[A
     marked in the table.
     """
     element = make_element(rule, motion, lean)
-    accumulate, version = element.accumulate, element.fingerprint
-    real, itemsize, Scalars = dtype.type, dtype.itemsize, rule.Scalars
+    real, itemsize, Scalars, accumulate = dtype.type, dtype.itemsize, rule.Scalars, element.accumulate
     by_tensor = kind == "tensor"
     square = make_walk(_make_block_sums(element.prepare, real, Scalars), FIRST_BLOCK)
     update = make_walk(_make_update(element, kind, real, Scalars), FIRST_UNIT)
@@ -136,7 +135,6 @@ def make_driver(rule: Any, motion: str, kind: str, lean: bool, dtype: np.dtype[A
 
     @compiled
     def serial(spans, work, gradients, table, scalars, guard, block_sums, sums):
-        version  # noqa: B018  part of the key of the disk cache
         table, scalars, guard, block_sums, sums = borrowed((table, scalars, guard, block_sums, sums))
         blocks, code = table[-1, FIRST_BLOCK], 0
         if work & HEADERS:
@@ -155,7 +153,6 @@ def make_driver(rule: Any, motion: str, kind: str, lean: bool, dtype: np.dtype[A
 
     @parallel
     def threaded(spans, work, gradients, table, scalars, guard, block_sums, sums):
-        version  # noqa: B018  part of the key of the disk cache
         blocks, units, code = table[-1, FIRST_BLOCK], table[-1, FIRST_UNIT], 0
         if work & HEADERS:
             code = read_gradients(gradients, table, guard, itemsize)

@@ -12,10 +12,8 @@ places its parameter leaves out d, decay and motion.
 
 from __future__ import annotations
 
-import zlib
 from functools import cache
 from math import copysign
-from types import ModuleType
 from typing import NamedTuple
 
 from . import motion as motions
@@ -86,67 +84,6 @@ class Element(NamedTuple):
     infinite: object  # (slots, infinity) -> bool
     slots: Slots
     rest: Slots  # those behind the first
-    fingerprint: int
-
-
-def fingerprint(*parts) -> int:
-    """Changes when a rule does: Numba's disk cache does not look behind the names that a closure holds.
-
-    Parameters
-    ----------
-    *parts : functions, or tuples of strings and numbers
-    """
-    return zlib.crc32(repr([_meaning(part, set()) for part in parts]).encode())
-
-
-def _meaning(value, seen) -> object:
-    """What code compiled of a value depends on, as text that is the same in every process."""
-    function = getattr(value, "py_func", value)  # of what has been compiled, too
-    code = getattr(function, "__code__", None)
-    if code is not None:
-        if id(function) in seen:
-            return code.co_name
-        seen.add(id(function))
-        cells = [cell.cell_contents for cell in function.__closure__ or ()]
-        held = [_meaning(x, seen) for x in (*cells, *(function.__defaults__ or ()))]
-        return _code(code), held, [_named(name, code, function.__globals__, seen) for name in _names(code)]
-    if isinstance(value, tuple | list):
-        return [_meaning(x, seen) for x in value]
-    if isinstance(value, bool | int | float | complex | str | bytes | None):
-        return repr(value)
-    if hasattr(value, "tobytes"):  # an array, or a number of NumPy's
-        return str(value.dtype), value.shape, zlib.crc32(value.tobytes())
-    return getattr(value, "__module__", ""), getattr(value, "__qualname__", type(value).__qualname__)
-
-
-def _code(code) -> object:
-    consts = [_code(x) if hasattr(x, "co_code") else repr(x) for x in code.co_consts]
-    return code.co_code.hex(), consts, code.co_names
-
-
-def _names(code) -> list:
-    """Names that a function and those defined in it look up, of globals and of attributes."""
-    inner = [name for x in code.co_consts if hasattr(x, "co_code") for name in _names(x)]
-    return [*code.co_names, *inner]
-
-
-def _named(name, code, names, seen) -> object:
-    """The meaning of a global; of a module or a class, that of those of its attributes that the code asks for."""
-    if name not in names:
-        return name
-    value = names[name]
-    if not isinstance(value, type | ModuleType):
-        return name, _meaning(value, seen)
-    asked = [attribute for attribute in _names(code) if attribute in vars(value)]
-    return name, value.__name__, [(each, _meaning(vars(value)[each], seen)) for each in asked]
-
-
-def fingerprint_of(rule) -> int:
-    """Of all that a kernel takes from a rule."""
-    functions = [rule.accumulate, rule.scale, rule.place if places(rule) else rule.delta]
-    functions += [rule.measure] if trait(rule, "measured") else []
-    said = rule.slots, rule.Scalars._fields, trait(rule, "squares"), trait(rule, "rests"), trait(rule, "measured")
-    return fingerprint(*functions, said)
 
 
 def _make_is_infinite(rule):
@@ -214,5 +151,4 @@ def make_element(rule, motion: str, lean: bool, summed: bool = False) -> Element
         _make_is_infinite(rule),
         make_slots(n, FIRST_SLOT),
         make_slots(max(0, n - 1), FIRST_SLOT + 1),
-        fingerprint_of(rule),
     )

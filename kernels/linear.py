@@ -39,7 +39,6 @@ class Loops(NamedTuple):
 class _Pieces(NamedTuple):
     """What both loops are put together from."""
 
-    version: int  # part of the key of the disk cache
     real: Any
     rows: Layout
     outputs: Outputs
@@ -72,17 +71,16 @@ def _make_pieces(rule, motion: str, lean: bool, layout: str, classes: bool, exac
     def scalars(rates):
         return unpack(Scalars, rates.features), unpack(Scalars, rates.intercept), unpack(Scalars, rates.exact)
 
-    return _Pieces(element.fingerprint, real, rows, outputs, next_row, recall_all, in_place, row_steps, scalars)
+    return _Pieces(real, rows, outputs, next_row, recall_all, in_place, row_steps, scalars)
 
 
 def _make_online(pieces: _Pieces):
-    version, real, scalars = pieces.version, pieces.real, pieces.scalars
+    real, scalars = pieces.real, pieces.scalars
     slope_of, value_of, step = pieces.outputs.slope, pieces.outputs.value, pieces.outputs.step
     next_row, (score_row, step_row), recall_all = pieces.next_row, pieces.row_steps, pieces.recall_all
 
     @compiled
     def online(kind, examples, order, weights, intercept, rates, work):
-        version  # noqa: B018
         s, s_intercept, s_exact = scalars(rates)
         examples, order, weights, intercept, work = borrowed((examples, order, weights, intercept, work))
         total = 0.0
@@ -100,7 +98,7 @@ def _make_online(pieces: _Pieces):
 
 
 def _make_batches(pieces: _Pieces):
-    version, real, scalars = pieces.version, pieces.real, pieces.scalars
+    real, scalars = pieces.real, pieces.scalars
     slope_of, value_of = pieces.outputs.slope, pieces.outputs.value
     step_with, add = pieces.outputs.step_with, pieces.outputs.add
     span, value_at, column = pieces.rows.span, pieces.rows.value, pieces.rows.column
@@ -133,7 +131,6 @@ def _make_batches(pieces: _Pieces):
 
     @compiled
     def batches(size, sweep, kind, examples, order, weights, intercept, rates, work):
-        version  # noqa: B018
         s, s_intercept, s_exact = scalars(rates)
         examples, order, weights, intercept, work = borrowed((examples, order, weights, intercept, work))
         total, steps = 0.0, 0

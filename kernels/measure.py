@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numba import prange
 
-from .element import fingerprint, make_element
+from .element import make_element
 from .jit import Pair, compiled, inlined, parallel, welded
 from .memory import array_at, borrowed, unpack
 from .reduce import BLOCK, make_block_total
@@ -60,7 +60,6 @@ def make_measure(rule: Any, dtype: np.dtype[Any]) -> Pair:
         rule.Scalars,
     )
     sum_block, slots_at = _make_block_sums(make_terms(rule), count, n_slots), make_slots(n_slots, FIRST_SLOT).at
-    version = fingerprint(rule.accumulate, rule.scale, rule.measure, rule.Scalars._fields)
 
     @inlined
     def visit(table, i, low, high, arguments):
@@ -84,14 +83,12 @@ def make_measure(rule: Any, dtype: np.dtype[Any]) -> Pair:
 
     @compiled
     def serial(spans, table, scalars, block_sums, sums):
-        version  # noqa: B018  part of the key of the disk cache
         table, scalars, block_sums, sums = borrowed((table, scalars, block_sums, sums))
         walk(table, 0, table[-1, FIRST_BLOCK], (scalars, block_sums))
         add_up(table, block_sums, sums)
 
     @parallel
     def threaded(spans, table, scalars, block_sums, sums):
-        version  # noqa: B018  part of the key of the disk cache
         blocks = table[-1, FIRST_BLOCK]
         for t in prange(spans):
             walk(table, t * blocks // spans, (t + 1) * blocks // spans, (scalars, block_sums))

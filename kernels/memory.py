@@ -13,13 +13,17 @@ import sys
 import numpy as np
 from llvmlite import ir
 from numba import carray, types
-from numba.core import cgutils
-from numba.core.errors import NumbaTypeError
 from numba.extending import intrinsic, lower_builtin, overload, type_callable
-from numba.np.arrayobj import populate_array
-from numba.np.unsafe.ndarray import to_fixed_tuple
 
 from .jit import inlined
+
+try:
+    from numba.core import cgutils
+    from numba.core.errors import NumbaTypeError
+    from numba.np.arrayobj import populate_array
+    from numba.np.unsafe.ndarray import to_fixed_tuple
+except ImportError:  # of names that Numba keeps to itself: arrays are then counted, and not on the stack
+    cgutils = None
 
 HEADER = object.__basicsize__  # then data, nd, dimensions, strides, base, descr, flags
 LIST_ITEMS = HEADER + 8
@@ -80,16 +84,6 @@ def borrowed(value):
     raise TypeError("for compiled code")
 
 
-@type_callable(borrowed)
-def _type_borrowed(context):
-    return lambda value: value
-
-
-@lower_builtin(borrowed, types.Any)
-def _lower_borrowed(context, builder, signature, args):
-    return _without_owner(context, builder, signature.args[0], args[0])
-
-
 def on_stack(n, dtype):
     """Array of `n`, a constant, elements of any values, in the stack frame of the function that calls this.
 
@@ -98,34 +92,51 @@ def on_stack(n, dtype):
     raise TypeError("for compiled code")
 
 
-@type_callable(on_stack)
-def _type_on_stack(context):
-    return lambda n, dtype: types.Array(dtype.dtype, 1, "C") if isinstance(n, types.IntegerLiteral) else None
-
-
-@lower_builtin(on_stack, types.IntegerLiteral, types.Any)
-def _lower_on_stack(context, builder, signature, args):
-    kind, n = signature.return_type, signature.args[0].literal_value
-    element = context.get_data_type(kind.dtype)
-    place = cgutils.alloca_once(builder, ir.ArrayType(element, n))
-    place.align = CACHE_LINE
-    itemsize = context.get_constant(types.intp, context.get_abi_sizeof(element))
-    shape, strides = [context.get_constant(types.intp, n)], [itemsize]
-    array = context.make_array(kind)(context, builder)
-    data = builder.bitcast(place, element.as_pointer())
-    populate_array(array, data=data, shape=shape, strides=strides, itemsize=itemsize, meminfo=None)
-    return array._getvalue()
-
-
 def unpack(Scalars, row):
     """Named tuple of the elements of a row."""
     return Scalars(*row)
 
 
-@overload(unpack)
-def _compiled_unpack(Scalars, row):
-    n = len(Scalars.instance_class._fields)
-    return lambda Scalars, row: Scalars(*to_fixed_tuple(row, n))
+if cgutils is None:
+    overload(borrowed)(lambda value: lambda value: value)
+    overload(on_stack)(lambda n, dtype: lambda n, dtype: np.empty(n, dtype))
+
+    @overload(unpack)
+    def _compiled_unpack(Scalars, row):
+        elements = ", ".join(f"row[{i}]" for i in range(len(Scalars.instance_class._fields)))
+        return eval(f"lambda Scalars, row: Scalars({elements})")
+
+else:
+
+    @type_callable(borrowed)
+    def _type_borrowed(context):
+        return lambda value: value
+
+    @lower_builtin(borrowed, types.Any)
+    def _lower_borrowed(context, builder, signature, args):
+        return _without_owner(context, builder, signature.args[0], args[0])
+
+    @type_callable(on_stack)
+    def _type_on_stack(context):
+        return lambda n, dtype: types.Array(dtype.dtype, 1, "C") if isinstance(n, types.IntegerLiteral) else None
+
+    @lower_builtin(on_stack, types.IntegerLiteral, types.Any)
+    def _lower_on_stack(context, builder, signature, args):
+        kind, n = signature.return_type, signature.args[0].literal_value
+        element = context.get_data_type(kind.dtype)
+        place = cgutils.alloca_once(builder, ir.ArrayType(element, n))
+        place.align = CACHE_LINE
+        itemsize = context.get_constant(types.intp, context.get_abi_sizeof(element))
+        shape, strides = [context.get_constant(types.intp, n)], [itemsize]
+        array = context.make_array(kind)(context, builder)
+        data = builder.bitcast(place, element.as_pointer())
+        populate_array(array, data=data, shape=shape, strides=strides, itemsize=itemsize, meminfo=None)
+        return array._getvalue()
+
+    @overload(unpack)
+    def _compiled_unpack(Scalars, row):
+        n = len(Scalars.instance_class._fields)
+        return lambda Scalars, row: Scalars(*to_fixed_tuple(row, n))
 
 
 @inlined

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .element import fingerprint_of, make_element
+from .element import make_element
 from .examples import LAYOUTS
 from .jit import compiled, inlined, welded
 from .lazy import make_catch_up, missed_steps
@@ -60,11 +60,10 @@ def make_online(rule: Any):
     element = make_element(rule, "plain", False)
     step, store, load = element.step, element.slots.store, element.slots.load
     span, value_at, column, _, fetch_ahead = LAYOUTS["sparse"]
-    recall, Scalars, version = _make_recall(rule), rule.Scalars, fingerprint_of(rule)
+    recall, Scalars = _make_recall(rule), rule.Scalars
 
     @compiled
     def online(kind, examples, order, scalars, thresholds, p, slots, last):
-        version  # noqa: B018  part of the key of the disk cache
         mistakes, row_of_last = 0, scalars.shape[0] - 1
         examples, order, scalars, thresholds, p, slots, last = borrowed(
             (examples, order, scalars, thresholds, p, slots, last)

@@ -125,7 +125,7 @@ def make_update(
     accumulators that become infinite may go unnoticed.
     """
     element = make_element(rule, motion, lean, summed=True)
-    real, itemsize, Scalars, version = dtype.type, dtype.itemsize, rule.Scalars, element.fingerprint
+    real, itemsize, Scalars = dtype.type, dtype.itemsize, rule.Scalars
     row_at, step = _make_row_at(element, kind, real), _make_step(element, kind, watchful)
     square_of = make_ordered_sum(element.prepare)
     recall, stamp = make_recall(rule, motion, kind)
@@ -177,12 +177,10 @@ def make_update(
 
     @compiled
     def serial(spans, rows, at, source, table, scalars, exact, lag):
-        version  # noqa: B018  part of the key of the disk cache
         return update(0, rows.size, rows, at, source, table, scalars, exact, lag)
 
     @parallel
     def threaded(spans, rows, at, source, table, scalars, exact, lag):
-        version  # noqa: B018  part of the key of the disk cache
         infinite, n = 0, rows.size
         for t in prange(spans):
             share = update(t * n // spans, (t + 1) * n // spans, rows, at, source, table, scalars, exact, lag)
@@ -196,7 +194,7 @@ def make_update(
 def make_recall_rows(rule: Any, motion: str, kind: str, dtype: np.dtype[Any]) -> Pair:
     """Compiled ``(spans, rows, table, exact, lag)``: bring distinct rows up to date."""
     element = make_element(rule, motion, False)
-    Scalars, version = rule.Scalars, element.fingerprint
+    Scalars = rule.Scalars
     row_at = _make_row_at(element, kind, dtype.type)
     recall, _ = make_recall(rule, motion, kind)
 
@@ -210,12 +208,10 @@ def make_recall_rows(rule: Any, motion: str, kind: str, dtype: np.dtype[Any]) ->
 
     @compiled
     def serial(spans, rows, table, exact, lag):
-        version  # noqa: B018  part of the key of the disk cache
         recall_rows(0, rows.size, rows, table, exact, lag)
 
     @parallel
     def threaded(spans, rows, table, exact, lag):
-        version  # noqa: B018  part of the key of the disk cache
         for t in prange(spans):
             recall_rows(t * rows.size // spans, (t + 1) * rows.size // spans, rows, table, exact, lag)
 
@@ -289,7 +285,7 @@ def make_sum_of_squares(rule: Any, prepare_fully: bool, lean: bool, dtype: np.dt
     """Compiled ``(spans, rows, at, source, table, scalars)``: sum of squares of a gradient, prepared or as it is."""
     element = make_element(rule, "plain", lean, summed=True)
     prepare = element.prepare if prepare_fully else inlined(first_of_sum(untouched))
-    sum_squares, version = _make_sum_squares(prepare, dtype.type, rule.Scalars), element.fingerprint
+    sum_squares = _make_sum_squares(prepare, dtype.type, rule.Scalars)
 
     @inlined
     def room(rows, width):
@@ -304,14 +300,12 @@ def make_sum_of_squares(rule: Any, prepare_fully: bool, lean: bool, dtype: np.dt
 
     @compiled
     def serial(spans, rows, at, source, table, scalars):
-        version  # noqa: B018  part of the key of the disk cache
         block_sums = np.empty(rows.size * room(rows, table[0, WIDTH]))
         count = sum_squares(0, rows.size, rows, at, source, table, scalars, block_sums, 0)
         return total(block_sums, 0, count, 0.0)
 
     @parallel
     def threaded(spans, rows, at, source, table, scalars):
-        version  # noqa: B018  part of the key of the disk cache
         n, width = rows.size, table[0, WIDTH]
         a_row = room(rows, width)
         block_sums, counts = np.empty(n * a_row), np.zeros(spans, np.int64)

@@ -25,8 +25,9 @@ import numpy as np
 from numba import types
 from numba.np.numpy_support import from_dtype
 
-from ..element import fingerprint_of
 from ..forking import Lock
+from ..rules import places, trait
+from ..symbols import digest_or_token
 from .disk import kept
 
 with warnings.catch_warnings():  # this compiler makes a time without a unit, of which NumPy 2.5 warns
@@ -99,7 +100,11 @@ def scalars_type(rule: Any, dtype: Any) -> Any:
 
 def kernel_name(rule: Any, *variant: object) -> str:
     """Name of a kernel of this variant, and of the formula that the rule has now."""
-    return "_".join(map(str, (rule.name, *variant, f"{fingerprint_of(rule):08x}")))
+    formula = [rule.accumulate, rule.scale, rule.place if places(rule) else rule.delta]
+    formula += [rule.measure] if trait(rule, "measured") else []
+    traits = [trait(rule, name) for name in ("squares", "rests", "measured")]
+    digest = digest_or_token(*formula, *traits, rule.slots, rule.Scalars._fields)
+    return "_".join(map(str, (rule.name, *variant, digest[:8])))
 
 
 def compile_kernel(
