@@ -120,13 +120,17 @@ def folders(function: Any) -> tuple[Path | None, list[Path]]:
     source, chosen = function.__code__.co_filename, str(numba.config.CACHE_DIR)
     if (source, chosen) not in _folders:
         beside = [] if chosen else [Path(source).parent / "__pycache__"]
-        try:
-            written: Path | None = Path(CompileResultCacheImpl(function).locator.get_cache_path())
-        except (AttributeError, TypeError, RuntimeError, OSError):
-            written = None
+        written = _folder_of_numba(function) if _USABLE else None
         found = beside if written in (None, *beside) else [written, *beside]
         _folders[source, chosen] = written, found
     return _folders[source, chosen]
+
+
+def _folder_of_numba(function: Any) -> Path | None:
+    try:
+        return Path(CompileResultCacheImpl(function).locator.get_cache_path())
+    except (AttributeError, TypeError, RuntimeError, OSError):
+        return None
 
 
 class KernelCache:

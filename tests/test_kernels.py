@@ -13,9 +13,12 @@ from numba.core.errors import NumbaError
 
 import fastadagrad as fa
 from fastadagrad.kernels import csr, linear, memory, rows, scoring, svmlight, table
+from fastadagrad.kernels.drivers import make_driver
 from fastadagrad.kernels.jit import OPTIONS as OPTIONS_OF_JIT
-from fastadagrad.kernels.rules import adagrad
+from fastadagrad.kernels.measure import make_measure
+from fastadagrad.kernels.rules import adagrad, form_of, trait
 from fastadagrad.linear import LinearModel
+from fastadagrad.methods import METHODS
 from fastadagrad.sources import load
 
 OPTIONS = {
@@ -163,6 +166,18 @@ def test_what_was_made_before_does_not_change_the_key_of_the_cache():
     command = [sys.executable, "-c", KEYS]
     found = [subprocess.run([*command, step], capture_output=True, text=True, check=True) for step in ("1", "-1")]
     assert found[0].stdout == found[1].stdout != "[]"
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_kernel_can_be_kept(method):
+    """None goes by what has no digest."""
+    rule = METHODS[method].rule
+    form, single = form_of(rule, rule.Hyperparameters()), np.dtype(np.float32)
+    pairs = [make_driver(form, "plain", "element", False, single)]
+    pairs += [rows.make_update(form, "plain", "element", False, False, False, single)]
+    pairs += [make_measure(form, single)] if trait(form, "measured") else []
+    for kernel in [kernel for pair in pairs for kernel in (pair.serial, pair.threaded)]:
+        assert kernel._cache._name((), kernel.targetctx.codegen()) is not None
 
 
 def test_array_headers_are_where_they_are_expected():
