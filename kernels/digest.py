@@ -33,24 +33,28 @@ def digest_of(*values: Any) -> str:
     Undescribable
         If one of them goes by an object of another kind.
     """
-    text = repr([_described(value, ()) for value in values])
-    return blake2b(text.encode(), digest_size=16).hexdigest()
+    if len(values) == 1 and type(values[0]) is FunctionType:
+        return _digest_of_function(values[0], ())
+    return _hashed([_described(value, ()) for value in values])
+
+
+def _hashed(description: Any) -> str:
+    return blake2b(repr(description).encode(), digest_size=16).hexdigest()
 
 
 def _digest_of_function(function: FunctionType, within: tuple[FunctionType, ...]) -> str:
     if function in _known:
         return _known[function]
-    text = repr(_described_function(function, (*within, function)))
-    digest = blake2b(text.encode(), digest_size=16).hexdigest()
-    if not within:  # else it may stand for one that leads back to where the description began
+    digest = _hashed(_described_function(function, (*within, function)))
+    # One within another may lead back to where the description began; others than ours may go by other globals later.
+    if not within and is_pinned(function.__module__):
         _known[function] = digest
     return digest
 
 
-def note_copy(copy: FunctionType, original: FunctionType) -> None:
-    """Let a copy under another name have the digest of the original."""
-    if original in _known:
-        _known[copy] = _known[original]
+def note_copy(copy: FunctionType, digest: str) -> None:
+    """Let a copy, which is to be compiled as it is now, keep the digest of its original."""
+    _known[copy] = digest
 
 
 def is_pinned(module: Any) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import count
 from types import FunctionType
 from typing import Any
@@ -42,7 +42,8 @@ def named_by_content(function: FunctionType) -> FunctionType:
     copy = FunctionType(function.__code__, function.__globals__, name, function.__defaults__, function.__closure__)
     copy.__kwdefaults__, copy.__doc__, copy.__module__ = function.__kwdefaults__, function.__doc__, function.__module__
     copy.__qualname__ = f"{place}{dot}{digest_or_token(function)}.{name}"
-    note_copy(copy, function)
+    with suppress(Undescribable):
+        note_copy(copy, digest_of(function))
     return copy
 
 

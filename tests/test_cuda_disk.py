@@ -1,6 +1,8 @@
 """CUDA code kept on the disk: found again by the next process, and never taken for what it is not."""
 
 import re
+from collections import namedtuple
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,6 +11,8 @@ from numba import cuda
 
 from fastadagrad.kernels import disk_cache
 from fastadagrad.kernels.cuda import disk, reduce
+from fastadagrad.kernels.cuda.compiling import kernel_name
+from fastadagrad.kernels.rules import dog
 
 
 def code(kernel):
@@ -75,6 +79,17 @@ def test_a_folder_that_cannot_be_made(compiled, tmp_path, monkeypatch):
     with pytest.warns(RuntimeWarning, match="cannot be kept"):
         assert compiled() == 1
     assert compiled() == 1
+
+
+def test_the_name_of_a_kernel_follows_from_the_formula():
+    rule = SimpleNamespace(**vars(dog))
+    name = kernel_name(dog)
+    assert kernel_name(rule) == name
+    rule.measure = lambda p, g, own, H, ahead, s: (s.zero, s.zero)
+    assert kernel_name(rule) != name
+    rule = SimpleNamespace(**vars(dog))
+    rule.Scalars = namedtuple("Scalars", dog.Scalars._fields[::-1])
+    assert kernel_name(rule) != name
 
 
 def test_kernels_of_others_are_not_kept(compiled, tmp_path):

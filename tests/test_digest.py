@@ -12,6 +12,7 @@ from numba import njit, types
 from processes import run
 
 from fastadagrad.kernels.digest import Undescribable, digest_of
+from fastadagrad.kernels.jit import inlined
 from fastadagrad.kernels.rules import adagrad, adam
 
 
@@ -79,6 +80,26 @@ def test_code_and_defaults_count():
     module.A = 1
     found = {digest_of(function(text, A=1, B=1, m=module, g=plus(1))) for text in TEXTS}
     assert len(found) == len(TEXTS)
+
+
+def test_a_function_that_is_changed():
+    """As by a notebook, in which it goes by another constant later."""
+    changed = function("def f(x, y=1): return A + x + y", A=1)
+    found = [digest_of(changed)]
+    changed.__globals__["A"] = 2
+    found.append(digest_of(changed))
+    changed.__defaults__ = (2,)
+    found.append(digest_of(changed))
+    assert len({*found}) == 3
+
+
+def test_a_piece_keeps_the_digest_of_what_it_was_made_of():
+    made = function("def f(x): return A + x", A=1)
+    digest, piece = digest_of(made), inlined(made)
+    made.__globals__["A"] = 2
+    assert digest_of(piece) == digest != digest_of(made)
+    assert inlined(piece) is piece
+    assert inlined(made) is not piece
 
 
 def test_globals_count_where_they_are_named():
