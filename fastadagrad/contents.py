@@ -149,6 +149,7 @@ def as_utf8(text: bytes, name: str = "the text") -> bytes:
 
 
 def _stdin() -> Any:
-    if sys.stdin is None:
-        raise ValueError("standard input is closed: give a file instead of -")
-    return sys.stdin.buffer
+    stream = getattr(sys.stdin, "buffer", None)
+    if stream is None:
+        raise ValueError("standard input is closed, or gives no bytes: give a file instead of -")
+    return stream

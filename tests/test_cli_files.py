@@ -267,6 +267,19 @@ def test_what_the_encoding_of_standard_output_lacks(words, encoding):
     assert (words / "out").read_text(encoding="utf-8").splitlines() == expected
 
 
+def test_a_label_stays_in_its_line(capsys, tmp_path):
+    X = np.random.default_rng(0).normal(size=(40, 2))
+    np.savez(tmp_path / "d.npz", X=X, y=np.where(X[:, 0] > 0, "two\nlines", "one\r"))
+    model, source = tmp_path / "m", tmp_path / "d.npz"
+    run(capsys, "fit", source, "--model", model, "--epochs", 2)
+    _, out, err = run(capsys, "predict", model, source, "--quiet")
+    assert len(out.splitlines()) == 40
+    assert set(out.splitlines()) == {r"two\nlines", r"one\r"}
+    assert r"2 labels have line breaks: they are written as \n or \r" in err
+    found = json.loads(run(capsys, "predict", model, source, "--json")[1])
+    assert set(found["predictions"]) == {"two\nlines", "one\r"}
+
+
 def test_labels_of_bytes_are_printed_as_text(capsys, tmp_path):
     X = np.random.default_rng(0).normal(size=(40, 2))
     np.savez(tmp_path / "d.npz", X=X, y=np.where(X[:, 0] > 0, b"spam", b"ham"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
     from ..linear import LinearModel
     from ..tables import Table
+
+_LINE_BREAK = re.compile(r"[\r\n]")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -60,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
             screen.write_predictions(lines, [] if proba or model.classes_ is None else model.classes_.tolist())
     if output is not None:
         with outputs.replacing(output) as file:
-            file.writelines(line.encode() for line in lines)
+            file.writelines(line.encode(errors="backslashreplace") for line in lines)
     if found and not (arguments.quiet or arguments.json):
         print(examples.shown(found), file=sys.stderr)
     return 0
@@ -101,10 +104,16 @@ def _as_json(
 
 def _as_text(model: LinearModel, scores: NDArray[np.float64], proba: bool) -> Iterator[str]:
     if not proba:
+        broken = [
+            each for each in map(str, [] if model.classes_ is None else model.classes_) if _LINE_BREAK.search(each)
+        ]
+        if broken:
+            logger.warning("%d labels have line breaks: they are written as \\n or \\r", len(broken))
         return (f"{_plain(label)}\n" for label in model.labels_of(scores).tolist())
     return ("\t".join(map(repr, row)) + "\n" for row in model.probabilities_of(scores).tolist())
 
 
 def _plain(label: Any) -> str:
-    """1 rather than 1.0, as in the files that labels come from."""
-    return str(int(label)) if isinstance(label, float) and label.is_integer() else str(label)
+    """1 rather than 1.0, as in the files that labels come from; and no label makes two lines."""
+    text = str(int(label)) if isinstance(label, float) and label.is_integer() else str(label)
+    return _LINE_BREAK.sub(lambda found: {"\n": "\\n", "\r": "\\r"}[found[0]], text)
