@@ -1,11 +1,15 @@
 """Files, losses, iteration and targets where parameters are device arrays."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 from oracle import bits_differ
 from pairs import F4, assert_same, pair, step_both
 
 import fastadagrad as fa
+from fastadagrad.device.arrays import as_device_array
 
 
 @pytest.mark.parametrize("hyper", [{}, {"momentum": 0.9, "initial_accumulator_value": 0.1}], ids=str)
@@ -117,3 +121,27 @@ def test_a_loss_that_is_no_number(gpu):
     opt = fa.ADAGRAD(lambda p: (gpu.array(np.ones(2)), [p]), gpu.array(np.ones(3)))
     with pytest.raises(TypeError, match="loss must return a single number"):
         opt.minimize(max_epochs=1)
+
+
+def test_a_deep_copy_has_arrays_of_its_own_on_the_gpu(gpu):
+    opt, arrays, other, params, rng = pair(gpu, momentum=0.9)
+    step_both(gpu, opt, other, params, rng, 2)
+    twin, same = copy.deepcopy(opt), copy.deepcopy(other)
+    slots = opt.state["param0"]["accumulator"].to_host().tobytes()
+    g = [np.full(p.shape, 0.5, p.dtype) for p in params]
+    twin.step([gpu.array(each) for each in g])
+    same.step(g)
+    assert_same(arrays, params)
+    assert opt.state["param0"]["accumulator"].to_host().tobytes() == slots
+    for name, array in same.params.items():
+        assert bits_differ(as_device_array(twin.params[name]).to_host(), array) == 0
+        for slot, own in same.state[name].items():
+            assert bits_differ(twin.state[name][slot].to_host(), own) == 0
+
+
+def test_what_is_on_a_gpu_is_not_pickled_but_copied(gpu):
+    opt, *_ = pair(gpu)
+    with pytest.raises(TypeError, match=r"cannot be pickled: pickle array.to_host\(\)"):
+        pickle.dumps(opt.state)
+    snapshot = copy.deepcopy(opt.state)
+    assert snapshot["param0"]["accumulator"].to_host().tolist() == opt.state["param0"]["accumulator"].to_host().tolist()
