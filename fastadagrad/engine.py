@@ -6,9 +6,11 @@ import threading
 import warnings
 import weakref
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .hyper import Conduct, Rule, Settings, cast_scalars
 from .interrupts import whole
@@ -20,6 +22,7 @@ from .parameters import FloatArray, Parameters, guard_of
 from .plan import Plan, device_units
 from .rows import checked_indices
 from .state import State
+from .tuning import Cell, highest_rate, only_numbers, same_conduct
 
 _engines: weakref.WeakSet[Engine] = weakref.WeakSet()
 
@@ -34,6 +37,12 @@ def _note_fork() -> None:
 class Engine:
     """State and hyperparameters of all parameters, and the plan by which they step."""
 
+    conduct: Conduct
+    frozen: frozenset[int]  # positions
+    guard: NDArray[np.int64]  # where parameters and state lie
+    plan: Plan
+    _planned: dict[str, dict[str, FloatArray]]  # the slots that the plan was made for
+
     def __init__(self, rule: Rule, params: Parameters) -> None:
         self.rule, self.params, self.state = rule, params, State(rule, params)
         self.infinite: list[str] = []  # parameters whose accumulator has become infinite, not told yet
@@ -41,9 +50,20 @@ class Engine:
         self.displaced: set[int] = set()  # positions of what its slots place, and a change has put or left elsewhere
         self.lags: dict[int, Any] = {}  # by position: `Lagging` of parameters that sparse gradients step lazily
         self._readers: dict[int, Any] = {}  # by position, of parameters on a GPU
-        self.settings: list[Settings] = []
+        self._settings: list[Settings] = []
+        self.followers: frozenset[int] = frozenset()  # positions whose learning rate `set_rate` sets
+        self._rate: float | None = None  # that it has set, and the settings do not have yet
+        self._cells: list[Cell] | None = None  # that it writes, as far as they have been looked for
+        self._highest_rate = -1.0  # that it takes
+        self.tuning = 0  # changes of numbers that plans of single parameters have to take over
         self.lock = threading.RLock()
         _engines.add(self)
+
+    @property
+    def settings(self) -> list[Settings]:
+        """Of all parameters, in their order."""
+        self.settle_rate()
+        return self._settings
 
     def check(self, settings: Sequence[Settings], conduct: Conduct, unused: bool) -> None:
         """Refuse hyperparameters that do not fit one another, the state or a dtype."""
@@ -65,29 +85,126 @@ class Engine:
                     causes = " and ".join(trait(self.rule, "starts"))
                     raise ValueError(f"{causes}: the {slot} would begin at {value:g}, which is too large for {dtype}")
 
-    def configure(self, settings: Sequence[Settings], conduct: Conduct, steps: int, unused: bool) -> None:
+    def set_rate(self, rate: float) -> bool:
+        """Set the learning rate of `followers` in as little time as can be; False, and no change, if it takes more.
+
+        One number is written as a whole, and needs no lock, which takes as long as all the rest.
+        """
+        if self._cells is None:
+            self._find_rate_cells()
+        if not 0.0 <= rate <= self._highest_rate:
+            return False
+        self._rate = rate
+        cells: list[Cell] = self._cells  # type: ignore[assignment]  # which have just been found
+        if len(cells) == 1:
+            [(memory, index, base, factor)] = cells
+            memory[index] = base + factor * rate
+        else:
+            with self.lock:
+                for memory, index, base, factor in cells:
+                    memory[index] = base + factor * rate
+        return True
+
+    def forget_rate_cells(self) -> None:
+        """Look for them anew: the units have changed, or who shares the rate, or what lags behind."""
+        self._cells = None
+
+    def _find_rate_cells(self) -> None:
+        followers, lags = self.followers, self.lags
+        highest, cells = -1.0, list[Cell]()
+        if self.params.backend is None and followers:
+            found = [(self.settings[i], self.params.arrays[i].dtype, lags.get(i)) for i in followers]
+            distinct = {(id(settings), dtype, id(lag)): (settings, dtype, lag) for settings, dtype, lag in found}
+            highest = min(highest_rate(*each) for each in distinct.values())
+        if highest >= 0:
+            cells = self.plan.rate_cells(followers)
+            cells += [cell for i, lagging in lags.items() if i in followers for cell in lagging.rate_cells()]
+        self._highest_rate, self._cells = highest, cells
+
+    def settle_rate(self) -> None:
+        """Put into the settings what `set_rate` has set."""
+        while self._rate is not None:
+            with self.lock:
+                rate = self._rate
+                if rate is not None:
+                    self._take_rate(float(rate))
+                if self._rate is rate:  # another thread may have set it meanwhile
+                    self._rate = None
+
+    def _take_rate(self, rate: float) -> None:
+        new: dict[int, Settings] = {}
+        for i in sorted(self.followers):
+            settings = self._settings[i]
+            if id(settings) not in new:
+                new[id(settings)] = replace(settings, options=replace(settings.options, learning_rate=rate))
+        self._settings = [new.get(id(s), s) if i in self.followers else s for i, s in enumerate(self._settings)]
+        for i, lagging in self.lags.items():
+            lagging.take_settings(self._settings[i])
+        self.plan.take_numbers(self._settings)
+        self.tuning += 1
+
+    def _retuned(self, settings: Sequence[Settings], conduct: Conduct, unused: bool) -> bool:
+        """Whether what is new are numbers only, by which the plan there is can go: then it does."""
+        old = self.settings
+        kept = self._planned is self.state.slots and same_conduct(self.conduct, conduct)
+        if not kept or trait(self.rule, "measured"):
+            return False
+        if not only_numbers(old, settings) or (unused and [s.start for s in old] != [s.start for s in settings]):
+            return False
+        changed = [i for i, (a, b) in enumerate(zip(old, settings, strict=True)) if a is not b and a != b]
+        lags = [(i, self.lags[i]) for i in changed if i in self.lags]
+        for i, _ in lags:
+            self.params.refuse_changed(i)
+        with whole():
+            for i, lagging in lags:
+                lagging.bridge(settings[i], usable_threads(self.conduct.threads))
+            for i, lagging in lags:
+                lagging.take_settings(settings[i])
+            if not unused:
+                self.displaced = self.displaced | self.placed(changed)
+            self._settings, self.conduct = list(settings), conduct
+            self.plan.take_numbers(self._settings)
+            self.tuning += 1
+        return True
+
+    def configure(
+        self,
+        settings: Sequence[Settings],
+        conduct: Conduct,
+        steps: int,
+        unused: bool,
+        followers: frozenset[int] = frozenset(),
+    ) -> None:
         """Take new hyperparameters after so many steps; nothing changes if they are refused.
 
-        `unused`: no step, of all or of one parameter, has used the state.
+        `unused`: no step, of all or of one parameter, has used the state. `followers`: positions of parameters that
+        have no learning rate of their own.
         """
         with self.lock:
             self.check(settings, conduct, unused)
-            if self.settings:
-                self.flush()
-            before, slots, late = dict(vars(self)), self.state.slots, self.state.late
-            changed = {i for i, (old, new) in enumerate(zip(self.settings, settings, strict=False)) if old != new}
-            try:
-                self.state.fit(settings, steps, unused)
-                self.settings, self.conduct = list(settings), conduct
-                if not unused:
-                    self.displaced = self.displaced | self.placed(changed)
-                self.frozen = frozenset(i for i, s in enumerate(settings) if s.options.frozen)
-                self.guard = guard_of([*self.params.arrays, *self.state.arrays()])
-                self.plan, self.lags = Plan(self, range(len(settings))), {}
-            except BaseException:
-                vars(self).update(before)
-                self.state.slots, self.state.late = slots, late
-                raise
+            if not (self._settings and self._retuned(settings, conduct, unused)):
+                self._plan_anew(settings, conduct, steps, unused)
+            self.followers = followers
+            self.forget_rate_cells()
+
+    def _plan_anew(self, settings: Sequence[Settings], conduct: Conduct, steps: int, unused: bool) -> None:
+        if self.settings:
+            self.flush()
+        before, slots, late = dict(vars(self)), self.state.slots, self.state.late
+        changed = {i for i, (old, new) in enumerate(zip(self.settings, settings, strict=False)) if old != new}
+        try:
+            self.state.fit(settings, steps, unused)
+            self._settings, self.conduct = list(settings), conduct
+            if not unused:
+                self.displaced = self.displaced | self.placed(changed)
+            self.frozen = frozenset(i for i, s in enumerate(settings) if s.options.frozen)
+            self.guard = guard_of([*self.params.arrays, *self.state.arrays()])
+            self.plan, self.lags = Plan(self, range(len(settings))), {}
+            self._planned = self.state.slots
+        except BaseException:
+            vars(self).update(before)
+            self.state.slots, self.state.late = slots, late
+            raise
 
     def placed(self, positions: Iterable[int]) -> set[int]:
         """Those of the parameters that are set by their slots."""
@@ -98,6 +215,8 @@ class Engine:
         self.displaced.clear()
         self.plan.poll()
         self.state.reset(self.settings)
+        self.plan.take_numbers(self.settings)
+        self.tuning += 1
         self.warned.clear()
         self.infinite.clear()
 

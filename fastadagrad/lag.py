@@ -20,7 +20,9 @@ from .kernels.rules import places, trait
 from .kernels.table import WIDTH
 from .launch import launch
 from .rows import Indices
+from .tuning import Cell, by_rate, span, wants_constant_rate
 
+MANY_STEPS = 1 << 20
 LEAST_FACTOR = -200.0  # logarithm of the shrinking of a tensor since its marks began: below, they lose digits
 
 
@@ -56,12 +58,7 @@ def refusal(settings: Settings, kind: str, learning_rate: float) -> str | None:
     if decay and learning_rate * decay >= 1:
         return f"learning_rate * decoupled_weight_decay is {learning_rate * decay:g}, and must be below 1"
     if settings.scheduled and not _by_history(settings, kind):
-        if o.l2:
-            return "l2 needs a constant learning rate; use decoupled_weight_decay"
-        if decay and o.momentum:
-            return "momentum with decoupled_weight_decay needs a constant learning rate"
-        if decay and o.l1:
-            return "l1 with decoupled_weight_decay needs a constant learning rate"
+        return wants_constant_rate(settings)
     return None
 
 
@@ -79,11 +76,32 @@ class Lagging(ABC):
         self._rule, self._settings, self._kind = rule, settings, kind
         self.by_history = _by_history(settings, kind)
         self.marked = self.by_history or settings.scheduled
-        self._now = 0
+        self._now = self._since = 0  # steps in all, and those before which every row is up to date
         self._totals, self._totals_after = np.zeros(2), np.zeros(2)
         self._coming, self.exact = np.zeros((2, len(rule.Scalars._fields)))
         self.refusal: str | None = None  # why the coming step leaves no closed form
         self.behind = False
+
+    def bridge(self, settings: Settings, threads: int) -> None:
+        """Make it possible that the next step goes by other settings; see `take_settings`.
+
+        Rows are brought up to date only if what they have missed so far has no closed form with what is to come.
+        """
+        if self.behind:
+            how = span(self._settings, settings, self.by_history)
+            if how == "marks" and not self.marked:
+                self._begin_marks(threads)
+            elif how == "recall":
+                self.recall_all(threads)
+
+    def take_settings(self, settings: Settings) -> None:
+        """Go by other settings from the next step on."""
+        self._settings = settings
+
+    def rate_cells(self) -> list[Cell]:
+        """What of the coming step's scalars depends on the learning rate."""
+        fields = self._rule.Scalars._fields
+        return [Cell(self._coming, fields.index(name), *line) for name, line in by_rate(self._settings.options).items()]
 
     def set_scalars(self, t: int, asked: dict[int, float]) -> None:
         """Step t is coming."""
@@ -125,10 +143,24 @@ class Lagging(ABC):
             self._recall_every_row(threads)
             self.behind = False
             self._totals[...] = 0
+            self._since = self._now
+
+    @abstractmethod
+    def _begin_marks(self, threads: int) -> None:
+        """Note from now on what each row has missed under which numbers; all steps so far were alike."""
 
     @abstractmethod
     def _recall_every_row(self, threads: int) -> None:
         """And have no marks."""
+
+
+def _sums(increments: NDArray[np.float64], n: int) -> NDArray[np.float64]:
+    """Sums of 0 to n equal increments, rounded as if they had been added one by one (but of very many)."""
+    if n > MANY_STEPS:
+        return np.arange(n + 1.0)[:, None] * increments
+    sums = np.zeros((n + 1, len(increments)))
+    np.cumsum(np.broadcast_to(increments, (n, len(increments))), axis=0, out=sums[1:])
+    return sums
 
 
 class HostLagging(Lagging):
@@ -170,3 +202,15 @@ class HostLagging(Lagging):
     def _recall_every_row(self, threads: int) -> None:
         self.recall(np.arange(len(self._last)), threads, distinct=True)
         self._marks[...] = 0
+
+    def _begin_marks(self, threads: int) -> None:
+        s = self._rule.Scalars(*self.exact.tolist())
+        log_keep, n = math.log(s.keep) if s.keep != 1 else 0.0, self._now - self._since
+        by_history = self._kind == "tensor" and self._settings.motion == "plain"  # and with decay alone
+        if by_history and n * log_keep < LEAST_FACTOR:
+            self.recall_all(threads)
+            n = 0
+        sums = _sums(np.array([log_keep, 0.0] if by_history else [s.l1_step, log_keep]), n)
+        self._marks = np.take(sums, self._last - self._since, axis=0)
+        self._totals[...] = self._totals_after[...] = sums[n]
+        self.marked, self.by_history = True, by_history

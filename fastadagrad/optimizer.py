@@ -8,6 +8,7 @@ from typing import Any, Unpack
 import numpy as np
 
 from . import assignment, checkpoint
+from .attributes import misplaced
 from .dataset import Dataset, as_dataset, limited, sample_count
 from .hyper import Hyper, hyper_names, refuse_unknown
 from .interrupts import whole
@@ -23,6 +24,8 @@ MAKING = ("inputs", "updates", "monitors", "monitor_gradients", "gradient")
 RUNNING = ("max_updates", "max_epochs", "batch_size", "train_batches", "valid_batches", "rng", "progress", "touches")
 TAKEN_BY_A_RUN = "iterate and minimize take it"
 TAKEN_WHEN_MADE = "it is given when the optimizer is made"
+
+OWN_ATTRIBUTES = ("engine", "ledger", "conduct", "changes")
 
 Touches = Callable[..., Mapping[str, Any]]
 
@@ -71,6 +74,21 @@ class Optimizer(Keeper):
         of_loss = {} if self._objective is None else self._objective.made_of()
         return {**of_loss, **self._monitors.made_of(), "params": self._params.given, "updates": self._updates.made_of()}
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not (name.startswith("_") or name in OWN_ATTRIBUTES or hasattr(type(self), name)):
+            meant = misplaced(name, hyper_names(self.rule))
+            if meant is not None:
+                raise AttributeError(
+                    f"{self.rule.name.upper()} has no attribute {name!r}, which would change nothing: {meant} (an "
+                    "attribute of a subclass may have this name if the class has it too)"
+                )
+        super().__setattr__(name, value)
+
+    def __getattr__(self, name: str) -> Any:
+        meant = None if name.startswith("_") else misplaced(name, hyper_names(self.rule))
+        where = f": {meant}" if meant else ""
+        raise AttributeError(f"{self.rule.name.upper()} has no attribute {name!r}{where}", name=name, obj=self)
+
     @property
     def best(self) -> Best | None:
         """The best validation so far."""
@@ -87,8 +105,9 @@ class Optimizer(Keeper):
         return self.ledger.stopped_because
 
     def _note_change(self) -> None:
-        self.changes += 1
-        self._to_resume = None
+        own = self.__dict__  # as every step comes here, and __setattr__ looks at names
+        own["changes"] += 1
+        own["_to_resume"] = None
 
     def _note_displacement(self) -> None:
         """Parameters have been set from outside."""

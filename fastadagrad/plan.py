@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from itertools import product
@@ -26,6 +26,7 @@ from .parameters import DTYPES, guard_of
 from .row_unit import DenseForm, RowUnit
 from .rows import Rows, is_sparse
 from .state import kind_of
+from .tuning import Cell
 from .units import Bucket, OtherKind, Unit, norm_scale
 
 if TYPE_CHECKING:
@@ -66,12 +67,27 @@ class Plan:
 
     def _arrange(self, forms: Forms) -> None:
         """Divide the parameters among units, given what becomes of the sparse gradients."""
+        self._engine.settle_rate()
         key = tuple(sorted(forms.items()))
         if key not in self._arrangements:
             if len(self._arrangements) == MOST_ARRANGEMENTS:
                 self._arrangements.clear()
             self._arrangements[key] = self._make_units(forms)
         self._forms, self._units = forms, self._arrangements[key]
+        self._engine.forget_rate_cells()
+
+    def take_numbers(self, settings: Sequence[Settings]) -> None:
+        """Go by the engine's settings of the moment, which are of the same structure as those it was made for."""
+        self._global_limit = self._engine.conduct.max_global_norm
+        units = [*self._row_units.values(), *(unit for units in self._arrangements.values() for unit in units)]
+        for unit in {id(unit): unit for unit in units}.values():
+            unit.take_settings(settings)
+        if not self._scheduled:
+            self._set_scalars(0, {})
+
+    def rate_cells(self, positions: Collection[int]) -> list[Cell]:
+        """Where drivers read what depends on the learning rate of these parameters."""
+        return [cell for unit in self._units for cell in unit.rate_cells(positions)]
 
     def _make_units(self, forms: Forms) -> list[Unit]:
         engine, units = self._engine, list[Unit]()

@@ -37,8 +37,10 @@ class Update:
         return Update(self._stepper, self._position)
 
     def _make_plan(self) -> None:
-        self._made_from: Any = self._stepper.engine.plan
-        self._plan: Any = self._stepper.engine.plan_one(self._position)
+        engine = self._stepper.engine
+        self._made_from: Any = engine.plan
+        self._plan: Any = engine.plan_one(self._position)
+        self._tuning = engine.tuning
 
     @property
     def steps(self) -> int:
@@ -52,8 +54,12 @@ class Update:
         with engine.lock:
             if self._stepper.ledger.steps:
                 self._stepper._refuse_two_counts()
+            engine.settle_rate()
             if self._made_from is not engine.plan:
                 self._make_plan()
+            elif self._tuning != engine.tuning:
+                self._tuning = engine.tuning
+                self._plan.take_numbers(engine.settings)
             if self._stepper._unused:
                 engine.state.refresh(engine.settings)
             if self._plan.step(gradients, self.steps):
@@ -75,6 +81,9 @@ class Stepper:
         self.engine = Engine(self.rule, self._params)
         self.ledger = Ledger()
         self._overlay: dict[str, Any] = {}
+        self._view = HyperView(self)
+        defaults, conduct = make_settings(self.rule, {})
+        self._defaults = {**vars(defaults.options), **vars(defaults.own), **vars(conduct)}
         self._configure(dict(hyper), {})
         self._buffers: list[FloatArray] = []
         self.changes = 0  # of parameters or state from outside a running iteration
@@ -82,7 +91,9 @@ class Stepper:
     def _configure(self, hyper: dict[str, Any], overlay: dict[str, Any]) -> None:
         """Make `hyper`, with a run's `overlay` on top, what the next step goes by; all or nothing."""
         settings, conduct = self._settings(hyper, overlay)
-        self.engine.configure(settings, conduct, self.ledger.steps, self._unused)
+        groups = {**hyper, **overlay}.get("groups", {})
+        followers = frozenset(i for i, n in enumerate(self._params.names) if "learning_rate" not in groups.get(n, {}))
+        self.engine.configure(settings, conduct, self.ledger.steps, self._unused, followers)
         self._hyper, self._overlay = own_copy(hyper), own_copy(overlay)
         self.conduct: Conduct = conduct
         for name, value in trait(self.rule, "fixed").items():
@@ -119,17 +130,31 @@ class Stepper:
 
     @property
     def hyper(self) -> HyperView:
-        """Hyperparameters: read or set as attributes, ``opt.hyper.learning_rate = 0.1``; changes are for good."""
-        return HyperView(self._read_hyper, self._change_hyper)
+        """Hyperparameters that are in force: read or set as attributes, ``opt.hyper.learning_rate = 0.1``.
 
-    def _read_hyper(self) -> dict[str, Any]:
-        defaults, conduct = make_settings(self.rule, {})
-        unless_changed = {**vars(defaults.options), **vars(defaults.own), **vars(conduct), "groups": {}}
-        return {**unless_changed, **own_copy(self._hyper), **trait(self.rule, "fixed")}
+        Changes are for good, from the next step on. In an iteration those that it was given are in force; what is not
+        changed meanwhile ends with it.
+        """
+        return self._view
 
-    def _change_hyper(self, changes: Mapping[str, Any]) -> None:
+    def read_hyper(self) -> dict[str, Any]:
+        """All hyperparameters by name, as `hyper` shows them."""
+        in_force = own_copy({**self._hyper, **self._overlay})
+        return {**self._defaults, "groups": {}, **in_force, **trait(self.rule, "fixed")}
+
+    def change_hyper(self, changes: Mapping[str, Any]) -> None:
+        """Change hyperparameters for good; none, if one is refused."""
         overlay = {name: value for name, value in self._overlay.items() if name not in changes}
         self._configure({**self._hyper, **changes}, overlay)
+
+    def set_hyper(self, name: str, value: Any) -> None:
+        """Change one hyperparameter for good."""
+        if name == "learning_rate" and isinstance(value, float) and self.engine.set_rate(value):
+            self._hyper[name] = value
+            if self._overlay:
+                self._overlay.pop(name, None)
+        else:
+            self.change_hyper({name: value})
 
     @property
     def params(self) -> Mapping[str, FloatArray]:
@@ -306,6 +331,6 @@ class Stepper:
             With max_global_norm, which needs all gradients at once, or of a method that measures all parameters.
         """
         if hyper:
-            self._change_hyper(hyper)
+            self.change_hyper(hyper)
         active = [i for i in range(len(self._params)) if i not in self.engine.frozen]
         return iter([(self._params.names[i], Update(self, i)) for i in active])

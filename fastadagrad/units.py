@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,9 @@ from .launch import launch
 from .parameters import gradient_refusal, interval
 from .rows import is_sparse
 from .state import State, accumulator_shape
+from .tuning import Cell, by_rate
 
+FEW = 4  # scalars that are written one by one in less time than NumPy takes for all at once
 _HEADERS_READABLE = memory.supported()
 
 
@@ -41,11 +43,7 @@ class Unit(ABC):
         settings = list(members.values())
         self._form: Any = settings[0].form
         self.positions = list(members)
-        late = [state.late.get(params.names[i], 0) for i in members]
-        alike: dict[tuple[int, int], list[int]] = {}
-        for row, key in enumerate(zip(map(id, settings), late, strict=True)):
-            alike.setdefault(key, []).append(row)
-        self._alike = [(settings[rows[0]], late[rows[0]], rows) for rows in alike.values()]
+        self._state = state
         arrays = [params.arrays[i] for i in members]
         self._dtype = np.dtype(arrays[0].dtype.type)  # the one object that nearly all arrays of this dtype share
         self.clips = settings[0].norm_limit > 0
@@ -59,7 +57,31 @@ class Unit(ABC):
                 row[column] = interval(slots[slot])[0]
         self._scalars = np.zeros((len(members), len(rule.Scalars._fields)), self._dtype)
         self.sums = np.zeros(len(members))  # of squares, of the gradients
-        self._norm_limits = np.array([s.norm_limit for s in settings])
+        self.take_settings(members)
+
+    def take_settings(self, settings: Mapping[int, Settings] | Sequence[Settings]) -> None:
+        """Go by the settings of its positions in these, which may differ in numbers only from those before."""
+        own, alike = [settings[i] for i in self.positions], dict[tuple[int, int], list[int]]()
+        late = [self._state.late.get(self._params.names[i], 0) for i in self.positions]
+        for row, key in enumerate(zip(map(id, own), late, strict=True)):
+            alike.setdefault(key, []).append(row)
+        self._alike = [(own[rows[0]], late[rows[0]], rows) for rows in alike.values()]
+        self._norm_limits = np.array([s.norm_limit for s in own])
+
+    def rate_cells(self, positions: Collection[int]) -> list[Cell]:
+        """Where drivers read what depends on the learning rate of some positions."""
+        cells, names, width = list[Cell](), self._rule.Scalars._fields, self._scalars.shape[1]
+        memory = memoryview(cast(Any, self._scalars)).cast("B").cast(self._dtype.char)
+        for settings, _, rows in self._alike:
+            if self.positions[rows[0]] not in positions:
+                continue
+            for name, line in by_rate(settings.options).items():
+                column = names.index(name)
+                if len(rows) > FEW:
+                    cells.append(Cell(self._scalars[:, column], np.array(rows), *line))
+                else:
+                    cells += [Cell(memory, row * width + column, *line) for row in rows]
+        return cells
 
     def set_scalars(self, t: int, asked: dict[int, float], learned: Sequence[float] = ()) -> None:
         for settings, late, rows in self._alike:

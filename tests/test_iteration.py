@@ -331,6 +331,70 @@ class TestHyperparametersForOneRun:
         assert (opt.hyper.learning_rate, opt.hyper.momentum) == (0.0, 0.0)
         assert opt.steps == 3
 
+    def test_they_show_what_is_in_force(self):
+        opt = fa.ADAGRAD(bowl, {"a": np.zeros(1)}, gradient=lambda p: p, learning_rate=0.5)
+        opt.objective._loss = lambda p: bowl(p["a"])[0]
+        run = {"learning_rate": 0.25, "momentum": 0.5, "patience": 2, "groups": {"a": {"l2": 0.0}}}
+        epochs = opt.iterate(max_epochs=2, **run)
+        assert opt.hyper.learning_rate == 0.5  # until it begins
+        for _ in epochs:
+            assert {name: opt.hyper[name] for name in run} == run
+            assert dict(opt.hyper)["momentum"] == opt.hyper.momentum == 0.5
+            assert "learning_rate=0.25" in repr(opt.hyper)
+        assert (opt.hyper.learning_rate, opt.hyper.momentum, opt.hyper.patience, opt.hyper.groups) == (0.5, 0, 5, {})
+
+    @pytest.mark.parametrize("name", ["learning_rate", "momentum", "rms_regularizer", "min_improvement"])
+    def test_what_is_changed_goes_from_what_is_in_force(self, name):
+        """And stays so after the run, as all that is set."""
+        opt, other = (fa.ADAGRAD(bowl, np.zeros(2), **{name: 0.125}) for _ in range(2))
+        for i, _ in enumerate(opt.iterate(max_epochs=4, **{name: 0.5})):
+            if i == 1:
+                setattr(opt.hyper, name, getattr(opt.hyper, name) * 0.5)
+            assert opt.hyper[name] == (0.5 if i < 1 else 0.25)
+        for value in (0.5, 0.25):
+            other.minimize(max_epochs=2, **{name: value})
+        assert opt.params["param0"].tobytes() == other.params["param0"].tobytes()
+        assert (opt.hyper[name], other.hyper[name]) == (0.25, 0.125)
+
+    @pytest.mark.parametrize("how", ["break", "error"])
+    def test_what_was_not_changed_ends_with_the_run_however_it_ends(self, how):
+        opt = fa.ADAGRAD(bowl, np.zeros(2), learning_rate=0.125)
+
+        def run():
+            for _ in opt.iterate(learning_rate=0.5, momentum=0.5):
+                opt.hyper.momentum *= 0.5
+                if how == "error":
+                    raise ZeroDivisionError
+                break
+
+        if how == "error":
+            with pytest.raises(ZeroDivisionError):
+                run()
+        else:
+            run()
+        assert (opt.hyper.learning_rate, opt.hyper.momentum) == (0.125, 0.25)
+
+    def test_several_at_once_or_none(self):
+        opt = fa.ADAGRAD(bowl, np.zeros(2), learning_rate=0.125)
+        for _ in opt.iterate(max_epochs=1, learning_rate=0.5, momentum=0.25):
+            with pytest.raises(ValueError, match="momentum"):
+                opt.hyper.update(learning_rate=0.25, momentum=2)
+            assert (opt.hyper.learning_rate, opt.hyper.momentum) == (0.5, 0.25)
+            opt.hyper["momentum"] = 0.5
+            assert (opt.hyper.learning_rate, opt.hyper.momentum) == (0.5, 0.5)
+        assert (opt.hyper.learning_rate, opt.hyper.momentum) == (0.125, 0.5)
+
+    def test_a_group_of_the_run(self):
+        w = {"a": np.zeros(1), "b": np.zeros(1)}
+        opt = fa.ADAGRAD(lambda p: (1.0, {"a": np.ones(1), "b": np.ones(1)}), w, rms_regularizer=0)
+        opt.objective.value = lambda arguments: -float(opt.steps)
+        for _ in opt.iterate(max_epochs=1, learning_rate=0.5, groups={"b": {"learning_rate": 0.25}}):
+            opt.hyper.learning_rate *= 2
+            opt.step({"a": np.zeros(1), "b": np.zeros(1)})
+            assert opt.hyper.groups == {"b": {"learning_rate": 0.25}}
+        assert [p[0] for p in w.values()] == [-0.5, -0.25]
+        assert (opt.hyper.learning_rate, opt.hyper.groups) == (1.0, {})
+
     def test_what_shapes_the_state_holds_for_good(self):
         rows = fa.ADAGRAD(bowl, np.zeros((2, 3)))
         rows.minimize(max_epochs=1, accumulator="row", initial_accumulator_value=0.5)

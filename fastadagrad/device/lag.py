@@ -64,3 +64,7 @@ class DeviceLagging(Lagging):
         with self._backend.on([self._params.refuse_changed(self._position).stream]):
             self.recall(0, self._n_rows, stepping=False)
             self._backend.clear(self._marks.address, self._marks.nbytes)
+
+    def _begin_marks(self, threads: int) -> None:
+        """Bring every row up to date in place of that: the kernel goes without marks."""
+        self.recall_all(threads)

@@ -1,0 +1,251 @@
+"""Hyperparameters set on the way: at little cost, with the bits of a schedule, and catching up no more than needed."""
+
+import statistics
+import threading
+import time
+
+import numpy as np
+import pytest
+from lagging import ACCUMULATORS, F4, F8, assert_close, dense, hyper_of, made, note_size, rate, result, sizes, stream
+from runs import bowl
+
+import fastadagrad as fa
+from fastadagrad import lag
+from fastadagrad.methods import METHODS
+
+G = np.random.default_rng(5).standard_normal((60, 10))
+SPANNED = {  # what missed steps under changing rates have a closed form with
+    "momentum": {"momentum": 0.9},
+    "nesterov": {"momentum": 0.95, "nesterov": True},
+    "l1": {"l1": 0.05},
+    "decay": {"decoupled_weight_decay": 0.01},
+}
+UNSPANNED = ["l2", "elastic net", "momentum and decay", "l1 and decay", "elastic net and decay"]
+
+
+def bits(opt):
+    return {name: {slot: a.tobytes() for slot, a in own.items()} for name, own in opt.state.items()} | {
+        "params": [a.tobytes() for a in opt.params.values()]
+    }
+
+
+@pytest.mark.parametrize("dtype", [F4, F8])
+@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("option", [{}, {"weight_decay": 0.1, "max_gradient_norm": 1.0}])
+def test_a_rate_set_before_each_step_is_a_schedule(name, option, dtype):
+    scheduled, tuned = (
+        fa.build(name, params=np.zeros(10, dtype), learning_rate=of, **option) for of in (rate, rate(0))
+    )
+    for t, g in enumerate(G.astype(dtype)):
+        if t or name != "rprop":  # which takes its first rate when it is made
+            tuned.hyper.learning_rate = rate(t)
+        scheduled.step(g)
+        tuned.step(g)
+    assert bits(tuned) == bits(scheduled)
+    assert tuned.hyper.learning_rate == rate(59)
+
+
+@pytest.mark.parametrize("option", [{"l1": 0.1}, {"l1": 3.0, "l2": 0.2, "decoupled_weight_decay": 0.3}])
+@pytest.mark.parametrize("accumulator", ["element", "tensor"])
+def test_penalised_in_many_tensors(option, accumulator):
+    shapes = {f"p{i}": (3, 4) for i in range(6)} | {"own": (5,), "frozen": (2,)}
+    groups = {"own": {"learning_rate": 0.5}, "p0": {"l1": 0.25}, "frozen": {"frozen": True}}
+    opts = [
+        fa.ADAGRAD(
+            params={n: np.ones(shape, F4 if n == "p1" else F8) for n, shape in shapes.items()},
+            learning_rate=of,
+            accumulator=accumulator,
+            groups=groups,
+            **option,
+        )
+        for of in (rate, rate(0))
+    ]
+    rng = np.random.default_rng(6)
+    for t in range(20):
+        g = {n: rng.standard_normal(shape).astype(F4 if n == "p1" else F8) for n, shape in shapes.items()}
+        opts[1].hyper.learning_rate = rate(t)
+        for opt in opts:
+            opt.step(g)
+    assert bits(opts[0]) == bits(opts[1])
+
+
+@pytest.mark.parametrize("option", SPANNED)
+@pytest.mark.parametrize("accumulator", ACCUMULATORS)
+def test_rows_that_lag_behind_have_the_bits_of_a_schedule(option, accumulator, monkeypatch):
+    hyper = {"accumulator": accumulator, **SPANNED[option]}
+    scheduled, tuned = made({**hyper, "learning_rate": rate}), made({**hyper, "learning_rate": rate(0)})
+    with monkeypatch.context() as patch:
+        patch.setattr(lag.HostLagging, "_recall_every_row", None)  # nobody is to ask for it
+        for t, (indices, values) in enumerate(stream()[:300]):
+            tuned.hyper.learning_rate = rate(t)
+            rows = fa.Rows(indices, values.astype(F8))
+            scheduled.step({"emb": rows})
+            tuned.step({"emb": rows})
+        assert tuned.params["emb"].tobytes() == scheduled.params["emb"].tobytes()
+    one, other = result(tuned), result(scheduled)
+    assert one.p.tobytes() == other.p.tobytes()
+    assert one.G.tobytes() == other.G.tobytes()
+
+
+@pytest.mark.parametrize("option", [*SPANNED, *UNSPANNED, "nesterov and decay"])
+@pytest.mark.parametrize("accumulator", ACCUMULATORS)
+@pytest.mark.parametrize("every", [1, 70])
+def test_rows_that_lag_behind_are_those_of_the_dense_run(option, accumulator, every):
+    hyper = hyper_of(option, accumulator) | {"learning_rate": rate(0)}
+    lazy, full, size = made(hyper), made(hyper), sizes()
+    for t, (indices, values) in enumerate(stream()[:400]):
+        if t % every == 0:
+            for opt in (lazy, full):
+                opt.hyper.learning_rate = rate(t)
+        lazy.step({"emb": fa.Rows(indices, values.astype(F8))})
+        full.step({"emb": dense(indices, values, F8)})
+        note_size(full, size)
+    assert_close(result(lazy), result(full, size))
+
+
+CHANGES = [{"l1": 0.1}, {"learning_rate": 0.3, "l1": 0.02}, {"rms_regularizer": 0.1}, {"patience": 3}, {"l1": 0.2}]
+
+
+@pytest.mark.parametrize("accumulator", ACCUMULATORS)
+@pytest.mark.parametrize("many", [False, True])
+def test_other_numbers_on_the_way(accumulator, many, monkeypatch):
+    if many:
+        monkeypatch.setattr(lag, "MANY_STEPS", 8)
+    hyper = {"learning_rate": 0.1, "l1": 0.05, "accumulator": accumulator}
+    lazy, full, size = made(hyper), made(hyper), sizes()
+    for t, (indices, values) in enumerate(stream()[:300]):
+        if t % 50 == 49:
+            plan = lazy.engine.plan
+            for opt in (lazy, full):
+                opt.hyper.update(**CHANGES[t // 50 % len(CHANGES)])
+            assert lazy.engine.plan is plan
+        lazy.step({"emb": fa.Rows(indices, values.astype(F8))})
+        full.step({"emb": dense(indices, values, F8)})
+        note_size(full, size)
+    assert_close(result(lazy), result(full, size))
+
+
+def test_a_rate_too_high_for_rows_under_decay_is_still_refused():
+    opt = made({"learning_rate": 0.1, "decoupled_weight_decay": 0.5})
+    step = {"emb": fa.Rows(np.array([3]), np.ones((1, 4)))}
+    opt.step(step)
+    for value in (0.2, 0.3):
+        opt.hyper.learning_rate = value
+        opt.step(step)
+    opt.hyper.learning_rate = 2.0
+    with pytest.raises(ValueError, match="must be below 1"):
+        opt.step(step)
+    opt.hyper.learning_rate = 0.25
+    opt.step(step)
+    assert opt.steps == 4
+
+
+@pytest.mark.parametrize("option", [{}, {"l1": 0.1}, {"momentum": 0.5}])
+def test_updates_one_by_one_take_the_rate_too(option):
+    given = {"w": np.zeros((9, 2)), "b": np.zeros(2)}
+    scheduled, tuned = (
+        fa.ADAGRAD(params={n: a.copy() for n, a in given.items()}, learning_rate=of, **option) for of in (rate, rate(0))
+    )
+    updates = [dict(opt.get_updates()) for opt in (scheduled, tuned)]
+    rng = np.random.default_rng(7)
+    for t in range(12):
+        tuned.hyper.learning_rate = rate(t)
+        g, rows = rng.standard_normal(2), fa.Rows(rng.integers(9, size=2), rng.standard_normal((2, 2)))
+        for update in updates:
+            update["b"](g)
+            update["w"](rows)
+    assert bits(tuned) == bits(scheduled)
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [(-0.1, ValueError), (np.nan, ValueError), (np.inf, ValueError), (1e300, ValueError), ("0.1", TypeError)],
+)
+def test_what_is_refused_changes_nothing(change, error):
+    given = {"w": np.zeros(3, F4)}
+    opt, other = (
+        fa.ADAGRAD(params=given, learning_rate=0.5),
+        fa.ADAGRAD(params={"w": np.zeros(3, F4)}, learning_rate=0.5),
+    )
+    for each in (opt, other):
+        each.hyper.learning_rate = 0.25
+    with pytest.raises(error, match="learning_rate"):
+        opt.hyper.learning_rate = change
+    assert opt.hyper.learning_rate == 0.25
+    for each in (opt, other):
+        each.step({"w": np.ones(3, F4)})
+    assert bits(opt) == bits(other)
+
+
+@pytest.mark.parametrize("value", [np.float32(0.5), np.float64(0.5), np.array(0.5), 1, 0, 0.5, lambda t: 0.5])
+def test_what_a_rate_may_be(value):
+    opt = fa.ADAGRAD(params=np.zeros(1), rms_regularizer=0)
+    opt.hyper.learning_rate = value
+    assert opt.hyper.learning_rate == value
+    opt.step(np.ones(1))
+    assert opt.params["param0"][0] == -(0.5 if callable(value) else value)
+    opt.reset()
+    opt.hyper.learning_rate = 0.25
+    opt.step(np.ones(1))
+    assert opt.params["param0"][0] == -(0.5 if callable(value) else value) - 0.25
+
+
+def test_it_survives_what_plans_anew(tmp_path):
+    opt = fa.ADAGRAD(bowl, w := np.zeros(2), learning_rate=0.5, rms_regularizer=0)
+    opt.hyper.learning_rate = 0.25
+    opt.hyper.momentum = 0.5
+    assert (opt.hyper.learning_rate, opt.engine.settings[0].options.learning_rate) == (0.25, 0.25)
+    opt.hyper.learning_rate = 0.125
+    opt.save(tmp_path / "file")
+    opt.load(tmp_path / "file")
+    assert opt.hyper.learning_rate == 0.125
+    opt.step(np.ones(2))
+    assert w.tolist() == [-0.125, -0.125]
+    opt.hyper.learning_rate = 0.5
+    opt.minimize(max_epochs=1)
+    assert opt.hyper.learning_rate == 0.5
+
+
+def test_a_rule_whose_own_scalars_depend_on_the_rate():
+    """That they do shows when they are formed without one."""
+    opts = [fa.Adam(params=np.zeros(10), learning_rate=of, amsgrad=True) for of in (rate, rate(0))]
+    for t, g in enumerate(G):
+        opts[1].hyper.learning_rate = rate(t)
+        for opt in opts:
+            opt.step(g)
+    assert bits(opts[0]) == bits(opts[1])
+
+
+def test_from_another_thread():
+    opt = fa.ADAGRAD(params=np.zeros(1000), learning_rate=0.1)
+    stop = threading.Event()
+
+    def read():
+        while not stop.is_set():
+            assert opt.engine.settings[0].options.learning_rate in (0.1, 0.2)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for i in range(2000):
+        opt.hyper.learning_rate = (0.1, 0.2)[i % 2]
+    stop.set()
+    reader.join()
+    assert opt.hyper.learning_rate == opt.engine.settings[0].options.learning_rate == 0.2
+    opt.step(np.ones(1000))
+    assert opt.params["param0"][0] == pytest.approx(-0.2)
+
+
+@pytest.mark.parametrize("option", [{}, {"momentum": 0.9}, {"l1": 0.1, "l2": 0.1}])
+def test_it_costs_less_than_the_step(option):
+    opt, g = fa.ADAGRAD(params=np.zeros(10), learning_rate=0.1, **option), np.ones(10)
+
+    def seconds(rates):
+        start = time.thread_time()
+        for value in rates:
+            if value is not None:
+                opt.hyper.learning_rate = value
+            opt.step(g)
+        return time.thread_time() - start
+
+    plain, tuned = zip(*((seconds([None] * 100), seconds([0.1, 0.2] * 50)) for _ in range(50)), strict=True)
+    assert statistics.median(tuned) < 2 * statistics.median(plain)
