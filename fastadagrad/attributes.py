@@ -3,8 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any, NoReturn
 
 from .hints import KEYWORDS, hint
+
+
+class Misplaced:
+    """A hyperparameter's name as an attribute: there is none, and the error says where to look.
+
+    An object of this class costs nothing where other attributes are read, as `__getattr__` would.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, instance: Any, owner: type) -> NoReturn:
+        message = f"{owner.__name__} has no attribute {self._name!r}: it is opt.hyper.{self._name}"
+        raise AttributeError(message, name=self._name, obj=owner if instance is None else instance)
 
 
 def misplaced(name: str, hyper: Iterable[str]) -> str | None:

@@ -8,7 +8,7 @@ from typing import Any, Unpack
 import numpy as np
 
 from . import assignment, checkpoint
-from .attributes import misplaced
+from .attributes import Misplaced, misplaced
 from .dataset import Dataset, as_dataset, limited, sample_count
 from .hyper import Hyper, hyper_names, refuse_unknown
 from .interrupts import whole
@@ -74,20 +74,25 @@ class Optimizer(Keeper):
         of_loss = {} if self._objective is None else self._objective.made_of()
         return {**of_loss, **self._monitors.made_of(), "params": self._params.given, "updates": self._updates.made_of()}
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "rule" in vars(cls):
+            for name in hyper_names(cls.rule):
+                if not hasattr(cls, name):
+                    setattr(cls, name, Misplaced(name))
+
     def __setattr__(self, name: str, value: Any) -> None:
         if not (name.startswith("_") or name in OWN_ATTRIBUTES or hasattr(type(self), name)):
             meant = misplaced(name, hyper_names(self.rule))
             if meant is not None:
                 raise AttributeError(
-                    f"{self.rule.name.upper()} has no attribute {name!r}, which would change nothing: {meant} (an "
-                    "attribute of a subclass may have this name if the class has it too)"
+                    f"{type(self).__name__} has no attribute {name!r}, and setting one would change nothing: {meant} "
+                    "(a subclass that wants one of this name defines it in its class)"
                 )
         super().__setattr__(name, value)
 
-    def __getattr__(self, name: str) -> Any:
-        meant = None if name.startswith("_") else misplaced(name, hyper_names(self.rule))
-        where = f": {meant}" if meant else ""
-        raise AttributeError(f"{self.rule.name.upper()} has no attribute {name!r}{where}", name=name, obj=self)
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__()} - {*hyper_names(self.rule)})
 
     @property
     def best(self) -> Best | None:

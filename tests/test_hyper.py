@@ -256,3 +256,66 @@ def test_what_shapes_the_state_before_and_after_the_first_step():
     assert opt.state["param0"]["accumulator"].tolist() == [0.125, 0.125]
     opt.hyper.accumulator = "element"
     assert opt.state["param0"]["accumulator"].shape == (2, 3)
+
+
+class TestAttributes:
+    """Hyperparameters are not attributes of the optimizer, which would not go by them."""
+
+    @pytest.mark.parametrize("method", [fa.ADAGRAD, fa.SGD, fa.Adam])
+    @pytest.mark.parametrize(
+        ("name", "meant"),
+        [
+            ("learning_rate", "learning_rate"),
+            ("momentum", "momentum"),
+            ("patience", "patience"),
+            ("groups", "groups"),
+            ("lr", "learning_rate"),
+            ("learnin_rate", "learning_rate"),
+            ("learningRate", "learning_rate"),
+            ("weight_deacy", "weight_decay"),
+        ],
+    )
+    def test_setting_one_is_refused(self, method, name, meant):
+        opt = method(params=np.zeros(1), learning_rate=0.5)
+        with pytest.raises(AttributeError, match=rf"opt\.hyper\.{meant}\b"):
+            setattr(opt, name, 1.0)
+        assert opt.hyper.learning_rate == 0.5
+        assert not hasattr(opt, name)
+
+    def test_reading_one_tells_where_it_is(self):
+        opt = make()
+        for name in ("learning_rate", "rms_regularizer", "nonfinite"):
+            with pytest.raises(AttributeError, match=rf"opt\.hyper\.{name}\b"):
+                getattr(opt, name)
+            assert not hasattr(opt, name)
+            assert name not in dir(opt)
+        assert "step" in dir(opt)
+
+    def test_those_of_other_methods_are_no_business_of_this_one(self):
+        opt = make()
+        opt.beta1_halflife = 3
+        assert opt.beta1_halflife == 3
+
+    def test_attributes_of_a_users_own(self):
+        class Counting(fa.ADAGRAD):
+            patience = 7
+
+            def __init__(self, *args, **kwargs):
+                self.name = "mine"
+                super().__init__(*args, **kwargs)
+                self.calls, self.rate_of_success, self.patience = 0, 0.5, 8
+
+            def step(self, gradients=None):
+                self.calls += 1
+                super().step(gradients)
+
+        opt = Counting(params=np.zeros(1), patience=2)
+        opt.step(np.ones(1))
+        assert (opt.name, opt.calls, opt.patience, opt.hyper.patience, opt.steps) == ("mine", 1, 8, 2, 1)
+        with pytest.raises(AttributeError, match=r"opt\.hyper\.momentum"):
+            opt.momentum = 0.5
+
+    def test_of_a_rule_that_was_registered(self):
+        method = fa.build("ftrl", params=np.zeros(1))
+        with pytest.raises(AttributeError, match=r"opt\.hyper\.ftrl_beta"):
+            method.ftrl_beta = 2.0
