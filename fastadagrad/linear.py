@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from . import files, linear_files, linear_parameters, linear_rate, scaling, targets
+from .hints import KEYWORDS, hint
 from .hyper import Settings
 from .kernels import scoring
 from .linear_data import checked_validation, labelled, split
@@ -131,6 +132,14 @@ class LinearModel:
         self.feature_names: tuple[str, ...] | None = None
         self.zero_based: bool | None = None
         self._targets = targets.Targets("")
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not name.startswith("_") and hasattr(self, "_parameters"):
+            known = self._parameters
+            meant = f"give {name} when it is made" if name in known else hint(name, known, KEYWORDS)
+            if meant is not None:
+                raise AttributeError(f"a model does not go by an attribute {name!r}: {meant}")
+        super().__setattr__(name, value)
 
     def __repr__(self) -> str:
         default = type(self).__init__.__kwdefaults__ or {}

@@ -301,9 +301,9 @@ class Stepper:
         """Bring all rows of all parameters up to date.
 
         Matters after sparse gradients under momentum, decay, l1 or l2 with ``lazy="exact"``: rows that they did not
-        name are caught up when they are next needed. `read_rows`, `state`, `evaluate`, `save`, `set_params` and every
-        change of hyperparameters see to it by themselves. Call it before you read or write your own arrays: what a row
-        missed comes on top of what has been written meanwhile.
+        name are caught up when they are next needed. `read_rows`, `state`, `evaluate`, `save` and `set_params` see to it
+        by themselves, and so does a change of hyperparameters that no closed form spans. Call it before you read or
+        write your own arrays: what a row missed comes on top of what has been written meanwhile.
         """
         self.engine.flush()
         if self.engine.infinite:

@@ -478,3 +478,12 @@ def test_columns_in_another_order_are_refused():
         with pytest.raises(ValueError, match="the validation examples must have the features of the training"):
             LinearModel().fit(frame, y, valid=(refused, y))
     LinearModel(max_epochs=1).fit(X, y).predict(swapped)  # trained without names
+
+
+@pytest.mark.parametrize(("name", "part"), [("learning_rate", "made"), ("max_epochs", "made"), ("lr", "learning_rate")])
+def test_attributes_that_no_fit_goes_by(name, part):
+    model = LinearModel()
+    with pytest.raises(AttributeError, match=part):
+        setattr(model, name, 3)
+    model.my_own = 3
+    assert model.my_own == 3
