@@ -301,8 +301,8 @@ class Stepper:
         """Bring all rows of all parameters up to date.
 
         Matters after sparse gradients under momentum, decay, l1 or l2 with ``lazy="exact"``: rows that they did not
-        name are caught up when they are next needed. `read_rows`, `state`, `evaluate`, `save` and `set_params` see to it
-        by themselves, and so does a change of hyperparameters that no closed form spans. Call it before you read or
+        name are caught up when they are next needed. `read_rows`, `state`, `evaluate`, `save` and `set_params` see to
+        it by themselves, and so does a change of hyperparameters that no closed form spans. Call it before you read or
         write your own arrays: what a row missed comes on top of what has been written meanwhile.
         """
         self.engine.flush()
