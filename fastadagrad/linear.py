@@ -134,7 +134,7 @@ class LinearModel:
         self._targets = targets.Targets("")
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if not name.startswith("_") and hasattr(self, "_parameters"):
+        if name.strip("_") == name and hasattr(self, "_parameters"):  # a fit's own have a _ behind them
             known = self._parameters
             meant = f"give {name} when it is made" if name in known else hint(name, known, KEYWORDS)
             if meant is not None:
