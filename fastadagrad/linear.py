@@ -135,9 +135,8 @@ class LinearModel:
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name.strip("_") == name and hasattr(self, "_parameters"):  # a fit's own have a _ behind them
-            known = self._parameters
-            meant = f"give {name} when it is made" if name in known else hint(name, known, KEYWORDS)
-            if meant is not None:
+            meant = "give it when it is made" if name in self._parameters else hint(name, self._parameters, KEYWORDS)
+            if meant:
                 raise AttributeError(f"a model does not go by an attribute {name!r}: {meant}")
         super().__setattr__(name, value)
 
