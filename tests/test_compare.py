@@ -120,7 +120,8 @@ def test_killed_and_taken_up_it_has_the_same_bits(tmp_path, monkeypatch):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
-def test_ctrl_c_keeps_what_is_finished(tmp_path, own):
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_ctrl_c_keeps_what_is_finished(tmp_path, own, name):
     (tmp_path / OWN).write_text(SOURCE.replace("SLEEP = 0.0", "SLEEP = 0.02"))
     options = ["--methods", "sgd", "--seeds", "50", "--jobs", "2", "--quiet"]
     command = [sys.executable, "-m", "fastadagrad", "compare", own, *options]
@@ -131,7 +132,10 @@ def test_ctrl_c_keeps_what_is_finished(tmp_path, own):
             while time.monotonic() < end and not (journal.exists() and journal.read_bytes().count(b"\n") > 2):
                 assert process.poll() is None, process.communicate()[1]
                 time.sleep(0.05)
-            os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+            if name == "SIGINT":
+                os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+            else:
+                process.terminate()
             _, errors = process.communicate(timeout=60)
         finally:
             process.kill()
