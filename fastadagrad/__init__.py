@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .adaptive import ADADELTA as ADADELTA
     from .adaptive import ADAGRAD as ADAGRAD
     from .adaptive import COCOB as COCOB
+    from .adaptive import ESGD as ESGD
     from .adaptive import FTRL as FTRL
     from .adaptive import NAG as NAG
     from .adaptive import RDA as RDA
@@ -51,6 +52,7 @@ _HOMES = {
     "Dataset": "dataset",
     "DoG": "adaptive",
     "DoWG": "adaptive",
+    "ESGD": "adaptive",
     "FTRL": "adaptive",
     "LinearModel": "linear",
     "NAG": "adaptive",
@@ -69,7 +71,7 @@ _HOMES = {
     "register": "methods",
 }
 _MODULES = ("adaptive", "base", "dataset", "first_order")  # those that downhill has, too
-__all__ = ["ADADELTA", "ADAGRAD", "COCOB", "FTRL", "NAG", "RDA", "SGD", "AdaGradDA", "Adam", "DAdaptAdaGrad"]
+__all__ = ["ADADELTA", "ADAGRAD", "COCOB", "ESGD", "FTRL", "NAG", "RDA", "SGD", "AdaGradDA", "Adam", "DAdaptAdaGrad"]
 __all__ += ["DoG", "DoWG", "RMSProp", "RProp"]
 __all__ += ["CompiledUpdate", "Dataset", "LinearModel", "Optimizer", "RateSearch", "Rows"]
 __all__ += [*_MODULES]

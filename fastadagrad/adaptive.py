@@ -10,11 +10,13 @@ from .hyper import Rule
 from .kernels.rules import adadelta, adagrad, adam, rmsprop, rprop
 from .optimizer import Optimizer
 from .rate_free import COCOB, DAdaptAdaGrad, DoG, DoWG
+from .second_order import ESGD
 
 __all__ = [
     "ADADELTA",
     "ADAGRAD",
     "COCOB",
+    "ESGD",
     "FTRL",
     "NAG",
     "RDA",

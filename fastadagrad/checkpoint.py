@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import files
-from .dataset import Dataset
+from .dataset import Dataset, move, random_state
 from .device.arrays import placed_like, to_host
 from .engine import Engine
 from .hyper import Settings
@@ -36,6 +36,7 @@ class Saved:
     slots: dict[str, Arrays]  # by slot and name
     learned: tuple[float, ...]
     late: dict[str, int]
+    random: Any  # state of the numbers that the method draws
     ledger: Ledger
     run: dict[str, Any] | None
     displaced: list[str]
@@ -59,6 +60,7 @@ def state_of(engine: Engine, ledger: Ledger, run: Mapping[str, Any] | None) -> S
         slots=slots,
         learned=engine.state.learned,
         late=dict(engine.state.late),
+        random=random_state(engine.state.random),
         ledger=replace(ledger, best_arrays=[to_host(array) for array in ledger.best_arrays]),
         run=None if run is None else dict(run),
         displaced=[names[i] for i in sorted(engine.displaced)],
@@ -83,6 +85,7 @@ def save(
         "ledger": ledger.header(),
         "run": run,
         "late": saved.late,
+        "random": saved.random,
         "displaced": saved.displaced,
         "hyper": hyper,
     }
@@ -145,6 +148,7 @@ class _Fitting:
         self._slots = {name: slots for name, slots in self._slots.items() if self._slots_fit(name, slots)}
         self._best = self._best_arrays()
         self._learned = self._learned_numbers()
+        self._random = self._state_of_random_numbers()
 
     def _list(self, what: str, names: Sequence[str]) -> None:
         if names:
@@ -208,6 +212,18 @@ class _Fitting:
             self.differences.append(f"it holds {len(found)} learned numbers, not {len(own)}")
         return found if self._same_method and len(own) == len(found) else own
 
+    def _state_of_random_numbers(self) -> Any:
+        """That of the numbers which the method draws, if it draws any and these can go on from there."""
+        own, found = self._engine.state.random, self._header.get("random")
+        if own is None or not self._same_method:
+            return None
+        try:
+            move(copy.deepcopy(own), found)
+        except ValueError as error:
+            self.differences.append(f"its random numbers are not like those here: {error}")
+            return None
+        return found
+
     def saved(self, ledger: Ledger) -> Saved:
         """What fits an optimizer with this ledger; its best parameters and its unfinished run only if all does."""
         theirs = Ledger.from_header(self._header["ledger"], self._best)
@@ -233,6 +249,7 @@ class _Fitting:
             slots=slots,
             learned=self._learned,
             late=late,
+            random=self._random,
             ledger=theirs,
             run=run,
             displaced=[name for name in self._header.get("displaced", ()) if name in self._slots],
@@ -281,6 +298,8 @@ def apply(saved: Saved, engine: Engine) -> None:
         if name in saved.displaced or (i in engine.displaced and name not in saved.names)
     }
     engine.state.learned = tuple(saved.learned)
+    if engine.state.random is not None and saved.random is not None:
+        move(engine.state.random, saved.random)
     engine.warned.clear()
 
 

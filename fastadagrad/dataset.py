@@ -211,7 +211,7 @@ class Dataset:
             "source": self._identity,
             "position": self._position,
             "done": self._done,
-            "random": _random_state(self._random),
+            "random": random_state(self._random),
             "drawn_from": self._drawn_from,
         }
 
@@ -230,9 +230,9 @@ class Dataset:
         """
         self._check(state)
         if self._random is not None:
-            _move(copy.deepcopy(self._random), state["drawn_from"] or state["random"])
-            _move(copy.deepcopy(self._random), state["random"])
-            _move(self._random, state["random"])
+            move(copy.deepcopy(self._random), state["drawn_from"] or state["random"])
+            move(copy.deepcopy(self._random), state["random"])
+            move(self._random, state["random"])
         self._position, self._done, self._drawn_from = state["position"], state["done"], state["drawn_from"]
         self._pass = self._latest_loop = None
 
@@ -268,8 +268,8 @@ class Dataset:
 
     def _open_pass(self) -> Iterator[Batch]:
         if self._random is not None and self._drawn_from is not None:
-            return self._source.walk(self._position, _move(copy.deepcopy(self._random), self._drawn_from))
-        before = _random_state(self._random)
+            return self._source.walk(self._position, move(copy.deepcopy(self._random), self._drawn_from))
+        before = random_state(self._random)
         batches = self._source.walk(self._position, self._random)
         self._drawn_from = before
         return batches
@@ -313,12 +313,12 @@ def as_generator(rng: Any) -> np.random.Generator:
         raise type(error)(f"rng: expected None, a seed or a Generator, got {described(rng)}") from error
 
 
-def _random_state(random: np.random.Generator | None) -> Any:
+def random_state(random: np.random.Generator | None) -> Any:
     state = None if random is None else random.bit_generator.state
     return json.loads(json.dumps(state, default=operator.methodcaller("tolist")))
 
 
-def _move(random: np.random.Generator, state: Any) -> np.random.Generator:
+def move(random: np.random.Generator, state: Any) -> np.random.Generator:
     """Set a random generator to a state from outside."""
     try:
         # NumPy checks neither of these, and would read outside its buffers.

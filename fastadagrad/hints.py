@@ -81,6 +81,9 @@ KEYWORDS: Foreign = {
     "parameters": "params",
     "variables": "params",
     "jac": "gradient",
+    "hvp": "hv",
+    "hessp": "hv",
+    "hvmethod": Said(("hv",), "it is hv here: a callable, 'autograd' or 'differences'"),
     "validationdata": "valid",
 }
 
@@ -98,6 +101,7 @@ METHODS: Foreign = {
     "ftrlproximal": "ftrl",
     "cocobbackprop": "cocob",
     "dadaptation": "dadapt_adagrad",
+    "equilibratedsgd": "esgd",
 }
 
 

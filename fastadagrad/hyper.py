@@ -7,7 +7,6 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from types import MappingProxyType
 from typing import Any, Literal, Protocol, TypedDict, cast
 
 import numpy as np
@@ -61,6 +60,7 @@ class Hyper(TypedDict, total=False):
     initial_accumulator_value: float
     rms_halflife: float
     centered: bool
+    averaged: bool
     beta1_halflife: float
     beta2_halflife: float
     amsgrad: bool
@@ -141,13 +141,17 @@ def refuse_unknown(
     known: Iterable[str],
     where: str,
     foreign: Foreign = KEYWORDS,
-    elsewhere: Mapping[str, str] = MappingProxyType({}),
+    elsewhere: Mapping[str, str] | None = None,
 ) -> None:
     """Raise TypeError for the first name that is not known, with the likely right one, or with who takes it."""
     known = {*known}
     for name in given:
         if name not in known:
-            meant = elsewhere.get(name) or hint(name, sorted(known), foreign) or f"known are {', '.join(sorted(known))}"
+            meant = (
+                (elsewhere or {}).get(name)
+                or hint(name, sorted(known), foreign)
+                or f"known are {', '.join(sorted(known))}"
+            )
             raise TypeError(f"{where} got an unexpected keyword {name!r}: {meant}")
 
 

@@ -14,6 +14,7 @@ from .dataset import Dataset
 from .device.arrays import DeviceArray
 from .interrupts import whole
 from .log import logger
+from .parameters import in_structure
 from .registry import RegisteredRule, method_at, reference_to
 from .stepping import Stepper
 
@@ -228,15 +229,6 @@ def copy_of_parameter(owner: Any, array: Any) -> Any:
     if hasattr(owner, "clone"):  # torch's
         return owner.detach().clone().requires_grad_(owner.requires_grad)
     return owner.copy() if hasattr(owner, "copy") else array.copy()
-
-
-def in_structure(given: Any, arrays: list[Any]) -> Any:
-    """Arrays in the structure of the parameters that were given."""
-    if isinstance(given, Mapping):
-        return dict(zip(given, arrays, strict=True))
-    if isinstance(given, list | tuple):
-        return type(given)(*arrays) if hasattr(given, "_fields") else type(given)(arrays)
-    return arrays[0]
 
 
 def _writable(given: Any) -> Any:

@@ -6,11 +6,13 @@ from typing import Any
 
 from . import adaptive, hints, registering
 from .hyper import hyper_names, refuse_unknown
+from .kernels.rules import form_of, trait
 from .ledger import Monitored
 from .log import logger
-from .optimizer import MAKING, RUNNING, Optimizer
+from .optimizer import RUNNING, Optimizer
 from .registry import METHODS as METHODS
 from .registry import RegisteredRule
+from .second_order import SecondOrder
 
 METHODS.update({method.rule.name: method for method in (getattr(adaptive, name) for name in adaptive.__all__)})
 
@@ -96,7 +98,8 @@ def register(rule: Any) -> Any:
     registering.check(own, f"rule {name!r}")
     if name in METHODS:
         logger.info("the method %r is registered anew: the new rule takes the place of the old one", name)
-    METHODS[name] = type(name.upper(), (Optimizer,), {"rule": own, "__doc__": rule.__doc__})
+    base = SecondOrder if trait(form_of(own, own.Hyperparameters()), "fed") else Optimizer
+    METHODS[name] = type(name.upper(), (base,), {"rule": own, "__doc__": rule.__doc__})
     return rule
 
 
@@ -106,8 +109,8 @@ def build(algo: str, loss: Any = None, params: Any = None, *args: Any, **kwargs:
     Parameters
     ----------
     algo : str
-        Name of the method, in any case: "adagrad", "sgd", "nag", "rprop", "rmsprop", "adadelta", "adam", "adagrad_da",
-        "rda", "ftrl", "cocob", "dog", "dowg", "dadapt_adagrad", or one that was registered.
+        Name of the method, in any case: "adagrad", "sgd", "nag", "rprop", "rmsprop", "adadelta", "esgd", "adam",
+        "adagrad_da", "rda", "ftrl", "cocob", "dog", "dowg", "dadapt_adagrad", or one that was registered.
     loss, params, *args, **kwargs
         As the method's class takes them.
 
@@ -173,7 +176,8 @@ def minimize(
     >>> w.round(3)
     array([ 1., -1.])
     """
-    rule = method_named(algo).rule
-    refuse_unknown(kwargs, [*hyper_names(rule), *MAKING, *RUNNING, "loss", "train", "valid", "params"], "minimize")
+    method = method_named(algo)
+    known = [*hyper_names(method.rule), *method.making, *RUNNING, "loss", "train", "valid", "params"]
+    refuse_unknown(kwargs, known, "minimize")
     running = {name: kwargs.pop(name) for name in RUNNING if name in kwargs}
     return build(algo, loss, params, **kwargs).minimize(train, valid, max_updates, **running)

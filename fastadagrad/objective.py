@@ -48,6 +48,15 @@ class Objective:
         self._told_of_conversion = False
         self._converters: dict[str, Any] = {}
 
+    @property
+    def derives(self) -> bool:
+        """Whether autograd derives the gradients; that it does may turn out with the first evaluation."""
+        return isinstance(self._gradient, str)
+
+    @property
+    def loss(self) -> Callable[..., Any]:
+        return self._loss
+
     def made_of(self) -> dict[str, Any]:
         """The arguments of an optimizer that it was made with."""
         return {"loss": self._loss, "gradient": self._gradient, "inputs": self._inputs}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Unpack
+from typing import Any, ClassVar, Unpack
 
 import numpy as np
 
@@ -40,6 +40,8 @@ def _check_limits(least: int, **limits: Any) -> None:
 class Optimizer(Keeper):
     """What all methods share; `ADAGRAD` says what the arguments are."""
 
+    making: ClassVar[tuple[str, ...]] = MAKING  # arguments, beside the loss, the parameters and hyperparameters
+
     def __init__(
         self,
         loss: Callable[..., Any] | None = None,
@@ -52,7 +54,7 @@ class Optimizer(Keeper):
         gradient: Gradient = None,
         **hyper: Unpack[Hyper],
     ) -> None:
-        known = [*hyper_names(self.rule), "loss", "params", *MAKING]
+        known = [*hyper_names(self.rule), "loss", "params", *self.making]
         refuse_unknown(hyper, known, self.rule.name.upper(), elsewhere=dict.fromkeys(RUNNING, TAKEN_BY_A_RUN))
         users = set(vars(self))
         super().__init__(params, hyper)
@@ -210,10 +212,14 @@ class Optimizer(Keeper):
         self._catch_up_for(arguments)
         values, gradients = self._measure(arguments, gradients_needed=True)
         if gradients is not None and np.isfinite(values["loss"]):
-            self._step(gradients)
+            self._step(gradients, self.products(arguments))
             if self.engine.infinite:
                 self.engine.warn_of_infinity(stacklevel=2)
         return values
+
+    def products(self, arguments: tuple[Any, ...]) -> Sequence[Any]:
+        """Hessian-vector products on a batch, one a parameter, for a method that goes by them; else none."""
+        return ()
 
     def _catch_up_for(self, arguments: tuple[Any, ...]) -> None:
         """Bring up to date what the loss and the monitors are going to read."""
@@ -288,7 +294,7 @@ class Optimizer(Keeper):
         train_monitors, valid_monitors : dict of str to float
         """
         known = [*hyper_names(self.rule), *RUNNING]
-        refuse_unknown(hyper, known, "iterate", elsewhere=dict.fromkeys(MAKING, TAKEN_WHEN_MADE))
+        refuse_unknown(hyper, known, "iterate", elsewhere=dict.fromkeys(self.making, TAKEN_WHEN_MADE))
         _check_limits(0, max_updates=max_updates, max_epochs=max_epochs)
         _check_limits(1, train_batches=train_batches, valid_batches=valid_batches)
         if touches is not None and not callable(touches):

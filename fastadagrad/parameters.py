@@ -199,6 +199,15 @@ class Parameters:
         return [values]
 
 
+def in_structure(given: Any, arrays: list[Any]) -> Any:
+    """Arrays in the structure, and in the containers, that others were given in."""
+    if isinstance(given, Mapping):
+        return dict(zip(given, arrays, strict=True))
+    if isinstance(given, list | tuple):
+        return type(given)(*arrays) if hasattr(given, "_fields") else type(given)(arrays)
+    return arrays[0]
+
+
 def device_array(what: str, array: Any) -> DeviceArray | None:
     """See `as_device_array`, whose error names nothing."""
     try:

@@ -23,6 +23,7 @@ from .lag import moves_unnamed
 from .launch import usable_threads
 from .log import logger
 from .parameters import DTYPES, guard_of
+from .products import checked_product, is_finite
 from .row_unit import DenseForm, RowUnit
 from .rows import Rows, is_sparse
 from .state import kind_of
@@ -50,6 +51,8 @@ class Plan:
         self._engine, self._names = engine, engine.params.names
         self._global_limit, self._nonfinite = conduct.max_global_norm, conduct.nonfinite
         self._measures = bool(trait(engine.rule, "measured"))  # which sets the method's own scalars in each step
+        self._fed = any(trait(s.form, "fed") for s in settings)
+        self._products: Sequence[Any] = ()  # of the step under way
         self._scheduled = any(s.rate_changes if self._measures else s.scheduled for s in settings)
         self._clips = self._global_limit > 0 or any(s.norm_limit for s in settings)
         self._checks = 0 if self._nonfinite == "ignore" else FINITE
@@ -163,8 +166,10 @@ class Plan:
         for unit in self._units:
             unit.set_scalars(t, asked, self._engine.state.learned)
 
-    def step(self, gradients: list[Any], t: int) -> bool:
+    def step(self, gradients: list[Any], t: int, products: Sequence[Any] = ()) -> bool:
         """Step t with a list of gradients, one a parameter; False if skipped for a non-finite gradient.
+
+        A method that is fed takes a list of Hessian-vector products as well.
 
         Raises
         ------
@@ -173,6 +178,8 @@ class Plan:
         """
         asked: dict[int, float] = {}
         done: bool | None
+        if self._fed and not self._take(products):
+            return False
         if self._scheduled:
             self._set_scalars(t, asked)
         try:
@@ -192,6 +199,24 @@ class Plan:
                 velocity[...] = 0
             self._idle_velocities = []
         return done
+
+    def _take(self, products: Sequence[Any]) -> bool:
+        """Check the Hessian-vector products of a step; False if it is to be skipped for one that is not finite."""
+        engine = self._engine
+        for i in self._active:
+            checked_product(self._names[i], products[i], engine.params.arrays[i])
+        if self._checks:
+            for i in self._active:
+                if not is_finite(self._names[i], products[i], engine.params.arrays[i]):
+                    return self._refuse_non_finite(i, "product")
+        self._products = products
+        return True
+
+    def _feed(self) -> None:
+        for i in self._active:
+            slot = trait(self._engine.settings[i].form, "fed")
+            self._engine.state[self._names[i]][slot][...] = self._products[i]
+        self._products = ()
 
     def _attempt(self, gradients: list[Any], t: int, asked: dict[int, float]) -> bool:
         for i, form in self._forms.items():
@@ -225,7 +250,7 @@ class Plan:
         return device_units().DeviceDenseForm(name, array, backend)
 
     def _execute(self, gradients: list[Any], t: int, asked: dict[int, float]) -> bool:
-        if len(self._units) == 1 and not self._clips and not self._engine.lags and not self._measures:
+        if len(self._units) == 1 and not self._clips and not self._engine.lags and not self._measures and not self._fed:
             return self._run(self._units[0], HEADERS | self._checks | UPDATE, gradients)
         return self._step_in_phases(gradients, t, asked)
 
@@ -242,6 +267,8 @@ class Plan:
             return False
         with whole():
             self._engine.state.learned = learned
+            if self._fed:
+                self._feed()
             self._catch_up_for_dense_steps()
             for unit in self._units:
                 self._run(unit, UPDATE, gradients)
@@ -307,15 +334,15 @@ class Plan:
             unit.set_own_scalars(t, asked, learned)
         return learned
 
-    def _refuse_non_finite(self, position: int) -> bool:
+    def _refuse_non_finite(self, position: int, what: str = "gradient") -> bool:
         name = self._names[position]
         if self._nonfinite == "raise":
             or_else = " (or the parameter does)" if self._measures else ""
             raise FloatingPointError(
-                f"gradient of {name!r} must be finite, but holds NaN or infinity, or its norm overflows"
+                f"{what} of {name!r} must be finite, but holds NaN or infinity, or its norm overflows"
                 f"{or_else}; nothing was changed (nonfinite='skip' skips such steps, 'ignore' does not look)"
             )
-        logger.info("step skipped: the gradient of %r is not finite", name)
+        logger.info("step skipped: the %s of %r is not finite", what, name)
         return False
 
     def _note_infinity(self, unit: Unit) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,11 +16,13 @@ from numpy.typing import NDArray
 from .dataset import Dataset, as_dataset, as_generator, sample_count
 from .device.arrays import copy_of
 from .hyper import checked
-from .keeping import copy_of_parameter, in_structure
+from .keeping import copy_of_parameter
 from .kernels.rules import trait
 from .log import logger
 from .monitors import WeightedMean
 from .optimizer import Optimizer, Touches
+from .parameters import in_structure
+from .second_order import SecondOrder
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -232,13 +235,17 @@ class _Trial:
         self._slots = {name: {k: copy_of(a) for k, a in own.items()} for name, own in opt.engine.state.slots.items()}
         self._steps, self._updates, self._unused = opt.steps, dict(opt.ledger.updates), opt._unused
         self._learned, self._late = opt.engine.state.learned, opt.engine.state.late
+        self._random = opt.engine.state.random
         self._twin = type(opt)(params=given, **{**opt._hyper, **opt._overlay})
         self._objective = opt.objective.of(self._twin._params)
         self._twin._objective, self._twin._touches = self._objective, touches
+        if isinstance(self._twin, SecondOrder) and isinstance(opt, SecondOrder):
+            self._twin.hv = opt.hv
 
     def _set_back(self, rate: float) -> None:
         twin = self._twin
         twin.reset()
+        twin.engine.state.random = copy.deepcopy(self._random)
         for array, start in zip(twin._params.arrays, self._start, strict=True):
             array[...] = start
         if not self._unused:
@@ -265,7 +272,7 @@ class _Trial:
                     value, gradients = self._objective.value_and_gradients(arguments, self._twin.engine.frozen)
                     if not math.isfinite(value):
                         return math.inf
-                    self._twin._step(gradients)
+                    self._twin._step(gradients, self._twin.products(arguments))
                 loss = self.loss(judged)
         except ArithmeticError:  # FloatingPointError of a gradient, OverflowError of the user's math.exp
             return math.inf

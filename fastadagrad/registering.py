@@ -37,6 +37,8 @@ def check(rule: Any, what: str) -> None:
     if len({*form.slots} - {*_TAKEN}) != len(form.slots) or len(form.slots) >= MOST_SLOTS:
         names = ", ".join(map(repr, _TAKEN))
         raise TypeError(f"{what} may have {MOST_SLOTS - 1} slots, all different and none called {names}: {form.slots}")
+    if trait(form, "fed") and trait(form, "fed") not in form.slots:
+        raise TypeError(f"{what}: fed must name one of its slots {form.slots}, not {trait(form, 'fed')!r}")
     options = {*vars(Options()), *vars(Conduct()), "groups"}
     if options & {*vars(hyper)}:
         raise TypeError(f"{what}: Hyperparameters has {options & {*vars(hyper)}}, which all methods have: rename them")

@@ -94,6 +94,7 @@ class State:
         self.rule, self.params = rule, params
         self.slots: dict[str, dict[str, FloatArray]] = {name: {} for name in params.names}
         self.late: dict[str, int] = {}  # steps made before the slots of a parameter were, where it was frozen at first
+        self.random: np.random.Generator | None = None  # of a method that draws
         self.learned = self._ignorance()  # what a method that measures keeps from step to step
 
     def _ignorance(self) -> tuple[float, ...]:

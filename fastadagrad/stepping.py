@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Unpack
 
 from numpy.typing import NDArray
@@ -21,8 +21,8 @@ from .state import allocate
 class Update:
     """The fused update of one parameter, as `Stepper.get_updates` gives it.
 
-    Calling it with a gradient steps the parameter in place. It counts its own steps, and goes by the hyperparameters
-    of the moment.
+    Calling it with a gradient, and for `ESGD` with a Hessian-vector product, steps the parameter in place. It counts
+    its own steps, and goes by the hyperparameters of the moment.
     """
 
     def __init__(self, stepper: Stepper, position: int) -> None:
@@ -47,10 +47,11 @@ class Update:
         """Updates that this parameter has had through `get_updates`."""
         return self._stepper.ledger.updates.get(self._name, 0)
 
-    def __call__(self, gradient: Any) -> None:
+    def __call__(self, gradient: Any, product: Any = None) -> None:
         engine = self._stepper.engine
         gradients: list[Any] = [None] * len(engine.params)
-        gradients[self._position] = gradient
+        products = gradients.copy()
+        gradients[self._position], products[self._position] = gradient, product
         with engine.lock:
             if self._stepper.ledger.steps:
                 self._stepper._refuse_two_counts()
@@ -62,7 +63,7 @@ class Update:
                 self._plan.take_numbers(engine.settings)
             if self._stepper._unused:
                 engine.state.refresh(engine.settings)
-            if self._plan.step(gradients, self.steps):
+            if self._plan.step(gradients, self.steps, products):
                 self._stepper.ledger.updates[self._name] = self.steps + 1
         self._stepper._note_change()
         if engine.infinite:
@@ -229,18 +230,20 @@ class Stepper:
         >>> w
         array([ 0.50000002, -1.50000005])
         """
-        if gradients is None:
-            if not self._buffers:
-                raise RuntimeError("step() without gradients takes opt.gradients, which nobody has filled yet")
-            flat = self._buffers
-        else:
-            flat = self._params.flatten(gradients)
-        self._step(flat)
+        self._step(self._flat(gradients))
         self._note_change()
         if self.engine.infinite:
             self.engine.warn_of_infinity(stacklevel=2)
 
-    def _step(self, gradients: list[Any]) -> None:
+    def _flat(self, gradients: Any) -> list[Any]:
+        """The gradients of a step, in the order of the parameters."""
+        if gradients is not None:
+            return self._params.flatten(gradients)
+        if not self._buffers:
+            raise RuntimeError("step() without gradients takes opt.gradients, which nobody has filled yet")
+        return self._buffers
+
+    def _step(self, gradients: list[Any], products: Sequence[Any] = ()) -> None:
         engine, ledger = self.engine, self.ledger
         with engine.lock:
             if not ledger.steps:
@@ -248,7 +251,7 @@ class Stepper:
                     engine.state.refresh(engine.settings)
                 else:
                     self._refuse_two_counts()
-            if engine.plan.step(gradients, ledger.steps):
+            if engine.plan.step(gradients, ledger.steps, products):
                 ledger.steps += 1
             else:
                 ledger.skipped += 1

@@ -5,6 +5,8 @@ import math
 import numpy as np
 from oracle import DEFAULTS, ordered_sum
 
+import fastadagrad as fa
+
 ADAGRADS = {"rms_regularizer", "epsilon_inside", "initial_accumulator_value", "accumulator", "max_global_norm"}
 OPTIONS = {name: value for name, value in DEFAULTS.items() if name not in ADAGRADS}
 
@@ -139,6 +141,34 @@ class ADADELTA(Method):
         return c(a) * u, H, [G, r * slots[1] + new * (u * u)]
 
 
+def product_of(g):
+    """What the tests give for the Hessian-vector product that belongs to a gradient."""
+    return g * g.dtype.type(-0.5) + g.dtype.type(0.25)
+
+
+class ESGD(Method):
+    own = {"rms_halflife": 14.0, "rms_regularizer": 1e-8, "epsilon_inside": False, "averaged": False}  # noqa: RUF012
+
+    def initial(self):
+        return [self.zeros(), self.zeros()]
+
+    def step(self, g, rows=...):
+        self.slots[1][...] = product_of(self.zeros())
+        with np.errstate(all="ignore"):
+            self.slots[1][rows] = product_of(g)
+        super().step(g, rows)
+
+    def displacement(self, g, slots, a):
+        h, c, u = self.h, self.scalar, slots[1]
+        kept, new = share_kept(h["rms_halflife"]), share_new(h["rms_halflife"])
+        if h["averaged"]:
+            kept, new = self.t / (self.t + 1), 1 / (self.t + 1)
+        e = c(h["rms_regularizer"])
+        D = c(kept) * slots[0] + c(new) * (u * u)
+        H = np.sqrt(D + e) if h["epsilon_inside"] else np.sqrt(D) + e
+        return quotient(c(a) * g, H), H, [D, u]
+
+
 class Adam(Method):
     own = {"beta1_halflife": 7.0, "beta2_halflife": 69.0, "rms_regularizer": 1e-8, "amsgrad": False}  # noqa: RUF012
 
@@ -251,6 +281,14 @@ METHODS = {
         },
     ),
     "ADADELTA": (ADADELTA, {**DISPLACED, "slower": {"learning_rate": 0.5, "rms_regularizer": 1e-3}}),
+    "ESGD": (
+        ESGD,
+        {
+            **PROXIMAL,
+            "averaged": {"averaged": True},
+            "inside": {"epsilon_inside": True, "rms_halflife": 3, "rms_regularizer": 1e-3},
+        },
+    ),
     "Adam": (
         Adam,
         {
@@ -270,3 +308,32 @@ VARIANTS = [(name, variant) for name, (_, variants) in METHODS.items() for varia
 
 def oracle_of(name, p, **hyper):
     return METHODS[name][0](p, **hyper)
+
+
+def _written_out(g, p):
+    if type(g) is not fa.Rows:
+        return g
+    dense = np.zeros_like(p)
+    np.add.at(dense, g.indices, g.values)
+    return dense
+
+
+class FedESGD(fa.ESGD):
+    """With products that follow from the gradients, so that it can be stepped like all others."""
+
+    def step(self, gradients=None):
+        flat = self._params.flatten(gradients)
+        pairs = zip(flat, self._params.arrays, strict=True)
+        with np.errstate(all="ignore"):
+            products = [None if g is None else np.asarray(product_of(np.asarray(_written_out(g, p)))) for g, p in pairs]
+        super().step(gradients, self._params.restructure(products))
+
+
+def optimizer_class(name):
+    """The library's; of the one that wants products, one that makes them up."""
+    return FedESGD if name == "ESGD" else getattr(fa, name)
+
+
+def given(name, g):
+    """What an update of one parameter takes."""
+    return (g, product_of(g)) if name == "ESGD" else (g,)

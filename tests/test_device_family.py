@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from family import METHODS, ONE_OF_EACH, VARIANTS, oracle_of
+from family import METHODS, ONE_OF_EACH, VARIANTS, oracle_of, product_of
 from oracle import bits_differ, spread
 from sparse import sparse_step
 
@@ -20,6 +20,12 @@ CASES = [
     *(marked(*each, F4) for each in VARIANTS),
     *(marked(*each, np.float64) for each in VARIANTS if each[1] in ONE_OF_EACH),
 ]
+
+
+def step(opt, name, gradients, place):
+    """A step with arrays that `place` brings to where the parameters are."""
+    products = [[place(product_of(g)) for g in gradients]] if name == "ESGD" else []
+    opt.step([place(g) for g in gradients], *products)
 
 
 def assert_equal_bits(opt, name, array, oracle):
@@ -43,7 +49,7 @@ def test_bits(gpu, name, variant, dtype):
         oracles, opt = [oracle_of(name, p, **hyper) for p in params], getattr(fa, name)(params=arrays, **hyper)
         for _ in range(4):
             gradients = [spread(rng, p.shape, dtype) for p in params]
-            opt.step([gpu.array(g) for g in gradients])
+            step(opt, name, gradients, gpu.array)
             for oracle, g in zip(oracles, gradients, strict=True):
                 oracle.step(g)
         for i, (array, oracle) in enumerate(zip(arrays, oracles, strict=True)):
@@ -61,7 +67,8 @@ def test_rows(gpu, name, variant, dtype):
     oracle, opt = oracle_of(name, p, **hyper), getattr(fa, name)(params=array, lazy="touched", **hyper)
     for _ in range(3):
         rows, named, dense = sparse_step(rng, p)
-        opt.step(fa.Rows(gpu.array(rows.indices), gpu.array(rows.values)))
+        products = [gpu.array(product_of(dense))] if name == "ESGD" else []
+        opt.step(fa.Rows(gpu.array(rows.indices), gpu.array(rows.values)), *products)
         oracle.step(dense[named], named)
     assert_equal_bits(opt, "param0", array, oracle)
 
@@ -70,10 +77,10 @@ def test_rows(gpu, name, variant, dtype):
 def test_files_go_to_the_host(gpu, name, tmp_path):
     p = np.random.default_rng(0).standard_normal(6)
     array, host, g = gpu.array(p), p.copy(), np.arange(6.0) - 2
-    opt, other = getattr(fa, name)(params=array), getattr(fa, name)(params=host)
-    opt.step(gpu.array(g))
+    opt, other = getattr(fa, name)(params=[array]), getattr(fa, name)(params=[host])
+    step(opt, name, [g], gpu.array)
     opt.save(tmp_path / "file")
     other.load(tmp_path / "file")
-    opt.step(gpu.array(g))
-    other.step(g)
+    step(opt, name, [g], gpu.array)
+    step(other, name, [g], np.asarray)
     assert bits_differ(array.numpy(), host) == 0

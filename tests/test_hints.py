@@ -104,6 +104,7 @@ def test_methods_of_other_names(name, sentence):
         ("adadelta", "rho", "it is rms_halflife here"),
         ("rprop", "etas", "they are rprop_decrease and rprop_increase here"),
         ("dog", "reps_rel", "did you mean 'initial_distance'"),
+        ("esgd", "hv_method", "it is hv here: a callable, 'autograd' or 'differences'"),
     ],
 )
 def test_keywords_of_other_libraries(method, keyword, said):
@@ -129,7 +130,7 @@ def test_no_hint_where_a_method_has_no_such_thing(method, keyword):
 
 def test_every_translation_is_to_something_that_there_is():
     keywords = {name for method in METHODS.values() for name in fa.hyper.hyper_names(method.rule)}
-    keywords |= {*fa.optimizer.MAKING, *fa.optimizer.RUNNING, "params", "train", "valid", "loss"}
+    keywords |= {*fa.ESGD.making, *fa.optimizer.RUNNING, "params", "train", "valid", "loss"}
     for table, there in ((hints.KEYWORDS, keywords), (hints.METHODS, {*METHODS})):
         for name, meant in table.items():
             assert name == hints._folded(name)

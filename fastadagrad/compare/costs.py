@@ -31,8 +31,10 @@ class _Stepping:
         own, self._start = task.copied(), task.copied()
         self._opt = method.build(task.loss, own, None, lazy_for(task, method))
         objective = self._opt.objective
-        _, flat = objective.value_and_gradients(objective.arguments(first_batch(task)))
-        self._gradients = self._opt._params.restructure(flat)
+        arguments = objective.arguments(first_batch(task))
+        _, flat = objective.value_and_gradients(arguments)
+        given = [given for given in (flat, self._opt.products(arguments)) if given]
+        self._given = [self._opt._params.restructure(arrays) for arrays in given]
         self.calls = 1
         self.calls = max(1, min(MOST_CALLS, int(ROUND_SECONDS / max(self.seconds(), 1e-7))))
 
@@ -40,11 +42,11 @@ class _Stepping:
         """Of one step, from many timed together."""
         self._opt.set_params(self._start)
         self._opt.reset()
-        step, gradients = self._opt.step, self._gradients
-        step(gradients)
+        step, given = self._opt.step, self._given
+        step(*given)
         began = time.perf_counter()
         for _ in range(self.calls):
-            step(gradients)
+            step(*given)
         return (time.perf_counter() - began) / self.calls
 
     @property

@@ -5,23 +5,49 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+NOTE = "(the loss was being derived by autograd: write it with autograd.numpy, or pass gradient=)"
+MISSING = (
+    "loss returns no gradients, and autograd, which would derive them, is not installed: "
+    'pip install "fastadagrad[autograd]", or pass gradient='
+)
+
 
 def differentiated(loss: Callable[..., Any]) -> Callable[..., Any]:
     """Function of (params, *arguments) that returns the loss and its gradients in the structure of params."""
     try:
         from autograd import value_and_grad
     except ImportError:
-        raise RuntimeError(
-            "loss returns no gradients, and autograd, which would derive them, is not installed: "
-            'pip install "fastadagrad[autograd]", or pass gradient='
-        ) from None
-    derived: Callable[..., Any] = value_and_grad(loss)
+        raise RuntimeError(MISSING) from None
+    return _noted(value_and_grad(loss))
 
-    def value_and_gradients(params: Any, *arguments: Any) -> Any:
+
+def hessian_product(loss: Callable[..., Any]) -> Callable[..., Any]:
+    """Function of (params, vectors, *arguments) that returns the Hessian times the vectors, all in one structure."""
+    try:
+        from autograd import grad
+        from autograd import numpy as anp
+    except ImportError:
+        raise RuntimeError(MISSING) from None
+    slope = grad(loss)
+
+    def along(params: Any, vectors: Any, *arguments: Any) -> Any:
+        """How fast the loss changes along the vectors."""
+        slopes = slope(params, *arguments)
+        if isinstance(vectors, dict):
+            return sum(anp.sum(slopes[name] * vector) for name, vector in vectors.items())
+        if isinstance(vectors, list | tuple):
+            return sum(anp.sum(slopes[i] * vector) for i, vector in enumerate(vectors))
+        return anp.sum(slopes * vectors)
+
+    return _noted(grad(along))
+
+
+def _noted(derived: Callable[..., Any]) -> Callable[..., Any]:
+    def derivative(*arguments: Any) -> Any:
         try:
-            return derived(params, *arguments)
+            return derived(*arguments)
         except (TypeError, ValueError) as error:
-            error.add_note("(the loss was being derived by autograd: write it with autograd.numpy, or pass gradient=)")
+            error.add_note(NOTE)
             raise
 
-    return value_and_gradients
+    return derivative

@@ -23,6 +23,8 @@ all parameters together before each step has also
     learn(hyper, known, sums)       those numbers, by what they were and the sums
     scalar_values(hyper, a, t, *learned)
 
+A method that goes by Hessian-vector products is `fed` them in a slot, which a step fills before the formula is applied.
+
 A method of several forms has `form(hyper)`, the namespace that has the last five for these
 hyperparameters; what is measured and learned is the same in all of its forms, and is said of the
 rule. The functions see NumPy scalars of the parameter's dtype, or compiled floats: a literal would
@@ -61,6 +63,7 @@ TRAITS: dict[str, Any] = {
     "rate_divides": False,  # a learning rate of 0 is refused
     "rate_free": False,  # no learning rate has to be chosen
     "takes_rate": True,  # what it does depends on the learning rate
+    "fed": "",  # the slot that takes the Hessian-vector product, which is given with each gradient
     "starts": (),  # hyperparameters by which slots begin, beside those that all methods have
     "defaults": {},  # of options, where they are others than those of all methods
     "fixed": {},  # options that make the method what it is: other values of theirs are not taken

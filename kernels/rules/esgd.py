@@ -1,0 +1,64 @@
+"""ESGD: each element's step is divided by the root of a running mean of its squared Hessian-vector products.
+
+    D  <- r*D + (1-r)*(u*u)                 u = (Hessian * z), z of independent standard normal numbers, new in a step
+    H  = sqrt(D) + e                        epsilon_inside: sqrt(D + e)
+    d  = (a*g) / H                          an element whose H is 0 does not move
+
+with r = 2^(-1/rms_halflife), a = learning_rate, e = rms_regularizer. `averaged` makes D the mean of all squares so far:
+r = t/(t+1) in step t, the first being 0. On average u*u is the sum of squares of the element's row of the Hessian. It
+is given with each step, in the slot that the method is `fed` by.
+
+Y. Dauphin, H. de Vries, Y. Bengio, "Equilibrated adaptive learning rates for non-convex optimization", NIPS 2015,
+Algorithm 1, which is `averaged`.
+"""
+
+from collections import namedtuple
+from dataclasses import dataclass
+
+from . import COMMON, share_kept, share_new
+from .adagrad import delta, epsilons, scale
+
+name = "esgd"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hyperparameters:
+    """What a user of the method sets."""
+
+    rms_halflife: float = 14.0
+    rms_regularizer: float = 1e-8
+    epsilon_inside: bool = False
+    averaged: bool = False
+
+
+Scalars = namedtuple("Scalars", (*COMMON, "kept", "new", "epsilon_under_root", "epsilon"))
+
+
+def scalar_values(hyper, a, t):
+    kept, new = share_kept(hyper.rms_halflife), share_new(hyper.rms_halflife)
+    if hyper.averaged:
+        kept, new = t / (t + 1), 1 / (t + 1)
+    return kept, new, *epsilons(hyper.rms_regularizer, hyper.epsilon_inside)
+
+
+def form(hyper):
+    return Averaged if hyper.averaged else Running
+
+
+def accumulate(p, g, square, own, s):
+    return s.kept * own[0] + s.new * (own[1] * own[1]), own[1]
+
+
+class Running:
+    """With a running mean."""
+
+    name, Scalars, squares = "esgd", Scalars, True
+    slots, fed = ("mean_square", "product"), "product"
+    initial = staticmethod(lambda hyper, a: (0.0, 0.0))
+    accumulate, scale, delta = staticmethod(accumulate), staticmethod(scale), staticmethod(delta)
+
+
+class Averaged(Running):
+    """With the mean of all."""
+
+    timed = True
