@@ -144,14 +144,10 @@ def refuse_unknown(
     elsewhere: Mapping[str, str] | None = None,
 ) -> None:
     """Raise TypeError for the first name that is not known, with the likely right one, or with who takes it."""
-    known = {*known}
+    known = sorted({*known})
     for name in given:
         if name not in known:
-            meant = (
-                (elsewhere or {}).get(name)
-                or hint(name, sorted(known), foreign)
-                or f"known are {', '.join(sorted(known))}"
-            )
+            meant = (elsewhere or {}).get(name) or hint(name, known, foreign) or f"known are {', '.join(known)}"
             raise TypeError(f"{where} got an unexpected keyword {name!r}: {meant}")
 
 
