@@ -94,7 +94,7 @@ def register(rule: Any) -> Any:
         raise TypeError(f"name of a rule must be an identifier in lower case and of ASCII letters, not {name!r}")
     if name in METHODS and not isinstance(METHODS[name].rule, RegisteredRule):
         raise ValueError(f"there is a method {name!r} already, which is the library's: choose another name")
-    own = RegisteredRule(rule)
+    own: Any = RegisteredRule(rule)
     registering.check(own, f"rule {name!r}")
     if name in METHODS:
         logger.info("the method %r is registered anew: the new rule takes the place of the old one", name)
