@@ -158,7 +158,7 @@ def train(examples, order, size, kind, classes, hyper, rate, *, lazy="touched", 
     loops = linear.make_loops(adagrad, settings.motion, settings.lean, layout, bool(classes), catching_up, dtype)
     if online is None:
         online = size == 1 and not sweep
-    work = linear_arrays.make_work(weights, longest_of(examples), batch=not online, sweep=sweep, exact=catching_up)
+    work = linear_arrays.make_work(weights, longest_of(examples), batch_size=0 if online else size, sweep=sweep, exact=catching_up)
     arguments = (POINTWISE.get(kind, 0), examples, order, weights, intercept, rates, work)
     for _ in range(epochs):
         loss = loops.online(*arguments) if online else loops.batches(size, sweep, *arguments)
@@ -336,8 +336,9 @@ def test_scratch_is_left_clean():
     scalars = np.array(settings.scalars(0))
     rates = linear_arrays.Rates(scalars.astype(np.float32), scalars.astype(np.float32), scalars)
     loops = linear.make_loops(adagrad, "plain", False, "sparse", False, True, np.dtype(np.float32))
-    work = linear_arrays.make_work(weights, 0, batch=True, sweep=False, exact=True)
-    loops.batches(8, False, 0, to_sparse(X, labels), np.arange(len(X)), weights, intercept, rates, work)
+    examples = to_sparse(X, labels)
+    work = linear_arrays.make_work(weights, longest_of(examples), batch_size=8, sweep=False, exact=True)
+    loops.batches(8, False, 0, examples, np.arange(len(X)), weights, intercept, rates, work)
     for array in (work.gradient, work.intercept_gradient, work.seen, work.last):
         assert not array.any()
 
