@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from . import files, linear_files, linear_parameters, linear_rate, scaling, targets
+from . import files, linear_files, linear_parameters, linear_rate, targets
 from .hints import KEYWORDS, hint
-from .hyper import Settings
 from .kernels import scoring
-from .linear_data import checked_validation, labelled, split
-from .linear_run import Run, reporting
-from .linear_training import Examples, Scorer, Trainer, as_examples
+from .linear_data import checked_validation, labelled
+from .linear_fit import fit
+from .linear_training import Scorer, as_examples
 from .sources import warn_of_base
-from .stopping import Patience
 from .tables import CSR, Table, as_features, check_names, names_of, with_width
-
-FEWEST_EPOCHS, MOST_EPOCHS, ENOUGH_UPDATES = 10, 50, 10_000
 
 
 class LinearModel:
@@ -179,57 +174,15 @@ class LinearModel:
         p = self._parameters
         valid = p["validation"] if valid is None else checked_validation("valid", valid)
         table = labelled(X, y, None)
-        chosen = targets.choose(p["loss"], table.labels)
-        table, held_out = split(table, valid, p["seed"], chosen)
-        if p["scale"] != "none" and p["intercept"]:
-            chosen = chosen.standardised(table.labels)
-        scale = scaling.measure(p["scale"], table.features, p["intercept"])
-
-        def prepare(table: Table, unknown: bool = False) -> Examples:
-            labels = chosen.encode(table.labels, p["dtype"], unknown=unknown)
-            return as_examples(scale.apply(table.features, p["dtype"]), labels)
-
-        def trainer_of(examples: Examples, settings: Settings) -> Trainer:
-            return Trainer(
-                examples,
-                table.features.shape[1],
-                chosen,
-                settings,
-                batch_size=p["batch_size"],
-                lazy=self._lazy(isinstance(table.features, CSR)),
-                intercept=p["intercept"],
-            )
-
-        examples, valid_examples = prepare(table), None if held_out is None else prepare(held_out, unknown=True)
-        n = len(table.labels)
-        epochs = p["max_epochs"] or min(max(FEWEST_EPOCHS, -(-ENOUGH_UPDATES // n)), MOST_EPOCHS)
-        settings, rate = self._settings, p["learning_rate"]
-        if rate == "auto":
-            folds = linear_rate.make_folds(table, chosen.groups(table.labels), prepare, epochs, p["seed"])
-            rate = linear_rate.search(folds, trainer_of, settings)
-            settings = replace(settings, options=replace(settings.options, learning_rate=rate))
-        trainer = trainer_of(examples, settings)
-        run = Run(trainer, valid_examples, Patience(self._conduct.patience, self._conduct.min_improvement))
-        order = np.random.default_rng([p["seed"], 1]) if p["shuffle"] else None
-        with reporting(progress, epochs, n) as (report, tell):
-            run.run(epochs, order, report, tell)
-        self.coef_, self.intercept_ = _unscaled(run.weights, scale, chosen)
-        self.learning_rate_ = rate
-        self.history, self.best_epoch, self.stopped_because = run.history, run.best_epoch, run.stopped_because
-        self._targets, self.feature_names = chosen, table.feature_names
+        found = fit(p, self._settings, self._conduct, table, valid, progress)
+        self.coef_, self.intercept_, self._targets, self.learning_rate_ = found[:4]
+        outcome = found.outcome
+        self.history, self.best_epoch, self.stopped_because = outcome.history, outcome.best_epoch, outcome.ended_by
+        self.feature_names = table.feature_names
         self.zero_based = X.zero_based if isinstance(X, Table) else None
-        self.seconds = trainer.seconds
-        self.features_per_second = examples.values.size * len(run.history) / max(trainer.seconds, 1e-9)
+        self.seconds = outcome.seconds
+        self.features_per_second = found.values * len(outcome.history) / max(outcome.seconds, 1e-9)
         return self
-
-    def _lazy(self, sparse: bool) -> str:
-        lazy = str(self._parameters["lazy"])
-        if sparse and lazy == "exact" and self._parameters["weight_decay"]:
-            raise ValueError(
-                'weight_decay cannot be caught up exactly (it changes the accumulator too): use lazy="touched" '
-                'or "dense", or l2 or decoupled_weight_decay instead'
-            )
-        return lazy
 
     def _features(self, X: Any) -> NDArray[Any] | CSR:
         if not hasattr(self, "coef_"):
@@ -378,19 +331,6 @@ class LinearModel:
         model.stopped_because, model.learning_rate_ = fitted.stopped_because, fitted.learning_rate
         model.feature_names, model.zero_based = fitted.feature_names, fitted.zero_based
         return model
-
-
-def _unscaled(
-    weights: tuple[NDArray[Any], NDArray[Any]], scale: scaling.Scaling, chosen: targets.Targets
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Weights and intercept for features and labels as they come."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        raw, intercept = scale.unfold(*weights)
-        raw *= chosen.spread
-        intercept = intercept[0] * chosen.spread + chosen.centre
-    if not (np.isfinite(raw).all() and np.isfinite(intercept).all()):
-        raise ValueError("X and y differ so much in size that float64 cannot hold the weights: multiply X or y")
-    return raw, intercept
 
 
 def _shown(value: Any) -> str:

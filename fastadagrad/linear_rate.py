@@ -142,7 +142,7 @@ def _loss(fold: Fold, trainer: Trainer) -> float:
         if not math.isfinite(trainer.epoch(order)):
             return math.inf
     scorer = Scorer(trainer.targets)
-    loss = scorer.loss(scorer.scores(fold.held_out, *trainer.snapshot()), fold.held_out.labels)
+    loss = scorer.loss(scorer.scores(fold.held_out, *trainer.parameters), fold.held_out.labels)
     return loss if math.isfinite(loss) else math.inf
 
 

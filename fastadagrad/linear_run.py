@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +13,21 @@ from numpy.typing import NDArray
 from .kernels.examples import shuffle
 from .linear_training import Examples, Scorer, Trainer
 from .log import logger
+from .scaling import all_finite
 from .stopping import Patience
 
 Report = Callable[[int], object]  # gets the number of examples just done
 Tell = Callable[[dict[str, float]], object]  # gets an epoch's entry of the history
+
+
+class Outcome(NamedTuple):
+    """What a run leaves behind."""
+
+    weights: tuple[NDArray[Any], NDArray[Any]]  # and the intercept
+    history: list[dict[str, float]]
+    best_epoch: int
+    ended_by: str
+    seconds: float
 
 
 class Run:
@@ -27,9 +38,10 @@ class Run:
         self._scorer = Scorer(trainer.targets)
         self.history: list[dict[str, float]] = []
         self.best_epoch, self.stopped_because = 0, "max_epochs"
-        self.weights = trainer.snapshot()
+        weights, intercept = trainer.parameters  # which begin with 0
+        self.weights = np.zeros(weights.shape, weights.dtype), np.zeros_like(intercept)
 
-    def run(self, epochs: int, rng: np.random.Generator | None, report: Report | None, tell: Tell) -> None:
+    def run(self, epochs: int, rng: np.random.Generator | None, report: Report | None, tell: Tell) -> Outcome:
         """Train for at most `epochs`, each in an order drawn from `rng`, or in the order of the examples."""
         n = len(self._trainer.examples.labels)
         order = np.arange(n)
@@ -45,22 +57,26 @@ class Run:
         except KeyboardInterrupt:
             self.stopped_because = "interrupted"
             self._keep_unfinished()
+        return Outcome(self.weights, self.history, self.best_epoch, self.stopped_because, self._trainer.seconds)
 
     def _keep_unfinished(self) -> None:
         """Python interrupts between calls of the compiled loop only, and each leaves whole weights."""
-        weights = self._trainer.snapshot()
         judged = self._held_out is not None and self.best_epoch > 0
-        if judged or not _finite(weights):
+        if judged or not all_finite(*self._trainer.parameters):
             logger.warning("interrupted: keeping the weights of epoch %d", self.best_epoch)
             return
-        self.weights = weights
+        self._keep()
         logger.warning("interrupted: keeping the weights so far")
+
+    def _keep(self) -> None:
+        for kept, current in zip(self.weights, self._trainer.parameters, strict=True):
+            np.copyto(kept, current)
 
     def _close_epoch(self, epoch: int, loss: float) -> dict[str, float]:
         """Validate, keep the weights if they are the ones to keep, and decide whether to go on."""
         entry: dict[str, float] = {"epoch": epoch, "loss": self._scorer.targets.in_own_unit(loss)}
-        weights = self._trainer.snapshot()
-        if not (math.isfinite(loss) and _finite(weights)):
+        weights = self._trainer.parameters
+        if not (math.isfinite(loss) and all_finite(*weights)):
             self.stopped_because = "non-finite loss"
             logger.warning("the loss of epoch %d is %s: keeping the weights before it", epoch, loss)
         else:
@@ -71,15 +87,12 @@ class Run:
                 entry |= {f"valid_{name}": value for name, value in found.items()}
                 judged = self._scorer.loss(scores, self._held_out.labels)
             if self._patience.update(judged) or self._held_out is None:
-                self.weights, self.best_epoch = weights, epoch
+                self._keep()
+                self.best_epoch = epoch
             if self._patience.elapsed:
                 self.stopped_because = "patience"
         self.history.append(entry)
         return entry
-
-
-def _finite(weights: tuple[NDArray[Any], ...]) -> bool:
-    return all(bool(np.isfinite(each).all()) for each in weights)
 
 
 @contextmanager

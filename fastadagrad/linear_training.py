@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from .hyper import Rule, Settings, cast_scalars
 from .kernels import linear, linear_arrays, scoring
@@ -88,16 +88,41 @@ def _errors(scores: NDArray[np.float64], labels: NDArray[np.float64]) -> tuple[f
         return rmse, 1 - float(np.ldexp(missed / total, 2 * (exponent - of_labels)))
 
 
+class _Way(NamedTuple):
+    """How loops go over the features."""
+
+    online: bool
+    sweep: bool  # whether each batch steps all features
+    exact: bool  # whether features catch up on the steps that they missed
+
+
+def _way(settings: Settings, batch_size: int, lazy: str, dense: bool) -> _Way:
+    stays = settings.motion == "plain" and settings.lean  # a step without a gradient does nothing
+    sweep = (dense and batch_size > 1) or (lazy == "dense" and not dense and not stays)
+    return _Way(batch_size == 1 and not sweep, sweep, lazy == "exact" and not dense and not stays)
+
+
+def bytes_a_feature(outputs: int, settings: Settings, batch_size: int, lazy: str, dtype: DTypeLike) -> int:
+    """The most that a fit to sparse examples holds at a time for each feature, beside the examples."""
+    online, sweep, exact = _way(settings, batch_size, lazy, dense=False)
+    number, each, size = np.dtype(dtype).itemsize, max(outputs, 1), np.dtype(np.float64).itemsize
+    weights = number * each
+    kept = weights  # those of the best epoch
+    work = (0 if online else weights + (0 if sweep else 1)) + (4 if exact else 0)
+    finished = size * each if outputs == 0 else size * (each + 1)  # of one output, in the place of the sizes
+    return max(weights * (1 + len(settings.slots)) + work + kept, kept + finished)
+
+
 class Trainer:
     """Weights, their slots and the loop that changes them, for one set of examples."""
 
     def __init__(
         self,
         examples: Examples,
-        features: int,
-        targets: Targets,
         settings: Settings,
         *,
+        features: int,
+        targets: Targets,
         batch_size: int,
         lazy: str,
         intercept: bool,
@@ -105,10 +130,8 @@ class Trainer:
         self.examples, self.targets, self.settings = examples, targets, settings
         self.batch_size = batch_size
         dense = isinstance(examples, Dense)
-        stays = settings.motion == "plain" and settings.lean  # a step without a gradient does nothing
-        exact = lazy == "exact" and not dense and not stays
-        self._sweep = (dense and batch_size > 1) or (lazy == "dense" and not dense and not stays)
-        self._online = batch_size == 1 and not self._sweep
+        self._way = _way(settings, batch_size, lazy, dense)
+        online, sweep, exact = self._way
         dtype = examples.values.dtype
         layout, many = "dense" if dense else "sparse", bool(targets.outputs)
         self.weights = _make_weights(layout, features, targets.outputs, settings, dtype)
@@ -116,10 +139,10 @@ class Trainer:
         self._rates = _make_rates(settings, intercept, dtype)
         longest = 0 if isinstance(examples, Dense) else int(np.diff(examples.starts).max(initial=0))
         self._work = linear_arrays.make_work(
-            self.weights, longest, batch=not self._online, sweep=self._sweep, exact=exact
+            self.weights, longest, batch_size=0 if online else batch_size, sweep=sweep, exact=exact
         )
         loops = linear.make_loops(adagrad, settings.motion, settings.lean, layout, many, exact, dtype)
-        self._loop = loops.online if self._online else loops.batches
+        self._loop = loops.online if online else loops.batches
         self._rows = self._rows_between_reports(features)
         self.seconds = 0.0  # spent in the loop
         with compilation(self._loop, "the training loop"):
@@ -129,7 +152,7 @@ class Trainer:
         """Rows enough to outweigh bringing every feature up to date, in whole batches."""
         n = len(self.examples.labels)
         values = max(CHUNK, 8 * features)
-        rows = max(1, int(values * n / max(1, self.examples.values.size)))
+        rows = max(1, min(int(values * n / max(1, self.examples.values.size)), linear_arrays.MOST_STEPS))
         return self.batch_size * -(-rows // self.batch_size)
 
     def epoch(self, order: NDArray[np.int64], report: Callable[[int], object] | None = None) -> float:
@@ -146,13 +169,14 @@ class Trainer:
 
     def _call(self, order: NDArray[np.int64]) -> float:
         kind = POINTWISE.get(self.targets.loss, 0)
-        how = (kind,) if self._online else (self.batch_size, self._sweep, kind)
+        how = (kind,) if self._way.online else (self.batch_size, self._way.sweep, kind)
         arguments = (self.examples, order, self.weights, self.intercept, self._rates, self._work)
         return float(self._loop(*how, *arguments))
 
-    def snapshot(self) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Copies of the weights and the intercept."""
-        return np.array(self.weights.p, order="C"), np.array(self.intercept.p, order="C")
+    @property
+    def parameters(self) -> tuple[NDArray[Any], NDArray[Any]]:
+        """The weights and the intercept themselves."""
+        return self.weights.p, self.intercept.p
 
 
 def _make_weights(layout: str, features: int, outputs: int, settings: Settings, dtype: Any) -> linear_arrays.Weights:

@@ -14,35 +14,56 @@ from .tables import CSR, cast
 SCALES = ("auto", "standard", "maxabs", "none")
 SMALLEST_EXPONENT = -1000  # the power of two of the opposite sign is finite
 _CHUNK = 1 << 20  # elements
+_FEW = 1 << 16
 
 
 @dataclass(frozen=True)
 class Scaling:
-    """Features are trained on as (x - shift) / size; both (features,) float64."""
+    """Features are trained on as (x - shift) / size, both (features,) float64; None changes nothing."""
 
-    shift: NDArray[np.float64]
-    size: NDArray[np.float64]
+    shift: NDArray[np.float64] | None
+    size: NDArray[np.float64] | None
 
     def apply(self, features: NDArray[Any] | CSR, dtype: DTypeLike) -> NDArray[Any] | CSR:
         """Finite features scaled in float64, then rounded to dtype; ValueError for one that it cannot hold."""
         dtype = np.dtype(dtype)
-        if not self.shift.any() and np.all(self.size == 1):
+        if self.size is None or ((self.shift is None or not self.shift.any()) and np.all(self.size == 1)):
             same = (features.data if isinstance(features, CSR) else features).dtype == dtype
             return features if same else cast(features, dtype)
         with np.errstate(over="ignore", under="ignore"):  # `cast` names what is not finite
             if isinstance(features, CSR):
-                scaled = (features.data / self.size[features.indices]).astype(dtype)
+                scaled = np.empty(features.data.size, dtype)
+                for start in range(0, scaled.size, _CHUNK):
+                    part = slice(start, start + _CHUNK)
+                    scaled[part] = features.data[part] / self.size[features.indices[part]]
                 return cast(features._replace(data=scaled), dtype)
             scaled = np.empty(features.shape, dtype)
             for rows in _chunks(features):
-                scaled[rows] = (features[rows] - self.shift) / self.size
+                scaled[rows] = (features[rows] - (0.0 if self.shift is None else self.shift)) / self.size
         return cast(scaled, dtype)
 
     def unfold(self, weights: NDArray[Any], intercept: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Weights and intercept, in float64, that score features as they come."""
-        raw = weights.astype(np.float64)
-        np.divide(raw.T, self.size, out=raw.T)
-        return raw, intercept.astype(np.float64) - self.shift @ raw
+        """Weights and intercept, in float64, that score features as they come.
+
+        Those of one output take the place of the sizes, which are lost.
+        """
+        if self.size is None:
+            raw = weights.astype(np.float64)
+        elif weights.ndim == 1:
+            raw = np.divide(weights, self.size, out=self.size)
+        else:
+            raw = weights.astype(np.float64)
+            np.divide(raw.T, self.size, out=raw.T)
+        return raw, intercept.astype(np.float64) - (0.0 if self.shift is None else self.shift @ raw)
+
+
+def all_finite(*arrays: NDArray[Any]) -> bool:
+    """Whether all numbers are, be the arrays contiguous or not; there is no array of as many truth values."""
+    return all(
+        bool(np.isfinite(each[start : start + _FEW]).all())
+        for each in map(np.atleast_1d, arrays)
+        for start in range(0, len(each), _FEW)
+    )
 
 
 def exponents_of(largest: Any) -> Any:
@@ -64,16 +85,19 @@ def measure(scale: str, features: NDArray[Any] | CSR, centre: bool) -> Scaling:
     sparse = isinstance(features, CSR)
     if scale == "auto":
         scale = "maxabs" if sparse else "standard"
-    shift = np.zeros(features.shape[1])
+    shift = None
     if scale == "none":
-        return Scaling(shift, np.ones(features.shape[1]))
+        return Scaling(None, None)
     if scale == "standard":
         if isinstance(features, CSR):
             raise ValueError('scale="standard" would make a sparse X dense: use "maxabs" or "none"')
         shift, size = _moments(features, centre)
     else:
         size = _largest(features)
-    return Scaling(shift, np.where(size > 0, size, 1.0))
+    for start in range(0, size.size, _FEW):
+        part = size[start : start + _FEW]
+        part[part == 0] = 1.0
+    return Scaling(shift, size)
 
 
 def _moments(features: NDArray[Any], centre: bool) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -97,6 +121,6 @@ def _moments(features: NDArray[Any], centre: bool) -> tuple[NDArray[np.float64],
 def _largest(features: NDArray[Any] | CSR) -> NDArray[np.float64]:
     if not isinstance(features, CSR):
         return np.asarray(np.abs(features).max(axis=0, initial=0), np.float64)
-    largest = np.zeros(features.shape[1], features.data.dtype)
+    largest = np.zeros(features.shape[1])
     largest_of_columns(features.data, features.indices.view(np.uint32), largest)
-    return largest.astype(np.float64)
+    return largest

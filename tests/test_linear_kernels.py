@@ -158,7 +158,9 @@ def train(examples, order, size, kind, classes, hyper, rate, *, lazy="touched", 
     loops = linear.make_loops(adagrad, settings.motion, settings.lean, layout, bool(classes), catching_up, dtype)
     if online is None:
         online = size == 1 and not sweep
-    work = linear_arrays.make_work(weights, longest_of(examples), batch_size=0 if online else size, sweep=sweep, exact=catching_up)
+    work = linear_arrays.make_work(
+        weights, longest_of(examples), batch_size=0 if online else size, sweep=sweep, exact=catching_up
+    )
     arguments = (POINTWISE.get(kind, 0), examples, order, weights, intercept, rates, work)
     for _ in range(epochs):
         loss = loops.online(*arguments) if online else loops.batches(size, sweep, *arguments)

@@ -1,0 +1,115 @@
+"""One fit of a linear model, from checked arguments and examples to weights for features as they come.
+
+Of many features the arrays of one number for each are what takes memory, so that no more of them are held at a time
+than are in use: the sizes by which sparse features are scaled are measured again in the end, and in their place the
+finished weights are made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import linear_rate, scaling, targets
+from .hyper import Conduct, Settings
+from .linear_data import split
+from .linear_run import Outcome, Run, reporting
+from .linear_training import Examples, Trainer, as_examples, bytes_a_feature
+from .memory_at_hand import check_width
+from .scaling import Scaling
+from .stopping import Patience
+from .tables import CSR, Table
+from .targets import Targets
+
+FEWEST_EPOCHS, MOST_EPOCHS, ENOUGH_UPDATES = 10, 50, 10_000
+MANY_VALUES = 16  # of a feature, beside which its size takes no memory to speak of
+NEGLIGIBLE = 1e-7  # a weight, beside the largest
+Progress = bool | Callable[..., Any]
+
+
+class Fit(NamedTuple):
+    """What comes of it."""
+
+    coef: NDArray[np.float64]
+    intercept: NDArray[np.float64]
+    targets: Targets
+    learning_rate: float
+    outcome: Outcome
+    values: int  # features stored in the examples trained on
+
+
+def fit(
+    p: Mapping[str, Any], settings: Settings, conduct: Conduct, table: Table, valid: Any, progress: Progress
+) -> Fit:
+    """Train on a table, or on what of it is not set aside for validation, with a model's parameters `p`."""
+    chosen = targets.choose(p["loss"], table.labels)
+    lazy = _lazy(p, isinstance(table.features, CSR))
+    if isinstance(table.features, CSR):
+        check_width(table.features, bytes_a_feature(chosen.outputs, settings, p["batch_size"], lazy, p["dtype"]))
+    table, held_out = split(table, valid, p["seed"], chosen)
+    if p["scale"] != "none" and p["intercept"]:
+        chosen = chosen.standardised(table.labels)
+    n, width = table.features.shape
+    epochs = p["max_epochs"] or min(max(FEWEST_EPOCHS, -(-ENOUGH_UPDATES // n)), MOST_EPOCHS)
+    measure = partial(scaling.measure, p["scale"], table.features, p["intercept"])
+    prepare = partial(_prepare, measure(), chosen, p["dtype"])
+    examples = prepare(table)
+    judges = None if held_out is None else prepare(held_out, unknown=True)
+    folds = None
+    if p["learning_rate"] == "auto":
+        folds = linear_rate.make_folds(table, chosen.groups(table.labels), prepare, epochs, p["seed"])
+    scale = None if examples.values.size < MANY_VALUES * width else prepare.args[0]
+    del prepare
+    trainer_of = partial(
+        Trainer, features=width, targets=chosen, batch_size=p["batch_size"], lazy=lazy, intercept=p["intercept"]
+    )
+    rate = p["learning_rate"]
+    if folds is not None:
+        rate = linear_rate.search(folds, trainer_of, settings)
+        settings = replace(settings, options=replace(settings.options, learning_rate=rate))
+    order = np.random.default_rng([p["seed"], 1]) if p["shuffle"] else None
+    with reporting(progress, epochs, n) as (report, tell):
+        run = Run(trainer_of(examples, settings), judges, Patience(conduct.patience, conduct.min_improvement))
+        outcome = run.run(epochs, order, report, tell)
+    del run
+    return Fit(*_unscaled(outcome.weights, scale or measure(), chosen), chosen, rate, outcome, examples.values.size)
+
+
+def _lazy(p: Mapping[str, Any], sparse: bool) -> str:
+    lazy = str(p["lazy"])
+    if sparse and lazy == "exact" and p["weight_decay"]:
+        raise ValueError(
+            'weight_decay cannot be caught up exactly (it changes the accumulator too): use lazy="touched" '
+            'or "dense", or l2 or decoupled_weight_decay instead'
+        )
+    return lazy
+
+
+def _prepare(scale: Scaling, chosen: Targets, dtype: Any, table: Table, unknown: bool = False) -> Examples:
+    labels = chosen.encode(table.labels, dtype, unknown=unknown)
+    return as_examples(scale.apply(table.features, dtype), labels)
+
+
+def _unscaled(
+    weights: tuple[NDArray[Any], NDArray[Any]], scale: Scaling, chosen: Targets
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Weights and intercept for features and labels as they come; the scaling is used up."""
+    with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+        raw, intercept = scale.unfold(*weights)
+        raw *= chosen.spread
+        intercept = intercept[0] * chosen.spread + chosen.centre
+    if not scaling.all_finite(raw, intercept) or _has_lost(weights[0], raw):
+        raise ValueError("X and y differ so much in size that float64 cannot hold the weights: multiply X or y")
+    return raw, intercept
+
+
+def _has_lost(weights: NDArray[Any], raw: NDArray[np.float64]) -> bool:
+    """Whether a weight that counts has become 0."""
+    if np.count_nonzero(raw) == np.count_nonzero(weights):
+        return False
+    return bool(np.any((raw == 0) & (np.abs(weights) > NEGLIGIBLE * np.abs(weights).max())))

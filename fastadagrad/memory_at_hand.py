@@ -1,0 +1,106 @@
+"""How much memory there is, so that what cannot fit is refused before it is allocated."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+
+from .tables import CSR
+
+MOST_BITS = 24  # to suggest
+CGROUPS = Path("/sys/fs/cgroup")
+
+
+def bytes_at_hand() -> int | None:
+    """Bytes that can still be allocated and held, by the strictest limit; None where no limit can be read."""
+    return min(_limits(), default=None)
+
+
+def check_width(features: CSR, bytes_each: int) -> None:
+    """Refuse a sparse matrix of more columns than there is memory for, at so many bytes a column.
+
+    Raises
+    ------
+    ValueError
+        Naming the largest column, its row, and the number of bits to hash columns into that would fit.
+    """
+    width = features.shape[1]
+    at_hand = bytes_at_hand()
+    if at_hand is None or width * bytes_each <= at_hand:
+        return
+    place = ""
+    if features.indices.size:
+        largest = int(np.argmax(features.indices))
+        row = int(np.searchsorted(features.indptr, largest, "right")) - 1
+        place = f", the largest of those in use {features.indices[largest]}, in row {row}"
+    raise ValueError(
+        f"X has {width:,} columns{place}: training takes {bytes_each} bytes for each, {in_words(width * bytes_each)} "
+        f"in all, but {in_words(at_hand)} are at hand; {advice(at_hand, bytes_each)}"
+    )
+
+
+def advice(at_hand: int | None = None, bytes_each: int = 16) -> str:
+    """What to do about too many columns."""
+    bits = MOST_BITS
+    if at_hand is not None:
+        bits = max(1, min(bits, int(math.log2(max(at_hand / 2 / bytes_each, 2)))))
+    return f"hash columns into fewer with hash_bits={bits} (fit --hash-bits {bits})"
+
+
+def in_words(count: float) -> str:
+    """A number of bytes in the unit that suits it."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} TB"
+
+
+def _limits() -> Iterator[int]:
+    """What is left by the machine's free memory, by this process's address space, and by its control groups.
+
+    A number that is not where it should be is no limit, on whatever system.
+    """
+    with suppress(OSError, ValueError, KeyError):
+        yield _kilobytes("/proc/meminfo", "MemAvailable")
+    with suppress(ImportError, OSError, ValueError, KeyError):
+        import resource
+
+        most = resource.getrlimit(resource.RLIMIT_AS)[0]
+        if most != resource.RLIM_INFINITY:
+            yield max(0, most - _kilobytes("/proc/self/status", "VmSize"))
+    for folder in _control_groups():
+        for limit, usage, cache in (
+            ("memory.max", "memory.current", "inactive_file"),
+            ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+        ):
+            with suppress(OSError, ValueError, KeyError):
+                most = int((folder / limit).read_text())  # "max" is no number
+                held = int((folder / usage).read_text()) - _fields(folder / "memory.stat")[cache]
+                yield max(0, most - held)
+
+
+def _control_groups() -> Iterator[Path]:
+    """Folders of this process's control groups that may limit memory, each with all that it lies in."""
+    with suppress(OSError, ValueError):
+        for line in Path("/proc/self/cgroup").read_text().splitlines():
+            _, controllers, path = line.split(":", 2)
+            if controllers in ("", "memory"):
+                root = CGROUPS / controllers
+                group = root / path.strip("/")
+                yield group
+                yield from (parent for parent in group.parents if parent.is_relative_to(root))
+
+
+def _fields(path: str | Path) -> dict[str, int]:
+    """The first number of each line behind its name."""
+    words = (line.replace(":", " ").split() for line in Path(path).read_text().splitlines())
+    return {each[0]: int(each[1]) for each in words if len(each) > 1 and each[1].isdigit()}
+
+
+def _kilobytes(path: str, name: str) -> int:
+    return 1024 * _fields(path)[name]
