@@ -11,7 +11,7 @@ from numpy.typing import DTypeLike, NDArray
 from . import files, linear_files, linear_parameters, linear_rate, targets
 from .hints import KEYWORDS, hint
 from .kernels import scoring
-from .linear_data import checked_validation, labelled
+from .linear_data import bits_to_come, checked_validation, labelled
 from .linear_fit import fit
 from .linear_training import Scorer, as_examples
 from .sources import warn_of_base
@@ -63,6 +63,9 @@ class LinearModel:
     lazy : {"exact", "touched", "dense"}
         How a sparse feature that an example lacks follows momentum, decay, l1 and l2: in closed form when it
         next occurs, not at all, or by stepping every feature each time.
+    hash_bits : int, optional
+        Hash the columns of a sparse X, up to 2**63 of them, into 2**hash_bits, before anything is made for each
+        column; `predict` and the like do the same. Values whose columns fall together in a row are added.
 
     Attributes
     ----------
@@ -117,6 +120,7 @@ class LinearModel:
         seed: int = 0,
         dtype: DTypeLike = np.float32,
         lazy: Literal["exact", "touched", "dense"] = "exact",
+        hash_bits: int | None = None,
     ) -> None:
         given = {name: value for name, value in locals().items() if name not in ("self", "__class__")}
         self._parameters, self._settings, self._conduct = linear_parameters.check(given)
@@ -146,6 +150,12 @@ class LinearModel:
         return self._targets.classes
 
     @property
+    def hash_bits(self) -> int | None:
+        """Into 2**hash_bits columns those of a sparse X are hashed; None: they are not."""
+        bits: int | None = self._parameters["hash_bits"]
+        return bits
+
+    @property
     def loss(self) -> str:
         """The loss in use: what "auto" came to, once fitted."""
         return self._targets.loss or str(self._parameters["loss"])
@@ -173,7 +183,7 @@ class LinearModel:
         """
         p = self._parameters
         valid = p["validation"] if valid is None else checked_validation("valid", valid)
-        table = labelled(X, y, None)
+        table = labelled(X, y, None, self.hash_bits)
         found = fit(p, self._settings, self._conduct, table, valid, progress)
         self.coef_, self.intercept_, self._targets, self.learning_rate_ = found[:4]
         outcome = found.outcome
@@ -190,7 +200,8 @@ class LinearModel:
         check_names(names_of(X), self.feature_names, "X")
         if isinstance(X, Table):
             warn_of_base(X, len(self.coef_), self.zero_based)
-        features = as_features(X.features if isinstance(X, Table) else X, dtype=np.float64)
+        bits = bits_to_come(X, self.hash_bits)
+        features = as_features(X.features if isinstance(X, Table) else X, dtype=np.float64, hash_bits=bits)
         expected = len(self.coef_)
         if isinstance(features, CSR):
             return with_width(features, expected, "X")
@@ -268,7 +279,7 @@ class LinearModel:
         dict
             The squared loss is half the mean squared error.
         """
-        table = labelled(X, y, np.float64)
+        table = labelled(X, y, np.float64, self.hash_bits)
         return self.evaluation_of(self.decision_function(table), table.labels)
 
     def evaluation_of(self, scores: NDArray[np.float64], labels: NDArray[Any]) -> dict[str, float]:

@@ -14,16 +14,34 @@ from .tables import CSR, Table, as_table, check_names, with_width
 from .targets import Targets
 
 
-def labelled(X: Any, y: Any, dtype: DTypeLike | None) -> Table:
-    """Examples as a Table of this dtype; None: of the one that X's numbers need."""
+def labelled(X: Any, y: Any, dtype: DTypeLike | None, hash_bits: int | None) -> Table:
+    """Examples as a Table of this dtype, with hashed columns if need be; None: of the one that X's numbers need."""
+    bits = bits_to_come(X, hash_bits)
     if isinstance(X, Table):
         if y is not None:
             raise TypeError("y must be left out when X is a Table, which has its labels")
-        table = as_table(X.features, X.labels, dtype=dtype, name=X.name, feature_names=X.feature_names)
-        return replace(table, zero_based=X.zero_based)
+        names = X.feature_names
+        table = as_table(X.features, X.labels, dtype=dtype, name=X.name, feature_names=names, hash_bits=bits)
+        return replace(table, zero_based=X.zero_based, hash_bits=hash_bits)
     if y is None:
         raise TypeError("y is missing: give labels with X, or a Table")
-    return as_table(X, y, dtype=dtype)
+    return as_table(X, y, dtype=dtype, hash_bits=bits)
+
+
+def bits_to_come(X: Any, hash_bits: int | None) -> int | None:
+    """Bits into which to hash the columns of X, for a model that hashes into `hash_bits`; a Table may come hashed.
+
+    Raises
+    ------
+    ValueError
+        If it comes hashed in another way.
+    """
+    if not isinstance(X, Table) or X.hash_bits is None:
+        return hash_bits
+    if X.hash_bits != hash_bits:
+        own = "does not hash" if hash_bits is None else f"has hash_bits={hash_bits}"
+        raise ValueError(f"{X.name} was loaded with hash_bits={X.hash_bits}, but the model {own}: give both the same")
+    return None
 
 
 def checked_validation(name: str, value: Any) -> float | Table | tuple[Any, Any]:
@@ -50,7 +68,7 @@ def split(table: Table, valid: Any, seed: int, targets: Targets) -> tuple[Table,
     if isinstance(valid, float):
         return _set_aside(table, valid, seed, targets.groups(table.labels)) if valid else (table, None)
     X, y = valid if isinstance(valid, tuple) else (valid, None)
-    held_out = labelled(X, y, None)
+    held_out = labelled(X, y, None, table.hash_bits)
     check_names(held_out.feature_names, table.feature_names, "the validation examples")
     if not targets.known(held_out.labels).any():
         raise ValueError(
@@ -82,7 +100,7 @@ def _set_aside(table: Table, fraction: float, seed: int, groups: NDArray[np.int6
             "class, and stays in training; give the examples for validation themselves, as (X, y)"
         )
     parts = np.sort(order[~chosen]), np.sort(order[chosen])
-    unseen = np.setdiff1d(groups, groups[parts[1]]).size
+    unseen = np.count_nonzero(np.bincount(groups)) - np.count_nonzero(np.bincount(groups[parts[1]]))
     if unseen:
         logger.info("validation=%g: %d of the classes have too few examples to be validated on", fraction, unseen)
     train, held_out = (
@@ -97,18 +115,21 @@ def in_proportion(groups: NDArray[np.int64], count: int, spare: int) -> NDArray[
     A group's share is rounded down, and those with the largest remainders get one more. At least `spare` of each group
     are not chosen: where that leaves too few, others are taken as they come, and then fewer than `count`.
     """
-    _, first, group, sizes = np.unique(groups, return_index=True, return_inverse=True, return_counts=True)
-    n, room = groups.size, np.maximum(sizes - spare, 0)
+    n, sizes = groups.size, np.bincount(groups)
+    room, first = np.maximum(sizes - spare, 0), np.zeros_like(sizes)
+    first[groups[::-1]] = np.arange(n)[::-1]
     shares = np.minimum(sizes * count // n, room)
     by_remainder = np.lexsort((first, -(sizes * count % n)))
     growing = by_remainder[(shares < room)[by_remainder]][: count - shares.sum()]
     shares[growing] += 1
-    of_group = np.argsort(group, kind="stable")  # each group's members behind one another
+    few = groups.astype(np.uint16) if sizes.size <= 1 << 16 else groups  # sorted without comparisons
+    of_group = np.argsort(few, kind="stable")  # each group's members behind one another
     rank = np.empty(n, np.int64)
     rank[of_group] = np.arange(n) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    chosen: NDArray[np.bool] = rank < shares[group]
-    others = np.flatnonzero(~chosen & (rank < room[group]))
-    chosen[others[: count - shares.sum()]] = True
+    chosen: NDArray[np.bool] = rank < shares[groups]
+    if shares.sum() < count:
+        others = np.flatnonzero(~chosen & (rank < room[groups]))
+        chosen[others[: count - shares.sum()]] = True
     return chosen
 
 

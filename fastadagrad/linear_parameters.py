@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from . import scaling, targets
+from .columns import checked_bits
 from .hyper import Conduct, Settings, cast_scalars, checked, make_settings
 from .kernels.rules import adagrad
 from .linear_data import checked_validation
@@ -38,6 +39,7 @@ def check(given: Mapping[str, Any]) -> tuple[dict[str, Any], Settings, Conduct]:
     plain["batch_size"] = _whole("batch_size", given["batch_size"], 1, LARGEST_BATCH)
     if given["max_epochs"] is not None:
         plain["max_epochs"] = _whole("max_epochs", given["max_epochs"], 1)
+    plain["hash_bits"] = checked_bits(given["hash_bits"])
     plain["seed"] = _whole("seed", given["seed"], 0)
     plain["intercept"] = checked("intercept", given["intercept"], True)
     plain["shuffle"] = checked("shuffle", given["shuffle"], True)

@@ -6,11 +6,14 @@ import math
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .tables import CSR
+if TYPE_CHECKING:
+    from .tables import CSR
 
+LITTLE = 1 << 26  # bytes, which are there; to ask would take longer than many a fit
 MOST_BITS = 24  # to suggest
 CGROUPS = Path("/sys/fs/cgroup")
 
@@ -29,7 +32,7 @@ def check_width(features: CSR, bytes_each: int) -> None:
         Naming the largest column, its row, and the number of bits to hash columns into that would fit.
     """
     width = features.shape[1]
-    at_hand = bytes_at_hand()
+    at_hand = bytes_at_hand() if width * bytes_each > LITTLE else None
     if at_hand is None or width * bytes_each <= at_hand:
         return
     place = ""

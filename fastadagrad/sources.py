@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from . import contents
+from .columns import checked_bits
 from .hints import hint
 from .log import logger
 from .svmlight import parse
@@ -37,6 +38,7 @@ def load(
     n_features: int | None = None,
     zero_based: bool | Literal["auto"] = "auto",
     labelled: bool = True,
+    hash_bits: int | None = None,
 ) -> Table:
     """Read features and labels.
 
@@ -60,6 +62,9 @@ def load(
     labelled : bool
         Whether there must be labels. False: svmlight text may have none, and neither need a .npz file, nor a .npy
         file, which then has the features.
+    hash_bits : int, optional
+        Hash the columns of a sparse table, counted from 0, into 2**hash_bits, as :func:`as_features` does, before
+        anything is made for each column. For a model with the same `hash_bits`.
 
     Returns
     -------
@@ -92,18 +97,21 @@ def load(
         raise TypeError(f"source must be a path or a name, got {type(source).__name__}; for arrays use as_table")
     if n_features is not None and operator.index(n_features) < 1:
         raise ValueError(f"n_features must be at least 1, got {n_features}")
+    bits = checked_bits(hash_bits)
+    if bits is not None and n_features not in (None, 2**bits):
+        raise ValueError(f"n_features must be left out with hash_bits={bits}, which makes {2**bits}, got {n_features}")
     path = Path(source)
     if target is not None and not takes_target(source):
         raise ValueError(f"target names an array of a .npz file, but source is {os.fspath(source)!r}")
     if isinstance(source, str) and (source in BUILT_IN or source == "linnerud"):
-        table = _built_in(source, dtype)
+        table = _built_in(source, dtype, bits)
     elif source != contents.STDIN and not path.exists():
         _refuse_missing(path)
     elif path.suffix.lower() == ".npz" and path.is_file():  # of which only some arrays are read
         with open(path, "rb") as file:
-            table = _from_npz(file, path, dtype, target, labelled)
+            table = _from_npz(file, path, dtype, target, labelled, bits)
     else:
-        table = _from_content(contents.read(source), source, dtype, target, zero_based, labelled)
+        table = _from_content(contents.read(source), source, dtype, target, zero_based, labelled, bits)
     if n_features is None:
         return table
     if zero_based == "auto":
@@ -156,24 +164,31 @@ def _from_content(
     target: str | None,
     zero_based: bool | Literal["auto"],
     labelled: bool,
+    bits: int | None,
 ) -> Table:
     if content.startswith(contents.ZIP) or contents.suffix_of(source) == ".npz":
-        return _from_npz(BytesIO(content), source, dtype, target, labelled)
+        return _from_npz(BytesIO(content), source, dtype, target, labelled, bits)
     name = contents.name_of(source)
     try:
         if content.startswith(contents.NPY) and not labelled:
-            return _unlabelled(np.load(BytesIO(content), allow_pickle=False), dtype, Path(name).name, None)
-        found = parse(content, dtype=np.float64 if dtype is None else dtype, zero_based=zero_based, labelled=labelled)
+            return _unlabelled(np.load(BytesIO(content), allow_pickle=False), dtype, Path(name).name, None, bits)
+        chosen = np.float64 if dtype is None else dtype
+        found = parse(content, dtype=chosen, zero_based=zero_based, labelled=labelled, hash_bits=bits)
     except (EOFError, ValueError) as error:
         raise ValueError(f"{name}: {error}") from None
     if not found.labels.size:
         raise ValueError(f"{name} has no rows")
     features = CSR(found.data, found.indices, found.indptr, (found.labels.size, found.n_features))
-    return Table(features, found.labels, Path(name).name, zero_based=found.zero_based)
+    return Table(features, found.labels, Path(name).name, zero_based=found.zero_based, hash_bits=bits)
 
 
 def _from_npz(
-    file: IO[bytes], source: str | os.PathLike[str], dtype: DTypeLike | None, target: str | None, labelled: bool
+    file: IO[bytes],
+    source: str | os.PathLike[str],
+    dtype: DTypeLike | None,
+    target: str | None,
+    labelled: bool,
+    bits: int | None,
 ) -> Table:
     path, key = contents.name_of(source), target or "y"
     stored, names = _read_npz(file, path, key)
@@ -185,18 +200,21 @@ def _from_npz(
         if features is None:
             raise ValueError(f"no X, and no CSR matrix with or without the prefix X_, in {names}")
         if key not in stored:
-            return _unlabelled(features, dtype, name, columns)
-        return as_table(features, stored[key], dtype=dtype, name=name, feature_names=columns)
+            return _unlabelled(features, dtype, name, columns, bits)
+        return as_table(features, stored[key], dtype=dtype, name=name, feature_names=columns, hash_bits=bits)
     except TypeError as error:
         raise TypeError(f"{path}: {error}") from None
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
 
 
-def _unlabelled(X: NDArray[Any] | CSR, dtype: DTypeLike | None, name: str, feature_names: Any) -> Table:
-    features = as_features(X, dtype=dtype)
-    table = as_table(features, np.zeros(features.shape[0]), dtype=dtype, name=name, feature_names=feature_names)
-    return replace(table, labels=np.full(features.shape[0], np.nan))
+def _unlabelled(
+    X: NDArray[Any] | CSR, dtype: DTypeLike | None, name: str, feature_names: Any, bits: int | None
+) -> Table:
+    features = as_features(X, dtype=dtype, hash_bits=bits)
+    names = None if bits is not None else feature_names
+    table = as_table(features, np.zeros(features.shape[0]), dtype=dtype, name=name, feature_names=names)
+    return replace(table, labels=np.full(features.shape[0], np.nan), hash_bits=bits)
 
 
 def _stored_features(stored: Mapping[str, NDArray[Any]]) -> NDArray[Any] | CSR | None:
@@ -238,7 +256,7 @@ def _check_members(members: list[str]) -> None:
         raise ValueError(f"it is a zip archive of {', '.join(members[:5]) or 'nothing'}: unpack it first")
 
 
-def _built_in(name: str, dtype: DTypeLike | None) -> Table:
+def _built_in(name: str, dtype: DTypeLike | None, bits: int | None) -> Table:
     if name == "linnerud":
         raise ValueError("linnerud has three targets a row; one is needed: pass arrays to as_table instead")
     try:
@@ -246,7 +264,8 @@ def _built_in(name: str, dtype: DTypeLike | None) -> Table:
     except ImportError:
         raise RuntimeError(f'the data set {name!r} comes with scikit-learn: pip install "fastadagrad[fit]"') from None
     bunch = getattr(datasets, f"load_{name}")()
-    return as_table(bunch.data, bunch.target, dtype=dtype, name=name, feature_names=bunch.feature_names)
+    names = bunch.feature_names
+    return as_table(bunch.data, bunch.target, dtype=dtype, name=name, feature_names=names, hash_bits=bits)
 
 
 def _refuse_missing(path: Path) -> NoReturn:

@@ -10,8 +10,11 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from . import contents
+from .columns import checked_bits, hashed
 from .kernels import svmlight as kernels
 from .log import logger
+from .memory_at_hand import advice, in_words
+from .tables import BYTES_A_WEIGHT, CSR, cast_sparse
 
 SLOW_BATCH = 4096
 SHOWN = 60
@@ -36,6 +39,7 @@ def parse(
     dtype: DTypeLike = np.float64,
     zero_based: bool | Literal["auto"] = "auto",
     labelled: bool = True,
+    hash_bits: int | None = None,
 ) -> Parsed:
     r"""Parse svmlight text.
 
@@ -51,6 +55,9 @@ def parse(
         Whether columns count from 0 or from 1; "auto": from 0 if a column 0 occurs anywhere.
     labelled : bool
         Whether each line must have a label. False: if the first one has none, no line has one.
+    hash_bits : int, optional
+        Hash the columns, counted from 0, into 2**hash_bits, as :func:`fastadagrad.tables.as_features` does. They
+        may have up to 19 digits then.
 
     Returns
     -------
@@ -63,8 +70,8 @@ def parse(
     ------
     ValueError
         Naming the line and the text at fault: a malformed, infinite or NaN number, several labels, a
-        column that is negative, repeated in its row or beyond int32, or an infinite value after rounding;
-        and what the text is, if it is no svmlight text.
+        column that is negative, repeated in its row or beyond int32 (unless columns are hashed), or an infinite
+        value after rounding; and what the text is, if it is no svmlight text.
 
     Examples
     --------
@@ -76,6 +83,7 @@ def parse(
         raise ValueError(f"dtype must be float32 or float64, got {dtype!r}")
     if zero_based not in (True, False, "auto"):
         raise ValueError(f"zero_based must be True, False or 'auto', got {zero_based!r}")
+    bits = checked_bits(hash_bits)
     one_based = zero_based != "auto" and not zero_based
     lines = _as_lines(text)
     unlabelled = not labelled and _lacks_label(lines)
@@ -83,7 +91,8 @@ def parse(
         lines = _as_lines(_with_labels(lines))
     colons, newlines = kernels.count(lines)
     labels, indptr = np.empty(newlines), np.zeros(newlines + 1, np.int64)
-    indices, data = np.empty(colons, np.int32), np.empty(colons, dtype)
+    indices: NDArray[Any] = np.empty(colons, np.int32 if bits is None else np.uint64)
+    data = np.empty(colons, dtype)
     state = _scan_all(lines, np.uint64(one_based), labels, indptr, indices, data)
 
     rows, entries = int(state[kernels.ROW]), int(state[kernels.ENTRY])
@@ -99,10 +108,14 @@ def parse(
     if found is None and entries:
         found = bool(state[kernels.LOWEST] == 0)
     if entries and not found:
-        indices -= np.int32(1)
+        indices -= indices.dtype.type(1)
         width -= 1
     if unlabelled:
         labels.fill(np.nan)
+    if bits is not None:
+        data, indices, indptr = hashed(data, indices, indptr, bits)
+        width = 2**bits
+        data = cast_sparse(CSR(data, indices, indptr, (rows, width)), np.dtype(dtype)).data
     return Parsed(data, indices, indptr, labels, width, found)
 
 
@@ -137,17 +150,18 @@ def _scan_all(
     lowest_allowed: np.uint64,
     labels: NDArray[np.float64],
     indptr: NDArray[np.int64],
-    indices: NDArray[np.int32],
+    indices: NDArray[Any],
     data: NDArray[Any],
 ) -> NDArray[np.uint64]:
     state = np.zeros(kernels.PENDING + 1, np.uint64)
     state[kernels.LOWEST] = np.iinfo(np.uint64).max
     slow = np.empty((SLOW_BATCH, 4), np.int64)
+    highest = np.uint64(np.iinfo(indices.dtype).max)
     while state[kernels.POS] < text.size:
-        kernels.scan(text, state, lowest_allowed, slow, labels, indptr, indices, data)
+        kernels.scan(text, state, lowest_allowed, highest, slow, labels, indptr, indices, data)
         _fill_slow(text, slow[: int(state[kernels.PENDING])], labels, data)
         if state[kernels.FAILED]:
-            _refuse_token(text, int(state[kernels.POS]), bool(state[kernels.INSIDE]))
+            _refuse_token(text, int(state[kernels.POS]), bool(state[kernels.INSIDE]), int(highest))
     return state
 
 
@@ -181,7 +195,7 @@ def _token(text: NDArray[np.uint8], pos: int) -> str:
     return token if len(token) <= SHOWN else token[:SHOWN] + "..."
 
 
-def _refuse_token(text: NDArray[np.uint8], pos: int, inside: bool) -> NoReturn:
+def _refuse_token(text: NDArray[np.uint8], pos: int, inside: bool, highest: int) -> NoReturn:
     what = contents.describe(text[: contents.HEAD].tobytes())
     if what is not None:
         raise ValueError(f"this {what}")
@@ -209,8 +223,11 @@ def _refuse_token(text: NDArray[np.uint8], pos: int, inside: bool) -> NoReturn:
         reason = "has a negative index"
     elif not re.fullmatch("[0-9]+", index):
         reason = "has an index that is not a whole number"
-    elif len(index) > kernels.EXACT_DIGITS or int(index) > kernels.LARGEST_INDEX:
-        reason = f"has an index beyond int32 ({kernels.LARGEST_INDEX})"
+    elif len(index) > kernels.EXACT_DIGITS:
+        reason = f"has an index of more than {kernels.EXACT_DIGITS} digits"
+    elif int(index) > highest:
+        size = in_words(BYTES_A_WEIGHT * (int(index) + 1))
+        reason = f"has an index beyond int32 ({highest}): a weight for each up to there would take {size}; {advice()}"
     elif re.fullmatch(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?", value):
         reason = "has index 0, but zero_based is False: if columns count from 0, say so for all files that go together"
     else:
@@ -247,7 +264,7 @@ def _other_format(text: NDArray[np.uint8], pos: int) -> str | None:
     return None
 
 
-def _refuse_repeated(text: NDArray[np.uint8], row: int, indices: NDArray[np.int32]) -> NoReturn:
+def _refuse_repeated(text: NDArray[np.uint8], row: int, indices: NDArray[Any]) -> NoReturn:
     index = indices[:-1][indices[1:] == indices[:-1]][0]
     lines = re.finditer(rb"^[^\S\n]*([^\s#])", text.data, re.MULTILINE)
     line = next(islice(lines, row, None))

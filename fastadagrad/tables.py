@@ -8,13 +8,15 @@ from typing import Any, NamedTuple, NoReturn
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from .columns import canonical, checked_bits, hashed
 from .kernels.csr import survey
 from .kernels.finite import all_finite
-from .kernels.svmlight import sort_rows
 from .log import logger
+from .memory_at_hand import advice, in_words
 
 NUMERIC = "biuf"
 LARGEST_WIDTH = 2**31
+BYTES_A_WEIGHT = 12  # while a linear model is trained
 
 
 class CSR(NamedTuple):
@@ -51,6 +53,8 @@ class Table:
     zero_based : bool or None
         Of svmlight text: whether its columns counted from 0; None if nothing says so. What goes with it is
         to be loaded with the same.
+    hash_bits : int or None
+        Into 2**hash_bits columns its own have been hashed; None: these are its own.
     """
 
     features: NDArray[Any] | CSR
@@ -58,6 +62,7 @@ class Table:
     name: str = "data"
     feature_names: tuple[str, ...] | None = None
     zero_based: bool | None = None
+    hash_bits: int | None = None
 
 
 def as_table(
@@ -67,6 +72,7 @@ def as_table(
     dtype: DTypeLike | None = np.float32,
     name: str = "data",
     feature_names: Any = None,
+    hash_bits: int | None = None,
 ) -> Table:
     """Check and normalise features and labels.
 
@@ -80,7 +86,9 @@ def as_table(
         Of the features; None: as of :func:`as_features`.
     name : str
     feature_names : sequence of str, optional
-        By default a DataFrame's columns, else None.
+        By default a DataFrame's columns, else None. Hashed columns have none.
+    hash_bits : int, optional
+        As of :func:`as_features`.
 
     Returns
     -------
@@ -98,7 +106,7 @@ def as_table(
     >>> table.features.dtype, table.labels.tolist()
     (dtype('float32'), ['no', 'yes'])
     """
-    features = as_features(X, dtype=dtype)
+    features = as_features(X, dtype=dtype, hash_bits=hash_bits)
     rows, columns = features.shape
     if not rows:
         raise ValueError(f"X has no rows: its shape is {tuple(features.shape)}")
@@ -106,12 +114,14 @@ def as_table(
     if labels.size != rows:
         raise ValueError(f"X and y must be of one length, got {rows} rows of X and {labels.size} labels")
     names = names_of(X) if feature_names is None else tuple(map(_as_name, feature_names))
+    if hash_bits is not None:
+        names = None
     if names is not None and len(names) != columns:
         raise ValueError(f"feature_names must have one name for each of the {columns} columns, got {len(names)}")
-    return Table(features, labels, name, names)
+    return Table(features, labels, name, names, hash_bits=checked_bits(hash_bits))
 
 
-def as_features(X: Any, *, dtype: DTypeLike | None = np.float32) -> NDArray[Any] | CSR:
+def as_features(X: Any, *, dtype: DTypeLike | None = np.float32, hash_bits: int | None = None) -> NDArray[Any] | CSR:
     """Check and normalise a matrix of features.
 
     Parameters
@@ -120,6 +130,10 @@ def as_features(X: Any, *, dtype: DTypeLike | None = np.float32) -> NDArray[Any]
         Real numbers. Sparse is what has ``tocsr``; its duplicate entries are added up.
     dtype : {float32, float64, None}
         None: the smaller of both that holds what X's dtype can; float64 for what is wider still.
+    hash_bits : int, optional
+        Hash the columns of a sparse X, however many, into 2**hash_bits; values that fall together in a row are
+        added. A column's place is what the finaliser of MurmurHash3 (fmix64) makes of its number, in the first
+        bits of 64: the same on every machine.
 
     Returns
     -------
@@ -143,11 +157,14 @@ def as_features(X: Any, *, dtype: DTypeLike | None = np.float32) -> NDArray[Any]
     chosen = None if dtype is None else np.dtype(dtype)
     if chosen not in (None, np.float32, np.float64):
         raise ValueError(f"dtype must be float32 or float64, got {dtype!r}")
+    bits = checked_bits(hash_bits)
     if not isinstance(X, CSR) and hasattr(X, "tocsr"):
         sparse = X.tocsr()
         X = CSR(sparse.data, sparse.indices, sparse.indptr, sparse.shape)
     if isinstance(X, CSR):
-        return _as_csr(X, chosen)
+        return _as_csr(X, chosen, bits)
+    if bits is not None:
+        raise ValueError("hash_bits is for a sparse X or svmlight text, and X is dense: make a csr_array of it")
     return _as_dense(X, chosen)
 
 
@@ -155,8 +172,11 @@ def cast(
     features: NDArray[Any] | CSR, dtype: np.dtype[Any], names: tuple[str, ...] | None = None
 ) -> NDArray[Any] | CSR:
     """Features in another dtype; ValueError naming one that is not finite in it."""
-    if not isinstance(features, CSR):
-        return _cast_dense(features, dtype, names)
+    return cast_sparse(features, dtype, names) if isinstance(features, CSR) else _cast_dense(features, dtype, names)
+
+
+def cast_sparse(features: CSR, dtype: np.dtype[Any], names: tuple[str, ...] | None = None) -> CSR:
+    """The same for a sparse matrix."""
     data = _cast(features.data, dtype)
     position = _first_not_finite(data)
     if position is not None:
@@ -207,13 +227,13 @@ def _cast_dense(array: NDArray[Any], dtype: np.dtype[Any], names: tuple[str, ...
     return array
 
 
-def _as_csr(csr: CSR, dtype: np.dtype[Any] | None) -> NDArray[Any] | CSR:
+def _as_csr(csr: CSR, dtype: np.dtype[Any] | None, bits: int | None) -> NDArray[Any] | CSR:
     data, indices, indptr = (np.asarray(part) for part in csr[:3])
     if len(csr.shape) != 2 or {data.ndim, indices.ndim, indptr.ndim} != {1}:
         raise ValueError(f"a sparse X must have two axes and flat parts, got shape {tuple(csr.shape)}")
     _check_real(data, "X")
     rows, columns = (int(size) for size in csr.shape)
-    _check_form(indices, indptr, rows, columns)
+    _check_form(indices, indptr, rows, columns, hashing=bits is not None)
     starts = np.ascontiguousarray(indptr, np.int64)  # of unsigned ones the large become negative
     stored = min(data.size, indices.size)
     found = survey(_as_columns(indices[:stored]), starts)
@@ -223,16 +243,25 @@ def _as_csr(csr: CSR, dtype: np.dtype[Any] | None) -> NDArray[Any] | CSR:
     if size and not (0 <= found.lowest and found.highest < columns):
         lowest, highest = indices[:size].min(), indices[:size].max()
         raise ValueError(f"indices of X must be in [0, {columns}), got {lowest} to {highest}")
-    indices = np.ascontiguousarray(indices[:size], np.int32)
     data, dtype = data[:size], dtype or _natural(data.dtype)
+    if bits is not None:
+        data, indices, starts = hashed(data, _as_columns(indices[:size]), starts, bits)
+        return cast(CSR(data, indices, starts, (rows, 2**bits)), dtype)
+    indices = np.ascontiguousarray(indices[:size], np.int32)
     if not found.ascending:
-        data, indices, starts = _canonical(data, indices, starts)
+        data, indices, starts = canonical(data, indices, starts)
     return cast(CSR(data, indices, starts, (rows, columns)), dtype)
 
 
-def _check_form(indices: NDArray[Any], indptr: NDArray[Any], rows: int, columns: int) -> None:
-    if rows < 0 or not 0 <= columns <= LARGEST_WIDTH:
-        raise ValueError(f"a sparse X must have 0 to {LARGEST_WIDTH} columns, got shape {(rows, columns)}")
+def _check_form(indices: NDArray[Any], indptr: NDArray[Any], rows: int, columns: int, hashing: bool) -> None:
+    if rows < 0 or columns < 0:
+        raise ValueError(f"a sparse X must have rows and columns, got shape {(rows, columns)}")
+    if columns > LARGEST_WIDTH and not hashing:
+        used = f", the largest of those in use {indices.max()}" if indices.size else ""
+        raise ValueError(
+            f"a sparse X must have at most {LARGEST_WIDTH} columns, got shape {(rows, columns)}{used}: a weight for "
+            f"each column would take {in_words(BYTES_A_WEIGHT * columns)}; {advice()}"
+        )
     if indices.dtype.kind not in "iu" or indptr.dtype.kind not in "iu":
         raise TypeError(f"indices and indptr of X must be integers, got {indices.dtype} and {indptr.dtype}")
     if indptr.size != rows + 1:
@@ -251,22 +280,6 @@ def _as_columns(indices: NDArray[Any]) -> NDArray[Any]:
     """As compiled code takes them; of unsigned ones the large become negative."""
     kept = indices.dtype in (np.int32, np.int64)
     return np.ascontiguousarray(indices, None if kept else np.int64)
-
-
-def _canonical(
-    data: NDArray[Any], indices: NDArray[np.int32], indptr: NDArray[np.int64]
-) -> tuple[NDArray[Any], NDArray[np.int32], NDArray[np.int64]]:
-    """Sorted copies; duplicates are added in float64, in order of occurrence."""
-    data, indices = data.astype(np.float64), indices.copy()
-    indptr = indptr.copy()
-    if sort_rows(indptr, indices, data) < 0:
-        return data, indices, indptr
-    first = np.append(True, indices[1:] != indices[:-1])
-    first[indptr[:-1][np.diff(indptr) > 0]] = True
-    group = np.cumsum(first, dtype=np.int64)
-    summed = np.zeros(group[-1])
-    np.add.at(summed, group - 1, data)
-    return summed, indices[first], np.append(0, group)[indptr]
 
 
 def _as_labels(y: Any) -> NDArray[Any]:

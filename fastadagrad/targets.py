@@ -62,7 +62,8 @@ class Targets:
                     "divide y by a number"
                 )
             return encoded
-        known, encoded = self.known(labels), self.groups(labels).astype(dtype)
+        position, known = self._positions(labels)
+        encoded = position.astype(dtype)
         if not self.outputs:
             encoded = 2 * encoded - 1
         if not known.all():
@@ -82,21 +83,22 @@ class Targets:
 
     def known(self, labels: NDArray[Any]) -> NDArray[np.bool]:
         """Which labels are of one of the classes, or all of them if these are real."""
-        if self.classes is None:
-            return np.ones(len(labels), np.bool)
-        found: NDArray[np.bool] = self.classes[self.groups(labels)] == _in_kind_of(self.classes, labels)
-        return found
+        return self._positions(labels)[1]
 
     def groups(self, labels: NDArray[Any]) -> NDArray[np.int64]:
         """The position of each label's class, 0 for real ones; any position for a label of no class."""
+        return self._positions(labels)[0].astype(np.int64)
+
+    def _positions(self, labels: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.bool]]:
+        """What `groups` and `known` say; of two classes the position is a truth value."""
         if self.classes is None:
-            return np.zeros(len(labels), np.int64)
+            return np.zeros(len(labels), np.bool), np.ones(len(labels), np.bool)
         labels = _in_kind_of(self.classes, labels)
         if len(self.classes) == 2:
-            second: NDArray[np.bool] = labels == self.classes[1]
-            return second.astype(np.int64)
-        position: NDArray[np.int64] = np.searchsorted(self.classes, labels)
-        return np.minimum(position, len(self.classes) - 1)
+            second = labels == self.classes[1]
+            return second, second | (labels == self.classes[0])
+        position = np.minimum(np.searchsorted(self.classes, labels), len(self.classes) - 1)
+        return position, self.classes[position] == labels
 
     @property
     def classes_shown(self) -> str:

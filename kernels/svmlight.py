@@ -173,16 +173,16 @@ def skip_query(text, pos):
 
 
 @inlined
-def read_index(text, pos, lowest_allowed):
+def read_index(text, pos, lowest_allowed, highest_allowed):
     """Position after the colon, the index, and whether the ``index:`` at pos is sound."""
     end, index = read_digits(text, pos, NOUGHT)
     sound = end != pos and end - pos <= EXACT_DIGITS and text[end] == COLON
-    sound = sound and lowest_allowed <= index <= LARGEST_INDEX
+    sound = sound and lowest_allowed <= index <= highest_allowed
     return end + ONE, index, sound
 
 
 @compiled
-def scan(text, state, lowest_allowed, slow, labels, indptr, indices, data):
+def scan(text, state, lowest_allowed, highest_allowed, slow, labels, indptr, indices, data):
     """Fill the arrays from ``state[POS]`` to the end, the first malformed token, or a full ``slow``.
 
     The text ends in a newline, so that no inner loop has to look for its end. A row of ``slow`` is
@@ -205,7 +205,7 @@ def scan(text, state, lowest_allowed, slow, labels, indptr, indices, data):
             continue
         start, index, sound = pos, NOUGHT, True
         if inside:
-            start, index, sound = read_index(text, pos, lowest_allowed)
+            start, index, sound = read_index(text, pos, lowest_allowed, highest_allowed)
         if not sound:
             break
         negative = text[start] == MINUS

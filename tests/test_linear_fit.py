@@ -83,6 +83,7 @@ def test_bytes_for_each_feature_as_the_system_sees_them():
 
 def test_too_many_columns_are_refused_before_anything_is_allocated(monkeypatch):
     X, y = wide(FEATURES), np.arange(ROWS) % 2
+    monkeypatch.setattr(memory_at_hand, "LITTLE", 0)
     monkeypatch.setattr(memory_at_hand, "bytes_at_hand", lambda: 12 * FEATURES - 1)
     monkeypatch.setattr(linear_fit.scaling, "measure", None)
     at = int(np.argmax(X.indices))
@@ -95,6 +96,7 @@ def test_too_many_columns_are_refused_before_anything_is_allocated(monkeypatch):
 
 def test_just_enough_memory_is_enough(monkeypatch):
     X, y = wide(1000), np.arange(ROWS) % 2
+    monkeypatch.setattr(memory_at_hand, "LITTLE", 0)
     for at_hand in (12 * 1000, None):
         monkeypatch.setattr(memory_at_hand, "bytes_at_hand", lambda at_hand=at_hand: at_hand)
         LinearModel(max_epochs=1).fit(X, y)

@@ -67,6 +67,7 @@ def _add_model_options(group: Any) -> None:
     choice("--scale", "auto", "standard", "maxabs", "none")
     choice("--dtype", "float32", "float64")
     choice("--lazy", "exact", "touched", "dense")
+    number("--hash-bits", int, "hash the columns of sparse examples into 2**N")
 
 
 def _rate(text: str) -> float | str:
@@ -89,7 +90,10 @@ def run(arguments: argparse.Namespace) -> int:
     model = LinearModel(**options)
     _check_paths(arguments)
     base = examples.base(arguments.zero_based, None)
-    table = load(arguments.source, dtype=None, target=arguments.target, n_features=arguments.features, zero_based=base)
+    bits, width = model.hash_bits, arguments.features
+    table = load(
+        arguments.source, dtype=None, target=arguments.target, n_features=width, zero_based=base, hash_bits=bits
+    )
     test = None if arguments.test is None else _load_like(table, arguments.test, arguments)
     valid = _validation(table, arguments)
     out = screen.Screen(patient=bool(arguments.model or arguments.plot))
@@ -166,7 +170,8 @@ def _load_like(table: Table, source: str, arguments: argparse.Namespace) -> Tabl
 
     target = arguments.target if takes_target(source) else None
     base = examples.base(arguments.zero_based, table.zero_based)
-    found = load(source, dtype=None, target=target, n_features=table.features.shape[1], zero_based=base)
+    width = table.features.shape[1]
+    found = load(source, dtype=None, target=target, n_features=width, zero_based=base, hash_bits=table.hash_bits)
     check_names(found.feature_names, table.feature_names, source)
     return found
 

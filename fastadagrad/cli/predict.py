@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
     model = LinearModel.load(arguments.model)
     width, base = len(model.coef_), examples.base(arguments.zero_based, model.zero_based)
     how: dict[str, Any] = {"target": arguments.target, "n_features": width, "zero_based": base}
-    table = load(arguments.source, dtype="float64", labelled=False, **how)
+    table = load(arguments.source, dtype="float64", labelled=False, hash_bits=model.hash_bits, **how)
     scores = model.decision_function(table)
     found, reason = _evaluation(model, scores, table)
     proba = arguments.proba

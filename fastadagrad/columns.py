@@ -1,0 +1,52 @@
+"""Columns of sparse rows: sorted, distinct within a row, and hashed into fewer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .kernels.hashing import hash_columns
+from .kernels.svmlight import sort_rows
+
+MOST_BITS = 31  # columns are int32
+Parts = tuple[NDArray[Any], NDArray[np.int32], NDArray[np.int64]]
+
+
+def canonical(data: NDArray[Any], indices: NDArray[np.int32], indptr: NDArray[np.int64]) -> Parts:
+    """Sorted copies; duplicates are added in float64, in order of occurrence."""
+    data, indices = data.astype(np.float64), indices.copy()
+    indptr = indptr.copy()
+    if sort_rows(indptr, indices, data) < 0:
+        return data, indices, indptr
+    first = np.append(True, indices[1:] != indices[:-1])
+    first[indptr[:-1][np.diff(indptr) > 0]] = True
+    group = np.cumsum(first, dtype=np.int64)
+    summed = np.zeros(group[-1])
+    np.add.at(summed, group - 1, data)
+    return summed, indices[first], np.append(0, group)[indptr]
+
+
+def hashed(data: NDArray[Any], columns: NDArray[Any], indptr: NDArray[np.int64], bits: int) -> Parts:
+    """The same rows in 2**bits columns; values whose columns fall together in a row are added, as float64."""
+    indices = np.empty(columns.size, np.int32)
+    hash_columns(columns, np.uint64(64 - bits), indices)
+    return canonical(data, indices, indptr)
+
+
+def checked_bits(bits: Any) -> int | None:
+    """How many bits to hash columns into, or None.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For what is no whole number, or not between 1 and MOST_BITS.
+    """
+    if bits is None:
+        return None
+    if isinstance(bits, bool) or not isinstance(bits, int | np.integer):
+        raise TypeError(f"hash_bits must be a whole number or None, not {bits!r}")
+    if not 1 <= bits <= MOST_BITS:
+        raise ValueError(f"hash_bits must be between 1 and {MOST_BITS}, for 2**hash_bits columns, not {bits!r}")
+    return int(bits)
