@@ -131,9 +131,8 @@ def as_features(X: Any, *, dtype: DTypeLike | None = np.float32, hash_bits: int 
     dtype : {float32, float64, None}
         None: the smaller of both that holds what X's dtype can; float64 for what is wider still.
     hash_bits : int, optional
-        Hash the columns of a sparse X, however many, into 2**hash_bits; values that fall together in a row are
-        added. A column's place is what the finaliser of MurmurHash3 (fmix64) makes of its number, in the first
-        bits of 64: the same on every machine.
+        Hash the columns of a sparse X, however many, into 2**hash_bits, by the first bits that the finaliser of
+        MurmurHash3 (fmix64) makes of their numbers; values that fall together in a row are added.
 
     Returns
     -------
@@ -157,13 +156,12 @@ def as_features(X: Any, *, dtype: DTypeLike | None = np.float32, hash_bits: int 
     chosen = None if dtype is None else np.dtype(dtype)
     if chosen not in (None, np.float32, np.float64):
         raise ValueError(f"dtype must be float32 or float64, got {dtype!r}")
-    bits = checked_bits(hash_bits)
     if not isinstance(X, CSR) and hasattr(X, "tocsr"):
         sparse = X.tocsr()
         X = CSR(sparse.data, sparse.indices, sparse.indptr, sparse.shape)
     if isinstance(X, CSR):
-        return _as_csr(X, chosen, bits)
-    if bits is not None:
+        return _as_csr(X, chosen, checked_bits(hash_bits))
+    if checked_bits(hash_bits) is not None:
         raise ValueError("hash_bits is for a sparse X or svmlight text, and X is dense: make a csr_array of it")
     return _as_dense(X, chosen)
 
