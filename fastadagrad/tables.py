@@ -114,8 +114,7 @@ def as_table(
     if labels.size != rows:
         raise ValueError(f"X and y must be of one length, got {rows} rows of X and {labels.size} labels")
     names = names_of(X) if feature_names is None else tuple(map(_as_name, feature_names))
-    if hash_bits is not None:
-        names = None
+    names = names if hash_bits is None else None
     if names is not None and len(names) != columns:
         raise ValueError(f"feature_names must have one name for each of the {columns} columns, got {len(names)}")
     return Table(features, labels, name, names, hash_bits=checked_bits(hash_bits))
