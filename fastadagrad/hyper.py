@@ -291,6 +291,7 @@ class Settings:
             "clip": o.max_gradient_elem or math.inf,
             "weight_decay": o.weight_decay,
             "keep": 1 - a * o.decoupled_weight_decay,
+            "penalised": float(o.l1 != 0 or o.l2 != 0),
             "l1_step": a * o.l1,
             "l2_step": a * o.l2,
         }

@@ -46,7 +46,7 @@ def shrink(p, s):
 
 def _penalised(q, H, s):
     """Minimiser of the l1 and l2 penalties plus the squared distance to q in the metric H."""
-    if s.l1_step == s.zero and s.l2_step == s.zero:
+    if s.penalised == s.zero:
         return q
     size = abs(q) - s.l1_step / H
     if size <= s.zero:

@@ -258,7 +258,7 @@ MOVING = {
     "momentum": {"momentum": 0.9},
     "nesterov, decoupled": {"momentum": 0.9, "nesterov": True, "decoupled_weight_decay": 0.1},
 }
-PENALISED = {"elastic net": {"l1": 0.01, "l2": 0.02}}
+PENALISED = {"elastic net": {"l1": 0.01, "l2": 0.02}, "penalised at a rate of 0": {"learning_rate": 0.0, "l1": 0.01}}
 ALL = {
     "plain": {},
     "clipped and decayed": {"max_gradient_norm": 0.5, "weight_decay": 0.1, "lr_decay": 0.01},

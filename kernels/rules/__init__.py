@@ -47,6 +47,7 @@ COMMON = (
     "clip",
     "weight_decay",
     "keep",
+    "penalised",  # 1 with l1 or l2, also where the learning rate, and so the two below, are 0
     "l1_step",
     "l2_step",
 )
