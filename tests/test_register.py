@@ -371,7 +371,7 @@ def test_pickled_by_its_name(tmp_path, registered, monkeypatch):
     (tmp_path / "rule_of_mine.py").write_text(MODULE.replace("FACTOR", "s.learning_rate * g"))
     (tmp_path / "script.py").write_text(PICKLING)
     command = [sys.executable, str(tmp_path / "script.py"), str(tmp_path / "pickled")]
-    subprocess.run(command, check=True, capture_output=True)
+    subprocess.run(command, check=True, capture_output=True, env={**os.environ, "PYTHONPATH": str(tmp_path)})
     content = (tmp_path / "pickled").read_bytes()
     del METHODS[registered]
     try:
