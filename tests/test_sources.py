@@ -430,6 +430,7 @@ def test_another_format_is_called_by_its_name(tmp_path, content, said):
         (gzip.compress(TEXT), "it is compressed by gzip"),
         (TEXT, "no zip"),
     ],
+    ids=["npy", "gzip", "text"],
 )
 def test_what_is_under_the_name_npz_is_told(tmp_path, content, said):
     (tmp_path / "a.npz").write_bytes(content)
@@ -472,7 +473,7 @@ def test_arrays_without_labels(tmp_path):
         load(tmp_path / "a.npz", target="label", labelled=False)
 
 
-@pytest.mark.parametrize("content", [TEXT, gzip.compress(TEXT), b"\xef\xbb\xbf" + TEXT])
+@pytest.mark.parametrize("content", [TEXT, gzip.compress(TEXT), b"\xef\xbb\xbf" + TEXT], ids=["text", "gzip", "marked"])
 def test_standard_input(monkeypatch, content):
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(content))))
     table = load("-")
@@ -494,7 +495,9 @@ def test_arrays_from_standard_input(monkeypatch):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pipes in folders")
-@pytest.mark.parametrize("content", [TEXT, gzip.compress(TEXT), npz_bytes(X=np.float32(DENSE), y=[1, -1, 0])])
+@pytest.mark.parametrize(
+    "content", [TEXT, gzip.compress(TEXT), npz_bytes(X=np.float32(DENSE), y=[1, -1, 0])], ids=["text", "gzip", "npz"]
+)
 def test_a_pipe_can_be_read_from(tmp_path, content):
     os.mkfifo(tmp_path / "pipe")
     writer = threading.Thread(target=(tmp_path / "pipe").write_bytes, args=(content,))
