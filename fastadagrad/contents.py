@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import codecs
+import errno
 import importlib
 import os
 import re
 import sys
-import zlib
+import tokenize
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +55,51 @@ _MARKS = (  # those of UTF-32 first: one of them begins as one of UTF-16 does
     (codecs.BOM_UTF16_LE, "UTF-16"),
     (codecs.BOM_UTF16_BE, "UTF-16"),
 )
+
+
+def _faults_of_decompressors() -> Iterator[type[Exception]]:
+    """Those of the modules that this Python has: it may have been built without lzma, and zstd came with 3.14."""
+    for module, name in (("zlib", "error"), ("lzma", "LZMAError"), ("compression.zstd", "ZstdError")):
+        with suppress(ImportError):
+            yield getattr(importlib.import_module(module), name)
+
+
+DAMAGE: tuple[type[Exception], ...] = (  # what readers raise of damaged archives, arrays and JSON
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    OSError,  # as `refusing_damage` says
+    MemoryError,  # of the size that a damaged header tells
+    RuntimeError,  # of an encrypted member, and of JSON that is nested too deeply
+    SyntaxError,  # of the header of an array, which is Python
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    *_faults_of_decompressors(),
+)
+
+
+@contextmanager
+def refusing_damage(complaint: str) -> Iterator[None]:
+    """Turn whatever the reading of a damaged file raises into a ValueError: the complaint, and the reason for it.
+
+    An OSError that the system gave is no damage. One without a number is a decompressor's, and an invalid argument is
+    an offset outside the file that a damaged archive has told.
+
+    >>> with refusing_damage("the file is damaged"):
+    ...     raise EOFError("it ends early")
+    Traceback (most recent call last):
+    ...
+    ValueError: the file is damaged: it ends early
+    """
+    try:
+        yield
+    except DAMAGE as error:
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+            raise
+        raise ValueError(f"{complaint}: {error or type(error).__name__}") from error
 
 
 def describe(head: bytes) -> str | None:
@@ -99,12 +148,9 @@ def read(source: str | os.PathLike[str]) -> bytes:
     if found is None or not content:
         return content
     codec = importlib.import_module(found)
-    faults = (EOFError, OSError, ValueError, zlib.error, getattr(codec, "LZMAError", zlib.error))
-    try:
+    what = suffix if COMPRESSED.get(suffix) == found else found
+    with refusing_damage(f"{name_of(source)}: truncated, damaged or not {what}"):
         decompressed: bytes = codec.decompress(content)
-    except faults as error:
-        what = suffix if COMPRESSED.get(suffix) == found else found
-        raise ValueError(f"{name_of(source)}: truncated, damaged or not {what}: {error}") from None
     return decompressed
 
 

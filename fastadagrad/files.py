@@ -12,6 +12,7 @@ from typing import IO, Any, TypeGuard, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from .contents import refusing_damage
 from .outputs import replacing
 
 FORMAT = "fastadagrad"
@@ -19,18 +20,6 @@ VERSION = 1
 HEADER = "header.json"
 
 Target = str | os.PathLike[str] | IO[bytes]  # a path, or a file object that is open already
-
-_DAMAGE = (
-    zipfile.BadZipFile,
-    EOFError,
-    KeyError,
-    TypeError,
-    ValueError,
-    OverflowError,
-    NotImplementedError,
-    RuntimeError,
-    MemoryError,
-)
 
 
 def write(target: Target, kind: str, header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
@@ -157,18 +146,15 @@ def read(source: Target, kind: str) -> tuple[dict[str, Any], dict[str, NDArray[A
     name = name_of(source)
     with _opened(source) if is_path(source) else _remaining(source) as file:
         try:
-            with zipfile.ZipFile(file) as archive:
+            with refusing_damage(f"{name} is not a whole fastadagrad {kind} file"), zipfile.ZipFile(file) as archive:
                 about = json.loads(archive.read(HEADER))
-                if not isinstance(about, dict) or about["format"] != FORMAT:
-                    raise KeyError("format")
                 _check_kind(name, about, kind)
+                _check_names(about["arrays"])
                 if not is_path(source) and archive.getinfo(HEADER).header_offset:
                     raise _Refused(f"{name} holds something else before the {kind} file: seek to where that begins")
                 return about["header"], {each: _read_array(archive, i) for i, each in enumerate(about["arrays"])}
         except _Refused as reason:
             raise ValueError(str(reason)) from None
-        except _DAMAGE as reason:
-            raise ValueError(f"{name} is not a whole fastadagrad {kind} file: {reason}") from reason
 
 
 def _opened(path: str | os.PathLike[str]) -> IO[bytes]:
@@ -199,7 +185,9 @@ class _Refused(Exception):
     """A whole file of ours that is not the one asked for."""
 
 
-def _check_kind(path: str, about: Mapping[str, Any], kind: str) -> None:
+def _check_kind(path: str, about: Any, kind: str) -> None:
+    if not isinstance(about, dict) or about["format"] != FORMAT:
+        raise KeyError("format")
     version = about["version"]
     if not isinstance(version, int) or version < 1:
         raise KeyError("version")
@@ -210,6 +198,13 @@ def _check_kind(path: str, about: Mapping[str, Any], kind: str) -> None:
         )
     if about["kind"] != kind:
         raise _Refused(f"{path} is a fastadagrad {about['kind']} file; expected kind: {kind}")
+
+
+def _check_names(names: Any) -> None:
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise TypeError("the names of its arrays are no list of strings")
+    if len({*names}) < len(names):
+        raise ValueError("two of its arrays have one name")
 
 
 def _read_array(archive: zipfile.ZipFile, number: int) -> NDArray[Any]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from .. import __version__, strict_json
+from ..contents import DAMAGE
 from ..outputs import replacing
 from .plan import Cell, Plan
 from .running import Run
@@ -67,7 +68,7 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
-    except ValueError as error:
+    except (RecursionError, ValueError) as error:
         raise ValueError(f"{path} is damaged: {error}; delete it, or choose another folder") from None
 
 
@@ -105,7 +106,7 @@ class Journal:
             if any(len(values) != cell.epochs + 1 for values in lists):
                 raise ValueError("lists of a wrong length")
             return Run(cell, found["steps_an_epoch"], *lists)
-        except (KeyError, TypeError, ValueError) as error:
+        except DAMAGE as error:
             what = f"{type(error).__name__}: {error}"
             raise ValueError(f"{self._path}, line {number} is damaged ({what}): delete that line") from None
 
@@ -134,9 +135,10 @@ def open_folder(folder: Path, plan: Plan) -> tuple[Journal, dict[Cell, Run]]:
     folder.mkdir(parents=True, exist_ok=True)
     here, stored = machine(), read_json(folder / PLAN)
     there = stored.get("machine") if isinstance(stored, dict) else None
+    there = there if isinstance(there, dict) else {}
     if stored is not None and there != here:
-        changed = [k for k, v in here.items() if (there or {}).get(k) != v]
-        was = ", ".join(f"{k} {(there or {}).get(k)} there, {here[k]} here" for k in changed)
+        changed = [k for k, v in here.items() if there.get(k) != v]
+        was = ", ".join(f"{k} {there.get(k)} there, {here[k]} here" for k in changed)
         raise ValueError(f"{folder} has runs made otherwise ({was}): choose another folder, or delete it")
     journal = Journal(folder / JOURNAL)
     found = journal.read()
