@@ -1,4 +1,4 @@
-"""Columns of sparse rows: sorted, distinct within a row, and hashed into fewer."""
+"""Columns: of sparse rows sorted, distinct within a row and hashed into fewer; by their names those of the training."""
 
 from __future__ import annotations
 
@@ -50,3 +50,17 @@ def checked_bits(bits: Any) -> int | None:
     if not 1 <= bits <= MOST_BITS:
         raise ValueError(f"hash_bits must be between 1 and {MOST_BITS}, for 2**hash_bits columns, not {bits!r}")
     return int(bits)
+
+
+def check_names(found: tuple[str, ...] | None, expected: tuple[str, ...] | None, what: str) -> None:
+    """Refuse columns in another order than those trained on, if both have names."""
+    if found is None or expected is None or found == expected:
+        return
+    if sorted(found) == sorted(expected):
+        column = next(i for i, pair in enumerate(zip(found, expected, strict=True)) if pair[0] != pair[1])
+        difference = f"column {column} is {found[column]!r}, not {expected[column]!r}"
+    else:
+        missing = [name for name in expected if name not in found][:5]
+        extra = [name for name in found if name not in expected][:5]
+        difference = f"missing are {missing}, unknown are {extra}"
+    raise ValueError(f"{what} must have the features of the training, in their order: {difference}")

@@ -9,13 +9,14 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from . import files, linear_files, linear_parameters, linear_rate, targets
+from .columns import check_names
 from .hints import KEYWORDS, hint
 from .kernels import scoring
 from .linear_data import bits_to_come, checked_validation, labelled
 from .linear_fit import fit
 from .linear_training import Scorer, as_examples
 from .sources import warn_of_base
-from .tables import CSR, Table, as_features, check_names, names_of, with_width
+from .tables import CSR, Table, as_features, names_of, with_width
 
 
 class LinearModel:

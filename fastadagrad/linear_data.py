@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from .columns import check_names
 from .log import logger
 from .sources import warn_of_base
-from .tables import CSR, Table, as_table, check_names, with_width
+from .tables import CSR, Table, as_table, with_width
 from .targets import Targets
 
 

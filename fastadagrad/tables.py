@@ -393,17 +393,3 @@ def names_of(X: Any) -> tuple[str, ...] | None:
     if columns is None or all(isinstance(column, int) for column in columns):
         return None
     return tuple(map(_as_name, columns))
-
-
-def check_names(found: tuple[str, ...] | None, expected: tuple[str, ...] | None, what: str) -> None:
-    """Refuse columns in another order than those trained on, if both have names."""
-    if found is None or expected is None or found == expected:
-        return
-    if sorted(found) == sorted(expected):
-        column = next(i for i, pair in enumerate(zip(found, expected, strict=True)) if pair[0] != pair[1])
-        difference = f"column {column} is {found[column]!r}, not {expected[column]!r}"
-    else:
-        missing = [name for name in expected if name not in found][:5]
-        extra = [name for name in found if name not in expected][:5]
-        difference = f"missing are {missing}, unknown are {extra}"
-    raise ValueError(f"{what} must have the features of the training, in their order: {difference}")

@@ -165,8 +165,8 @@ def _write(
 
 def _load_like(table: Table, source: str, arguments: argparse.Namespace) -> Table:
     """What goes with the training examples, be it in a file of another kind than theirs."""
+    from ..columns import check_names
     from ..sources import load, takes_target
-    from ..tables import check_names
 
     target = arguments.target if takes_target(source) else None
     base = examples.base(arguments.zero_based, table.zero_based)
