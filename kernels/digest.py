@@ -1,7 +1,10 @@
 """A digest of what a function computes: equal in every process, and different where the results could differ.
 
 Numba tells like-named functions apart by a counter, which a forked process shares with its parent and which starts
-anew in every other. A digest of the code, the closure and the globals that a function goes by needs no such luck.
+anew in every other. A digest of the code, the closure and the globals that a function goes by needs no such luck. What
+cannot be described for certain has none: Numba may have compiled a function of somebody else's long ago, for other
+values of its globals and with other options than can be seen, so that only functions of ours, and pieces that were made
+of a user's (:mod:`.symbols`), may be what a function calls.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ from typing import Any
 import numpy as np
 from numba import types
 
-# Functions of these packages are what their version says; so are ours, by the digest of all source files.
+# What these packages contain is what their version says; what ours does, the digest of its source files.
 _PINNED = ("numba", "numpy", "llvmlite", "builtins", "math", __package__)
 
 _known: weakref.WeakKeyDictionary[FunctionType, str] = weakref.WeakKeyDictionary()
@@ -34,26 +37,16 @@ def digest_of(*values: Any) -> str:
         If one of them goes by an object of another kind.
     """
     if len(values) == 1 and type(values[0]) is FunctionType:
-        return _digest_of_function(values[0], ())
-    return _hashed([_described(value, ()) for value in values])
+        return _Description().digest_of_function(values[0])
+    return _hashed([_Description().of(value) for value in values])
 
 
 def _hashed(description: Any) -> str:
     return blake2b(repr(description).encode(), digest_size=16).hexdigest()
 
 
-def _digest_of_function(function: FunctionType, within: tuple[FunctionType, ...]) -> str:
-    if function in _known:
-        return _known[function]
-    digest = _hashed(_described_function(function, (*within, function)))
-    # One within another may lead back to where the description began; others than ours may go by other globals later.
-    if not within and is_pinned(function.__module__):
-        _known[function] = digest
-    return digest
-
-
 def note_copy(copy: FunctionType, digest: str) -> None:
-    """Let a copy, which is to be compiled as it is now, keep the digest of its original."""
+    """Let a copy, which nobody can change any more, have the digest of its original."""
     _known[copy] = digest
 
 
@@ -62,85 +55,108 @@ def is_pinned(module: Any) -> bool:
     return isinstance(module, str) and any(module == name or module.startswith(f"{name}.") for name in _PINNED)
 
 
-def _described_function(function: FunctionType, within: tuple[FunctionType, ...]) -> Any:
-    try:
-        cells = [cell.cell_contents for cell in function.__closure__ or ()]
-    except ValueError:
-        raise Undescribable(f"{function.__qualname__} goes by a name that has no value yet") from None
-    own = function.__defaults__, function.__kwdefaults__, tuple(cells)
-    return (
-        function.__module__,
-        function.__qualname__,
-        _described(function.__code__, within),
-        [_described(value, within) for value in own],
-        [] if is_pinned(function.__module__) else _described_globals(function, within),
-    )
-
-
-def _described_globals(function: FunctionType, within: tuple[FunctionType, ...]) -> Any:
-    """Values of the globals that a function names, and of the attributes of modules and classes among them."""
-    names, found = sorted(_names_of(function.__code__)), []
-    for name in names:
-        if name not in function.__globals__:
-            continue
-        value = function.__globals__[name]
-        found.append((name, _described(value, within)))
-        home = value.__module__ if isinstance(value, type) else getattr(value, "__name__", None)
-        if isinstance(value, ModuleType | type) and not is_pinned(home):
-            members = [(key, vars(value)[key]) for key in names if key in vars(value)]
-            found.append((name, [(key, _described(member, within)) for key, member in members]))
-    return found
-
-
-def _names_of(code: CodeType) -> set[str]:
+def names_of(code: CodeType) -> set[str]:
+    """Names of globals and attributes that a function, and those defined in it, look up."""
     inner = [constant for constant in code.co_consts if isinstance(constant, CodeType)]
-    return {*code.co_names}.union(*map(_names_of, inner))
+    return {*code.co_names}.union(*map(names_of, inner))
 
 
-def _described(value: Any, within: tuple[FunctionType, ...]) -> Any:
-    """Nested tuples of strings, fit for `repr`."""
-    kind = type(value)
-    if value is None or value is Ellipsis or kind in (bool, int, float, complex, str, bytes, slice, range):
-        return kind.__name__, repr(value)
-    if kind is FunctionType:
-        return ("caller", within.index(value)) if value in within else ("function", _digest_of_function(value, within))
-    if kind is CodeType:
-        # Not its line numbers and file name, by which nothing is computed.
-        shape = value.co_argcount, value.co_posonlyargcount, value.co_kwonlyargcount, value.co_flags
-        names = value.co_names, value.co_varnames, value.co_freevars, value.co_cellvars
-        return "code", value.co_code, shape, names, [_described(constant, within) for constant in value.co_consts]
-    if isinstance(value, tuple | list):
-        return _name_of(kind), [_described(member, within) for member in value]
-    if isinstance(value, set | frozenset):
-        return _name_of(kind), sorted(repr(_described(member, within)) for member in value)
-    if isinstance(value, dict):
-        return _name_of(kind), [(_described(k, within), _described(v, within)) for k, v in value.items()]
-    if isinstance(value, np.dtype | np.generic):
-        return kind.__name__, repr(value)
-    if kind is np.ndarray and not value.dtype.hasobject:
-        return "array", value.dtype.str, value.shape, value.tobytes()
-    return _described_object(value, within)
+class _Description:
+    """Nested tuples and lists of strings that say what a value is, fit for `repr`.
 
+    Parameters
+    ----------
+    names : frozenset of str
+        The names by which code asks modules and classes for what they hold.
+    within : tuple of objects
+        What is being described, to end where it leads back to itself.
+    """
 
-def _described_object(value: Any, within: tuple[FunctionType, ...]) -> Any:
-    if isinstance(value, types.Type):
-        return _name_of(type(value)), _described(value.key, within)  # by which Numba compares types
-    if isinstance(value, Enum):
-        return _name_of(type(value)), value.name, _described(value.value, within)
-    if isinstance(value, type):
-        members = list(value) if issubclass(value, Enum) else []
-        return "class", _name_of(value), getattr(value, "_fields", ()), [_described(m, within) for m in members]
-    if isinstance(value, ModuleType):
-        return "module", value.__name__
-    if isinstance(value, np.ufunc) and getattr(np, value.__name__, None) is value:
-        return "ufunc", value.__name__
-    if isinstance(value, BuiltinFunctionType) and isinstance(value.__self__, ModuleType):
-        return "builtin", value.__self__.__name__, value.__name__
-    function = getattr(value, "py_func", None) or getattr(value, "_defn", None)  # of a dispatcher, of an intrinsic
-    if isinstance(function, FunctionType) and is_pinned(type(value).__module__):
-        options = sorted(getattr(value, "targetoptions", {}).items())
-        return _name_of(type(value)), _described(function, within), repr(options)
-    raise Undescribable(f"{value!r} of {type(value)}")
+    def __init__(self, names: frozenset[str] = frozenset(), within: tuple[Any, ...] = ()) -> None:
+        self._names, self._within = names, within
+
+    def of(self, value: Any) -> Any:
+        kind = type(value)
+        if value is None or value is Ellipsis or kind in (bool, int, float, complex, str, bytes, slice, range):
+            return kind.__name__, repr(value)
+        if any(value is other for other in self._within):
+            return "again", next(i for i, other in enumerate(self._within) if other is value)
+        if kind is FunctionType:
+            return "function", self._function_called(value)
+        if kind is CodeType:
+            return self._code(value)
+        if isinstance(value, tuple | list):
+            return _name_of(kind), [self.of(member) for member in value]
+        if isinstance(value, set | frozenset):
+            return _name_of(kind), sorted(repr(self.of(member)) for member in value)
+        if isinstance(value, dict):
+            return _name_of(kind), [(self.of(k), self.of(v)) for k, v in value.items()]
+        if isinstance(value, np.dtype | np.generic):
+            return kind.__name__, repr(value)
+        if kind is np.ndarray and not value.dtype.hasobject:
+            return "array", value.dtype.str, value.shape, value.tobytes()
+        return self._object(value)
+
+    def digest_of_function(self, function: FunctionType) -> str:
+        if function in _known:
+            return _known[function]
+        try:
+            cells = [cell.cell_contents for cell in function.__closure__ or ()]
+        except ValueError:
+            raise Undescribable(f"{function.__qualname__} goes by a name that has no value yet") from None
+        names = frozenset(names_of(function.__code__))
+        inner, pinned = _Description(names, (*self._within, function)), is_pinned(function.__module__)
+        found = {} if pinned else {name: function.__globals__[name] for name in names & {*function.__globals__}}
+        defaults = function.__defaults__, function.__kwdefaults__
+        about = inner.of(function.__code__), inner.of(defaults), inner.of(cells), inner.of(dict(sorted(found.items())))
+        digest = _hashed((function.__module__, function.__qualname__, about))
+        # One within another may lead back to where the description began; others than ours may be changed later.
+        if not self._within and pinned:
+            _known[function] = digest
+        return digest
+
+    def _function_called(self, function: FunctionType) -> str:
+        if self._within and function not in _known and not is_pinned(function.__module__):
+            raise Undescribable(f"{function.__module__}.{function.__qualname__} is compiled by somebody else")
+        return self.digest_of_function(function)
+
+    def _code(self, code: CodeType) -> Any:
+        """What a function does, without its line numbers and the name of its file."""
+        shape = code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_flags
+        names = code.co_names, code.co_varnames, code.co_freevars, code.co_cellvars
+        handlers = getattr(code, "co_exceptiontable", b"")
+        return "code", code.co_code, handlers, shape, names, [self.of(constant) for constant in code.co_consts]
+
+    def _object(self, value: Any) -> Any:
+        if isinstance(value, types.Type):
+            return _name_of(type(value)), self.of(value.key)  # by which Numba compares types
+        if isinstance(value, Enum):
+            return _name_of(type(value)), value.name, self.of(value.value)
+        if isinstance(value, type | ModuleType):
+            return self._holder(value)
+        if isinstance(value, np.ufunc) and getattr(np, value.__name__, None) is value:
+            return "ufunc", value.__name__
+        if isinstance(value, BuiltinFunctionType) and isinstance(value.__self__, ModuleType):
+            return "builtin", value.__self__.__name__, value.__name__
+        function = getattr(value, "py_func", None) or getattr(value, "_defn", None)  # of a dispatcher, of an intrinsic
+        if isinstance(function, FunctionType) and is_pinned(type(value).__module__):
+            options = sorted(getattr(value, "targetoptions", {}).items())
+            return _name_of(type(value)), self._function_called(function), repr(options)
+        raise Undescribable(f"{value!r} of {type(value)}")
+
+    def _holder(self, value: Any) -> Any:
+        """A class or a module: what it is called, and what it holds under the names that are asked for."""
+        if isinstance(value, ModuleType):
+            about: Any = "module", value.__name__
+            home = value.__name__
+        else:
+            members = [self.of(member) for member in value] if issubclass(value, Enum) else []
+            about = "class", _name_of(value), getattr(value, "_fields", ()), members
+            home = value.__module__
+        if is_pinned(home):
+            return about
+        inner, asked = _Description(self._names, (*self._within, value)), sorted(self._names & {*vars(value)})
+        return about, [(name, inner.of(vars(value)[name])) for name in asked]
 
 
 def _name_of(kind: type) -> str:

@@ -21,7 +21,9 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
+import llvmlite
 import numba
+import numpy as np
 
 from .digest import Undescribable, digest_of
 from .symbols import PROCESS_INDEPENDENT
@@ -37,14 +39,19 @@ try:
 except ImportError:  # of names that Numba keeps to itself: nothing is kept then
     _USABLE = False
 
-SOURCES = blake2b(
-    b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("**/*.py"))), digest_size=4
-).hexdigest()
+_HERE = Path(__file__).parent
+_FILES = {str(path.relative_to(_HERE)): blake2b(path.read_bytes()).digest() for path in sorted(_HERE.glob("**/*.py"))}
+_USABLE &= bool(_FILES)  # else nobody could tell one version from another
+_SOURCES = digest_of(_FILES)
+COMPILER = _SOURCES, numba.__version__, llvmlite.__version__, np.__version__, sys.implementation.cache_tag
+SOURCES = _SOURCES[:8]  # in the names of files
 
 _CHECKSUM = 32  # bytes, at the beginning of a file
-_OF_OTHER_SOURCES = re.compile(rf".+-(?!{SOURCES})[0-9a-f]{{8}}-[0-9a-f]{{32}}\.(nbc|ptx)")
+_KERNEL = re.compile(r".+-([0-9a-f]{8})-[0-9a-f]{32}\.(nbc|ptx)")
 _UNFINISHED = re.compile(r".+-[0-9a-f]{32}\.(nbc|ptx)\.[0-9a-f]{12}\.tmp")
 _ABANDONED_AFTER = 3600  # seconds; another process may still be writing a younger one
+_OTHER_SOURCES = 3  # whose kernels stay, as of another environment, or of another branch
+_DAY = 86400
 
 
 def read(path: Path) -> bytes | None:
@@ -54,7 +61,12 @@ def read(path: Path) -> bytes | None:
     except OSError:
         return None
     data = content[_CHECKSUM:]
-    return data if content[:_CHECKSUM] == _checksum(data) else None
+    if content[:_CHECKSUM] != _checksum(data):
+        return None
+    with suppress(OSError):  # where only somebody else may write
+        if path.stat().st_mtime < time.time() - _DAY:
+            os.utime(path)
+    return data
 
 
 def write(path: Path, data: bytes) -> None:
@@ -80,13 +92,19 @@ def _checksum(data: bytes) -> bytes:
 
 @cache
 def _tidy(folder: Path) -> None:
-    """Delete, once in a process, what other sources and killed processes have left in this folder."""
+    """Delete, once in a process, what killed processes and long unused sources have left in this folder."""
+    by_sources: dict[str, dict[Path, float]] = {}
     for path in folder.iterdir():
         with suppress(OSError):
-            unfinished = _UNFINISHED.fullmatch(path.name)
-            if _OF_OTHER_SOURCES.fullmatch(path.name) or (
-                unfinished and path.stat().st_mtime < time.time() - _ABANDONED_AFTER
-            ):
+            used = path.stat().st_mtime
+            if _UNFINISHED.fullmatch(path.name) and used < time.time() - _ABANDONED_AFTER:
+                path.unlink()
+            kernel = _KERNEL.fullmatch(path.name)
+            if kernel and kernel[1] != SOURCES:
+                by_sources.setdefault(kernel[1], {})[path] = used
+    for files in sorted(by_sources.values(), key=lambda files: max(files.values()))[:-_OTHER_SOURCES]:
+        for path in files:
+            with suppress(OSError):
                 path.unlink()
 
 
@@ -139,7 +157,7 @@ class KernelCache:
     def __init__(self, function: Any, options: dict[str, Any]) -> None:
         self._function = function
         self._enabled = _USABLE
-        self._about = function, sorted(options.items()), SOURCES, numba.__version__, sys.implementation.cache_tag
+        self._about = function, sorted(options.items()), COMPILER
 
     @property
     def cache_path(self) -> str | None:

@@ -8,11 +8,11 @@ from collections import namedtuple
 
 import numpy as np
 import pytest
-from numba import njit, types
+from numba import extending, njit, types
 from processes import run
 
 from fastadagrad.kernels.digest import Undescribable, digest_of
-from fastadagrad.kernels.jit import inlined
+from fastadagrad.kernels.jit import compiled, inlined, parallel
 from fastadagrad.kernels.rules import adagrad, adam
 
 
@@ -45,8 +45,19 @@ class Colour(enum.Enum):
 Point, Pixel = namedtuple("Point", "x y"), namedtuple("Point", "x z")
 VALUES = [1, True, 1.0, 0.0, -0.0, 1j, "1", b"1", None, ..., (1,), [1], (1, 2), {1}, {1: 2}, {2: 1}, range(3), slice(3)]
 VALUES += [np.float32(1), np.float64(1), np.dtype("f4"), np.arange(3), np.arange(3.0), np.float32, np.sqrt, np.exp]
-VALUES += [math, math.sqrt, Colour.RED, Colour, Point, Pixel, plus(1), plus(2), njit(plus(1)), njit(plus(2))]
-VALUES += [njit(plus(1), fastmath=True), types.float32, types.float64, types.Array(types.float32, 1, "C")]
+VALUES += [
+    math,
+    math.sqrt,
+    Colour.RED,
+    Colour,
+    Point,
+    Pixel,
+    inlined(plus(1)),
+    inlined(plus(2)),
+    compiled(plus(1)),
+    compiled(plus(2)),
+]
+VALUES += [parallel(plus(1)), types.float32, types.float64, types.Array(types.float32, 1, "C")]
 VALUES += [types.Array(types.float32, 1, "C", readonly=True), types.NamedUniTuple(types.float32, 2, Point)]
 VALUES += [types.NamedUniTuple(types.float32, 2, Pixel), types.literal(1), types.literal(2)]
 
@@ -72,13 +83,15 @@ TEXTS = [
     "def f(x): return B + x",
     "def f(x): return m.A + x",
     "def f(x): return g(x)",
+    "def f(x):\n try: return x + 1\n except ValueError: return x",
+    "def f(x):\n try: return x + 1\n except KeyError: return x",
 ]
 
 
 def test_code_and_defaults_count():
     module = python_types.ModuleType("m")
     module.A = 1
-    found = {digest_of(function(text, A=1, B=1, m=module, g=plus(1))) for text in TEXTS}
+    found = {digest_of(function(text, A=1, B=1, m=module, g=inlined(plus(1)))) for text in TEXTS}
     assert len(found) == len(TEXTS)
 
 
@@ -109,7 +122,7 @@ def test_globals_count_where_they_are_named():
     nested = "def f(x): return (lambda y: A + y)(x)"
     assert digest_of(function(nested, A=1)) != digest_of(function(nested, A=2))
     called = "def f(x): return g(x)"
-    assert digest_of(function(called, g=plus(1))) != digest_of(function(called, g=plus(2)))
+    assert digest_of(function(called, g=inlined(plus(1)))) != digest_of(function(called, g=inlined(plus(2))))
 
 
 def test_an_attribute_of_a_module_counts():
@@ -127,9 +140,39 @@ def test_an_attribute_of_a_class_counts():
     assert digests[0] == digests[2] != digests[1]
 
 
-def test_functions_that_call_each_other():
-    text = "def f(x): return g(x)\ndef g(x): return f(x) + A"
+def nested_module(value):
+    outer, inner = python_types.ModuleType("outer"), python_types.ModuleType("outer.constants")
+    outer.constants, inner.A = inner, value
+    inner.outer = outer  # as modules lead back to one another
+    return outer
+
+
+def test_a_module_in_a_module_and_in_a_closure():
+    text = "def f(x): return m.constants.A + x"
+    assert digest_of(function(text, m=nested_module(1))) == digest_of(function(text, m=nested_module(1)))
+    assert digest_of(function(text, m=nested_module(1))) != digest_of(function(text, m=nested_module(2)))
+
+    def make(m):
+        return lambda x: m.constants.A + x
+
+    assert digest_of(make(nested_module(1))) != digest_of(make(nested_module(2)))
+
+
+def test_a_function_that_calls_itself():
+    text = "def f(x): return f(x) + A"
     assert digest_of(function(text, A=1)) == digest_of(function(text, A=1)) != digest_of(function(text, A=2))
+
+
+@extending.overload(plus)
+def _compiled_plus(n):
+    return lambda n: n
+
+
+@pytest.mark.parametrize("called", [plus(1), njit(plus(1)), extending.register_jitable(plus(1)), plus])
+def test_what_somebody_else_has_compiled(called):
+    """Nobody can tell when, with which options and for which globals."""
+    with pytest.raises(Undescribable):
+        digest_of(function("def f(x): return g(x)", g=called))
 
 
 def test_rules():

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -182,23 +183,92 @@ def test_a_file_that_cannot_be_read(sandbox):
     assert sandbox.run(VALUES, "1", PYTHONWARNINGS="ignore") == ["306"]
 
 
+OF_NUMBA = """
+from numba import njit
+compiled = njit(cache=True, nogil=True, error_model="numpy")
+print(*(value(int(n)) + 1000 for n in sys.argv[1:]))
+"""
+
+
 def test_what_numba_itself_has_written_is_not_read(sandbox):
-    """A library whose cache may hold mixed-up kernels wrote an index."""
+    """The library once kept kernels in Numba's own way, and some of those were mixed up."""
+    assert sandbox.run(OF_NUMBA, "1") == ["1306"]
+    before = sandbox.files()
+    assert {path.suffix for path in before} == {".nbi", ".nbc"}
+    for path in before:
+        path.touch()
+    assert sandbox.run(COUNTS) == ["Counter()"]
     assert sandbox.run(VALUES, "1") == ["306"]
-    assert not [path for path in sandbox.files() if path.suffix == ".nbi"]
+    assert {*before} < {*sandbox.files()}
 
 
-def test_what_other_sources_have_left_is_deleted(sandbox):
+def test_what_other_sources_have_left(sandbox):
+    """Of those that were used last it stays: they may be another environment's."""
     assert sandbox.run(VALUES, "1") == ["306"]
     folder = sandbox.files()[0].parent
-    others = "-00000000-" + "0" * 32
-    old, foreign = folder / f"kernels.add_thrice{others}.nbc", folder / "theirs-12.py311.1.nbc"
-    young, abandoned = folder / f"{old.name}.{'1' * 12}.tmp", folder / f"{old.name}.{'2' * 12}.tmp"
-    for path in (old, foreign, young, abandoned):
+    others = [folder / f"kernels.add_thrice-{str(age) * 8}-{'0' * 32}.nbc" for age in range(1, 6)]
+    foreign = folder / "theirs-12.py311.1.nbc"
+    young, abandoned = (folder / f"{others[0].name}.{digit * 12}.tmp" for digit in "ab")
+    now = time.time()
+    for path, age in zip([*others, foreign, young, abandoned], [1, 2, 3, 4, 5, 9, 0, 9], strict=True):
         path.write_bytes(b"")
-    os.utime(abandoned, (0, 0))
+        os.utime(path, (now - age * 86400,) * 2)
     assert sandbox.run(VALUES, "2") == ["309"]
-    assert [path.exists() for path in (old, foreign, young, abandoned)] == [False, True, True, False]
+    assert [path.exists() for path in others] == [True, True, True, False, False]
+    assert [path.exists() for path in (foreign, young, abandoned)] == [True, True, False]
+
+
+def test_a_kernel_in_use_counts_as_young(tmp_path):
+    path = tmp_path / "file"
+    disk_cache.write(path, b"content")
+    os.utime(path, (0, 0))
+    assert disk_cache.read(path) == b"content"
+    assert path.stat().st_mtime > time.time() - 60
+
+
+HELPED = """
+import numba
+
+def helped(k):
+    @numba.njit(["int64(int64)"])
+    def helper(x):
+        LINES
+        return x * k
+
+    @compiled
+    def kernel(x):
+        return helper(x)
+
+    return kernel
+
+print(*(helped(int(n))(7) for n in sys.argv[1:]))
+""".replace("LINES", "\n        ".join(["x = (x ^ (x << 1)) // 3 - x % 7 if x > 1000 else x"] * 40))
+
+
+def test_helpers_that_somebody_else_has_compiled(sandbox):
+    """Their symbols end in the number that they have in their process."""
+    assert [sandbox.run(HELPED, n) for n in NUMBERS] == [["7"], ["14"], ["21"]]
+    assert sandbox.run(HELPED, *NUMBERS) == ["7", "14", "21"]
+    assert sandbox.run(HELPED, *NUMBERS[::-1]) == ["21", "14", "7"]
+
+
+CHANGED = """
+SCALE = 2
+
+@compiled
+def scaled(x):
+    return SCALE * x
+
+if len(sys.argv) > 1:
+    SCALE = 3
+print(scaled(7))
+"""
+
+
+def test_globals_that_change_before_a_kernel_is_compiled(sandbox):
+    """A kernel is what it was when it was made."""
+    assert sandbox.run(CHANGED, "changed") == ["14"]
+    assert sandbox.run(CHANGED) == ["14"]
 
 
 LIMITED = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))\n"
@@ -306,7 +376,7 @@ def test_two_versions_in_one_folder(tmp_path):
         assert process.returncode == 0, process.stderr
         assert (process.stdout.strip() == "right") == (text == ours)
     kept = {path.name.split("-")[-2] for path in (tmp_path / "cache").rglob("*.nbc")}
-    assert len(kept) == 1
+    assert len(kept) == 2
 
 
 HIDDEN = """

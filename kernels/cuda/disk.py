@@ -11,7 +11,7 @@ from typing import Any
 import numba
 
 from ..digest import Undescribable, digest_of
-from ..disk_cache import SOURCES, folders, read, warn_once, write
+from ..disk_cache import COMPILER, SOURCES, folders, read, warn_once, write
 
 
 @cache
@@ -21,7 +21,7 @@ def _compilers() -> tuple[Any, ...]:
 
     library = load_nvidia_dynamic_lib("nvvm").abs_path
     about = os.stat(library)
-    return *map(version, ("numba", "numba-cuda", "llvmlite")), library, about.st_size, about.st_mtime_ns
+    return version("numba-cuda"), library, about.st_size, about.st_mtime_ns
 
 
 def kept(
@@ -34,7 +34,7 @@ def kept(
     if not function.__module__.startswith(f"{__package__}.") or numba.config.DISABLE_JIT:
         return compile_it()
     try:
-        digest = digest_of(function, tuple(arguments), _compilers())
+        digest = digest_of(function, tuple(arguments), COMPILER, _compilers())
     except Undescribable:
         return compile_it()
     file = f"{name}-sm_{cc[0]}{cc[1]}-{SOURCES}-{digest}.ptx"
