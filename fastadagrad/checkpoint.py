@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import files
+from . import checkpoint_header, files, hyper_record
 from .dataset import Dataset, move, random_state
 from .device.arrays import placed_like, to_host
 from .engine import Engine
-from .hyper import Settings
+from .hyper import Rule, Settings
 from .ledger import Ledger
 from .log import logger
 from .state import begin
@@ -104,9 +104,16 @@ class Contents:
     def __init__(self, path: files.Target) -> None:
         self.file = files.name_of(path)
         self.header, self.arrays = files.read(path, KIND)
-        if not isinstance(self.header, dict):
-            raise ValueError(f"{self.file} is not a whole fastadagrad {KIND} file: it has no header")
+        try:
+            checkpoint_header.check(self.header, self.arrays)
+            _check_learned(self.arrays)
+        except ValueError as error:
+            raise self.refusal(error) from None
         self.hyper: dict[str, Any] | None = self.header.get("hyper")  # files of version 0.1.0 have none
+
+    def refusal(self, reason: object) -> ValueError:
+        """The error for a file of which a part cannot be what it should be."""
+        return ValueError(f"{self.file} is not a whole fastadagrad {KIND} file: {reason}")
 
     def fitted(self, engine: Engine, settings: Sequence[Settings], ledger: Ledger, strict: bool) -> Saved:
         """What fits an optimizer with these settings; nothing is changed.
@@ -116,16 +123,29 @@ class Contents:
         ValueError
             If the file is not whole; or, if `strict`, with everything that does not fit.
         """
-        try:
-            fitting = _Fitting(self.header, self.arrays, engine, settings)
-            saved = fitting.saved(ledger)
-        except (AttributeError, KeyError, TypeError) as error:
-            raise ValueError(f"{self.file} is not a whole fastadagrad {KIND} file: {error!r}") from error
+        if self.header["method"] == engine.rule.name:
+            self._check_hyper(engine.rule)
+        fitting = _Fitting(self.header, self.arrays, engine, settings)
+        saved = fitting.saved(ledger)
         if strict and fitting.differences:
             raise ValueError(
                 f"the file {self.file} does not fit: {'; '.join(fitting.differences)} (strict=False takes what fits)"
             )
         return saved
+
+    def _check_hyper(self, rule: Rule) -> None:
+        of_run = (self.header["run"] or {}).get("hyper", {})
+        for where, record in (("hyper", self.hyper or {}), ("run.hyper", of_run)):
+            try:
+                hyper_record.check(rule, record)
+            except (TypeError, ValueError) as error:
+                raise self.refusal(f"{where}: {error}") from None
+
+
+def _check_learned(arrays: Arrays) -> None:
+    learned = arrays.get("learned", np.zeros(0))
+    if learned.dtype != np.float64 or learned.ndim != 1:
+        raise ValueError(f"its learned numbers are {learned.dtype} of shape {learned.shape}")
 
 
 class _Fitting:

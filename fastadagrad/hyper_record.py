@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from .hyper import Conduct, Rule, make_group_settings, make_settings
+from .hyper import Conduct, Rule, checked, make_group_settings, make_settings, refuse_unknown
+from .registry import RegisteredRule
 
 Record = dict[str, Any]  # name -> value, None for a callable; and "groups"
 
@@ -26,6 +27,23 @@ def recorded(rule: Rule, hyper: Mapping[str, Any], names: Sequence[str]) -> Reco
 
 def _plain(value: Any) -> Any:
     return None if callable(value) else value
+
+
+def check(rule: Rule, record: Record) -> None:
+    """Raise TypeError or ValueError for a hyperparameter that this method cannot have had.
+
+    A rule of the user's may have other hyperparameters now than when the record was made.
+    """
+    settings, conduct = make_settings(rule, {})
+    defaults = {**vars(settings.options), **vars(settings.own), **vars(conduct)}
+    for values in ({**record, "groups": None}, *record.get("groups", {}).values()):
+        if not isinstance(rule, RegisteredRule):
+            refuse_unknown(values, [*defaults, "groups"], rule.name.upper())
+        for name, value in values.items():
+            if name in defaults and value is not None:
+                checked(name, value, defaults[name])
+            elif value is None and name not in ("groups", "learning_rate"):
+                raise TypeError(f"{name} cannot have been a callable")
 
 
 def taken(record: Record, here: Mapping[str, Any]) -> dict[str, Any]:

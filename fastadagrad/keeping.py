@@ -102,7 +102,7 @@ class Keeper(Stepper):
         """
         self._params.refuse_moved()
         contents = checkpoint.Contents(path)
-        run = contents.header.get("run") or {}
+        run = contents.header["run"] or {}
         own = self._taken_from(contents, run) if hyper else self._hyper
         settings, _ = self._settings(own, {})
         saved = contents.fitted(self.engine, settings, self.ledger, strict)
@@ -118,12 +118,12 @@ class Keeper(Stepper):
     def _taken_from(self, contents: checkpoint.Contents, run: Mapping[str, Any]) -> dict[str, Any]:
         if contents.hyper is None:
             raise ValueError(f"{contents.file} was written by a version that saved no hyperparameters: leave out hyper")
+        taken = hyper_record.taken({**contents.hyper, **run.get("hyper", {})}, self._hyper)
         try:
-            return hyper_record.taken({**contents.hyper, **run.get("hyper", {})}, self._hyper)
-        except (AttributeError, TypeError) as error:
-            raise ValueError(
-                f"{contents.file} is not a whole fastadagrad file: its hyperparameters are {error}"
-            ) from None
+            self._settings(taken, {})
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"the hyperparameters in {contents.file} do not fit: {error}") from None
+        return taken
 
     def _tell_of_hyper(
         self, contents: checkpoint.Contents, names: list[str], of_run: Mapping[str, Any], taken: bool, unfinished: bool

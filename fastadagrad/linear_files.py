@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -100,20 +101,28 @@ def _check_header(header: Any) -> None:
         "best_epoch": type(header["best_epoch"]) is int and 0 <= header["best_epoch"] <= len(history),
         "stopped_because": isinstance(header["stopped_because"], str),
         "feature_names": names is None or (isinstance(names, list) and all(isinstance(each, str) for each in names)),
-        "zero_based": header["zero_based"] in (None, True, False),
+        "zero_based": header["zero_based"] is None or isinstance(header["zero_based"], bool),
         "learning_rate": _is_finite(header["learning_rate"]) and header["learning_rate"] >= 0,
     }
+    for name in header:
+        if name not in sound:
+            raise ValueError(f"{name} is not known")
     for name, good in sound.items():
         if not good:
             raise ValueError(f"{name} is {header[name]!r}")
 
 
+def _is_number(value: Any) -> bool:
+    """Whether it is a number that a float can hold."""
+    return type(value) is float or (type(value) is int and abs(value) <= sys.float_info.max)
+
+
 def _is_finite(value: Any) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value)
+    return _is_number(value) and math.isfinite(value)
 
 
 def _is_entry(entry: Any) -> bool:
-    return isinstance(entry, dict) and all(isinstance(value, int | float) for value in entry.values())
+    return isinstance(entry, dict) and all(map(_is_number, entry.values()))
 
 
 def _check_arrays(loss: str, classes: NDArray[Any] | None, coef: NDArray[Any], intercept: NDArray[Any]) -> None:

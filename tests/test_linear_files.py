@@ -57,6 +57,12 @@ HEADERS = [
     {"zero_based": "auto"},
     {"learning_rate": "auto"},
     {"learning_rate": -1.0},
+    {"surprise": 1},
+    {"zero_based": 1},
+    {"spread": True},
+    *({name: 10**400} for name in ("centre", "spread", "learning_rate", "best_epoch")),
+    {"history": [{"loss": 10**400}]},
+    *({"parameters": {name: 10**400}} for name in ("learning_rate", "validation", "patience", "batch_size")),
 ]
 ARRAYS = [
     ("logistic", {"coef": None}),

@@ -1,0 +1,201 @@
+"""The header of an optimizer's file: whether all of it is there, and each part of its kind, before anything is changed.
+
+A check is a function of where a value stands and of the value. It raises ValueError, which names the place.
+"""
+
+from __future__ import annotations
+
+import reprlib
+import sys
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
+Check = Callable[[str, Any], None]
+
+MOST = 2**63 - 1  # what counts of steps can be
+
+
+def check(header: Any, arrays: Collection[str]) -> None:
+    """Check a header, and that it goes with arrays of these names.
+
+    Raises
+    ------
+    ValueError
+        If something is missing or of a wrong kind, is there and not known, or contradicts something else.
+    """
+    HEADER("the header", header)
+    names, ledger, run = header["names"], header["ledger"], header["run"] or {}
+    if len({*names}) < len(names):
+        raise ValueError("two of its parameters have one name")
+    overlay = run.get("hyper", {})
+    mentioned = {
+        "ledger.updates": ledger["updates"],
+        "late": header["late"],
+        "displaced": header.get("displaced", ()),
+        "hyper.groups": header.get("hyper", {}).get("groups", ()),
+        "run.hyper.groups": overlay.get("groups", ()),
+        "its arrays": [name.partition("/")[2] for name in arrays if name != "learned"],
+    }
+    for where, some in mentioned.items():
+        for name in some:
+            if name not in names:
+                raise ValueError(f"{where} is also of {name!r}, and there is no such parameter in it")
+    if (ledger["best"] is None) != ("best" not in {name.partition("/")[0] for name in arrays}):
+        raise ValueError("ledger.best and the best parameters are not both there")
+    if run.get("has_best") and ledger["best"] is None:
+        raise ValueError("run.has_best is True without ledger.best")
+
+
+def _expected(kind: str, good: Callable[[Any], bool]) -> Check:
+    def check_kind(where: str, value: Any) -> None:
+        if not good(value):
+            raise ValueError(f"{where} is {reprlib.repr(value)}, not {kind}")
+
+    return check_kind
+
+
+def _optional(other: Check) -> Check:
+    """None, or what the other check takes."""
+
+    def check_optional(where: str, value: Any) -> None:
+        if value is not None:
+            other(where, value)
+
+    return check_optional
+
+
+def _each(of: Check) -> Check:
+    """A list of whatever length."""
+
+    def check_each(where: str, value: Any) -> None:
+        LIST(where, value)
+        for number, part in enumerate(value):
+            of(f"{where}[{number}]", part)
+
+    return check_each
+
+
+def _row(*parts: Check) -> Check:
+    """A list of so many different parts."""
+
+    def check_row(where: str, value: Any) -> None:
+        LIST(where, value)
+        if len(value) != len(parts):
+            raise ValueError(f"{where} has {len(value)} parts, not {len(parts)}")
+        for number, (of, part) in enumerate(zip(parts, value, strict=True)):
+            of(f"{where}[{number}]", part)
+
+    return check_row
+
+
+def _by_name(of: Check) -> Check:
+    """A dict with whatever names."""
+
+    def check_by_name(where: str, value: Any) -> None:
+        DICT(where, value)
+        for name, part in value.items():
+            of(f"{where}[{name!r}]", part)
+
+    return check_by_name
+
+
+def _parts(needed: Mapping[str, Check], optional: Mapping[str, Check] | None = None) -> Check:
+    """A dict with these names, and no others."""
+    known = {**needed, **(optional or {})}
+
+    def check_parts(where: str, value: Any) -> None:
+        DICT(where, value)
+        for name in needed:
+            if name not in value:
+                raise ValueError(f"{where} lacks {name!r}")
+        for name, part in value.items():
+            if name not in known:
+                raise ValueError(f"{where} has also {name!r}, which is not known")
+            known[name](name if where == "the header" else f"{where}.{name}", part)
+
+    return check_parts
+
+
+def _is_number(value: Any) -> bool:
+    """Whether it is a number that a float can hold; infinities are, and so is NaN."""
+    return type(value) is float or (type(value) is int and abs(value) <= sys.float_info.max)
+
+
+def _is_setting(value: Any) -> bool:
+    """Whether it can be a hyperparameter: None stands for a callable."""
+    return value is None or isinstance(value, bool | str) or _is_number(value)
+
+
+TEXT = _expected("a string", lambda value: isinstance(value, str))
+FLAG = _expected("True or False", lambda value: isinstance(value, bool))
+COUNT = _expected("a count", lambda value: type(value) is int and 0 <= value <= MOST)
+STEPS = _expected("a number of steps", lambda value: type(value) is int and -MOST <= value <= MOST)
+NUMBER = _expected("a number", _is_number)
+WEIGHT = _expected("a weight", lambda value: _is_number(value) and 0 <= value < float("inf"))
+SETTING = _expected("the value of a hyperparameter", _is_setting)
+LIST = _expected("a list", lambda value: isinstance(value, list))
+DICT = _expected("a dict", lambda value: isinstance(value, dict))
+
+MONITORED = _by_name(NUMBER)
+LEDGER = _parts(
+    {
+        "steps": COUNT,
+        "skipped": COUNT,
+        "updates": _by_name(COUNT),
+        "best": _optional(_parts({"loss": NUMBER, "monitors": MONITORED, "epoch": COUNT, "steps": COUNT})),
+        "history": _each(_row(COUNT, COUNT, MONITORED, MONITORED)),
+        "stopped_because": _optional(TEXT),
+    }
+)
+PROGRESS = _parts(
+    {
+        "epochs": COUNT,
+        "updates": COUNT,
+        "validated": FLAG,
+        "changed": FLAG,
+        "valid": MONITORED,
+        "sums": MONITORED,
+        "weight": WEIGHT,
+    }
+)
+PATIENCE = _parts(
+    {"best": _optional(NUMBER), "failures": COUNT},
+    optional={"lowest": _optional(NUMBER)},  # files of version 0.1.0 have none
+)
+POSITION = _parts(
+    {"source": DICT, "position": COUNT, "done": COUNT, "random": _optional(DICT), "drawn_from": _optional(DICT)}
+)
+DATASET = _parts({"name": _optional(TEXT), "state": POSITION})
+DATASETS = _parts({}, optional={"train": DATASET, "valid": DATASET})
+
+
+def _check_hyper(where: str, value: Any) -> None:
+    """Check a record of hyperparameters; which ones there are is the method's to know."""
+    DICT(where, value)
+    for name, part in value.items():
+        (_by_name(_by_name(SETTING)) if name == "groups" else SETTING)(f"{where}.{name}", part)
+
+
+UNFINISHED = _parts(
+    {"datasets": DATASETS, "progress": PROGRESS, "patience": PATIENCE, "has_best": FLAG},
+    optional={"hyper": _check_hyper},  # files of version 0.1.0 have none
+)
+BETWEEN_RUNS = _parts({"datasets": DATASETS})
+
+
+def _check_run(where: str, value: Any) -> None:
+    """Check a run: it is unfinished if it says more than where datasets stand."""
+    DICT(where, value)
+    (UNFINISHED if {*value} - {"datasets"} else BETWEEN_RUNS)(where, value)
+
+
+HEADER = _parts(
+    {
+        "method": TEXT,
+        "names": _each(TEXT),
+        "ledger": LEDGER,
+        "run": _optional(_check_run),
+        "late": _by_name(STEPS),
+    },
+    optional={"random": _optional(DICT), "displaced": _each(TEXT), "hyper": _check_hyper},  # which 0.1.0 has not
+)
