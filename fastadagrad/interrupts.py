@@ -40,23 +40,27 @@ class Interrupts:
                 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+_HELD = signal.SIGINT, signal.SIGTERM
+
+
 @contextmanager
 def whole() -> Iterator[None]:
-    """Let Ctrl-C do what it does only after the arrays that are being written are all written."""
-    handler = signal.getsignal(signal.SIGINT) if _in_main_thread() else None
-    if not callable(handler):
+    """Let Ctrl-C, and a program's own handler of SIGTERM, act only when all that is being written is written."""
+    if not _in_main_thread():
         yield
         return
-    came = 0
+    handlers = {number: handler for number in _HELD if callable(handler := signal.getsignal(number))}
+    came: list[int] = []
 
     def note(signum: int, frame: Any) -> None:
-        nonlocal came
-        came += 1
+        came.append(signum)
 
-    signal.signal(signal.SIGINT, note)
+    for number in handlers:
+        signal.signal(number, note)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, handler)
-        for _ in range(came):
-            signal.raise_signal(signal.SIGINT)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        for signum in came:
+            signal.raise_signal(signum)

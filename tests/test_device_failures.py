@@ -88,6 +88,7 @@ CHANGES = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:.*was saved with other hyperparameters:UserWarning")
 @pytest.mark.parametrize("what", CHANGES)
 def test_what_the_gpu_refuses_has_changed_nothing(interpreter, monkeypatch, tmp_path, what):
     """Whichever request it is: for the state, the units' own memory, rows put in order or written out, or code."""

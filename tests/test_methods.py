@@ -17,7 +17,9 @@ def test_by_name_in_any_case(name):
     assert opt.hyper.learning_rate == 0.5
 
 
-@pytest.mark.parametrize(("name", "part"), [("adagrat", "'adagrad'"), ("esgd", "sgd"), (None, "None"), (3, "3")])
+@pytest.mark.parametrize(
+    ("name", "part"), [("adagrat", "'adagrad'"), ("rmsprob", "'rmsprop'"), (None, "None"), (3, "3")]
+)
 def test_no_such_method(name, part):
     with pytest.raises(ValueError, match=part):
         fa.build(name, params=np.zeros(1))

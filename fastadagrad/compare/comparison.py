@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..interop.plots import new_figure
+from ..interrupts import whole
 from ..log import logger
 from .contenders import as_contenders
 from .costs import Cost, costs_of
@@ -188,8 +189,9 @@ def _run_missing(folder: Path, plan: Plan, jobs: int, progress: bool) -> list[Ru
         try:
             with closing(_results(missing, plan, jobs)) as results:
                 for run in _shown(results, len(missing), progress):
-                    journal.append(run)
-                    done[run.cell] = run
+                    with whole():  # so that every run that is written is counted
+                        journal.append(run)
+                        done[run.cell] = run
         except KeyboardInterrupt:
             logger.warning("%d of %d runs are kept in %s: the same command goes on", len(done), len(cells), folder)
             raise
