@@ -11,6 +11,8 @@ from .objective import Objective
 from .parameters import FloatArray, Parameters, in_structure
 from .rows import Rows, is_sparse
 
+ALIKE = 8.0  # sizes of parameters that are moved together, at most so many times one another
+
 HessianProduct = Callable[..., Any] | Literal["autograd", "differences"] | None
 
 
@@ -68,27 +70,37 @@ class Curvature:
         """Gradients at both sides of where the parameters are, along the vectors, over the way between them.
 
         The way balances what the difference loses to rounding and to the curve between, which are of the cube root of
-        the precision, squared.
+        the precision, squared. Parameters of other sizes need other ways: they are moved one group after the other, and
+        what the groups' vectors contribute is added.
         """
         arrays = self._params.arrays
         active = [i for i in range(len(arrays)) if i not in frozen]
-        largest = max((float(np.abs(vectors[i]).max(initial=0.0)) for i in active), default=0.0)
-        if largest == 0:
-            return [np.zeros_like(array) for array in arrays]
-        size = max(float(np.abs(arrays[i]).max(initial=0.0)) for i in active)
-        precision = max(float(np.finfo(arrays[i].dtype).eps) for i in active)
-        way = float(np.cbrt(precision)) * max(1.0, size) / largest
-        moved, objective = self._copies()
-        sides = []
-        for step in (way, -way):
-            for copy, array, vector in zip(moved.arrays, arrays, vectors, strict=True):
-                np.add(array, array.dtype.type(step) * vector, out=copy)
-            _, gradients = objective.value_and_gradients(arguments, frozen)
-            sides.append([_written_out(g, array) for g, array in zip(gradients, arrays, strict=True)])
-        return [
-            array if i in frozen else (ahead - behind) / array.dtype.type(2 * way)
-            for i, (ahead, behind, array) in enumerate(zip(*sides, arrays, strict=True))
-        ]
+        products = [np.zeros_like(array) for array in arrays]
+        for group, size in _groups_alike([(i, float(np.abs(arrays[i]).max(initial=1.0))) for i in active]):
+            longest = max(float(np.abs(vectors[i]).max(initial=0.0)) for i in group)
+            if longest == 0:
+                continue
+            precision = max(float(np.finfo(arrays[i].dtype).eps) for i in group)
+            way = float(np.cbrt(precision)) * size / longest
+            ahead, behind = (self._gradients_off_by(step, vectors, group, arguments, frozen) for step in (way, -way))
+            for i in active:
+                products[i] += (ahead[i] - behind[i]) / arrays[i].dtype.type(2 * way)
+        return products
+
+    def _gradients_off_by(
+        self,
+        step: float,
+        vectors: Sequence[FloatArray],
+        group: Sequence[int],
+        arguments: tuple[Any, ...],
+        frozen: frozenset[int],
+    ) -> list[Any]:
+        """Gradients where the parameters of a group are `step` along their vectors."""
+        arrays, (moved, objective) = self._params.arrays, self._copies()
+        for i, (copy, array) in enumerate(zip(moved.arrays, arrays, strict=True)):
+            np.add(array, array.dtype.type(step if i in group else 0.0) * vectors[i], out=copy)
+        _, gradients = objective.value_and_gradients(arguments, frozen)
+        return [_written_out(g, array) for g, array in zip(gradients, arrays, strict=True)]
 
     def _copies(self) -> tuple[Parameters, Objective]:
         if self._moved is None:
@@ -96,6 +108,18 @@ class Curvature:
             copies = Parameters(given)
             self._moved = copies, self.objective.of(copies)
         return self._moved
+
+
+def _groups_alike(sizes: Sequence[tuple[int, float]]) -> list[tuple[list[int], float]]:
+    """Positions whose sizes are within a factor of `ALIKE` of one another, and the largest size of each group."""
+    groups: list[tuple[list[int], float, float]] = []
+    for i, size in sorted(sizes, key=lambda pair: pair[1]):
+        if groups and size <= ALIKE * groups[-1][1]:
+            members, smallest, _ = groups.pop()
+            groups.append(([*members, i], smallest, size))
+        else:
+            groups.append(([i], size, size))
+    return [(members, largest) for members, _, largest in groups]
 
 
 def _written_out(gradient: Any, parameter: FloatArray) -> Any:

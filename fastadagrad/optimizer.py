@@ -54,6 +54,11 @@ class Optimizer(Keeper):
         gradient: Gradient = None,
         **hyper: Unpack[Hyper],
     ) -> None:
+        if not hasattr(self, "rule"):
+            raise TypeError(
+                f"{type(self).__name__} is what all methods share, and no method itself: use a method's class, "
+                "fastadagrad.build(name, ...), or fastadagrad.register for a rule of your own"
+            )
         known = [*hyper_names(self.rule), "loss", "params", *self.making]
         refuse_unknown(hyper, known, self.rule.name.upper(), elsewhere=dict.fromkeys(RUNNING, TAKEN_BY_A_RUN))
         users = set(vars(self))

@@ -147,7 +147,7 @@ class Plan:
                 "are the host's; pass Rows of device arrays"
             )
         settings = self._engine.settings[i]
-        if i in self._engine.displaced and settings.options.lazy == "exact":
+        if i in self._engine.displaced and settings.options.lazy != "touched":
             return "dense"
         if i not in self._sparse_forms:
             if self._measures and settings.options.lazy != "dense":

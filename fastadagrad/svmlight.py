@@ -223,13 +223,11 @@ def _refuse_token(text: NDArray[np.uint8], pos: int, inside: bool, highest: int)
         reason = "has a negative index"
     elif not re.fullmatch("[0-9]+", index):
         reason = "has an index that is not a whole number"
-    elif highest > kernels.LARGEST_INDEX and len(index) > kernels.EXACT_DIGITS:
-        reason = f"has an index of more than {kernels.EXACT_DIGITS} digits"
-    elif len(index) > kernels.EXACT_DIGITS or int(index) > highest:
-        reason = f"has an index beyond int32 ({highest})"
-        if int(index) > highest:
-            size = in_words(BYTES_A_WEIGHT * (int(index) + 1))
-            reason += f": a weight for each up to there would take {size}; {advice()}"
+    elif len(index) > kernels.EXACT_DIGITS:
+        reason = f"has an index of more than {kernels.EXACT_DIGITS} digits: number the columns anew"
+    elif int(index) > highest:
+        size = in_words(BYTES_A_WEIGHT * (int(index) + 1))
+        reason = f"has an index beyond int32 ({highest}): a weight for each up to there would take {size}; {advice()}"
     elif re.fullmatch(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?", value):
         reason = "has index 0, but zero_based is False: if columns count from 0, say so for all files that go together"
     else:

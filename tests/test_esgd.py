@@ -390,3 +390,22 @@ class TestOnDeviceArrays:
             opt.step(gpu.array(np.ones(5)), np.ones(5))
         with pytest.raises(FloatingPointError, match="product of 'param0' must be finite"):
             opt.step(gpu.array(np.ones(5)), gpu.array(np.array([1, np.nan, 1, 1, 1.0])))
+
+
+def test_differences_of_parameters_of_other_sizes():
+    """Each size has a way of its own: a large parameter does not blur the products of a small one."""
+
+    def loss(params):
+        w, b = params["w"], params["b"]
+        value = float(np.log(np.cosh(w)).sum() + 0.5e-6 * (b * b).sum() + (w * b).sum() * 1e-3)
+        return value, {"w": np.tanh(w) + 1e-3 * b, "b": 1e-6 * b + 1e-3 * w}
+
+    for large in (1.0, 1e3, 1e6):
+        params = {"b": np.array([large]), "w": np.array([0.5])}
+        opt = fa.ESGD(loss, params, hv="differences", hv_rng=0, learning_rate=1e-12)
+        vectors = fa.ESGD(loss, {n: p.copy() for n, p in params.items()}, hv_rng=0).draw_vectors()
+        opt.minimize(max_epochs=1)
+        v, u = vectors["w"], vectors["b"]
+        expected = {"w": v / np.cosh(0.5) ** 2 + 1e-3 * u, "b": 1e-6 * u + 1e-3 * v}
+        for name, product in expected.items():
+            np.testing.assert_allclose(opt.state[name]["product"], product, rtol=1e-4)

@@ -306,3 +306,16 @@ def test_inputs_are_picked_of_frames_that_have_columns_only():
     opt = fa.ADAGRAD(lambda w, z: 1.0, np.zeros(1), inputs=["z"])
     with pytest.raises(ValueError, match=r"the batch lacks the inputs \['z'\]; it has \['x', 'y'\]"):
         opt.evaluate(fa.Dataset([frame], batch_size=3))
+
+
+@pytest.mark.parametrize("hv", [None, "autograd"])
+def test_a_pair_is_not_derived(hv):
+    method, own = (fa.ADAGRAD, {}) if hv is None else (fa.ESGD, {"hv": hv})
+    opt = method(lambda w: (w @ w, 2 * w), np.ones(2), gradient="autograd" if hv is None else None, **own)
+    with pytest.raises(TypeError, match=r"loss must return the loss alone .* not a tuple of 2: pass gradient=True"):
+        opt.minimize(max_epochs=1)
+
+
+def test_what_all_methods_share_is_no_method():
+    with pytest.raises(TypeError, match=r"Optimizer is what all methods share.* fastadagrad\.build"):
+        fa.Optimizer(None, np.ones(2))

@@ -169,3 +169,26 @@ def test_files_of_another_form(tmp_path):
         opt.save(tmp_path / "file")
         with pytest.raises(ValueError, match=r"has the slots .* no use for"):
             getattr(fa, name)(params=np.ones(2), **{key: False}).load(tmp_path / "file")
+
+
+CHANGES = {
+    "learning_rate": lambda opt: opt.hyper.update(learning_rate=0.1),
+    "set_params": lambda opt: opt.set_params(np.full((2, 1), 7.0)),
+}
+
+
+@pytest.mark.parametrize("lazy", ["exact", "dense"])
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+@pytest.mark.parametrize("name", ["FTRL", "AdaGradDA", "COCOB"])
+def test_rows_of_a_method_that_places_parameters_after_a_change(name, change, lazy):
+    """The next step places every row, as the dense step does, whichever rows the gradient names."""
+    found = []
+    for gradient in (fa.Rows(np.array([0]), np.ones((1, 1))), np.array([[1.0], [0.0]])):
+        p = np.zeros((2, 1))
+        opt = getattr(fa, name)(params=p, lazy=lazy)
+        opt.step(np.ones((2, 1)))
+        change(opt)
+        opt.step(gradient)
+        opt.flush()
+        found.append(p.tolist())
+    assert found[0] == found[1]

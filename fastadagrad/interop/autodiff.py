@@ -18,7 +18,7 @@ def differentiated(loss: Callable[..., Any]) -> Callable[..., Any]:
         from autograd import value_and_grad
     except ImportError:
         raise RuntimeError(MISSING) from None
-    return _noted(value_and_grad(loss))
+    return _noted(value_and_grad(_of_value_alone(loss)))
 
 
 def hessian_product(loss: Callable[..., Any]) -> Callable[..., Any]:
@@ -28,7 +28,7 @@ def hessian_product(loss: Callable[..., Any]) -> Callable[..., Any]:
         from autograd import numpy as anp
     except ImportError:
         raise RuntimeError(MISSING) from None
-    slope = grad(loss)
+    slope = grad(_of_value_alone(loss))
 
     def along(params: Any, vectors: Any, *arguments: Any) -> Any:
         """How fast the loss changes along the vectors."""
@@ -40,6 +40,21 @@ def hessian_product(loss: Callable[..., Any]) -> Callable[..., Any]:
         return anp.sum(slopes * vectors)
 
     return _noted(grad(along))
+
+
+def _of_value_alone(loss: Callable[..., Any]) -> Callable[..., Any]:
+    """The loss, refused where it returns its gradients, too."""
+
+    def value(*arguments: Any) -> Any:
+        result = loss(*arguments)
+        if isinstance(result, tuple):
+            raise TypeError(
+                f"loss must return the loss alone to be derived by autograd, not a tuple of {len(result)}: pass "
+                "gradient=True if it returns (value, gradients)"
+            )
+        return result
+
+    return value
 
 
 def _noted(derived: Callable[..., Any]) -> Callable[..., Any]:
