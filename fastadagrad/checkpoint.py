@@ -43,8 +43,23 @@ class Saved:
     anew: list[str] = field(default_factory=list)  # parameters whose state begins anew
     skipped: list[str] = field(default_factory=list)  # in words
 
+    def to_begin_with(self) -> Saved:
+        """The same with arrays of its own, and without a past: neither history nor best parameters, nor a run.
+
+        State that no step has used begins as the hyperparameters say with which this is taken.
+        """
+        counts = Ledger(steps=self.ledger.steps, updates=dict(self.ledger.updates))
+        unused = not (counts.steps or counts.updates)
+        slots = {} if unused else {slot: _copied(of) for slot, of in self.slots.items()}
+        anew = list(self.names) if unused else self.anew
+        return replace(self, params=_copied(self.params), slots=slots, ledger=counts, run=None, anew=anew)
+
     def __deepcopy__(self, memo: dict[int, Any]) -> Saved:
         return replace(self, ledger=copy.deepcopy(self.ledger, memo), run=copy.deepcopy(self.run, memo))
+
+
+def _copied(arrays: Arrays) -> Arrays:
+    return {name: array.copy() for name, array in arrays.items()}
 
 
 def state_of(engine: Engine, ledger: Ledger, run: Mapping[str, Any] | None) -> Saved:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from . import checkpoint
 from .dataset import Dataset, as_dataset, as_generator, sample_count
-from .device.arrays import copy_of
 from .hyper import checked
 from .keeping import copy_of_parameter
 from .kernels.rules import trait
@@ -22,7 +22,6 @@ from .log import logger
 from .monitors import WeightedMean
 from .optimizer import Optimizer, Touches
 from .parameters import in_structure
-from .second_order import SecondOrder
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -224,38 +223,36 @@ def _all_batches(data: Dataset | None) -> Batches:
 
 
 class _Trial:
-    """An optimizer like the given one, with parameters and state of its own, set back before each run."""
+    """A copy of the given optimizer, set back before each run to what that was.
+
+    The copy has parameters and state of its own, the same loss, and no monitors or updates; what a subclass keeps in
+    attributes, and its arguments, are the same objects.
+    """
 
     def __init__(self, opt: Optimizer, touches: Touches | None) -> None:
-        opt._params.refuse_moved()
-        opt.flush()
-        arrays = opt._params.arrays
-        given = in_structure(opt._params.given, [*map(copy_of_parameter, opt._params.owners, arrays)])
-        self._start = [copy_of(array) for array in arrays]
-        self._slots = {name: {k: copy_of(a) for k, a in own.items()} for name, own in opt.engine.state.slots.items()}
-        self._steps, self._updates, self._unused = opt.steps, dict(opt.ledger.updates), opt._unused
-        self._learned, self._late = opt.engine.state.learned, opt.engine.state.late
-        self._random = opt.engine.state.random
-        self._twin = type(opt)(params=given, **{**opt._hyper, **opt._overlay})
-        self._objective = opt.objective.of(self._twin._params)
-        self._twin._objective, self._twin._touches = self._objective, touches
-        if isinstance(self._twin, SecondOrder) and isinstance(opt, SecondOrder):
-            self._twin.hv = opt.hv
+        with opt.engine.lock:
+            kept = opt.__getstate__()
+            self._start = checkpoint.state_of(opt.engine, opt.ledger, None).to_begin_with()
+            copies = map(copy_of_parameter, opt._params.owners, opt._params.arrays)
+            given = in_structure(opt._params.given, [*copies])
+        made_of = {**kept["made_of"], "params": given, "updates": (), "monitors": (), "monitor_gradients": False}
+        if "hv_rng" in made_of:  # the copy's own, as setting it back would otherwise move the optimizer's
+            made_of["hv_rng"] = copy.deepcopy(made_of["hv_rng"])
+        self._hyper = {**kept["hyper"], **kept["overlay"]}
+        self._twin = type(opt).__new__(type(opt))
+        self._twin.__setstate__(
+            {**kept, "made_of": made_of, "hyper": self._hyper, "overlay": {}, "saved": self._afresh()}
+        )
+        self._twin._touches = touches
+        self._objective = self._twin.objective
+
+    def _afresh(self) -> checkpoint.Saved:
+        return copy.deepcopy(self._start)  # of which the arrays are shared, and copied where they are taken
 
     def _set_back(self, rate: float) -> None:
         twin = self._twin
-        twin.reset()
-        twin.engine.state.random = copy.deepcopy(self._random)
-        for array, start in zip(twin._params.arrays, self._start, strict=True):
-            array[...] = start
-        if not self._unused:
-            twin.ledger.steps, twin.ledger.updates = self._steps, dict(self._updates)
-            twin.engine.state.learned, twin.engine.state.late = self._learned, self._late
+        twin._take(self._afresh(), self._hyper, {})
         twin.hyper.learning_rate = rate
-        if not self._unused:
-            for name, own in twin.engine.state.slots.items():
-                for slot, array in own.items():
-                    array[...] = self._slots[name].get(slot, 0)
         twin.engine.warned.update(twin._params.names)  # of accumulators that become infinite
 
     def run(self, rate: float, fitted: Batches, judged: Batches) -> float:

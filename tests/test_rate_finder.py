@@ -319,3 +319,80 @@ def test_nothing_to_suggest():
         fa.find_learning_rate(fa.ADAGRAD(fails, np.zeros(4)), [X, Y], rng=0)
     with pytest.raises(ValueError, match="the loss is nan before the first step"):
         fa.find_learning_rate(fa.ADAGRAD(squares, np.full(4, np.nan)), [X, Y], rng=0)
+
+
+class Annotated(fa.ADAGRAD):
+    """With arguments of its own, and a way of measuring that goes by one of them."""
+
+    made = 0
+
+    def __init__(self, note, w, *, scale):
+        super().__init__(
+            squares, w, momentum=0.5, monitors={"m": self.unwanted}, updates=[(np.zeros(1), self.unwanted)]
+        )
+        self.note, self.scale = note, scale
+        Annotated.made += 1
+
+    def unwanted(self, *arguments):
+        raise AssertionError("neither monitors nor updates belong to a search")
+
+    def products(self, arguments):
+        assert self.scale == [2.0]
+        return super().products(arguments)
+
+
+def test_of_a_subclass_with_arguments_of_its_own():
+    Annotated.made = 0
+    found = [
+        fa.find_learning_rate(opt, [X, Y], rng=0, steps=7, per_decade=1).losses.tolist()
+        for opt in (Annotated("note", np.zeros(4), scale=[2.0]), fa.ADAGRAD(squares, np.zeros(4), momentum=0.5))
+    ]
+    assert found[0] == found[1]
+    assert Annotated.made == 1
+
+
+class Curved(fa.ESGD):
+    def __init__(self, rng):
+        super().__init__(squares, np.zeros(4), hv="differences", hv_rng=rng)
+
+
+def test_of_a_subclass_that_draws():
+    """Every run draws the same numbers, and none of the optimizer's."""
+    rng = np.random.default_rng(1)
+    opt = Curved(rng)
+    before = rng.bit_generator.state
+    found = [fa.find_learning_rate(opt, [X, Y], rng=0, steps=7, per_decade=1).losses.tolist() for _ in range(2)]
+    assert found[0] == found[1]
+    assert rng.bit_generator.state == before
+
+
+ALIKE = {
+    "adagrad": {"momentum": 0.5, "groups": {"table": {"accumulator": "row"}}},
+    "adam": {"decoupled_weight_decay": 0.1, "lazy": "touched"},
+    "adagrad_da": {},
+    "ftrl": {"ftrl_l1": 0.01},
+    "rmsprop": {"lazy": "touched", "groups": {"bias": {"frozen": True}}},
+}
+
+
+@pytest.mark.parametrize("name", ALIKE)
+def test_each_run_is_that_of_a_copy(name):
+    """It begins with all that the optimizer is: slots, counts, and which parameters are not where slots place them."""
+
+    def loss(p):
+        value = float((p["table"] ** 2).sum() + p["bias"] @ p["bias"])
+        return value, {"table": fa.Rows(np.array([1, 3]), 2 * p["table"][[1, 3]]), "bias": 2 * p["bias"]}
+
+    params = {"table": np.ones((5, 2)), "bias": np.ones(3)}
+    opt = fa.build(name, loss, params, learning_rate=0.05, **ALIKE[name])
+    opt.minimize(max_updates=3)
+    opt.set_params({"table": np.full((5, 2), 2.0), "bias": np.full(3, 0.5)})
+    for _ in range(2):
+        search = fa.find_learning_rate(opt, lowest=0.01, highest=0.1, per_decade=2, steps=4)
+        for rate, found in zip(search.rates, search.losses, strict=True):
+            twin = copy.deepcopy(opt)
+            twin.hyper.learning_rate = float(rate)
+            for _ in range(4):
+                twin.train_on(())
+            assert found == twin.evaluate(None)["loss"]
+        opt.minimize(max_updates=2)
