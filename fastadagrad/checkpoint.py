@@ -353,8 +353,9 @@ def reposition(datasets: Mapping[str, Dataset], saved: Mapping[str, Any], strict
     Raises
     ------
     ValueError
-        If `strict` and one is unlike the one that was saved.
+        If `strict` and one is unlike the one that was saved; all of them are then where they were.
     """
+    fitting: list[tuple[Dataset, Mapping[str, Any]]] = []
     by_name = {entry["name"]: entry for entry in saved.values() if entry["name"] is not None}
     for role, data in datasets.items():
         entry = saved.get(role)
@@ -364,7 +365,8 @@ def reposition(datasets: Mapping[str, Dataset], saved: Mapping[str, Any], strict
         if entry is None:
             continue
         try:
-            data.restore(entry["state"])
+            data.check(entry["state"])
+            fitting.append((data, entry["state"]))
         except ValueError as error:
             if strict:
                 raise ValueError(
@@ -372,3 +374,5 @@ def reposition(datasets: Mapping[str, Dataset], saved: Mapping[str, Any], strict
                     "load(path, resume=False)"
                 ) from error
             logger.info("%s is read from its beginning: it is not what was saved", role)
+    for data, state in fitting:
+        data.restore(state)

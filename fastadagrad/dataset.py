@@ -228,15 +228,14 @@ class Dataset:
         ValueError
             If it is not such a state; nothing has changed then.
         """
-        self._check(state)
+        self.check(state)
         if self._random is not None:
-            move(copy.deepcopy(self._random), state["drawn_from"] or state["random"])
-            move(copy.deepcopy(self._random), state["random"])
             move(self._random, state["random"])
         self._position, self._done, self._drawn_from = state["position"], state["done"], state["drawn_from"]
         self._pass = self._latest_loop = None
 
-    def _check(self, state: Mapping[str, Any]) -> None:
+    def check(self, state: Mapping[str, Any]) -> None:
+        """Raise ValueError for what :meth:`restore` cannot go back to."""
         if not isinstance(state, Mapping) or set(state) != set(self.state()):
             raise ValueError(f"state: expected what Dataset.state() returned, got {described(state)}")
         if state["source"] != self._identity:
@@ -250,6 +249,10 @@ class Dataset:
             and (state["drawn_from"] is not None or self._random is None or position == 0)
         ):
             raise ValueError(f"state: position {position!r} with {done!r} done is impossible in {self!r}")
+        if self._random is not None:
+            move(copy.deepcopy(self._random), state["random"])
+            if state["drawn_from"] is not None:
+                move(copy.deepcopy(self._random), state["drawn_from"])
 
     def _advance(self) -> Batch | None:
         """Take the next training batch; None where a pass over an iterable turns out to be over."""

@@ -289,6 +289,15 @@ class TestDatasets:
         assert fresh.opt.steps == 7
         assert [epoch.epoch for epoch in fresh.opt.history] == [1, 1, 2]
 
+    def test_neither_is_moved_where_one_is_refused(self, path):
+        self.saved(path, "a")
+        fresh = Model(rng=99, name="a")
+        before = fresh.data.state()
+        fresh.opt.load(path)
+        with pytest.raises(ValueError, match="valid: the iteration that was saved goes on with other data"):
+            fresh.opt.minimize(fresh.data, (X[:9], Y[:9]), **Model.RUN)
+        assert fresh.data.state() == before
+
     def test_other_data_are_fine_after_a_run_has_ended(self, path):
         model = Model()
         model.train(max_epochs=1)

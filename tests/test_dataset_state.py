@@ -214,6 +214,7 @@ class TestState:
             {"random": 5},
             {"random": {"bit_generator": "PCG64"}},
             {"random": np.random.MT19937(0).state},
+            {"drawn_from": {}},
             {"drawn_from": {"bit_generator": "PCG64", "state": {"state": "x", "inc": 1}}},
         ],
         ids=repr,
