@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from .kernels.hashing import hash_columns
 from .kernels.svmlight import sort_rows
 
-MOST_BITS = 31  # columns are int32
+MOST_HASH_BITS = 31  # columns are int32
 Parts = tuple[NDArray[Any], NDArray[np.int32], NDArray[np.int64]]
 
 
@@ -41,14 +41,14 @@ def checked_bits(bits: Any) -> int | None:
     Raises
     ------
     TypeError, ValueError
-        For what is no whole number, or not between 1 and MOST_BITS.
+        For what is no whole number, or not between 1 and MOST_HASH_BITS.
     """
     if bits is None:
         return None
     if isinstance(bits, bool) or not isinstance(bits, int | np.integer):
         raise TypeError(f"hash_bits must be a whole number or None, not {bits!r}")
-    if not 1 <= bits <= MOST_BITS:
-        raise ValueError(f"hash_bits must be between 1 and {MOST_BITS}, for 2**hash_bits columns, not {bits!r}")
+    if not 1 <= bits <= MOST_HASH_BITS:
+        raise ValueError(f"hash_bits must be between 1 and {MOST_HASH_BITS}, for 2**hash_bits columns, not {bits!r}")
     return int(bits)
 
 

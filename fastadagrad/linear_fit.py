@@ -27,7 +27,6 @@ from .tables import CSR, Table
 from .targets import Targets
 
 FEWEST_EPOCHS, MOST_EPOCHS, ENOUGH_UPDATES = 10, 50, 10_000
-MANY_VALUES = 16  # of a feature, beside which its size takes no memory to speak of
 NEGLIGIBLE = 1e-7  # a weight, beside the largest
 Progress = bool | Callable[..., Any]
 
@@ -63,7 +62,7 @@ def fit(
     folds = None
     if p["learning_rate"] == "auto":
         folds = linear_rate.make_folds(table, chosen.groups(table.labels), prepare, epochs, p["seed"])
-    scale = None if examples.values.size < MANY_VALUES * width else prepare.args[0]
+    scale = None if isinstance(table.features, CSR) else prepare.args[0]
     del prepare
     trainer_of = partial(
         Trainer, features=width, targets=chosen, batch_size=p["batch_size"], lazy=lazy, intercept=p["intercept"]
@@ -112,4 +111,8 @@ def _has_lost(weights: NDArray[Any], raw: NDArray[np.float64]) -> bool:
     """Whether a weight that counts has become 0."""
     if np.count_nonzero(raw) == np.count_nonzero(weights):
         return False
-    return bool(np.any((raw == 0) & (np.abs(weights) > NEGLIGIBLE * np.abs(weights).max())))
+    least = NEGLIGIBLE * max(weights.max(), -weights.min())
+    return any(
+        bool(np.any((raw[part] == 0) & (np.abs(weights[part]) > least)))
+        for part in scaling.parts_of(len(weights))  # as truth values of all would take memory, too
+    )

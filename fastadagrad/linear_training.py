@@ -103,12 +103,15 @@ def _way(settings: Settings, batch_size: int, lazy: str, dense: bool) -> _Way:
 
 
 def bytes_a_feature(outputs: int, settings: Settings, batch_size: int, lazy: str, dtype: DTypeLike) -> int:
-    """The most that a fit to sparse examples holds at a time for each feature, beside the examples."""
-    online, sweep, exact = _way(settings, batch_size, lazy, dense=False)
+    """The most that a fit to sparse examples holds at a time for each feature, beside the examples.
+
+    By default, and of one output, that is BYTES_A_FEATURE of `.memory_at_hand`.
+    """
+    online, _, exact = _way(settings, batch_size, lazy, dense=False)
     number, each, size = np.dtype(dtype).itemsize, max(outputs, 1), np.dtype(np.float64).itemsize
     weights = number * each
     kept = weights  # those of the best epoch
-    work = (0 if online else weights + (0 if sweep else 1)) + (4 if exact else 0)
+    work = (0 if online else weights) + (4 if exact else 0)
     finished = size * each if outputs == 0 else size * (each + 1)  # of one output, in the place of the sizes
     return max(weights * (1 + len(settings.slots)) + work + kept, kept + finished)
 
@@ -131,16 +134,14 @@ class Trainer:
         self.batch_size = batch_size
         dense = isinstance(examples, Dense)
         self._way = _way(settings, batch_size, lazy, dense)
-        online, sweep, exact = self._way
+        online, _, exact = self._way
         dtype = examples.values.dtype
         layout, many = "dense" if dense else "sparse", bool(targets.outputs)
         self.weights = _make_weights(layout, features, targets.outputs, settings, dtype)
         self.intercept = _make_weights("dense", 1, targets.outputs, settings, dtype)
         self._rates = _make_rates(settings, intercept, dtype)
         longest = 0 if isinstance(examples, Dense) else int(np.diff(examples.starts).max(initial=0))
-        self._work = linear_arrays.make_work(
-            self.weights, longest, batch_size=0 if online else batch_size, sweep=sweep, exact=exact
-        )
+        self._work = linear_arrays.make_work(self.weights, longest, online=online, exact=exact)
         loops = linear.make_loops(adagrad, settings.motion, settings.lean, layout, many, exact, dtype)
         self._loop = loops.online if online else loops.batches
         self._rows = self._rows_between_reports(features)

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from .tables import CSR
 
 LITTLE = 1 << 26  # bytes, which are there; to ask would take longer than many a fit
-MOST_BITS = 24  # to suggest
+BYTES_A_FEATURE = 12  # that a fit of a linear model to sparse examples holds by default, of one output
+SUGGESTED_BITS = 24  # at most
 CGROUPS = Path("/sys/fs/cgroup")
 
 
@@ -40,17 +41,16 @@ def check_width(features: CSR, bytes_each: int) -> None:
         largest = int(np.argmax(features.indices))
         row = int(np.searchsorted(features.indptr, largest, "right")) - 1
         place = f", the largest of those in use {features.indices[largest]}, in row {row}"
+    bits = int(math.log2(max(at_hand / 2 / bytes_each, 2)))
     raise ValueError(
         f"X has {width:,} columns{place}: training takes {bytes_each} bytes for each, {in_words(width * bytes_each)} "
-        f"in all, but {in_words(at_hand)} are at hand; {advice(at_hand, bytes_each)}"
+        f"in all, but {in_words(at_hand)} are at hand; {advice(bits)}"
     )
 
 
-def advice(at_hand: int | None = None, bytes_each: int = 16) -> str:
-    """What to do about too many columns."""
-    bits = MOST_BITS
-    if at_hand is not None:
-        bits = max(1, min(bits, int(math.log2(max(at_hand / 2 / bytes_each, 2)))))
+def advice(bits: int = SUGGESTED_BITS) -> str:
+    """What to do about too many columns, where so many bits would fit."""
+    bits = min(bits, SUGGESTED_BITS)
     return f"hash columns into fewer with hash_bits={bits} (fit --hash-bits {bits})"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,10 +61,14 @@ class Scaling:
 def all_finite(*arrays: NDArray[Any]) -> bool:
     """Whether all numbers are, be the arrays contiguous or not; there is no array of as many truth values."""
     return all(
-        bool(np.isfinite(each[start : start + _FEW]).all())
-        for each in map(np.atleast_1d, arrays)
-        for start in range(0, len(each), _FEW)
+        bool(np.isfinite(each[part]).all()) for each in map(np.atleast_1d, arrays) for part in parts_of(len(each))
     )
+
+
+def parts_of(length: int) -> Iterator[slice]:
+    """Slices that are small enough for arrays beside them."""
+    for start in range(0, length, _FEW):
+        yield slice(start, start + _FEW)
 
 
 def exponents_of(largest: Any) -> Any:
@@ -94,9 +99,8 @@ def measure(scale: str, features: NDArray[Any] | CSR, centre: bool) -> Scaling:
         shift, size = _moments(features, centre)
     else:
         size = _largest(features)
-    for start in range(0, size.size, _FEW):
-        part = size[start : start + _FEW]
-        part[part == 0] = 1.0
+    for part in parts_of(size.size):
+        size[part][size[part] == 0] = 1.0
     return Scaling(shift, size)
 
 

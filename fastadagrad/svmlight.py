@@ -13,8 +13,8 @@ from . import contents
 from .columns import checked_bits, hashed
 from .kernels import svmlight as kernels
 from .log import logger
-from .memory_at_hand import advice, in_words
-from .tables import BYTES_A_WEIGHT, CSR, cast_sparse
+from .memory_at_hand import BYTES_A_FEATURE, advice, in_words
+from .tables import CSR, cast_sparse
 
 SLOW_BATCH = 4096
 SHOWN = 60
@@ -226,7 +226,7 @@ def _refuse_token(text: NDArray[np.uint8], pos: int, inside: bool, highest: int)
     elif len(index) > kernels.EXACT_DIGITS:
         reason = f"has an index of more than {kernels.EXACT_DIGITS} digits: number the columns anew"
     elif int(index) > highest:
-        size = in_words(BYTES_A_WEIGHT * (int(index) + 1))
+        size = in_words(BYTES_A_FEATURE * (int(index) + 1))
         reason = f"has an index beyond int32 ({highest}): a weight for each up to there would take {size}; {advice()}"
     elif re.fullmatch(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?", value):
         reason = "has index 0, but zero_based is False: if columns count from 0, say so for all files that go together"

@@ -12,11 +12,10 @@ from .columns import canonical, checked_bits, hashed
 from .kernels.csr import survey
 from .kernels.finite import all_finite
 from .log import logger
-from .memory_at_hand import advice, in_words
+from .memory_at_hand import BYTES_A_FEATURE, advice, in_words
 
 NUMERIC = "biuf"
 LARGEST_WIDTH = 2**31
-BYTES_A_WEIGHT = 12  # while a linear model is trained
 
 
 class CSR(NamedTuple):
@@ -257,7 +256,7 @@ def _check_form(indices: NDArray[Any], indptr: NDArray[Any], rows: int, columns:
         used = f", the largest of those in use {indices.max()}" if indices.size else ""
         raise ValueError(
             f"a sparse X must have at most {LARGEST_WIDTH} columns, got shape {(rows, columns)}{used}: a weight for "
-            f"each column would take {in_words(BYTES_A_WEIGHT * columns)}; {advice()}"
+            f"each column would take {in_words(BYTES_A_FEATURE * columns)}; {advice()}"
         )
     if indices.dtype.kind not in "iu" or indptr.dtype.kind not in "iu":
         raise TypeError(f"indices and indptr of X must be integers, got {indices.dtype} and {indptr.dtype}")

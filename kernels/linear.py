@@ -100,7 +100,7 @@ def _make_online(pieces: _Pieces):
 def _make_batches(pieces: _Pieces):
     real, scalars = pieces.real, pieces.scalars
     slope_of, value_of = pieces.outputs.slope, pieces.outputs.value
-    step_with, add = pieces.outputs.step_with, pieces.outputs.add
+    step_with, add, added = pieces.outputs.step_with, pieces.outputs.add, pieces.outputs.added
     span, value_at, column = pieces.rows.span, pieces.rows.value, pieces.rows.column
     next_row, score_row, recall_all = pieces.next_row, pieces.in_place.score, pieces.recall_all
 
@@ -112,22 +112,12 @@ def _make_batches(pieces: _Pieces):
         add(work.intercept_gradient, 0, real(1), slope)
 
     @welded
-    def note_touched(examples, n, work, count):
+    def step_row(examples, n, weights, work, s):
         start, stop = span(examples, n)
         for t in range(start, stop):
             j = column(examples, t)
-            if not work.seen[j]:
-                work.seen[j] = True
-                work.touched[count] = j
-                count += 1
-        return count
-
-    @welded
-    def step_touched(weights, work, count, s):
-        for c in range(count):
-            j = work.touched[c]
-            step_with(weights, j, work.gradient, s)
-            work.seen[j] = False
+            if added(work.gradient, j):  # else a row before had it, too
+                step_with(weights, j, work.gradient, s)
 
     @compiled
     def batches(size, sweep, kind, examples, order, weights, intercept, rates, work):
@@ -135,20 +125,19 @@ def _make_batches(pieces: _Pieces):
         examples, order, weights, intercept, work = borrowed((examples, order, weights, intercept, work))
         total, steps = 0.0, 0
         for start in range(0, order.size, size):
-            stop, count = min(start + size, order.size), 0
+            stop = min(start + size, order.size)
             for i in range(start, stop):
                 n = next_row(examples, order, i, weights, work)
                 z = score_row(examples, n, steps, weights, intercept, work, s_exact)
                 slope, parts = slope_of(kind, z, examples.labels[n], real(stop - start), work)
-                if not sweep:
-                    count = note_touched(examples, n, work, count)
                 add_row(examples, n, work, slope)
                 total += value_of(kind, parts)
             if sweep:
                 for j in range(len(weights.p)):
                     step_with(weights, j, work.gradient, s)
             else:
-                step_touched(weights, work, count, s)
+                for i in range(start, stop):
+                    step_row(examples, order[i], weights, work, s)
             step_with(intercept, 0, work.intercept_gradient, s_intercept)
             steps += 1
         recall_all(steps, weights, work.last, s_exact)

@@ -42,10 +42,8 @@ class Work(NamedTuple):
 
     scores: np.ndarray  # (classes,)
     slopes: np.ndarray  # (classes,) float64
-    gradient: np.ndarray  # of a batch, shaped as the weights
+    gradient: np.ndarray  # of a batch, shaped as the weights; +0 where the batch has nothing, as of `.outputs`
     intercept_gradient: np.ndarray
-    touched: np.ndarray  # columns of the batch so far
-    seen: np.ndarray  # (features,) whether it is among them
     last: np.ndarray  # (features,) int32, steps since the loop was called that it has had
     missed: np.ndarray  # float64, steps that the weights of one example have missed
     gathered: np.ndarray  # these weights, where those of a feature lie together
@@ -54,8 +52,8 @@ class Work(NamedTuple):
 MOST_STEPS = 2**31 - 1  # of a call of exact loops
 
 
-def make_work(weights: Weights, longest: int, *, batch_size: int, sweep: bool, exact: bool) -> Work:
-    """Scratch for one way of training: by batches, which may `sweep` over all features, or online if `batch_size` is 0.
+def make_work(weights: Weights, longest: int, *, online: bool, exact: bool) -> Work:
+    """Scratch for one way of training: `online`, or by batches.
 
     `longest` is the number of features that the longest row of sparse examples has; `exact` loops do at most
     MOST_STEPS in a call.
@@ -63,15 +61,12 @@ def make_work(weights: Weights, longest: int, *, batch_size: int, sweep: bool, e
     p = weights.p
     classes = p.shape[1] if p.ndim == 2 else 1
     features = len(p)
-    gathered = 0 if batch_size or not weights.together.size else longest
-    touched = 0 if sweep else min(features, batch_size * longest)
+    gathered = longest if online and weights.together.size else 0
     return Work(
         np.zeros(classes, p.dtype),
         np.zeros(classes),
-        np.zeros(p.shape if batch_size else (0, *p.shape[1:]), p.dtype),
+        np.zeros((0 if online else features, *p.shape[1:]), p.dtype),
         np.zeros((1, *p.shape[1:]), p.dtype),
-        np.zeros(touched, np.int64),
-        np.zeros(features if touched else 0, np.bool_),
         np.zeros(features if exact else 0, np.int32),
         np.zeros(whole_groups(gathered) if exact else 0),
         np.zeros(room_for(gathered, len(weights.slots)), p.dtype),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +18,8 @@ from .slots import make_behind, make_first, make_slots
 class Outputs(NamedTuple):
     """Compilable treatment of one output or of several.
 
-    A slope is a number or, for several, the array work.scores.
+    A slope is a number or, for several, the array work.scores. A batch's gradient itself tells which features have
+    been added to since it was 0, so that no list of them takes memory: a sum of 0 is kept as -0.
     """
 
     slope: object  # (kind, score, label, share, work) -> slope of the batch's mean loss, parts of the loss
@@ -25,7 +27,23 @@ class Outputs(NamedTuple):
     step: object  # (weights, j, x, slope, s): step weight j, or its row, with gradient slope * x
     step_with: object  # (weights, j, gradient, s): the same with gradient[j], which becomes 0
     add: object  # (gradient, j, x, slope)
+    added: object  # (gradient, j): whether something has been added to gradient[j]
     catch_up: object  # (weights, j, missed, s)
+
+
+def _make_sum(real):
+    """Compilable ``(sum, term)`` of which no sum is +0, and ``(sum)``: whether it is +0, to which nothing was added."""
+
+    @welded
+    def plus(total, term):
+        total += term
+        return total if total != 0 else -real(0)
+
+    @welded
+    def is_sum(total):
+        return total != 0 or math.copysign(1.0, total) < 0
+
+    return plus, is_sum
 
 
 def _make_element_step(element: Element):
@@ -55,6 +73,8 @@ def _make_element_catch_up(rule, motion, element: Element):
 
 
 def _make_one_output(real, step_element, catch_up_element) -> Outputs:
+    plus, is_sum = _make_sum(real)
+
     def slope(kind, score, label, share, work):
         derivative, parts = slope_of(kind, score, label)
         return real(derivative) / share, parts
@@ -63,19 +83,24 @@ def _make_one_output(real, step_element, catch_up_element) -> Outputs:
         step_element(w.p, w.slots, j, slope * x, s)
 
     def step_with(w, j, gradient, s):
-        step_element(w.p, w.slots, j, gradient[j], s)
+        step_element(w.p, w.slots, j, gradient[j] + real(0), s)
         gradient[j] = real(0)
 
     def add(gradient, j, x, slope):
-        gradient[j] += slope * x
+        gradient[j] = plus(gradient[j], slope * x)
+
+    def added(gradient, j):
+        return is_sum(gradient[j])
 
     def catch_up(w, j, missed, s):
         catch_up_element(w.p, w.slots, j, missed, s)
 
-    return Outputs(welded(slope), value_of, *map(welded, (step, step_with, add, catch_up)))
+    return Outputs(welded(slope), value_of, *map(welded, (step, step_with, add, added, catch_up)))
 
 
 def _make_many_outputs(real, step_element, catch_up_element) -> Outputs:
+    plus, is_sum = _make_sum(real)
+
     def slope(kind, scores, label, share, work):
         loss = softmax(scores, np.int64(label), work.slopes)
         for k in range(scores.size):
@@ -91,18 +116,21 @@ def _make_many_outputs(real, step_element, catch_up_element) -> Outputs:
 
     def step_with(w, j, gradient, s):
         for k in range(gradient.shape[1]):
-            step_element(w.p, w.slots, (j, k), gradient[j, k], s)
+            step_element(w.p, w.slots, (j, k), gradient[j, k] + real(0), s)
             gradient[j, k] = real(0)
 
     def add(gradient, j, x, slopes):
         for k in range(slopes.size):
-            gradient[j, k] += slopes[k] * x
+            gradient[j, k] = plus(gradient[j, k], slopes[k] * x)
+
+    def added(gradient, j):
+        return is_sum(gradient[j, 0])
 
     def catch_up(w, j, missed, s):
         for k in range(w.p.shape[1]):
             catch_up_element(w.p, w.slots, (j, k), missed, s)
 
-    return Outputs(*map(welded, (slope, value, step, step_with, add, catch_up)))
+    return Outputs(*map(welded, (slope, value, step, step_with, add, added, catch_up)))
 
 
 def make_outputs(rule, motion: str, element: Element, real, classes: bool) -> Outputs:

@@ -16,23 +16,42 @@ from fastadagrad.linear_training import bytes_a_feature
 FEATURES, ROWS, EACH = 2_000_000, 60, 20
 SLACK = 400_000  # bytes that do not grow with the features
 OPTIONS = [
-    ({}, 13),
-    ({"validation": 0.2}, 13),
-    ({"learning_rate": "auto"}, 13),
+    ({}, 12),
+    ({"validation": 0.2}, 12),
+    ({"learning_rate": "auto"}, 12),
     ({"scale": "none"}, 12),
-    ({"batch_size": 4}, 17),
+    ({"batch_size": 4}, 16),
+    ({"batch_size": 4, "lazy": "touched"}, 16),
     ({"l1": 1e-6}, 16),
-    ({"l1": 1e-6, "lazy": "touched"}, 13),
+    ({"l1": 1e-6, "lazy": "touched"}, 12),
+    ({"l1": 1e-6, "lazy": "dense"}, 16),
+    ({"momentum": 0.9, "lazy": "touched"}, 16),
     ({"momentum": 0.9}, 20),
+    ({"l1": 1e-6, "batch_size": 4}, 20),
+    ({"momentum": 0.9, "batch_size": 4}, 24),
     ({"dtype": np.float64}, 24),
+    ({"dtype": np.float64, "batch_size": 4}, 32),
 ]
 
 
-def wide(features, dtype=np.float64):
+def wide(features, dtype=np.float64, rows=ROWS, each=EACH):
     rng = np.random.default_rng(0)
-    columns = np.stack([np.sort(rng.choice(features, EACH, replace=False)) for _ in range(ROWS)])
-    values, starts = rng.normal(size=ROWS * EACH).astype(dtype), np.arange(ROWS + 1) * EACH
-    return scipy.sparse.csr_array((values, columns.ravel().astype(np.int32), starts), shape=(ROWS, features))
+    columns = np.stack([np.sort(rng.choice(features, each, replace=False)) for _ in range(rows)])
+    values, starts = rng.normal(size=rows * each).astype(dtype), np.arange(rows + 1, dtype=np.int32) * each
+    return scipy.sparse.csr_array((values, columns.ravel().astype(np.int32), starts), shape=(rows, features))
+
+
+def held(model, X, y):
+    """The most bytes at a time that a fit holds, and how many it says it does for each feature."""
+    tracemalloc.start()
+    try:
+        model.fit(X, y)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    outputs, settings = (len(model.classes_) if model.coef_.ndim == 2 else 0), model._settings
+    how = [model._parameters[name] for name in ("batch_size", "lazy", "dtype")]
+    return peak, bytes_a_feature(outputs, settings, *how)
 
 
 @pytest.mark.parametrize(("options", "most"), OPTIONS)
@@ -41,16 +60,61 @@ def test_bytes_for_each_feature(options, most, dtype):
     y, options = np.arange(ROWS) % 2, {"max_epochs": 2, **options}
     LinearModel(**options).fit(wide(1000, dtype), y)
     X = wide(FEATURES, dtype)
+    model = LinearModel(**options)
+    peak, said = held(model, X, y)
+    assert model.coef_.shape == (FEATURES,)
+    assert said == most
+    assert peak < most * FEATURES + SLACK
+    assert peak > (most - 1) * FEATURES
+
+
+def test_what_holds_without_options_is_said_where_options_are_not_known():
+    assert bytes_a_feature(0, LinearModel()._settings, 1, "exact", np.float32) == memory_at_hand.BYTES_A_FEATURE
+
+
+@pytest.mark.parametrize(("options", "most"), [each for each in OPTIONS if "batch_size" in each[0]])
+def test_batches_that_have_as_many_values_as_there_are_features(options, most):
+    dtype = options.get("dtype", np.float32)
+    options = {**options, "batch_size": 100, "max_epochs": 1, "scale": "none"}  # so that no values are made
+    y = np.arange(100) % 2
+    LinearModel(**options).fit(wide(1000, dtype, rows=100), y)
+    X = wide(FEATURES, dtype, rows=100, each=FEATURES // 100)
+    peak, said = held(LinearModel(**options), X, y)
+    assert said == most
+    assert peak < most * FEATURES + SLACK
+
+
+def test_many_values_of_each_feature():
+    """The sizes of the features are not held while it trains, be they little beside the examples."""
+    features, y = 100_000, np.arange(100) % 2
+    X = wide(features, np.float32, rows=100, each=20_000)
+    LinearModel(max_epochs=1, batch_size=2, l1=1e-6).fit(X, y)
+    peak, said = held(LinearModel(max_epochs=1, batch_size=2, l1=1e-6), X, y)
+    values = X.data.nbytes
+    most_made = 2 * 8 * (1 << 20) + 8 * features  # quotients of some values, and what they are divided by
+    assert peak < max(said * features, most_made) + values + SLACK
+
+
+def test_classes_take_everything_each():
+    X, y = wide(FEATURES), np.arange(ROWS) % 3
+    LinearModel(max_epochs=1).fit(wide(1000), y)
+    peak, said = held(LinearModel(max_epochs=1), X, y)
+    assert said == 4 * 3 + 8 * (3 + 1)
+    assert peak < said * FEATURES + SLACK
+
+
+def test_weights_too_small_for_their_place_take_none_beside_them():
+    """Weights of which some vanish when they are scaled, but none that counts."""
+    weights, raw = np.full(FEATURES, 1e-20, np.float32), np.zeros(FEATURES)
+    weights[0] = raw[0] = -1.0
     tracemalloc.start()
     try:
-        model = LinearModel(**options).fit(X, y)
-        peak = tracemalloc.get_traced_memory()[1]
+        assert not linear_fit._has_lost(weights, raw)
+        assert tracemalloc.get_traced_memory()[1] < SLACK + 600_000
     finally:
         tracemalloc.stop()
-    assert model.coef_.shape == (FEATURES,)
-    assert peak < most * FEATURES + SLACK
-    settings, sizes = model._settings, (model._parameters["batch_size"], model._parameters["lazy"])
-    assert most - 1 <= bytes_a_feature(0, settings, *sizes, model._parameters["dtype"]) <= most
+    weights[-1] = 1e-3
+    assert linear_fit._has_lost(weights, raw)
 
 
 MEASURED = """
