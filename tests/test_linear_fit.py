@@ -72,6 +72,20 @@ def test_what_holds_without_options_is_said_where_options_are_not_known():
     assert bytes_a_feature(0, LinearModel()._settings, 1, "exact", np.float32) == memory_at_hand.BYTES_A_FEATURE
 
 
+GUIDE = (Path(__file__).parent.parent / "docs" / "guide.md").read_text()
+
+
+def test_the_guide_says_the_same():
+    rows = GUIDE.split("| options | bytes |\n|---|---|\n")[1].split("\n\n")[0].splitlines()
+    assert rows[0] == f"| none | {memory_at_hand.BYTES_A_FEATURE} |"
+    for row in rows[1:]:
+        options = eval(f"dict({row.split('`')[1]})")
+        model = LinearModel(**options)
+        how = [model._parameters[name] for name in ("batch_size", "lazy", "dtype")]
+        assert row.endswith(f"| {bytes_a_feature(0, model._settings, *how)} |")
+    assert f"{bytes_a_feature(3, LinearModel()._settings, 1, 'exact', np.float32)} bytes of three classes" in GUIDE
+
+
 @pytest.mark.parametrize(("options", "most"), [each for each in OPTIONS if "batch_size" in each[0]])
 def test_batches_that_have_as_many_values_as_there_are_features(options, most):
     dtype = options.get("dtype", np.float32)
