@@ -324,7 +324,7 @@ class Settings:
             )
 
 
-def _settings_at(reference: tuple[str, str | None], options: Mapping[str, Any], own: Mapping[str, Any]) -> Settings:
+def _settings_at(reference: tuple[Any, ...], options: Mapping[str, Any], own: Mapping[str, Any]) -> Settings:
     rule = rule_at(*reference)
     return Settings(Options(**options), rule.Hyperparameters(**own), rule)
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import importlib
 import sys
+import warnings
 from contextlib import suppress
 from typing import Any
 
 from .kernels import rules
+from .kernels.digest import Undescribable, digest_of
 
 METHODS: dict[str, Any] = {}  # classes of optimizers
 
 _OF_ALL_FORMS = ("name", "Scalars", "initial", "measured", "measure", "learned", "learn")
+_FORMULA = ("accumulate", "scale", "delta", "place", "measure")
 _PARTS = ("Hyperparameters", "scalar_values", "refusal", "slots", "accumulate", "scale", "delta", "place")
 
 
@@ -55,13 +58,24 @@ class RegisteredRule:
         return self
 
 
-def reference_to(rule: Any) -> tuple[str, str | None]:
-    """By which `rule_at` finds a rule, in this process or another."""
-    return rule.name, rule.home if isinstance(rule, RegisteredRule) else rule.__name__
+def reference_to(rule: Any) -> tuple[str, str | None, str | None]:
+    """By which `rule_at` finds a rule, in this process or another, and sees whether it is still the same formula."""
+    return rule.name, rule.home if isinstance(rule, RegisteredRule) else rule.__name__, _digest_of(rule)
 
 
-def method_at(name: str, home: str | None) -> Any:
+def _digest_of(rule: Any) -> str | None:
+    """Of the formula of a user's rule; None if it goes by what nobody can describe, or is none of a user's."""
+    parts = [getattr(rule, part) for part in _FORMULA if hasattr(rule, part)]
+    try:
+        return digest_of(*parts) if isinstance(rule, RegisteredRule) else None
+    except Undescribable:
+        return None
+
+
+def method_at(name: str, home: str | None, digest: str | None = None) -> Any:
     """The class of a method; the module `home`, which registers it, is imported if it is not known.
+
+    A warning tells of a rule of this name that is no longer of the formula which had this digest.
 
     Raises
     ------
@@ -76,11 +90,18 @@ def method_at(name: str, home: str | None) -> Any:
             f"this was made with the method {name!r}, registered by {home or 'a program'}, and there is no such method "
             "here: import or run what calls fastadagrad.register before it is unpickled"
         )
+    if digest is not None and _digest_of(METHODS[name].rule) not in (digest, None):
+        warnings.warn(
+            f"this was made with another rule that was registered as {name!r}: it goes by the one that has the name "
+            "now",
+            UserWarning,
+            stacklevel=3,
+        )
     return METHODS[name]
 
 
-def rule_at(name: str, home: str | None) -> Any:
+def rule_at(name: str, home: str | None, digest: str | None = None) -> Any:
     """The rule that `reference_to` is of; ValueError if it is not registered in this process."""
     if home == f"{rules.__name__}.{name}":
         return importlib.import_module(home)
-    return method_at(name, home).rule
+    return method_at(name, home, digest).rule

@@ -417,3 +417,13 @@ def test_rules_that_are_refused(change, message):
     with pytest.raises(TypeError, match=message):
         fa.register(SimpleNamespace(**{**parts, "name": "refused"}))
     assert "refused" not in METHODS
+
+
+def test_a_pickled_optimizer_of_a_rule_that_is_another_by_now(registered):
+    """It can only go by the rule that has the name, and says so."""
+    opt = fa.build(registered, params=np.ones(3))
+    content = pickle.dumps(opt)
+    assert type(pickle.loads(content)) is type(opt)
+    fa.register(changed(delta=lambda g, H, own, s: (g, own)))
+    with pytest.warns(UserWarning, match="another rule that was registered as 'family_test'"):
+        pickle.loads(content)
