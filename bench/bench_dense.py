@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
+import pytest
 import torch_adagrad
 from numba import njit, prange
 from race import OURS, NewRace, first_step
@@ -14,6 +16,7 @@ import fastadagrad as fa
 
 CHECKED = f"{OURS}, default check"
 LOOP = "same-traffic loop"
+PLAIN = "the step alone"
 HYPER: Any = {"learning_rate": LEARNING_RATE, "rms_regularizer": EPSILON}
 
 
@@ -77,6 +80,24 @@ def test_in_cache(new_race: NewRace, two_threads: int, quick: bool) -> None:
     race.run(rounds=5 if quick else 51)
     race.at_least(1.5, "torch fused")
     race.at_least(None, "torch fused", ours=CHECKED)
+
+
+@pytest.mark.parametrize("method", [fa.ADAGRAD, fa.Adam])
+def test_rate_set_before_each_step(new_race: NewRace, quick: bool, method: Any) -> None:
+    """What it costs shows beside the step with the rate that there is."""
+    race = new_race(f"{method.__name__}, 10 elements, rate set before each step")
+    p, g = make_arrays(10)
+    tuned, plain = (method(params=p.copy(), learning_rate=LEARNING_RATE) for _ in range(2))
+    rates = itertools.cycle([LEARNING_RATE, LEARNING_RATE / 2])
+
+    def set_and_step() -> None:
+        tuned.hyper.learning_rate = next(rates)
+        tuned.step(g)
+
+    race.add(OURS, set_and_step, calls=2000)
+    race.add(PLAIN, lambda: plain.step(g), calls=2000)
+    race.run(rounds=5 if quick else 51)
+    race.at_most_more(1e-6, than=PLAIN)
 
 
 def test_ten_elements(new_race: NewRace, two_threads: int, quick: bool) -> None:

@@ -112,6 +112,13 @@ class Race:
             ratio = self.medians[than] / self.medians[ours]
             self._tell(ours, than, ratio, f"{ratio:.3g}x as fast", target, ratio >= (factor or 0))
 
+    def at_most_more(self, seconds: float, than: str, ours: str = OURS) -> None:
+        """We are to take at most so many seconds more than another."""
+        target = f"{_time(seconds)} more or less"
+        if self._is_present(than, ours, target):
+            more = self.medians[ours] - self.medians[than]
+            self._tell(ours, than, more, f"{_time(more)} more", target, more <= seconds)
+
     def within(self, seconds: float) -> None:
         """Our time is to be at most this."""
         ours = self.medians[OURS]

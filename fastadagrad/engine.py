@@ -22,7 +22,7 @@ from .parameters import FloatArray, Parameters, guard_of
 from .plan import Plan, device_units
 from .rows import checked_indices
 from .state import State
-from .tuning import Cell, highest_rate, only_numbers, same_conduct
+from .tuning import NO_RATES, RateRange, only_numbers, own_scalars_are_apart, rate_range, same_conduct
 
 _engines: weakref.WeakSet[Engine] = weakref.WeakSet()
 
@@ -52,9 +52,13 @@ class Engine:
         self._readers: dict[int, Any] = {}  # by position, of parameters on a GPU
         self._settings: list[Settings] = []
         self.followers: frozenset[int] = frozenset()  # positions whose learning rate `set_rate` sets
-        self._rate: float | None = None  # that it has set, and the settings do not have yet
-        self._cells: list[Cell] | None = None  # that it writes, as far as they have been looked for
-        self._highest_rate = -1.0  # that it takes
+        self.rate_set: float | None = None  # by it, and the settings do not have it yet
+        self.rate_keys: list[int] = []  # ids of the options in whose place it stands
+        self._rate_range: RateRange | None = None  # that it takes, once it has been looked for
+        self._rate_is_all = False  # that it changes, and none of the following
+        self._placed_by_rate: set[int] = set()  # positions
+        self._begins_by_rate = False  # slots that no step has used
+        self._formed_by_rate: list[tuple[Settings, np.dtype[Any]]] = []  # whose own scalars depend on it
         self.tuning = 0  # changes of numbers that plans of single parameters have to take over
         self.lock = threading.RLock()
         _engines.add(self)
@@ -63,6 +67,11 @@ class Engine:
     def settings(self) -> list[Settings]:
         """Of all parameters, in their order."""
         self.settle_rate()
+        return self._settings
+
+    @property
+    def unsettled(self) -> list[Settings]:
+        """The same, but for a learning rate that has been set since and is still to be taken."""
         return self._settings
 
     def check(self, settings: Sequence[Settings], conduct: Conduct, unused: bool) -> None:
@@ -85,51 +94,61 @@ class Engine:
                     causes = " and ".join(trait(self.rule, "starts"))
                     raise ValueError(f"{causes}: the {slot} would begin at {value:g}, which is too large for {dtype}")
 
-    def set_rate(self, rate: float) -> bool:
+    def set_rate(self, rate: float, unused: bool) -> bool:
         """Set the learning rate of `followers` in as little time as can be; False, and no change, if it takes more.
 
-        One number is written as a whole, and needs no lock, which takes as long as all the rest.
+        The rate is only noted, one number as a whole, which needs no lock: plans take it in their next step.
         """
-        if self._cells is None:
-            self._find_rate_cells()
-        if not 0.0 <= rate <= self._highest_rate:
+        lowest, highest = self._rate_range or self._find_rate_range()
+        if lowest <= rate <= highest and (self._rate_is_all or self._prepare_for_rate(rate, unused)):
+            self.rate_set = rate
+            return True
+        return False
+
+    def _prepare_for_rate(self, rate: float, unused: bool) -> bool:
+        """See to what goes by the learning rate beside the scalars that all methods have; False if it takes more."""
+        if unused and self._begins_by_rate:
             return False
-        self._rate = rate
-        cells: list[Cell] = self._cells  # type: ignore[assignment]  # which have just been found
-        if len(cells) == 1:
-            [(memory, index, base, factor)] = cells
-            memory[index] = base + factor * rate
-        else:
+        for settings, dtype in self._formed_by_rate:
+            cast_scalars(settings, 0, dtype, {id(settings.options): rate})
+        if self._placed_by_rate and not unused:
             with self.lock:
-                for memory, index, base, factor in cells:
-                    memory[index] = base + factor * rate
+                self.displaced = self.displaced | self._placed_by_rate
         return True
 
-    def forget_rate_cells(self) -> None:
-        """Look for them anew: the units have changed, or who shares the rate, or what lags behind."""
-        self._cells = None
+    def forget_rate_range(self) -> None:
+        """Find it anew: the settings have changed, or who shares the rate, or what lags behind."""
+        self._rate_range = None
 
-    def _find_rate_cells(self) -> None:
-        followers, lags = self.followers, self.lags
-        highest, cells = -1.0, list[Cell]()
-        if self.params.backend is None and followers:
-            found = [(self.settings[i], self.params.arrays[i].dtype, lags.get(i)) for i in followers]
-            distinct = {(id(settings), dtype, id(lag)): (settings, dtype, lag) for settings, dtype, lag in found}
-            highest = min(highest_rate(*each) for each in distinct.values())
-        if highest >= 0:
-            cells = self.plan.rate_cells(followers)
-            cells += [cell for i, lagging in lags.items() if i in followers for cell in lagging.rate_cells()]
-        self._highest_rate, self._cells = highest, cells
+    def _find_rate_range(self) -> RateRange:
+        with self.lock:
+            followers, settings = self.followers, self.settings
+            of_followers = {id(settings[i]): settings[i] for i in followers}.values()
+            self.rate_keys = [id(s.options) for s in of_followers]
+            self._placed_by_rate = self.placed(followers)
+            self._begins_by_rate = "learning_rate" in trait(self.rule, "starts")
+            found = NO_RATES
+            self._formed_by_rate = []
+            if self.params.backend is None and followers:
+                arrays, lags = self.params.arrays, self.lags
+                cases = {(id(settings[i]), arrays[i].dtype, id(lags.get(i))): i for i in followers}
+                ranges = [rate_range(settings[i], arrays[i].dtype, lags.get(i)) for i in cases.values()]
+                found = RateRange(max(r.lowest for r in ranges), min(r.highest for r in ranges))
+                formed = [s for s in of_followers if not (s.scheduled or own_scalars_are_apart(s))]
+                self._formed_by_rate = [(s, dtype) for s in formed for dtype in {array.dtype for array in arrays}]
+            self._rate_is_all = not (self._formed_by_rate or self._placed_by_rate or self._begins_by_rate)
+            self._rate_range = found
+            return found
 
     def settle_rate(self) -> None:
         """Put into the settings what `set_rate` has set."""
-        while self._rate is not None:
+        while self.rate_set is not None:
             with self.lock:
-                rate = self._rate
+                rate = self.rate_set
                 if rate is not None:
-                    self._take_rate(float(rate))
-                if self._rate is rate:  # another thread may have set it meanwhile
-                    self._rate = None
+                    self._take_rate(rate)
+                if self.rate_set is rate:  # another thread may have set it meanwhile
+                    self.rate_set = None
 
     def _take_rate(self, rate: float) -> None:
         new: dict[int, Settings] = {}
@@ -142,6 +161,7 @@ class Engine:
             lagging.take_settings(self._settings[i])
         self.plan.take_numbers(self._settings)
         self.tuning += 1
+        self.forget_rate_range()
 
     def _retuned(self, settings: Sequence[Settings], conduct: Conduct, unused: bool) -> bool:
         """Whether what is new are numbers only, by which the plan there is can go: then it does."""
@@ -185,7 +205,7 @@ class Engine:
             if not (self._settings and self._retuned(settings, conduct, unused)):
                 self._plan_anew(settings, conduct, steps, unused)
             self.followers = followers
-            self.forget_rate_cells()
+            self.forget_rate_range()
 
     def _plan_anew(self, settings: Sequence[Settings], conduct: Conduct, steps: int, unused: bool) -> None:
         if self.settings:

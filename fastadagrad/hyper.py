@@ -12,6 +12,7 @@ from typing import Any, Literal, Protocol, TypedDict, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from .checks import checked_number
 from .hints import KEYWORDS, Foreign, hint
 from .kernels.motion import slot_names
 from .kernels.rules import COMMON, form_of, places, trait
@@ -166,27 +167,7 @@ def checked(name: str, value: Any, default: Any) -> Any:
     if name == "threads" and value is None:
         return None
     whole = isinstance(default, int) or name == "threads"
-    return _checked_number(name, value, whole)
-
-
-def _checked_number(name: str, value: Any, whole: bool) -> float | int:
-    kind = "a whole number" if whole else "a number"
-    if isinstance(value, bool | np.bool | str | bytes) or getattr(value, "shape", ()) != ():
-        raise TypeError(f"{name} must be {kind}, not {value!r}")
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        raise TypeError(f"{name} must be {kind}, not {value!r}") from None
-    except OverflowError:
-        number = math.inf
-    if whole and number != int(number if math.isfinite(number) else 0):
-        raise TypeError(f"{name} must be {kind}, not {value!r}")
-    lowest = 1 if name in ("threads", "validate_every") else 0
-    if not (math.isfinite(number) and number >= lowest):
-        raise ValueError(f"{name} must be finite and at least {lowest}, not {value!r}")
-    if name == "momentum" and number >= 1:
-        raise ValueError(f"momentum must be below 1, not {value!r}: the velocity would never decay")
-    return int(number) if whole else number
+    return checked_number(name, value, whole)
 
 
 @dataclass(frozen=True)
@@ -264,13 +245,16 @@ class Settings:
     def learning_rate_at(self, t: int, asked: dict[int, float] | None = None) -> float:
         """Learning rate of step t, the first being 0.
 
-        `asked` holds what callables have answered in this step, by their id: each is asked once.
+        `asked` holds what callables have answered in this step, by their id, as each is asked once; and, by the id of
+        their options, the rates that have been set since these were made.
         """
         rate = self.options.learning_rate
+        if asked:
+            rate = asked.get(id(self.options), rate)
         if callable(rate):
             asked = {} if asked is None else asked
             if id(rate) not in asked:
-                asked[id(rate)] = _checked_number(f"learning_rate({t})", rate(t), whole=False)
+                asked[id(rate)] = checked_number(f"learning_rate({t})", rate(t), whole=False)
             rate = asked[id(rate)]
         return rate / (1 + t * self.options.lr_decay)
 

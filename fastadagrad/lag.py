@@ -154,13 +154,14 @@ class Lagging(ABC):
         """And have no marks."""
 
 
-def _sums(increments: NDArray[np.float64], n: int) -> NDArray[np.float64]:
-    """Sums of 0 to n equal increments, rounded as if they had been added one by one (but of very many)."""
-    if n > MANY_STEPS:
-        return np.arange(n + 1.0)[:, None] * increments
-    sums = np.zeros((n + 1, len(increments)))
-    np.cumsum(np.broadcast_to(increments, (n, len(increments))), axis=0, out=sums[1:])
-    return sums
+def _sums_up_to(numbers: NDArray[np.int64], increments: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Sums of so many equal increments each, rounded as if they had been added one by one (but of very many)."""
+    most = int(numbers.max(initial=0))
+    if most > MANY_STEPS:
+        return numbers[:, None] * increments
+    sums = np.zeros((most + 1, len(increments)))
+    np.cumsum(np.broadcast_to(increments, (most, len(increments))), axis=0, out=sums[1:])
+    return np.take(sums, numbers, axis=0)
 
 
 class HostLagging(Lagging):
@@ -210,7 +211,8 @@ class HostLagging(Lagging):
         if by_history and n * log_keep < LEAST_FACTOR:
             self.recall_all(threads)
             n = 0
-        sums = _sums(np.array([log_keep, 0.0] if by_history else [s.l1_step, log_keep]), n)
-        self._marks = np.take(sums, self._last - self._since, axis=0)
-        self._totals[...] = self._totals_after[...] = sums[n]
+        increments = np.array([log_keep, 0.0] if by_history else [s.l1_step, log_keep])
+        sums = _sums_up_to(np.append(self._last - self._since, n), increments)
+        self._marks = sums[:-1].copy()
+        self._totals[...] = self._totals_after[...] = sums[-1]
         self.marked, self.by_history = True, by_history

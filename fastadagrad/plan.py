@@ -3,31 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
-from itertools import product
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from .device.backend import INSTALL
-from .hyper import Rule, Settings
+from .hyper import Settings
 from .interrupts import whole
 from .kernels import table
-from .kernels.drivers import FINITE, HEADERS, NORMS, UPDATE, make_driver
-from .kernels.measure import make_measure
-from .kernels.motion import SLOTS
-from .kernels.rules import form_of, trait
+from .kernels.drivers import FINITE, HEADERS, NORMS, UPDATE
+from .kernels.rules import trait
 from .lag import moves_unnamed
 from .launch import usable_threads
 from .log import logger
-from .parameters import DTYPES, guard_of
 from .products import checked_product, is_finite
 from .row_unit import DenseForm, RowUnit
 from .rows import Rows, is_sparse
 from .state import kind_of
-from .tuning import Cell
+from .tuning import Cell, own_scalars_are_apart
 from .units import Bucket, OtherKind, Unit, norm_scale
 
 if TYPE_CHECKING:
@@ -64,6 +59,9 @@ class Plan:
         self._row_units: dict[tuple[int, str], Unit] = {}
         self._dense_forms: dict[int, Any] = {}
         self._arrangements: dict[tuple[tuple[int, str], ...], list[Unit]] = {}
+        self._cells: list[Cell] | None = None  # that a learning rate goes into, once they have been looked for
+        self._formed_by_rate = False  # scalars of a method's own that depend on it
+        self._rate_written: float | None = None
         self._arrange({})
         if not self._scheduled:
             self._set_scalars(0, {})
@@ -77,7 +75,9 @@ class Plan:
                 self._arrangements.clear()
             self._arrangements[key] = self._make_units(forms)
         self._forms, self._units = forms, self._arrangements[key]
-        self._engine.forget_rate_cells()
+        self._stepped_densely = {i for i in self._active if forms.get(i, "dense") == "dense"}
+        self._cells = None
+        self._engine.forget_rate_range()
 
     def take_numbers(self, settings: Sequence[Settings]) -> None:
         """Go by the engine's settings of the moment, which are of the same structure as those it was made for."""
@@ -85,12 +85,28 @@ class Plan:
         units = [*self._row_units.values(), *(unit for units in self._arrangements.values() for unit in units)]
         for unit in {id(unit): unit for unit in units}.values():
             unit.take_settings(settings)
+        self._cells = self._rate_written = None
         if not self._scheduled:
             self._set_scalars(0, {})
 
-    def rate_cells(self, positions: Collection[int]) -> list[Cell]:
-        """Where drivers read what depends on the learning rate of these parameters."""
-        return [cell for unit in self._units for cell in unit.rate_cells(positions)]
+    def _write_rate(self, rate: float) -> None:
+        """Let scalars that do not change from step to step go by a learning rate that has been set."""
+        if self._cells is None:
+            self._cells = self._find_rate_cells()
+        if self._formed_by_rate:
+            self._set_scalars(0, dict.fromkeys(self._engine.rate_keys, rate))
+        for memory, index, base, factor in self._cells:
+            memory[index] = base + factor * rate
+        self._rate_written = rate
+
+    def _find_rate_cells(self) -> list[Cell]:
+        """Where drivers, and what lags behind, read what depends on the learning rate that `Engine.set_rate` sets."""
+        engine = self._engine
+        own = [engine.unsettled[i] for i in self._active]
+        self._formed_by_rate = not all(s.scheduled or own_scalars_are_apart(s) for s in own)
+        cells = [cell for unit in self._units for cell in unit.rate_cells(engine.followers)]
+        lags = [engine.lags[i] for i in self._active if i in engine.lags and i in engine.followers]
+        return cells + [cell for lagging in lags for cell in lagging.rate_cells()]
 
     def _make_units(self, forms: Forms) -> list[Unit]:
         engine, units = self._engine, list[Unit]()
@@ -146,7 +162,7 @@ class Plan:
                 f"gradient of {self._names[i]!r} must be on the device, as its parameter is, and scipy.sparse matrices "
                 "are the host's; pass Rows of device arrays"
             )
-        settings = self._engine.settings[i]
+        settings = self._engine.unsettled[i]
         if i in self._engine.displaced and settings.options.lazy != "touched":
             return "dense"
         if i not in self._sparse_forms:
@@ -176,7 +192,12 @@ class Plan:
         TypeError, ValueError, IndexError, FloatingPointError
             Before anything is written.
         """
-        asked: dict[int, float] = {}
+        rate, asked = self._engine.rate_set, dict[int, float]()
+        if rate is not None:
+            if self._scheduled or self._measures:
+                asked = dict.fromkeys(self._engine.rate_keys, rate)
+            if not self._scheduled and rate is not self._rate_written:
+                self._write_rate(rate)
         done: bool | None
         if self._fed and not self._take(products):
             return False
@@ -188,12 +209,13 @@ class Plan:
             done = None
         if done is None:
             found = {i: self._form_of(i, gradients[i]) for i in self._active}
+            if rate is not None:  # which units arranged before do not have in their settings
+                asked |= dict.fromkeys(self._engine.rate_keys, rate)
             self._arrange({i: form for i, form in found.items() if form is not None})
             self._set_scalars(t, asked)
             done = self._attempt(gradients, t, asked)
         if done and self._engine.displaced:
-            dense = {i for i in self._active if self._forms.get(i, "dense") == "dense"}
-            self._engine.displaced = self._engine.displaced - dense
+            self._engine.displaced = self._engine.displaced - self._stepped_densely
         if done and self._idle_velocities:
             for velocity in self._idle_velocities:
                 velocity[...] = 0
@@ -214,7 +236,7 @@ class Plan:
 
     def _feed(self) -> None:
         for i in self._active:
-            slot = trait(self._engine.settings[i].form, "fed")
+            slot = trait(self._engine.unsettled[i].form, "fed")
             self._engine.state[self._names[i]][slot][...] = self._products[i]
         self._products = ()
 
@@ -323,7 +345,7 @@ class Plan:
         if self._checks and not all(map(math.isfinite, sums)):
             self._refuse_non_finite(max(measures, key=lambda i: not all(map(math.isfinite, measures[i]))))
             return None
-        own = self._engine.settings[self._active[0]].own
+        own = self._engine.unsettled[self._active[0]].own
         learned: tuple[float, ...] = rule.learn(own, self._engine.state.learned, sums)
         if self._checks and not all(map(math.isfinite, learned)):
             raise ValueError(
@@ -359,39 +381,3 @@ def device_units() -> Any:
     except Exception as error:  # numba-cuda raises more than ImportError where it finds no CUDA
         raise RuntimeError(f"device arrays need numba-cuda and CUDA's compiler ({error}): {INSTALL}") from error
     return units
-
-
-def every_driver(rule: Rule) -> Iterator[tuple[str, Callable[[], None]]]:
-    """Yield what there is to compile for a method: a label, and a function that compiles it."""
-    form = form_of(rule, rule.Hyperparameters())
-    kinds = [("element", True), ("element", False)]
-    if trait(form, "shares"):
-        kinds += [("row", False), ("tensor", False)]
-    for dtype in DTYPES:
-        for motion, (kind, lean) in product(SLOTS, kinds):
-            label = f"{dtype} {rule.name}, {motion}, {kind}{'' if lean or kind != 'element' else ' with options'}"
-            yield label, partial(_compile, form, motion, kind, lean, dtype)
-        if trait(rule, "measured"):
-            yield f"{dtype} {rule.name}, measures", partial(_compile_measure, form, dtype)
-
-
-def _compile(form: Any, motion: str, kind: str, lean: bool, dtype: np.dtype[Any]) -> None:
-    driver, nothing = make_driver(form, motion, kind, lean, dtype), np.zeros(0)
-    arguments = (
-        0,
-        id([]),
-        table.make_table([], [], dtype),
-        np.zeros((0, len(form.Scalars._fields)), dtype),
-        guard_of([]),
-        nothing,
-        nothing,
-    )
-    driver.serial(1, *arguments)
-    driver.threaded(1, *arguments)
-
-
-def _compile_measure(form: Any, dtype: np.dtype[Any]) -> None:
-    driver, nothing = make_measure(form, dtype), np.zeros((len(form.measured), 0))
-    arguments = table.make_table([], [], dtype), np.zeros((0, len(form.Scalars._fields)), dtype), nothing, nothing
-    driver.serial(1, *arguments)
-    driver.threaded(1, *arguments)

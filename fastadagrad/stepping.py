@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Unpack
 
 from numpy.typing import NDArray
 
+from .checks import quick_float
 from .engine import Engine
 from .hyper import Conduct, Hyper, Rule, Settings, make_group_settings, make_settings, own_copy, starts_of
 from .hyper_view import HyperView
@@ -55,12 +56,11 @@ class Update:
         with engine.lock:
             if self._stepper.ledger.steps:
                 self._stepper._refuse_two_counts()
-            engine.settle_rate()
             if self._made_from is not engine.plan:
                 self._make_plan()
             elif self._tuning != engine.tuning:
                 self._tuning = engine.tuning
-                self._plan.take_numbers(engine.settings)
+                self._plan.take_numbers(engine.unsettled)
             if self._stepper._unused:
                 engine.state.refresh(engine.settings)
             if self._plan.step(gradients, self.steps, products):
@@ -150,12 +150,14 @@ class Stepper:
 
     def set_hyper(self, name: str, value: Any) -> None:
         """Change one hyperparameter for good."""
-        if name == "learning_rate" and isinstance(value, float) and self.engine.set_rate(value):
-            self._hyper[name] = value
-            if self._overlay:
-                self._overlay.pop(name, None)
-        else:
-            self.change_hyper({name: value})
+        if name == "learning_rate":
+            rate = value if type(value) is float else quick_float(name, value)
+            if self.engine.set_rate(rate, not self.ledger.steps and self._unused):
+                self._hyper[name] = value
+                if self._overlay:
+                    self._overlay.pop(name, None)
+                return
+        self.change_hyper({name: value})
 
     @property
     def params(self) -> Mapping[str, FloatArray]:
@@ -258,7 +260,7 @@ class Stepper:
 
     def _refuse_two_counts(self) -> None:
         """Raise ValueError if a method that counts its steps is stepped both as a whole and one by one."""
-        if any(trait(s.form, "timed") for s in self.engine.settings):
+        if any(trait(s.form, "timed") for s in self.engine.unsettled):
             raise ValueError(
                 f"{self.rule.name.upper()} goes by the number of its steps, which step and get_updates count apart: "
                 "use one of them, or reset() in between"

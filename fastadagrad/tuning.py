@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 
 from .hyper import Conduct, Options, Settings
-from .kernels.rules import places, trait
+from .kernels.rules import trait
 
 if TYPE_CHECKING:
     from .lag import Lagging
@@ -96,23 +96,35 @@ def by_rate(options: Options) -> dict[str, tuple[float, float]]:
     return {name: (base, factor) for name, (base, factor) in all_of_them.items() if factor}
 
 
-def highest_rate(settings: Settings, dtype: np.dtype[Any], lagging: Lagging | None) -> float:
-    """How high a rate may be that is changed by writing into cells; -1 if more depends on it than they hold."""
-    o, form = settings.options, settings.form
-    depends = settings.scheduled or places(form) or trait(form, "rate_divides")
-    named = {*trait(settings.rule, "starts"), *trait(settings.rule, "fixed")}
-    if depends or "learning_rate" in named or not _own_scalars_are_apart(settings):
-        return -1.0
-    limit = float(np.finfo(dtype).max)
+class RateRange(NamedTuple):
+    """Learning rates that can be set without another look at the rest; none if `highest` is below `lowest`."""
+
+    lowest: float
+    highest: float
+
+
+NO_RATES = RateRange(0.0, -1.0)
+
+
+def rate_range(settings: Settings, dtype: np.dtype[Any], lagging: Lagging | None) -> RateRange:
+    """Which rates leave the plan, the state and what lags behind as they are."""
+    o = settings.options
+    if callable(o.learning_rate) or "learning_rate" in trait(settings.rule, "fixed"):
+        return NO_RATES
+    lowest, limit = 0.0, float(np.finfo(dtype).max)
+    if trait(settings.form, "rate_divides"):
+        lowest = float(np.finfo(dtype).tiny)
     largest = max(o.decoupled_weight_decay, o.l1, o.l2)
     if largest > 1:
         limit *= 0.999 / largest
-    if lagging is None or not largest:
-        return limit
+    if lagging is None or settings.scheduled or not largest:
+        return RateRange(lowest, limit)
     spanned = lagging.by_history or (lagging.marked and not wants_constant_rate(settings))
     if not spanned or lagging.refusal:
-        return -1.0
-    return min(limit, 0.999 / o.decoupled_weight_decay) if o.decoupled_weight_decay else limit
+        return NO_RATES
+    if o.decoupled_weight_decay:
+        limit = min(limit, 0.999 / o.decoupled_weight_decay)
+    return RateRange(lowest, limit)
 
 
 class _Unknown:
@@ -127,7 +139,7 @@ class _Unknown:
         raise TypeError("the learning rate is not known")
 
 
-def _own_scalars_are_apart(settings: Settings) -> bool:
+def own_scalars_are_apart(settings: Settings) -> bool:
     """Whether the method's own scalars come out without a learning rate."""
     try:
         own = settings.rule.scalar_values(settings.own, _Unknown(), 0)

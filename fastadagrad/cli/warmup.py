@@ -47,8 +47,8 @@ def _parser() -> Work:
 
 
 def _dense() -> Work:
+    from ..compiling_ahead import every_driver
     from ..kernels.rules import adagrad
-    from ..plan import every_driver
 
     return every_driver(adagrad)
 
