@@ -3,6 +3,9 @@
 import statistics
 import threading
 import time
+import tracemalloc
+from collections import namedtuple
+from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
@@ -12,6 +15,7 @@ from runs import bowl
 
 import fastadagrad as fa
 from fastadagrad import lag
+from fastadagrad.kernels.rules import COMMON, trait
 from fastadagrad.methods import METHODS
 
 G = np.random.default_rng(5).standard_normal((60, 10))
@@ -71,6 +75,46 @@ def test_a_rate_set_before_each_step_is_a_schedule(name, kind, dtype, option):
             step(g)
     assert bits(tuned) == bits(scheduled)
     assert tuned.hyper.learning_rate == given[-1]
+
+
+def outcome(step, *gradients):
+    try:
+        step(*gradients)
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+@pytest.mark.parametrize("lazy", ["exact", "touched", "dense"])
+@pytest.mark.parametrize("name", METHODS)
+def test_a_rate_set_is_a_rate_changed_as_others_are(name, lazy):
+    """With gradients of several kinds, also those that are refused, and by updates one by one."""
+    given = {"w": np.ones((9, 2)), "b": np.ones(3)}
+    opts = [
+        fa.build(name, params={n: a.copy() for n, a in given.items()}, learning_rate=rate(0), lazy=lazy)
+        for _ in range(2)
+    ]
+    one_by_one = not trait(opts[0].rule, "measured")
+    updates = [dict(opt.get_updates()) if one_by_one else {} for opt in opts]
+    rng = np.random.default_rng(8)
+    for t in range(40):
+        if t == 20:
+            for opt in opts:
+                opt.reset()
+        if t % 4 != 3:
+            opts[0].hyper.learning_rate = rate(t)
+            opts[1].hyper.update(learning_rate=rate(t))
+        w, b = rng.standard_normal((9, 2)), rng.standard_normal(3)
+        gradients = {"w": w if t % 3 == 0 else fa.Rows(rng.integers(9, size=2), w[:2]), "b": b}
+        products = {"w": abs(w), "b": abs(b)}
+        fed = [products] if name == "esgd" else []
+        if t < 20 or not one_by_one:
+            outcomes = {outcome(opt.step, gradients, *fed) for opt in opts}
+        else:
+            fed = {n: [products[n]] if fed else [] for n in given}
+            outcomes = {tuple(outcome(update[n], gradients[n], *fed[n]) for n in given) for update in updates}
+        assert len(outcomes) == 1
+    assert bits(opts[0]) == bits(opts[1])
 
 
 @pytest.mark.parametrize("option", [{"l1": 0.1}, {"l1": 3.0, "l2": 0.2, "decoupled_weight_decay": 0.3}])
@@ -151,6 +195,27 @@ def test_other_numbers_on_the_way(accumulator, many, monkeypatch):
         full.step({"emb": dense(indices, values, F8)})
         note_size(full, size)
     assert_close(result(lazy), result(full, size))
+
+
+@pytest.mark.parametrize("accumulator", ACCUMULATORS)
+def test_a_change_after_very_many_steps_takes_no_memory_for_each(accumulator):
+    decay, missed, later = 1e-8, 200_000_000, 1000
+    opt = made({"learning_rate": 0.1, "decoupled_weight_decay": decay, "accumulator": accumulator})
+    before = opt.params["emb"][5].astype(F8)
+    step = {"emb": fa.Rows(np.array([3]), np.ones((1, 4)))}
+    opt.step(step)
+    opt.engine.lags[0]._now = missed  # as if the other steps had been made
+    tracemalloc.start()
+    try:
+        opt.hyper.learning_rate = 0.2
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 2**20
+    for _ in range(later):
+        opt.step(step)
+    left = np.exp(missed * np.log(1 - 0.1 * decay) + later * np.log(1 - 0.2 * decay))
+    assert opt.read_rows("emb", np.array([5]))[0] == pytest.approx(before * left, rel=1e-9)
 
 
 def test_a_rate_too_high_for_rows_under_decay_is_still_refused():
@@ -234,14 +299,57 @@ def test_it_survives_what_plans_anew(tmp_path):
     assert opt.hyper.learning_rate == 0.5
 
 
-def test_a_rule_whose_own_scalars_depend_on_the_rate():
-    """That they do shows when they are formed without one."""
-    opts = [fa.Adam(params=np.zeros(10), learning_rate=of, amsgrad=True) for of in (rate, rate(0))]
+class Halved:
+    """d = half*g, where half is the method's own number: that it goes by the rate shows when it is formed without."""
+
+    name, slots, squares = "tuning_test", (), False
+    Scalars = namedtuple("Scalars", (*COMMON, "half"))
+
+    @dataclass(frozen=True, kw_only=True)
+    class Hyperparameters:
+        divisor: float = 2.0
+
+    def scalar_values(hyper, a, t):
+        return (a / hyper.divisor,)
+
+    def initial(hyper, a):
+        return ()
+
+    def accumulate(p, g, square, own, s):
+        return own
+
+    def scale(own, s):
+        return s.one
+
+    def delta(g, H, own, s):
+        return s.half * g, own
+
+
+@pytest.fixture
+def halved():
+    fa.register(Halved)
+    yield Halved.name
+    del METHODS[Halved.name]
+
+
+def test_a_rule_whose_own_scalars_depend_on_the_rate(halved):
+    scheduled, tuned = (fa.build(halved, params=np.zeros(10), learning_rate=of) for of in (rate, rate(0)))
     for t, g in enumerate(G):
-        opts[1].hyper.learning_rate = rate(t)
-        for opt in opts:
+        tuned.hyper.learning_rate = rate(t)
+        for opt in (scheduled, tuned):
             opt.step(g)
-    assert bits(opts[0]) == bits(opts[1])
+    assert bits(tuned) == bits(scheduled)
+    assert tuned.engine.settings[0].options.learning_rate == rate(59)
+
+
+def test_a_rate_too_high_for_a_rule_of_ones_own_is_refused(halved):
+    opt = fa.build(halved, params=np.zeros(3, F4), learning_rate=0.5, divisor=1e-3)
+    opt.hyper.learning_rate = 0.25
+    with pytest.raises(ValueError, match="half"):
+        opt.hyper.learning_rate = 1e36
+    assert opt.hyper.learning_rate == 0.25
+    opt.step(np.ones(3, F4))
+    assert opt.params["param0"].tolist() == [-250.0] * 3
 
 
 def test_from_another_thread():
@@ -274,12 +382,14 @@ def test_it_costs_less_than_a_step_of_adagrad(name, kind, option):
     """Whatever the method: what is slow costs a hundred times as much, so a busy machine does not matter."""
     opts = [fa.build(each, params=np.zeros(10), **more) for each, more in ((name, option), ("adagrad", {}))]
     g, (own_step, unit_step) = np.ones(10), map(step_of, opts)
-    rates = [KINDS[kind](x) for x in (0.1, 0.2)] * 20
+    given = [KINDS[kind](x) for x in (0.1, 0.2)] * 20
 
     def seconds(step, rates):
         for opt in opts:  # which would run away with a gradient that no loss forms
             opt.reset()
             opt.params["param0"][...] = 0
+        step(g)  # the first rate after that takes more: what is to be written is looked for
+        opts[0].hyper.learning_rate = given[0]
         start = time.thread_time()
         for value in rates:
             if value is not None:
@@ -287,7 +397,8 @@ def test_it_costs_less_than_a_step_of_adagrad(name, kind, option):
             step(g)
         return time.thread_time() - start
 
-    turns = [(own_step, rates), (own_step, [None] * len(rates)), (unit_step, [None] * len(rates))]
+    nothing = [None] * len(given)
+    turns = [(own_step, given), (own_step, nothing), (unit_step, nothing)]
     for turn in turns:
         seconds(*turn)
     times = [[seconds(*turn) for turn in turns] for _ in range(40)]
