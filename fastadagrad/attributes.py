@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NoReturn
 
-from .hints import KEYWORDS, hint
+from .hints import KEYWORDS, meant_by
 
 
 class Misplaced:
@@ -22,7 +22,7 @@ class Misplaced:
         raise AttributeError(message, name=self._name, obj=owner if instance is None else instance)
 
 
-def misplaced(name: str, hyper: Iterable[str]) -> str | None:
+def misplaced(name: str, hyper: Iterable[str], place: str = "opt.hyper.{}") -> str | None:
     """Where the hyperparameter is that this name of an attribute means; None if it means none of them.
 
     Examples
@@ -35,11 +35,20 @@ def misplaced(name: str, hyper: Iterable[str]) -> str | None:
     """
     hyper = [*hyper]
     if name in hyper:
-        return f"it is opt.hyper.{name}"
-    meant = hint(name, hyper, KEYWORDS)
+        return f"it is {place.format(name)}"
+    meant = meant_by(name, hyper, KEYWORDS)
     if meant is None:
         return None
-    if meant.startswith("did you mean "):
-        other = meant.split("'")[1]
-        return f"did you mean opt.hyper.{other}?"
-    return f"{meant}, in opt.hyper"
+    if meant.name is not None:
+        return f"did you mean {place.format(meant.name)}?"
+    return f"{meant.sentence}, in {place.format('...')}"
+
+
+def refuse_misplaced(owner: object, name: str, hyper: Iterable[str], place: str = "opt.hyper.{}") -> None:
+    """Raise AttributeError for an attribute about to be set that means a hyperparameter, which is in another place."""
+    meant = misplaced(name, hyper, place)
+    if meant is not None:
+        raise AttributeError(
+            f"{type(owner).__name__} has no attribute {name!r} to be set, as nothing would go by it: {meant} (a "
+            "subclass that wants one of this name defines it in its class)"
+        )

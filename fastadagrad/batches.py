@@ -217,8 +217,8 @@ def as_integer(value: Any, name: str) -> int:
 
 
 def described(value: Any) -> str:
+    """What a message says that it got."""
     if callable(getattr(value, "collect", None)) and not is_array(value):
         return f"a {type(value).__name__}, which has not been computed yet: pass its collect()"
-    """What a message says that it got."""
     shape = getattr(value, "shape", None)
     return f"{type(value).__name__} {reprlib.repr(value) if shape is None else f'of shape {tuple(shape)}'}"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 SHORT = 4  # letters; a word with no more of them is another word once one is added, left out or changed
 
@@ -105,6 +106,13 @@ METHODS: Foreign = {
 }
 
 
+class Meant(NamedTuple):
+    """What was probably meant: one known name, or how to say it in a sentence."""
+
+    name: str | None
+    sentence: str
+
+
 def hint(name: object, known: Iterable[str], foreign: Foreign | None = None) -> str | None:
     """What to try in the place of `name`, which is none of the known ones; None if that is not clear.
 
@@ -116,17 +124,29 @@ def hint(name: object, known: Iterable[str], foreign: Foreign | None = None) -> 
     "did you mean 'rms_regularizer'?"
     >>> hint("beta1_decay", ["weight_decay", "beta1_halflife"], KEYWORDS)
     """
+    found = meant_by(name, known, foreign)
+    return None if found is None else found.sentence
+
+
+def meant_by(name: object, known: Iterable[str], foreign: Foreign | None = None) -> Meant | None:
+    """The same for who words it in another way, as a known name is spelt otherwise there.
+
+    Examples
+    --------
+    >>> meant_by("eps", ["learning_rate", "rms_regularizer"], KEYWORDS).name
+    'rms_regularizer'
+    """
     known, name = list(known), str(name)
     folded = _folded(name)
     alike = [other for other in known if _folded(other) == folded]
     meant = (foreign or {}).get(folded)
     if not alike and isinstance(meant, Said):
-        return meant.sentence if all(need in known for need in meant.needs) else None
+        return Meant(None, meant.sentence) if all(need in known for need in meant.needs) else None
     if not alike and meant is not None:
         alike = [meant] if meant in known else []
     elif not alike:
         alike = sorted((other for other in known if _is_slip(name, other)), key=lambda other: _changes(name, other))
-    return f"did you mean {alike[0]!r}?" if alike else None
+    return Meant(alike[0], f"did you mean {alike[0]!r}?") if alike else None
 
 
 def _folded(name: str) -> str:

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from . import files, linear_files, linear_parameters, linear_rate, targets
+from .attributes import refuse_misplaced
 from .columns import check_names
-from .hints import KEYWORDS, hint
 from .kernels import scoring
 from .linear_data import bits_to_come, checked_validation, labelled
 from .linear_fit import fit
@@ -135,9 +135,7 @@ class LinearModel:
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name.strip("_") == name and hasattr(self, "_parameters"):  # a fit's own have a _ behind them
-            meant = "give it when it is made" if name in self._parameters else hint(name, self._parameters, KEYWORDS)
-            if meant:
-                raise AttributeError(f"a model does not go by an attribute {name!r}: {meant}")
+            refuse_misplaced(self, name, self._parameters, f"{type(self).__name__}({{}}=...)")
         super().__setattr__(name, value)
 
     def __repr__(self) -> str:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Unpack
 import numpy as np
 
 from . import assignment, checkpoint
-from .attributes import Misplaced, misplaced
+from .attributes import Misplaced, refuse_misplaced
 from .dataset import Dataset, as_dataset, limited, sample_count
 from .hyper import Hyper, hyper_names, refuse_unknown
 from .interrupts import whole
@@ -90,12 +90,7 @@ class Optimizer(Keeper):
 
     def __setattr__(self, name: str, value: Any) -> None:
         if not (name.startswith("_") or name in OWN_ATTRIBUTES or hasattr(type(self), name)):
-            meant = misplaced(name, hyper_names(self.rule))
-            if meant is not None:
-                raise AttributeError(
-                    f"{type(self).__name__} has no attribute {name!r}, and setting one would change nothing: {meant} "
-                    "(a subclass that wants one of this name defines it in its class)"
-                )
+            refuse_misplaced(self, name, hyper_names(self.rule))
         super().__setattr__(name, value)
 
     def __dir__(self) -> list[str]:
@@ -284,7 +279,8 @@ class Optimizer(Keeper):
         train_batches, valid_batches
             Batches a training epoch, and the most that a validation takes, of whatever data; by default a Dataset's
             `iteration_size`, or one pass (of a callable its length, or 100). Validation on `train` takes no more
-            than a training epoch does. What has no end needs them.
+            than a training epoch does. What has no end needs them. With `train_batches`, an epoch goes on where the one
+            before stopped, but the next run begins where this one did; a Dataset with an `iteration_size` goes on.
         progress : bool
             Show a progress bar (needs the extra ``fit``).
         touches : callable, optional

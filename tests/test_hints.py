@@ -7,7 +7,7 @@ import pytest
 
 import fastadagrad as fa
 from fastadagrad import hints
-from fastadagrad.hints import hint
+from fastadagrad.hints import KEYWORDS, Meant, hint, meant_by
 from fastadagrad.methods import METHODS
 
 
@@ -45,6 +45,12 @@ KNOWN = [
 )
 def test_slips(name, meant):
     assert hint(name, KNOWN) == f"did you mean {meant!r}?"
+
+
+def test_a_known_name_is_apart_from_the_sentence():
+    assert meant_by("lr", KNOWN, KEYWORDS) == Meant("learning_rate", "did you mean 'learning_rate'?")
+    assert meant_by("rho", ["rms_halflife"], KEYWORDS).name is None
+    assert meant_by("asgd", KNOWN, KEYWORDS) is None
 
 
 @pytest.mark.parametrize(

@@ -200,6 +200,17 @@ class TestLimits:
         assert seen[1:10] == [0, 1, 2, 3, 4, 5, 6, 0, 1]
         assert [int(x[0]) for (x,) in data] == [*range(7)]  # which stays where it was
 
+    @pytest.mark.parametrize(
+        ("size", "limit", "second"), [({}, {"train_batches": 2}, [0, 1]), ({"iteration_size": 2}, {}, [2, 3])]
+    )
+    def test_another_run_begins_anew_or_goes_on(self, size, limit, second):
+        opt, seen = self.counting()
+        data = fa.Dataset(self.BATCHES, **size)
+        for expected in ([0, 1], second):
+            seen.clear()
+            opt.minimize(data, self.BATCHES[:1], max_epochs=1, **limit)
+            assert seen[1:3] == expected
+
     @pytest.mark.parametrize("kind", ["array", "list", "endless", "callable"])
     def test_iteration_size_holds_in_evaluation(self, kind):
         opt, seen = self.counting()

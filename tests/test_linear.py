@@ -480,7 +480,15 @@ def test_columns_in_another_order_are_refused():
     LinearModel(max_epochs=1).fit(X, y).predict(swapped)  # trained without names
 
 
-@pytest.mark.parametrize(("name", "part"), [("learning_rate", "made"), ("max_epochs", "made"), ("lr", "learning_rate")])
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [
+        ("learning_rate", r"it is LinearModel\(learning_rate=\.\.\.\)"),
+        ("max_epochs", r"it is LinearModel\(max_epochs=\.\.\.\)"),
+        ("loss", r"it is LinearModel\(loss=\.\.\.\)"),
+        ("lr", r"did you mean LinearModel\(learning_rate=\.\.\.\)\?"),
+    ],
+)
 def test_attributes_that_no_fit_goes_by(name, part):
     model = LinearModel()
     with pytest.raises(AttributeError, match=part):
