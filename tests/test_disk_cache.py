@@ -100,13 +100,14 @@ def sandbox(tmp_path):
     return Sandbox(tmp_path)
 
 
+@pytest.mark.slow
 def test_processes_one_after_the_other(sandbox):
     assert [sandbox.run(VALUES, n) for n in NUMBERS] == [[value] for value in RIGHT]
     assert sandbox.run(VALUES, *NUMBERS) == RIGHT
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes cannot be forked here")
-@pytest.mark.parametrize("how", [POOL, TURNS], ids=["pool", "turns"])
+@pytest.mark.parametrize("how", [POOL, pytest.param(TURNS, marks=pytest.mark.slow)], ids=["pool", "turns"])
 def test_forked_processes(sandbox, how):
     """They share what their parent had counted."""
     assert sandbox.run(how) == RIGHT
@@ -115,6 +116,7 @@ def test_forked_processes(sandbox, how):
     assert sandbox.files() == written
 
 
+@pytest.mark.slow
 def test_threads(sandbox):
     assert sandbox.run(THREADS, NUMBA_THREADING_LAYER="default") == RIGHT
     assert sandbox.run(VALUES, *NUMBERS[::-1]) == RIGHT[::-1]
@@ -140,6 +142,7 @@ print(*[result.fndesc.mangled_name for result in kernel.overloads.values()])
 """
 
 
+@pytest.mark.slow
 def test_symbols_follow_from_the_kernel_alone(sandbox):
     found = {tuple(sandbox.run(SYMBOLS, *numbers, NUMBA_CACHE_DIR=str(sandbox.folder / str(k)))) for k, numbers in
              enumerate([(), NUMBERS, NUMBERS[::-1]])}  # fmt: skip
@@ -402,6 +405,7 @@ def test_without_the_compiler(tmp_path):
     assert process.stderr.strip().endswith("NUMBA_DISABLE_JIT is set: unset it")
 
 
+@pytest.mark.slow
 def test_without_docstrings_and_assertions(tmp_path):
     process = step(tmp_path, "-OO")
     assert (process.stdout.strip(), process.stderr) == ("right", "")
