@@ -192,7 +192,8 @@ class Plan:
         TypeError, ValueError, IndexError, FloatingPointError
             Before anything is written.
         """
-        rate, asked = self._engine.rate_set, dict[int, float]()
+        rate = self._engine.rate_set
+        asked: dict[int, float] = {}
         if rate is not None:
             if self._scheduled or self._measures:
                 asked = dict.fromkeys(self._engine.rate_keys, rate)
