@@ -14,6 +14,7 @@ import pytest
 import fastadagrad as fa
 from fastadagrad import sources
 from fastadagrad.contents import refusing_damage
+from fastadagrad.tables import CSR
 
 X = np.random.default_rng(0).normal(size=(30, 3))
 
@@ -59,7 +60,7 @@ def read_checkpoint(path):
 def read_table(path):
     table = sources.load(path)
     features = table.features
-    parts = (features.data, features.indices, features.indptr) if isinstance(features, fa.linear.CSR) else (features,)
+    parts = (features.data, features.indices, features.indptr) if isinstance(features, CSR) else (features,)
     return [part.tobytes() for part in (*parts, table.labels)]
 
 
