@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import Literal
 
-STDIN = "-"
+from ..contents import STDIN
 
 Base = bool | Literal["auto"]
 _BASES: dict[str, Base] = {"true": True, "false": False, "auto": "auto"}

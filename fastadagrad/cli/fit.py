@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from ..contents import STDIN
 from ..log import logger
 from . import examples, screen
 
@@ -125,7 +126,7 @@ def _check_paths(arguments: argparse.Namespace) -> None:
     paths = {"--model": arguments.model, "--plot": arguments.plot}
     examples.check_stdin(inputs.values())
     for name, path in paths.items():
-        if path == examples.STDIN:
+        if path == STDIN:
             raise ValueError(f"{name} must be a file, as standard output has the report: a file called - is ./-")
     if arguments.plot is not None:
         plots.check_path(arguments.plot)
