@@ -30,7 +30,7 @@ def misplaced(name: str, hyper: Iterable[str], place: str = "opt.hyper.{}") -> s
     >>> misplaced("learning_rate", ["learning_rate", "momentum"])
     'it is opt.hyper.learning_rate'
     >>> misplaced("lr", ["learning_rate", "momentum"])
-    "did you mean opt.hyper.learning_rate?"
+    'did you mean opt.hyper.learning_rate?'
     >>> misplaced("my_own", ["learning_rate", "momentum"])
     """
     hyper = [*hyper]
