@@ -33,7 +33,6 @@ from numba.core import dispatcher
 # The private modules that are named here; whoever moves one changes this table alone.
 PACKAGE = "fastadagrad"
 RULES = "fastadagrad.kernels.rules"
-MOTION = "fastadagrad.kernels.motion"
 CUDA = {
     "coalesce": "fastadagrad.kernels.cuda.coalesce",
     "copying": "fastadagrad.kernels.cuda.copying",
@@ -161,7 +160,8 @@ def texts_in(group: str, only: str, what: str) -> Texts:
 
 def differences(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
     """A line for each text that there was and is not, or the other way round; whatever they are called."""
-    lost, new = Counter(before.values()) - Counter(now.values()), Counter(now.values()) - Counter(before.values())
+    count, recount = Counter(before.values()), Counter(now.values())
+    lost, new = count - recount, recount - count
     found = [f"{name}: no longer this code" for name, digest in sorted(before.items()) if digest in lost]
     return found + [f"{name}: code that was not there" for name, digest in sorted(now.items()) if digest in new]
 
