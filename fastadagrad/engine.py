@@ -22,7 +22,7 @@ from .parameters import FloatArray, Parameters, guard_of
 from .plan import Plan, device_units
 from .rows import checked_indices
 from .state import State
-from .tuning import NO_RATES, RateRange, only_numbers, own_scalars_are_apart, rate_range, same_conduct
+from .tuning import NO_RATES, RateRange, only_numbers, own_scalars_are_apart, own_scalars_fit, rate_range, same_conduct
 
 _engines: weakref.WeakSet[Engine] = weakref.WeakSet()
 
@@ -58,7 +58,8 @@ class Engine:
         self._rate_is_all = False  # that it changes, and none of the following
         self._placed_by_rate: set[int] = set()  # positions
         self._begins_by_rate = False  # slots that no step has used
-        self._formed_by_rate: list[tuple[Settings, np.dtype[Any]]] = []  # whose own scalars depend on it
+        self._formed_by_rate: list[tuple[Settings, float]] = []  # whose own scalars depend on it; the largest that fits
+        self.changes = 0  # of parameters or state from outside a running iteration
         self.tuning = 0  # changes of numbers that plans of single parameters have to take over
         self.lock = threading.RLock()
         _engines.add(self)
@@ -109,9 +110,9 @@ class Engine:
         """See to what goes by the learning rate beside the scalars that all methods have; False if it takes more."""
         if unused and self._begins_by_rate:
             return False
-        for settings, dtype in self._formed_by_rate:
-            cast_scalars(settings, 0, dtype, {id(settings.options): rate})
-        if self._placed_by_rate and not unused:
+        if not all(own_scalars_fit(settings, rate, largest) for settings, largest in self._formed_by_rate):
+            return False
+        if not (unused or self._placed_by_rate <= self.displaced):
             with self.lock:
                 self.displaced = self.displaced | self._placed_by_rate
         return True
@@ -135,7 +136,8 @@ class Engine:
                 ranges = [rate_range(settings[i], arrays[i].dtype, lags.get(i)) for i in cases.values()]
                 found = RateRange(max(r.lowest for r in ranges), min(r.highest for r in ranges))
                 formed = [s for s in of_followers if not (s.scheduled or own_scalars_are_apart(s))]
-                self._formed_by_rate = [(s, dtype) for s in formed for dtype in {array.dtype for array in arrays}]
+                largest = min(float(np.finfo(array.dtype).max) for array in arrays)
+                self._formed_by_rate = [(s, largest) for s in formed]
             self._rate_is_all = not (self._formed_by_rate or self._placed_by_rate or self._begins_by_rate)
             self._rate_range = found
             return found

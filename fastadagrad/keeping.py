@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import numpy as np
 
@@ -22,11 +22,18 @@ if TYPE_CHECKING:
     from .training import Run
 
 
+class Loaded(NamedTuple):
+    """Where the run stood that was saved, and what the count of changes was when it was loaded."""
+
+    run: dict[str, Any]
+    changes: int
+
+
 class Keeper(Stepper):
     """A stepper whose run under way, and all else that it is, can be kept and taken up again."""
 
     _run: Run | None  # under way
-    _to_resume: dict[str, Any] | None
+    _loaded: Loaded | None
     _datasets: dict[str, Dataset]
     _own_names: frozenset[str]  # of attributes; others are the user's
 
@@ -41,13 +48,22 @@ class Keeper(Stepper):
     def _give_up_unfinished_run(self) -> None:
         raise NotImplementedError
 
+    @property
+    def _run_to_resume(self) -> dict[str, Any] | None:
+        """Where the loaded run stood, if nothing has been changed since."""
+        loaded = self._loaded
+        return loaded.run if loaded is not None and loaded.changes == self.engine.changes else None
+
+    def _take_up(self, run: dict[str, Any] | None) -> None:
+        self._loaded = None if run is None else Loaded(run, self.engine.changes)
+
     def _unfinished(self) -> dict[str, Any]:
         """Where the run under way, or the one to be resumed, stands; else the positions of the latest Datasets."""
         if self._run is not None:
             in_force = self._recorded({**self._hyper, **self._overlay})
             overlay = {name: in_force[name] for name in self._overlay if name in in_force}
             return {**self._run.state(), "datasets": checkpoint.describe(self._datasets), "hyper": overlay}
-        return self._to_resume or {"datasets": checkpoint.describe(self._datasets)}
+        return self._run_to_resume or {"datasets": checkpoint.describe(self._datasets)}
 
     def _recorded(self, hyper: Mapping[str, Any]) -> hyper_record.Record:
         return hyper_record.recorded(self.rule, hyper, self._params.names)
@@ -112,7 +128,7 @@ class Keeper(Stepper):
             logger.warning("%s is loaded as far as it fits: %s", contents.file, "; ".join(saved.skipped))
         self._give_up_unfinished_run()
         self._take(saved, own, {})
-        self._to_resume = resumed
+        self._take_up(resumed)
         return saved.skipped
 
     def _taken_from(self, contents: checkpoint.Contents, run: Mapping[str, Any]) -> dict[str, Any]:
@@ -207,7 +223,7 @@ class Keeper(Stepper):
         made_of = state["made_of"]
         self._make(**{**made_of, "params": _writable(made_of["params"])}, **state["hyper"])
         self._take(state["saved"], state["hyper"], state["overlay"])
-        self._to_resume = state["saved"].run
+        self._take_up(state["saved"].run)
         self.engine.warned.update(state["warned"])
         vars(self).update(state["others"])
 

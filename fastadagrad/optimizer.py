@@ -12,7 +12,7 @@ from .attributes import Misplaced, refuse_misplaced
 from .dataset import Dataset, as_dataset, limited, sample_count
 from .hyper import Hyper, hyper_names, refuse_unknown
 from .interrupts import whole
-from .keeping import Keeper
+from .keeping import Keeper, Loaded
 from .ledger import Best, Epoch, Ledger, Monitored
 from .log import logger
 from .monitors import Monitor, Monitors, WeightedMean
@@ -25,7 +25,7 @@ RUNNING = ("max_updates", "max_epochs", "batch_size", "train_batches", "valid_ba
 TAKEN_BY_A_RUN = "iterate and minimize take it"
 TAKEN_WHEN_MADE = "it is given when the optimizer is made"
 
-OWN_ATTRIBUTES = ("engine", "ledger", "conduct", "changes")
+OWN_ATTRIBUTES = ("engine", "ledger", "conduct")
 
 Touches = Callable[..., Mapping[str, Any]]
 
@@ -68,7 +68,7 @@ class Optimizer(Keeper):
         self._updates = Updates(updates)
         self._run: Run | None = None  # under way
         self._made: Run | None = None  # by the latest call of iterate
-        self._to_resume: dict[str, Any] | None = None
+        self._loaded: Loaded | None = None
         self._datasets: dict[str, Dataset] = {}
         self._touches: Touches | None = None  # of the run under way
         self._told_of_flushing = False
@@ -110,11 +110,6 @@ class Optimizer(Keeper):
     def stopped_because(self) -> str | None:
         """Why the last iteration ended; None before one has."""
         return self.ledger.stopped_because
-
-    def _note_change(self) -> None:
-        own = self.__dict__  # as every step comes here, and __setattr__ looks at names
-        own["changes"] += 1
-        own["_to_resume"] = None
 
     def _note_displacement(self) -> None:
         """Parameters have been set from outside."""
@@ -159,7 +154,7 @@ class Optimizer(Keeper):
         self.flush()  # targets may be views of the parameters
         copies = assignment.copies(self._params, values)
         with whole():
-            self._note_change()
+            self.engine.changes += 1
             for array, value in zip(self._params.arrays, copies, strict=True):
                 array[...] = value
             self._note_displacement()
@@ -337,20 +332,21 @@ class Optimizer(Keeper):
 
     def _give_up_unfinished_run(self) -> None:
         """End it without validating or restoring what is about to be replaced."""
-        self._note_change()
+        self.engine.changes += 1
         self._end_unfinished_run()
 
     def begin_run(self, run: Run) -> None:
         """Make `run` the one under way, after the one that is; go on where a loaded file left off."""
         self._end_unfinished_run()
-        if self._to_resume is not None:
-            unfinished = "progress" in self._to_resume
-            checkpoint.reposition(run.datasets, self._to_resume["datasets"], strict=unfinished)
+        loaded = self._run_to_resume
+        if loaded is not None:
+            unfinished = "progress" in loaded
+            checkpoint.reposition(run.datasets, loaded["datasets"], strict=unfinished)
             if unfinished:
-                self._tell_of_hyper_of_run(self._to_resume.get("hyper", {}), run.hyper)
-                run.resume(self._to_resume)
+                self._tell_of_hyper_of_run(loaded.get("hyper", {}), run.hyper)
+                run.resume(loaded)
         self._configure(*self._divided(run.hyper))
-        self._to_resume, self._run, self._datasets, self._touches = None, run, run.datasets, run.touches
+        self._loaded, self._run, self._datasets, self._touches = None, run, run.datasets, run.touches
         self.ledger.stopped_because = None
 
     def is_under_way(self, run: Run) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -22,7 +22,7 @@ from .products import checked_product, is_finite
 from .row_unit import DenseForm, RowUnit
 from .rows import Rows, is_sparse
 from .state import kind_of
-from .tuning import Cell, own_scalars_are_apart
+from .tuning import Cell, OwnCells, own_scalars_are_apart
 from .units import Bucket, OtherKind, Unit, norm_scale
 
 if TYPE_CHECKING:
@@ -60,8 +60,9 @@ class Plan:
         self._dense_forms: dict[int, Any] = {}
         self._arrangements: dict[tuple[tuple[int, str], ...], list[Unit]] = {}
         self._cells: list[Cell] | None = None  # that a learning rate goes into, once they have been looked for
-        self._formed_by_rate = False  # scalars of a method's own that depend on it
+        self._own_cells: list[OwnCells] = []  # of methods that form scalars of their own from it
         self._rate_written: float | None = None
+        self._stepped_in_one_call: Unit | None = None
         self._arrange({})
         if not self._scheduled:
             self._set_scalars(0, {})
@@ -76,8 +77,14 @@ class Plan:
             self._arrangements[key] = self._make_units(forms)
         self._forms, self._units = forms, self._arrangements[key]
         self._stepped_densely = {i for i in self._active if forms.get(i, "dense") == "dense"}
+        self._stepped_in_one_call = self._unit_of_one_call()
         self._cells = None
         self._engine.forget_rate_range()
+
+    def _unit_of_one_call(self) -> Unit | None:
+        """The unit, if a step is one call of its driver and nothing else, as long as nothing lags behind."""
+        else_to_do = self._forms or self._scheduled or self._clips or self._measures or self._fed
+        return self._units[0] if len(self._units) == 1 and not (else_to_do or self._idle_velocities) else None
 
     def take_numbers(self, settings: Sequence[Settings]) -> None:
         """Go by the engine's settings of the moment, which are of the same structure as those it was made for."""
@@ -93,8 +100,8 @@ class Plan:
         """Let scalars that do not change from step to step go by a learning rate that has been set."""
         if self._cells is None:
             self._cells = self._find_rate_cells()
-        if self._formed_by_rate:
-            self._set_scalars(0, dict.fromkeys(self._engine.rate_keys, rate))
+        for cells in self._own_cells:
+            cells.write(rate)
         for memory, index, base, factor in self._cells:
             memory[index] = base + factor * rate
         self._rate_written = rate
@@ -103,7 +110,8 @@ class Plan:
         """Where drivers, and what lags behind, read what depends on the learning rate that `Engine.set_rate` sets."""
         engine = self._engine
         own = [engine.unsettled[i] for i in self._active]
-        self._formed_by_rate = not all(s.scheduled or own_scalars_are_apart(s) for s in own)
+        apart = all(s.scheduled or own_scalars_are_apart(s) for s in own)
+        self._own_cells = [] if apart else [cells for unit in self._units for cells in unit.own_cells(engine.followers)]
         cells = [cell for unit in self._units for cell in unit.rate_cells(engine.followers)]
         lags = [engine.lags[i] for i in self._active if i in engine.lags and i in engine.followers]
         return cells + [cell for lagging in lags for cell in lagging.rate_cells()]
@@ -192,36 +200,46 @@ class Plan:
         TypeError, ValueError, IndexError, FloatingPointError
             Before anything is written.
         """
-        rate = self._engine.rate_set
-        asked: dict[int, float] = {}
+        engine, unit = self._engine, self._stepped_in_one_call
+        if unit is not None and not engine.lags:
+            rate = engine.rate_set
+            if rate is not None and rate is not self._rate_written:
+                self._write_rate(rate)
+            try:
+                done = self._run(unit, HEADERS | self._checks | UPDATE, gradients)
+            except OtherKind:
+                done = self._step_in_units(gradients, t)
+        elif self._fed and not self._take(products):
+            return False
+        else:
+            done = self._step_in_units(gradients, t)
+        if done and engine.displaced:
+            engine.displaced = engine.displaced - self._stepped_densely
+        if done and self._idle_velocities:
+            for velocity in self._idle_velocities:
+                velocity[...] = 0
+            self._idle_velocities = []
+            self._stepped_in_one_call = self._unit_of_one_call()
+        return done
+
+    def _step_in_units(self, gradients: list[Any], t: int) -> bool:
+        """Step in the units that there are, or arrange others if the gradients are of other kinds."""
+        rate, asked = self._engine.rate_set, dict[int, float]()
         if rate is not None:
             if self._scheduled or self._measures:
                 asked = dict.fromkeys(self._engine.rate_keys, rate)
             if not self._scheduled and rate is not self._rate_written:
                 self._write_rate(rate)
-        done: bool | None
-        if self._fed and not self._take(products):
-            return False
         if self._scheduled:
             self._set_scalars(t, asked)
-        try:
-            done = self._attempt(gradients, t, asked)
-        except OtherKind:
-            done = None
-        if done is None:
-            found = {i: self._form_of(i, gradients[i]) for i in self._active}
-            if rate is not None:  # which units arranged before do not have in their settings
-                asked |= dict.fromkeys(self._engine.rate_keys, rate)
-            self._arrange({i: form for i, form in found.items() if form is not None})
-            self._set_scalars(t, asked)
-            done = self._attempt(gradients, t, asked)
-        if done and self._engine.displaced:
-            self._engine.displaced = self._engine.displaced - self._stepped_densely
-        if done and self._idle_velocities:
-            for velocity in self._idle_velocities:
-                velocity[...] = 0
-            self._idle_velocities = []
-        return done
+        with suppress(OtherKind):
+            return self._attempt(gradients, t, asked)
+        found = {i: self._form_of(i, gradients[i]) for i in self._active}
+        if rate is not None:  # which units arranged before do not have in their settings
+            asked |= dict.fromkeys(self._engine.rate_keys, rate)
+        self._arrange({i: form for i, form in found.items() if form is not None})
+        self._set_scalars(t, asked)
+        return self._attempt(gradients, t, asked)
 
     def _take(self, products: Sequence[Any]) -> bool:
         """Check the Hessian-vector products of a step; False if it is to be skipped for one that is not finite."""
@@ -273,7 +291,7 @@ class Plan:
         return device_units().DeviceDenseForm(name, array, backend)
 
     def _execute(self, gradients: list[Any], t: int, asked: dict[int, float]) -> bool:
-        if len(self._units) == 1 and not self._clips and not self._engine.lags and not self._measures and not self._fed:
+        if len(self._units) == 1 and not (self._clips or self._engine.lags or self._measures or self._fed):
             return self._run(self._units[0], HEADERS | self._checks | UPDATE, gradients)
         return self._step_in_phases(gradients, t, asked)
 

@@ -98,9 +98,9 @@ class SecondOrder(Optimizer):
                 f"{self.rule.name.upper()}.step needs products, too: the Hessian times vectors (see draw_vectors), in "
                 "the structure of params; or make the optimizer with a loss, and let iterate or minimize form them"
             )
-        flat = self._flat(gradients)
+        flat = self._filled_buffers() if gradients is None else self._params.flatten(gradients)
         self._step(flat, self._params.flatten(products, "products"))
-        self._note_change()
+        self.engine.changes += 1
         if self.engine.infinite:
             self.engine.warn_of_infinity(stacklevel=2)
 

@@ -65,7 +65,7 @@ class Update:
                 engine.state.refresh(engine.settings)
             if self._plan.step(gradients, self.steps, products):
                 self._stepper.ledger.updates[self._name] = self.steps + 1
-        self._stepper._note_change()
+        engine.changes += 1
         if engine.infinite:
             engine.warn_of_infinity(stacklevel=2)
 
@@ -87,7 +87,6 @@ class Stepper:
         self._defaults = {**vars(defaults.options), **vars(defaults.own), **vars(conduct)}
         self._configure(dict(hyper), {})
         self._buffers: list[FloatArray] = []
-        self.changes = 0  # of parameters or state from outside a running iteration
 
     def _configure(self, hyper: dict[str, Any], overlay: dict[str, Any]) -> None:
         """Make `hyper`, with a run's `overlay` on top, what the next step goes by; all or nothing."""
@@ -197,9 +196,6 @@ class Stepper:
         """Steps skipped for a non-finite gradient."""
         return self.ledger.skipped
 
-    def _note_change(self) -> None:
-        self.changes += 1
-
     def step(self, gradients: Any = None) -> None:
         """One fused update of all parameters, in place.
 
@@ -232,15 +228,13 @@ class Stepper:
         >>> w
         array([ 0.50000002, -1.50000005])
         """
-        self._step(self._flat(gradients))
-        self._note_change()
-        if self.engine.infinite:
-            self.engine.warn_of_infinity(stacklevel=2)
+        self._step(self._filled_buffers() if gradients is None else self._params.flatten(gradients))
+        engine = self.engine
+        engine.changes += 1
+        if engine.infinite:
+            engine.warn_of_infinity(stacklevel=2)
 
-    def _flat(self, gradients: Any) -> list[Any]:
-        """The gradients of a step, in the order of the parameters."""
-        if gradients is not None:
-            return self._params.flatten(gradients)
+    def _filled_buffers(self) -> list[Any]:
         if not self._buffers:
             raise RuntimeError("step() without gradients takes opt.gradients, which nobody has filled yet")
         return self._buffers

@@ -125,10 +125,10 @@ class Run:
         reason, left = "error", False
         try:
             while self._reason is None:
-                self._changes = optimizer.changes
+                self._changes = optimizer.engine.changes
                 with self.interrupts.held():
                     pair = self._next_epoch()
-                self._changes = optimizer.changes
+                self._changes = optimizer.engine.changes
                 if pair is not None:
                     left = True
                     yield pair
@@ -146,12 +146,12 @@ class Run:
                 self._end(reason, left)
 
     def _note_changes_of_the_body(self) -> None:
-        if self._optimizer.changes != self._changes:
+        if self._optimizer.engine.changes != self._changes:
             self._progress.changed, self._at_best = True, False
 
     def _end(self, reason: str, left: bool) -> None:
         """Keep the best parameters, having validated the last if the loop's body has left: as every end does."""
-        changed_since = left and self._optimizer.changes != self._changes
+        changed_since = left and self._optimizer.engine.changes != self._changes
         try:
             if left and not changed_since and self._optimizer.is_under_way(self):
                 self._reason = "closed" if reason == "error" else reason

@@ -85,6 +85,21 @@ class Cell(NamedTuple):
     factor: float
 
 
+class OwnCells(NamedTuple):
+    """The method's own scalars of some rows, in ``memory[row + i]``, formed anew where the learning rate is set."""
+
+    memory: Any
+    rows: list[int]
+    settings: Settings
+    late: int
+
+    def write(self, rate: float) -> None:
+        values = self.settings.rule.scalar_values(self.settings.own, rate, -self.late)
+        for row in self.rows:
+            for i, value in enumerate(values, row):
+                self.memory[i] = value
+
+
 def by_rate(options: Options) -> dict[str, tuple[float, float]]:
     """Base and factor of each scalar of all methods that depends on the learning rate."""
     all_of_them = {
@@ -146,3 +161,12 @@ def own_scalars_are_apart(settings: Settings) -> bool:
     except (TypeError, ValueError, AttributeError, ArithmeticError):
         return False
     return all(isinstance(value, int | float) for value in own)
+
+
+def own_scalars_fit(settings: Settings, rate: float, largest: float) -> bool:
+    """Whether the method's own scalars come out with this learning rate, and none is larger."""
+    try:
+        own = settings.rule.scalar_values(settings.own, rate, 0)
+        return all(-largest <= value <= largest for value in own)
+    except (TypeError, ValueError, ArithmeticError):
+        return False

@@ -19,7 +19,7 @@ from .launch import launch
 from .parameters import gradient_refusal, interval
 from .rows import is_sparse
 from .state import State, accumulator_shape
-from .tuning import Cell, by_rate
+from .tuning import Cell, OwnCells, by_rate
 
 FEW = 4  # scalars that are written one by one in less time than NumPy takes for all at once
 _HEADERS_READABLE = memory.supported()
@@ -68,10 +68,22 @@ class Unit(ABC):
         self._alike = [(own[rows[0]], late[rows[0]], rows) for rows in alike.values()]
         self._norm_limits = np.array([s.norm_limit for s in own])
 
+    def own_cells(self, positions: Collection[int]) -> list[OwnCells]:
+        """Where drivers read the method's own scalars of some positions."""
+        memory, width = self._scalar_memory(), self._scalars.shape[1]
+        return [
+            OwnCells(memory, [row * width + len(COMMON) for row in rows], settings, late)
+            for settings, late, rows in self._alike
+            if self.positions[rows[0]] in positions
+        ]
+
+    def _scalar_memory(self) -> memoryview:
+        return memoryview(cast(Any, self._scalars)).cast("B").cast(cast(Any, self._dtype.char))
+
     def rate_cells(self, positions: Collection[int]) -> list[Cell]:
         """Where drivers read what depends on the learning rate of some positions."""
         cells, names, width = list[Cell](), self._rule.Scalars._fields, self._scalars.shape[1]
-        memory = memoryview(cast(Any, self._scalars)).cast("B").cast(self._dtype.char)
+        memory = self._scalar_memory()
         for settings, _, rows in self._alike:
             if self.positions[rows[0]] not in positions:
                 continue
@@ -137,12 +149,16 @@ class Bucket(Unit):
         self._large = int(self.table[:-1, table.SIZE].sum()) >= parallel_from
 
     def run(self, work: int, gradients: list[Any], guard: NDArray[np.int64], threads: int) -> int:
+        spans = threads if self._large else 1
+        rest = id(gradients), self.table, self._scalars, guard, self._scratch, self.sums
+        code: int
         if _HEADERS_READABLE or not work & HEADERS:
-            code = self._call(work, gradients, guard, threads)
+            code = launch(self._driver, spans, work, *rest)
             if code >= 0 or table.decode(code)[1] == table.NON_FINITE:
                 return code
         self.locate_by_hand(gradients, guard)
-        return self._call(work & ~HEADERS, gradients, guard, threads)
+        code = launch(self._driver, spans, work & ~HEADERS, *rest)
+        return code
 
     def measure(self, threads: int) -> NDArray[np.float64]:
         """What the method measures of the gradients of the last `run`, shape (measured, members)."""
@@ -150,12 +166,6 @@ class Bucket(Unit):
         arguments = self.table, self._scalars, self._block_measures, self._measures
         launch(make_measure(self._form, self._dtype), spans, *arguments)
         return self._measures
-
-    def _call(self, work: int, gradients: list[Any], guard: NDArray[np.int64], threads: int) -> int:
-        spans = threads if self._large else 1
-        rest = (id(gradients), self.table, self._scalars, guard, self._scratch, self.sums)
-        code: int = launch(self._driver, spans, work, *rest)
-        return code
 
     def locate_by_hand(self, gradients: list[Any], guard: NDArray[np.int64]) -> None:
         """Check the gradients one by one and note their addresses: for what compiled code refuses or cannot read."""

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 
 import numpy as np
 import pytest
@@ -17,6 +18,12 @@ def pytest_configure():
     # A shell starts what it runs in the background with Ctrl-C ignored; the tests press it.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def own_search_path(monkeypatch):
+    """Where modules are looked for besides, for a test or by what it calls, is looked at by no other test."""
+    monkeypatch.setattr(sys, "path", [*sys.path])
 
 
 @pytest.fixture(params=[1, 2], ids=["serial", "threaded"])

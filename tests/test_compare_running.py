@@ -282,7 +282,13 @@ print(len(found.runs))
 
 
 @pytest.mark.parametrize(
-    ("jobs", "guarded", "works"), [(1, False, False), (2, False, False), (0, False, True), (2, True, True)]
+    ("jobs", "guarded", "works"),
+    [
+        pytest.param(1, False, False, marks=pytest.mark.slow),
+        (2, False, False),
+        pytest.param(0, False, True, marks=pytest.mark.slow),
+        (2, True, True),
+    ],
 )
 def test_a_script_without_a_main_guard_is_told_of_it(tmp_path, jobs, guarded, works):
     pytest.importorskip("pyarrow")

@@ -61,6 +61,7 @@ RELATED = """read write, true false, seconds timeout, int float, host port, enco
 left right, start end, error exception, thread lock, socket connection, first last"""
 
 
+@pytest.mark.slow
 def test_word_vectors():
     example = runpy.run_path(str(EXAMPLES / "word_vectors.py"))
     words, vectors, opt = example["main"](min_count=20, window=5, epochs=10)

@@ -122,6 +122,7 @@ def test_threads(sandbox):
     assert sandbox.run(VALUES, *NUMBERS[::-1]) == RIGHT[::-1]
 
 
+@pytest.mark.slow
 def test_processes_at_once(sandbox):
     """They write the same files, and others beside them."""
     processes = [sandbox.start(VALUES, *NUMBERS[k:], *NUMBERS[:k]) for k in range(3)]
@@ -178,6 +179,7 @@ def test_a_damaged_file_is_written_anew(sandbox):
     assert sandbox.run(COUNTS)[-1] == "1})"
 
 
+@pytest.mark.slow
 def test_a_file_that_cannot_be_read(sandbox):
     assert sandbox.run(VALUES, "1") == ["306"]
     for path in sandbox.files():
@@ -193,6 +195,7 @@ print(*(value(int(n)) + 1000 for n in sys.argv[1:]))
 """
 
 
+@pytest.mark.slow
 def test_what_numba_itself_has_written_is_not_read(sandbox):
     """The library once kept kernels in Numba's own way, and some of those were mixed up."""
     assert sandbox.run(OF_NUMBA, "1") == ["1306"]
@@ -205,6 +208,7 @@ def test_what_numba_itself_has_written_is_not_read(sandbox):
     assert {*before} < {*sandbox.files()}
 
 
+@pytest.mark.slow
 def test_what_other_sources_have_left(sandbox):
     """Of those that were used last it stays: they may be another environment's."""
     assert sandbox.run(VALUES, "1") == ["306"]
@@ -248,6 +252,7 @@ print(*(helped(int(n))(7) for n in sys.argv[1:]))
 """.replace("LINES", "\n        ".join(["x = (x ^ (x << 1)) // 3 - x % 7 if x > 1000 else x"] * 40))
 
 
+@pytest.mark.slow
 def test_helpers_that_somebody_else_has_compiled(sandbox):
     """Their symbols end in the number that they have in their process."""
     assert [sandbox.run(HELPED, n) for n in NUMBERS] == [["7"], ["14"], ["21"]]
@@ -287,6 +292,7 @@ def warnings_of(sandbox, code, *arguments, **environment):
     return process.stdout.split(), process.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="files cannot be limited here")
 def test_a_full_disk_is_told_once(sandbox):
     values, told = warnings_of(sandbox, LIMITED + VALUES, *NUMBERS)
@@ -296,6 +302,7 @@ def test_a_full_disk_is_told_once(sandbox):
     assert sandbox.files() == []
 
 
+@pytest.mark.slow
 def test_a_folder_that_is_lost_while_compiling(sandbox):
     code = "import shutil, pathlib\nvalue(1)\n"
     code += f"shutil.rmtree({str(sandbox.cache)!r}); pathlib.Path({str(sandbox.cache)!r}).write_text('')\n" + VALUES
@@ -394,6 +401,7 @@ builtins.__import__ = without_private_names
 """
 
 
+@pytest.mark.slow
 def test_names_that_numba_keeps_to_itself_may_be_missing(tmp_path):
     process = step(tmp_path, code=HIDDEN + STEP)
     assert process.stdout.strip() == "right", process.stderr

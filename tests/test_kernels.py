@@ -139,7 +139,7 @@ print(sum(used.stats.cache_hits.values()), sum(used.stats.cache_misses.values())
 """
 
 
-@pytest.mark.parametrize("work", [STEP, FIT], ids=["step", "fit"])
+@pytest.mark.parametrize("work", [STEP, pytest.param(FIT, marks=pytest.mark.slow)], ids=["step", "fit"])
 def test_a_second_process_compiles_nothing(tmp_path, work):
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
     command = [sys.executable, "-c", PROBE.format(work=work)]

@@ -314,7 +314,7 @@ def test_lazy_is_the_dense_method_for_many_features(kind, classes, size, hyper):
     assert_lazy_is_dense(X, labels, np.arange(len(X)), size, kind, classes, hyper)
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("dtype", [np.float32, pytest.param(np.float64, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("hyper", EXACT)
 def test_groups_are_caught_up_as_single_weights_are(hyper, dtype):
     X, labels = make_rows(83, dtype)

@@ -15,7 +15,7 @@ OPTIONS = {
 }
 
 
-@pytest.mark.parametrize("threaded", [False, True])
+@pytest.mark.parametrize("threaded", [False, pytest.param(True, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("option", OPTIONS)
 def test_bits_inside_a_compiled_loop(option, threaded):
     kit = fa.compiled_update(dtype=np.float32, ndim=2, learning_rate=0.1, **OPTIONS[option])

@@ -32,7 +32,7 @@ def everything(opt):
     arrays = [(name, a.tobytes(), a.ctypes.data) for name, a in opt.params.items()]
     slots = [(name, slot, a.tobytes()) for name, own in opt.state.items() for slot, a in own.items()]
     best = [a.tobytes() for a in opt.ledger.best_arrays]
-    return arrays, slots, best, json.dumps(opt.ledger.header()), repr(opt.hyper), opt.skipped, opt.changes
+    return arrays, slots, best, json.dumps(opt.ledger.header()), repr(opt.hyper), opt.skipped, opt.engine.changes
 
 
 @pytest.mark.parametrize("name", ["adagrad", "sgd", "rmsprop", "adam", "adagrad_da", "ftrl"])

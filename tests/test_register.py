@@ -270,6 +270,7 @@ for i, delta in enumerate([by_global, by_helper, made(CONSTANT)]):
 """
 
 
+@pytest.mark.slow
 def test_what_a_formula_refers_to_is_looked_at_in_the_disk_cache(tmp_path):
     """Numba's cache does not see that a global number, a helper or a captured value is another one."""
     (tmp_path / "rule_of_mine.py").write_text(MODULE.replace("FACTOR", "g"))

@@ -84,6 +84,7 @@ print(*(sum(sum(each.values()) for each in kind) for kind in zip(*((s.cache_hits
 """
 
 
+@pytest.mark.slow
 def test_a_second_process_compiles_nothing(tmp_path):
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
     command = [sys.executable, "-c", PROBE]

@@ -12,6 +12,7 @@ from oracle import Oracle, bits_differ
 from sparse import (
     DTYPES,
     F4,
+    F8,
     I4,
     I8,
     INDEX_DTYPES,
@@ -33,7 +34,7 @@ import fastadagrad as fa
 
 
 @pytest.mark.parametrize("index_dtype", INDEX_DTYPES)
-@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("dtype", [F8, pytest.param(F4, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("option", OPTIONS)
 def test_many_tensors(option, dtype, index_dtype, threads):
     """Of all ranks and widths, with all patterns of indices, some of their gradients dense."""
@@ -143,6 +144,7 @@ def test_a_gradient_of_minus_zero_is_added_to_zero():
         assert np.signbit(w).all()
 
 
+@pytest.mark.slow
 @settings(derandomize=True, deadline=None, max_examples=200)
 @given(
     rows=st.integers(1, 7),

@@ -140,7 +140,17 @@ def test_a_fork_steps_on(layer, busy):
 @pytest.mark.skipif(sys.platform != "linux", reason="peak memory is counted in kilobytes on Linux only")
 @pytest.mark.parametrize(
     "hyper",
-    [{}, {"accumulator": "row"}, {"accumulator": "tensor", "momentum": 0.9}, {"max_gradient_norm": 1.0, "l1": 0.1}],
+    [
+        {},
+        *(
+            pytest.param(hyper, marks=pytest.mark.slow)
+            for hyper in (
+                {"accumulator": "row"},
+                {"accumulator": "tensor", "momentum": 0.9},
+                {"max_gradient_norm": 1.0, "l1": 0.1},
+            )
+        ),
+    ],
 )
 def test_peak_memory_does_not_grow(hyper):
     run(PEAK.replace("HYPER", repr(hyper)))

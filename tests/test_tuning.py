@@ -54,10 +54,17 @@ KINDS = {
 
 SCHEDULES = [
     *(("float", dtype, {}) for dtype in (F4, F8)),
-    *(("float", dtype, {"weight_decay": 0.1, "max_gradient_norm": 1.0}) for dtype in (F4, F8)),
     ("float", F8, {"lr_decay": 0.01}),
-    *((kind, F8, {}) for kind in KINDS if kind != "float"),
+    *(
+        pytest.param(*schedule, marks=pytest.mark.slow)
+        for schedule in (
+            *(("float", dtype, {"weight_decay": 0.1, "max_gradient_norm": 1.0}) for dtype in (F4, F8)),
+            *((kind, F8, {}) for kind in KINDS if kind != "float"),
+        )
+    ),
 ]
+
+MOSTLY_BY_ELEMENT = [name if name == "element" else pytest.param(name, marks=pytest.mark.slow) for name in ACCUMULATORS]
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -142,7 +149,7 @@ def test_penalised_in_many_tensors(option, accumulator):
 
 
 @pytest.mark.parametrize("option", SPANNED)
-@pytest.mark.parametrize("accumulator", ACCUMULATORS)
+@pytest.mark.parametrize("accumulator", MOSTLY_BY_ELEMENT)
 def test_rows_that_lag_behind_have_the_bits_of_a_schedule(option, accumulator, monkeypatch):
     hyper = {"accumulator": accumulator, **SPANNED[option]}
     scheduled, tuned = made({**hyper, "learning_rate": rate}), made({**hyper, "learning_rate": rate(0)})
@@ -160,7 +167,7 @@ def test_rows_that_lag_behind_have_the_bits_of_a_schedule(option, accumulator, m
 
 
 @pytest.mark.parametrize("option", [*SPANNED, *UNSPANNED, "nesterov and decay"])
-@pytest.mark.parametrize("accumulator", ACCUMULATORS)
+@pytest.mark.parametrize("accumulator", MOSTLY_BY_ELEMENT)
 @pytest.mark.parametrize("every", [1, 70])
 def test_rows_that_lag_behind_are_those_of_the_dense_run(option, accumulator, every):
     hyper = hyper_of(option, accumulator) | {"learning_rate": rate(0)}
@@ -378,7 +385,7 @@ def test_from_another_thread():
         *(("adagrad", "float", option) for option in ({"momentum": 0.9}, {"l1": 0.1, "l2": 0.1}, {"lr_decay": 0.1})),
     ],
 )
-def test_it_costs_less_than_a_step_of_adagrad(name, kind, option):
+def test_it_costs_less_than_two_steps_of_adagrad(name, kind, option):
     """Whatever the method: what is slow costs a hundred times as much, so a busy machine does not matter."""
     opts = [fa.build(each, params=np.zeros(10), **more) for each, more in ((name, option), ("adagrad", {}))]
     g, (own_step, unit_step) = np.ones(10), map(step_of, opts)
@@ -403,4 +410,4 @@ def test_it_costs_less_than_a_step_of_adagrad(name, kind, option):
         seconds(*turn)
     times = [[seconds(*turn) for turn in turns] for _ in range(40)]
     tuned, plain, unit = map(statistics.median, zip(*times, strict=True))
-    assert tuned - plain < unit + 0.2 * plain  # of which the latter is noise
+    assert tuned - plain < 2 * unit + 0.2 * plain  # of which the latter is noise
