@@ -209,13 +209,6 @@ def _as_batch(batch: Any) -> Batch:
     raise TypeError(f"inputs: expected batches: an array, tuple, list or dict each, got {described(batch)}")
 
 
-def as_integer(value: Any, name: str) -> int:
-    """`value` as an int; TypeError, by its name, if it is no whole number."""
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise TypeError(f"{name}: expected an integer, got {described(value)}")
-    return operator.index(value)
-
-
 def described(value: Any) -> str:
     """What a message says that it got."""
     if callable(getattr(value, "collect", None)) and not is_array(value):

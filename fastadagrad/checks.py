@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import operator
+import reprlib
 from typing import Any
 
 import numpy as np
@@ -11,24 +13,64 @@ NO_NUMBERS = bool, np.bool, str, bytes  # though float() takes them
 PLAIN_NUMBERS = frozenset({float, int, np.float32, np.float64, np.float16, np.int32, np.int64})
 
 
-def checked_number(name: str, value: Any, whole: bool) -> float | int:
-    kind = "a whole number" if whole else "a number"
+def shown(value: Any) -> str:
+    """What a message says of a value, shortened if it is long.
+
+    >>> shown([1.5])
+    '[1.5]'
+    """
+    try:
+        return reprlib.repr(value)
+    except ValueError:  # of an int with more digits than Python writes
+        return f"an integer of {value.bit_length()} bits" if isinstance(value, int) else f"a {type(value).__name__}"
+
+
+def whole_number(name: str, value: Any, least: int | None = None, most: int | None = None) -> int:
+    """A whole number of Python's or NumPy's, as an int.
+
+    Raises
+    ------
+    TypeError
+        For what is none: a float is none, whatever its value.
+    ValueError
+        For one that is below `least` or, if there is a `least`, above `most`.
+
+    Examples
+    --------
+    >>> whole_number("steps", 0, least=1)
+    Traceback (most recent call last):
+    ...
+    ValueError: steps must be a whole number of at least 1, not 0
+    """
+    expected = "a whole number"
+    if least is not None:
+        expected += f" of at least {least}" if most is None else f" between {least} and {most}"
+    try:
+        number = None if isinstance(value, NO_NUMBERS) else operator.index(value)
+    except TypeError:
+        number = None
+    if number is None:
+        raise TypeError(f"{name} must be {expected}, not {shown(value)}")
+    if least is not None and not least <= number <= (number if most is None else most):
+        raise ValueError(f"{name} must be {expected}, not {shown(value)}")
+    return number
+
+
+def checked_number(name: str, value: Any) -> float:
+    """A finite number of at least 0, as a float."""
     if isinstance(value, NO_NUMBERS) or getattr(value, "shape", ()) != ():
-        raise TypeError(f"{name} must be {kind}, not {value!r}")
+        raise TypeError(f"{name} must be a number, not {shown(value)}")
     try:
         number = float(value)
     except (TypeError, ValueError):
-        raise TypeError(f"{name} must be {kind}, not {value!r}") from None
+        raise TypeError(f"{name} must be a number, not {shown(value)}") from None
     except OverflowError:
         number = math.inf
-    if whole and number != int(number if math.isfinite(number) else 0):
-        raise TypeError(f"{name} must be {kind}, not {value!r}")
-    lowest = 1 if name in ("threads", "validate_every") else 0
-    if not (math.isfinite(number) and number >= lowest):
-        raise ValueError(f"{name} must be finite and at least {lowest}, not {value!r}")
+    if not (math.isfinite(number) and number >= 0):
+        raise ValueError(f"{name} must be finite and at least 0, not {shown(value)}")
     if name == "momentum" and number >= 1:
         raise ValueError(f"momentum must be below 1, not {value!r}: the velocity would never decay")
-    return int(number) if whole else number
+    return number
 
 
 def quick_float(name: str, value: Any) -> float:
@@ -38,4 +80,4 @@ def quick_float(name: str, value: Any) -> float:
             return float(value)
         except OverflowError:
             return math.nan
-    return math.nan if callable(value) else float(checked_number(name, value, whole=False))
+    return math.nan if callable(value) else checked_number(name, value)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .checks import whole_number
 from .kernels.hashing import hash_columns
 from .kernels.svmlight import sort_rows
 
@@ -43,13 +44,7 @@ def checked_bits(bits: Any) -> int | None:
     TypeError, ValueError
         For what is no whole number, or not between 1 and MOST_HASH_BITS.
     """
-    if bits is None:
-        return None
-    if isinstance(bits, bool) or not isinstance(bits, int | np.integer):
-        raise TypeError(f"hash_bits must be a whole number or None, not {bits!r}")
-    if not 1 <= bits <= MOST_HASH_BITS:
-        raise ValueError(f"hash_bits must be between 1 and {MOST_HASH_BITS}, for 2**hash_bits columns, not {bits!r}")
-    return int(bits)
+    return None if bits is None else whole_number("hash_bits", bits, 1, MOST_HASH_BITS)
 
 
 def check_names(found: tuple[str, ...] | None, expected: tuple[str, ...] | None, what: str) -> None:

@@ -12,7 +12,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from .batches import Arrays, Batch, as_integer, described, is_array, parts_of, source_of
+from .batches import Arrays, Batch, described, is_array, parts_of, source_of
+from .checks import whole_number
 
 __all__ = ["Batch", "Dataset", "as_dataset", "limited", "sample_count"]
 
@@ -85,13 +86,13 @@ class Dataset:
             raise ValueError(f'shuffle: expected True, False or "batches", got {described(shuffle)}')
         number = next(_numbers)
         self.name, self.named = name or f"dataset{number}", bool(name)
-        self.axis = as_integer(axis, "axis")
-        self._batch_size = as_integer(batch_size, "batch_size")
+        self.axis = whole_number("axis", axis)
+        self._batch_size = whole_number("batch_size", batch_size)
         arrays = partial(Arrays, self._batch_size, self.axis, isinstance(shuffle, str))
         self._generator = as_generator(rng)
         if isinstance(inputs, Dataset):
             raise TypeError(f"inputs: expected arrays, a callable or batches, got {described(inputs)}")
-        size = None if iteration_size is None else as_integer(iteration_size, "iteration_size")
+        size = None if iteration_size is None else whole_number("iteration_size", iteration_size, 1)
         self._source = source_of(inputs, size, arrays)
         several = isinstance(self._source, Arrays) and len(self._source) > 1
         self._random = self._generator if shuffle and several else None
@@ -173,7 +174,7 @@ class Dataset:
 
         It goes on from where this one is, which stays there itself.
         """
-        size, limited = as_integer(iteration_size, "iteration_size"), copy.copy(self)
+        size, limited = whole_number("iteration_size", iteration_size, 1), copy.copy(self)
         limited._source = self._source.resized(size)
         limited._set_epoch(size)
         limited._done = 0
@@ -311,7 +312,7 @@ def as_generator(rng: Any) -> np.random.Generator:
     if isinstance(rng, np.random.RandomState):
         rng = int.from_bytes(rng.bytes(16), "little")
     try:
-        return np.random.default_rng(as_integer(rng, "rng") if isinstance(rng, bool) else rng)
+        return np.random.default_rng(whole_number("rng", rng) if isinstance(rng, bool) else rng)
     except (TypeError, ValueError) as error:
         raise type(error)(f"rng: expected None, a seed or a Generator, got {described(rng)}") from error
 

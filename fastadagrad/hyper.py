@@ -12,7 +12,7 @@ from typing import Any, Literal, Protocol, TypedDict, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from .checks import checked_number
+from .checks import checked_number, whole_number
 from .hints import KEYWORDS, Foreign, hint
 from .kernels.motion import slot_names
 from .kernels.rules import COMMON, form_of, places, trait
@@ -121,6 +121,7 @@ CHOICES = {
     "lazy": ("exact", "touched", "dense"),
     "nonfinite": ("raise", "skip", "ignore"),
 }
+LEAST = {"threads": 1, "validate_every": 1}  # of whole numbers; that of others is 0
 
 
 def starts_of(rule: Rule) -> tuple[str, ...]:
@@ -166,8 +167,9 @@ def checked(name: str, value: Any, default: Any) -> Any:
         return bool(value)
     if name == "threads" and value is None:
         return None
-    whole = isinstance(default, int) or name == "threads"
-    return checked_number(name, value, whole)
+    if isinstance(default, int) or name == "threads":
+        return whole_number(name, value, LEAST.get(name, 0))
+    return checked_number(name, value)
 
 
 @dataclass(frozen=True)
@@ -254,7 +256,7 @@ class Settings:
         if callable(rate):
             asked = {} if asked is None else asked
             if id(rate) not in asked:
-                asked[id(rate)] = checked_number(f"learning_rate({t})", rate(t), whole=False)
+                asked[id(rate)] = checked_number(f"learning_rate({t})", rate(t))
             rate = asked[id(rate)]
         return rate / (1 + t * self.options.lr_decay)
 

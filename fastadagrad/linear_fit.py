@@ -102,7 +102,7 @@ def _unscaled(
         raw, intercept = scale.unfold(*weights)
         raw *= chosen.spread
         intercept = intercept[0] * chosen.spread + chosen.centre
-    if not scaling.all_finite(raw, intercept) or _has_lost(weights[0], raw):
+    if not scaling.only_finite(raw, intercept) or _has_lost(weights[0], raw):
         raise ValueError("X and y differ so much in size that float64 cannot hold the weights: multiply X or y")
     return raw, intercept
 

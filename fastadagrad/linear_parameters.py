@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from . import scaling, targets
+from .checks import whole_number
 from .columns import checked_bits
 from .hyper import Conduct, Settings, cast_scalars, checked, make_settings
 from .kernels.rules import adagrad
@@ -36,11 +37,11 @@ def check(given: Mapping[str, Any]) -> tuple[dict[str, Any], Settings, Conduct]:
     plain = dict(given)
     for name, choices in CHOICES.items():
         plain[name] = _one_of(name, given[name], choices)
-    plain["batch_size"] = _whole("batch_size", given["batch_size"], 1, LARGEST_BATCH)
+    plain["batch_size"] = whole_number("batch_size", given["batch_size"], 1, LARGEST_BATCH)
     if given["max_epochs"] is not None:
-        plain["max_epochs"] = _whole("max_epochs", given["max_epochs"], 1)
+        plain["max_epochs"] = whole_number("max_epochs", given["max_epochs"], 1)
     plain["hash_bits"] = checked_bits(given["hash_bits"])
-    plain["seed"] = _whole("seed", given["seed"], 0)
+    plain["seed"] = whole_number("seed", given["seed"], 0)
     plain["intercept"] = checked("intercept", given["intercept"], True)
     plain["shuffle"] = checked("shuffle", given["shuffle"], True)
     plain["validation"] = checked_validation("validation", given["validation"])
@@ -68,16 +69,6 @@ def _one_of(name: str, value: Any, choices: tuple[str, ...]) -> str:
     if not isinstance(value, str) or value not in choices:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, not {value!r}")
     return str(value)
-
-
-def _whole(name: str, value: Any, lowest: int, highest: int | None = None) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise TypeError(f"{name} must be a whole number, not {value!r}")
-    if value < lowest:
-        raise ValueError(f"{name} must be at least {lowest}, not {value!r}")
-    if highest is not None and value > highest:
-        raise ValueError(f"{name} must be at most {highest}, not {value!r}")
-    return int(value)
 
 
 def _float_type(dtype: Any) -> type[np.floating[Any]]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from .kernels.examples import shuffle
 from .linear_training import Examples, Scorer, Trainer
 from .log import logger
-from .scaling import all_finite
+from .scaling import only_finite
 from .stopping import Patience
 
 Report = Callable[[int], object]  # gets the number of examples just done
@@ -62,7 +62,7 @@ class Run:
     def _keep_unfinished(self) -> None:
         """Python interrupts between calls of the compiled loop only, and each leaves whole weights."""
         judged = self._held_out is not None and self.best_epoch > 0
-        if judged or not all_finite(*self._trainer.parameters):
+        if judged or not only_finite(*self._trainer.parameters):
             logger.warning("interrupted: keeping the weights of epoch %d", self.best_epoch)
             return
         self._keep()
@@ -76,7 +76,7 @@ class Run:
         """Validate, keep the weights if they are the ones to keep, and decide whether to go on."""
         entry: dict[str, float] = {"epoch": epoch, "loss": self._scorer.targets.in_own_unit(loss)}
         weights = self._trainer.parameters
-        if not (math.isfinite(loss) and all_finite(*weights)):
+        if not (math.isfinite(loss) and only_finite(*weights)):
             self.stopped_because = "non-finite loss"
             logger.warning("the loss of epoch %d is %s: keeping the weights before it", epoch, loss)
         else:

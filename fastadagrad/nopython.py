@@ -9,6 +9,7 @@ from typing import Any, Unpack, cast
 import numpy as np
 from numpy.typing import DTypeLike
 
+from .checks import whole_number
 from .hyper import Conduct, Hyper, Settings, cast_scalars, make_settings
 from .kernels.arrays import make_array_update
 from .kernels.rules import trait
@@ -107,7 +108,7 @@ def compiled_update(
     precision = np.dtype(dtype)
     if precision not in DTYPES:
         raise TypeError(f"dtype must be float32 or float64, not {precision}")
-    kind = kind_of("p", np.empty((0,) * ndim, precision), settings)
+    kind = kind_of("p", np.empty((0,) * whole_number("ndim", ndim, 0), precision), settings)
     return _compiled(settings, precision, kind)
 
 

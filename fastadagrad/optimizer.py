@@ -9,6 +9,7 @@ import numpy as np
 
 from . import assignment, checkpoint
 from .attributes import Misplaced, refuse_misplaced
+from .checks import whole_number
 from .dataset import Dataset, as_dataset, limited, sample_count
 from .hyper import Hyper, hyper_names, refuse_unknown
 from .interrupts import whole
@@ -32,9 +33,8 @@ Touches = Callable[..., Mapping[str, Any]]
 
 def _check_limits(least: int, **limits: Any) -> None:
     for name, limit in limits.items():
-        whole_number = isinstance(limit, int | np.integer) and not isinstance(limit, bool)
-        if limit is not None and not (whole_number and limit >= least):
-            raise ValueError(f"{name} must be a whole number of at least {least}, not {limit!r}")
+        if limit is not None:
+            whole_number(name, limit, least)
 
 
 class Optimizer(Keeper):

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import checkpoint
+from .checks import whole_number
 from .dataset import Dataset, as_dataset, as_generator, sample_count
 from .hyper import checked
 from .keeping import copy_of_parameter
@@ -166,8 +167,7 @@ def find_learning_rate(
     """
     _check_method(opt)
     rates = _grid(lowest, highest, per_decade)
-    if not _is_whole(steps) or steps < 1:
-        raise ValueError(f"steps must be a whole number of at least 1, not {steps!r}")
+    steps = whole_number("steps", steps, 1)
     random = as_generator(rng)
     trial = _Trial(opt, touches)
     fitted = _batches(as_dataset(train, batch_size=batch_size), steps, random)
@@ -190,19 +190,13 @@ def _check_method(opt: Any) -> None:
         raise ValueError(f"{name} takes its learning rate at the first step, which it has made: reset() first")
 
 
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, int | np.integer) and not isinstance(value, bool)
-
-
 def _grid(lowest: Any, highest: Any, per_decade: Any) -> NDArray[np.float64]:
     for name, value in (("lowest", lowest), ("highest", highest)):
         if checked(name, value, 0.0) == 0:
             raise ValueError(f"{name} must be above 0, not {value!r}")
     if not lowest < highest:
         raise ValueError(f"lowest must be below highest, not {lowest!r} and {highest!r}")
-    if not _is_whole(per_decade) or per_decade < 1:
-        raise ValueError(f"per_decade must be a whole number of at least 1, not {per_decade!r}")
-    count = max(2, round(per_decade * math.log10(highest / lowest)) + 1)
+    count = max(2, round(whole_number("per_decade", per_decade, 1) * math.log10(highest / lowest)) + 1)
     if count > MOST_RATES:
         raise ValueError(f"these would be {count} rates, at most {MOST_RATES} are tried: lower per_decade")
     return np.geomspace(float(lowest), float(highest), count)

@@ -58,7 +58,7 @@ class Scaling:
         return raw, intercept.astype(np.float64) - (0.0 if self.shift is None else self.shift @ raw)
 
 
-def all_finite(*arrays: NDArray[Any]) -> bool:
+def only_finite(*arrays: NDArray[Any]) -> bool:
     """Whether all numbers are, be the arrays contiguous or not; there is no array of as many truth values."""
     return all(
         bool(np.isfinite(each[part]).all()) for each in map(np.atleast_1d, arrays) for part in parts_of(len(each))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import importlib
-import operator
 import os
 import zipfile
 from collections.abc import Mapping
@@ -17,6 +16,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from . import contents
+from .checks import whole_number
 from .columns import checked_bits
 from .hints import hint
 from .log import logger
@@ -94,8 +94,8 @@ def load(
     """
     if not isinstance(source, str | os.PathLike):
         raise TypeError(f"source must be a path or a name, got {type(source).__name__}; for arrays use as_table")
-    if n_features is not None and operator.index(n_features) < 1:
-        raise ValueError(f"n_features must be at least 1, got {n_features}")
+    if n_features is not None:
+        n_features = whole_number("n_features", n_features, 1)
     bits = checked_bits(hash_bits)
     if bits is not None and n_features not in (None, 2**bits):
         raise ValueError(f"n_features must be left out with hash_bits={bits}, which makes {2**bits}, got {n_features}")

@@ -60,6 +60,7 @@ REFUSED = [
     ("threads", 1.5, TypeError),
     ("patience", -1, ValueError),
     ("patience", 1.5, TypeError),
+    ("patience", 3.0, TypeError),
     ("patience", math.inf, TypeError),
     ("validate_every", 0, ValueError),
     ("lr_decay", -1, ValueError),
@@ -105,7 +106,7 @@ def test_refused_everywhere_and_nothing_changed(name, value, error):
         ("nesterov", 1),
         ("threads", None),
         ("threads", np.int64(1)),
-        ("patience", 3.0),
+        ("patience", np.int8(3)),
         ("rms_regularizer", 0),
     ],
 )

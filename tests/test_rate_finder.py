@@ -285,7 +285,7 @@ def test_refusals():
         ({"per_decade": 0}, ValueError, "per_decade must be a whole number of at least 1, not 0"),
         ({"per_decade": 10**6}, ValueError, "at most 1000 are tried: lower per_decade"),
         ({"steps": 0}, ValueError, "steps must be a whole number of at least 1, not 0"),
-        ({"steps": True}, ValueError, "steps must be a whole number"),
+        ({"steps": True}, TypeError, "steps must be a whole number of at least 1, not True"),
         ({"rng": "x"}, TypeError, "rng: expected None, a seed or a Generator"),
     ]:
         with pytest.raises(error, match=text):

@@ -9,11 +9,11 @@ import sys
 from collections import namedtuple
 from dataclasses import dataclass, make_dataclass
 from math import log, sqrt
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from oracle import bits_differ, spread
+from own_rules import module_text, variant
 from sparse import set_thresholds
 
 import fastadagrad as fa
@@ -151,8 +151,7 @@ def test_names():
 
 
 def changed(**changes):
-    """The rule with other parts, as a namespace."""
-    return SimpleNamespace(**{**vars(Averaged), "name": Averaged.name, **changes})
+    return variant(Averaged, **changes)
 
 
 def stepped(opt):
@@ -188,47 +187,18 @@ ONE_SLOT = {
     "delta": lambda g, H, own, s: (s.learning_rate * g / H, own),
 }
 
-MODULE = """
-from fastadagrad.kernels.rules import COMMON
-from collections import namedtuple
-from dataclasses import dataclass
-from math import sqrt
-
-name, slots, rests = "family_test", (), True
-Scalars = namedtuple("Scalars", COMMON)
-
-@dataclass(frozen=True, kw_only=True)
-class Hyperparameters:
-    pass
-
-def scalar_values(hyper, a, t):
-    return ()
-
-def initial(hyper, a):
-    return ()
-
-def accumulate(p, g, square, own, s):
-    return own
-
-def scale(own, s):
-    return s.one
-
-def delta(g, H, own, s):
-    return FACTOR, own
-"""
-
 
 def test_a_module_that_is_reloaded(registered, tmp_path, monkeypatch):
     """It stays the same object, and yet what was made of it before is not changed."""
     monkeypatch.syspath_prepend(tmp_path)
     file = tmp_path / "rule_to_reload.py"
-    file.write_text(MODULE.replace("FACTOR", "s.learning_rate * g"))
+    file.write_text(module_text("family_test", "s.learning_rate * g"))
     module = importlib.import_module("rule_to_reload")
     try:
         fa.register(module)
         first = fa.build(registered, params=np.ones(5), learning_rate=0.5)
         assert stepped(first).tolist() == [0.0] * 5
-        file.write_text(MODULE.replace("FACTOR", "g - s.learning_rate * g + s.learning_rate * s.learning_rate"))
+        file.write_text(module_text("family_test", "g - s.learning_rate * g + s.learning_rate * s.learning_rate"))
         fa.register(importlib.reload(module))
         assert stepped(fa.build(registered, params=np.ones(5), learning_rate=0.5)).tolist() == [1 - 1.25] * 5
         first.hyper.momentum = 0.0
@@ -273,7 +243,7 @@ for i, delta in enumerate([by_global, by_helper, made(CONSTANT)]):
 @pytest.mark.slow
 def test_what_a_formula_refers_to_is_looked_at_in_the_disk_cache(tmp_path):
     """Numba's cache does not see that a global number, a helper or a captured value is another one."""
-    (tmp_path / "rule_of_mine.py").write_text(MODULE.replace("FACTOR", "g"))
+    (tmp_path / "rule_of_mine.py").write_text(module_text("family_test", "g"))
     script = tmp_path / "script.py"
     for constant in (2.0, 5.0):
         script.write_text(SCRIPT.replace("CONSTANT_HERE", str(constant)))
@@ -369,7 +339,7 @@ pickle.dump((opt, fa.compiled_update("family_test")), open(sys.argv[1], "wb"))
 
 def test_pickled_by_its_name(tmp_path, registered, monkeypatch):
     """In the process that reads, the rule is what has that name there; the module that registers it is imported."""
-    (tmp_path / "rule_of_mine.py").write_text(MODULE.replace("FACTOR", "s.learning_rate * g"))
+    (tmp_path / "rule_of_mine.py").write_text(module_text("family_test", "s.learning_rate * g"))
     (tmp_path / "script.py").write_text(PICKLING)
     command = [sys.executable, str(tmp_path / "script.py"), str(tmp_path / "pickled")]
     subprocess.run(command, check=True, capture_output=True, env={**os.environ, "PYTHONPATH": str(tmp_path)})
@@ -414,9 +384,8 @@ def test_pickled_by_its_name(tmp_path, registered, monkeypatch):
     ],
 )
 def test_rules_that_are_refused(change, message):
-    parts = {name: value for name, value in {**vars(Averaged), **change}.items() if value is not None}
     with pytest.raises(TypeError, match=message):
-        fa.register(SimpleNamespace(**{**parts, "name": "refused"}))
+        fa.register(changed(**change, name="refused"))
     assert "refused" not in METHODS
 
 

@@ -112,7 +112,7 @@ def test_a_guess_where_columns_begin_is_told(tmp_path, caplog, text, width, zero
 
 @pytest.mark.parametrize("width", [0, -1])
 def test_width_must_be_positive(width):
-    with pytest.raises(ValueError, match="n_features must be at least 1"):
+    with pytest.raises(ValueError, match=f"n_features must be a whole number of at least 1, not {width}"):
         load("iris", n_features=width)
 
 

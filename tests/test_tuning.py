@@ -5,12 +5,14 @@ import threading
 import time
 import tracemalloc
 from collections import namedtuple
-from dataclasses import dataclass
+from dataclasses import make_dataclass
 from fractions import Fraction
 
 import numpy as np
+import plain_rule
 import pytest
 from lagging import ACCUMULATORS, F4, F8, assert_close, dense, hyper_of, made, note_size, rate, result, sizes, stream
+from own_rules import variant
 from runs import bowl
 
 import fastadagrad as fa
@@ -306,37 +308,29 @@ def test_it_survives_what_plans_anew(tmp_path):
     assert opt.hyper.learning_rate == 0.5
 
 
-class Halved:
-    """d = half*g, where half is the method's own number: that it goes by the rate shows when it is formed without."""
+def half_of_the_rate(hyper, a, t):
+    return (a / hyper.divisor,)
 
-    name, slots, squares = "tuning_test", (), False
-    Scalars = namedtuple("Scalars", (*COMMON, "half"))
 
-    @dataclass(frozen=True, kw_only=True)
-    class Hyperparameters:
-        divisor: float = 2.0
+def halved_gradient(g, H, own, s):
+    return s.half * g, own
 
-    def scalar_values(hyper, a, t):
-        return (a / hyper.divisor,)
 
-    def initial(hyper, a):
-        return ()
-
-    def accumulate(p, g, square, own, s):
-        return own
-
-    def scale(own, s):
-        return s.one
-
-    def delta(g, H, own, s):
-        return s.half * g, own
+HALVED = variant(  # half is the method's own number: that it goes by the rate shows when it is formed without
+    plain_rule,
+    name="tuning_test",
+    Scalars=namedtuple("Scalars", (*COMMON, "half")),
+    Hyperparameters=make_dataclass("Hyperparameters", [("divisor", float, 2.0)], frozen=True, kw_only=True),
+    scalar_values=half_of_the_rate,
+    delta=halved_gradient,
+)
 
 
 @pytest.fixture
 def halved():
-    fa.register(Halved)
-    yield Halved.name
-    del METHODS[Halved.name]
+    fa.register(HALVED)
+    yield HALVED.name
+    del METHODS[HALVED.name]
 
 
 def test_a_rule_whose_own_scalars_depend_on_the_rate(halved):

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ..checks import whole_number
 from ..interop.plots import new_figure
 from ..interrupts import whole
 from ..log import logger
@@ -157,10 +158,8 @@ def make_plan(
 ) -> Plan:
     """Check everything that can be before work starts."""
     grid = as_rates(rates)
-    for name, value in (("seeds", seeds), ("epochs", epochs)):
-        whole = isinstance(value, int) and not isinstance(value, bool)
-        if not (name == "epochs" and value is None) and not (whole and value is not None and value >= 1):
-            raise ValueError(f"{name} must be a whole number of at least 1, not {value!r}")
+    seeds = whole_number("seeds", seeds, 1)
+    epochs = None if epochs is None else whole_number("epochs", epochs, 1)
     chosen = as_problems(problems)  # first: the user's own module may register a method
     contenders = as_contenders(methods)
     budgets = {}
@@ -174,9 +173,7 @@ def make_plan(
 def _checked_jobs(jobs: int | None) -> int:
     if jobs is None:
         return os.cpu_count() or 1
-    if not isinstance(jobs, int) or isinstance(jobs, bool) or jobs < 0:
-        raise ValueError(f"jobs must be a whole number of at least 0, not {jobs!r}")
-    return jobs
+    return whole_number("jobs", jobs, 0)
 
 
 def _run_missing(folder: Path, plan: Plan, jobs: int, progress: bool) -> list[Run]:

@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ..checks import whole_number
 from ..hints import hint
 from .problem import Problem, Task
 
@@ -165,8 +166,6 @@ def task_of(problem: Problem, seed: int) -> Task:
     if not isinstance(task, Task):
         expected = "a fastadagrad.compare.Task for a seed"
         raise TypeError(f"problem {problem.name!r} must make {expected}, not {type(task).__name__}")
-    for name, lowest in (("epochs", 1), ("updates", 1)):
-        value = getattr(task, name)
-        if not isinstance(value, int) or isinstance(value, bool) or value < lowest:
-            raise ValueError(f"problem {problem.name!r}: {name} must be a whole number of at least 1, not {value!r}")
+    for name in ("epochs", "updates"):
+        whole_number(f"problem {problem.name!r}: {name}", getattr(task, name), 1)
     return task

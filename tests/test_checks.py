@@ -1,0 +1,78 @@
+import math
+import warnings
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+import fastadagrad as fa
+from fastadagrad import sources
+from fastadagrad.checks import shown, whole_number
+from fastadagrad.columns import checked_bits
+from fastadagrad.compare import compare
+
+NONE = [True, np.True_, 2.0, np.float64(2), math.nan, math.inf, "2", b"2", None, Fraction(2), 2j, [2], np.array([2])]
+
+
+def loss(w):
+    return float(w @ w), 2 * w
+
+
+def iterated(**limits):
+    return fa.ADAGRAD(loss, np.ones(2)).iterate(**limits)
+
+
+TAKERS = {  # by the name of what is to be a whole number, and what is too small
+    "max_updates": (iterated, -1),
+    "max_epochs": (iterated, -1),
+    "train_batches": (iterated, 0),
+    "valid_batches": (iterated, 0),
+    "iteration_size": (lambda **given: fa.Dataset(np.ones(3), **given), 0),
+    "patience": (lambda **given: fa.ADAGRAD(params=np.ones(2), **given), -1),
+    "validate_every": (lambda **given: fa.ADAGRAD(params=np.ones(2), **given), 0),
+    "threads": (lambda **given: fa.ADAGRAD(params=np.ones(2), **given), 0),
+    "batch_size": (fa.LinearModel, 0),
+    "seed": (fa.LinearModel, -1),
+    "hash_bits": (fa.LinearModel, 0),
+    "n_features": (lambda **given: sources.load("iris", **given), 0),
+    "ndim": (lambda **given: fa.compiled_update(**given), -1),
+    "steps": (lambda **given: fa.find_learning_rate(fa.ADAGRAD(loss, np.ones(2)), **given), 0),
+    "per_decade": (lambda **given: fa.find_learning_rate(fa.ADAGRAD(loss, np.ones(2)), **given), 0),
+    "seeds": (lambda **given: compare("quadratic", ["sgd"], **given), 0),
+    "jobs": (lambda **given: compare("quadratic", ["sgd"], **given), -1),
+}
+
+
+@pytest.mark.parametrize("name", TAKERS)
+def test_whoever_takes_a_whole_number_says_so_in_the_same_words(name):
+    take, too_small = TAKERS[name]
+    for value in (2.0, True, "2", math.nan, np.float32(2)):
+        with pytest.raises(TypeError, match=rf"^{name} must be a whole number .*, not {shown(value)[:3]}"):
+            take(**{name: value})
+    for value in (too_small, np.int64(too_small), -(10**5000)):
+        with pytest.raises(ValueError, match=rf"^{name} must be a whole number (of at least|between) .*, not "):
+            take(**{name: value})
+
+
+@pytest.mark.parametrize("value", NONE, ids=repr)
+def test_what_is_no_whole_number(value):
+    with warnings.catch_warnings(), pytest.raises(TypeError, match="^it must be a whole number, not "):
+        warnings.simplefilter("error")
+        whole_number("it", value)
+
+
+@pytest.mark.parametrize("kind", [int, np.int8, np.uint64, np.int32, np.array])
+def test_whole_numbers(kind):
+    found = whole_number("it", kind(5), 5, 5)
+    assert (found, type(found)) == (5, int)
+    for least, most in ((6, None), (1, 4), (6, 7)):
+        with pytest.raises(ValueError, match="^it must be a whole number (of at least 6|between . and .), not "):
+            whole_number("it", kind(5), least, most)
+
+
+def test_bounds():
+    assert whole_number("it", -3) == -3
+    assert whole_number("it", 10**5000) == 10**5000
+    with pytest.raises(ValueError, match="it must be a whole number between 1 and 31, not an integer of 16610 bits"):
+        whole_number("it", 10**5000, 1, 31)
+    assert checked_bits(None) is None
