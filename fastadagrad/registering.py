@@ -18,10 +18,11 @@ _TAKEN = ("best", "learned", "param", "velocity")
 _GRADIENTS = (0.25, -0.5, 0.0)
 # What a mistake in a function comes as; of other errors, as of a root of something negative, numbers may be the cause.
 _MISTAKES = (AttributeError, LookupError, NameError, TypeError)
+_OF_NUMBERS = (ArithmeticError, ValueError, RuntimeError)
 
 
 def check(rule: Any, what: str) -> None:
-    """Raise TypeError for a rule that no optimizer could be made of, with its default hyperparameters."""
+    """Raise TypeError for a registered rule that no optimizer could be made of, with its default hyperparameters."""
     _refuse_missing(what, rule, "Hyperparameters", "Scalars", "scalar_values")
     if not is_dataclass(rule.Hyperparameters) or getattr(rule.Scalars, "_fields", ())[: len(COMMON)] != COMMON:
         raise TypeError(f"{what}: Hyperparameters must be a dataclass, and Scalars begin with the names of COMMON")
@@ -47,6 +48,8 @@ def check(rule: Any, what: str) -> None:
             raise TypeError(f"{what}: {part} must be of {', '.join(vars(Options()))}, not {trait(rule, part)}")
     _check_measures(rule, form, what)
     _Trial(rule, form, hyper, what).run()
+    form.refuse_uncompilable()
+    rule.compiles = True
 
 
 def _refuse_missing(what: str, rule: Any, *parts: str) -> None:
@@ -77,12 +80,22 @@ def _check_measures(rule: Any, form: Any, what: str) -> None:
 
 
 class _Trial:
-    """One step of an element or two, so that a mistake is told with the user's own line and not by the compiler."""
+    """Some steps of an element, so that a mistake is told with the user's own line and not by the compiler."""
 
     def __init__(self, rule: Any, form: Any, hyper: Any, what: str) -> None:
         self._rule, self._form, self._hyper, self._what = rule, form, hyper, what
+        self._worked: set[str] = set()
+        self._broken: dict[str, str] = {}  # by part, why it broke down at some numbers
 
     def run(self) -> None:
+        """Raise TypeError for a part with a mistake, or that breaks down at all numbers that it is tried with."""
+        with suppress(*_OF_NUMBERS), np.errstate(all="ignore"):
+            self._run()
+        for part, reason in self._broken.items():
+            if part not in self._worked:
+                raise TypeError(f"{self._what}: {part} fails at all numbers that were tried: {reason}")
+
+    def _run(self) -> None:
         rule, form, hyper = self._rule, self._form, self._hyper
         initial = self._tuple("initial", len(form.slots), f"a value for each of its slots {form.slots}", hyper, 1.0)
         for value in initial:
@@ -90,14 +103,17 @@ class _Trial:
         learned = [0.0] * len(trait(rule, "learned"))
         own = rule.Scalars._fields[len(COMMON) :]
         self._tuple("scalar_values", len(own), f"its own of {rule.Scalars._fields}", hyper, 1.0, 0, *learned)
-        with suppress(ArithmeticError, ValueError, RuntimeError), np.errstate(all="ignore"):
-            exact = Settings(default_options(rule), hyper, rule).scalars(0, None, learned)
-            s, p = rule.Scalars(*map(np.float64, exact)), np.float64(0.75)
+        exact = Settings(default_options(rule), hyper, rule).scalars(0, None, learned)
+        others = (*exact[: len(COMMON)], *(x or 0.5 for x in exact[len(COMMON) :]))  # as a default of 0 may be special
+        for values in (exact, others):
+            s, p = rule.Scalars(*map(np.float64, values)), np.float64(0.75)
             slots = tuple(p if value == PARAMETER else np.float64(value) for value in initial)
             for g in map(np.float64, _GRADIENTS):
-                p, slots = self._step(p, g, slots, s)
+                with suppress(*_OF_NUMBERS):
+                    p, slots = self._step(p, g, slots, s)
             if trait(rule, "measured"):
-                self._measure(p, np.float64(0.25), slots, learned, s)
+                with suppress(*_OF_NUMBERS):
+                    self._measure(p, np.float64(0.25), slots, learned, s)
 
     def _step(self, p: Any, g: Any, slots: Any, s: Any) -> tuple[Any, Any]:
         count, names = len(self._form.slots), f"the slots {self._form.slots}"
@@ -139,11 +155,17 @@ class _Trial:
     def _call(self, part: str, *arguments: Any) -> Any:
         function = self._function(part)
         try:
-            return function(*arguments)
-        except _MISTAKES as error:
+            value = function(*arguments)
+        except (*_MISTAKES, *_OF_NUMBERS) as error:
             frames = traceback.extract_tb(error.__traceback__)[1:]  # without this one
             where = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else _place_of(function)
-            raise TypeError(f"{self._what}: {part} fails: {type(error).__name__}: {error} ({where})") from error
+            reason = f"{type(error).__name__}: {error} ({where})"
+            if isinstance(error, _MISTAKES):
+                raise TypeError(f"{self._what}: {part} fails: {reason}") from error
+            self._broken[part] = reason
+            raise
+        self._worked.add(part)
+        return value
 
 
 def _place_of(function: Any) -> str:

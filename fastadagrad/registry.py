@@ -10,6 +10,7 @@ from typing import Any
 
 from .kernels import rules
 from .kernels.digest import Undescribable, digest_of
+from .kernels.trial import fault_of
 
 METHODS: dict[str, Any] = {}  # classes of optimizers
 
@@ -32,6 +33,8 @@ class RegisteredRule:
         The rule that this is a form of: it has what all of its forms share.
     """
 
+    name: str
+
     def __init__(self, rule: Any, other: RegisteredRule | None = None) -> None:
         for part in (*_OF_ALL_FORMS, *_PARTS, *rules.TRAITS):
             if hasattr(rule, part):
@@ -40,6 +43,7 @@ class RegisteredRule:
             if hasattr(other, part) and not hasattr(self, part):
                 setattr(self, part, getattr(other, part))
         self.__doc__ = rule.__doc__
+        self.compiles = False  # as far as is known
         self.home = getattr(rule, "__module__", None) or getattr(rule, "__name__", None)
         if other is None and hasattr(rule, "form"):
             self._form, self._forms = rule.form, dict[int, tuple[Any, RegisteredRule]]()
@@ -48,8 +52,18 @@ class RegisteredRule:
     def _registered_form(self, hyper: Any) -> RegisteredRule:
         form = self._form(hyper)
         if id(form) not in self._forms:
-            self._forms[id(form)] = form, RegisteredRule(form, self)
+            registered = RegisteredRule(form, self)
+            if self.compiles:
+                registered.refuse_uncompilable()
+            self._forms[id(form)] = form, registered
         return self._forms[id(form)][1]
+
+    def refuse_uncompilable(self) -> None:
+        """Raise TypeError if the formula cannot be compiled, in one of the dtypes; so will each further form of it."""
+        fault = fault_of(self)
+        if fault is not None:
+            raise TypeError(f"rule {self.name!r}: {fault}")
+        self.compiles = True
 
     def __copy__(self) -> RegisteredRule:
         return self
