@@ -1,52 +1,72 @@
-"""Hyperparameters that are looked for at the optimizer itself, where setting one would change nothing."""
+"""Keywords that are set or looked for as attributes of an object, where nothing goes by them: where they are instead.
+
+Places are a dict: a name -> where it is, in which {} stands for the name.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, NoReturn
 
-from .hints import KEYWORDS, meant_by
+from .hints import KEYWORDS, Foreign, meant_by
+
+Places = Mapping[str, str]
+
+# Keywords beside hyperparameters: of an optimizer's constructor, of its iterate and minimize, and of Datasets alone.
+MAKING = ("inputs", "updates", "monitors", "monitor_gradients", "gradient")
+RUNNING = ("max_updates", "max_epochs", "batch_size", "train_batches", "valid_batches", "rng", "progress", "touches")
+OF_DATASETS = ("iteration_size", "axis", "shuffle")
 
 
 class Misplaced:
-    """A hyperparameter's name as an attribute: there is none, and the error says where to look.
+    """A keyword's name as an attribute: there is none, and the error says where to look.
 
     An object of this class costs nothing where other attributes are read, as `__getattr__` would.
     """
 
-    def __init__(self, name: str) -> None:
-        self._name = name
+    def __init__(self, name: str, place: str) -> None:
+        self._name, self._place = name, place.format(name)
 
     def __get__(self, instance: Any, owner: type) -> NoReturn:
-        message = f"{owner.__name__} has no attribute {self._name!r}: it is opt.hyper.{self._name}"
+        message = f"{owner.__name__} has no attribute {self._name!r}: it is {self._place}"
         raise AttributeError(message, name=self._name, obj=owner if instance is None else instance)
 
 
-def misplaced(name: str, hyper: Iterable[str], place: str = "opt.hyper.{}") -> str | None:
-    """Where the hyperparameter is that this name of an attribute means; None if it means none of them.
+def places_for(method: str, hyper: Iterable[str], making: Iterable[str], running: Iterable[str]) -> dict[str, str]:
+    """Where the keywords are that an optimizer of this class has to do with."""
+    return {
+        **dict.fromkeys(OF_DATASETS, "fastadagrad.Dataset(..., {}=...)"),
+        **dict.fromkeys(making, f"{method}(..., {{}}=...)"),
+        **dict.fromkeys(running, "opt.iterate(..., {}=...)"),
+        **dict.fromkeys(hyper, "opt.hyper.{}"),
+    }
+
+
+def misplaced(name: str, places: Places, foreign: Foreign = KEYWORDS) -> str | None:
+    """Where the keyword is that this name of an attribute means; None if it means none of them.
 
     Examples
     --------
-    >>> misplaced("learning_rate", ["learning_rate", "momentum"])
+    >>> places = {"learning_rate": "opt.hyper.{}", "batch_size": "opt.iterate(..., {}=...)"}
+    >>> misplaced("learning_rate", places)
     'it is opt.hyper.learning_rate'
-    >>> misplaced("lr", ["learning_rate", "momentum"])
-    'did you mean opt.hyper.learning_rate?'
-    >>> misplaced("my_own", ["learning_rate", "momentum"])
+    >>> misplaced("batchsize", places)
+    'did you mean opt.iterate(..., batch_size=...)?'
+    >>> misplaced("my_own", places)
     """
-    hyper = [*hyper]
-    if name in hyper:
-        return f"it is {place.format(name)}"
-    meant = meant_by(name, hyper, KEYWORDS)
+    if name in places:
+        return f"it is {places[name].format(name)}"
+    meant = meant_by(name, places, foreign)
     if meant is None:
         return None
     if meant.name is not None:
-        return f"did you mean {place.format(meant.name)}?"
-    return f"{meant.sentence}, in {place.format('...')}"
+        return f"did you mean {places[meant.name].format(meant.name)}?"
+    return f"{meant.sentence}, in {places[meant.needs[0]].format('...')}"
 
 
-def refuse_misplaced(owner: object, name: str, hyper: Iterable[str], place: str = "opt.hyper.{}") -> None:
-    """Raise AttributeError for an attribute about to be set that means a hyperparameter, which is in another place."""
-    meant = misplaced(name, hyper, place)
+def refuse_misplaced(owner: object, name: str, places: Places, foreign: Foreign = KEYWORDS) -> None:
+    """Raise AttributeError for an attribute about to be set that means a keyword, which is in another place."""
+    meant = misplaced(name, places, foreign)
     if meant is not None:
         raise AttributeError(
             f"{type(owner).__name__} has no attribute {name!r} to be set, as nothing would go by it: {meant} (a "

@@ -36,7 +36,7 @@ class Arrays:
     def __len__(self) -> int:
         return len(self._starts)
 
-    def resized(self, iteration_size: int) -> Source:
+    def resized(self, iteration_size: int | None) -> Source:
         """What gives the same batches in epochs of so many."""
         return self
 
@@ -67,7 +67,7 @@ class Batches:
     def __len__(self) -> int:
         return len(self._inputs)
 
-    def resized(self, iteration_size: int) -> Source:
+    def resized(self, iteration_size: int | None) -> Source:
         """What gives the same batches in epochs of so many."""
         return self
 
@@ -88,7 +88,7 @@ class Calls(Batches):
         self.size = operator.length_hint(function, 100) if iteration_size is None else iteration_size
         self.traits = {"kind": "callable"}
 
-    def resized(self, iteration_size: int) -> Calls:
+    def resized(self, iteration_size: int | None) -> Calls:
         return Calls(self._inputs, iteration_size)
 
     def walk(self, start: int, random: np.random.Generator | None) -> Iterator[Batch]:

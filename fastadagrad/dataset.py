@@ -8,18 +8,24 @@ import operator
 from collections.abc import Iterator, Mapping
 from functools import partial
 from itertools import count, islice
-from typing import Any, Literal
+from typing import Any, Literal, Never
 
 import numpy as np
 
-from .batches import Arrays, Batch, described, is_array, parts_of, source_of
-from .checks import whole_number
+from .attributes import refuse_misplaced
+from .batches import Arrays, Batch, Source, described, is_array, parts_of, source_of
+from .checks import shown, whole_number
+from .hints import DATASETS
+from .hyper import refuse_unknown
 
 __all__ = ["Batch", "Dataset", "as_dataset", "limited", "sample_count"]
 
 Shuffle = bool | Literal["batches"]
 
 _numbers = count()  # of Datasets made in this process, for those without a name
+_KEYWORDS = ("inputs", "name", "batch_size", "iteration_size", "axis", "rng", "shuffle")
+_SETTABLE = ("name", "iteration_size")
+_PLACES = dict.fromkeys(_KEYWORDS, "Dataset(..., {}=...)") | dict.fromkeys(_SETTABLE, "dataset.{}")
 
 
 class Dataset:
@@ -81,35 +87,83 @@ class Dataset:
         axis: int = 0,
         rng: Any = None,
         shuffle: Shuffle = True,
+        **misspelt: Never,
     ) -> None:
+        refuse_unknown(misspelt, _KEYWORDS, "Dataset", foreign=DATASETS)
         if not isinstance(shuffle, bool | np.bool) and (not isinstance(shuffle, str) or shuffle != "batches"):
             raise ValueError(f'shuffle: expected True, False or "batches", got {described(shuffle)}')
-        number = next(_numbers)
-        self.name, self.named = name or f"dataset{number}", bool(name)
-        self.axis = whole_number("axis", axis)
+        self._number = next(_numbers)
+        self.name = name
+        self._axis = whole_number("axis", axis)
         self._batch_size = whole_number("batch_size", batch_size)
-        arrays = partial(Arrays, self._batch_size, self.axis, isinstance(shuffle, str))
+        arrays = partial(Arrays, self._batch_size, self._axis, isinstance(shuffle, str))
         self._generator = as_generator(rng)
         if isinstance(inputs, Dataset):
             raise TypeError(f"inputs: expected arrays, a callable or batches, got {described(inputs)}")
         size = None if iteration_size is None else whole_number("iteration_size", iteration_size, 1)
-        self._source = source_of(inputs, size, arrays)
-        several = isinstance(self._source, Arrays) and len(self._source) > 1
+        source = source_of(inputs, size, arrays)
+        several = isinstance(source, Arrays) and len(source) > 1
         self._random = self._generator if shuffle and several else None
         self._shuffle = str(shuffle)
-        self._set_epoch(size)
+        self._set_epoch(source, size)
         self._position = 0  # batches taken from the current pass
         self._done = 0  # batches taken from the current epoch
         self._drawn_from: dict[str, Any] | None = None  # the random state that ordered the current pass
         self._pass: Iterator[Batch] | None = None
         self._latest_loop: object = None  # None after shuffle() and restore() too
 
-    def _set_epoch(self, size: int | None) -> None:
-        self._one_pass = size is None
-        self.iteration_size = self._source.size if size is None else size
-        if self.iteration_size is not None and self.iteration_size < 1:
-            raise ValueError(f"iteration_size: expected at least 1 batch an epoch, got {self.iteration_size}")
-        self._identity = self._source.traits | {"shuffle": self._shuffle, "iteration_size": self.iteration_size}
+    def _set_epoch(self, source: Source, size: int | None) -> None:
+        """Take batches from there in epochs of so many; None: of one pass."""
+        batches = source.size if size is None else size
+        if batches is not None and batches < 1:
+            raise ValueError(f"iteration_size: expected at least 1 batch an epoch, got {batches}")
+        self._source, self._one_pass, self._iteration_size = source, size is None, batches
+        self._identity = source.traits | {"shuffle": self._shuffle, "iteration_size": batches}
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        own = name.startswith("_") or (hasattr(type(self), name) and name not in _KEYWORDS)
+        if not (own or name in _SETTABLE):
+            refuse_misplaced(self, name, _PLACES, DATASETS)
+        super().__setattr__(name, value)
+
+    @property
+    def name(self) -> str:
+        """What messages and files call it; set to None, it is "dataset" and a number."""
+        return self._name
+
+    @name.setter
+    def name(self, name: str | None) -> None:
+        if name is not None and not isinstance(name, str):
+            raise TypeError(f"name must be a string or None, not {shown(name)}")
+        self._name, self._named = name or f"dataset{self._number}", bool(name)
+
+    @property
+    def named(self) -> bool:
+        """Whether it has a name of its user's."""
+        return self._named
+
+    @property
+    def axis(self) -> int:
+        """The axis along which samples lie."""
+        return self._axis
+
+    @property
+    def iteration_size(self) -> int | None:
+        """Batches per training epoch; None where only a pass will tell.
+
+        Set to another number, or to None for one pass, a new epoch begins with the next loop, in the pass where this
+        one has stopped if there was a number before.
+        """
+        return self._iteration_size
+
+    @iteration_size.setter
+    def iteration_size(self, size: int | None) -> None:
+        size = None if size is None else whole_number("iteration_size", size, 1)
+        was_one_pass = self._one_pass
+        self._set_epoch(self._source.resized(size), size)
+        self._done, self._latest_loop = 0, None
+        if was_one_pass or self._one_pass:
+            self._end_pass()
 
     @property
     def rng(self) -> np.random.Generator:
@@ -157,7 +211,10 @@ class Dataset:
                 began = True
                 yield batch
             if self._latest_loop is not loop:
-                raise RuntimeError(f"{self!r}: a newer loop, shuffle() or restore() ended this one; make two Datasets")
+                raise RuntimeError(
+                    f"{self!r}: a newer loop, shuffle(), restore() or another iteration_size ended this one; make two "
+                    "Datasets"
+                )
 
     def batches(self, random: np.random.Generator | None = None) -> Iterator[Batch]:
         """Run an evaluation pass: the data in storage order, as views where possible, at most `iteration_size` batches.
@@ -174,12 +231,8 @@ class Dataset:
 
         It goes on from where this one is, which stays there itself.
         """
-        size, limited = whole_number("iteration_size", iteration_size, 1), copy.copy(self)
-        limited._source = self._source.resized(size)
-        limited._set_epoch(size)
-        limited._done = 0
-        if self._one_pass:
-            limited._end_pass()
+        limited = copy.copy(self)
+        limited.iteration_size = iteration_size
         return limited
 
     def __getstate__(self) -> dict[str, Any]:
@@ -264,8 +317,9 @@ class Dataset:
             self._pass = None  # it would look exhausted from now on; the next one starts at this batch
             raise
         if batch is not None:
-            self._position += 1
-            self._done = 0 if self._done + 1 == self.iteration_size else self._done + 1
+            own = self.__dict__  # as every batch comes here, and __setattr__ looks at names
+            own["_position"] += 1
+            own["_done"] = 0 if self._done + 1 == self._iteration_size else self._done + 1
         if batch is None or self._position == self._source.size:
             self._end_pass()
         return batch

@@ -74,6 +74,8 @@ KEYWORDS: Foreign = {
     "numepochs": "max_epochs",
     "nepochs": "max_epochs",
     "maxsteps": "max_updates",
+    "stepsperepoch": "train_batches",
+    "validationsteps": "valid_batches",
     "randomstate": "rng",
     "seed": "rng",
     "njobs": "threads",
@@ -106,11 +108,41 @@ METHODS: Foreign = {
 }
 
 
+# What linear models, and Datasets, have another name for than optimizers have.
+LINEAR_MODELS: Foreign = {
+    **KEYWORDS,
+    "rng": "seed",
+    "randomstate": "seed",
+    "maxiter": "max_epochs",
+    "passes": "max_epochs",
+    "niternochange": "patience",
+    "fitintercept": "intercept",
+    "validationfraction": "validation",
+    "validationsplit": "validation",
+    "validationdata": "validation",
+    "lossfunction": "loss",
+    "bitprecision": "hash_bits",
+    "penalty": Said(("l1", "l2"), "it is l1 or l2 here, or both, each with its strength"),
+    "alpha": Said(("l2", "l1"), "it is l2 here, or l1, by the penalty"),
+    "c": Said(("l2",), "it is l2 here, 1/(C*n) for n examples"),
+    "tol": Said(("min_improvement",), "it is min_improvement here, relative to the loss"),
+    "normalize": Said(("scale",), "it is scale here: 'standard', 'maxabs' or 'none'"),
+    "standardize": Said(("scale",), "it is scale here: 'standard', 'maxabs' or 'none'"),
+}
+DATASETS: Foreign = {
+    **KEYWORDS,
+    "stepsperepoch": "iteration_size",
+    "trainbatches": "iteration_size",
+    "validbatches": "iteration_size",
+}
+
+
 class Meant(NamedTuple):
-    """What was probably meant: one known name, or how to say it in a sentence."""
+    """What was probably meant: one known name, or how to say it in a sentence with those that it needs."""
 
     name: str | None
     sentence: str
+    needs: tuple[str, ...] = ()
 
 
 def hint(name: object, known: Iterable[str], foreign: Foreign | None = None) -> str | None:
@@ -141,7 +173,7 @@ def meant_by(name: object, known: Iterable[str], foreign: Foreign | None = None)
     alike = [other for other in known if _folded(other) == folded]
     meant = (foreign or {}).get(folded)
     if not alike and isinstance(meant, Said):
-        return Meant(None, meant.sentence) if all(need in known for need in meant.needs) else None
+        return Meant(None, meant.sentence, meant.needs) if all(need in known for need in meant.needs) else None
     if not alike and meant is not None:
         alike = [meant] if meant in known else []
     elif not alike:

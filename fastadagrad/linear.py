@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, Never
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from . import files, linear_files, linear_parameters, linear_rate, targets
-from .attributes import refuse_misplaced
 from .columns import check_names
 from .kernels import scoring
 from .linear_data import bits_to_come, checked_validation, labelled
@@ -122,8 +121,10 @@ class LinearModel:
         dtype: DTypeLike = np.float32,
         lazy: Literal["exact", "touched", "dense"] = "exact",
         hash_bits: int | None = None,
+        **misspelt: Never,
     ) -> None:
-        given = {name: value for name, value in locals().items() if name not in ("self", "__class__")}
+        given = {name: value for name, value in locals().items() if name not in ("self", "__class__", "misspelt")}
+        linear_parameters.refuse_unknown(misspelt, given)
         self._parameters, self._settings, self._conduct = linear_parameters.check(given)
         self.history: list[dict[str, float]] = []
         self.best_epoch = 0
@@ -135,7 +136,7 @@ class LinearModel:
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name.strip("_") == name and hasattr(self, "_parameters"):  # a fit's own have a _ behind them
-            refuse_misplaced(self, name, self._parameters, f"{type(self).__name__}({{}}=...)")
+            linear_parameters.refuse_misplaced(self, name, self._parameters)
         super().__setattr__(name, value)
 
     def __repr__(self) -> str:

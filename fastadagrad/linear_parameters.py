@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
 
-from . import scaling, targets
+from . import attributes, hyper, scaling, targets
+from .attributes import MAKING, OF_DATASETS, RUNNING
 from .checks import whole_number
 from .columns import checked_bits
-from .hyper import Conduct, Settings, cast_scalars, checked, make_settings
+from .hints import LINEAR_MODELS, meant_by
+from .hyper import Conduct, Hyper, Settings, cast_scalars, checked, make_settings
 from .kernels.rules import adagrad
 from .linear_data import checked_validation
 from .linear_rate import START
@@ -28,8 +30,32 @@ OF_RULE = (
     "patience",
     "min_improvement",
 )
+OF_FIT = ("valid", "progress")
+NOT_HERE = "an optimizer's or a Dataset's, and a LinearModel has none"
 CHOICES = {"loss": ("auto", *targets.LOSSES), "scale": scaling.SCALES, "lazy": LAZY}
 LARGEST_BATCH = 2**31 - 1
+
+
+def refuse_unknown(misspelt: Mapping[str, Any], known: Collection[str]) -> None:
+    """Raise TypeError for a keyword that a linear model has not, with the likely right one or with who takes it."""
+    elsewhere = dict.fromkeys(OF_FIT, "fit takes it")
+    elsewhere |= {name: f"it is {NOT_HERE}" for name in misspelt if _is_not_here(name, known)}
+    hyper.refuse_unknown(misspelt, known, "LinearModel", LINEAR_MODELS, elsewhere)
+
+
+def refuse_misplaced(model: object, name: str, known: Collection[str]) -> None:
+    """Raise AttributeError for an attribute about to be set that means a keyword of a linear model, or of others."""
+    own = f"{type(model).__name__}({{}}=...)"
+    places = dict.fromkeys(OF_FIT, "model.fit(..., {}=...)") | dict.fromkeys(known, own)
+    if _is_not_here(name, known):
+        places[name] = NOT_HERE
+    attributes.refuse_misplaced(model, name, places, LINEAR_MODELS)
+
+
+def _is_not_here(name: str, known: Collection[str]) -> bool:
+    """Whether a keyword is one of optimizers or Datasets, and a linear model has no other name for it."""
+    others = {*Hyper.__annotations__, *RUNNING, *MAKING, *OF_DATASETS}
+    return name in others and name not in OF_FIT and meant_by(name, known, LINEAR_MODELS) is None
 
 
 def check(given: Mapping[str, Any]) -> tuple[dict[str, Any], Settings, Conduct]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from . import adaptive, hints, registering
+from .attributes import RUNNING
 from .hyper import hyper_names, refuse_unknown
 from .kernels.rules import form_of, trait
 from .ledger import Monitored
 from .log import logger
-from .optimizer import RUNNING, Optimizer
+from .optimizer import Optimizer
 from .registry import METHODS as METHODS
 from .registry import RegisteredRule
 from .second_order import SecondOrder

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Unpack
 import numpy as np
 
 from . import assignment, checkpoint
-from .attributes import Misplaced, refuse_misplaced
+from .attributes import MAKING, OF_DATASETS, RUNNING, Misplaced, places_for, refuse_misplaced
 from .checks import whole_number
 from .dataset import Dataset, as_dataset, limited, sample_count
 from .hyper import Hyper, hyper_names, refuse_unknown
@@ -21,10 +21,9 @@ from .objective import Gradient, Objective
 from .training import Run
 from .updates import Pair, Updates
 
-MAKING = ("inputs", "updates", "monitors", "monitor_gradients", "gradient")
-RUNNING = ("max_updates", "max_epochs", "batch_size", "train_batches", "valid_batches", "rng", "progress", "touches")
 TAKEN_BY_A_RUN = "iterate and minimize take it"
 TAKEN_WHEN_MADE = "it is given when the optimizer is made"
+TAKEN_BY_DATASETS = "a Dataset takes it, fastadagrad.Dataset(..., {}=...)"
 
 OWN_ATTRIBUTES = ("engine", "ledger", "conduct")
 
@@ -41,6 +40,7 @@ class Optimizer(Keeper):
     """What all methods share; `ADAGRAD` says what the arguments are."""
 
     making: ClassVar[tuple[str, ...]] = MAKING  # arguments, beside the loss, the parameters and hyperparameters
+    _places: ClassVar[Mapping[str, str]] = {}  # of keywords that are no attributes
 
     def __init__(
         self,
@@ -84,17 +84,19 @@ class Optimizer(Keeper):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "rule" in vars(cls):
-            for name in hyper_names(cls.rule):
+            making, running = ("loss", *cls.making), ("train", "valid", *RUNNING)
+            cls._places = places_for(cls.__name__, hyper_names(cls.rule), making, running)
+            for name, place in cls._places.items():
                 if not hasattr(cls, name):
-                    setattr(cls, name, Misplaced(name))
+                    setattr(cls, name, Misplaced(name, place))
 
     def __setattr__(self, name: str, value: Any) -> None:
         if not (name.startswith("_") or name in OWN_ATTRIBUTES or hasattr(type(self), name)):
-            refuse_misplaced(self, name, hyper_names(self.rule))
+            refuse_misplaced(self, name, self._places)
         super().__setattr__(name, value)
 
     def __dir__(self) -> list[str]:
-        return sorted({*super().__dir__()} - {*hyper_names(self.rule)})
+        return sorted(name for name in super().__dir__() if name not in self._places or hasattr(self, name))
 
     @property
     def best(self) -> Best | None:
@@ -290,7 +292,8 @@ class Optimizer(Keeper):
         train_monitors, valid_monitors : dict of str to float
         """
         known = [*hyper_names(self.rule), *RUNNING]
-        refuse_unknown(hyper, known, "iterate", elsewhere=dict.fromkeys(self.making, TAKEN_WHEN_MADE))
+        elsewhere = {name: TAKEN_BY_DATASETS.format(name) for name in OF_DATASETS}
+        refuse_unknown(hyper, known, "iterate", elsewhere=elsewhere | dict.fromkeys(self.making, TAKEN_WHEN_MADE))
         _check_limits(0, max_updates=max_updates, max_epochs=max_epochs)
         _check_limits(1, train_batches=train_batches, valid_batches=valid_batches)
         if touches is not None and not callable(touches):

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Unpack
 
 import numpy as np
 
+from .attributes import MAKING
 from .curvature import Curvature, HessianProduct, check_way
 from .dataset import as_generator
 from .device.arrays import placed_like
@@ -14,7 +15,7 @@ from .hyper import Hyper, Rule
 from .kernels.rules import esgd
 from .monitors import Monitor
 from .objective import Gradient
-from .optimizer import MAKING, Optimizer
+from .optimizer import Optimizer
 from .parameters import FloatArray
 
 __all__ = ["ESGD"]

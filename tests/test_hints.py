@@ -1,6 +1,7 @@
 """Hints: slips of the pen are mended, others' names translated, and what means something else is left alone."""
 
 import doctest
+import inspect
 
 import numpy as np
 import pytest
@@ -134,10 +135,68 @@ def test_no_hint_where_a_method_has_no_such_thing(method, keyword):
         fa.build(method, params=np.zeros(1), **{keyword: 0.5})
 
 
+@pytest.mark.parametrize(
+    ("keyword", "said"),
+    [
+        ("lr", "did you mean 'learning_rate'"),
+        ("eta0", "did you mean 'learning_rate'"),
+        ("learnig_rate", "did you mean 'learning_rate'"),
+        ("batchsize", "did you mean 'batch_size'"),
+        ("epochs", "did you mean 'max_epochs'"),
+        ("max_iter", "did you mean 'max_epochs'"),
+        ("random_state", "did you mean 'seed'"),
+        ("rng", "did you mean 'seed'"),
+        ("fit_intercept", "did you mean 'intercept'"),
+        ("validation_fraction", "did you mean 'validation'"),
+        ("n_iter_no_change", "did you mean 'patience'"),
+        ("eps", "did you mean 'rms_regularizer'"),
+        ("alpha", "it is l2 here, or l1, by the penalty"),
+        ("C", r"it is l2 here, 1/\(C\*n\) for n examples"),
+        ("penalty", "it is l1 or l2 here"),
+        ("tol", "it is min_improvement here"),
+        ("valid", "fit takes it"),
+        ("progress", "fit takes it"),
+        ("max_updates", "it is an optimizer's or a Dataset's, and a LinearModel has none"),
+        ("threads", "it is an optimizer's or a Dataset's, and a LinearModel has none"),
+        ("iteration_size", "it is an optimizer's or a Dataset's, and a LinearModel has none"),
+        ("class_weight", "known are batch_size, .*, weight_decay"),
+    ],
+)
+def test_keywords_of_a_linear_model(keyword, said):
+    with pytest.raises(TypeError, match=f"LinearModel got an unexpected keyword '{keyword}': {said}"):
+        fa.LinearModel(**{keyword: 1})
+
+
+@pytest.mark.parametrize(
+    ("keyword", "said"),
+    [
+        ("batchsize", "did you mean 'batch_size'"),
+        ("seed", "did you mean 'rng'"),
+        ("steps_per_epoch", "did you mean 'iteration_size'"),
+        ("train_batches", "did you mean 'iteration_size'"),
+        ("drop_last", "known are axis, batch_size, inputs"),
+    ],
+)
+def test_keywords_of_a_dataset(keyword, said):
+    with pytest.raises(TypeError, match=f"Dataset got an unexpected keyword '{keyword}': {said}"):
+        fa.Dataset(np.zeros(3), **{keyword: 1})
+
+
+def test_keywords_of_a_dataset_given_to_a_run():
+    opt = fa.ADAGRAD(lambda w: (w @ w, 2 * w), np.zeros(1))
+    for name in ("shuffle", "axis", "iteration_size"):
+        with pytest.raises(TypeError, match=rf"a Dataset takes it, fastadagrad\.Dataset\(\.\.\., {name}=\.\.\.\)"):
+            opt.iterate(**{name: 1})
+    with pytest.raises(TypeError, match="did you mean 'train_batches'"):
+        opt.iterate(steps_per_epoch=1)
+
+
 def test_every_translation_is_to_something_that_there_is():
     keywords = {name for method in METHODS.values() for name in fa.hyper.hyper_names(method.rule)}
-    keywords |= {*fa.ESGD.making, *fa.optimizer.RUNNING, "params", "train", "valid", "loss"}
-    for table, there in ((hints.KEYWORDS, keywords), (hints.METHODS, {*METHODS})):
+    keywords |= {*fa.ESGD.making, *fa.attributes.RUNNING, "params", "train", "valid", "loss"}
+    of_models, of_data = (keywords | {*inspect.signature(each).parameters} for each in (fa.LinearModel, fa.Dataset))
+    tables = [(hints.KEYWORDS, keywords), (hints.LINEAR_MODELS, of_models), (hints.DATASETS, of_data)]
+    for table, there in (*tables, (hints.METHODS, {*METHODS})):
         for name, meant in table.items():
             assert name == hints._folded(name)
             needs = meant.needs if isinstance(meant, hints.Said) else (meant,)

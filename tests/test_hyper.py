@@ -2,6 +2,7 @@
 
 import copy
 import math
+import re
 from decimal import Decimal
 
 import numpy as np
@@ -291,6 +292,38 @@ class TestAttributes:
             assert not hasattr(opt, name)
             assert name not in dir(opt)
         assert "step" in dir(opt)
+
+    @pytest.mark.parametrize(
+        ("name", "place"),
+        [
+            ("batch_size", "it is opt.iterate(..., batch_size=...)"),
+            ("train_batches", "it is opt.iterate(..., train_batches=...)"),
+            ("max_epochs", "it is opt.iterate(..., max_epochs=...)"),
+            ("rng", "it is opt.iterate(..., rng=...)"),
+            ("progress", "it is opt.iterate(..., progress=...)"),
+            ("valid", "it is opt.iterate(..., valid=...)"),
+            ("monitors", "it is ADAGRAD(..., monitors=...)"),
+            ("gradient", "it is ADAGRAD(..., gradient=...)"),
+            ("loss", "it is ADAGRAD(..., loss=...)"),
+            ("iteration_size", "it is fastadagrad.Dataset(..., iteration_size=...)"),
+            ("shuffle", "it is fastadagrad.Dataset(..., shuffle=...)"),
+            ("batchsize", "did you mean opt.iterate(..., batch_size=...)?"),
+            ("epochs", "did you mean opt.iterate(..., max_epochs=...)?"),
+            ("seed", "did you mean opt.iterate(..., rng=...)?"),
+        ],
+    )
+    def test_other_keywords_are_refused_too(self, name, place):
+        opt = fa.ADAGRAD(params=np.zeros(1))
+        with pytest.raises(AttributeError, match=re.escape(f"ADAGRAD has no attribute {name!r} to be set, as nothing")):
+            setattr(opt, name, 64)
+        with pytest.raises(AttributeError, match=re.escape(place)):
+            setattr(opt, name, 64)
+        assert not hasattr(opt, name)
+        assert name not in dir(opt)
+
+    def test_of_a_method_with_other_arguments(self):
+        with pytest.raises(AttributeError, match=r"it is ESGD\(\.\.\., hv=\.\.\.\)"):
+            fa.ESGD(params=np.zeros(1)).hv = "autograd"
 
     def test_those_of_other_methods_are_no_business_of_this_one(self):
         opt = make()

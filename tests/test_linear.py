@@ -383,6 +383,28 @@ def test_parameters_given_as_numpy_scalars_are_saved(tmp_path):
     assert repr(LinearModel.load(tmp_path / "model")) == repr(model) == f"LinearModel('logistic', {shown})"
 
 
+@pytest.mark.parametrize(
+    ("name", "place"),
+    [
+        ("batch_size", r"it is LinearModel\(batch_size=\.\.\.\)"),
+        ("lr", r"did you mean LinearModel\(learning_rate=\.\.\.\)"),
+        ("random_state", r"did you mean LinearModel\(seed=\.\.\.\)"),
+        ("tol", r"it is min_improvement here, relative to the loss, in LinearModel\(\.\.\.=\.\.\.\)"),
+        ("valid", r"it is model\.fit\(\.\.\., valid=\.\.\.\)"),
+        ("max_updates", "it is an optimizer's or a Dataset's, and a LinearModel has none"),
+        ("accumulator", "it is an optimizer's or a Dataset's, and a LinearModel has none"),
+        ("iteration_size", "it is an optimizer's or a Dataset's, and a LinearModel has none"),
+    ],
+)
+def test_keywords_set_as_attributes_are_refused(name, place):
+    model = LinearModel()
+    with pytest.raises(AttributeError, match=f"LinearModel has no attribute '{name}' to be set, .*: {place}"):
+        setattr(model, name, 3)
+    assert not hasattr(model, name)
+    model.remark = "mine"
+    assert model.remark == "mine"
+
+
 def test_refusals():
     X, y = classification()
     for options, error, text in [

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from .. import __version__
-from ..hints import KEYWORDS, meant_by
+from ..hints import LINEAR_MODELS, meant_by
 from . import screen
 
 COMMANDS = ("fit", "predict", "compare", "bench", "info", "warmup")
@@ -82,7 +82,7 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         wrong = re.match("unrecognized arguments: (.* )?--([^ =]+)", message)
-        meant = meant_by(wrong[2], self.options, KEYWORDS) if wrong else None
+        meant = meant_by(wrong[2], self.options, LINEAR_MODELS) if wrong else None
         if meant is not None:
             message += f": did you mean --{meant.name.replace('_', '-')}?" if meant.name else f": {meant.sentence}"
         super().error(message)
