@@ -33,7 +33,7 @@ def whole_number(name: str, value: Any, least: int | None = None, most: int | No
     TypeError
         For what is none: a float is none, whatever its value.
     ValueError
-        For one that is below `least` or, if there is a `least`, above `most`.
+        For one that is below `least` or above `most`.
 
     Examples
     --------
@@ -42,17 +42,17 @@ def whole_number(name: str, value: Any, least: int | None = None, most: int | No
     ...
     ValueError: steps must be a whole number of at least 1, not 0
     """
-    expected = "a whole number"
-    if least is not None:
-        expected += f" of at least {least}" if most is None else f" between {least} and {most}"
     try:
         number = None if isinstance(value, NO_NUMBERS) else operator.index(value)
     except TypeError:
         number = None
+    bounds = "" if least is None else f" of at least {least}"
     if number is None:
-        raise TypeError(f"{name} must be {expected}, not {shown(value)}")
-    if least is not None and not least <= number <= (number if most is None else most):
-        raise ValueError(f"{name} must be {expected}, not {shown(value)}")
+        raise TypeError(f"{name} must be a whole number{bounds}, not {shown(value)}")
+    if most is not None and number > most:
+        raise ValueError(f"{name} must be a whole number of at most {most}, not {shown(value)}")
+    if least is not None and number < least:
+        raise ValueError(f"{name} must be a whole number{bounds}, not {shown(value)}")
     return number
 
 

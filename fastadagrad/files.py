@@ -12,6 +12,7 @@ from typing import IO, Any, TypeGuard, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from . import archives
 from .contents import refusing_damage
 from .outputs import replacing
 
@@ -139,7 +140,8 @@ def read(source: Target, kind: str) -> tuple[dict[str, Any], dict[str, NDArray[A
     TypeError
         If it is neither a path nor a file object that gives bytes.
     ValueError
-        If the file is damaged, of another program, of another kind, or of a newer version.
+        If the file is damaged, of another program, of another kind, or of a newer version; or if there are several of
+        them, as where a file object has been saved to more than once.
     OSError
         If it cannot be opened.
     """
@@ -147,14 +149,36 @@ def read(source: Target, kind: str) -> tuple[dict[str, Any], dict[str, NDArray[A
     with _opened(source) if is_path(source) else _remaining(source) as file:
         try:
             with refusing_damage(f"{name} is not a whole fastadagrad {kind} file"), zipfile.ZipFile(file) as archive:
+                before = archives.beginning_of(archive)
+                if before:
+                    raise _Refused(f"{name} holds {before} bytes of something else before the file: seek behind them")
+                if not archives.is_last(file, archive):
+                    raise _Refused(f"{name} holds something else behind the file: take it away")
                 about = json.loads(archive.read(HEADER))
                 _check_kind(name, about, kind)
                 _check_names(about["arrays"])
-                if not is_path(source) and archive.getinfo(HEADER).header_offset:
-                    raise _Refused(f"{name} holds something else before the {kind} file: seek to where that begins")
                 return about["header"], {each: _read_array(archive, i) for i, each in enumerate(about["arrays"])}
-        except _Refused as reason:
-            raise ValueError(str(reason)) from None
+        except (_Refused, ValueError) as reason:
+            raise ValueError(_several_in(file, name, is_path(source)) or str(reason)) from None
+
+
+def _several_in(file: IO[bytes], name: str, of_path: bool) -> str | None:
+    """What to do about a file that is more than one archive, the first of them whole; None if it is no such file."""
+    file.seek(0)
+    content = file.read()
+    ends = archives.ends_of(content)
+    if not ends or ends == [len(content)]:
+        return None
+    begin_anew = "before saving to it anew, seek(0) and truncate()"
+    more = len(content) - ends[-1]
+    if more:
+        return (
+            f"{name} holds {more} bytes more behind the {ends[-1]} of a whole file, as where a shorter one has been "
+            f"saved over a longer one: take them away; {begin_anew}"
+        )
+    at, how = ends[-2], "open it, seek there, and load from that" if of_path else "seek there to load it"
+    where = f"at byte {at}" if of_path else f"{at} bytes after where it stood"
+    return f"{name} holds {len(ends)} files, saved one after another; the last begins {where}: {how}; {begin_anew}"
 
 
 def _opened(path: str | os.PathLike[str]) -> IO[bytes]:
@@ -182,7 +206,7 @@ def _remaining(file: Any) -> IO[bytes]:
 
 
 class _Refused(Exception):
-    """A whole file of ours that is not the one asked for."""
+    """A file of ours that is not the one asked for, or not alone."""
 
 
 def _check_kind(path: str, about: Any, kind: str) -> None:

@@ -121,7 +121,7 @@ CHOICES = {
     "lazy": ("exact", "touched", "dense"),
     "nonfinite": ("raise", "skip", "ignore"),
 }
-LEAST = {"threads": 1, "validate_every": 1}  # of whole numbers; that of others is 0
+LEAST, MOST = {"threads": 1, "validate_every": 1}, 2**63 - 1  # of whole numbers; the least of others is 0
 
 
 def starts_of(rule: Rule) -> tuple[str, ...]:
@@ -168,7 +168,7 @@ def checked(name: str, value: Any, default: Any) -> Any:
     if name == "threads" and value is None:
         return None
     if isinstance(default, int) or name == "threads":
-        return whole_number(name, value, LEAST.get(name, 0))
+        return whole_number(name, value, LEAST.get(name, 0), MOST)
     return checked_number(name, value)
 
 

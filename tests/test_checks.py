@@ -49,7 +49,7 @@ def test_whoever_takes_a_whole_number_says_so_in_the_same_words(name):
         with pytest.raises(TypeError, match=rf"^{name} must be a whole number .*, not {shown(value)[:3]}"):
             take(**{name: value})
     for value in (too_small, np.int64(too_small), -(10**5000)):
-        with pytest.raises(ValueError, match=rf"^{name} must be a whole number (of at least|between) .*, not "):
+        with pytest.raises(ValueError, match=rf"^{name} must be a whole number of at least .*, not "):
             take(**{name: value})
 
 
@@ -63,14 +63,14 @@ def test_what_is_no_whole_number(value):
 def test_whole_numbers(kind):
     found = whole_number("it", kind(5), 5, 5)
     assert (found, type(found)) == (5, int)
-    for least, most in ((6, None), (1, 4), (6, 7)):
-        with pytest.raises(ValueError, match=r"^it must be a whole number (of at least 6|between . and .), not "):
+    for least, most, bound in ((6, None, "least 6"), (1, 4, "most 4"), (6, 7, "least 6"), (None, 4, "most 4")):
+        with pytest.raises(ValueError, match=f"^it must be a whole number of at {bound}, not "):
             whole_number("it", kind(5), least, most)
 
 
 def test_bounds():
     assert whole_number("it", -3) == -3
     assert whole_number("it", 10**5000) == 10**5000
-    with pytest.raises(ValueError, match="it must be a whole number between 1 and 31, not an integer of 16610 bits"):
+    with pytest.raises(ValueError, match="it must be a whole number of at most 31, not an integer of 16610 bits"):
         whole_number("it", 10**5000, 1, 31)
     assert checked_bits(None) is None

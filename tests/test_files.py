@@ -289,7 +289,90 @@ def test_a_file_object_that_stands_in_the_wrong_place():
         files.read(file, "model")
     files.write(file, "model", {"second": True}, {})
     file.seek(0)
-    with pytest.raises(ValueError, match="holds something else before the model file"):
+    with pytest.raises(ValueError, match="holds 2 files, saved one after another"):
+        files.read(file, "model")
+
+
+def written(*headers, arrays=ARRAYS):
+    file, starts = io.BytesIO(), []
+    for header in headers:
+        starts.append(file.tell())
+        files.write(file, "model", {"n": header}, arrays)
+    file.seek(0)
+    return file, starts
+
+
+def test_several_files_in_one_file_object(path):
+    """The message tells where the last begins, and that is so; for a path too, where it was loaded without a word."""
+    file, starts = written(1, 2, 3)
+    with pytest.raises(
+        ValueError, match=r"the BytesIO holds 3 files, .* begins (.*) bytes after where it stood"
+    ) as told:
+        files.read(file, "model")
+    assert str(starts[2]) in str(told.value)
+    assert "seek there to load it; before saving to it anew, seek(0) and truncate()" in str(told.value)
+    file.seek(starts[1])
+    with pytest.raises(ValueError, match=f"2 files, .* begins {starts[2] - starts[1]} bytes after where it stood"):
+        files.read(file, "model")
+    file.seek(starts[2])
+    assert files.read(file, "model")[0] == {"n": 3}
+    path.write_bytes(file.getvalue())
+    with pytest.raises(ValueError, match=f"holds 3 files, .* begins at byte {starts[2]}: open it, seek there"):
+        files.read(path, "model")
+
+
+def test_files_of_several_kinds_in_one_file_object():
+    for kinds in (("model", "other"), ("other", "model")):
+        file = io.BytesIO()
+        for kind in kinds:
+            files.write(file, kind, {}, ARRAYS)
+        file.seek(0)
+        with pytest.raises(ValueError, match="holds 2 files, saved one after another"):
+            files.read(file, "model")
+
+
+@pytest.mark.parametrize("of_path", [False, True], ids=["file object", "path"])
+@pytest.mark.parametrize("large", [False, True], ids=["small", "zip64"])
+def test_a_shorter_file_over_a_longer_one(path, of_path, large, monkeypatch):
+    monkeypatch.setattr(zipfile, "ZIP_FILECOUNT_LIMIT", 2 if large else 1 << 16)
+    file, _ = written(1, arrays={**ARRAYS, "long": np.arange(1000.0)})
+    longer = len(file.getvalue())
+    files.write(file, "model", {"n": 2}, ARRAYS)
+    size = file.tell()
+    path.write_bytes(file.getvalue())
+    file.seek(0)
+    with pytest.raises(
+        ValueError, match=f"holds {longer - size} bytes more behind the {size} of a whole file, .* shorter"
+    ):
+        files.read(path if of_path else file, "model")
+    file.truncate(size)
+    file.seek(0)
+    assert files.read(file, "model")[0] == {"n": 2}
+
+
+@pytest.mark.parametrize("of_path", [False, True], ids=["file object", "path"])
+@pytest.mark.parametrize("size", [1, 50, 100_000])
+def test_something_else_beside_a_file(path, of_path, size):
+    file, _ = written(1)
+    for content, said in (
+        (file.getvalue() + b"x" * size, f"holds {size} bytes more behind the {len(file.getvalue())} of a whole file"),
+        (b"x" * size + file.getvalue(), f"holds {size} bytes of something else before the file: seek behind them"),
+    ):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=said):
+            files.read(path if of_path else io.BytesIO(content), "model")
+
+
+def test_arrays_that_hold_what_ends_an_archive():
+    """Numbers may look like parts of an archive, be it a whole one."""
+    inner, _ = written(1)
+    arrays = {"a": np.frombuffer(b"PK\x05\x06" * 30, np.uint8), "b": np.frombuffer(inner.getvalue(), np.uint8)}
+    file, _ = written(1, arrays=arrays)
+    found = files.read(file, "model")[1]
+    assert {name: array.tolist() for name, array in found.items()} == {name: a.tolist() for name, a in arrays.items()}
+    file.write(file.getvalue())
+    file.seek(0)
+    with pytest.raises(ValueError, match="holds 2 files"):
         files.read(file, "model")
 
 
