@@ -12,7 +12,7 @@ from .columns import check_names
 from .log import logger
 from .sources import warn_of_base
 from .tables import CSR, Table, as_table, with_width
-from .targets import Targets
+from .targets import Targets, check_numbers
 
 
 def labelled(X: Any, y: Any, dtype: DTypeLike | None, hash_bits: int | None) -> Table:
@@ -71,6 +71,8 @@ def split(table: Table, valid: Any, seed: int, targets: Targets) -> tuple[Table,
     X, y = valid if isinstance(valid, tuple) else (valid, None)
     held_out = labelled(X, y, None, table.hash_bits)
     check_names(held_out.feature_names, table.feature_names, "the validation examples")
+    if targets.classes is None:
+        check_numbers(held_out.labels, "y of the validation examples")
     if not targets.known(held_out.labels).any():
         raise ValueError(
             f"no label of the validation examples is a class of the training: the first is "

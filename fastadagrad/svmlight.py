@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from itertools import islice
 from typing import Any, Literal, NamedTuple, NoReturn
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from . import contents
+from .checks import shown
 from .columns import checked_bits, hashed
 from .kernels import svmlight as kernels
 from .log import logger
@@ -69,9 +71,10 @@ def parse(
     Raises
     ------
     ValueError
-        Naming the line and the text at fault: a malformed, infinite or NaN number, several labels, a
-        column that is negative, repeated in its row or beyond int32 (unless columns are hashed), or an infinite
-        value after rounding; and what the text is, if it is no svmlight text.
+        Naming the line and the text at fault: a malformed, infinite or NaN number, several labels, a label that
+        is a whole number, written without an exponent, which float64 cannot hold, a column that is negative,
+        repeated in its row or beyond int32 (unless columns are hashed), or an infinite value after rounding; and
+        what the text is, if it is no svmlight text.
 
     Examples
     --------
@@ -171,6 +174,7 @@ def _fill_slow(
     view = text.data
     values = np.array([float(view[start:stop]) for _, _, start, stop in slow.tolist()])
     of_label = slow[:, 0] == 1
+    _refuse_inexact(text, slow[of_label], values[of_label])
     for array, chosen in ((labels, of_label), (data, ~of_label)):
         with np.errstate(over="ignore", under="ignore"):
             rounded = values[chosen].astype(array.dtype)
@@ -179,6 +183,20 @@ def _fill_slow(
             start = int(slow[chosen][infinite[0], 2])
             _refuse(text, start, f"{_token(text, start)!r} is too large for {array.dtype}")
         array[slow[chosen, 1]] = rounded
+
+
+def _refuse_inexact(text: NDArray[np.uint8], slow: NDArray[np.int64], values: NDArray[np.float64]) -> None:
+    """Refuse a label that is a whole number, but not as float64: it would become one with its neighbours."""
+    for (_, _, start, stop), value in zip(slow.tolist(), values.tolist(), strict=True):
+        whole = re.fullmatch(rb"([+-]?)0*([0-9]+)(\.0*)?", text[start:stop].tobytes())
+        if whole is not None and math.isfinite(value) and int(whole[1] + whole[2]) != int(value):
+            _refuse(
+                text,
+                start,
+                f"the label {_token(text, start)!r} is a whole number that float64 cannot hold: it would become "
+                f"{shown(int(value))}, as others would; give classes smaller numbers, and write real labels with an "
+                f"exponent, as {value:g} is",
+            )
 
 
 def _trimmed(array: NDArray[Any], size: int) -> NDArray[Any]:

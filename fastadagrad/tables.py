@@ -8,13 +8,14 @@ from typing import Any, NamedTuple, NoReturn
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from .array_likes import NUMERIC, as_array, first_not_finite, is_missing
+from .checks import shown
 from .columns import canonical, checked_bits, hashed
 from .kernels.csr import survey
-from .kernels.finite import all_finite
+from .labels import as_labels
 from .log import logger
 from .memory_at_hand import BYTES_A_FEATURE, advice, in_words
 
-NUMERIC = "biuf"
 LARGEST_WIDTH = 2**31
 
 
@@ -97,7 +98,7 @@ def as_table(
     ------
     ValueError, TypeError
         As :func:`as_features`; and for no rows, labels of another length than X, or labels that are
-        missing, infinite, of mixed kinds or several a row.
+        missing, infinite, of mixed kinds or several a row, or whole numbers that no dtype can hold.
 
     Examples
     --------
@@ -109,7 +110,7 @@ def as_table(
     rows, columns = features.shape
     if not rows:
         raise ValueError(f"X has no rows: its shape is {tuple(features.shape)}")
-    labels = _as_labels(y)
+    labels = as_labels(y)
     if labels.size != rows:
         raise ValueError(f"X and y must be of one length, got {rows} rows of X and {labels.size} labels")
     names = names_of(X) if feature_names is None else tuple(map(_as_name, feature_names))
@@ -174,7 +175,7 @@ def cast(
 def cast_sparse(features: CSR, dtype: np.dtype[Any], names: tuple[str, ...] | None = None) -> CSR:
     """The same for a sparse matrix."""
     data = _cast(features.data, dtype)
-    position = _first_not_finite(data)
+    position = first_not_finite(data)
     if position is not None:
         row = int(np.searchsorted(features.indptr, position, "right")) - 1
         _refuse_not_finite(data[position], row, int(features.indices[position]), names)
@@ -199,7 +200,7 @@ def with_width(features: CSR, n_features: int, name: str) -> CSR:
 
 
 def _as_dense(X: Any, dtype: np.dtype[Any] | None) -> NDArray[Any]:
-    array = _as_array(X, "X")
+    array = as_array(X, "X")
     if array.ndim != 2:
         hint = "; for one column use X.reshape(-1, 1)" if array.ndim == 1 else ""
         raise ValueError(f"X must have two axes (rows, columns), got shape {array.shape}{hint}")
@@ -216,7 +217,7 @@ def _natural(dtype: np.dtype[Any]) -> np.dtype[Any]:
 
 def _cast_dense(array: NDArray[Any], dtype: np.dtype[Any], names: tuple[str, ...] | None) -> NDArray[Any]:
     array = _cast(array, dtype)
-    position = _first_not_finite(array.reshape(-1))
+    position = first_not_finite(array.reshape(-1))
     if position is not None:
         row, column = divmod(position, array.shape[1])
         _refuse_not_finite(array[row, column], row, column, names)
@@ -278,48 +279,6 @@ def _as_columns(indices: NDArray[Any]) -> NDArray[Any]:
     return np.ascontiguousarray(indices, None if kept else np.int64)
 
 
-def _as_labels(y: Any) -> NDArray[Any]:
-    labels = _as_array(y, "y")
-    if labels.dtype.kind in "US" and not isinstance(y, np.ndarray):  # of numbers beside strings NumPy makes strings
-        labels = np.asarray(y, dtype=object)
-    if labels.ndim == 2 and labels.shape[1] == 1:
-        labels = labels[:, 0]
-    if labels.ndim != 1:
-        raise ValueError(f"y must have one label a row, got shape {labels.shape}")
-    if labels.dtype.kind in "OST":
-        labels = _labels_from_objects(labels.tolist())
-    if labels.dtype.kind not in NUMERIC + "US":
-        raise TypeError(f"y must be numbers or strings, got {labels.dtype}")
-    if labels.dtype.kind == "f":
-        position = _first_not_finite(labels)
-        if position is not None:
-            raise ValueError(f"y has {labels[position]} at row {position}: remove rows without a finite label")
-    return np.ascontiguousarray(labels)
-
-
-def _labels_from_objects(values: list[Any]) -> NDArray[Any]:
-    """Labels of one kind; bytes are text."""
-    of_text = bool(values) and isinstance(values[0], str | bytes)
-    kinds: tuple[type, ...] = (str, bytes) if of_text else (bool, int, float, np.number, np.bool)
-    for row, value in enumerate(values):
-        if _is_missing(value):
-            raise ValueError(f"y is missing ({value!r}) at row {row}: remove rows without a label")
-        if not isinstance(value, kinds):
-            raise TypeError(f"y must be all numbers or all strings, got {value!r} at row {row}")
-    if not of_text:
-        return np.array(values)
-    return np.array([_decoded(value, row) for row, value in enumerate(values)])
-
-
-def _decoded(value: str | bytes, row: int) -> str:
-    try:
-        return value.decode() if isinstance(value, bytes) else str(value)
-    except UnicodeDecodeError:
-        raise ValueError(
-            f"y has {value!r} at row {row}, which is no text in UTF-8: decode it, as in np.char.decode(y, 'latin-1')"
-        ) from None
-
-
 def _as_name(value: Any) -> str:
     """A column's name; of bytes their text."""
     return value.decode(errors="backslashreplace") if isinstance(value, bytes) else str(value)
@@ -335,25 +294,10 @@ def _from_objects(array: NDArray[Any], names: tuple[str, ...] | None) -> NDArray
                 numbers[row, column] = value
             except (TypeError, ValueError, OverflowError):
                 where = f"row {row}, column {_label(column, names)}"
-                if _is_missing(value):
+                if is_missing(value):
                     raise ValueError(f"X is missing ({value!r}) at {where}: remove or replace it") from None
-                raise TypeError(f"X must hold real numbers, got {value!r} at {where}: encode it as one") from None
+                raise TypeError(f"X must hold real numbers, got {shown(value)} at {where}: encode it as one") from None
     return numbers
-
-
-def _is_missing(value: Any) -> bool:
-    return value is None or type(value).__name__ in ("NAType", "NaTType")  # pandas'
-
-
-def _as_array(value: Any, name: str) -> NDArray[Any]:
-    if callable(getattr(value, "collect", None)) and not hasattr(value, "shape"):
-        raise TypeError(f"{name} is a {type(value).__name__}, not computed yet: pass {name}.collect()")
-    if isinstance(value, np.ma.MaskedArray):
-        raise TypeError(f"{name} must not be a masked array: fill it first, as in {name}.filled(0)")
-    try:
-        return np.asarray(value)
-    except ValueError as error:
-        raise ValueError(f"{name} must be rectangular: {error}") from None
 
 
 def _check_real(array: NDArray[Any], name: str) -> None:
@@ -364,13 +308,6 @@ def _check_real(array: NDArray[Any], name: str) -> None:
 def _cast(array: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):  # the finite check speaks of it
         return np.ascontiguousarray(array, dtype)
-
-
-def _first_not_finite(values: NDArray[Any]) -> int | None:
-    if values.dtype in (np.float32, np.float64) and all_finite(np.ascontiguousarray(values)):
-        return None
-    finite = np.isfinite(values)
-    return None if finite.all() else int(np.argmin(finite))
 
 
 def _refuse_not_finite(value: Any, row: int, column: int, names: tuple[str, ...] | None) -> NoReturn:

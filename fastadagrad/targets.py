@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import math
+import re
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -48,7 +49,7 @@ class Targets:
             For a label that is none of the classes, if it is not allowed, or no number.
         """
         if self.classes is None:
-            _check_numbers(labels)
+            check_numbers(labels, "y")
             exponent = exponents_of(max(abs(self.centre), self.spread))  # no difference is beyond float64 then
             with np.errstate(over="ignore", under="ignore"):
                 scaled, centre, spread = (
@@ -93,7 +94,9 @@ class Targets:
         """What `groups` and `known` say; of two classes the position is a truth value."""
         if self.classes is None:
             return np.zeros(len(labels), np.bool), np.ones(len(labels), np.bool)
-        labels = _in_kind_of(self.classes, labels)
+        if labels.dtype.kind != self.classes.dtype.kind:
+            position = _positions_by_value(self.classes, labels)
+            return np.maximum(position, 0), position >= 0
         if len(self.classes) == 2:
             second = labels == self.classes[1]
             return second, second | (labels == self.classes[0])
@@ -114,25 +117,30 @@ class Targets:
         return replace(self, centre=centre, spread=spread)
 
 
-def _in_kind_of(classes: NDArray[Any], labels: NDArray[Any]) -> NDArray[Any]:
-    """Labels as numbers if the classes are, else as strings; a string that spells a number is the same label."""
-    if (classes.dtype.kind == "U") == (labels.dtype.kind == "U"):
-        return labels
+def _positions_by_value(classes: NDArray[Any], labels: NDArray[Any]) -> NDArray[np.int64]:
+    """The position of each label's class, -1 for a label of none, where the two are of different kinds.
+
+    A string that spells a number is the same label. Python compares whole numbers and floats by their values, of which
+    NumPy would round some.
+    """
     different, inverse = np.unique(labels, return_inverse=True)
-    if classes.dtype.kind == "U":
-        spelt = {_number(text, labels.dtype): text for text in reversed(classes.tolist())}
-        return np.array([spelt.get(float(each), str(each)) for each in different.tolist()])[inverse]
-    return np.array([_number(text, classes.dtype) for text in different.tolist()])[inverse]
+    known = [*enumerate(classes.tolist())]
+    places = {_value(each, labels.dtype): place for place, each in reversed(known)}
+    return np.array([places.get(_value(each, classes.dtype), -1) for each in different.tolist()], np.int64)[inverse]
 
 
-def _number(text: str, dtype: np.dtype[Any]) -> float:
-    """What a string spells, NaN if that is no number; "True" and "False" are numbers where others are booleans."""
-    if dtype.kind == "b" and text in ("False", "True"):
-        return float(text == "True")
-    try:
-        return math.nan if "_" in text else float(text)
-    except ValueError:
-        return math.nan
+def _value(label: Any, other: np.dtype[Any]) -> Any:
+    """A label, in a form that equals a label of the other dtype if it is the same; None for one that cannot be."""
+    if not isinstance(label, str) or other.kind == "U":
+        return label
+    if other.kind == "b" and label in ("False", "True"):  # numbers are so spelt where others are booleans
+        return label == "True"
+    if "_" in label:
+        return None
+    whole = re.fullmatch(r"([+-]?[0-9]+)(\.0*)?", label)
+    with suppress(ValueError):
+        return int(whole[1]) if whole else float(label)
+    return None
 
 
 def choose(loss: str, labels: NDArray[Any]) -> Targets:
@@ -147,7 +155,7 @@ def choose(loss: str, labels: NDArray[Any]) -> Targets:
         loss = _guess(labels, different)
         logger.info("loss: %s, for %d different labels in %d rows", loss, len(different), len(labels))
     if loss == "squared":
-        _check_numbers(labels)
+        check_numbers(labels, "y")
         return Targets(loss)
     if len(different) < 2:
         raise ValueError(f"y has the one label {different[0].item()!r}: {loss} needs at least two classes")
@@ -177,6 +185,11 @@ def _guess(labels: NDArray[Any], different: NDArray[Any]) -> str:
     return "softmax" if whole and few else "squared"
 
 
-def _check_numbers(labels: NDArray[Any]) -> None:
+def check_numbers(labels: NDArray[Any], what: str) -> None:
+    """Raise ValueError for strings, which are no labels of a regression, whatever they spell."""
     if labels.dtype.kind not in "biuf":
-        raise ValueError(f"squared loss needs numbers as labels, got {labels[0].item()!r}; use logistic or softmax")
+        raise ValueError(
+            f"{what} has the string {labels[0].item()!r} at row 0, and squared loss needs numbers as labels: "
+            "numpy.asarray(y, float) makes numbers of strings that spell them; for classes, train with logistic or "
+            "softmax"
+        )

@@ -23,6 +23,7 @@ SPAN_OF_CONTROLS = np.uint64(4)  # \t \n \v \f \r follow one another
 LOWER_CASE = np.uint64(32)
 
 EXACT_MANTISSA = np.uint64(2**53)
+LARGEST_EXACT = 2.0**53  # from here on, two whole numbers may be one float64
 EXACT_DIGITS = np.uint64(19)  # 19 decimal digits always fit uint64
 EXACT_POWER = 22
 DOUBT = 2.0**-50  # the correction of a long quotient is known to about 2**-52 of itself
@@ -186,7 +187,7 @@ def scan(text, state, lowest_allowed, highest_allowed, slow, labels, indptr, ind
     """Fill the arrays from ``state[POS]`` to the end, the first malformed token, or a full ``slow``.
 
     The text ends in a newline, so that no inner loop has to look for its end. A row of ``slow`` is
-    (1 for a label, position in labels or data, start, end) of a number left to Python.
+    (1 for a label, position in labels or data, start, end) of a number left to Python, as a large label is too.
     """
     text, state, slow, labels, indptr, indices, data = borrowed((text, state, slow, labels, indptr, indices, data))
     pos, row, entry, next_index = state[POS], state[ROW], state[ENTRY], state[NEXT_INDEX]
@@ -221,7 +222,7 @@ def scan(text, state, lowest_allowed, highest_allowed, slow, labels, indptr, ind
         value, certain = short_value(mantissa, digits, power)
         if not certain:
             value, certain = long_value(text, digit, mantissa, digits, power)
-        if not certain:
+        if not certain or (not inside and value >= LARGEST_EXACT):
             slow[pending, 0] = not inside
             slow[pending, 1] = entry if inside else row
             slow[pending, 2] = start

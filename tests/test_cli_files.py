@@ -65,7 +65,7 @@ def test_predictions_that_cannot_be_evaluated(capsys, tmp_path):
     run(capsys, "fit", tmp_path / "numbers.npz", "--epochs", 1, "--model", tmp_path / "m")
     status, out, err = run(capsys, "predict", tmp_path / "m", tmp_path / "words.npz", "--quiet")
     assert (status, len(out.split())) == (0, 40)
-    assert "the predictions are not evaluated: squared loss needs numbers as labels" in err
+    assert "the predictions are not evaluated: y has the string 'a' at row 0, and squared loss needs numbers" in err
     found = json.loads(run(capsys, "predict", tmp_path / "m", tmp_path / "words.npz", "--json")[1])
     assert found["evaluation"] is None
     assert "squared loss needs numbers" in found["not_evaluated"]

@@ -396,7 +396,11 @@ class WithMethods:
         ("scale", sometimes_text, r"cannot be compiled: Can.* unify .*\(.*test_register.py:\d+\)"),
         ("delta", PARTIAL, "must be a plain function, as the library compiles it itself, not a partial"),
         ("delta", WithMethods().delta, "must be a plain function.*, not a method of an object: register its class"),
-        ("scale", numba.njit(a_helper), "must be a plain function.*: give the function without its decorator"),
+        (
+            "scale",
+            numba.njit(lambda own, s: own[0]),
+            "must be a plain function.*: give the function without its decorator",
+        ),
     ],
 )
 def test_what_cannot_be_compiled_is_refused_in_words(part, function, reason):

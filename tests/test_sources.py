@@ -549,3 +549,16 @@ def test_a9a():
     assert set(table.labels.tolist()) == {-1.0, 1.0}
     test = load(path.with_name("a9a.test.svm.gz"), n_features=123)
     assert test.features.shape == (16281, 123)
+
+
+def test_a_whole_label_that_would_become_another_is_told_with_its_file(tmp_path):
+    path = tmp_path / "ids.txt"
+    path.write_text("9007199254740992 1:1\n9007199254740993 1:2\n")
+    with pytest.raises(ValueError, match=r"ids\.txt: line 2: the label '9007199254740993' is a whole number"):
+        load(path)
+
+
+def test_large_labels_of_other_files_are_as_they_are(tmp_path):
+    labels = np.array([2**53, 2**53 + 1, 2**63 - 1])
+    np.savez(tmp_path / "ids.npz", X=np.eye(3), y=labels)
+    assert load(tmp_path / "ids.npz").labels.tolist() == labels.tolist()

@@ -30,6 +30,19 @@ def number(token: bytes) -> float:
     return float(token)
 
 
+def is_exact(token: str) -> bool:
+    """Whether it can be a label: a whole number without an exponent has to be one as float64, too."""
+    exact = Fraction(token)
+    return "e" in token.lower() or exact.denominator != 1 or exact == Fraction(float(token))
+
+
+def label(token: bytes) -> float:
+    value = number(token)
+    if not is_exact(token.decode()):
+        raise ValueError(token)
+    return value
+
+
 def plain_parse(text: bytes) -> tuple[list[float], list[dict[int, float]]]:
     """Labels, and {index: value} of each row, indices as in the file."""
     labels, rows = [], []
@@ -37,7 +50,7 @@ def plain_parse(text: bytes) -> tuple[list[float], list[dict[int, float]]]:
         tokens = line.split(b"#")[0].split()
         if not tokens:
             continue
-        labels.append(number(tokens.pop(0)))
+        labels.append(label(tokens.pop(0)))
         if tokens and QUERY.fullmatch(tokens[0]):
             tokens.pop(0)
         row = {}
@@ -72,10 +85,15 @@ def assert_as_plain(text: bytes) -> None:
 
 
 def assert_correctly_rounded(numbers: list[str]) -> None:
-    labels = parse("\n".join(numbers).encode()).labels
-    expected = np.array([float(text) for text in numbers])
-    wrong = np.flatnonzero(labels.view(np.int64) != expected.view(np.int64))
-    assert not wrong.size, [(numbers[i], labels[i], expected[i]) for i in wrong[:5]]
+    """As values, and those that can be labels also as such."""
+    as_labels = [text for text in numbers if is_exact(text)]
+    for texts, found in (
+        (numbers, parse("\n".join(f"1 1:{text}" for text in numbers).encode()).data),
+        (as_labels, parse("\n".join(as_labels).encode()).labels),
+    ):
+        expected = np.array([float(text) for text in texts])
+        wrong = np.flatnonzero(found.view(np.int64) != expected.view(np.int64))
+        assert not wrong.size, [(texts[i], found[i], expected[i]) for i in wrong[:5]]
 
 
 def test_reads_every_form_that_the_format_has():
@@ -233,6 +251,42 @@ def test_numbers_left_to_python_may_outnumber_a_batch():
     parsed = parse(text)
     assert parsed.data.tolist() == 2 * [float(text) for text in numbers]
     assert parsed.labels.tolist() == [1e-31, 1e-30, 7e-35]
+
+
+@pytest.mark.parametrize(
+    ("text", "becomes"),
+    [
+        ("9007199254740993", "9007199254740992"),
+        ("-9007199254740993", "-9007199254740992"),
+        ("+0009007199254740995", "9007199254740996"),
+        ("9007199254740993.", "9007199254740992"),
+        ("9007199254740993.000", "9007199254740992"),
+        ("12345678901234567890", "12345678901234567168"),
+        ("9" * 60, r"[0-9.]+"),
+        ("9" * 300, r"[0-9.]+"),
+    ],
+)
+def test_whole_labels_that_would_become_one_with_others_are_refused(text, becomes):
+    said = (
+        rf"^line 3: the label '\{text[:20]}.*' is a whole number that float64 cannot hold: it would become {becomes},"
+    )
+    for zero_based in (True, False, "auto"):
+        with pytest.raises(ValueError, match=said):
+            parse(f"1 1:1\n\n{text} 2:1\n{text} 3:1\n".encode(), zero_based=zero_based)
+    assert parse(f"1 1:{text}\n".encode()).data.tolist() == [float(text)]
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ["9007199254740991", "9007199254740992", "9007199254740994", "-9007199254740996"],
+        ["9007199254740992.0", "36893488147419103232"],
+        ["9.007199254740993e15", "1e300", "9007199254740993.5", "12345678901234567890E0", "0.12345678901234567891"],
+    ],
+    ids=["whole", "powers of two", "real"],
+)
+def test_other_large_labels_are_what_float_gives(texts):
+    assert parse("\n".join(texts).encode()).labels.tolist() == [*map(float, texts)]
 
 
 @settings(derandomize=True, deadline=None, max_examples=150)

@@ -359,3 +359,49 @@ def test_frames_that_are_not_computed_yet():
         as_features(Lazy())
     with pytest.raises(TypeError, match=r"a Lazy, which has not been computed yet: pass its collect\(\)"):
         Dataset([Lazy(), np.ones(2)])
+
+
+LARGE = 2**53 + 1
+OBJECTS = np.array([1, 2**70, 3], dtype=object)
+
+
+@pytest.mark.parametrize("y", [[1, 2**64, 2], [0.5, 10**400, 1.5], [-(2**63) - 1, 0, 1], [10**5000, 0, 0], OBJECTS])
+def test_labels_beyond_64_bits_are_refused_in_words(y):
+    row = [int(value > 2**63 or value < -(2**63)) for value in y].index(1)
+    said = rf"y has the whole number .* at row {row}, beyond 64 bits: give classes smaller numbers or strings"
+    with pytest.raises(ValueError, match=said):
+        as_table(np.eye(3), y)
+
+
+@pytest.mark.parametrize(
+    "y", [[LARGE, 0.5, 1], [True, LARGE, 0.5], [2**63 + 1, -1, 0], [np.uint64(2**63 + 1), np.int64(-1), 0]]
+)
+@pytest.mark.parametrize("kind", [list, lambda y: np.array(y, dtype=object)], ids=["list", "object array"])
+def test_labels_that_would_become_others_beside_these_are_refused(y, kind):
+    said = (
+        r"y has the whole number (9007199254740993|9223372036854775809) at row \d, which the others make float64, and"
+    )
+    with pytest.raises(ValueError, match=said):
+        as_table(np.eye(3), kind(y))
+
+
+@pytest.mark.parametrize(
+    ("y", "dtype"),
+    [
+        ([2**53, LARGE, 2**63 - 1], np.int64),
+        ([2**63, 2**63 + 1, 2**64 - 1], np.uint64),
+        ([float(2**53), 0.5, 1e300], np.float64),
+        ([2**53, 0.5, 2**60], np.float64),
+        (np.array([LARGE, 1, 2], dtype=object), np.int64),
+        ([-(2**63), 0, 1], np.int64),
+    ],
+)
+def test_large_labels_that_a_dtype_holds_stay_as_they_are(y, dtype):
+    labels = as_table(np.eye(3), y).labels
+    assert (labels.dtype, labels.tolist()) == (dtype, [*y])
+
+
+def test_features_beyond_float_are_refused_in_words():
+    for large in (10**400, 10**5000):
+        with pytest.raises(TypeError, match=r"X must hold real numbers, got .* at row 1, column 0: encode it as one"):
+            as_features([[1.5], [large]])

@@ -122,5 +122,43 @@ def test_validation_counts_what_it_does_not_know():
 
 def test_numbers_cannot_be_judged_by_strings():
     model = LinearModel(max_epochs=1).fit(Z[:60, None], Z[60:120])
-    with pytest.raises(ValueError, match="squared loss needs numbers as labels, got 'a'"):
+    with pytest.raises(ValueError, match="y has the string 'a' at row 0, and squared loss needs numbers"):
         model.evaluate(Z[:2, None], ["a", "b"])
+
+
+NEIGHBOURS = np.array([2**53, 2**53 + 1] * 10)
+
+
+@pytest.mark.parametrize("loss", ["logistic", "softmax"])
+@pytest.mark.parametrize("kind", [np.int64, np.uint64, str], ids=["int64", "uint64", "str"])
+@pytest.mark.parametrize("other", [np.int64, np.uint64, str, object], ids=["int64", "uint64", "str", "object"])
+def test_classes_beyond_floats_are_told_apart(loss, kind, other):
+    """Whatever the labels of the training and those that are judged are."""
+    X = np.where(NEIGHBOURS == 2**53, -1.0, 1.0)[:, None]
+    model = LinearModel(loss, max_epochs=5, learning_rate=1.0).fit(X, NEIGHBOURS.astype(kind))
+    assert [int(each) for each in model.classes_] == [2**53, 2**53 + 1]
+    assert model.evaluate(X, NEIGHBOURS.astype(other))["accuracy"] == 1
+    strange = model.evaluate(X[:2], np.array([2**53 + 2, 2**53 + 1]).astype(other))
+    assert (strange["unknown_labels"], strange["accuracy"]) == (1, 0.5)
+
+
+def test_floats_are_the_whole_numbers_that_they_are():
+    X = np.where(NEIGHBOURS == 2**53, -1.0, 1.0)[:, None]
+    model = LinearModel(max_epochs=5, learning_rate=1.0).fit(X, NEIGHBOURS)
+    assert model.evaluate(X[:1], [float(2**53)])["accuracy"] == 1
+    assert model.evaluate(X[:1], [float(2**53 + 2)])["unknown_labels"] == 1
+
+
+@pytest.mark.parametrize("y", [["1", "2", "4"], np.array(["1.0", "2.0", "4.0"], dtype=object), [b"1", b"2", b"4"]])
+def test_a_regression_takes_no_strings_wherever_they_are_given(y):
+    """Be they such as spell numbers; the message names the parameter, and what it says to do does."""
+    X, numbers = np.array([[1.0], [2.0], [3.0]]), [1.0, 2.0, 4.0]
+    model = LinearModel("squared", max_epochs=1)
+    with pytest.raises(ValueError, match=r"^y has the string '1.*' at row 0, and squared loss needs numbers as labels"):
+        model.fit(X, y)
+    model.fit(X, numbers)
+    with pytest.raises(ValueError, match=r"^y has the string '1.*' at row 0.*: numpy\.asarray\(y, float\) makes"):
+        model.evaluate(X, y)
+    assert model.evaluate(X, np.asarray(y, float)) == model.evaluate(X, numbers)
+    with pytest.raises(ValueError, match=r"^y of the validation examples has the string '1.*' at row 0"):
+        model.fit(X, numbers, valid=(X, y))
