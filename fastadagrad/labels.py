@@ -74,8 +74,8 @@ def _numbers(values: list[Any]) -> NDArray[Any]:
 
 def _refuse_whole(value: Any, row: int, reason: str) -> None:
     raise ValueError(
-        f"y has the whole number {shown(int(value))} at row {row}, {reason}: give classes smaller numbers or strings, and "
-        "real labels as floats"
+        f"y has the whole number {shown(int(value))} at row {row}, {reason}: give classes smaller numbers or strings, "
+        "and real labels as floats"
     )
 
 

@@ -267,7 +267,8 @@ def test_numbers_left_to_python_may_outnumber_a_batch():
     ],
 )
 def test_whole_labels_that_would_become_one_with_others_are_refused(text, becomes):
-    said = rf"^line 3: the label '{re.escape(text[:20])}.*' is a whole number that float64 cannot hold: it would become {becomes},"
+    told = re.escape(text[:20])
+    said = rf"^line 3: the label '{told}.*' is a whole number that float64 cannot hold: it would become {becomes},"
     for zero_based in (True, False, "auto"):
         with pytest.raises(ValueError, match=said):
             parse(f"1 1:1\n\n{text} 2:1\n{text} 3:1\n".encode(), zero_based=zero_based)
