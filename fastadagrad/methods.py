@@ -47,7 +47,7 @@ def register(rule: Any) -> Any:
     Raises
     ------
     TypeError
-        If something is missing or does not fit, or a function of it fails on plain numbers.
+        If something is missing or does not fit, or a function of it fails on plain numbers or cannot be compiled.
     ValueError
         If a method of the library has the name.
 

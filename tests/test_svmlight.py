@@ -32,8 +32,10 @@ def number(token: bytes) -> float:
 
 def is_exact(token: str) -> bool:
     """Whether it can be a label: a whole number without an exponent has to be one as float64, too."""
+    if "e" in token.lower():  # with which it is real; a long one would take a fraction for ever
+        return True
     exact = Fraction(token)
-    return "e" in token.lower() or exact.denominator != 1 or exact == Fraction(float(token))
+    return exact.denominator != 1 or exact == Fraction(float(token))
 
 
 def label(token: bytes) -> float:
