@@ -40,12 +40,21 @@ class SecondOrder(Optimizer):
         hv_rng: Any = None,
         **hyper: Unpack[Hyper],
     ) -> None:
-        check_way(hv)
+        self.hv = hv
         super().__init__(loss, params, inputs, updates, monitors, monitor_gradients, gradient=gradient, **hyper)
-        self.hv: HessianProduct = hv
         self.engine.state.random = as_generator(hv_rng)
         self._curvature: Curvature | None = None
-        self._own_names |= {"hv", "_curvature"}
+        self._own_names |= {"_hv", "_curvature"}
+
+    @property
+    def hv(self) -> HessianProduct:
+        """The way to Hessian-vector products; another one can be set, of those that the constructor takes."""
+        return self._hv
+
+    @hv.setter
+    def hv(self, hv: HessianProduct) -> None:
+        check_way(hv)
+        self._hv = hv
 
     def _make(self, **arguments: Any) -> None:
         SecondOrder.__init__(self, **arguments)

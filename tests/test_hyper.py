@@ -322,8 +322,14 @@ class TestAttributes:
         assert name not in dir(opt)
 
     def test_of_a_method_with_other_arguments(self):
-        with pytest.raises(AttributeError, match=r"it is ESGD\(\.\.\., hv=\.\.\.\)"):
-            fa.ESGD(params=np.zeros(1)).hv = "autograd"
+        opt = fa.ESGD(params=np.zeros(1))
+        with pytest.raises(AttributeError, match=r"it is ESGD\(\.\.\., hv_rng=\.\.\.\)"):
+            opt.hv_rng = 3
+        with pytest.raises(TypeError, match=r"hv must be a callable .*, not 3"):
+            opt.hv = 3
+        assert opt.hv is None
+        opt.hv = "differences"
+        assert opt.hv == "differences"
 
     def test_those_of_other_methods_are_no_business_of_this_one(self):
         opt = make()
