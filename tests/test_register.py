@@ -369,11 +369,11 @@ def sometimes_text(own, s):
     return own[0] if own[0] < s.one + s.one else "large"
 
 
-def by_a_helper(own, s):
-    return a_helper(own[0])
+def by_another_function(own, s):
+    return another_function(own[0])
 
 
-def a_helper(x):
+def another_function(x):
     return x
 
 
@@ -390,7 +390,7 @@ class WithMethods:
         ("accumulate", by_an_import, r"cannot be compiled: .*IMPORT_NAME.*\(.*test_register.py:\d+\)"),
         ("delta", by_a_generator, r"cannot be compiled: .*yield.*\(.*test_register.py:\d+\)"),
         ("scale", of_a_class, r"cannot be compiled: .*UNKNOWN_TO_THE_COMPILER.*\(.*test_register.py:\d+\)"),
-        ("scale", by_a_helper, r"cannot be compiled: .*a_helper.*\(.*test_register.py:\d+\)"),
+        ("scale", by_another_function, r"cannot be compiled: .*another_function.*\(.*test_register.py:\d+\)"),
         ("delta", sometimes_alone, r"cannot be compiled: Can.* unify .*\(.*test_register.py:\d+\)"),
         ("accumulate", sometimes_less, r"cannot be compiled: Can.* unify .*\(.*test_register.py:\d+\)"),
         ("scale", sometimes_text, r"cannot be compiled: Can.* unify .*\(.*test_register.py:\d+\)"),
