@@ -103,12 +103,12 @@ def test_ptx():
 
 
 def test_differences_go_by_the_code_and_not_by_what_it_is_called():
-    before = {"a": "1", "b": "2", "c": "2"}
-    assert generated_code.differences(before, {"x": "2", "y": "1", "z": "2"}) == []
-    assert generated_code.differences(before, {"a": "1", "b": "2", "c": "3"}) == [
+    before = {"a": "1", "b": "2", "c (inner)": "3"}
+    for same in ({"x": "2", "y": "1"}, {"x": "2", "y (inner)": "1", "z": "3"}, {**before, "d (inner)": "4"}):
+        assert generated_code.differences(before, same) == []
+    assert generated_code.differences(before, {"a": "1", "b": "4"}) == [
         "b: no longer this code",
-        "c: no longer this code",
-        "c: code that was not there",
+        "b: code that was not there",
     ]
 
 

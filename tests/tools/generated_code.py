@@ -16,7 +16,6 @@ import argparse
 import re
 import sys
 import time
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, replace
 from functools import partial
@@ -46,21 +45,35 @@ CUDA = {
 }
 CAPABILITY = 9, 0
 
+INNER = "(inner)"
+
 Texts = dict[str, str]
 
 
 def cpu_texts(group: str, only: str) -> Texts:
-    """Of the kernels that the cases of a group use, in a process that has used none."""
+    """Of the kernels that the cases of a group use, in a process that has used none.
+
+    What is compiled within another kernel is marked as inner: of a kernel that is read from the disk it is not found.
+    """
     found: Texts = {}
-    made: list[Any] = []
-    take = dispatcher.Dispatcher.add_overload
+    made: list[tuple[str, Any]] = []
+    within: list[Any] = []
+    take, compile_one = dispatcher.Dispatcher.add_overload, dispatcher.Dispatcher.compile
+
+    def compiling(self: Any, signature: Any) -> Any:
+        within.append(self)
+        try:
+            return compile_one(self, signature)
+        finally:
+            within.pop()
 
     def taking(self: Any, result: Any) -> None:
         take(self, result)
         if type(self._cache).__module__.startswith(PACKAGE):  # a kernel, and not a piece of one
-            made.append((self.py_func.__name__, result.library))
+            inner = f" {INNER}" if len(within) > 1 else ""
+            made.append((self.py_func.__name__ + inner, result.library))
 
-    dispatcher.Dispatcher.add_overload = taking
+    dispatcher.Dispatcher.add_overload, dispatcher.Dispatcher.compile = taking, compiling
     try:
         for case in digests.cases_in(group):
             if only in case.name:
@@ -71,7 +84,7 @@ def cpu_texts(group: str, only: str) -> Texts:
                     found[_free(found, f"llvm | {case.name} | {function}")] = text
                 made.clear()
     finally:
-        dispatcher.Dispatcher.add_overload = take
+        dispatcher.Dispatcher.add_overload, dispatcher.Dispatcher.compile = take, compile_one
     return found
 
 
@@ -160,10 +173,11 @@ def texts_in(group: str, only: str, what: str) -> Texts:
 
 def differences(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
     """A line for each text that there was and is not, or the other way round; whatever they are called."""
-    count, recount = Counter(before.values()), Counter(now.values())
-    lost, new = count - recount, recount - count
-    found = [f"{name}: no longer this code" for name, digest in sorted(before.items()) if digest in lost]
-    return found + [f"{name}: code that was not there" for name, digest in sorted(now.items()) if digest in new]
+    told = []
+    for these, others, what in ((before, now, "no longer this code"), (now, before, "code that was not there")):
+        known = {*others.values()}
+        told += [f"{name}: {what}" for name, x in sorted(these.items()) if x not in known and INNER not in name]
+    return told
 
 
 def main() -> int:
