@@ -62,7 +62,7 @@ def cases_in(group: str) -> Iterator[Case]:
 INEXACT_METHODS = ("adadelta", "adam", "esgd", "rmsprop")
 QUICK = (
     ("tensors", ("as it comes", "momentum", "weight_decay", "l1 and l2", "clipped global norm")),
-    ("rows, touched", ("rate", "nesterov")),
+    ("rows, touched", ("rate", "momentum")),
     ("csr, exact", ("rate",)),
 )
 ROWS = ("tensors | row", "tensors | tensor, nesterov", "rows, touched | row, momentum", "rows, exact | rate")
