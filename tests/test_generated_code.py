@@ -106,6 +106,7 @@ def test_differences_go_by_the_code_and_not_by_what_it_is_called():
     before = {"a": "1", "b": "2", "c (inner)": "3"}
     for same in ({"x": "2", "y": "1"}, {"x": "2", "y (inner)": "1", "z": "3"}, {**before, "d (inner)": "4"}):
         assert generated_code.differences(before, same) == []
+    assert generated_code.differences(before, {"z": "1"}, only="a") == []
     assert generated_code.differences(before, {"a": "1", "b": "4"}) == [
         "b: no longer this code",
         "b: code that was not there",

@@ -171,12 +171,18 @@ def texts_in(group: str, only: str, what: str) -> Texts:
     return found | (cuda_texts(group, only) if what in ("cuda", "both") else {})
 
 
-def differences(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
-    """A line for each text that there was and is not, or the other way round; whatever they are called."""
+def differences(before: Mapping[str, str], now: Mapping[str, str], only: str = "") -> list[str]:
+    """A line for each text that there was and is not, or the other way round; whatever they are called.
+
+    Where `now` is of cases and kernels whose name contains `only`, there need not be more than these.
+    """
     told = []
     for these, others, what in ((before, now, "no longer this code"), (now, before, "code that was not there")):
         known = {*others.values()}
-        told += [f"{name}: {what}" for name, x in sorted(these.items()) if x not in known and INNER not in name]
+        counting = {
+            name: x for name, x in sorted(these.items()) if INNER not in name and (these is now or only in name)
+        }
+        told += [f"{name}: {what}" for name, x in counting.items() if x not in known]
     return told
 
 
@@ -203,7 +209,7 @@ def main() -> int:
         arguments.file.write_text(digests.written(found))
     if not arguments.compare:
         return 0
-    told = differences(digests.read(arguments.compare.read_text()), found)
+    told = differences(digests.read(arguments.compare.read_text()), found, arguments.only)
     print(*told, f"{len(told)} differences", sep="\n")
     return 1 if told else 0
 
