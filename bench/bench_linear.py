@@ -18,9 +18,9 @@ import numpy as np
 import pytest
 from race import OURS, NewRace
 
-from fastadagrad.linear import LinearModel
-from fastadagrad.sources import load
-from fastadagrad.tables import CSR, Table
+from fastadagrad.data.loading import load
+from fastadagrad.data.tables import CSR, Table
+from fastadagrad.linear.model import LinearModel
 
 SHUFFLED, VW, SKLEARN, SKLEARN_SHUFFLED = (
     f"{OURS}, shuffled",

@@ -16,8 +16,8 @@ from bench_linear import SKLEARN, VW, at_most_cores, log_loss, make_sklearn, mak
 from bench_rows import zipf
 from race import OURS, NewRace
 
-from fastadagrad.linear import LinearModel
-from fastadagrad.tables import CSR, Table
+from fastadagrad.data.tables import CSR, Table
+from fastadagrad.linear.model import LinearModel
 
 GOOD = 0.65  # log loss that shows that one pass has learned
 DRAWS = 145  # columns an example, of which about 100 differ

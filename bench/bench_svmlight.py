@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from race import OURS, NewRace
 
-from fastadagrad.sources import load
+from fastadagrad.data.loading import load
 
 TEXTS = {
     "a9a": data.a9a,

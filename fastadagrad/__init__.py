@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from . import adaptive as adaptive
     from . import base as base
-    from . import dataset as dataset
     from . import first_order as first_order
     from .adaptive import ADADELTA as ADADELTA
     from .adaptive import ADAGRAD as ADAGRAD
@@ -25,8 +24,9 @@ if TYPE_CHECKING:
     from .adaptive import DoWG as DoWG
     from .adaptive import RMSProp as RMSProp
     from .adaptive import RProp as RProp
-    from .dataset import Dataset as Dataset
-    from .linear import LinearModel as LinearModel
+    from .data import dataset as dataset
+    from .data.dataset import Dataset as Dataset
+    from .linear.model import LinearModel as LinearModel
     from .methods import build as build
     from .methods import minimize as minimize
     from .methods import register as register

@@ -10,14 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import checkpoint_header, files, hyper_record
-from .dataset import Dataset, move, random_state
+from . import checkpoint_header, hyper_record
+from .data.dataset import Dataset, move, random_state
 from .device.arrays import placed_like, to_host
 from .engine import Engine
 from .hyper import Rule, Settings
 from .ledger import Ledger
-from .log import logger
 from .state import begin
+from .support import array_file
+from .support.log import logger
 
 KIND = "optimizer"
 
@@ -83,7 +84,7 @@ def state_of(engine: Engine, ledger: Ledger, run: Mapping[str, Any] | None) -> S
 
 
 def save(
-    path: files.Target, engine: Engine, ledger: Ledger, run: Mapping[str, Any] | None, hyper: Mapping[str, Any]
+    path: array_file.Target, engine: Engine, ledger: Ledger, run: Mapping[str, Any] | None, hyper: Mapping[str, Any]
 ) -> None:
     """Write everything to one file; `run` is what an unfinished run and its datasets need to go on."""
     saved = state_of(engine, ledger, run)
@@ -104,7 +105,7 @@ def save(
         "displaced": saved.displaced,
         "hyper": hyper,
     }
-    files.write(path, KIND, header, arrays)
+    array_file.write(path, KIND, header, arrays)
 
 
 class Contents:
@@ -116,9 +117,9 @@ class Contents:
         If it is no such file, or cannot be read.
     """
 
-    def __init__(self, path: files.Target) -> None:
-        self.file = files.name_of(path)
-        self.header, self.arrays = files.read(path, KIND)
+    def __init__(self, path: array_file.Target) -> None:
+        self.file = array_file.name_of(path)
+        self.header, self.arrays = array_file.read(path, KIND)
         try:
             checkpoint_header.check(self.header, self.arrays)
             _check_learned(self.arrays)

@@ -12,16 +12,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .device.entry import device_units
 from .hyper import Conduct, Rule, Settings, cast_scalars
-from .interrupts import whole
 from .kernels.coalesce import ASCENDING
 from .kernels.forking import in_forked_child
 from .kernels.rules import places, trait
 from .launch import usable_threads
 from .parameters import FloatArray, Parameters, guard_of
-from .plan import Plan, device_units
+from .plan import Plan
 from .rows import checked_indices
 from .state import State
+from .support.interrupts import whole
 from .tuning import NO_RATES, RateRange, only_numbers, own_scalars_are_apart, own_scalars_fit, rate_range, same_conduct
 
 _engines: weakref.WeakSet[Engine] = weakref.WeakSet()

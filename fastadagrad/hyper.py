@@ -12,11 +12,11 @@ from typing import Any, Literal, Protocol, TypedDict, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from .checks import checked_number, whole_number
-from .hints import KEYWORDS, Foreign, hint
 from .kernels.motion import slot_names
 from .kernels.rules import COMMON, form_of, places, trait
 from .registry import reference_to, rule_at
+from .support.checks import checked_number, whole_number
+from .support.hints import KEYWORDS, Foreign, hint
 
 Schedule = Callable[[int], float]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
-from .hints import KEYWORDS, hint
 from .hyper import refuse_unknown
+from .support.hints import KEYWORDS, hint
 
 
 class Owner(Protocol):

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import numpy as np
 
-from . import checkpoint, files, hyper_record
-from .dataset import Dataset
+from . import checkpoint, hyper_record
+from .data.dataset import Dataset
 from .device.arrays import DeviceArray
-from .interrupts import whole
-from .log import logger
 from .parameters import in_structure
 from .registry import RegisteredRule, method_at, reference_to
 from .stepping import Stepper
+from .support import array_file
+from .support.interrupts import whole
+from .support.log import logger
 
 if TYPE_CHECKING:
     from .training import Run
@@ -68,7 +69,7 @@ class Keeper(Stepper):
     def _recorded(self, hyper: Mapping[str, Any]) -> hyper_record.Record:
         return hyper_record.recorded(self.rule, hyper, self._params.names)
 
-    def save(self, path: files.Target) -> None:
+    def save(self, path: array_file.Target) -> None:
         """Write parameters, state, counts, best, history, hyperparameters and the position in the data to one file.
 
         Saved between steps or at an epoch of `iterate` and loaded again, training goes on with the same bits as if it
@@ -86,7 +87,9 @@ class Keeper(Stepper):
         self.flush()
         checkpoint.save(path, self.engine, self.ledger, run, self._recorded(self._hyper))
 
-    def load(self, path: files.Target, strict: bool = True, *, resume: bool = True, hyper: bool = False) -> list[str]:
+    def load(
+        self, path: array_file.Target, strict: bool = True, *, resume: bool = True, hyper: bool = False
+    ) -> list[str]:
         """Go on from a file that `save` wrote, of an optimizer with the same parameters in any order.
 
         Parameters

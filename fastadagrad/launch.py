@@ -9,7 +9,7 @@ import numba
 
 from .kernels.forking import in_forked_child
 from .kernels.jit import Pair
-from .log import compilation
+from .support.log import compilation
 
 _one_launch = threading.Lock()  # the workqueue threading layer aborts the process if two threads launch at once
 _forked = False

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import adaptive, hints, registering
-from .attributes import RUNNING
+from . import adaptive, registering
 from .hyper import hyper_names, refuse_unknown
 from .kernels.rules import form_of, trait
 from .ledger import Monitored
-from .log import logger
 from .optimizer import Optimizer
 from .registry import METHODS as METHODS
 from .registry import RegisteredRule
 from .second_order import SecondOrder
+from .support import hints
+from .support.attributes import RUNNING
+from .support.log import logger
 
 METHODS.update({method.rule.name: method for method in (getattr(adaptive, name) for name in adaptive.__all__)})
 

@@ -9,13 +9,13 @@ from typing import Any, Unpack, cast
 import numpy as np
 from numpy.typing import DTypeLike
 
-from .checks import whole_number
 from .hyper import Conduct, Hyper, Settings, cast_scalars, make_settings
 from .kernels.arrays import make_array_update
 from .kernels.rules import trait
 from .methods import method_named
 from .parameters import DTYPES, FloatArray
 from .state import fresh_slots, kind_of
+from .support.checks import whole_number
 
 
 @dataclass(frozen=True)

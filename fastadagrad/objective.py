@@ -10,10 +10,10 @@ import numpy as np
 
 from .device.arrays import as_device_array
 from .device.backend import Backend
-from .log import logger
 from .monitors import as_number
 from .parameters import FloatArray, Parameters, device_array
 from .rows import Rows, is_sparse
+from .support.log import logger
 
 Gradient = Callable[..., Any] | bool | Literal["autograd"] | None
 

@@ -8,16 +8,16 @@ from typing import Any, ClassVar, Unpack
 import numpy as np
 
 from . import assignment, checkpoint
-from .attributes import MAKING, OF_DATASETS, RUNNING, Misplaced, places_for, refuse_misplaced
-from .checks import whole_number
-from .dataset import Dataset, as_dataset, limited, sample_count
+from .data.dataset import Dataset, as_dataset, limited, sample_count
 from .hyper import Hyper, hyper_names, refuse_unknown
-from .interrupts import whole
 from .keeping import Keeper, Loaded
 from .ledger import Best, Epoch, Ledger, Monitored
-from .log import logger
 from .monitors import Monitor, Monitors, WeightedMean
 from .objective import Gradient, Objective
+from .support.attributes import MAKING, OF_DATASETS, RUNNING, Misplaced, places_for, refuse_misplaced
+from .support.checks import whole_number
+from .support.interrupts import whole
+from .support.log import logger
 from .training import Run
 from .updates import Pair, Updates
 
@@ -306,7 +306,7 @@ class Optimizer(Keeper):
         valid = limited(valid, valid_batches)
         self._made = Run(self, train, valid, max_updates, max_epochs, hyper, touches)
         if progress:
-            from .interop.progress import shown
+            from .support.progress import shown
 
             return self._made.epochs(lambda epochs: shown(epochs, max_epochs))
         return self._made.epochs()

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from .device.arrays import DeviceArray, as_device_array
 from .device.backend import Backend
-from .read_only import ReadOnly
+from .support.read_only import ReadOnly
 
 FloatArray = NDArray[np.floating[Any]]
 DTYPES = (np.dtype(np.float32), np.dtype(np.float64))

@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from .device.backend import INSTALL
+from .device.entry import device_units
 from .hyper import Settings
-from .interrupts import whole
 from .kernels import table
 from .kernels.drivers import FINITE, HEADERS, NORMS, UPDATE
 from .kernels.rules import trait
 from .lag import moves_unnamed
 from .launch import usable_threads
-from .log import logger
 from .products import checked_product, is_finite
 from .row_unit import DenseForm, RowUnit
 from .rows import Rows, is_sparse
 from .state import kind_of
+from .support.interrupts import whole
+from .support.log import logger
 from .tuning import Cell, OwnCells, own_scalars_are_apart
 from .units import Bucket, OtherKind, Unit, norm_scale
 
@@ -391,12 +391,3 @@ class Plan:
             if self._names[i] not in self._engine.warned:
                 self._engine.warned.add(self._names[i])
                 self._engine.infinite.append(self._names[i])
-
-
-def device_units() -> Any:
-    """The module of what steps parameters on a GPU, which needs the compiler for it."""
-    try:
-        from .device import units
-    except Exception as error:  # numba-cuda raises more than ImportError where it finds no CUDA
-        raise RuntimeError(f"device arrays need numba-cuda and CUDA's compiler ({error}): {INSTALL}") from error
-    return units

@@ -14,15 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import checkpoint
-from .checks import whole_number
-from .dataset import Dataset, as_dataset, as_generator, sample_count
+from .data.dataset import Dataset, as_dataset, as_generator, sample_count
 from .hyper import checked
 from .keeping import copy_of_parameter
 from .kernels.rules import trait
-from .log import logger
 from .monitors import WeightedMean
 from .optimizer import Optimizer, Touches
 from .parameters import in_structure
+from .support.checks import whole_number
+from .support.log import logger
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -68,13 +68,13 @@ class RateSearch:
         RuntimeError
             If matplotlib is not installed.
         """
-        from .interop import plots
+        from .support import figures
 
         if not isinstance(where, str | PathLike):
-            plots.draw_rates(where, self)
+            draw_rates(where, self)
             return
-        plots.check_path(where)
-        plots.save(plots.drawing(plots.draw_rates, self), where)
+        figures.check_path(where)
+        figures.save(figures.drawing(draw_rates, self), where)
 
 
 def find_learning_rate(
@@ -292,3 +292,27 @@ def _suggestion(rates: NDArray[np.float64], losses: NDArray[np.float64], initial
     if best in (0, len(rates) - 1):
         logger.warning("the best of the %s is the %s: widen the grid", tried, "highest" if best else "lowest")
     return float(rates[best])
+
+
+def draw_rates(axes: Axes, search: RateSearch) -> None:
+    """Loss after a short run against its learning rate, on logarithmic scales where they help."""
+    from .support.figures import PALETTE, dress, logarithmic_if_wide
+
+    finite = np.isfinite(search.losses)
+    dress(axes)
+    axes.set_xscale("log")
+    low, high = float(search.losses[finite].min()), search.initial_loss
+    if logarithmic_if_wide(axes, low, high):
+        bottom, top = low / (high / low) ** 0.1, high * (high / low) ** 0.25
+    else:
+        bottom, top = low - 0.1 * (high - low), high + 0.4 * (high - low)
+    axes.plot(search.rates[finite], search.losses[finite], color=PALETTE[0], marker="o", label="after a short run")
+    axes.axhline(high, color=PALETTE[6], linestyle=":", zorder=1, label="at the start")
+    axes.axvline(search.learning_rate, color=PALETTE[1], linestyle="--", label=f"suggestion {search.learning_rate:.3g}")
+    if not finite.all():
+        beyond = search.rates[~finite]
+        axes.plot(beyond, [top] * len(beyond), "x", color=PALETTE[3], clip_on=False, label="diverged")
+    axes.set_ylim(bottom, top)
+    axes.set_xlabel("learning rate")
+    axes.set_ylabel("mean loss")
+    axes.legend()

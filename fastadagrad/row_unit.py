@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from .coalescing import Coalescer, Gathered
 from .hyper import Settings
-from .interrupts import whole
 from .kernels import lazy, table
 from .kernels.drivers import FINITE, HEADERS, NORMS, UPDATE
 from .kernels.reduce import BLOCK
@@ -23,6 +22,7 @@ from .launch import launch
 from .parameters import FloatArray
 from .rows import checked_sparse, row_layout
 from .state import State
+from .support.interrupts import whole
 from .units import Unit
 
 NO_LAG = lazy.Lag(0, np.zeros(0, np.int64), np.zeros(2), np.zeros(2), np.zeros((0, 0)))

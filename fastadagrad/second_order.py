@@ -7,9 +7,8 @@ from typing import Any, ClassVar, Unpack
 
 import numpy as np
 
-from .attributes import MAKING
 from .curvature import Curvature, HessianProduct, check_way
-from .dataset import as_generator
+from .data.dataset import as_generator
 from .device.arrays import placed_like
 from .hyper import Hyper, Rule
 from .kernels.rules import esgd
@@ -17,6 +16,7 @@ from .monitors import Monitor
 from .objective import Gradient
 from .optimizer import Optimizer
 from .parameters import FloatArray
+from .support.attributes import MAKING
 
 __all__ = ["ESGD"]
 

@@ -18,7 +18,7 @@ from .hyper import Rule, Settings
 from .kernels.memory import CACHE_LINE
 from .kernels.rules import PARAMETER, trait
 from .parameters import FloatArray, Parameters
-from .read_only import ReadOnly
+from .support.read_only import ReadOnly
 
 MAP_NORESERVE = 0x4000  # of Linux: no need for as much memory to be free
 

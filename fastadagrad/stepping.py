@@ -7,16 +7,16 @@ from typing import Any, ClassVar, Unpack
 
 from numpy.typing import NDArray
 
-from .checks import quick_float
 from .engine import Engine
 from .hyper import Conduct, Hyper, Rule, Settings, make_group_settings, make_settings, own_copy, starts_of
 from .hyper_view import HyperView
 from .kernels.rules import trait
 from .ledger import Ledger
-from .log import logger
 from .parameters import FloatArray, Parameters
-from .read_only import ReadOnly
 from .state import allocate
+from .support.checks import quick_float
+from .support.log import logger
+from .support.read_only import ReadOnly
 
 
 class Update:

@@ -11,12 +11,12 @@ from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from .dataset import Dataset, sample_count
-from .interrupts import Interrupts
+from .data.dataset import Dataset, sample_count
 from .ledger import Epoch, Monitored
-from .log import logger
 from .monitors import WeightedMean
-from .stopping import Patience
+from .support.interrupts import Interrupts
+from .support.log import logger
+from .support.stopping import Patience
 
 if TYPE_CHECKING:
     from .optimizer import Optimizer, Touches

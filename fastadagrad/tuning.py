@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 
 from .hyper import Conduct, Options, Settings
 from .kernels.rules import trait
-
-if TYPE_CHECKING:
-    from .lag import Lagging
 
 SWITCHES = (
     "weight_decay",
@@ -121,7 +118,18 @@ class RateRange(NamedTuple):
 NO_RATES = RateRange(0.0, -1.0)
 
 
-def rate_range(settings: Settings, dtype: np.dtype[Any], lagging: Lagging | None) -> RateRange:
+class Behind(Protocol):
+    """Rows that lag behind, and how the steps that they missed are noted."""
+
+    @property
+    def by_history(self) -> bool: ...
+    @property
+    def marked(self) -> bool: ...
+    @property
+    def refusal(self) -> str | None: ...
+
+
+def rate_range(settings: Settings, dtype: np.dtype[Any], lagging: Behind | None) -> RateRange:
     """Which rates leave the plan, the state and what lags behind as they are."""
     o = settings.options
     if callable(o.learning_rate) or "learning_rate" in trait(settings.rule, "fixed"):

@@ -1,4 +1,4 @@
-"""Loops over svmlight (libsvm) text; :mod:`fastadagrad.svmlight` calls them.
+"""Loops over svmlight (libsvm) text; :mod:`fastadagrad.data.svmlight` calls them.
 
 A line is ``label [qid:N] index:value ... [# comment]``. A number whose digits make an integer of at most
 2**53 and whose power of ten is within 22 is one exactly rounded float64 operation (Clinger, 1990). A

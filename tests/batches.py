@@ -10,7 +10,7 @@ import numpy as np
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from fastadagrad.dataset import Dataset
+from fastadagrad.data.dataset import Dataset
 
 exactly = settings(derandomize=True, deadline=None)
 lengths = st.integers(1, 40)

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import scipy.sparse
 
-from fastadagrad.linear import LinearModel
-from fastadagrad.sources import load
+from fastadagrad.data.loading import load
+from fastadagrad.linear.model import LinearModel
 
 A9A = Path(__file__).parents[2] / "shared" / "data" / "a9a.train.svm.gz"
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import fastadagrad as fa
-from fastadagrad import files
+from fastadagrad.support import array_file
 
 X = np.random.default_rng(7).standard_normal((23, 3))
 Y = X @ np.array([1.0, -2.0, 0.5]) + 0.1
@@ -204,9 +204,9 @@ def test_a_file_from_before_the_lowest_loss_was_kept_apart(path, uninterrupted):
     for _ in range(4):
         next(epochs)
     model.opt.save(path)
-    header, arrays = files.read(path, "optimizer")
+    header, arrays = array_file.read(path, "optimizer")
     del header["run"]["patience"]["lowest"]
-    files.write(path, "optimizer", header, arrays)
+    array_file.write(path, "optimizer", header, arrays)
     fresh = Model(rng=99)
     fresh.opt.load(path)
     fresh.train(max_updates=43)
@@ -348,9 +348,9 @@ def test_what_does_not_fit_changes_nothing(change, path):
     model = Model()
     model.train(max_epochs=2)
     model.opt.save(path)
-    header, arrays = files.read(path, "optimizer")
+    header, arrays = array_file.read(path, "optimizer")
     change(header, arrays)
-    files.write(path, "optimizer", header, arrays)
+    array_file.write(path, "optimizer", header, arrays)
     model = Model()
     epochs = model.opt.iterate(model.data, (X, Y), **Model.RUN)
     for _ in range(3):
@@ -380,7 +380,7 @@ def test_no_such_file_changes_nothing(kind, path):
         with zipfile.ZipFile(path, "w") as archive:
             archive.writestr("header.json", json.dumps(about))
     elif kind == "model":
-        files.write(path, "model", {}, {})
+        array_file.write(path, "model", {}, {})
     else:
         path.unlink()
     before = model.everything()
@@ -687,9 +687,9 @@ class TestHyperparameters:
     def test_a_file_without_any(self, path):
         opt = trained({"a": np.ones(2)}, learning_rate=0.1)
         opt.save(path)
-        header, arrays = files.read(path, "optimizer")
+        header, arrays = array_file.read(path, "optimizer")
         del header["hyper"]
-        files.write(path, "optimizer", header, arrays)
+        array_file.write(path, "optimizer", header, arrays)
         fa.ADAGRAD(params={"a": np.ones(2)}).load(path)
         with pytest.raises(ValueError, match="by a version that saved no hyperparameters"):
             opt.load(path, hyper=True)

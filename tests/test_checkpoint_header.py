@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import fastadagrad as fa
-from fastadagrad import files
+from fastadagrad.support import array_file
 
 X = np.arange(14.0).reshape(7, 2)
 
@@ -35,7 +35,7 @@ def saved_in_midrun():
     for _ in opt.iterate(data(), X, learning_rate=0.3, validate_every=1, groups=dict(opt.hyper.groups), max_epochs=3):
         file = io.BytesIO()
         opt.save(file)
-    return files.read(io.BytesIO(file.getvalue()), "optimizer")
+    return array_file.read(io.BytesIO(file.getvalue()), "optimizer")
 
 
 HEADER, ARRAYS = saved_in_midrun()
@@ -89,7 +89,7 @@ def everything(opt):
 def refused(header, arrays=ARRAYS, part=""):
     """See that an optimizer which has gone another way is as it was after the refusal."""
     file = io.BytesIO()
-    files.write(file, "optimizer", header, arrays)
+    array_file.write(file, "optimizer", header, arrays)
     opt = optimizer(2.0)
     opt.minimize(data(), max_epochs=1)
     before = everything(opt)
@@ -102,7 +102,7 @@ def refused(header, arrays=ARRAYS, part=""):
 
 def test_the_file_from_which_all_this_is_made_is_whole():
     file = io.BytesIO()
-    files.write(file, "optimizer", HEADER, ARRAYS)
+    array_file.write(file, "optimizer", HEADER, ARRAYS)
     file.seek(0)
     opt = optimizer(2.0)
     opt.load(file, hyper=True)

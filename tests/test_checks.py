@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 
 import fastadagrad as fa
-from fastadagrad import sources
-from fastadagrad.checks import shown, whole_number
-from fastadagrad.columns import checked_bits
 from fastadagrad.compare import compare
+from fastadagrad.data import loading
+from fastadagrad.data.columns import checked_bits
+from fastadagrad.support.checks import shown, whole_number
 
 NONE = [True, np.True_, 2.0, np.float64(2), math.nan, math.inf, "2", b"2", None, Fraction(2), 2j, [2], np.array([2])]
 
@@ -33,7 +33,7 @@ TAKERS = {  # by the name of what is to be a whole number, and what is too small
     "batch_size": (fa.LinearModel, 0),
     "seed": (fa.LinearModel, -1),
     "hash_bits": (fa.LinearModel, 0),
-    "n_features": (lambda **given: sources.load("iris", **given), 0),
+    "n_features": (lambda **given: loading.load("iris", **given), 0),
     "ndim": (lambda **given: fa.compiled_update(**given), -1),
     "steps": (lambda **given: fa.find_learning_rate(fa.ADAGRAD(loss, np.ones(2)), **given), 0),
     "per_decade": (lambda **given: fa.find_learning_rate(fa.ADAGRAD(loss, np.ones(2)), **given), 0),

@@ -10,8 +10,8 @@ import pytest
 from command_line import no_handlers_left, run, text_file
 
 from fastadagrad import __version__, cli
-from fastadagrad.linear import LinearModel
-from fastadagrad.sources import load
+from fastadagrad.data.loading import load
+from fastadagrad.linear.model import LinearModel
 
 __all__ = ["no_handlers_left", "text_file"]  # fixtures
 
@@ -241,7 +241,7 @@ def test_wrong_usage_exits_with_2(capsys):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
 def test_ctrl_c_keeps_the_model_and_exits_with_130(capsys, tmp_path, monkeypatch, number):
-    from fastadagrad.linear_training import Trainer
+    from fastadagrad.linear.training import Trainer
 
     whole_epoch = Trainer.epoch
 
@@ -267,7 +267,7 @@ def test_ctrl_c_in_the_first_epoch_leaves_an_older_model_alone(capsys, tmp_path,
     model = tmp_path / "m"
     run(capsys, "fit", "iris", "--model", model)
     before = model.read_bytes()
-    monkeypatch.setattr("fastadagrad.linear_training.Trainer.epoch", interrupted)
+    monkeypatch.setattr("fastadagrad.linear.training.Trainer.epoch", interrupted)
     options = ["--model", model, "--plot", tmp_path / "a.png", "--json"]
     status, out, err = run(capsys, "fit", "iris", *options)
     assert status == 130
@@ -281,7 +281,7 @@ def test_ctrl_c_elsewhere(capsys, monkeypatch):
     def interrupted(*args, **more):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("fastadagrad.sources.load", interrupted)
+    monkeypatch.setattr("fastadagrad.data.loading.load", interrupted)
     assert run(capsys, "fit", "iris") == (130, "", "fastadagrad: interrupted\n")
 
 
@@ -317,7 +317,7 @@ def test_compiled_loops_are_read_from_the_cache(tmp_path):
     """A second process compiles nothing."""
     script = (
         "from fastadagrad.linear import LinearModel\n"
-        "from fastadagrad.linear_training import Trainer\n"
+        "from fastadagrad.linear.training import Trainer\n"
         "import numpy as np\n"
         "loops = []\n"
         "prepare = Trainer._call\n"

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from command_line import no_handlers_left, run, text_file
 
-from fastadagrad.interop import plots
-from fastadagrad.linear import LinearModel
+from fastadagrad.linear.model import LinearModel
+from fastadagrad.support import figures
 
 __all__ = ["no_handlers_left", "text_file"]  # fixtures
 
@@ -105,7 +105,7 @@ def test_what_fails_after_training_leaves_the_model(capsys, text_file, tmp_path,
         raise RuntimeError("no ink")
 
     if part != "evaluation":
-        monkeypatch.setattr(plots, "drawing", fail)
+        monkeypatch.setattr(figures, "drawing", fail)
     if part != "plot":
         monkeypatch.setattr(LinearModel, "evaluate", lambda *rest: 1 / 0)
     options = ["--epochs", 2, "--model", tmp_path / "m", "--plot", tmp_path / "a.png"]
@@ -152,7 +152,7 @@ def test_paths_are_refused_before_the_work(capsys, text_file, tmp_path, monkeypa
         pytest.skip("there is no /proc on this system")
     run(capsys, "fit", text_file, "--epochs", 1, "--model", tmp_path / "m")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("fastadagrad.sources.load", lambda *rest, **options: pytest.fail("it has begun"))
+    monkeypatch.setattr("fastadagrad.data.loading.load", lambda *rest, **options: pytest.fail("it has begun"))
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").write_text("")
     arguments = (

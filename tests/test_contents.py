@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 import fastadagrad as fa
-from fastadagrad import sources
-from fastadagrad.contents import refusing_damage
-from fastadagrad.tables import CSR
+from fastadagrad.data import loading
+from fastadagrad.data.tables import CSR
+from fastadagrad.support.contents import refusing_damage
 
 X = np.random.default_rng(0).normal(size=(30, 3))
 
@@ -58,7 +58,7 @@ def read_checkpoint(path):
 
 
 def read_table(path):
-    table = sources.load(path)
+    table = loading.load(path)
     features = table.features
     parts = (features.data, features.indices, features.indptr) if isinstance(features, CSR) else (features,)
     return [part.tobytes() for part in (*parts, table.labels)]
@@ -142,7 +142,7 @@ def test_a_stream_that_cannot_be_inflated_is_refused(tmp_path):
 def test_damaged_arrays_alone_are_refused(tmp_path):
     """A bare array has no checksum: what its damaged bytes are is not seen."""
     mutants = mutations(saved(np.save, X), 400)
-    assert refused_of(mutants, lambda path: sources.load(path, labelled=False), tmp_path / "file.npy", None) > 100
+    assert refused_of(mutants, lambda path: loading.load(path, labelled=False), tmp_path / "file.npy", None) > 100
 
 
 @pytest.mark.parametrize("codec", [gzip, bz2, lzma])

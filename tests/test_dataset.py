@@ -31,12 +31,12 @@ from batches import (
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-import fastadagrad.dataset
-from fastadagrad.dataset import Dataset, as_dataset, sample_count
+import fastadagrad.data.dataset
+from fastadagrad.data.dataset import Dataset, as_dataset, sample_count
 
 
 def test_docstring_examples() -> None:
-    assert doctest.testmod(fastadagrad.dataset).failed == 0
+    assert doctest.testmod(fastadagrad.data.dataset).failed == 0
 
 
 class TestEpoch:

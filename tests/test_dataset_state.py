@@ -27,7 +27,7 @@ from batches import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastadagrad.dataset import Dataset
+from fastadagrad.data.dataset import Dataset
 
 
 class TestState:

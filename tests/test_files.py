@@ -12,7 +12,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from fastadagrad import files, outputs
+from fastadagrad.support import array_file, outputs
 
 
 @pytest.fixture
@@ -30,8 +30,8 @@ ARRAYS = {
 
 def test_round_trip(path):
     header = {"a": [1, 2.5, None], "ü": "ß"}
-    files.write(path, "model", header, ARRAYS)
-    read_header, arrays = files.read(path, "model")
+    array_file.write(path, "model", header, ARRAYS)
+    read_header, arrays = array_file.read(path, "model")
     assert read_header == header
     assert list(arrays) == list(ARRAYS)
     for name, array in ARRAYS.items():
@@ -41,9 +41,9 @@ def test_round_trip(path):
 
 
 def test_replaces_and_leaves_no_litter(path):
-    files.write(path, "model", {"n": 1}, {})
-    files.write(str(path), "model", {"n": 2}, {})
-    assert files.read(path, "model")[0] == {"n": 2}
+    array_file.write(path, "model", {"n": 1}, {})
+    array_file.write(str(path), "model", {"n": 2}, {})
+    assert array_file.read(path, "model")[0] == {"n": 2}
     assert os.listdir(path.parent) == [path.name]
 
 
@@ -51,7 +51,7 @@ def test_replaces_and_leaves_no_litter(path):
 def test_mode_respects_umask(path):
     old = os.umask(0o027)
     try:
-        files.write(path, "model", {}, {})
+        array_file.write(path, "model", {}, {})
     finally:
         os.umask(old)
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
@@ -61,109 +61,109 @@ def test_mode_respects_umask(path):
 def test_follows_a_link(path):
     link = path.with_name("link")
     link.symlink_to(path.name)
-    files.write(link, "model", {}, {})
+    array_file.write(link, "model", {}, {})
     assert link.is_symlink()
-    assert files.read(path, "model") == ({}, {})
+    assert array_file.read(path, "model") == ({}, {})
 
 
 def test_every_truncation_is_refused(path):
-    files.write(path, "model", {}, {"a": np.arange(20.0)})
+    array_file.write(path, "model", {}, {"a": np.arange(20.0)})
     whole = path.read_bytes()
     for n in range(len(whole)):
         path.write_bytes(whole[:n])
         with pytest.raises(ValueError, match="not a whole fastadagrad model file"):
-            files.read(path, "model")
+            array_file.read(path, "model")
 
 
 def test_a_flipped_bit_in_the_data_is_refused(path):
-    files.write(path, "model", {}, {"a": np.zeros(1000)})
+    array_file.write(path, "model", {}, {"a": np.zeros(1000)})
     damaged = bytearray(path.read_bytes())
     damaged[4000] ^= 1
     path.write_bytes(damaged)
     with pytest.raises(ValueError, match="not a whole"):
-        files.read(path, "model")
+        array_file.read(path, "model")
 
 
 def test_foreign_files_are_refused(path):
     for content in (b"", b"hello", b"\x80\x04N."):
         path.write_bytes(content)
         with pytest.raises(ValueError, match="not a whole"):
-            files.read(path, "model")
+            array_file.read(path, "model")
     np.savez(path, a=np.ones(3))
     with pytest.raises(ValueError, match="not a whole"):
-        files.read(path, "model")
-    for header in ([], {}, {"format": "other"}, {"format": files.FORMAT, "version": "x"}):
+        array_file.read(path, "model")
+    for header in ([], {}, {"format": "other"}, {"format": array_file.FORMAT, "version": "x"}):
         with zipfile.ZipFile(path, "w") as archive:
-            archive.writestr(files.HEADER, json.dumps(header))
+            archive.writestr(array_file.HEADER, json.dumps(header))
         with pytest.raises(ValueError, match="not a whole"):
-            files.read(path, "model")
+            array_file.read(path, "model")
 
 
 def test_pickles_are_never_read(path):
     with zipfile.ZipFile(path, "w") as archive:
-        about = {"format": files.FORMAT, "version": 1, "kind": "model", "arrays": ["a"], "header": {}}
-        archive.writestr(files.HEADER, json.dumps(about))
+        about = {"format": array_file.FORMAT, "version": 1, "kind": "model", "arrays": ["a"], "header": {}}
+        archive.writestr(array_file.HEADER, json.dumps(about))
         with archive.open("0.npy", "w") as member:
             np.lib.format.write_array(member, np.array([{}]), allow_pickle=True)
     with pytest.raises(ValueError, match="not a whole"):
-        files.read(path, "model")
+        array_file.read(path, "model")
 
 
 def test_other_kind_and_newer_version_are_refused(path, monkeypatch):
-    files.write(path, "model", {}, {})
+    array_file.write(path, "model", {}, {})
     with pytest.raises(ValueError, match="is a fastadagrad model file; expected kind: optimizer"):
-        files.read(path, "optimizer")
-    monkeypatch.setattr(files, "VERSION", 2)
-    files.write(path, "model", {}, {})
-    monkeypatch.setattr(files, "VERSION", 1)
+        array_file.read(path, "optimizer")
+    monkeypatch.setattr(array_file, "VERSION", 2)
+    array_file.write(path, "model", {}, {})
+    monkeypatch.setattr(array_file, "VERSION", 1)
     with pytest.raises(ValueError, match=r"newer fastadagrad \(file version 2"):
-        files.read(path, "model")
+        array_file.read(path, "model")
 
 
 def test_what_cannot_be_written_leaves_the_old_file(path):
-    files.write(path, "model", {"n": 1}, {})
+    array_file.write(path, "model", {"n": 1}, {})
     with pytest.raises(ValueError, match="'a' holds Python objects"):
-        files.write(path, "model", {}, {"a": np.array([None])})
+        array_file.write(path, "model", {}, {"a": np.array([None])})
     with pytest.raises(TypeError):
-        files.write(path, "model", {"n": object()}, {})
-    assert files.read(path, "model")[0] == {"n": 1}
+        array_file.write(path, "model", {"n": object()}, {})
+    assert array_file.read(path, "model")[0] == {"n": 1}
     assert os.listdir(path.parent) == [path.name]
 
 
 @pytest.mark.parametrize("failing", ["fsync", "replace"])
 def test_full_disk_leaves_the_old_file(path, monkeypatch, failing):
-    files.write(path, "model", {"n": 1}, {})
+    array_file.write(path, "model", {"n": 1}, {})
 
     def fail(*args):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, failing, fail)
     with pytest.raises(OSError, match="No space left"):
-        files.write(path, "model", {"n": 2}, {"a": np.ones(10)})
+        array_file.write(path, "model", {"n": 2}, {"a": np.ones(10)})
     monkeypatch.undo()
-    assert files.read(path, "model")[0] == {"n": 1}
+    assert array_file.read(path, "model")[0] == {"n": 1}
     assert os.listdir(path.parent) == [path.name]
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
 def test_disk_that_is_really_full(path, monkeypatch):
     """Writes themselves fail, also the one that closes the zip."""
-    files.write(path, "model", {"n": 1}, {})
+    array_file.write(path, "model", {"n": 1}, {})
 
     def open_full(name, mode):
         return open(name, mode, opener=lambda *rest: [os.close(os.open(*rest)), os.open("/dev/full", os.O_RDWR)][1])
 
     monkeypatch.setattr(outputs, "open", open_full, raising=False)
     with pytest.raises(OSError, match="No space left"):
-        files.write(path, "model", {"n": 2}, {"a": np.ones(100_000)})
+        array_file.write(path, "model", {"n": 2}, {"a": np.ones(100_000)})
     monkeypatch.undo()
-    assert files.read(path, "model")[0] == {"n": 1}
+    assert array_file.read(path, "model")[0] == {"n": 1}
     assert os.listdir(path.parent) == [path.name]
 
 
 def test_missing_file(path):
     with pytest.raises(FileNotFoundError):
-        files.read(path, "model")
+        array_file.read(path, "model")
 
 
 class Pipe(io.RawIOBase):
@@ -242,8 +242,8 @@ def pipe_of_the_system(path):
 @pytest.mark.parametrize("kind", [in_memory, opened, compressed, temporary, behind_something, pipe, pipe_of_the_system])
 def test_file_objects(kind, path):
     ends = kind(path)
-    files.write(next(ends), "model", {"n": 1}, ARRAYS)
-    header, arrays = files.read(next(ends), "model")
+    array_file.write(next(ends), "model", {"n": 1}, ARRAYS)
+    header, arrays = array_file.read(next(ends), "model")
     assert header == {"n": 1}
     for name, array in ARRAYS.items():
         np.testing.assert_array_equal(arrays[name], array, strict=True)
@@ -259,45 +259,45 @@ def test_text_mode_is_refused_before_anything_is_written(kind, path):
     }
     with made[kind]() as file:
         with pytest.raises(TypeError, match=r"open in text mode: open it in binary mode, 'wb'"):
-            files.write(file, "model", {}, {})
+            array_file.write(file, "model", {}, {})
         assert file.tell() == 0
         file.write("text")
         file.seek(0)
         with pytest.raises(TypeError, match=r"open in text mode: open it in binary mode, 'rb'"):
-            files.read(file, "model")
+            array_file.read(file, "model")
 
 
 def test_binary_content_read_as_text_is_refused(path):
-    files.write(path, "model", {}, ARRAYS)
+    array_file.write(path, "model", {}, ARRAYS)
     with open(path, encoding="utf-8") as file, pytest.raises(TypeError, match="text mode"):
-        files.read(file, "model")
+        array_file.read(file, "model")
 
 
 def test_file_objects_that_go_the_other_way(path):
     path.write_bytes(b"old")
     with open(path, "rb") as file, pytest.raises(ValueError, match="not open for writing"):
-        files.write(file, "model", {}, {})
+        array_file.write(file, "model", {}, {})
     assert path.read_bytes() == b"old"
     with open(path, "wb") as file, pytest.raises(ValueError, match="not open for reading"):
-        files.read(file, "model")
+        array_file.read(file, "model")
 
 
 def test_a_file_object_that_stands_in_the_wrong_place():
     file = io.BytesIO()
-    files.write(file, "model", {}, ARRAYS)
+    array_file.write(file, "model", {}, ARRAYS)
     with pytest.raises(ValueError, match=r"nothing to read from where it stands: after writing, seek\(0\)"):
-        files.read(file, "model")
-    files.write(file, "model", {"second": True}, {})
+        array_file.read(file, "model")
+    array_file.write(file, "model", {"second": True}, {})
     file.seek(0)
     with pytest.raises(ValueError, match="holds 2 files, saved one after another"):
-        files.read(file, "model")
+        array_file.read(file, "model")
 
 
 def written(*headers, arrays=ARRAYS):
     file, starts = io.BytesIO(), []
     for header in headers:
         starts.append(file.tell())
-        files.write(file, "model", {"n": header}, arrays)
+        array_file.write(file, "model", {"n": header}, arrays)
     file.seek(0)
     return file, starts
 
@@ -308,27 +308,27 @@ def test_several_files_in_one_file_object(path):
     with pytest.raises(
         ValueError, match=r"the BytesIO holds 3 files, .* begins (.*) bytes after where it stood"
     ) as told:
-        files.read(file, "model")
+        array_file.read(file, "model")
     assert str(starts[2]) in str(told.value)
     assert "seek there to load it; before saving to it anew, seek(0) and truncate()" in str(told.value)
     file.seek(starts[1])
     with pytest.raises(ValueError, match=f"2 files, .* begins {starts[2] - starts[1]} bytes after where it stood"):
-        files.read(file, "model")
+        array_file.read(file, "model")
     file.seek(starts[2])
-    assert files.read(file, "model")[0] == {"n": 3}
+    assert array_file.read(file, "model")[0] == {"n": 3}
     path.write_bytes(file.getvalue())
     with pytest.raises(ValueError, match=f"holds 3 files, .* begins at byte {starts[2]}: open it, seek there"):
-        files.read(path, "model")
+        array_file.read(path, "model")
 
 
 def test_files_of_several_kinds_in_one_file_object():
     for kinds in (("model", "other"), ("other", "model")):
         file = io.BytesIO()
         for kind in kinds:
-            files.write(file, kind, {}, ARRAYS)
+            array_file.write(file, kind, {}, ARRAYS)
         file.seek(0)
         with pytest.raises(ValueError, match="holds 2 files, saved one after another"):
-            files.read(file, "model")
+            array_file.read(file, "model")
 
 
 @pytest.mark.parametrize("of_path", [False, True], ids=["file object", "path"])
@@ -337,17 +337,17 @@ def test_a_shorter_file_over_a_longer_one(path, of_path, large, monkeypatch):
     monkeypatch.setattr(zipfile, "ZIP_FILECOUNT_LIMIT", 2 if large else 1 << 16)
     file, _ = written(1, arrays={**ARRAYS, "long": np.arange(1000.0)})
     longer = len(file.getvalue())
-    files.write(file, "model", {"n": 2}, ARRAYS)
+    array_file.write(file, "model", {"n": 2}, ARRAYS)
     size = file.tell()
     path.write_bytes(file.getvalue())
     file.seek(0)
     with pytest.raises(
         ValueError, match=f"holds {longer - size} bytes more behind the {size} of a whole file, .* shorter"
     ):
-        files.read(path if of_path else file, "model")
+        array_file.read(path if of_path else file, "model")
     file.truncate(size)
     file.seek(0)
-    assert files.read(file, "model")[0] == {"n": 2}
+    assert array_file.read(file, "model")[0] == {"n": 2}
 
 
 @pytest.mark.parametrize("of_path", [False, True], ids=["file object", "path"])
@@ -360,7 +360,7 @@ def test_something_else_beside_a_file(path, of_path, size):
     ):
         path.write_bytes(content)
         with pytest.raises(ValueError, match=said):
-            files.read(path if of_path else io.BytesIO(content), "model")
+            array_file.read(path if of_path else io.BytesIO(content), "model")
 
 
 def test_arrays_that_hold_what_ends_an_archive():
@@ -368,16 +368,16 @@ def test_arrays_that_hold_what_ends_an_archive():
     inner, _ = written(1)
     arrays = {"a": np.frombuffer(b"PK\x05\x06" * 30, np.uint8), "b": np.frombuffer(inner.getvalue(), np.uint8)}
     file, _ = written(1, arrays=arrays)
-    found = files.read(file, "model")[1]
+    found = array_file.read(file, "model")[1]
     assert {name: array.tolist() for name, array in found.items()} == {name: a.tolist() for name, a in arrays.items()}
     file.write(file.getvalue())
     file.seek(0)
     with pytest.raises(ValueError, match="holds 2 files"):
-        files.read(file, "model")
+        array_file.read(file, "model")
 
 
 @pytest.mark.parametrize("target", [None, 3, b"path"])
 def test_no_target(target):
-    for action in (lambda: files.write(target, "model", {}, {}), lambda: files.read(target, "model")):
+    for action in (lambda: array_file.write(target, "model", {}, {}), lambda: array_file.read(target, "model")):
         with pytest.raises(TypeError, match="path must be a path or a file object open in binary mode"):
             action()

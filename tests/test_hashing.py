@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 import scipy.sparse
 
-from fastadagrad import cli, memory_at_hand
-from fastadagrad.columns import checked_bits, hashed
-from fastadagrad.linear import LinearModel
-from fastadagrad.sources import load
-from fastadagrad.svmlight import parse
-from fastadagrad.tables import CSR, as_features, as_table
+from fastadagrad import cli
+from fastadagrad.data import memory_at_hand
+from fastadagrad.data.columns import checked_bits, hashed
+from fastadagrad.data.loading import load
+from fastadagrad.data.svmlight import parse
+from fastadagrad.data.tables import CSR, as_features, as_table
+from fastadagrad.linear.model import LinearModel
 
 BITS = 10
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 import fastadagrad as fa
-from fastadagrad import hints
-from fastadagrad.hints import KEYWORDS, Meant, hint, meant_by
 from fastadagrad.methods import METHODS
+from fastadagrad.support import hints
+from fastadagrad.support.hints import KEYWORDS, Meant, hint, meant_by
 
 
 def test_docstring_examples():

@@ -12,14 +12,14 @@ from numba import float64, int64, njit, typeof
 from numba.core.errors import NumbaError
 
 import fastadagrad as fa
+from fastadagrad.data.loading import load
 from fastadagrad.kernels import csr, linear, memory, rows, scoring, svmlight, table
 from fastadagrad.kernels.drivers import make_driver
 from fastadagrad.kernels.jit import OPTIONS as OPTIONS_OF_JIT
 from fastadagrad.kernels.measure import make_measure
 from fastadagrad.kernels.rules import adagrad, form_of, trait
-from fastadagrad.linear import LinearModel
+from fastadagrad.linear.model import LinearModel
 from fastadagrad.methods import METHODS
-from fastadagrad.sources import load
 
 OPTIONS = {
     "plain": {},
@@ -127,7 +127,7 @@ FIT = """
 import numpy as np
 from fastadagrad.kernels.linear import make_loops
 from fastadagrad.linear import LinearModel
-from fastadagrad.tables import CSR
+from fastadagrad.data.tables import CSR
 X = CSR(np.ones(3, np.float32), np.array([0, 1, 1], np.int32), np.array([0, 1, 3]), (2, 2))
 LinearModel().fit(X, [0, 1])
 used = make_loops(adagrad, "plain", True, "sparse", False, False, X.data.dtype).online

@@ -7,10 +7,10 @@ import scipy.sparse
 from linear_examples import A9A, classification, cross_validate, sparse
 
 import fastadagrad as fa
-from fastadagrad.linear import LinearModel
-from fastadagrad.linear_training import Trainer
-from fastadagrad.sources import load
-from fastadagrad.tables import Table
+from fastadagrad.data.loading import load
+from fastadagrad.data.tables import Table
+from fastadagrad.linear.model import LinearModel
+from fastadagrad.linear.training import Trainer
 
 
 @pytest.mark.parametrize(
@@ -254,7 +254,7 @@ def test_interruption_of_the_first_epoch(monkeypatch):
     def interrupt(self, *rest):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("fastadagrad.linear_training.Trainer.epoch", interrupt)
+    monkeypatch.setattr("fastadagrad.linear.training.Trainer.epoch", interrupt)
     model = LinearModel().fit(*classification())
     assert (model.stopped_because, model.best_epoch, model.history) == ("interrupted", 0, [])
     assert not model.coef_.any()
@@ -262,7 +262,7 @@ def test_interruption_of_the_first_epoch(monkeypatch):
 
 def interrupt_call(monkeypatch, number):
     """Ctrl-C after so many calls of the compiled loop, each of 100 examples."""
-    from fastadagrad.linear_training import Trainer
+    from fastadagrad.linear.training import Trainer
 
     call, calls = Trainer._call, []
 
@@ -471,7 +471,7 @@ def test_constant_and_huge_features_do_no_harm():
 def test_chunks_do_not_change_a_plain_run(monkeypatch):
     X, y = sparse()
     whole = LinearModel(batch_size=4).fit(X, y)
-    monkeypatch.setattr("fastadagrad.linear_training.CHUNK", 50)
+    monkeypatch.setattr("fastadagrad.linear.training.CHUNK", 50)
     parts = LinearModel(batch_size=4).fit(X, y)
     np.testing.assert_array_equal(whole.coef_, parts.coef_)
 

@@ -6,12 +6,12 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from fastadagrad import linear_rate
-from fastadagrad.linear import LinearModel
-from fastadagrad.linear_data import in_proportion, split
-from fastadagrad.linear_training import as_examples
-from fastadagrad.tables import CSR, Table
-from fastadagrad.targets import choose
+from fastadagrad.data.tables import CSR, Table
+from fastadagrad.linear import rate_trials
+from fastadagrad.linear.model import LinearModel
+from fastadagrad.linear.splits import in_proportion, split
+from fastadagrad.linear.targets import choose
+from fastadagrad.linear.training import as_examples
 
 
 def halves(labels, fraction, seed=0, loss="auto"):
@@ -90,7 +90,7 @@ def folds_of(labels, loss="auto"):
     def prepare(table):
         return as_examples(table.features, targets.encode(table.labels, np.float64))
 
-    return linear_rate.make_folds(table, targets.groups(labels), prepare, 10, 0)
+    return rate_trials.make_folds(table, targets.groups(labels), prepare, 10, 0)
 
 
 def test_folds_hold_out_a_fifth_of_each_class():

@@ -3,8 +3,8 @@ import re
 import numpy as np
 import pytest
 
-from fastadagrad import files
-from fastadagrad.linear import LinearModel
+from fastadagrad.linear.model import LinearModel
+from fastadagrad.support import array_file
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(60, 3))
@@ -19,9 +19,9 @@ def damaged(tmp_path, loss, header, arrays):
     """A file with some of its parts replaced, or left out where the replacement is None."""
     path = tmp_path / "model"
     LinearModel(loss, max_epochs=1).fit(X, LABELS[loss]).save(path)
-    kept_header, kept_arrays = files.read(path, "linear model")
+    kept_header, kept_arrays = array_file.read(path, "linear model")
     new_header, new_arrays = {**kept_header, **header}, {**kept_arrays, **arrays}
-    files.write(
+    array_file.write(
         path,
         "linear model",
         {name: value for name, value in new_header.items() if value is not Ellipsis},
@@ -102,7 +102,7 @@ def test_arrays_that_do_not_fit_are_refused(tmp_path, loss, arrays):
 
 
 def test_a_header_that_is_no_object_is_refused(tmp_path):
-    files.write(tmp_path / "model", "linear model", [1], {})
+    array_file.write(tmp_path / "model", "linear model", [1], {})
     with pytest.raises(ValueError, match="its header is no object"):
         LinearModel.load(tmp_path / "model")
 

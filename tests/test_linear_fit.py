@@ -9,9 +9,10 @@ import pytest
 import scipy.sparse
 from processes import run
 
-from fastadagrad import linear_fit, memory_at_hand
-from fastadagrad.linear import LinearModel
-from fastadagrad.linear_training import bytes_a_feature
+from fastadagrad.data import memory_at_hand
+from fastadagrad.linear import fitting
+from fastadagrad.linear.model import LinearModel
+from fastadagrad.linear.training import bytes_a_feature
 
 FEATURES, ROWS, EACH = 2_000_000, 60, 20
 SLACK = 400_000  # bytes that do not grow with the features
@@ -123,12 +124,12 @@ def test_weights_too_small_for_their_place_take_none_beside_them():
     weights[0] = raw[0] = -1.0
     tracemalloc.start()
     try:
-        assert not linear_fit._has_lost(weights, raw)
+        assert not fitting._has_lost(weights, raw)
         assert tracemalloc.get_traced_memory()[1] < SLACK + 600_000
     finally:
         tracemalloc.stop()
     weights[-1] = 1e-3
-    assert linear_fit._has_lost(weights, raw)
+    assert fitting._has_lost(weights, raw)
 
 
 MEASURED = """
@@ -163,7 +164,7 @@ def test_too_many_columns_are_refused_before_anything_is_allocated(monkeypatch):
     X, y = wide(FEATURES), np.arange(ROWS) % 2
     monkeypatch.setattr(memory_at_hand, "LITTLE", 0)
     monkeypatch.setattr(memory_at_hand, "bytes_at_hand", lambda: 12 * FEATURES - 1)
-    monkeypatch.setattr(linear_fit.scaling, "measure", None)
+    monkeypatch.setattr(fitting.scaling, "measure", None)
     at = int(np.argmax(X.indices))
     place = f"the largest of those in use {X.indices[at]}, in row {at // EACH}"
     with pytest.raises(ValueError, match=f"X has 2,000,000 columns, {place}: training takes 12 bytes for each, 24 MB"):

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from linear_examples import A9A, classification, cross_validate, sparse
 
-from fastadagrad import linear_rate
-from fastadagrad.linear import LinearModel
-from fastadagrad.sources import load
+from fastadagrad.data.loading import load
+from fastadagrad.linear import rate_trials
+from fastadagrad.linear.model import LinearModel
 
 
 @pytest.mark.parametrize(
@@ -48,10 +48,10 @@ def test_losses_of_any_size_tie_alike(factor):
     lowest = np.array([1.0, 1.1, 0.9, 1.0, 1.05])
     for excess, ties in (([0.01, -0.01, 0.02, 0, 0], True), ([0.01, 0.02, 0.01, 0.02, 0.01], False)):
         losses = lowest + np.array(excess)
-        assert linear_rate._ties(losses, lowest) == ties
-        assert linear_rate._ties(losses * factor, lowest * factor) == ties
-    assert linear_rate._ties(lowest * factor, lowest * factor)
-    assert not linear_rate._ties(np.array([1, 1, np.inf]), np.ones(3))
+        assert rate_trials._ties(losses, lowest) == ties
+        assert rate_trials._ties(losses * factor, lowest * factor) == ties
+    assert rate_trials._ties(lowest * factor, lowest * factor)
+    assert not rate_trials._ties(np.array([1, 1, np.inf]), np.ones(3))
 
 
 @pytest.mark.skipif(not A9A.exists(), reason="a9a is not in ../shared/data")

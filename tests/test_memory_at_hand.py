@@ -3,8 +3,8 @@ import sys
 import pytest
 from processes import run
 
-from fastadagrad import memory_at_hand
-from fastadagrad.memory_at_hand import advice, bytes_at_hand, in_words
+from fastadagrad.data import memory_at_hand
+from fastadagrad.data.memory_at_hand import advice, bytes_at_hand, in_words
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="what is read is there on Linux only")
 
@@ -57,8 +57,8 @@ LIMITED = """
 import resource
 import numpy as np
 from fastadagrad.linear import LinearModel
-from fastadagrad.memory_at_hand import bytes_at_hand
-from fastadagrad.tables import CSR
+from fastadagrad.data.memory_at_hand import bytes_at_hand
+from fastadagrad.data.tables import CSR
 X = CSR(np.ones(2), np.array([3, 150_000_000], np.int32), np.arange(3), (2, 150_000_001))
 used = 1024 * next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmSize"))
 resource.setrlimit(resource.RLIMIT_AS, (used + 10**9, resource.RLIM_INFINITY))

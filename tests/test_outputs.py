@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 
 import fastadagrad as fa
-from fastadagrad import outputs
-from fastadagrad.interop import plots
+from fastadagrad.support import figures, outputs
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="of systems with pipes and devices in folders")
 CONTENT = bytes(range(256)) * 10
@@ -95,7 +94,7 @@ def test_figures_go_into_a_pipe(tmp_path, suffix, begins):
     path, found = tmp_path / f"fifo.{suffix}", []
     os.mkfifo(path)
     reader = read_fifo(path, found)
-    plots.save(plots.new_figure(), path)
+    figures.save(figures.new_figure(), path)
     reader.join(60)
     assert found[0].startswith(begins)
 

@@ -9,9 +9,10 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from fastadagrad.interop import plots
-from fastadagrad.linear import LinearModel
-from fastadagrad.rate_finder import RateSearch
+from fastadagrad.linear.model import LinearModel
+from fastadagrad.linear.plot import draw_epochs
+from fastadagrad.rate_finder import RateSearch, draw_rates
+from fastadagrad.support import figures
 
 SEARCH = RateSearch(np.array([0.01, 0.1, 1.0, 10.0]), np.array([2.0, 0.5, 3.0, math.inf]), 2.5, 0.1)
 MAGIC = {".png": b"\x89PNG\r\n", ".svg": b"<?xml", ".pdf": b"%PDF"}
@@ -29,7 +30,7 @@ def entries(losses, valid=None):
 
 
 def axes_of(draw, subject):
-    [axes] = plots.drawing(draw, subject).axes
+    [axes] = figures.drawing(draw, subject).axes
     return axes
 
 
@@ -45,9 +46,9 @@ def luminance(color):
 
 
 def test_palette():
-    assert len(set(plots.PALETTE)) == 8
+    assert len(set(figures.PALETTE)) == 8
     # All that is used here can be seen on white.
-    assert all(1.05 / (luminance(color) + 0.05) > 2 for color in plots.PALETTE[:-1])
+    assert all(1.05 / (luminance(color) + 0.05) > 2 for color in figures.PALETTE[:-1])
 
 
 @pytest.mark.parametrize("suffix", MAGIC)
@@ -69,7 +70,7 @@ def test_what_cannot_be_written_is_refused(tmp_path):
         (tmp_path / "no" / "a.png", FileNotFoundError, "No such file or directory"),
         (tmp_path / "folder.png", IsADirectoryError, "Is a directory"),
     ]:
-        for refuse in (plots.check_path, SEARCH.plot):
+        for refuse in (figures.check_path, SEARCH.plot):
             with pytest.raises(error, match=text):
                 refuse(path)
     assert [each.name for each in tmp_path.iterdir()] == ["folder.png"]
@@ -78,7 +79,7 @@ def test_what_cannot_be_written_is_refused(tmp_path):
 def test_a_failure_leaves_the_older_file(tmp_path, monkeypatch):
     path = tmp_path / "a.png"
     path.write_text("an older one")
-    figure = plots.drawing(plots.draw_rates, SEARCH)
+    figure = figures.drawing(draw_rates, SEARCH)
 
     def fails(file, **options):
         file.write(b"half of it")
@@ -86,7 +87,7 @@ def test_a_failure_leaves_the_older_file(tmp_path, monkeypatch):
 
     monkeypatch.setattr(figure, "savefig", fails)
     with pytest.raises(OSError, match="the disk is full"):
-        plots.save(figure, path)
+        figures.save(figure, path)
     assert path.read_text() == "an older one"
     assert list(tmp_path.iterdir()) == [path]
 
@@ -103,19 +104,19 @@ def test_without_matplotlib(tmp_path, monkeypatch):
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(RuntimeError, match=r'pip install "fastadagrad\[plot\]"'):
-        plots.check_path(tmp_path / "a.png")
+        figures.check_path(tmp_path / "a.png")
     with pytest.raises(RuntimeError, match=r'pip install "fastadagrad\[plot\]"'):
-        plots.new_figure(4, 3)
+        figures.new_figure(4, 3)
 
 
 def test_a_figure_has_its_size_and_no_window():
-    figure = plots.new_figure(4, 3)
+    figure = figures.new_figure(4, 3)
     assert figure.get_size_inches().tolist() == [4, 3]
     assert figure.canvas.manager is None  # pyplot knows nothing of it
 
 
 def test_rates():
-    axes = axes_of(plots.draw_rates, SEARCH)
+    axes = axes_of(draw_rates, SEARCH)
     found = lines(axes)
     run = found["after a short run"]
     assert (run.get_xdata().tolist(), run.get_ydata().tolist()) == ([0.01, 0.1, 1.0], [2.0, 0.5, 3.0])
@@ -130,7 +131,7 @@ def test_rates():
 
 
 def test_rates_in_given_axes_and_of_losses_far_apart():
-    axes = plots.new_figure().subplots()
+    axes = figures.new_figure().subplots()
     RateSearch(np.array([0.1, 1.0]), np.array([1e-3, 1e9]), 10.0, 0.1).plot(axes)
     assert axes.get_yscale() == "log"
     low, high = axes.get_ylim()
@@ -139,7 +140,7 @@ def test_rates_in_given_axes_and_of_losses_far_apart():
 
 
 def test_losses_below_zero():
-    axes = axes_of(plots.draw_rates, RateSearch(np.array([0.1, 1.0]), np.array([-5.0, -2.0]), -1.0, 0.1))
+    axes = axes_of(draw_rates, RateSearch(np.array([0.1, 1.0]), np.array([-5.0, -2.0]), -1.0, 0.1))
     assert axes.get_yscale() == "linear"
     low, high = axes.get_ylim()
     assert low < -5
@@ -147,7 +148,7 @@ def test_losses_below_zero():
 
 
 def test_epochs():
-    axes = axes_of(plots.draw_epochs, model(entries([0.7, 0.5, 0.4], [0.6, 0.55, 0.58]), best_epoch=2))
+    axes = axes_of(draw_epochs, model(entries([0.7, 0.5, 0.4], [0.6, 0.55, 0.58]), best_epoch=2))
     found = lines(axes)
     assert found["training, before each update"].get_ydata().tolist() == [0.7, 0.5, 0.4]
     assert found["validation, after the epoch"].get_ydata().tolist() == [0.6, 0.55, 0.58]
@@ -157,28 +158,28 @@ def test_epochs():
     assert all(tick == round(tick) for tick in axes.get_xticks())
     colors = [line.get_color() for line in axes.lines]
     assert len(set(colors)) == 3
-    assert set(colors) <= set(plots.PALETTE)
+    assert set(colors) <= set(figures.PALETTE)
 
 
 @pytest.mark.parametrize("loss", ["logistic", "softmax", "squared", "hinge"])
 def test_the_axis_names_the_loss(loss):
-    assert axes_of(plots.draw_epochs, model(entries([1.0]), loss=loss)).get_ylabel().startswith(f"mean {loss} loss")
+    assert axes_of(draw_epochs, model(entries([1.0]), loss=loss)).get_ylabel().startswith(f"mean {loss} loss")
 
 
 def test_epochs_without_validation_and_with_a_loss_that_is_not_finite():
-    axes = axes_of(plots.draw_epochs, model(entries([100.0, 0.5, math.nan]), best_epoch=2))
+    axes = axes_of(draw_epochs, model(entries([100.0, 0.5, math.nan]), best_epoch=2))
     assert list(lines(axes)) == ["training, before each update", "weights kept (epoch 2)"]
     assert axes.get_yscale() == "log"
     axes.figure.draw_without_rendering()
     labels = {text.get_text() for text in axes.get_yticklabels(which="both")}
     assert {"1", "10", "100"} <= labels
-    axes = axes_of(plots.draw_epochs, model(entries([math.inf]), best_epoch=0))
+    axes = axes_of(draw_epochs, model(entries([math.inf]), best_epoch=0))
     assert not axes.lines
 
 
 def test_epochs_of_a_fitted_model(tmp_path):
     X = np.random.default_rng(0).normal(size=(60, 2))
     fitted = LinearModel(max_epochs=40, validation=0.3).fit(X, X[:, 0] > 0)
-    axes = axes_of(plots.draw_epochs, fitted)
+    axes = axes_of(draw_epochs, fitted)
     assert lines(axes)["validation, after the epoch"].get_ydata()[-1] == fitted.history[-1]["valid_loss"]
     assert f"weights kept (epoch {fitted.best_epoch})" in lines(axes)

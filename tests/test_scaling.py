@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from fastadagrad import scaling
-from fastadagrad.linear import LinearModel
+from fastadagrad.linear import scaling
+from fastadagrad.linear.model import LinearModel
 
 
 @pytest.mark.parametrize("n", [2, 200, 100_003])

@@ -19,7 +19,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fastadagrad.sources import BUILT_IN, CSR, load
+from fastadagrad.data.loading import BUILT_IN, CSR, load
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 TEXT = b"+1 1:0.5 3:2  # first\n-1 2:1e-3 1:4\n0\n"
@@ -142,7 +142,7 @@ def test_several_targets_are_refused():
 def test_a_missing_extra_is_named():
     script = (
         "import sys; sys.modules['sklearn'] = None\n"
-        "from fastadagrad.sources import load\n"
+        "from fastadagrad.data.loading import load\n"
         "try: load('iris')\n"
         "except RuntimeError as error: print(error)"
     )
@@ -151,7 +151,7 @@ def test_a_missing_extra_is_named():
 
 
 def test_importing_sources_imports_no_optional_package():
-    script = "import sys, fastadagrad.sources; print(*sys.modules)"
+    script = "import sys, fastadagrad.data.loading; print(*sys.modules)"
     modules = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout
     assert "numpy" in modules.split()
     assert not {"sklearn", "pandas", "scipy.sparse"} & set(modules.split())

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fastadagrad.stopping import Patience
+from fastadagrad.support.stopping import Patience
 
 
 def stops_at(losses, patience, min_improvement=0.0):

@@ -3,7 +3,7 @@
 import json
 import math
 
-from fastadagrad import strict_json
+from fastadagrad.support import strict_json
 
 
 def test_what_is_not_finite_is_null():

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fastadagrad.data.svmlight import SLOW_BATCH, parse
 from fastadagrad.kernels import svmlight as kernels
-from fastadagrad.svmlight import SLOW_BATCH, parse
 
 A9A = Path(__file__).resolve().parents[2] / "shared" / "data" / "a9a.train.svm.gz"
 NUMBER = re.compile(rb"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
@@ -413,7 +413,7 @@ def assert_same_as_scikit_learn(datasets, text: bytes) -> None:
 
 def test_only_the_first_process_compiles(tmp_path):
     script = (
-        "from fastadagrad.svmlight import parse, kernels\n"
+        "from fastadagrad.data.svmlight import parse, kernels\n"
         "parse(b'1 2:1')\n"
         "dispatchers = (kernels.count, kernels.scan)\n"
         "print(sum(sum(d.stats.cache_misses.values()) for d in dispatchers))"

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fastadagrad.dataset import Dataset
-from fastadagrad.tables import CSR, Table, as_features, as_table
+from fastadagrad.data.dataset import Dataset
+from fastadagrad.data.tables import CSR, Table, as_features, as_table
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from fastadagrad.linear import LinearModel
-from fastadagrad.linear_training import Scorer
-from fastadagrad.targets import Targets, choose
+from fastadagrad.linear.model import LinearModel
+from fastadagrad.linear.targets import Targets, choose
+from fastadagrad.linear.training import Scorer
 
 Z = np.random.default_rng(0).normal(size=200)
 

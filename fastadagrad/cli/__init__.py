@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from .. import __version__
-from ..hints import LINEAR_MODELS, meant_by
+from ..support.hints import LINEAR_MODELS, meant_by
 from . import screen
 
 COMMANDS = ("fit", "predict", "compare", "bench", "info", "warmup")

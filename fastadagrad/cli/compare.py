@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ..log import logger
+from ..support.log import logger
 from . import screen
 
 

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import Literal
 
-from ..contents import STDIN
+from ..support.contents import STDIN
 
 Base = bool | Literal["auto"]
 _BASES: dict[str, Base] = {"true": True, "false": False, "auto": "auto"}
@@ -37,7 +37,7 @@ def check_outputs(paths: Mapping[str, str | None], inputs: Mapping[str, str | No
     ValueError
         If it is one of the others, both by the names of their options.
     """
-    from .. import outputs
+    from ..support import outputs
 
     others = {name: path for name, path in inputs.items() if path is not None}
     for name, path in paths.items():

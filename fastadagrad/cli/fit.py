@@ -7,13 +7,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from ..contents import STDIN
-from ..log import logger
+from ..support.contents import STDIN
+from ..support.log import logger
 from . import examples, screen
 
 if TYPE_CHECKING:
-    from ..linear import LinearModel
-    from ..tables import Table
+    from ..data.tables import Table
+    from ..linear.model import LinearModel
 
 COLUMNS = {
     "loss": "progressive",
@@ -84,8 +84,8 @@ _OWN = {"command", "source", "valid", "test", "target", "zero_based", "features"
 
 def run(arguments: argparse.Namespace) -> int:
     """Load, train, save, evaluate and report."""
-    from ..linear import LinearModel
-    from ..sources import load
+    from ..data.loading import load
+    from ..linear.model import LinearModel
 
     options = {name: value for name, value in vars(arguments).items() if name not in _OWN}
     model = LinearModel(**options)
@@ -120,7 +120,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _check_paths(arguments: argparse.Namespace) -> None:
     """Training for hours and then not being able to save is worse than an error now."""
-    from ..interop import plots
+    from ..support import figures
 
     inputs = {"SOURCE": arguments.source, "--valid": arguments.valid, "--test": arguments.test}
     paths = {"--model": arguments.model, "--plot": arguments.plot}
@@ -129,7 +129,7 @@ def _check_paths(arguments: argparse.Namespace) -> None:
         if path == STDIN:
             raise ValueError(f"{name} must be a file, as standard output has the report: a file called - is ./-")
     if arguments.plot is not None:
-        plots.check_path(arguments.plot)
+        figures.check_path(arguments.plot)
     examples.check_outputs(paths, inputs)
 
 
@@ -148,7 +148,8 @@ def _write(
     model: LinearModel, paths: Mapping[str, str | None], report: dict[str, Any], failures: list[Exception]
 ) -> None:
     """The files that were asked for, the model before all else; the report tells which are there."""
-    from ..interop import plots
+    from ..linear.plot import draw_epochs
+    from ..support import figures
 
     for name, path in paths.items():
         if path is None:
@@ -160,14 +161,14 @@ def _write(
             if name == "model":
                 model.save(path)
             else:
-                plots.save(plots.drawing(plots.draw_epochs, model), path)
+                figures.save(figures.drawing(draw_epochs, model), path)
             report[name] = path
 
 
 def _load_like(table: Table, source: str, arguments: argparse.Namespace) -> Table:
     """What goes with the training examples, be it in a file of another kind than theirs."""
-    from ..columns import check_names
-    from ..sources import load, takes_target
+    from ..data.columns import check_names
+    from ..data.loading import load, takes_target
 
     target = arguments.target if takes_target(source) else None
     base = examples.base(arguments.zero_based, table.zero_based)
@@ -208,7 +209,7 @@ def _report(model: LinearModel, table: Table) -> dict[str, Any]:
 
 
 def _describe(table: Table) -> str:
-    from ..tables import CSR
+    from ..data.tables import CSR
 
     n, width = table.features.shape
     kind = f"{table.features.data.size / n:.4g} of {width:,}" if isinstance(table.features, CSR) else f"{width:,}"

@@ -8,16 +8,16 @@ import sys
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from .. import strict_json
-from ..log import logger
+from ..support import strict_json
+from ..support.log import logger
 from . import examples, screen
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from ..linear import LinearModel
-    from ..tables import Table
+    from ..data.tables import Table
+    from ..linear.model import LinearModel
 
 _LINE_BREAK = re.compile(r"[\r\n]")
 
@@ -39,9 +39,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Load the model and the examples, and write the predictions."""
-    from .. import outputs
-    from ..linear import LinearModel
-    from ..sources import load
+    from ..data.loading import load
+    from ..linear.model import LinearModel
+    from ..support import outputs
 
     output = None if arguments.output == "-" else arguments.output
     examples.check_outputs({"--output": output}, {"MODEL": arguments.model, "SOURCE": arguments.source})

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
-from .. import strict_json
-from ..log import logger
+from ..support import strict_json
+from ..support.log import logger
 
 
 def prepare() -> None:

@@ -40,7 +40,7 @@ Work = Iterator[tuple[str, Callable[[], object]]]
 
 
 def _parser() -> Work:
-    from ..svmlight import parse
+    from ..data.svmlight import parse
 
     for dtype in ("float32", "float64"):
         yield f"svmlight parser, {dtype}", partial(parse, b"1 1:2\n", dtype=dtype)
@@ -78,8 +78,8 @@ def _linear() -> Work:
     """A fit of each variant on next to nothing."""
     import numpy as np
 
-    from ..linear import LinearModel
-    from ..tables import CSR, as_features
+    from ..data.tables import CSR, as_features
+    from ..linear.model import LinearModel
 
     dense = np.eye(4, dtype=np.float32)
     sparse = CSR(np.ones(4, np.float32), np.arange(4, dtype=np.int32), np.arange(5), (4, 4))

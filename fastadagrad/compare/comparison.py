@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ..checks import whole_number
-from ..interop.plots import new_figure
-from ..interrupts import whole
-from ..log import logger
+from ..support.checks import whole_number
+from ..support.figures import new_figure
+from ..support.interrupts import whole
+from ..support.log import logger
 from .contenders import as_contenders
 from .costs import Cost, costs_of
 from .figures import Material

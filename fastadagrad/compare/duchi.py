@@ -20,16 +20,16 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import contents
+from ..data.loading import load
+from ..data.tables import CSR
 from ..hyper import Rule, make_settings
 from ..kernels.examples import Sparse
 from ..kernels.losses import HINGE
 from ..kernels.online import make_online
 from ..kernels.rules import adagrad, adagrad_da, rda, sgd
-from ..log import compilation
-from ..sources import load
 from ..state import fresh_slots
-from ..tables import CSR
+from ..support import contents
+from ..support.log import compilation
 from .examples import TEXT, as_csr, load_text
 
 RATES = tuple(10.0 ** (k / 2) for k in range(-6, 3))

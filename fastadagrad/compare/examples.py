@@ -9,8 +9,8 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import contents
-from ..tables import CSR, as_features
+from ..data.tables import CSR, as_features
+from ..support import contents
 
 TEXT = ".tsv"
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..interop.plots import PALETTE, dress, new_figure
+from ..support.figures import PALETTE, dress, new_figure
 from .contenders import Contender
 from .plan import Plan
 from .problem import Problem

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..tables import CSR
+from ..data.tables import CSR
 from .problem import Task
 
 Floats = NDArray[np.float32]
@@ -28,7 +28,7 @@ def _split(n: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
 @cache
 def _digits() -> Batches:
     """scikit-learn's 1,797 digits of 8 x 8 pixels, from 0 to 1."""
-    from ..sources import load
+    from ..data.loading import load
 
     table = load("digits")
     assert not isinstance(table.features, CSR)
@@ -103,7 +103,7 @@ def logistic_loss(params: dict[str, Floats], x: Any, sign: Floats) -> tuple[floa
 
 @cache
 def _examples(path: str, identity: str) -> Batches:
-    from ..sources import load
+    from ..data.loading import load
 
     try:
         from scipy.sparse import csr_array

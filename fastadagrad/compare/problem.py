@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..dataset import Dataset, as_dataset
+from ..data.dataset import Dataset, as_dataset
 
 Loss = Callable[..., Any]
 

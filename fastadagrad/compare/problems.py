@@ -14,8 +14,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ..checks import whole_number
-from ..hints import hint
+from ..support.checks import whole_number
+from ..support.hints import hint
 from .problem import Problem, Task
 
 SUFFIXES = (".svm", ".svmlight", ".libsvm", ".npz", ".gz", ".bz2", ".xz", ".txt")

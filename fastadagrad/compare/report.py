@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..outputs import replacing
+from ..support.outputs import replacing
 from .figures import Material, figures
 from .summary import GOOD
 from .table import HEADINGS, cells_of, ranked

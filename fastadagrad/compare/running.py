@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..dataset import Dataset, sample_count
+from ..data.dataset import Dataset, sample_count
 from ..monitors import WeightedMean
 from ..optimizer import Optimizer
 from .contenders import Contender

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import contents
 from ..rows import Rows
+from ..support import contents
 from .problem import Task
 
 Floats = NDArray[np.float32]

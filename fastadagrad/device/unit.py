@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..hyper import Settings
-from ..interrupts import whole
 from ..kernels import table
 from ..kernels.cuda import dense, reduce, shared
 from ..kernels.cuda.measure import make_measure
@@ -22,6 +21,7 @@ from ..kernels.table import FIRST_BLOCK, FIRST_SLOT, GRADIENT, NON_FINITE, PARAM
 from ..parameters import device_gradient, missing_gradient, overlap_refusal
 from ..rows import is_sparse
 from ..state import State
+from ..support.interrupts import whole
 from ..units import OtherKind, Unit
 from .arrays import LEGACY_STREAM, DeviceArray, zeros
 from .norms import launch_sum_of_squares

@@ -95,7 +95,7 @@ def lines_of_modules() -> Iterator[str]:
     yield f"fastadagrad.__version__: {type(import_module('fastadagrad').__version__).__name__}"
     yield from lines_of("fastadagrad.linear.LinearModel", import_module("fastadagrad.linear").LinearModel)
     yield from lines_of("fastadagrad.methods.method_named", import_module("fastadagrad.methods").method_named)
-    yield from lines_of("fastadagrad.sources.load", import_module("fastadagrad.sources").load)
+    yield from lines_of("fastadagrad.data.loading.load", import_module("fastadagrad.data.loading").load)
 
 
 def _names_of(module: ModuleType) -> list[str]:

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from .kernels.examples import largest_of_columns
-from .tables import CSR, cast
+from ..data.tables import CSR, cast
+from ..kernels.examples import largest_of_columns
 
 SCALES = ("auto", "standard", "maxabs", "none")
 SMALLEST_EXPONENT = -1000  # the power of two of the opposite sign is finite

@@ -10,12 +10,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .hyper import Settings
-from .linear_data import in_proportion, take
-from .linear_training import Examples, Scorer, Trainer
-from .log import logger
+from ..data.tables import Table
+from ..hyper import Settings
+from ..support.log import logger
 from .scaling import exponents_of
-from .tables import Table
+from .splits import in_proportion, take
+from .training import Examples, Scorer, Trainer
 
 START = 0.1  # the default
 DECADES = 6  # to go up or down from there, at most

@@ -8,12 +8,12 @@ from typing import Any, NamedTuple, NoReturn
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from ..kernels.csr import survey
+from ..support.checks import shown
+from ..support.log import logger
 from .array_likes import NUMERIC, as_array, first_not_finite, is_missing
-from .checks import shown
 from .columns import canonical, checked_bits, hashed
-from .kernels.csr import survey
 from .labels import as_labels
-from .log import logger
 from .memory_at_hand import BYTES_A_FEATURE, advice, in_words
 
 LARGEST_WIDTH = 2**31

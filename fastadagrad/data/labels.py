@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..support.checks import shown
 from .array_likes import NUMERIC, as_array, first_not_finite, is_missing
-from .checks import shown
 
 EXACT = 2**53  # from here on, two whole numbers may be one float64
 

@@ -7,6 +7,7 @@ finished weights are made.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -15,16 +16,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from . import linear_rate, scaling, targets
-from .hyper import Conduct, Settings
-from .linear_data import split
-from .linear_run import Outcome, Run, reporting
-from .linear_training import Examples, Trainer, as_examples, bytes_a_feature
-from .memory_at_hand import check_width
+from ..data.memory_at_hand import LITTLE, advice, bytes_at_hand, in_words
+from ..data.tables import CSR, Table
+from ..hyper import Conduct, Settings
+from ..support.stopping import Patience
+from . import rate_trials, scaling, targets
+from .epochs import Outcome, Run, reporting
 from .scaling import Scaling
-from .stopping import Patience
-from .tables import CSR, Table
+from .splits import split
 from .targets import Targets
+from .training import Examples, Trainer, as_examples, bytes_a_feature
 
 FEWEST_EPOCHS, MOST_EPOCHS, ENOUGH_UPDATES = 10, 50, 10_000
 NEGLIGIBLE = 1e-7  # a weight, beside the largest
@@ -61,7 +62,7 @@ def fit(
     judges = None if held_out is None else prepare(held_out, unknown=True)
     folds = None
     if p["learning_rate"] == "auto":
-        folds = linear_rate.make_folds(table, chosen.groups(table.labels), prepare, epochs, p["seed"])
+        folds = rate_trials.make_folds(table, chosen.groups(table.labels), prepare, epochs, p["seed"])
     scale = None if isinstance(table.features, CSR) else prepare.args[0]
     del prepare
     trainer_of = partial(
@@ -69,7 +70,7 @@ def fit(
     )
     rate = p["learning_rate"]
     if folds is not None:
-        rate = linear_rate.search(folds, trainer_of, settings)
+        rate = rate_trials.search(folds, trainer_of, settings)
         settings = replace(settings, options=replace(settings.options, learning_rate=rate))
     order = np.random.default_rng([p["seed"], 1]) if p["shuffle"] else None
     with reporting(progress, epochs, n) as (report, tell):
@@ -115,4 +116,28 @@ def _has_lost(weights: NDArray[Any], raw: NDArray[np.float64]) -> bool:
     return any(
         bool(np.any((raw[part] == 0) & (np.abs(weights[part]) > least)))
         for part in scaling.parts_of(len(weights))  # as truth values of all would take memory, too
+    )
+
+
+def check_width(features: CSR, bytes_each: int) -> None:
+    """Refuse a sparse matrix of more columns than there is memory for, at so many bytes a column.
+
+    Raises
+    ------
+    ValueError
+        Naming the largest column, its row, and the number of bits to hash columns into that would fit.
+    """
+    width = features.shape[1]
+    at_hand = bytes_at_hand() if width * bytes_each > LITTLE else None
+    if at_hand is None or width * bytes_each <= at_hand:
+        return
+    place = ""
+    if features.indices.size:
+        largest = int(np.argmax(features.indices))
+        row = int(np.searchsorted(features.indptr, largest, "right")) - 1
+        place = f", the largest of those in use {features.indices[largest]}, in row {row}"
+    bits = int(math.log2(max(at_hand / 2 / bytes_each, 2)))
+    raise ValueError(
+        f"X has {width:,} columns{place}: training takes {bytes_each} bytes for each, {in_words(width * bytes_each)} "
+        f"in all, but {in_words(at_hand)} are at hand; {advice(bits)}"
     )

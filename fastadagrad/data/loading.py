@@ -15,11 +15,11 @@ from typing import IO, Any, Literal, NoReturn
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from . import contents
-from .checks import whole_number
+from ..support import contents
+from ..support.checks import whole_number
+from ..support.hints import hint
+from ..support.log import logger
 from .columns import checked_bits
-from .hints import hint
-from .log import logger
 from .svmlight import parse
 from .tables import CSR, Table, as_features, as_table, with_width
 

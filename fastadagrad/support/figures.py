@@ -10,21 +10,12 @@ from collections.abc import Callable
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from .. import outputs
+from . import outputs
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from ..linear import LinearModel
-    from ..rate_finder import RateSearch
-
-CURVES = {"loss": "training, before each update", "valid_loss": "validation, after the epoch"}
-UNITS = {"logistic": " (nats)", "softmax": " (nats)", "squared": " (half the squared error)", "hinge": ""}
-MARKERS = ("o", "s")
-MOST_MARKERS = 30
 WIDE = 1e3  # the highest loss by the lowest: then only powers of 10 have their number
 SUFFIXES = (".png", ".svg", ".pdf")
 DOTS_PER_INCH = 150
@@ -103,31 +94,7 @@ def drawing(draw: Callable[[Axes, Any], None], subject: Any) -> Figure:
     return figure
 
 
-def draw_epochs(axes: Axes, model: LinearModel) -> None:
-    """Losses of a fitted model's epochs, and which epoch's weights it has."""
-    from matplotlib.ticker import MaxNLocator
-
-    dress(axes)
-    epochs = [entry["epoch"] for entry in model.history]
-    finite: list[float] = []
-    for (name, label), color, marker in zip(CURVES.items(), PALETTE, MARKERS, strict=False):
-        losses = np.array([entry.get(name, np.nan) for entry in model.history])
-        if np.isfinite(losses).any():
-            axes.plot(epochs, losses, color=color, marker=marker if len(epochs) <= MOST_MARKERS else "", label=label)
-            finite += losses[np.isfinite(losses)].tolist()
-    if model.best_epoch:
-        kept = f"weights kept (epoch {model.best_epoch})"
-        axes.axvline(model.best_epoch, color=PALETTE[6], linestyle=":", zorder=1, label=kept)
-    if finite:
-        _scale(axes, min(finite), max(finite))
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
-    axes.set_xlabel("epoch (passes over the training examples)")
-    axes.set_ylabel(f"mean {model.loss} loss{UNITS[model.loss]}")
-    if axes.lines:
-        axes.legend()
-
-
-def _scale(axes: Axes, low: float, high: float) -> bool:
+def logarithmic_if_wide(axes: Axes, low: float, high: float) -> bool:
     """Whether losses in this range span more than a decade, and have got a logarithmic scale."""
     from matplotlib.ticker import FuncFormatter
 
@@ -138,25 +105,3 @@ def _scale(axes: Axes, low: float, high: float) -> bool:
     axes.yaxis.set_major_formatter(FuncFormatter(lambda x, position: f"{x:g}"))
     axes.yaxis.set_minor_formatter(FuncFormatter(lambda x, position: f"{x:g}" if f"{x:e}"[0] in digits else ""))
     return True
-
-
-def draw_rates(axes: Axes, search: RateSearch) -> None:
-    """Loss after a short run against its learning rate, on logarithmic scales where they help."""
-    finite = np.isfinite(search.losses)
-    dress(axes)
-    axes.set_xscale("log")
-    low, high = float(search.losses[finite].min()), search.initial_loss
-    if _scale(axes, low, high):
-        bottom, top = low / (high / low) ** 0.1, high * (high / low) ** 0.25
-    else:
-        bottom, top = low - 0.1 * (high - low), high + 0.4 * (high - low)
-    axes.plot(search.rates[finite], search.losses[finite], color=PALETTE[0], marker="o", label="after a short run")
-    axes.axhline(high, color=PALETTE[6], linestyle=":", zorder=1, label="at the start")
-    axes.axvline(search.learning_rate, color=PALETTE[1], linestyle="--", label=f"suggestion {search.learning_rate:.3g}")
-    if not finite.all():
-        beyond = search.rates[~finite]
-        axes.plot(beyond, [top] * len(beyond), "x", color=PALETTE[3], clip_on=False, label="diverged")
-    axes.set_ylim(bottom, top)
-    axes.set_xlabel("learning rate")
-    axes.set_ylabel("mean loss")
-    axes.legend()

@@ -12,7 +12,7 @@ from typing import IO, Any, TypeGuard, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from . import archives
+from . import zips
 from .contents import refusing_damage
 from .outputs import replacing
 
@@ -149,10 +149,10 @@ def read(source: Target, kind: str) -> tuple[dict[str, Any], dict[str, NDArray[A
     with _opened(source) if is_path(source) else _remaining(source) as file:
         try:
             with refusing_damage(f"{name} is not a whole fastadagrad {kind} file"), zipfile.ZipFile(file) as archive:
-                before = archives.beginning_of(archive)
+                before = zips.beginning_of(archive)
                 if before:
                     raise _Refused(f"{name} holds {before} bytes of something else before the file: seek behind them")
-                if not archives.is_last(file, archive):
+                if not zips.is_last(file, archive):
                     raise _Refused(f"{name} holds something else behind the file: take it away")
                 about = json.loads(archive.read(HEADER))
                 _check_kind(name, about, kind)
@@ -166,7 +166,7 @@ def _several_in(file: IO[bytes], name: str, of_path: bool) -> str | None:
     """What to do about a file that is more than one archive, the first of them whole; None if it is no such file."""
     file.seek(0)
     content = file.read()
-    ends = archives.ends_of(content)
+    ends = zips.ends_of(content)
     if not ends or ends == [len(content)]:
         return None
     begin_anew = "before saving to it anew, seek(0) and truncate()"

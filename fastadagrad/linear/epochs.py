@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .kernels.examples import shuffle
-from .linear_training import Examples, Scorer, Trainer
-from .log import logger
+from ..kernels.examples import shuffle
+from ..support.log import logger
+from ..support.stopping import Patience
 from .scaling import only_finite
-from .stopping import Patience
+from .training import Examples, Scorer, Trainer
 
 Report = Callable[[int], object]  # gets the number of examples just done
 Tell = Callable[[dict[str, float]], object]  # gets an epoch's entry of the history

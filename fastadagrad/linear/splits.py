@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from .columns import check_names
-from .log import logger
-from .sources import warn_of_base
-from .tables import CSR, Table, as_table, with_width
+from ..data.columns import check_names
+from ..data.loading import warn_of_base
+from ..data.tables import CSR, Table, as_table, with_width
+from ..support.log import logger
 from .targets import Targets, check_numbers
 
 

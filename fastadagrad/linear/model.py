@@ -8,14 +8,15 @@ from typing import Any, Literal, Never
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from . import files, linear_files, linear_parameters, linear_rate, targets
-from .columns import check_names
-from .kernels import scoring
-from .linear_data import bits_to_come, checked_validation, labelled
-from .linear_fit import fit
-from .linear_training import Scorer, as_examples
-from .sources import warn_of_base
-from .tables import CSR, Table, as_features, names_of, with_width
+from ..data.columns import check_names
+from ..data.loading import warn_of_base
+from ..data.tables import CSR, Table, as_features, names_of, with_width
+from ..kernels import scoring
+from ..support import array_file
+from . import arguments, rate_trials, saved, targets
+from .fitting import fit
+from .splits import bits_to_come, checked_validation, labelled
+from .training import Scorer, as_examples
 
 
 class LinearModel:
@@ -101,7 +102,7 @@ class LinearModel:
         self,
         loss: Literal["auto", "logistic", "squared", "hinge", "softmax"] = "auto",
         *,
-        learning_rate: float | Literal["auto"] = linear_rate.START,
+        learning_rate: float | Literal["auto"] = rate_trials.START,
         momentum: float = 0.0,
         nesterov: bool = False,
         l1: float = 0.0,
@@ -124,8 +125,8 @@ class LinearModel:
         **misspelt: Never,
     ) -> None:
         given = {name: value for name, value in locals().items() if name not in ("self", "__class__", "misspelt")}
-        linear_parameters.refuse_unknown(misspelt, given)
-        self._parameters, self._settings, self._conduct = linear_parameters.check(given)
+        arguments.refuse_unknown(misspelt, given)
+        self._parameters, self._settings, self._conduct = arguments.check(given)
         self.history: list[dict[str, float]] = []
         self.best_epoch = 0
         self.stopped_because = ""
@@ -136,7 +137,7 @@ class LinearModel:
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name.strip("_") == name and hasattr(self, "_parameters"):  # a fit's own have a _ behind them
-            linear_parameters.refuse_misplaced(self, name, self._parameters)
+            arguments.refuse_misplaced(self, name, self._parameters)
         super().__setattr__(name, value)
 
     def __repr__(self) -> str:
@@ -287,7 +288,7 @@ class LinearModel:
         chosen = targets.Targets(self.loss, self.classes_)  # scores are in the labels' own unit
         return Scorer(chosen).monitors(scores, chosen.encode(labels, np.float64, unknown=True))
 
-    def save(self, path: files.Target) -> None:
+    def save(self, path: array_file.Target) -> None:
         """Write the model to a file.
 
         Parameters
@@ -298,7 +299,7 @@ class LinearModel:
         if not hasattr(self, "coef_"):
             raise RuntimeError("this model has not been trained: call fit first")
         validation = self._parameters["validation"]
-        fitted = linear_files.Fitted(
+        fitted = saved.Fitted(
             {**self._parameters, "validation": validation if isinstance(validation, float) else 0.0},
             self.coef_,
             self.intercept_,
@@ -310,10 +311,10 @@ class LinearModel:
             self.zero_based,
             self.learning_rate_,
         )
-        linear_files.write(path, fitted)
+        saved.write(path, fitted)
 
     @classmethod
-    def load(cls, path: files.Target) -> LinearModel:
+    def load(cls, path: array_file.Target) -> LinearModel:
         """Read a model that `save` wrote.
 
         Parameters
@@ -332,11 +333,11 @@ class LinearModel:
         TypeError
             If a file object is open in text mode.
         """
-        fitted = linear_files.read(path)
+        fitted = saved.read(path)
         try:
             model = cls(**fitted.parameters)
         except (TypeError, ValueError) as error:
-            raise linear_files.refusal(path, error) from None
+            raise saved.refusal(path, error) from None
         model.coef_, model.intercept_, model._targets = fitted.coef, fitted.intercept, fitted.targets
         model.history, model.best_epoch = fitted.history, fitted.best_epoch
         model.stopped_because, model.learning_rate_ = fitted.stopped_because, fitted.learning_rate

@@ -10,11 +10,11 @@ from typing import Any, Literal, NamedTuple, NoReturn
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from . import contents
-from .checks import shown
+from ..kernels import svmlight as kernels
+from ..support import contents
+from ..support.checks import shown
+from ..support.log import logger
 from .columns import checked_bits, hashed
-from .kernels import svmlight as kernels
-from .log import logger
 from .memory_at_hand import BYTES_A_FEATURE, advice, in_words
 from .tables import CSR, cast_sparse
 
@@ -58,7 +58,7 @@ def parse(
     labelled : bool
         Whether each line must have a label. False: if the first one has none, no line has one.
     hash_bits : int, optional
-        Hash the columns, counted from 0, into 2**hash_bits, as :func:`fastadagrad.tables.as_features` does. They
+        Hash the columns, counted from 0, into 2**hash_bits, as :func:`fastadagrad.data.tables.as_features` does. They
         may have up to 19 digits then.
 
     Returns

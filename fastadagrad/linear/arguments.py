@@ -7,16 +7,18 @@ from typing import Any
 
 import numpy as np
 
-from . import attributes, hyper, scaling, targets
-from .attributes import MAKING, OF_DATASETS, RUNNING
-from .checks import whole_number
-from .columns import checked_bits
-from .hints import LINEAR_MODELS, meant_by
-from .hyper import Conduct, Hyper, Settings, cast_scalars, checked, make_settings
-from .kernels.rules import adagrad
-from .linear_data import checked_validation
-from .linear_rate import START
-from .linear_training import LAZY
+from .. import hyper
+from ..data.columns import checked_bits
+from ..hyper import Conduct, Hyper, Settings, cast_scalars, checked, make_settings
+from ..kernels.rules import adagrad
+from ..support import attributes
+from ..support.attributes import MAKING, OF_DATASETS, RUNNING
+from ..support.checks import whole_number
+from ..support.hints import LINEAR_MODELS, meant_by
+from . import scaling, targets
+from .rate_trials import START
+from .splits import checked_validation
+from .training import LAZY
 
 OF_RULE = (
     "learning_rate",

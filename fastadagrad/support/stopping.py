@@ -31,7 +31,7 @@ class Patience:
 
     Examples
     --------
-    >>> from fastadagrad.stopping import Patience
+    >>> from fastadagrad.support.stopping import Patience
     >>> patience = Patience(1, min_improvement=0.5)
     >>> [patience.update(loss) for loss in (3.0, 2.0, 2.5)], patience.elapsed, patience.lowest
     ([True, True, False], True, 2.0)

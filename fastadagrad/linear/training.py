@@ -10,15 +10,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from .hyper import Rule, Settings, cast_scalars
-from .kernels import linear, linear_arrays, scoring
-from .kernels.examples import Dense, Sparse
-from .kernels.losses import POINTWISE
-from .kernels.rules import adagrad
-from .log import compilation
+from ..data.tables import CSR
+from ..hyper import Rule, Settings, cast_scalars
+from ..kernels import linear, linear_arrays, scoring
+from ..kernels.examples import Dense, Sparse
+from ..kernels.losses import POINTWISE
+from ..kernels.rules import adagrad
+from ..state import begin
+from ..support.log import compilation
 from .scaling import exponents_of
-from .state import begin
-from .tables import CSR
 from .targets import Targets
 
 Examples = Dense | Sparse

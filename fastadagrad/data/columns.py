@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .checks import whole_number
-from .kernels.hashing import hash_columns
-from .kernels.svmlight import sort_rows
+from ..kernels.hashing import hash_columns
+from ..kernels.svmlight import sort_rows
+from ..support.checks import whole_number
 
 MOST_HASH_BITS = 31  # columns are int32
 Parts = tuple[NDArray[Any], NDArray[np.int32], NDArray[np.int64]]

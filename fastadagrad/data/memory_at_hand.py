@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-import numpy as np
-
-if TYPE_CHECKING:
-    from .tables import CSR
 
 LITTLE = 1 << 26  # bytes, which are there; to ask would take longer than many a fit
 BYTES_A_FEATURE = 12  # that a fit of a linear model to sparse examples holds by default, of one output
@@ -22,30 +15,6 @@ CGROUPS = Path("/sys/fs/cgroup")
 def bytes_at_hand() -> int | None:
     """Bytes that can still be allocated and held, by the strictest limit; None where no limit can be read."""
     return min(_limits(), default=None)
-
-
-def check_width(features: CSR, bytes_each: int) -> None:
-    """Refuse a sparse matrix of more columns than there is memory for, at so many bytes a column.
-
-    Raises
-    ------
-    ValueError
-        Naming the largest column, its row, and the number of bits to hash columns into that would fit.
-    """
-    width = features.shape[1]
-    at_hand = bytes_at_hand() if width * bytes_each > LITTLE else None
-    if at_hand is None or width * bytes_each <= at_hand:
-        return
-    place = ""
-    if features.indices.size:
-        largest = int(np.argmax(features.indices))
-        row = int(np.searchsorted(features.indptr, largest, "right")) - 1
-        place = f", the largest of those in use {features.indices[largest]}, in row {row}"
-    bits = int(math.log2(max(at_hand / 2 / bytes_each, 2)))
-    raise ValueError(
-        f"X has {width:,} columns{place}: training takes {bytes_each} bytes for each, {in_words(width * bytes_each)} "
-        f"in all, but {in_words(at_hand)} are at hand; {advice(bits)}"
-    )
 
 
 def advice(bits: int = SUGGESTED_BITS) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import files
+from ..support import array_file
 from .targets import LOSSES, Targets
 
 KIND = "linear model"
@@ -33,7 +33,7 @@ class Fitted:
     learning_rate: float
 
 
-def write(path: files.Target, fitted: Fitted) -> None:
+def write(path: array_file.Target, fitted: Fitted) -> None:
     """Write a model; its parameters must be fit for JSON, but for the dtype."""
     header = {
         "parameters": {**fitted.parameters, "dtype": np.dtype(fitted.parameters["dtype"]).name},
@@ -50,12 +50,12 @@ def write(path: files.Target, fitted: Fitted) -> None:
     arrays = {"coef": fitted.coef, "intercept": fitted.intercept}
     if fitted.targets.classes is not None:
         arrays["classes"] = fitted.targets.classes
-    files.write(path, KIND, header, arrays)
+    array_file.write(path, KIND, header, arrays)
 
 
-def read(path: files.Target) -> Fitted:
+def read(path: array_file.Target) -> Fitted:
     """Read a model; ValueError if its parts are not all there or contradict each other."""
-    header, arrays = files.read(path, KIND)
+    header, arrays = array_file.read(path, KIND)
     try:
         _check_header(header)
         loss, classes = header["loss"], arrays.get("classes")
@@ -83,9 +83,9 @@ def read(path: files.Target) -> Fitted:
     )
 
 
-def refusal(path: files.Target, reason: object) -> ValueError:
+def refusal(path: array_file.Target, reason: object) -> ValueError:
     """The error for a file whose content makes no model."""
-    return ValueError(f"{files.name_of(path)} is a damaged fastadagrad {KIND} file: {reason}")
+    return ValueError(f"{array_file.name_of(path)} is a damaged fastadagrad {KIND} file: {reason}")
 
 
 def _check_header(header: Any) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .kernels.finite import all_finite
+from ..kernels.finite import all_finite
 
 NUMERIC = "biuf"  # kinds of dtypes
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from .log import logger
+from ..support.log import logger
 from .scaling import exponents_of
 
 LOSSES = ("logistic", "squared", "hinge", "softmax")

@@ -1,0 +1,5 @@
+"""Linear models trained with ADAGRAD."""
+
+from .model import LinearModel
+
+__all__ = ["LinearModel"]

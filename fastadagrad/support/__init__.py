@@ -1,0 +1,1 @@
+"""What any program needs, whatever it computes: names, numbers, files and signals. It imports nothing of ours."""
