@@ -5,9 +5,12 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from .version import __version__ as __version__
+
 if TYPE_CHECKING:
     from . import adaptive as adaptive
     from . import base as base
+    from . import dataset as dataset
     from . import first_order as first_order
     from .adaptive import ADADELTA as ADADELTA
     from .adaptive import ADAGRAD as ADAGRAD
@@ -24,21 +27,18 @@ if TYPE_CHECKING:
     from .adaptive import DoWG as DoWG
     from .adaptive import RMSProp as RMSProp
     from .adaptive import RProp as RProp
-    from .data import dataset as dataset
     from .data.dataset import Dataset as Dataset
+    from .engine.rows import Rows as Rows
     from .linear.model import LinearModel as LinearModel
-    from .methods import build as build
-    from .methods import minimize as minimize
-    from .methods import register as register
     from .nopython import CompiledUpdate as CompiledUpdate
     from .nopython import compiled_update as compiled_update
-    from .optimizer import Optimizer as Optimizer
+    from .optimizer.methods import build as build
+    from .optimizer.methods import minimize as minimize
+    from .optimizer.methods import register as register
+    from .optimizer.optimizer import Optimizer as Optimizer
+    from .optimizer.rate_finder import RateSearch as RateSearch
+    from .optimizer.rate_finder import find_learning_rate as find_learning_rate
     from .peers import like as like
-    from .rate_finder import RateSearch as RateSearch
-    from .rate_finder import find_learning_rate as find_learning_rate
-    from .rows import Rows as Rows
-
-__version__ = "0.1.0"
 
 # Each is imported when it is first asked for, so that a command or a script loads no more than it uses.
 _HOMES = {
@@ -60,15 +60,15 @@ _HOMES = {
     "RDA": "adaptive",
     "RMSProp": "adaptive",
     "RProp": "adaptive",
-    "RateSearch": "rate_finder",
-    "Rows": "rows",
+    "RateSearch": "optimizer.rate_finder",
+    "Rows": "engine.rows",
     "SGD": "adaptive",
-    "build": "methods",
+    "build": "optimizer.methods",
     "compiled_update": "nopython",
-    "find_learning_rate": "rate_finder",
+    "find_learning_rate": "optimizer.rate_finder",
     "like": "peers",
-    "minimize": "methods",
-    "register": "methods",
+    "minimize": "optimizer.methods",
+    "register": "optimizer.methods",
 }
 _MODULES = ("adaptive", "base", "dataset", "first_order")  # those that downhill has, too
 __all__ = ["ADADELTA", "ADAGRAD", "COCOB", "ESGD", "FTRL", "NAG", "RDA", "SGD", "AdaGradDA", "Adam", "DAdaptAdaGrad"]

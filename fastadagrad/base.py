@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .methods import build
-from .optimizer import Optimizer
+from .optimizer.methods import build, method_named
+from .optimizer.optimizer import Optimizer
 
-__all__ = ["Optimizer", "build"]
+__all__ = ["Optimizer", "build", "method_named"]

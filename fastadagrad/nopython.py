@@ -9,12 +9,12 @@ from typing import Any, Unpack, cast
 import numpy as np
 from numpy.typing import DTypeLike
 
-from .hyper import Conduct, Hyper, Settings, cast_scalars, make_settings
+from .engine.options import Conduct, Hyper, Settings, cast_scalars, make_settings
+from .engine.parameters import DTYPES, FloatArray
+from .engine.state import fresh_slots, kind_of
 from .kernels.arrays import make_array_update
 from .kernels.rules import trait
-from .methods import method_named
-from .parameters import DTYPES, FloatArray
-from .state import fresh_slots, kind_of
+from .optimizer.methods import method_named
 from .support.checks import whole_number
 
 

@@ -16,14 +16,14 @@ try:
 except PackageNotFoundError:
     pytest.skip(f"numba-cuda is not installed: {INSTALL}", allow_module_level=True)
 
-from fastadagrad.hyper import cast_scalars, make_settings  # noqa: E402  only where they can be
+from fastadagrad.engine.options import cast_scalars, make_settings  # noqa: E402  only where they can be
+from fastadagrad.engine.state import accumulator_shape, kind_of  # noqa: E402
+from fastadagrad.engine.unit import norm_scale  # noqa: E402
 from fastadagrad.kernels import table  # noqa: E402
 from fastadagrad.kernels.cuda import dense, reduce, shared  # noqa: E402
 from fastadagrad.kernels.cuda.memory import VECTOR, lanes_of  # noqa: E402
 from fastadagrad.kernels.reduce import LANES  # noqa: E402
 from fastadagrad.kernels.rules import adagrad  # noqa: E402
-from fastadagrad.state import accumulator_shape, kind_of  # noqa: E402
-from fastadagrad.units import norm_scale  # noqa: E402
 
 CC = (9, 0)
 SCALE = adagrad.Scalars._fields.index("gradient_scale")

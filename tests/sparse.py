@@ -3,7 +3,8 @@
 import numpy as np
 from oracle import bits_differ, spread
 
-from fastadagrad import Rows, plan
+from fastadagrad import Rows
+from fastadagrad.engine import plan
 
 F4, F8, I4, I8 = np.float32, np.float64, np.int32, np.int64
 DTYPES, INDEX_DTYPES = [F4, F8], [I4, I8]

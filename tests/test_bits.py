@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from oracle import Oracle, bits_differ, ordered_sum, spread
 
 import fastadagrad as fa
-from fastadagrad import plan
+from fastadagrad.engine import plan
 
 SHAPES = [(), (0,), (1,), (2,), (31,), (32,), (33,), (7, 5), (3, 0), (0, 4), (4097,), (65, 130), (2, 3, 5), (3, 4100)]
 DTYPES = [np.float32, np.float64]

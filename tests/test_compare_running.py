@@ -16,7 +16,7 @@ from fastadagrad.compare.plan import Cell
 from fastadagrad.compare.pool import run_in_processes
 from fastadagrad.compare.problems import problem_named, task_of
 from fastadagrad.compare.running import check_start, lazy_for, run
-from fastadagrad.methods import METHODS
+from fastadagrad.optimizer.methods import METHODS
 
 RNG = np.random.default_rng(0)
 X, TRUTH = RNG.standard_normal((50, 3)), np.array([1.0, -2.0, 3.0])
@@ -190,7 +190,7 @@ import fastadagrad as fa
 from fastadagrad.compare import Task
 from fastadagrad.kernels.rules import COMMON
 from fastadagrad.kernels.rules import sgd
-from fastadagrad.methods import METHODS
+from fastadagrad.optimizer.methods import METHODS
 
 if "halving" not in METHODS:
     @fa.register

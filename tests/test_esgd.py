@@ -10,7 +10,7 @@ from oracle import bits_differ
 import fastadagrad as fa
 from fastadagrad.compare import Problem, Task, compare
 from fastadagrad.kernels.rules import esgd
-from fastadagrad.methods import METHODS
+from fastadagrad.optimizer.methods import METHODS
 
 rng = np.random.default_rng(0)
 A = rng.standard_normal((6, 6))

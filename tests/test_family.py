@@ -7,8 +7,8 @@ from oracle import bits_differ, spread
 from sparse import set_thresholds, sparse_step
 
 import fastadagrad as fa
+from fastadagrad.host.missed import moves_unnamed
 from fastadagrad.kernels.rules import trait
-from fastadagrad.lag import moves_unnamed
 
 F4 = np.float32
 EVERY = pytest.mark.parametrize("name", METHODS)

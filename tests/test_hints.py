@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import fastadagrad as fa
-from fastadagrad.methods import METHODS
+from fastadagrad.optimizer.methods import METHODS
 from fastadagrad.support import hints
 from fastadagrad.support.hints import KEYWORDS, Meant, hint, meant_by
 

@@ -19,7 +19,7 @@ from fastadagrad.kernels.jit import OPTIONS as OPTIONS_OF_JIT
 from fastadagrad.kernels.measure import make_measure
 from fastadagrad.kernels.rules import adagrad, form_of, trait
 from fastadagrad.linear.model import LinearModel
-from fastadagrad.methods import METHODS
+from fastadagrad.optimizer.methods import METHODS
 
 OPTIONS = {
     "plain": {},

@@ -31,7 +31,7 @@ from lagging import (
 from oracle import Oracle, bits_differ
 
 import fastadagrad as fa
-from fastadagrad import plan
+from fastadagrad.engine import plan
 
 
 @pytest.mark.parametrize("accumulator", FIRST_ACCUMULATOR)

@@ -31,7 +31,7 @@ from lagging import (
 from oracle import Oracle
 
 import fastadagrad as fa
-from fastadagrad import state
+from fastadagrad.engine import state
 
 # --- changes on the way -----------------------------------------------------------------------------------------------
 

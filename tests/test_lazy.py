@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fastadagrad.hyper import make_settings
+from fastadagrad.engine.options import make_settings
 from fastadagrad.kernels.lazy import make_catch_up, missed_steps
 from fastadagrad.kernels.rules import adagrad
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from oracle import bits_differ
 
-from fastadagrad.hyper import make_settings
+from fastadagrad.engine.options import make_settings
 from fastadagrad.kernels import linear, linear_arrays
 from fastadagrad.kernels.examples import LANES, Dense, Sparse, shuffle
 from fastadagrad.kernels.gathered import ABREAST

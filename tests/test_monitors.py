@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import fastadagrad as fa
-from fastadagrad.monitors import WeightedMean
+from fastadagrad.optimizer.monitors import WeightedMean
 
 
 def loss(p, x):

@@ -5,7 +5,7 @@ import pytest
 
 import fastadagrad as fa
 from fastadagrad.compare.duchi import CONTENDERS
-from fastadagrad.hyper import make_settings
+from fastadagrad.engine.options import make_settings
 from fastadagrad.kernels.examples import Sparse
 from fastadagrad.kernels.losses import HINGE, LOGISTIC, slope_of
 from fastadagrad.kernels.online import make_online

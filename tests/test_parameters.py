@@ -5,7 +5,7 @@ import pytest
 from numpy.lib.stride_tricks import as_strided
 
 import fastadagrad as fa
-from fastadagrad.parameters import Parameters
+from fastadagrad.engine.parameters import Parameters
 
 
 class Subclass(np.ndarray):

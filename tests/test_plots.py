@@ -11,7 +11,7 @@ import pytest
 
 from fastadagrad.linear.model import LinearModel
 from fastadagrad.linear.plot import draw_epochs
-from fastadagrad.rate_finder import RateSearch, draw_rates
+from fastadagrad.optimizer.rate_finder import RateSearch, draw_rates
 from fastadagrad.support import figures
 
 SEARCH = RateSearch(np.array([0.01, 0.1, 1.0, 10.0]), np.array([2.0, 0.5, 3.0, math.inf]), 2.5, 0.1)

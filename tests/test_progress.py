@@ -8,7 +8,7 @@ pytest.importorskip("sklearn")
 
 from fastadagrad.compare import compare
 from fastadagrad.compare.problems import NAMED
-from fastadagrad.methods import METHODS
+from fastadagrad.optimizer.methods import METHODS
 
 A9A = Path(__file__).parents[2] / "shared" / "data" / "a9a.train.svm.gz"
 LONG = {"digits-softmax", "digits-mlp", "text"}

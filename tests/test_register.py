@@ -19,9 +19,9 @@ from own_rules import module_text, variant
 from sparse import set_thresholds
 
 import fastadagrad as fa
+from fastadagrad.engine.registry import RegisteredRule
 from fastadagrad.kernels.rules import COMMON
-from fastadagrad.methods import METHODS, method_named
-from fastadagrad.registry import RegisteredRule
+from fastadagrad.optimizer.methods import METHODS, method_named
 
 
 class Averaged:

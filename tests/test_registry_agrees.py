@@ -13,11 +13,11 @@ from oracle import DEFAULTS
 from oracles import ORACLES
 
 import fastadagrad as fa
-from fastadagrad import adaptive, methods
-from fastadagrad.hyper import Conduct, Hyper, Options
+from fastadagrad.engine.options import Conduct, Hyper, Options
+from fastadagrad.engine.registry import RegisteredRule
 from fastadagrad.kernels import rules
 from fastadagrad.kernels.rules import trait
-from fastadagrad.registry import RegisteredRule
+from fastadagrad.optimizer import adaptive, methods
 
 GUIDE = Path(__file__).parents[1] / "docs" / "guide.md"
 REGISTRY = {name: method for name, method in methods.METHODS.items() if not isinstance(method.rule, RegisteredRule)}
@@ -92,7 +92,7 @@ def test_typed_keywords():
     found = typing.get_type_hints(Hyper)
     groups = found.pop("groups")
     assert typing.get_args(groups)[0] is str
-    assert_same(found, expected, "the typed keywords, fastadagrad.hyper.Hyper,")
+    assert_same(found, expected, "the typed keywords, fastadagrad.engine.options.Hyper,")
     assert found == expected
 
 

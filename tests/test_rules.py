@@ -7,8 +7,8 @@ from oracle import bits_differ
 from sparse import sparse_step
 
 import fastadagrad as fa
-from fastadagrad.row_unit import RowUnit
-from fastadagrad.units import Bucket
+from fastadagrad.host.bucket import Bucket
+from fastadagrad.host.row_unit import RowUnit
 
 F4 = np.float32
 

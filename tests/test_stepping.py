@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import fastadagrad as fa
-from fastadagrad import plan
+from fastadagrad.engine import plan
 from fastadagrad.kernels.drivers import make_driver
 from fastadagrad.kernels.rules import adagrad
 

@@ -16,9 +16,9 @@ from own_rules import variant
 from runs import bowl
 
 import fastadagrad as fa
-from fastadagrad import lag
+from fastadagrad.host import missed
 from fastadagrad.kernels.rules import COMMON, trait
-from fastadagrad.methods import METHODS
+from fastadagrad.optimizer.methods import METHODS
 
 G = np.random.default_rng(5).standard_normal((60, 10))
 SPANNED = {  # what missed steps under changing rates have a closed form with
@@ -156,7 +156,7 @@ def test_rows_that_lag_behind_have_the_bits_of_a_schedule(option, accumulator, m
     hyper = {"accumulator": accumulator, **SPANNED[option]}
     scheduled, tuned = made({**hyper, "learning_rate": rate}), made({**hyper, "learning_rate": rate(0)})
     with monkeypatch.context() as patch:
-        patch.setattr(lag.HostLagging, "_recall_every_row", None)  # nobody is to ask for it
+        patch.setattr(missed.HostLagging, "_recall_every_row", None)  # nobody is to ask for it
         for t, (indices, values) in enumerate(stream()[:300]):
             tuned.hyper.learning_rate = rate(t)
             rows = fa.Rows(indices, values.astype(F8))
@@ -191,7 +191,7 @@ CHANGES = [{"l1": 0.1}, {"learning_rate": 0.3, "l1": 0.02}, {"rms_regularizer": 
 @pytest.mark.parametrize("many", [False, True])
 def test_other_numbers_on_the_way(accumulator, many, monkeypatch):
     if many:
-        monkeypatch.setattr(lag, "MANY_STEPS", 8)
+        monkeypatch.setattr(missed, "MANY_STEPS", 8)
     hyper = {"learning_rate": 0.1, "l1": 0.05, "accumulator": accumulator}
     lazy, full, size = made(hyper), made(hyper), sizes()
     for t, (indices, values) in enumerate(stream()[:300]):

@@ -14,8 +14,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
-from .. import __version__
 from ..support.hints import LINEAR_MODELS, meant_by
+from ..version import __version__
 from . import screen
 
 COMMANDS = ("fit", "predict", "compare", "bench", "info", "warmup")

@@ -152,8 +152,8 @@ def _race(place: Place, contenders: dict[str, Callable[[], object]], rounds: int
 
 
 def _dense(place: Place, scale: Scale, rounds: int) -> Iterator[Line]:
-    from ..adaptive import ADAGRAD
     from ..device.arrays import to_host
+    from ..optimizer.adaptive import ADAGRAD
 
     for size in scale.sizes:
         values = np.random.default_rng(0).standard_normal((2, size)).astype(np.float32)
@@ -178,9 +178,9 @@ def _dense(place: Place, scale: Scale, rounds: int) -> Iterator[Line]:
 
 
 def _rows(place: Place, scale: Scale, rounds: int) -> Iterator[Line]:
-    from ..adaptive import ADAGRAD
     from ..device.arrays import to_host
-    from ..rows import Rows
+    from ..engine.rows import Rows
+    from ..optimizer.adaptive import ADAGRAD
 
     rng, (_, n_rows, named, _) = np.random.default_rng(0), scale
     table = place.array(np.zeros((n_rows, WIDTH), np.float32))

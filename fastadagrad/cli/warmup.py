@@ -47,7 +47,7 @@ def _parser() -> Work:
 
 
 def _dense() -> Work:
-    from ..compiling_ahead import every_driver
+    from ..host.compiling_ahead import every_driver
     from ..kernels.rules import adagrad
 
     return every_driver(adagrad)
@@ -57,8 +57,8 @@ def _rows() -> Work:
     """Sparse gradients of each variant, small ones and ones that are worth two threads."""
     import numpy as np
 
-    from ..adaptive import ADAGRAD
-    from ..rows import Rows
+    from ..engine.rows import Rows
+    from ..optimizer.adaptive import ADAGRAD
 
     def step(dtype: str, options: dict[str, Any]) -> None:
         variants: tuple[dict[str, Any], ...] = ({}, {"max_gradient_norm": 1.0}, {"lazy": "touched"})

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..hyper import hyper_names, make_settings, refuse_unknown
+from ..engine.options import hyper_names, make_settings, refuse_unknown
 from ..kernels.rules import trait
-from ..methods import METHODS, method_named
-from ..optimizer import Optimizer
+from ..optimizer.methods import METHODS, method_named
+from ..optimizer.optimizer import Optimizer
 
 # Without momentum NAG is SGD.
 USUAL = {"nag": "nag:momentum=0.9"}

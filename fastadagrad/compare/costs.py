@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..optimizer import Optimizer
+from ..optimizer.optimizer import Optimizer
 from .contenders import Contender
 from .problem import Task
 from .running import first_batch, lazy_for, unwarned

@@ -22,12 +22,12 @@ from numpy.typing import NDArray
 
 from ..data.loading import load
 from ..data.tables import CSR
-from ..hyper import Rule, make_settings
+from ..engine.options import Rule, make_settings
+from ..engine.state import fresh_slots
 from ..kernels.examples import Sparse
 from ..kernels.losses import HINGE
 from ..kernels.online import make_online
 from ..kernels.rules import adagrad, adagrad_da, rda, sgd
-from ..state import fresh_slots
 from ..support import contents
 from ..support.log import compilation
 from .examples import TEXT, as_csr, load_text

@@ -14,10 +14,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import IO, Any
 
-from .. import __version__
 from ..support import strict_json
 from ..support.contents import DAMAGE
 from ..support.outputs import replacing
+from ..version import __version__
 from .plan import Cell, Plan
 from .running import Run
 

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from ..data.dataset import Dataset, sample_count
-from ..monitors import WeightedMean
-from ..optimizer import Optimizer
+from ..optimizer.monitors import WeightedMean
+from ..optimizer.optimizer import Optimizer
 from .contenders import Contender
 from .plan import Cell
 from .problem import Task

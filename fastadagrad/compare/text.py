@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..rows import Rows
+from ..engine.rows import Rows
 from ..support import contents
 from .problem import Task
 

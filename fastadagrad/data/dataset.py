@@ -12,7 +12,7 @@ from typing import Any, Literal, Never
 
 import numpy as np
 
-from ..hyper import refuse_unknown
+from ..engine.options import refuse_unknown
 from ..support.attributes import refuse_misplaced
 from ..support.checks import shown, whole_number
 from ..support.hints import DATASETS

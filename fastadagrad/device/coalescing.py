@@ -6,11 +6,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..engine.parameters import device_array, device_gradient
+from ..engine.rows import INDEX_DTYPES, Rows, outside
 from ..kernels.coalesce import LARGEST, POSITION
 from ..kernels.cuda import coalesce
 from ..kernels.reduce import LANES
-from ..parameters import device_array, device_gradient
-from ..rows import INDEX_DTYPES, Rows, outside
 from .arrays import DeviceArray, zeros
 from .backend import Backend
 

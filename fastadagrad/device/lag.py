@@ -7,13 +7,13 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from ..hyper import Rule, Settings
+from ..engine.options import Rule, Settings
+from ..engine.parameters import Parameters
+from ..engine.rows import row_layout
+from ..host.missed import Lagging
 from ..kernels.cuda.lazy import make_recall
 from ..kernels.cuda.rows import THREADS, blocks_of, share_of
 from ..kernels.table import FIRST_SLOT, PARAMETER
-from ..lag import Lagging
-from ..parameters import Parameters
-from ..rows import row_layout
 from .arrays import zeros
 
 

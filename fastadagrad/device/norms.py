@@ -6,11 +6,11 @@ from typing import Any, cast
 
 import numpy as np
 
+from ..engine.parameters import device_gradient, guard_of
+from ..engine.rows import Rows
 from ..kernels.cuda import reduce
 from ..kernels.reduce import BLOCK, LANES
 from ..kernels.rules import adagrad
-from ..parameters import device_gradient, guard_of
-from ..rows import Rows
 from .arrays import DeviceArray, zeros
 from .backend import Backend
 from .row_source import RowSource

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+from ..engine.parameters import Parameters
+from ..engine.rows import row_layout
 from ..kernels.cuda.rows import THREADS, blocks_of, make_gather, share_of
-from ..parameters import Parameters
-from ..rows import row_layout
 from .arrays import LEGACY_STREAM, DeviceArray, zeros
 from .coalescing import DeviceCoalescer, checked_device_indices
 from .lag import DeviceLagging

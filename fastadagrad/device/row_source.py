@@ -7,13 +7,13 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from ..engine.parameters import overlap_refusal
+from ..engine.rows import Rows, row_layout
 from ..kernels.cuda import reduce
 from ..kernels.cuda.row_norms import THREADS as NORM_THREADS
 from ..kernels.cuda.row_norms import make_row_norms
 from ..kernels.cuda.rows import THREADS, blocks_of, make_row_gradients, share_of
 from ..kernels.reduce import LANES
-from ..parameters import overlap_refusal
-from ..rows import Rows, row_layout
 from .arrays import DeviceArray, zeros
 from .backend import Backend
 from .coalescing import WORD, DeviceCoalescer, Groups, checked_device_rows

@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..hyper import Settings
+from ..engine.options import Settings
+from ..engine.rows import Rows
+from ..engine.state import State
+from ..engine.unit import OtherKind
+from ..host.missed import no_closed_form
 from ..kernels.cuda import shared
 from ..kernels.cuda.rows import THREADS, blocks_of, make_row_update, share_of
 from ..kernels.rules import adagrad
 from ..kernels.table import PARAMETER, SIZE
-from ..lag import no_closed_form
-from ..rows import Rows
-from ..state import State
-from ..units import OtherKind
 from .arrays import DeviceArray
 from .backend import Backend
 from .lag import DeviceLagging

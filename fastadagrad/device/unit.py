@@ -9,7 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..hyper import Settings
+from ..engine.options import Settings
+from ..engine.parameters import device_gradient, missing_gradient, overlap_refusal
+from ..engine.rows import is_sparse
+from ..engine.state import State
+from ..engine.unit import OtherKind, Unit
 from ..kernels import table
 from ..kernels.cuda import dense, reduce, shared
 from ..kernels.cuda.measure import make_measure
@@ -18,11 +22,7 @@ from ..kernels.drivers import FINITE, HEADERS, NORMS, UPDATE
 from ..kernels.reduce import LANES
 from ..kernels.rules import trait
 from ..kernels.table import FIRST_BLOCK, FIRST_SLOT, GRADIENT, NON_FINITE, PARAMETER, SIZE
-from ..parameters import device_gradient, missing_gradient, overlap_refusal
-from ..rows import is_sparse
-from ..state import State
 from ..support.interrupts import whole
-from ..units import OtherKind, Unit
 from .arrays import LEGACY_STREAM, DeviceArray, zeros
 from .norms import launch_sum_of_squares
 

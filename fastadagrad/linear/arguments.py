@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from .. import hyper
 from ..data.columns import checked_bits
-from ..hyper import Conduct, Hyper, Settings, cast_scalars, checked, make_settings
+from ..engine import options
+from ..engine.options import Conduct, Hyper, Settings, cast_scalars, checked, make_settings
 from ..kernels.rules import adagrad
 from ..support import attributes
 from ..support.attributes import MAKING, OF_DATASETS, RUNNING
@@ -42,7 +42,7 @@ def refuse_unknown(misspelt: Mapping[str, Any], known: Collection[str]) -> None:
     """Raise TypeError for a keyword that a linear model has not, with the likely right one or with who takes it."""
     elsewhere = dict.fromkeys(OF_FIT, "fit takes it")
     elsewhere |= {name: f"it is {NOT_HERE}" for name in misspelt if _is_not_here(name, known)}
-    hyper.refuse_unknown(misspelt, known, "LinearModel", LINEAR_MODELS, elsewhere)
+    options.refuse_unknown(misspelt, known, "LinearModel", LINEAR_MODELS, elsewhere)
 
 
 def refuse_misplaced(model: object, name: str, known: Collection[str]) -> None:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from ..data.memory_at_hand import LITTLE, advice, bytes_at_hand, in_words
 from ..data.tables import CSR, Table
-from ..hyper import Conduct, Settings
+from ..engine.options import Conduct, Settings
 from ..support.stopping import Patience
 from . import rate_trials, scaling, targets
 from .epochs import Outcome, Run, reporting

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..data.tables import Table
-from ..hyper import Settings
+from ..engine.options import Settings
 from ..support.log import logger
 from .scaling import exponents_of
 from .splits import in_proportion, take

@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from ..data.tables import CSR
-from ..hyper import Rule, Settings, cast_scalars
+from ..engine.options import Rule, Settings, cast_scalars
+from ..engine.state import begin
 from ..kernels import linear, linear_arrays, scoring
 from ..kernels.examples import Dense, Sparse
 from ..kernels.losses import POINTWISE
 from ..kernels.rules import adagrad
-from ..state import begin
 from ..support.log import compilation
 from .scaling import exponents_of
 from .targets import Targets

@@ -1,0 +1,279 @@
+"""Parameters with their state and hyperparameters, one step of which the plan makes."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+import weakref
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ..device.entry import device_units
+from ..host.launch import usable_threads
+from ..kernels.coalesce import ASCENDING
+from ..kernels.forking import in_forked_child
+from ..kernels.rules import trait
+from ..support.interrupts import whole
+from .arena import Arena
+from .options import Conduct, Rule, Settings, cast_scalars
+from .parameters import FloatArray, Parameters, guard_of
+from .plan import Plan
+from .rows import checked_indices
+from .tuning import NO_RATES, RateRange, only_numbers, own_scalars_are_apart, own_scalars_fit, rate_range, same_conduct
+
+_engines: weakref.WeakSet[Engine] = weakref.WeakSet()
+
+
+@in_forked_child
+def _note_fork() -> None:
+    """Make the locks anew: in the parent another thread, which is not here, may have held them."""
+    for engine in _engines:
+        engine.lock = threading.RLock()
+
+
+class Engine(Arena):
+    """Takes hyperparameters, plans by them, and brings rows up to date."""
+
+    plan: Plan
+    _planned: dict[str, dict[str, FloatArray]]  # the slots that the plan was made for
+
+    def __init__(self, rule: Rule, params: Parameters) -> None:
+        super().__init__(rule, params)
+        self._readers: dict[int, Any] = {}  # by position, of parameters on a GPU
+        self._rate_range: RateRange | None = None  # rates that `set_rate` takes, once it has been looked for
+        self._rate_is_all = False  # that it changes, and none of the following
+        self._placed_by_rate: set[int] = set()  # positions
+        self._begins_by_rate = False  # slots that no step has used
+        self._formed_by_rate: list[tuple[Settings, float]] = []  # whose own scalars depend on it; the largest that fits
+        self.tuning = 0  # changes of numbers that plans of single parameters have to take over
+        self.lock = threading.RLock()
+        _engines.add(self)
+
+    def check(self, settings: Sequence[Settings], conduct: Conduct, unused: bool) -> None:
+        """Refuse hyperparameters that do not fit one another, the state or a dtype."""
+        if conduct.max_global_norm and any(s.norm_limit or s.options.max_gradient_elem for s in settings):
+            raise ValueError("max_global_norm cannot be combined with max_gradient_elem or max_gradient_norm")
+        active = [s for s in settings if not s.options.frozen]
+        if trait(self.rule, "measured") and len({s.own for s in active}) > 1:
+            raise ValueError(
+                f"{self.rule.name.upper()} measures all parameters together: groups cannot have their own "
+                f"{' or '.join(vars(active[0].own))}"
+            )
+        self.state.check(settings, unused)
+        dtypes = [array.dtype for array in self.params.arrays]
+        for s, dtype in {(id(s), d): (s, d) for s, d in zip(settings, dtypes, strict=True)}.values():
+            if not s.scheduled:
+                cast_scalars(s, 0, dtype)
+            for slot, value in zip(s.form.slots, s.initial(), strict=True):
+                if not isinstance(value, str) and value > float(np.finfo(dtype).max):
+                    causes = " and ".join(trait(self.rule, "starts"))
+                    raise ValueError(f"{causes}: the {slot} would begin at {value:g}, which is too large for {dtype}")
+
+    def set_rate(self, rate: float, unused: bool) -> bool:
+        """Set the learning rate of `followers` in as little time as can be; False, and no change, if it takes more.
+
+        The rate is only noted, one number as a whole, which needs no lock: plans take it in their next step.
+        """
+        lowest, highest = self._rate_range or self._find_rate_range()
+        if lowest <= rate <= highest and (self._rate_is_all or self._prepare_for_rate(rate, unused)):
+            self.rate_set = rate
+            return True
+        return False
+
+    def _prepare_for_rate(self, rate: float, unused: bool) -> bool:
+        """See to what goes by the learning rate beside the scalars that all methods have; False if it takes more."""
+        if unused and self._begins_by_rate:
+            return False
+        if not all(own_scalars_fit(settings, rate, largest) for settings, largest in self._formed_by_rate):
+            return False
+        if not (unused or self._placed_by_rate <= self.displaced):
+            with self.lock:
+                self.displaced = self.displaced | self._placed_by_rate
+        return True
+
+    def forget_rate_range(self) -> None:
+        """Find it anew: the settings have changed, or who shares the rate, or what lags behind."""
+        self._rate_range = None
+
+    def _find_rate_range(self) -> RateRange:
+        with self.lock:
+            followers, settings = self.followers, self.settings
+            of_followers = {id(settings[i]): settings[i] for i in followers}.values()
+            self.rate_keys = [id(s.options) for s in of_followers]
+            self._placed_by_rate = self.placed(followers)
+            self._begins_by_rate = "learning_rate" in trait(self.rule, "starts")
+            found = NO_RATES
+            self._formed_by_rate = []
+            if self.params.backend is None and followers:
+                arrays, lags = self.params.arrays, self.lags
+                cases = {(id(settings[i]), arrays[i].dtype, id(lags.get(i))): i for i in followers}
+                ranges = [rate_range(settings[i], arrays[i].dtype, lags.get(i)) for i in cases.values()]
+                found = RateRange(max(r.lowest for r in ranges), min(r.highest for r in ranges))
+                formed = [s for s in of_followers if not (s.scheduled or own_scalars_are_apart(s))]
+                largest = min(float(np.finfo(array.dtype).max) for array in arrays)
+                self._formed_by_rate = [(s, largest) for s in formed]
+            self._rate_is_all = not (self._formed_by_rate or self._placed_by_rate or self._begins_by_rate)
+            self._rate_range = found
+            return found
+
+    def settle_rate(self) -> None:
+        """Put into the settings what `set_rate` has set."""
+        while self.rate_set is not None:
+            with self.lock:
+                rate = self.rate_set
+                if rate is not None:
+                    self._take_rate(rate)
+                if self.rate_set is rate:  # another thread may have set it meanwhile
+                    self.rate_set = None
+
+    def _take_rate(self, rate: float) -> None:
+        new: dict[int, Settings] = {}
+        for i in sorted(self.followers):
+            settings = self._settings[i]
+            if id(settings) not in new:
+                new[id(settings)] = replace(settings, options=replace(settings.options, learning_rate=rate))
+        self._settings = [new.get(id(s), s) if i in self.followers else s for i, s in enumerate(self._settings)]
+        for i, lagging in self.lags.items():
+            lagging.take_settings(self._settings[i])
+        self.plan.take_numbers(self._settings)
+        self.tuning += 1
+        self.forget_rate_range()
+
+    def _retuned(self, settings: Sequence[Settings], conduct: Conduct, unused: bool) -> bool:
+        """Whether what is new are numbers only, by which the plan there is can go: then it does."""
+        old = self.settings
+        kept = self._planned is self.state.slots and same_conduct(self.conduct, conduct)
+        if not kept or trait(self.rule, "measured"):
+            return False
+        if not only_numbers(old, settings) or (unused and [s.start for s in old] != [s.start for s in settings]):
+            return False
+        changed = [i for i, (a, b) in enumerate(zip(old, settings, strict=True)) if a is not b and a != b]
+        lags = [(i, self.lags[i]) for i in changed if i in self.lags]
+        for i, _ in lags:
+            self.params.refuse_changed(i)
+        with whole():
+            for i, lagging in lags:
+                lagging.bridge(settings[i], usable_threads(self.conduct.threads))
+            for i, lagging in lags:
+                lagging.take_settings(settings[i])
+            if not unused:
+                self.displaced = self.displaced | self.placed(changed)
+            self._settings, self.conduct = list(settings), conduct
+            self.plan.take_numbers(self._settings)
+            self.tuning += 1
+        return True
+
+    def configure(
+        self,
+        settings: Sequence[Settings],
+        conduct: Conduct,
+        steps: int,
+        unused: bool,
+        followers: frozenset[int] = frozenset(),
+    ) -> None:
+        """Take new hyperparameters after so many steps; nothing changes if they are refused.
+
+        `unused`: no step, of all or of one parameter, has used the state. `followers`: positions of parameters that
+        have no learning rate of their own.
+        """
+        with self.lock:
+            self.check(settings, conduct, unused)
+            if not (self._settings and self._retuned(settings, conduct, unused)):
+                self._plan_anew(settings, conduct, steps, unused)
+            self.followers = followers
+            self.forget_rate_range()
+
+    def _plan_anew(self, settings: Sequence[Settings], conduct: Conduct, steps: int, unused: bool) -> None:
+        if self.settings:
+            self.flush()
+        before, slots, late = dict(vars(self)), self.state.slots, self.state.late
+        changed = {i for i, (old, new) in enumerate(zip(self.settings, settings, strict=False)) if old != new}
+        try:
+            self.state.fit(settings, steps, unused)
+            self._settings, self.conduct = list(settings), conduct
+            if not unused:
+                self.displaced = self.displaced | self.placed(changed)
+            self.frozen = frozenset(i for i, s in enumerate(settings) if s.options.frozen)
+            self.guard = guard_of([*self.params.arrays, *self.state.arrays()])
+            self.plan, self.lags = Plan(self, range(len(settings))), {}
+            self._planned = self.state.slots
+        except BaseException:
+            vars(self).update(before)
+            self.state.slots, self.state.late = slots, late
+            raise
+
+    def reset(self) -> None:
+        """The state as before the first step."""
+        self.displaced.clear()
+        self.plan.poll()
+        self.state.reset(self.settings)
+        self.plan.take_numbers(self.settings)
+        self.tuning += 1
+        self.warned.clear()
+        self.infinite.clear()
+
+    @property
+    def behind(self) -> bool:
+        """Whether some rows have yet to catch up."""
+        with self.lock:
+            return any(lagging.behind for lagging in self.lags.values())
+
+    def flush(self) -> None:
+        """Bring all rows of all parameters up to date; ValueError if one of their arrays has been changed."""
+        with self.lock:
+            self.plan.poll()
+            behind = [i for i, lagging in self.lags.items() if lagging.behind]
+            for i in behind:
+                self.params.refuse_changed(i)
+            with whole():
+                for i in behind:
+                    self.lags[i].recall_all(usable_threads(self.conduct.threads))
+
+    def read(self, position: int, what: str, indices: Any) -> Any:
+        """Copies of rows of one parameter, brought up to date; errors as of `checked_indices`."""
+        with self.lock:
+            found = self.recall(position, what, indices)
+            if self.params.backend is not None:
+                return self._readers[position].read(found)
+            rows: FloatArray = np.take(self.params.arrays[position].view(np.ndarray), indices, axis=0)
+            return rows
+
+    def recall(self, position: int, what: str, indices: Any) -> Any:
+        """Bring these rows of one parameter up to date; the indices, checked."""
+        with self.lock:
+            self.params.refuse_changed(position)
+            array, lagging = self.params.arrays[position], self.lags.get(position)
+            if array.ndim == 0:
+                raise ValueError(f"{what} do not exist: the parameter is 0-dimensional")
+            if self.params.backend is not None:
+                if position not in self._readers:
+                    self._readers[position] = device_units().DeviceReader(self.params, position)
+                return self._readers[position].recall(what, indices, lagging)
+            rows, found = checked_indices(what, indices, len(array))
+            if lagging is not None and lagging.behind:
+                with whole():
+                    lagging.recall(rows, usable_threads(self.conduct.threads), distinct=found == ASCENDING)
+            return rows
+
+    def plan_one(self, position: int) -> Plan:
+        """Plan for one parameter alone."""
+        if self.conduct.max_global_norm:
+            raise ValueError("max_global_norm needs the gradients of all parameters at once: call step")
+        if trait(self.rule, "measured"):
+            raise ValueError(f"{self.rule.name.upper()} measures all parameters together: call step")
+        return Plan(self, [position])
+
+    def warn_of_infinity(self, stacklevel: int) -> None:
+        """Tell of accumulators that have become infinite, each once."""
+        names, self.infinite = self.infinite, []
+        for name in names:
+            slot = self.settings[self.params.names.index(name)].form.slots[0].replace("_", " ")
+            warnings.warn(
+                f"the {slot} of {name!r} has become infinite (a squared gradient or their sum "
+                "overflows its dtype): those elements are no longer trained; scale the loss down, clip, or use float64",
+                RuntimeWarning,
+                stacklevel=stacklevel + 1,
+            )

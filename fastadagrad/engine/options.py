@@ -1,0 +1,386 @@
+"""Hyperparameters: their checks, groups of parameters, and the scalars that the kernels take."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from typing import Any, Literal, Protocol, TypedDict, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..kernels.motion import slot_names
+from ..kernels.rules import COMMON, form_of, places, trait
+from ..support.checks import checked_number, whole_number
+from ..support.hints import KEYWORDS, Foreign, hint
+from .registry import reference_to, rule_at
+
+Schedule = Callable[[int], float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What every method takes; a group of parameters may have its own."""
+
+    learning_rate: float | Schedule = 1e-4
+    momentum: float = 0.0
+    nesterov: bool = False
+    lr_decay: float = 0.0
+    weight_decay: float = 0.0
+    decoupled_weight_decay: float = 0.0
+    l1: float = 0.0
+    l2: float = 0.0
+    max_gradient_elem: float = 0.0
+    max_gradient_norm: float = 0.0
+    accumulator: Literal["element", "row", "tensor"] = "element"
+    lazy: Literal["exact", "touched", "dense"] = "exact"
+    frozen: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conduct:
+    """What holds for all parameters together."""
+
+    max_global_norm: float = 0.0
+    nonfinite: Literal["raise", "skip", "ignore"] = "raise"
+    threads: int | None = None
+    patience: int = 5
+    validate_every: int = 10
+    min_improvement: float = 0.0
+
+
+class Hyper(TypedDict, total=False):
+    """Keyword arguments of an optimizer, for type checkers."""
+
+    learning_rate: float | Schedule
+    rms_regularizer: float
+    epsilon_inside: bool
+    initial_accumulator_value: float
+    rms_halflife: float
+    centered: bool
+    averaged: bool
+    beta1_halflife: float
+    beta2_halflife: float
+    amsgrad: bool
+    rprop_increase: float
+    rprop_decrease: float
+    rprop_min_step: float
+    rprop_max_step: float
+    rda_l1: float
+    ftrl_beta: float
+    ftrl_l1: float
+    ftrl_l2: float
+    cocob_alpha: float
+    initial_distance: float
+    dadapt_growth: float
+    momentum: float
+    nesterov: bool
+    lr_decay: float
+    weight_decay: float
+    decoupled_weight_decay: float
+    l1: float
+    l2: float
+    max_gradient_elem: float
+    max_gradient_norm: float
+    accumulator: Literal["element", "row", "tensor"]
+    lazy: Literal["exact", "touched", "dense"]
+    max_global_norm: float
+    nonfinite: Literal["raise", "skip", "ignore"]
+    threads: int | None
+    patience: int
+    validate_every: int
+    min_improvement: float
+    groups: Mapping[str, Mapping[str, Any]]
+
+
+class Rule(Protocol):
+    """What a file of :mod:`fastadagrad.kernels.rules` provides."""
+
+    name: str
+    Hyperparameters: Any
+    Scalars: Any
+
+    def scalar_values(self, *arguments: Any, **_: Any) -> tuple[float, ...]: ...
+
+
+class Form(Protocol):
+    """What it, or the form that it has under some hyperparameters, is made of."""
+
+    slots: tuple[str, ...]
+
+    def initial(self, hyper: Any, a: float) -> tuple[float | str, ...]: ...
+    def accumulate(self, p: Any, g: Any, square: Any, own: Any, s: Any) -> Any: ...
+    def scale(self, own: Any, s: Any) -> Any: ...
+
+
+CHOICES = {
+    "accumulator": ("element", "row", "tensor"),
+    "lazy": ("exact", "touched", "dense"),
+    "nonfinite": ("raise", "skip", "ignore"),
+}
+LEAST, MOST = {"threads": 1, "validate_every": 1}, 2**63 - 1  # of whole numbers; the least of others is 0
+
+
+def starts_of(rule: Rule) -> tuple[str, ...]:
+    """Names of the hyperparameters that the state is made by."""
+    return ("accumulator", *trait(rule, "starts"))
+
+
+def default_options(rule: Rule) -> Options:
+    return Options(**trait(rule, "defaults"))
+
+
+def hyper_names(rule: Rule) -> list[str]:
+    """Every keyword that is a hyperparameter."""
+    return [*(field.name for kind in (Options, rule.Hyperparameters, Conduct) for field in fields(kind)), "groups"]
+
+
+def refuse_unknown(
+    given: Iterable[str],
+    known: Iterable[str],
+    where: str,
+    foreign: Foreign = KEYWORDS,
+    elsewhere: Mapping[str, str] | None = None,
+) -> None:
+    """Raise TypeError for the first name that is not known, with the likely right one, or with who takes it."""
+    known = sorted({*known})
+    for name in given:
+        if name not in known:
+            meant = (elsewhere or {}).get(name) or hint(name, known, foreign) or f"known are {', '.join(known)}"
+            raise TypeError(f"{where} got an unexpected keyword {name!r}: {meant}")
+
+
+def checked(name: str, value: Any, default: Any) -> Any:
+    """`value` in the type of the hyperparameter's default, or an error that names it."""
+    if name == "learning_rate" and callable(value):
+        return value
+    if name in CHOICES:
+        if not isinstance(value, str) or value not in CHOICES[name]:
+            raise ValueError(f"{name} must be one of {', '.join(map(repr, CHOICES[name]))}, not {value!r}")
+        return value
+    if isinstance(default, bool):
+        if not isinstance(value, bool | np.bool | int) or value not in (0, 1):
+            raise TypeError(f"{name} must be True or False, not {value!r}")
+        return bool(value)
+    if name == "threads" and value is None:
+        return None
+    if isinstance(default, int) or name == "threads":
+        return whole_number(name, value, LEAST.get(name, 0), MOST)
+    return checked_number(name, value)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All the hyperparameters of one parameter. A pickled one names its rule, which the reading process has to know."""
+
+    options: Options
+    own: Any  # the rule's Hyperparameters
+    rule: Rule
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _settings_at, (reference_to(self.rule), vars(self.options), vars(self.own))
+
+    def __copy__(self) -> Settings:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Settings:
+        return replace(self, options=copy.deepcopy(self.options, memo), own=copy.deepcopy(self.own, memo))
+
+    @cached_property
+    def form(self) -> Form:
+        """What these hyperparameters make of the method."""
+        return cast(Form, form_of(self.rule, self.own))
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        """Names of all slots, the method's own first."""
+        return slot_names(self.form, self.motion)
+
+    @property
+    def known_slots(self) -> tuple[str, ...]:
+        """Names of the slots that there are, or would be with momentum."""
+        return slot_names(self.form, "momentum")
+
+    def initial(self) -> tuple[float | str, ...]:
+        """Values with which the method's own slots begin."""
+        rate = self.learning_rate_at(0) if "learning_rate" in trait(self.rule, "starts") else 0.0
+        return self.form.initial(self.own, rate)
+
+    @property
+    def motion(self) -> str:
+        if self.options.momentum == 0:
+            return "plain"
+        return "nesterov" if self.options.nesterov else "momentum"
+
+    @property
+    def lean(self) -> bool:
+        """Whether no option asks for more than accumulating, scaling and moving."""
+        o = self.options
+        clips = o.max_gradient_elem or o.max_gradient_norm
+        return not (clips or o.weight_decay or o.decoupled_weight_decay or o.l1 or o.l2)
+
+    @property
+    def start(self) -> tuple[Any, ...]:
+        """Values of what the state is made by."""
+        known = {**vars(self.options), **vars(self.own)}
+        return tuple(known[name] for name in starts_of(self.rule))
+
+    @property
+    def rate_changes(self) -> bool:
+        """Whether the learning rate may change from step to step, and the method goes by it."""
+        changes = callable(self.options.learning_rate) or self.options.lr_decay != 0
+        return changes and bool(trait(self.form, "takes_rate"))
+
+    @property
+    def scheduled(self) -> bool:
+        """Whether scalars change from step to step."""
+        return self.rate_changes or bool(trait(self.form, "timed") or trait(self.form, "measured"))
+
+    @property
+    def norm_limit(self) -> float:
+        """Limit of the gradient's norm, 0 where elements are clipped instead."""
+        return 0.0 if self.options.max_gradient_elem else self.options.max_gradient_norm
+
+    def learning_rate_at(self, t: int, asked: dict[int, float] | None = None) -> float:
+        """Learning rate of step t, the first being 0.
+
+        `asked` holds what callables have answered in this step, by their id, as each is asked once; and, by the id of
+        their options, the rates that have been set since these were made.
+        """
+        rate = self.options.learning_rate
+        if asked:
+            rate = asked.get(id(self.options), rate)
+        if callable(rate):
+            asked = {} if asked is None else asked
+            if id(rate) not in asked:
+                asked[id(rate)] = checked_number(f"learning_rate({t})", rate(t))
+            rate = asked[id(rate)]
+        return rate / (1 + t * self.options.lr_decay)
+
+    def scalars(
+        self, t: int, asked: dict[int, float] | None = None, learned: Sequence[float] = (), late: int = 0
+    ) -> tuple[float, ...]:
+        """Values of the rule's Scalars at step t, in float64: products are formed before the cast.
+
+        The method itself counts from the step at which the slots were made, `late` steps after the first.
+        """
+        o, a = self.options, self.learning_rate_at(t, asked)
+        values = {
+            "zero": 0.0,
+            "one": 1.0,
+            "learning_rate": a,
+            "momentum": o.momentum,
+            "gradient_scale": 1.0,
+            "clip": o.max_gradient_elem or math.inf,
+            "weight_decay": o.weight_decay,
+            "keep": 1 - a * o.decoupled_weight_decay,
+            "penalised": float(o.l1 != 0 or o.l2 != 0),
+            "l1_step": a * o.l1,
+            "l2_step": a * o.l2,
+        }
+        return (*values.values(), *self.rule.scalar_values(self.own, a, t - late, *learned))
+
+    def check(self) -> None:
+        o, method = self.options, self.rule.name.upper()
+        reason = self.rule.refusal(self.own) if hasattr(self.rule, "refusal") else None
+        if reason:
+            raise ValueError(reason)
+        if o.accumulator != "element" and not trait(self.form, "shares"):
+            raise ValueError(f"{method} has no accumulator for rows to share: accumulator must be 'element'")
+        if (o.l1 or o.l2) and not trait(self.form, "penalised"):
+            raise ValueError(f"{method} has no metric in which the proximal l1 and l2 are penalties: use weight_decay")
+        if places(self.form) and (o.momentum or o.decoupled_weight_decay or o.l1 or o.l2):
+            given = [name for name in ("momentum", "decoupled_weight_decay", "l1", "l2") if getattr(o, name)]
+            raise ValueError(
+                f"{method} sets a parameter by its slots, wherever it was: {' and '.join(given)} would have no effect; "
+                f"leave them out (its own hyperparameters are {', '.join(vars(self.own))})"
+            )
+        if trait(self.form, "measured") and o.decoupled_weight_decay:
+            raise ValueError(
+                f"{method} measures its step size, in which decoupled_weight_decay has no share: use weight_decay"
+            )
+        if (o.l1 or o.l2) and o.momentum:
+            raise ValueError(
+                "l1 and l2 cannot be combined with momentum: the proximal step is defined for the plain "
+                "update, and a velocity would carry parameters out of the zeros that it sets; "
+                "use momentum=0, or weight_decay"
+            )
+
+
+def _settings_at(reference: tuple[Any, ...], options: Mapping[str, Any], own: Mapping[str, Any]) -> Settings:
+    rule = rule_at(*reference)
+    return Settings(Options(**options), rule.Hyperparameters(**own), rule)
+
+
+def make_settings(rule: Rule, given: Mapping[str, Any]) -> tuple[Settings, Conduct]:
+    """Settings and conduct from keyword arguments, each checked."""
+    own, options = rule.Hyperparameters(), default_options(rule)
+    base = {**vars(options), **vars(own), **vars(Conduct())}
+    refuse_unknown(given, hyper_names(rule), rule.name.upper())
+    value = {name: checked(name, x, base[name]) for name, x in given.items() if name != "groups"} | trait(rule, "fixed")
+
+    def part(default: Any) -> Any:
+        return replace(default, **{name: x for name, x in value.items() if name in vars(default)})
+
+    settings = Settings(part(options), part(own), rule)
+    settings.check()
+    conduct: Conduct = part(Conduct())
+    return settings, conduct
+
+
+def make_group_settings(
+    rule: Rule, settings: Settings, groups: Mapping[str, Mapping[str, Any]], names: Iterable[str]
+) -> dict[str, Settings]:
+    """Settings of every parameter: the optimizer's own with its group's on top."""
+    names = list(names)
+    if not isinstance(groups, Mapping):
+        raise TypeError(f"groups must be a dict parameter name -> dict of hyperparameters, not {groups!r}")
+    refuse_unknown(groups, names, "groups", foreign={})
+    base = {**vars(settings.options), **vars(settings.own)}
+    result = dict.fromkeys(names, settings)  # one object for all that share it: their scalars are formed once
+    for name, group in groups.items():
+        where = f"groups[{name!r}]"
+        if not isinstance(group, Mapping):
+            raise TypeError(f"{where} must be a dict of hyperparameters, not {group!r}")
+        refuse_unknown(group, base, where)
+        if group:
+            try:
+                result[name], _ = make_settings(rule, {**base, **group})
+            except (TypeError, ValueError) as error:
+                raise type(error)(f"{where}: {error}") from None
+    return result
+
+
+def cast_scalars(
+    settings: Settings,
+    t: int,
+    dtype: np.dtype[Any],
+    asked: dict[int, float] | None = None,
+    learned: Sequence[float] = (),
+    late: int = 0,
+) -> NDArray[Any]:
+    """Scalars of step t, formed in float64 and cast once; ValueError for one that the dtype cannot hold."""
+    exact = settings.scalars(t, asked, learned, late)
+    with np.errstate(over="ignore"):
+        cast = np.array(exact, dtype)
+    names = settings.rule.Scalars._fields
+    if cast.size - np.count_nonzero(np.isfinite(cast)) > exact.count(math.inf):
+        for name, x, y in zip(names, exact, cast.tolist(), strict=True):
+            if math.isinf(y) and not math.isinf(x):
+                where = "" if name in COMMON else f" in {settings.rule.name.upper()} with these hyperparameters"
+                raise ValueError(f"{name} is {x}{where}, which {dtype} cannot hold: use smaller numbers, or float64")
+    if trait(settings.form, "rate_divides") and cast[(at := names.index("learning_rate"))] == 0:
+        method = settings.rule.name.upper()
+        raise ValueError(f"learning_rate must be above 0 in {dtype}, not {exact[at]:g}: {method} divides by it")
+    return cast
+
+
+def own_copy(hyper: Mapping[str, Any]) -> dict[str, Any]:
+    """Copy that later changes of the user's groups do not reach."""
+    own = dict(hyper)
+    if isinstance(own.get("groups"), Mapping):
+        own["groups"] = {k: dict(v) if isinstance(v, Mapping) else v for k, v in own["groups"].items()}
+    return own

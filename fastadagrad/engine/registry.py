@@ -1,0 +1,121 @@
+"""Methods by name, and what a copy of something that goes by a method carries instead of its code."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import warnings
+from contextlib import suppress
+from typing import Any
+
+from ..kernels import rules
+from ..kernels.digest import Undescribable, digest_of
+from ..kernels.trial import fault_of
+
+METHODS: dict[str, Any] = {}  # classes of optimizers
+
+_OF_ALL_FORMS = ("name", "Scalars", "initial", "measured", "measure", "learned", "learn")
+_FORMULA = ("accumulate", "scale", "delta", "place", "measure")
+_PARTS = ("Hyperparameters", "scalar_values", "refusal", "slots", "accumulate", "scale", "delta", "place")
+
+
+class RegisteredRule:
+    """A user's rule, or one of its forms, as it was when it was registered.
+
+    A module that is reloaded stays the same object with other functions. An optimizer goes on with those that it was
+    made with, and what is compiled is kept by this object, not by the user's.
+
+    Parameters
+    ----------
+    rule : object
+        The user's class or module.
+    other : RegisteredRule, optional
+        The rule that this is a form of: it has what all of its forms share.
+    """
+
+    name: str
+
+    def __init__(self, rule: Any, other: RegisteredRule | None = None) -> None:
+        for part in (*_OF_ALL_FORMS, *_PARTS, *rules.TRAITS):
+            if hasattr(rule, part):
+                setattr(self, part, getattr(rule, part))
+        for part in _OF_ALL_FORMS:
+            if hasattr(other, part) and not hasattr(self, part):
+                setattr(self, part, getattr(other, part))
+        self.__doc__ = rule.__doc__
+        self.compiles = False  # as far as is known
+        self.home = getattr(rule, "__module__", None) or getattr(rule, "__name__", None)
+        if other is None and hasattr(rule, "form"):
+            self._form, self._forms = rule.form, dict[int, tuple[Any, RegisteredRule]]()
+            self.form = self._registered_form
+
+    def _registered_form(self, hyper: Any) -> RegisteredRule:
+        form = self._form(hyper)
+        if id(form) not in self._forms:
+            registered = RegisteredRule(form, self)
+            if self.compiles:
+                registered.refuse_uncompilable()
+            self._forms[id(form)] = form, registered
+        return self._forms[id(form)][1]
+
+    def refuse_uncompilable(self) -> None:
+        """Raise TypeError if the formula cannot be compiled, in one of the dtypes; so will each further form of it."""
+        fault = fault_of(self)
+        if fault is not None:
+            raise TypeError(f"rule {self.name!r}: {fault}")
+        self.compiles = True
+
+    def __copy__(self) -> RegisteredRule:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> RegisteredRule:
+        return self
+
+
+def reference_to(rule: Any) -> tuple[str, str | None, str | None]:
+    """By which `rule_at` finds a rule, in this process or another, and sees whether it is still the same formula."""
+    return rule.name, rule.home if isinstance(rule, RegisteredRule) else rule.__name__, _digest_of(rule)
+
+
+def _digest_of(rule: Any) -> str | None:
+    """Of the formula of a user's rule; None if it goes by what nobody can describe, or is none of a user's."""
+    parts = [getattr(rule, part) for part in _FORMULA if hasattr(rule, part)]
+    try:
+        return digest_of(*parts) if isinstance(rule, RegisteredRule) else None
+    except Undescribable:
+        return None
+
+
+def method_at(name: str, home: str | None, digest: str | None = None) -> Any:
+    """The class of a method; the module `home`, which registers it, is imported if it is not known.
+
+    A warning tells of a rule of this name that is no longer of the formula which had this digest.
+
+    Raises
+    ------
+    ValueError
+        If it is not known then, either.
+    """
+    if name not in METHODS and home not in (None, *sys.modules):
+        with suppress(ImportError):
+            importlib.import_module(str(home))
+    if name not in METHODS:
+        raise ValueError(
+            f"this was made with the method {name!r}, registered by {home or 'a program'}, and there is no such method "
+            "here: import or run what calls fastadagrad.register before it is unpickled"
+        )
+    if digest is not None and _digest_of(METHODS[name].rule) not in (digest, None):
+        warnings.warn(
+            f"this was made with another rule that was registered as {name!r}: it goes by the one that has the name "
+            "now",
+            UserWarning,
+            stacklevel=3,
+        )
+    return METHODS[name]
+
+
+def rule_at(name: str, home: str | None, digest: str | None = None) -> Any:
+    """The rule that `reference_to` is of; ValueError if it is not registered in this process."""
+    if home == f"{rules.__name__}.{name}":
+        return importlib.import_module(home)
+    return method_at(name, home, digest).rule

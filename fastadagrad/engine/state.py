@@ -1,0 +1,209 @@
+"""The optimizer's own memory: for each parameter the slots of its method and, with momentum, a velocity."""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+import sys
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..device.arrays import DeviceArray, first
+from ..device.arrays import allocate as allocate_on_device
+from ..kernels.memory import CACHE_LINE
+from ..kernels.rules import PARAMETER, trait
+from ..support.read_only import ReadOnly
+from .options import Rule, Settings
+from .parameters import FloatArray, Parameters
+
+MAP_NORESERVE = 0x4000  # of Linux: no need for as much memory to be free
+
+
+def allocate(like: Sequence[Any], shapes: Sequence[tuple[int, ...]]) -> list[Any]:
+    """Zeros of the given shapes and the dtypes of `like`, in one aligned block of memory, where `like` are."""
+    if not shapes:
+        return []
+    if isinstance(like[0], DeviceArray):
+        return [*allocate_on_device(like, shapes)]
+    sizes = [int(np.prod(shape)) * a.itemsize for a, shape in zip(like, shapes, strict=True)]
+    starts = [0]
+    for size in sizes:
+        starts.append(starts[-1] + -(-size // CACHE_LINE) * CACHE_LINE)
+    mapped = any(isinstance(array, np.memmap) for array in like)
+    block = (_sparse_zeros if mapped else partial(np.zeros, dtype=np.uint8))(starts[-1] + CACHE_LINE)
+    shift = -block.ctypes.data % CACHE_LINE
+    return [
+        block[shift + start : shift + start + size].view(a.dtype).reshape(shape)
+        for a, shape, start, size in zip(like, shapes, starts, sizes, strict=False)
+    ]
+
+
+def _sparse_zeros(size: int) -> NDArray[np.uint8]:
+    """Zeros of which only the pages that are written to take memory: for parameters that may be larger than it.
+
+    NumPy's own ask the system for huge pages, and a few rows here and there bring in all of those.
+    """
+    if sys.platform != "linux":
+        return np.zeros(size, np.uint8)
+    memory = mmap.mmap(-1, size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | MAP_NORESERVE)
+    with contextlib.suppress(OSError):  # a kernel without huge pages
+        memory.madvise(mmap.MADV_NOHUGEPAGE)
+    return np.frombuffer(memory, np.uint8)
+
+
+def kind_of(name: str, array: FloatArray, settings: Settings) -> str:
+    """Kind of accumulator of one parameter; ValueError where it has no meaning."""
+    kind = settings.options.accumulator
+    if kind == "row" and array.ndim == 0:
+        raise ValueError(f"parameter {name!r} is 0-dimensional and has no rows: use accumulator='element'")
+    return "element" if kind == "row" and array.ndim == 1 else kind
+
+
+def accumulator_shape(array: FloatArray, kind: str) -> tuple[int, ...]:
+    """Shape of the first slot."""
+    return {"element": array.shape, "row": array.shape[:1], "tensor": ()}[kind]
+
+
+def slot_shapes(array: FloatArray, kind: str, slots: Sequence[str]) -> dict[str, tuple[int, ...]]:
+    """Shapes of slots, the first of which is shared as the kind of accumulator says."""
+    return {slot: array.shape if i else accumulator_shape(array, kind) for i, slot in enumerate(slots)}
+
+
+def begin(slot: Any, value: float | str, parameter: FloatArray) -> None:
+    """Fill a slot with the value by which it begins."""
+    slot[...] = parameter if value == PARAMETER else value
+
+
+def fresh_slots(parameter: FloatArray, settings: Settings) -> tuple[FloatArray, ...]:
+    """What a parameter alone begins with; a slot that all elements share has one element."""
+    shapes = slot_shapes(parameter, kind_of("p", parameter, settings), settings.slots)
+    slots = tuple(np.zeros(shape or (1,), parameter.dtype) for shape in shapes.values())
+    for slot, value in zip(slots, settings.initial(), strict=False):
+        begin(slot, value, parameter)
+    return slots
+
+
+class State:
+    """Slots by parameter name: arrays that steps write and nobody else."""
+
+    def __init__(self, rule: Rule, params: Parameters) -> None:
+        self.rule, self.params = rule, params
+        self.slots: dict[str, dict[str, FloatArray]] = {name: {} for name in params.names}
+        self.late: dict[str, int] = {}  # steps made before the slots of a parameter were, where it was frozen at first
+        self.random: np.random.Generator | None = None  # of a method that draws
+        self.learned = self._ignorance()  # what a method that measures keeps from step to step
+
+    def _ignorance(self) -> tuple[float, ...]:
+        return (0.0,) * len(trait(self.rule, "learned"))
+
+    def __getitem__(self, name: str) -> dict[str, FloatArray]:
+        return self.slots[name]
+
+    def arrays(self) -> list[FloatArray]:
+        return [array for slots in self.slots.values() for array in slots.values()]
+
+    def _active(self, settings: Sequence[Settings]) -> list[tuple[str, FloatArray, Settings]]:
+        return [
+            (name, array, s) for (name, array), s in zip(self.params, settings, strict=True) if not s.options.frozen
+        ]
+
+    def check(self, settings: Sequence[Settings], unused: bool) -> None:
+        """Raise ValueError if slots that steps have used would have to change their shape, or begin in midway."""
+        for name, array, s in self._active(settings):
+            shapes = slot_shapes(array, kind_of(name, array, s), s.form.slots)
+            present = {} if unused else self.slots[name]
+            for slot, shape in shapes.items():
+                if slot in present and present[slot].shape != shape:
+                    raise ValueError(
+                        f"accumulator={s.options.accumulator!r} does not fit the {slot} that {name!r} already has, "
+                        f"of shape {present[slot].shape}: choose it when the optimizer is made, or reset() first"
+                    )
+            if present and {*shapes} != {*present} - {"velocity"}:
+                raise ValueError(
+                    f"{name!r} has {', '.join(present)} so far, and now would need {', '.join(shapes)} from its first "
+                    "step on: choose the form of the method when the optimizer is made, or reset() first"
+                )
+
+    def fit(self, settings: Sequence[Settings], steps: int, unused: bool) -> None:
+        """Add the slots that the settings need; those that no step has used are made anew as they ask.
+
+        `slots` and `late` become other dicts once all of them are there.
+        """
+        slots = {name: dict(own) for name, own in self.slots.items()}
+        wanted: list[tuple[str, FloatArray, str, tuple[int, ...], float | str]] = []
+        for name, array, s in self._active(settings):
+            initial = dict(zip(s.form.slots, s.initial(), strict=True))
+            for slot, shape in slot_shapes(array, kind_of(name, array, s), s.slots).items():
+                value = initial.get(slot, 0.0)
+                if slot not in slots[name] or (unused and self._differs(name, slot, shape, value)):
+                    wanted.append((name, array, slot, shape, value))
+            if unused:
+                slots[name] = {slot: a for slot, a in slots[name].items() if slot in s.known_slots}
+        blocks = allocate([array for _, array, *_ in wanted], [shape for *_, shape, _ in wanted])
+        for (name, array, slot, _, value), block in zip(wanted, blocks, strict=True):
+            slots[name][slot] = block
+            if value:
+                begin(block, value, array)
+        late = {name: steps for name, _, slot, *_ in wanted if slot != "velocity"}
+        self.slots, self.late = slots, {} if unused else {**self.late, **late}
+
+    def _differs(self, name: str, slot: str, shape: tuple[int, ...], value: float | str) -> bool:
+        """Whether an unused slot is not as the settings would make it."""
+        present = self.slots[name][slot]
+        if present.shape != shape or value == PARAMETER:
+            return True
+        return bool(present.size and first(present) != present.dtype.type(value))
+
+    def refresh(self, settings: Sequence[Settings]) -> None:
+        """Begin anew, before the first step, slots that begin as their parameters are."""
+        for name, array, s in self._active(settings):
+            for slot, value in zip(s.form.slots, s.initial(), strict=True):
+                if value == PARAMETER:
+                    self.slots[name][slot][...] = array
+
+    def slot_shape(self, name: str, slot: str, settings: Settings) -> tuple[int, ...]:
+        """Shape that a slot has under these settings, whether it is there or not."""
+        array: FloatArray = dict(self.params)[name]
+        return slot_shapes(array, kind_of(name, array, settings), settings.form.slots).get(slot, array.shape)
+
+    def add(self, wanted: Mapping[tuple[str, str], tuple[int, ...]]) -> None:
+        """Add slots of zeros that are not there yet, shapes by name and slot; `slots` becomes another dict."""
+        arrays = dict(self.params)
+        missing = [(name, slot) for name, slot in wanted if slot not in self.slots[name]]
+        blocks = allocate([arrays[name] for name, _ in missing], [wanted[key] for key in missing])
+        slots = {name: dict(own) for name, own in self.slots.items()}
+        for (name, slot), block in zip(missing, blocks, strict=True):
+            slots[name][slot] = block
+        self.slots = slots
+
+    def idle_velocities(self, settings: Sequence[Settings], positions: Sequence[int]) -> list[FloatArray]:
+        """Velocities that the settings do not use: a plain step leaves none."""
+        idle = [i for i in positions if "velocity" not in settings[i].slots and not settings[i].options.frozen]
+        slots = [self.slots[self.params.names[i]] for i in idle]
+        return [each["velocity"] for each in slots if "velocity" in each]
+
+    def reset(self, settings: Sequence[Settings]) -> None:
+        """Back to the values before the first step."""
+        self.learned, self.late = self._ignorance(), {}
+        for (name, array), s in zip(self.params, settings, strict=True):
+            initial = dict(zip(s.form.slots, s.initial(), strict=True))
+            for slot, own in self.slots[name].items():
+                begin(own, initial.get(slot, 0.0), array)
+
+    def view(self) -> Mapping[str, Mapping[str, FloatArray]]:
+        """Read-only views of the slots that there are now."""
+
+        def locked(array: Any) -> Any:
+            if isinstance(array, DeviceArray):
+                return array.read_only()
+            view = array.view()
+            view.flags.writeable = False
+            return view
+
+        return ReadOnly(
+            {name: ReadOnly({slot: locked(a) for slot, a in slots.items()}) for name, slots in self.slots.items()}
+        )

@@ -1,0 +1,1 @@
+"""How parameters in the computer's own memory are stepped."""

@@ -1,0 +1,64 @@
+"""Parameters with dense gradients that are stepped together, in one launch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..engine.options import Settings
+from ..engine.parameters import gradient_refusal, interval
+from ..engine.rows import is_sparse
+from ..engine.state import State
+from ..engine.unit import OtherKind, Unit
+from ..kernels import memory, table
+from ..kernels.drivers import HEADERS, make_driver
+from ..kernels.measure import make_measure
+from ..kernels.rules import trait
+from .launch import launch
+
+_HEADERS_READABLE = memory.supported()
+
+
+class Bucket(Unit):
+    """Parameters with dense gradients, stepped in one launch."""
+
+    def __init__(self, state: State, members: dict[int, Settings], kind: str, lean: bool, parallel_from: int) -> None:
+        super().__init__(state, members, kind)
+        [motion, *_] = (settings.motion for settings in members.values())
+        self._driver = make_driver(self._form, motion, kind, lean, self._dtype)
+        blocks, measured = int(self.table[-1, table.FIRST_BLOCK]), len(trait(self._form, "measured"))
+        self._scratch = np.zeros(max(1, blocks))
+        self._block_measures, self._measures = np.zeros((measured, blocks)), np.zeros((measured, len(members)))
+        self._large = int(self.table[:-1, table.SIZE].sum()) >= parallel_from
+
+    def run(self, work: int, gradients: list[Any], guard: NDArray[np.int64], threads: int) -> int:
+        spans = threads if self._large else 1
+        rest = id(gradients), self.table, self._scalars, guard, self._scratch, self.sums
+        code: int
+        if _HEADERS_READABLE or not work & HEADERS:
+            code = launch(self._driver, spans, work, *rest)
+            if code >= 0 or table.decode(code)[1] == table.NON_FINITE:
+                return code
+        self.locate_by_hand(gradients, guard)
+        code = launch(self._driver, spans, work & ~HEADERS, *rest)
+        return code
+
+    def measure(self, threads: int) -> NDArray[np.float64]:
+        """What the method measures of the gradients of the last `run`, shape (measured, members)."""
+        spans = threads if self._large else 1
+        arguments = self.table, self._scalars, self._block_measures, self._measures
+        launch(make_measure(self._form, self._dtype), spans, *arguments)
+        return self._measures
+
+    def locate_by_hand(self, gradients: list[Any], guard: NDArray[np.int64]) -> None:
+        """Check the gradients one by one and note their addresses: for what compiled code refuses or cannot read."""
+        self._refuse_changed_parameters()
+        if any(is_sparse(gradients[i]) for i in self.positions):
+            raise OtherKind
+        for row, i in zip(self.table, self.positions, strict=False):
+            error = gradient_refusal(self._params.names[i], gradients[i], self._params.arrays[i], guard)
+            if error:
+                raise error
+            row[table.GRADIENT] = interval(gradients[i])[0]

@@ -1,0 +1,178 @@
+"""Steps with sparse gradients: of the rows that they name, or written out for a dense step."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..engine.options import Settings
+from ..engine.parameters import FloatArray
+from ..engine.rows import checked_sparse, row_layout
+from ..engine.state import State
+from ..engine.unit import Unit
+from ..kernels import lazy, table
+from ..kernels.drivers import FINITE, HEADERS, NORMS, UPDATE
+from ..kernels.reduce import BLOCK
+from ..kernels.rows import make_sum_of_squares, make_update
+from ..kernels.survey import holds_non_finite
+from ..support.interrupts import whole
+from .distinct_rows import Coalescer, Gathered
+from .launch import launch
+from .missed import HostLagging, no_closed_form
+
+NO_LAG = lazy.Lag(0, np.zeros(0, np.int64), np.zeros(2), np.zeros(2), np.zeros((0, 0)))
+
+
+class RowUnit(Unit):
+    """One parameter with a sparse gradient, stepped in the rows that it names.
+
+    Parameters
+    ----------
+    by_element : bool
+        For sparse matrices only: step the elements that are stored, not whole rows.
+    ordered : bool
+        The gradient is to be summed over, which goes by ascending rows.
+    lags : dict, optional
+        Given if rows that a gradient does not name move: where the notes of how far they are behind are kept.
+    watchful : bool
+        Accumulators that become infinite are to be noticed.
+    parallel_from : int
+        Values from which more than one thread is worth its while.
+    """
+
+    def __init__(
+        self,
+        state: State,
+        position: int,
+        settings: Settings,
+        kind: str,
+        lean: bool,
+        *,
+        by_element: bool,
+        ordered: bool,
+        lags: dict[int, HostLagging] | None,
+        watchful: bool,
+        parallel_from: int,
+    ) -> None:
+        super().__init__(state, {position: settings}, kind)
+        rule, self._kind = self._rule, kind
+        self._name, self._array = self._params.names[position], self._params.arrays[position]
+        self._accumulator: Any = state[self._name][settings.slots[0]] if kind != "element" else None
+        self._by_element, self._parallel_from = by_element, parallel_from
+        self._n_rows, self._width = row_layout(self._array, by_element)
+        self.table[0, table.WIDTH] = self._width
+        self._ordered = ordered or kind == "tensor"
+        variant = settings.motion, kind, lean, lags is not None, watchful or kind != "element"
+        self._driver = make_update(self._form, *variant, self._dtype)
+        self._norm = make_sum_of_squares(self._form, False, True, self._dtype)
+        self._prepared_norm = make_sum_of_squares(self._form, True, lean, self._dtype)
+        self._coalescer = Coalescer(self._dtype, self._n_rows, self._width, self._ordered, parallel_from)
+        self._values = table.make_table([0], [1], self._dtype)
+        self._gathered: Gathered | None = None
+        self._unused = np.zeros(len(rule.Scalars._fields))
+        self.lagging: HostLagging | None = None
+        if lags is not None:
+            notes_of = rule, settings, kind, self.table, self._n_rows, self._dtype, parallel_from
+            self.lagging = lags[position] = lags.get(position) or HostLagging(*notes_of)
+
+    def set_scalars(self, t: int, asked: dict[int, float], learned: Sequence[float] = ()) -> None:
+        super().set_scalars(t, asked, learned)
+        if self.lagging:
+            self.lagging.set_scalars(t, asked)
+
+    def run(self, work: int, gradients: list[Any], guard: NDArray[np.int64], threads: int) -> int:
+        if work & HEADERS:
+            self._take(gradients[self.positions[0]], guard, threads)
+        assert self._gathered is not None
+        large = self._gathered.rows.size * self._width >= self._parallel_from
+        spans = threads if large else 1
+        if work & NORMS:
+            self.sums[0] = self._sum_squares(self._norm, self._gathered, spans)
+            finite = not work & FINITE or self.sums[0] < math.inf
+        else:
+            finite = not work & FINITE or not self._holds_non_finite(self._gathered, spans)
+        if not finite:
+            self._gathered = None
+            return int(table.complaint(0, table.NON_FINITE))
+        return self._update(self._gathered, spans, threads) if work & UPDATE and self._array.size else 0
+
+    def _take(self, gradient: Any, guard: NDArray[np.int64], threads: int) -> None:
+        """Check the gradient and bring its rows into order."""
+        self._refuse_changed_parameters()
+        look = partial(self._coalescer.inspect, threads)
+        given = checked_sparse(self._name, gradient, self._array, guard, self._by_element, look)
+        if self.lagging and self.lagging.refusal:
+            raise no_closed_form(self._name, self.lagging.refusal)
+        self._gathered = self._coalescer.gather(given, threads)
+
+    def _sum_squares(self, norm: Any, gathered: Gathered, spans: int) -> float:
+        rows, at, source = gathered
+        return float(launch(norm, spans, rows, at, source.ctypes.data, self.table, self._scalars[0]))
+
+    def _holds_non_finite(self, gathered: Gathered, spans: int) -> bool:
+        size = gathered.rows.size * self._width
+        row, sentinel = self._values
+        row[table.GRADIENT], row[table.SIZE] = gathered.source.ctypes.data, size
+        sentinel[table.FIRST_BLOCK] = -(-size // BLOCK)
+        return bool(launch(holds_non_finite, spans, self._scalars, self._values))
+
+    def _update(self, gathered: Gathered, spans: int, threads: int) -> int:
+        rows, at, source = gathered
+        exact = self.lagging.exact if self.lagging else self._unused
+        arguments = rows, at, source.ctypes.data, self.table, self._scalars[0], exact
+        if self.lagging is None and self._kind != "tensor":
+            infinite: int = launch(self._driver, spans, *arguments, NO_LAG)
+        else:
+            with whole():
+                G = self._accumulate(gathered, spans) if self._kind == "tensor" else None
+                lag = NO_LAG
+                if self.lagging:
+                    self.lagging.begin(G)
+                    lag = self.lagging.notes()
+                infinite = launch(self._driver, spans, *arguments, lag)
+                if self.lagging:
+                    self.lagging.end(threads)
+        if infinite:
+            self.table[0, table.INFINITE] = 1
+        self._gathered = None
+        return infinite
+
+    def _accumulate(self, gathered: Gathered, spans: int) -> Any:
+        """Bring the accumulator that all elements share up to date."""
+        G = self._accumulator
+        if self._array.size:
+            square = self._sum_squares(self._prepared_norm, gathered, spans)
+            s = self._rule.Scalars(*self._scalars[0])
+            with np.errstate(over="ignore", invalid="ignore"):
+                [G[...]] = self._form.accumulate(s.zero, s.zero, self._dtype.type(square), (G[()],), s)
+        return G[()]
+
+
+class DenseForm:
+    """A sparse gradient written out, for a method that moves all rows (``lazy="dense"``)."""
+
+    def __init__(self, name: str, parameter: FloatArray, parallel_from: int) -> None:
+        self._name, self._parameter = name, parameter
+        layout = row_layout(parameter, by_element=False)
+        self._coalescer = Coalescer(parameter.dtype, *layout, True, parallel_from)
+        self._gradient = np.zeros(parameter.shape, parameter.dtype)
+        self._rows = np.zeros(0, np.int64)
+
+    def write(self, gradient: Any, guard: NDArray[np.int64], threads: int) -> FloatArray:
+        """The dense gradient that a sparse one stands for, until `clear` is called."""
+        look = partial(self._coalescer.inspect, threads)
+        given = checked_sparse(self._name, gradient, self._parameter, guard, False, look)
+        rows, at, source = self._coalescer.gather(given, threads)
+        self._rows = rows.copy()
+        values = (source[at] if at.size else source).reshape(rows.size, *self._parameter.shape[1:])
+        self._gradient[self._rows] = self._parameter.dtype.type(0) + values
+        return self._gradient
+
+    def clear(self) -> None:
+        self._gradient[self._rows] = 0
+        self._rows = self._rows[:0]

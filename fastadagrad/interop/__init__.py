@@ -1,1 +1,0 @@
-"""Optional integrations, each imported only when it is asked for."""

@@ -1,0 +1,77 @@
+"""What parameters are to become: values from outside, checked and copied before the first is written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..device.arrays import DeviceArray
+from ..engine.parameters import Parameters, device_array
+
+
+def values_of(params: Parameters, targets: Any) -> list[Any]:
+    """The arrays of `targets` in the order of the parameters.
+
+    They have the structure of the parameters, or are a list of one for each, whatever that structure is. Of one array
+    alone, only shapes can tell a list of it from its own numbers.
+    """
+    alone = not isinstance(params.given, Mapping | list | tuple)
+    if not isinstance(targets, list | tuple) or (alone and not _holds_one_of_shape(targets, params.arrays[0].shape)):
+        flat = params.flatten(targets, "targets")
+    else:
+        if len(targets) != len(params):
+            raise ValueError(f"targets must hold {len(params)} arrays, one a parameter, not {len(targets)}")
+        flat = [*targets]
+    given = zip(params.names, flat, strict=True)
+    return [_as_array(f"target for {name!r}", target) for name, target in given]
+
+
+def _holds_one_of_shape(targets: Sequence[Any], shape: tuple[int, ...]) -> bool:
+    """Whether this is a list of one array or nested list of that shape, which the list itself cannot have then."""
+    if len(targets) != 1:
+        return False
+    try:
+        found: tuple[int, ...] = targets[0].shape if hasattr(targets[0], "shape") else np.shape(targets[0])
+    except ValueError:  # it is ragged
+        return False
+    return found == shape
+
+
+def check(params: Parameters, values: Sequence[Any]) -> None:
+    """ValueError or TypeError for what cannot become the parameter in its place."""
+    for (name, array), value in zip(params, values, strict=True):
+        if value.shape != array.shape:
+            raise ValueError(f"target for {name!r} must have shape {array.shape}, not {value.shape}")
+        if value.dtype.kind not in "fiub":
+            raise TypeError(f"target for {name!r} must hold real numbers, not {value.dtype}")
+
+
+def copies(params: Parameters, values: Sequence[Any]) -> list[Any]:
+    """Copies of what parameters are to become, in their dtypes and, if both are there, on their devices."""
+    return [_copy(name, array, value) for (name, array), value in zip(params, values, strict=True)]
+
+
+def _as_array(what: str, target: Any) -> Any:
+    found = device_array(what, target)
+    if found is not None:
+        return found
+    try:
+        return np.asarray(target)
+    except ValueError as error:
+        raise ValueError(f"{what} must be an array or nested lists of one shape: {error}") from None
+
+
+def _copy(name: str, array: Any, value: Any) -> Any:
+    if isinstance(value, DeviceArray):
+        if isinstance(array, DeviceArray) and value.dtype == array.dtype and value.flags.c_contiguous:
+            return value.copy()
+        if not value.flags.c_contiguous:
+            raise ValueError(f"target for {name!r} must be C-contiguous; pass a contiguous copy")
+        value = value.to_host()
+    with np.errstate(over="ignore"):
+        copy = np.array(value, array.dtype)
+    if not np.array_equal(np.isinf(value), np.isinf(copy)):
+        raise ValueError(f"target for {name!r} holds numbers that {copy.dtype} cannot hold")
+    return copy

@@ -1,0 +1,379 @@
+"""One file that holds an optimizer: parameters, state, counts, best, history, and where its data stood."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..data.dataset import Dataset, move, random_state
+from ..device.arrays import placed_like, to_host
+from ..engine.engine import Engine
+from ..engine.options import Rule, Settings
+from ..engine.state import begin
+from ..support import array_file
+from ..support.log import logger
+from . import checkpoint_header, hyper_record
+from .history import Ledger
+
+KIND = "optimizer"
+
+Arrays = dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Saved:
+    """What an optimizer was when it was saved or copied, as far as it fits another one.
+
+    A deep copy shares the arrays of parameters and slots: `apply` copies them.
+    """
+
+    names: list[str]  # of the parameters that it is of
+    params: Arrays  # their values, where these are to be set
+    slots: dict[str, Arrays]  # by slot and name
+    learned: tuple[float, ...]
+    late: dict[str, int]
+    random: Any  # state of the numbers that the method draws
+    ledger: Ledger
+    run: dict[str, Any] | None
+    displaced: list[str]
+    anew: list[str] = field(default_factory=list)  # parameters whose state begins anew
+    skipped: list[str] = field(default_factory=list)  # in words
+
+    def to_begin_with(self) -> Saved:
+        """The same with arrays of its own, and without a past: neither history nor best parameters, nor a run.
+
+        State that no step has used begins as the hyperparameters say with which this is taken.
+        """
+        counts = Ledger(steps=self.ledger.steps, updates=dict(self.ledger.updates))
+        unused = not (counts.steps or counts.updates)
+        slots = {} if unused else {slot: _copied(of) for slot, of in self.slots.items()}
+        anew = list(self.names) if unused else self.anew
+        return replace(self, params=_copied(self.params), slots=slots, ledger=counts, run=None, anew=anew)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Saved:
+        return replace(self, ledger=copy.deepcopy(self.ledger, memo), run=copy.deepcopy(self.run, memo))
+
+
+def _copied(arrays: Arrays) -> Arrays:
+    return {name: array.copy() for name, array in arrays.items()}
+
+
+def state_of(engine: Engine, ledger: Ledger, run: Mapping[str, Any] | None) -> Saved:
+    """An optimizer's state as it is: its very arrays, or copies in the host's memory of those that are on a GPU."""
+    names = engine.params.names
+    slots: dict[str, Arrays] = {}
+    for name in names:
+        for slot, array in engine.state[name].items():
+            slots.setdefault(slot, {})[name] = to_host(array)
+    return Saved(
+        names=list(names),
+        params={name: to_host(array) for name, array in engine.params},
+        slots=slots,
+        learned=engine.state.learned,
+        late=dict(engine.state.late),
+        random=random_state(engine.state.random),
+        ledger=replace(ledger, best_arrays=[to_host(array) for array in ledger.best_arrays]),
+        run=None if run is None else dict(run),
+        displaced=[names[i] for i in sorted(engine.displaced)],
+    )
+
+
+def save(
+    path: array_file.Target, engine: Engine, ledger: Ledger, run: Mapping[str, Any] | None, hyper: Mapping[str, Any]
+) -> None:
+    """Write everything to one file; `run` is what an unfinished run and its datasets need to go on."""
+    saved = state_of(engine, ledger, run)
+    arrays = {f"param/{name}": array for name, array in saved.params.items()}
+    for slot, of in saved.slots.items():
+        arrays |= {f"{slot}/{name}": array for name, array in of.items()}
+    if saved.ledger.best_arrays:
+        arrays |= {f"best/{name}": array for name, array in zip(saved.names, saved.ledger.best_arrays, strict=True)}
+    if saved.learned:
+        arrays["learned"] = np.array(saved.learned)
+    header = {
+        "method": engine.rule.name,
+        "names": saved.names,
+        "ledger": ledger.header(),
+        "run": run,
+        "late": saved.late,
+        "random": saved.random,
+        "displaced": saved.displaced,
+        "hyper": hyper,
+    }
+    array_file.write(path, KIND, header, arrays)
+
+
+class Contents:
+    """What stands in a file.
+
+    Raises
+    ------
+    TypeError, ValueError, OSError
+        If it is no such file, or cannot be read.
+    """
+
+    def __init__(self, path: array_file.Target) -> None:
+        self.file = array_file.name_of(path)
+        self.header, self.arrays = array_file.read(path, KIND)
+        try:
+            checkpoint_header.check(self.header, self.arrays)
+            _check_learned(self.arrays)
+        except ValueError as error:
+            raise self.refusal(error) from None
+        self.hyper: dict[str, Any] | None = self.header.get("hyper")  # files of version 0.1.0 have none
+
+    def refusal(self, reason: object) -> ValueError:
+        """The error for a file of which a part cannot be what it should be."""
+        return ValueError(f"{self.file} is not a whole fastadagrad {KIND} file: {reason}")
+
+    def fitted(self, engine: Engine, settings: Sequence[Settings], ledger: Ledger, strict: bool) -> Saved:
+        """What fits an optimizer with these settings; nothing is changed.
+
+        Raises
+        ------
+        ValueError
+            If the file is not whole; or, if `strict`, with everything that does not fit.
+        """
+        if self.header["method"] == engine.rule.name:
+            self._check_hyper(engine.rule)
+        fitting = _Fitting(self.header, self.arrays, engine, settings)
+        saved = fitting.saved(ledger)
+        if strict and fitting.differences:
+            raise ValueError(
+                f"the file {self.file} does not fit: {'; '.join(fitting.differences)} (strict=False takes what fits)"
+            )
+        return saved
+
+    def _check_hyper(self, rule: Rule) -> None:
+        of_run = (self.header["run"] or {}).get("hyper", {})
+        for where, record in (("hyper", self.hyper or {}), ("run.hyper", of_run)):
+            try:
+                hyper_record.check(rule, record)
+            except (TypeError, ValueError) as error:
+                raise self.refusal(f"{where}: {error}") from None
+
+
+def _check_learned(arrays: Arrays) -> None:
+    learned = arrays.get("learned", np.zeros(0))
+    if learned.dtype != np.float64 or learned.ndim != 1:
+        raise ValueError(f"its learned numbers are {learned.dtype} of shape {learned.shape}")
+
+
+class _Fitting:
+    """What of a file fits an engine, by the parameters' names, and in words what does not."""
+
+    def __init__(self, header: Mapping[str, Any], arrays: Arrays, engine: Engine, settings: Sequence[Settings]) -> None:
+        self._header, self._arrays, self._engine = header, arrays, engine
+        self._settings = dict(zip(engine.params.names, settings, strict=True))
+        self._own: dict[str, Any] = dict(engine.params)
+        self.differences: list[str] = []
+        self._same_method = header["method"] == engine.rule.name
+        if not self._same_method:
+            self.differences.append(f"it holds the method {header['method']!r}, not {engine.rule.name!r}")
+        names = list(header["names"])
+        self._list("it lacks the parameters", [name for name in self._own if name not in names])
+        self._list("it has also the parameters", [name for name in names if name not in self._own])
+        common = [name for name in self._own if name in names]
+        self._params = {name: array for name in common if (array := self._values("param", name)) is not None}
+        self._slots = {name: self._stored_slots(name) for name in self._params if self._same_method}
+        self._slots = {name: slots for name, slots in self._slots.items() if self._slots_fit(name, slots)}
+        self._best = self._best_arrays()
+        self._learned = self._learned_numbers()
+        self._random = self._state_of_random_numbers()
+
+    def _list(self, what: str, names: Sequence[str]) -> None:
+        if names:
+            self.differences.append(f"{what} {', '.join(map(repr, names))}")
+
+    def _values(self, kind: str, name: str) -> NDArray[Any] | None:
+        """The array of this kind, if it is like the parameter."""
+        own, array = self._own[name], self._arrays.get(f"{kind}/{name}")
+        if array is None:
+            self.differences.append(f"it lacks the {'values' if kind == 'param' else kind} of {name!r}")
+            return None
+        return array if self._alike(kind, name, array, own.shape, own.dtype) else None
+
+    def _alike(self, kind: str, name: str, array: NDArray[Any], shape: tuple[int, ...], dtype: Any) -> bool:
+        if array.shape == shape and array.dtype == dtype:
+            return True
+        what = repr(name) if kind == "param" else f"the {kind} of {name!r}"
+        self.differences.append(
+            f"{what} is {array.dtype} of shape {array.shape} in it, and {dtype} of shape {shape} here"
+        )
+        return False
+
+    def _stored_slots(self, name: str) -> Arrays:
+        keys = {key: key.partition("/") for key in self._arrays}
+        return {
+            slot: self._arrays[key]
+            for key, (slot, _, of) in keys.items()
+            if of == name and slot not in ("param", "best") and "/" in key
+        }
+
+    def _slots_fit(self, name: str, stored: Arrays) -> bool:
+        settings, own, before = self._settings[name], self._own[name], len(self.differences)
+        others = [slot for slot in stored if slot not in settings.known_slots]
+        if others:
+            self.differences.append(
+                f"{name!r} has the slots {', '.join(others)}, which these hyperparameters have no use for: make an "
+                "optimizer of the form of the method that was saved"
+            )
+        missing = [slot for slot in settings.form.slots if slot not in stored]
+        if missing and not settings.options.frozen:
+            self.differences.append(
+                f"it lacks the {' and '.join(missing)} of {name!r}, frozen then: freeze it, load, then thaw it; or, of "
+                "a method with several forms, make an optimizer of the one that was saved"
+            )
+        for slot, array in stored.items():
+            if slot not in others:
+                self._alike(slot, name, array, self._engine.state.slot_shape(name, slot, settings), own.dtype)
+        return len(self.differences) == before
+
+    def _best_arrays(self) -> list[Any]:
+        """Those of the best validation, if there was one: all of them or, where one does not fit, none."""
+        if not any(key.startswith("best/") for key in self._arrays):
+            return []
+        found = [self._values("best", name) for name in self._params]
+        return [] if self.differences else found
+
+    def _learned_numbers(self) -> tuple[float, ...]:
+        found: tuple[float, ...] = tuple(self._arrays["learned"].tolist()) if "learned" in self._arrays else ()
+        own = self._engine.state.learned
+        if self._same_method and len(own) != len(found):
+            self.differences.append(f"it holds {len(found)} learned numbers, not {len(own)}")
+        return found if self._same_method and len(own) == len(found) else own
+
+    def _state_of_random_numbers(self) -> Any:
+        """That of the numbers which the method draws, if it draws any and these can go on from there."""
+        own, found = self._engine.state.random, self._header.get("random")
+        if own is None or not self._same_method:
+            return None
+        try:
+            move(copy.deepcopy(own), found)
+        except ValueError as error:
+            self.differences.append(f"its random numbers are not like those here: {error}")
+            return None
+        return found
+
+    def saved(self, ledger: Ledger) -> Saved:
+        """What fits an optimizer with this ledger; its best parameters and its unfinished run only if all does."""
+        theirs = Ledger.from_header(self._header["ledger"], self._best)
+        late = {name: int(steps) for name, steps in dict(self._header["late"]).items() if name in self._slots}
+        run, skipped = self._header["run"], list(self.differences)
+        if skipped:
+            if theirs.best is not None:
+                skipped.append("the best parameters so far, and where an iteration stood, are left out")
+            counts = {name: count for name, count in theirs.updates.items() if name in self._slots}
+            counts |= {name: count for name, count in ledger.updates.items() if name not in self._params}
+            theirs, run = replace(theirs, best=None, best_arrays=[], updates=counts), None
+            for name in self._own:  # which count on from where they are
+                begun = ledger.steps - self._engine.state.late.get(name, 0) if name not in self._params else 0
+                if name not in self._slots and theirs.steps != begun:
+                    late[name] = theirs.steps - begun
+        slots: dict[str, Arrays] = {}
+        for name, own in self._slots.items():
+            for slot, array in own.items():
+                slots.setdefault(slot, {})[name] = array
+        return Saved(
+            names=list(self._params),
+            params=self._params,
+            slots=slots,
+            learned=self._learned,
+            late=late,
+            random=self._random,
+            ledger=theirs,
+            run=run,
+            displaced=[name for name in self._header.get("displaced", ()) if name in self._slots],
+            anew=[name for name in self._params if name not in self._slots],
+            skipped=skipped,
+        )
+
+
+def make_room(saved: Saved, engine: Engine) -> None:
+    """Allocate all that `apply` fills; the engine is to be configured anew between the two."""
+    saved.ledger.best_arrays[:] = [
+        placed_like(array, best if best.flags.writeable else best.copy())
+        for array, best in zip(engine.params.arrays, saved.ledger.best_arrays, strict=False)
+    ]
+    kept = {name: dict(own) for name, own in engine.state.slots.items()}
+    for name in saved.names:
+        stored = {slot: of[name] for slot, of in saved.slots.items() if name in of}
+        if name in saved.anew:
+            continue
+        if not stored:  # frozen then: it has slots once it is thawed
+            kept[name] = {}
+        for slot, array in stored.items():
+            if slot in kept[name] and kept[name][slot].shape != array.shape:
+                del kept[name][slot]
+    engine.state.slots = kept
+    engine.state.add({(name, slot): a.shape for slot, of in saved.slots.items() for name, a in of.items()})
+    engine.state.late = dict(saved.late)
+
+
+def apply(saved: Saved, engine: Engine) -> None:
+    """Set parameters and state, for which there is room."""
+    for position, (name, array) in enumerate(engine.params):
+        if name in saved.params:
+            array[...] = saved.params[name]
+        settings = engine.settings[position]
+        if name in saved.anew:
+            initial = dict(zip(settings.form.slots, settings.initial(), strict=True))
+            for slot, own in engine.state[name].items():
+                begin(own, initial.get(slot, 0.0), array)
+        elif name in saved.names:
+            for slot, own in engine.state[name].items():
+                own[...] = saved.slots.get(slot, {}).get(name, 0)
+    engine.displaced = {
+        i
+        for i, name in enumerate(engine.params.names)
+        if name in saved.displaced or (i in engine.displaced and name not in saved.names)
+    }
+    engine.state.learned = tuple(saved.learned)
+    if engine.state.random is not None and saved.random is not None:
+        move(engine.state.random, saved.random)
+    engine.warned.clear()
+
+
+def describe(datasets: Mapping[str, Dataset]) -> dict[str, Any]:
+    """Positions of datasets by role, with the names that their users gave them: a number tells them apart here only."""
+    return {role: {"name": _own_name(data), "state": data.state()} for role, data in datasets.items()}
+
+
+def _own_name(data: Dataset) -> str | None:
+    return data.name if data.named else None
+
+
+def reposition(datasets: Mapping[str, Dataset], saved: Mapping[str, Any], strict: bool) -> None:
+    """Take datasets back to where they stood: by name, else by role.
+
+    Raises
+    ------
+    ValueError
+        If `strict` and one is unlike the one that was saved; all of them are then where they were.
+    """
+    fitting: list[tuple[Dataset, Mapping[str, Any]]] = []
+    by_name = {entry["name"]: entry for entry in saved.values() if entry["name"] is not None}
+    for role, data in datasets.items():
+        entry = saved.get(role)
+        name = _own_name(data)
+        if name is not None and (entry is None or entry["name"] != name):
+            entry = by_name.get(name) or entry
+        if entry is None:
+            continue
+        try:
+            data.check(entry["state"])
+            fitting.append((data, entry["state"]))
+        except ValueError as error:
+            if strict:
+                raise ValueError(
+                    f"{role}: the iteration that was saved goes on with other data ({error}); to start a new one, use "
+                    "load(path, resume=False)"
+                ) from error
+            logger.info("%s is read from its beginning: it is not what was saved", role)
+    for data, state in fitting:
+        data.restore(state)

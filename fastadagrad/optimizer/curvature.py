@@ -1,0 +1,141 @@
+"""The Hessian of the user's loss times vectors: by a callable, by autograd, or by differences of the gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+import numpy as np
+
+from ..engine.parameters import FloatArray, Parameters, in_structure
+from ..engine.rows import Rows, is_sparse
+from .objective import Objective
+
+ALIKE = 8.0  # sizes of parameters that are moved together, at most so many times one another
+
+HessianProduct = Callable[..., Any] | Literal["autograd", "differences"] | None
+
+
+def check_way(hv: Any) -> None:
+    """Raise TypeError for what is no way to Hessian-vector products."""
+    if not (hv is None or callable(hv) or (isinstance(hv, str) and hv in ("autograd", "differences"))):
+        raise TypeError(
+            f"hv must be a callable hv(params, vectors, *batch), 'autograd', 'differences' or None, not {hv!r}"
+        )
+
+
+class Curvature:
+    """Products of the Hessian of a loss.
+
+    Parameters
+    ----------
+    objective : Objective
+    params : Parameters
+    hv : callable, "autograd", "differences" or None
+        None derives the product where autograd derives the gradients, and takes differences else.
+    """
+
+    def __init__(self, objective: Objective, params: Parameters, hv: HessianProduct) -> None:
+        self.objective, self.hv, self._params = objective, hv, params
+        self._derived: Callable[..., Any] | None = None
+        self._moved: tuple[Parameters, Objective] | None = None  # copies, and the same loss of them
+
+    def products(self, vectors: Sequence[Any], arguments: tuple[Any, ...], frozen: frozenset[int]) -> list[Any]:
+        """The Hessian times `vectors`, one a parameter, which are 0 for those that are frozen."""
+        if callable(self.hv):
+            given = self.hv(self._params.given, self._params.restructure(vectors), *arguments)
+            flat = self._params.flatten(given, "what hv returns")
+        elif self._params.backend is not None:
+            raise TypeError(
+                "Hessian-vector products of device arrays are neither derived nor formed by differences: pass "
+                "hv=, a callable hv(params, vectors, *batch)"
+            )
+        elif self.hv == "autograd" or (self.hv is None and self.objective.derives):
+            flat = self._by_autograd(vectors, arguments)
+        else:
+            flat = self._by_differences(vectors, arguments, frozen)
+        return [_in_form(product, array) for product, array in zip(flat, self._params.arrays, strict=True)]
+
+    def _by_autograd(self, vectors: Sequence[Any], arguments: tuple[Any, ...]) -> list[Any]:
+        if self._derived is None:
+            from .autodiff import hessian_product
+
+            self._derived = hessian_product(self.objective.loss)
+        params = self._params.for_autograd()
+        return self._params.flatten(self._derived(params, in_structure(params, [*vectors]), *arguments), "products")
+
+    def _by_differences(
+        self, vectors: Sequence[FloatArray], arguments: tuple[Any, ...], frozen: frozenset[int]
+    ) -> list[Any]:
+        """Gradients at both sides of where the parameters are, along the vectors, over the way between them.
+
+        The way balances what the difference loses to rounding and to the curve between, which are of the cube root of
+        the precision, squared. Parameters of other sizes need other ways: they are moved one group after the other, and
+        what the groups' vectors contribute is added.
+        """
+        arrays = self._params.arrays
+        active = [i for i in range(len(arrays)) if i not in frozen]
+        products = [np.zeros_like(array) for array in arrays]
+        for group, size in _groups_alike([(i, float(np.abs(arrays[i]).max(initial=1.0))) for i in active]):
+            longest = max(float(np.abs(vectors[i]).max(initial=0.0)) for i in group)
+            if longest == 0:
+                continue
+            precision = max(float(np.finfo(arrays[i].dtype).eps) for i in group)
+            way = float(np.cbrt(precision)) * size / longest
+            ahead, behind = (self._gradients_off_by(step, vectors, group, arguments, frozen) for step in (way, -way))
+            for i in active:
+                products[i] += (ahead[i] - behind[i]) / arrays[i].dtype.type(2 * way)
+        return products
+
+    def _gradients_off_by(
+        self,
+        step: float,
+        vectors: Sequence[FloatArray],
+        group: Sequence[int],
+        arguments: tuple[Any, ...],
+        frozen: frozenset[int],
+    ) -> list[Any]:
+        """Gradients where the parameters of a group are `step` along their vectors."""
+        arrays, (moved, objective) = self._params.arrays, self._copies()
+        for i, (copy, array) in enumerate(zip(moved.arrays, arrays, strict=True)):
+            np.add(array, array.dtype.type(step if i in group else 0.0) * vectors[i], out=copy)
+        _, gradients = objective.value_and_gradients(arguments, frozen)
+        return [_written_out(g, array) for g, array in zip(gradients, arrays, strict=True)]
+
+    def _copies(self) -> tuple[Parameters, Objective]:
+        if self._moved is None:
+            given = in_structure(self._params.given, [np.array(a, order="C") for a in self._params.arrays])
+            copies = Parameters(given)
+            self._moved = copies, self.objective.of(copies)
+        return self._moved
+
+
+def _groups_alike(sizes: Sequence[tuple[int, float]]) -> list[tuple[list[int], float]]:
+    """Positions whose sizes are within a factor of `ALIKE` of one another, and the largest size of each group."""
+    groups: list[tuple[list[int], float, float]] = []
+    for i, size in sorted(sizes, key=lambda pair: pair[1]):
+        if groups and size <= ALIKE * groups[-1][1]:
+            members, smallest, _ = groups.pop()
+            groups.append(([*members, i], smallest, size))
+        else:
+            groups.append(([i], size, size))
+    return [(members, largest) for members, _, largest in groups]
+
+
+def _written_out(gradient: Any, parameter: FloatArray) -> Any:
+    """A gradient of a loss as an array that is not the loss's own, which may write the next one there."""
+    if type(gradient) is Rows:
+        dense = np.zeros_like(parameter)
+        np.add.at(dense, np.asarray(gradient.indices), gradient.values)
+        return dense
+    if is_sparse(gradient):
+        return gradient.toarray()
+    return gradient if gradient is None else np.array(gradient)
+
+
+def _in_form(product: Any, parameter: Any) -> Any:
+    """A product of floats in C order and the parameter's dtype; anything else as it is, to be refused."""
+    if not isinstance(product, np.ndarray | np.floating) or product.dtype.kind != "f":
+        return product
+    with np.errstate(over="ignore"):  # what overflows is not finite, and the step says so
+        return np.asarray(product, parameter.dtype, order="C")

@@ -1,0 +1,74 @@
+"""What an optimizer remembers of its past, beside the state of its parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, NamedTuple
+
+from ..device.arrays import copy_of
+from ..engine.parameters import FloatArray
+
+Monitored = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Best:
+    """The best validation so far."""
+
+    loss: float
+    monitors: Monitored
+    epoch: int
+    steps: int
+
+
+class Epoch(NamedTuple):
+    """What an epoch left in `Optimizer.history`."""
+
+    epoch: int
+    steps: int
+    train: Monitored
+    valid: Monitored
+
+
+@dataclass
+class Ledger:
+    """Counts, the best parameters and the history."""
+
+    steps: int = 0
+    skipped: int = 0
+    updates: dict[str, int] = field(default_factory=dict)  # through get_updates, by parameter
+    best: Best | None = None
+    best_arrays: list[FloatArray] = field(default_factory=list)
+    history: list[Epoch] = field(default_factory=list)
+    stopped_because: str | None = None
+
+    def remember_best(self, arrays: Sequence[FloatArray], loss: float, monitors: Monitored, epoch: int) -> None:
+        """Keep a copy of the parameters as they are."""
+        if not self.best_arrays:
+            self.best_arrays = [copy_of(array) for array in arrays]
+        for best, array in zip(self.best_arrays, arrays, strict=True):
+            best[...] = array
+        self.best = Best(loss, dict(monitors), epoch, self.steps)
+
+    def restore_best(self, arrays: Sequence[FloatArray]) -> None:
+        for array, best in zip(arrays, self.best_arrays, strict=True):
+            array[...] = best
+
+    def header(self) -> dict[str, Any]:
+        """All but the arrays, fit for JSON."""
+        return {
+            "steps": self.steps,
+            "skipped": self.skipped,
+            "updates": self.updates,
+            "best": None if self.best is None else asdict(self.best),
+            "history": [list(epoch) for epoch in self.history],
+            "stopped_because": self.stopped_because,
+        }
+
+    @classmethod
+    def from_header(cls, header: dict[str, Any], best_arrays: list[FloatArray]) -> Ledger:
+        values = {**header, "history": [Epoch(*epoch) for epoch in header["history"]]}
+        if header["best"] is not None:
+            values["best"] = Best(**header["best"])
+        return cls(**values, best_arrays=best_arrays)

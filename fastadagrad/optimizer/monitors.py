@@ -1,0 +1,110 @@
+"""Quantities watched during optimization, averaged over an epoch by sample."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from ..device.arrays import DeviceArray, as_device_array
+from ..engine.parameters import FloatArray, Parameters
+from ..engine.rows import is_sparse
+from ..host.distinct_rows import sums_of_rows
+
+Monitor = Callable[..., Any]
+
+
+def as_number(value: Any, what: str) -> float:
+    """What `what` has returned as a float; TypeError if it is not a single number."""
+    found = as_device_array(value)
+    if found is not None and found.size == 1:
+        value = found.to_host()[()] if found.ndim == 0 else found.to_host()
+    elif found is not None:
+        raise TypeError(f"{what} must return a single number, not an array of shape {found.shape}")
+    try:
+        array = np.asarray(value)
+    except ValueError:  # a ragged list
+        raise TypeError(f"{what} must return a single number, not {value!r}") from None
+    if array.size != 1:
+        raise TypeError(f"{what} must return a single number, not an array of shape {array.shape}")
+    try:
+        return float(value if array.ndim == 0 else array.reshape(()))
+    except (TypeError, ValueError):
+        raise TypeError(f"{what} must return a number, not {value!r}") from None
+
+
+class Monitors:
+    """Named callables (params, *batch) -> number, and the squared norms of the gradients if asked for.
+
+    Parameters
+    ----------
+    monitors : dict or iterable of (name, callable)
+    params : Parameters
+    gradients : bool
+        Adds ``grad(name)`` for each parameter.
+    """
+
+    def __init__(
+        self, monitors: Mapping[str, Monitor] | Iterable[tuple[str, Monitor]], params: Parameters, gradients: bool
+    ) -> None:
+        pairs = list(monitors.items() if isinstance(monitors, Mapping) else monitors)
+        for pair in pairs:
+            if not (isinstance(pair, tuple | list) and len(pair) == 2 and isinstance(pair[0], str)):
+                raise TypeError(f"monitors must be a dict or (name, callable) pairs, not {pair!r}")
+            if not callable(pair[1]):
+                raise TypeError(f"monitor {pair[0]!r} must be callable as monitor(params, *batch)")
+        own = ["loss", *(f"grad({name})" for name in params.names if gradients)]
+        names = [*own, *(name for name, _ in pairs)]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"monitor {name!r} is named twice ({', '.join(map(repr, own))} are always there)")
+        self._pairs, self._params, self.of_gradients = pairs, params, gradients
+
+    def made_of(self) -> dict[str, Any]:
+        """The arguments of an optimizer that they were made with."""
+        return {"monitors": self._pairs, "monitor_gradients": self.of_gradients}
+
+    @property
+    def custom(self) -> bool:
+        """Whether there are any of the user's own."""
+        return bool(self._pairs)
+
+    def measure(self, loss: float, gradients: list[Any] | None, arguments: tuple[Any, ...]) -> dict[str, float]:
+        """Values on one batch."""
+        values = {"loss": loss}
+        for name, monitor in self._pairs:
+            values[name] = as_number(monitor(self._params.given, *arguments), f"monitor {name!r}")
+        if self.of_gradients and gradients is not None:
+            for (name, parameter), gradient in zip(self._params, gradients, strict=True):
+                values[f"grad({name})"] = _squared_norm(name, gradient, parameter)
+        return values
+
+
+def _squared_norm(name: str, gradient: Any, parameter: FloatArray | DeviceArray) -> float:
+    if gradient is None:
+        return 0.0
+    if isinstance(parameter, DeviceArray):
+        from ..device.norms import squared_norm  # which needs a compiler for GPUs
+
+        return squared_norm(name, gradient, parameter)
+    if is_sparse(gradient):
+        gradient = sums_of_rows(name, gradient, parameter)
+    flat = np.ravel(gradient).astype(np.float64, copy=False)
+    return float(flat @ flat)
+
+
+class WeightedMean:
+    """Means of monitors over batches of unequal size."""
+
+    def __init__(self, sums: Mapping[str, float] | None = None, weight: float = 0.0) -> None:
+        self.sums, self.weight = dict(sums or {}), weight
+
+    def add(self, values: Mapping[str, float], weight: float) -> None:
+        for name, value in values.items():
+            self.sums[name] = self.sums.get(name, 0.0) + weight * value
+        self.weight += weight
+
+    def means(self) -> dict[str, float]:
+        return {name: total / self.weight if self.weight else math.nan for name, total in self.sums.items()}

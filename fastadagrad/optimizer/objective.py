@@ -1,0 +1,180 @@
+"""The user's loss: its values and gradients on a batch, however they are given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Literal
+
+import numpy as np
+
+from ..device.arrays import as_device_array
+from ..device.backend import Backend
+from ..engine.parameters import FloatArray, Parameters, device_array
+from ..engine.rows import Rows, is_sparse
+from ..support.log import logger
+from .monitors import as_number
+
+Gradient = Callable[..., Any] | bool | Literal["autograd"] | None
+
+
+class Objective:
+    """`loss(params, *batch)` and its gradients.
+
+    Parameters
+    ----------
+    loss : callable
+    gradient : True, callable, "autograd" or None
+        True: loss returns (value, gradients). A callable returns the gradients. "autograd" derives them. None takes
+        a pair if loss returns one and derives otherwise.
+    params : Parameters
+    inputs : sequence of str, optional
+        Names that are picked out of a batch that is a dict or a DataFrame, in the order loss takes them. Of a batch of
+        as many arrays they say nothing: those are taken in the order in which they come.
+    """
+
+    def __init__(
+        self, loss: Callable[..., Any], gradient: Gradient, params: Parameters, inputs: Sequence[str] | None
+    ) -> None:
+        if not callable(loss):
+            raise TypeError(f"loss must be callable as loss(params, *batch), not {type(loss).__name__}")
+        named = isinstance(gradient, str) and gradient == "autograd"
+        if not (gradient is None or gradient is True or named or callable(gradient)):
+            raise TypeError(f"gradient must be True, a callable, 'autograd' or None, not {gradient!r}")
+        if isinstance(inputs, str):
+            raise TypeError(f"inputs must be a list of names, not the string {inputs!r}")
+        self._loss, self._gradient, self._params, self._inputs = loss, gradient, params, inputs
+        self._differentiated: Callable[..., Any] | None = None
+        self._told_of_conversion = False
+        self._converters: dict[str, Any] = {}
+
+    @property
+    def derives(self) -> bool:
+        """Whether autograd derives the gradients; that it does may turn out with the first evaluation."""
+        return isinstance(self._gradient, str)
+
+    @property
+    def loss(self) -> Callable[..., Any]:
+        return self._loss
+
+    def made_of(self) -> dict[str, Any]:
+        """The arguments of an optimizer that it was made with."""
+        return {"loss": self._loss, "gradient": self._gradient, "inputs": self._inputs}
+
+    def of(self, params: Parameters) -> Objective:
+        """The same loss of other arrays in the same structure."""
+        return Objective(self._loss, self._gradient, params, self._inputs)
+
+    def arguments(self, batch: Any) -> tuple[Any, ...]:
+        """Positional arguments that follow params, from a batch."""
+        if self._inputs is not None:
+            parts = batch if isinstance(batch, tuple | list) else (batch,)
+            source: Any = parts[0] if len(parts) == 1 else None
+            names = (
+                source.keys() if hasattr(source, "keys") else getattr(source, "columns", None)
+            )  # polars' has no keys
+            if names is None:  # arrays, in the order in which the loss takes them
+                if len(parts) != len(self._inputs):
+                    raise TypeError(
+                        f"inputs={[*self._inputs]} needs batches that are dicts or DataFrames with these names, or of "
+                        f"{len(self._inputs)} arrays in this order, not of {len(parts)}"
+                    )
+                return tuple(parts)
+            missing = [name for name in self._inputs if name not in names]
+            if missing:
+                raise ValueError(f"the batch lacks the inputs {missing}; it has {list(names)}")
+            picked = (source[name] for name in self._inputs)
+            return tuple(x.to_numpy() if hasattr(x, "to_numpy") else x for x in picked)
+        if isinstance(batch, Mapping):
+            raise TypeError("batches are dicts: pass inputs=[...], the names in the order that loss takes them")
+        return tuple(batch) if isinstance(batch, tuple | list) else (batch,)
+
+    def value(self, arguments: tuple[Any, ...]) -> float:
+        return self._evaluated(arguments)[0]
+
+    def value_and_gradients(self, arguments: tuple[Any, ...], frozen: Collection[int] = ()) -> tuple[float, list[Any]]:
+        """The loss and a list of gradients, C-ordered and of the parameters' dtypes (but for the `frozen` ones)."""
+        if self._gradient != "autograd":
+            value, gradients = self._evaluated(arguments)
+        if callable(self._gradient):
+            gradients = self._gradient(self._params.given, *arguments)
+        if self._gradient == "autograd":  # which may just have turned out
+            value, gradients = self._derived(arguments)
+        flat = self._params.flatten(gradients)
+        return value, [
+            gradient if i in frozen else self._brought_into_form(gradient, name, parameter)
+            for i, (gradient, (name, parameter)) in enumerate(zip(flat, self._params, strict=True))
+        ]
+
+    def _evaluated(self, arguments: tuple[Any, ...]) -> tuple[float, Any]:
+        """Value, and gradients if the loss returns a pair; the first result tells which to expect."""
+        result = self._loss(self._params.given, *arguments)
+        pair = isinstance(result, tuple) and len(result) == 2
+        if self._gradient is None:
+            self._gradient = True if pair else "autograd"
+        if self._gradient is True and not pair:
+            raise TypeError(f"loss must return (value, gradients), as gradient=True says, not {type(result).__name__}")
+        return as_number(result[0] if pair else result, "loss"), result[1] if pair else None
+
+    def _derived(self, arguments: tuple[Any, ...]) -> tuple[float, Any]:
+        if self._params.backend:
+            raise TypeError(
+                "gradients of device arrays cannot be derived: let loss return (value, gradients), or pass gradient="
+            )
+        if self._differentiated is None:
+            from .autodiff import differentiated
+
+            self._differentiated = differentiated(self._loss)
+        value, gradients = self._differentiated(self._params.for_autograd(), *arguments)
+        return as_number(value, "loss"), gradients
+
+    def _brought_into_form(self, gradient: Any, name: str, parameter: FloatArray) -> Any:
+        if type(gradient) is Rows:
+            values = self._array_in_form(gradient.values, name, parameter)
+            return gradient if values is gradient.values else replace(gradient, values=values)
+        if is_sparse(gradient):
+            if gradient.dtype.kind != "f" or gradient.dtype == parameter.dtype:
+                return gradient
+            self._tell_of_conversion(name, gradient, parameter)
+            with np.errstate(over="ignore"):
+                return gradient.astype(parameter.dtype)
+        return self._array_in_form(gradient, name, parameter)
+
+    def _array_in_form(self, gradient: Any, name: str, parameter: FloatArray) -> Any:
+        if self._params.backend:
+            return self._device_array_in_form(gradient, name, parameter, self._params.backend)
+        plain = type(gradient) is np.ndarray and gradient.dtype == parameter.dtype and gradient.flags.c_contiguous
+        if plain or gradient is None:
+            return gradient
+        if as_device_array(gradient) is not None:
+            raise TypeError(
+                f"gradient of {name!r} is a device array, but {name!r} is a host array; copy it to the host"
+            )
+        if isinstance(gradient, np.ma.MaskedArray):
+            raise TypeError(f"gradient of {name!r} must not be masked; return its .filled(0)")
+        array = np.asarray(gradient)
+        self._tell_of_conversion(name, array, parameter)
+        with np.errstate(over="ignore"):  # what overflows is not finite, and the step says so
+            return np.asarray(array, parameter.dtype, order="C")
+
+    def _device_array_in_form(self, gradient: Any, name: str, parameter: FloatArray, backend: Backend) -> Any:
+        what = f"gradient of {name!r}"
+        array = device_array(what, gradient)
+        if array is None:
+            return gradient
+        if array.dtype == parameter.dtype and array.flags.c_contiguous:
+            return array
+        self._tell_of_conversion(name, array, parameter)
+        if name not in self._converters:
+            from ..device.conversion import Converter
+
+            self._converters[name] = Converter(backend, parameter.dtype)
+        return self._converters[name].convert(what, array)
+
+    def _tell_of_conversion(self, name: str, array: Any, parameter: FloatArray) -> None:
+        if array.dtype.kind != "f":
+            raise TypeError(f"gradient of {name!r} must hold floats, not {array.dtype}")
+        if not self._told_of_conversion:
+            self._told_of_conversion = True
+            message = "gradients of %r are converted each step, from %s to %s in C order"
+            logger.info(message, name, array.dtype, parameter.dtype)

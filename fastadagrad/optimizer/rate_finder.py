@@ -1,0 +1,319 @@
+"""A learning rate by trial: short runs from where an optimizer stands, one at each rate of a grid."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+from os import PathLike
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..data.dataset import Dataset, as_dataset, as_generator, sample_count
+from ..engine.options import checked
+from ..engine.parameters import in_structure
+from ..kernels.rules import trait
+from ..support.checks import whole_number
+from ..support.log import logger
+from . import checkpoint
+from .keeping import copy_of_parameter
+from .monitors import WeightedMean
+from .optimizer import Optimizer
+from .run import Touches
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Batches = Sequence[tuple[Any, int]]  # each with its number of samples
+
+MOST_RATES = 1000
+
+
+@dataclass(frozen=True, eq=False)
+class RateSearch:
+    """What `find_learning_rate` has found.
+
+    Attributes
+    ----------
+    rates : ndarray (n,) of float64
+        Ascending.
+    losses : ndarray (n,) of float64
+        Mean loss after the run at each rate, in the loss's own unit; infinite where the run diverged.
+    initial_loss : float
+        Before any run.
+    learning_rate : float
+        The suggestion.
+    """
+
+    rates: NDArray[np.float64]
+    losses: NDArray[np.float64]
+    initial_loss: float
+    learning_rate: float
+
+    def plot(self, where: str | PathLike[str] | Axes) -> None:
+        """Draw loss against rate, with the suggestion marked.
+
+        Parameters
+        ----------
+        where : path-like or matplotlib Axes
+            A file to write, .png, .svg or .pdf; or axes to draw in.
+
+        Raises
+        ------
+        ValueError, OSError
+            If no figure can be written there.
+        RuntimeError
+            If matplotlib is not installed.
+        """
+        from ..support import figures
+
+        if not isinstance(where, str | PathLike):
+            draw_rates(where, self)
+            return
+        figures.check_path(where)
+        figures.save(figures.drawing(draw_rates, self), where)
+
+
+def find_learning_rate(
+    opt: Optimizer,
+    train: Any = None,
+    valid: Any = None,
+    *,
+    lowest: float = 1e-5,
+    highest: float = 10.0,
+    per_decade: int = 3,
+    steps: int = 100,
+    batch_size: int = 32,
+    rng: Any = None,
+    touches: Touches | None = None,
+) -> RateSearch:
+    r"""Suggest a learning rate for an optimizer, by short runs from where it stands.
+
+    .. code-block:: text
+
+        for each rate of a logarithmic grid:
+            begin with the parameters, state and counts that the optimizer has
+            make `steps` updates at that rate, on the same batches in the same order
+            L = mean loss, afterwards, of the validation examples, or else of those batches
+        suggestion = the rate whose L is lowest
+
+    The optimizer is not touched, but for rows that lag behind, which are brought up to date: the runs have copies of
+    its parameters and state (and lack its monitors and updates). A run that meets a loss that is not finite, or an
+    arithmetic error, counts as infinite, and so does one whose rate times `decoupled_weight_decay` is 1 or more.
+
+    Parameters
+    ----------
+    opt : Optimizer
+        Of any method that has a learning rate, with a loss. Its hyperparameters hold, a schedule excepted: a constant
+        rate takes its place. Groups that have a learning rate of their own keep it.
+    train : Dataset, arrays, callable, iterable of batches, or None for a loss without data
+        A Dataset keeps its position and its random numbers; a callable is called for each batch.
+    valid : Dataset, arrays, callable, iterable of batches, optional
+        Read once for each rate. Worth giving where `steps` batches are most of the data, and can be learnt by heart.
+    lowest, highest : float
+        Ends of the grid, in the unit of the learning rate.
+    per_decade : int
+        Rates for each factor of 10.
+    steps : int
+        Updates of each run. Its batches are kept in memory.
+    batch_size, rng
+        Of the Dataset that is made of `train` if it is none yet; `rng` draws the order, if it is to be drawn.
+    touches : callable, optional
+        As of `Optimizer.iterate`.
+
+    Returns
+    -------
+    RateSearch
+        With `learning_rate`, and `plot`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is refused, if the method needs no learning rate, or has taken it already (RProp's, at its first
+        step); if every run diverges, or none lowers the loss.
+    RuntimeError
+        If the optimizer has no loss.
+
+    Notes
+    -----
+    Smith's learning-rate range test (2017) makes one run whose rate grows from step to step. AdaGrad does not forget:
+    what the small, early rates have added to its accumulator shortens the steps at the later ones, and the test
+    suggests too much. Runs that begin alike know nothing of one another, and did better for the other methods too:
+    ``bench/rate_searches.py`` prints the comparison. Where nothing shortens the steps of a method, a rate that is best
+    over a short run may be somewhat too high for a long one: raise `steps`, or take half.
+
+    References
+    ----------
+    L. N. Smith, "Cyclical Learning Rates for Training Neural Networks", WACV 2017, 464-472.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastadagrad as fa
+    >>> X = np.random.default_rng(0).standard_normal((500, 3))
+    >>> y = X @ [1.0, -2.0, 3.0]
+    >>> def loss(w, X, y):
+    ...     error = X @ w - y
+    ...     return error @ error / len(y), 2 * error @ X / len(y)
+    >>> w = np.zeros(3)
+    >>> opt = fa.ADAGRAD(loss, w)
+    >>> search = fa.find_learning_rate(opt, [X, y], rng=0)
+    >>> 0.1 < search.learning_rate < 10, search.losses.min().item() < search.initial_loss, w
+    (True, True, array([0., 0., 0.]))
+    >>> opt.hyper.learning_rate = search.learning_rate
+    """
+    _check_method(opt)
+    rates = _grid(lowest, highest, per_decade)
+    steps = whole_number("steps", steps, 1)
+    random = as_generator(rng)
+    trial = _Trial(opt, touches)
+    fitted = _batches(as_dataset(train, batch_size=batch_size), steps, random)
+    judged = _all_batches(as_dataset(valid, batch_size=batch_size)) or (fitted if train is not None else fitted[:1])
+    initial = trial.loss(judged)
+    if not math.isfinite(initial):
+        raise ValueError(f"the loss is {initial} before the first step: no rate can be judged; mend loss or parameters")
+    losses = np.array([trial.run(float(rate), fitted, judged) for rate in rates])
+    return RateSearch(rates, losses, initial, _suggestion(rates, losses, initial))
+
+
+def _check_method(opt: Any) -> None:
+    if not isinstance(opt, Optimizer):
+        raise TypeError(f"opt must be an optimizer, such as fastadagrad.ADAGRAD(loss, params), not {opt!r}")
+    opt.objective  # noqa: B018  raises if there is none
+    name = opt.rule.name.upper()
+    if trait(opt.rule, "rate_free"):
+        raise ValueError(f"{name} needs no learning rate: there is nothing to search for")
+    if "learning_rate" in trait(opt.rule, "starts") and not opt._unused:
+        raise ValueError(f"{name} takes its learning rate at the first step, which it has made: reset() first")
+
+
+def _grid(lowest: Any, highest: Any, per_decade: Any) -> NDArray[np.float64]:
+    for name, value in (("lowest", lowest), ("highest", highest)):
+        if checked(name, value, 0.0) == 0:
+            raise ValueError(f"{name} must be above 0, not {value!r}")
+    if not lowest < highest:
+        raise ValueError(f"lowest must be below highest, not {lowest!r} and {highest!r}")
+    count = max(2, round(whole_number("per_decade", per_decade, 1) * math.log10(highest / lowest)) + 1)
+    if count > MOST_RATES:
+        raise ValueError(f"these would be {count} rates, at most {MOST_RATES} are tried: lower per_decade")
+    return np.geomspace(float(lowest), float(highest), count)
+
+
+def _batches(data: Dataset | None, steps: int, random: np.random.Generator) -> Batches:
+    """So many of them, in one order for all runs; passes over the data follow one another."""
+    if data is None:
+        return [((), 1)] * steps
+    found: list[tuple[Any, int]] = []
+    while len(found) < steps:
+        found += ((batch, sample_count(batch, data.axis)) for batch in islice(data.batches(random), steps - len(found)))
+    return found
+
+
+def _all_batches(data: Dataset | None) -> Batches:
+    return [] if data is None else [(batch, sample_count(batch, data.axis)) for batch in data.batches()]
+
+
+class _Trial:
+    """A copy of the given optimizer, set back before each run to what that was.
+
+    The copy has parameters and state of its own, the same loss, and no monitors or updates; what a subclass keeps in
+    attributes, and its arguments, are the same objects.
+    """
+
+    def __init__(self, opt: Optimizer, touches: Touches | None) -> None:
+        with opt.engine.lock:
+            kept = opt.__getstate__()
+            self._start = checkpoint.state_of(opt.engine, opt.ledger, None).to_begin_with()
+            copies = map(copy_of_parameter, opt._params.owners, opt._params.arrays)
+            given = in_structure(opt._params.given, [*copies])
+        made_of = {**kept["made_of"], "params": given, "updates": (), "monitors": (), "monitor_gradients": False}
+        if "hv_rng" in made_of:  # the copy's own, as setting it back would otherwise move the optimizer's
+            made_of["hv_rng"] = copy.deepcopy(made_of["hv_rng"])
+        self._hyper = {**kept["hyper"], **kept["overlay"]}
+        self._twin = type(opt).__new__(type(opt))
+        self._twin.__setstate__(
+            {**kept, "made_of": made_of, "hyper": self._hyper, "overlay": {}, "saved": self._afresh()}
+        )
+        self._twin._touches = touches
+        self._objective = self._twin.objective
+
+    def _afresh(self) -> checkpoint.Saved:
+        return copy.deepcopy(self._start)  # of which the arrays are shared, and copied where they are taken
+
+    def _set_back(self, rate: float) -> None:
+        twin = self._twin
+        twin._take(self._afresh(), self._hyper, {})
+        twin.hyper.learning_rate = rate
+        twin.engine.warned.update(twin._params.names)  # of accumulators that become infinite
+
+    def run(self, rate: float, fitted: Batches, judged: Batches) -> float:
+        """Loss after a run at this rate."""
+        self._set_back(rate)
+        settings = self._twin.engine.settings
+        if any(each.learning_rate_at(0) * each.options.decoupled_weight_decay >= 1 for each in settings):
+            return math.inf  # weights would change sign
+        try:
+            with np.errstate(all="ignore"):
+                for batch, _ in fitted:
+                    arguments = self._objective.arguments(batch)
+                    self._twin._catch_up_for(arguments)
+                    value, gradients = self._objective.value_and_gradients(arguments, self._twin.engine.frozen)
+                    if not math.isfinite(value):
+                        return math.inf
+                    self._twin._step(gradients, self._twin.products(arguments))
+                loss = self.loss(judged)
+        except ArithmeticError:  # FloatingPointError of a gradient, OverflowError of the user's math.exp
+            return math.inf
+        return loss if math.isfinite(loss) else math.inf
+
+    def loss(self, judged: Batches) -> float:
+        """Mean loss, weighted by sample, of the parameters as they are."""
+        self._twin.flush()
+        mean = WeightedMean()
+        for batch, samples in judged:
+            mean.add({"loss": self._objective.value(self._objective.arguments(batch))}, samples)
+        return mean.means()["loss"]
+
+
+def _suggestion(rates: NDArray[np.float64], losses: NDArray[np.float64], initial: float) -> float:
+    """By the rule that `find_learning_rate` states."""
+    tried = f"rates from {rates[0]:g} to {rates[-1]:g}"
+    if not np.isfinite(losses).any():
+        raise ValueError(f"the loss diverges at all {tried}: lower `lowest`, or scale the data")
+    best = int(losses.argmin())
+    if not losses[best] < initial:
+        raise ValueError(
+            f"none of the {tried} lowers the loss, which is {initial:g} at the start: raise `steps` or widen the grid, "
+            "and see that the loss goes by the params that it is given, and its gradients are right"
+        )
+    if best in (0, len(rates) - 1):
+        logger.warning("the best of the %s is the %s: widen the grid", tried, "highest" if best else "lowest")
+    return float(rates[best])
+
+
+def draw_rates(axes: Axes, search: RateSearch) -> None:
+    """Loss after a short run against its learning rate, on logarithmic scales where they help."""
+    from ..support.figures import PALETTE, dress, logarithmic_if_wide
+
+    finite = np.isfinite(search.losses)
+    dress(axes)
+    axes.set_xscale("log")
+    low, high = float(search.losses[finite].min()), search.initial_loss
+    if logarithmic_if_wide(axes, low, high):
+        bottom, top = low / (high / low) ** 0.1, high * (high / low) ** 0.25
+    else:
+        bottom, top = low - 0.1 * (high - low), high + 0.4 * (high - low)
+    axes.plot(search.rates[finite], search.losses[finite], color=PALETTE[0], marker="o", label="after a short run")
+    axes.axhline(high, color=PALETTE[6], linestyle=":", zorder=1, label="at the start")
+    axes.axvline(search.learning_rate, color=PALETTE[1], linestyle="--", label=f"suggestion {search.learning_rate:.3g}")
+    if not finite.all():
+        beyond = search.rates[~finite]
+        axes.plot(beyond, [top] * len(beyond), "x", color=PALETTE[3], clip_on=False, label="diverged")
+    axes.set_ylim(bottom, top)
+    axes.set_xlabel("learning rate")
+    axes.set_ylabel("mean loss")
+    axes.legend()

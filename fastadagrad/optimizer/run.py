@@ -1,0 +1,310 @@
+"""One run of `Optimizer.iterate`: epochs, validation, early stopping, and how it all ends."""
+
+from __future__ import annotations
+
+import atexit
+import inspect
+import logging
+import math
+import weakref
+from collections.abc import Callable, Generator, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol
+
+from ..data.dataset import Dataset, sample_count
+from ..engine.engine import Engine
+from ..engine.options import Conduct, Rule
+from ..support.interrupts import Interrupts
+from ..support.log import logger
+from ..support.stopping import Patience
+from .history import Best, Epoch, Monitored
+from .monitors import WeightedMean
+from .objective import Objective
+
+FULFILLED = ("interrupted", "max_updates", "max_epochs")  # the last parameters have yet to be validated
+
+Touches = Callable[..., Mapping[str, Any]]
+Epochs = Generator[tuple[Monitored, Monitored], None, None]
+
+_under_way: weakref.WeakSet[Run] = weakref.WeakSet()
+
+
+@atexit.register
+def _abandon_all() -> None:
+    """Let the runs be that nobody has ended: once Python takes its modules apart, no loss can be called."""
+    for run in [*_under_way]:
+        run.abandon()
+
+
+@dataclass
+class Progress:
+    """Where a run stands: enough to go on from a saved file as if it had not stopped."""
+
+    epochs: int = 0
+    updates: int = 0
+    validated: bool = False  # at the beginning of this epoch
+    changed: bool = False  # since the last validation
+    valid: Monitored = field(default_factory=dict)
+    sums: Monitored = field(default_factory=dict)  # of this epoch
+    weight: float = 0.0
+
+
+class Trained(Protocol):
+    """What a run asks of the optimizer whose parameters it trains."""
+
+    rule: ClassVar[Rule]
+    engine: Engine
+    conduct: Conduct
+
+    @property
+    def objective(self) -> Objective: ...
+    @property
+    def steps(self) -> int: ...
+    @property
+    def history(self) -> list[Epoch]: ...
+    @property
+    def best(self) -> Best | None: ...
+
+    def begin_run(self, run: Run) -> None: ...
+    def is_under_way(self, run: Run) -> bool: ...
+    def end_run(self, run: Run, reason: str, restores: bool, outcome: str) -> None: ...
+    def train_on(self, arguments: tuple[Any, ...]) -> Monitored: ...
+    def run_updates(self, arguments: tuple[Any, ...]) -> None: ...
+    def means_over(self, data: Dataset | None, stop: Callable[[], bool] | None = None) -> Monitored | None: ...
+    def remember_best(self, loss: float, monitors: Monitored, epoch: int) -> None: ...
+
+
+class Run:
+    """The state machine behind `iterate`: `epochs()` yields a pair of monitors for each."""
+
+    def __init__(
+        self,
+        optimizer: Trained,
+        train: Dataset | None,
+        valid: Dataset | None,
+        max_updates: int | None,
+        max_epochs: int | None,
+        hyper: Mapping[str, Any],
+        touches: Touches | None,
+    ) -> None:
+        self._optimizer, self._train, self._valid = optimizer, train, valid
+        self._max_updates, self._max_epochs, self.hyper, self.touches = max_updates, max_epochs, hyper, touches
+        self.datasets = {role: data for role, data in (("train", train), ("valid", valid)) if data is not None}
+        self._progress = Progress()
+        self._patience = Patience()
+        self.interrupts = Interrupts()
+        self._reason: str | None = None
+        self._generators: list[weakref.ref[Epochs]] = []
+        self._abandoned = False
+        self.has_best = False
+        self._at_best = False  # the parameters are the best ones
+        self.last_train: Monitored | None = None
+        self._changes = 0  # from outside, until the latest epoch
+
+    def state(self) -> dict[str, Any]:
+        """What `resume` takes up again."""
+        return {"progress": vars(self._progress), "patience": self._patience.state(), "has_best": self.has_best}
+
+    def resume(self, state: Mapping[str, Any]) -> None:
+        """Go on where the run that `state` is of has got to."""
+        self._progress = Progress(**state["progress"])
+        self._patience.restore(state["patience"])
+        self.has_best = state["has_best"]
+        if self._progress.epochs and self._optimizer.history:
+            self.last_train = self._optimizer.history[-1].train
+
+    @property
+    def last_valid(self) -> Monitored:
+        return self._progress.valid
+
+    def epochs(self, shown: Callable[[Epochs], Epochs] | None = None) -> Epochs:
+        """Pairs (train monitors, validation monitors) until the run ends; see `Optimizer.iterate`.
+
+        `shown` makes the generator that a user loops over of the run's own; closing it closes that one.
+        """
+        generator = self._epochs()
+        self._generators = [weakref.ref(generator)]
+        if shown is not None:
+            generator = shown(generator)
+            self._generators.append(weakref.ref(generator))
+        return generator
+
+    def close(self) -> None:
+        """End it before its time."""
+        generator = self._generators[0]() if self._generators else None
+        if generator is not None and inspect.getgeneratorstate(generator) == inspect.GEN_RUNNING:
+            raise RuntimeError("the loss, a monitor or an update cannot end the iteration that it is called by")
+        if generator is not None:
+            generator.close()
+
+    def abandon(self) -> None:
+        """Close what there is without another validation, and leave the parameters as they are."""
+        self._abandoned = True
+        for generator in [reference() for reference in self._generators]:
+            if generator is not None and inspect.getgeneratorstate(generator) == inspect.GEN_SUSPENDED:
+                generator.close()
+
+    def _epochs(self) -> Epochs:
+        optimizer = self._optimizer
+        optimizer.begin_run(self)
+        _under_way.add(self)
+        reason, left = "error", False
+        try:
+            while self._reason is None:
+                self._changes = optimizer.engine.changes
+                with self.interrupts.held():
+                    pair = self._next_epoch()
+                self._changes = optimizer.engine.changes
+                if pair is not None:
+                    left = True
+                    yield pair
+                    left = False
+                    self._note_changes_of_the_body()
+            if self._progress.changed and self._reason in FULFILLED:
+                self._validate_once_more()
+            reason = self._reason
+        except KeyboardInterrupt:
+            reason = "interrupted"
+            raise
+        finally:
+            _under_way.discard(self)
+            if not self._abandoned:
+                self._end(reason, left)
+
+    def _note_changes_of_the_body(self) -> None:
+        if self._optimizer.engine.changes != self._changes:
+            self._progress.changed, self._at_best = True, False
+
+    def _end(self, reason: str, left: bool) -> None:
+        """Keep the best parameters, having validated the last if the loop's body has left: as every end does."""
+        changed_since = left and self._optimizer.engine.changes != self._changes
+        try:
+            if left and not changed_since and self._optimizer.is_under_way(self):
+                self._reason = "closed" if reason == "error" else reason
+                reason = "error"
+                self._validate_once_more()
+                reason = self._reason
+            elif left:
+                reason = "closed"
+        except KeyboardInterrupt:
+            reason = "interrupted"
+            raise
+        finally:
+            restores = self.has_best and not changed_since
+            self._optimizer.end_run(self, reason, restores, self._outcome(restores, changed_since))
+
+    def _outcome(self, restores: bool, changed_since: bool) -> str:
+        """What becomes of the parameters at the end, in words."""
+        best = self._optimizer.best
+        if not restores or best is None:
+            why = "they have been changed since" if changed_since else "nothing has been validated"
+            return f"the parameters are left as they are: {why}"
+        which = "kept" if self._at_best else f"restored from epoch {best.epoch}, step {best.steps}"
+        return f"the best parameters are {which}, validation loss {best.loss:.6g}"
+
+    def _validate_once_more(self) -> None:
+        """Validate what has changed since the last validation, after the pair of the last epoch has been yielded."""
+        before = self.interrupts.pending
+        with self.interrupts.held():
+            self._validate_the_last(stop=lambda: self.interrupts.pending and not before)
+        history, progress = self._optimizer.history, self._progress
+        if history and history[-1].epoch == progress.epochs:
+            history[-1] = history[-1]._replace(valid=progress.valid)
+
+    def _next_epoch(self) -> tuple[Monitored, Monitored] | None:
+        progress, conduct = self._progress, self._optimizer.conduct
+        self._stop_at_limit()
+        if self._reason is None and not progress.validated and progress.epochs % conduct.validate_every == 0:
+            self._validate()
+            progress.validated = True
+        if self._reason is None:
+            self._train_epoch()
+        trained = bool(progress.sums) and self._reason != "non-finite loss"
+        if trained:
+            self.last_train = WeightedMean(progress.sums, progress.weight).means()
+            progress.sums, progress.weight, progress.validated = {}, 0.0, False
+            progress.epochs += 1
+            self._tell(self._optimizer.rule.name.upper(), self.last_train)
+            self._stop_at_limit()
+        if self._reason in FULFILLED:
+            self._validate_the_last()
+        if not trained or self.last_train is None:
+            return None
+        self._optimizer.history.append(Epoch(progress.epochs, self._optimizer.steps, self.last_train, progress.valid))
+        return dict(self.last_train), dict(progress.valid)
+
+    def _stop_at_limit(self) -> None:
+        """Note the reason if the run has had all its updates or epochs."""
+        if self._reason is not None:
+            return
+        if self._max_updates is not None and self._progress.updates >= self._max_updates:
+            self._reason = "max_updates"
+        elif self._max_epochs is not None and self._progress.epochs >= self._max_epochs:
+            self._reason = "max_epochs"
+
+    def _validate_the_last(self, stop: Callable[[], bool] | None = None) -> None:
+        """Validate what has changed since the last validation, so that no progress is lost."""
+        reason = self._reason
+        if self._progress.changed or not self._progress.valid:
+            self._validate(stop)
+        if self._reason not in ("non-finite loss", "interrupted"):
+            self._reason = reason
+
+    def _validate(self, stop: Callable[[], bool] | None = None) -> None:
+        """Validate, and remember the best; if `stop` tells to between two batches, only note that."""
+        progress, patience, conduct = self._progress, self._patience, self._optimizer.conduct
+        found = self._optimizer.means_over(self._valid, stop)
+        if found is None:
+            self._reason = "interrupted"
+            return
+        progress.valid = found
+        progress.changed = False
+        loss = progress.valid["loss"]
+        if not math.isfinite(loss):
+            self._stop_for_non_finite(loss, "validation")
+            return
+        patience.patience, patience.min_improvement = conduct.patience, conduct.min_improvement
+        lowest = patience.update(loss)
+        if lowest:
+            self._optimizer.remember_best(loss, progress.valid, progress.epochs)
+            self.has_best = self._at_best = True
+        self._tell("validation", progress.valid, " *" if lowest else "")
+        if patience.elapsed:
+            self._reason = "patience"
+
+    def _tell(self, what: str, monitors: Monitored, mark: str = "") -> None:
+        """Log one line: what it is, after how many epochs, and every monitor."""
+        if logger.isEnabledFor(logging.INFO):
+            values = " ".join(f"{name}={value:.6g}" for name, value in monitors.items())
+            logger.info("%s %d %s%s", what, self._progress.epochs, values, mark)
+
+    def _train_epoch(self) -> None:
+        progress, optimizer = self._progress, self._optimizer
+        for batch in self._batches():
+            if self.interrupts.pending:
+                self._reason = "interrupted"
+                return
+            arguments = optimizer.objective.arguments(batch)
+            values = optimizer.train_on(arguments)
+            if not math.isfinite(values["loss"]):
+                self._stop_for_non_finite(values["loss"], "training")
+                return
+            mean = WeightedMean(progress.sums, progress.weight)
+            mean.add(values, 1 if self._train is None else sample_count(batch, self._train.axis))
+            progress.sums, progress.weight = mean.sums, mean.weight
+            progress.updates += 1
+            progress.changed, self._at_best = True, False
+            optimizer.run_updates(arguments)
+            if self._max_updates is not None and progress.updates >= self._max_updates:
+                return
+
+    def _batches(self) -> Iterable[Any]:
+        """Those of this epoch; what is left of it, if it was saved in its midst."""
+        resumed = bool(self._progress.sums)
+        if self._train is None:
+            return [] if resumed else [()]
+        return self._train.rest() if resumed else self._train
+
+    def _stop_for_non_finite(self, loss: float, where: str) -> None:
+        self._reason = "non-finite loss"
+        logger.warning("the %s loss is %s: stopping with the best parameters so far", where, loss)

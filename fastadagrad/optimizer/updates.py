@@ -1,0 +1,52 @@
+"""The user's own updates, carried out after each step of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from ..device.arrays import as_device_array
+from ..engine.parameters import FloatArray
+
+Pair = tuple[FloatArray, Callable[..., Any]]
+
+
+class Updates:
+    """Pairs (array, callable): ``array[...] = callable(params, *batch)``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If one is no such pair, or its array is read-only.
+    """
+
+    def __init__(self, pairs: Iterable[Pair]) -> None:
+        self._pairs = [_checked(pair) for pair in pairs]
+
+    def __bool__(self) -> bool:
+        return bool(self._pairs)
+
+    def made_of(self) -> list[Pair]:
+        """The pairs."""
+        return self._pairs
+
+    def carry_out(self, params: Any, arguments: tuple[Any, ...]) -> None:
+        """Set each array, one after the other, from parameters and a batch."""
+        for array, update in self._pairs:
+            array[...] = update(params, *arguments)
+
+
+def _checked(pair: Any) -> Pair:
+    if not (isinstance(pair, tuple | list) and len(pair) == 2 and _is_array(pair[0])):
+        raise TypeError(f"updates must be (array, callable) pairs, not {pair!r}")
+    if not callable(pair[1]):
+        raise TypeError(f"updates must be (array, callable) pairs, but {pair[1]!r} cannot be called")
+    if isinstance(pair[0], np.ndarray) and not pair[0].flags.writeable:
+        raise ValueError(f"updates must be of writable arrays; one of shape {pair[0].shape} is read-only")
+    return pair[0], pair[1]
+
+
+def _is_array(array: Any) -> bool:
+    return isinstance(array, np.ndarray) or as_device_array(array) is not None
