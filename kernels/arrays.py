@@ -10,7 +10,7 @@ from numba import prange
 
 from .dense import make_own_accumulators, make_row_accumulators, make_shared_accumulator
 from .element import make_element
-from .jit import compiled, inlined, parallel
+from .jit import compiled, jitable, parallel
 from .reduce import make_ordered_sum
 
 
@@ -44,7 +44,7 @@ def _make_share(element, kind):
         a, b = t * p.size // spans, (t + 1) * p.size // spans
         shared(p[a:b], g[a:b], slots[0][0], cut_rest(slots[1:], a, b), s)
 
-    return inlined({"element": elements, "row": rows, "tensor": tensor}[kind])
+    return jitable({"element": elements, "row": rows, "tensor": tensor}[kind])
 
 
 @cache
@@ -60,7 +60,7 @@ def make_array_update(rule: Any, motion: str, kind: str, lean: bool) -> ArrayUpd
             G = slots[0]
             G[0] = accumulate(p.dtype.type(ordered_sum(g, p, s)), G[0], s)
 
-    begin = inlined(accumulate_all if by_tensor else (lambda p, g, slots, s: None))
+    begin = jitable(accumulate_all if by_tensor else (lambda p, g, slots, s: None))
 
     @compiled
     def serial(p, g, slots, s):

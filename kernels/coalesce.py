@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numba import prange
 
-from .jit import Pair, compiled, inlined, parallel
+from .jit import Pair, compiled, jitable, parallel
 from .memory import array_at
 from .prefetch import prefetch_lines, rows_ahead
 
@@ -22,7 +22,7 @@ WORD = 1 << LOG_WORD  # bits
 CHECKED_AT_ONCE = 4096  # indices, which are still in the first-level cache when they are looked at again
 
 
-@inlined
+@jitable
 def _ascend(indices):
     """Whether each index is above the one before."""
     for start in range(0, indices.size - 1, CHECKED_AT_ONCE):
@@ -34,7 +34,7 @@ def _ascend(indices):
     return True
 
 
-@inlined
+@jitable
 def _first_outside(indices, rows):
     """The first place with none of the numbers of `rows` rows, or -1."""
     least, most = np.int64(0), np.int64(-1)
@@ -48,7 +48,7 @@ def _first_outside(indices, rows):
     return -1
 
 
-@inlined
+@jitable
 def _mark(indices, seen):
     """Set the bits of the indices; a number that is not 0 if one was set before."""
     repeated = np.uint64(0)
@@ -60,7 +60,7 @@ def _mark(indices, seen):
     return repeated
 
 
-@inlined
+@jitable
 def _look(indices, low, high, rows, seen):
     """The first place in [low, high) that is out of range, or -1, and whether a number was seen twice before it."""
     repeated = np.uint64(0)
@@ -75,7 +75,7 @@ def _look(indices, low, high, rows, seen):
     return -1, repeated
 
 
-@inlined
+@jitable
 def _verdict(seen, repeated):
     return DISTINCT if seen.shape[1] and repeated == 0 else UNKNOWN
 
@@ -113,7 +113,7 @@ def _inspect_threaded(spans, indices, rows, seen):
     return _verdict(seen, np.uint64(repeated.any()))
 
 
-@inlined
+@jitable
 def bit_length(x):
     bits = 0
     while x > 0:
@@ -122,7 +122,7 @@ def bit_length(x):
     return bits
 
 
-@inlined
+@jitable
 def _digit_bits(n, bits):
     """Few bits for few keys: counting a digit takes time for each value that it can have."""
     most = min(DIGIT, max(4, bit_length(n)))
@@ -130,13 +130,13 @@ def _digit_bits(n, bits):
     return -(-bits // passes)
 
 
-@inlined
+@jitable
 def _pack(indices, keys, low, high):
     for i in range(low, high):
         keys[i] = (np.uint64(indices[i]) << np.uint64(POSITION)) | np.uint64(i)
 
 
-@inlined
+@jitable
 def _count(keys, low, high, shift, counts):
     mask = np.uint64(counts.size - 1)
     counts[:] = 0
@@ -144,7 +144,7 @@ def _count(keys, low, high, shift, counts):
         counts[np.int64((keys[i] >> shift) & mask)] += 1
 
 
-@inlined
+@jitable
 def _places_from(counts):
     """Where each span puts its keys: by value of the digit, the keys of an earlier span first."""
     place = 0
@@ -155,7 +155,7 @@ def _places_from(counts):
             place += count
 
 
-@inlined
+@jitable
 def _distribute(keys, sorted_keys, low, high, shift, places):
     mask = np.uint64(places.size - 1)
     for i in range(low, high):
@@ -164,12 +164,12 @@ def _distribute(keys, sorted_keys, low, high, shift, places):
         places[value] += 1
 
 
-@inlined
+@jitable
 def _row_of(key):
     return np.int64(key >> np.uint64(POSITION))
 
 
-@inlined
+@jitable
 def _heads(keys, low, high):
     """How many keys in [low, high) are the first of their row."""
     count = 0
@@ -178,7 +178,7 @@ def _heads(keys, low, high):
     return count
 
 
-@inlined
+@jitable
 def _write_groups(keys, low, high, at, rows, starts, group):
     for i in range(low, high):
         row = _row_of(keys[i])
@@ -235,7 +235,7 @@ def _sort_threaded(spans, indices, n_rows, at, rows, starts):
     return first_group[spans]
 
 
-@inlined
+@jitable
 def group_at(starts, groups, occurrence):
     """The first group that begins at or behind an occurrence: spans of occurrences are spans of whole groups."""
     low, high = 0, groups
@@ -251,7 +251,7 @@ def group_at(starts, groups, occurrence):
 def _make_sum_groups(real):
     itemsize = real().itemsize
 
-    @inlined
+    @jitable
     def sum_groups(low, high, at, starts, values, width, sums):
         bytes_a_row = width * itemsize
         ahead = rows_ahead(bytes_a_row)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .element import Element
-from .jit import inlined, welded
+from .jit import forceinlined, jitable
 from .reduce import make_ordered_sum
 
 
@@ -16,7 +16,7 @@ def make_own_accumulators(element: Element, watchful: bool = True):
     """
     step, is_infinite, load, store = element.step, element.infinite, element.slots.load, element.slots.store
 
-    @welded
+    @forceinlined
     def own_accumulators(p, g, slots, s):
         infinite = False
         infinity = p.dtype.type(np.inf)
@@ -35,7 +35,7 @@ def make_shared_accumulator(element: Element):
     """Compilable update of arrays whose elements share the accumulator G, which is already up to date."""
     prepare, advance, load, store = element.prepare, element.advance, element.rest.load, element.rest.store
 
-    @inlined
+    @jitable
     def shared_accumulator(p, g, G, rest, s):
         for i in range(p.size):
             p_i = p[i]
@@ -51,7 +51,7 @@ def make_row_step(element: Element):
     accumulate = element.accumulate
     shared_accumulator = make_shared_accumulator(element)
 
-    @inlined
+    @jitable
     def row_step(p, g, square, G, rest, s):
         G = accumulate(p.dtype.type(square / p.size), G, s)
         shared_accumulator(p, g, G, rest, s)
@@ -65,7 +65,7 @@ def make_row_accumulators(element: Element):
     row_step, cut = make_row_step(element), element.rest.cut
     ordered_sum = make_ordered_sum(element.prepare)
 
-    @inlined
+    @jitable
     def row_accumulators(p, g, G, rest, width, s):
         infinite = False
         for r in range(G.size):

@@ -14,7 +14,7 @@ from numba import prange
 
 from .dense import make_own_accumulators, make_row_accumulators, make_shared_accumulator
 from .element import make_element
-from .jit import Pair, compiled, inlined, parallel, welded
+from .jit import Pair, compiled, forceinlined, jitable, parallel
 from .memory import array_at, borrowed, unpack
 from .reduce import BLOCK, make_block_sum
 from .survey import find_non_finite, sum_squares, sum_tensors, total
@@ -54,10 +54,10 @@ def _make_block_sums(prepare, real, Scalars):
             sums[row[FIRST_BLOCK] + b] = block_sum(g, p, s)
         return 0
 
-    return inlined(block_sums)
+    return jitable(block_sums)
 
 
-@inlined
+@jitable
 def note_infinity(table, i, infinite):
     if infinite:
         table[i, INFINITE] = 1
@@ -83,7 +83,7 @@ def _make_update(element, kind, real, Scalars):
     def scalars_at(i, arguments):
         return unpack(Scalars, borrowed(arguments[0])[i])
 
-    arrays, scalars_at = welded(arrays), welded(scalars_at)
+    arrays, scalars_at = forceinlined(arrays), forceinlined(scalars_at)
 
     def update_elements(table, i, low, high, arguments):
         s = scalars_at(i, arguments)
@@ -104,10 +104,10 @@ def _make_update(element, kind, real, Scalars):
         shared(p, g, G, rest, s)
         return note_infinity(table, i, real(np.inf) == G)
 
-    return welded({"element": update_elements, "row": update_rows, "tensor": update_tensor}[kind])
+    return forceinlined({"element": update_elements, "row": update_rows, "tensor": update_tensor}[kind])
 
 
-@inlined
+@jitable
 def complaint_of(found):
     return complaint(found - 1, NON_FINITE) if found else 0
 
@@ -125,7 +125,7 @@ def make_driver(rule: Any, motion: str, kind: str, lean: bool, dtype: np.dtype[A
     square = make_walk(_make_block_sums(element.prepare, real, Scalars), FIRST_BLOCK)
     update = make_walk(_make_update(element, kind, real, Scalars), FIRST_UNIT)
 
-    @inlined
+    @jitable
     def accumulate_tensors(table, scalars, block_sums):
         for i in range(table.shape[0] - 1):
             if table[i, SIZE] > 0:

@@ -17,7 +17,7 @@ from math import copysign
 from typing import NamedTuple
 
 from . import motion as motions
-from .jit import inlined
+from .jit import jitable
 from .motion import slot_names
 from .rules import places, trait
 from .slots import Slots, make_behind, make_first, make_slots
@@ -36,7 +36,7 @@ def prepare(g, p, s):
 
 def first_of_sum(prepare):
     """`prepare` for a gradient that is the first term of a sum that begins with 0: a -0 becomes +0."""
-    prepare = inlined(prepare)
+    prepare = jitable(prepare)
     return lambda g, p, s: prepare(s.zero + g, p, s)
 
 
@@ -57,13 +57,13 @@ def _penalised(q, H, s):
 def make_has_metric(rule):
     """Compilable ``(own, zero)``: whether the slots give an element a metric, without which it is not penalised."""
     if not trait(rule, "squares"):
-        return inlined(lambda own, zero: True)
-    return inlined(lambda own, zero: own[0] != zero)
+        return jitable(lambda own, zero: True)
+    return jitable(lambda own, zero: own[0] != zero)
 
 
 def _make_proximal(rule):
-    has_metric, penalised = make_has_metric(rule), inlined(_penalised)
-    return inlined(lambda q, own, H, s: penalised(q, H, s) if has_metric(own, s.zero) and H != s.zero else q)
+    has_metric, penalised = make_has_metric(rule), jitable(_penalised)
+    return jitable(lambda q, own, H, s: penalised(q, H, s) if has_metric(own, s.zero) and H != s.zero else q)
 
 
 def _unchanged(p, s):
@@ -89,18 +89,18 @@ class Element(NamedTuple):
 def _make_is_infinite(rule):
     """Compilable ``(slots, infinity)``: whether what adds up squares is infinite."""
     if not trait(rule, "squares"):
-        return inlined(lambda slots, infinity: False)
-    return inlined(lambda slots, infinity: slots[0] == infinity)
+        return jitable(lambda slots, infinity: False)
+    return jitable(lambda slots, infinity: slots[0] == infinity)
 
 
 def _make_move(rule, motion: str, lean: bool):
     """Compilable ``(p, g, H, own, moved, s) -> p, own, moved``."""
     if places(rule):
-        place = inlined(rule.place)
-        return inlined(lambda p, g, H, own, moved, s: (place(g, H, own, s), own, moved))
-    delta, move, kept = inlined(rule.delta), inlined(motions.MOTIONS[motion]), inlined(_unchanged if lean else shrink)
+        place = jitable(rule.place)
+        return jitable(lambda p, g, H, own, moved, s: (place(g, H, own, s), own, moved))
+    delta, move, kept = jitable(rule.delta), jitable(motions.MOTIONS[motion]), jitable(_unchanged if lean else shrink)
 
-    @inlined
+    @jitable
     def by_displacement(p, g, H, own, moved, s):
         d, own = delta(g, H, own, s)
         p, moved = move(kept(p, s), d, moved, s)
@@ -113,31 +113,31 @@ def _make_move(rule, motion: str, lean: bool):
 def make_element(rule, motion: str, lean: bool, summed: bool = False) -> Element:
     """Pieces for one variant; with `summed`, gradients are sums of values that may still lack their 0."""
     count, move = len(rule.slots), _make_move(rule, motion, lean)
-    accumulate, scale = inlined(rule.accumulate), inlined(rule.scale)
-    penalised = inlined(_as_it_is) if lean else _make_proximal(rule)
+    accumulate, scale = jitable(rule.accumulate), jitable(rule.scale)
+    penalised = jitable(_as_it_is) if lean else _make_proximal(rule)
     own_of, moved_of = make_first(count), make_behind(count)
 
-    @inlined
+    @jitable
     def advance(p, g, own, moved, s):
         H = scale(own, s)
         p, own, moved = move(p, g, H, own, moved, s)
         return penalised(p, own, H, s), own, moved
 
     plain = untouched if lean else prepare
-    prepared = inlined(first_of_sum(plain) if summed else plain)
+    prepared = jitable(first_of_sum(plain) if summed else plain)
 
-    @inlined
+    @jitable
     def step(p, g, slots, s):
         g = prepared(g, p, s)
         own = accumulate(p, g, g * g, own_of(slots), s)
         p, own, moved = advance(p, g, own, moved_of(slots), s)
         return p, own + moved
 
-    @inlined
+    @jitable
     def accumulate_shared(square, G, s):
         return accumulate(s.zero, s.zero, square, (G,), s)[0]
 
-    @inlined
+    @jitable
     def advance_shared(p, g, G, rest, s):
         p, _, rest = advance(p, g, (G,), rest, s)
         return p, rest

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .jit import compiled, welded
+from .jit import compiled, forceinlined
 from .memory import CACHE_LINE, on_stack
 from .prefetch import prefetch
 from .reduce import make_fold
@@ -115,7 +115,7 @@ def _sparse_fetch_ahead(x, order, i):
 
 DENSE = (_dense_span, _dense_value, _dense_column, _dense_dot, _dense_fetch_ahead)
 SPARSE = (_sparse_span, _sparse_value, _sparse_column, _sparse_dot, _sparse_fetch_ahead)
-LAYOUTS = {"dense": Layout(*map(welded, DENSE)), "sparse": Layout(*map(welded, SPARSE))}
+LAYOUTS = {"dense": Layout(*map(forceinlined, DENSE)), "sparse": Layout(*map(forceinlined, SPARSE))}
 
 
 @compiled

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .jit import compiled, inlined
+from .jit import compiled, jitable
 
 INFINITY = {np.dtype(np.int32): 0x7F800000, np.dtype(np.int64): 0x7FF0000000000000}  # its bits
 
@@ -14,7 +14,7 @@ def make_holds_non_finite(bits: np.dtype):
     integer = bits.type
     magnitude, infinity = integer(np.iinfo(bits).max), integer(INFINITY[bits])
 
-    @inlined
+    @jitable
     def holds_non_finite(array):
         largest = integer(0)
         for j in range(array.size):

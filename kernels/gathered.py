@@ -14,7 +14,7 @@ import numpy as np
 
 from .element import Element
 from .examples import Layout
-from .jit import welded
+from .jit import forceinlined
 from .lazy import make_by_l1_alone, make_catch_up, missed_alike
 from .motion import slot_names
 from .row_weights import RowSteps
@@ -30,14 +30,14 @@ _ABREAST, _ONE = np.uint64(ABREAST), np.uint64(1)
 def _make_values(count: int, apart: np.uint64):
     """Compilable ``load(array, at)`` and ``store(array, at, values)`` of `count` values so many elements apart."""
     if count == 0:
-        return welded(lambda array, at: ()), welded(lambda array, at, values: None)
+        return forceinlined(lambda array, at: ()), forceinlined(lambda array, at, values: None)
     load_rest, store_rest = _make_values(count - 1, apart)
 
-    @welded
+    @forceinlined
     def load(array, at):
         return (array[at],) + load_rest(array, at + apart)
 
-    @welded
+    @forceinlined
     def store(array, at, values):
         array[at] = values[0]
         store_rest(array, at + apart, values[1:])
@@ -77,7 +77,7 @@ def _make_gather(layout: Layout, group: _Group):
     value_at, column = layout.value, layout.column
     width, load, store_gathered = group.width, group.load, group.store_gathered
 
-    @welded
+    @forceinlined
     def gather(x, n, t, w, gathered, at):
         j = column(x, t)
         value, values = value_at(x, n, t), load(w.together, j * width)
@@ -91,7 +91,7 @@ def _make_gather(layout: Layout, group: _Group):
 def _make_score(layout: Layout, group: _Group):
     span, gather, size = layout.span, _make_gather(layout, group), group.size
 
-    @welded
+    @forceinlined
     def score(x, n, now, w, intercept, work, s):
         (first, stop), at, total = span(x, n), np.uint64(0), w.p.dtype.type(0)
         while first < stop:
@@ -110,7 +110,7 @@ def _make_catch_up_groups(rule: Any, motion: str, real: Any, group: _Group):
     own_of, moved_of = make_first(1 + n), make_behind(1 + n)
     size, load_gathered, store_gathered = group.size, group.load_gathered, group.store_gathered
 
-    @welded
+    @forceinlined
     def catch_up_groups(count, work, s):
         done, at, gathered = np.uint64(0), np.uint64(0), work.gathered
         room = np.uint64(gathered.size)  # a number known to be 16 would be written out as 16 single ones
@@ -131,7 +131,7 @@ def _make_score_up_to_date(rule: Any, motion: str, layout: Layout, real: Any, gr
     catch_up, by_l1_alone = _make_catch_up_groups(rule, motion, real, group), make_by_l1_alone(rule.Scalars)
     vectorisable = motion == "plain"
 
-    @welded
+    @forceinlined
     def score_up_to_date(x, n, now, w, intercept, work, s):
         (start, stop), at, total = span(x, n), np.uint64(0), w.p.dtype.type(0)
         first = start
@@ -161,7 +161,7 @@ def _make_step_row(layout: Layout, element: Element, group: _Group):
     span, column, step = layout.span, layout.column, element.step
     width, size, _, store, load_gathered, store_gathered = group
 
-    @welded
+    @forceinlined
     def step_row(x, n, w, slope, s, work):
         (first, stop), gathered, at = span(x, n), work.gathered, np.uint64(0)
         room = np.uint64(gathered.size)  # a number known to be 16 would be written out as 16 single steps

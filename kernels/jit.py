@@ -49,12 +49,12 @@ def _piece(function, **options):
     return _pieces[key]
 
 
-def inlined(function):
+def jitable(function):
     """Make a function a piece of compiled ones."""
     return _piece(function)
 
 
-def welded(function):
+def forceinlined(function):
     """Make a function a piece of compiled ones that is always put in place of its call.
 
     A loop is put together from many pieces that share many arrays: left to itself, LLVM makes calls of some, each

@@ -19,13 +19,13 @@ from typing import NamedTuple
 import numpy as np
 
 from .element import make_has_metric
-from .jit import welded
+from .jit import forceinlined
 from .motion import SLOTS
 from .rules import places, trait
 from .slots import make_behind, make_first, make_slots, make_widened
 
 
-@welded
+@forceinlined
 def series(log_x, k):
     """1 + x + ... + x^(k-1)."""
     return expm1(k * log_x) / expm1(log_x) if log_x != 0.0 else np.float64(k)
@@ -45,14 +45,14 @@ class Missed(NamedTuple):
     mean_keeps: float  # series(c, k)/k
 
 
-@welded
+@forceinlined
 def missed_steps(steps, thresholds, log_keeps):
     if log_keeps == 0.0:
         return Missed(steps, thresholds, log_keeps, 1.0, 1.0)
     return Missed(steps, thresholds, log_keeps, exp(log_keeps), series(log_keeps / steps, steps) / steps)
 
 
-@welded
+@forceinlined
 def missed_alike(steps, s):
     """Steps under one learning rate."""
     return missed_steps(steps, steps * s.l1_step, 0.0 if s.keep == s.one else steps * log(s.keep))
@@ -67,12 +67,14 @@ def make_by_l1_alone(Scalars):
 
     def make_from(i):
         if i == len(Scalars._fields):
-            return welded(lambda s: ())
+            return forceinlined(lambda s: ())
         rest, value = make_from(i + 1), neutral.get(Scalars._fields[i])
-        return welded(lambda s: (s[i],) + rest(s)) if value is None else welded(lambda s: (value,) + rest(s))
+        return (
+            forceinlined(lambda s: (s[i],) + rest(s)) if value is None else forceinlined(lambda s: (value,) + rest(s))
+        )
 
     values = make_from(0)
-    return welded(lambda s: Scalars(*values(s)))
+    return forceinlined(lambda s: Scalars(*values(s)))
 
 
 def make_catch_up(rule, motion: str):
@@ -82,11 +84,11 @@ def make_catch_up(rule, motion: str):
     rows are never behind, stays too.
     """
     if not trait(rule, "rests") or places(rule):
-        return welded(lambda p, own, moved, missed, s: (p, moved))
-    scale, has_metric, widened = welded(rule.scale), make_has_metric(rule), make_widened(len(rule.slots))
+        return forceinlined(lambda p, own, moved, missed, s: (p, moved))
+    scale, has_metric, widened = forceinlined(rule.scale), make_has_metric(rule), make_widened(len(rule.slots))
     look_ahead = motion == "nesterov"
 
-    @welded
+    @forceinlined
     def shrunk(p, own, moved, missed, s):
         p = np.float64(p)
         if p == 0.0 or not has_metric(own, 0.0):
@@ -105,7 +107,7 @@ def make_catch_up(rule, motion: str):
                 size -= threshold / k * exp(log_r) * series(log_power / k, k)
         return (0.0 if size <= 0.0 else copysign(size, p)), moved
 
-    @welded
+    @forceinlined
     def coasted(p, own, moved, missed, s):
         p, v, m, k = np.float64(p), np.float64(moved[0]), s.momentum, missed.steps
         if k == 0:
@@ -118,7 +120,7 @@ def make_catch_up(rule, motion: str):
     return shrunk if motion == "plain" else coasted
 
 
-@welded
+@forceinlined
 def shrunk_by_history(p, factor, threshold):
     """A parameter after missed steps under changing H; see `make_recall`."""
     p = np.float64(p)
@@ -126,7 +128,7 @@ def shrunk_by_history(p, factor, threshold):
     return 0.0 if size <= 0.0 else copysign(size, p)
 
 
-@welded
+@forceinlined
 def history_missed(totals, mark):
     """Factor and threshold for it, given what the totals are and what they were, both (logarithm, sum)."""
     return exp(totals[0] - mark[0]), exp(totals[0]) * (totals[1] - mark[1])
@@ -162,7 +164,7 @@ def make_recall(rule, motion: str, kind: str):
     each = kind == "element"
     by_history = kind == "tensor" and motion == "plain"
 
-    @welded
+    @forceinlined
     def advance(p, slots, missed, s):
         own, moved = own_of(slots), moved_of(slots)
         for i in range(p.size):
@@ -170,13 +172,13 @@ def make_recall(rule, motion: str, kind: str):
             p[i] = p_i
             store(moved, i, moved_i)
 
-    @welded
+    @forceinlined
     def advance_by_history(p, lag, r):
         factor, threshold = history_missed(lag.totals, lag.marks[r])
         for i in range(p.size):
             p[i] = shrunk_by_history(p[i], factor, threshold)
 
-    @welded
+    @forceinlined
     def recall(r, p, slots, lag, s):
         k = lag.now - lag.last[r]
         if k <= 0:
@@ -192,7 +194,7 @@ def make_recall(rule, motion: str, kind: str):
         for j in range(lag.marks.shape[1]):
             lag.marks[r, j] = lag.totals[j]
 
-    @welded
+    @forceinlined
     def stamp(r, lag):
         lag.last[r] = lag.now + 1
         for j in range(lag.marks.shape[1]):

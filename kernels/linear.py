@@ -17,7 +17,7 @@ import numpy as np
 from .element import make_element
 from .examples import LAYOUTS, Layout
 from .gathered import make_gathered_steps
-from .jit import compiled, welded
+from .jit import compiled, forceinlined
 from .memory import borrowed, unpack
 from .outputs import Outputs, make_outputs
 from .row_weights import NO_RECALL, RowSteps, ask_for_none, make_ask_for_next, make_recall, make_steps_in_place
@@ -59,7 +59,7 @@ def _make_pieces(rule, motion: str, lean: bool, layout: str, classes: bool, exac
     in_place = make_steps_in_place(rows, recall, score, outputs.step)
     row_steps = make_gathered_steps(rule, motion, rows, element, exact, dtype) if gathers else in_place
 
-    @welded
+    @forceinlined
     def next_row(examples, order, i, weights, work):
         fetch_ahead(examples, order, i)
         ask_for_next(examples, order, i, weights, work.last)
@@ -67,7 +67,7 @@ def _make_pieces(rule, motion: str, lean: bool, layout: str, classes: bool, exac
 
     Scalars = rule.Scalars
 
-    @welded
+    @forceinlined
     def scalars(rates):
         return unpack(Scalars, rates.features), unpack(Scalars, rates.intercept), unpack(Scalars, rates.exact)
 
@@ -104,14 +104,14 @@ def _make_batches(pieces: _Pieces):
     span, value_at, column = pieces.rows.span, pieces.rows.value, pieces.rows.column
     next_row, score_row, recall_all = pieces.next_row, pieces.in_place.score, pieces.recall_all
 
-    @welded
+    @forceinlined
     def add_row(examples, n, work, slope):
         start, stop = span(examples, n)
         for t in range(start, stop):
             add(work.gradient, column(examples, t), value_at(examples, n, t), slope)
         add(work.intercept_gradient, 0, real(1), slope)
 
-    @welded
+    @forceinlined
     def step_row(examples, n, weights, work, s):
         start, stop = span(examples, n)
         for t in range(start, stop):

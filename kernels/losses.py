@@ -12,14 +12,14 @@ from math import exp, log, log1p
 
 import numpy as np
 
-from .jit import welded
+from .jit import forceinlined
 
 LOGISTIC, SQUARED, HINGE = range(3)
 POINTWISE = {"logistic": LOGISTIC, "squared": SQUARED, "hinge": HINGE}
 NO_CLASS = -1
 
 
-@welded
+@forceinlined
 def logistic(score, label):
     """log(1 + exp(-margin)), that is max(-margin, 0) and, for `value_of`, log1p of exp(-abs(margin))."""
     margin = np.float64(score) * np.float64(label)
@@ -28,21 +28,21 @@ def logistic(score, label):
     return -np.float64(label) * miss, (max(-margin, 0.0), e)
 
 
-@welded
+@forceinlined
 def squared(score, label):
     """Half the squared error."""
     error = np.float64(score) - np.float64(label)
     return error, (0.5 * error * error, 0.0)
 
 
-@welded
+@forceinlined
 def hinge(score, label):
     """max(0, 1 - margin), with slope 0 on the kink."""
     gap = 1.0 - np.float64(score) * np.float64(label)
     return -np.float64(label) if gap > 0.0 else 0.0, (max(gap, 0.0), 0.0)
 
 
-@welded
+@forceinlined
 def slope_of(kind, score, label):
     """Slope of the loss number `kind`, and parts of its value: a switch at run time, which is never mispredicted."""
     if kind == LOGISTIC:
@@ -52,13 +52,13 @@ def slope_of(kind, score, label):
     return hinge(score, label)
 
 
-@welded
+@forceinlined
 def value_of(kind, parts):
     """Value of a loss, from what `slope_of` has left of it."""
     return log1p(parts[1]) + parts[0] if kind == LOGISTIC else parts[0]
 
 
-@welded
+@forceinlined
 def softmax(scores, label, slopes):
     """-log of the probability of class `label`; fills `slopes`, with NO_CLASS as label by the probabilities."""
     top = np.float64(scores[0])

@@ -9,7 +9,7 @@ import numpy as np
 from numba import prange
 
 from .element import make_element
-from .jit import Pair, compiled, inlined, parallel, welded
+from .jit import Pair, compiled, forceinlined, jitable, parallel
 from .memory import array_at, borrowed, unpack
 from .reduce import BLOCK, make_block_total
 from .slots import make_slots, make_widened
@@ -20,9 +20,9 @@ from .table import FIRST_BLOCK, FIRST_SLOT, GRADIENT, PARAMETER, SIZE, make_walk
 def make_terms(rule):
     """Compilable ``(p, g, own, s)``: an element's part of what the method measures, in float64."""
     prepare, widened = make_element(rule, "plain", False).prepare, make_widened(len(rule.slots))
-    accumulate, scale, measure = inlined(rule.accumulate), inlined(rule.scale), inlined(rule.measure)
+    accumulate, scale, measure = jitable(rule.accumulate), jitable(rule.scale), jitable(rule.measure)
 
-    @inlined
+    @jitable
     def terms(p, g, own, s):
         g, p, own = np.float64(prepare(g, p, s)), np.float64(p), widened(own)
         ahead = accumulate(p, g, g * g, own, s)
@@ -37,11 +37,11 @@ def _make_block_sums(terms, count: int, n_slots: int):
     The arrays are the parameter, the gradient and the slots.
     """
     if count == 0:
-        return inlined(lambda arrays, s, sums, b: None)
+        return jitable(lambda arrays, s, sums, b: None)
     j, before = count - 1, _make_block_sums(terms, count - 1, n_slots)
-    last = make_block_total(welded(lambda values, s: terms(values[0], values[1], values[2:], s)[j]), 2 + n_slots)
+    last = make_block_total(forceinlined(lambda values, s: terms(values[0], values[1], values[2:], s)[j]), 2 + n_slots)
 
-    @inlined
+    @jitable
     def block_sums(arrays, s, sums, b):
         before(arrays, s, sums, b)
         sums[j, b] = last(arrays, s)
@@ -61,7 +61,7 @@ def make_measure(rule: Any, dtype: np.dtype[Any]) -> Pair:
     )
     sum_block, slots_at = _make_block_sums(make_terms(rule), count, n_slots), make_slots(n_slots, FIRST_SLOT).at
 
-    @inlined
+    @jitable
     def visit(table, i, low, high, arguments):
         table, (scalars, block_sums) = borrowed((table, arguments))
         row = table[i]
@@ -75,7 +75,7 @@ def make_measure(rule: Any, dtype: np.dtype[Any]) -> Pair:
 
     walk = make_walk(visit, FIRST_BLOCK)
 
-    @inlined
+    @jitable
     def add_up(table, block_sums, sums):
         for j in range(count):
             for i in range(table.shape[0] - 1):

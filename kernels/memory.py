@@ -15,7 +15,7 @@ from llvmlite import ir
 from numba import carray, types
 from numba.extending import intrinsic, lower_builtin, overload, type_callable
 
-from .jit import inlined
+from .jit import jitable
 
 try:
     from numba.core import cgutils
@@ -51,7 +51,7 @@ def _pointer(typingctx, address):
     return types.voidptr(types.int64), codegen
 
 
-@inlined
+@jitable
 def array_at(address, n, dtype):
     """The n elements of `dtype` that start at `address`."""
     return carray(_pointer(address), n, dtype)
@@ -139,12 +139,12 @@ else:
         return lambda Scalars, row: Scalars(*to_fixed_tuple(row, n))
 
 
-@inlined
+@jitable
 def words(address):
     return array_at(address, HEADER_WORDS, np.int64)
 
 
-@inlined
+@jitable
 def half_words(address):
     return array_at(address, 2 * HEADER_WORDS, np.int32)
 

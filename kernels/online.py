@@ -14,7 +14,7 @@ import numpy as np
 
 from .element import make_element
 from .examples import LAYOUTS
-from .jit import compiled, inlined, welded
+from .jit import compiled, forceinlined, jitable
 from .lazy import make_catch_up, missed_steps
 from .losses import slope_of
 from .memory import borrowed, unpack
@@ -27,9 +27,9 @@ def _make_recall(rule):
     slots = make_slots(len(rule.slots))
     load, real = slots.load, np.float64
     if places(rule):
-        place, scale = inlined(rule.place), inlined(rule.scale)
+        place, scale = jitable(rule.place), jitable(rule.scale)
 
-        @welded
+        @forceinlined
         def recall(p, slots, j, now, last, s_before, thresholds):
             if now > 0:
                 own = load(slots, j)
@@ -38,7 +38,7 @@ def _make_recall(rule):
         return recall
     catch_up = make_catch_up(rule, "plain")
 
-    @welded
+    @forceinlined
     def recall_by_steps(p, slots, j, now, last, s_before, thresholds):
         missed = missed_steps(now - last[j], thresholds[now] - thresholds[last[j]], 0.0)
         p[j] = catch_up(p[j], load(slots, j), (), missed, s_before)[0]

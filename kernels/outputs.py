@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .element import Element
-from .jit import welded
+from .jit import forceinlined
 from .lazy import make_catch_up
 from .losses import slope_of, softmax, value_of
 from .motion import SLOTS
@@ -34,12 +34,12 @@ class Outputs(NamedTuple):
 def _make_sum(real):
     """Compilable ``(sum, term)`` of which no sum is +0, and ``(sum)``: whether it is +0, to which nothing was added."""
 
-    @welded
+    @forceinlined
     def plus(total, term):
         total += term
         return total if total != 0 else -real(0)
 
-    @welded
+    @forceinlined
     def is_sum(total):
         return total != 0 or math.copysign(1.0, total) < 0
 
@@ -49,7 +49,7 @@ def _make_sum(real):
 def _make_element_step(element: Element):
     step_of, load, store = element.step, element.slots.load, element.slots.store
 
-    @welded
+    @forceinlined
     def step(p, slots, i, g, s):
         p_i, slots_i = step_of(p[i], g, load(slots, i), s)
         p[i] = p_i
@@ -62,7 +62,7 @@ def _make_element_catch_up(rule, motion, element: Element):
     catch_up, count, load = make_catch_up(rule, motion), len(rule.slots), element.slots.load
     own_of, moved_of, store = make_first(count), make_behind(count), make_slots(len(SLOTS[motion])).store
 
-    @welded
+    @forceinlined
     def element_catch_up(p, slots, i, missed, s):
         values = load(slots, i)
         p_i, moved = catch_up(p[i], own_of(values), moved_of(values), missed, s)
@@ -95,7 +95,7 @@ def _make_one_output(real, step_element, catch_up_element) -> Outputs:
     def catch_up(w, j, missed, s):
         catch_up_element(w.p, w.slots, j, missed, s)
 
-    return Outputs(welded(slope), value_of, *map(welded, (step, step_with, add, added, catch_up)))
+    return Outputs(forceinlined(slope), value_of, *map(forceinlined, (step, step_with, add, added, catch_up)))
 
 
 def _make_many_outputs(real, step_element, catch_up_element) -> Outputs:
@@ -130,7 +130,7 @@ def _make_many_outputs(real, step_element, catch_up_element) -> Outputs:
         for k in range(w.p.shape[1]):
             catch_up_element(w.p, w.slots, (j, k), missed, s)
 
-    return Outputs(*map(welded, (slope, value, step, step_with, add, added, catch_up)))
+    return Outputs(*map(forceinlined, (slope, value, step, step_with, add, added, catch_up)))
 
 
 def make_outputs(rule, motion: str, element: Element, real, classes: bool) -> Outputs:

@@ -6,7 +6,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from .jit import welded
+from .jit import forceinlined
 from .memory import CACHE_LINE, cgutils
 
 _READ, _EVERY_CACHE, _DATA = 0, 3, 1  # into the second level alone, rows of any width took longer, up to a sixth
@@ -47,7 +47,7 @@ def _prefetch(typingctx, array, index):
     return types.void(array, types.intp), codegen
 
 
-@welded
+@forceinlined
 def prefetch(array, index):
     """Ask for the beginning of ``array[index]``; an index outside does no harm."""
     _prefetch(array, index)
@@ -57,13 +57,13 @@ MOST_LINES = 64  # of one row; the processor itself goes on from there
 ROWS_AHEAD, BYTES_AHEAD = 24, 4096  # whichever is less
 
 
-@welded
+@forceinlined
 def rows_ahead(size):
     """How many rows of `size` bytes ahead of use to ask for."""
     return min(ROWS_AHEAD, max(1, BYTES_AHEAD // max(1, size)))
 
 
-@welded
+@forceinlined
 def prefetch_lines(address, size):
     """Ask for the lines of `size` bytes at `address`; it need not be an address of anything."""
     for offset in range(0, min(size, MOST_LINES * CACHE_LINE), CACHE_LINE):

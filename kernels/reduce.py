@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .jit import inlined, welded
+from .jit import forceinlined, jitable
 from .memory import on_stack
 from .slots import make_slots
 
@@ -19,11 +19,11 @@ BLOCK = 4096
 def make_fold(lanes: int):
     """Compilable sum of so many lanes, a power of two: the upper half is added to the lower until one is left."""
     if lanes == 1:
-        return inlined(lambda lanes: lanes[0])
+        return jitable(lambda lanes: lanes[0])
     half = lanes // 2
     rest = make_fold(half)
 
-    @inlined
+    @jitable
     def fold(lanes):
         for j in range(half):  # a constant number: no loop is left of it
             lanes[j] += lanes[j + half]
@@ -43,7 +43,7 @@ def make_block_total(term, count: int):
     slots = make_slots(count)
     load, cut = slots.load, slots.cut
 
-    @welded
+    @forceinlined
     def block_total(arrays, s):
         lanes = on_stack(LANES, np.float64)
         lanes[:] = 0.0
@@ -63,20 +63,20 @@ def make_block_total(term, count: int):
 def make_block_sum(prepare):
     """Compilable sum of the squares of prepare(g, p, s) over at most 4,096 elements."""
 
-    @inlined
+    @jitable
     def square(values, s):
         x = np.float64(prepare(values[0], values[1], s))
         return x * x
 
     block_total = make_block_total(square, 2)
-    return inlined(lambda g, p, s: block_total((g, p), s))
+    return jitable(lambda g, p, s: block_total((g, p), s))
 
 
 def make_ordered_sum(prepare):
     """Compilable sum of squares over arrays of any size."""
     block_sum = make_block_sum(prepare)
 
-    @inlined
+    @jitable
     def ordered_sum(g, p, s):
         total = 0.0
         for start in range(0, g.size, BLOCK):

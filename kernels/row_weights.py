@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from .examples import Layout
-from .jit import welded
+from .jit import forceinlined
 from .lazy import missed_alike
 from .prefetch import prefetch
 
@@ -23,12 +23,12 @@ def make_steps_in_place(layout: Layout, recall, score, step) -> RowSteps:
     """Steps of one feature after the other."""
     span, value_at, column = layout.span, layout.value, layout.column
 
-    @welded
+    @forceinlined
     def score_row(x, n, now, w, intercept, work, s):
         recall(x, n, now, w, work.last, s)
         return score(x, n, w.p, intercept.p, work.scores)
 
-    @welded
+    @forceinlined
     def step_row(x, n, w, slope, s, work):
         start, stop = span(x, n)
         for t in range(start, stop):
@@ -37,7 +37,7 @@ def make_steps_in_place(layout: Layout, recall, score, step) -> RowSteps:
     return RowSteps(score_row, step_row)
 
 
-ask_for_none = welded(lambda x, order, i, w, last: None)
+ask_for_none = forceinlined(lambda x, order, i, w, last: None)
 
 
 def make_ask_for_next(layout: Layout, slots_apart: bool, exact: bool):
@@ -47,7 +47,7 @@ def make_ask_for_next(layout: Layout, slots_apart: bool, exact: bool):
     """
     span, column = layout.span, layout.column
 
-    @welded
+    @forceinlined
     def ask_for_next(x, order, i, w, last):
         if w.p.size > NEAR and i + 1 < order.size:
             start, stop = span(x, order[i + 1])
@@ -72,24 +72,24 @@ class Recall(NamedTuple):
     all: object  # (now, weights, last, s): every feature, which then starts to count from 0
 
 
-NO_RECALL = Recall(welded(lambda x, n, now, w, last, s: None), welded(lambda now, w, last, s: None))
+NO_RECALL = Recall(forceinlined(lambda x, n, now, w, last, s: None), forceinlined(lambda now, w, last, s: None))
 
 
 def make_recall(layout: Layout, catch_up) -> Recall:
     span, column = layout.span, layout.column
 
-    @welded
+    @forceinlined
     def recall_one(j, now, next_, w, last, s):
         catch_up(w, j, missed_alike(max(now - last[j], 0), s), s)
         last[j] = next_
 
-    @welded
+    @forceinlined
     def recall_row(x, n, now, w, last, s):
         start, stop = span(x, n)
         for t in range(start, stop):
             recall_one(column(x, t), now, now + 1, w, last, s)
 
-    @welded
+    @forceinlined
     def recall_all(now, w, last, s):
         for j in range(last.size):
             recall_one(j, now, 0, w, last, s)

@@ -16,7 +16,7 @@ from numba import prange
 
 from .dense import make_own_accumulators, make_row_step, make_shared_accumulator
 from .element import first_of_sum, make_element, untouched
-from .jit import Pair, compiled, inlined, parallel, welded
+from .jit import Pair, compiled, forceinlined, jitable, parallel
 from .lazy import make_recall
 from .memory import array_at, borrowed, on_stack, unpack
 from .motion import slot_names
@@ -41,9 +41,9 @@ def _make_row_at(element, kind: str, real):
     def of_all(tensor, r, n, offset):
         return (array_at(tensor[FIRST_SLOT], 1, real),) + rest_at(tensor, offset, n, real)
 
-    slots_of = welded({"element": of_each, "row": of_the_row, "tensor": of_all}[kind])
+    slots_of = forceinlined({"element": of_each, "row": of_the_row, "tensor": of_all}[kind])
 
-    @welded
+    @forceinlined
     def row_at(tensor, r):
         n, offset = tensor[WIDTH], r * tensor[WIDTH] * itemsize
         return array_at(tensor[PARAMETER] + offset, n, real), slots_of(tensor, r, n, offset)
@@ -75,10 +75,10 @@ def _make_step(element, kind: str, watchful: bool):
         shared(p, g, G, slots[1:], s)
         return G == p.dtype.type(np.inf)
 
-    return welded({"element": by_element, "row": by_row, "tensor": by_tensor}[kind])
+    return forceinlined({"element": by_element, "row": by_row, "tensor": by_tensor}[kind])
 
 
-@inlined
+@jitable
 def place(at, k):
     return at[k] if at.size else k
 
@@ -86,10 +86,10 @@ def place(at, k):
 def _make_ask_for_slots(count: int, column: int):
     """Compilable ``(tensor, offset, size)``: ask for so much of `count` slots, the first in this column."""
     if count <= 0:
-        return inlined(lambda tensor, offset, size: None)
+        return jitable(lambda tensor, offset, size: None)
     ask_for_rest = _make_ask_for_slots(count - 1, column + 1)
 
-    @inlined
+    @jitable
     def ask_for_slots(tensor, offset, size):
         prefetch_lines(tensor[column] + offset, size)
         ask_for_rest(tensor, offset, size)
@@ -102,7 +102,7 @@ def _make_ask_for(n_slots: int, kind: str, itemsize: int):
     shared, by_row = kind != "element", kind == "row"
     ask_for_slots = _make_ask_for_slots(n_slots - shared, FIRST_SLOT + shared)
 
-    @inlined
+    @jitable
     def ask_for(tensor, source, rows, at, k):
         size = tensor[WIDTH] * itemsize
         offset = rows[k] * size
@@ -131,7 +131,7 @@ def make_update(
     recall, stamp = make_recall(rule, motion, kind)
     ask_for, by_row = _make_ask_for(len(slot_names(rule, motion)), kind, itemsize), kind == "row"
 
-    @welded
+    @forceinlined
     def ready(k, high, rows, at, source, tensor, s_exact, lag):
         """Row k, up to date, and its gradient."""
         size = tensor[WIDTH] * itemsize
@@ -144,7 +144,7 @@ def make_update(
             stamp(rows[k], lag)
         return p, slots, array_at(source + place(at, k) * size, tensor[WIDTH], real)
 
-    @welded
+    @forceinlined
     def update_each(low, high, rows, at, source, tensor, s, s_exact, lag):
         infinite = False
         for k in range(low, high):
@@ -152,7 +152,7 @@ def make_update(
             infinite |= step(p, g, 0.0, slots, s)
         return infinite
 
-    @welded
+    @forceinlined
     def update_grouped(low, high, rows, at, source, tensor, s, s_exact, lag):
         infinite, squares = False, on_stack(GROUP, np.float64)
         for first in range(low, high, GROUP):
@@ -168,7 +168,7 @@ def make_update(
 
     update_rows = update_grouped if by_row else update_each
 
-    @welded
+    @forceinlined
     def update(low, high, rows, at, source, table, scalars, exact, lag):
         rows, at, table, scalars, exact, lag = borrowed((rows, at, table, scalars, exact, lag))
         tensor = unpack(Row, table[0])  # not read again after each write to memory
@@ -198,7 +198,7 @@ def make_recall_rows(rule: Any, motion: str, kind: str, dtype: np.dtype[Any]) ->
     row_at = _make_row_at(element, kind, dtype.type)
     recall, _ = make_recall(rule, motion, kind)
 
-    @welded
+    @forceinlined
     def recall_rows(low, high, rows, table, exact, lag):
         rows, table, exact, lag = borrowed((rows, table, exact, lag))
         s, tensor = unpack(Scalars, exact), unpack(Row, table[0])
@@ -225,7 +225,7 @@ def _make_sum_squares(prepare, real, Scalars):
     """
     itemsize = real().itemsize
 
-    @inlined
+    @jitable
     def add(g, p, s, lane, lanes):
         """Elements of one block, of which the first has this lane."""
         head = min(g.size, (LANES - lane) % LANES)
@@ -244,7 +244,7 @@ def _make_sum_squares(prepare, real, Scalars):
             x = np.float64(prepare(g[j], p[j], s))
             lanes[j - start] += x * x
 
-    @inlined
+    @jitable
     def sum_squares(low, high, rows, at, source, table, scalars, block_sums, first):
         rows, at, table, scalars, block_sums = borrowed((rows, at, table, scalars, block_sums))
         s, width, lanes = unpack(Scalars, scalars), table[0, WIDTH], on_stack(LANES, np.float64)
@@ -272,7 +272,7 @@ def _make_sum_squares(prepare, real, Scalars):
     return sum_squares
 
 
-@inlined
+@jitable
 def _boundary(k, rows, width):
     """The first place from k on whose row begins in another block than the row before ends in."""
     while 0 < k < rows.size and rows[k] * width // BLOCK == ((rows[k - 1] + 1) * width - 1) // BLOCK:
@@ -284,15 +284,15 @@ def _boundary(k, rows, width):
 def make_sum_of_squares(rule: Any, prepare_fully: bool, lean: bool, dtype: np.dtype[Any]) -> Pair:
     """Compiled ``(spans, rows, at, source, table, scalars)``: sum of squares of a gradient, prepared or as it is."""
     element = make_element(rule, "plain", lean, summed=True)
-    prepare = element.prepare if prepare_fully else inlined(first_of_sum(untouched))
+    prepare = element.prepare if prepare_fully else jitable(first_of_sum(untouched))
     sum_squares = _make_sum_squares(prepare, dtype.type, rule.Scalars)
 
-    @inlined
+    @jitable
     def room(rows, width):
         """Most blocks that a row has a part in."""
         return width // BLOCK + 2
 
-    @inlined
+    @jitable
     def total(block_sums, first, count, so_far):
         for b in range(first, first + count):
             so_far += block_sums[b]

@@ -7,7 +7,7 @@ from functools import cache
 import numpy as np
 
 from .examples import LAYOUTS, Layout
-from .jit import compiled, welded
+from .jit import compiled, forceinlined
 from .losses import LOGISTIC, NO_CLASS, slope_of, softmax, value_of
 from .memory import borrowed
 
@@ -16,11 +16,11 @@ def make_score(layout: Layout, real, classes: bool):
     """Compilable score of a row: a number, or one for each class, in the array `scores`."""
     span, value, column, dot, _ = layout
 
-    @welded
+    @forceinlined
     def one_score(x, n, p, b, scores):
         return dot(x, n, p) + b[0]
 
-    @welded
+    @forceinlined
     def many_scores(x, n, p, b, scores):
         scores[:] = real(0)
         start, stop = span(x, n)

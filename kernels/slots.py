@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .jit import inlined, welded
+from .jit import forceinlined, jitable
 from .memory import array_at
 
 
@@ -22,11 +22,11 @@ class Slots(NamedTuple):
 
 
 _NONE = Slots(
-    inlined(lambda arrays, i: ()),
-    inlined(lambda arrays, i, values: None),
-    inlined(lambda arrays, start, stop: ()),
-    inlined(lambda row, offset, n, dtype: ()),
-    inlined(lambda arrays: ()),
+    jitable(lambda arrays, i: ()),
+    jitable(lambda arrays, i, values: None),
+    jitable(lambda arrays, start, stop: ()),
+    jitable(lambda row, offset, n, dtype: ()),
+    jitable(lambda arrays: ()),
 )
 
 
@@ -37,24 +37,24 @@ def make_slots(count: int, column: int = 0) -> Slots:
         return _NONE
     load_rest, store_rest, cut_rest, at_rest, flat_rest = make_slots(count - 1, column + 1)
 
-    @inlined
+    @jitable
     def load(arrays, i):
         return (arrays[0][i],) + load_rest(arrays[1:], i)
 
-    @inlined
+    @jitable
     def store(arrays, i, values):
         arrays[0][i] = values[0]
         store_rest(arrays[1:], i, values[1:])
 
-    @inlined
+    @jitable
     def cut(arrays, start, stop):
         return (arrays[0][start:stop],) + cut_rest(arrays[1:], start, stop)
 
-    @inlined
+    @jitable
     def at(row, offset, n, dtype):
         return (array_at(row[column] + offset, n, dtype),) + at_rest(row, offset, n, dtype)
 
-    @inlined
+    @jitable
     def flat(arrays):
         return (arrays[0].ravel(),) + flat_rest(arrays[1:])
 
@@ -65,24 +65,24 @@ def make_slots(count: int, column: int = 0) -> Slots:
 def make_first(count: int):
     """Compilable ``(values)``: the first `count` of a tuple."""
     if count == 0:
-        return inlined(lambda values: ())
+        return jitable(lambda values: ())
     rest = make_first(count - 1)
-    return inlined(lambda values: (values[0],) + rest(values[1:]))
+    return jitable(lambda values: (values[0],) + rest(values[1:]))
 
 
 @cache
 def make_behind(count: int):
     """Compilable ``(values)``: those behind the first `count`."""
     if count == 0:
-        return inlined(lambda values: values)
+        return jitable(lambda values: values)
     rest = make_behind(count - 1)
-    return inlined(lambda values: rest(values[1:]))
+    return jitable(lambda values: rest(values[1:]))
 
 
 @cache
 def make_widened(count: int):
     """Compilable ``(values)``: so many of a tuple, in float64."""
     if count == 0:
-        return welded(lambda values: ())
+        return forceinlined(lambda values: ())
     rest = make_widened(count - 1)
-    return welded(lambda values: (np.float64(values[0]),) + rest(values[1:]))
+    return forceinlined(lambda values: (np.float64(values[0]),) + rest(values[1:]))

@@ -11,15 +11,15 @@ from numba.extending import overload
 
 from .element import untouched
 from .finite import make_holds_non_finite
-from .jit import Pair, compiled, inlined, parallel
+from .jit import Pair, compiled, jitable, parallel
 from .memory import array_at, borrowed
 from .reduce import BLOCK, make_block_sum
 from .table import FIRST_BLOCK, GRADIENT, NON_FINITE, SIZE, complaint, make_walk
 
-_sum_of_squares = make_block_sum(inlined(untouched))
+_sum_of_squares = make_block_sum(jitable(untouched))
 
 
-@inlined
+@jitable
 def _block(row, b, dtype, itemsize):
     start = b * BLOCK
     return array_at(row[GRADIENT] + start * itemsize, min(BLOCK, row[SIZE] - start), dtype)
@@ -28,7 +28,7 @@ def _block(row, b, dtype, itemsize):
 def _make_check(bits):
     integer, itemsize, holds_non_finite = bits.type, bits.itemsize, make_holds_non_finite(bits)
 
-    @inlined
+    @jitable
     def check(table, i, low, high, arguments):
         for b in range(low, high):
             if holds_non_finite(_block(table[i], b, integer, itemsize)):
@@ -41,7 +41,7 @@ def _make_check(bits):
 def _make_measure(real):
     itemsize = real().itemsize
 
-    @inlined
+    @jitable
     def measure(table, i, low, high, arguments):
         sums = arguments[0]
         for b in range(low, high):
@@ -100,7 +100,7 @@ def _sum_squares(scalars, table, low, high, block_sums):
     return lambda scalars, table, low, high, block_sums: _sum_squares64(table, low, high, block_sums)
 
 
-@inlined
+@jitable
 def total(table, i, block_sums):
     """Sum over the blocks of tensor i, left to right."""
     result = 0.0

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .jit import compiled, inlined
+from .jit import compiled, jitable
 from .memory import borrowed
 
 # Unsigned throughout: a signed index costs a test for negative ones at each access, and in Numba
@@ -47,24 +47,24 @@ def count(text):
     return colons, newlines
 
 
-@inlined
+@jitable
 def is_space(char):
     return char == SPACE or np.uint64(char) - TAB <= SPAN_OF_CONTROLS
 
 
-@inlined
+@jitable
 def ends_token(char):
     return is_space(char) or char == HASH
 
 
-@inlined
+@jitable
 def next_line(text, pos):
     while text[pos] != NEWLINE:
         pos += ONE
     return pos + ONE
 
 
-@inlined
+@jitable
 def read_digits(text, pos, value):
     digit = np.uint64(text[pos]) - DIGIT_ZERO
     while digit <= NINE:
@@ -74,7 +74,7 @@ def read_digits(text, pos, value):
     return pos, value
 
 
-@inlined
+@jitable
 def read_exponent(text, pos, power):
     """End, power plus the exponent at pos, and whether there is one; a long one is out of any range."""
     negative = text[pos] == MINUS
@@ -85,7 +85,7 @@ def read_exponent(text, pos, power):
     return end, power - explicit if negative else power + explicit, end != pos
 
 
-@inlined
+@jitable
 def long_quotient(mantissa, power):
     """Quotient mantissa / 10**power beyond 2**53, and whether the last bit is certain.
 
@@ -102,7 +102,7 @@ def long_quotient(mantissa, power):
     return value, value == quotient + correction * (1.0 - DOUBT)
 
 
-@inlined
+@jitable
 def product(a, b):
     """Product a * b as an unevaluated, exact sum of two doubles (Dekker, 1971)."""
     a_high, b_high = a * SPLIT, b * SPLIT
@@ -112,7 +112,7 @@ def product(a, b):
     return high, ((a_high * b_high - high) + a_high * b_low + a_low * b_high) + a_low * b_low
 
 
-@inlined
+@jitable
 def leading_zeros(text, pos):
     zeros = NOUGHT
     while text[pos] == DIGIT_ZERO or text[pos] == POINT:
@@ -121,7 +121,7 @@ def leading_zeros(text, pos):
     return zeros
 
 
-@inlined
+@jitable
 def read_decimal(text, pos):
     """End, digits as an integer, their number and the power of ten of the decimal at pos."""
     start = pos
@@ -136,7 +136,7 @@ def read_decimal(text, pos):
     return pos, mantissa, digits, power
 
 
-@inlined
+@jitable
 def short_value(mantissa, digits, power):
     """Value of mantissa * 10**power, and whether one exactly rounded operation gave it."""
     if digits > EXACT_DIGITS or mantissa > EXACT_MANTISSA or power > EXACT_POWER or power < -EXACT_POWER:
@@ -149,7 +149,7 @@ def short_value(mantissa, digits, power):
     return value, True
 
 
-@inlined
+@jitable
 def long_value(text, pos, mantissa, digits, power):
     """Value of mantissa / 10**-power beyond 2**53, and whether its last bit is certain."""
     digits -= leading_zeros(text, pos)
@@ -158,7 +158,7 @@ def long_value(text, pos, mantissa, digits, power):
     return long_quotient(mantissa, np.uint64(-power))
 
 
-@inlined
+@jitable
 def skip_query(text, pos):
     """End of a ``qid:N`` after pos; pos itself where there is none."""
     end = pos
@@ -173,7 +173,7 @@ def skip_query(text, pos):
     return end if end != start and ends_token(text[end]) else pos
 
 
-@inlined
+@jitable
 def read_index(text, pos, lowest_allowed, highest_allowed):
     """Position after the colon, the index, and whether the ``index:`` at pos is sound."""
     end, index = read_digits(text, pos, NOUGHT)

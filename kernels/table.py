@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .jit import compiled, inlined
+from .jit import compiled, jitable
 from .memory import (
     DATA,
     DESCR,
@@ -65,7 +65,7 @@ def decode(code: int) -> tuple[int, int]:
     return -code // 8, -code % 8
 
 
-complaint = inlined(complaint)
+complaint = jitable(complaint)
 
 
 def make_table(sizes: Sequence[int], widths: Sequence[int], dtype: np.dtype[Any]) -> NDArray[np.int64]:
@@ -81,7 +81,7 @@ def make_table(sizes: Sequence[int], widths: Sequence[int], dtype: np.dtype[Any]
     return table
 
 
-@inlined
+@jitable
 def _common_size(a, b):
     """Elements of each of two arrays of the same shape, -1 if the shapes differ."""
     ndim = half_words(a)[NDIM]
@@ -97,7 +97,7 @@ def _common_size(a, b):
     return size
 
 
-@inlined
+@jitable
 def _overlaps(start, stop, guard):
     """Whether [start, stop) meets one of the sorted, disjoint intervals of `guard`."""
     low, high = 0, guard.shape[0]
@@ -144,7 +144,7 @@ def make_walk(visit, first):
     Returns the last of its answers that was not 0.
     """
 
-    @inlined
+    @jitable
     def walk(table, low, high, arguments):
         left, right = 0, table.shape[0] - 1
         while left < right:  # the last tensor that starts at or before `low`

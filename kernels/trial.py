@@ -12,7 +12,7 @@ from numba import typeof
 from numba.core import types
 
 from .element import make_element
-from .jit import compiled, inlined
+from .jit import compiled, jitable
 from .measure import make_terms
 from .memory import unpack
 from .rules import trait
@@ -97,7 +97,7 @@ def _fault_of_a_part(rule: Any, real: Any) -> str | None:
 
 def _called(function: Any, count: int) -> Callable[..., Any]:
     """A call of the function with so many arguments, as a step has it: some of its own may have defaults."""
-    f = inlined(function)
+    f = jitable(function)
     calls = (lambda a, b: f(a, b)), (lambda a, b, c, d: f(a, b, c, d)), (lambda a, b, c, d, e: f(a, b, c, d, e))
     more = (lambda a, b, c, d, e, s: f(a, b, c, d, e, s),)
     return {call.__code__.co_argcount: call for call in (*calls, *more)}[count]

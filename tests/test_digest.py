@@ -12,7 +12,7 @@ from numba import extending, njit, types
 from processes import run
 
 from fastadagrad.kernels.digest import Undescribable, digest_of
-from fastadagrad.kernels.jit import compiled, inlined, parallel
+from fastadagrad.kernels.jit import compiled, jitable, parallel
 from fastadagrad.kernels.rules import adagrad, adam
 
 
@@ -52,8 +52,8 @@ VALUES += [
     Colour,
     Point,
     Pixel,
-    inlined(plus(1)),
-    inlined(plus(2)),
+    jitable(plus(1)),
+    jitable(plus(2)),
     compiled(plus(1)),
     compiled(plus(2)),
 ]
@@ -91,7 +91,7 @@ TEXTS = [
 def test_code_and_defaults_count():
     module = python_types.ModuleType("m")
     module.A = 1
-    found = {digest_of(function(text, A=1, B=1, m=module, g=inlined(plus(1)))) for text in TEXTS}
+    found = {digest_of(function(text, A=1, B=1, m=module, g=jitable(plus(1)))) for text in TEXTS}
     assert len(found) == len(TEXTS)
 
 
@@ -108,11 +108,11 @@ def test_a_function_that_is_changed():
 
 def test_a_piece_keeps_the_digest_of_what_it_was_made_of():
     made = function("def f(x): return A + x", A=1)
-    digest, piece = digest_of(made), inlined(made)
+    digest, piece = digest_of(made), jitable(made)
     made.__globals__["A"] = 2
     assert digest_of(piece) == digest != digest_of(made)
-    assert inlined(piece) is piece
-    assert inlined(made) is not piece
+    assert jitable(piece) is piece
+    assert jitable(made) is not piece
 
 
 def test_globals_count_where_they_are_named():
@@ -122,7 +122,7 @@ def test_globals_count_where_they_are_named():
     nested = "def f(x): return (lambda y: A + y)(x)"
     assert digest_of(function(nested, A=1)) != digest_of(function(nested, A=2))
     called = "def f(x): return g(x)"
-    assert digest_of(function(called, g=inlined(plus(1)))) != digest_of(function(called, g=inlined(plus(2))))
+    assert digest_of(function(called, g=jitable(plus(1)))) != digest_of(function(called, g=jitable(plus(2))))
 
 
 def test_an_attribute_of_a_module_counts():

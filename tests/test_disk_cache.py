@@ -18,10 +18,10 @@ KERNELS = """
 import sys
 import numpy as np
 from numba import prange
-from fastadagrad.kernels.jit import compiled, inlined, parallel
+from fastadagrad.kernels.jit import compiled, jitable, parallel
 
 def make(n):
-    @inlined
+    @jitable
     def add(x):
         LINES
         return x + n

@@ -11,10 +11,10 @@ from fastadagrad.kernels import jit
 
 CLOSURES = """
 import sys
-from fastadagrad.kernels.jit import compiled, inlined
+from fastadagrad.kernels.jit import compiled, jitable
 
 def make_adder(n):
-    @inlined
+    @jitable
     def add(x):  # too long to be inlined, so that the linker has to find it
         LINES
         return x + n

@@ -14,7 +14,7 @@ import numpy as np
 from numba import cuda, types
 
 from ..coalesce import POSITION
-from ..jit import inlined
+from ..jit import jitable
 from ..reduce import LANES
 from .compiling import Capability, Kernel, compile_kernel
 from .memory import load_word, make_access, mark, store_word
@@ -29,30 +29,30 @@ _zero, _one, _word, _lanes, _tile, _values, _all = map(np.uint64, (0, 1, 8, LANE
 _position, _low = np.uint64(POSITION), np.uint64((1 << POSITION) - 1)
 
 
-@inlined
+@jitable
 def _warp():
     return np.uint64(cuda.grid(1)) // _lanes
 
 
-@inlined
+@jitable
 def _ballot(holds):
     """A bit for each thread of the warp."""
     return np.uint64(np.uint32(cuda.ballot_sync(ALL, holds)))
 
 
-@inlined
+@jitable
 def _value_of(value, lane):
     """The value that a thread of the warp has."""
     return np.uint64(cuda.shfl_sync(ALL, np.int64(value), lane))
 
 
-@inlined
+@jitable
 def _agree(bits, digit, j):
     """A bit for each thread whose key has this bit j of the digit, given the ballot on it."""
     return bits ^ (((digit >> np.uint64(j)) & _one) - _one)
 
 
-@inlined
+@jitable
 def _threads_with(digit, bits0, bits1, bits2, bits3, valid):
     """A bit for each thread whose key has this digit, given the ballots on each bit of theirs.
 
@@ -62,7 +62,7 @@ def _threads_with(digit, bits0, bits1, bits2, bits3, valid):
     return found & valid
 
 
-@inlined
+@jitable
 def _vote(digit, holds):
     return (
         _ballot(digit & _one != _zero),
@@ -73,18 +73,18 @@ def _vote(digit, holds):
     )
 
 
-@inlined
+@jitable
 def _digit_at(keys, i, n, shift):
     """Digit of key i; 0 if there is no such key."""
     return load_word(keys + i * _word) >> shift & (_values - _one) if i < n else _zero
 
 
-@inlined
+@jitable
 def _popcount(bits):
     return np.uint64(cuda.popc(bits))
 
 
-@inlined
+@jitable
 def _is_head(keys, i, n):
     """Whether key i is the first of its row."""
     if i >= n:

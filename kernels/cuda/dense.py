@@ -10,7 +10,7 @@ from numba import cuda, types
 
 from .. import table
 from ..element import make_element
-from ..jit import inlined
+from ..jit import jitable
 from ..motion import slot_names
 from .compiling import Capability, Kernel, compile_kernel, kernel_name, scalars_type
 from .memory import (
@@ -36,10 +36,10 @@ def _make_lanes(step, slots: Slots, lanes: int, j: int = 0):
     """Compilable step of the lanes of a vector from the j-th on."""
     lane, join, empty = slots.lane, slots.join, slots.empty
     if j == lanes:
-        return inlined(lambda p, g, vectors, s: ((), empty()))
+        return jitable(lambda p, g, vectors, s: ((), empty()))
     behind = _make_lanes(step, slots, lanes, j + 1)
 
-    @inlined
+    @jitable
     def from_here(p, g, vectors, s):
         p_j, slots_j = step(p[j], g[j], lane(vectors, j), s)
         p_, vectors_ = behind(p, g, vectors, s)
@@ -51,10 +51,10 @@ def _make_lanes(step, slots: Slots, lanes: int, j: int = 0):
 def _make_any_infinite(element, slots: Slots, lanes: int):
     """Compilable ``(vectors, infinity)``."""
     if lanes == 0:
-        return inlined(lambda vectors, infinity: False)
+        return jitable(lambda vectors, infinity: False)
     before, last = _make_any_infinite(element, slots, lanes - 1), lanes - 1
     is_infinite, lane = element.infinite, slots.lane
-    return inlined(lambda vectors, infinity: before(vectors, infinity) | is_infinite(lane(vectors, last), infinity))
+    return jitable(lambda vectors, infinity: before(vectors, infinity) | is_infinite(lane(vectors, last), infinity))
 
 
 def make_element_update(element, n_slots: int, watchful: bool, dtype: np.dtype[Any], gradient):
@@ -67,7 +67,7 @@ def make_element_update(element, n_slots: int, watchful: bool, dtype: np.dtype[A
     load_slots, store_slots = access_to_slots.load, access_to_slots.store
     itemsize, infinity = np.uint64(dtype.itemsize), dtype.type(np.inf)
 
-    @inlined
+    @jitable
     def update_element(j, p, source, slots, infinite, s):
         at = j * itemsize
         p_j, slots_j = step(load(p + at), gradient(j, source), load_slots(slots, at), s)
@@ -88,7 +88,7 @@ def _make_vector_update(element, n_slots: int, watchful: bool, dtype: np.dtype[A
     load_slots, store_slots = access_to_slots.load_vector, access_to_slots.store_vector
     a_vector, infinity = np.uint64(VECTOR), dtype.type(np.inf)
 
-    @inlined
+    @jitable
     def update_vector(t, p, g, slots, infinite, s):
         at = t * a_vector
         loaded = load_vector(p + at), load_vector(g + at), load_slots(slots, at)

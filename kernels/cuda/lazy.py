@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numba import cuda, types
 
-from ..jit import inlined
+from ..jit import jitable
 from ..lazy import history_missed, make_catch_up, missed_alike, missed_steps, shrunk_by_history
 from ..motion import SLOTS, slot_names
 from ..slots import make_behind, make_first
@@ -27,9 +27,9 @@ def _make_advance(rule: Any, motion: str, kind: str, dtype: np.dtype[Any]):
     count, moving = len(rule.slots), make_slots(access, len(SLOTS[motion]))
     own_of, moved_of, load_own = make_first(count), make_behind(count), make_slots(access, count).load
     load_moved, store_moved, each, by_row = moving.load, moving.store, kind == "element", kind == "row"
-    cast = inlined(lambda moved: (real(moved[0]),)) if SLOTS[motion] else inlined(lambda moved: ())
+    cast = jitable(lambda moved: (real(moved[0]),)) if SLOTS[motion] else jitable(lambda moved: ())
 
-    @inlined
+    @jitable
     def advance(j, team, row, p, slots, width, missed, s):
         own, moved, offset = own_of(slots), moved_of(slots), row * width * itemsize
         while j < width:
@@ -48,7 +48,7 @@ def _make_advance_by_history(dtype: np.dtype[Any]):
     access, real, itemsize = make_access(dtype), dtype.type, np.uint64(dtype.itemsize)
     load, store = access.load, access.store
 
-    @inlined
+    @jitable
     def advance(j, team, row, p, width, factor, threshold):
         offset = row * width * itemsize
         while j < width:
@@ -59,7 +59,7 @@ def _make_advance_by_history(dtype: np.dtype[Any]):
     return advance
 
 
-@inlined
+@jitable
 def _of_the_first(value, j):
     """The value that the first thread of the team has: so all have it before that one writes to where it is from."""
     return cuda.shfl_sync(ALL, value, cuda.laneid - np.int32(j))

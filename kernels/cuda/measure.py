@@ -9,7 +9,7 @@ import numpy as np
 from numba import cuda, types
 
 from .. import table
-from ..jit import inlined
+from ..jit import jitable
 from ..measure import make_terms
 from ..reduce import LANES
 from .compiling import Capability, Kernel, compile_kernel, kernel_name
@@ -23,12 +23,12 @@ _lanes, _double = np.uint64(LANES), np.uint64(8)
 def _make_warp_sums(value, count: int):
     """Compilable ``(n, source, sums, stride)``: the sums of all terms, which go `stride` bytes apart."""
     if count == 0:
-        return inlined(lambda n, source, sums, stride: None)
+        return jitable(lambda n, source, sums, stride: None)
     j = count - 1
     before, at = _make_warp_sums(value, j), np.uint64(j)
-    last = make_warp_sum(inlined(lambda i, source: value(i, source)[j]))
+    last = make_warp_sum(jitable(lambda i, source: value(i, source)[j]))
 
-    @inlined
+    @jitable
     def warp_sums(n, source, sums, stride):
         before(n, source, sums, stride)
         total = last(n, source)
@@ -51,7 +51,7 @@ def make_measure(rule: Any, dtype: np.dtype[Any], cc: Capability) -> Kernel:
     parameter, gradient = make_load_column(table.PARAMETER), make_load_column(table.GRADIENT)
     size_of_scalars = np.uint64(len(rule.Scalars._fields) * dtype.itemsize)
 
-    @inlined
+    @jitable
     def value(i, source):
         p, g, own, s = source
         at = i * itemsize

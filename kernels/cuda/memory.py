@@ -11,7 +11,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from numba.np.numpy_support import from_dtype
 
-from ..jit import inlined
+from ..jit import jitable
 from .compiling import scalars_type
 
 GLOBAL = 1  # the address space
@@ -89,7 +89,7 @@ load_double, store_double, *_ = make_access(np.dtype(np.float64))
 _store_int32 = make_access(np.dtype(np.int32)).store
 
 
-@inlined
+@jitable
 def mark(address):
     """Set the int32 at an address to 1, as any number of threads may at once."""
     _store_int32(address, np.int32(1))
@@ -103,7 +103,7 @@ def addresses_type(count: int) -> Any:
 def make_dense_gradient(dtype: np.dtype[Any]):
     """Compilable ``(j, g)``: element j of a gradient at address g."""
     load, itemsize = make_access(dtype).load, np.uint64(dtype.itemsize)
-    return inlined(lambda j, g: load(g + j * itemsize))
+    return jitable(lambda j, g: load(g + j * itemsize))
 
 
 def make_load_scalars(rule: Any, dtype: np.dtype[Any]):
@@ -139,15 +139,15 @@ class Slots(NamedTuple):
 
 
 _NO_SLOTS = Slots(
-    inlined(lambda addresses, offset: ()),
-    inlined(lambda addresses, offset, values: None),
-    inlined(lambda addresses, offset: ()),
-    inlined(lambda addresses, offset, values: None),
-    inlined(lambda vectors, j: ()),
-    inlined(lambda value, vectors: ()),
-    inlined(lambda: ()),
-    inlined(lambda addresses, offset: ()),
-    inlined(lambda addresses: np.uint64(0)),
+    jitable(lambda addresses, offset: ()),
+    jitable(lambda addresses, offset, values: None),
+    jitable(lambda addresses, offset: ()),
+    jitable(lambda addresses, offset, values: None),
+    jitable(lambda vectors, j: ()),
+    jitable(lambda value, vectors: ()),
+    jitable(lambda: ()),
+    jitable(lambda addresses, offset: ()),
+    jitable(lambda addresses: np.uint64(0)),
 )
 
 
@@ -159,24 +159,24 @@ def make_slots(access: Access, count: int) -> Slots:
     load_rest, store_rest, load_vector_rest, store_vector_rest, *more = others
     lane_rest, join_rest, empty_rest, moved_rest, bits = more
 
-    @inlined
+    @jitable
     def store_all(addresses, offset, values):
         store(addresses[0] + offset, values[0])
         store_rest(addresses[1:], offset, values[1:])
 
-    @inlined
+    @jitable
     def store_vectors(addresses, offset, vectors):
         store_vector(addresses[0] + offset, vectors[0])
         store_vector_rest(addresses[1:], offset, vectors[1:])
 
     return Slots(
-        inlined(lambda addresses, offset: (load(addresses[0] + offset),) + load_rest(addresses[1:], offset)),
+        jitable(lambda addresses, offset: (load(addresses[0] + offset),) + load_rest(addresses[1:], offset)),
         store_all,
-        inlined(lambda a, offset: (load_vector(a[0] + offset),) + load_vector_rest(a[1:], offset)),
+        jitable(lambda a, offset: (load_vector(a[0] + offset),) + load_vector_rest(a[1:], offset)),
         store_vectors,
-        inlined(lambda vectors, j: (vectors[0][j],) + lane_rest(vectors[1:], j)),
-        inlined(lambda value, vectors: ((value[0],) + vectors[0],) + join_rest(value[1:], vectors[1:])),
-        inlined(lambda: ((),) + empty_rest()),
-        inlined(lambda addresses, offset: (addresses[0] + offset,) + moved_rest(addresses[1:], offset)),
-        inlined(lambda addresses: addresses[0] | bits(addresses[1:])),
+        jitable(lambda vectors, j: (vectors[0][j],) + lane_rest(vectors[1:], j)),
+        jitable(lambda value, vectors: ((value[0],) + vectors[0],) + join_rest(value[1:], vectors[1:])),
+        jitable(lambda: ((),) + empty_rest()),
+        jitable(lambda addresses, offset: (addresses[0] + offset,) + moved_rest(addresses[1:], offset)),
+        jitable(lambda addresses: addresses[0] | bits(addresses[1:])),
     )

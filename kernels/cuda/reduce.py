@@ -9,7 +9,7 @@ import numpy as np
 from numba import cuda, types
 
 from ..element import make_element, untouched
-from ..jit import inlined
+from ..jit import jitable
 from ..reduce import BLOCK, LANES
 from ..table import FIRST_BLOCK, GRADIENT
 from .compiling import Capability, Kernel, compile_kernel, kernel_name, scalars_type
@@ -29,7 +29,7 @@ def blocks_of(warps: int) -> int:
     return -(-warps // WARPS)
 
 
-@inlined
+@jitable
 def fold(x):
     """Sum of a warp's values, which all of its threads get: each adds the value of the thread across, in any order."""
     x += cuda.shfl_xor_sync(ALL, x, 16)
@@ -43,7 +43,7 @@ def fold(x):
 def make_square(value):
     """Compilable ``(i, source)``: the square, in float64, of ``value(i, source)``."""
 
-    @inlined
+    @jitable
     def square(i, source):
         x = np.float64(value(i, source))
         return x * x
@@ -57,7 +57,7 @@ def make_warp_sum(value):
     ``value(i, source)`` is the i-th of them, in float64.
     """
 
-    @inlined
+    @jitable
     def warp_sum(n, source):
         total, start = _nothing, _address(0)
         while start < n:
@@ -72,7 +72,7 @@ def make_warp_sum(value):
     return warp_sum
 
 
-@inlined
+@jitable
 def _total_of(sums, count):
     """Sum of `count` float64 from left to right, by a warp."""
     lane, start, so_far = _address(cuda.laneid), _address(0), _nothing
@@ -97,10 +97,10 @@ class Sums(NamedTuple):
 @cache
 def make_sums(rule: Any, prepare_fully: bool, dtype: np.dtype[Any], cc: Capability) -> Sums:
     """Kernels for gradients as they are, or prepared: clipped, and with the decay that comes before squaring."""
-    prepare = make_element(rule, "plain", False).prepare if prepare_fully else inlined(untouched)
+    prepare = make_element(rule, "plain", False).prepare if prepare_fully else jitable(untouched)
     load, itemsize = make_access(dtype).load, np.uint64(dtype.itemsize)
 
-    @inlined
+    @jitable
     def value(i, source):
         p, g, s = source
         return prepare(load(g + i * itemsize), load(p + i * itemsize), s)
@@ -199,4 +199,4 @@ def _make_is_finite(dtype: np.dtype[Any]):
     bits = np.dtype(f"i{dtype.itemsize}")
     load = make_access(bits).load
     infinity, magnitude = np.array(np.inf, dtype).view(bits)[()], bits.type(np.iinfo(bits).max)  # all but the sign
-    return inlined(lambda address: load(address) & magnitude < infinity)
+    return jitable(lambda address: load(address) & magnitude < infinity)

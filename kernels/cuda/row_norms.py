@@ -13,7 +13,7 @@ import numpy as np
 from numba import cuda, types
 
 from ..element import make_element, untouched
-from ..jit import inlined
+from ..jit import jitable
 from ..reduce import BLOCK, LANES
 from .compiling import Capability, Kernel, compile_kernel, kernel_name, scalars_type
 from .memory import load_word, make_access, store_double, store_word
@@ -26,7 +26,7 @@ _zero, _one, _lanes, _word, _block = map(np.uint64, (0, 1, LANES, 8, BLOCK))
 _nothing = np.float64(0)
 
 
-@inlined
+@jitable
 def _own_blocks(k, rows, width):
     """The first block of the order of which group k is the first, and the one behind the last."""
     start = load_word(rows + k * _word) * width
@@ -47,10 +47,10 @@ class RowNorms(NamedTuple):
 @cache
 def make_row_norms(rule: Any, prepared: bool, dtype: np.dtype[Any], cc: Capability) -> RowNorms:
     """Kernels for gradients as they are, or prepared as they are squared for an accumulator."""
-    prepare = make_element(rule, "plain", False).prepare if prepared else inlined(untouched)
+    prepare = make_element(rule, "plain", False).prepare if prepared else jitable(untouched)
     gradient, load, itemsize = make_gradient(dtype), make_access(dtype).load, np.uint64(dtype.itemsize)
 
-    @inlined
+    @jitable
     def lane_sum(k, block, p, rows, starts, at, values, groups, width, s):
         """Squares of this thread's part of a block, of group k and those behind it."""
         begin, end, total = block * _block, (block + _one) * _block, _nothing

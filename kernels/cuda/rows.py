@@ -14,7 +14,7 @@ from numba import cuda, types
 
 from ..coalesce import POSITION
 from ..element import make_element
-from ..jit import inlined
+from ..jit import jitable
 from ..motion import SLOTS, slot_names
 from ..reduce import LANES
 from .compiling import Capability, Kernel, compile_kernel, kernel_name, scalars_type
@@ -41,7 +41,7 @@ def blocks_of(rows: int, share: int) -> int:
     return -(-(rows << share) // THREADS)
 
 
-@inlined
+@jitable
 def row_and_lane(share):
     """Number of the row that this thread is of, the thread's among those that have the row, and how many they are."""
     thread, team = np.uint64(cuda.grid(1)), _one << share
@@ -52,7 +52,7 @@ def make_gradient(dtype: np.dtype[Any]):
     """Compilable ``(j, source)``: element j of a row's gradient, 0.0 + first + second + ..."""
     load, real, itemsize = make_access(dtype).load, dtype.type, np.uint64(dtype.itemsize)
 
-    @inlined
+    @jitable
     def gradient(j, source):
         k, last, at, values, width = source
         g = real(0)
@@ -73,7 +73,7 @@ def _make_elements_step(rule, motion: str, lean: bool, dtype: np.dtype[Any]):
     moved = make_slots(make_access(dtype), n_slots).moved
     update = make_element_update(make_element(rule, motion, lean), n_slots, True, dtype, gradient)
 
-    @inlined
+    @jitable
     def elements_step(j, team, row, p, slots, width, source, infinite, s):
         offset = row * width * itemsize
         of_row = moved(slots, offset)
@@ -90,7 +90,7 @@ def _make_tensor_step(rule, motion: str, lean: bool, dtype: np.dtype[Any]):
     update = make_shared_update(element, motion, dtype, make_gradient(dtype))
     moved = make_slots(make_access(dtype), len(SLOTS[motion])).moved
 
-    @inlined
+    @jitable
     def tensor_step(j, team, row, p, slots, width, source, infinite, s):
         offset, accumulator = row * width * itemsize, load(slots[0])
         rest = moved(slots[1:], offset)
@@ -106,7 +106,7 @@ def _make_shared_step(rule, motion: str, lean: bool, dtype: np.dtype[Any]):
     itemsize, moved = np.uint64(dtype.itemsize), make_slots(make_access(dtype), len(SLOTS[motion])).moved
     row_step = make_row_step(make_element(rule, motion, lean), motion, dtype, make_gradient(dtype))
 
-    @inlined
+    @jitable
     def shared_step(j, team, row, p, slots, width, source, infinite, s):
         offset, G = row * width * itemsize, slots[0] + row * itemsize
         row_step(p + offset, G, moved(slots[1:], offset), width, source, infinite, s)

@@ -9,7 +9,7 @@ import numpy as np
 from numba import cuda, types
 
 from ..element import make_element
-from ..jit import inlined
+from ..jit import jitable
 from ..motion import SLOTS
 from ..reduce import LANES
 from .compiling import Capability, Kernel, compile_kernel, kernel_name, scalars_type
@@ -29,7 +29,7 @@ def make_shared_update(element, motion: str, dtype: np.dtype[Any], gradient):
     slots = make_slots(access, len(SLOTS[motion]))
     load_slots, store_slots, prepare, advance = slots.load, slots.store, element.prepare, element.advance
 
-    @inlined
+    @jitable
     def update(j, G, p, rest, source, s):
         at = j * itemsize
         p_j = load(p + at)
@@ -50,14 +50,14 @@ def make_row_step(element, motion: str, dtype: np.dtype[Any], gradient):
     itemsize, infinity = np.uint64(dtype.itemsize), real(np.inf)
     update = make_shared_update(element, motion, dtype, gradient)
 
-    @inlined
+    @jitable
     def prepared(j, where):
         p, source, s = where
         return prepare(gradient(j, source), load(p + j * itemsize), s)
 
     warp_sum = make_warp_sum(make_square(prepared))
 
-    @inlined
+    @jitable
     def row_step(p, G, rest, width, source, infinite, s):
         square, lane = warp_sum(width, (p, source, s)), np.uint64(cuda.laneid)
         new = real(0)

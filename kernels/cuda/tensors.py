@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .. import table
-from ..jit import inlined
+from ..jit import jitable
 from ..reduce import BLOCK
 from .memory import load_word
 
@@ -15,7 +15,7 @@ _zero, _one, _two, _block, _word, _row_size = map(np.uint64, (0, 1, 2, BLOCK, 8,
 _size, _first_block = (np.uint64(8 * n) for n in (table.SIZE, table.FIRST_BLOCK))
 
 
-@inlined
+@jitable
 def _tensor_of(block, rows, tensors):
     """The last tensor that begins at this block or before it."""
     left, right = _zero, tensors - _one
@@ -28,7 +28,7 @@ def _tensor_of(block, rows, tensors):
     return left
 
 
-@inlined
+@jitable
 def part_of(block, rows, tensors):
     """Which tensor a block of BLOCK elements is of, the address of its row, the first of the elements, and how many."""
     i = _tensor_of(block, rows, tensors)
@@ -40,12 +40,12 @@ def part_of(block, rows, tensors):
 def make_load_column(column: int):
     """Compilable ``(row)``: what the row at this address has in a column."""
     offset = np.uint64(column) * _word
-    return inlined(lambda row: load_word(row + offset))
+    return jitable(lambda row: load_word(row + offset))
 
 
 def make_load_columns(first: int, count: int):
     """Compilable ``(row)``: what the row has in `count` neighbouring columns, as a tuple."""
     if count == 0:
-        return inlined(lambda row: ())
+        return jitable(lambda row: ())
     load, load_rest = make_load_column(first), make_load_columns(first + 1, count - 1)
-    return inlined(lambda row: (load(row),) + load_rest(row))
+    return jitable(lambda row: (load(row),) + load_rest(row))
