@@ -20,7 +20,7 @@ from race import OURS, NewRace, Race
 from torch_adagrad import EPSILON, LEARNING_RATE
 
 import fastadagrad as fa
-from fastadagrad.kernels.prefetch import prefetch, prefetch_lines, rows_ahead
+from fastadagrad.kernels.memory.prefetch import prefetch, prefetch_lines, rows_ahead
 
 UNIQUE, TORCH, FBGEMM = f"{OURS}, assume_unique", "torch sparse", "FBGEMM"
 LOOPS = {f"row loop, prefetch {ahead} ahead": ahead for ahead in (4, 8)}

@@ -12,7 +12,7 @@ from numpy.typing import DTypeLike
 from .engine.options import Conduct, Hyper, Settings, cast_scalars, make_settings
 from .engine.parameters import DTYPES, FloatArray
 from .engine.state import fresh_slots, kind_of
-from .kernels.arrays import make_array_update
+from .kernels.cpu.one_array import make_array_update
 from .kernels.rules import trait
 from .optimizer.methods import method_named
 from .support.checks import whole_number

@@ -18,10 +18,10 @@ from typing import NamedTuple
 
 from . import motion as motions
 from .jit import jitable
+from .memory.addresses import FIRST_SLOT
+from .memory.slots import Slots, make_behind, make_first, make_slots
 from .motion import slot_names
 from .rules import places, trait
-from .slots import Slots, make_behind, make_first, make_slots
-from .table import FIRST_SLOT
 
 
 def untouched(g, p, s):

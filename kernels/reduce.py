@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from .jit import forceinlined, jitable
-from .memory import on_stack
-from .slots import make_slots
+from .memory.headers import on_stack
+from .memory.slots import make_slots
 
 LANES = 32
 BLOCK = 4096

@@ -11,12 +11,12 @@ import numpy as np
 from numba import typeof
 from numba.core import types
 
+from .cpu.statistics import make_terms
 from .element import make_element
 from .jit import compiled, jitable
-from .measure import make_terms
-from .memory import unpack
+from .memory.headers import unpack
+from .memory.slots import make_slots
 from .rules import trait
-from .slots import make_slots
 
 _PARTS = ("accumulate", "scale", "delta", "place", "measure")
 _LONGEST = 300  # characters of what the compiler says

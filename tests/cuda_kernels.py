@@ -19,9 +19,9 @@ except PackageNotFoundError:
 from fastadagrad.engine.options import cast_scalars, make_settings  # noqa: E402  only where they can be
 from fastadagrad.engine.state import accumulator_shape, kind_of  # noqa: E402
 from fastadagrad.engine.unit import norm_scale  # noqa: E402
-from fastadagrad.kernels import table  # noqa: E402
 from fastadagrad.kernels.cuda import dense, reduce, shared  # noqa: E402
 from fastadagrad.kernels.cuda.memory import VECTOR, lanes_of  # noqa: E402
+from fastadagrad.kernels.memory import addresses  # noqa: E402
 from fastadagrad.kernels.reduce import LANES  # noqa: E402
 from fastadagrad.kernels.rules import adagrad  # noqa: E402
 
@@ -78,17 +78,17 @@ class Device:
         gradients = [at_offset(g, self.offsets[1]) for g in gradients]
         dtype, n = gradients[0].dtype, len(gradients)
         sizes = [g.size for g in gradients]
-        rows = table.make_table(sizes, sizes, dtype)
+        rows = addresses.make_table(sizes, sizes, dtype)
         for i, g in enumerate(gradients):
-            arrays, addresses = self._slots(i, g)
-            slots = range(table.FIRST_SLOT, table.FIRST_SLOT + len(arrays) - 2)
-            rows[i, [table.PARAMETER, table.GRADIENT, *slots]] = addresses
+            arrays, places = self._slots(i, g)
+            slots = range(addresses.FIRST_SLOT, addresses.FIRST_SLOT + len(arrays) - 2)
+            rows[i, [addresses.PARAMETER, addresses.GRADIENT, *slots]] = places
         scalars = np.tile(cast_scalars(self.settings, self.t, dtype), (n, 1))
         kernel = dense.make_many(adagrad, self.motion, self.settings.lean, self.watchful, dtype, self.cc)
         infinite = np.zeros(n, np.int32)
         memory = [rows, scalars, infinite, *gradients, *self.p, *self.G, *(self.v if self.motion != "plain" else [])]
         arguments = rows.ctypes.data, n, infinite.ctypes.data, scalars.ctypes.data
-        ptx.launch(kernel.ptx, int(rows[-1, table.FIRST_BLOCK]), dense.THREADS, arguments, memory)
+        ptx.launch(kernel.ptx, int(rows[-1, addresses.FIRST_BLOCK]), dense.THREADS, arguments, memory)
         self.t += 1
         return infinite
 
@@ -121,25 +121,25 @@ class Device:
     def _by_element(self, i, g, scalars):
         lean = self.settings.lean and not self.conduct.max_global_norm
         kernels = dense.make_dense(adagrad, self.motion, lean, self.watchful, g.dtype, self.cc)
-        arrays, addresses = self._slots(i, g)
+        arrays, places = self._slots(i, g)
         aligned = not any(a.ctypes.data % VECTOR for a in arrays)
         kernel, blocks = kernels.grid(g.size, lanes_of(g.dtype), aligned)
-        arguments = *addresses, g.size, self.infinite.ctypes.data, *scalars
+        arguments = *places, g.size, self.infinite.ctypes.data, *scalars
         ptx.launch(kernel.ptx, blocks, dense.THREADS, arguments, [*arrays, self.infinite])
 
     def _by_row(self, i, g, scalars):
         kernel = shared.make_rows(adagrad, self.motion, g.dtype, self.cc)
-        arrays, addresses = self._slots(i, g)
-        arguments = *addresses, len(g), g.size // len(g), self.infinite.ctypes.data, *scalars
+        arrays, places = self._slots(i, g)
+        arguments = *places, len(g), g.size // len(g), self.infinite.ctypes.data, *scalars
         ptx.launch(kernel.ptx, -(-len(g) * LANES // 64), 64, arguments, [*arrays, self.infinite])
 
     def _by_tensor(self, i, g, scalars):
         kernels = shared.make_tensor(adagrad, self.motion, g.dtype, self.cc)
         square = np.array([self.sum_of_squares(g, self.p[i], scalars)])
-        arrays, addresses = self._slots(i, g)
+        arrays, places = self._slots(i, g)
         arguments = square.ctypes.data, self.G[i].ctypes.data, self.infinite.ctypes.data, *scalars
         ptx.launch(kernels.accumulate.ptx, 1, 1, arguments, [square, self.G[i], self.infinite])
-        ptx.launch(kernels.update.ptx, -(-g.size // 64), 64, (*addresses, g.size, *scalars), arrays)
+        ptx.launch(kernels.update.ptx, -(-g.size // 64), 64, (*places, g.size, *scalars), arrays)
 
 
 def assert_equal_bits(device, oracle):

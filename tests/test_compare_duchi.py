@@ -8,7 +8,7 @@ import pytest
 
 from fastadagrad.compare import duchi
 from fastadagrad.compare.duchi import CONTENDERS, as_records, table1, text_of
-from fastadagrad.compare.examples import load_text
+from fastadagrad.compare.labelled_text import load_text
 
 A9A = Path(__file__).parents[2] / "shared" / "data" / "a9a.train.svm.gz"
 

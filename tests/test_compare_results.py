@@ -9,7 +9,7 @@ import pytest
 
 from fastadagrad.compare import Problem, results
 from fastadagrad.compare.contenders import contender_named
-from fastadagrad.compare.plan import Cell, Plan
+from fastadagrad.compare.grid import Cell, Plan
 from fastadagrad.compare.results import COLUMNS, Journal, open_folder, read_json, tidy, write_json
 from fastadagrad.compare.running import Run
 

@@ -12,7 +12,7 @@ import fastadagrad as fa
 from fastadagrad.compare import Problem, Task
 from fastadagrad.compare.contenders import Contender, as_contenders, contender_named, usual_contenders
 from fastadagrad.compare.costs import costs_of
-from fastadagrad.compare.plan import Cell
+from fastadagrad.compare.grid import Cell
 from fastadagrad.compare.pool import run_in_processes
 from fastadagrad.compare.problems import problem_named, task_of
 from fastadagrad.compare.running import check_start, lazy_for, run

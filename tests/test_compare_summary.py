@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastadagrad.compare.contenders import Contender
-from fastadagrad.compare.plan import Cell, Plan, as_rates
+from fastadagrad.compare.grid import Cell, Plan, as_rates
 from fastadagrad.compare.problem import Problem
+from fastadagrad.compare.result_table import HEADINGS, as_records, cells_of, ranked, text_table
 from fastadagrad.compare.running import Run
 from fastadagrad.compare.summary import (
     Bounds,
@@ -21,7 +22,6 @@ from fastadagrad.compare.summary import (
     share_within,
     summarise,
 )
-from fastadagrad.compare.table import HEADINGS, as_records, cells_of, ranked, text_table
 
 INF = math.inf
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fastadagrad.kernels.csr import ROWS, survey
+from fastadagrad.kernels.text.csr import ROWS, survey
 
 INDEX = [np.int32, np.int64]
 

@@ -9,7 +9,7 @@ from ptx import launch
 
 from fastadagrad.device.arrays import as_device_array
 from fastadagrad.device.coalescing import DeviceCoalescer
-from fastadagrad.kernels.coalesce import POSITION, bit_length, sort_rows
+from fastadagrad.kernels.cpu.coalesce import POSITION, bit_length, sort_rows
 from fastadagrad.kernels.cuda import coalesce
 
 INDEX_DTYPES = [np.int32, np.int64]

@@ -7,7 +7,7 @@ from cuda_kernels import CC, Device, adagrad, assert_equal_bits, at_offset, cast
 from oracle import Oracle, spread
 from test_bits import OPTIONS
 
-from fastadagrad.kernels.coalesce import sort_rows
+from fastadagrad.kernels.cpu.coalesce import sort_rows
 from fastadagrad.kernels.cuda.rows import THREADS, blocks_of, make_row_update, share_of
 
 MOVES_ALL = {"momentum", "weight_decay", "decoupled_weight_decay", "l1", "l2"}

@@ -45,7 +45,7 @@ def test_kernels_cached_by_different_processes_are_not_mixed_up(tmp_path):
 
 LOSS = """
 import numpy as np
-from fastadagrad.kernels.scoring import mean_loss
+from fastadagrad.kernels.linear.scoring import mean_loss
 print(mean_loss(1, np.ones(1), -np.ones(1)))
 """
 

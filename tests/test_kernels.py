@@ -13,11 +13,14 @@ from numba.core.errors import NumbaError
 
 import fastadagrad as fa
 from fastadagrad.data.loading import load
-from fastadagrad.kernels import csr, linear, memory, rows, scoring, svmlight, table
-from fastadagrad.kernels.drivers import make_driver
+from fastadagrad.kernels.cpu import rows
+from fastadagrad.kernels.cpu.statistics import make_measure
+from fastadagrad.kernels.cpu.tensors import make_driver
 from fastadagrad.kernels.jit import OPTIONS as OPTIONS_OF_JIT
-from fastadagrad.kernels.measure import make_measure
+from fastadagrad.kernels.linear import passes, scoring
+from fastadagrad.kernels.memory import addresses, headers
 from fastadagrad.kernels.rules import adagrad, form_of, trait
+from fastadagrad.kernels.text import csr, svmlight
 from fastadagrad.linear.model import LinearModel
 from fastadagrad.optimizer.methods import METHODS
 
@@ -85,8 +88,8 @@ def called(tmp_path_factory):
     LinearModel(max_epochs=1, l1=0.1).fit(examples)
     ones = fa.Rows(np.array([1, 3]), np.ones((2, 2), FLOAT32))
     fa.ADAGRAD(params=np.zeros((8, 2), FLOAT32), threads=1, accumulator="row").step(ones)
-    loops = linear.make_loops(adagrad, "plain", True, "sparse", False, False, FLOAT32)
-    exact = linear.make_loops(adagrad, "plain", False, "sparse", False, True, FLOAT32)
+    loops = passes.make_loops(adagrad, "plain", True, "sparse", False, False, FLOAT32)
+    exact = passes.make_loops(adagrad, "plain", False, "sparse", False, True, FLOAT32)
     kernels = {
         "scan": svmlight.scan,
         "online": loops.online,
@@ -97,7 +100,7 @@ def called(tmp_path_factory):
         "step_rows": rows.make_update(adagrad, "plain", "row", False, False, True, FLOAT32).serial,
     }
     found = {name: (kernel.py_func, kernel.signatures[0]) for name, kernel in kernels.items()}
-    return {**found, "read_gradients": (table.read_gradients.py_func, (int64, int64[:, ::1], int64[:, ::1], int64))}
+    return {**found, "read_gradients": (addresses.read_gradients.py_func, (int64, int64[:, ::1], int64[:, ::1], int64))}
 
 
 @pytest.mark.parametrize(
@@ -118,7 +121,7 @@ def test_weights_of_a_sparse_row_catch_up_with_l1_as_vectors(called):
 
 STEP = """
 import numpy as np, fastadagrad as fa
-from fastadagrad.kernels.drivers import make_driver
+from fastadagrad.kernels.cpu.tensors import make_driver
 p = np.ones(3)
 fa.ADAGRAD(params=p).step(p)
 used = make_driver(adagrad, "plain", "element", True, p.dtype).serial
@@ -181,7 +184,7 @@ def test_every_kernel_can_be_kept(method):
 
 
 def test_array_headers_are_where_they_are_expected():
-    assert memory.supported()
+    assert headers.supported()
 
 
 def test_compiled_and_plain_rule_agree():
@@ -194,7 +197,7 @@ def test_compiled_and_plain_rule_agree():
 def test_only_arrays_are_borrowed():
     @njit
     def borrow(array):
-        return memory.borrowed((array, "text"))[0].size
+        return headers.borrowed((array, "text"))[0].size
 
     with pytest.raises(NumbaError, match="only arrays can be borrowed"):
         borrow(np.ones(3))

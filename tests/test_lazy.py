@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastadagrad.engine.options import make_settings
-from fastadagrad.kernels.lazy import make_catch_up, missed_steps
+from fastadagrad.kernels.missed import make_catch_up, missed_steps
 from fastadagrad.kernels.rules import adagrad
 
 long = np.longdouble

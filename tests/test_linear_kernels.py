@@ -8,11 +8,11 @@ import pytest
 from oracle import bits_differ
 
 from fastadagrad.engine.options import make_settings
-from fastadagrad.kernels import linear, linear_arrays
-from fastadagrad.kernels.examples import LANES, Dense, Sparse, shuffle
-from fastadagrad.kernels.gathered import ABREAST
-from fastadagrad.kernels.losses import POINTWISE
-from fastadagrad.kernels.row_weights import NEAR
+from fastadagrad.kernels.linear import passes, weight_arrays
+from fastadagrad.kernels.linear.layouts import LANES, Dense, Sparse, shuffle
+from fastadagrad.kernels.linear.losses import POINTWISE
+from fastadagrad.kernels.linear.row_weights import NEAR
+from fastadagrad.kernels.linear.sixteen import ABREAST
 from fastadagrad.kernels.rules import adagrad
 
 UNPENALISED = {"l1": 0.0, "l2": 0.0, "weight_decay": 0.0, "decoupled_weight_decay": 0.0}
@@ -140,7 +140,7 @@ def longest_of(examples):
 def make_both(layout, features, classes, slots, dtype):
     """Weights and an intercept that begin with 0."""
     shapes = (layout, features), ("dense", 1)
-    return [linear_arrays.make_weights(*shape, classes, len(slots), dtype) for shape in shapes]
+    return [weight_arrays.make_weights(*shape, classes, len(slots), dtype) for shape in shapes]
 
 
 def train(examples, order, size, kind, classes, hyper, rate, *, lazy="touched", online=None, epochs=1, features=37):
@@ -150,15 +150,15 @@ def train(examples, order, size, kind, classes, hyper, rate, *, lazy="touched", 
     settings, _ = make_settings(adagrad, {**hyper, "learning_rate": rate})
     unpenalised, _ = make_settings(adagrad, {**hyper, **UNPENALISED, "learning_rate": rate})
     exact = np.array(settings.scalars(0))
-    rates = linear_arrays.Rates(exact.astype(dtype), np.array(unpenalised.scalars(0)).astype(dtype), exact)
+    rates = weight_arrays.Rates(exact.astype(dtype), np.array(unpenalised.scalars(0)).astype(dtype), exact)
 
     weights, intercept = make_both(layout, features, classes, settings.slots, dtype)
     sweep = lazy == "dense" or (layout == "dense" and (size > 1 or online is False))
     catching_up = lazy == "exact"
-    loops = linear.make_loops(adagrad, settings.motion, settings.lean, layout, bool(classes), catching_up, dtype)
+    loops = passes.make_loops(adagrad, settings.motion, settings.lean, layout, bool(classes), catching_up, dtype)
     if online is None:
         online = size == 1 and not sweep
-    work = linear_arrays.make_work(weights, longest_of(examples), online=online, exact=catching_up)
+    work = weight_arrays.make_work(weights, longest_of(examples), online=online, exact=catching_up)
     arguments = (POINTWISE.get(kind, 0), examples, order, weights, intercept, rates, work)
     for _ in range(epochs):
         loss = loops.online(*arguments) if online else loops.batches(size, sweep, *arguments)
@@ -334,10 +334,10 @@ def test_scratch_is_left_clean():
     weights, intercept = make_both("sparse", 37, 0, ["accumulator"], np.float32)
     settings, _ = make_settings(adagrad, {"l1": 0.1})
     scalars = np.array(settings.scalars(0))
-    rates = linear_arrays.Rates(scalars.astype(np.float32), scalars.astype(np.float32), scalars)
-    loops = linear.make_loops(adagrad, "plain", False, "sparse", False, True, np.dtype(np.float32))
+    rates = weight_arrays.Rates(scalars.astype(np.float32), scalars.astype(np.float32), scalars)
+    loops = passes.make_loops(adagrad, "plain", False, "sparse", False, True, np.dtype(np.float32))
     examples = to_sparse(X, labels)
-    work = linear_arrays.make_work(weights, longest_of(examples), online=False, exact=True)
+    work = weight_arrays.make_work(weights, longest_of(examples), online=False, exact=True)
     loops.batches(8, False, 0, examples, np.arange(len(X)), weights, intercept, rates, work)
     for array in (work.gradient, work.intercept_gradient, work.last):
         assert not array.view(np.int32).any()

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fastadagrad.kernels import losses
 from fastadagrad.kernels.jit import compiled
+from fastadagrad.kernels.linear import losses
 
 scores = st.floats(-800, 800)
 

@@ -6,9 +6,9 @@ import pytest
 import fastadagrad as fa
 from fastadagrad.compare.duchi import CONTENDERS
 from fastadagrad.engine.options import make_settings
-from fastadagrad.kernels.examples import Sparse
-from fastadagrad.kernels.losses import HINGE, LOGISTIC, slope_of
-from fastadagrad.kernels.online import make_online
+from fastadagrad.kernels.linear.layouts import Sparse
+from fastadagrad.kernels.linear.losses import HINGE, LOGISTIC, slope_of
+from fastadagrad.kernels.linear.online import make_online
 
 EXAMPLES, FEATURES = 120, 30
 

@@ -9,7 +9,7 @@ from oracle import bits_differ, spread
 from sparse import set_thresholds
 
 import fastadagrad as fa
-from fastadagrad.kernels.measure import make_measure
+from fastadagrad.kernels.cpu.statistics import make_measure
 
 F4 = np.float32
 EVERY = pytest.mark.parametrize("name", METHODS)

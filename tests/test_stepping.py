@@ -11,7 +11,7 @@ import pytest
 
 import fastadagrad as fa
 from fastadagrad.engine import plan
-from fastadagrad.kernels.drivers import make_driver
+from fastadagrad.kernels.cpu.tensors import make_driver
 from fastadagrad.kernels.rules import adagrad
 
 F4, F8 = np.float32, np.float64

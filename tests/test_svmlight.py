@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastadagrad.data.svmlight import SLOW_BATCH, parse
-from fastadagrad.kernels import svmlight as kernels
+from fastadagrad.kernels.text import svmlight as kernels
 
 A9A = Path(__file__).resolve().parents[2] / "shared" / "data" / "a9a.train.svm.gz"
 NUMBER = re.compile(rb"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")

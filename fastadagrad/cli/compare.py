@@ -67,7 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _run_table1(arguments: argparse.Namespace) -> int:
     """Run the experiment, and print its table."""
     from ..compare import duchi
-    from ..compare.plan import as_rates
+    from ..compare.grid import as_rates
     from ..compare.results import command_line, machine
 
     idle = [name for name in ("methods", "epochs", "jobs", "quick") if getattr(arguments, name)]

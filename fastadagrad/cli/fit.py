@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..support.contents import STDIN
 from ..support.log import logger
-from . import examples, screen
+from . import example_files, screen
 
 if TYPE_CHECKING:
     from ..data.tables import Table
@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--test", metavar="FILE", help="evaluate the finished model on these examples")
     parser.add_argument("--model", metavar="OUT", help="write the model to this file")
     parser.add_argument("--plot", metavar="OUT", help="draw the losses of the epochs: .png, .svg or .pdf")
-    examples.add_arguments(parser, "true if SOURCE has a column 0")
+    example_files.add_arguments(parser, "true if SOURCE has a column 0")
     parser.add_argument("--features", type=int, metavar="N", help="number of features, if SOURCE may lack the last")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--quiet", action="store_true", help="log warnings only")
@@ -90,7 +90,7 @@ def run(arguments: argparse.Namespace) -> int:
     options = {name: value for name, value in vars(arguments).items() if name not in _OWN}
     model = LinearModel(**options)
     _check_paths(arguments)
-    base = examples.base(arguments.zero_based, None)
+    base = example_files.base(arguments.zero_based, None)
     bits, width = model.hash_bits, arguments.features
     table = load(
         arguments.source, dtype=None, target=arguments.target, n_features=width, zero_based=base, hash_bits=bits
@@ -124,13 +124,13 @@ def _check_paths(arguments: argparse.Namespace) -> None:
 
     inputs = {"SOURCE": arguments.source, "--valid": arguments.valid, "--test": arguments.test}
     paths = {"--model": arguments.model, "--plot": arguments.plot}
-    examples.check_stdin(inputs.values())
+    example_files.check_stdin(inputs.values())
     for name, path in paths.items():
         if path == STDIN:
             raise ValueError(f"{name} must be a file, as standard output has the report: a file called - is ./-")
     if arguments.plot is not None:
         figures.check_path(arguments.plot)
-    examples.check_outputs(paths, inputs)
+    example_files.check_outputs(paths, inputs)
 
 
 @contextmanager
@@ -171,7 +171,7 @@ def _load_like(table: Table, source: str, arguments: argparse.Namespace) -> Tabl
     from ..data.loading import load, takes_target
 
     target = arguments.target if takes_target(source) else None
-    base = examples.base(arguments.zero_based, table.zero_based)
+    base = example_files.base(arguments.zero_based, table.zero_based)
     width = table.features.shape[1]
     found = load(source, dtype=None, target=target, n_features=width, zero_based=base, hash_bits=table.hash_bits)
     check_names(found.feature_names, table.feature_names, source)
@@ -244,7 +244,7 @@ def _print_summary(
     )
     for name in ("train", "test"):
         if name in report:
-            out.say(f"{name}: {examples.shown(report[name])}")
+            out.say(f"{name}: {example_files.shown(report[name])}")
     for name in ("model", "plot"):
         if name in report:
             out.say(f"{name} written to {report[name]}")

@@ -40,7 +40,7 @@ def _collect() -> dict[str, Any]:
     from llvmlite import binding
     from numba import config
 
-    from ..kernels import scoring
+    from ..kernels.linear import scoring
 
     settings = vars(config)
     return {

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..support import strict_json
 from ..support.log import logger
-from . import examples, screen
+from . import example_files, screen
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--output", metavar="FILE", help="write there, in UTF-8, instead of to standard output (-)")
     parser.add_argument("--proba", action="store_true", help="probabilities, a column for each class")
-    examples.add_arguments(parser, "as in the file the model was trained on")
+    example_files.add_arguments(parser, "as in the file the model was trained on")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of a line for each example")
     parser.add_argument("--quiet", action="store_true", help="log warnings only")
 
@@ -44,9 +44,9 @@ def run(arguments: argparse.Namespace) -> int:
     from ..support import outputs
 
     output = None if arguments.output == "-" else arguments.output
-    examples.check_outputs({"--output": output}, {"MODEL": arguments.model, "SOURCE": arguments.source})
+    example_files.check_outputs({"--output": output}, {"MODEL": arguments.model, "SOURCE": arguments.source})
     model = LinearModel.load(arguments.model)
-    width, base = len(model.coef_), examples.base(arguments.zero_based, model.zero_based)
+    width, base = len(model.coef_), example_files.base(arguments.zero_based, model.zero_based)
     how: dict[str, Any] = {"target": arguments.target, "n_features": width, "zero_based": base}
     table = load(arguments.source, dtype="float64", labelled=False, hash_bits=model.hash_bits, **how)
     scores = model.decision_function(table)
@@ -65,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
         with outputs.replacing(output) as file:
             file.writelines(line.encode(errors="backslashreplace") for line in lines)
     if found and not (arguments.quiet or arguments.json):
-        print(examples.shown(found), file=sys.stderr)
+        print(example_files.shown(found), file=sys.stderr)
     return 0
 
 

@@ -17,15 +17,15 @@ from ..support.log import logger
 from .contenders import as_contenders
 from .costs import Cost, costs_of
 from .figures import Material
-from .plan import RATES, SEEDS, Cell, Plan, as_rates
+from .grid import RATES, SEEDS, Cell, Plan, as_rates
 from .pool import refuse_unguarded, run_here, run_in_processes
 from .problem import Problem
 from .problems import as_problems, task_of
 from .report import write_report
+from .result_table import as_records, text_table
 from .results import COSTS, command_line, machine, open_folder, parquet, read_json, write_csv, write_json, write_parquet
 from .running import Run, check_start
 from .summary import GOOD, TAU, Line, summarise
-from .table import as_records, text_table
 
 FOLDER = "comparison"
 QUICK_RATES, QUICK_EPOCHS = "1e-3:1:4", 3

@@ -24,13 +24,13 @@ from ..data.loading import load
 from ..data.tables import CSR
 from ..engine.options import Rule, make_settings
 from ..engine.state import fresh_slots
-from ..kernels.examples import Sparse
-from ..kernels.losses import HINGE
-from ..kernels.online import make_online
+from ..kernels.linear.layouts import Sparse
+from ..kernels.linear.losses import HINGE
+from ..kernels.linear.online import make_online
 from ..kernels.rules import adagrad, adagrad_da, rda, sgd
 from ..support import contents
 from ..support.log import compilation
-from .examples import TEXT, as_csr, load_text
+from .labelled_text import TEXT, as_csr, load_text
 
 RATES = tuple(10.0 ** (k / 2) for k in range(-6, 3))
 PENALTIES = tuple(10.0 ** (k / 2) for k in range(-14, 3))  # between which the one sought is looked for

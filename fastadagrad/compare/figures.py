@@ -18,7 +18,7 @@ import numpy as np
 
 from ..support.figures import PALETTE, dress, new_figure
 from .contenders import Contender
-from .plan import Plan
+from .grid import Plan
 from .problem import Problem
 from .problems import task_of
 from .running import Run, lazy_for, train_epoch, unwarned

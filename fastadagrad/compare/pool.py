@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from multiprocessing.synchronize import Event
 
     from .contenders import Contender
-    from .plan import Cell
+    from .grid import Cell
     from .problem import Problem, Task
     from .running import Run
 

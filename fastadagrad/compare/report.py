@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..support.outputs import replacing
 from .figures import Material, figures
+from .result_table import HEADINGS, cells_of, ranked
 from .summary import GOOD
-from .table import HEADINGS, cells_of, ranked
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -18,7 +18,7 @@ from ..support import strict_json
 from ..support.contents import DAMAGE
 from ..support.outputs import replacing
 from ..version import __version__
-from .plan import Cell, Plan
+from .grid import Cell, Plan
 from .running import Run
 
 JOURNAL, PLAN, COSTS = "runs.jsonl", "plan.json", "costs.json"

@@ -17,7 +17,7 @@ from ..data.dataset import Dataset, sample_count
 from ..optimizer.monitors import WeightedMean
 from ..optimizer.optimizer import Optimizer
 from .contenders import Contender
-from .plan import Cell
+from .grid import Cell
 from .problem import Task
 
 

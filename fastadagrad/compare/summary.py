@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .costs import Cost
-from .plan import Plan
+from .grid import Plan
 from .running import Run
 
 TAU = 0.01  # of the target

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..kernels.hashing import hash_columns
-from ..kernels.svmlight import sort_rows
+from ..kernels.text.hashing import hash_columns
+from ..kernels.text.svmlight import sort_rows
 from ..support.checks import whole_number
 
 MOST_HASH_BITS = 31  # columns are int32

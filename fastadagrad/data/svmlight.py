@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple, NoReturn
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from ..kernels import svmlight as kernels
+from ..kernels.text import svmlight as kernels
 from ..support import contents
 from ..support.checks import shown
 from ..support.log import logger

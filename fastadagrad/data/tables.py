@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, NoReturn
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from ..kernels.csr import survey
+from ..kernels.text.csr import survey
 from ..support.checks import shown
 from ..support.log import logger
 from .array_likes import NUMERIC, as_array, first_not_finite, is_missing

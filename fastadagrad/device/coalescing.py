@@ -8,7 +8,7 @@ import numpy as np
 
 from ..engine.parameters import device_array, device_gradient
 from ..engine.rows import INDEX_DTYPES, Rows, outside
-from ..kernels.coalesce import LARGEST, POSITION
+from ..kernels.cpu.coalesce import LARGEST, POSITION
 from ..kernels.cuda import coalesce
 from ..kernels.reduce import LANES
 from .arrays import DeviceArray, zeros

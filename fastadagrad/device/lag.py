@@ -13,7 +13,7 @@ from ..engine.rows import row_layout
 from ..host.missed import Lagging
 from ..kernels.cuda.lazy import make_recall
 from ..kernels.cuda.rows import THREADS, blocks_of, share_of
-from ..kernels.table import FIRST_SLOT, PARAMETER
+from ..kernels.memory.addresses import FIRST_SLOT, PARAMETER
 from .arrays import zeros
 
 

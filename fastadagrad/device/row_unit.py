@@ -15,8 +15,8 @@ from ..engine.unit import OtherKind
 from ..host.missed import no_closed_form
 from ..kernels.cuda import shared
 from ..kernels.cuda.rows import THREADS, blocks_of, make_row_update, share_of
+from ..kernels.memory.addresses import PARAMETER, SIZE
 from ..kernels.rules import adagrad
-from ..kernels.table import PARAMETER, SIZE
 from .arrays import DeviceArray
 from .backend import Backend
 from .lag import DeviceLagging

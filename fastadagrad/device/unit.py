@@ -14,14 +14,14 @@ from ..engine.parameters import device_gradient, missing_gradient, overlap_refus
 from ..engine.rows import is_sparse
 from ..engine.state import State
 from ..engine.unit import OtherKind, Unit
-from ..kernels import table
+from ..kernels.cpu.tensors import FINITE, HEADERS, NORMS, UPDATE
 from ..kernels.cuda import dense, reduce, shared
 from ..kernels.cuda.measure import make_measure
 from ..kernels.cuda.memory import MARK, VECTOR, lanes_of
-from ..kernels.drivers import FINITE, HEADERS, NORMS, UPDATE
+from ..kernels.memory import addresses
+from ..kernels.memory.addresses import FIRST_BLOCK, FIRST_SLOT, GRADIENT, NON_FINITE, PARAMETER, SIZE
 from ..kernels.reduce import LANES
 from ..kernels.rules import trait
-from ..kernels.table import FIRST_BLOCK, FIRST_SLOT, GRADIENT, NON_FINITE, PARAMETER, SIZE
 from ..support.interrupts import whole
 from .arrays import LEGACY_STREAM, DeviceArray, zeros
 from .norms import launch_sum_of_squares
@@ -107,8 +107,8 @@ class DeviceUnit(Unit):
         marks = self._take_marks()
         found = np.flatnonzero(~np.isfinite(self.sums) if by_norms else marks[0])
         if found.size:
-            return int(table.complaint(int(found[0]), NON_FINITE))
-        return int(self.table[:-1, table.INFINITE].any())
+            return int(addresses.complaint(int(found[0]), NON_FINITE))
+        return int(self.table[:-1, addresses.INFINITE].any())
 
     def _take_marks(self) -> NDArray[np.int32]:
         """What is marked, and mark it no longer; what has become infinite is noted in the table."""
@@ -116,7 +116,7 @@ class DeviceUnit(Unit):
         self._backend.read(self._marks.address, marks)
         if marks.any():
             self._backend.clear(self._marks.address, self._marks.nbytes)
-        self.table[:-1, table.INFINITE] |= marks[1]
+        self.table[:-1, addresses.INFINITE] |= marks[1]
         return marks
 
     def poll(self) -> None:
@@ -179,9 +179,9 @@ class DeviceBucket(DeviceUnit):
         if any(is_sparse(gradients[i]) for i in self.positions):
             raise OtherKind
         found = [self._checked(i, gradients[i], guard) for i in self.positions]
-        addresses = [gradient.address for gradient in found]
-        if addresses != self.table[:-1, GRADIENT].tolist():
-            self.table[:-1, GRADIENT] = addresses
+        places = [gradient.address for gradient in found]
+        if places != self.table[:-1, GRADIENT].tolist():
+            self.table[:-1, GRADIENT] = places
             self._rows_are_there = False
         return found
 
@@ -255,22 +255,22 @@ class DeviceBucket(DeviceUnit):
             columns = self.table[i, [PARAMETER, GRADIENT, *self._columns]].tolist()
             update[self._kind](i, columns, int(self.table[i, SIZE]), self._infinite + i * MARK)
 
-    def _update_elements(self, i: int, addresses: list[int], size: int, infinite: int) -> None:
+    def _update_elements(self, i: int, places: list[int], size: int, infinite: int) -> None:
         kernels = dense.make_dense(self._form, *self._variant)
-        aligned = not any(address % VECTOR for address in addresses)
+        aligned = not any(place % VECTOR for place in places)
         kernel, blocks = kernels.grid(size, lanes_of(self._dtype), aligned)
-        self._launch(kernel, blocks, dense.THREADS, *addresses, size, infinite, *self._scalars[i])
+        self._launch(kernel, blocks, dense.THREADS, *places, size, infinite, *self._scalars[i])
 
-    def _update_rows(self, i: int, addresses: list[int], size: int, infinite: int) -> None:
+    def _update_rows(self, i: int, places: list[int], size: int, infinite: int) -> None:
         kernel = shared.make_rows(self._form, self._motion, self._dtype, self._capability)
-        width = int(self.table[i, table.WIDTH])
+        width = int(self.table[i, addresses.WIDTH])
         rows = size // width
         blocks = -(-rows * LANES // THREADS)
-        self._launch(kernel, blocks, THREADS, *addresses, rows, width, infinite, *self._scalars[i])
+        self._launch(kernel, blocks, THREADS, *places, rows, width, infinite, *self._scalars[i])
 
-    def _update_tensor(self, i: int, addresses: list[int], size: int, infinite: int) -> None:
+    def _update_tensor(self, i: int, places: list[int], size: int, infinite: int) -> None:
         kernels = shared.make_tensor(self._form, self._motion, self._dtype, self._capability)
-        square = self._launch_sum_of_squares(i, addresses[1], prepared=True)
-        accumulator = addresses[2]
+        square = self._launch_sum_of_squares(i, places[1], prepared=True)
+        accumulator = places[2]
         self._launch(kernels.accumulate, 1, 1, square, accumulator, infinite, *self._scalars[i])
-        self._launch(kernels.update, -(-size // THREADS), THREADS, *addresses, size, *self._scalars[i])
+        self._launch(kernels.update, -(-size // THREADS), THREADS, *places, size, *self._scalars[i])

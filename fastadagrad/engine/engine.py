@@ -13,7 +13,7 @@ import numpy as np
 
 from ..device.entry import device_units
 from ..host.launch import usable_threads
-from ..kernels.coalesce import ASCENDING
+from ..kernels.cpu.coalesce import ASCENDING
 from ..kernels.forking import in_forked_child
 from ..kernels.rules import trait
 from ..support.interrupts import whole

@@ -14,8 +14,8 @@ from ..host.bucket import Bucket
 from ..host.launch import usable_threads
 from ..host.missed import moves_unnamed
 from ..host.row_unit import DenseForm, RowUnit
-from ..kernels import table
-from ..kernels.drivers import FINITE, HEADERS, NORMS, UPDATE
+from ..kernels.cpu.tensors import FINITE, HEADERS, NORMS, UPDATE
+from ..kernels.memory import addresses
 from ..kernels.rules import trait
 from ..support.interrupts import whole
 from ..support.log import logger
@@ -323,7 +323,7 @@ class Plan:
         code = unit.run(work, gradients, self._guard, self._threads)
         if code > 0 and self._checks:
             self._note_infinity(unit)
-        return code >= 0 or self._refuse_non_finite(unit.positions[table.decode(code)[0]])
+        return code >= 0 or self._refuse_non_finite(unit.positions[addresses.decode(code)[0]])
 
     def poll(self) -> None:
         """Note accumulators that have become infinite unseen."""

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..host.launch import launch
-from ..kernels.coalesce import ASCENDING, DISTINCT, inspect
+from ..kernels.cpu.coalesce import ASCENDING, DISTINCT, inspect
 from .parameters import FloatArray, form_refusal, overlap_refusal
 
 INDEX_DTYPES = (np.dtype(np.int32), np.dtype(np.int64))

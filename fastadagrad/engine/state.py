@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ..device.arrays import DeviceArray, first
 from ..device.arrays import allocate as allocate_on_device
-from ..kernels.memory import CACHE_LINE
+from ..kernels.memory.headers import CACHE_LINE
 from ..kernels.rules import PARAMETER, trait
 from ..support.read_only import ReadOnly
 from .options import Rule, Settings

@@ -10,7 +10,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from ..kernels import table
+from ..kernels.memory import addresses
 from ..kernels.rules import COMMON
 from .options import Settings, cast_scalars
 from .parameters import interval
@@ -44,11 +44,11 @@ class Unit(ABC):
         self.clips = settings[0].norm_limit > 0
         shapes = [accumulator_shape(a, kind) for a in arrays]
         widths = [a.size // max(1, math.prod(shape)) for a, shape in zip(arrays, shapes, strict=True)]
-        self.table = table.make_table([a.size for a in arrays], widths, self._dtype)
+        self.table = addresses.make_table([a.size for a in arrays], widths, self._dtype)
         for row, i, array in zip(self.table, members, arrays, strict=False):
             slots = state[params.names[i]]
-            row[table.POSITION], row[table.OBJECT], row[table.PARAMETER] = i, id(array), interval(array)[0]
-            for column, slot in enumerate(settings[0].slots, table.FIRST_SLOT):
+            row[addresses.POSITION], row[addresses.OBJECT], row[addresses.PARAMETER] = i, id(array), interval(array)[0]
+            for column, slot in enumerate(settings[0].slots, addresses.FIRST_SLOT):
                 row[column] = interval(slots[slot])[0]
         self._scalars = np.zeros((len(members), len(rule.Scalars._fields)), self._dtype)
         self.sums = np.zeros(len(members))  # of squares, of the gradients
@@ -109,14 +109,14 @@ class Unit(ABC):
 
     def take_infinite(self) -> list[int]:
         """Positions whose accumulators the last steps have made infinite."""
-        marks = self.table[:-1, table.INFINITE]
+        marks = self.table[:-1, addresses.INFINITE]
         found = [i for i, mark in zip(self.positions, marks.tolist(), strict=True) if mark]
         marks[...] = 0
         return found
 
     @abstractmethod
     def run(self, work: int, gradients: list[Any], guard: NDArray[np.int64], threads: int) -> int:
-        """Do what `work` says: 0, or 1 if accumulators became infinite, or a `table.complaint` of what is not finite.
+        """Do what `work` says: 0, 1 if accumulators became infinite, or an `addresses.complaint` of what is not finite.
 
         Raises
         ------

@@ -12,13 +12,13 @@ from ..engine.parameters import gradient_refusal, interval
 from ..engine.rows import is_sparse
 from ..engine.state import State
 from ..engine.unit import OtherKind, Unit
-from ..kernels import memory, table
-from ..kernels.drivers import HEADERS, make_driver
-from ..kernels.measure import make_measure
+from ..kernels.cpu.statistics import make_measure
+from ..kernels.cpu.tensors import HEADERS, make_driver
+from ..kernels.memory import addresses, headers
 from ..kernels.rules import trait
 from .launch import launch
 
-_HEADERS_READABLE = memory.supported()
+_HEADERS_READABLE = headers.supported()
 
 
 class Bucket(Unit):
@@ -28,10 +28,10 @@ class Bucket(Unit):
         super().__init__(state, members, kind)
         [motion, *_] = (settings.motion for settings in members.values())
         self._driver = make_driver(self._form, motion, kind, lean, self._dtype)
-        blocks, measured = int(self.table[-1, table.FIRST_BLOCK]), len(trait(self._form, "measured"))
+        blocks, measured = int(self.table[-1, addresses.FIRST_BLOCK]), len(trait(self._form, "measured"))
         self._scratch = np.zeros(max(1, blocks))
         self._block_measures, self._measures = np.zeros((measured, blocks)), np.zeros((measured, len(members)))
-        self._large = int(self.table[:-1, table.SIZE].sum()) >= parallel_from
+        self._large = int(self.table[:-1, addresses.SIZE].sum()) >= parallel_from
 
     def run(self, work: int, gradients: list[Any], guard: NDArray[np.int64], threads: int) -> int:
         spans = threads if self._large else 1
@@ -39,7 +39,7 @@ class Bucket(Unit):
         code: int
         if _HEADERS_READABLE or not work & HEADERS:
             code = launch(self._driver, spans, work, *rest)
-            if code >= 0 or table.decode(code)[1] == table.NON_FINITE:
+            if code >= 0 or addresses.decode(code)[1] == addresses.NON_FINITE:
                 return code
         self.locate_by_hand(gradients, guard)
         code = launch(self._driver, spans, work & ~HEADERS, *rest)
@@ -61,4 +61,4 @@ class Bucket(Unit):
             error = gradient_refusal(self._params.names[i], gradients[i], self._params.arrays[i], guard)
             if error:
                 raise error
-            row[table.GRADIENT] = interval(gradients[i])[0]
+            row[addresses.GRADIENT] = interval(gradients[i])[0]

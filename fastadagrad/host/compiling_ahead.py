@@ -11,9 +11,9 @@ import numpy as np
 
 from ..engine.options import Rule
 from ..engine.parameters import DTYPES, guard_of
-from ..kernels import table
-from ..kernels.drivers import make_driver
-from ..kernels.measure import make_measure
+from ..kernels.cpu.statistics import make_measure
+from ..kernels.cpu.tensors import make_driver
+from ..kernels.memory import addresses
 from ..kernels.motion import SLOTS
 from ..kernels.rules import form_of, trait
 
@@ -37,7 +37,7 @@ def _compile(form: Any, motion: str, kind: str, lean: bool, dtype: np.dtype[Any]
     arguments = (
         0,
         id([]),
-        table.make_table([], [], dtype),
+        addresses.make_table([], [], dtype),
         np.zeros((0, len(form.Scalars._fields)), dtype),
         guard_of([]),
         nothing,
@@ -49,6 +49,6 @@ def _compile(form: Any, motion: str, kind: str, lean: bool, dtype: np.dtype[Any]
 
 def _compile_measure(form: Any, dtype: np.dtype[Any]) -> None:
     driver, nothing = make_measure(form, dtype), np.zeros((len(form.measured), 0))
-    arguments = table.make_table([], [], dtype), np.zeros((0, len(form.Scalars._fields)), dtype), nothing, nothing
+    arguments = addresses.make_table([], [], dtype), np.zeros((0, len(form.Scalars._fields)), dtype), nothing, nothing
     driver.serial(1, *arguments)
     driver.threaded(1, *arguments)

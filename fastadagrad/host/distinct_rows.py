@@ -8,7 +8,7 @@ import numpy as np
 
 from ..engine.parameters import FloatArray, guard_of
 from ..engine.rows import NO_BITS, CheckedRows, Indices, checked_sparse, inspect_only, row_layout
-from ..kernels.coalesce import LARGEST, WORD, inspect, sort_rows, sum_groups
+from ..kernels.cpu.coalesce import LARGEST, WORD, inspect, sort_rows, sum_groups
 from .launch import launch
 
 IN_PLACE = np.zeros(0, np.int64)  # row k's gradient is row k of the source

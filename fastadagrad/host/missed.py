@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from ..engine.options import Rule, Settings
 from ..engine.rows import Indices
 from ..engine.tuning import Cell, by_rate, span, wants_constant_rate
-from ..kernels import lazy
-from ..kernels.rows import make_recall_rows
+from ..kernels import missed
+from ..kernels.cpu.rows import make_recall_rows
+from ..kernels.memory.addresses import WIDTH
 from ..kernels.rules import places, trait
-from ..kernels.table import WIDTH
 from .launch import launch
 
 MANY_STEPS = 1 << 20
@@ -189,9 +189,9 @@ class HostLagging(Lagging):
         self._marks = np.zeros((n_rows, 2) if self.marked else (0, 0))
         self._recall = make_recall_rows(cast(Any, settings.form), settings.motion, kind, dtype)
 
-    def notes(self) -> lazy.Lag:
+    def notes(self) -> missed.Lag:
         """What kernels go by."""
-        return lazy.Lag(self._now, self._last, self._totals, self._totals_after, self._marks)
+        return missed.Lag(self._now, self._last, self._totals, self._totals_after, self._marks)
 
     def recall(self, rows: Indices, threads: int, distinct: bool) -> None:
         """Bring rows up to date."""

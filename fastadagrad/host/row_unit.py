@@ -15,17 +15,18 @@ from ..engine.parameters import FloatArray
 from ..engine.rows import checked_sparse, row_layout
 from ..engine.state import State
 from ..engine.unit import Unit
-from ..kernels import lazy, table
-from ..kernels.drivers import FINITE, HEADERS, NORMS, UPDATE
+from ..kernels import missed
+from ..kernels.cpu.index_checks import holds_non_finite
+from ..kernels.cpu.rows import make_sum_of_squares, make_update
+from ..kernels.cpu.tensors import FINITE, HEADERS, NORMS, UPDATE
+from ..kernels.memory import addresses
 from ..kernels.reduce import BLOCK
-from ..kernels.rows import make_sum_of_squares, make_update
-from ..kernels.survey import holds_non_finite
 from ..support.interrupts import whole
 from .distinct_rows import Coalescer, Gathered
 from .launch import launch
 from .missed import HostLagging, no_closed_form
 
-NO_LAG = lazy.Lag(0, np.zeros(0, np.int64), np.zeros(2), np.zeros(2), np.zeros((0, 0)))
+NO_LAG = missed.Lag(0, np.zeros(0, np.int64), np.zeros(2), np.zeros(2), np.zeros((0, 0)))
 
 
 class RowUnit(Unit):
@@ -65,14 +66,14 @@ class RowUnit(Unit):
         self._accumulator: Any = state[self._name][settings.slots[0]] if kind != "element" else None
         self._by_element, self._parallel_from = by_element, parallel_from
         self._n_rows, self._width = row_layout(self._array, by_element)
-        self.table[0, table.WIDTH] = self._width
+        self.table[0, addresses.WIDTH] = self._width
         self._ordered = ordered or kind == "tensor"
         variant = settings.motion, kind, lean, lags is not None, watchful or kind != "element"
         self._driver = make_update(self._form, *variant, self._dtype)
         self._norm = make_sum_of_squares(self._form, False, True, self._dtype)
         self._prepared_norm = make_sum_of_squares(self._form, True, lean, self._dtype)
         self._coalescer = Coalescer(self._dtype, self._n_rows, self._width, self._ordered, parallel_from)
-        self._values = table.make_table([0], [1], self._dtype)
+        self._values = addresses.make_table([0], [1], self._dtype)
         self._gathered: Gathered | None = None
         self._unused = np.zeros(len(rule.Scalars._fields))
         self.lagging: HostLagging | None = None
@@ -98,7 +99,7 @@ class RowUnit(Unit):
             finite = not work & FINITE or not self._holds_non_finite(self._gathered, spans)
         if not finite:
             self._gathered = None
-            return int(table.complaint(0, table.NON_FINITE))
+            return int(addresses.complaint(0, addresses.NON_FINITE))
         return self._update(self._gathered, spans, threads) if work & UPDATE and self._array.size else 0
 
     def _take(self, gradient: Any, guard: NDArray[np.int64], threads: int) -> None:
@@ -117,8 +118,8 @@ class RowUnit(Unit):
     def _holds_non_finite(self, gathered: Gathered, spans: int) -> bool:
         size = gathered.rows.size * self._width
         row, sentinel = self._values
-        row[table.GRADIENT], row[table.SIZE] = gathered.source.ctypes.data, size
-        sentinel[table.FIRST_BLOCK] = -(-size // BLOCK)
+        row[addresses.GRADIENT], row[addresses.SIZE] = gathered.source.ctypes.data, size
+        sentinel[addresses.FIRST_BLOCK] = -(-size // BLOCK)
         return bool(launch(holds_non_finite, spans, self._scalars, self._values))
 
     def _update(self, gathered: Gathered, spans: int, threads: int) -> int:
@@ -138,7 +139,7 @@ class RowUnit(Unit):
                 if self.lagging:
                     self.lagging.end(threads)
         if infinite:
-            self.table[0, table.INFINITE] = 1
+            self.table[0, addresses.INFINITE] = 1
         self._gathered = None
         return infinite
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..kernels.examples import shuffle
+from ..kernels.linear.layouts import shuffle
 from ..support.log import logger
 from ..support.stopping import Patience
 from .scaling import only_finite

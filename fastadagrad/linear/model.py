@@ -11,7 +11,7 @@ from numpy.typing import DTypeLike, NDArray
 from ..data.columns import check_names
 from ..data.loading import warn_of_base
 from ..data.tables import CSR, Table, as_features, names_of, with_width
-from ..kernels import scoring
+from ..kernels.linear import scoring
 from ..support import array_file
 from . import arguments, rate_trials, saved, targets
 from .fitting import fit

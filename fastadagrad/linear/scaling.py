@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from ..data.tables import CSR, cast
-from ..kernels.examples import largest_of_columns
+from ..kernels.linear.layouts import largest_of_columns
 
 SCALES = ("auto", "standard", "maxabs", "none")
 SMALLEST_EXPONENT = -1000  # the power of two of the opposite sign is finite

@@ -13,9 +13,9 @@ from numpy.typing import DTypeLike, NDArray
 from ..data.tables import CSR
 from ..engine.options import Rule, Settings, cast_scalars
 from ..engine.state import begin
-from ..kernels import linear, linear_arrays, scoring
-from ..kernels.examples import Dense, Sparse
-from ..kernels.losses import POINTWISE
+from ..kernels.linear import passes, scoring, weight_arrays
+from ..kernels.linear.layouts import Dense, Sparse
+from ..kernels.linear.losses import POINTWISE
 from ..kernels.rules import adagrad
 from ..support.log import compilation
 from .scaling import exponents_of
@@ -141,8 +141,8 @@ class Trainer:
         self.intercept = _make_weights("dense", 1, targets.outputs, settings, dtype)
         self._rates = _make_rates(settings, intercept, dtype)
         longest = 0 if isinstance(examples, Dense) else int(np.diff(examples.starts).max(initial=0))
-        self._work = linear_arrays.make_work(self.weights, longest, online=online, exact=exact)
-        loops = linear.make_loops(adagrad, settings.motion, settings.lean, layout, many, exact, dtype)
+        self._work = weight_arrays.make_work(self.weights, longest, online=online, exact=exact)
+        loops = passes.make_loops(adagrad, settings.motion, settings.lean, layout, many, exact, dtype)
         self._loop = loops.online if online else loops.batches
         self._rows = self._rows_between_reports(features)
         self.seconds = 0.0  # spent in the loop
@@ -153,7 +153,7 @@ class Trainer:
         """Rows enough to outweigh bringing every feature up to date, in whole batches."""
         n = len(self.examples.labels)
         values = max(CHUNK, 8 * features)
-        rows = max(1, min(int(values * n / max(1, self.examples.values.size)), linear_arrays.MOST_STEPS))
+        rows = max(1, min(int(values * n / max(1, self.examples.values.size)), weight_arrays.MOST_STEPS))
         return self.batch_size * -(-rows // self.batch_size)
 
     def epoch(self, order: NDArray[np.int64], report: Callable[[int], object] | None = None) -> float:
@@ -180,18 +180,18 @@ class Trainer:
         return self.weights.p, self.intercept.p
 
 
-def _make_weights(layout: str, features: int, outputs: int, settings: Settings, dtype: Any) -> linear_arrays.Weights:
-    weights = linear_arrays.make_weights(layout, features, outputs, len(settings.slots), dtype)
+def _make_weights(layout: str, features: int, outputs: int, settings: Settings, dtype: Any) -> weight_arrays.Weights:
+    weights = weight_arrays.make_weights(layout, features, outputs, len(settings.slots), dtype)
     for slot, value in zip(weights.slots, settings.initial(), strict=False):  # a velocity begins with 0
         begin(slot, value, weights.p)
     return weights
 
 
-def _make_rates(settings: Settings, intercept: bool, dtype: Any) -> linear_arrays.Rates:
+def _make_rates(settings: Settings, intercept: bool, dtype: Any) -> weight_arrays.Rates:
     """The intercept is never penalised; one with a learning rate of 0 stays 0."""
     unpenalised = {"l1": 0.0, "l2": 0.0, "weight_decay": 0.0, "decoupled_weight_decay": 0.0}
     if not intercept:
         unpenalised["learning_rate"] = 0.0
     free = replace(settings, options=replace(settings.options, **unpenalised))  # type: ignore[arg-type]  # by name
     exact = np.array(settings.scalars(0))
-    return linear_arrays.Rates(cast_scalars(settings, 0, dtype), cast_scalars(free, 0, dtype), exact)
+    return weight_arrays.Rates(cast_scalars(settings, 0, dtype), cast_scalars(free, 0, dtype), exact)

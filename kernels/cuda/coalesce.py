@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import cuda, types
 
-from ..coalesce import POSITION
+from ..cpu.coalesce import POSITION
 from ..jit import jitable
 from ..reduce import LANES
 from .compiling import Capability, Kernel, compile_kernel

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import cuda, types
 
-from .. import table
 from ..element import make_element
 from ..jit import jitable
+from ..memory import addresses
 from ..motion import slot_names
 from .compiling import Capability, Kernel, compile_kernel, kernel_name, scalars_type
 from .memory import (
@@ -169,9 +169,10 @@ def make_many(rule: Any, motion: str, lean: bool, watchful: bool, dtype: np.dtyp
     load_scalars = make_load_scalars(rule, dtype)
     lanes, itemsize, a_vector = np.uint64(lanes_of(dtype)), np.uint64(dtype.itemsize), np.uint64(VECTOR)
     size_of_scalars = np.uint64(len(rule.Scalars._fields) * dtype.itemsize)
-    parameter, gradient = make_load_column(table.PARAMETER), make_load_column(table.GRADIENT)
+    parameter, gradient = make_load_column(addresses.PARAMETER), make_load_column(addresses.GRADIENT)
     n_slots = len(slot_names(rule, motion))
-    slots_at, access_to_slots = make_load_columns(table.FIRST_SLOT, n_slots), make_slots(make_access(dtype), n_slots)
+    slots_at = make_load_columns(addresses.FIRST_SLOT, n_slots)
+    access_to_slots = make_slots(make_access(dtype), n_slots)
     moved, joined = access_to_slots.moved, access_to_slots.joined
 
     def many(rows, tensors, infinite, scalars):

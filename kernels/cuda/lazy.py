@@ -9,9 +9,9 @@ import numpy as np
 from numba import cuda, types
 
 from ..jit import jitable
-from ..lazy import history_missed, make_catch_up, missed_alike, missed_steps, shrunk_by_history
+from ..memory.slots import make_behind, make_first
+from ..missed import history_missed, make_catch_up, missed_alike, missed_steps, shrunk_by_history
 from ..motion import SLOTS, slot_names
-from ..slots import make_behind, make_first
 from .compiling import Capability, Kernel, compile_kernel, kernel_name, scalars_type
 from .memory import addresses_type, load_double, load_word, make_access, make_slots, store_double, store_word
 from .reduce import ALL

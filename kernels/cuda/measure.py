@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numba import cuda, types
 
-from .. import table
+from ..cpu.statistics import make_terms
 from ..jit import jitable
-from ..measure import make_terms
+from ..memory import addresses
 from ..reduce import LANES
 from .compiling import Capability, Kernel, compile_kernel, kernel_name
 from .memory import make_access, make_load_scalars, make_slots, store_double
@@ -46,9 +46,9 @@ def make_measure(rule: Any, dtype: np.dtype[Any], cc: Capability) -> Kernel:
     """
     n_slots, itemsize = len(rule.slots), np.uint64(dtype.itemsize)
     access, terms, load_scalars = make_access(dtype), make_terms(rule), make_load_scalars(rule, dtype)
-    load, slots, slots_at = access.load, make_slots(access, n_slots), make_load_columns(table.FIRST_SLOT, n_slots)
+    load, slots, slots_at = access.load, make_slots(access, n_slots), make_load_columns(addresses.FIRST_SLOT, n_slots)
     load_slots, moved = slots.load, slots.moved
-    parameter, gradient = make_load_column(table.PARAMETER), make_load_column(table.GRADIENT)
+    parameter, gradient = make_load_column(addresses.PARAMETER), make_load_column(addresses.GRADIENT)
     size_of_scalars = np.uint64(len(rule.Scalars._fields) * dtype.itemsize)
 
     @jitable

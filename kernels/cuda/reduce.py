@@ -10,8 +10,8 @@ from numba import cuda, types
 
 from ..element import make_element, untouched
 from ..jit import jitable
+from ..memory.addresses import FIRST_BLOCK, GRADIENT
 from ..reduce import BLOCK, LANES
-from ..table import FIRST_BLOCK, GRADIENT
 from .compiling import Capability, Kernel, compile_kernel, kernel_name, scalars_type
 from .memory import MARK, load_double, make_access, make_dense_gradient, mark, store_double
 from .tensors import ROW, make_load_column, part_of

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numba import cuda, types
 
-from ..coalesce import POSITION
+from ..cpu.coalesce import POSITION
 from ..element import make_element
 from ..jit import jitable
 from ..motion import SLOTS, slot_names

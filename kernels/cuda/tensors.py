@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from .. import table
 from ..jit import jitable
+from ..memory import addresses
 from ..reduce import BLOCK
 from .memory import load_word
 
-ROW = 8 * table.COLUMNS  # bytes
+ROW = 8 * addresses.COLUMNS  # bytes
 
 _zero, _one, _two, _block, _word, _row_size = map(np.uint64, (0, 1, 2, BLOCK, 8, ROW))
-_size, _first_block = (np.uint64(8 * n) for n in (table.SIZE, table.FIRST_BLOCK))
+_size, _first_block = (np.uint64(8 * n) for n in (addresses.SIZE, addresses.FIRST_BLOCK))
 
 
 @jitable

@@ -9,12 +9,12 @@ import numpy as np
 from numba import prange, types
 from numba.extending import overload
 
-from .element import untouched
-from .finite import make_holds_non_finite
-from .jit import Pair, compiled, jitable, parallel
-from .memory import array_at, borrowed
-from .reduce import BLOCK, make_block_sum
-from .table import FIRST_BLOCK, GRADIENT, NON_FINITE, SIZE, complaint, make_walk
+from ..element import untouched
+from ..finite import make_holds_non_finite
+from ..jit import Pair, compiled, jitable, parallel
+from ..memory.addresses import FIRST_BLOCK, GRADIENT, NON_FINITE, SIZE, complaint, make_walk
+from ..memory.headers import array_at, borrowed
+from ..reduce import BLOCK, make_block_sum
 
 _sum_of_squares = make_block_sum(jitable(untouched))
 

@@ -6,8 +6,8 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from .jit import forceinlined
-from .memory import CACHE_LINE, cgutils
+from ..jit import forceinlined
+from .headers import CACHE_LINE, cgutils
 
 _READ, _EVERY_CACHE, _DATA = 0, 3, 1  # into the second level alone, rows of any width took longer, up to a sixth
 

@@ -12,7 +12,7 @@ from math import exp, log, log1p
 
 import numpy as np
 
-from .jit import forceinlined
+from ..jit import forceinlined
 
 LOGISTIC, SQUARED, HINGE = range(3)
 POINTWISE = {"logistic": LOGISTIC, "squared": SQUARED, "hinge": HINGE}

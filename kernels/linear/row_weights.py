@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from .examples import Layout
-from .jit import forceinlined
-from .lazy import missed_alike
-from .prefetch import prefetch
+from ..jit import forceinlined
+from ..memory.prefetch import prefetch
+from ..missed import missed_alike
+from .layouts import Layout
 
 NEAR = 1 << 14  # weights that the nearest caches hold in any case
 

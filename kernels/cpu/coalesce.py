@@ -9,9 +9,9 @@ from __future__ import annotations
 import numpy as np
 from numba import prange
 
-from .jit import Pair, compiled, jitable, parallel
-from .memory import array_at
-from .prefetch import prefetch_lines, rows_ahead
+from ..jit import Pair, compiled, jitable, parallel
+from ..memory.headers import array_at
+from ..memory.prefetch import prefetch_lines, rows_ahead
 
 ASCENDING, DISTINCT, UNKNOWN = -1, -2, -3
 DIGIT = 11  # bits: the counts of a digit's values fit the first-level cache

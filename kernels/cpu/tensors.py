@@ -12,13 +12,9 @@ from typing import Any
 import numpy as np
 from numba import prange
 
-from .dense import make_own_accumulators, make_row_accumulators, make_shared_accumulator
-from .element import make_element
-from .jit import Pair, compiled, forceinlined, jitable, parallel
-from .memory import array_at, borrowed, unpack
-from .reduce import BLOCK, make_block_sum
-from .survey import find_non_finite, sum_squares, sum_tensors, total
-from .table import (
+from ..element import make_element
+from ..jit import Pair, compiled, forceinlined, jitable, parallel
+from ..memory.addresses import (
     FIRST_BLOCK,
     FIRST_SLOT,
     FIRST_UNIT,
@@ -33,6 +29,10 @@ from .table import (
     make_walk,
     read_gradients,
 )
+from ..memory.headers import array_at, borrowed, unpack
+from ..reduce import BLOCK, make_block_sum
+from .dense import make_own_accumulators, make_row_accumulators, make_shared_accumulator
+from .index_checks import find_non_finite, sum_squares, sum_tensors, total
 
 # What a call is to do, as a sum.
 HEADERS, FINITE, NORMS, UPDATE = 1, 2, 4, 8

@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .element import Element
-from .jit import forceinlined
-from .lazy import make_catch_up
+from ..element import Element
+from ..jit import forceinlined
+from ..memory.slots import make_behind, make_first, make_slots
+from ..missed import make_catch_up
+from ..motion import SLOTS
 from .losses import slope_of, softmax, value_of
-from .motion import SLOTS
-from .slots import make_behind, make_first, make_slots
 
 
 class Outputs(NamedTuple):

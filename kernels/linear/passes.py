@@ -14,14 +14,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .element import make_element
-from .examples import LAYOUTS, Layout
-from .gathered import make_gathered_steps
-from .jit import compiled, forceinlined
-from .memory import borrowed, unpack
-from .outputs import Outputs, make_outputs
+from ..element import make_element
+from ..jit import compiled, forceinlined
+from ..memory.headers import borrowed, unpack
+from .heads import Outputs, make_outputs
+from .layouts import LAYOUTS, Layout
 from .row_weights import NO_RECALL, RowSteps, ask_for_none, make_ask_for_next, make_recall, make_steps_in_place
 from .scoring import make_score
+from .sixteen import make_gathered_steps
 
 
 class Loops(NamedTuple):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from .element import Element
-from .jit import forceinlined, jitable
-from .reduce import make_ordered_sum
+from ..element import Element
+from ..jit import forceinlined, jitable
+from ..reduce import make_ordered_sum
 
 
 def make_own_accumulators(element: Element, watchful: bool = True):

@@ -12,13 +12,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .element import Element
-from .examples import Layout
-from .jit import forceinlined
-from .lazy import make_by_l1_alone, make_catch_up, missed_alike
-from .motion import slot_names
+from ..element import Element
+from ..jit import forceinlined
+from ..memory.slots import make_behind, make_first
+from ..missed import make_by_l1_alone, make_catch_up, missed_alike
+from ..motion import slot_names
+from .layouts import Layout
 from .row_weights import RowSteps
-from .slots import make_behind, make_first
 
 ABREAST = 16  # weights
 # Mixed with a plain number an unsigned one would become float64. Each is one object, which the disk cache tells apart

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .jit import compiled
-from .memory import borrowed
+from ..jit import compiled
+from ..memory.headers import borrowed
 
 ROWS = 256  # whose columns are still in a near cache when they are looked at again
 

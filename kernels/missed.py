@@ -20,9 +20,9 @@ import numpy as np
 
 from .element import make_has_metric
 from .jit import forceinlined
+from .memory.slots import make_behind, make_first, make_slots, make_widened
 from .motion import SLOTS
 from .rules import places, trait
-from .slots import make_behind, make_first, make_slots, make_widened
 
 
 @forceinlined

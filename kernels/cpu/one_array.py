@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 
 from numba import prange
 
+from ..element import make_element
+from ..jit import compiled, jitable, parallel
+from ..reduce import make_ordered_sum
 from .dense import make_own_accumulators, make_row_accumulators, make_shared_accumulator
-from .element import make_element
-from .jit import compiled, jitable, parallel
-from .reduce import make_ordered_sum
 
 
 class ArrayUpdate(NamedTuple):

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from .jit import compiled, jitable
-from .memory import borrowed
+from ..jit import compiled, jitable
+from ..memory.headers import borrowed
 
 # Unsigned throughout: a signed index costs a test for negative ones at each access, and in Numba
 # mixing uint64 with a plain literal makes a float64.

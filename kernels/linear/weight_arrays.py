@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .gathered import room_for, whole_groups
+from .sixteen import room_for, whole_groups
 
 
 class Weights(NamedTuple):

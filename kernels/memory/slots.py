@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .jit import forceinlined, jitable
-from .memory import array_at
+from ..jit import forceinlined, jitable
+from .headers import array_at
 
 
 class Slots(NamedTuple):

@@ -6,10 +6,10 @@ from functools import cache
 
 import numpy as np
 
-from .examples import LAYOUTS, Layout
-from .jit import compiled, forceinlined
+from ..jit import compiled, forceinlined
+from ..memory.headers import borrowed
+from .layouts import LAYOUTS, Layout
 from .losses import LOGISTIC, NO_CLASS, slope_of, softmax, value_of
-from .memory import borrowed
 
 
 def make_score(layout: Layout, real, classes: bool):

@@ -12,14 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from .element import make_element
-from .examples import LAYOUTS
-from .jit import compiled, forceinlined, jitable
-from .lazy import make_catch_up, missed_steps
+from ..element import make_element
+from ..jit import compiled, forceinlined, jitable
+from ..memory.headers import borrowed, unpack
+from ..memory.slots import make_slots
+from ..missed import make_catch_up, missed_steps
+from ..rules import places
+from .layouts import LAYOUTS
 from .losses import slope_of
-from .memory import borrowed, unpack
-from .rules import places
-from .slots import make_slots
 
 
 def _make_recall(rule):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from .jit import compiled
-from .memory import borrowed
+from ..jit import compiled
+from ..memory.headers import borrowed
 
 # Mixed with a plain number an unsigned one would become float64.
 _MIDDLE = np.uint64(33)

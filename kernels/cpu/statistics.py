@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from numba import prange
 
-from .element import make_element
-from .jit import Pair, compiled, forceinlined, jitable, parallel
-from .memory import array_at, borrowed, unpack
-from .reduce import BLOCK, make_block_total
-from .slots import make_slots, make_widened
-from .survey import total
-from .table import FIRST_BLOCK, FIRST_SLOT, GRADIENT, PARAMETER, SIZE, make_walk
+from ..element import make_element
+from ..jit import Pair, compiled, forceinlined, jitable, parallel
+from ..memory.addresses import FIRST_BLOCK, FIRST_SLOT, GRADIENT, PARAMETER, SIZE, make_walk
+from ..memory.headers import array_at, borrowed, unpack
+from ..memory.slots import make_slots, make_widened
+from ..reduce import BLOCK, make_block_total
+from .index_checks import total
 
 
 def make_terms(rule):

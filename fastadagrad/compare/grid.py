@@ -64,7 +64,7 @@ def as_rates(given: str | Sequence[float]) -> tuple[float, ...]:
 
     Examples
     --------
-    >>> from fastadagrad.compare.plan import as_rates
+    >>> from fastadagrad.compare.grid import as_rates
     >>> as_rates("0.01:1:3")
     (0.01, 0.1, 1.0)
     """

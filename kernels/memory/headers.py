@@ -15,7 +15,7 @@ from llvmlite import ir
 from numba import carray, types
 from numba.extending import intrinsic, lower_builtin, overload, type_callable
 
-from .jit import jitable
+from ..jit import jitable
 
 try:
     from numba.core import cgutils

@@ -14,15 +14,15 @@ from typing import Any
 import numpy as np
 from numba import prange
 
+from ..element import first_of_sum, make_element, untouched
+from ..jit import Pair, compiled, forceinlined, jitable, parallel
+from ..memory.addresses import FIRST_SLOT, PARAMETER, WIDTH, Row
+from ..memory.headers import array_at, borrowed, on_stack, unpack
+from ..memory.prefetch import prefetch_lines, rows_ahead
+from ..missed import make_recall
+from ..motion import slot_names
+from ..reduce import BLOCK, LANES, fold, make_ordered_sum
 from .dense import make_own_accumulators, make_row_step, make_shared_accumulator
-from .element import first_of_sum, make_element, untouched
-from .jit import Pair, compiled, forceinlined, jitable, parallel
-from .lazy import make_recall
-from .memory import array_at, borrowed, on_stack, unpack
-from .motion import slot_names
-from .prefetch import prefetch_lines, rows_ahead
-from .reduce import BLOCK, LANES, fold, make_ordered_sum
-from .table import FIRST_SLOT, PARAMETER, WIDTH, Row
 
 GROUP = 4  # rows whose sums are formed before the first is stepped, which would have to wait for its own
 

@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .jit import compiled, forceinlined
-from .memory import CACHE_LINE, on_stack
-from .prefetch import prefetch
-from .reduce import make_fold
+from ..jit import compiled, forceinlined
+from ..memory.headers import CACHE_LINE, on_stack
+from ..memory.prefetch import prefetch
+from ..reduce import make_fold
 
 LANES = 16
 fold = make_fold(LANES)

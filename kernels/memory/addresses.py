@@ -13,8 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .jit import compiled, jitable
-from .memory import (
+from ..jit import compiled, jitable
+from ..reduce import BLOCK
+from ..rules import MOST_SLOTS
+from .headers import (
     DATA,
     DESCR,
     FLAGS,
@@ -29,8 +31,6 @@ from .memory import (
     half_words,
     words,
 )
-from .reduce import BLOCK
-from .rules import MOST_SLOTS
 
 (
     POSITION,  # of the gradient in the list of gradients

@@ -1,0 +1,1 @@
+"""Loops that train and score linear models."""

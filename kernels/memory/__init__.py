@@ -1,0 +1,1 @@
+"""Memory as kernels see it: headers of arrays, addresses, slots, and what is prefetched."""

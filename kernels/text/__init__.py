@@ -1,0 +1,1 @@
+"""Text and sparse matrices on their way in."""
