@@ -63,12 +63,12 @@ _HOMES = {
     "RateSearch": "optimizer.rate_finder",
     "Rows": "engine.rows",
     "SGD": "adaptive",
-    "build": "optimizer.methods",
+    "build": "methods",
     "compiled_update": "nopython",
     "find_learning_rate": "optimizer.rate_finder",
     "like": "peers",
-    "minimize": "optimizer.methods",
-    "register": "optimizer.methods",
+    "minimize": "methods",
+    "register": "methods",
 }
 _MODULES = ("adaptive", "base", "dataset", "first_order")  # those that downhill has, too
 __all__ = ["ADADELTA", "ADAGRAD", "COCOB", "ESGD", "FTRL", "NAG", "RDA", "SGD", "AdaGradDA", "Adam", "DAdaptAdaGrad"]

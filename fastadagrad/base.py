@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .optimizer.methods import build, method_named
+from .optimizer.methods import build
 from .optimizer.optimizer import Optimizer
 
-__all__ = ["Optimizer", "build", "method_named"]
+__all__ = ["Optimizer", "build"]

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import fastadagrad as fa
+from fastadagrad.engine.options import hyper_names
 from fastadagrad.optimizer.methods import METHODS
 from fastadagrad.support import hints
 from fastadagrad.support.hints import KEYWORDS, Meant, hint, meant_by
@@ -192,7 +193,7 @@ def test_keywords_of_a_dataset_given_to_a_run():
 
 
 def test_every_translation_is_to_something_that_there_is():
-    keywords = {name for method in METHODS.values() for name in fa.hyper.hyper_names(method.rule)}
+    keywords = {name for method in METHODS.values() for name in hyper_names(method.rule)}
     keywords |= {*fa.ESGD.making, *fa.attributes.RUNNING, "params", "train", "valid", "loss"}
     of_models, of_data = (keywords | {*inspect.signature(each).parameters} for each in (fa.LinearModel, fa.Dataset))
     tables = [(hints.KEYWORDS, keywords), (hints.LINEAR_MODELS, of_models), (hints.DATASETS, of_data)]

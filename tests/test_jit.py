@@ -65,6 +65,6 @@ def test_an_edit_of_what_a_kernel_calls_is_not_missed(tmp_path):
         return float(process.stdout)
 
     assert run() == 2.0
-    losses = copy / "kernels" / "losses.py"
+    losses = copy / "kernels" / "linear" / "losses.py"
     losses.write_text(losses.read_text().replace("0.5 * error * error", "5.0 * error * error"))
     assert run() == 20.0

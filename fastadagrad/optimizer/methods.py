@@ -42,7 +42,7 @@ def register(rule: Any) -> Any:
     -------
     rule
         As it was given: to be used as a decorator. `build` and `compiled_update` find the method by its name, and
-        ``fastadagrad.base.method_named(name)`` is its class. A rule of yours that had the name is replaced, as where
+        ``fastadagrad.methods.method_named(name)`` is its class. A rule of yours that had the name is replaced, as where
         a cell of a notebook runs again; optimizers that were made with it go on with it.
 
     Raises

@@ -94,8 +94,8 @@ def lines_of_modules() -> Iterator[str]:
             yield from lines_of(f"{path}.{name}", getattr(module, name))
     yield f"fastadagrad.__version__: {type(import_module('fastadagrad').__version__).__name__}"
     yield from lines_of("fastadagrad.linear.LinearModel", import_module("fastadagrad.linear").LinearModel)
-    yield from lines_of("fastadagrad.base.method_named", import_module("fastadagrad.base").method_named)
-    yield from lines_of("fastadagrad.data.load", import_module("fastadagrad.data").load)
+    yield from lines_of("fastadagrad.methods.method_named", import_module("fastadagrad.methods").method_named)
+    yield from lines_of("fastadagrad.sources.load", import_module("fastadagrad.sources").load)
 
 
 def _names_of(module: ModuleType) -> list[str]:
