@@ -9,6 +9,7 @@ import threading
 import joblib
 import numpy as np
 import pytest
+from family import METHODS, optimizer_class
 from sparse import set_thresholds
 
 import fastadagrad as fa
@@ -328,3 +329,99 @@ def test_locks_are_not_copied():
     thread.start()
     thread.join(60)
     assert twin.steps == 1
+
+
+# --- twins ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_twin_goes_on_with_the_same_bits(name):
+    rng = np.random.default_rng(3)
+    opt = optimizer_class(name)(params={"w": np.ones((2, 3)), "b": np.zeros(2)})
+
+    def step(*opts):
+        gradients = {"w": rng.normal(size=(2, 3)), "b": rng.normal(size=2)}
+        for each in opts:
+            each.step(gradients)
+
+    for _ in range(3):
+        step(opt)
+    twin = opt.twin()
+    assert type(twin) is type(opt)
+    assert everything(twin) == everything(opt)
+    for _ in range(3):
+        step(opt, twin)
+    assert everything(twin) == everything(opt)
+    before = everything(opt)
+    step(twin)
+    assert everything(opt) == before
+    assert twin.steps == opt.steps + 1
+
+
+def test_a_twin_of_rows_that_lag_behind():
+    rng = np.random.default_rng(4)
+    opt = fa.ADAGRAD(params={"w": np.ones((9, 2))}, learning_rate=0.1, momentum=0.9)
+    for _ in range(4):
+        opt.step({"w": fa.Rows(rng.integers(9, size=2), rng.normal(size=(2, 2)))})
+    twin = opt.twin()
+    for each in (opt, twin):
+        each.step({"w": fa.Rows(np.array([3]), np.ones((1, 2)))})
+        each.flush()
+    assert everything(twin) == everything(opt)
+
+
+def test_a_twin_of_given_parameters_starts_from_their_values():
+    w, v = np.ones(3), np.full(3, 5.0)
+    opt = fa.ADAGRAD(params=w, learning_rate=0.5, initial_accumulator_value=1.0)
+    opt.step(np.ones(3))
+    twin = opt.twin(v)
+    twin.step(np.zeros(3))
+    assert twin.params["param0"] is v
+    assert v.tolist() == [5.0] * 3
+    assert twin.state["param0"]["accumulator"].tolist() == [2.0] * 3
+    sharing = opt.twin(w)
+    before = w.copy()
+    sharing.step(np.ones(3))
+    assert (w < before).all()
+    assert opt.steps == 1
+
+
+@pytest.mark.parametrize(
+    ("params", "error", "message"),
+    [
+        ({"v": np.ones(3)}, ValueError, r"params must be named as they are here, \['w'\], not \['v'\]"),
+        (
+            {"w": np.ones(4)},
+            ValueError,
+            r"parameter 'w' must be float64 of shape \(3,\), as it is here",
+        ),
+        ({"w": np.ones(3, np.float32)}, ValueError, "not float32 of shape"),
+        ({"w": [1.0, 2.0, 3.0]}, TypeError, "'w'"),
+    ],
+)
+def test_parameters_that_a_twin_cannot_have(params, error, message):
+    opt = fa.ADAGRAD(params={"w": np.ones(3)})
+    with pytest.raises(error, match=message):
+        opt.twin(params)
+
+
+def test_a_twin_made_in_a_run_is_in_none_and_has_its_hyperparameters():
+    opt = fa.ADAGRAD(lambda w: (float(w @ w), 2 * w), np.ones(3), learning_rate=0.1)
+    for _ in opt.iterate(max_epochs=5, learning_rate=0.3):
+        twin = opt.twin()
+        break
+    assert (twin.hyper.learning_rate, opt.hyper.learning_rate) == (0.3, 0.1)
+    before = everything(opt)
+    assert twin.minimize(max_epochs=2)[1]["loss"] < 3
+    assert everything(opt) == before
+
+
+@pytest.mark.parametrize("kind", [list, tuple])
+def test_gradients_of_named_parameters_in_their_order(kind):
+    opts = [fa.ADAGRAD(params={"w": np.ones((2, 3)), "b": np.ones(2)}) for _ in range(2)]
+    gradients = {"w": np.ones((2, 3)), "b": np.full(2, 2.0)}
+    opts[0].step(gradients)
+    opts[1].step(kind(gradients.values()))
+    assert everything(opts[0]) == everything(opts[1])
+    with pytest.raises(ValueError, match="gradients must hold 2 arrays, one a parameter, not 1"):
+        opts[1].step(kind([gradients["w"]]))

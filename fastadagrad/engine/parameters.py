@@ -148,6 +148,18 @@ class Parameters:
             )
         return array
 
+    def refuse_unlike(self, given: Any) -> None:
+        """Raise ValueError for parameters that cannot stand in for these, TypeError for what can be none."""
+        other = Parameters(given)
+        if other.names != self.names:
+            raise ValueError(f"params must be named as they are here, {self.names}, not {other.names}")
+        for (name, here), (_, there) in zip(self, other, strict=True):
+            if (here.shape, here.dtype) != (there.shape, there.dtype):
+                raise ValueError(
+                    f"parameter {name!r} must be {here.dtype} of shape {here.shape}, as it is here, not {there.dtype} "
+                    f"of shape {there.shape}"
+                )
+
     def _refuse_overlap(self) -> None:
         spans = sorted((*interval(a), name) for name, a in self if a.size)
         for (_, stop, name), (start, _, other) in pairwise(spans):
@@ -181,16 +193,18 @@ class Parameters:
         return arrays[0]
 
     def flatten(self, values: Any, what: str = "gradients") -> list[Any]:
-        """List of `values`, given in the structure of the parameters, in the parameters' order."""
-        if self._keyed:
+        """List of `values` in the parameters' order: given in their structure or, of named ones, in that order."""
+        if self._keyed and not isinstance(values, list | tuple):
             if not isinstance(values, Mapping):
-                raise TypeError(f"{what} must be a dict like params, not {type(values).__name__}")
+                raise TypeError(
+                    f"{what} must be a dict like params, or a list in their order, not {type(values).__name__}"
+                )
             if len(values) != len(self.names) or any(name not in values for name in self.names):
                 missing = [name for name in self.names if name not in values]
                 extra = [name for name in values if name not in self.names]
                 raise ValueError(f"{what} must have the names of params; missing: {missing}, unknown: {extra}")
             return [values[name] for name in self.names]
-        if self._listed:
+        if self._listed or self._keyed:
             if not isinstance(values, list | tuple):
                 raise TypeError(f"{what} must be a list like params, not {type(values).__name__}")
             if len(values) != len(self.arrays):

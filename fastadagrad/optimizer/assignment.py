@@ -18,12 +18,10 @@ def values_of(params: Parameters, targets: Any) -> list[Any]:
     alone, only shapes can tell a list of it from its own numbers.
     """
     alone = not isinstance(params.given, Mapping | list | tuple)
-    if not isinstance(targets, list | tuple) or (alone and not _holds_one_of_shape(targets, params.arrays[0].shape)):
-        flat = params.flatten(targets, "targets")
-    else:
-        if len(targets) != len(params):
-            raise ValueError(f"targets must hold {len(params)} arrays, one a parameter, not {len(targets)}")
+    if alone and isinstance(targets, list | tuple) and _holds_one_of_shape(targets, params.arrays[0].shape):
         flat = [*targets]
+    else:
+        flat = params.flatten(targets, "targets")
     given = zip(params.names, flat, strict=True)
     return [_as_array(f"target for {name!r}", target) for name, target in given]
 

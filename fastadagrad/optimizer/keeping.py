@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Mapping
-from typing import Any, NamedTuple, NoReturn
+from dataclasses import replace
+from typing import Any, NamedTuple, NoReturn, Self
 
 import numpy as np
 
@@ -184,10 +185,63 @@ class Keeper(Stepper):
                 raise
             checkpoint.apply(saved, engine)
 
+    def twin(self, params: Any = None) -> Self:
+        """Another optimizer that stands where this one does, and goes its own way from there.
+
+        Parameters
+        ----------
+        params : arrays in the structure of params, optional
+            Of the same shapes and dtypes; they are stepped in place, from the values that they hold. Without them it
+            has copies of this one's.
+
+        Returns
+        -------
+        Optimizer
+            Of the same method, with copies of state, counts, best parameters and history, and with the hyperparameters
+            that are in force. Loss, gradient, monitors, updates and what a subclass keeps are the same objects. It is
+            in no run.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `params` do not fit.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import fastadagrad as fa
+        >>> opt = fa.ADAGRAD(params=np.ones(2), learning_rate=0.5)
+        >>> opt.step(np.array([1.0, 0.0]))
+        >>> other = opt.twin()
+        >>> other.step(np.array([1.0, 0.0]))
+        >>> opt.steps, other.steps
+        (1, 2)
+        """
+        with self.engine.lock:
+            return self._twin(params, self.__getstate__()["saved"])
+
+    def _twin(self, params: Any, saved: checkpoint.Saved, **made_of: Any) -> Self:
+        """A twin in the state `saved`, made with other arguments where these are given."""
+        with self.engine.lock:
+            kept = self.__getstate__()
+            if params is None:
+                copies = map(copy_of_parameter, self._params.owners, self._params.arrays)
+                params = in_structure(self._params.given, [*copies])
+            else:
+                self._params.refuse_unlike(params)
+        made_of = {**kept["made_of"], **made_of, "params": params}
+        if "hv_rng" in made_of:  # the twin's own, as each draw would otherwise move that of the other
+            made_of["hv_rng"] = copy.deepcopy(made_of["hv_rng"])
+        hyper = {**kept["hyper"], **kept["overlay"]}
+        twin = type(self).__new__(type(self))
+        state = {"made_of": made_of, "hyper": hyper, "overlay": {}, "saved": replace(copy.deepcopy(saved), run=None)}
+        twin.__setstate__({**kept, **state})
+        return twin
+
     def __copy__(self) -> NoReturn:
         raise TypeError(
-            "copy.copy of an optimizer would be a second one of the same arrays: copy.deepcopy(opt) has its own, and "
-            "so has another optimizer that loads what save wrote"
+            "copy.copy of an optimizer would be a second one of the same arrays: opt.twin() and copy.deepcopy(opt) "
+            "have their own, and so has another optimizer that loads what save wrote"
         )
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Keeper:

@@ -15,12 +15,10 @@ from numpy.typing import NDArray
 
 from ..data.dataset import Dataset, as_dataset, as_generator, sample_count
 from ..engine.options import checked
-from ..engine.parameters import in_structure
 from ..kernels.rules import trait
 from ..support.checks import whole_number
 from ..support.log import logger
 from . import checkpoint
-from .keeping import copy_of_parameter
 from .monitors import WeightedMean
 from .optimizer import Optimizer
 from .run import Touches
@@ -226,18 +224,9 @@ class _Trial:
 
     def __init__(self, opt: Optimizer, touches: Touches | None) -> None:
         with opt.engine.lock:
-            kept = opt.__getstate__()
             self._start = checkpoint.state_of(opt.engine, opt.ledger, None).to_begin_with()
-            copies = map(copy_of_parameter, opt._params.owners, opt._params.arrays)
-            given = in_structure(opt._params.given, [*copies])
-        made_of = {**kept["made_of"], "params": given, "updates": (), "monitors": (), "monitor_gradients": False}
-        if "hv_rng" in made_of:  # the copy's own, as setting it back would otherwise move the optimizer's
-            made_of["hv_rng"] = copy.deepcopy(made_of["hv_rng"])
-        self._hyper = {**kept["hyper"], **kept["overlay"]}
-        self._twin = type(opt).__new__(type(opt))
-        self._twin.__setstate__(
-            {**kept, "made_of": made_of, "hyper": self._hyper, "overlay": {}, "saved": self._afresh()}
-        )
+            self._twin = opt._twin(None, self._start, updates=(), monitors=(), monitor_gradients=False)
+        self._hyper = dict(self._twin._hyper)
         self._twin._touches = touches
         self._objective = self._twin.objective
 

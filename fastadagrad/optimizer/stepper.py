@@ -202,10 +202,11 @@ class Stepper:
         Parameters
         ----------
         gradients : arrays, Rows or scipy.sparse matrices in the structure of params, optional
-            An array is of exactly the shape and dtype of its parameter and C-contiguous. They are not written. Without
-            them, what `gradients` holds is taken. Those of frozen parameters are not looked at. A sparse matrix is
-            CSR, CSC or COO, of the parameter's shape and dtype; what it does not store is 0. Under momentum, decay,
-            l1 or l2, what a sparse gradient does not name moves as `lazy` says.
+            Of a dict's parameters, a list in their order will do. An array is of exactly the shape and dtype of its
+            parameter and C-contiguous. They are not written. Without them, what `gradients` holds is taken. Those of
+            frozen parameters are not looked at. A sparse matrix is CSR, CSC or COO, of the parameter's shape and dtype;
+            what it does not store is 0. Under momentum, decay, l1 or l2, what a sparse gradient does not name moves as
+            `lazy` says.
 
         Raises
         ------
