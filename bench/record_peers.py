@@ -1,4 +1,4 @@
-"""Record 100 steps of other libraries' methods: writes tests/peers.npz, which tests/test_peers.py reads.
+"""Record 100 steps of other libraries' methods in tests/recorded/peers.npz, for tests/kernels/test_peers.py.
 
     python bench/record_peers.py
 

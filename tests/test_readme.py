@@ -5,10 +5,10 @@ import shlex
 from pathlib import Path
 
 import pytest
+from places import ROOT
 
 from fastadagrad import cli
 
-ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 
 

@@ -5,12 +5,12 @@ import re
 import typing
 from dataclasses import fields
 from importlib import import_module
-from pathlib import Path
 
 import digest_cases
 import pytest
 from oracle import DEFAULTS
 from oracles import ORACLES
+from places import ROOT
 
 import fastadagrad as fa
 from fastadagrad.engine.options import Conduct, Hyper, Options
@@ -19,7 +19,7 @@ from fastadagrad.kernels import rules
 from fastadagrad.kernels.rules import trait
 from fastadagrad.optimizer import adaptive, methods
 
-GUIDE = Path(__file__).parents[1] / "docs" / "guide.md"
+GUIDE = ROOT / "docs" / "guide.md"
 REGISTRY = {name: method for name, method in methods.METHODS.items() if not isinstance(method.rule, RegisteredRule)}
 CLASSES = {method.__name__ for method in REGISTRY.values()}
 EVERY = pytest.mark.parametrize("name", REGISTRY)
@@ -63,7 +63,7 @@ def test_every_method_is_public():
 
 
 def test_every_method_has_an_oracle():
-    assert_same(ORACLES, CLASSES, "tests/oracles.py")
+    assert_same(ORACLES, CLASSES, "tests/tools/oracles.py")
 
 
 def test_every_method_has_digests():

@@ -6,8 +6,9 @@ A rearrangement of the library that is to change no bit leaves all of them as th
     python tests/tools/digests.py --compare before.txt     # on the code as it is; each difference is printed
 
 They hold for one machine and one set of packages: exponentials and logarithms, and NumPy's sums, are other ones
-elsewhere. What goes by neither is in `quick_cases`, whose digests are in tests/data/digests.txt and hold everywhere;
-`python tests/tools/digests.py --quick tests/data/digests.txt` writes them anew. Only public names are used.
+elsewhere. What goes by neither is in `quick_cases`, whose digests are in tests/recorded/digests.txt and hold
+everywhere; `python tests/tools/digests.py --quick tests/recorded/digests.txt` writes them anew. Only public names are
+used.
 """
 
 from __future__ import annotations
@@ -27,9 +28,10 @@ import digest_cases
 import digest_linear
 import numpy as np
 from digest_cases import Arrays, Case
+from places import RECORDED
 
 PROCESSORS = os.cpu_count() or 1
-FILE = Path(__file__).parents[1] / "data" / "digests.txt"  # of the quick cases
+FILE = RECORDED / "digests.txt"  # of the quick cases
 REFUSALS = (TypeError, ValueError, IndexError, FloatingPointError, RuntimeError)
 
 
@@ -121,7 +123,7 @@ def main() -> int:
     parser.add_argument("file", nargs="?", type=Path, help="written, with a line for each case: name, tab, digest")
     parser.add_argument("--compare", type=Path, metavar="FILE", help="print what differs from it, and exit with 1")
     parser.add_argument("--only", default="", metavar="TEXT", help="cases whose name contains it")
-    parser.add_argument("--quick", action="store_true", help="the cases of tests/data/digests.txt")
+    parser.add_argument("--quick", action="store_true", help="the cases of tests/recorded/digests.txt")
     parser.add_argument("--jobs", type=int, default=PROCESSORS, help="processes")
     arguments = parser.parse_args()
     if not (arguments.file or arguments.compare):

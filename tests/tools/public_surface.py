@@ -2,8 +2,8 @@
 
     python tests/tools/public_surface.py
 
-writes tests/data/public_surface.txt, with which `test_public_surface` compares what there is. Write it anew only where
-the change of what users see is meant.
+writes tests/recorded/public_surface.txt, with which `test_public_surface` compares what there is. Write it anew only
+where the change of what users see is meant.
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ import sys
 from collections.abc import Iterator
 from dataclasses import fields
 from importlib import import_module
-from pathlib import Path
 from types import ModuleType
 from typing import Any, ForwardRef
 
+from places import RECORDED
+
 import fastadagrad
 
-FILE = Path(__file__).parents[1] / "data" / "public_surface.txt"
+FILE = RECORDED / "public_surface.txt"
 MODULES = ("fastadagrad", "fastadagrad.adaptive", "fastadagrad.base", "fastadagrad.dataset", "fastadagrad.first_order")
 MODULES += ("fastadagrad.compare",)
 RULES = "fastadagrad.kernels.rules"

@@ -1,14 +1,10 @@
 """Examples that tests of linear models share."""
 
-from pathlib import Path
-
 import numpy as np
 import scipy.sparse
 
 from fastadagrad.data.loading import load
 from fastadagrad.linear.model import LinearModel
-
-A9A = Path(__file__).parents[2] / "shared" / "data" / "a9a.train.svm.gz"
 
 
 def classification(n=400, features=6, classes=2, seed=0):
@@ -33,3 +29,13 @@ def cross_validate(name, monitor, folds=5, **options):
         model = LinearModel(**options).fit(table.features[~held_out], table.labels[~held_out])
         found.append(model.evaluate(table.features[held_out], table.labels[held_out])[monitor])
     return np.mean(found)
+
+
+ROWS = 60  # of wide matrices
+
+
+def wide(features, dtype=np.float64, rows=ROWS, each=20):
+    rng = np.random.default_rng(0)
+    columns = np.stack([np.sort(rng.choice(features, each, replace=False)) for _ in range(rows)])
+    values, starts = rng.normal(size=rows * each).astype(dtype), np.arange(rows + 1, dtype=np.int32) * each
+    return scipy.sparse.csr_array((values, columns.ravel().astype(np.int32), starts), shape=(rows, features))

@@ -10,15 +10,15 @@ import ast
 import inspect
 import json
 import re
-from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 import pytest
+from places import RECORDED, ROOT
 
 import fastadagrad as fa
 
-PAGE = (Path(__file__).parent.parent / "docs" / "from-downhill.md").read_text()
+PAGE = (ROOT / "docs" / "from-downhill.md").read_text()
 
 
 def table(heading):
@@ -30,7 +30,7 @@ def table(heading):
 
 @pytest.fixture(scope="module")
 def record():
-    with np.load(Path(__file__).parent / "data" / "downhill.npz", allow_pickle=False) as archive:
+    with np.load(RECORDED / "downhill.npz", allow_pickle=False) as archive:
         found = dict(archive)
     return {**found, **json.loads(str(found["about"]))}
 
@@ -298,6 +298,5 @@ class TestIdioms:
 
 
 def test_readme_and_guide_link_it():
-    root = Path(__file__).parent.parent
-    assert "docs/from-downhill.md" in (root / "README.md").read_text()
-    assert "(from-downhill.md)" in (root / "docs" / "guide.md").read_text()
+    assert "docs/from-downhill.md" in (ROOT / "README.md").read_text()
+    assert "(from-downhill.md)" in (ROOT / "docs" / "guide.md").read_text()

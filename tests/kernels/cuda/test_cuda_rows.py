@@ -3,9 +3,9 @@
 import numpy as np
 import ptx
 import pytest
+from adagrad_options import OPTIONS
 from cuda_kernels import CC, Device, adagrad, assert_equal_bits, at_offset, cast_scalars
 from oracle import Oracle, spread
-from test_bits import OPTIONS
 
 from fastadagrad.kernels.cpu.coalesce import sort_rows
 from fastadagrad.kernels.cuda.rows import THREADS, blocks_of, make_row_update, share_of

@@ -1,8 +1,7 @@
 """Every method gets ahead on every problem that there is to compare them on."""
 
-from pathlib import Path
-
 import pytest
+from places import A9A
 
 pytest.importorskip("sklearn")
 
@@ -10,7 +9,6 @@ from fastadagrad.compare import compare
 from fastadagrad.compare.problems import NAMED
 from fastadagrad.optimizer.methods import METHODS
 
-A9A = Path(__file__).parents[2] / "shared" / "data" / "a9a.train.svm.gz"
 LONG = {"digits-softmax", "digits-mlp", "text"}
 # Where most rows of a table are seen a few times only, methods that begin with tiny steps, or draw what they have not
 # seen to 0, have come less far by the end of the budget than the tenth that is asked of them elsewhere.

@@ -5,7 +5,7 @@ import warnings
 
 import numpy as np
 import pytest
-import test_bits
+from adagrad_options import OPTIONS
 from lagging import (
     CLOSED,
     F8,
@@ -125,7 +125,7 @@ def test_changed_arrays_are_refused_before_they_are_written(change, read):
 
 @pytest.mark.parametrize("option", ["plain", "row"])
 def test_where_nothing_lags_flush_changes_no_bit(option):
-    hyper = {"learning_rate": 0.05, **test_bits.OPTIONS[option]}
+    hyper = {"learning_rate": 0.05, **OPTIONS[option]}
     opt = made(hyper)
     for indices, values in stream()[:50]:
         opt.step({"emb": fa.Rows(indices, values.astype(F8))})

@@ -1,4 +1,4 @@
-"""Optimizers and models whose files, in tests/data/flat_modules, were written before modules were put into rooms.
+"""Optimizers and models whose files, in tests/recorded/flat_modules, were written before modules were put into rooms.
 
 As of `first_version`, whose files are older: here are those kinds of state of which it has none, among them rows that
 were lagging behind when the file was written and do so again when it is read. What they have missed is made up for by
@@ -15,10 +15,11 @@ import digests
 import numpy as np
 import scipy.sparse
 from first_version import ROWS, numbers, params_of, results_of
+from places import RECORDED
 
 import fastadagrad as fa
 
-FOLDER = Path(__file__).parent / "data" / "flat_modules"
+FOLDER = RECORDED / "flat_modules"
 EXPECTED = FOLDER / "digests.txt"
 SAVED, MORE = 5, 10  # steps
 

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
+from adagrad_options import DTYPES, OPTIONS
 from cuda_kernels import CC, Device, assert_equal_bits, at_offset, reduce
 from oracle import Oracle, ordered_sum, spread
 from ptx import launch
-from test_bits import DTYPES, OPTIONS
 
 SHAPES = [(), (0,), (1,), (33,), (7, 5), (3, 0), (0, 4), (65, 13), (2, 3, 5), (2, 4100)]
 

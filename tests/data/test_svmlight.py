@@ -8,17 +8,16 @@ import subprocess
 import sys
 from fractions import Fraction
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from places import A9A
 
 from fastadagrad.data.svmlight import SLOW_BATCH, parse
 from fastadagrad.kernels.text import svmlight as kernels
 
-A9A = Path(__file__).resolve().parents[2] / "shared" / "data" / "a9a.train.svm.gz"
 NUMBER = re.compile(rb"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 QUERY = re.compile(rb"qid:[0-9]+")
 FEATURE = re.compile(rb"([0-9]+):(.*)", re.DOTALL)

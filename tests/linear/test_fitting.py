@@ -2,11 +2,11 @@
 
 import sys
 import tracemalloc
-from pathlib import Path
 
 import numpy as np
 import pytest
-import scipy.sparse
+from linear_examples import ROWS, wide
+from places import ROOT, TOOLS
 from processes import run
 
 from fastadagrad.data import memory_at_hand
@@ -14,7 +14,7 @@ from fastadagrad.linear import fitting
 from fastadagrad.linear.model import LinearModel
 from fastadagrad.linear.training import bytes_a_feature
 
-FEATURES, ROWS, EACH = 2_000_000, 60, 20
+FEATURES = 2_000_000
 SLACK = 400_000  # bytes that do not grow with the features
 OPTIONS = [
     ({}, 12),
@@ -33,13 +33,6 @@ OPTIONS = [
     ({"dtype": np.float64}, 24),
     ({"dtype": np.float64, "batch_size": 4}, 32),
 ]
-
-
-def wide(features, dtype=np.float64, rows=ROWS, each=EACH):
-    rng = np.random.default_rng(0)
-    columns = np.stack([np.sort(rng.choice(features, each, replace=False)) for _ in range(rows)])
-    values, starts = rng.normal(size=rows * each).astype(dtype), np.arange(rows + 1, dtype=np.int32) * each
-    return scipy.sparse.csr_array((values, columns.ravel().astype(np.int32), starts), shape=(rows, features))
 
 
 def held(model, X, y):
@@ -73,7 +66,7 @@ def test_what_holds_without_options_is_said_where_options_are_not_known():
     assert bytes_a_feature(0, LinearModel()._settings, 1, "exact", np.float32) == memory_at_hand.BYTES_A_FEATURE
 
 
-GUIDE = (Path(__file__).parent.parent / "docs" / "guide.md").read_text()
+GUIDE = (ROOT / "docs" / "guide.md").read_text()
 
 
 def test_the_guide_says_the_same():
@@ -134,10 +127,10 @@ def test_weights_too_small_for_their_place_take_none_beside_them():
 
 MEASURED = """
 import sys
-sys.path.insert(0, {tests!r})
+sys.path.insert(0, {tools!r})
 import numpy as np
 from fastadagrad.linear import LinearModel
-from test_linear_fit import ROWS, wide
+from linear_examples import ROWS, wide
 
 def status(name):
     return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith(name))
@@ -154,7 +147,7 @@ print(1024 * (status("VmHWM") - before) / X.shape[1])
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
 def test_bytes_for_each_feature_as_the_system_sees_them():
-    done = run(MEASURED.format(tests=str(Path(__file__).parent)))
+    done = run(MEASURED.format(tools=str(TOOLS)))
     assert not done.stderr
     found = float(done.stdout)
     assert 8 < found < 16
@@ -166,7 +159,7 @@ def test_too_many_columns_are_refused_before_anything_is_allocated(monkeypatch):
     monkeypatch.setattr(memory_at_hand, "bytes_at_hand", lambda: 12 * FEATURES - 1)
     monkeypatch.setattr(fitting.scaling, "measure", None)
     at = int(np.argmax(X.indices))
-    place = f"the largest of those in use {X.indices[at]}, in row {at // EACH}"
+    place = f"the largest of those in use {X.indices[at]}, in row {at // X.indptr[1]}"
     with pytest.raises(ValueError, match=f"X has 2,000,000 columns, {place}: training takes 12 bytes for each, 24 MB"):
         LinearModel().fit(X, y)
     with pytest.raises(ValueError, match=r"but 24 MB are at hand; hash .* with hash_bits=19 \(fit --hash-bits 19\)"):

@@ -18,10 +18,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from places import A9A
 
 from fastadagrad.data.loading import BUILT_IN, CSR, load
 
-DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 TEXT = b"+1 1:0.5 3:2  # first\n-1 2:1e-3 1:4\n0\n"
 DENSE = [[0.5, 0, 2], [4, 1e-3, 0], [0, 0, 0]]
 COMPRESS = {".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress}
@@ -540,7 +540,7 @@ def test_a_damaged_npz_never_raises_anything_but_value_and_type_errors(tmp_path_
 
 
 def test_a9a():
-    path = DATA / "a9a.train.svm.gz"
+    path = A9A
     if not path.exists():
         pytest.skip("a9a.train.svm.gz is not in ../shared/data")
     table = load(path, n_features=123)

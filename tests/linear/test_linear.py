@@ -4,7 +4,8 @@ import math
 import numpy as np
 import pytest
 import scipy.sparse
-from linear_examples import A9A, classification, cross_validate, sparse
+from linear_examples import classification, cross_validate, sparse
+from places import A9A
 
 import fastadagrad as fa
 from fastadagrad.data.loading import load

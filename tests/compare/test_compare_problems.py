@@ -1,17 +1,16 @@
 """Problems: their gradients, what a seed changes, and how they are found by name."""
 
 import gzip
-from pathlib import Path
 
 import numpy as np
 import pytest
+from places import A9A
 
 import fastadagrad as fa
 from fastadagrad.compare import Problem, Task
 from fastadagrad.compare.problems import NAMED, as_problems, problem_named, task_of
 from fastadagrad.compare.text import NEGATIVES, pairs_of, sentences_of
 
-A9A = Path(__file__).parents[2] / "shared" / "data" / "a9a.train.svm.gz"
 SVM = "\n".join(f"{1 if k % 3 else -1} {1 + k % 4}:{k % 5 + 1} 5:{k % 2 + 0.5}" for k in range(40))
 
 

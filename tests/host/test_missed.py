@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import scipy.sparse
-import test_bits
+from adagrad_options import OPTIONS, assert_equal_bits
 from lagging import (
     ACCUMULATORS,
     CLOSED,
@@ -28,7 +28,7 @@ from lagging import (
     stream,
     touched_step,
 )
-from oracle import Oracle, bits_differ
+from oracle import Oracle, bits_differ, spread
 
 import fastadagrad as fa
 from fastadagrad.engine import plan
@@ -202,9 +202,9 @@ def test_a_bad_lazy(bad):
 
 
 @pytest.mark.parametrize("dtype", [F4, F8])
-@pytest.mark.parametrize("option", test_bits.OPTIONS)
+@pytest.mark.parametrize("option", OPTIONS)
 def test_dense_takes_the_dense_step(option, dtype):
-    hyper = {"learning_rate": 0.1, **test_bits.OPTIONS[option]}
+    hyper = {"learning_rate": 0.1, **OPTIONS[option]}
     rng = np.random.default_rng(5)
     params = [rng.standard_normal(shape).astype(dtype) for shape in ((30,), (20, 3), (9, 70), (4, 2, 3))]
     oracle = Oracle(params, **hyper)
@@ -213,7 +213,7 @@ def test_dense_takes_the_dense_step(option, dtype):
         given, full = [], []
         for p in params:
             indices = rng.integers(len(p), size=3)
-            values = test_bits.spread(rng, (3, *p.shape[1:]), dtype)
+            values = spread(rng, (3, *p.shape[1:]), dtype)
             full.append(np.zeros_like(p))
             np.add.at(full[-1], indices, values)
             given.append(scipy.sparse.csr_array(full[-1]) if p.ndim == 2 and t % 2 else fa.Rows(indices, values))
@@ -221,27 +221,27 @@ def test_dense_takes_the_dense_step(option, dtype):
         oracle.step(full)
         for p, q in zip(params, oracle.p, strict=True):
             assert bits_differ(p, q) == 0
-    test_bits.assert_equal_bits(opt, oracle)
+    assert_equal_bits(opt, oracle)
 
 
 @pytest.mark.parametrize("dtype", [F4, F8])
-@pytest.mark.parametrize("option", test_bits.OPTIONS)
+@pytest.mark.parametrize("option", OPTIONS)
 @pytest.mark.parametrize("shape", [(30,), (20, 3), (9, 70), (4, 2, 3)], ids=str)
 def test_touched_leaves_the_others_as_they_are(shape, option, dtype):
-    hyper = {"learning_rate": 0.1, **test_bits.OPTIONS[option]}
+    hyper = {"learning_rate": 0.1, **OPTIONS[option]}
     rng = np.random.default_rng(6)
     w = rng.standard_normal(shape).astype(dtype)
     oracle = Oracle([w], **hyper)
     opt = fa.ADAGRAD(params=w, lazy="touched", **hyper)
     for _ in range(40):
         indices = rng.integers(len(w), size=3)
-        values = test_bits.spread(rng, (3, *shape[1:]), dtype)
+        values = spread(rng, (3, *shape[1:]), dtype)
         g = np.zeros_like(w)
         np.add.at(g, indices, values)
         opt.step(fa.Rows(indices, values))
         touched_step(oracle, g, indices)
         assert bits_differ(w, oracle.p[0]) == 0
-    test_bits.assert_equal_bits(opt, oracle)
+    assert_equal_bits(opt, oracle)
     before = w.tobytes()
     opt.flush()
     assert w.tobytes() == opt.read_rows("param0", np.arange(len(w))).tobytes() == before

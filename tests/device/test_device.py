@@ -5,9 +5,9 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from adagrad_options import OPTIONS
 from oracle import Oracle, bits_differ, spread
 from pairs import F4, assert_same, pair, step_both
-from test_bits import OPTIONS
 
 import fastadagrad as fa
 

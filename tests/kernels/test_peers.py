@@ -4,10 +4,10 @@
 """
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
+from places import RECORDED
 
 import fastadagrad as fa
 
@@ -100,7 +100,7 @@ ALL = {**{case: ("adagrad", hyper) for case, hyper in OURS.items()}, **FAMILY}
 
 @pytest.fixture(scope="module")
 def record():
-    with np.load(Path(__file__).with_name("peers.npz"), allow_pickle=False) as archive:
+    with np.load(RECORDED / "peers.npz", allow_pickle=False) as archive:
         return dict(archive)
 
 

@@ -1,4 +1,4 @@
-"""Optimizers and models whose files, in tests/data/first_version, were written by the code of version 0.1.0.
+"""Optimizers and models whose files, in tests/recorded/first_version, were written by the code of version 0.1.0.
 
 Run as a program, this module writes such files with the code that there is, and what training came to after them.
 Nothing in it depends on a library's random numbers, sums or functions, so that every machine has the same bits.
@@ -8,10 +8,11 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from places import RECORDED
 
 import fastadagrad as fa
 
-FOLDER = Path(__file__).parent / "data" / "first_version"
+FOLDER = RECORDED / "first_version"
 EXPECTED = FOLDER / "expected.npz"
 SHAPES = {"table": (6, 2), "bias": (3,)}
 

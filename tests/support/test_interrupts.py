@@ -5,7 +5,7 @@ import signal
 import numpy as np
 import pytest
 from processes import run
-from test_iteration import bowl
+from runs import bowl
 
 import fastadagrad as fa
 

@@ -1,16 +1,14 @@
 """The experiment of Duchi, Hazan and Singer's Table 1."""
 
 import bz2
-from pathlib import Path
 
 import numpy as np
 import pytest
+from places import A9A
 
 from fastadagrad.compare import duchi
 from fastadagrad.compare.duchi import CONTENDERS, as_records, table1, text_of
 from fastadagrad.compare.labelled_text import load_text
-
-A9A = Path(__file__).parents[2] / "shared" / "data" / "a9a.train.svm.gz"
 
 
 def write(path, rng, n=400, features=60, classes=2):

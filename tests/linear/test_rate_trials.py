@@ -4,7 +4,8 @@ import logging
 
 import numpy as np
 import pytest
-from linear_examples import A9A, classification, cross_validate, sparse
+from linear_examples import classification, cross_validate, sparse
+from places import A9A
 
 from fastadagrad.data.loading import load
 from fastadagrad.linear import rate_trials
