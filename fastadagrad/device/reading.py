@@ -8,8 +8,8 @@ from ..engine.parameters import Parameters
 from ..engine.rows import row_layout
 from ..kernels.cuda.rows import THREADS, blocks_of, make_gather, share_of
 from .arrays import LEGACY_STREAM, DeviceArray, zeros
-from .coalescing import DeviceCoalescer, checked_device_indices
-from .lag import DeviceLagging
+from .distinct_rows import DeviceCoalescer, checked_device_indices
+from .missed import DeviceLagging
 
 
 class DeviceReader:

@@ -16,7 +16,7 @@ from ..kernels.cuda.rows import THREADS, blocks_of, make_row_gradients, share_of
 from ..kernels.reduce import LANES
 from .arrays import DeviceArray, zeros
 from .backend import Backend
-from .coalescing import WORD, DeviceCoalescer, Groups, checked_device_rows
+from .distinct_rows import WORD, DeviceCoalescer, Groups, checked_device_rows
 
 NOTHING = Groups(0, 0, 0, 0)
 

@@ -19,7 +19,7 @@ from ..kernels.memory.addresses import PARAMETER, SIZE
 from ..kernels.rules import adagrad
 from .arrays import DeviceArray
 from .backend import Backend
-from .lag import DeviceLagging
+from .missed import DeviceLagging
 from .row_source import RowSource
 from .unit import DeviceUnit
 

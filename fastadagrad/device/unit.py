@@ -16,8 +16,8 @@ from ..engine.state import State
 from ..engine.unit import OtherKind, Unit
 from ..kernels.cpu.tensors import FINITE, HEADERS, NORMS, UPDATE
 from ..kernels.cuda import dense, reduce, shared
-from ..kernels.cuda.measure import make_measure
 from ..kernels.cuda.memory import MARK, VECTOR, lanes_of
+from ..kernels.cuda.statistics import make_measure
 from ..kernels.memory import addresses
 from ..kernels.memory.addresses import FIRST_BLOCK, FIRST_SLOT, GRADIENT, NON_FINITE, PARAMETER, SIZE
 from ..kernels.reduce import LANES

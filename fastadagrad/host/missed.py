@@ -170,7 +170,7 @@ class HostLagging(Lagging):
     Parameters
     ----------
     table : ndarray
-        The parameter's row of a :mod:`.kernels.table`, with its addresses.
+        The parameter's row of a table of addresses.
     """
 
     def __init__(

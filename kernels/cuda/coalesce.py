@@ -1,4 +1,4 @@
-"""Row indices put in order, as :mod:`..coalesce` does: a stable radix sort in which each warp has a tile of the keys.
+"""Row indices put in order, as :mod:`..cpu.coalesce` does: a stable radix sort in which each warp has a tile of keys.
 
 A key is the row's number, and where it came from in the low bits. For every digit the warps count the keys of each of
 its values, a scan tells where each warp's keys of each value go, and the warps put them there. No thread waits for

@@ -160,7 +160,7 @@ def make_dense(rule: Any, motion: str, lean: bool, watchful: bool, dtype: np.dty
 
 @cache
 def make_many(rule: Any, motion: str, lean: bool, watchful: bool, dtype: np.dtype[Any], cc: Capability) -> Kernel:
-    """Kernel ``(rows, tensors, infinite, scalars)`` that updates all the tensors of a :mod:`..table`.
+    """Kernel ``(rows, tensors, infinite, scalars)`` that updates all the tensors of a table of addresses.
 
     Each block of THREADS has a block of BLOCK elements. Each tensor has scalars of its own and, at `infinite`, an int32
     that becomes 1 if its accumulator becomes infinite.

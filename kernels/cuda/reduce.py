@@ -130,7 +130,7 @@ def make_sums(rule: Any, prepare_fully: bool, dtype: np.dtype[Any], cc: Capabili
 
 
 class SumsOfMany(NamedTuple):
-    """Kernels that add up the squares of the gradients of each tensor of a :mod:`..table`, as they are."""
+    """Kernels that add up the squares of the gradients of each tensor of a table of addresses, as they are."""
 
     blocks: Kernel  # (rows, tensors, blocks, sums): a warp for each block of the order, and its sum
     totals: Kernel  # (rows, tensors, sums, results): from left to right, by a warp for each tensor
@@ -180,7 +180,7 @@ def make_finite_check(dtype: np.dtype[Any], cc: Capability) -> Kernel:
 
 @cache
 def make_finite_check_of_many(dtype: np.dtype[Any], cc: Capability) -> Kernel:
-    """Kernel ``(rows, tensors, found)``: the same for each tensor of a :mod:`..table`; THREADS have a BLOCK."""
+    """Kernel ``(rows, tensors, found)``: the same for each tensor of a table of addresses; THREADS have a BLOCK."""
     is_finite, itemsize, gradient = _make_is_finite(dtype), _address(dtype.itemsize), make_load_column(GRADIENT)
 
     def check(rows, tensors, found):

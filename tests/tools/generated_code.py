@@ -36,8 +36,8 @@ CUDA = {
     "coalesce": "fastadagrad.kernels.cuda.coalesce",
     "copying": "fastadagrad.kernels.cuda.copying",
     "dense": "fastadagrad.kernels.cuda.dense",
-    "lazy": "fastadagrad.kernels.cuda.lazy",
-    "measure": "fastadagrad.kernels.cuda.measure",
+    "missed": "fastadagrad.kernels.cuda.missed",
+    "statistics": "fastadagrad.kernels.cuda.statistics",
     "reduce": "fastadagrad.kernels.cuda.reduce",
     "row_norms": "fastadagrad.kernels.cuda.row_norms",
     "rows": "fastadagrad.kernels.cuda.rows",
@@ -121,7 +121,7 @@ def cuda_kernels_of(form: Any) -> Iterator[Any]:
     yield cuda["dense"].make_many(form, "plain", True, True, single, CAPABILITY)
     yield cuda["rows"].make_row_update(form, "plain", "element", True, single, CAPABILITY)
     if rules.trait(form, "measured"):
-        yield cuda["measure"].make_measure(form, single, CAPABILITY)
+        yield cuda["statistics"].make_measure(form, single, CAPABILITY)
     if rules.trait(form, "shares"):
         for motion in motions:
             yield cuda["shared"].make_rows(form, motion, single, CAPABILITY)
@@ -133,7 +133,7 @@ def cuda_kernels_of(form: Any) -> Iterator[Any]:
             ("momentum", "row", "sums"),
             ("plain", "tensor", "history"),
         ):
-            yield cuda["lazy"].make_recall(form, motion, kind, how, single, CAPABILITY)
+            yield cuda["missed"].make_recall(form, motion, kind, how, single, CAPABILITY)
         for prepared in (False, True):
             yield from cuda["row_norms"].make_row_norms(form, prepared, single, CAPABILITY)
             yield from cuda["reduce"].make_sums(form, prepared, single, CAPABILITY)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from ptx import launch
 
 from fastadagrad.device.arrays import as_device_array
-from fastadagrad.device.coalescing import DeviceCoalescer
+from fastadagrad.device.distinct_rows import DeviceCoalescer
 from fastadagrad.kernels.cpu.coalesce import POSITION, bit_length, sort_rows
 from fastadagrad.kernels.cuda import coalesce
 

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from cuda_kernels import CC, INSTALL, adagrad, lanes_of
 
-from fastadagrad.kernels.cuda import coalesce, compiling, dense, lazy, reduce, rows, shared
-from fastadagrad.kernels.cuda.measure import make_measure
+from fastadagrad.kernels.cuda import coalesce, compiling, dense, missed, reduce, rows, shared
 from fastadagrad.kernels.cuda.row_norms import make_row_norms
+from fastadagrad.kernels.cuda.statistics import make_measure
 from fastadagrad.kernels.rules import dadapt_adagrad
 
 CAPABILITIES = [(7, 5), (8, 0), (9, 0), (10, 0), (12, 0)]
@@ -116,7 +116,7 @@ def other_kernels(dtype, cc):
         ("momentum", "row", "sums"),
         ("plain", "tensor", "history"),
     ):
-        yield lazy.make_recall(adagrad, motion, kind, how, dtype, cc)
+        yield missed.make_recall(adagrad, motion, kind, how, dtype, cc)
     yield from reduce.make_sums(adagrad, False, dtype, cc)
     yield from reduce.make_sums(adagrad, True, dtype, cc)
     yield from reduce.make_sums_of_many(dtype, cc)

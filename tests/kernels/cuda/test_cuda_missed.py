@@ -11,7 +11,7 @@ import pytest
 from cuda_kernels import CC, adagrad
 from numba import cuda, types
 
-from fastadagrad.kernels.cuda import lazy
+from fastadagrad.kernels.cuda import missed
 from fastadagrad.kernels.cuda.compiling import compile_kernel
 from fastadagrad.kernels.cuda.memory import load_double, store_double
 
@@ -54,7 +54,7 @@ def test_exact_kernels_may_not_have_them():
 @pytest.mark.parametrize("dtype", [np.float32, pytest.param(np.float64, marks=pytest.mark.slow)])
 def test_nothing_else_is_contracted(dtype):
     """The library's functions are of float64: a sum of float32 contracted with a product would be ours."""
-    kernel = lazy.make_recall(adagrad, "momentum", "element", "steps", np.dtype(dtype), CC)
+    kernel = missed.make_recall(adagrad, "momentum", "element", "steps", np.dtype(dtype), CC)
     assert not kernel.exact
     assert "fma.rn.f32" not in kernel.ptx
     assert ".approx.f32" not in kernel.ptx

@@ -1,4 +1,4 @@
-"""Rows of a parameter brought up to date with steps that they missed, as :mod:`..lazy` does: up to a warp for each."""
+"""Rows of a parameter brought up to date with steps that they missed, by :mod:`..missed`: up to a warp for each."""
 
 from __future__ import annotations
 

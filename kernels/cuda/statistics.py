@@ -1,4 +1,4 @@
-"""What some methods measure before a step, with the sums of :mod:`..measure`: by a warp for each block of the order."""
+"""What some methods measure before a step, as :mod:`..cpu.statistics` does: a warp for each block of the order."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _make_warp_sums(value, count: int):
 
 @cache
 def make_measure(rule: Any, dtype: np.dtype[Any], cc: Capability) -> Kernel:
-    """Kernel ``(rows, tensors, blocks, scalars, sums)``: sums of the blocks of all tensors of a :mod:`..table`.
+    """Kernel ``(rows, tensors, blocks, scalars, sums)``: sums of the blocks of all tensors of a table of addresses.
 
     Those of a term lie one after the other, and behind them those of the next.
     """

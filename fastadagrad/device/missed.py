@@ -11,7 +11,7 @@ from ..engine.options import Rule, Settings
 from ..engine.parameters import Parameters
 from ..engine.rows import row_layout
 from ..host.missed import Lagging
-from ..kernels.cuda.lazy import make_recall
+from ..kernels.cuda.missed import make_recall
 from ..kernels.cuda.rows import THREADS, blocks_of, share_of
 from ..kernels.memory.addresses import FIRST_SLOT, PARAMETER
 from .arrays import zeros
@@ -23,7 +23,7 @@ class DeviceLagging(Lagging):
     Parameters
     ----------
     row : ndarray
-        The parameter's row of a :mod:`..kernels.table`, with its addresses.
+        The parameter's row of a table of addresses.
     """
 
     def __init__(
