@@ -20,7 +20,7 @@ from race import OURS, NewRace
 
 from fastadagrad.data.loading import load
 from fastadagrad.data.tables import CSR, Table
-from fastadagrad.linear.model import LinearModel
+from fastadagrad.linear import LinearModel
 
 SHUFFLED, VW, SKLEARN, SKLEARN_SHUFFLED = (
     f"{OURS}, shuffled",

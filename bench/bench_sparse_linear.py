@@ -17,7 +17,7 @@ from bench_rows import zipf
 from race import OURS, NewRace
 
 from fastadagrad.data.tables import CSR, Table
-from fastadagrad.linear.model import LinearModel
+from fastadagrad.linear import LinearModel
 
 GOOD = 0.65  # log loss that shows that one pass has learned
 DRAWS = 145  # columns an example, of which about 100 differ

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from .adaptive import RProp as RProp
     from .data.dataset import Dataset as Dataset
     from .engine.rows import Rows as Rows
-    from .linear.model import LinearModel as LinearModel
+    from .linear import LinearModel as LinearModel
     from .nopython import CompiledUpdate as CompiledUpdate
     from .nopython import compiled_update as compiled_update
     from .optimizer.methods import build as build

@@ -127,26 +127,26 @@ def warn_once(reason: str) -> None:
         logging.getLogger("fastadagrad").warning(message)
 
 
-_folders: dict[tuple[str, str], tuple[Path | None, list[Path]]] = {}
+_folders: dict[str, tuple[Path | None, list[Path]]] = {}
 
 
-def folders(function: Any) -> tuple[Path | None, list[Path]]:
-    """Where code made of a function is written (None: nowhere), and where it is looked for: as Numba has it.
+def folders() -> tuple[Path | None, list[Path]]:
+    """Where kernels are written (None: nowhere), and where they are looked for: as Numba has it for this module.
 
-    Beside the source file it is looked for also where only somebody else, who has installed the package, may write.
+    Beside this file they are looked for also where only somebody else, who has installed the package, may write.
     """
-    source, chosen = function.__code__.co_filename, str(numba.config.CACHE_DIR)
-    if (source, chosen) not in _folders:
-        beside = [] if chosen else [Path(source).parent / "__pycache__"]
-        written = _folder_of_numba(function) if _USABLE else None
+    chosen = str(numba.config.CACHE_DIR)
+    if chosen not in _folders:
+        beside = [] if chosen else [_HERE / "__pycache__"]
+        written = _folder_of_numba() if _USABLE else None
         found = beside if written in (None, *beside) else [written, *beside]
-        _folders[source, chosen] = written, found
-    return _folders[source, chosen]
+        _folders[chosen] = written, found
+    return _folders[chosen]
 
 
-def _folder_of_numba(function: Any) -> Path | None:
+def _folder_of_numba() -> Path | None:
     try:
-        return Path(CompileResultCacheImpl(function).locator.get_cache_path())
+        return Path(CompileResultCacheImpl(folders).locator.get_cache_path())
     except (AttributeError, TypeError, RuntimeError, OSError):
         return None
 
@@ -161,7 +161,7 @@ class KernelCache:
 
     @property
     def cache_path(self) -> str | None:
-        written, _ = folders(self._function)
+        written, _ = folders()
         return None if written is None else str(written)
 
     def enable(self) -> None:
@@ -189,7 +189,7 @@ class KernelCache:
         if name is None:
             return None
         rtsys.initialize(target_context)
-        for folder in folders(self._function)[1]:
+        for folder in folders()[1]:
             data = read(folder / name)
             result = None if data is None else _rebuilt(data, target_context)
             # A class that a script defines is pickled whole: what comes back is another one, of the same name.
@@ -202,7 +202,7 @@ class KernelCache:
         if not _USABLE:
             warn_once(f"this fastadagrad does not know the disk cache of Numba {numba.__version__}")
             return
-        name, (written, _) = self._name(sig, result.codegen), folders(self._function)
+        name, (written, _) = self._name(sig, result.codegen), folders()
         if not self._enabled or name is None or result.library.has_dynamic_globals:
             return
         if written is None:

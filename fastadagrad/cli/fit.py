@@ -13,7 +13,7 @@ from . import example_files, screen
 
 if TYPE_CHECKING:
     from ..data.tables import Table
-    from ..linear.model import LinearModel
+    from ..linear import LinearModel
 
 COLUMNS = {
     "loss": "progressive",
@@ -85,7 +85,7 @@ _OWN = {"command", "source", "valid", "test", "target", "zero_based", "features"
 def run(arguments: argparse.Namespace) -> int:
     """Load, train, save, evaluate and report."""
     from ..data.loading import load
-    from ..linear.model import LinearModel
+    from ..linear import LinearModel
 
     options = {name: value for name, value in vars(arguments).items() if name not in _OWN}
     model = LinearModel(**options)

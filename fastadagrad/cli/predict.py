@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ..data.tables import Table
-    from ..linear.model import LinearModel
+    from ..linear import LinearModel
 
 _LINE_BREAK = re.compile(r"[\r\n]")
 
@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Load the model and the examples, and write the predictions."""
     from ..data.loading import load
-    from ..linear.model import LinearModel
+    from ..linear import LinearModel
     from ..support import outputs
 
     output = None if arguments.output == "-" else arguments.output

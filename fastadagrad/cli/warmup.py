@@ -79,7 +79,7 @@ def _linear() -> Work:
     import numpy as np
 
     from ..data.tables import CSR, as_features
-    from ..linear.model import LinearModel
+    from ..linear import LinearModel
 
     dense = np.eye(4, dtype=np.float32)
     sparse = CSR(np.ones(4, np.float32), np.arange(4, dtype=np.int32), np.arange(5), (4, 4))

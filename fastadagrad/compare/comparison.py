@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..support.checks import whole_number
+from ..support.extras import needed
 from ..support.figures import new_figure
 from ..support.interrupts import whole
 from ..support.log import logger
@@ -209,11 +210,7 @@ def _shown(results: Iterable[Run], total: int, progress: bool) -> Iterator[Run]:
     if not progress:
         yield from results
         return
-    try:
-        from tqdm.auto import tqdm
-    except ImportError:
-        raise RuntimeError('progress=True needs tqdm: pip install "fastadagrad[compare]"') from None
-    with tqdm(total=total, unit="run", smoothing=0.05) as bar:
+    with needed("tqdm.auto", "progress=True").tqdm(total=total, unit="run", smoothing=0.05) as bar:
         for run in results:
             bar.set_postfix_str(f"{run.cell.problem}, {run.cell.method}", refresh=False)
             bar.update()

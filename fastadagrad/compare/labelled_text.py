@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..data.tables import CSR, as_features
 from ..support import contents
+from ..support.extras import needed
 
 TEXT = ".tsv"
 
@@ -25,10 +26,7 @@ def load_text(path: str | os.PathLike[str]) -> tuple[CSR, NDArray[Any]]:
     RuntimeError
         If scikit-learn is not installed.
     """
-    try:
-        from sklearn.feature_extraction.text import TfidfVectorizer
-    except ImportError:
-        raise RuntimeError('text needs scikit-learn: pip install "fastadagrad[fit]"') from None
+    vectorizer = needed("sklearn.feature_extraction.text", "text").TfidfVectorizer(sublinear_tf=True)
     labels, texts = [], []
     for number, line in enumerate(StringIO(contents.read_text(path), newline=None), 1):
         label, tab, text = line.removeprefix("\ufeff").rstrip("\n").partition("\t")
@@ -40,7 +38,7 @@ def load_text(path: str | os.PathLike[str]) -> tuple[CSR, NDArray[Any]]:
         texts.append(text)
     if not texts:
         raise ValueError(f"{os.fspath(path)} is empty: it must have a label, a tab and text on each line")
-    return as_csr(TfidfVectorizer(sublinear_tf=True).fit_transform(texts)), np.array(labels)
+    return as_csr(vectorizer.fit_transform(texts)), np.array(labels)
 
 
 def as_csr(features: Any) -> CSR:
@@ -52,9 +50,5 @@ def as_csr(features: Any) -> CSR:
         If scipy is needed and not installed.
     """
     if not isinstance(features, CSR):
-        try:
-            from scipy.sparse import csr_array
-        except ImportError:
-            raise RuntimeError('this needs scipy: pip install "fastadagrad[compare]"') from None
-        features = csr_array(features)
+        features = needed("scipy.sparse", "this").csr_array(features)
     return cast(CSR, as_features(features, dtype=np.float64))

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..data.tables import CSR
+from ..support.extras import needed
 from .problem import Task
 
 Floats = NDArray[np.float32]
@@ -105,10 +106,7 @@ def logistic_loss(params: dict[str, Floats], x: Any, sign: Floats) -> tuple[floa
 def _examples(path: str, identity: str) -> Batches:
     from ..data.loading import load
 
-    try:
-        from scipy.sparse import csr_array
-    except ImportError:
-        raise RuntimeError('a file of examples needs scipy: pip install "fastadagrad[compare]"') from None
+    csr_array = needed("scipy.sparse", "a file of examples").csr_array
     table = load(Path(path), dtype=np.float32)
     classes = np.unique(table.labels)
     if len(classes) != 2:

@@ -16,6 +16,7 @@ from typing import IO, Any
 
 from ..support import strict_json
 from ..support.contents import DAMAGE
+from ..support.extras import needed
 from ..support.outputs import replacing
 from ..version import __version__
 from .grid import Cell, Plan
@@ -172,12 +173,7 @@ def write_csv(path: Path, runs: Iterable[Run]) -> None:
 
 def parquet() -> tuple[Any, Any]:
     """Pyarrow and its module for Parquet; RuntimeError without it."""
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError:
-        raise RuntimeError('Parquet needs pyarrow: pip install "fastadagrad[compare]"') from None
-    return pyarrow, pyarrow.parquet
+    return needed("pyarrow", "Parquet"), needed("pyarrow.parquet", "Parquet")
 
 
 def write_parquet(path: Path, runs: Iterable[Run]) -> None:

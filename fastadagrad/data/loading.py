@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import importlib
 import os
 import zipfile
 from collections.abc import Mapping
@@ -17,6 +16,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from ..support import contents
 from ..support.checks import whole_number
+from ..support.extras import needed
 from ..support.hints import hint
 from ..support.log import logger
 from .columns import checked_bits
@@ -261,11 +261,7 @@ def _check_members(members: list[str]) -> None:
 def _built_in(name: str, dtype: DTypeLike | None, bits: int | None) -> Table:
     if name == "linnerud":
         raise ValueError("linnerud has three targets a row; one is needed: pass arrays to as_table instead")
-    try:
-        datasets = importlib.import_module("sklearn.datasets")
-    except ImportError:
-        raise RuntimeError(f'the data set {name!r} comes with scikit-learn: pip install "fastadagrad[fit]"') from None
-    bunch = getattr(datasets, f"load_{name}")()
+    bunch = getattr(needed("sklearn.datasets", f"the data set {name!r}"), f"load_{name}")()
     names = bunch.feature_names
     return as_table(bunch.data, bunch.target, dtype=dtype, name=name, feature_names=names, hash_bits=bits)
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..kernels.linear.layouts import shuffle
+from ..support.extras import needed
 from ..support.log import logger
 from ..support.stopping import Patience
 from .scaling import only_finite
@@ -104,9 +105,5 @@ def reporting(progress: bool | Tell, epochs: int, examples: int) -> Iterator[tup
     if not progress:
         yield None, lambda entry: None
         return
-    try:
-        from tqdm.auto import tqdm
-    except ImportError:
-        raise RuntimeError('progress=True needs tqdm: pip install "fastadagrad[fit]"') from None
-    with tqdm(total=epochs * examples, unit=" examples", unit_scale=True) as bar:
+    with needed("tqdm.auto", "progress=True").tqdm(total=epochs * examples, unit=" examples", unit_scale=True) as bar:
         yield bar.update, lambda entry: bar.set_postfix({k: f"{v:.4g}" for k, v in entry.items()})

@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.memory_at_hand import LITTLE, advice, bytes_at_hand, in_words
+from ..data import memory_at_hand
+from ..data.memory_at_hand import advice, in_words
 from ..data.tables import CSR, Table
 from ..engine.options import Conduct, Settings
 from ..support.stopping import Patience
@@ -128,7 +129,7 @@ def check_width(features: CSR, bytes_each: int) -> None:
         Naming the largest column, its row, and the number of bits to hash columns into that would fit.
     """
     width = features.shape[1]
-    at_hand = bytes_at_hand() if width * bytes_each > LITTLE else None
+    at_hand = memory_at_hand.bytes_at_hand() if width * bytes_each > memory_at_hand.LITTLE else None
     if at_hand is None or width * bytes_each <= at_hand:
         return
     place = ""

@@ -5,29 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ..support.extras import needed
+
 NOTE = "(the loss was being derived by autograd: write it with autograd.numpy, or pass gradient=)"
-MISSING = (
-    "loss returns no gradients, and autograd, which would derive them, is not installed: "
-    'pip install "fastadagrad[autograd]", or pass gradient='
-)
+PURPOSE = "deriving the gradients of a loss that returns none (else pass gradient=)"
 
 
 def differentiated(loss: Callable[..., Any]) -> Callable[..., Any]:
     """Function of (params, *arguments) that returns the loss and its gradients in the structure of params."""
-    try:
-        from autograd import value_and_grad
-    except ImportError:
-        raise RuntimeError(MISSING) from None
+    value_and_grad = needed("autograd", PURPOSE).value_and_grad
     return _noted(value_and_grad(_of_value_alone(loss)))
 
 
 def hessian_product(loss: Callable[..., Any]) -> Callable[..., Any]:
     """Function of (params, vectors, *arguments) that returns the Hessian times the vectors, all in one structure."""
-    try:
-        from autograd import grad
-        from autograd import numpy as anp
-    except ImportError:
-        raise RuntimeError(MISSING) from None
+    anp, grad = needed("autograd.numpy", PURPOSE), needed("autograd", PURPOSE).grad
     slope = grad(_of_value_alone(loss))
 
     def along(params: Any, vectors: Any, *arguments: Any) -> Any:

@@ -11,6 +11,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from . import outputs
+from .extras import needed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -40,15 +41,8 @@ def check_path(path: str | PathLike[str]) -> None:
     name = os.fspath(path)
     if not name.lower().endswith(SUFFIXES):
         raise ValueError(f"a figure's file must end in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}, not {name!r}")
-    _matplotlib()
+    needed("matplotlib.figure", "a figure")
     outputs.check(path)
-
-
-def _matplotlib() -> None:
-    try:
-        import matplotlib.figure  # noqa: F401
-    except ImportError:
-        raise RuntimeError('figures need matplotlib: pip install "fastadagrad[plot]"') from None
 
 
 def new_figure(width: float = 6.4, height: float = 4.0) -> Figure:
@@ -59,10 +53,10 @@ def new_figure(width: float = 6.4, height: float = 4.0) -> Figure:
     RuntimeError
         If matplotlib is not installed.
     """
-    _matplotlib()
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(width, height), dpi=DOTS_PER_INCH, layout="constrained")
+    figure: Figure = needed("matplotlib.figure", "a figure").Figure(
+        figsize=(width, height), dpi=DOTS_PER_INCH, layout="constrained"
+    )
+    return figure
 
 
 def dress(axes: Axes) -> None:

@@ -6,16 +6,14 @@ from collections.abc import Callable, Generator
 from contextlib import closing
 from typing import Any
 
+from .extras import needed
+
 Epochs = Generator[tuple[dict[str, float], dict[str, float]], None, None]
 
 
 def shown(epochs: Epochs, total: int | None) -> Epochs:
     """Yield the epochs and show them with tqdm."""
-    try:
-        from tqdm.auto import tqdm
-    except ImportError:
-        raise RuntimeError('progress=True needs tqdm: pip install "fastadagrad[fit]"') from None
-    return _shown(epochs, total, tqdm)
+    return _shown(epochs, total, needed("tqdm.auto", "progress=True").tqdm)
 
 
 def _shown(epochs: Epochs, total: int | None, bar_of: Callable[..., Any]) -> Epochs:

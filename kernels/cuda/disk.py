@@ -38,7 +38,7 @@ def kept(
     except Undescribable:
         return compile_it()
     file = f"{name}-sm_{cc[0]}{cc[1]}-{SOURCES}-{digest}.ptx"
-    written, looked_in = folders(function)
+    written, looked_in = folders()
     for folder in looked_in:
         data = read(folder / file)
         if data is not None:

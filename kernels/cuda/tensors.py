@@ -1,4 +1,4 @@
-"""A :mod:`..memory.addresses` of tensors in global memory, and the part of it that a block of threads has."""
+"""A table of addresses of tensors in global memory, and the part of it that a block of threads has."""
 
 from __future__ import annotations
 

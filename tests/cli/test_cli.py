@@ -11,7 +11,7 @@ from command_line import no_handlers_left, run, text_file
 
 from fastadagrad import __version__, cli
 from fastadagrad.data.loading import load
-from fastadagrad.linear.model import LinearModel
+from fastadagrad.linear import LinearModel
 
 __all__ = ["no_handlers_left", "text_file"]  # fixtures
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from command_line import no_handlers_left, run, text_file
 
-from fastadagrad.linear.model import LinearModel
+from fastadagrad.linear import LinearModel
 from fastadagrad.support import figures
 
 __all__ = ["no_handlers_left", "text_file"]  # fixtures

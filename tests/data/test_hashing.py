@@ -12,7 +12,7 @@ from fastadagrad.data.columns import checked_bits, hashed
 from fastadagrad.data.loading import load
 from fastadagrad.data.svmlight import parse
 from fastadagrad.data.tables import CSR, as_features, as_table
-from fastadagrad.linear.model import LinearModel
+from fastadagrad.linear import LinearModel
 
 BITS = 10
 

@@ -21,7 +21,7 @@ from fastadagrad.kernels.linear import passes, scoring
 from fastadagrad.kernels.memory import addresses, headers
 from fastadagrad.kernels.rules import adagrad, form_of, trait
 from fastadagrad.kernels.text import csr, svmlight
-from fastadagrad.linear.model import LinearModel
+from fastadagrad.linear import LinearModel
 from fastadagrad.optimizer.methods import METHODS
 
 OPTIONS = {
@@ -128,7 +128,7 @@ used = make_driver(adagrad, "plain", "element", True, p.dtype).serial
 """
 FIT = """
 import numpy as np
-from fastadagrad.kernels.linear import make_loops
+from fastadagrad.kernels.linear.passes import make_loops
 from fastadagrad.linear import LinearModel
 from fastadagrad.data.tables import CSR
 X = CSR(np.ones(3, np.float32), np.array([0, 1, 1], np.int32), np.array([0, 1, 3]), (2, 2))
@@ -153,7 +153,7 @@ def test_a_second_process_compiles_nothing(tmp_path, work):
 KEYS = """
 import itertools, sys
 import numpy as np
-from fastadagrad.kernels.linear import make_loops
+from fastadagrad.kernels.linear.passes import make_loops
 from fastadagrad.kernels.rules import adagrad
 variants = itertools.product(("plain", "momentum", "nesterov"), (True, False), ("dense", "sparse"))
 keys = {}

@@ -10,6 +10,7 @@ import pytest
 from places import RECORDED
 
 import fastadagrad as fa
+from fastadagrad import peers
 
 TOLERANCE = 1e-14  # of max(1, |p|)
 
@@ -207,7 +208,7 @@ def test_momentum_of_downhill(record):
 
 
 def test_every_peer_is_followed():
-    assert set(fa.peers.PEERS) == {case.split(",")[0] for case in OURS} | set(DOCUMENTED)
+    assert set(peers.PEERS) == {case.split(",")[0] for case in OURS} | set(DOCUMENTED)
 
 
 def test_like_gives_a_fresh_dict():

@@ -10,8 +10,7 @@ from places import ROOT, TOOLS
 from processes import run
 
 from fastadagrad.data import memory_at_hand
-from fastadagrad.linear import fitting
-from fastadagrad.linear.model import LinearModel
+from fastadagrad.linear import LinearModel, fitting
 from fastadagrad.linear.training import bytes_a_feature
 
 FEATURES = 2_000_000

@@ -10,7 +10,7 @@ from places import A9A
 import fastadagrad as fa
 from fastadagrad.data.loading import load
 from fastadagrad.data.tables import Table
-from fastadagrad.linear.model import LinearModel
+from fastadagrad.linear import LinearModel
 from fastadagrad.linear.training import Trainer
 
 

@@ -8,8 +8,7 @@ from linear_examples import classification, cross_validate, sparse
 from places import A9A
 
 from fastadagrad.data.loading import load
-from fastadagrad.linear import rate_trials
-from fastadagrad.linear.model import LinearModel
+from fastadagrad.linear import LinearModel, rate_trials
 
 
 @pytest.mark.parametrize(

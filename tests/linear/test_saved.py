@@ -3,7 +3,7 @@ import re
 import numpy as np
 import pytest
 
-from fastadagrad.linear.model import LinearModel
+from fastadagrad.linear import LinearModel
 from fastadagrad.support import array_file
 
 RNG = np.random.default_rng(0)

@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
 
-from fastadagrad.linear import scaling
-from fastadagrad.linear.model import LinearModel
+from fastadagrad.linear import LinearModel, scaling
 
 
 @pytest.mark.parametrize("n", [2, 200, 100_003])

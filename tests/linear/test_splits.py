@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from fastadagrad.data.tables import CSR, Table
-from fastadagrad.linear import rate_trials
-from fastadagrad.linear.model import LinearModel
+from fastadagrad.linear import LinearModel, rate_trials
 from fastadagrad.linear.splits import in_proportion, split
 from fastadagrad.linear.targets import choose
 from fastadagrad.linear.training import as_examples

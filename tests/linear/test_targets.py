@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from fastadagrad.linear.model import LinearModel
+from fastadagrad.linear import LinearModel
 from fastadagrad.linear.targets import Targets, choose
 from fastadagrad.linear.training import Scorer
 

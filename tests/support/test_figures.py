@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from fastadagrad.linear.model import LinearModel
+from fastadagrad.linear import LinearModel
 from fastadagrad.linear.plot import draw_epochs
 from fastadagrad.optimizer.rate_finder import RateSearch, draw_rates
 from fastadagrad.support import figures

@@ -9,7 +9,7 @@ import pytest
 import fastadagrad as fa
 from fastadagrad.engine.options import hyper_names
 from fastadagrad.optimizer.methods import METHODS
-from fastadagrad.support import hints
+from fastadagrad.support import attributes, hints
 from fastadagrad.support.hints import KEYWORDS, Meant, hint, meant_by
 
 
@@ -194,7 +194,7 @@ def test_keywords_of_a_dataset_given_to_a_run():
 
 def test_every_translation_is_to_something_that_there_is():
     keywords = {name for method in METHODS.values() for name in hyper_names(method.rule)}
-    keywords |= {*fa.ESGD.making, *fa.attributes.RUNNING, "params", "train", "valid", "loss"}
+    keywords |= {*fa.ESGD.making, *attributes.RUNNING, "params", "train", "valid", "loss"}
     of_models, of_data = (keywords | {*inspect.signature(each).parameters} for each in (fa.LinearModel, fa.Dataset))
     tables = [(hints.KEYWORDS, keywords), (hints.LINEAR_MODELS, of_models), (hints.DATASETS, of_data)]
     for table, there in (*tables, (hints.METHODS, {*METHODS})):

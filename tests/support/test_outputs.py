@@ -124,7 +124,7 @@ def test_a_full_device_is_named():
 
 STANDARD_OUTPUT = """
 import sys
-from fastadagrad import outputs
+from fastadagrad.support import outputs
 path = sys.argv[1]
 outputs.check(path)
 print("before")
@@ -195,7 +195,7 @@ def test_a_mount_point(tmp_path):
     """The real thing, where this may be done."""
     script = (
         'mount --bind "$1/there" "$1/here" && exec "$2" -c "'
-        "from fastadagrad import outputs; import sys; outputs.check(sys.argv[1])\n"
+        "from fastadagrad.support import outputs; import sys; outputs.check(sys.argv[1])\n"
         "with outputs.replacing(sys.argv[1]) as file: file.write(b'new')"
         '" "$1/here"'
     )

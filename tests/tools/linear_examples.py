@@ -4,7 +4,7 @@ import numpy as np
 import scipy.sparse
 
 from fastadagrad.data.loading import load
-from fastadagrad.linear.model import LinearModel
+from fastadagrad.linear import LinearModel
 
 
 def classification(n=400, features=6, classes=2, seed=0):

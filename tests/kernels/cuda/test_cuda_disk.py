@@ -30,7 +30,7 @@ def compiled(tmp_path, monkeypatch):
         calls.append(function.__name__)
         return compile_ptx(function, *args, **kwargs)
 
-    monkeypatch.setattr(disk, "folders", lambda function: (tmp_path / "cache", [tmp_path / "cache"]))
+    monkeypatch.setattr(disk, "folders", lambda: (tmp_path / "cache", [tmp_path / "cache"]))
     monkeypatch.setattr(cuda, "compile_ptx", counted)
 
     def times(dtype="float32"):

@@ -1,0 +1,47 @@
+"""Optional packages, each imported when it is first needed."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+# What is to be installed: a distribution, and the extra that brings it.
+_BROUGHT_BY = {
+    "autograd": ("autograd", "autograd"),
+    "matplotlib": ("matplotlib", "plot"),
+    "pyarrow": ("pyarrow", "compare"),
+    "scipy": ("scipy", "compare"),
+    "sklearn": ("scikit-learn", "fit"),
+    "tqdm": ("tqdm", "fit"),
+}
+
+
+def needed(module: str, purpose: str) -> Any:
+    """A module of an optional package, imported.
+
+    Parameters
+    ----------
+    module : str
+        Its full name, such as "scipy.sparse".
+    purpose : str
+        What needs it, as the message begins.
+
+    Raises
+    ------
+    RuntimeError
+        Where the package is not installed, with the command that installs it.
+    """
+    try:
+        return import_module(module)
+    except ImportError:
+        raise RuntimeError(f"{purpose} needs {how_to_install(module)}") from None
+
+
+def how_to_install(module: str) -> str:
+    """The package that a module is of, and the command that installs it.
+
+    >>> how_to_install("sklearn.datasets")
+    'scikit-learn: pip install "fastadagrad[fit]"'
+    """
+    package, extra = _BROUGHT_BY[module.partition(".")[0]]
+    return f'{package}: pip install "fastadagrad[{extra}]"'
