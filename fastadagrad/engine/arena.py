@@ -31,7 +31,8 @@ class Arena(ABC):
         self.rule, self.params, self.state = rule, params, State(rule, params)
         self.infinite: list[str] = []  # parameters whose accumulator has become infinite, not told yet
         self.warned: set[str] = set()  # and those told
-        self.displaced: set[int] = set()  # positions of what its slots place, and a change has put or left elsewhere
+        # Positions of what its slots place, and a change has put or left elsewhere.
+        self.displaced: frozenset[int] = frozenset()
         self.lags: dict[int, Any] = {}  # by position: `Lagging` of parameters that sparse gradients step lazily
         self.followers: frozenset[int] = frozenset()  # positions whose learning rate `rate_set` replaces
         self.rate_set: float | None = None
@@ -58,6 +59,6 @@ class Arena(ABC):
     def forget_rate_range(self) -> None:
         """Find out anew which learning rates can be set: the settings, or what lags behind, have changed."""
 
-    def placed(self, positions: Iterable[int]) -> set[int]:
+    def placed(self, positions: Iterable[int]) -> frozenset[int]:
         """Those of the parameters that are set by their slots."""
-        return {i for i in positions if places(self.settings[i].form)}
+        return frozenset(i for i in positions if places(self.settings[i].form))

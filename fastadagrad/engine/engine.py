@@ -22,7 +22,7 @@ from .options import Conduct, Rule, Settings, cast_scalars
 from .parameters import FloatArray, Parameters, guard_of
 from .plan import Plan
 from .rows import checked_indices
-from .tuning import NO_RATES, RateRange, only_numbers, own_scalars_are_apart, own_scalars_fit, rate_range, same_conduct
+from .tuning import NO_RATES, only_numbers, own_scalars_are_apart, own_scalars_fit, rate_range, same_conduct
 
 _engines: weakref.WeakSet[Engine] = weakref.WeakSet()
 
@@ -43,9 +43,11 @@ class Engine(Arena):
     def __init__(self, rule: Rule, params: Parameters) -> None:
         super().__init__(rule, params)
         self._readers: dict[int, Any] = {}  # by position, of parameters on a GPU
-        self._rate_range: RateRange | None = None  # rates that `set_rate` takes, once it has been looked for
+        # The lowest and the highest rate that `set_rate` takes, once they have been looked for: a plain tuple, as
+        # one with names takes twice as long to unpack.
+        self._rate_range: tuple[float, float] | None = None
         self._rate_is_all = False  # that it changes, and none of the following
-        self._placed_by_rate: set[int] = set()  # positions
+        self._placed_by_rate: frozenset[int] = frozenset()  # positions
         self._begins_by_rate = False  # slots that no step has used
         self._formed_by_rate: list[tuple[Settings, float]] = []  # whose own scalars depend on it; the largest that fits
         self.tuning = 0  # changes of numbers that plans of single parameters have to take over
@@ -87,31 +89,34 @@ class Engine(Arena):
         """See to what goes by the learning rate beside the scalars that all methods have; False if it takes more."""
         if unused and self._begins_by_rate:
             return False
-        if not all(own_scalars_fit(settings, rate, largest) for settings, largest in self._formed_by_rate):
-            return False
-        if not (unused or self._placed_by_rate <= self.displaced):
+        for settings, largest in self._formed_by_rate:
+            if not own_scalars_fit(settings, rate, largest):
+                return False
+        placed = self._placed_by_rate
+        if placed and not unused:
             with self.lock:
-                self.displaced = self.displaced | self._placed_by_rate
+                self.displaced = self.displaced | placed if self.displaced else placed
         return True
 
     def forget_rate_range(self) -> None:
         """Find it anew: the settings have changed, or who shares the rate, or what lags behind."""
         self._rate_range = None
 
-    def _find_rate_range(self) -> RateRange:
+    def _find_rate_range(self) -> tuple[float, float]:
         with self.lock:
             followers, settings = self.followers, self.settings
             of_followers = {id(settings[i]): settings[i] for i in followers}.values()
             self.rate_keys = [id(s.options) for s in of_followers]
-            self._placed_by_rate = self.placed(followers)
+            goes_by_it = [i for i in followers if trait(settings[i].form, "takes_rate")]
+            self._placed_by_rate = self.placed(goes_by_it)
             self._begins_by_rate = "learning_rate" in trait(self.rule, "starts")
-            found = NO_RATES
+            found: tuple[float, float] = (*NO_RATES,)
             self._formed_by_rate = []
             if self.params.backend is None and followers:
                 arrays, lags = self.params.arrays, self.lags
                 cases = {(id(settings[i]), arrays[i].dtype, id(lags.get(i))): i for i in followers}
                 ranges = [rate_range(settings[i], arrays[i].dtype, lags.get(i)) for i in cases.values()]
-                found = RateRange(max(r.lowest for r in ranges), min(r.highest for r in ranges))
+                found = max(r.lowest for r in ranges), min(r.highest for r in ranges)
                 formed = [s for s in of_followers if not (s.scheduled or own_scalars_are_apart(s))]
                 largest = min(float(np.finfo(array.dtype).max) for array in arrays)
                 self._formed_by_rate = [(s, largest) for s in formed]
@@ -207,7 +212,7 @@ class Engine(Arena):
 
     def reset(self) -> None:
         """The state as before the first step."""
-        self.displaced.clear()
+        self.displaced = frozenset()
         self.plan.poll()
         self.state.reset(self.settings)
         self.plan.take_numbers(self.settings)

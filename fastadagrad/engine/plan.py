@@ -58,7 +58,8 @@ class Plan:
         self._row_units: dict[tuple[int, str], Unit] = {}
         self._dense_forms: dict[int, Any] = {}
         self._arrangements: dict[tuple[tuple[int, str], ...], list[Unit]] = {}
-        self._cells: list[Cell] | None = None  # that a learning rate goes into, once they have been looked for
+        # Cells that a learning rate goes into, once they have been looked for: plain tuples, which unpack faster.
+        self._cells: list[tuple[Any, Any, float, float]] | None = None
         self._own_cells: list[OwnCells] = []  # of methods that form scalars of their own from it
         self._rate_written: float | None = None
         self._stepped_in_one_call: Unit | None = None
@@ -98,9 +99,10 @@ class Plan:
     def _write_rate(self, rate: float) -> None:
         """Let scalars that do not change from step to step go by a learning rate that has been set."""
         if self._cells is None:
-            self._cells = self._find_rate_cells()
-        for cells in self._own_cells:
-            cells.write(rate)
+            self._cells = [(*cell,) for cell in self._find_rate_cells()]
+        if self._own_cells:
+            for cells in self._own_cells:
+                cells.write(rate)
         for memory, index, base, factor in self._cells:
             memory[index] = base + factor * rate
         self._rate_written = rate

@@ -174,7 +174,9 @@ def own_scalars_are_apart(settings: Settings) -> bool:
 def own_scalars_fit(settings: Settings, rate: float, largest: float) -> bool:
     """Whether the method's own scalars come out with this learning rate, and none is larger."""
     try:
-        own = settings.rule.scalar_values(settings.own, rate, 0)
-        return all(-largest <= value <= largest for value in own)
+        for value in settings.rule.scalar_values(settings.own, rate, 0):
+            if not -largest <= value <= largest:
+                return False
     except (TypeError, ValueError, ArithmeticError):
         return False
+    return True

@@ -328,11 +328,11 @@ def apply(saved: Saved, engine: Engine) -> None:
         elif name in saved.names:
             for slot, own in engine.state[name].items():
                 own[...] = saved.slots.get(slot, {}).get(name, 0)
-    engine.displaced = {
+    engine.displaced = frozenset(
         i
         for i, name in enumerate(engine.params.names)
         if name in saved.displaced or (i in engine.displaced and name not in saved.names)
-    }
+    )
     engine.state.learned = tuple(saved.learned)
     if engine.state.random is not None and saved.random is not None:
         move(engine.state.random, saved.random)
