@@ -140,7 +140,8 @@ def test_one_array_is_given_and_taken_bare():
 STRUCTURES = {
     "array for a list": (lambda a: [a], lambda g: g, TypeError),
     "dict for a list": (lambda a: [a], lambda g: {"param0": g}, TypeError),
-    "list for a dict": (lambda a: {"w": a}, lambda g: [g], TypeError),
+    "array for a dict": (lambda a: {"w": a}, lambda g: g, TypeError),
+    "list too short for a dict": (lambda a: {"w": a, "v": a.copy()}, lambda g: [g], ValueError),
     "list for an array": (lambda a: a, lambda g: [g], TypeError),
     "one too few": (lambda a: [a, a.copy()], lambda g: [g], ValueError),
     "one too many": (lambda a: [a], lambda g: [g, g], ValueError),

@@ -271,7 +271,7 @@ def test_subclasses_and_what_users_have_attached(way):
 
 def test_a_shallow_copy_is_refused_with_what_to_do():
     opt = fa.ADAGRAD(params=np.ones(2))
-    with pytest.raises(TypeError, match=r"copy.deepcopy\(opt\) has its own, .* save"):
+    with pytest.raises(TypeError, match=r"opt.twin\(\) and copy.deepcopy\(opt\) have their own, .* save"):
         copy.copy(opt)
 
 
