@@ -63,7 +63,7 @@ def test_many_tensors(option, dtype, index_dtype, threads):
 
 @pytest.mark.parametrize("option", ["plain", "clipped norm", "clipped global norm", "row", "tensor"])
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("dtype", [F8, pytest.param(F4, marks=pytest.mark.slow)])
 def test_one_tensor(shape, dtype, option, threads):
     hyper = {"learning_rate": 0.1, **OPTIONS[option]}
     rng = np.random.default_rng(2)
@@ -227,7 +227,17 @@ def test_assume_unique(option, dtype, threads):
         assert_equal_bits(opt, oracle, pattern)
 
 
-@pytest.mark.parametrize("hyper", [{}, {"accumulator": "row"}, {"accumulator": "tensor"}, {"momentum": 0.9}], ids=str)
+@pytest.mark.parametrize(
+    "hyper",
+    [
+        {},
+        *(
+            pytest.param(hyper, marks=pytest.mark.slow)
+            for hyper in ({"accumulator": "row"}, {"accumulator": "tensor"}, {"momentum": 0.9})
+        ),
+    ],
+    ids=str,
+)
 def test_assume_unique_of_duplicates_is_safe(hyper, threads):
     rng = np.random.default_rng(7)
     w = rng.standard_normal((500, 4))
