@@ -8,8 +8,7 @@ from types import FunctionType
 from typing import Any
 
 import numpy as np
-from numba import typeof
-from numba.core import types
+from numba import typeof, types
 
 from .cpu.statistics import make_terms
 from .element import make_element

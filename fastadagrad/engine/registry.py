@@ -10,7 +10,6 @@ from typing import Any
 
 from ..kernels import rules
 from ..kernels.digest import Undescribable, digest_of
-from ..kernels.trial import fault_of
 
 METHODS: dict[str, Any] = {}  # classes of optimizers
 
@@ -60,6 +59,8 @@ class RegisteredRule:
 
     def refuse_uncompilable(self) -> None:
         """Raise TypeError if the formula cannot be compiled, in one of the dtypes; so will each further form of it."""
+        from ..kernels.trial import fault_of
+
         fault = fault_of(self)
         if fault is not None:
             raise TypeError(f"rule {self.name!r}: {fault}")

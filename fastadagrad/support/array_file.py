@@ -49,11 +49,11 @@ def write(target: Target, kind: str, header: Mapping[str, Any], arrays: Mapping[
     Examples
     --------
     >>> import numpy as np, os, tempfile
-    >>> from fastadagrad import files
+    >>> from fastadagrad.support import array_file
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = os.path.join(folder, "a.npz")
-    ...     files.write(path, "example", {"n": 1}, {"a/b": np.arange(3)})
-    ...     files.read(path, "example")
+    ...     array_file.write(path, "example", {"n": 1}, {"a/b": np.arange(3)})
+    ...     array_file.read(path, "example")
     ({'n': 1}, {'a/b': array([0, 1, 2])})
     """
     text = json.dumps({"format": FORMAT, "version": VERSION, "kind": kind, "arrays": list(arrays), "header": header})

@@ -32,13 +32,13 @@ class Interpreter:
         self.kept, self._depth = deque(maxlen=4), 0
 
     def holds(self, address):
-        return any(0 <= address - part.ctypes.data < part.size for part in self.memory.values())
+        return any(0 <= address - part.ctypes.data < part.size for part in [*self.memory.values()])
 
     def allocate(self, size):
         return _Memory(self, size)
 
     def _bytes(self, address, size):
-        for part in self.memory.values():
+        for part in [*self.memory.values()]:  # which shrinks whenever an array of them is no more
             start = address - part.ctypes.data
             if 0 <= start and start + size <= part.size:
                 return part[start : start + size]
