@@ -336,6 +336,9 @@ def in_case_of_error(g, H, own, s):
         return g, own
 
 
+UNFORMATTED = r"(format spec|Use of unsupported opcode \(FORMAT)"  # as the compiler says it of each Python's code
+
+
 def by_a_format(own, s):
     return sqrt(own[0]) if f"{own[0]:.3f}" else s.one
 
@@ -386,9 +389,9 @@ class WithMethods:
     ("part", "function", "reason"),
     [
         ("delta", in_case_of_error, r"cannot be compiled: .*exception_match.* \(.*test_register.py:\d+\)"),
-        ("scale", by_a_format, r"cannot be compiled: format spec .*\(.*test_register.py:\d+\)"),
+        ("scale", by_a_format, rf"cannot be compiled: {UNFORMATTED}.*\(.*test_register.py:\d+\)"),
         ("accumulate", by_an_import, r"cannot be compiled: .*IMPORT_NAME.*\(.*test_register.py:\d+\)"),
-        ("delta", by_a_generator, r"cannot be compiled: .*yield.*\(.*test_register.py:\d+\)"),
+        ("delta", by_a_generator, r"cannot be compiled: .*(yield|generator).*\(.*test_register.py:\d+\)"),
         ("scale", of_a_class, r"cannot be compiled: .*UNKNOWN_TO_THE_COMPILER.*\(.*test_register.py:\d+\)"),
         ("scale", by_another_function, r"cannot be compiled: .*another_function.*\(.*test_register.py:\d+\)"),
         ("delta", sometimes_alone, r"cannot be compiled: Can.* unify .*\(.*test_register.py:\d+\)"),
@@ -460,7 +463,7 @@ def test_a_form_that_cannot_be_compiled_is_refused_when_it_is_asked_for(register
         lambda: fa.build(registered, params=p, odd=True),
         lambda: opt.hyper.update(odd=True),
     ):
-        with pytest.raises(TypeError, match=r"^rule 'family_test': scale cannot be compiled: format spec"):
+        with pytest.raises(TypeError, match=rf"^rule 'family_test': scale cannot be compiled: {UNFORMATTED}"):
             ask()
     opt.step(np.ones(3))
     assert (opt.hyper.odd, bool((p < 1).all())) == (False, True)
