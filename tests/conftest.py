@@ -22,7 +22,7 @@ def pytest_configure():
 
 @pytest.fixture(autouse=True)
 def own_search_path(monkeypatch):
-    """Where modules are looked for besides, for a test or by what it calls, is looked at by no other test."""
+    """Give each test a `sys.path` of its own: a problem that is named `module:function` adds the current folder."""
     monkeypatch.setattr(sys, "path", [*sys.path])
 
 

@@ -1,4 +1,4 @@
-"""The way to what steps parameters on a GPU, which is imported when the first of them is met."""
+"""Imports the code that steps parameters on a GPU, when the first such parameter is met."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from .backend import INSTALL
 
 
 def device_units() -> Any:
-    """The module of what steps parameters on a GPU, which needs the compiler for it."""
+    """The module that steps parameters on a GPU; RuntimeError where numba-cuda or its compiler is missing."""
     try:
         from . import units
     except Exception as error:  # numba-cuda raises more than ImportError where it finds no CUDA

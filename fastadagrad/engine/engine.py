@@ -46,10 +46,11 @@ class Engine(Arena):
         # The lowest and the highest rate that `set_rate` takes, once they have been looked for: a plain tuple, as
         # one with names takes twice as long to unpack.
         self._rate_range: tuple[float, float] | None = None
-        self._rate_is_all = False  # that it changes, and none of the following
-        self._placed_by_rate: frozenset[int] = frozenset()  # positions
-        self._begins_by_rate = False  # slots that no step has used
-        self._formed_by_rate: list[tuple[Settings, float]] = []  # whose own scalars depend on it; the largest that fits
+        self._rate_is_all = False  # whether a rate that is set changes the common scalars and nothing of what follows
+        self._placed_by_rate: frozenset[int] = frozenset()  # positions of parameters that their slots place by the rate
+        self._begins_by_rate = False  # whether the rate gives slots that no step has used their first values
+        # Settings whose method forms scalars of its own from the rate, each with the largest number of its dtype.
+        self._formed_by_rate: list[tuple[Settings, float]] = []
         self.tuning = 0  # changes of numbers that plans of single parameters have to take over
         self.lock = threading.RLock()
         _engines.add(self)
@@ -99,7 +100,7 @@ class Engine(Arena):
         return True
 
     def forget_rate_range(self) -> None:
-        """Find it anew: the settings have changed, or who shares the rate, or what lags behind."""
+        """Look anew, when next asked, which rates can be set: settings, followers or lagging rows have changed."""
         self._rate_range = None
 
     def _find_rate_range(self) -> tuple[float, float]:
@@ -110,8 +111,7 @@ class Engine(Arena):
             goes_by_it = [i for i in followers if trait(settings[i].form, "takes_rate")]
             self._placed_by_rate = self.placed(goes_by_it)
             self._begins_by_rate = "learning_rate" in trait(self.rule, "starts")
-            found: tuple[float, float] = (*NO_RATES,)
-            self._formed_by_rate = []
+            found, self._formed_by_rate = (NO_RATES.lowest, NO_RATES.highest), []
             if self.params.backend is None and followers:
                 arrays, lags = self.params.arrays, self.lags
                 cases = {(id(settings[i]), arrays[i].dtype, id(lags.get(i))): i for i in followers}

@@ -82,7 +82,10 @@ class Plan:
         self._arena.forget_rate_range()
 
     def _unit_of_one_call(self) -> Unit | None:
-        """The unit, if a step is one call of its driver and nothing else, as long as nothing lags behind."""
+        """The only unit, if a step is one call of its driver and nothing else; None otherwise.
+
+        Whether rows lag behind changes from step to step, and is looked at there.
+        """
         else_to_do = self._forms or self._scheduled or self._clips or self._measures or self._fed
         return self._units[0] if len(self._units) == 1 and not (else_to_do or self._idle_velocities) else None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple, NoReturn, Self
@@ -29,7 +30,7 @@ class Loaded(NamedTuple):
     changes: int
 
 
-class Keeper(Stepper):
+class Keeper(Stepper, ABC):
     """A stepper whose run under way, and all else that it is, can be kept and taken up again."""
 
     _run: Run | None  # under way
@@ -37,16 +38,17 @@ class Keeper(Stepper):
     _datasets: dict[str, Dataset]
     _own_names: frozenset[str]  # of attributes; others are the user's
 
+    @abstractmethod
     def _made_of(self) -> dict[str, Any]:
         """The arguments that it was made with, but for the hyperparameters."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _make(self, **arguments: Any) -> None:
         """What the constructor does."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _give_up_unfinished_run(self) -> None:
-        raise NotImplementedError
+        """End the run under way without validating or restoring what is about to be replaced."""
 
     @property
     def _run_to_resume(self) -> dict[str, Any] | None:

@@ -336,7 +336,8 @@ def in_case_of_error(g, H, own, s):
         return g, own
 
 
-UNFORMATTED = r"(format spec|Use of unsupported opcode \(FORMAT)"  # as the compiler says it of each Python's code
+# Numba refuses the format before Python 3.13, and from there on the opcode that Python has for it.
+UNFORMATTED = r"(format spec|Use of unsupported opcode \(FORMAT)"
 
 
 def by_a_format(own, s):
