@@ -33,6 +33,7 @@ class Arena(ABC):
         self.warned: set[str] = set()  # and those told
         # Positions of what its slots place, and a change has put or left elsewhere.
         self.displaced: frozenset[int] = frozenset()
+        self.placed_by_rate: frozenset[int] = frozenset()  # of followers that their slots and the learning rate place
         self.lags: dict[int, Any] = {}  # by position: `Lagging` of parameters that sparse gradients step lazily
         self.followers: frozenset[int] = frozenset()  # positions whose learning rate `rate_set` replaces
         self.rate_set: float | None = None

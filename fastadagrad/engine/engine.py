@@ -22,7 +22,7 @@ from .options import Conduct, Rule, Settings, cast_scalars
 from .parameters import FloatArray, Parameters, guard_of
 from .plan import Plan
 from .rows import checked_indices
-from .tuning import NO_RATES, only_numbers, own_scalars_are_apart, own_scalars_fit, rate_range, same_conduct
+from .tuning import NO_RATES, RateRange, only_numbers, own_scalars_are_apart, own_scalars_fit, rate_range, same_conduct
 
 _engines: weakref.WeakSet[Engine] = weakref.WeakSet()
 
@@ -43,11 +43,8 @@ class Engine(Arena):
     def __init__(self, rule: Rule, params: Parameters) -> None:
         super().__init__(rule, params)
         self._readers: dict[int, Any] = {}  # by position, of parameters on a GPU
-        # The lowest and the highest rate that `set_rate` takes, once they have been looked for: a plain tuple, as
-        # one with names takes twice as long to unpack.
-        self._rate_range: tuple[float, float] | None = None
-        self._rate_is_all = False  # whether a rate that is set changes the common scalars and nothing of what follows
-        self._placed_by_rate: frozenset[int] = frozenset()  # positions of parameters that their slots place by the rate
+        self._rate_range: RateRange | None = None  # of rates that need no new settings, once it has been looked for
+        self._quick_rates = NO_RATES  # the same, once they need no look at the state and the method either
         self._begins_by_rate = False  # whether the rate gives slots that no step has used their first values
         # Settings whose method forms scalars of its own from the rate, each with the largest number of its dtype.
         self._formed_by_rate: list[tuple[Settings, float]] = []
@@ -75,52 +72,62 @@ class Engine(Arena):
                     causes = " and ".join(trait(self.rule, "starts"))
                     raise ValueError(f"{causes}: the {slot} would begin at {value:g}, which is too large for {dtype}")
 
-    def set_rate(self, rate: float, unused: bool) -> bool:
+    def set_rate(self, rate: float) -> bool:
         """Set the learning rate of `followers` in as little time as can be; False, and no change, if it takes more.
 
         The rate is only noted, one number as a whole, which needs no lock: plans take it in their next step.
         """
-        lowest, highest = self._rate_range or self._find_rate_range()
-        if lowest <= rate <= highest and (self._rate_is_all or self._prepare_for_rate(rate, unused)):
+        lowest, highest = self._quick_rates
+        if lowest <= rate <= highest:
+            if self.placed_by_rate and self.displaced is not self.placed_by_rate:
+                self._displace()
             self.rate_set = rate
             return True
         return False
 
-    def _prepare_for_rate(self, rate: float, unused: bool) -> bool:
-        """See to what goes by the learning rate beside the scalars that all methods have; False if it takes more."""
-        if unused and self._begins_by_rate:
+    def set_rate_looking_around(self, rate: float, unused: bool) -> bool:
+        """Set it after a look at state and method; False, and no change, if it takes new settings."""
+        lowest, highest = self._rate_range or self._find_rate_range()
+        if not lowest <= rate <= highest or (unused and self._begins_by_rate):
             return False
         for settings, largest in self._formed_by_rate:
             if not own_scalars_fit(settings, rate, largest):
                 return False
-        placed = self._placed_by_rate
-        if placed and not unused:
-            with self.lock:
-                self.displaced = self.displaced | placed if self.displaced else placed
+        if not unused:
+            self._displace()
+        if not self._formed_by_rate and not (unused and (self._begins_by_rate or self.placed_by_rate)):
+            self._quick_rates = lowest, highest
+        self.rate_set = rate
         return True
+
+    def _displace(self) -> None:
+        """Note that what is placed by its slots and the rate is not where the next rate would put it."""
+        if self.placed_by_rate:
+            with self.lock:
+                self.displaced = self.displaced | self.placed_by_rate if self.displaced else self.placed_by_rate
 
     def forget_rate_range(self) -> None:
         """Look anew, when next asked, which rates can be set: settings, followers or lagging rows have changed."""
-        self._rate_range = None
+        self._rate_range, self._quick_rates = None, NO_RATES
 
-    def _find_rate_range(self) -> tuple[float, float]:
+    def _find_rate_range(self) -> RateRange:
         with self.lock:
             followers, settings = self.followers, self.settings
             of_followers = {id(settings[i]): settings[i] for i in followers}.values()
             self.rate_keys = [id(s.options) for s in of_followers]
             goes_by_it = [i for i in followers if trait(settings[i].form, "takes_rate")]
-            self._placed_by_rate = self.placed(goes_by_it)
+            self.placed_by_rate = self.placed(goes_by_it)
             self._begins_by_rate = "learning_rate" in trait(self.rule, "starts")
-            found, self._formed_by_rate = (NO_RATES.lowest, NO_RATES.highest), []
+            self._formed_by_rate = []
+            found = NO_RATES
             if self.params.backend is None and followers:
                 arrays, lags = self.params.arrays, self.lags
                 cases = {(id(settings[i]), arrays[i].dtype, id(lags.get(i))): i for i in followers}
                 ranges = [rate_range(settings[i], arrays[i].dtype, lags.get(i)) for i in cases.values()]
-                found = max(r.lowest for r in ranges), min(r.highest for r in ranges)
+                found = max(low for low, _ in ranges), min(high for _, high in ranges)
                 formed = [s for s in of_followers if not (s.scheduled or own_scalars_are_apart(s))]
                 largest = min(float(np.finfo(array.dtype).max) for array in arrays)
                 self._formed_by_rate = [(s, largest) for s in formed]
-            self._rate_is_all = not (self._formed_by_rate or self._placed_by_rate or self._begins_by_rate)
             self._rate_range = found
             return found
 
@@ -217,6 +224,7 @@ class Engine(Arena):
         self.state.reset(self.settings)
         self.plan.take_numbers(self.settings)
         self.tuning += 1
+        self.forget_rate_range()
         self.warned.clear()
         self.infinite.clear()
 

@@ -61,6 +61,7 @@ class Plan:
         # Cells that a learning rate goes into, once they have been looked for: plain tuples, which unpack faster.
         self._cells: list[tuple[Any, Any, float, float]] | None = None
         self._own_cells: list[OwnCells] = []  # of methods that form scalars of their own from it
+        self._rate_cell: tuple[Any, Any] | None = None  # memory and index, if it is all that the rate goes into
         self._rate_written: float | None = None
         self._stepped_in_one_call: Unit | None = None
         self._arrange({})
@@ -78,7 +79,7 @@ class Plan:
         self._forms, self._units = forms, self._arrangements[key]
         self._stepped_densely = {i for i in self._active if forms.get(i, "dense") == "dense"}
         self._stepped_in_one_call = self._unit_of_one_call()
-        self._cells = None
+        self._cells = self._rate_cell = None
         self._arena.forget_rate_range()
 
     def _unit_of_one_call(self) -> Unit | None:
@@ -95,7 +96,7 @@ class Plan:
         units = [*self._row_units.values(), *(unit for units in self._arrangements.values() for unit in units)]
         for unit in {id(unit): unit for unit in units}.values():
             unit.take_settings(settings)
-        self._cells = self._rate_written = None
+        self._cells = self._rate_cell = self._rate_written = None
         if not self._scheduled:
             self._set_scalars(0, {})
 
@@ -103,6 +104,8 @@ class Plan:
         """Let scalars that do not change from step to step go by a learning rate that has been set."""
         if self._cells is None:
             self._cells = [(*cell,) for cell in self._find_rate_cells()]
+            alone = len(self._cells) == 1 and not self._own_cells and self._cells[0][2:] == (0.0, 1.0)
+            self._rate_cell = self._cells[0][:2] if alone else None
         if self._own_cells:
             for cells in self._own_cells:
                 cells.write(rate)
@@ -208,7 +211,11 @@ class Plan:
         if unit is not None and not arena.lags:
             rate = arena.rate_set
             if rate is not None and rate is not self._rate_written:
-                self._write_rate(rate)
+                if self._rate_cell is None:
+                    self._write_rate(rate)
+                else:
+                    memory, index = self._rate_cell
+                    memory[index] = self._rate_written = rate
             try:
                 done = self._run(unit, HEADERS | self._checks | UPDATE, gradients)
             except OtherKind:
@@ -217,7 +224,9 @@ class Plan:
             return False
         else:
             done = self._step_in_units(gradients, t)
-        if done and arena.displaced:
+        if done and arena.displaced and (unit is None or arena.displaced is not arena.placed_by_rate):
+            # Displaced by the rate alone, they soon are again. The note stays until one is stepped in another way: by
+            # rows, say, which are a dense gradient then.
             arena.displaced = arena.displaced - self._stepped_densely
         if done and self._idle_velocities:
             for velocity in self._idle_velocities:
@@ -228,7 +237,8 @@ class Plan:
 
     def _step_in_units(self, gradients: list[Any], t: int) -> bool:
         """Step in the units that there are, or arrange others if the gradients are of other kinds."""
-        rate, asked = self._arena.rate_set, dict[int, float]()
+        rate = self._arena.rate_set
+        asked: dict[int, float] = {}
         if rate is not None:
             if self._scheduled or self._measures:
                 asked = dict.fromkeys(self._arena.rate_keys, rate)

@@ -108,14 +108,8 @@ def by_rate(options: Options) -> dict[str, tuple[float, float]]:
     return {name: (base, factor) for name, (base, factor) in all_of_them.items() if factor}
 
 
-class RateRange(NamedTuple):
-    """Learning rates that can be set without another look at the rest; none if `highest` is below `lowest`."""
-
-    lowest: float
-    highest: float
-
-
-NO_RATES = RateRange(0.0, -1.0)
+RateRange = tuple[float, float]  # the lowest and the highest: a plain tuple, as one with names unpacks half as fast
+NO_RATES: RateRange = (0.0, -1.0)
 
 
 class Behind(Protocol):
@@ -130,7 +124,7 @@ class Behind(Protocol):
 
 
 def rate_range(settings: Settings, dtype: np.dtype[Any], lagging: Behind | None) -> RateRange:
-    """Which rates leave the plan, the state and what lags behind as they are."""
+    """Learning rates that leave the plan, the state and what lags behind as they are."""
     o = settings.options
     if callable(o.learning_rate) or "learning_rate" in trait(settings.rule, "fixed"):
         return NO_RATES
@@ -141,13 +135,13 @@ def rate_range(settings: Settings, dtype: np.dtype[Any], lagging: Behind | None)
     if largest > 1:
         limit *= 0.999 / largest
     if lagging is None or settings.scheduled or not largest:
-        return RateRange(lowest, limit)
+        return lowest, limit
     spanned = lagging.by_history or (lagging.marked and not wants_constant_rate(settings))
     if not spanned or lagging.refusal:
         return NO_RATES
     if o.decoupled_weight_decay:
         limit = min(limit, 0.999 / o.decoupled_weight_decay)
-    return RateRange(lowest, limit)
+    return lowest, limit
 
 
 class _Unknown:

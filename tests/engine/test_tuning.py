@@ -292,6 +292,40 @@ def test_what_a_rate_may_be(value):
     assert opt.params["param0"][0] == -(0.5 if callable(value) else value) - 0.25
 
 
+@pytest.mark.parametrize("name", METHODS)
+def test_after_a_reset_it_is_as_before_the_first_step(name):
+    opt = fa.build(name, params=(w := np.ones(3)), learning_rate=0.1)
+    g = np.array([0.5, -0.25, 0.0])
+    for value in (0.2, 0.1, 0.2):
+        opt.hyper.learning_rate = value
+        step_of(opt)(g)
+    opt.reset()
+    w[...] = 1
+    fresh = fa.build(name, params=np.ones(3), learning_rate=0.7)
+    for value in (0.3, 0.7):
+        for each in (opt, fresh):
+            each.hyper.learning_rate = value
+            step_of(each)(g)
+    assert bits(opt) == bits(fresh)
+
+
+@pytest.mark.parametrize("name", ["ftrl", "adagrad_da"])
+def test_rows_are_stepped_alone_again_after_the_one_step_that_places_all(name):
+    """Whose parameters the rate places: a new one places them all with the next gradient, whatever it names."""
+    opt = fa.build(name, params=(w := np.ones((50, 2))), learning_rate=0.1)
+    for value in (0.2, 0.1):
+        opt.hyper.learning_rate = value
+        opt.step(np.ones((50, 2)))
+    rows = fa.Rows(np.array([3]), np.ones((1, 2)))
+    for _ in range(2):
+        opt.step(rows)
+    before = w.copy()
+    w[7] = 5  # behind its back
+    opt.step(rows)
+    assert np.flatnonzero((w != before).any(axis=1)).tolist() == [3, 7]
+    assert (w[7] == 5).all()
+
+
 def test_it_survives_what_plans_anew(tmp_path):
     opt = fa.ADAGRAD(bowl, w := np.zeros(2), learning_rate=0.5, rms_regularizer=0)
     opt.hyper.learning_rate = 0.25
