@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from ..kernels.linear.losses import LOSSES
 from ..support.contents import STDIN
 from ..support.log import logger
 from . import example_files, screen
@@ -18,9 +19,7 @@ if TYPE_CHECKING:
 COLUMNS = {
     "loss": "progressive",
     "valid_loss": "valid loss",
-    "valid_accuracy": "accuracy",
-    "valid_rmse": "rmse",
-    "valid_r2": "r2",
+    **{f"valid_{name}": name for loss in LOSSES.values() for name in loss.monitors},
 }
 _DEFAULT = argparse.SUPPRESS  # an option that is not given is left to LinearModel
 
@@ -49,7 +48,7 @@ def _add_model_options(group: Any) -> None:
         more = {"dest": dest} if dest else {}
         group.add_argument(flag, type=kind, metavar="N" if kind is int else "X", default=_DEFAULT, help=text, **more)
 
-    choice("--loss", "auto", "logistic", "squared", "hinge", "softmax")
+    choice("--loss", "auto", *LOSSES)
     group.add_argument("--learning-rate", type=_rate, metavar="X|auto", default=_DEFAULT, help="auto: by short fits")
     number("--l1", text="strength of the penalty on |w|, per example")
     number("--l2", text="strength of the penalty on w*w/2, per example")

@@ -79,6 +79,7 @@ def _linear() -> Work:
     import numpy as np
 
     from ..data.tables import CSR, as_features
+    from ..kernels.linear.losses import LOSSES
     from ..linear import LinearModel
 
     dense = np.eye(4, dtype=np.float32)
@@ -90,11 +91,13 @@ def _linear() -> Work:
     layouts = {"dense": dense, "sparse": sparse}
     wide = sparse._replace(indices=sparse.indices.astype(np.int64))
     yield "sparse matrices", lambda: [as_features(each) for each in (sparse, wide)]
-    targets = {"one output": [0, 1, 0, 1], "softmax": [0, 1, 2, 2]}
-    for (layout, X), (kind, labels), size, variant in itertools.product(
-        layouts.items(), targets.items(), (1, 2), VARIANTS
+    one, many = ([loss for loss in LOSSES.values() if (loss.slope is None) == several] for several in (False, True))
+    outputs = {"one output": one[0], **{loss.name: loss for loss in many}}  # losses of one score share their loops
+    for (layout, X), (kind, loss), size, variant in itertools.product(
+        layouts.items(), outputs.items(), (1, 2), VARIANTS
     ):
-        options = {**variant, "batch_size": size, "loss": "softmax" if kind == "softmax" else "logistic"}
+        options = {**variant, "batch_size": size, "loss": loss.name}
+        labels = [0, 1, 2, 2] if loss.slope is None else [0, 1, 0, 1]
         shown = " ".join(variant) or "plain"
         name = f"linear, {layout}, {kind}, {'minibatches' if size > 1 else 'online'}, {shown}"
         yield name, partial(fit, X, labels, options)

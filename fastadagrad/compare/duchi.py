@@ -25,7 +25,7 @@ from ..data.tables import CSR
 from ..engine.options import Rule, make_settings
 from ..engine.state import fresh_slots
 from ..kernels.linear.layouts import Sparse
-from ..kernels.linear.losses import HINGE
+from ..kernels.linear.losses import LOSSES
 from ..kernels.linear.online import make_online
 from ..kernels.rules import adagrad, adagrad_da, rda, sgd
 from ..support import contents
@@ -108,7 +108,7 @@ class _Pool:
         loop = make_online(cast(Any, settings.form))
         arguments = scalars, thresholds, weights, fresh_slots(weights, settings), last
         with compilation(loop, "the online loop"):
-            mistakes = loop(HINGE, self.examples, order, *arguments)
+            mistakes = loop(LOSSES["hinge"].number, self.examples, order, *arguments)
         return _Pass(rate, int(mistakes), weights)
 
     def error(self, weights: Floats, rows: NDArray[np.int64]) -> float:

@@ -10,12 +10,13 @@ import numpy as np
 from ..data.columns import checked_bits
 from ..engine import options
 from ..engine.options import Conduct, Hyper, Settings, cast_scalars, checked, make_settings
+from ..kernels.linear.losses import LOSSES
 from ..kernels.rules import adagrad
 from ..support import attributes
 from ..support.attributes import MAKING, OF_DATASETS, RUNNING
 from ..support.checks import whole_number
 from ..support.hints import LINEAR_MODELS, meant_by
-from . import scaling, targets
+from . import scaling
 from .rate_trials import START
 from .splits import checked_validation
 from .training import LAZY
@@ -34,7 +35,7 @@ OF_RULE = (
 )
 OF_FIT = ("valid", "progress")
 NOT_HERE = "an optimizer's or a Dataset's, and a LinearModel has none"
-CHOICES = {"loss": ("auto", *targets.LOSSES), "scale": scaling.SCALES, "lazy": LAZY}
+CHOICES = {"loss": ("auto", *LOSSES), "scale": scaling.SCALES, "lazy": LAZY}
 LARGEST_BATCH = 2**31 - 1
 
 

@@ -75,7 +75,8 @@ class Run:
 
     def _close_epoch(self, epoch: int, loss: float) -> dict[str, float]:
         """Validate, keep the weights if they are the ones to keep, and decide whether to go on."""
-        entry: dict[str, float] = {"epoch": epoch, "loss": self._scorer.targets.in_own_unit(loss)}
+        labels = self._trainer.examples.labels
+        entry: dict[str, float] = {"epoch": epoch, "loss": self._scorer.targets.in_own_unit(loss, labels)}
         weights = self._trainer.parameters
         if not (math.isfinite(loss) and only_finite(*weights)):
             self.stopped_because = "non-finite loss"

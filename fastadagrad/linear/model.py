@@ -11,10 +11,11 @@ from numpy.typing import DTypeLike, NDArray
 from ..data.columns import check_names
 from ..data.loading import warn_of_base
 from ..data.tables import CSR, Table, as_features, names_of, with_width
-from ..kernels.linear import scoring
+from ..kernels.linear.losses import LOSSES
 from ..support import array_file
 from . import arguments, rate_trials, saved, targets
 from .fitting import fit
+from .links import LINKS, Link
 from .splits import bits_to_come, checked_validation, labelled
 from .training import Scorer, as_examples
 
@@ -195,9 +196,17 @@ class LinearModel:
         self.features_per_second = found.values * len(outcome.history) / max(outcome.seconds, 1e-9)
         return self
 
-    def _features(self, X: Any) -> NDArray[Any] | CSR:
+    def _check_trained(self) -> None:
         if not hasattr(self, "coef_"):
             raise RuntimeError("this model has not been trained: call fit first, or LinearModel.load")
+
+    @property
+    def _link(self) -> Link:
+        self._check_trained()
+        return LINKS[self._targets.record.link]
+
+    def _features(self, X: Any) -> NDArray[Any] | CSR:
+        self._check_trained()
         check_names(names_of(X), self.feature_names, "X")
         if isinstance(X, Table):
             warn_of_base(X, len(self.coef_), self.zero_based)
@@ -236,10 +245,7 @@ class LinearModel:
 
     def labels_of(self, scores: NDArray[np.float64]) -> NDArray[Any]:
         """What `predict` returns, from the scores of `decision_function`."""
-        if self.classes_ is None:
-            return scores
-        chosen: NDArray[Any] = self.classes_[scores.argmax(axis=1) if scores.ndim == 2 else (scores > 0).astype(int)]
-        return chosen
+        return self._link.predicted(scores, self.classes_)
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Probabilities (n, classes) in the order of `classes_`; logistic and softmax only.
@@ -252,16 +258,11 @@ class LinearModel:
 
     def probabilities_of(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
         """What `predict_proba` returns, from the scores of `decision_function`."""
-        if self.loss not in ("logistic", "softmax"):
-            raise ValueError(f"{self.loss} loss gives no probabilities: train with logistic or softmax")
-        if scores.ndim == 2:
-            out = np.empty_like(scores)
-            scoring.softmax_probabilities(scores, out)
-            return out
-        second, first = np.empty_like(scores), np.empty_like(scores)
-        scoring.logistic_probabilities(scores, second)
-        scoring.logistic_probabilities(-scores, first)  # not 1 - second, which would lose small ones
-        return np.stack([first, second], axis=1)
+        probabilities = self._link.probabilities
+        if probabilities is None:
+            able = " or ".join(loss.name for loss in LOSSES.values() if LINKS[loss.link].probabilities)
+            raise ValueError(f"{self.loss} loss gives no probabilities: train with {able}")
+        return probabilities(scores)
 
     def evaluate(self, X: Any, y: Any = None) -> dict[str, float]:
         """Mean loss, and accuracy, or root mean squared error ("rmse") and "r2".
@@ -285,6 +286,7 @@ class LinearModel:
 
     def evaluation_of(self, scores: NDArray[np.float64], labels: NDArray[Any]) -> dict[str, float]:
         """What `evaluate` returns, from the scores of `decision_function`."""
+        self._check_trained()
         chosen = targets.Targets(self.loss, self.classes_)  # scores are in the labels' own unit
         return Scorer(chosen).monitors(scores, chosen.encode(labels, np.float64, unknown=True))
 

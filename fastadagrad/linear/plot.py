@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..kernels.linear.losses import LOSSES
 from ..support.figures import PALETTE, dress, logarithmic_if_wide
 
 if TYPE_CHECKING:
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from .model import LinearModel
 
 CURVES = {"loss": "training, before each update", "valid_loss": "validation, after the epoch"}
-UNITS = {"logistic": " (nats)", "softmax": " (nats)", "squared": " (half the squared error)", "hinge": ""}
 MARKERS = ("o", "s")
 MOST_MARKERS = 30
 
@@ -38,6 +38,7 @@ def draw_epochs(axes: Axes, model: LinearModel) -> None:
         logarithmic_if_wide(axes, min(finite), max(finite))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
     axes.set_xlabel("epoch (passes over the training examples)")
-    axes.set_ylabel(f"mean {model.loss} loss{UNITS[model.loss]}")
+    unit = LOSSES[model.loss].unit
+    axes.set_ylabel(f"mean {model.loss} loss{f' ({unit})' if unit else ''}")
     if axes.lines:
         axes.legend()

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..kernels.linear.losses import CLASSES, LOSSES
 from ..support import array_file
-from .targets import LOSSES, Targets
+from .targets import OF_CLASSES, Targets
 
 KIND = "linear model"
 
@@ -126,15 +127,15 @@ def _is_entry(entry: Any) -> bool:
 
 
 def _check_arrays(loss: str, classes: NDArray[Any] | None, coef: NDArray[Any], intercept: NDArray[Any]) -> None:
-    outputs = ()
-    if (classes is None) != (loss == "squared"):
+    outputs, kind = (), LOSSES[loss].labels
+    if (classes is not None) != (kind in OF_CLASSES):
         raise ValueError(f"{loss} loss {'without' if classes is None else 'with'} classes")
     if classes is not None:
         if classes.ndim != 1 or classes.dtype.kind not in "biufUS" or len(np.unique(classes)) != len(classes):
             raise ValueError(f"classes are {classes.dtype} of shape {classes.shape}, or repeated")
-        if np.any(classes[1:] < classes[:-1]) or len(classes) < 2 or (loss != "softmax" and len(classes) > 2):
+        if np.any(classes[1:] < classes[:-1]) or len(classes) < 2 or (kind != CLASSES and len(classes) > 2):
             raise ValueError(f"{loss} loss with the {len(classes)} classes {classes.tolist()[:10]}")
-        outputs = classes.shape if loss == "softmax" else ()
+        outputs = classes.shape if kind == CLASSES else ()
     if coef.shape[1:] != outputs or not coef.ndim or intercept.shape != outputs:
         raise ValueError(f"coef of shape {coef.shape} and intercept of shape {intercept.shape} for {loss} loss")
     for name, array in (("coef", coef), ("intercept", intercept)):

@@ -12,7 +12,7 @@ from ..data.columns import check_names
 from ..data.loading import warn_of_base
 from ..data.tables import CSR, Table, as_table, with_width
 from ..support.log import logger
-from .targets import Targets, check_numbers
+from .targets import Targets
 
 
 def labelled(X: Any, y: Any, dtype: DTypeLike | None, hash_bits: int | None) -> Table:
@@ -72,7 +72,7 @@ def split(table: Table, valid: Any, seed: int, targets: Targets) -> tuple[Table,
     held_out = labelled(X, y, None, table.hash_bits)
     check_names(held_out.feature_names, table.feature_names, "the validation examples")
     if targets.classes is None:
-        check_numbers(held_out.labels, "y of the validation examples")
+        targets.check_numbers(held_out.labels, "y of the validation examples")
     if not targets.known(held_out.labels).any():
         raise ValueError(
             f"no label of the validation examples is a class of the training: the first is "

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from ..kernels.linear.losses import CLASSES, LOSSES, NUMBERS, TWO_CLASSES, Loss
 from ..support.log import logger
 from .scaling import exponents_of
 
-LOSSES = ("logistic", "squared", "hinge", "softmax")
 MOST_CLASSES = 100
+OF_CLASSES, REAL = (TWO_CLASSES, CLASSES), (NUMBERS,)  # kinds of labels
 
 
 @dataclass(frozen=True)
@@ -27,13 +28,20 @@ class Targets:
     spread: float = 1.0
 
     @property
+    def record(self) -> Loss:
+        """All that there is to say of the loss."""
+        return LOSSES[self.loss]
+
+    @property
     def outputs(self) -> int:
         """Scores of an example; 0 where it is a number rather than a row."""
-        return len(self.classes) if self.loss == "softmax" and self.classes is not None else 0
+        return len(self.classes) if self.classes is not None and self.record.labels == CLASSES else 0
 
-    def in_own_unit(self, loss: float) -> float:
-        """A loss as the kernels have it, in the square of the labels' own unit; infinite if float64 cannot hold it."""
-        return loss * self.spread * self.spread
+    def in_own_unit(self, loss: float, encoded: NDArray[Any]) -> float:
+        """The mean loss of encoded labels in the unit of the labels themselves; infinite if float64 cannot hold it."""
+        if self.classes is not None:
+            return loss
+        return self.record.in_unit(loss, float(np.mean(encoded, dtype=np.float64)), self.spread)
 
     def encode(self, labels: NDArray[Any], dtype: DTypeLike, *, unknown: bool = False) -> NDArray[Any]:
         """Labels for the kernels: -1 and 1, the class's position, or the distance from the centre in spreads.
@@ -49,7 +57,7 @@ class Targets:
             For a label that is none of the classes, if it is not allowed, or no number.
         """
         if self.classes is None:
-            check_numbers(labels, "y")
+            self.check_numbers(labels, "y")
             exponent = exponents_of(max(abs(self.centre), self.spread))  # no difference is beyond float64 then
             with np.errstate(over="ignore", under="ignore"):
                 scaled, centre, spread = (
@@ -81,6 +89,15 @@ class Targets:
                 row,
             )
         return encoded
+
+    def check_numbers(self, labels: NDArray[Any], what: str) -> None:
+        """Raise ValueError for strings, which are no labels of a regression, whatever they spell."""
+        if labels.dtype.kind not in "biuf":
+            raise ValueError(
+                f"{what} has the string {labels[0].item()!r} at row 0, and {self.loss} loss needs numbers as labels: "
+                "numpy.asarray(y, float) makes numbers of strings that spell them; for classes, train with "
+                f"{_names_of(OF_CLASSES)}"
+            )
 
     def known(self, labels: NDArray[Any]) -> NDArray[np.bool]:
         """Which labels are of one of the classes, or all of them if these are real."""
@@ -154,14 +171,21 @@ def choose(loss: str, labels: NDArray[Any]) -> Targets:
     if loss == "auto":
         loss = _guess(labels, different)
         logger.info("loss: %s, for %d different labels in %d rows", loss, len(different), len(labels))
-    if loss == "squared":
-        check_numbers(labels, "y")
+    kind = LOSSES[loss].labels
+    if kind not in OF_CLASSES:
+        Targets(loss).check_numbers(labels, "y")
         return Targets(loss)
     if len(different) < 2:
         raise ValueError(f"y has the one label {different[0].item()!r}: {loss} needs at least two classes")
-    if loss != "softmax" and len(different) > 2:
-        raise ValueError(f"y has {len(different)} classes: {loss} takes two; use softmax, or squared for numbers")
+    if kind == TWO_CLASSES and len(different) > 2:
+        many, real = (_names_of(kinds) for kinds in ((CLASSES,), REAL))
+        raise ValueError(f"y has {len(different)} classes: {loss} takes two; use {many}, or {real} for numbers")
     return Targets(loss, different)
+
+
+def _names_of(kinds: tuple[str, ...]) -> str:
+    """The losses whose labels are of these kinds."""
+    return " or ".join(loss.name for loss in LOSSES.values() if loss.labels in kinds)
 
 
 def _centre_and_spread(labels: NDArray[Any]) -> tuple[float, float]:
@@ -183,13 +207,3 @@ def _guess(labels: NDArray[Any], different: NDArray[Any]) -> str:
     whole = labels.dtype.kind != "f" or bool(np.all(different == np.round(different)))
     few = len(different) <= MOST_CLASSES and 2 * len(different) <= len(labels)
     return "softmax" if whole and few else "squared"
-
-
-def check_numbers(labels: NDArray[Any], what: str) -> None:
-    """Raise ValueError for strings, which are no labels of a regression, whatever they spell."""
-    if labels.dtype.kind not in "biuf":
-        raise ValueError(
-            f"{what} has the string {labels[0].item()!r} at row 0, and squared loss needs numbers as labels: "
-            "numpy.asarray(y, float) makes numbers of strings that spell them; for classes, train with logistic or "
-            "softmax"
-        )

@@ -15,10 +15,9 @@ from ..engine.options import Rule, Settings, cast_scalars
 from ..engine.state import begin
 from ..kernels.linear import passes, scoring, weight_arrays
 from ..kernels.linear.layouts import Dense, Sparse
-from ..kernels.linear.losses import POINTWISE
 from ..kernels.rules import adagrad
 from ..support.log import compilation
-from .scaling import exponents_of
+from .monitors import MONITORS
 from .targets import Targets
 
 Examples = Dense | Sparse
@@ -57,35 +56,18 @@ class Scorer:
             scores, labels = scores[known], labels[known]
         if self.targets.outputs:
             return float(scoring.mean_softmax_loss(scores, labels))
-        return float(scoring.mean_loss(POINTWISE[self.targets.loss], scores, labels))
+        return float(scoring.mean_loss(self.targets.record.number, scores, labels))
 
     def monitors(self, scores: NDArray[Any], labels: NDArray[Any]) -> dict[str, float]:
-        """Loss, and accuracy or root mean squared error and r2, of encoded labels, in the user's unit.
+        """Loss, and what else the record of the loss names, of encoded labels, in the user's unit.
 
         A label of an unknown class is a miss for the accuracy. If there are any, "unknown_labels" is their number.
         """
-        result = {"loss": self.targets.in_own_unit(self.loss(scores, labels))}
-        if self.targets.classes is not None:
-            guess = scores.argmax(axis=1) if self.targets.outputs else np.where(scores > 0, 1, -1)
-            result["accuracy"] = float(np.mean(guess == labels))
-            unknown = int(np.count_nonzero(np.isnan(labels)))
-            return {**result, "unknown_labels": unknown} if unknown else result
-        rmse, r2 = _errors(scores.astype(np.float64), labels.astype(np.float64))
-        return {**result, "rmse": rmse * self.targets.spread, "r2": r2}
-
-
-def _errors(scores: NDArray[np.float64], labels: NDArray[np.float64]) -> tuple[float, float]:
-    """Root of the mean squared error, and the coefficient of determination, of numbers of any size."""
-    of_labels = exponents_of(np.abs(labels).max())
-    exponent = max(of_labels, exponents_of(np.abs(scores).max()))
-    errors = np.ldexp(scores, -exponent) - np.ldexp(labels, -exponent)
-    labels = np.ldexp(labels, -of_labels)
-    missed, total = float(np.sum(np.square(errors))), float(np.sum(np.square(labels - labels.mean())))
-    with np.errstate(over="ignore", under="ignore"):  # what is beyond float64 is infinite
-        rmse = float(np.ldexp(np.sqrt(missed / len(labels)), exponent))
-        if not total > 0:
-            return rmse, float("nan")
-        return rmse, 1 - float(np.ldexp(missed / total, 2 * (exponent - of_labels)))
+        targets = self.targets
+        result = {"loss": targets.in_own_unit(self.loss(scores, labels), labels)}
+        result |= {name: MONITORS[name](scores, labels, targets.spread) for name in targets.record.monitors}
+        unknown = int(np.count_nonzero(np.isnan(labels)))
+        return {**result, "unknown_labels": unknown} if unknown else result
 
 
 class _Way(NamedTuple):
@@ -169,8 +151,8 @@ class Trainer:
         return total / len(order)
 
     def _call(self, order: NDArray[np.int64]) -> float:
-        kind = POINTWISE.get(self.targets.loss, 0)
-        how = (kind,) if self._way.online else (self.batch_size, self._way.sweep, kind)
+        number = self.targets.record.number
+        how = (number,) if self._way.online else (self.batch_size, self._way.sweep, number)
         arguments = (self.examples, order, self.weights, self.intercept, self._rates, self._work)
         return float(self._loop(*how, *arguments))
 

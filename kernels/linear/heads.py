@@ -12,7 +12,7 @@ from ..jit import forceinlined
 from ..memory.slots import make_behind, make_first, make_slots
 from ..missed import make_catch_up
 from ..motion import SLOTS
-from .losses import slope_of, softmax, value_of
+from .switch import slope_of, softmax, value_of
 
 
 class Outputs(NamedTuple):

@@ -1,64 +1,95 @@
-"""Losses of a linear model's scores: value and slope, each formula once.
+"""Losses of a linear model: one record has all that there is to say of each.
 
-The losses of one score have its derivative as slope, and two parts from which `value_of` makes the value: a step
-waits for the slope, so what costs time and only the value needs is for later. `softmax` has one slope for each class.
-All of it is float64, whatever the weights are: next to the update of the weights one exponential costs little, and
-the reported losses do not lose digits. Labels of the logistic and hinge losses are -1 and +1.
+Whatever knows losses goes by these records: the compiled loops, labels, predictions, monitors, files, figures and the
+command line. A new loss is one record more; where it needs a kind of labels, a link or a monitor that no other has,
+tests/linear/test_every_loss.py says so.
+
+A loss of one score is two functions of plain Python. Its `slope` is the derivative by the score; a step waits for it,
+so that what costs time and only the loss itself needs is left to `value`, in two parts. `softmax` has a score and a
+slope for each class. All of it is float64, whatever the weights are: next to the update of the weights one exponential
+costs little, and the reported losses do not lose digits.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import exp, log, log1p
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..jit import forceinlined
+# Kinds of labels: as the functions below have them, and whether a loss is of one score.
+TWO_CLASSES = "two classes"  # -1 and +1
+CLASSES = "classes"  # their positions from 0, and a score for each
+NUMBERS = "numbers"
 
-LOGISTIC, SQUARED, HINGE = range(3)
-POINTWISE = {"logistic": LOGISTIC, "squared": SQUARED, "hinge": HINGE}
+# Links: what a prediction is made of. See `.links`.
+SIGN = "sign"
+LOGIT = "logit"
+SOFTMAX = "softmax"
+IDENTITY = "identity"
+
 NO_CLASS = -1
 
 
-@forceinlined
+def first_part(parts):
+    """Value of a loss that its first part is."""
+    return parts[0]
+
+
+def as_it_is(loss, mean_label, spread):
+    """The loss of labels that have no unit."""
+    return loss
+
+
+class Loss(NamedTuple):
+    """All that there is to say of one loss.
+
+    Numbers are divided by their `spread` before a model is trained on them. What the mean loss of such labels is in
+    the unit of those that were given, `in_unit` says: it takes the loss, the mean of the labels as they are trained on,
+    and the spread.
+    """
+
+    name: str
+    number: int  # by which compiled loops know it
+    labels: str  # kind of labels
+    link: str  # what predictions make of scores
+    unit: str  # said of it on the axis of a figure
+    monitors: tuple[str, ...]  # beside the loss itself, by their names in `fastadagrad.linear.monitors`
+    slope: Callable[..., Any] | None = None  # (score, label) -> slope, parts; None: it has a score for each class
+    value: Callable[..., Any] = first_part  # (parts) -> loss
+    in_unit: Callable[[float, float, float], float] = as_it_is
+
+
 def logistic(score, label):
-    """log(1 + exp(-margin)), that is max(-margin, 0) and, for `value_of`, log1p of exp(-abs(margin))."""
+    """log(1 + exp(-margin)), that is max(-margin, 0) and, for the value, log1p of exp(-abs(margin))."""
     margin = np.float64(score) * np.float64(label)
     e = exp(-abs(margin))
     miss = e / (1.0 + e) if margin >= 0.0 else 1.0 / (1.0 + e)
     return -np.float64(label) * miss, (max(-margin, 0.0), e)
 
 
-@forceinlined
+def logistic_value(parts):
+    return log1p(parts[1]) + parts[0]
+
+
 def squared(score, label):
     """Half the squared error."""
     error = np.float64(score) - np.float64(label)
     return error, (0.5 * error * error, 0.0)
 
 
-@forceinlined
+def squared_in_unit(loss, mean_label, spread):
+    """One factor after the other, as the square may be beyond float64 where the loss is not."""
+    return loss * spread * spread
+
+
 def hinge(score, label):
     """max(0, 1 - margin), with slope 0 on the kink."""
     gap = 1.0 - np.float64(score) * np.float64(label)
     return -np.float64(label) if gap > 0.0 else 0.0, (max(gap, 0.0), 0.0)
 
 
-@forceinlined
-def slope_of(kind, score, label):
-    """Slope of the loss number `kind`, and parts of its value: a switch at run time, which is never mispredicted."""
-    if kind == LOGISTIC:
-        return logistic(score, label)
-    if kind == SQUARED:
-        return squared(score, label)
-    return hinge(score, label)
-
-
-@forceinlined
-def value_of(kind, parts):
-    """Value of a loss, from what `slope_of` has left of it."""
-    return log1p(parts[1]) + parts[0] if kind == LOGISTIC else parts[0]
-
-
-@forceinlined
 def softmax(scores, label, slopes):
     """-log of the probability of class `label`; fills `slopes`, with NO_CLASS as label by the probabilities."""
     top = np.float64(scores[0])
@@ -74,3 +105,12 @@ def softmax(scores, label, slopes):
         return 0.0
     slopes[label] -= 1.0
     return log(total) + top - np.float64(scores[label])
+
+
+RECORDS = (
+    Loss("logistic", 0, TWO_CLASSES, LOGIT, "nats", ("accuracy",), logistic, logistic_value),
+    Loss("squared", 1, NUMBERS, IDENTITY, "half the squared error", ("rmse", "r2"), squared, in_unit=squared_in_unit),
+    Loss("hinge", 2, TWO_CLASSES, SIGN, "", ("accuracy",), hinge),
+    Loss("softmax", 3, CLASSES, SOFTMAX, "nats", ("accuracy",)),
+)
+LOSSES = {loss.name: loss for loss in RECORDS}

@@ -19,7 +19,7 @@ from ..memory.slots import make_slots
 from ..missed import make_catch_up, missed_steps
 from ..rules import places
 from .layouts import LAYOUTS
-from .losses import slope_of
+from .switch import slope_of
 
 
 def _make_recall(rule):
@@ -52,7 +52,7 @@ def make_online(rule: Any):
 
     Parameters of the compiled function
     -----------------------------------
-    kind : which loss of :mod:`.losses`
+    kind : number of a loss of :mod:`.losses`
     scalars : (steps, scalars) float64, or (1, scalars) where they do not change
     thresholds : (steps + 1,) float64, sums of a*l1 before each step, and of all
     last : (features,) int64 zeros, of the steps that each weight has had

@@ -9,7 +9,10 @@ import numpy as np
 from ..jit import compiled, forceinlined
 from ..memory.headers import borrowed
 from .layouts import LAYOUTS, Layout
-from .losses import LOGISTIC, NO_CLASS, slope_of, softmax, value_of
+from .losses import LOSSES, NO_CLASS
+from .switch import slope_of, softmax, value_of
+
+LOGISTIC = LOSSES["logistic"].number
 
 
 def make_score(layout: Layout, real, classes: bool):

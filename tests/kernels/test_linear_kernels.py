@@ -10,7 +10,7 @@ from oracle import bits_differ
 from fastadagrad.engine.options import make_settings
 from fastadagrad.kernels.linear import passes, weight_arrays
 from fastadagrad.kernels.linear.layouts import LANES, Dense, Sparse, shuffle
-from fastadagrad.kernels.linear.losses import POINTWISE
+from fastadagrad.kernels.linear.losses import LOSSES as RECORDS
 from fastadagrad.kernels.linear.row_weights import NEAR
 from fastadagrad.kernels.linear.sixteen import ABREAST
 from fastadagrad.kernels.rules import adagrad
@@ -159,7 +159,7 @@ def train(examples, order, size, kind, classes, hyper, rate, *, lazy="touched", 
     if online is None:
         online = size == 1 and not sweep
     work = weight_arrays.make_work(weights, longest_of(examples), online=online, exact=catching_up)
-    arguments = (POINTWISE.get(kind, 0), examples, order, weights, intercept, rates, work)
+    arguments = (RECORDS[kind].number, examples, order, weights, intercept, rates, work)
     for _ in range(epochs):
         loss = loops.online(*arguments) if online else loops.batches(size, sweep, *arguments)
     return loss, weights, intercept

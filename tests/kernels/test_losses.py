@@ -1,3 +1,5 @@
+"""Losses of linear models: each against its formula in many digits, or in words, compiled and as plain Python."""
+
 import math
 from decimal import Decimal, localcontext
 
@@ -7,23 +9,38 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastadagrad.kernels.jit import compiled
-from fastadagrad.kernels.linear import losses
+from fastadagrad.kernels.linear import losses, switch
+from fastadagrad.kernels.linear.losses import LOSSES, RECORDS
 
 scores = st.floats(-800, 800)
+ONE_SCORE = [loss.name for loss in RECORDS if loss.slope is not None]
+LABELS = {losses.TWO_CLASSES: (-1.0, 1.0), losses.NUMBERS: (-1.25, 1.0)}  # of each kind, some
 
 
 @compiled
-def call(kind, score, label):
-    slope, parts = losses.slope_of(kind, score, label)
-    return losses.value_of(kind, parts), slope
+def call_number(number, score, label):
+    slope, parts = switch.slope_of(number, score, label)
+    return switch.value_of(number, parts), slope
 
 
-interpreted = call.py_func
+def call(name, score, label):
+    """Loss and slope, as a loop finds them by the number of the loss."""
+    return call_number(LOSSES[name].number, score, label)
+
+
+def interpreted(name, score, label):
+    slope, parts = LOSSES[name].slope(score, label)
+    return LOSSES[name].value(parts), slope
 
 
 @compiled
 def call_softmax(scores, label, slopes):
-    return losses.softmax(scores, label, slopes)
+    return switch.softmax(scores, label, slopes)
+
+
+def test_records_are_told_apart():
+    for field in ("name", "number"):
+        assert len({getattr(loss, field) for loss in RECORDS}) == len(RECORDS)
 
 
 @settings(derandomize=True, deadline=None)
@@ -33,7 +50,7 @@ def test_logistic(score, label):
         context.prec = 400
         e = Decimal(-score * label).exp()
         expected, slope = (1 + e).ln(), -Decimal(label) * e / (1 + e)
-    for value, derivative in (interpreted(losses.LOGISTIC, score, label), call(losses.LOGISTIC, score, label)):
+    for value, derivative in (interpreted("logistic", score, label), call("logistic", score, label)):
         assert value == pytest.approx(float(expected), rel=1e-14, abs=1e-320)
         assert derivative == pytest.approx(float(slope), rel=1e-14, abs=1e-320)
 
@@ -42,7 +59,7 @@ def test_logistic(score, label):
 @given(scores, scores)
 def test_squared(score, label):
     error = score - label
-    assert call(losses.SQUARED, score, label) == interpreted(losses.SQUARED, score, label) == (error * error / 2, error)
+    assert call("squared", score, label) == interpreted("squared", score, label) == (error * error / 2, error)
 
 
 @pytest.mark.parametrize(
@@ -50,7 +67,7 @@ def test_squared(score, label):
     [(0.0, 1.0, (1.0, -1.0)), (2.0, 1.0, (0.0, 0.0)), (1.0, 1.0, (0.0, 0.0)), (0.5, -1.0, (1.5, 1.0))],
 )
 def test_hinge(score, label, expected):
-    assert call(losses.HINGE, score, label) == interpreted(losses.HINGE, score, label) == expected
+    assert call("hinge", score, label) == interpreted("hinge", score, label) == expected
 
 
 @settings(derandomize=True, deadline=None)
@@ -71,23 +88,46 @@ def test_softmax(row, data):
     np.testing.assert_allclose(slopes, [float(x) for x in p], rtol=1e-13, atol=1e-320)
 
 
-@pytest.mark.parametrize("kind", sorted(losses.POINTWISE.values()))
-def test_slope_is_the_derivative(kind):
+@pytest.mark.parametrize("name", ONE_SCORE)
+def test_slope_is_the_derivative(name):
     for score in (-3.1, -0.2, 0.4, 2.7):
-        for label in (-1.0, 1.0):
+        for label in LABELS[LOSSES[name].labels]:
             step = 1e-6
-            rise = call(kind, score + step, label)[0] - call(kind, score - step, label)[0]
-            assert call(kind, score, label)[1] == pytest.approx(rise / (2 * step), abs=1e-8)
+            rise = call(name, score + step, label)[0] - call(name, score - step, label)[0]
+            assert call(name, score, label)[1] == pytest.approx(rise / (2 * step), abs=1e-7)
+
+
+@pytest.mark.parametrize("name", ONE_SCORE)
+def test_compiled_and_plain_losses_agree(name):
+    for score in (-40.0, -1.0, 0.0, 0.3, 1.0, 7.5):
+        for label in LABELS[LOSSES[name].labels]:
+            for real in (np.float32, np.float64):
+                assert call(name, real(score), real(label)) == interpreted(name, real(score), real(label))
 
 
 def test_float32_scores_lose_nothing_more():
     score = np.float32(0.1)
-    value, slope = call(losses.LOGISTIC, score, np.float32(1))
+    value, slope = call("logistic", score, np.float32(1))
     assert value == math.log1p(math.exp(-float(score)))
     assert isinstance(slope, float)
 
 
-def test_nan_is_not_hidden():
-    for kind in losses.POINTWISE.values():
-        assert math.isnan(call(kind, math.nan, 1.0)[0])
+@pytest.mark.parametrize("name", ONE_SCORE)
+def test_nan_is_not_hidden(name):
+    assert math.isnan(call(name, math.nan, 1.0)[0])
+
+
+def test_softmax_does_not_hide_nan():
     assert math.isnan(call_softmax(np.array([0.0, math.nan]), 0, np.empty(2)))
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_the_unit_of_labels(name):
+    """The mean loss of labels and scores that are divided by a number, in the unit of the labels themselves."""
+    if LOSSES[name].labels in (losses.TWO_CLASSES, losses.CLASSES):
+        assert LOSSES[name].in_unit(0.7, 0.0, 1.0) == 0.7
+        return
+    own, labels, spread = np.array([3.0, 0.5, 1.5, 40.0]), np.array([2.0, 0.0, 1.5, 60.0]), 8.0
+    mean = np.mean([interpreted(name, *pair)[0] for pair in zip(own / spread, labels / spread, strict=True)])
+    expected = np.mean([interpreted(name, *pair)[0] for pair in zip(own, labels, strict=True)])
+    assert LOSSES[name].in_unit(mean, np.mean(labels / spread), spread) == pytest.approx(expected, rel=1e-12)

@@ -7,7 +7,7 @@ import fastadagrad as fa
 from fastadagrad.compare.duchi import CONTENDERS
 from fastadagrad.engine.options import make_settings
 from fastadagrad.kernels.linear.layouts import Sparse
-from fastadagrad.kernels.linear.losses import HINGE, LOGISTIC, slope_of
+from fastadagrad.kernels.linear.losses import LOSSES
 from fastadagrad.kernels.linear.online import make_online
 
 EXAMPLES, FEATURES = 120, 30
@@ -32,11 +32,11 @@ def dense_run(rule, hyper, kind, x, order):
         row[x.columns[span]] = x.values[span]
         score = row @ w
         mistakes += score * x.labels[n] <= 0
-        opt.step(slope_of(kind, score, x.labels[n])[0] * row)
+        opt.step(LOSSES[kind].slope(score, x.labels[n])[0] * row)
     return w, mistakes
 
 
-@pytest.mark.parametrize("kind", [HINGE, LOGISTIC], ids=["hinge", "logistic"])
+@pytest.mark.parametrize("kind", ["hinge", "logistic"])
 @pytest.mark.parametrize("l1", [0.0, 0.02])
 @pytest.mark.parametrize("contender", CONTENDERS, ids=lambda each: each.name)
 def test_is_the_dense_run(contender, l1, kind):
@@ -49,7 +49,7 @@ def test_is_the_dense_run(contender, l1, kind):
     p, last = np.zeros(FEATURES), np.zeros(FEATURES, np.int64)
     slots = tuple(np.zeros(FEATURES) for _ in settings.form.slots)
     thresholds = np.concatenate([[0.0], np.cumsum(steps)])
-    mistakes = make_online(settings.form)(kind, x, order, scalars, thresholds, p, slots, last)
+    mistakes = make_online(settings.form)(LOSSES[kind].number, x, order, scalars, thresholds, p, slots, last)
     w, expected = dense_run(contender.rule, hyper, kind, x, order)
     np.testing.assert_allclose(p, w, 1e-12, 1e-13)
     assert ((p == 0) == (w == 0)).all()

@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
+from fastadagrad.kernels.linear.losses import LOSSES
 from fastadagrad.linear import LinearModel
 from fastadagrad.linear.plot import draw_epochs
 from fastadagrad.optimizer.rate_finder import RateSearch, draw_rates
@@ -151,7 +152,7 @@ def test_epochs():
     assert set(colors) <= set(figures.PALETTE)
 
 
-@pytest.mark.parametrize("loss", ["logistic", "softmax", "squared", "hinge"])
+@pytest.mark.parametrize("loss", LOSSES)
 def test_the_axis_names_the_loss(loss):
     assert axes_of(draw_epochs, model(entries([1.0]), loss=loss)).get_ylabel().startswith(f"mean {loss} loss")
 

@@ -16,7 +16,7 @@ from digest_cases import DTYPES, Arrays, Case, bits, numbers
 
 import fastadagrad as fa
 
-LOSSES = ("logistic", "squared", "hinge", "softmax")
+LOSSES = ("logistic", "squared", "hinge", "softmax")  # test_every_loss names what is missing
 UNSCALED: dict[str, Any] = {"scale": "none", "learning_rate": 0.25, "shuffle": False}
 PLAIN: dict[str, dict[str, Any]] = {
     "as it comes": {},

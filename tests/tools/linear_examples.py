@@ -4,6 +4,7 @@ import numpy as np
 import scipy.sparse
 
 from fastadagrad.data.loading import load
+from fastadagrad.kernels.linear import losses
 from fastadagrad.linear import LinearModel
 
 
@@ -39,3 +40,12 @@ def wide(features, dtype=np.float64, rows=ROWS, each=20):
     columns = np.stack([np.sort(rng.choice(features, each, replace=False)) for _ in range(rows)])
     values, starts = rng.normal(size=rows * each).astype(dtype), np.arange(rows + 1, dtype=np.int32) * each
     return scipy.sparse.csr_array((values, columns.ravel().astype(np.int32), starts), shape=(rows, features))
+
+
+def labels_of_kind(kind, score):
+    """Labels that follow from a score, as a loss takes them whose record names this kind."""
+    return {
+        losses.TWO_CLASSES: lambda: np.where(score > 0, "yes", "no"),
+        losses.CLASSES: lambda: np.array(["low", "mid", "high"])[np.digitize(score, [-0.5, 0.5])],
+        losses.NUMBERS: lambda: 3 * score + 1,
+    }[kind]()

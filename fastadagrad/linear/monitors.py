@@ -1,0 +1,50 @@
+"""What is told of a linear model's scores beside their mean loss, by the names that the records of losses have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .scaling import exponents_of
+
+Floats = NDArray[np.float64]
+
+
+def accuracy(scores: NDArray[Any], labels: NDArray[Any], spread: float) -> float:
+    """Share of labels that are the likeliest class; one of an unknown class, NaN, is a miss."""
+    guess = scores.argmax(axis=1) if scores.ndim == 2 else np.where(scores > 0, 1, -1)
+    return float(np.mean(guess == labels))
+
+
+def rmse(scores: NDArray[Any], labels: NDArray[Any], spread: float) -> float:
+    """Root of the mean squared error, in the unit of labels that have been divided by their spread."""
+    return _errors(scores.astype(np.float64), labels.astype(np.float64))[0] * spread
+
+
+def r2(scores: NDArray[Any], labels: NDArray[Any], spread: float) -> float:
+    """Coefficient of determination."""
+    return _errors(scores.astype(np.float64), labels.astype(np.float64))[1]
+
+
+def _errors(scores: Floats, labels: Floats) -> tuple[float, float]:
+    """Root of the mean squared error, and the coefficient of determination, of numbers of any size."""
+    of_labels = exponents_of(np.abs(labels).max())
+    exponent = max(of_labels, exponents_of(np.abs(scores).max()))
+    errors = np.ldexp(scores, -exponent) - np.ldexp(labels, -exponent)
+    labels = np.ldexp(labels, -of_labels)
+    missed, total = float(np.sum(np.square(errors))), float(np.sum(np.square(labels - labels.mean())))
+    with np.errstate(over="ignore", under="ignore"):  # what is beyond float64 is infinite
+        rmse = float(np.ldexp(np.sqrt(missed / len(labels)), exponent))
+        if not total > 0:
+            return rmse, float("nan")
+        return rmse, 1 - float(np.ldexp(missed / total, 2 * (exponent - of_labels)))
+
+
+MONITORS: dict[str, Callable[[NDArray[Any], NDArray[Any], float], float]] = {
+    "accuracy": accuracy,
+    "rmse": rmse,
+    "r2": r2,
+}
