@@ -105,7 +105,7 @@ class DeviceArray:
         return values
 
     def copy(self) -> DeviceArray:
-        [made] = allocate([self], [self.shape])
+        [made] = zeros(self.backend, [(self.shape, self.dtype)])
         made[...] = self
         return made
 
@@ -229,25 +229,6 @@ def to_host(array: Any) -> Any:
     return array.to_host() if isinstance(array, DeviceArray) else array
 
 
-def copy_of(array: Any) -> Any:
-    """A copy in the same memory."""
-    return array.copy() if isinstance(array, DeviceArray) else np.array(array)
-
-
-def placed_like(array: Any, values: NDArray[Any]) -> Any:
-    """Values from the host where `array` is."""
-    if not isinstance(array, DeviceArray):
-        return values
-    [made] = allocate([array], [values.shape])
-    made[...] = values
-    return made
-
-
-def allocate(like: Sequence[DeviceArray], shapes: Sequence[tuple[int, ...]]) -> list[DeviceArray]:
-    """Zeros of the given shapes and the dtypes of `like`, in one block of memory."""
-    return zeros(like[0].backend, [(shape, array.dtype) for array, shape in zip(like, shapes, strict=True)])
-
-
 def zeros(backend: Backend, wanted: Sequence[tuple[tuple[int, ...], Any]]) -> list[DeviceArray]:
     """Zeros of these shapes and dtypes in one block of memory."""
     starts = [0]
@@ -261,8 +242,3 @@ def zeros(backend: Backend, wanted: Sequence[tuple[tuple[int, ...], Any]]) -> li
         DeviceArray(block.address + start, shape, np.dtype(dtype), block)
         for (shape, dtype), start in zip(wanted, starts, strict=False)
     ]
-
-
-def first(array: Any) -> Any:
-    """The first element of an array, on the host."""
-    return array.first() if isinstance(array, DeviceArray) else array.flat[0]

@@ -6,13 +6,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..engine.parameters import device_array, device_gradient
+from ..engine.place import array_of
 from ..engine.rows import INDEX_DTYPES, Rows, outside
 from ..kernels.cpu.coalesce import LARGEST, POSITION
 from ..kernels.cuda import coalesce
 from ..kernels.reduce import LANES
 from .arrays import DeviceArray, zeros
 from .backend import Backend
+from .gradients import device_gradient
 
 WORD = np.dtype(np.uint64)
 
@@ -127,10 +128,10 @@ class DeviceCoalescer:
 
 def checked_device_indices(what: str, indices: Any, n_rows: int, backend: Backend) -> DeviceArray:
     """Row indices on a GPU, of which their values are not known yet, or the error that they deserve."""
-    found = device_array(what, indices)
-    if found is not None and found.ndim != 1:
+    found = array_of(what, indices)
+    if isinstance(found, DeviceArray) and found.ndim != 1:
         raise ValueError(f"{what} must have one dimension, not shape {found.shape}; pass indices.ravel()")
-    shape = () if found is None else found.shape
+    shape = found.shape if isinstance(found, DeviceArray) else ()
     found = device_gradient(what, "indices", indices if found is None else found, shape, INDEX_DTYPES, backend)
     if max(found.size, n_rows) > LARGEST:
         raise ValueError(f"{what}: on a GPU there can be {LARGEST} rows and indices, not {max(found.size, n_rows)}")

@@ -7,10 +7,10 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from ..engine.missed import Lagging
 from ..engine.options import Rule, Settings
 from ..engine.parameters import Parameters
 from ..engine.rows import row_layout
-from ..host.missed import Lagging
 from ..kernels.cuda.missed import make_recall
 from ..kernels.cuda.rows import THREADS, blocks_of, share_of
 from ..kernels.memory.addresses import FIRST_SLOT, PARAMETER
@@ -36,8 +36,7 @@ class DeviceLagging(Lagging):
         position: int,
     ) -> None:
         super().__init__(rule, settings, kind)
-        parameter, backend = params.arrays[position], params.backend
-        assert backend is not None
+        parameter, backend = params.arrays[position], params.place.backend
         self._params, self._position, self._backend = params, position, backend
         self._n_rows, self._width = row_layout(parameter, by_element=False)
         self._share = share_of(self._width)

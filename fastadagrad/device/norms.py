@@ -6,13 +6,14 @@ from typing import Any, cast
 
 import numpy as np
 
-from ..engine.parameters import device_gradient, guard_of
+from ..engine.parameters import guard_of
 from ..engine.rows import Rows
 from ..kernels.cuda import reduce
 from ..kernels.reduce import BLOCK, LANES
 from ..kernels.rules import adagrad
 from .arrays import DeviceArray, zeros
 from .backend import Backend
+from .gradients import device_gradient
 from .row_source import RowSource
 
 

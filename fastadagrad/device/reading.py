@@ -8,6 +8,7 @@ from ..engine.parameters import Parameters
 from ..engine.rows import row_layout
 from ..kernels.cuda.rows import THREADS, blocks_of, make_gather, share_of
 from .arrays import LEGACY_STREAM, DeviceArray, zeros
+from .backend import Backend
 from .distinct_rows import DeviceCoalescer, checked_device_indices
 from .missed import DeviceLagging
 
@@ -16,8 +17,8 @@ class DeviceReader:
     """Access to the rows of one parameter by their numbers, which are on the GPU too."""
 
     def __init__(self, params: Parameters, position: int) -> None:
-        assert params.backend is not None
-        self._params, self._position, self._backend = params, position, params.backend
+        self._params, self._position = params, position
+        self._backend: Backend = params.place.backend
         parameter = self._parameter = params.arrays[position]
         self._n_rows, self._width = row_layout(cast(Any, parameter), by_element=False)
         self._coalescer = DeviceCoalescer(self._backend, self._n_rows)
@@ -27,7 +28,7 @@ class DeviceReader:
         stream: int | None = self._params.refuse_changed(self._position).stream
         return LEGACY_STREAM if stream is None else stream
 
-    def recall(self, what: str, indices: Any, lagging: DeviceLagging | None) -> DeviceArray:
+    def recall(self, what: str, indices: Any, lagging: DeviceLagging | None, threads: int) -> DeviceArray:
         """Bring rows up to date; the indices, checked."""
         found = checked_device_indices(what, indices, self._n_rows, self._backend)
         with self._backend.on([found.stream, self._stream]):

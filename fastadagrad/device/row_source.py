@@ -7,7 +7,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from ..engine.parameters import overlap_refusal
+from ..engine.gradients import overlap_refusal
 from ..engine.rows import Rows, row_layout
 from ..kernels.cuda import reduce
 from ..kernels.cuda.row_norms import THREADS as NORM_THREADS

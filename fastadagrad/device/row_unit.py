@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..engine.missed import no_closed_form
 from ..engine.options import Settings
 from ..engine.rows import Rows
 from ..engine.state import State
 from ..engine.unit import OtherKind
-from ..host.missed import no_closed_form
 from ..kernels.cuda import shared
 from ..kernels.cuda.rows import THREADS, blocks_of, make_row_update, share_of
 from ..kernels.memory.addresses import PARAMETER, SIZE

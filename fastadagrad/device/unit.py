@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..engine.gradients import missing_gradient, overlap_refusal
 from ..engine.options import Settings
-from ..engine.parameters import device_gradient, missing_gradient, overlap_refusal
 from ..engine.rows import is_sparse
 from ..engine.state import State
 from ..engine.unit import OtherKind, Unit
@@ -24,6 +24,8 @@ from ..kernels.reduce import LANES
 from ..kernels.rules import trait
 from ..support.interrupts import whole
 from .arrays import LEGACY_STREAM, DeviceArray, zeros
+from .backend import Backend
+from .gradients import device_gradient
 from .norms import launch_sum_of_squares
 
 THREADS = 256  # a block, of kernels that take any number
@@ -38,8 +40,8 @@ class DeviceUnit(Unit):
 
     def __init__(self, state: State, members: dict[int, Settings], kind: str, lean: bool) -> None:
         super().__init__(state, members, kind)
-        assert state.params.backend is not None
-        self._backend, self._kind, self._lean = state.params.backend, kind, lean
+        self._backend: Backend = state.params.place.backend
+        self._kind, self._lean = kind, lean
         self._capability = self._backend.capability
         [settings, *_] = members.values()
         self._motion, self._columns = settings.motion, range(FIRST_SLOT, FIRST_SLOT + len(settings.slots))
@@ -119,9 +121,10 @@ class DeviceUnit(Unit):
         self.table[:-1, addresses.INFINITE] |= marks[1]
         return marks
 
-    def poll(self) -> None:
+    def poll(self) -> bool:
         with self._backend.on([]):
             self._take_marks()
+        return True
 
     def _launch(self, kernel: Any, blocks: int, threads: int, *arguments: Any) -> None:
         if blocks:

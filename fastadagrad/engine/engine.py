@@ -11,17 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from ..device.entry import device_units
-from ..host.launch import usable_threads
-from ..kernels.cpu.coalesce import ASCENDING
 from ..kernels.forking import in_forked_child
 from ..kernels.rules import trait
 from ..support.interrupts import whole
 from .arena import Arena
 from .options import Conduct, Rule, Settings, cast_scalars
 from .parameters import FloatArray, Parameters, guard_of
-from .plan import Plan
-from .rows import checked_indices
+from .place import Reader
+from .step import Stepping
 from .tuning import NO_RATES, RateRange, only_numbers, own_scalars_are_apart, own_scalars_fit, rate_range, same_conduct
 
 _engines: weakref.WeakSet[Engine] = weakref.WeakSet()
@@ -35,14 +32,14 @@ def _note_fork() -> None:
 
 
 class Engine(Arena):
-    """Takes hyperparameters, plans by them, and brings rows up to date."""
+    """Takes hyperparameters, arranges how to step by them, and brings rows up to date."""
 
-    plan: Plan
+    stepping: Stepping
     _planned: dict[str, dict[str, FloatArray]]  # the slots that the plan was made for
 
     def __init__(self, rule: Rule, params: Parameters) -> None:
         super().__init__(rule, params)
-        self._readers: dict[int, Any] = {}  # by position, of parameters on a GPU
+        self._readers: dict[int, Reader] = {}  # by position
         self._rate_range: RateRange | None = None  # of rates that need no new settings, once it has been looked for
         self._quick_rates = NO_RATES  # the same, once they need no look at the state and the method either
         self._begins_by_rate = False  # whether the rate gives slots that no step has used their first values
@@ -120,7 +117,7 @@ class Engine(Arena):
             self._begins_by_rate = "learning_rate" in trait(self.rule, "starts")
             self._formed_by_rate = []
             found = NO_RATES
-            if self.params.backend is None and followers:
+            if self.params.place.takes_rates and followers:
                 arrays, lags = self.params.arrays, self.lags
                 cases = {(id(settings[i]), arrays[i].dtype, id(lags.get(i))): i for i in followers}
                 ranges = [rate_range(settings[i], arrays[i].dtype, lags.get(i)) for i in cases.values()]
@@ -150,7 +147,7 @@ class Engine(Arena):
         self._settings = [new.get(id(s), s) if i in self.followers else s for i, s in enumerate(self._settings)]
         for i, lagging in self.lags.items():
             lagging.take_settings(self._settings[i])
-        self.plan.take_numbers(self._settings)
+        self.stepping.take_numbers(self._settings)
         self.tuning += 1
         self.forget_rate_range()
 
@@ -168,13 +165,13 @@ class Engine(Arena):
             self.params.refuse_changed(i)
         with whole():
             for i, lagging in lags:
-                lagging.bridge(settings[i], usable_threads(self.conduct.threads))
+                lagging.bridge(settings[i], self._threads)
             for i, lagging in lags:
                 lagging.take_settings(settings[i])
             if not unused:
                 self.displaced = self.displaced | self.placed(changed)
             self._settings, self.conduct = list(settings), conduct
-            self.plan.take_numbers(self._settings)
+            self.stepping.take_numbers(self._settings)
             self.tuning += 1
         return True
 
@@ -210,7 +207,7 @@ class Engine(Arena):
                 self.displaced = self.displaced | self.placed(changed)
             self.frozen = frozenset(i for i, s in enumerate(settings) if s.options.frozen)
             self.guard = guard_of([*self.params.arrays, *self.state.arrays()])
-            self.plan, self.lags = Plan(self, range(len(settings))), {}
+            self.stepping, self.lags = Stepping(self, range(len(settings))), {}
             self._planned = self.state.slots
         except BaseException:
             vars(self).update(before)
@@ -220,9 +217,9 @@ class Engine(Arena):
     def reset(self) -> None:
         """The state as before the first step."""
         self.displaced = frozenset()
-        self.plan.poll()
+        self.stepping.poll()
         self.state.reset(self.settings)
-        self.plan.take_numbers(self.settings)
+        self.stepping.take_numbers(self.settings)
         self.tuning += 1
         self.forget_rate_range()
         self.warned.clear()
@@ -237,47 +234,49 @@ class Engine(Arena):
     def flush(self) -> None:
         """Bring all rows of all parameters up to date; ValueError if one of their arrays has been changed."""
         with self.lock:
-            self.plan.poll()
+            self.stepping.poll()
             behind = [i for i, lagging in self.lags.items() if lagging.behind]
             for i in behind:
                 self.params.refuse_changed(i)
             with whole():
                 for i in behind:
-                    self.lags[i].recall_all(usable_threads(self.conduct.threads))
+                    self.lags[i].recall_all(self._threads)
 
     def read(self, position: int, what: str, indices: Any) -> Any:
-        """Copies of rows of one parameter, brought up to date; errors as of `checked_indices`."""
+        """Copies of rows of one parameter, brought up to date; errors as of `recall`."""
         with self.lock:
-            found = self.recall(position, what, indices)
-            if self.params.backend is not None:
-                return self._readers[position].read(found)
-            rows: FloatArray = np.take(self.params.arrays[position].view(np.ndarray), indices, axis=0)
-            return rows
+            return self._reader(position).read(self.recall(position, what, indices))
 
     def recall(self, position: int, what: str, indices: Any) -> Any:
-        """Bring these rows of one parameter up to date; the indices, checked."""
+        """Bring these rows of one parameter up to date; the indices, checked.
+
+        Raises
+        ------
+        TypeError, ValueError, IndexError
+            If they are no row numbers, or the parameter has none or has been changed.
+        """
         with self.lock:
             self.params.refuse_changed(position)
-            array, lagging = self.params.arrays[position], self.lags.get(position)
-            if array.ndim == 0:
+            if self.params.arrays[position].ndim == 0:
                 raise ValueError(f"{what} do not exist: the parameter is 0-dimensional")
-            if self.params.backend is not None:
-                if position not in self._readers:
-                    self._readers[position] = device_units().DeviceReader(self.params, position)
-                return self._readers[position].recall(what, indices, lagging)
-            rows, found = checked_indices(what, indices, len(array))
-            if lagging is not None and lagging.behind:
-                with whole():
-                    lagging.recall(rows, usable_threads(self.conduct.threads), distinct=found == ASCENDING)
-            return rows
+            return self._reader(position).recall(what, indices, self.lags.get(position), self._threads)
 
-    def plan_one(self, position: int) -> Plan:
-        """Plan for one parameter alone."""
+    def _reader(self, position: int) -> Reader:
+        if position not in self._readers:
+            self._readers[position] = self.params.place.reader(self.params, position)
+        return self._readers[position]
+
+    @property
+    def _threads(self) -> int:
+        return self.params.place.threads(self.conduct.threads)
+
+    def stepping_of(self, position: int) -> Stepping:
+        """Steps of one parameter alone."""
         if self.conduct.max_global_norm:
             raise ValueError("max_global_norm needs the gradients of all parameters at once: call step")
         if trait(self.rule, "measured"):
             raise ValueError(f"{self.rule.name.upper()} measures all parameters together: call step")
-        return Plan(self, [position])
+        return Stepping(self, [position])
 
     def warn_of_infinity(self, stacklevel: int) -> None:
         """Tell of accumulators that have become infinite, each once."""

@@ -2,57 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
-import mmap
-import sys
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ..device.arrays import DeviceArray, first
-from ..device.arrays import allocate as allocate_on_device
-from ..kernels.memory.headers import CACHE_LINE
 from ..kernels.rules import PARAMETER, trait
 from ..support.read_only import ReadOnly
 from .options import Rule, Settings
 from .parameters import FloatArray, Parameters
-
-MAP_NORESERVE = 0x4000  # of Linux: no need for as much memory to be free
-
-
-def allocate(like: Sequence[Any], shapes: Sequence[tuple[int, ...]]) -> list[Any]:
-    """Zeros of the given shapes and the dtypes of `like`, in one aligned block of memory, where `like` are."""
-    if not shapes:
-        return []
-    if isinstance(like[0], DeviceArray):
-        return [*allocate_on_device(like, shapes)]
-    sizes = [int(np.prod(shape)) * a.itemsize for a, shape in zip(like, shapes, strict=True)]
-    starts = [0]
-    for size in sizes:
-        starts.append(starts[-1] + -(-size // CACHE_LINE) * CACHE_LINE)
-    mapped = any(isinstance(array, np.memmap) for array in like)
-    block = (_sparse_zeros if mapped else partial(np.zeros, dtype=np.uint8))(starts[-1] + CACHE_LINE)
-    shift = -block.ctypes.data % CACHE_LINE
-    return [
-        block[shift + start : shift + start + size].view(a.dtype).reshape(shape)
-        for a, shape, start, size in zip(like, shapes, starts, sizes, strict=False)
-    ]
-
-
-def _sparse_zeros(size: int) -> NDArray[np.uint8]:
-    """Zeros of which only the pages that are written to take memory: for parameters that may be larger than it.
-
-    NumPy's own ask the system for huge pages, and a few rows here and there bring in all of those.
-    """
-    if sys.platform != "linux":
-        return np.zeros(size, np.uint8)
-    memory = mmap.mmap(-1, size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | MAP_NORESERVE)
-    with contextlib.suppress(OSError):  # a kernel without huge pages
-        memory.madvise(mmap.MADV_NOHUGEPAGE)
-    return np.frombuffer(memory, np.uint8)
 
 
 def kind_of(name: str, array: FloatArray, settings: Settings) -> str:
@@ -143,7 +101,7 @@ class State:
                     wanted.append((name, array, slot, shape, value))
             if unused:
                 slots[name] = {slot: a for slot, a in slots[name].items() if slot in s.known_slots}
-        blocks = allocate([array for _, array, *_ in wanted], [shape for *_, shape, _ in wanted])
+        blocks = self.params.zeros([array for _, array, *_ in wanted], [shape for *_, shape, _ in wanted])
         for (name, array, slot, _, value), block in zip(wanted, blocks, strict=True):
             slots[name][slot] = block
             if value:
@@ -156,7 +114,7 @@ class State:
         present = self.slots[name][slot]
         if present.shape != shape or value == PARAMETER:
             return True
-        return bool(present.size and first(present) != present.dtype.type(value))
+        return bool(present.size and self.params.place.first(present) != present.dtype.type(value))
 
     def refresh(self, settings: Sequence[Settings]) -> None:
         """Begin anew, before the first step, slots that begin as their parameters are."""
@@ -174,7 +132,7 @@ class State:
         """Add slots of zeros that are not there yet, shapes by name and slot; `slots` becomes another dict."""
         arrays = dict(self.params)
         missing = [(name, slot) for name, slot in wanted if slot not in self.slots[name]]
-        blocks = allocate([arrays[name] for name, _ in missing], [wanted[key] for key in missing])
+        blocks = self.params.zeros([arrays[name] for name, _ in missing], [wanted[key] for key in missing])
         slots = {name: dict(own) for name, own in self.slots.items()}
         for (name, slot), block in zip(missing, blocks, strict=True):
             slots[name][slot] = block
@@ -196,14 +154,7 @@ class State:
 
     def view(self) -> Mapping[str, Mapping[str, FloatArray]]:
         """Read-only views of the slots that there are now."""
-
-        def locked(array: Any) -> Any:
-            if isinstance(array, DeviceArray):
-                return array.read_only()
-            view = array.view()
-            view.flags.writeable = False
-            return view
-
+        read_only = self.params.place.read_only
         return ReadOnly(
-            {name: ReadOnly({slot: locked(a) for slot, a in slots.items()}) for name, slots in self.slots.items()}
+            {name: ReadOnly({slot: read_only(a) for slot, a in slots.items()}) for name, slots in self.slots.items()}
         )

@@ -114,6 +114,10 @@ class Unit(ABC):
         marks[...] = 0
         return found
 
+    def poll(self) -> bool:
+        """Whether accumulators may have become infinite unseen: where steps are not waited for, they are looked at now."""
+        return False
+
     @abstractmethod
     def run(self, work: int, gradients: list[Any], guard: NDArray[np.int64], threads: int) -> int:
         """Do what `work` says: 0, 1 if accumulators became infinite, or an `addresses.complaint` of what is not finite.

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..engine.options import Settings
-from ..engine.parameters import gradient_refusal, interval
+from ..engine.parameters import interval
 from ..engine.rows import is_sparse
 from ..engine.state import State
 from ..engine.unit import OtherKind, Unit
@@ -16,6 +16,7 @@ from ..kernels.cpu.statistics import make_measure
 from ..kernels.cpu.tensors import HEADERS, make_driver
 from ..kernels.memory import addresses, headers
 from ..kernels.rules import trait
+from .gradients import gradient_refusal
 from .launch import launch
 
 _HEADERS_READABLE = headers.supported()

@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..engine.parameters import FloatArray, guard_of
-from ..engine.rows import NO_BITS, CheckedRows, Indices, checked_sparse, inspect_only, row_layout
+from ..engine.rows import row_layout
 from ..kernels.cpu.coalesce import LARGEST, WORD, inspect, sort_rows, sum_groups
 from .launch import launch
+from .sparse_gradients import NO_BITS, CheckedRows, Indices, checked_sparse, inspect_only
 
 IN_PLACE = np.zeros(0, np.int64)  # row k's gradient is row k of the source
 ROWS_AN_INDEX = 256  # up to which a bit for each row is worth its memory, four times that of the indices

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..engine.missed import no_closed_form
 from ..engine.options import Settings
 from ..engine.parameters import FloatArray
-from ..engine.rows import checked_sparse, row_layout
+from ..engine.rows import row_layout
 from ..engine.state import State
 from ..engine.unit import Unit
 from ..kernels import missed
@@ -24,7 +25,8 @@ from ..kernels.reduce import BLOCK
 from ..support.interrupts import whole
 from .distinct_rows import Coalescer, Gathered
 from .launch import launch
-from .missed import HostLagging, no_closed_form
+from .missed import HostLagging
+from .sparse_gradients import checked_sparse
 
 NO_LAG = missed.Lag(0, np.zeros(0, np.int64), np.zeros(2), np.zeros(2), np.zeros((0, 0)))
 

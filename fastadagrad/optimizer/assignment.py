@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ..device.arrays import DeviceArray
-from ..engine.parameters import Parameters, device_array
+from ..engine.parameters import Parameters
+from ..engine.place import array_of
 
 
 def values_of(params: Parameters, targets: Any) -> list[Any]:
@@ -52,7 +52,7 @@ def copies(params: Parameters, values: Sequence[Any]) -> list[Any]:
 
 
 def _as_array(what: str, target: Any) -> Any:
-    found = device_array(what, target)
+    found = array_of(what, target)
     if found is not None:
         return found
     try:
@@ -62,8 +62,8 @@ def _as_array(what: str, target: Any) -> Any:
 
 
 def _copy(name: str, array: Any, value: Any) -> Any:
-    if isinstance(value, DeviceArray):
-        if isinstance(array, DeviceArray) and value.dtype == array.dtype and value.flags.c_contiguous:
+    if not isinstance(value, np.ndarray):
+        if not isinstance(array, np.ndarray) and value.dtype == array.dtype and value.flags.c_contiguous:
             return value.copy()
         if not value.flags.c_contiguous:
             raise ValueError(f"target for {name!r} must be C-contiguous; pass a contiguous copy")

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..data.dataset import Dataset, move, random_state
-from ..device.arrays import placed_like, to_host
 from ..engine.engine import Engine
 from ..engine.options import Rule, Settings
 from ..engine.state import begin
@@ -65,7 +64,7 @@ def _copied(arrays: Arrays) -> Arrays:
 
 def state_of(engine: Engine, ledger: Ledger, run: Mapping[str, Any] | None) -> Saved:
     """An optimizer's state as it is: its very arrays, or copies in the host's memory of those that are on a GPU."""
-    names = engine.params.names
+    names, to_host = engine.params.names, engine.params.place.to_host
     slots: dict[str, Arrays] = {}
     for name in names:
         for slot, array in engine.state[name].items():
@@ -296,10 +295,8 @@ class _Fitting:
 
 def make_room(saved: Saved, engine: Engine) -> None:
     """Allocate all that `apply` fills; the engine is to be configured anew between the two."""
-    saved.ledger.best_arrays[:] = [
-        placed_like(array, best if best.flags.writeable else best.copy())
-        for array, best in zip(engine.params.arrays, saved.ledger.best_arrays, strict=False)
-    ]
+    placed = engine.params.place.placed
+    saved.ledger.best_arrays[:] = [placed(x if x.flags.writeable else x.copy()) for x in saved.ledger.best_arrays]
     kept = {name: dict(own) for name, own in engine.state.slots.items()}
     for name in saved.names:
         stored = {slot: of[name] for slot, of in saved.slots.items() if name in of}

@@ -45,7 +45,7 @@ class Curvature:
         if callable(self.hv):
             given = self.hv(self._params.given, self._params.restructure(vectors), *arguments)
             flat = self._params.flatten(given, "what hv returns")
-        elif self._params.backend is not None:
+        elif not self._params.place.is_numpys:
             raise TypeError(
                 "Hessian-vector products of device arrays are neither derived nor formed by differences: pass "
                 "hv=, a callable hv(params, vectors, *batch)"

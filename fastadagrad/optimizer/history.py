@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
-from ..device.arrays import copy_of
-from ..engine.parameters import FloatArray
+from ..engine.parameters import FloatArray, Parameters
 
 Monitored = dict[str, float]
 
@@ -43,11 +42,11 @@ class Ledger:
     history: list[Epoch] = field(default_factory=list)
     stopped_because: str | None = None
 
-    def remember_best(self, arrays: Sequence[FloatArray], loss: float, monitors: Monitored, epoch: int) -> None:
+    def remember_best(self, params: Parameters, loss: float, monitors: Monitored, epoch: int) -> None:
         """Keep a copy of the parameters as they are."""
         if not self.best_arrays:
-            self.best_arrays = [copy_of(array) for array in arrays]
-        for best, array in zip(self.best_arrays, arrays, strict=True):
+            self.best_arrays = [params.place.copy(array) for array in params.arrays]
+        for best, array in zip(self.best_arrays, params.arrays, strict=True):
             best[...] = array
         self.best = Best(loss, dict(monitors), epoch, self.steps)
 

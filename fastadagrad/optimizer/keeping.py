@@ -12,7 +12,6 @@ from typing import Any, NamedTuple, NoReturn, Self
 import numpy as np
 
 from ..data.dataset import Dataset
-from ..device.arrays import DeviceArray
 from ..engine.parameters import in_structure
 from ..engine.registry import RegisteredRule, method_at, reference_to
 from ..support import array_file
@@ -250,7 +249,7 @@ class Keeper(Stepper, ABC):
         twin: Keeper = type(self).__new__(type(self))
         memo[id(self)] = twin
         for owner, array in zip(self._params.owners, self._params.arrays, strict=True):
-            if isinstance(array, DeviceArray):
+            if not isinstance(array, np.ndarray):
                 memo.setdefault(id(owner), copy_of_parameter(owner, array))
         with self.engine.lock:
             twin.__setstate__(copy.deepcopy(self.__getstate__(), memo))

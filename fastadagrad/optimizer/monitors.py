@@ -8,21 +8,19 @@ from typing import Any
 
 import numpy as np
 
-from ..device.arrays import DeviceArray, as_device_array
-from ..engine.parameters import FloatArray, Parameters
-from ..engine.rows import is_sparse
-from ..host.distinct_rows import sums_of_rows
+from ..engine.parameters import Parameters
+from ..engine.place import array_of
 
 Monitor = Callable[..., Any]
 
 
 def as_number(value: Any, what: str) -> float:
     """What `what` has returned as a float; TypeError if it is not a single number."""
-    found = as_device_array(value)
-    if found is not None and found.size == 1:
+    found = array_of(what, value)
+    if found is not None and not isinstance(found, np.ndarray):
+        if found.size != 1:
+            raise TypeError(f"{what} must return a single number, not an array of shape {found.shape}")
         value = found.to_host()[()] if found.ndim == 0 else found.to_host()
-    elif found is not None:
-        raise TypeError(f"{what} must return a single number, not an array of shape {found.shape}")
     try:
         array = np.asarray(value)
     except ValueError:  # a ragged list
@@ -77,22 +75,10 @@ class Monitors:
         for name, monitor in self._pairs:
             values[name] = as_number(monitor(self._params.given, *arguments), f"monitor {name!r}")
         if self.of_gradients and gradients is not None:
+            norm = self._params.place.squared_norm
             for (name, parameter), gradient in zip(self._params, gradients, strict=True):
-                values[f"grad({name})"] = _squared_norm(name, gradient, parameter)
+                values[f"grad({name})"] = 0.0 if gradient is None else norm(name, gradient, parameter)
         return values
-
-
-def _squared_norm(name: str, gradient: Any, parameter: FloatArray | DeviceArray) -> float:
-    if gradient is None:
-        return 0.0
-    if isinstance(parameter, DeviceArray):
-        from ..device.norms import squared_norm  # which needs a compiler for GPUs
-
-        return squared_norm(name, gradient, parameter)
-    if is_sparse(gradient):
-        gradient = sums_of_rows(name, gradient, parameter)
-    flat = np.ravel(gradient).astype(np.float64, copy=False)
-    return float(flat @ flat)
 
 
 class WeightedMean:

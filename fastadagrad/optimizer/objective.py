@@ -8,9 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ..device.arrays import as_device_array
-from ..device.backend import Backend
-from ..engine.parameters import FloatArray, Parameters, device_array
+from ..engine.parameters import FloatArray, Parameters
 from ..engine.rows import Rows, is_sparse
 from ..support.log import logger
 from .monitors import as_number
@@ -46,7 +44,6 @@ class Objective:
         self._loss, self._gradient, self._params, self._inputs = loss, gradient, params, inputs
         self._differentiated: Callable[..., Any] | None = None
         self._told_of_conversion = False
-        self._converters: dict[str, Any] = {}
 
     @property
     def derives(self) -> bool:
@@ -117,7 +114,7 @@ class Objective:
         return as_number(result[0] if pair else result, "loss"), result[1] if pair else None
 
     def _derived(self, arguments: tuple[Any, ...]) -> tuple[float, Any]:
-        if self._params.backend:
+        if not self._params.place.is_numpys:
             raise TypeError(
                 "gradients of device arrays cannot be derived: let loss return (value, gradients), or pass gradient="
             )
@@ -141,35 +138,7 @@ class Objective:
         return self._array_in_form(gradient, name, parameter)
 
     def _array_in_form(self, gradient: Any, name: str, parameter: FloatArray) -> Any:
-        if self._params.backend:
-            return self._device_array_in_form(gradient, name, parameter, self._params.backend)
-        plain = type(gradient) is np.ndarray and gradient.dtype == parameter.dtype and gradient.flags.c_contiguous
-        if plain or gradient is None:
-            return gradient
-        if as_device_array(gradient) is not None:
-            raise TypeError(
-                f"gradient of {name!r} is a device array, but {name!r} is a host array; copy it to the host"
-            )
-        if isinstance(gradient, np.ma.MaskedArray):
-            raise TypeError(f"gradient of {name!r} must not be masked; return its .filled(0)")
-        array = np.asarray(gradient)
-        self._tell_of_conversion(name, array, parameter)
-        with np.errstate(over="ignore"):  # what overflows is not finite, and the step says so
-            return np.asarray(array, parameter.dtype, order="C")
-
-    def _device_array_in_form(self, gradient: Any, name: str, parameter: FloatArray, backend: Backend) -> Any:
-        what = f"gradient of {name!r}"
-        array = device_array(what, gradient)
-        if array is None:
-            return gradient
-        if array.dtype == parameter.dtype and array.flags.c_contiguous:
-            return array
-        self._tell_of_conversion(name, array, parameter)
-        if name not in self._converters:
-            from ..device.conversion import Converter
-
-            self._converters[name] = Converter(backend, parameter.dtype)
-        return self._converters[name].convert(what, array)
+        return self._params.place.brought_into_form(name, gradient, parameter, self._tell_of_conversion)
 
     def _tell_of_conversion(self, name: str, array: Any, parameter: FloatArray) -> None:
         if array.dtype.kind != "f":

@@ -89,6 +89,11 @@ class Optimizer(Keeper):
                     setattr(cls, name, Misplaced(name, place))
 
     def __setattr__(self, name: str, value: Any) -> None:
+        if name == "hyper":
+            raise AttributeError(
+                "hyper cannot be replaced: set what it holds, opt.hyper.learning_rate = 0.1, or several at once, "
+                "opt.hyper.update(learning_rate=0.1, l1=1e-5)"
+            )
         if not (name.startswith("_") or name in OWN_ATTRIBUTES or hasattr(type(self), name)):
             refuse_misplaced(self, name, self._places)
         super().__setattr__(name, value)
@@ -375,4 +380,4 @@ class Optimizer(Keeper):
         self._params.refuse_moved()
         self.flush()
         with whole():
-            self.ledger.remember_best(self._params.arrays, loss, monitors, epoch)
+            self.ledger.remember_best(self._params, loss, monitors, epoch)

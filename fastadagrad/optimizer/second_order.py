@@ -8,7 +8,6 @@ from typing import Any, ClassVar, Unpack
 import numpy as np
 
 from ..data.dataset import as_generator
-from ..device.arrays import placed_like
 from ..engine.options import Hyper, Rule
 from ..engine.parameters import FloatArray
 from ..kernels.rules import esgd
@@ -78,7 +77,7 @@ class SecondOrder(Optimizer):
                 values = np.zeros(array.shape, array.dtype)
             else:
                 values = np.asarray(random.standard_normal(array.shape, array.dtype.type))
-            vectors.append(placed_like(array, values))
+            vectors.append(self._params.place.placed(values))
         return vectors
 
     def products(self, arguments: tuple[Any, ...]) -> Sequence[Any]:

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from ..engine.engine import Engine
 from ..engine.options import Conduct, Hyper, Rule, Settings, make_group_settings, make_settings, own_copy, starts_of
 from ..engine.parameters import FloatArray, Parameters
-from ..engine.state import allocate
 from ..kernels.rules import trait
 from ..support.checks import quick_float
 from ..support.log import logger
@@ -30,18 +29,18 @@ class Update:
     def __init__(self, stepper: Stepper, position: int) -> None:
         self._stepper, self._position = stepper, position
         self._name = stepper.engine.params.names[position]
-        self._make_plan()
+        self._make_stepping()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "_made_from": None, "_plan": None}
+        return {**vars(self), "_made_after": None, "_stepping": None}
 
     def __copy__(self) -> Update:
         return Update(self._stepper, self._position)
 
-    def _make_plan(self) -> None:
+    def _make_stepping(self) -> None:
         engine = self._stepper.engine
-        self._made_from: Any = engine.plan
-        self._plan: Any = engine.plan_one(self._position)
+        self._made_after: Any = engine.stepping
+        self._stepping: Any = engine.stepping_of(self._position)
         self._tuning = engine.tuning
 
     @property
@@ -57,14 +56,14 @@ class Update:
         with engine.lock:
             if self._stepper.ledger.steps:
                 self._stepper._refuse_two_counts()
-            if self._made_from is not engine.plan:
-                self._make_plan()
+            if self._made_after is not engine.stepping:
+                self._make_stepping()
             elif self._tuning != engine.tuning:
                 self._tuning = engine.tuning
-                self._plan.take_numbers(engine.unsettled)
+                self._stepping.take_numbers(engine.unsettled)
             if self._stepper._unused:
                 engine.state.refresh(engine.settings)
-            if self._plan.step(gradients, self.steps, products):
+            if self._stepping.step(gradients, self.steps, products):
                 self._stepper.ledger.updates[self._name] = self.steps + 1
         engine.changes += 1
         if engine.infinite:
@@ -185,7 +184,7 @@ class Stepper:
     def gradients(self) -> Any:
         """Preallocated gradient buffers in the structure of params: fill them, then call ``step()``."""
         if not self._buffers:
-            self._buffers = allocate(self._params.arrays, [a.shape for a in self._params.arrays])
+            self._buffers = self._params.zeros(self._params.arrays, [a.shape for a in self._params.arrays])
         return self._params.restructure(self._buffers)
 
     @property
@@ -250,7 +249,7 @@ class Stepper:
                     engine.state.refresh(engine.settings)
                 else:
                     self._refuse_two_counts()
-            if engine.plan.step(gradients, ledger.steps, products):
+            if engine.stepping.step(gradients, ledger.steps, products):
                 ledger.steps += 1
             else:
                 ledger.skipped += 1

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ..device.arrays import as_device_array
 from ..engine.parameters import FloatArray
+from ..engine.place import array_of
 
 Pair = tuple[FloatArray, Callable[..., Any]]
 
@@ -49,4 +49,4 @@ def _checked(pair: Any) -> Pair:
 
 
 def _is_array(array: Any) -> bool:
-    return isinstance(array, np.ndarray) or as_device_array(array) is not None
+    return array_of("updates", array) is not None

@@ -293,6 +293,12 @@ class TestAttributes:
             assert name not in dir(opt)
         assert "step" in dir(opt)
 
+    def test_the_view_of_all_of_them_is_not_replaced(self):
+        opt = fa.ADAGRAD(params=np.zeros(2))
+        with pytest.raises(AttributeError, match=r"hyper cannot be replaced: .*opt\.hyper\.update\("):
+            opt.hyper = {"learning_rate": 0.1}
+        assert opt.hyper.learning_rate == 1e-4
+
     @pytest.mark.parametrize(
         ("name", "place"),
         [

@@ -196,10 +196,10 @@ def test_other_numbers_on_the_way(accumulator, many, monkeypatch):
     lazy, full, size = made(hyper), made(hyper), sizes()
     for t, (indices, values) in enumerate(stream()[:300]):
         if t % 50 == 49:
-            plan = lazy.engine.plan
+            stepping = lazy.engine.stepping
             for opt in (lazy, full):
                 opt.hyper.update(**CHANGES[t // 50 % len(CHANGES)])
-            assert lazy.engine.plan is plan
+            assert lazy.engine.stepping is stepping
         lazy.step({"emb": fa.Rows(indices, values.astype(F8))})
         full.step({"emb": dense(indices, values, F8)})
         note_size(full, size)

@@ -31,7 +31,7 @@ from lagging import (
 from oracle import Oracle, bits_differ, spread
 
 import fastadagrad as fa
-from fastadagrad.engine import plan
+from fastadagrad.host import place
 
 
 @pytest.mark.parametrize("accumulator", FIRST_ACCUMULATOR)
@@ -89,8 +89,8 @@ MORE_SHAPED = ["nesterov", "momentum and decay", "l1, scheduled"]
 @pytest.mark.parametrize("accumulator", FIRST_ACCUMULATOR)
 def test_threads_change_no_bit(option, accumulator, monkeypatch):
     one = made(hyper_of(option, accumulator), F4, threads=1)
-    for name in [name for name in vars(plan) if name.endswith("_FROM")]:
-        monkeypatch.setattr(plan, name, 0)
+    for name in [name for name in vars(place) if name.endswith("_FROM")]:
+        monkeypatch.setattr(place, name, 0)
     two = made(hyper_of(option, accumulator), F4, threads=2)
     for t, (indices, values) in enumerate(stream()[:200]):
         for opt in (one, two):

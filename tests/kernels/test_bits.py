@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from oracle import Oracle, bits_differ, ordered_sum, spread
 
 import fastadagrad as fa
-from fastadagrad.engine import plan
+from fastadagrad.host import place
 
 SHAPES = [(), (0,), (1,), (2,), (31,), (32,), (33,), (7, 5), (3, 0), (0, 4), (4097,), (65, 130), (2, 3, 5), (3, 4100)]
 
@@ -27,7 +27,7 @@ def shapes_for(hyper):
 def threads(request, monkeypatch):
     """Number of threads; the threaded driver is made to take small arrays too."""
     if request.param == "threaded":
-        monkeypatch.setattr(plan, "PARALLEL_FROM", 0)
+        monkeypatch.setattr(place, "PARALLEL_FROM", 0)
         if os.cpu_count() == 1:
             pytest.skip("one CPU: the threaded driver would not be chosen")
     return THREADS[request.param]
@@ -83,7 +83,7 @@ def test_any_values(shape, dtype, option, values, threads, copies):
     g = [np.resize(np.array(values[::-1], dtype), size).reshape(shape)] * copies
     oracle = Oracle(w, **hyper)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(plan, "PARALLEL_FROM", 0 if threads > 1 else plan.PARALLEL_FROM)
+        patch.setattr(place, "PARALLEL_FROM", 0 if threads > 1 else place.PARALLEL_FROM)
         opt = fa.ADAGRAD(params=w, nonfinite="ignore", threads=threads, **hyper)
     for _ in range(4):
         opt.step(g)

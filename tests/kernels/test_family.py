@@ -7,7 +7,7 @@ from oracle import bits_differ, spread
 from sparse import set_thresholds, sparse_step
 
 import fastadagrad as fa
-from fastadagrad.host.missed import moves_unnamed
+from fastadagrad.engine.missed import moves_unnamed
 from fastadagrad.kernels.rules import trait
 
 F4 = np.float32
@@ -234,7 +234,7 @@ def test_the_second_step_compiles_nothing(name):
 
     opt = optimizer_class(name)(params=np.ones(4))
     opt.step(np.ones(4))
-    [unit] = opt.engine.plan._units
+    [unit] = opt.engine.stepping.units
     dispatchers = [unit._driver.serial, unit._driver.threaded]
     before = compilations()
     for _ in range(3):

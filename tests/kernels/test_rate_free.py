@@ -229,7 +229,7 @@ def test_finds_its_step_size(name):
 def test_the_second_step_compiles_nothing(name):
     opt = make(name, np.ones(4))
     opt.step(np.ones(4))
-    [unit] = opt.engine.plan._units
+    [unit] = opt.engine.stepping.units
     pairs = unit._driver, make_measure(unit._form, np.dtype(np.float64))
     before = [len(each.overloads) for pair in pairs for each in (pair.serial, pair.threaded)]
     assert before == [1, 0, 1, 0]

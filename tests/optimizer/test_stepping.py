@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import fastadagrad as fa
-from fastadagrad.engine import plan
+from fastadagrad.host import place as host
 from fastadagrad.kernels.cpu.tensors import make_driver
 from fastadagrad.kernels.rules import adagrad
 
@@ -144,7 +144,7 @@ def test_a_parameter_whose_dtype_is_another_object_steps_as_fast():
     w = with_own_dtype(np.ones(4))
     opt = fa.ADAGRAD(params=w)
     opt.step(np.ones(4))
-    [bucket] = opt.engine.plan._units
+    [bucket] = opt.engine.stepping.units
     bucket.locate_by_hand = None
     opt.step(np.full(4, 2.0))
     assert opt.steps == 2
@@ -204,7 +204,7 @@ def test_a_parameter_that_changed_under_the_optimizer(change):
 @pytest.mark.parametrize("place", [0, 4999, 5000])
 @pytest.mark.parametrize("parallel_from", [1 << 17, 0], ids=["serial", "threaded"])
 def test_nonfinite(dtype, value, place, parallel_from, monkeypatch):
-    monkeypatch.setattr(plan, "PARALLEL_FROM", parallel_from)
+    monkeypatch.setattr(host, "PARALLEL_FROM", parallel_from)
     g = np.ones(5001, dtype)
     g[place] = value
     for nonfinite in ("raise", "skip", "ignore"):

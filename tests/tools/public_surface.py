@@ -16,6 +16,7 @@ import re
 import sys
 from collections.abc import Iterator
 from dataclasses import fields
+from functools import cached_property
 from importlib import import_module
 from types import ModuleType
 from typing import Any, ForwardRef
@@ -68,8 +69,9 @@ def lines_of_class(where: str, owner: type) -> Iterator[str]:
     known = {name for base in owner.__mro__ for name in vars(base) if not name.startswith("_")}
     for name in sorted(name for name in known if _is_new(owner, name)):
         value = inspect.getattr_static(owner, name)
-        if isinstance(value, property):
-            yield f"{where}.{name}: property{'' if value.fset is None else ', settable'}"
+        if isinstance(value, property | cached_property):
+            settable = isinstance(value, property) and value.fset is not None
+            yield f"{where}.{name}: property{', settable' if settable else ''}"
         elif isinstance(value, classmethod | staticmethod):
             yield f"{where}.{name}{signature_of(getattr(owner, name))} of the class"
         elif inspect.isfunction(value):

@@ -4,7 +4,7 @@ import numpy as np
 from oracle import bits_differ, spread
 
 from fastadagrad import Rows
-from fastadagrad.engine import plan
+from fastadagrad.host import place
 
 F4, F8, I4, I8 = np.float32, np.float64, np.int32, np.int64
 DTYPES, INDEX_DTYPES = [F4, F8], [I4, I8]
@@ -70,10 +70,10 @@ def assert_equal_bits(opt, oracle, where=""):
 
 def set_thresholds(monkeypatch):
     """Let the threaded drivers take the smallest arrays too."""
-    names = [name for name in vars(plan) if name.endswith("_FROM")]
+    names = [name for name in vars(place) if name.endswith("_FROM")]
     assert "PARALLEL_FROM" in names
     for name in names:
-        monkeypatch.setattr(plan, name, 0)
+        monkeypatch.setattr(place, name, 0)
 
 
 DOCUMENTED = (IndexError, TypeError, ValueError, FloatingPointError)

@@ -1,0 +1,155 @@
+"""Where the arrays of an optimizer lie, in the host's memory or in a GPU's, and what the engine asks of that place.
+
+This is the one module that knows which places there are. Each is a package of its own, `host` or `device`, with a
+module `place` that fulfils `Place`; it is imported when the first array that lies there is met.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .options import Settings
+
+Report = Callable[[str, Any, Any], None]  # (name, gradient, parameter): a gradient is about to be converted
+
+
+class Reader(Protocol):
+    """Access to the rows of one parameter by their numbers."""
+
+    def recall(self, what: str, indices: Any, lagging: Any, threads: int) -> Any:
+        """Bring rows up to date; the indices, checked. TypeError, ValueError or IndexError if they are none."""
+
+    def read(self, indices: Any) -> Any:
+        """Copies of rows, given indices that have been checked."""
+
+
+class Place(Protocol):
+    """The memory that arrays lie in, and what computes there."""
+
+    @property
+    def is_numpys(self) -> bool:
+        """Whether NumPy, and so a user's differentiation by it, computes on arrays there."""
+
+    @property
+    def backend(self) -> Any:
+        """The GPU; None for the host."""
+
+    # Arrays
+
+    def allocate(self, like: Sequence[Any], shapes: Sequence[tuple[int, ...]]) -> list[Any]:
+        """Zeros of the given shapes and the dtypes of `like`, in one aligned block of memory."""
+
+    def placed(self, values: NDArray[Any]) -> Any:
+        """Values from the host, there."""
+
+    def copy(self, array: Any) -> Any:
+        """A copy in the same memory."""
+
+    def to_host(self, array: Any) -> Any:
+        """The values as an array of NumPy's: a copy, or the array itself where it is one."""
+
+    def read_only(self, array: Any) -> Any:
+        """The same memory for those who are not to write it."""
+
+    def first(self, array: Any) -> Any:
+        """The first element, as a number."""
+
+    # Gradients
+
+    def brought_into_form(self, name: str, gradient: Any, parameter: Any, report: Report) -> Any:
+        """A dense gradient in the dtype and C order of its parameter, if that is all that it lacks."""
+
+    def check_dense(self, what: str, it: str, array: Any, parameter: Any) -> None:
+        """Raise TypeError or ValueError for what is no array like a parameter; `it` is its name in what mends it."""
+
+    def check_sparse(self, name: str, gradient: Any) -> None:
+        """Raise TypeError for a kind of sparse gradient that is not known there."""
+
+    def is_finite(self, name: str, array: Any, parameter: Any) -> bool:
+        """Whether an array that `check_dense` has let pass holds neither NaN nor infinity."""
+
+    def squared_norm(self, name: str, gradient: Any, parameter: Any) -> float:
+        """The sum of squares of a gradient of any kind."""
+
+    # Steps
+
+    @property
+    def takes_rates(self) -> bool:
+        """Whether a learning rate can be set by writing scalars only, as drivers read them where units keep them."""
+
+    def threads(self, wanted: int | None) -> int:
+        """So many as there are, or fewer if asked."""
+
+    def bucket(self, state: Any, members: dict[int, Settings], kind: str, lean: bool, watchful: bool) -> Any:
+        """The `Unit` that steps parameters with dense gradients together."""
+
+    def row_unit(
+        self,
+        state: Any,
+        position: int,
+        settings: Settings,
+        kind: str,
+        lean: bool,
+        *,
+        by_element: bool,
+        ordered: bool,
+        lags: dict[int, Any] | None,
+        watchful: bool,
+    ) -> Any:
+        """The `Unit` that steps one parameter in the rows that a sparse gradient names.
+
+        Parameters
+        ----------
+        by_element : bool
+            Step the elements that a sparse matrix stores, not whole rows.
+        ordered : bool
+            The gradient is to be summed over, which goes by ascending rows.
+        lags : dict, optional
+            Given if rows that a gradient does not name move: where notes of how far they are behind are kept.
+        watchful : bool
+            Accumulators that become infinite are to be noticed.
+        """
+
+    def dense_form(self, name: str, parameter: Any) -> Any:
+        """What writes sparse gradients of a parameter out, with ``write(gradient, guard, threads)`` and ``clear()``."""
+
+    def reader(self, params: Any, position: int) -> Reader:
+        """Access to the rows of one parameter."""
+
+
+def array_of(what: str, owner: Any) -> Any:
+    """An array as the engine knows it, NumPy's or a description of one on a GPU; None for what is no array.
+
+    TypeError, naming `what`, for a device array that cannot be read.
+    """
+    if isinstance(owner, np.ndarray):
+        return owner
+    if owner is None:
+        return None
+    from ..device.arrays import as_device_array
+
+    try:
+        return as_device_array(owner)
+    except TypeError as error:
+        raise TypeError(f"{what}: {error}") from None
+
+
+def place_of(arrays: Mapping[str, Any]) -> Place:
+    """The place of all arrays, which have names; ValueError if they are in several."""
+    names = {isinstance(array, np.ndarray): name for name, array in arrays.items()}
+    if len(names) == 2:
+        raise ValueError(
+            f"parameter {names[False]!r} is a device array and {names[True]!r} a host array: parameters of one "
+            "optimizer must be in one place; move one of them, or make an optimizer for each"
+        )
+    if True in names:
+        from ..host.place import HOST
+
+        return HOST
+    from ..device.place import place_on_device
+
+    return place_on_device(arrays)

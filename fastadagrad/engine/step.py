@@ -1,0 +1,294 @@
+"""One step of several parameters: all gradients are checked before the first is used.
+
+    check      every gradient fits its parameter and, unless that is not asked for, is finite
+    norms      sums of squares, by which gradients are clipped each or all together
+    learn      what a method that measures all parameters makes of its measures
+    update     the first write: missed steps are made up for, and each unit's driver updates its parameters
+
+Where a step is one call of one driver, which does all of this by itself, it takes a short cut.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any, cast
+
+from ..kernels.cpu.tensors import FINITE, HEADERS, NORMS, UPDATE
+from ..kernels.memory import addresses
+from ..kernels.rules import trait
+from ..support.interrupts import whole
+from ..support.log import logger
+from .arena import Arena
+from .options import Settings
+from .plan import Forms, Plan
+from .products import check_product
+from .rate_cells import RateCells
+from .unit import OtherKind, Unit, norm_scale
+
+
+class Stepping:
+    """Steps of the parameters at some positions, by the settings of the arena.
+
+    Which gradients are sparse shows only when they come. A step whose gradients are of other kinds than those before
+    it has the plan arrange the parameters anew.
+    """
+
+    units: list[Unit]
+
+    def __init__(self, arena: Arena, positions: Sequence[int]) -> None:
+        conduct, settings = arena.conduct, [arena.settings[i] for i in positions]
+        self._arena, self._names, self._plan = arena, arena.params.names, Plan(arena, positions)
+        self._active = self._plan.active
+        self._global_limit, self._nonfinite = conduct.max_global_norm, conduct.nonfinite
+        self._measures = bool(trait(arena.rule, "measured"))  # which sets the method's own scalars in each step
+        self._fed = any(trait(s.form, "fed") for s in settings)
+        self._products: Sequence[Any] = ()  # of the step under way
+        self._scheduled = any(s.rate_changes if self._measures else s.scheduled for s in settings)
+        self._clips = self._global_limit > 0 or any(s.norm_limit for s in settings)
+        self._checks = 0 if self._nonfinite == "ignore" else FINITE
+        self._guard = arena.guard
+        self._threads = arena.params.place.threads(conduct.threads)
+        self._idle_velocities = arena.state.idle_velocities(arena.settings, positions)
+        self._dense_forms: dict[int, Any] = {}
+        self._rate = RateCells()
+        self._in_one_call: Unit | None = None
+        self._arrange({})
+        if not self._scheduled:
+            self._set_scalars(0, {})
+
+    def _arrange(self, forms: Forms) -> None:
+        """Step in other units from now on, given what becomes of the sparse gradients."""
+        self._arena.settle_rate()
+        self._forms, self.units = forms, self._plan.units(forms)
+        self._stepped_densely = {i for i in self._active if forms.get(i, "dense") == "dense"}
+        self._in_one_call = self._unit_of_one_call()
+        self._rate.forget()
+        self._arena.forget_rate_range()
+
+    def _unit_of_one_call(self) -> Unit | None:
+        """The only unit, if a step is one call of its driver and nothing else; None otherwise.
+
+        Whether rows lag behind changes from step to step, and is looked at there.
+        """
+        else_to_do = self._forms or self._scheduled or self._clips or self._measures or self._fed
+        return self.units[0] if len(self.units) == 1 and not (else_to_do or self._idle_velocities) else None
+
+    def take_numbers(self, settings: Sequence[Settings]) -> None:
+        """Go by settings that are of the same structure as those it was made for."""
+        self._global_limit = self._arena.conduct.max_global_norm
+        for unit in self._plan.all_units():
+            unit.take_settings(settings)
+        self._rate.forget()
+        if not self._scheduled:
+            self._set_scalars(0, {})
+
+    def _set_scalars(self, t: int, asked: dict[int, float]) -> None:
+        for unit in self.units:
+            unit.set_scalars(t, asked, self._arena.state.learned)
+
+    def step(self, gradients: list[Any], t: int, products: Sequence[Any] = ()) -> bool:
+        """Step t with a list of gradients, one a parameter; False if skipped for a non-finite gradient.
+
+        A method that is fed takes a list of Hessian-vector products as well.
+
+        Raises
+        ------
+        TypeError, ValueError, IndexError, FloatingPointError
+            Before anything is written.
+        """
+        arena, unit = self._arena, self._in_one_call
+        if unit is not None and not arena.lags:
+            rate = arena.rate_set
+            if rate is not None and rate is not self._rate.written:
+                if self._rate.only is None:
+                    self._write_rate(rate)
+                else:
+                    memory, index = self._rate.only
+                    memory[index] = self._rate.written = rate
+            try:
+                done = self._run(unit, HEADERS | self._checks | UPDATE, gradients)
+            except OtherKind:
+                done = self._step_in_units(gradients, t)
+        elif self._fed and not self._take(products):
+            return False
+        else:
+            done = self._step_in_units(gradients, t)
+        if done and arena.displaced and (unit is None or arena.displaced is not arena.placed_by_rate):
+            # Displaced by the rate alone, they soon are again. The note stays until one is stepped in another way: by
+            # rows, say, which are a dense gradient then.
+            arena.displaced = arena.displaced - self._stepped_densely
+        if done and self._idle_velocities:
+            for velocity in self._idle_velocities:
+                velocity[...] = 0
+            self._idle_velocities = []
+            self._in_one_call = self._unit_of_one_call()
+        return done
+
+    def _write_rate(self, rate: float) -> None:
+        self._rate.write(rate, self._arena, self._active, self.units)
+
+    def _step_in_units(self, gradients: list[Any], t: int) -> bool:
+        """Step in the units that there are, or arrange others if the gradients are of other kinds."""
+        rate = self._arena.rate_set
+        asked: dict[int, float] = {}
+        if rate is not None:
+            if self._scheduled or self._measures:
+                asked = dict.fromkeys(self._arena.rate_keys, rate)
+            if not self._scheduled and rate is not self._rate.written:
+                self._write_rate(rate)
+        if self._scheduled:
+            self._set_scalars(t, asked)
+        with suppress(OtherKind):
+            return self._attempt(gradients, t, asked)
+        found = {i: self._plan.form_of(i, gradients[i]) for i in self._active}
+        if rate is not None:  # which units arranged before do not have in their settings
+            asked |= dict.fromkeys(self._arena.rate_keys, rate)
+        self._arrange({i: form for i, form in found.items() if form is not None})
+        self._set_scalars(t, asked)
+        return self._attempt(gradients, t, asked)
+
+    def _take(self, products: Sequence[Any]) -> bool:
+        """Check the Hessian-vector products of a step; False if it is to be skipped for one that is not finite."""
+        params = self._arena.params
+        for i in self._active:
+            check_product(self._names[i], products[i], params.arrays[i], params.place)
+        if self._checks:
+            for i in self._active:
+                if not params.place.is_finite(self._names[i], products[i], params.arrays[i]):
+                    return self._refuse_non_finite(i, "product")
+        self._products = products
+        return True
+
+    def _feed(self) -> None:
+        for i in self._active:
+            slot = trait(self._arena.unsettled[i].form, "fed")
+            self._arena.state[self._names[i]][slot][...] = self._products[i]
+        self._products = ()
+
+    def _attempt(self, gradients: list[Any], t: int, asked: dict[int, float]) -> bool:
+        for i, form in self._forms.items():
+            if self._plan.form_of(i, gradients[i]) != form:
+                raise OtherKind
+        if "dense" not in self._forms.values():
+            return self._execute(gradients, t, asked)
+        with self._written_out(gradients) as gradients:
+            return self._execute(gradients, t, asked)
+
+    @contextmanager
+    def _written_out(self, gradients: list[Any]) -> Iterator[list[Any]]:
+        """The gradients with those that are to be dense written out."""
+        to_write, params = [i for i, form in self._forms.items() if form == "dense"], self._arena.params
+        try:
+            gradients = [*gradients]
+            for i in to_write:
+                if i not in self._dense_forms:
+                    self._dense_forms[i] = params.place.dense_form(self._names[i], params.arrays[i])
+                gradients[i] = self._dense_forms[i].write(gradients[i], self._guard, self._threads)
+            yield gradients
+        finally:
+            for i in to_write:
+                if i in self._dense_forms:
+                    self._dense_forms[i].clear()
+
+    def _execute(self, gradients: list[Any], t: int, asked: dict[int, float]) -> bool:
+        if len(self.units) == 1 and not (self._clips or self._arena.lags or self._measures or self._fed):
+            return self._run(self.units[0], HEADERS | self._checks | UPDATE, gradients)
+        return self._step_in_phases(gradients, t, asked)
+
+    def _step_in_phases(self, gradients: list[Any], t: int, asked: dict[int, float]) -> bool:
+        """Check all gradients before the first is used."""
+        for unit in self.units:
+            norms = NORMS if unit.clips or self._global_limit else 0
+            if not self._run(unit, HEADERS | self._checks | norms, gradients):
+                return False
+        if self._clips and not self._set_clipping():
+            return False
+        learned = self._learn(t, asked) if self._measures else ()
+        if learned is None:
+            return False
+        with whole():
+            self._arena.state.learned = learned
+            if self._fed:
+                self._feed()
+            self._catch_up_for_dense_steps()
+            for unit in self.units:
+                self._run(unit, UPDATE, gradients)
+        return True
+
+    def _catch_up_for_dense_steps(self) -> None:
+        for i, lagging in self._arena.lags.items():
+            if i in self._active and i not in self._forms:
+                lagging.recall_all(self._threads)
+
+    def _run(self, unit: Unit, work: int, gradients: list[Any]) -> bool:
+        code = unit.run(work, gradients, self._guard, self._threads)
+        if code > 0 and self._checks:
+            self._note_infinity(unit)
+        return code >= 0 or self._refuse_non_finite(unit.positions[addresses.decode(code)[0]])
+
+    def poll(self) -> None:
+        """Note accumulators that have become infinite unseen."""
+        if self._checks:
+            for unit in self._plan.all_units():
+                if unit.poll():
+                    self._note_infinity(unit)
+
+    def _set_clipping(self) -> bool:
+        """Scale of every gradient from its norm; False if the step is to be skipped."""
+        if not self._global_limit:
+            for unit in self.units:
+                if unit.clips:
+                    unit.clip_each()
+            return True
+        squares = {i: x for b in self.units for i, x in zip(b.positions, b.sums.tolist(), strict=True)}
+        total = 0.0
+        for i in sorted(squares):
+            total += squares[i]
+        if self._checks and not math.isfinite(total):
+            return self._refuse_non_finite(max(squares, key=squares.__getitem__))
+        for unit in self.units:
+            unit.set_gradient_scale(norm_scale(self._global_limit, total))
+        return True
+
+    def _learn(self, t: int, asked: dict[int, float]) -> tuple[float, ...] | None:
+        """What the method makes of its measures of all parameters; None if the step is to be skipped."""
+        if not self._active:
+            return self._arena.state.learned
+        measures: dict[int, list[float]] = {}
+        for unit in cast(Any, self.units):  # all of dense gradients
+            measures |= zip(unit.positions, unit.measure(self._threads).T.tolist(), strict=True)
+        sums, rule = [0.0] * len(trait(self._arena.rule, "measured")), cast(Any, self._arena.rule)
+        for i in sorted(measures):
+            sums = [x + y for x, y in zip(sums, measures[i], strict=True)]
+        if self._checks and not all(map(math.isfinite, sums)):
+            self._refuse_non_finite(max(measures, key=lambda i: not all(map(math.isfinite, measures[i]))))
+            return None
+        own = self._arena.unsettled[self._active[0]].own
+        learned: tuple[float, ...] = rule.learn(own, self._arena.state.learned, sums)
+        if self._checks and not all(map(math.isfinite, learned)):
+            raise ValueError(
+                f"{rule.name.upper()} would go by {dict(zip(rule.learned, learned, strict=True))}, which must be "
+                f"finite: use smaller hyperparameters than {vars(own)}"
+            )
+        for unit in self.units:
+            unit.set_own_scalars(t, asked, learned)
+        return learned
+
+    def _refuse_non_finite(self, position: int, what: str = "gradient") -> bool:
+        name = self._names[position]
+        if self._nonfinite == "raise":
+            or_else = " (or the parameter does)" if self._measures else ""
+            raise FloatingPointError(
+                f"{what} of {name!r} must be finite, but holds NaN or infinity, or its norm overflows"
+                f"{or_else}; nothing was changed (nonfinite='skip' skips such steps, 'ignore' does not look)"
+            )
+        logger.info("step skipped: the %s of %r is not finite", what, name)
+        return False
+
+    def _note_infinity(self, unit: Unit) -> None:
+        for i in unit.take_infinite():
+            if self._names[i] not in self._arena.warned:
+                self._arena.warned.add(self._names[i])
+                self._arena.infinite.append(self._names[i])

@@ -1,0 +1,34 @@
+"""What a dense gradient in the host's memory has to be."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..engine.gradients import missing_gradient, overlap_refusal, refusal_of_array
+from ..engine.parameters import FloatArray, interval
+from ..engine.place import array_of
+
+
+def gradient_refusal(name: str, gradient: Any, parameter: FloatArray, guard: NDArray[np.int64]) -> Exception | None:
+    """The error that a gradient deserves, None for one that can be used as it is."""
+    where = f"gradient of {name!r}"
+    if gradient is None:
+        return missing_gradient(name, parameter)
+    refusal = form_refusal(where, "gradient", gradient, parameter.shape, parameter.dtype)
+    if refusal is None and interval(gradient)[0] != interval(parameter)[0]:
+        return overlap_refusal(where, gradient, guard)
+    return refusal
+
+
+def form_refusal(where: str, it: str, array: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Exception | None:
+    """The error for what is no array of this shape and dtype in C order; `it` is its name in what mends it."""
+    if type(array) not in (np.ndarray, np.memmap):
+        if array_of(where, array) is not None:
+            return TypeError(
+                f"{where} must be a host array, as its parameter is, not a device array; copy it to the host"
+            )
+        return TypeError(f"{where} must be a plain numpy.ndarray, not {type(array).__name__}; pass numpy.asarray({it})")
+    return refusal_of_array(where, it, array, shape, [dtype], f"numpy.ascontiguousarray({it})")

@@ -1,0 +1,177 @@
+"""The host's memory, as the engine asks for it."""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+import sys
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..engine.options import Settings
+from ..engine.parameters import FloatArray, Parameters
+from ..engine.place import Place, Reader, Report, array_of
+from ..engine.rows import is_sparse
+from ..engine.state import State
+from ..kernels.cpu.coalesce import ASCENDING
+from ..kernels.finite import all_finite
+from ..kernels.memory.headers import CACHE_LINE
+from ..support.interrupts import whole
+from .bucket import Bucket
+from .distinct_rows import sums_of_rows
+from .gradients import form_refusal
+from .launch import usable_threads
+from .missed import HostLagging
+from .row_unit import DenseForm, RowUnit
+from .sparse_gradients import Indices, checked_indices
+
+PARALLEL_FROM = 1 << 17  # elements; below, waking a second thread costs more than it saves
+MAP_NORESERVE = 0x4000  # of Linux: no need for as much memory to be free
+
+
+class _Host:
+    """See `Place`."""
+
+    is_numpys = takes_rates = True
+    backend = None
+
+    def allocate(self, like: Sequence[FloatArray], shapes: Sequence[tuple[int, ...]]) -> list[Any]:
+        sizes = [int(np.prod(shape)) * a.itemsize for a, shape in zip(like, shapes, strict=True)]
+        starts = [0]
+        for size in sizes:
+            starts.append(starts[-1] + -(-size // CACHE_LINE) * CACHE_LINE)
+        mapped = any(isinstance(array, np.memmap) for array in like)
+        block = (_sparse_zeros if mapped else partial(np.zeros, dtype=np.uint8))(starts[-1] + CACHE_LINE)
+        shift = -block.ctypes.data % CACHE_LINE
+        return [
+            block[shift + start : shift + start + size].view(a.dtype).reshape(shape)
+            for a, shape, start, size in zip(like, shapes, starts, sizes, strict=False)
+        ]
+
+    def placed(self, values: NDArray[Any]) -> Any:
+        return values
+
+    def copy(self, array: FloatArray) -> Any:
+        return np.array(array)
+
+    def to_host(self, array: FloatArray) -> Any:
+        return array
+
+    def read_only(self, array: FloatArray) -> Any:
+        view = array.view()
+        view.flags.writeable = False
+        return view
+
+    def first(self, array: FloatArray) -> Any:
+        return array.flat[0]
+
+    def brought_into_form(self, name: str, gradient: Any, parameter: FloatArray, report: Report) -> Any:
+        plain = type(gradient) is np.ndarray and gradient.dtype == parameter.dtype and gradient.flags.c_contiguous
+        if plain or gradient is None:
+            return gradient
+        found = array_of(f"gradient of {name!r}", gradient)
+        if found is not None and not isinstance(found, np.ndarray):
+            raise TypeError(
+                f"gradient of {name!r} is a device array, but {name!r} is a host array; copy it to the host"
+            )
+        if isinstance(gradient, np.ma.MaskedArray):
+            raise TypeError(f"gradient of {name!r} must not be masked; return its .filled(0)")
+        array = np.asarray(gradient)
+        report(name, array, parameter)
+        with np.errstate(over="ignore"):  # what overflows is not finite, and the step says so
+            return np.asarray(array, parameter.dtype, order="C")
+
+    def check_dense(self, what: str, it: str, array: Any, parameter: FloatArray) -> None:
+        refusal = form_refusal(what, it, array, parameter.shape, parameter.dtype)
+        if refusal:
+            raise refusal
+
+    def check_sparse(self, name: str, gradient: Any) -> None:
+        """All that `is_sparse` knows will do."""
+
+    def is_finite(self, name: str, array: FloatArray, parameter: FloatArray) -> bool:
+        return bool(all_finite(array.view(np.ndarray).reshape(-1)))
+
+    def squared_norm(self, name: str, gradient: Any, parameter: FloatArray) -> float:
+        if is_sparse(gradient):
+            gradient = sums_of_rows(name, gradient, parameter)
+        flat = np.ravel(gradient).astype(np.float64, copy=False)
+        return float(flat @ flat)
+
+    def threads(self, wanted: int | None) -> int:
+        return usable_threads(wanted)
+
+    def bucket(self, state: State, members: dict[int, Settings], kind: str, lean: bool, watchful: bool) -> Bucket:
+        return Bucket(state, members, kind, lean, PARALLEL_FROM)
+
+    def row_unit(
+        self,
+        state: State,
+        position: int,
+        settings: Settings,
+        kind: str,
+        lean: bool,
+        *,
+        by_element: bool,
+        ordered: bool,
+        lags: dict[int, Any] | None,
+        watchful: bool,
+    ) -> RowUnit:
+        return RowUnit(
+            state,
+            position,
+            settings,
+            kind,
+            lean,
+            by_element=by_element,
+            ordered=ordered,
+            lags=lags,
+            watchful=watchful,
+            parallel_from=PARALLEL_FROM,
+        )
+
+    def dense_form(self, name: str, parameter: FloatArray) -> DenseForm:
+        return DenseForm(name, parameter, PARALLEL_FROM)
+
+    def reader(self, params: Parameters, position: int) -> Reader:
+        return HostReader(params.arrays[position])
+
+
+class HostReader:
+    """Access to the rows of one parameter, given arrays of their numbers."""
+
+    def __init__(self, parameter: FloatArray) -> None:
+        self._parameter = parameter
+
+    def recall(self, what: str, indices: Any, lagging: HostLagging | None, threads: int) -> Indices:
+        """Bring rows up to date; the indices, checked."""
+        rows, found = checked_indices(what, indices, len(self._parameter))
+        if lagging is not None and lagging.behind:
+            with whole():
+                lagging.recall(rows, threads, distinct=found == ASCENDING)
+        return rows
+
+    def read(self, indices: Indices) -> FloatArray:
+        """Copies of rows, given indices that have been checked."""
+        rows: FloatArray = np.take(self._parameter.view(np.ndarray), indices, axis=0)
+        return rows
+
+
+def _sparse_zeros(size: int) -> NDArray[np.uint8]:
+    """Zeros of which only the pages that are written to take memory: for parameters that may be larger than it.
+
+    NumPy's own ask the system for huge pages, and a few rows here and there bring in all of those.
+    """
+    if sys.platform != "linux":
+        return np.zeros(size, np.uint8)
+    memory = mmap.mmap(-1, size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | MAP_NORESERVE)
+    with contextlib.suppress(OSError):  # a kernel without huge pages
+        memory.madvise(mmap.MADV_NOHUGEPAGE)
+    return np.frombuffer(memory, np.uint8)
+
+
+HOST: Place = _Host()
