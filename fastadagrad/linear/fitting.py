@@ -23,6 +23,7 @@ from ..engine.options import Conduct, Settings
 from ..support.stopping import Patience
 from . import rate_trials, scaling, targets
 from .epochs import Outcome, Run, reporting
+from .links import LINKS
 from .scaling import Scaling
 from .splits import split
 from .targets import Targets
@@ -102,8 +103,9 @@ def _unscaled(
     """Weights and intercept for features and labels as they come; the scaling is used up."""
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
         raw, intercept = scale.unfold(*weights)
-        raw *= chosen.spread
-        intercept = intercept[0] * chosen.spread + chosen.centre
+        factor, shift = LINKS[chosen.record.link].rescaled(chosen.centre, chosen.spread)
+        raw *= factor
+        intercept = intercept[0] * factor + shift
     if not scaling.only_finite(raw, intercept) or _has_lost(weights[0], raw):
         raise ValueError("X and y differ so much in size that float64 cannot hold the weights: multiply X or y")
     return raw, intercept

@@ -25,9 +25,10 @@ class LinearModel:
 
     Parameters
     ----------
-    loss : {"auto", "logistic", "squared", "hinge", "softmax"}
+    loss : {"auto", "logistic", "squared", "hinge", "softmax", "poisson"}
         "auto": logistic for two different labels; softmax for more, if they are strings or whole numbers of
-        which at most 100 differ; else squared.
+        which at most 100 differ; else squared. "poisson" takes counts, of at least 0, whose mean is the
+        exponential of the score; where float64 cannot hold that, it is infinite.
     learning_rate : float or "auto"
         Distance of the first step, in scaled units (see `scale`). "auto" finds one by short fits on some of the
         training examples, cross-validated (by `seed`; those for validation are not looked at), at the price of
@@ -48,10 +49,10 @@ class LinearModel:
     intercept : bool
     scale : {"auto", "standard", "maxabs", "none"}
         Of the features while training: to mean 0 and standard deviation 1, or to a largest absolute value of
-        1; "auto" is "standard" for dense and "maxabs" for sparse ones. Real labels are standardised too,
-        unless it is "none" or there is no intercept, so that their unit does not matter; but a loss is in its
-        square, and infinite or 0 where float64 cannot hold that. The finished weights are for features as they
-        come.
+        1; "auto" is "standard" for dense and "maxabs" for sparse ones. Real labels are standardised too, and
+        counts divided by their mean, unless it is "none" or there is no intercept, so that their unit does not
+        matter; but the squared loss is in its square, and infinite or 0 where float64 cannot hold that. The
+        finished weights are for features as they come.
     validation : float, Table or (X, y)
         Fraction of the training examples to set aside, chosen by `seed`, or separate examples. A fraction takes
         its share of each class, but never the only example of one. A label of no class of the training, among
@@ -101,7 +102,7 @@ class LinearModel:
 
     def __init__(
         self,
-        loss: Literal["auto", "logistic", "squared", "hinge", "softmax"] = "auto",
+        loss: Literal["auto", "logistic", "squared", "hinge", "softmax", "poisson"] = "auto",
         *,
         learning_rate: float | Literal["auto"] = rate_trials.START,
         momentum: float = 0.0,
@@ -220,7 +221,8 @@ class LinearModel:
         return features
 
     def decision_function(self, X: Any) -> NDArray[np.float64]:
-        """Scores (n,), or (n, classes) for softmax; for squared loss the predictions themselves.
+        """Scores (n,), or (n, classes) for softmax; of the squared loss the predictions themselves, of Poisson's their
+        logarithms.
 
         Parameters
         ----------
@@ -235,7 +237,7 @@ class LinearModel:
         return Scorer(self._targets).scores(examples, self.coef_, self.intercept_[None])
 
     def predict(self, X: Any) -> NDArray[Any]:
-        """Labels (n,): the likeliest class, or the number.
+        """Labels (n,): the likeliest class, the number, or the mean of the count.
 
         Parameters
         ----------
@@ -265,7 +267,10 @@ class LinearModel:
         return probabilities(scores)
 
     def evaluate(self, X: Any, y: Any = None) -> dict[str, float]:
-        """Mean loss, and accuracy, or root mean squared error ("rmse") and "r2".
+        """Mean loss, and what else belongs to it.
+
+        That is "accuracy"; root mean squared error ("rmse") and "r2"; or, of counts, the mean Poisson "deviance" and
+        the share of it that is explained, "d2".
 
         A label of no class of the training is a miss for the accuracy, and of no account for the loss (NaN if all are
         such); "unknown_labels" is the number of them, if there are any. A number and a string that spells it are one

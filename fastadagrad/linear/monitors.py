@@ -43,8 +43,32 @@ def _errors(scores: Floats, labels: Floats) -> tuple[float, float]:
         return rmse, 1 - float(np.ldexp(missed / total, 2 * (exponent - of_labels)))
 
 
+def deviance(scores: NDArray[Any], labels: NDArray[Any], spread: float) -> float:
+    """Mean Poisson deviance of counts that have been divided by their spread, in their own unit."""
+    return _deviance(scores.astype(np.float64), labels.astype(np.float64)) * spread
+
+
+def d2(scores: NDArray[Any], labels: NDArray[Any], spread: float) -> float:
+    """Share of the Poisson deviance that scores explain: 0 of those that all predict the mean, 1 of perfect ones."""
+    counts = labels.astype(np.float64)
+    with np.errstate(divide="ignore"):
+        total = _deviance(np.log(np.full(counts.shape, counts.mean())), counts)
+    return 1 - _deviance(scores.astype(np.float64), counts) / total if total > 0 else float("nan")
+
+
+def _deviance(scores: Floats, counts: Floats) -> float:
+    """Of means exp(scores): twice what the loss exceeds that of perfect scores by; 0*log(0) is 0."""
+    some = counts > 0
+    with np.errstate(over="ignore", under="ignore"):  # what is beyond float64 is infinite
+        excess = np.exp(scores) - counts
+        excess[some] += counts[some] * (np.log(counts[some]) - scores[some])
+        return float(2 * np.mean(excess))
+
+
 MONITORS: dict[str, Callable[[NDArray[Any], NDArray[Any], float], float]] = {
     "accuracy": accuracy,
     "rmse": rmse,
     "r2": r2,
+    "deviance": deviance,
+    "d2": d2,
 }

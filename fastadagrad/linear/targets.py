@@ -10,17 +10,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from ..kernels.linear.losses import CLASSES, LOSSES, NUMBERS, TWO_CLASSES, Loss
+from ..kernels.linear.losses import CLASSES, COUNTS, LOSSES, NUMBERS, TWO_CLASSES, Loss
 from ..support.log import logger
 from .scaling import exponents_of
 
 MOST_CLASSES = 100
-OF_CLASSES, REAL = (TWO_CLASSES, CLASSES), (NUMBERS,)  # kinds of labels
+OF_CLASSES, REAL = (TWO_CLASSES, CLASSES), (NUMBERS, COUNTS)  # kinds of labels
 
 
 @dataclass(frozen=True)
 class Targets:
-    """A loss with its labels: `classes`, ascending, or the centre and spread of real ones."""
+    """A loss with its labels: `classes`, ascending, or the centre and spread by which real ones are scaled."""
 
     loss: str
     classes: NDArray[Any] | None = None
@@ -91,12 +91,18 @@ class Targets:
         return encoded
 
     def check_numbers(self, labels: NDArray[Any], what: str) -> None:
-        """Raise ValueError for strings, which are no labels of a regression, whatever they spell."""
+        """Raise ValueError for what is no label of a regression: strings, whatever they spell, and negative counts."""
         if labels.dtype.kind not in "biuf":
             raise ValueError(
                 f"{what} has the string {labels[0].item()!r} at row 0, and {self.loss} loss needs numbers as labels: "
                 "numpy.asarray(y, float) makes numbers of strings that spell them; for classes, train with "
                 f"{_names_of(OF_CLASSES)}"
+            )
+        if self.record.labels == COUNTS and labels.size and labels.min() < 0:
+            row = int(np.argmax(labels < 0))
+            raise ValueError(
+                f"{what} has {labels[row].item()!r} at row {row}, and {self.loss} loss needs counts as labels, "
+                f"numbers of at least 0: for others, train with {_names_of((NUMBERS,))}"
             )
 
     def known(self, labels: NDArray[Any]) -> NDArray[np.bool]:
@@ -127,10 +133,15 @@ class Targets:
         return f"the classes are {', '.join(map(repr, classes[:10]))}"
 
     def standardised(self, labels: NDArray[Any]) -> Targets:
-        """The same for labels that are centred and divided by their spread, as these are to be if they are real."""
+        """The same for labels as they are to be trained on if they are real.
+
+        They are centred and divided by their spread; counts, of which 0 means something, are divided by their mean.
+        """
         if self.classes is not None:
             return self
         centre, spread = _centre_and_spread(labels)
+        if self.record.labels == COUNTS:
+            centre, spread = 0.0, centre or 1.0
         return replace(self, centre=centre, spread=spread)
 
 

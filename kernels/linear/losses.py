@@ -22,12 +22,14 @@ import numpy as np
 TWO_CLASSES = "two classes"  # -1 and +1
 CLASSES = "classes"  # their positions from 0, and a score for each
 NUMBERS = "numbers"
+COUNTS = "counts"  # numbers of at least 0
 
 # Links: what a prediction is made of. See `.links`.
 SIGN = "sign"
 LOGIT = "logit"
 SOFTMAX = "softmax"
 IDENTITY = "identity"
+LOG = "log"
 
 NO_CLASS = -1
 
@@ -90,6 +92,20 @@ def hinge(score, label):
     return -np.float64(label) if gap > 0.0 else 0.0, (max(gap, 0.0), 0.0)
 
 
+def poisson(score, label):
+    """exp(score) - label*score: -log of the probability of the label under the mean exp(score), without log(label!).
+
+    Beyond float64 the exponential, and so the loss and its slope, are infinite.
+    """
+    mean = exp(np.float64(score))
+    return mean - np.float64(label), (mean - np.float64(label) * np.float64(score), 0.0)
+
+
+def poisson_in_unit(loss, mean_label, spread):
+    """Scores are larger by log(spread) there."""
+    return spread * (loss - mean_label * log(spread))
+
+
 def softmax(scores, label, slopes):
     """-log of the probability of class `label`; fills `slopes`, with NO_CLASS as label by the probabilities."""
     top = np.float64(scores[0])
@@ -112,5 +128,6 @@ RECORDS = (
     Loss("squared", 1, NUMBERS, IDENTITY, "half the squared error", ("rmse", "r2"), squared, in_unit=squared_in_unit),
     Loss("hinge", 2, TWO_CLASSES, SIGN, "", ("accuracy",), hinge),
     Loss("softmax", 3, CLASSES, SOFTMAX, "nats", ("accuracy",)),
+    Loss("poisson", 4, COUNTS, LOG, "nats, without log(y!)", ("deviance", "d2"), poisson, in_unit=poisson_in_unit),
 )
 LOSSES = {loss.name: loss for loss in RECORDS}

@@ -27,7 +27,9 @@ def make_data(kind, classes, dtype, n=70, features=37, seed=0):
     X = X.astype(dtype)
     score = X[:, :5].sum(1) + rng.normal(size=n)
     signs = np.where(score > 0, 1.0, -1.0)
-    labels = {"softmax": rng.integers(0, max(classes, 1), n), "squared": score}.get(kind, signs)
+    counts = np.floor(np.abs(score))
+    others = {"softmax": rng.integers(0, max(classes, 1), n), "squared": score, "poisson": counts}
+    labels = others.get(kind, signs)
     return X, labels.astype(dtype)
 
 
@@ -43,6 +45,8 @@ def one_loss(kind, z, y):
     z, y = float(z), float(y)
     if kind == "squared":
         return 0.5 * (z - y) * (z - y), z - y
+    if kind == "poisson":
+        return math.exp(z) - y * z, math.exp(z) - y
     if kind == "hinge":
         return max(1 - z * y, 0.0), -y if z * y < 1 else 0.0
     e = math.exp(-abs(z * y))
@@ -177,7 +181,13 @@ def assert_same(found, expected):
         assert_equal_bits((ours.p, *ours.slots), theirs)
 
 
-LOSSES = [("logistic", 0), ("squared", 0), ("hinge", 0), ("softmax", 3)]
+LOSSES = [("logistic", 0), ("squared", 0), ("hinge", 0), ("softmax", 3), ("poisson", 0)]
+
+
+def test_every_loss_has_an_oracle():
+    assert [name for name, _ in LOSSES] == [*RECORDS]
+
+
 OPTIONS = [
     {},
     {"momentum": 0.9},

@@ -14,7 +14,11 @@ from fastadagrad.kernels.linear.losses import LOSSES, RECORDS
 
 scores = st.floats(-800, 800)
 ONE_SCORE = [loss.name for loss in RECORDS if loss.slope is not None]
-LABELS = {losses.TWO_CLASSES: (-1.0, 1.0), losses.NUMBERS: (-1.25, 1.0)}  # of each kind, some
+LABELS = {
+    losses.TWO_CLASSES: (-1.0, 1.0),
+    losses.NUMBERS: (-1.25, 1.0),
+    losses.COUNTS: (0.0, 3.0),
+}  # of each kind, some
 
 
 @compiled
@@ -71,6 +75,23 @@ def test_hinge(score, label, expected):
 
 
 @settings(derandomize=True, deadline=None)
+@given(st.floats(-700, 700), st.floats(0, 1e6))
+def test_poisson(score, label):
+    with localcontext() as context:
+        context.prec = 400
+        mean = Decimal(score).exp()
+        expected, slope = mean - Decimal(label) * Decimal(score), mean - Decimal(label)
+        largest = float(mean + abs(Decimal(label) * Decimal(score)) + Decimal(label))  # of the terms, which may cancel
+    for value, derivative in (interpreted("poisson", score, label), call("poisson", score, label)):
+        assert value == pytest.approx(float(expected), rel=1e-14, abs=1e-15 * largest)
+        assert derivative == pytest.approx(float(slope), rel=1e-14, abs=1e-15 * largest)
+
+
+def test_an_exponential_beyond_float64_is_infinite():
+    assert call("poisson", 710.0, 3.0) == (math.inf, math.inf)
+
+
+@settings(derandomize=True, deadline=None)
 @given(st.lists(scores, min_size=1, max_size=6), st.data())
 def test_softmax(row, data):
     label = data.draw(st.integers(0, len(row) - 1))
@@ -119,15 +140,3 @@ def test_nan_is_not_hidden(name):
 
 def test_softmax_does_not_hide_nan():
     assert math.isnan(call_softmax(np.array([0.0, math.nan]), 0, np.empty(2)))
-
-
-@pytest.mark.parametrize("name", LOSSES)
-def test_the_unit_of_labels(name):
-    """The mean loss of labels and scores that are divided by a number, in the unit of the labels themselves."""
-    if LOSSES[name].labels in (losses.TWO_CLASSES, losses.CLASSES):
-        assert LOSSES[name].in_unit(0.7, 0.0, 1.0) == 0.7
-        return
-    own, labels, spread = np.array([3.0, 0.5, 1.5, 40.0]), np.array([2.0, 0.0, 1.5, 60.0]), 8.0
-    mean = np.mean([interpreted(name, *pair)[0] for pair in zip(own / spread, labels / spread, strict=True)])
-    expected = np.mean([interpreted(name, *pair)[0] for pair in zip(own, labels, strict=True)])
-    assert LOSSES[name].in_unit(mean, np.mean(labels / spread), spread) == pytest.approx(expected, rel=1e-12)

@@ -129,11 +129,34 @@ def test_commands(loss, tmp_path, capsys):
     assert told["evaluation"] == expected.evaluate(X, y)
 
 
+@pytest.mark.parametrize("loss", [loss.name for loss in LOSSES.values() if loss.labels in REAL])
+def test_the_unit_of_labels(loss):
+    """A loss of what labels are trained on, and that of the labels themselves."""
+    record, spread = LOSSES[loss], 8.0
+    scores, labels = np.array([3.0, 0.5, 1.5, 4.0]), np.array([2.0, 0.0, 1.5, 60.0])
+    factor, shift = LINKS[record.link].rescaled(0.0, spread)
+
+    def mean_loss(scores, labels):
+        return np.mean([record.value(record.slope(*pair)[1]) for pair in zip(scores, labels, strict=True)])
+
+    mean = mean_loss((scores - shift) / factor, labels / spread)
+    expected = mean_loss(scores, labels)
+    assert record.in_unit(mean, np.mean(labels / spread), spread) == pytest.approx(expected, rel=1e-12)
+
+
 @EVERY
 def test_labels_of_another_kind_are_refused_by_name(loss):
     if LOSSES[loss].labels in REAL:
         with pytest.raises(ValueError, match=f"^y has the string 'a' at row 0, and {loss} loss needs numbers"):
             LinearModel(loss).fit(X[:4], ["a", "b", "a", "b"])
+        if LOSSES[loss].labels == losses.COUNTS:
+            for y in ([3, 1, -1, 2], [3.0, 1.0, -1.0, 2.0]):
+                with pytest.raises(ValueError, match=rf"^y has -1.* at row 2, and {loss} loss needs counts"):
+                    LinearModel(loss).fit(X[:4], y)
+            with pytest.raises(ValueError, match=r"^y of the validation examples has -1 at row 0, and .* counts"):
+                LinearModel(loss).fit(X[:4], [0, 1, 2, 3], valid=(X[:2], [-1, 0]))
+            with pytest.raises(ValueError, match=r"^y has -1 at row 1, and .* counts"):
+                trained(loss).evaluate(X[:2], [0, -1])
         return
     with pytest.raises(ValueError, match=f"y has the one label 1: {loss} needs at least two classes"):
         LinearModel(loss).fit(X[:4], [1, 1, 1, 1])
