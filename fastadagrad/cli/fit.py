@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from ..kernels.linear.losses import LOSSES
+from ..kernels.linear.losses import LOSSES, OPTIONS
 from ..support.contents import STDIN
 from ..support.log import logger
 from . import example_files, screen
@@ -49,6 +49,8 @@ def _add_model_options(group: Any) -> None:
         group.add_argument(flag, type=kind, metavar="N" if kind is int else "X", default=_DEFAULT, help=text, **more)
 
     choice("--loss", "auto", *LOSSES)
+    for name, (loss, option) in OPTIONS.items():
+        number(f"--{name}", text=f"of the {loss} loss: {option.meaning} ({option.default:g})")
     group.add_argument("--learning-rate", type=_rate, metavar="X|auto", default=_DEFAULT, help="auto: by short fits")
     number("--l1", text="strength of the penalty on |w|, per example")
     number("--l2", text="strength of the penalty on w*w/2, per example")

@@ -27,6 +27,7 @@ from ..engine.state import fresh_slots
 from ..kernels.linear.layouts import Sparse
 from ..kernels.linear.losses import LOSSES
 from ..kernels.linear.online import make_online
+from ..kernels.linear.switch import Chosen
 from ..kernels.rules import adagrad, adagrad_da, rda, sgd
 from ..support import contents
 from ..support.log import compilation
@@ -108,7 +109,7 @@ class _Pool:
         loop = make_online(cast(Any, settings.form))
         arguments = scalars, thresholds, weights, fresh_slots(weights, settings), last
         with compilation(loop, "the online loop"):
-            mistakes = loop(LOSSES["hinge"].number, self.examples, order, *arguments)
+            mistakes = loop(Chosen(LOSSES["hinge"].number, 0.0), self.examples, order, *arguments)
         return _Pass(rate, int(mistakes), weights)
 
     def error(self, weights: Floats, rows: NDArray[np.int64]) -> float:

@@ -10,11 +10,11 @@ import numpy as np
 from ..data.columns import checked_bits
 from ..engine import options
 from ..engine.options import Conduct, Hyper, Settings, cast_scalars, checked, make_settings
-from ..kernels.linear.losses import LOSSES
+from ..kernels.linear.losses import LOSSES, OPTIONS
 from ..kernels.rules import adagrad
 from ..support import attributes
 from ..support.attributes import MAKING, OF_DATASETS, RUNNING
-from ..support.checks import whole_number
+from ..support.checks import checked_number, whole_number
 from ..support.hints import LINEAR_MODELS, meant_by
 from . import scaling
 from .rate_trials import START
@@ -75,6 +75,7 @@ def check(given: Mapping[str, Any]) -> tuple[dict[str, Any], Settings, Conduct]:
     plain["shuffle"] = checked("shuffle", given["shuffle"], True)
     plain["validation"] = checked_validation("validation", given["validation"])
     plain["dtype"] = _float_type(given["dtype"])
+    plain |= {name: _option_of_loss(name, given) for name in OPTIONS}
     if callable(given["learning_rate"]):
         raise TypeError("learning_rate must be a number: ADAGRAD's own steps shorten by themselves")
     automatic = isinstance(given["learning_rate"], str) and given["learning_rate"] == "auto"
@@ -98,6 +99,16 @@ def _one_of(name: str, value: Any, choices: tuple[str, ...]) -> str:
     if not isinstance(value, str) or value not in choices:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, not {value!r}")
     return str(value)
+
+
+def _option_of_loss(name: str, given: Mapping[str, Any]) -> float:
+    loss, option = OPTIONS[name]
+    value = checked_number(name, given[name])
+    if not option.above < value < option.below:
+        raise ValueError(f"{name} must be between {option.above:g} and {option.below:g}, and neither, not {value:g}")
+    if value != option.default and given["loss"] != loss:
+        raise ValueError(f"{name} is an option of the {loss} loss, and loss is {given['loss']!r}: use loss={loss!r}")
+    return value
 
 
 def _float_type(dtype: Any) -> type[np.floating[Any]]:

@@ -49,7 +49,7 @@ def fit(
     p: Mapping[str, Any], settings: Settings, conduct: Conduct, table: Table, valid: Any, progress: Progress
 ) -> Fit:
     """Train on a table, or on what of it is not set aside for validation, with a model's parameters `p`."""
-    chosen = targets.choose(p["loss"], table.labels)
+    chosen = targets.choose(p["loss"], table.labels, p)
     lazy = _lazy(p, isinstance(table.features, CSR))
     if isinstance(table.features, CSR):
         check_width(table.features, bytes_a_feature(chosen.outputs, settings, p["batch_size"], lazy, p["dtype"]))

@@ -25,10 +25,11 @@ class LinearModel:
 
     Parameters
     ----------
-    loss : {"auto", "logistic", "squared", "hinge", "softmax", "poisson"}
+    loss : {"auto", "logistic", "squared", "hinge", "softmax", "poisson", "quantile"}
         "auto": logistic for two different labels; softmax for more, if they are strings or whole numbers of
         which at most 100 differ; else squared. "poisson" takes counts, of at least 0, whose mean is the
-        exponential of the score; where float64 cannot hold that, it is infinite.
+        exponential of the score; where float64 cannot hold that, it is infinite. "quantile" is the pinball loss,
+        by which a prediction is a quantile of the label.
     learning_rate : float or "auto"
         Distance of the first step, in scaled units (see `scale`). "auto" finds one by short fits on some of the
         training examples, cross-validated (by `seed`; those for validation are not looked at), at the price of
@@ -36,6 +37,8 @@ class LinearModel:
     momentum, nesterov, l1, l2, weight_decay, decoupled_weight_decay, rms_regularizer
         As of :class:`fastadagrad.ADAGRAD`. l1 and l2 are strengths per example; they and the decays act on
         the weights of the scaled features, and never on the intercept.
+    quantile : float
+        Share of the labels that are to be below the prediction, between 0 and 1, of the loss "quantile" alone.
     batch_size : int
         Examples per update; their mean gradient counts.
     max_epochs : int, optional
@@ -102,7 +105,7 @@ class LinearModel:
 
     def __init__(
         self,
-        loss: Literal["auto", "logistic", "squared", "hinge", "softmax", "poisson"] = "auto",
+        loss: Literal["auto", "logistic", "squared", "hinge", "softmax", "poisson", "quantile"] = "auto",
         *,
         learning_rate: float | Literal["auto"] = rate_trials.START,
         momentum: float = 0.0,
@@ -112,6 +115,7 @@ class LinearModel:
         weight_decay: float = 0.0,
         decoupled_weight_decay: float = 0.0,
         rms_regularizer: float = 1e-8,
+        quantile: float = 0.5,
         batch_size: int = 1,
         max_epochs: int | None = None,
         patience: int = 5,
@@ -221,8 +225,8 @@ class LinearModel:
         return features
 
     def decision_function(self, X: Any) -> NDArray[np.float64]:
-        """Scores (n,), or (n, classes) for softmax; of the squared loss the predictions themselves, of Poisson's their
-        logarithms.
+        """Scores (n,), or (n, classes) for softmax; the predictions themselves for numbers, and their logarithms for
+        counts.
 
         Parameters
         ----------
@@ -269,8 +273,8 @@ class LinearModel:
     def evaluate(self, X: Any, y: Any = None) -> dict[str, float]:
         """Mean loss, and what else belongs to it.
 
-        That is "accuracy"; root mean squared error ("rmse") and "r2"; or, of counts, the mean Poisson "deviance" and
-        the share of it that is explained, "d2".
+        That is "accuracy"; root mean squared error ("rmse") and "r2"; of counts the mean Poisson "deviance" and the
+        share of it that is explained, "d2"; of quantiles the share of labels that are not above them, "coverage".
 
         A label of no class of the training is a miss for the accuracy, and of no account for the loss (NaN if all are
         such); "unknown_labels" is the number of them, if there are any. A number and a string that spells it are one
@@ -292,7 +296,9 @@ class LinearModel:
     def evaluation_of(self, scores: NDArray[np.float64], labels: NDArray[Any]) -> dict[str, float]:
         """What `evaluate` returns, from the scores of `decision_function`."""
         self._check_trained()
-        chosen = targets.Targets(self.loss, self.classes_)  # scores are in the labels' own unit
+        chosen = targets.Targets(
+            self.loss, self.classes_, option=self._targets.option
+        )  # scores are in the labels' own unit
         return Scorer(chosen).monitors(scores, chosen.encode(labels, np.float64, unknown=True))
 
     def save(self, path: array_file.Target) -> None:

@@ -65,10 +65,16 @@ def _deviance(scores: Floats, counts: Floats) -> float:
         return float(2 * np.mean(excess))
 
 
+def coverage(scores: NDArray[Any], labels: NDArray[Any], spread: float) -> float:
+    """Share of labels that are not above the scores: of a quantile, about its level."""
+    return float(np.mean(labels <= scores))
+
+
 MONITORS: dict[str, Callable[[NDArray[Any], NDArray[Any], float], float]] = {
     "accuracy": accuracy,
     "rmse": rmse,
     "r2": r2,
     "deviance": deviance,
     "d2": d2,
+    "coverage": coverage,
 }

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ..kernels.linear.losses import CLASSES, LOSSES
 from ..support import array_file
-from .targets import OF_CLASSES, Targets
+from .targets import OF_CLASSES, Targets, option_of
 
 KIND = "linear model"
 
@@ -62,6 +62,7 @@ def read(path: array_file.Target) -> Fitted:
         loss, classes = header["loss"], arrays.get("classes")
         if classes is not None and classes.dtype.kind == "S":  # as labels once were kept
             classes = np.char.decode(classes, "utf-8")
+        option = option_of(loss, header["parameters"])
         _check_arrays(loss, classes, arrays["coef"], arrays["intercept"])
         names = header["feature_names"]
         if names is not None and len(names) != len(arrays["coef"]):
@@ -74,7 +75,7 @@ def read(path: array_file.Target) -> Fitted:
         header["parameters"],
         np.ascontiguousarray(arrays["coef"]),
         arrays["intercept"],
-        Targets(loss, classes, header["centre"], header["spread"]),
+        Targets(loss, classes, header["centre"], header["spread"], option),
         header["history"],
         header["best_epoch"],
         header["stopped_because"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from ..kernels.linear.losses import CLASSES, COUNTS, LOSSES, NUMBERS, TWO_CLASSES, Loss
+from ..kernels.linear.switch import Chosen
 from ..support.log import logger
 from .scaling import exponents_of
 
@@ -26,11 +28,17 @@ class Targets:
     classes: NDArray[Any] | None = None
     centre: float = 0.0
     spread: float = 1.0
+    option: float = 0.0  # of a loss that has one
 
     @property
     def record(self) -> Loss:
         """All that there is to say of the loss."""
         return LOSSES[self.loss]
+
+    @property
+    def chosen(self) -> Chosen:
+        """The loss as compiled loops take it."""
+        return Chosen(self.record.number, self.option)
 
     @property
     def outputs(self) -> int:
@@ -171,8 +179,14 @@ def _value(label: Any, other: np.dtype[Any]) -> Any:
     return None
 
 
-def choose(loss: str, labels: NDArray[Any]) -> Targets:
-    """Targets for these labels.
+def option_of(loss: str, parameters: Mapping[str, Any]) -> float:
+    """The number that the loss goes by, of a model with these parameters; 0 if it goes by none."""
+    option = LOSSES[loss].option
+    return 0.0 if option is None else float(parameters[option.name])
+
+
+def choose(loss: str, labels: NDArray[Any], parameters: Mapping[str, Any] | None = None) -> Targets:
+    """Targets for these labels, in a model with these parameters.
 
     With "auto", two different labels make it logistic. More are classes (softmax) if they are strings, or
     whole numbers of which there are at most 100 different ones, each twice or more on average; other
@@ -184,8 +198,9 @@ def choose(loss: str, labels: NDArray[Any]) -> Targets:
         logger.info("loss: %s, for %d different labels in %d rows", loss, len(different), len(labels))
     kind = LOSSES[loss].labels
     if kind not in OF_CLASSES:
-        Targets(loss).check_numbers(labels, "y")
-        return Targets(loss)
+        targets = Targets(loss, option=option_of(loss, parameters or {}))
+        targets.check_numbers(labels, "y")
+        return targets
     if len(different) < 2:
         raise ValueError(f"y has the one label {different[0].item()!r}: {loss} needs at least two classes")
     if kind == TWO_CLASSES and len(different) > 2:

@@ -56,7 +56,7 @@ class Scorer:
             scores, labels = scores[known], labels[known]
         if self.targets.outputs:
             return float(scoring.mean_softmax_loss(scores, labels))
-        return float(scoring.mean_loss(self.targets.record.number, scores, labels))
+        return float(scoring.mean_loss(self.targets.chosen, scores, labels))
 
     def monitors(self, scores: NDArray[Any], labels: NDArray[Any]) -> dict[str, float]:
         """Loss, and what else the record of the loss names, of encoded labels, in the user's unit.
@@ -151,8 +151,8 @@ class Trainer:
         return total / len(order)
 
     def _call(self, order: NDArray[np.int64]) -> float:
-        number = self.targets.record.number
-        how = (number,) if self._way.online else (self.batch_size, self._way.sweep, number)
+        loss = self.targets.chosen
+        how = (loss,) if self._way.online else (self.batch_size, self._way.sweep, loss)
         arguments = (self.examples, order, self.weights, self.intercept, self._rates, self._work)
         return float(self._loop(*how, *arguments))
 

@@ -22,8 +22,8 @@ class Outputs(NamedTuple):
     been added to since it was 0, so that no list of them takes memory: a sum of 0 is kept as -0.
     """
 
-    slope: object  # (kind, score, label, share, work) -> slope of the batch's mean loss, parts of the loss
-    value: object  # (kind, parts) -> loss
+    slope: object  # (loss, score, label, share, work) -> slope of the batch's mean loss, parts of the loss
+    value: object  # (loss, parts) -> loss
     step: object  # (weights, j, x, slope, s): step weight j, or its row, with gradient slope * x
     step_with: object  # (weights, j, gradient, s): the same with gradient[j], which becomes 0
     add: object  # (gradient, j, x, slope)
@@ -75,8 +75,8 @@ def _make_element_catch_up(rule, motion, element: Element):
 def _make_one_output(real, step_element, catch_up_element) -> Outputs:
     plus, is_sum = _make_sum(real)
 
-    def slope(kind, score, label, share, work):
-        derivative, parts = slope_of(kind, score, label)
+    def slope(loss, score, label, share, work):
+        derivative, parts = slope_of(loss, score, label)
         return real(derivative) / share, parts
 
     def step(w, j, x, slope, s):
@@ -101,14 +101,14 @@ def _make_one_output(real, step_element, catch_up_element) -> Outputs:
 def _make_many_outputs(real, step_element, catch_up_element) -> Outputs:
     plus, is_sum = _make_sum(real)
 
-    def slope(kind, scores, label, share, work):
-        loss = softmax(scores, np.int64(label), work.slopes)
+    def slope(loss, scores, label, share, work):
+        value = softmax(scores, np.int64(label), work.slopes)
         for k in range(scores.size):
             scores[k] = real(work.slopes[k]) / share
-        return scores, loss
+        return scores, value
 
-    def value(kind, loss):
-        return loss
+    def value(loss, value):
+        return value
 
     def step(w, j, x, slopes, s):
         for k in range(slopes.size):

@@ -39,6 +39,16 @@ def first_part(parts):
     return parts[0]
 
 
+class Option(NamedTuple):
+    """A number that a loss goes by, between two others, which it is not."""
+
+    name: str  # of the keyword of a model
+    default: float
+    above: float
+    below: float
+    meaning: str
+
+
 def as_it_is(loss, mean_label, spread):
     """The loss of labels that have no unit."""
     return loss
@@ -58,9 +68,10 @@ class Loss(NamedTuple):
     link: str  # what predictions make of scores
     unit: str  # said of it on the axis of a figure
     monitors: tuple[str, ...]  # beside the loss itself, by their names in `fastadagrad.linear.monitors`
-    slope: Callable[..., Any] | None = None  # (score, label) -> slope, parts; None: it has a score for each class
+    slope: Callable[..., Any] | None = None  # (score, label[, option]) -> slope, parts; None: a score for each class
     value: Callable[..., Any] = first_part  # (parts) -> loss
     in_unit: Callable[[float, float, float], float] = as_it_is
+    option: Option | None = None
 
 
 def logistic(score, label):
@@ -106,6 +117,17 @@ def poisson_in_unit(loss, mean_label, spread):
     return spread * (loss - mean_label * log(spread))
 
 
+def pinball(score, label, level):
+    """level*error of a label above the score, (1 - level)*error below; the slope is 0 on the kink."""
+    above = np.float64(label) - np.float64(score)
+    slope = -level if above > 0.0 else (1.0 - level if above < 0.0 else 0.0)
+    return slope, (max(level * above, (level - 1.0) * above), 0.0)
+
+
+def pinball_in_unit(loss, mean_label, spread):
+    return loss * spread
+
+
 def softmax(scores, label, slopes):
     """-log of the probability of class `label`; fills `slopes`, with NO_CLASS as label by the probabilities."""
     top = np.float64(scores[0])
@@ -123,11 +145,24 @@ def softmax(scores, label, slopes):
     return log(total) + top - np.float64(scores[label])
 
 
+QUANTILE = Option("quantile", 0.5, 0.0, 1.0, "share of the labels that are to be below the prediction")
 RECORDS = (
     Loss("logistic", 0, TWO_CLASSES, LOGIT, "nats", ("accuracy",), logistic, logistic_value),
     Loss("squared", 1, NUMBERS, IDENTITY, "half the squared error", ("rmse", "r2"), squared, in_unit=squared_in_unit),
     Loss("hinge", 2, TWO_CLASSES, SIGN, "", ("accuracy",), hinge),
     Loss("softmax", 3, CLASSES, SOFTMAX, "nats", ("accuracy",)),
     Loss("poisson", 4, COUNTS, LOG, "nats, without log(y!)", ("deviance", "d2"), poisson, in_unit=poisson_in_unit),
+    Loss(
+        "quantile",
+        5,
+        NUMBERS,
+        IDENTITY,
+        "in the unit of the labels",
+        ("coverage",),
+        pinball,
+        in_unit=pinball_in_unit,
+        option=QUANTILE,
+    ),
 )
 LOSSES = {loss.name: loss for loss in RECORDS}
+OPTIONS = {loss.option.name: (loss.name, loss.option) for loss in RECORDS if loss.option is not None}

@@ -48,11 +48,11 @@ def _make_recall(rule):
 
 @cache
 def make_online(rule: Any):
-    """Compiled ``(kind, examples, order, scalars, thresholds, p, slots, last) -> mistakes``.
+    """Compiled ``(loss, examples, order, scalars, thresholds, p, slots, last) -> mistakes``.
 
     Parameters of the compiled function
     -----------------------------------
-    kind : number of a loss of :mod:`.losses`
+    loss : see :class:`.switch.Chosen`
     scalars : (steps, scalars) float64, or (1, scalars) where they do not change
     thresholds : (steps + 1,) float64, sums of a*l1 before each step, and of all
     last : (features,) int64 zeros, of the steps that each weight has had
@@ -63,7 +63,7 @@ def make_online(rule: Any):
     recall, Scalars = _make_recall(rule), rule.Scalars
 
     @compiled
-    def online(kind, examples, order, scalars, thresholds, p, slots, last):
+    def online(loss, examples, order, scalars, thresholds, p, slots, last):
         mistakes, row_of_last = 0, scalars.shape[0] - 1
         examples, order, scalars, thresholds, p, slots, last = borrowed(
             (examples, order, scalars, thresholds, p, slots, last)
@@ -79,7 +79,7 @@ def make_online(rule: Any):
                 last[j] = now
                 score += value_at(examples, n, t) * p[j]
             mistakes += score * examples.labels[n] <= 0.0
-            slope, _ = slope_of(kind, score, examples.labels[n])
+            slope, _ = slope_of(loss, score, examples.labels[n])
             for t in range(start, stop):
                 j = column(examples, t)
                 p[j], new = step(p[j], slope * value_at(examples, n, t), load(slots, j), s)

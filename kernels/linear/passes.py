@@ -27,8 +27,8 @@ from .sixteen import make_gathered_steps
 class Loops(NamedTuple):
     """Compiled epochs over the examples in the order given; both return the sum of the losses before each update.
 
-    ``online(kind, examples, order, weights, intercept, rates, work)`` steps after each example,
-    ``batches(size, sweep, kind, ...)`` after each `size` of them; `sweep` steps every weight, not only
+    ``online(loss, examples, order, weights, intercept, rates, work)`` steps after each example,
+    ``batches(size, sweep, loss, ...)`` after each `size` of them; `sweep` steps every weight, not only
     those of the batch's features.
     """
 
@@ -80,17 +80,17 @@ def _make_online(pieces: _Pieces):
     next_row, (score_row, step_row), recall_all = pieces.next_row, pieces.row_steps, pieces.recall_all
 
     @compiled
-    def online(kind, examples, order, weights, intercept, rates, work):
+    def online(loss, examples, order, weights, intercept, rates, work):
         s, s_intercept, s_exact = scalars(rates)
         examples, order, weights, intercept, work = borrowed((examples, order, weights, intercept, work))
         total = 0.0
         for i in range(order.size):
             n = next_row(examples, order, i, weights, work)
             z = score_row(examples, n, i, weights, intercept, work, s_exact)
-            slope, parts = slope_of(kind, z, examples.labels[n], real(1), work)
+            slope, parts = slope_of(loss, z, examples.labels[n], real(1), work)
             step_row(examples, n, weights, slope, s, work)
             step(intercept, 0, real(1), slope, s_intercept)
-            total += value_of(kind, parts)
+            total += value_of(loss, parts)
         recall_all(order.size, weights, work.last, s_exact)
         return total
 
@@ -120,7 +120,7 @@ def _make_batches(pieces: _Pieces):
                 step_with(weights, j, work.gradient, s)
 
     @compiled
-    def batches(size, sweep, kind, examples, order, weights, intercept, rates, work):
+    def batches(size, sweep, loss, examples, order, weights, intercept, rates, work):
         s, s_intercept, s_exact = scalars(rates)
         examples, order, weights, intercept, work = borrowed((examples, order, weights, intercept, work))
         total, steps = 0.0, 0
@@ -129,9 +129,9 @@ def _make_batches(pieces: _Pieces):
             for i in range(start, stop):
                 n = next_row(examples, order, i, weights, work)
                 z = score_row(examples, n, steps, weights, intercept, work, s_exact)
-                slope, parts = slope_of(kind, z, examples.labels[n], real(stop - start), work)
+                slope, parts = slope_of(loss, z, examples.labels[n], real(stop - start), work)
                 add_row(examples, n, work, slope)
-                total += value_of(kind, parts)
+                total += value_of(loss, parts)
             if sweep:
                 for j in range(len(weights.p)):
                     step_with(weights, j, work.gradient, s)

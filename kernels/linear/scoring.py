@@ -9,10 +9,10 @@ import numpy as np
 from ..jit import compiled, forceinlined
 from ..memory.headers import borrowed
 from .layouts import LAYOUTS, Layout
-from .losses import LOSSES, NO_CLASS
+from .losses import NO_CLASS, logistic
 from .switch import slope_of, softmax, value_of
 
-LOGISTIC = LOSSES["logistic"].number
+slope_of_logistic = forceinlined(logistic)
 
 
 def make_score(layout: Layout, real, classes: bool):
@@ -60,10 +60,10 @@ def make_score_all(layout: str, classes: bool, dtype: np.dtype):
 
 
 @compiled
-def mean_loss(kind, scores, labels):
+def mean_loss(loss, scores, labels):
     total = 0.0
     for n in range(scores.size):
-        total += value_of(kind, slope_of(kind, scores[n], labels[n])[1])
+        total += value_of(loss, slope_of(loss, scores[n], labels[n])[1])
     return total / scores.size
 
 
@@ -81,7 +81,7 @@ def mean_softmax_loss(scores, labels):
 def logistic_probabilities(scores, out):
     """Probability of the label 1: the slope of the loss that the label -1 would have."""
     for n in range(scores.size):
-        out[n], _ = slope_of(LOGISTIC, scores[n], -1.0)
+        out[n], _ = slope_of_logistic(scores[n], -1.0)
 
 
 @compiled

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from ..jit import forceinlined
 from . import losses
 from .losses import RECORDS, first_part
@@ -9,34 +11,49 @@ from .losses import RECORDS, first_part
 OF_ONE_SCORE = tuple(loss for loss in RECORDS if loss.slope is not None)
 
 
+class Chosen(NamedTuple):
+    """The loss that a loop is to have."""
+
+    number: int
+    option: float  # of a loss that has one; any other number
+
+
+def _make_slope(loss):
+    """Compilable ``(chosen, score, label)``."""
+    slope = forceinlined(loss.slope)
+    if loss.option is None:
+        return forceinlined(lambda chosen, score, label: slope(score, label))
+    return forceinlined(lambda chosen, score, label: slope(score, label, chosen.option))
+
+
 def _make_slope_of(records):
-    """Compilable ``slope_of(number, score, label)``: the slope of that loss, and parts of its value.
+    """Compilable ``slope_of(chosen, score, label)``: the slope of that loss, and parts of its value.
 
     A switch at run time, which is never mispredicted, as a loop has the same loss all the time.
     """
-    number, slope = records[0].number, forceinlined(records[0].slope)
+    number, slope = records[0].number, _make_slope(records[0])
     if len(records) == 1:
-        return forceinlined(lambda asked, score, label: slope(score, label))
+        return slope
     others = _make_slope_of(records[1:])
 
     @forceinlined
-    def slope_of(asked, score, label):
-        if asked == number:
-            return slope(score, label)
-        return others(asked, score, label)
+    def slope_of(chosen, score, label):
+        if chosen.number == number:
+            return slope(chosen, score, label)
+        return others(chosen, score, label)
 
     return slope_of
 
 
 def _make_value_of(records):
-    """Compilable ``value_of(number, parts)``: the loss, from what `slope_of` has left of it."""
+    """Compilable ``value_of(chosen, parts)``: the loss, from what `slope_of` has left of it."""
     if not records:
-        return forceinlined(lambda asked, parts: parts[0])  # as `first_part`
+        return forceinlined(lambda chosen, parts: parts[0])  # as `first_part`
     number, value, others = records[0].number, forceinlined(records[0].value), _make_value_of(records[1:])
 
     @forceinlined
-    def value_of(asked, parts):
-        return value(parts) if asked == number else others(asked, parts)
+    def value_of(chosen, parts):
+        return value(parts) if chosen.number == number else others(chosen, parts)
 
     return value_of
 

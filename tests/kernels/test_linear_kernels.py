@@ -13,8 +13,10 @@ from fastadagrad.kernels.linear.layouts import LANES, Dense, Sparse, shuffle
 from fastadagrad.kernels.linear.losses import LOSSES as RECORDS
 from fastadagrad.kernels.linear.row_weights import NEAR
 from fastadagrad.kernels.linear.sixteen import ABREAST
+from fastadagrad.kernels.linear.switch import Chosen
 from fastadagrad.kernels.rules import adagrad
 
+LEVEL = 0.3  # of the quantile loss
 UNPENALISED = {"l1": 0.0, "l2": 0.0, "weight_decay": 0.0, "decoupled_weight_decay": 0.0}
 
 
@@ -24,11 +26,11 @@ def make_data(kind, classes, dtype, n=70, features=37, seed=0):
     X = rng.normal(size=(n, features)) * 10.0 ** rng.uniform(-2, 2, features)
     X[rng.random(X.shape) < 0.7] = 0
     X[3] = 0
-    X = X.astype(dtype)
+    X = (X / 64 if kind == "poisson" else X).astype(dtype)  # exponentials of scores are to stay within the dtype
     score = X[:, :5].sum(1) + rng.normal(size=n)
     signs = np.where(score > 0, 1.0, -1.0)
     counts = np.floor(np.abs(score))
-    others = {"softmax": rng.integers(0, max(classes, 1), n), "squared": score, "poisson": counts}
+    others = {"softmax": rng.integers(0, max(classes, 1), n), "squared": score, "quantile": score, "poisson": counts}
     labels = others.get(kind, signs)
     return X, labels.astype(dtype)
 
@@ -47,6 +49,8 @@ def one_loss(kind, z, y):
         return 0.5 * (z - y) * (z - y), z - y
     if kind == "poisson":
         return math.exp(z) - y * z, math.exp(z) - y
+    if kind == "quantile":
+        return max(LEVEL * (y - z), (LEVEL - 1) * (y - z)), -LEVEL if z < y else 1 - LEVEL if z > y else 0.0
     if kind == "hinge":
         return max(1 - z * y, 0.0), -y if z * y < 1 else 0.0
     e = math.exp(-abs(z * y))
@@ -163,7 +167,7 @@ def train(examples, order, size, kind, classes, hyper, rate, *, lazy="touched", 
     if online is None:
         online = size == 1 and not sweep
     work = weight_arrays.make_work(weights, longest_of(examples), online=online, exact=catching_up)
-    arguments = (RECORDS[kind].number, examples, order, weights, intercept, rates, work)
+    arguments = (Chosen(RECORDS[kind].number, LEVEL), examples, order, weights, intercept, rates, work)
     for _ in range(epochs):
         loss = loops.online(*arguments) if online else loops.batches(size, sweep, *arguments)
     return loss, weights, intercept
@@ -181,7 +185,7 @@ def assert_same(found, expected):
         assert_equal_bits((ours.p, *ours.slots), theirs)
 
 
-LOSSES = [("logistic", 0), ("squared", 0), ("hinge", 0), ("softmax", 3), ("poisson", 0)]
+LOSSES = [("logistic", 0), ("squared", 0), ("hinge", 0), ("softmax", 3), ("poisson", 0), ("quantile", 0)]
 
 
 def test_every_loss_has_an_oracle():
@@ -348,7 +352,7 @@ def test_scratch_is_left_clean():
     loops = passes.make_loops(adagrad, "plain", False, "sparse", False, True, np.dtype(np.float32))
     examples = to_sparse(X, labels)
     work = weight_arrays.make_work(weights, longest_of(examples), online=False, exact=True)
-    loops.batches(8, False, 0, examples, np.arange(len(X)), weights, intercept, rates, work)
+    loops.batches(8, False, Chosen(0, LEVEL), examples, np.arange(len(X)), weights, intercept, rates, work)
     for array in (work.gradient, work.intercept_gradient, work.last):
         assert not array.view(np.int32).any()
 

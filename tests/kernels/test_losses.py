@@ -22,18 +22,18 @@ LABELS = {
 
 
 @compiled
-def call_number(number, score, label):
-    slope, parts = switch.slope_of(number, score, label)
-    return switch.value_of(number, parts), slope
+def call_chosen(chosen, score, label):
+    slope, parts = switch.slope_of(chosen, score, label)
+    return switch.value_of(chosen, parts), slope
 
 
-def call(name, score, label):
+def call(name, score, label, option=0.3):
     """Loss and slope, as a loop finds them by the number of the loss."""
-    return call_number(LOSSES[name].number, score, label)
+    return call_chosen(switch.Chosen(LOSSES[name].number, option), score, label)
 
 
-def interpreted(name, score, label):
-    slope, parts = LOSSES[name].slope(score, label)
+def interpreted(name, score, label, option=0.3):
+    slope, parts = LOSSES[name].slope(score, label, *([option] if LOSSES[name].option else []))
     return LOSSES[name].value(parts), slope
 
 
@@ -72,6 +72,18 @@ def test_squared(score, label):
 )
 def test_hinge(score, label, expected):
     assert call("hinge", score, label) == interpreted("hinge", score, label) == expected
+
+
+@pytest.mark.parametrize(
+    ("score", "label", "expected"),
+    [
+        (1.0, 3.0, (0.25 * 2.0, -0.25)),
+        (3.0, 1.0, (0.75 * 2.0, 0.75)),
+        (-2.0, -2.0, (0.0, 0.0)),
+    ],
+)
+def test_quantile(score, label, expected):
+    assert call("quantile", score, label, 0.25) == interpreted("quantile", score, label, 0.25) == expected
 
 
 @settings(derandomize=True, deadline=None)

@@ -9,6 +9,7 @@ from fastadagrad.engine.options import make_settings
 from fastadagrad.kernels.linear.layouts import Sparse
 from fastadagrad.kernels.linear.losses import LOSSES
 from fastadagrad.kernels.linear.online import make_online
+from fastadagrad.kernels.linear.switch import Chosen
 
 EXAMPLES, FEATURES = 120, 30
 
@@ -49,7 +50,9 @@ def test_is_the_dense_run(contender, l1, kind):
     p, last = np.zeros(FEATURES), np.zeros(FEATURES, np.int64)
     slots = tuple(np.zeros(FEATURES) for _ in settings.form.slots)
     thresholds = np.concatenate([[0.0], np.cumsum(steps)])
-    mistakes = make_online(settings.form)(LOSSES[kind].number, x, order, scalars, thresholds, p, slots, last)
+    mistakes = make_online(settings.form)(
+        Chosen(LOSSES[kind].number, 0.0), x, order, scalars, thresholds, p, slots, last
+    )
     w, expected = dense_run(contender.rule, hyper, kind, x, order)
     np.testing.assert_allclose(p, w, 1e-12, 1e-13)
     assert ((p == 0) == (w == 0)).all()

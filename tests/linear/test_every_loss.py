@@ -1,6 +1,7 @@
 """What each loss needs besides its record: a loss that is missing anywhere fails here by name."""
 
 import argparse
+import inspect
 import json
 import re
 import typing
@@ -14,7 +15,7 @@ from places import ROOT
 
 from fastadagrad.cli import fit, warmup
 from fastadagrad.kernels.linear import losses
-from fastadagrad.kernels.linear.losses import LOSSES
+from fastadagrad.kernels.linear.losses import LOSSES, OPTIONS
 from fastadagrad.linear import LinearModel
 from fastadagrad.linear.links import LINKS
 from fastadagrad.linear.monitors import MONITORS
@@ -53,6 +54,36 @@ def test_names_are_told_of():
     assert [name for name in rows if name in LOSSES] == [*LOSSES]
     for loss in LOSSES:
         assert loss in LinearModel.__doc__
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_options_of_losses(name, tmp_path, capsys):
+    """Each is a keyword, an option of the command, and part of a file; and no other loss takes it."""
+    loss, option = OPTIONS[name]
+    other = option.default + (option.below - option.default) / 2
+    given = inspect.signature(LinearModel).parameters[name]
+    assert (given.default, given.kind) == (option.default, given.KEYWORD_ONLY)
+    model = trained(loss, **{name: other})
+    assert not np.array_equal(model.coef_, trained(loss).coef_)
+    model.save(tmp_path / "model")
+    loaded = LinearModel.load(tmp_path / "model")
+    assert repr(loaded) == repr(model)
+    assert f"{name}={other!r}" in repr(model)
+    assert loaded.evaluate(X, labels_for(loss)) == model.evaluate(X, labels_for(loss))
+    np.savez(tmp_path / "examples.npz", X=X, y=labels_for(loss))
+    command = ["fit", tmp_path / "examples.npz", "--loss", loss, f"--{name}", other, "--epochs", "5", "--valid", "0.25"]
+    status, out, _ = run(capsys, *command, "--json")
+    assert status == 0
+    assert json.loads(out)["history"] == model.history
+    between = f"between {option.above:g} and {option.below:g}, and neither"
+    for bad in (option.above, option.below, option.below + 1):
+        with pytest.raises(ValueError, match=f"^{name} must be {between}, not {bad:g}"):
+            LinearModel(loss, **{name: bad})
+    with pytest.raises(TypeError, match=f"^{name} must be"):
+        LinearModel(loss, **{name: "x"})
+    for foreign in ("auto", *(each for each in LOSSES if each != loss)):
+        with pytest.raises(ValueError, match=f"^{name} is an option of the {loss} loss, and loss is '{foreign}': use"):
+            LinearModel(foreign, **{name: other})
 
 
 def test_there_are_digests():
@@ -137,7 +168,9 @@ def test_the_unit_of_labels(loss):
     factor, shift = LINKS[record.link].rescaled(0.0, spread)
 
     def mean_loss(scores, labels):
-        return np.mean([record.value(record.slope(*pair)[1]) for pair in zip(scores, labels, strict=True)])
+        option = [record.option.default] if record.option else []
+        pairs = zip(scores, labels, strict=True)
+        return np.mean([record.value(record.slope(*pair, *option)[1]) for pair in pairs])
 
     mean = mean_loss((scores - shift) / factor, labels / spread)
     expected = mean_loss(scores, labels)
