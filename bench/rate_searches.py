@@ -68,7 +68,7 @@ def range_test(problem, method, lowest=1e-6, highest=100.0):
     task = problem.task
     data = task.train and fa.Dataset(task.train, batch_size=task.batch_size, iteration_size=SWEEP_STEPS, rng=0)
     for batch in [()] * SWEEP_STEPS if data is None else data:
-        value = opt.train_on(batch)["loss"]
+        value = opt._session.train_on(batch)["loss"]
         if not math.isfinite(value):
             break
         mean = KEPT * mean + (1 - KEPT) * value

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..optimizer.by_gradients import session_of
 from ..optimizer.optimizer import Optimizer
 from .contenders import Contender
 from .problem import Task
@@ -30,11 +31,12 @@ class _Stepping:
     def __init__(self, task: Task, method: Contender) -> None:
         own, self._start = task.copied(), task.copied()
         self._opt = method.build(task.loss, own, None, lazy_for(task, method))
-        objective = self._opt.objective
+        session = session_of(self._opt)
+        objective = session.objective
         arguments = objective.arguments(first_batch(task))
         _, flat = objective.value_and_gradients(arguments)
-        given = [given for given in (flat, self._opt.products(arguments)) if given]
-        self._given = [self._opt._params.restructure(arrays) for arrays in given]
+        given = [given for given in (flat, session.products(arguments)) if given]
+        self._given = [session.params.restructure(arrays) for arrays in given]
         self.calls = 1
         self.calls = max(1, min(MOST_CALLS, int(ROUND_SECONDS / max(self.seconds(), 1e-7))))
 

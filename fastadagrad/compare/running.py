@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..data.dataset import Dataset, sample_count
+from ..optimizer.by_gradients import session_of
 from ..optimizer.monitors import WeightedMean
 from ..optimizer.optimizer import Optimizer
 from .contenders import Contender
@@ -86,10 +87,10 @@ def _validated(opt: Optimizer, data: Dataset | None) -> float:
 
 def train_epoch(opt: Optimizer, data: Dataset | None, updates: int) -> float:
     """Mean loss of the batches; infinite if one of them, or its gradient, is not finite."""
-    mean = WeightedMean()
+    mean, session = WeightedMean(), session_of(opt)
     for batch in repeat((), updates) if data is None else data:
         try:
-            values = opt.train_on(opt.objective.arguments(batch))
+            values = session.train_on(session.objective.arguments(batch))
         except FloatingPointError:
             return math.inf
         if not math.isfinite(values["loss"]):
@@ -121,9 +122,9 @@ def lazy_for(task: Task, method: Contender) -> str:
     """
     for lazy in ("touched", "dense"):
         try:
-            opt = method.build(task.loss, task.copied(), None, lazy)
+            session = session_of(method.build(task.loss, task.copied(), None, lazy))
             with unwarned():
-                opt.train_on(opt.objective.arguments(first_batch(task)))
+                session.train_on(session.objective.arguments(first_batch(task)))
         except FloatingPointError:
             return lazy
         except ValueError as error:

@@ -115,7 +115,7 @@ class Unit(ABC):
         return found
 
     def poll(self) -> bool:
-        """Whether accumulators may have become infinite unseen; where a step is not waited for, they are looked at now."""
+        """Whether accumulators may have become infinite unseen, as where a step is not waited for: it looks now."""
         return False
 
     @abstractmethod

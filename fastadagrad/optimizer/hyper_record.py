@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -97,3 +98,8 @@ def _value(record: Record, name: str, key: str) -> Any:
 
 def _worded(value: Any) -> str:
     return "a callable" if value is None else repr(value)
+
+
+def warn(message: str) -> None:
+    """Tell whoever called what calls this by way of one function that something is not as it was."""
+    warnings.warn(message, UserWarning, stacklevel=4)

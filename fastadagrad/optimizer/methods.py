@@ -179,7 +179,7 @@ def minimize(
     array([ 1., -1.])
     """
     method = method_named(algo)
-    known = [*hyper_names(method.rule), *method.making, *RUNNING, "loss", "train", "valid", "params"]
+    known = [*hyper_names(method.rule), *method._making, *RUNNING, "loss", "train", "valid", "params"]
     refuse_unknown(kwargs, known, "minimize")
     running = {name: kwargs.pop(name) for name in RUNNING if name in kwargs}
     return build(algo, loss, params, **kwargs).minimize(train, valid, max_updates, **running)

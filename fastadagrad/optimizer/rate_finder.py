@@ -19,6 +19,7 @@ from ..kernels.rules import trait
 from ..support.checks import whole_number
 from ..support.log import logger
 from . import checkpoint
+from .by_gradients import session_of
 from .monitors import WeightedMean
 from .optimizer import Optimizer
 from .run import Touches
@@ -181,11 +182,11 @@ def find_learning_rate(
 def _check_method(opt: Any) -> None:
     if not isinstance(opt, Optimizer):
         raise TypeError(f"opt must be an optimizer, such as fastadagrad.ADAGRAD(loss, params), not {opt!r}")
-    opt.objective  # noqa: B018  raises if there is none
+    session_of(opt).objective  # noqa: B018  raises if there is none
     name = opt.rule.name.upper()
     if trait(opt.rule, "rate_free"):
         raise ValueError(f"{name} needs no learning rate: there is nothing to search for")
-    if "learning_rate" in trait(opt.rule, "starts") and not opt._unused:
+    if "learning_rate" in trait(opt.rule, "starts") and not session_of(opt).unused:
         raise ValueError(f"{name} takes its learning rate at the first step, which it has made: reset() first")
 
 
@@ -218,42 +219,41 @@ def _all_batches(data: Dataset | None) -> Batches:
 class _Trial:
     """A copy of the given optimizer, set back before each run to what that was.
 
-    The copy has parameters and state of its own, the same loss, and no monitors or updates; what a subclass keeps in
-    attributes, and its arguments, are the same objects.
+    The copy has parameters and state of its own, the same loss, and no run: its updates and monitors stay unused. What
+    a subclass keeps in attributes, and its arguments, are the same objects.
     """
 
     def __init__(self, opt: Optimizer, touches: Touches | None) -> None:
-        with opt.engine.lock:
-            self._start = checkpoint.state_of(opt.engine, opt.ledger, None).to_begin_with()
-            self._twin = opt._twin(None, self._start, updates=(), monitors=(), monitor_gradients=False)
-        self._hyper = dict(self._twin._hyper)
-        self._twin._touches = touches
-        self._objective = self._twin.objective
-
-    def _afresh(self) -> checkpoint.Saved:
-        return copy.deepcopy(self._start)  # of which the arrays are shared, and copied where they are taken
+        given = session_of(opt)
+        with given.engine.lock:
+            self._start = checkpoint.state_of(given.engine, given.ledger, None).to_begin_with()
+            self._twin = opt.twin()
+        self._session = session_of(self._twin)
+        self._session.touches = touches
+        self._hyper = dict(self._session.hyper)
 
     def _set_back(self, rate: float) -> None:
-        twin = self._twin
-        twin._take(self._afresh(), self._hyper, {})
-        twin.hyper.learning_rate = rate
-        twin.engine.warned.update(twin._params.names)  # of accumulators that become infinite
+        start = copy.deepcopy(self._start)  # of which the arrays are shared, and copied where they are taken
+        self._session.take(start, self._hyper, {})
+        self._twin.hyper.learning_rate = rate
+        self._session.engine.warned.update(self._session.params.names)  # of accumulators that become infinite
 
     def run(self, rate: float, fitted: Batches, judged: Batches) -> float:
         """Loss after a run at this rate."""
         self._set_back(rate)
-        settings = self._twin.engine.settings
+        session, objective = self._session, self._session.objective
+        settings = session.engine.settings
         if any(each.learning_rate_at(0) * each.options.decoupled_weight_decay >= 1 for each in settings):
             return math.inf  # weights would change sign
         try:
             with np.errstate(all="ignore"):
                 for batch, _ in fitted:
-                    arguments = self._objective.arguments(batch)
-                    self._twin._catch_up_for(arguments)
-                    value, gradients = self._objective.value_and_gradients(arguments, self._twin.engine.frozen)
+                    arguments = objective.arguments(batch)
+                    session.catch_up_for(arguments)
+                    value, gradients = objective.value_and_gradients(arguments, session.engine.frozen)
                     if not math.isfinite(value):
                         return math.inf
-                    self._twin._step(gradients, self._twin.products(arguments))
+                    session.step(gradients, session.products(arguments))
                 loss = self.loss(judged)
         except ArithmeticError:  # FloatingPointError of a gradient, OverflowError of the user's math.exp
             return math.inf
@@ -261,10 +261,10 @@ class _Trial:
 
     def loss(self, judged: Batches) -> float:
         """Mean loss, weighted by sample, of the parameters as they are."""
-        self._twin.flush()
-        mean = WeightedMean()
+        self._session.flush()
+        objective, mean = self._session.objective, WeightedMean()
         for batch, samples in judged:
-            mean.add({"loss": self._objective.value(self._objective.arguments(batch))}, samples)
+            mean.add({"loss": objective.value(objective.arguments(batch))}, samples)
         return mean.means()["loss"]
 
 

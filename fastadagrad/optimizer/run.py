@@ -9,7 +9,7 @@ import math
 import weakref
 from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 from ..data.dataset import Dataset, sample_count
 from ..engine.engine import Engine
@@ -50,9 +50,9 @@ class Progress:
 
 
 class Trained(Protocol):
-    """What a run asks of the optimizer whose parameters it trains."""
+    """What a run asks of the session whose parameters it trains."""
 
-    rule: ClassVar[Rule]
+    rule: Rule
     engine: Engine
     conduct: Conduct
 

@@ -14,7 +14,7 @@ from ..kernels.rules import esgd
 from ..support.attributes import MAKING
 from .curvature import Curvature, HessianProduct, check_way
 from .monitors import Monitor
-from .objective import Gradient
+from .objective import Gradient, Objective
 from .optimizer import Optimizer
 
 __all__ = ["ESGD"]
@@ -23,7 +23,7 @@ __all__ = ["ESGD"]
 class SecondOrder(Optimizer):
     """What methods share that are fed by Hessian-vector products; `ESGD` says what the arguments are."""
 
-    making: ClassVar[tuple[str, ...]] = (*MAKING, "hv", "hv_rng")
+    _making: ClassVar[tuple[str, ...]] = (*MAKING, "hv", "hv_rng")
 
     def __init__(
         self,
@@ -41,7 +41,8 @@ class SecondOrder(Optimizer):
     ) -> None:
         self.hv = hv
         super().__init__(loss, params, inputs, updates, monitors, monitor_gradients, gradient=gradient, **hyper)
-        self.engine.state.random = as_generator(hv_rng)
+        self._session.engine.state.random = as_generator(hv_rng)
+        self._session.form_products = self._products
         self._curvature: Curvature | None = None
         self._own_names |= {"_hv", "_curvature"}
 
@@ -59,32 +60,34 @@ class SecondOrder(Optimizer):
         SecondOrder.__init__(self, **arguments)
 
     def _made_of(self) -> dict[str, Any]:
-        return {**super()._made_of(), "hv": self.hv, "hv_rng": self.engine.state.random}
+        return {**super()._made_of(), "hv": self.hv, "hv_rng": self._session.engine.state.random}
 
     def draw_vectors(self) -> Any:
         """Independent standard normal numbers in the structure of params, to form the products of a step with.
 
         Those of frozen parameters are 0.
         """
-        return self._params.restructure(self._drawn())
+        return self._session.params.restructure(self._drawn())
 
     def _drawn(self) -> list[Any]:
-        random = self.engine.state.random
+        params, engine = self._session.params, self._session.engine
+        random = engine.state.random
         assert random is not None
         vectors = []
-        for i, array in enumerate(self._params.arrays):
-            if i in self.engine.frozen:
+        for i, array in enumerate(params.arrays):
+            if i in engine.frozen:
                 values = np.zeros(array.shape, array.dtype)
             else:
                 values = np.asarray(random.standard_normal(array.shape, array.dtype.type))
-            vectors.append(self._params.place.placed(values))
+            vectors.append(params.place.placed(values))
         return vectors
 
-    def products(self, arguments: tuple[Any, ...]) -> Sequence[Any]:
-        """The Hessian on a batch times vectors that are drawn for it, one a parameter."""
-        if self._curvature is None or (self._curvature.objective, self._curvature.hv) != (self.objective, self.hv):
-            self._curvature = Curvature(self.objective, self._params, self.hv)
-        return self._curvature.products(self._drawn(), arguments, self.engine.frozen)
+    def _products(self, objective: Objective, arguments: tuple[Any, ...]) -> Sequence[Any]:
+        """The Hessian of the loss on a batch times vectors that are drawn for it, one a parameter."""
+        session = self._session
+        if self._curvature is None or (self._curvature.objective, self._curvature.hv) != (objective, self.hv):
+            self._curvature = Curvature(objective, session.params, self.hv)
+        return self._curvature.products(self._drawn(), arguments, session.engine.frozen)
 
     def step(self, gradients: Any = None, products: Any = None) -> None:
         """One fused update of all parameters, in place.
@@ -107,11 +110,9 @@ class SecondOrder(Optimizer):
                 f"{self.rule.name.upper()}.step needs products, too: the Hessian times vectors (see draw_vectors), in "
                 "the structure of params; or make the optimizer with a loss, and let iterate or minimize form them"
             )
-        flat = self._filled_buffers() if gradients is None else self._params.flatten(gradients)
-        self._step(flat, self._params.flatten(products, "products"))
-        self.engine.changes += 1
-        if self.engine.infinite:
-            self.engine.warn_of_infinity(stacklevel=2)
+        session = self._session
+        flat = session.filled_buffers() if gradients is None else session.params.flatten(gradients)
+        session.step_from_outside(flat, session.params.flatten(products, "products"))
 
 
 class ESGD(SecondOrder):

@@ -108,9 +108,9 @@ def test_what_the_gpu_refuses_has_changed_nothing(interpreter, monkeypatch, tmp_
         before = {name: array.numpy().copy() for name, array in arrays.items()}
         refusing = Refusing(gpu, allowed)
         with monkeypatch.context() as patch:
-            patch.setattr(opt.engine.params.place, "backend", refusing)
+            patch.setattr(opt._session.engine.params.place, "backend", refusing)
             patch.setattr(backend, "backend_at", lambda address, refusing=refusing: refusing)
-            for unit in opt.engine.stepping._plan.all_units():
+            for unit in opt._session.engine.stepping._plan.all_units():
                 patch.setattr(unit, "_backend", refusing)
             try:
                 CHANGES[what](opt, gradients, saved)

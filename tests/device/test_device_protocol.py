@@ -60,7 +60,7 @@ def test_a_loss_on_the_gpu(gpu):
         assert a == pytest.approx(c, rel=1e-12)
         assert b == pytest.approx(d, rel=1e-12)
     assert opt.best.loss == other.best.loss
-    assert all(gpu.holds(best.address) for best in opt.ledger.best_arrays)
+    assert all(gpu.holds(best.address) for best in opt._session.ledger.best_arrays)
     for array in arrays.values():
         array.set(np.full(array.shape, 9.0))
     opt.set_params()

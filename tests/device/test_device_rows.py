@@ -142,7 +142,7 @@ def test_exact_is_that_of_the_host(gpu, option, accumulator, dtype):
         values = spread(rng, (indices.size, 4), dtype)
         opt.step(on(gpu, indices, values))
         other.step(fa.Rows(indices, values))
-        for slot, current in (("p", p), *other.engine.state["param0"].items()):
+        for slot, current in (("p", p), *other._session.engine.state["param0"].items()):
             if slot in sizes:
                 np.maximum(sizes[slot], np.abs(current), out=sizes[slot])
     opt.flush()

@@ -367,7 +367,7 @@ def test_read_only_indices_compile_nothing_new():
     opt = fa.ADAGRAD(params=w)
     indices = index([5, 1])
     opt.step(fa.Rows(indices, np.ones((2, 2))))
-    driver = opt.engine.stepping.units[0]._driver.serial
+    driver = opt._session.engine.stepping.units[0]._driver.serial
     compiled = len(driver.signatures)
     indices.flags.writeable = False
     opt.step(fa.Rows(indices, np.ones((2, 2))))

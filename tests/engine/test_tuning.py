@@ -196,10 +196,10 @@ def test_other_numbers_on_the_way(accumulator, many, monkeypatch):
     lazy, full, size = made(hyper), made(hyper), sizes()
     for t, (indices, values) in enumerate(stream()[:300]):
         if t % 50 == 49:
-            stepping = lazy.engine.stepping
+            stepping = lazy._session.engine.stepping
             for opt in (lazy, full):
                 opt.hyper.update(**CHANGES[t // 50 % len(CHANGES)])
-            assert lazy.engine.stepping is stepping
+            assert lazy._session.engine.stepping is stepping
         lazy.step({"emb": fa.Rows(indices, values.astype(F8))})
         full.step({"emb": dense(indices, values, F8)})
         note_size(full, size)
@@ -213,7 +213,7 @@ def test_a_change_after_very_many_steps_takes_no_memory_for_each(accumulator):
     before = opt.params["emb"][5].astype(F8)
     step = {"emb": fa.Rows(np.array([3]), np.ones((1, 4)))}
     opt.step(step)
-    opt.engine.lags[0]._now = missed  # as if the other steps had been made
+    opt._session.engine.lags[0]._now = missed  # as if the other steps had been made
     tracemalloc.start()
     try:
         opt.hyper.learning_rate = 0.2
@@ -330,7 +330,7 @@ def test_it_survives_what_plans_anew(tmp_path):
     opt = fa.ADAGRAD(bowl, w := np.zeros(2), learning_rate=0.5, rms_regularizer=0)
     opt.hyper.learning_rate = 0.25
     opt.hyper.momentum = 0.5
-    assert (opt.hyper.learning_rate, opt.engine.settings[0].options.learning_rate) == (0.25, 0.25)
+    assert (opt.hyper.learning_rate, opt._session.engine.settings[0].options.learning_rate) == (0.25, 0.25)
     opt.hyper.learning_rate = 0.125
     opt.save(tmp_path / "file")
     opt.load(tmp_path / "file")
@@ -374,7 +374,7 @@ def test_a_rule_whose_own_scalars_depend_on_the_rate(halved):
         for opt in (scheduled, tuned):
             opt.step(g)
     assert bits(tuned) == bits(scheduled)
-    assert tuned.engine.settings[0].options.learning_rate == rate(59)
+    assert tuned._session.engine.settings[0].options.learning_rate == rate(59)
 
 
 def test_a_rate_too_high_for_a_rule_of_ones_own_is_refused(halved):
@@ -393,7 +393,7 @@ def test_from_another_thread():
 
     def read():
         while not stop.is_set():
-            assert opt.engine.settings[0].options.learning_rate in (0.1, 0.2)
+            assert opt._session.engine.settings[0].options.learning_rate in (0.1, 0.2)
 
     reader = threading.Thread(target=read)
     reader.start()
@@ -401,7 +401,7 @@ def test_from_another_thread():
         opt.hyper.learning_rate = (0.1, 0.2)[i % 2]
     stop.set()
     reader.join()
-    assert opt.hyper.learning_rate == opt.engine.settings[0].options.learning_rate == 0.2
+    assert opt.hyper.learning_rate == opt._session.engine.settings[0].options.learning_rate == 0.2
     opt.step(np.ones(1000))
     assert opt.params["param0"][0] == pytest.approx(-0.2)
 

@@ -83,7 +83,7 @@ def test_a_change_that_runs_out_of_memory_leaves_the_lag(monkeypatch):
         raise MemoryError
 
     with monkeypatch.context() as patch:
-        patch.setattr(type(lazy.engine.params.place), "allocate", allocate)
+        patch.setattr(type(lazy._session.engine.params.place), "allocate", allocate)
         with pytest.raises(MemoryError):
             lazy.hyper.momentum = 0.9
     go_on(lazy, full, 40, 60)

@@ -77,7 +77,7 @@ table = np.ones((40, 4), np.float32)
 opt = fa.ADAGRAD(params=table, momentum=0.9)
 opt.step(fa.Rows(np.arange(40)[::-1] // 2, table.copy()))
 opt.flush()
-[unit] = opt.engine.stepping.units
+[unit] = opt._session.engine.stepping.units
 pairs = [coalesce.inspect, coalesce.sort_rows, coalesce.sum_groups[np.float32], index_checks.holds_non_finite]
 stats = [pair.serial.stats for pair in (*pairs, unit._driver, unit.lagging._recall)]
 print(*(sum(sum(each.values()) for each in kind) for kind in zip(*((s.cache_hits, s.cache_misses) for s in stats))))

@@ -74,7 +74,7 @@ def test_rows(name, variant, lazy):
     rng = np.random.default_rng(8)
     p = rng.standard_normal((20, 5)).astype(F4)
     oracle, opt = oracle_of(name, p, **hyper), optimizer_class(name)(params=p, lazy=lazy, **hyper)
-    all_move = lazy == "dense" and moves_unnamed(opt.engine.settings[0])
+    all_move = lazy == "dense" and moves_unnamed(opt._session.engine.settings[0])
     for _ in range(5):
         rows, named, dense = sparse_step(rng, p)
         opt.step(rows)
@@ -90,7 +90,7 @@ def test_rows_without_a_closed_form(name):
     """Those of a method that rests have the bits of the dense one."""
     p, rng = np.zeros((20, 5), F4), np.random.default_rng(0)
     oracle, opt = oracle_of(name, p), optimizer_class(name)(params=p)
-    if not trait(opt.engine.settings[0].form, "rests"):
+    if not trait(opt._session.engine.settings[0].form, "rests"):
         with pytest.raises(ValueError, match=f"{name.upper()} changes what it keeps.*lazy='touched' or 'dense'"):
             opt.step(fa.Rows(np.array([1]), np.ones((1, 5), F4)))
         np.testing.assert_array_equal(p, 0)
@@ -120,7 +120,7 @@ def test_frozen_when_it_was_saved(name, tmp_path):
     assert bits_differ(params["q"], others["q"]) == 0
     assert bits_differ(params["p"], others["p"]) == 0
     fresh = optimizer_class(name)(params={"p": np.ones(2), "q": np.full(2, 5.0)})
-    if fresh.engine.settings[1].form.slots:
+    if fresh._session.engine.settings[1].form.slots:
         with pytest.raises(ValueError, match="freeze it, load, then thaw it"):
             fresh.load(tmp_path / "file")
     fresh.hyper.groups = {"q": {"frozen": True}}
@@ -234,7 +234,7 @@ def test_the_second_step_compiles_nothing(name):
 
     opt = optimizer_class(name)(params=np.ones(4))
     opt.step(np.ones(4))
-    [unit] = opt.engine.stepping.units
+    [unit] = opt._session.engine.stepping.units
     dispatchers = [unit._driver.serial, unit._driver.threaded]
     before = compilations()
     for _ in range(3):
@@ -245,7 +245,7 @@ def test_the_second_step_compiles_nothing(name):
 
 @EVERY
 def test_options_that_do_not_apply(name):
-    form = optimizer_class(name)(params=np.ones(2)).engine.settings[0].form
+    form = optimizer_class(name)(params=np.ones(2))._session.engine.settings[0].form
     make = optimizer_class(name)
     with pytest.raises(ValueError, match="no accumulator for rows to share: accumulator must be 'element'"):
         make(params=np.ones(2), accumulator="row")
@@ -285,7 +285,7 @@ def test_thawed_late(name, tmp_path):
         oracle.step(g)
         assert bits_differ(q, oracle.p) == 0
     opt.reset()
-    assert opt.engine.state.late == {}
+    assert opt._session.engine.state.late == {}
 
 
 @EVERY
@@ -318,7 +318,7 @@ def test_steps_of_all_and_of_one(name):
     opt = optimizer_class(name)(params=np.ones(2))
     opt.step(np.ones(2))
     [(_, update)] = opt.get_updates()
-    if not trait(opt.engine.settings[0].form, "timed"):
+    if not trait(opt._session.engine.settings[0].form, "timed"):
         update(*given(name, np.ones(2)))
         return
     with pytest.raises(ValueError, match="step and get_updates count apart"):

@@ -41,7 +41,7 @@ def llvm_without_unboxing(function, signature):
 @cache
 def llvm_of(option, dtype):
     """The driver that `opt.step` calls."""
-    bucket = fa.ADAGRAD(params=np.ones(10, dtype), **OPTIONS[option]).engine.stepping.units[0]
+    bucket = fa.ADAGRAD(params=np.ones(10, dtype), **OPTIONS[option])._session.engine.stepping.units[0]
     rows_of_int, real = int64[:, ::1], typeof(dtype(0))
     signature = (int64, int64, int64, rows_of_int, real[:, ::1], rows_of_int, float64[::1], float64[::1])
     return llvm_without_unboxing(bucket._driver.serial.py_func, signature)

@@ -117,7 +117,7 @@ def test_files_of_a_method_that_learns_less(tmp_path):
     opt = fa.DoG(params=np.ones(2))
     opt.save(tmp_path / "file")
     other = fa.DoG(params=np.ones(2))
-    other.engine.state.learned = (1.0,)
+    other._session.engine.state.learned = (1.0,)
     with pytest.raises(ValueError, match="holds 2 learned numbers, not 1"):
         other.load(tmp_path / "file")
     assert fa.SGD(params=np.ones(2)).learned == {}
@@ -229,7 +229,7 @@ def test_finds_its_step_size(name):
 def test_the_second_step_compiles_nothing(name):
     opt = make(name, np.ones(4))
     opt.step(np.ones(4))
-    [unit] = opt.engine.stepping.units
+    [unit] = opt._session.engine.stepping.units
     pairs = unit._driver, make_measure(unit._form, np.dtype(np.float64))
     before = [len(each.overloads) for pair in pairs for each in (pair.serial, pair.threaded)]
     assert before == [1, 0, 1, 0]

@@ -41,9 +41,9 @@ def test_rows_are_placed_anew_after_a_change(name, hyper, change):
         each.hyper.update(**change)
     step([2], [1])
     assert p[1] != before
-    assert isinstance(opt.engine.stepping.units[0], Bucket)
+    assert isinstance(opt._session.engine.stepping.units[0], Bucket)
     step([0], [1])
-    assert isinstance(opt.engine.stepping.units[0], RowUnit)
+    assert isinstance(opt._session.engine.stepping.units[0], RowUnit)
     for each in (opt, other):
         each.set_params(np.full((5, 1), 3.0))
     step([2], [1])

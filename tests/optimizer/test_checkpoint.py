@@ -48,7 +48,7 @@ class Model:
             "params": [array.tobytes() for array in self.params.values()],
             "state": state,
             "counts": (self.opt.steps, self.opt.skipped, self.opt.stopped_because),
-            "best": (self.opt.best, [a.tobytes() for a in self.opt.ledger.best_arrays]),
+            "best": (self.opt.best, [a.tobytes() for a in self.opt._session.ledger.best_arrays]),
             "history": self.opt.history,
         }
 

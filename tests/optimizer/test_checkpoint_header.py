@@ -82,8 +82,14 @@ def others(value, alike):
 
 def everything(opt):
     arrays = [array.tobytes() for slots in opt.state.values() for array in slots.values()]
-    arrays += [array.tobytes() for array in (*opt.params.values(), *opt.ledger.best_arrays)]
-    return arrays, repr(opt.ledger.header()), repr(opt.hyper), dict(opt.engine.state.late), opt._run_to_resume
+    arrays += [array.tobytes() for array in (*opt.params.values(), *opt._session.ledger.best_arrays)]
+    return (
+        arrays,
+        repr(opt._session.ledger.header()),
+        repr(opt.hyper),
+        dict(opt._session.engine.state.late),
+        opt._session._run_to_resume,
+    )
 
 
 def refused(header, arrays=ARRAYS, part=""):

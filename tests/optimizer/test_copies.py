@@ -133,7 +133,7 @@ def bowl(p, *batch):
 
 def everything(opt):
     state = {name: {slot: a.tobytes() for slot, a in slots.items()} for name, slots in opt.state.items()}
-    best = [a.tobytes() for a in opt.ledger.best_arrays]
+    best = [a.tobytes() for a in opt._session.ledger.best_arrays]
     counts = opt.steps, opt.skipped, dict(opt.learned), opt.stopped_because, dict(opt.hyper)
     return [a.tobytes() for a in opt.params.values()], state, counts, opt.best, best, opt.history
 
@@ -247,7 +247,7 @@ def test_what_belongs_together_stays_together(way):
     assert twin.opt.params["param0"] is twin.w
     twin.opt.minimize(max_epochs=2)
     twin.updates["param0"](np.ones(2))
-    assert twin.opt.ledger.updates == {"param0": 1}
+    assert twin.opt._session.ledger.updates == {"param0": 1}
     assert twin.w.tolist() != model.w.tolist()
     assert model.opt.steps == 1
     params = {"w": np.ones(3)}
@@ -323,7 +323,7 @@ def test_a_spawned_process():
 def test_locks_are_not_copied():
     """Locks that another thread holds are not copied."""
     opt = fa.ADAGRAD(params=np.ones(3))
-    with opt.engine.lock:
+    with opt._session.engine.lock:
         twin = pickled(opt)
     thread = threading.Thread(target=twin.step, args=(np.ones(3),))
     thread.start()

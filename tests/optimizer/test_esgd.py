@@ -87,7 +87,7 @@ class TestProducts:
         """The products of one draw of vectors on X."""
         _, opt = make(dtype, **how)
         opt._drawn = lambda: [np.asarray(vectors[name], dtype) for name in ("w", "b")]
-        return opt.products((X,))
+        return opt._session.products((X,))
 
     @pytest.fixture
     def vectors(self):
@@ -125,7 +125,7 @@ class TestProducts:
         opt.evaluate(None)
         vectors = opt._drawn()
         opt._drawn = lambda: vectors
-        for array, z, u in zip(opt._params.arrays, vectors, opt.products(()), strict=True):
+        for array, z, u in zip(opt._session.params.arrays, vectors, opt._session.products(()), strict=True):
             np.testing.assert_allclose(u, array * z + z.sum(), rtol=1e-7)
 
     def test_none_derives_where_autograd_derives_the_gradients(self):
@@ -186,7 +186,7 @@ class TestProducts:
         params, opt = make(hv=lambda params, vectors, x: result)
         before = {name: array.copy() for name, array in params.items()}
         with pytest.raises(error, match=message):
-            opt.train_on((X,))
+            opt._session.train_on((X,))
         assert opt.steps == 0
         for name, array in params.items():
             assert array.tolist() == before[name].tolist()
@@ -213,7 +213,7 @@ class TestSteps:
         params, opt = make()
         others, other = make()
         for _ in range(3):
-            opt.train_on((X,))
+            opt._session.train_on((X,))
             vectors = other.draw_vectors()
             other.step(slope(others, X), product(others, vectors, X))
         for name in params:
@@ -385,7 +385,7 @@ class TestOnDeviceArrays:
     def test_what_is_refused(self, gpu):
         opt = fa.ESGD(lambda w: (1.0, gpu.array(np.ones(5))), gpu.array(np.ones(5)))
         with pytest.raises(TypeError, match="pass hv=, a callable"):
-            opt.train_on(())
+            opt._session.train_on(())
         with pytest.raises(TypeError, match="product of 'param0' must be a device array"):
             opt.step(gpu.array(np.ones(5)), np.ones(5))
         with pytest.raises(FloatingPointError, match="product of 'param0' must be finite"):

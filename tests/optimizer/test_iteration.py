@@ -230,7 +230,7 @@ class TestHyperparametersForOneRun:
 
     def test_they_show_what_is_in_force(self):
         opt = fa.ADAGRAD(bowl, {"a": np.zeros(1)}, gradient=lambda p: p, learning_rate=0.5)
-        opt.objective._loss = lambda p: bowl(p["a"])[0]
+        opt._session.objective._loss = lambda p: bowl(p["a"])[0]
         run = {"learning_rate": 0.25, "momentum": 0.5, "patience": 2, "groups": {"a": {"l2": 0.0}}}
         epochs = opt.iterate(max_epochs=2, **run)
         assert opt.hyper.learning_rate == 0.5  # until it begins
@@ -284,7 +284,7 @@ class TestHyperparametersForOneRun:
     def test_a_group_of_the_run(self):
         w = {"a": np.zeros(1), "b": np.zeros(1)}
         opt = fa.ADAGRAD(lambda p: (1.0, {"a": np.ones(1), "b": np.ones(1)}), w, rms_regularizer=0)
-        opt.objective.value = lambda arguments: -float(opt.steps)
+        opt._session.objective.value = lambda arguments: -float(opt.steps)
         for _ in opt.iterate(max_epochs=1, learning_rate=0.5, groups={"b": {"learning_rate": 0.25}}):
             opt.hyper.learning_rate *= 2
             opt.step({"a": np.zeros(1), "b": np.zeros(1)})
@@ -368,7 +368,7 @@ def test_no_loss():
 def test_skipped_steps_in_a_run():
     gradients = iter([1.0, math.nan, 1.0])
     opt = fa.ADAGRAD(lambda w: (1.0, np.full(1, next(gradients))), np.zeros(1), nonfinite="skip")
-    opt.objective.value = lambda arguments: 1.0
+    opt._session.objective.value = lambda arguments: 1.0
     opt.minimize(max_updates=3)
     assert (opt.steps, opt.skipped) == (2, 1)
 

@@ -54,7 +54,7 @@ def test_the_loss_is_called_once_a_batch():
     fa.ADAGRAD(loss, np.zeros(2)).minimize(X, max_updates=3, batch_size=2)
     assert len(calls) == 1 + 3 + 1
     opt = fa.ADAGRAD(loss, np.zeros(2))
-    opt.train_on((X,))
+    opt._session.train_on((X,))
     assert len(calls) == 6
 
 
@@ -118,7 +118,7 @@ def test_an_error_while_deriving_says_so():
         fa.ADAGRAD(loss, np.zeros(2), gradient="autograd").minimize(validate_every=1, max_updates=1)
     opt = fa.ADAGRAD(lambda w: np.exp(w, out=np.zeros(2)).sum(), np.zeros(2), gradient="autograd")
     with pytest.raises(TypeError) as caught:
-        opt.train_on(())
+        opt._session.train_on(())
     assert any("autograd" in note for note in caught.value.__notes__)
 
 
@@ -175,7 +175,7 @@ def test_gradients_of_a_loss_are_brought_into_form_and_that_is_logged_once(form,
 def test_their_bits_are_those_of_the_converted_gradient():
     w, expected = np.zeros((2, 3), np.float32), np.zeros((2, 3), np.float32)
     opt = fa.ADAGRAD(lambda p: (1.0, np.asfortranarray(G) / 3), w)
-    opt.train_on(())
+    opt._session.train_on(())
     fa.ADAGRAD(params=expected).step((G / 3).astype(np.float32))
     assert w.tobytes() == expected.tobytes()
 

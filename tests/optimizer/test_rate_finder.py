@@ -31,8 +31,16 @@ def everything(opt):
     """All that there is of an optimizer, as bytes and text."""
     arrays = [(name, a.tobytes(), a.ctypes.data) for name, a in opt.params.items()]
     slots = [(name, slot, a.tobytes()) for name, own in opt.state.items() for slot, a in own.items()]
-    best = [a.tobytes() for a in opt.ledger.best_arrays]
-    return arrays, slots, best, json.dumps(opt.ledger.header()), repr(opt.hyper), opt.skipped, opt.engine.changes
+    best = [a.tobytes() for a in opt._session.ledger.best_arrays]
+    return (
+        arrays,
+        slots,
+        best,
+        json.dumps(opt._session.ledger.header()),
+        repr(opt.hyper),
+        opt.skipped,
+        opt._session.engine.changes,
+    )
 
 
 @pytest.mark.parametrize("name", ["adagrad", "sgd", "rmsprop", "adam", "adagrad_da", "ftrl"])
@@ -393,6 +401,6 @@ def test_each_run_is_that_of_a_copy(name):
             twin = copy.deepcopy(opt)
             twin.hyper.learning_rate = float(rate)
             for _ in range(4):
-                twin.train_on(())
+                twin._session.train_on(())
             assert found == twin.evaluate(None)["loss"]
         opt.minimize(max_updates=2)

@@ -121,7 +121,7 @@ class TestRestoring:
 
     def test_after_a_gradient_that_is_not_finite(self):
         opt, w = self.make()
-        opt.objective._gradient = lambda w, x: np.full(1, np.nan if opt.steps == 2 else 1.0)
+        opt._session.objective._gradient = lambda w, x: np.full(1, np.nan if opt.steps == 2 else 1.0)
         with pytest.raises(FloatingPointError):
             opt.minimize(TRAIN, VALID)
         assert w.round(6) == -1
@@ -382,7 +382,7 @@ def test_every_end_says_what_it_leaves(how, expected, caplog):
 def test_a_loss_that_is_not_finite(value, where, caplog):
     if where == "training":
         opt, w = scripted([3, 2, 1, 0])
-        opt.objective._loss = lambda w, x: 3 + w[0] if x[0] else (0.5 if opt.steps < 2 else value)
+        opt._session.objective._loss = lambda w, x: 3 + w[0] if x[0] else (0.5 if opt.steps < 2 else value)
     else:
         opt, w = scripted([3, 2, value])
     opt.hyper.validate_every = 1

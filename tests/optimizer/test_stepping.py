@@ -144,7 +144,7 @@ def test_a_parameter_whose_dtype_is_another_object_steps_as_fast():
     w = with_own_dtype(np.ones(4))
     opt = fa.ADAGRAD(params=w)
     opt.step(np.ones(4))
-    [bucket] = opt.engine.stepping.units
+    [bucket] = opt._session.engine.stepping.units
     bucket.locate_by_hand = None
     opt.step(np.full(4, 2.0))
     assert opt.steps == 2

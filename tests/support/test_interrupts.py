@@ -147,7 +147,7 @@ def test_ctrl_c_does_not_tear_what_is_being_restored():
     opt = fa.ADAGRAD(lambda p: (next(losses), [np.ones(1)] * 3), params, learning_rate=1.0)
     epochs = opt.iterate()
     next(epochs)
-    opt.ledger.best_arrays[1] = Pressing()
+    opt._session.ledger.best_arrays[1] = Pressing()
     with pytest.raises(KeyboardInterrupt):
         epochs.close()
     assert [p[0] for p in params] == [0, 0, 0]

@@ -322,11 +322,11 @@ class FedESGD(fa.ESGD):
     """With products that follow from the gradients, so that it can be stepped like all others."""
 
     def step(self, gradients=None):
-        flat = self._params.flatten(gradients)
-        pairs = zip(flat, self._params.arrays, strict=True)
+        flat = self._session.params.flatten(gradients)
+        pairs = zip(flat, self._session.params.arrays, strict=True)
         with np.errstate(all="ignore"):
             products = [None if g is None else np.asarray(product_of(np.asarray(_written_out(g, p)))) for g, p in pairs]
-        super().step(gradients, self._params.restructure(products))
+        super().step(gradients, self._session.params.restructure(products))
 
 
 def optimizer_class(name):

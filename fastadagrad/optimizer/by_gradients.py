@@ -1,0 +1,235 @@
+"""What users do with an optimizer by gradients of their own, without its loss."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import Any, ClassVar, Unpack
+
+from numpy.typing import NDArray
+
+from ..engine.options import Hyper, Rule
+from ..engine.parameters import FloatArray
+from ..kernels.rules import trait
+from ..support.read_only import ReadOnly
+from .hyper_view import HyperView
+from .session import Session
+from .stepper import Stepper
+
+
+class Update:
+    """The fused update of one parameter, as `Optimizer.get_updates` gives it.
+
+    Calling it with a gradient, and for `ESGD` with a Hessian-vector product, steps the parameter in place. It counts
+    its own steps, and goes by the hyperparameters of the moment.
+    """
+
+    def __init__(self, optimizer: ByGradients, position: int) -> None:
+        self._optimizer, self._position = optimizer, position
+        self._name = self._inside.params.names[position]
+        self._make_stepping()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_made_after": None, "_stepping": None}
+
+    def __copy__(self) -> Update:
+        return Update(self._optimizer, self._position)
+
+    @property
+    def _inside(self) -> Stepper:
+        return self._optimizer._session
+
+    def _make_stepping(self) -> None:
+        engine = self._inside.engine
+        self._made_after: Any = engine.stepping
+        self._stepping: Any = engine.stepping_of(self._position)
+        self._tuning = engine.tuning
+
+    @property
+    def steps(self) -> int:
+        """Updates that this parameter has had through `get_updates`."""
+        return self._inside.ledger.updates.get(self._name, 0)
+
+    def __call__(self, gradient: Any, product: Any = None) -> None:
+        inside, engine = self._inside, self._inside.engine
+        gradients: list[Any] = [None] * len(inside.params)
+        products = gradients.copy()
+        gradients[self._position], products[self._position] = gradient, product
+        with engine.lock:
+            if inside.ledger.steps:
+                inside.refuse_two_counts()
+            if self._made_after is not engine.stepping:
+                self._make_stepping()
+            elif self._tuning != engine.tuning:
+                self._tuning = engine.tuning
+                self._stepping.take_numbers(engine.unsettled)
+            if inside.unused:
+                engine.state.refresh(engine.settings)
+            if self._stepping.step(gradients, self.steps, products):
+                inside.ledger.updates[self._name] = self.steps + 1
+        engine.changes += 1
+        if engine.infinite:
+            engine.warn_of_infinity(stacklevel=2)
+
+
+class ByGradients:
+    """Steps, and what they have made of the state."""
+
+    rule: ClassVar[Rule]
+    _session: Session
+
+    @cached_property  # a property's call would be a tenth of the time that it takes to set the learning rate
+    def hyper(self) -> HyperView:
+        """Hyperparameters that are in force: read or set as attributes, ``opt.hyper.learning_rate = 0.1``.
+
+        Changes are for good, from the next step on. In an iteration those that it was given are in force; what is not
+        changed meanwhile ends with it.
+        """
+        return HyperView(self._session)
+
+    @property
+    def params(self) -> Mapping[str, FloatArray]:
+        """The user's arrays by name, read-only mapping; rows that lag behind are as they were (see `flush`)."""
+        return ReadOnly(dict(zip(self._session.params.names, self._session.params.owners, strict=True)))
+
+    @property
+    def state(self) -> Mapping[str, Mapping[str, FloatArray]]:
+        """Slots by parameter name, ``{"accumulator": ..., "velocity": ...}``: read-only views of the live arrays.
+
+        Asking for it brings all rows up to date.
+        """
+        session = self._session
+        session.flush()
+        if session.unused:
+            session.engine.state.refresh(session.engine.settings)
+        return session.engine.state.view()
+
+    @property
+    def learned(self) -> Mapping[str, float]:
+        """What a method has measured to find its step size, by name; empty of all others."""
+        return dict(zip(trait(self.rule, "learned"), self._session.engine.state.learned, strict=True))
+
+    @property
+    def gradients(self) -> Any:
+        """Preallocated gradient buffers in the structure of params: fill them, then call ``step()``."""
+        return self._session.params.restructure(self._session.buffers())
+
+    @property
+    def steps(self) -> int:
+        """Steps made so far."""
+        return self._session.ledger.steps
+
+    @property
+    def skipped(self) -> int:
+        """Steps skipped for a non-finite gradient."""
+        return self._session.ledger.skipped
+
+    def step(self, gradients: Any = None) -> None:
+        """One fused update of all parameters, in place.
+
+        Parameters
+        ----------
+        gradients : arrays, Rows or scipy.sparse matrices in the structure of params, optional
+            Of a dict's parameters, a list in their order will do. An array is of exactly the shape and dtype of its
+            parameter and C-contiguous. They are not written. Without them, what `gradients` holds is taken. Those of
+            frozen parameters are not looked at. A sparse matrix is CSR, CSC or COO, of the parameter's shape and dtype;
+            what it does not store is 0. Under momentum, decay, l1 or l2, what a sparse gradient does not name moves as
+            `lazy` says.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a gradient does not fit.
+        IndexError
+            If one of Rows or of a sparse matrix names a row or a column that there is not.
+        FloatingPointError
+            If one holds NaN or infinity, unless ``nonfinite`` is "skip" or "ignore".
+
+        Nothing has been changed when it raises.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import fastadagrad as fa
+        >>> w = np.array([1.0, -2.0])
+        >>> opt = fa.ADAGRAD(params=w, learning_rate=0.5)
+        >>> opt.step(np.array([0.3, -0.1]))
+        >>> w
+        array([ 0.50000002, -1.50000005])
+        """
+        session = self._session
+        flat = session.filled_buffers() if gradients is None else session.params.flatten(gradients)
+        session.step_from_outside(flat)
+
+    def read_rows(self, name: str, indices: NDArray[Any]) -> Any:
+        """Rows of a parameter, up to date whatever has been stepped lazily.
+
+        Parameters
+        ----------
+        name : str
+        indices : ndarray of int32 or int64, shape (n,)
+            A device array if the parameter is one.
+
+        Returns
+        -------
+        array, shape (n, *parameter.shape[1:])
+            A copy, where the parameter is; the parameter's own rows are brought up to date too.
+
+        Raises
+        ------
+        TypeError, ValueError, IndexError
+            If there is no such parameter, or if `indices` are no row numbers.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import fastadagrad as fa
+        >>> opt = fa.ADAGRAD(params={"table": np.ones((1000, 2))}, learning_rate=0.1, decoupled_weight_decay=0.5)
+        >>> opt.step({"table": fa.Rows(np.array([7]), np.zeros((1, 2)))})
+        >>> opt.read_rows("table", np.array([3, 7]))
+        array([[0.95, 0.95],
+               [0.95, 0.95]])
+        """
+        session = self._session
+        return session.engine.read(session.position_of(name), f"rows of {name!r}: indices", indices)
+
+    def flush(self) -> None:
+        """Bring all rows of all parameters up to date.
+
+        Matters after sparse gradients under momentum, decay, l1 or l2 with ``lazy="exact"``: rows that they did not
+        name are caught up when they are next needed. `read_rows`, `state`, `evaluate`, `save` and `set_params` see to
+        it by themselves, and so does a change of hyperparameters that no closed form spans. Call it before you read or
+        write your own arrays: what a row missed comes on top of what has been written meanwhile.
+        """
+        self._session.flush()
+
+    def get_updates(self, *, batch_size: int | None = None, **hyper: Unpack[Hyper]) -> Iterator[tuple[str, Update]]:
+        """Yield (name, update) pairs, one for each parameter that is not frozen.
+
+        Parameters
+        ----------
+        batch_size : int, optional
+            Says nothing to an update. It is taken so that the arguments of `iterate` will do here too, as in downhill.
+        **hyper
+            Changed for good, as through `hyper`.
+
+        Yields
+        ------
+        name : str
+        update : callable
+            ``update(gradient)`` applies the fused update of that parameter alone, and counts for it alone.
+
+        Raises
+        ------
+        ValueError
+            With max_global_norm, which needs all gradients at once, or of a method that measures all parameters.
+        """
+        if hyper:
+            self._session.change_hyper(hyper)
+        params, frozen = self._session.params, self._session.engine.frozen
+        return iter([(params.names[i], Update(self, i)) for i in range(len(params)) if i not in frozen])
+
+
+def session_of(optimizer: ByGradients) -> Session:
+    """The inside of an optimizer, for what in this library does with one what users do not."""
+    return optimizer._session

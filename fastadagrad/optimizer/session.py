@@ -1,0 +1,237 @@
+"""The inside of an optimizer with its loss: training on one batch, validating, and the run under way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..data.dataset import Dataset, sample_count
+from ..engine.options import Rule
+from ..engine.parameters import Parameters
+from ..support.interrupts import whole
+from ..support.log import logger
+from . import checkpoint, hyper_record
+from .history import Best, Epoch, Monitored
+from .monitors import Monitors, WeightedMean
+from .objective import Objective
+from .run import Run, Touches
+from .stepper import Stepper
+from .updates import Updates
+
+FormProducts = Callable[[Objective, tuple[Any, ...]], Sequence[Any]]  # (loss, batch): one a parameter
+
+
+class Loaded(NamedTuple):
+    """Where the run stood that was saved, and what the count of changes was when it was loaded."""
+
+    run: dict[str, Any]
+    changes: int
+
+
+class Session(Stepper):
+    """A stepper with a loss, which knows what a run needs of an optimizer (see `.run.Trained`)."""
+
+    def __init__(
+        self,
+        rule: Rule,
+        params: Parameters,
+        hyper: Mapping[str, Any],
+        objective: Objective | None,
+        monitors: Monitors,
+        updates: Updates,
+    ) -> None:
+        super().__init__(rule, params, hyper)
+        self.monitors, self.updates, self._objective = monitors, updates, objective
+        self.form_products: FormProducts | None = None  # of a method that goes by Hessian-vector products
+        self.touches: Touches | None = None  # of the run under way
+        self.latest_run: Run | None = None  # that a call of iterate has made
+        self._run: Run | None = None  # under way
+        self._loaded: Loaded | None = None
+        self._datasets: dict[str, Dataset] = {}
+        self._told_of_flushing = False
+
+    @property
+    def objective(self) -> Objective:
+        """The loss, or RuntimeError if the optimizer was made without one."""
+        if self._objective is None:
+            raise RuntimeError("this optimizer has no loss: pass loss= when making it, or call step(gradients)")
+        return self._objective
+
+    def made_of(self) -> dict[str, Any]:
+        """The arguments that the optimizer was made with, but for the hyperparameters."""
+        of_loss = {} if self._objective is None else self._objective.made_of()
+        return {**of_loss, **self.monitors.made_of(), "params": self.params.given, "updates": self.updates.made_of()}
+
+    # One batch
+
+    def measure(self, arguments: tuple[Any, ...], gradients_needed: bool) -> tuple[Monitored, list[Any] | None]:
+        """Monitors on a batch, and its gradients if they are needed."""
+        gradients = None
+        if gradients_needed:
+            loss, gradients = self.objective.value_and_gradients(arguments, self.engine.frozen)
+        else:
+            loss = self.objective.value(arguments)
+        return self.monitors.measure(loss, gradients, arguments), gradients
+
+    def means_over(self, data: Dataset | None, stop: Callable[[], bool] | None = None) -> Monitored | None:
+        """Means of the monitors; None if `stop`, which is asked before each batch, is given and tells to."""
+        self.flush()
+        mean = WeightedMean()
+        for batch in [()] if data is None else data.batches():
+            if stop is not None and stop():
+                return None
+            values, _ = self.measure(self.objective.arguments(batch), self.monitors.of_gradients)
+            mean.add(values, 1 if data is None else sample_count(batch, data.axis))
+        return mean.means()
+
+    def train_on(self, arguments: tuple[Any, ...]) -> Monitored:
+        """Monitors on one batch and, if its loss is finite, one step."""
+        self.catch_up_for(arguments)
+        values, gradients = self.measure(arguments, gradients_needed=True)
+        if gradients is not None and np.isfinite(values["loss"]):
+            self.step(gradients, self.products(arguments))
+            if self.engine.infinite:
+                self.engine.warn_of_infinity(stacklevel=2)
+        return values
+
+    def products(self, arguments: tuple[Any, ...]) -> Sequence[Any]:
+        """Hessian-vector products on a batch, one a parameter, for a method that goes by them; else none."""
+        return () if self.form_products is None else self.form_products(self.objective, arguments)
+
+    def catch_up_for(self, arguments: tuple[Any, ...]) -> None:
+        """Bring up to date what the loss and the monitors are going to read."""
+        if self.touches is not None:
+            touched = self.touches(*arguments)
+            if not isinstance(touched, Mapping):
+                raise TypeError(f"touches must return a dict name -> indices, not {type(touched).__name__}")
+            for name, indices in touched.items():
+                self.engine.recall(self.position_of(name), f"touches: indices of {name!r}", indices)
+        if self.engine.behind and (self.touches is None or self.monitors.custom):
+            self.flush()
+            if not self._told_of_flushing:
+                self._told_of_flushing = True
+                logger.info(
+                    "all rows are caught up before each loss: iterate(touches=...) tells which ones it reads (monitors "
+                    "of your own may read any)"
+                )
+
+    def run_updates(self, arguments: tuple[Any, ...]) -> None:
+        """Carry out the user's own updates, after a step."""
+        if self.updates:
+            self.flush()
+            self.updates.carry_out(self.params.given, arguments)
+
+    # Runs
+
+    @property
+    def best(self) -> Best | None:
+        return self.ledger.best
+
+    @property
+    def history(self) -> list[Epoch]:
+        return self.ledger.history
+
+    @property
+    def steps(self) -> int:
+        return self.ledger.steps
+
+    def begin_run(self, run: Run) -> None:
+        """Make `run` the one under way, after the one that is; go on where a loaded file left off."""
+        self.end_unfinished_run()
+        loaded = self._run_to_resume
+        if loaded is not None:
+            unfinished = "progress" in loaded
+            checkpoint.reposition(run.datasets, loaded["datasets"], strict=unfinished)
+            if unfinished:
+                self._tell_of_hyper_of_run(loaded.get("hyper", {}), run.hyper)
+                run.resume(loaded)
+        self.configure(*self.divided(run.hyper))
+        self._loaded, self._run, self._datasets, self.touches = None, run, run.datasets, run.touches
+        self.ledger.stopped_because = None
+
+    def is_under_way(self, run: Run) -> bool:
+        """Whether that run is the one that has begun and not ended."""
+        return self._run is run
+
+    def end_run(self, run: Run, reason: str, restores: bool, outcome: str) -> None:
+        """Restore the best parameters if that is to be, and the hyperparameters from before the run."""
+        if self._run is not run:
+            return
+        with whole():
+            self._run = self.touches = None
+            self.flush()
+            self.ledger.stopped_because = reason
+            if restores:
+                self.ledger.restore_best(self.params.arrays)
+                self.note_displacement()
+            for data in run.datasets.values():
+                data.end_epoch()
+            self.configure(self.hyper, {})
+        logger.info("iteration ended (%s): %s", reason, outcome)
+
+    def end_unfinished_run(self) -> None:
+        """End the run under way, if there is one, as if its loop had been left."""
+        if self._run is not None:
+            self._run.close()
+
+    def give_up_unfinished_run(self) -> None:
+        """End it without validating or restoring what is about to be replaced."""
+        self.engine.changes += 1
+        self.end_unfinished_run()
+
+    def remember_best(self, loss: float, monitors: Monitored, epoch: int) -> None:
+        """Keep a copy of the parameters as the best."""
+        self.params.refuse_moved()
+        self.flush()
+        with whole():
+            self.ledger.remember_best(self.params, loss, monitors, epoch)
+
+    # What is kept of it
+
+    @property
+    def _run_to_resume(self) -> dict[str, Any] | None:
+        """Where the loaded run stood, if nothing has been changed since."""
+        loaded = self._loaded
+        return loaded.run if loaded is not None and loaded.changes == self.engine.changes else None
+
+    def take_up(self, run: dict[str, Any] | None) -> None:
+        """Let the next run go on where this one stood."""
+        self._loaded = None if run is None else Loaded(run, self.engine.changes)
+
+    def unfinished(self) -> dict[str, Any]:
+        """Where the run under way, or the one to be resumed, stands; else the positions of the latest Datasets."""
+        if self._run is not None:
+            in_force = self.recorded({**self.hyper, **self.overlay})
+            overlay = {name: in_force[name] for name in self.overlay if name in in_force}
+            return {**self._run.state(), "datasets": checkpoint.describe(self._datasets), "hyper": overlay}
+        return self._run_to_resume or {"datasets": checkpoint.describe(self._datasets)}
+
+    def recorded(self, hyper: Mapping[str, Any]) -> hyper_record.Record:
+        """Hyperparameters as files hold them."""
+        return hyper_record.recorded(self.rule, hyper, self.params.names)
+
+    def _tell_of_hyper_of_run(self, of_run: Mapping[str, Any], hyper: Mapping[str, Any]) -> None:
+        """Warn of what the run to be resumed had been given, and this one goes by otherwise."""
+        here = self.recorded({**self.hyper, **hyper})
+        found = hyper_record.differences({**here, **of_run}, here, self.params.names, only=of_run)
+        if found:
+            hyper_record.warn(
+                f"the iteration that was saved had other hyperparameters than are in force here: {', '.join(found)}"
+            )
+
+    def take(self, saved: checkpoint.Saved, hyper: dict[str, Any], overlay: dict[str, Any]) -> None:
+        """Become what was saved, all of it or, where something is refused, nothing."""
+        engine = self.engine
+        with whole():
+            self.flush()
+            slots, late, ledger = engine.state.slots, engine.state.late, self.ledger
+            try:
+                checkpoint.make_room(saved, engine)
+                self.ledger = saved.ledger
+                self.configure(hyper, overlay)
+            except BaseException:
+                engine.state.slots, engine.state.late, self.ledger = slots, late, ledger
+                raise
+            checkpoint.apply(saved, engine)
