@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..kernels.rules import places
+from .comm import ALONE
 from .options import Conduct, Rule, Settings
 from .parameters import Parameters
 from .state import State
@@ -34,6 +35,7 @@ class Arena(ABC):
         # Positions of what its slots place, and a change has put or left elsewhere.
         self.displaced: frozenset[int] = frozenset()
         self.placed_by_rate: frozenset[int] = frozenset()  # of followers that their slots and the learning rate place
+        self.comm = ALONE  # with which sums over all parameters are formed
         self.lags: dict[int, Any] = {}  # by position: `Lagging` of parameters that sparse gradients step lazily
         self.followers: frozenset[int] = frozenset()  # positions whose learning rate `rate_set` replaces
         self.rate_set: float | None = None
