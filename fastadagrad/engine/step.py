@@ -243,9 +243,7 @@ class Stepping:
                     unit.clip_each()
             return True
         squares = {i: x for b in self.units for i, x in zip(b.positions, b.sums.tolist(), strict=True)}
-        if not squares:
-            return True
-        [total] = self._arena.comm.totals([[squares[i]] for i in sorted(squares)])
+        [total] = self._arena.comm.totals([[squares[i]] for i in sorted(squares)], 1)
         if self._checks and not math.isfinite(total):
             return self._refuse_non_finite(max(squares, key=squares.__getitem__))
         for unit in self.units:
@@ -259,7 +257,8 @@ class Stepping:
         measures: dict[int, list[float]] = {}
         for unit in cast(Any, self.units):  # all of dense gradients
             measures |= zip(unit.positions, unit.measure(self._threads).T.tolist(), strict=True)
-        sums, rule = self._arena.comm.totals([measures[i] for i in sorted(measures)]), cast(Any, self._arena.rule)
+        rule, parts = cast(Any, self._arena.rule), [measures[i] for i in sorted(measures)]
+        sums = self._arena.comm.totals(parts, len(trait(rule, "measured")))
         if self._checks and not all(map(math.isfinite, sums)):
             self._refuse_non_finite(max(measures, key=lambda i: not all(map(math.isfinite, measures[i]))))
             return None
