@@ -12,26 +12,12 @@ if TYPE_CHECKING:
     from . import base as base
     from . import dataset as dataset
     from . import first_order as first_order
-    from .adaptive import ADADELTA as ADADELTA
-    from .adaptive import ADAGRAD as ADAGRAD
-    from .adaptive import COCOB as COCOB
-    from .adaptive import ESGD as ESGD
-    from .adaptive import FTRL as FTRL
-    from .adaptive import NAG as NAG
-    from .adaptive import RDA as RDA
-    from .adaptive import SGD as SGD
-    from .adaptive import AdaGradDA as AdaGradDA
-    from .adaptive import Adam as Adam
-    from .adaptive import DAdaptAdaGrad as DAdaptAdaGrad
-    from .adaptive import DoG as DoG
-    from .adaptive import DoWG as DoWG
-    from .adaptive import RMSProp as RMSProp
-    from .adaptive import RProp as RProp
     from .data.dataset import Dataset as Dataset
     from .engine.rows import Rows as Rows
     from .linear import LinearModel as LinearModel
     from .nopython import CompiledUpdate as CompiledUpdate
     from .nopython import compiled_update as compiled_update
+    from .optimizer.adaptive import *
     from .optimizer.methods import build as build
     from .optimizer.methods import minimize as minimize
     from .optimizer.methods import register as register
@@ -40,29 +26,18 @@ if TYPE_CHECKING:
     from .optimizer.rate_finder import find_learning_rate as find_learning_rate
     from .peers import like as like
 
+__all__ = ["ADADELTA", "ADAGRAD", "COCOB", "ESGD", "FTRL", "NAG", "RDA", "SGD", "AdaGradDA", "Adam", "DAdaptAdaGrad"]
+__all__ += ["DoG", "DoWG", "RMSProp", "RProp"]
+
 # Each is imported when it is first asked for, so that a command or a script loads no more than it uses.
 _HOMES = {
-    "ADADELTA": "adaptive",
-    "ADAGRAD": "adaptive",
-    "AdaGradDA": "adaptive",
-    "Adam": "adaptive",
-    "COCOB": "adaptive",
+    **dict.fromkeys(__all__, "adaptive"),
     "CompiledUpdate": "nopython",
-    "DAdaptAdaGrad": "adaptive",
     "Dataset": "dataset",
-    "DoG": "adaptive",
-    "DoWG": "adaptive",
-    "ESGD": "adaptive",
-    "FTRL": "adaptive",
     "LinearModel": "linear",
-    "NAG": "adaptive",
     "Optimizer": "optimizer",
-    "RDA": "adaptive",
-    "RMSProp": "adaptive",
-    "RProp": "adaptive",
     "RateSearch": "optimizer.rate_finder",
     "Rows": "engine.rows",
-    "SGD": "adaptive",
     "build": "methods",
     "compiled_update": "nopython",
     "find_learning_rate": "optimizer.rate_finder",
@@ -71,8 +46,6 @@ _HOMES = {
     "register": "methods",
 }
 _MODULES = ("adaptive", "base", "dataset", "first_order")  # those that downhill has, too
-__all__ = ["ADADELTA", "ADAGRAD", "COCOB", "ESGD", "FTRL", "NAG", "RDA", "SGD", "AdaGradDA", "Adam", "DAdaptAdaGrad"]
-__all__ += ["DoG", "DoWG", "RMSProp", "RProp"]
 __all__ += ["CompiledUpdate", "Dataset", "LinearModel", "Optimizer", "RateSearch", "Rows"]
 __all__ += [*_MODULES]
 __all__ += ["build", "compiled_update", "find_learning_rate", "like", "minimize", "register"]

@@ -2,38 +2,7 @@
 
 from __future__ import annotations
 
-from .optimizer.adaptive import (
-    ADADELTA,
-    ADAGRAD,
-    COCOB,
-    ESGD,
-    FTRL,
-    NAG,
-    RDA,
-    SGD,
-    AdaGradDA,
-    Adam,
-    DAdaptAdaGrad,
-    DoG,
-    DoWG,
-    RMSProp,
-    RProp,
-)
+from .optimizer import adaptive as _methods
+from .optimizer.adaptive import *  # noqa: F403  so that a method is named in one place
 
-__all__ = [
-    "ADADELTA",
-    "ADAGRAD",
-    "COCOB",
-    "ESGD",
-    "FTRL",
-    "NAG",
-    "RDA",
-    "SGD",
-    "AdaGradDA",
-    "Adam",
-    "DAdaptAdaGrad",
-    "DoG",
-    "DoWG",
-    "RMSProp",
-    "RProp",
-]
+__all__ = _methods.__all__

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .optimizer.first_order import NAG, SGD
+from .optimizer.adaptive import NAG, SGD
 
 __all__ = [
     "NAG",

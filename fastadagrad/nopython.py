@@ -29,6 +29,16 @@ class CompiledUpdate:
         dimension and of the chosen dtype. Nothing is checked.
     threaded : callable
         ``threaded(p, g, slots, s, spans)``: the same bits with the work split into that many spans.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastadagrad as fa
+    >>> sgd = fa.compiled_update("sgd", learning_rate=0.5)
+    >>> p = np.array([1.0, -2.0])
+    >>> sgd.update(p, np.array([0.5, 0.5]), sgd.slots(p), sgd.scalars())
+    >>> p
+    array([ 0.75, -2.25])
     """
 
     update: Callable[..., None]
@@ -44,11 +54,61 @@ class CompiledUpdate:
         return self
 
     def scalars(self, t: int = 0) -> Any:
-        """Hyperparameters of step t as the named tuple s; one for all steps unless the rate is scheduled."""
+        """Hyperparameters of step t as the named tuple s; one for all steps unless the rate is scheduled.
+
+        Parameters
+        ----------
+        t : int, default 0
+            Number of the step, 0 at the first.
+
+        Returns
+        -------
+        named tuple of float32 or float64
+            What `update` takes as s.
+
+        Raises
+        ------
+        ValueError
+            If one of them is beyond what the dtype can hold, or a scheduled rate is none.
+
+        Examples
+        --------
+        >>> import fastadagrad as fa
+        >>> sgd = fa.compiled_update("sgd", learning_rate=1.0, lr_decay=0.5)
+        >>> [float(sgd.scalars(t).learning_rate) for t in (0, 2)]
+        [1.0, 0.5]
+        """
         return self._settings.rule.Scalars(*cast_scalars(self._settings, t, self._dtype))
 
     def slots(self, p: FloatArray) -> tuple[FloatArray, ...]:
-        """Fresh state for a parameter: the method's slots, and the velocity with momentum."""
+        """Fresh state for a parameter: the method's slots, and the velocity with momentum.
+
+        Parameters
+        ----------
+        p : ndarray
+            The parameter, of the chosen dtype. It is not written.
+
+        Returns
+        -------
+        tuple of ndarray
+            Of the shape of p; of fewer elements where they share an accumulator. What `update` takes as slots.
+
+        Raises
+        ------
+        TypeError
+            If p is no array of that dtype.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import fastadagrad as fa
+        >>> adagrad = fa.compiled_update(initial_accumulator_value=0.5, momentum=0.9)
+        >>> adagrad.slots(np.array([1.0, 2.0]))
+        (array([0.5, 0.5]), array([0., 0.]))
+        """
+        if not isinstance(p, np.ndarray) or p.dtype != self._dtype:
+            found = f"one of {p.dtype}" if isinstance(p, np.ndarray) else repr(p)
+            raise TypeError(f"p must be an ndarray of {self._dtype}, which the update is compiled for, not {found}")
         return fresh_slots(p, self._settings)
 
 
@@ -59,11 +119,11 @@ def compiled_update(
 
     Parameters
     ----------
-    algo : str
-        Name of the method.
-    dtype : float32 or float64
+    algo : str, default "adagrad"
+        Name of the method, as `build` takes it.
+    dtype : float32 or float64, default float64
         Of the parameters.
-    ndim : int
+    ndim : int, default 1
         Of the parameters; it matters only for ``accumulator="row"``, which is by element where there are no rows.
     **hyper
         As `ADAGRAD` takes them, for one parameter. Norm clipping needs norms beforehand and is refused, as is what
@@ -72,11 +132,12 @@ def compiled_update(
     Returns
     -------
     CompiledUpdate
+        The functions to call, and what they are called with.
 
     Raises
     ------
     TypeError, ValueError
-        If a hyperparameter is refused.
+        If there is no such method, or an argument or a hyperparameter is refused.
 
     Examples
     --------

@@ -1,5 +1,8 @@
 """What there is of a method stands in several places: all of them know the same methods and hyperparameters."""
 
+import ast
+import doctest
+import inspect
 import pkgutil
 import re
 import typing
@@ -7,7 +10,9 @@ from dataclasses import fields
 from importlib import import_module
 
 import digest_cases
+import numpy as np
 import pytest
+import typed_keywords
 from oracle import DEFAULTS
 from oracles import ORACLES
 from places import ROOT
@@ -16,12 +21,14 @@ import fastadagrad as fa
 from fastadagrad.engine.options import Conduct, Hyper, Options
 from fastadagrad.engine.registry import RegisteredRule
 from fastadagrad.kernels import rules
-from fastadagrad.kernels.rules import trait
+from fastadagrad.kernels.rules import form_of, places, trait
 from fastadagrad.optimizer import adaptive, methods
+from fastadagrad.optimizer.documents import sections_of
 
 GUIDE = ROOT / "docs" / "guide.md"
 REGISTRY = {name: method for name, method in methods.METHODS.items() if not isinstance(method.rule, RegisteredRule)}
 CLASSES = {method.__name__ for method in REGISTRY.values()}
+ORDER = ("Parameters", "Attributes", "Raises", "Warnings", "See Also", "Notes", "References", "Examples")  # numpydoc's
 EVERY = pytest.mark.parametrize("name", REGISTRY)
 
 
@@ -82,18 +89,104 @@ def test_oracles_take_the_hyperparameters_of_their_methods(name):
     assert not other, f"the oracle of {name} has other defaults than the rule: {other}"
 
 
-def test_typed_keywords():
+def stub_classes():
+    """Arguments of each constructor as type checkers know them, and those that are keywords alone."""
+    for node in ast.parse(typed_keywords.STUB.read_text()).body:
+        if isinstance(node, ast.ClassDef):
+            (constructor,) = node.body
+            arguments = constructor.args
+            yield node.name, [a.arg for a in arguments.args[1:]], [a.arg for a in arguments.kwonlyargs]
+
+
+def expected_keywords(method):
+    """By the rule and the options, without the code that makes signatures."""
+    form = form_of(method.rule, method.rule.Hyperparameters())
+    common = {*vars(Options()), *vars(Conduct()), "groups"}
+    if not trait(form, "shares"):
+        common -= {"accumulator"}
+    if places(form):
+        common -= {"momentum", "nesterov", "decoupled_weight_decay", "l1", "l2"}
+    if not trait(form, "penalised"):
+        common -= {"l1", "l2"}
+    if trait(form, "measured"):
+        common -= {"decoupled_weight_decay"}
+    made = {"gradient", *method._making[len(fa.Optimizer._making) :]}
+    return common | {*vars(method.rule.Hyperparameters())} | made
+
+
+@EVERY
+def test_typed_keywords(name):
+    """Those that type checkers know, those that `inspect.signature` tells of, and those that there are."""
+    method = REGISTRY[name]
+    typed = {each: (positional, keywords) for each, positional, keywords in stub_classes()}
+    assert_same(typed, CLASSES, "fastadagrad/optimizer/adaptive.pyi")
+    positional, keywords = typed[method.__name__]
+    assert positional == ["loss", "params", "inputs", "updates", "monitors", "monitor_gradients"]
+    expected = expected_keywords(method)
+    parameters = inspect.signature(method).parameters.values()
+    assert_same(keywords, expected, f"{method.__name__} in fastadagrad/optimizer/adaptive.pyi")
+    assert_same([p.name for p in parameters if p.kind is p.KEYWORD_ONLY], expected, f"the signature of {name}")
+    assert [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD] == positional
+
+
+@pytest.mark.parametrize("path", typed_keywords.FILES, ids=lambda path: path.name)
+def test_files_for_type_checkers(path):
+    """With types and defaults, too."""
+    text = typed_keywords.FILES[path]()
+    assert path.read_text() == text, "run python tests/tools/typed_keywords.py, which writes it anew from the rules"
+
+
+def test_typed_keywords_of_any_method():
     kinds = [Options, Conduct, *(method.rule.Hyperparameters for method in REGISTRY.values())]
     expected = {}
     for kind in kinds:
         for key, annotation in typing.get_type_hints(kind).items():
             assert expected.setdefault(key, annotation) == annotation, f"{key} has two types"
-    del expected["frozen"]  # of a group only
     found = typing.get_type_hints(Hyper)
     groups = found.pop("groups")
     assert typing.get_args(groups)[0] is str
-    assert_same(found, expected, "the typed keywords, fastadagrad.engine.options.Hyper,")
+    assert_same(found, expected, "the typed keywords, fastadagrad.engine.typed_keywords.Hyper,")
     assert found == expected
+
+
+NOT_NEUTRAL = {
+    "accumulator": "row",
+    "lazy": "dense",
+    "nonfinite": "skip",
+    "threads": 1,
+    "patience": 3,
+    "validate_every": 3,
+    "learning_rate": 0.5,
+    "groups": {"param0": {"learning_rate": 0.5}},
+}
+
+
+@EVERY
+def test_the_signature_names_what_is_taken(name):
+    """A keyword is in it if and only if it may have another value than that which does nothing."""
+    method, known = REGISTRY[name], [*vars(Options()), *vars(Conduct()), "groups"]
+    taken = inspect.signature(method).parameters
+    for key in known:
+        value = NOT_NEUTRAL.get(key, True if key in ("nesterov", "frozen") else 0.25)
+        if key in taken:
+            method(params=np.zeros((2, 2)), **{key: value})
+        else:
+            with pytest.raises(ValueError, match=key):
+                method(params=np.zeros((2, 2)), **{key: value})
+    for other in {key for each in REGISTRY.values() for key in vars(each.rule.Hyperparameters())} - {*taken}:
+        with pytest.raises(TypeError, match=f"unexpected keyword '{other}'"):
+            method(params=np.zeros((2, 2)), **{other: 1})
+
+
+@EVERY
+def test_defaults_of_the_signature(name):
+    method = REGISTRY[name]
+    defaults = {p.name: p.default for p in inspect.signature(method).parameters.values() if p.name != "params"}
+    told, left_out = method(params=np.zeros(2), **defaults), method(params=np.zeros(2))
+    assert dict(told.hyper) == dict(left_out.hyper)
+    assert {key: left_out.hyper[key] for key in defaults if key in left_out.hyper} == {
+        key: value for key, value in defaults.items() if key in left_out.hyper
+    }
 
 
 def test_table_of_methods_in_the_guide():
@@ -114,10 +207,38 @@ def test_table_of_hyperparameters_in_the_guide():
 
 @EVERY
 def test_docstrings(name):
-    """A class tells of what is its own, and `build` of its name."""
+    """A class tells of all that its signature has, and `build` of its name."""
     method = REGISTRY[name]
-    told = re.findall(r"\w+", method.__doc__)
-    assert_same({*told} & {*vars(method.rule.Hyperparameters())}, vars(method.rule.Hyperparameters()), method.__name__)
+    told = dict(re.findall(r"^(\w+) : (.+)\n    \S", sections_of(method.__doc__)["Parameters"], re.MULTILINE))
+    parameters = inspect.signature(method).parameters
+    assert_same(told, parameters, f"Parameters in the docstring of {method.__name__}")
+    assert list(told) == list(parameters)
+    for field in fields(method.rule.Hyperparameters):
+        assert re.fullmatch(rf"{field.type.__name__}, default (\S+)", told[field.name]), field.name
+        assert float(ast.literal_eval(told[field.name].rpartition(" ")[2])) == field.default
     assert f'"{name}"' in fa.build.__doc__
     for option in trait(method.rule, "fixed"):
         assert f"`{option}`" in method.__doc__
+
+
+def test_examples_of_methods_run_once():
+    """In the docstrings of the classes, which pytest --doctest-modules runs."""
+    found = {test.name: test for test in doctest.DocTestFinder(exclude_empty=True).find(adaptive) if test.examples}
+    assert_same(found, {f"{adaptive.__name__}.{each}" for each in CLASSES}, "examples in docstrings")
+    for method in REGISTRY.values():
+        assert f"fa.{method.__name__}(" in method.rule.example
+        assert ">>>" not in method.rule.__doc__
+        lines = [each for each in method.__doc__.splitlines() if each.startswith((">>>", "..."))]
+        assert lines[2:] == [each for each in method.rule.example.splitlines() if each.startswith((">>>", "..."))]
+
+
+@EVERY
+def test_formula_and_reference_of_a_rule_are_told_by_its_class(name):
+    method = REGISTRY[name]
+    summary, formula, *_ = method.rule.__doc__.split("\n\n")
+    told = sections_of(method.__doc__)
+    assert told[""].startswith(f"{summary}\n\n.. code-block:: text\n\n{formula}")
+    assert told["References"] == sections_of(method.rule.__doc__)["References"]
+    assert [*told][1:] == [each for each in ORDER if each in told]
+    assert {"Parameters", "Raises", "References", "Examples"} <= {*told}
+    assert max(map(len, method.__doc__.splitlines())) <= 120

@@ -34,19 +34,57 @@ QUICK_RATES, QUICK_EPOCHS = "1e-3:1:4", 3
 
 @dataclass(frozen=True)
 class Comparison:
-    """What came of a comparison."""
+    """What came of a comparison.
+
+    Attributes
+    ----------
+    folder : Path
+        Where results, figures and report are.
+    plan : Plan
+        Problems, methods, rates, seeds and epochs.
+    runs : tuple of Run
+        Each with the losses of its epochs and their seconds.
+    lines : tuple of Line
+        A summary for each problem and method.
+    about : dict of str to object
+        Versions, machine, date and command.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from fastadagrad.compare import compare
+    >>> with tempfile.TemporaryDirectory() as out:
+    ...     found = compare("quadratic:100", "adagrad", rates="0.1:1:2", seeds=1, jobs=0, out=out, report=False)
+    >>> len(found.runs), len(found.lines), "adagrad" in str(found)
+    (2, 1, True)
+    """
 
     folder: Path
     plan: Plan
     runs: tuple[Run, ...]
     lines: tuple[Line, ...]
-    about: dict[str, Any]  # versions, machine, date, command
+    about: dict[str, Any]
 
     def __str__(self) -> str:
         return text_table(self.lines)
 
     def as_json(self) -> dict[str, Any]:
-        """What results.json holds."""
+        """What results.json holds.
+
+        Returns
+        -------
+        dict of str to object
+            Fit for JSON: "about", "plan", "table" (the lines) and "runs", with losses in the problem's own unit.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from fastadagrad.compare import compare
+        >>> with tempfile.TemporaryDirectory() as out:
+        ...     found = compare("quadratic:100", "adagrad", rates=[1.0], seeds=1, jobs=0, out=out, report=False)
+        >>> [*found.as_json()], found.as_json()["runs"][0]["method"]
+        (['about', 'plan', 'table', 'runs'], 'adagrad')
+        """
         runs = [
             {
                 **run.cell._asdict(),

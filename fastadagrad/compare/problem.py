@@ -28,11 +28,11 @@ class Task:
         Samples along the first axis; a batch has a part of each. None: the loss has no data.
     valid : sequence of arrays, optional
         What the loss is judged by; by default `train`.
-    batch_size : int
+    batch_size : int, default 32
         Samples a batch.
-    updates : int
+    updates : int, default 1
         Updates that make an epoch where there are no data.
-    epochs : int
+    epochs : int, default 20
         The budget of a run.
 
     Examples
@@ -53,7 +53,21 @@ class Task:
     epochs: int = 20
 
     def copied(self) -> Any:
-        """Start values for one run."""
+        """Start values for one run.
+
+        Returns
+        -------
+        ndarray, list or dict of ndarray
+            Copies of `params`, in their structure.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastadagrad.compare import Task
+        >>> task = Task(params={"w": np.ones(2)}, loss=lambda params: (0.0, params))
+        >>> task.copied()["w"] is task.params["w"], task.copied()
+        (False, {'w': array([1., 1.])})
+        """
         if isinstance(self.params, dict):
             return {name: np.array(value) for name, value in self.params.items()}
         if isinstance(self.params, list | tuple):
@@ -61,12 +75,50 @@ class Task:
         return np.array(self.params)
 
     def training(self, seed: int) -> Dataset | None:
-        """Batches to train on, in the order that the seed gives."""
+        """Batches to train on, in the order that the seed gives.
+
+        Parameters
+        ----------
+        seed : int
+            Of the run, at least 0.
+
+        Returns
+        -------
+        Dataset or None
+            None where the loss has no data.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `seed` is none, or `train` is nothing that a Dataset can be made of.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastadagrad.compare import Task
+        >>> task = Task(params=np.ones(2), loss=lambda w, x: (0.0, w), train=[np.arange(4)], batch_size=2)
+        >>> [batch[0].tolist() for batch in task.training(0)]
+        [[3, 0], [2, 1]]
+        """
         rng = np.random.default_rng([seed, 1])
         return as_dataset(self.train, batch_size=self.batch_size, rng=rng)
 
     def validation(self) -> Dataset | None:
-        """What to validate on, as one batch: its mean is the loss's own."""
+        """What to validate on, as one batch: its mean is the loss's own.
+
+        Returns
+        -------
+        Dataset or None
+            Of `valid`, or else of `train`; None where the loss has no data.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastadagrad.compare import Task
+        >>> task = Task(params=np.ones(2), loss=lambda w, x: (0.0, w), train=[np.arange(4)], batch_size=2)
+        >>> [batch[0].tolist() for batch in task.validation()]
+        [[0, 1, 2, 3]]
+        """
         return as_dataset(self.train if self.valid is None else self.valid, batch_size=0, shuffle=False)
 
     @property
@@ -86,10 +138,11 @@ class Problem:
         What it is called in tables and figures.
     make : callable
         ``make(seed)`` gives a `Task`: start values by the seed, data the same for all seeds.
-    convex : bool
-    identity : str
+    convex : bool, default False
+        Whether the loss is convex, so that the best loss is the same for all starts.
+    identity : str, default ""
         Tells two problems of one name apart: changes with the file or the module that it is made from.
-    origin : str
+    origin : str, default ""
         What the command line called it; empty if it was made by hand.
     plane : tuple of four floats, optional
         Of a problem in two parameters, one array, without data, its loss with gradients: x from, x to, y from, y to of

@@ -4,96 +4,67 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from typing import Any, Literal, Protocol, TypedDict, cast
+from typing import Any, Literal, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..kernels.motion import slot_names
-from ..kernels.rules import COMMON, form_of, places, trait
+from ..kernels.rules import COMMON, documented, form_of, places, trait
 from ..support.checks import checked_number, whole_number
 from ..support.hints import KEYWORDS, Foreign, hint
 from .registry import reference_to, rule_at
-
-Schedule = Callable[[int], float]
+from .typed_keywords import Hyper as Hyper
+from .typed_keywords import Schedule as Schedule
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
     """What every method takes; a group of parameters may have its own."""
 
-    learning_rate: float | Schedule = 1e-4
-    momentum: float = 0.0
-    nesterov: bool = False
-    lr_decay: float = 0.0
-    weight_decay: float = 0.0
-    decoupled_weight_decay: float = 0.0
-    l1: float = 0.0
-    l2: float = 0.0
-    max_gradient_elem: float = 0.0
-    max_gradient_norm: float = 0.0
-    accumulator: Literal["element", "row", "tensor"] = "element"
-    lazy: Literal["exact", "touched", "dense"] = "exact"
-    frozen: bool = False
+    learning_rate: float | Schedule = documented(
+        1e-4, "a, the size of the steps; a callable is given the number of the step, 0 at the first."
+    )
+    momentum: float = documented(0.0, "m, the share of its velocity that a parameter keeps, in [0, 1).")
+    nesterov: bool = documented(False, "Move by Nesterov's form of momentum.")
+    lr_decay: float = documented(0.0, "The rate of step t, 0 at the first, is a / (1 + t * lr_decay).")
+    weight_decay: float = documented(0.0, "Share of the parameter that is added to its clipped gradient.")
+    decoupled_weight_decay: float = documented(0.0, "w: the parameter is multiplied by 1 - a*w before it moves.")
+    l1: float = documented(0.0, "Proximal penalty l1*|p| in the metric H; it makes parameters 0. Not with momentum.")
+    l2: float = documented(0.0, "Proximal penalty l2/2*p*p in the metric H. Not with momentum.")
+    max_gradient_elem: float = documented(0.0, "Clip each element of a gradient to at most this size; 0 is off.")
+    max_gradient_norm: float = documented(
+        0.0, "Scale each parameter's gradient to at most this norm; 0 is off. `max_gradient_elem` comes before it."
+    )
+    accumulator: Literal["element", "row", "tensor"] = documented(
+        "element",
+        "One G an element; one per index of axis 0, of mean squares; or one a parameter, of the sum (AdaGrad-Norm).",
+    )
+    lazy: Literal["exact", "touched", "dense"] = documented(
+        "exact",
+        "What becomes of the rows that a sparse gradient does not name, where they move all the same: caught up later "
+        "in closed form (see `flush`), left as they are, or moved by a dense step.",
+    )
+    frozen: bool = documented(False, "Leave parameters as they are; meant for some of the `groups`.")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Conduct:
     """What holds for all parameters together."""
 
-    max_global_norm: float = 0.0
-    nonfinite: Literal["raise", "skip", "ignore"] = "raise"
-    threads: int | None = None
-    patience: int = 5
-    validate_every: int = 10
-    min_improvement: float = 0.0
-
-
-class Hyper(TypedDict, total=False):
-    """Keyword arguments of an optimizer, for type checkers."""
-
-    learning_rate: float | Schedule
-    rms_regularizer: float
-    epsilon_inside: bool
-    initial_accumulator_value: float
-    rms_halflife: float
-    centered: bool
-    averaged: bool
-    beta1_halflife: float
-    beta2_halflife: float
-    amsgrad: bool
-    rprop_increase: float
-    rprop_decrease: float
-    rprop_min_step: float
-    rprop_max_step: float
-    rda_l1: float
-    ftrl_beta: float
-    ftrl_l1: float
-    ftrl_l2: float
-    cocob_alpha: float
-    initial_distance: float
-    dadapt_growth: float
-    momentum: float
-    nesterov: bool
-    lr_decay: float
-    weight_decay: float
-    decoupled_weight_decay: float
-    l1: float
-    l2: float
-    max_gradient_elem: float
-    max_gradient_norm: float
-    accumulator: Literal["element", "row", "tensor"]
-    lazy: Literal["exact", "touched", "dense"]
-    max_global_norm: float
-    nonfinite: Literal["raise", "skip", "ignore"]
-    threads: int | None
-    patience: int
-    validate_every: int
-    min_improvement: float
-    groups: Mapping[str, Mapping[str, Any]]
+    max_global_norm: float = documented(
+        0.0, "Scale all gradients together to at most this norm; 0 is off. Not with the other limits of gradients."
+    )
+    nonfinite: Literal["raise", "skip", "ignore"] = documented(
+        "raise", 'What a gradient with NaN or infinity does. "ignore" does not look, which is fastest.'
+    )
+    threads: int | None = documented(None, "Most threads to use; None is all that Numba has.")
+    patience: int = documented(5, "Validations in a row without an improvement that a run goes on after.")
+    validate_every: int = documented(10, "Epochs from one validation to the next.")
+    min_improvement: float = documented(0.0, "Share of the best loss by which a lower one has to improve on it.")
 
 
 class Rule(Protocol):
@@ -136,6 +107,32 @@ def default_options(rule: Rule) -> Options:
 def hyper_names(rule: Rule) -> list[str]:
     """Every keyword that is a hyperparameter."""
     return [*(field.name for kind in (Options, rule.Hyperparameters, Conduct) for field in fields(kind)), "groups"]
+
+
+def refusals_of(form: Form) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Options that a form of a method cannot take, and why; {} are those that are given, {own} its hyperparameters."""
+    if not trait(form, "shares"):
+        yield ("accumulator",), "has no accumulator for rows to share: accumulator must be 'element'"
+    if not trait(form, "penalised"):
+        yield ("l1", "l2"), "has no metric in which the proximal l1 and l2 are penalties: use weight_decay"
+    if places(form):
+        yield (
+            ("momentum", "nesterov", "decoupled_weight_decay", "l1", "l2"),
+            "sets a parameter by its slots, wherever it was: {} would have no effect; leave them out (its own "
+            "hyperparameters are {own})",
+        )
+    if trait(form, "measured"):
+        yield (
+            ("decoupled_weight_decay",),
+            "measures its step size, in which decoupled_weight_decay has no share: use weight_decay",
+        )
+
+
+def options_of(rule: Rule) -> list[str]:
+    """Names of the options that a method takes."""
+    form = cast(Form, form_of(rule, rule.Hyperparameters()))
+    refused = {name for names, _ in refusals_of(form) for name in names}
+    return [field.name for field in fields(Options) if field.name not in refused]
 
 
 def refuse_unknown(
@@ -288,20 +285,10 @@ class Settings:
         reason = self.rule.refusal(self.own) if hasattr(self.rule, "refusal") else None
         if reason:
             raise ValueError(reason)
-        if o.accumulator != "element" and not trait(self.form, "shares"):
-            raise ValueError(f"{method} has no accumulator for rows to share: accumulator must be 'element'")
-        if (o.l1 or o.l2) and not trait(self.form, "penalised"):
-            raise ValueError(f"{method} has no metric in which the proximal l1 and l2 are penalties: use weight_decay")
-        if places(self.form) and (o.momentum or o.decoupled_weight_decay or o.l1 or o.l2):
-            given = [name for name in ("momentum", "decoupled_weight_decay", "l1", "l2") if getattr(o, name)]
-            raise ValueError(
-                f"{method} sets a parameter by its slots, wherever it was: {' and '.join(given)} would have no effect; "
-                f"leave them out (its own hyperparameters are {', '.join(vars(self.own))})"
-            )
-        if trait(self.form, "measured") and o.decoupled_weight_decay:
-            raise ValueError(
-                f"{method} measures its step size, in which decoupled_weight_decay has no share: use weight_decay"
-            )
+        for names, why in refusals_of(self.form):
+            given = [name for name in names if getattr(o, name) != getattr(Options, name)]
+            if given:
+                raise ValueError(f"{method} {why.format(' and '.join(given), own=', '.join(vars(self.own)))}")
         if (o.l1 or o.l2) and o.momentum:
             raise ValueError(
                 "l1 and l2 cannot be combined with momentum: the proximal step is defined for the plain "

@@ -15,7 +15,7 @@ METHODS: dict[str, Any] = {}  # classes of optimizers
 
 _OF_ALL_FORMS = ("name", "Scalars", "initial", "measured", "measure", "learned", "learn")
 _FORMULA = ("accumulate", "scale", "delta", "place", "measure")
-_PARTS = ("Hyperparameters", "scalar_values", "refusal", "slots", "accumulate", "scale", "delta", "place")
+_PARTS = ("Hyperparameters", "scalar_values", "refusal", "slots", "accumulate", "scale", "delta", "place", "example")
 
 
 class RegisteredRule:

@@ -29,7 +29,7 @@ class Rows:
         Along axis 0 of the parameter, in any order, from 0 up.
     values : ndarray, shape (n, *parameter.shape[1:])
         C-contiguous, in the parameter's dtype. Not written.
-    assume_unique : bool
+    assume_unique : bool, default False
         True: no row is named twice, do not look. If one is, which of its updates lasts is not specified.
 
     Notes

@@ -21,7 +21,22 @@ class Update:
     """The fused update of one parameter, as `Optimizer.get_updates` gives it.
 
     Calling it with a gradient, and for `ESGD` with a Hessian-vector product, steps the parameter in place. It counts
-    its own steps, and goes by the hyperparameters of the moment.
+    its own steps, and goes by the hyperparameters of the moment. What it refuses raises as `Optimizer.step` does.
+
+    Attributes
+    ----------
+    steps : int
+        Updates that this parameter has had.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastadagrad as fa
+    >>> w = np.array([1.0])
+    >>> [(name, update)] = fa.SGD(params=w, learning_rate=0.5).get_updates()
+    >>> update(np.array([1.0]))
+    >>> name, update.steps, w
+    ('param0', 1, array([0.5]))
     """
 
     def __init__(self, optimizer: ByGradients, position: int) -> None:
@@ -167,6 +182,7 @@ class ByGradients:
         Parameters
         ----------
         name : str
+            Of the parameter.
         indices : ndarray of int32 or int64, shape (n,)
             A device array if the parameter is one.
 
@@ -200,6 +216,19 @@ class ByGradients:
         name are caught up when they are next needed. `read_rows`, `state`, `evaluate`, `save` and `set_params` see to
         it by themselves, and so does a change of hyperparameters that no closed form spans. Call it before you read or
         write your own arrays: what a row missed comes on top of what has been written meanwhile.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import fastadagrad as fa
+        >>> table = np.ones((1000, 2))
+        >>> opt = fa.ADAGRAD(params=table, learning_rate=0.1, decoupled_weight_decay=0.5)
+        >>> opt.step(fa.Rows(np.array([7]), np.zeros((1, 2))))
+        >>> table[3]
+        array([1., 1.])
+        >>> opt.flush()
+        >>> table[3]
+        array([0.95, 0.95])
         """
         self._session.flush()
 
@@ -210,19 +239,33 @@ class ByGradients:
         ----------
         batch_size : int, optional
             Says nothing to an update. It is taken so that the arguments of `iterate` will do here too, as in downhill.
-        **hyper
-            Changed for good, as through `hyper`.
+        **hyper : float, bool, str, callable or dict
+            Hyperparameters, which are changed for good, as through `hyper`.
 
         Yields
         ------
         name : str
-        update : callable
+            Of the parameter.
+        update : Update
             ``update(gradient)`` applies the fused update of that parameter alone, and counts for it alone.
 
         Raises
         ------
         ValueError
             With max_global_norm, which needs all gradients at once, or of a method that measures all parameters.
+        TypeError
+            If there is no such hyperparameter.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import fastadagrad as fa
+        >>> w = np.array([1.0, -2.0])
+        >>> opt = fa.SGD(params={"w": w}, learning_rate=0.5)
+        >>> for name, update in opt.get_updates():
+        ...     update(np.array([1.0, 1.0]))
+        >>> w
+        array([ 0.5, -2.5])
         """
         if hyper:
             self._session.change_hyper(hyper)

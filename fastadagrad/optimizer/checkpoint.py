@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.dataset import Dataset, move, random_state
+from ..data.dataset import Dataset
+from ..data.randomness import move, random_state
 from ..engine.engine import Engine
 from ..engine.options import Rule, Settings
 from ..engine.state import begin

@@ -13,7 +13,28 @@ Monitored = dict[str, float]
 
 @dataclass(frozen=True)
 class Best:
-    """The best validation so far."""
+    """The best validation so far.
+
+    Attributes
+    ----------
+    loss : float
+        In the loss's own unit.
+    monitors : dict of str to float
+        The loss and the other monitors of that validation.
+    epoch : int
+        Epochs of the run before it; 0 is the validation before the first update.
+    steps : int
+        Steps of the optimizer before it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastadagrad as fa
+    >>> opt = fa.SGD(lambda w: (w @ w, 2 * w), np.array([4.0]), learning_rate=0.25)
+    >>> train, valid = opt.minimize(max_epochs=2)
+    >>> opt.best
+    Best(loss=1.0, monitors={'loss': 1.0}, epoch=2, steps=2)
+    """
 
     loss: float
     monitors: Monitored
@@ -22,7 +43,28 @@ class Best:
 
 
 class Epoch(NamedTuple):
-    """What an epoch left in `Optimizer.history`."""
+    """What an epoch left in `Optimizer.history`.
+
+    Attributes
+    ----------
+    epoch : int
+        Its number in its run, the first being 1.
+    steps : int
+        Steps of the optimizer until its end.
+    train : dict of str to float
+        Means of the monitors over the epoch, weighted by sample.
+    valid : dict of str to float
+        Monitors of the latest validation.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastadagrad as fa
+    >>> opt = fa.SGD(lambda w: (w @ w, 2 * w), np.array([4.0]), learning_rate=0.25)
+    >>> train, valid = opt.minimize(max_epochs=2)
+    >>> opt.history[0]
+    Epoch(epoch=1, steps=1, train={'loss': 16.0}, valid={'loss': 16.0})
+    """
 
     epoch: int
     steps: int

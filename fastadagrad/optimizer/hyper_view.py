@@ -26,7 +26,17 @@ class HyperView(Mapping[str, Any]):
     """The hyperparameters of an optimizer: read and set as attributes, or read as a mapping.
 
     It shows what is in force, in an iteration those of the iteration too. Setting one changes it for good, from the
-    next step on.
+    next step on. What is refused raises TypeError or ValueError, as of the optimizer's constructor; an unknown name
+    AttributeError where it is read, and TypeError where it is set.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastadagrad as fa
+    >>> opt = fa.ADAGRAD(params=np.ones(2), learning_rate=0.5)
+    >>> opt.hyper.learning_rate *= 0.5
+    >>> opt.hyper.learning_rate, opt.hyper["momentum"], "patience" in opt.hyper
+    (0.25, 0.0, True)
     """
 
     _owner: Owner
@@ -62,7 +72,27 @@ class HyperView(Mapping[str, Any]):
         return f"HyperView({', '.join(f'{k}={v!r}' for k, v in self._owner.read_hyper().items())})"
 
     def update(self, **hyper: Any) -> None:
-        """Change several at once; none is changed if one is refused."""
+        """Change several at once; none is changed if one is refused.
+
+        Parameters
+        ----------
+        **hyper : float, bool, str, callable or dict
+            Hyperparameters by name, as the optimizer's constructor takes them.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If there is no such hyperparameter, or it has a value that makes no sense.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import fastadagrad as fa
+        >>> opt = fa.ADAGRAD(params={"w": np.ones(2), "b": np.zeros(1)})
+        >>> opt.hyper.update(learning_rate=0.5, groups={"b": {"frozen": True}})
+        >>> opt.hyper.learning_rate, opt.hyper.groups
+        (0.5, {'b': {'frozen': True}})
+        """
         self._owner.change_hyper(hyper)
 
     def __reduce__(self) -> tuple[Any, ...]:

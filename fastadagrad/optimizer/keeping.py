@@ -43,6 +43,30 @@ class Keeper(ByGradients, ABC):
         path : path-like or file object
             The file of a path is replaced as a whole: a crash leaves the old one or the new one. A file object is
             open in binary mode, and need not be able to seek.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be written; the old one is left then.
+        TypeError
+            If a file object is open in text mode.
+
+        Examples
+        --------
+        >>> import io
+        >>> import numpy as np
+        >>> import fastadagrad as fa
+        >>> opt = fa.ADAGRAD(params=np.ones(2))
+        >>> opt.step(np.ones(2))
+        >>> file = io.BytesIO()
+        >>> opt.save(file)
+        >>> other = fa.ADAGRAD(params=np.zeros(2))
+        >>> file.seek(0)
+        0
+        >>> other.load(file)
+        []
+        >>> other.steps, (other.params["param0"] == opt.params["param0"]).all().item()
+        (1, True)
         """
         session = self._session
         run = session.unfinished()
@@ -59,13 +83,13 @@ class Keeper(ByGradients, ABC):
         ----------
         path : path-like or file object
             A file object is open in binary mode, and read from where it stands.
-        strict : bool
+        strict : bool, default True
             False: take what fits, parameter by parameter and by name, and leave the rest as it is here. A parameter
             that fits, but whose state does not, begins with a new state.
-        resume : bool
+        resume : bool, default True
             If the file was saved in the midst of an iteration, the next `iterate` takes that up, its Datasets found
             by name, else by role. False: the next one starts anew, on any data.
-        hyper : bool
+        hyper : bool, default False
             True: take the file's hyperparameters, too; those of the run, where it was saved in one. False: a
             UserWarning names those that are others here than in the file.
 
@@ -81,6 +105,26 @@ class Keeper(ByGradients, ABC):
             optimizer. Nothing is changed then.
         TypeError
             If a file object is open in text mode.
+        OSError
+            If there is no such file, or it cannot be read.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> import numpy as np
+        >>> import fastadagrad as fa
+        >>> def optimizer():
+        ...     return fa.ADAGRAD(lambda w: (w @ w, 2 * w), np.ones(2), learning_rate=0.5)
+        >>> before, after = optimizer(), optimizer()
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     for train, valid in before.iterate(max_epochs=4):
+        ...         if before.steps == 2:
+        ...             before.save(Path(folder) / "half-way.npz")
+        ...     skipped = after.load(Path(folder) / "half-way.npz")
+        >>> train, valid = after.minimize(max_epochs=4)  # goes on with the third
+        >>> after.steps, (after.params["param0"] == before.params["param0"]).all().item()
+        (4, True)
         """
         session = self._session
         session.params.refuse_moved()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Unpack
 
-from ..engine.options import hyper_names, refuse_unknown
+from ..engine.options import Hyper, hyper_names, refuse_unknown
 from ..engine.registry import METHODS as METHODS
 from ..engine.registry import RegisteredRule
 from ..kernels.rules import form_of, trait
@@ -12,15 +13,43 @@ from ..support import hints
 from ..support.attributes import RUNNING
 from ..support.log import logger
 from . import adaptive, registering
+from .curvature import HessianProduct
+from .documents import takes_as
 from .history import Monitored
+from .monitors import Monitor
+from .objective import Gradient
 from .optimizer import Optimizer
+from .run import Touches
 from .second_order import SecondOrder
+from .updates import Pair
 
 METHODS.update({method.rule.name: method for method in (getattr(adaptive, name) for name in adaptive.__all__)})
 
 
 def method_named(algo: str) -> type[Optimizer]:
-    """Class of a method, its name in any case; ValueError if there is none."""
+    """Class of a method, by its name.
+
+    Parameters
+    ----------
+    algo : str
+        Name of the method, in any case, as `build` takes it.
+
+    Returns
+    -------
+    type
+        A subclass of `Optimizer`.
+
+    Raises
+    ------
+    ValueError
+        If there is no such method.
+
+    Examples
+    --------
+    >>> from fastadagrad.methods import method_named
+    >>> method_named("AdaGrad")
+    <class 'fastadagrad.optimizer.adaptive.ADAGRAD'>
+    """
     method: type[Optimizer] | None = METHODS.get(algo.lower()) if isinstance(algo, str) else None
     if method is None:
         meant = hints.hint(algo, METHODS, hints.METHODS) or f"there are {', '.join(METHODS)}"
@@ -101,11 +130,25 @@ def register(rule: Any) -> Any:
     if name in METHODS:
         logger.info("the method %r is registered anew: the new rule takes the place of the old one", name)
     base = SecondOrder if trait(form_of(own, own.Hyperparameters()), "fed") else Optimizer
-    METHODS[name] = type(name.upper(), (base,), {"rule": own, "__doc__": rule.__doc__})
+    METHODS[name] = type(name.upper(), (base,), {"rule": own, "__module__": own.home or __name__})
     return rule
 
 
-def build(algo: str, loss: Any = None, params: Any = None, *args: Any, **kwargs: Any) -> Optimizer:
+@takes_as(Optimizer, SecondOrder)
+def build(
+    algo: str,
+    loss: Callable[..., Any] | None = None,
+    params: Any = None,
+    inputs: Sequence[str] | None = None,
+    updates: Iterable[Pair] = (),
+    monitors: Mapping[str, Monitor] | Iterable[tuple[str, Monitor]] = (),
+    monitor_gradients: bool = False,
+    *,
+    gradient: Gradient = None,
+    hv: HessianProduct = None,
+    hv_rng: Any = None,
+    **hyper: Unpack[Hyper],
+) -> Optimizer:
     """Make an optimizer by name.
 
     Parameters
@@ -113,17 +156,18 @@ def build(algo: str, loss: Any = None, params: Any = None, *args: Any, **kwargs:
     algo : str
         Name of the method, in any case: "adagrad", "sgd", "nag", "rprop", "rmsprop", "adadelta", "esgd", "adam",
         "adagrad_da", "rda", "ftrl", "cocob", "dog", "dowg", "dadapt_adagrad", or one that was registered.
-    loss, params, *args, **kwargs
-        As the method's class takes them.
 
     Returns
     -------
     Optimizer
+        Of the method's class.
 
     Raises
     ------
     ValueError
-        If there is no such method.
+        If there is no such method, or a hyperparameter has a value that makes no sense.
+    TypeError
+        If a parameter is no array that can be updated in place, or the method does not take a keyword.
 
     Examples
     --------
@@ -132,38 +176,61 @@ def build(algo: str, loss: Any = None, params: Any = None, *args: Any, **kwargs:
     >>> fa.build("AdaGrad", params=np.zeros(3)).steps
     0
     """
-    return method_named(algo)(loss, params, *args, **kwargs)
+    method = method_named(algo)
+    fed: dict[str, Any] = {name: x for name, x in (("hv", hv), ("hv_rng", hv_rng)) if x is not None}
+    made = loss, params, inputs, updates, monitors, monitor_gradients
+    return method(*made, gradient=gradient, **fed, **hyper)
 
 
+@takes_as(Optimizer, SecondOrder, Optimizer.iterate)
 def minimize(
-    loss: Any,
+    loss: Callable[..., Any],
     train: Any = None,
     valid: Any = None,
     params: Any = None,
     algo: str = "adagrad",
     max_updates: int | None = None,
-    **kwargs: Any,
+    *,
+    inputs: Sequence[str] | None = None,
+    updates: Iterable[Pair] = (),
+    monitors: Mapping[str, Monitor] | Iterable[tuple[str, Monitor]] = (),
+    monitor_gradients: bool = False,
+    gradient: Gradient = None,
+    hv: HessianProduct = None,
+    hv_rng: Any = None,
+    max_epochs: int | None = None,
+    batch_size: int = 32,
+    train_batches: int | None = None,
+    valid_batches: int | None = None,
+    rng: Any = None,
+    progress: bool = False,
+    touches: Touches | None = None,
+    **hyper: Unpack[Hyper],
 ) -> tuple[Monitored | None, Monitored]:
     """Make an optimizer and minimize a loss with it.
 
     Parameters
     ----------
     loss : callable
-        ``loss(params, *batch)``.
-    train, valid : Dataset, arrays, callable, iterable of batches, or None
-    params : ndarray, list or dict of ndarray
-        Updated in place.
-    algo : str
-        Name of the method.
-    max_updates : int, optional
-    **kwargs
-        Arguments of the optimizer (`inputs`, `monitors`, ...), of `Optimizer.iterate` (`batch_size`, `max_epochs`, ...)
-        and hyperparameters.
+        ``loss(params, *batch)`` returns the loss, or (loss, gradients); params comes in the structure given here.
+    algo : str, default "adagrad"
+        Name of the method, as `build` takes it.
+    **hyper
+        Hyperparameters of the method, which its class names one by one.
 
     Returns
     -------
-    train_monitors, valid_monitors : dict of str to float
-        See `Optimizer.minimize`.
+    train_monitors : dict of str to float
+        Of the last epoch; None if there was none.
+    valid_monitors : dict of str to float
+        Of the parameters that it leaves, which are the best that were validated.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is refused, or there is no such method; the message names it and the mend.
+    FloatingPointError
+        If a gradient holds NaN or infinity, unless ``nonfinite`` is "skip" or "ignore".
 
     Examples
     --------
@@ -179,7 +246,19 @@ def minimize(
     array([ 1., -1.])
     """
     method = method_named(algo)
-    known = [*hyper_names(method.rule), *method._making, *RUNNING, "loss", "train", "valid", "params"]
-    refuse_unknown(kwargs, known, "minimize")
-    running = {name: kwargs.pop(name) for name in RUNNING if name in kwargs}
-    return build(algo, loss, params, **kwargs).minimize(train, valid, max_updates, **running)
+    known = [*hyper_names(method.rule), *method._making, *RUNNING, "loss", "train", "valid", "params", "algo"]
+    refuse_unknown(hyper, known, "minimize")
+    made = inputs, updates, monitors, monitor_gradients
+    opt = build(algo, loss, params, *made, gradient=gradient, hv=hv, hv_rng=hv_rng, **hyper)
+    return opt.minimize(
+        train,
+        valid,
+        max_updates,
+        max_epochs=max_epochs,
+        batch_size=batch_size,
+        train_batches=train_batches,
+        valid_batches=valid_batches,
+        rng=rng,
+        progress=progress,
+        touches=touches,
+    )

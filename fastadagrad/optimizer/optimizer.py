@@ -9,9 +9,10 @@ from ..data.dataset import as_dataset, limited
 from ..engine.options import Hyper, hyper_names, refuse_unknown
 from ..engine.parameters import Parameters
 from ..support.attributes import MAKING, OF_DATASETS, RUNNING, Misplaced, places_for, refuse_misplaced
-from ..support.checks import whole_number
+from ..support.checks import check_limits
 from ..support.interrupts import whole
 from . import assignment
+from .documents import Described, takes_as
 from .history import Best, Epoch, Ledger, Monitored
 from .keeping import Keeper
 from .monitors import Monitor, Monitors
@@ -25,14 +26,45 @@ TAKEN_WHEN_MADE = "it is given when the optimizer is made"
 TAKEN_BY_DATASETS = "a Dataset takes it, fastadagrad.Dataset(..., {}=...)"
 
 
-def _check_limits(least: int, **limits: Any) -> None:
-    for name, limit in limits.items():
-        if limit is not None:
-            whole_number(name, limit, least)
+class Optimizer(Keeper, metaclass=Described):
+    """What all methods share: parameters, their state and steps, a loss, and runs that minimize it.
 
+    It is no method itself: use the class of one, or `build`.
 
-class Optimizer(Keeper):
-    """What all methods share; `ADAGRAD` says what the arguments are."""
+    Parameters
+    ----------
+    loss : callable, optional
+        ``loss(params, *batch)`` returns the loss, or (loss, gradients); params comes in the structure given here.
+        None suits someone who only calls `step`.
+    params : array, list of arrays, or dict of str to array
+        NumPy's, or all of them on one GPU; float32 or float64, C-contiguous, writable: updated in place.
+    inputs : list of str, optional
+        Names picked out of batches that are dicts or DataFrames, in the order in which loss takes them. Batches of
+        as many arrays are taken to have that order already.
+    updates : iterable of (array, callable), optional
+        After each step ``array[...] = callable(params, *batch)``.
+    monitors : dict or iterable of (name, callable), optional
+        ``callable(params, *batch)`` gives a number to average over each epoch. 'loss' is always monitored.
+    monitor_gradients : bool, default False
+        Monitor the squared norm of each gradient as ``grad(name)``.
+    gradient : True, callable, "autograd" or None, default None
+        True: loss returns (value, gradients). A callable: ``gradient(params, *batch)``. "autograd": derived. None:
+        a pair is taken if loss returns one, else autograd derives.
+    **hyper
+        Hyperparameters of the method, which its class names one by one.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is no class of a method, or as of the method's class.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastadagrad as fa
+    >>> isinstance(fa.build("sgd", params=np.ones(2)), fa.Optimizer)
+    True
+    """
 
     _making: ClassVar[tuple[str, ...]] = MAKING  # arguments, beside the loss, the parameters and hyperparameters
     _places: ClassVar[Mapping[str, str]] = {}  # of keywords that are no attributes
@@ -110,7 +142,18 @@ class Optimizer(Keeper):
         return self._session.ledger.stopped_because
 
     def reset(self) -> None:
-        """Forget accumulators, velocities, counts, history and best; the parameters stay as they are."""
+        """Forget accumulators, velocities, counts, history and best; the parameters stay as they are.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import fastadagrad as fa
+        >>> opt = fa.ADAGRAD(params=np.ones(2))
+        >>> opt.step(np.ones(2))
+        >>> opt.reset()
+        >>> opt.steps, opt.state["param0"]["accumulator"]
+        (0, array([0., 0.]))
+        """
         session = self._session
         session.give_up_unfinished_run()
         with whole():
@@ -123,7 +166,7 @@ class Optimizer(Keeper):
 
         Parameters
         ----------
-        targets : None, 'best', or arrays in the structure of params, or a list of them in the order of params
+        targets : None, 'best', or arrays in the structure of params, or a list of them in their order; default None
             Nested lists will do. None and 'best' take the parameters of the best validation so far. A method that sets
             parameters by its slots (dual averaging, FTRL, COCOB) goes back to what these say with its next step; see
             `reset`.
@@ -131,9 +174,19 @@ class Optimizer(Keeper):
         Raises
         ------
         RuntimeError
-            If there has been no validation yet.
-        ValueError
-            If a shape does not fit; nothing is changed then.
+            If there has been no validation yet, and the best are asked for.
+        TypeError, ValueError
+            If the structure, a shape or a dtype does not fit; nothing is changed then.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import fastadagrad as fa
+        >>> w = np.array([1.0, 2.0])
+        >>> opt = fa.ADAGRAD(params=w)
+        >>> opt.set_params([3, 4])
+        >>> w
+        array([3., 4.])
         """
         if isinstance(targets, str) and targets != "best":
             raise ValueError(f"targets must be None, 'best' or arrays in the structure of params, not {targets!r}")
@@ -167,6 +220,22 @@ class Optimizer(Keeper):
         -------
         dict of str to float
             'loss' and the monitors.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If no Dataset can be made of it, or the loss or a monitor gives no number.
+        RuntimeError
+            If the optimizer was made without a loss.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import fastadagrad as fa
+        >>> loss, monitors = lambda w, x: np.square(x - w).mean(), {"largest": lambda w, x: x.max()}
+        >>> opt = fa.ADAGRAD(loss, np.zeros(1), monitors=monitors)
+        >>> opt.evaluate([np.array([1.0, 3.0])])
+        {'loss': 5.0, 'largest': 3.0}
         """
         found = self._session.means_over(as_dataset(dataset))
         assert found is not None
@@ -202,14 +271,16 @@ class Optimizer(Keeper):
             None for `train` is for a loss without data, an epoch of which is one update. `valid` defaults to `train`.
         max_updates, max_epochs : int, optional
             Limits of this run; the first may end it in the middle of an epoch.
-        batch_size, rng
-            For the Datasets that are made of what is no Dataset yet: samples a batch; order.
-        train_batches, valid_batches
+        batch_size : int, default 32
+            Samples a batch, of the Datasets that are made of what is no Dataset yet.
+        train_batches, valid_batches : int, optional
             Batches a training epoch, and the most that a validation takes, of whatever data; by default a Dataset's
             `iteration_size`, or one pass (of a callable its length, or 100). Validation on `train` takes no more
             than a training epoch does. What has no end needs them. With `train_batches`, an epoch goes on where the one
             before stopped, but the next run begins where this one did; a Dataset with an `iteration_size` goes on.
-        progress : bool
+        rng : None, int, SeedSequence, BitGenerator, Generator or RandomState
+            What the order is drawn from, of the Dataset that is made for training.
+        progress : bool, default False
             Show a progress bar (needs the extra ``fit``).
         touches : callable, optional
             ``touches(*batch)`` returns a dict, parameter name -> indices of the rows that the loss will read: where
@@ -220,13 +291,35 @@ class Optimizer(Keeper):
 
         Yields
         ------
-        train_monitors, valid_monitors : dict of str to float
+        train_monitors : dict of str to float
+            Means over the epoch, weighted by sample: 'loss', the gradients' norms and the monitors, if asked for.
+        valid_monitors : dict of str to float
+            Those of the latest validation.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument, a hyperparameter or what the loss gives is refused.
+        RuntimeError
+            If the optimizer was made without a loss.
+        FloatingPointError, IndexError
+            As of `step`, of a gradient that the loss gives.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import fastadagrad as fa
+        >>> opt = fa.SGD(lambda w: (w @ w, 2 * w), np.array([4.0]), learning_rate=0.25)
+        >>> for train, valid in opt.iterate(max_epochs=2, validate_every=1):
+        ...     print(train, valid)
+        {'loss': 16.0} {'loss': 16.0}
+        {'loss': 4.0} {'loss': 1.0}
         """
         known = [*hyper_names(self.rule), *RUNNING]
         elsewhere = {name: TAKEN_BY_DATASETS.format(name) for name in OF_DATASETS}
         refuse_unknown(hyper, known, "iterate", elsewhere=elsewhere | dict.fromkeys(self._making, TAKEN_WHEN_MADE))
-        _check_limits(0, max_updates=max_updates, max_epochs=max_epochs)
-        _check_limits(1, train_batches=train_batches, valid_batches=valid_batches)
+        check_limits(0, max_updates=max_updates, max_epochs=max_epochs)
+        check_limits(1, train_batches=train_batches, valid_batches=valid_batches)
         if touches is not None and not callable(touches):
             raise TypeError(f"touches must be callable as touches(*batch), not {type(touches).__name__}")
         session = self._session
@@ -243,7 +336,22 @@ class Optimizer(Keeper):
             return run.epochs(lambda epochs: shown(epochs, max_epochs))
         return run.epochs()
 
-    def minimize(self, *args: Any, **kwargs: Any) -> tuple[Monitored | None, Monitored]:
+    @takes_as(iterate)
+    def minimize(
+        self,
+        train: Any = None,
+        valid: Any = None,
+        max_updates: int | None = None,
+        *,
+        max_epochs: int | None = None,
+        batch_size: int = 32,
+        train_batches: int | None = None,
+        valid_batches: int | None = None,
+        rng: Any = None,
+        progress: bool = False,
+        touches: Touches | None = None,
+        **hyper: Unpack[Hyper],
+    ) -> tuple[Monitored | None, Monitored]:
         """Exhaust `iterate`, which takes the same arguments.
 
         Returns
@@ -252,8 +360,34 @@ class Optimizer(Keeper):
             Of the last epoch; None if there was none.
         valid_monitors : dict of str to float
             Of the parameters that it leaves.
+
+        Raises
+        ------
+        TypeError, ValueError, IndexError, FloatingPointError, RuntimeError
+            As of `iterate`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import fastadagrad as fa
+        >>> opt = fa.SGD(lambda w: (w @ w, 2 * w), np.array([4.0]), learning_rate=0.25)
+        >>> opt.minimize(max_epochs=2)
+        ({'loss': 4.0}, {'loss': 1.0})
         """
-        epochs, session = self.iterate(*args, **kwargs), self._session
+        epochs = self.iterate(
+            train,
+            valid,
+            max_updates,
+            max_epochs=max_epochs,
+            batch_size=batch_size,
+            train_batches=train_batches,
+            valid_batches=valid_batches,
+            rng=rng,
+            progress=progress,
+            touches=touches,
+            **hyper,
+        )
+        session = self._session
         run = session.latest_run
         assert run is not None
         with run.interrupts.held():  # also between epochs

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.dataset import Dataset, as_dataset, as_generator, sample_count
+from ..data.dataset import Dataset, as_dataset, sample_count
+from ..data.randomness import as_generator
 from ..engine.options import checked
 from ..kernels.rules import trait
 from ..support.checks import whole_number
@@ -46,6 +47,17 @@ class RateSearch:
         Before any run.
     learning_rate : float
         The suggestion.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastadagrad as fa
+    >>> w = np.array([4.0])
+    >>> search = fa.find_learning_rate(fa.SGD(lambda w: (w @ w, 2 * w), w), lowest=0.01, per_decade=1, steps=5)
+    >>> search.rates.round(2).tolist(), search.initial_loss
+    ([0.01, 0.1, 1.0, 10.0], 16.0)
+    >>> round(search.learning_rate, 2)
+    0.1
     """
 
     rates: NDArray[np.float64]
@@ -67,6 +79,17 @@ class RateSearch:
             If no figure can be written there.
         RuntimeError
             If matplotlib is not installed.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> import numpy as np
+        >>> import fastadagrad as fa
+        >>> opt = fa.SGD(lambda w: (w @ w, 2 * w), np.array([4.0]))
+        >>> search = fa.find_learning_rate(opt, lowest=0.01, per_decade=1, steps=5)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     search.plot(Path(folder) / "rates.svg")
         """
         from ..support import figures
 
@@ -113,14 +136,16 @@ def find_learning_rate(
         A Dataset keeps its position and its random numbers; a callable is called for each batch.
     valid : Dataset, arrays, callable, iterable of batches, optional
         Read once for each rate. Worth giving where `steps` batches are most of the data, and can be learnt by heart.
-    lowest, highest : float
+    lowest, highest : float, default 1e-5 and 10
         Ends of the grid, in the unit of the learning rate.
-    per_decade : int
+    per_decade : int, default 3
         Rates for each factor of 10.
-    steps : int
+    steps : int, default 100
         Updates of each run. Its batches are kept in memory.
-    batch_size, rng
-        Of the Dataset that is made of `train` if it is none yet; `rng` draws the order, if it is to be drawn.
+    batch_size : int, default 32
+        Samples a batch, of the Dataset that is made of `train` if it is none yet.
+    rng : None, int, SeedSequence, BitGenerator, Generator or RandomState
+        What the order of that Dataset is drawn from, if it is to be drawn.
     touches : callable, optional
         As of `Optimizer.iterate`.
 

@@ -7,21 +7,33 @@ from typing import Any, ClassVar, Unpack
 
 import numpy as np
 
-from ..data.dataset import as_generator
-from ..engine.options import Hyper, Rule
-from ..engine.parameters import FloatArray
-from ..kernels.rules import esgd
+from ..data.randomness import as_generator
+from ..engine.options import Hyper
 from ..support.attributes import MAKING
 from .curvature import Curvature, HessianProduct, check_way
 from .monitors import Monitor
 from .objective import Gradient, Objective
 from .optimizer import Optimizer
+from .updates import Pair
 
-__all__ = ["ESGD"]
+__all__ = ["SecondOrder"]
 
 
 class SecondOrder(Optimizer):
-    """What methods share that are fed by Hessian-vector products; `ESGD` says what the arguments are."""
+    """What methods share that are fed by Hessian-vector products.
+
+    Parameters
+    ----------
+    hv : callable, "autograd", "differences" or None
+        ``hv(params, vectors, *batch)`` returns the Hessian of the loss times the vectors; vectors and result are in the
+        structure of params. "autograd": derived from the loss. "differences": of the gradients at both sides of the
+        parameters, which is two more of them in each step. None: "autograd" where that derives the gradients, else
+        "differences".
+    hv_rng : None, int, SeedSequence, BitGenerator, Generator or RandomState
+        What the vectors are drawn from. Its state is saved with the optimizer.
+    **hyper
+        As of `Optimizer`.
+    """
 
     _making: ClassVar[tuple[str, ...]] = (*MAKING, "hv", "hv_rng")
 
@@ -30,7 +42,7 @@ class SecondOrder(Optimizer):
         loss: Callable[..., Any] | None = None,
         params: Any = None,
         inputs: Sequence[str] | None = None,
-        updates: Iterable[tuple[FloatArray, Callable[..., Any]]] = (),
+        updates: Iterable[Pair] = (),
         monitors: Mapping[str, Monitor] | Iterable[tuple[str, Monitor]] = (),
         monitor_gradients: bool = False,
         *,
@@ -65,7 +77,18 @@ class SecondOrder(Optimizer):
     def draw_vectors(self) -> Any:
         """Independent standard normal numbers in the structure of params, to form the products of a step with.
 
-        Those of frozen parameters are 0.
+        Returns
+        -------
+        array, list or dict of arrays
+            Each of the shape and dtype of its parameter, and where that is. Those of frozen parameters are 0.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import fastadagrad as fa
+        >>> opt = fa.ESGD(params={"w": np.ones((2, 3)), "b": np.ones(3)}, hv_rng=0)
+        >>> {name: vectors.shape for name, vectors in opt.draw_vectors().items()}
+        {'w': (2, 3), 'b': (3,)}
         """
         return self._session.params.restructure(self._drawn())
 
@@ -104,6 +127,16 @@ class SecondOrder(Optimizer):
         ------
         TypeError, ValueError, IndexError, FloatingPointError
             As of every method, of a gradient or of a product. Nothing has been changed then.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import fastadagrad as fa
+        >>> curvature, w = np.array([4.0, 1.0]), np.ones(2)
+        >>> opt = fa.ESGD(params=w, learning_rate=0.5, hv_rng=0)
+        >>> opt.step(curvature * w, curvature * opt.draw_vectors())
+        >>> bool((w < 1).all())
+        True
         """
         if products is None:
             raise TypeError(
@@ -113,55 +146,3 @@ class SecondOrder(Optimizer):
         session = self._session
         flat = session.filled_buffers() if gradients is None else session.params.flatten(gradients)
         session.step_from_outside(flat, session.params.flatten(products, "products"))
-
-
-class ESGD(SecondOrder):
-    r"""Equilibrated SGD: each element's step shrinks with the size of its row of the Hessian, as random products tell.
-
-    .. code-block:: text
-
-        u  = (Hessian * z)                      z of independent standard normal numbers, new in each step
-        D  <- r*D + (1-r)*(u*u)                 r = 2^(-1/rms_halflife); averaged: t/(t+1), t = 0 at the first step
-        H  = sqrt(D) + e                        epsilon_inside: sqrt(D + e)
-        d  = (a*g) / H
-
-    `iterate` and `minimize` form u on the batch of each step.
-
-    Parameters
-    ----------
-    hv : callable, "autograd", "differences" or None
-        ``hv(params, vectors, *batch)`` returns the Hessian of the loss times the vectors; vectors and result are in the
-        structure of params. "autograd": derived from the loss. "differences": of the gradients at both sides of the
-        parameters, which is two more of them in each step. None: "autograd" where that derives the gradients, else
-        "differences".
-    hv_rng : None, int, SeedSequence, BitGenerator, Generator or RandomState
-        What z is drawn from. Its state is saved with the optimizer.
-    rms_halflife : float, default 14
-        Steps after which a product counts half.
-    rms_regularizer : float, default 1e-8
-        e.
-    epsilon_inside : bool, default False
-        Add e under the root.
-    averaged : bool, default False
-        D is the mean of all products so far, as in the paper. Chosen when the optimizer is made.
-    **hyper
-        As of `RMSProp`.
-
-    References
-    ----------
-    Y. Dauphin, H. de Vries, Y. Bengio, "Equilibrated adaptive learning rates for non-convex optimization", NIPS 2015,
-    Algorithm 1.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import fastadagrad as fa
-    >>> curvature = np.array([100.0, 1.0, 0.01])
-    >>> w = np.ones(3)
-    >>> opt = fa.ESGD(lambda w: (w @ (curvature * w) / 2, curvature * w), w, hv=lambda w, z: curvature * z, hv_rng=0)
-    >>> train, valid = opt.minimize(max_epochs=400, learning_rate=0.05, averaged=True)
-    >>> bool((abs(w) < 0.01).all())
-    True
-    """
-
-    rule: ClassVar[Rule] = esgd

@@ -81,3 +81,10 @@ def quick_float(name: str, value: Any) -> float:
         except OverflowError:
             return math.nan
     return math.nan if callable(value) else checked_number(name, value)
+
+
+def check_limits(least: int, **limits: Any) -> None:
+    """Raise TypeError or ValueError for one that is no whole number of at least `least`; None sets no limit."""
+    for name, limit in limits.items():
+        if limit is not None:
+            whole_number(name, limit, least)

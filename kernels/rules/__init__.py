@@ -13,8 +13,9 @@ A rule is any namespace (a module here, a class for a user's own) with
     delta(g, H, own, s)             the displacement d, and the slots
     place(g, H, own, s)             in the place of `delta`: the parameter itself
 
-and `TRAITS`. It may have `refusal(hyper)`: why these hyperparameters make no sense, or None. A method that measures
-all parameters together before each step has also
+and `TRAITS`. It may have `refusal(hyper)`: why these hyperparameters make no sense, or None. The docstring of the
+method's class is made of the rule's own, of what its fields are `documented` with, and of `example`, lines of a doctest
+in which numpy is np and fastadagrad fa. A method that measures all parameters together before each step has also
 
     measured                        names of what is summed over all elements, in float64
     measure(p, g, own, H, ahead, s) an element's part of each; H is its denominator before the step, `ahead` that of it,
@@ -32,6 +33,7 @@ widen float32 to float64, so constants come in through `s`. `own` is the tuple o
 slots.
 """
 
+from dataclasses import field
 from math import expm1, log
 from typing import Any
 
@@ -69,6 +71,11 @@ TRAITS: dict[str, Any] = {
     "defaults": {},  # of options, where they are others than those of all methods
     "fixed": {},  # options that make the method what it is: other values of theirs are not taken
 }
+
+
+def documented(default: Any, text: str) -> Any:
+    """A field of Hyperparameters with this default, and what it means in sentences."""
+    return field(default=default, metadata={"doc": text})
 
 
 def trait(rule: Any, name: str) -> Any:

@@ -8,6 +8,10 @@
 
 with r = 2^(-1/rms_halflife), e = rms_regularizer and a = learning_rate, 1 unless it is set.
 
+Rows that a sparse gradient does not name have no closed form: choose ``lazy="touched"`` or ``"dense"``.
+
+References
+----------
 M. Zeiler, "ADADELTA: An Adaptive Learning Rate Method", arXiv:1212.5701.
 """
 
@@ -15,9 +19,15 @@ from collections import namedtuple
 from dataclasses import dataclass
 from math import sqrt
 
-from . import COMMON, share_kept, share_new
+from . import COMMON, documented, share_kept, share_new
 
 name = "adadelta"
+example = """\
+>>> w = np.array([1.0])
+>>> fa.ADADELTA(params=w, rms_halflife=1, rms_regularizer=0.5).step(np.array([1.0]))
+>>> w.round(4)
+array([0.2929])
+"""
 slots = ("mean_square", "mean_square_step")
 squares = True
 penalised = False
@@ -28,8 +38,8 @@ defaults = {"learning_rate": 1.0}
 class Hyperparameters:
     """What a user of the method sets."""
 
-    rms_halflife: float = 14.0
-    rms_regularizer: float = 1e-8
+    rms_halflife: float = documented(14.0, "Steps after which a gradient, and a step, counts half in the means.")
+    rms_regularizer: float = documented(1e-8, "e, from which the steps begin: above 0.")
 
 
 Scalars = namedtuple("Scalars", (*COMMON, "kept", "new", "epsilon"))

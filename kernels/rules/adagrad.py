@@ -1,22 +1,35 @@
 """ADAGRAD: each element's step is divided by the root of its summed squared gradients.
 
-    G <- G + g*g
-    H  = sqrt(G) + e            (epsilon_inside: H = sqrt(G + e))
-    d  = (a*g) / H              (an element whose H is 0 does not move)
+    G <- G + g*g                g clipped, plus weight_decay * p
+    H  = sqrt(G) + e            epsilon_inside: H = sqrt(G + e)
+    d  = (a*g) / H              an element whose H is 0 does not move
 
 with a = learning_rate, e = rms_regularizer, G starting at initial_accumulator_value.
 
-J. Duchi, E. Hazan, Y. Singer, "Adaptive Subgradient Methods for Online Learning and Stochastic
-Optimization", JMLR 12 (2011), 2121-2159.
+References
+----------
+J. Duchi, E. Hazan, Y. Singer, "Adaptive Subgradient Methods for Online Learning and Stochastic Optimization",
+JMLR 12 (2011), 2121-2159.
 """
 
 from collections import namedtuple
 from dataclasses import dataclass
 from math import sqrt
 
-from . import COMMON
+from . import COMMON, documented
 
 name = "adagrad"
+example = """\
+>>> def rosenbrock(x):
+...     value = 100 * (x[1] - x[0] ** 2) ** 2 + (1 - x[0]) ** 2
+...     slope = 200 * (x[1] - x[0] ** 2)
+...     return value, np.array([-2 * x[0] * slope - 2 * (1 - x[0]), slope])
+>>> x = np.array([-1.2, 1.0])
+>>> opt = fa.ADAGRAD(rosenbrock, x, learning_rate=0.5)
+>>> train, valid = opt.minimize(max_epochs=5000)
+>>> valid["loss"] < 1e-3, opt.stopped_because
+(True, 'max_epochs')
+"""
 slots = ("accumulator",)
 squares = shares = rests = True
 starts = ("initial_accumulator_value",)
@@ -26,9 +39,11 @@ starts = ("initial_accumulator_value",)
 class Hyperparameters:
     """What a user of the method sets."""
 
-    rms_regularizer: float = 1e-8
-    epsilon_inside: bool = False
-    initial_accumulator_value: float = 0.0
+    rms_regularizer: float = documented(
+        1e-8, "e, added to the root so that small sums of squares make no huge steps; in the gradient's unit."
+    )
+    epsilon_inside: bool = documented(False, "Add e under the root, in the unit of the squared gradient.")
+    initial_accumulator_value: float = documented(0.0, "Where G begins; in the unit of the squared gradient.")
 
 
 Scalars = namedtuple("Scalars", (*COMMON, "epsilon_under_root", "epsilon"))

@@ -1,4 +1,4 @@
-"""AdaGrad by dual averaging, with l1 that of RDA: a parameter follows from the sum of its gradients.
+"""AdaGrad by dual averaging: a parameter follows from the sum of its gradients; AdaGrad-RDA with rda_l1.
 
     Z  <- Z + g
     G  <- G + g*g
@@ -7,6 +7,10 @@
 
 in the t-th step, the first being 1, with a = learning_rate, e = rms_regularizer, and P where the parameter began.
 
+Under `rda_l1` or a schedule all rows move: then choose ``lazy="touched"`` or ``"dense"`` for sparse gradients.
+
+References
+----------
 J. Duchi, E. Hazan, Y. Singer, "Adaptive Subgradient Methods for Online Learning and Stochastic Optimization", JMLR 12
 (2011), 2121-2159, equations (3) and (19).
 L. Xiao, "Dual Averaging Methods for Regularized Stochastic Learning and Online Optimization", JMLR 11 (2010).
@@ -16,9 +20,17 @@ from collections import namedtuple
 from dataclasses import dataclass
 from math import copysign, sqrt
 
-from . import COMMON, PARAMETER
+from . import COMMON, PARAMETER, documented
 
 name = "adagrad_da"
+example = """\
+>>> w = np.array([1.0])
+>>> opt = fa.AdaGradDA(params=w, learning_rate=0.5, rms_regularizer=0)
+>>> for g in (3.0, 4.0):
+...     opt.step(np.array([g]))
+>>> w
+array([0.3])
+"""
 starts = ("initial_accumulator_value",)
 
 
@@ -26,9 +38,11 @@ starts = ("initial_accumulator_value",)
 class Hyperparameters:
     """What a user of the method sets."""
 
-    rms_regularizer: float = 1e-8
-    initial_accumulator_value: float = 0.0
-    rda_l1: float = 0.0
+    rms_regularizer: float = documented(1e-8, "e, added to the root; in the gradient's unit.")
+    initial_accumulator_value: float = documented(0.0, "Where G begins; in the unit of the squared gradient.")
+    rda_l1: float = documented(
+        0.0, "By how much the threshold grows in a step, below which the sum of gradients counts as 0."
+    )
 
 
 Scalars = namedtuple("Scalars", (*COMMON, "epsilon", "threshold"))

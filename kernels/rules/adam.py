@@ -6,8 +6,12 @@
     d  = (a1*M) / H                         an element whose H is 0 does not move
 
 with b1 = 2^(-1/beta1_halflife), b2 = 2^(-1/beta2_halflife), e = rms_regularizer, and in the t-th step, the first being
-1, a1 = a / (1 - b1^t) and c = 1 / sqrt(1 - b2^t). `decoupled_weight_decay` makes it AdamW.
+1, a1 = learning_rate / (1 - b1^t) and c = 1 / sqrt(1 - b2^t). `decoupled_weight_decay` makes it AdamW.
 
+Rows that a sparse gradient does not name have no closed form: choose ``lazy="touched"`` or ``"dense"``.
+
+References
+----------
 D. Kingma, J. Ba, "Adam: A Method for Stochastic Optimization", ICLR 2015, Algorithm 1.
 I. Loshchilov, F. Hutter, "Decoupled Weight Decay Regularization", ICLR 2019.
 S. Reddi, S. Kale, S. Kumar, "On the Convergence of Adam and Beyond", ICLR 2018.
@@ -17,19 +21,29 @@ from collections import namedtuple
 from dataclasses import dataclass
 from math import sqrt
 
-from . import COMMON, share_kept, share_new
+from . import COMMON, documented, share_kept, share_new
 
 name = "adam"
+example = """\
+>>> w = np.array([1.0, 1.0])
+>>> fa.Adam(params=w, learning_rate=0.1).step(np.array([5.0, -0.01]))
+>>> w.round(6)
+array([0.9, 1.1])
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Hyperparameters:
     """What a user of the method sets."""
 
-    beta1_halflife: float = 7.0
-    beta2_halflife: float = 69.0
-    rms_regularizer: float = 1e-8
-    amsgrad: bool = False
+    beta1_halflife: float = documented(
+        7.0, "Steps after which a gradient counts half in M: -log(2)/log(b1). b1 = 0.9 is 6.5788."
+    )
+    beta2_halflife: float = documented(
+        69.0, "Steps after which a squared gradient counts half in V: -log(2)/log(b2). b2 = 0.999 is 692.8."
+    )
+    rms_regularizer: float = documented(1e-8, "e, added to the root; in the gradient's unit.")
+    amsgrad: bool = documented(False, "Divide by the root of the largest V so far. Chosen when the optimizer is made.")
 
 
 Scalars = namedtuple("Scalars", (*COMMON, "kept1", "new1", "kept2", "new2", "step_size", "correction", "epsilon"))

@@ -6,17 +6,25 @@
     T  <- T - g
     p  <- P + T / L / max(S + L, cocob_alpha*L) * (L + R)
 
-with P where the parameter began. L starts at 1e-8.
+with P where the parameter began. L starts at 1e-8. `learning_rate` and `lr_decay` have no effect.
 
+References
+----------
 F. Orabona, T. Tommasi, "Training Deep Networks without Learning Rates Through Coin Betting", NIPS 2017, Algorithm 2.
 """
 
 from collections import namedtuple
 from dataclasses import dataclass
 
-from . import COMMON, PARAMETER
+from . import COMMON, PARAMETER, documented
 
 name = "cocob"
+example = """\
+>>> w = np.array([1.0])
+>>> fa.COCOB(params=w, cocob_alpha=10).step(np.array([2.0]))
+>>> w
+array([0.9])
+"""
 rests = rate_free = True
 takes_rate = False
 slots = ("largest", "sum_of_sizes", "reward", "gradient_sum", "origin")
@@ -26,7 +34,7 @@ slots = ("largest", "sum_of_sizes", "reward", "gradient_sum", "origin")
 class Hyperparameters:
     """What a user of the method sets."""
 
-    cocob_alpha: float = 100.0
+    cocob_alpha: float = documented(100.0, "The first steps are at most 1/cocob_alpha of |g|/L.")
 
 
 Scalars = namedtuple("Scalars", (*COMMON, "alpha"))

@@ -1,25 +1,45 @@
 """D-Adapted AdaGrad: dual averaging whose step size is a lower bound of the distance to the solution.
 
     at the beginning of a step, over all elements together:
-        D  <- max(D, d0, min(growth*D, (sum S*S/H - W) / sum |S|))           the last once there is an S beside 0
-        W  <- W + D*D * sum (a*g)*(a*g)/H'                                   H' with this step's gradient
+        D  <- max(D, initial_distance, min(dadapt_growth*D, (sum S*S/H - W) / sum |S|))
+                                                                the last once there is an S beside 0
+        W  <- W + D*D * sum (a*g)*(a*g)/H'                      H' with this step's gradient
     G  <- G + g*g
     H  = sqrt(G) + e
     S  <- S + (a*D)*g
-    p  <- P - S/H                                                            P where the parameter began
+    p  <- P - S/H                                               P where the parameter began
 
-with d0 = initial_distance, growth = dadapt_growth (0: any), e = rms_regularizer, a = learning_rate, meant to be 1.
+with e = rms_regularizer, a = learning_rate, meant to be 1.
 
-A. Defazio, K. Mishchenko, "Learning-Rate-Free Learning by D-Adaptation", ICML 2023, Algorithm 3, as
-in the authors' code.
+All elements are measured before any of them moves: sparse gradients need ``lazy="dense"``, `get_updates` does not
+apply, and the method's own hyperparameters are the same for all groups.
+
+Attributes
+----------
+learned : dict
+    'distance' and 'weighted_sum_of_squares': D and W.
+
+References
+----------
+A. Defazio, K. Mishchenko, "Learning-Rate-Free Learning by D-Adaptation", ICML 2023, Algorithm 3, as in the authors'
+code.
 """
 
 from collections import namedtuple
 from dataclasses import dataclass
 
-from . import COMMON, adagrad_da, dog
+from . import COMMON, adagrad_da, documented, dog
 
 name = "dadapt_adagrad"
+example = """\
+>>> w = np.zeros(3)
+>>> def loss(w):
+...     return abs(w - 5).sum(), np.sign(w - 5)
+>>> opt = fa.DAdaptAdaGrad(loss, w)
+>>> train, valid = opt.minimize(max_epochs=400)
+>>> w.round(1), 0 < opt.learned["distance"] < 5
+(array([5., 5., 5.]), True)
+"""
 slots = ("accumulator", "weighted_sum", "origin")
 measured = ("steps", "step_sizes", "gradients")
 learned = ("distance", "weighted_sum_of_squares")
@@ -32,10 +52,10 @@ defaults = {"learning_rate": 1.0}
 class Hyperparameters:
     """What a user of the method sets."""
 
-    initial_distance: float = 1e-6
-    dadapt_growth: float = 0.0
-    rms_regularizer: float = 1e-6
-    initial_accumulator_value: float = 1e-6
+    initial_distance: float = documented(1e-6, "What D begins with, in the parameters' unit. Above 0.")
+    dadapt_growth: float = documented(0.0, "The most by which D grows in a step, as a factor; 0 sets no limit.")
+    rms_regularizer: float = documented(1e-6, "e, added to the root; in the gradient's unit.")
+    initial_accumulator_value: float = documented(1e-6, "Where G begins; in the unit of the squared gradient.")
 
 
 Scalars = namedtuple("Scalars", (*COMMON, "epsilon", "weight"))

@@ -1,12 +1,22 @@
 """DoG: the step size is the distance gone so far over the root of the summed squared gradients.
 
-    r  <- max(r, |p - P|, r0 * (1 + |P|))
+    r  <- max(r, |p - P|, initial_distance * (1 + |P|))
     S  <- S + |g|^2
     d  = (a*r / sqrt(S + e)) * g
 
-with norms over all parameters together, P where they began, r0 = initial_distance, e = rms_regularizer, a =
-learning_rate, meant to be 1.
+with norms over all parameters together, P where they began, e = rms_regularizer, a = learning_rate, meant to be 1. Its
+authors average the parameters of all steps.
 
+All elements are measured before any of them moves: sparse gradients need ``lazy="dense"``, `get_updates` does not
+apply, and the method's own hyperparameters are the same for all groups.
+
+Attributes
+----------
+learned : dict
+    'distance' and 'sum_of_squares': r and S.
+
+References
+----------
 M. Ivgi, O. Hinder, Y. Carmon, "DoG is SGD's Best Friend: A Parameter-Free Dynamic Step Size Schedule", ICML 2023.
 """
 
@@ -14,9 +24,16 @@ from collections import namedtuple
 from dataclasses import dataclass
 from math import sqrt
 
-from . import COMMON, PARAMETER, sgd
+from . import COMMON, PARAMETER, documented, sgd
 
 name = "dog"
+example = """\
+>>> w = np.array([3.0, 4.0])
+>>> opt = fa.DoG(params=w, initial_distance=0.5)
+>>> opt.step(np.array([0.0, 2.0]))
+>>> w, opt.learned
+(array([3., 1.]), {'distance': 3.0, 'sum_of_squares': 4.0})
+"""
 slots = ("origin",)
 measured = ("gradient_squares", "distance_squares", "origin_squares")
 learned = ("distance", "sum_of_squares")
@@ -29,8 +46,10 @@ defaults = {"learning_rate": 1.0}
 class Hyperparameters:
     """What a user of the method sets."""
 
-    initial_distance: float = 1e-6
-    rms_regularizer: float = 1e-8
+    initial_distance: float = documented(
+        1e-6, "What r begins with, relative to 1 + |P|: the first step is that long. Above 0."
+    )
+    rms_regularizer: float = documented(1e-8, "e, in the unit of the squared gradient.")
 
 
 Scalars = namedtuple("Scalars", (*COMMON, "step_size"))

@@ -1,12 +1,21 @@
 """DoWG: the squared distance gone so far over the root of the summed squared gradients, weighted by it.
 
-    R  <- max(R, |p - P|^2, r0^2)
+    R  <- max(R, |p - P|^2, initial_distance^2)
     W  <- W + R * |g|^2
     d  = (a*R / (sqrt(W) + e)) * g
 
-with norms over all parameters together, P where they began, r0 = initial_distance, e = rms_regularizer, a =
-learning_rate, meant to be 1.
+with norms over all parameters together, P where they began, e = rms_regularizer, a = learning_rate, meant to be 1.
 
+All elements are measured before any of them moves: sparse gradients need ``lazy="dense"``, `get_updates` does not
+apply, and the method's own hyperparameters are the same for all groups.
+
+Attributes
+----------
+learned : dict
+    'squared_distance' and 'weighted_sum_of_squares': R and W.
+
+References
+----------
 A. Khaled, K. Mishchenko, C. Jin, "DoWG Unleashed: An Efficient Universal Parameter-Free Gradient Descent Method",
 NeurIPS 2023, Algorithm 1.
 """
@@ -15,9 +24,15 @@ from collections import namedtuple
 from dataclasses import dataclass
 from math import sqrt
 
-from . import COMMON, dog
+from . import COMMON, documented, dog
 
 name = "dowg"
+example = """\
+>>> w = np.array([3.0, 4.0])
+>>> fa.DoWG(params=w, initial_distance=0.5, rms_regularizer=0).step(np.array([0.0, 2.0]))
+>>> w
+array([3. , 3.5])
+"""
 slots = dog.slots
 measured = ("gradient_squares", "distance_squares")
 learned = ("squared_distance", "weighted_sum_of_squares")
@@ -30,8 +45,8 @@ defaults = {"learning_rate": 1.0}
 class Hyperparameters:
     """What a user of the method sets."""
 
-    initial_distance: float = 1e-2
-    rms_regularizer: float = 1e-4
+    initial_distance: float = documented(1e-2, "The root of what R begins with, in the parameters' unit. Above 0.")
+    rms_regularizer: float = documented(1e-4, "e, added to the root of W.")
 
 
 Scalars = namedtuple("Scalars", (*COMMON, "step_size"))

@@ -4,10 +4,14 @@
     H  = sqrt(D) + e                        epsilon_inside: sqrt(D + e)
     d  = (a*g) / H                          an element whose H is 0 does not move
 
-with r = 2^(-1/rms_halflife), a = learning_rate, e = rms_regularizer. `averaged` makes D the mean of all squares so far:
-r = t/(t+1) in step t, the first being 0. On average u*u is the sum of squares of the element's row of the Hessian. It
-is given with each step, in the slot that the method is `fed` by.
+with r = 2^(-1/rms_halflife), a = learning_rate, e = rms_regularizer; `averaged`: r = t/(t+1) in step t, the first being
+0, so that D is the mean of all squares so far. On average u*u is the sum of squares of the element's row of the
+Hessian. `iterate` and `minimize` form u on the batch of each step; `step` is given it.
 
+Rows that a sparse gradient does not name have no closed form: choose ``lazy="touched"`` or ``"dense"``.
+
+References
+----------
 Y. Dauphin, H. de Vries, Y. Bengio, "Equilibrated adaptive learning rates for non-convex optimization", NIPS 2015,
 Algorithm 1, which is `averaged`.
 """
@@ -15,20 +19,30 @@ Algorithm 1, which is `averaged`.
 from collections import namedtuple
 from dataclasses import dataclass
 
-from . import COMMON, share_kept, share_new
+from . import COMMON, documented, share_kept, share_new
 from .adagrad import delta, epsilons, scale
 
 name = "esgd"
+example = """\
+>>> curvature = np.array([100.0, 1.0, 0.01])
+>>> w = np.ones(3)
+>>> opt = fa.ESGD(lambda w: (w @ (curvature * w) / 2, curvature * w), w, hv=lambda w, z: curvature * z, hv_rng=0)
+>>> train, valid = opt.minimize(max_epochs=400, learning_rate=0.05, averaged=True)
+>>> bool((abs(w) < 0.01).all())
+True
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Hyperparameters:
     """What a user of the method sets."""
 
-    rms_halflife: float = 14.0
-    rms_regularizer: float = 1e-8
-    epsilon_inside: bool = False
-    averaged: bool = False
+    rms_halflife: float = documented(14.0, "Steps after which a product counts half in the mean.")
+    rms_regularizer: float = documented(1e-8, "e, added to the root; in the unit of the products.")
+    epsilon_inside: bool = documented(False, "Add e under the root, in the unit of the squared products.")
+    averaged: bool = documented(
+        False, "Let D be the mean of all products so far, as in the paper. Chosen when the optimizer is made."
+    )
 
 
 Scalars = namedtuple("Scalars", (*COMMON, "kept", "new", "epsilon_under_root", "epsilon"))

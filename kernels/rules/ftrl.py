@@ -4,8 +4,13 @@
     z  <- z + g - (sqrt(n') - sqrt(n)) / a * p ;  n <- n'
     p  <- 0 if |z| <= ftrl_l1, else  -(z - sign(z)*ftrl_l1) / ((ftrl_beta + sqrt(n)) / a + ftrl_l2)
 
-with a = learning_rate. With z at 0 a parameter that is to begin elsewhere than at 0 is drawn to it at the first step.
+with a = learning_rate, which may not be 0.
 
+Parameters are to begin at 0, as z does: elsewhere they are drawn there by their first step, and rows by the first that
+names them. Under a schedule all rows move: then choose ``lazy="touched"`` or ``"dense"`` for sparse gradients.
+
+References
+----------
 H. B. McMahan et al., "Ad Click Prediction: a View from the Trenches", KDD 2013, Algorithm 1.
 """
 
@@ -13,9 +18,15 @@ from collections import namedtuple
 from dataclasses import dataclass
 from math import copysign, sqrt
 
-from . import COMMON
+from . import COMMON, documented
 
 name = "ftrl"
+example = """\
+>>> w = np.zeros(2)
+>>> fa.FTRL(params=w, learning_rate=1, ftrl_l1=0.5).step(np.array([1.0, -0.25]))
+>>> w
+array([-0.25,  0.  ])
+"""
 slots = ("accumulator", "z")
 squares = rests = rate_divides = True
 starts = ("initial_accumulator_value",)
@@ -26,10 +37,12 @@ defaults = {"learning_rate": 0.1}
 class Hyperparameters:
     """What a user of the method sets."""
 
-    ftrl_beta: float = 1.0
-    ftrl_l1: float = 0.0
-    ftrl_l2: float = 0.0
-    initial_accumulator_value: float = 0.0
+    ftrl_beta: float = documented(
+        1.0, "Added to the root of n; in the gradient's unit. The larger, the smaller the first steps."
+    )
+    ftrl_l1: float = documented(0.0, "Penalty l1 on the size of a parameter; it makes parameters 0.")
+    ftrl_l2: float = documented(0.0, "Penalty l2 on the half square of a parameter.")
+    initial_accumulator_value: float = documented(0.0, "Where n begins; in the unit of the squared gradient.")
 
 
 Scalars = namedtuple("Scalars", (*COMMON, "beta", "threshold", "ridge"))

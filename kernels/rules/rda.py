@@ -6,6 +6,10 @@
 
 with a = learning_rate and P where the parameter began.
 
+All rows move in every step: choose ``lazy="touched"`` or ``"dense"`` for sparse gradients.
+
+References
+----------
 L. Xiao, "Dual Averaging Methods for Regularized Stochastic Learning and Online Optimization", JMLR 11 (2010),
 2543-2596, with gamma = 1/a.
 """
@@ -14,9 +18,15 @@ from collections import namedtuple
 from dataclasses import dataclass
 from math import sqrt
 
-from . import COMMON, PARAMETER, adagrad_da
+from . import COMMON, PARAMETER, adagrad_da, documented
 
 name = "rda"
+example = """\
+>>> w = np.zeros(2)
+>>> fa.RDA(params=w, learning_rate=0.5, rda_l1=0.25).step(np.array([1.0, -0.125]))
+>>> w
+array([-0.375,  0.   ])
+"""
 slots = ("gradient_sum", "origin")
 timed = True
 
@@ -25,7 +35,9 @@ timed = True
 class Hyperparameters:
     """What a user of the method sets."""
 
-    rda_l1: float = 0.0
+    rda_l1: float = documented(
+        0.0, "By how much the threshold grows in a step, below which the sum of gradients counts as 0."
+    )
 
 
 Scalars = namedtuple("Scalars", (*COMMON, "threshold", "root"))

@@ -7,6 +7,10 @@
 
 with r = 2^(-1/rms_halflife), a = learning_rate, e = rms_regularizer; with epsilon_inside=False e is added to the root.
 
+Rows that a sparse gradient does not name have no closed form: choose ``lazy="touched"`` or ``"dense"``.
+
+References
+----------
 A. Graves, "Generating Sequences With Recurrent Neural Networks", arXiv:1308.0850, equations (38) to (45).
 T. Tieleman, G. Hinton, "Lecture 6.5: RMSProp", COURSERA: Neural Networks for Machine Learning, 2012.
 """
@@ -15,20 +19,28 @@ from collections import namedtuple
 from dataclasses import dataclass
 from math import sqrt
 
-from . import COMMON, share_kept, share_new
+from . import COMMON, documented, share_kept, share_new
 from .adagrad import delta, epsilons, scale
 
 name = "rmsprop"
+example = """\
+>>> w = np.array([1.0])
+>>> fa.RMSProp(params=w, learning_rate=0.1, rms_halflife=1, rms_regularizer=0).step(np.array([2.0]))
+>>> w
+array([0.8])
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Hyperparameters:
     """What a user of the method sets."""
 
-    rms_halflife: float = 14.0
-    rms_regularizer: float = 1e-8
-    epsilon_inside: bool = True
-    centered: bool = True
+    rms_halflife: float = documented(14.0, "Steps after which a gradient counts half in the means.")
+    rms_regularizer: float = documented(
+        1e-8, "e, in the unit of the squared gradient; in the gradient's with epsilon_inside=False."
+    )
+    epsilon_inside: bool = documented(True, "Whether e is under the root; else it is added to the root.")
+    centered: bool = documented(True, "Graves' form, which subtracts F*F. Chosen when the optimizer is made.")
 
 
 Scalars = namedtuple("Scalars", (*COMMON, "kept", "new", "epsilon_under_root", "epsilon"))

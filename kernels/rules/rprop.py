@@ -4,8 +4,11 @@
     the sign changes:  D <- max(D * rprop_decrease, rprop_min_step) ;  g <- 0
     d  = sign(g) * D            D starts at learning_rate
 
-The signs are those of this gradient and of the one before, as it was set.
+The signs are those of this gradient and of the one before, as it was set. Meant for gradients of the whole loss, not of
+minibatches.
 
+References
+----------
 M. Riedmiller, H. Braun, "A Direct Adaptive Method for Faster Backpropagation Learning: The RPROP Algorithm", ICNN 1993.
 C. Igel, M. Huesken, "Improving the Rprop Learning Algorithm", NC 2000, Algorithm 4.
 """
@@ -13,9 +16,15 @@ C. Igel, M. Huesken, "Improving the Rprop Learning Algorithm", NC 2000, Algorith
 from collections import namedtuple
 from dataclasses import dataclass
 
-from . import COMMON
+from . import COMMON, documented
 
 name = "rprop"
+example = """\
+>>> w = np.array([1.0, 1.0])
+>>> fa.RProp(params=w, learning_rate=0.25).step(np.array([1e-9, -1e9]))
+>>> w
+array([0.75, 1.25])
+"""
 slots = ("step", "gradient")
 penalised = False
 starts = ("learning_rate",)
@@ -25,10 +34,10 @@ starts = ("learning_rate",)
 class Hyperparameters:
     """What a user of the method sets."""
 
-    rprop_increase: float = 1.01
-    rprop_decrease: float = 0.99
-    rprop_min_step: float = 0.0
-    rprop_max_step: float = 100.0
+    rprop_increase: float = documented(1.01, "Factor by which a step grows where the sign stays; at least 1.")
+    rprop_decrease: float = documented(0.99, "Factor by which a step shrinks where the sign changes; at most 1.")
+    rprop_min_step: float = documented(0.0, "Shortest step, in the parameter's unit.")
+    rprop_max_step: float = documented(100.0, "Longest step, in the parameter's unit.")
 
 
 Scalars = namedtuple("Scalars", (*COMMON, "increase", "decrease", "min_step", "max_step"))

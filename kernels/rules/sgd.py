@@ -2,8 +2,10 @@
 
     d  = a*g                    a = learning_rate
 
-With momentum m this is the method of Polyak, and with Nesterov's that of Sutskever et al.: see :mod:`..motion`.
+With momentum this is the method of Polyak, and with Nesterov's that of Sutskever et al.
 
+References
+----------
 H. Robbins, S. Monro, "A Stochastic Approximation Method", Annals of Mathematical Statistics 22 (1951), 400-407.
 I. Sutskever, J. Martens, G. Dahl, G. Hinton, "On the importance of initialization and momentum in deep learning",
 ICML 2013.
@@ -15,6 +17,12 @@ from dataclasses import dataclass
 from . import COMMON
 
 name = "sgd"
+example = """\
+>>> w = np.array([1.0, -2.0])
+>>> fa.SGD(params=w, learning_rate=0.5).step(np.array([0.5, -1.0]))
+>>> w
+array([ 0.75, -1.5 ])
+"""
 slots = ()
 rests = True
 

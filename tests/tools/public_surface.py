@@ -56,7 +56,7 @@ def _written(annotation: Any) -> Any:
     return _Text(re.sub(r"\b[a-z_]+\.(?=[A-Z])", "", annotation)) if isinstance(annotation, str) else annotation
 
 
-def _is_new(owner: type, name: str) -> bool:
+def is_new(owner: type, name: str) -> bool:
     """Whether it is the library's, and not told of where a public class is that this one is made of."""
     home = next(base for base in owner.__mro__ if name in vars(base))
     told = [base for base in owner.__mro__[1:] if getattr(fastadagrad, base.__name__, None) is base]
@@ -67,7 +67,7 @@ def _is_new(owner: type, name: str) -> bool:
 
 def lines_of_class(where: str, owner: type) -> Iterator[str]:
     known = {name for base in owner.__mro__ for name in vars(base) if not name.startswith("_")}
-    for name in sorted(name for name in known if _is_new(owner, name)):
+    for name in sorted(name for name in known if is_new(owner, name)):
         value = inspect.getattr_static(owner, name)
         if isinstance(value, property | cached_property):
             settable = isinstance(value, property) and value.fset is not None
@@ -93,7 +93,7 @@ def lines_of(where: str, value: Any) -> Iterator[str]:
 def lines_of_modules() -> Iterator[str]:
     for path in MODULES:
         module = import_module(path)
-        for name in module.__all__ if hasattr(module, "__all__") else _names_of(module):
+        for name in names_of(module):
             yield from lines_of(f"{path}.{name}", getattr(module, name))
     yield f"fastadagrad.__version__: {type(import_module('fastadagrad').__version__).__name__}"
     yield from lines_of("fastadagrad.linear.LinearModel", import_module("fastadagrad.linear").LinearModel)
@@ -101,8 +101,10 @@ def lines_of_modules() -> Iterator[str]:
     yield from lines_of("fastadagrad.sources.load", import_module("fastadagrad.sources").load)
 
 
-def _names_of(module: ModuleType) -> list[str]:
+def names_of(module: ModuleType) -> list[str]:
     """Of a module without `__all__`, what stands in it and what it takes from others of ours."""
+    if hasattr(module, "__all__"):
+        return list(module.__all__)
     named = ((name, value) for name, value in vars(module).items() if not name.startswith("_"))
     return [name for name, value in named if getattr(value, "__module__", "").startswith("fastadagrad")]
 
