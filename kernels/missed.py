@@ -122,7 +122,7 @@ def make_catch_up(rule, motion: str):
 
 @forceinlined
 def shrunk_by_history(p, factor, threshold):
-    """A parameter after missed steps under changing H; see `make_recall`."""
+    """A parameter after missed steps under changing H; see `make_row_catch_up`."""
     p = np.float64(p)
     size = abs(p) * factor - threshold
     return 0.0 if size <= 0.0 else copysign(size, p)
@@ -145,13 +145,12 @@ class Lag(NamedTuple):
     last: np.ndarray  # (rows,) steps that each has had
     totals: np.ndarray  # (2,) so far, as `marks`
     totals_after: np.ndarray  # (2,) with the step that is being made
-    marks: (
-        np.ndarray
-    )  # (rows, 2) or (0, 0): sum of a*l1, sum of log(1 - a*w); see `make_recall` for a shared accumulator
+    # (rows, 2) or (0, 0): sum of a*l1, sum of log(1 - a*w); see `make_row_catch_up` for a shared accumulator.
+    marks: np.ndarray
 
 
-def make_recall(rule, motion: str, kind: str):
-    """Compilable ``recall(r, p, slots, lag, s)``, which brings row r up to date, and ``stamp(r, lag)``.
+def make_row_catch_up(rule, motion: str, kind: str):
+    """Compilable ``catch_up_row(r, p, slots, lag, s)``, which brings row r up to date, and ``stamp(r, lag)``.
 
     `stamp` notes that the row has the step that is being made. The first slot has an element for each of p, or one for
     all.
@@ -179,7 +178,7 @@ def make_recall(rule, motion: str, kind: str):
             p[i] = shrunk_by_history(p[i], factor, threshold)
 
     @forceinlined
-    def recall(r, p, slots, lag, s):
+    def catch_up_row(r, p, slots, lag, s):
         k = lag.now - lag.last[r]
         if k <= 0:
             return
@@ -200,4 +199,4 @@ def make_recall(rule, motion: str, kind: str):
         for j in range(lag.marks.shape[1]):
             lag.marks[r, j] = lag.totals_after[j]
 
-    return recall, stamp
+    return catch_up_row, stamp

@@ -11,7 +11,7 @@ from ..engine.missed import Lagging
 from ..engine.options import Rule, Settings
 from ..engine.parameters import Parameters
 from ..engine.rows import row_layout
-from ..kernels.cuda.missed import make_recall
+from ..kernels.cuda.missed import make_row_catch_up
 from ..kernels.cuda.rows import THREADS, blocks_of, share_of
 from ..kernels.memory.addresses import FIRST_SLOT, PARAMETER
 from .arrays import zeros
@@ -45,11 +45,11 @@ class DeviceLagging(Lagging):
         wanted = [((self._n_rows,), np.int64), ((self._n_rows, 2) if self.marked else (0, 2), np.float64)]
         self._last, self._marks = zeros(backend, wanted)
         how = "history" if self.by_history else "sums" if self.marked else "steps"
-        self.kernel = make_recall(
+        self.kernel = make_row_catch_up(
             cast(Any, settings.form), settings.motion, kind, how, parameter.dtype, backend.capability
         )
 
-    def recall(self, rows: int, n: int, stepping: bool) -> None:
+    def catch_up(self, rows: int, n: int, stepping: bool) -> None:
         """Bring n rows up to date, the first if there is no address of others; `stepping`: they get the next step."""
         if not n or not self._width:
             return
@@ -59,11 +59,11 @@ class DeviceLagging(Lagging):
         arguments = *addresses, *counts, *self._totals, *after, *self.exact
         self._backend.launch(self.kernel, blocks_of(n, self._share), THREADS, arguments)
 
-    def _recall_every_row(self, threads: int) -> None:
+    def _catch_up_every_row(self, threads: int) -> None:
         with self._backend.on([self._params.refuse_changed(self._position).stream]):
-            self.recall(0, self._n_rows, stepping=False)
+            self.catch_up(0, self._n_rows, stepping=False)
             self._backend.clear(self._marks.address, self._marks.nbytes)
 
     def _begin_marks(self, threads: int) -> None:
         """Bring every row up to date in place of that: the kernel goes without marks."""
-        self.recall_all(threads)
+        self.catch_up_all(threads)

@@ -28,13 +28,13 @@ class DeviceReader:
         stream: int | None = self._params.refuse_changed(self._position).stream
         return LEGACY_STREAM if stream is None else stream
 
-    def recall(self, what: str, indices: Any, lagging: DeviceLagging | None, threads: int) -> DeviceArray:
+    def catch_up(self, what: str, indices: Any, lagging: DeviceLagging | None, threads: int) -> DeviceArray:
         """Bring rows up to date; the indices, checked."""
         found = checked_device_indices(what, indices, self._n_rows, self._backend)
         with self._backend.on([found.stream, self._stream]):
             groups = self._coalescer.group(what, found, unique=False)
             if lagging is not None and lagging.behind:
-                lagging.recall(groups.rows, groups.n, stepping=False)
+                lagging.catch_up(groups.rows, groups.n, stepping=False)
         return found
 
     def read(self, indices: DeviceArray) -> DeviceArray:

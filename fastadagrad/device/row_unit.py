@@ -93,7 +93,7 @@ class DeviceRowUnit(DeviceUnit):
         if self._lagging:
             history = self._lagging.by_history
             self._lagging.begin(self._accumulator.first() if history else None)
-            self._lagging.recall(self._source.groups.rows, groups, stepping=True)
+            self._lagging.catch_up(self._source.groups.rows, groups, stepping=True)
         kernel = make_row_update(self._form, self._motion, self._kind, self._lean, self._dtype, self._capability)
         share = share_of(self._source.width, self._kind)
         arguments = p, *slots, *self._source.addresses, share, infinite, *scalars

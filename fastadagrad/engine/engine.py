@@ -240,14 +240,14 @@ class Engine(Arena):
                 self.params.refuse_changed(i)
             with whole():
                 for i in behind:
-                    self.lags[i].recall_all(self._threads)
+                    self.lags[i].catch_up_all(self._threads)
 
     def read(self, position: int, what: str, indices: Any) -> Any:
-        """Copies of rows of one parameter, brought up to date; errors as of `recall`."""
+        """Copies of rows of one parameter, brought up to date; errors as of `catch_up`."""
         with self.lock:
-            return self._reader(position).read(self.recall(position, what, indices))
+            return self._reader(position).read(self.catch_up(position, what, indices))
 
-    def recall(self, position: int, what: str, indices: Any) -> Any:
+    def catch_up(self, position: int, what: str, indices: Any) -> Any:
         """Bring these rows of one parameter up to date; the indices, checked.
 
         Raises
@@ -259,7 +259,7 @@ class Engine(Arena):
             self.params.refuse_changed(position)
             if self.params.arrays[position].ndim == 0:
                 raise ValueError(f"{what} do not exist: the parameter is 0-dimensional")
-            return self._reader(position).recall(what, indices, self.lags.get(position), self._threads)
+            return self._reader(position).catch_up(what, indices, self.lags.get(position), self._threads)
 
     def _reader(self, position: int) -> Reader:
         if position not in self._readers:

@@ -84,8 +84,8 @@ class Lagging(ABC):
             how = span(self._settings, settings, self.by_history)
             if how == "marks" and not self.marked:
                 self._begin_marks(threads)
-            elif how == "recall":
-                self.recall_all(threads)
+            elif how == "catch up":
+                self.catch_up_all(threads)
 
     def take_settings(self, settings: Settings) -> None:
         """Go by other settings from the next step on."""
@@ -128,12 +128,12 @@ class Lagging(ABC):
         self._totals[...] = self._totals_after
         self.behind = True
         if self.by_history and self._totals[0] < LEAST_FACTOR:
-            self.recall_all(threads)
+            self.catch_up_all(threads)
 
-    def recall_all(self, threads: int) -> None:
+    def catch_up_all(self, threads: int) -> None:
         """Bring every row up to date."""
         if self.behind:
-            self._recall_every_row(threads)
+            self._catch_up_every_row(threads)
             self.behind = False
             self._totals[...] = 0
             self._since = self._now
@@ -143,5 +143,5 @@ class Lagging(ABC):
         """Note from now on what each row has missed under which numbers; all steps so far were alike."""
 
     @abstractmethod
-    def _recall_every_row(self, threads: int) -> None:
+    def _catch_up_every_row(self, threads: int) -> None:
         """And have no marks."""

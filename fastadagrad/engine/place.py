@@ -20,7 +20,7 @@ Report = Callable[[str, Any, Any], None]  # (name, gradient, parameter): a gradi
 class Reader(Protocol):
     """Access to the rows of one parameter by their numbers."""
 
-    def recall(self, what: str, indices: Any, lagging: Any, threads: int) -> Any:
+    def catch_up(self, what: str, indices: Any, lagging: Any, threads: int) -> Any:
         """Bring rows up to date; the indices, checked. TypeError, ValueError or IndexError if they are none."""
 
     def read(self, indices: Any) -> Any:

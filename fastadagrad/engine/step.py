@@ -220,7 +220,7 @@ class Stepping:
     def _catch_up_for_dense_steps(self) -> None:
         for i, lagging in self._arena.lags.items():
             if i in self._active and i not in self._forms:
-                lagging.recall_all(self._threads)
+                lagging.catch_up_all(self._threads)
 
     def _run(self, unit: Unit, work: int, gradients: list[Any]) -> bool:
         code = unit.run(work, gradients, self._guard, self._threads)

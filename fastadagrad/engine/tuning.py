@@ -20,7 +20,7 @@ SWITCHES = (
 )  # options that do nothing at 0
 OF_MISSED_STEPS = ("learning_rate", "lr_decay", "decoupled_weight_decay", "l1", "l2")
 
-Span = Literal["alike", "marks", "recall"]
+Span = Literal["alike", "marks", "catch up"]
 
 
 def only_numbers(old: Sequence[Settings], new: Sequence[Settings]) -> bool:
@@ -58,19 +58,19 @@ def wants_constant_rate(settings: Settings) -> str | None:
 def span(old: Settings, new: Settings, by_history: bool) -> Span:
     """How steps missed before and after a change are caught up together.
 
-    "alike": by what is noted anyway; "marks": by notes of how far each row got under which numbers; "recall": not at
+    "alike": by what is noted anyway; "marks": by notes of how far each row got under which numbers; "catch up": not at
     all, what was missed before has to be caught up first. `by_history`: every step is noted with its own numbers.
     """
     o, n = old.options, new.options
     if o.momentum != n.momentum:
-        return "recall"
+        return "catch up"
     if by_history or not (o.l1 or o.l2 or o.decoupled_weight_decay):
         return "alike"
     if (o.l1 or o.l2) and old.own != new.own:  # by which H is formed
-        return "recall"
+        return "catch up"
     if all(getattr(o, name) == getattr(n, name) for name in OF_MISSED_STEPS):
         return "alike"
-    return "recall" if wants_constant_rate(old) else "marks"
+    return "catch up" if wants_constant_rate(old) else "marks"
 
 
 class Cell(NamedTuple):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ..engine.missed import LEAST_FACTOR, Lagging
 from ..engine.options import Rule, Settings
 from ..kernels import missed
-from ..kernels.cpu.rows import make_recall_rows
+from ..kernels.cpu.rows import make_catch_up_rows
 from ..kernels.memory.addresses import WIDTH
 from .launch import launch
 from .sparse_gradients import Indices
@@ -52,21 +52,21 @@ class HostLagging(Lagging):
         self._table, self._parallel_from = table, parallel_from
         self._last = np.zeros(n_rows, np.int64)
         self._marks = np.zeros((n_rows, 2) if self.marked else (0, 0))
-        self._recall = make_recall_rows(cast(Any, settings.form), settings.motion, kind, dtype)
+        self._catch_up = make_catch_up_rows(cast(Any, settings.form), settings.motion, kind, dtype)
 
     def notes(self) -> missed.Lag:
         """What kernels go by."""
         return missed.Lag(self._now, self._last, self._totals, self._totals_after, self._marks)
 
-    def recall(self, rows: Indices, threads: int, distinct: bool) -> None:
+    def catch_up(self, rows: Indices, threads: int, distinct: bool) -> None:
         """Bring rows up to date."""
         spans = threads if rows.size * self._table[0, WIDTH] >= self._parallel_from else 1
         if spans > 1 and not distinct:
             rows = np.unique(rows)  # no two threads are to have the same row
-        launch(self._recall, spans, rows, self._table, self.exact, self.notes())
+        launch(self._catch_up, spans, rows, self._table, self.exact, self.notes())
 
-    def _recall_every_row(self, threads: int) -> None:
-        self.recall(np.arange(len(self._last)), threads, distinct=True)
+    def _catch_up_every_row(self, threads: int) -> None:
+        self.catch_up(np.arange(len(self._last)), threads, distinct=True)
         self._marks[...] = 0
 
     def _begin_marks(self, threads: int) -> None:
@@ -74,7 +74,7 @@ class HostLagging(Lagging):
         log_keep, n = math.log(s.keep) if s.keep != 1 else 0.0, self._now - self._since
         by_history = self._kind == "tensor" and self._settings.motion == "plain"  # and with decay alone
         if by_history and n * log_keep < LEAST_FACTOR:
-            self.recall_all(threads)
+            self.catch_up_all(threads)
             n = 0
         increments = np.array([log_keep, 0.0] if by_history else [s.l1_step, log_keep])
         sums = _sums_up_to(np.append(self._last - self._since, n), increments)

@@ -147,12 +147,12 @@ class HostReader:
     def __init__(self, parameter: FloatArray) -> None:
         self._parameter = parameter
 
-    def recall(self, what: str, indices: Any, lagging: HostLagging | None, threads: int) -> Indices:
+    def catch_up(self, what: str, indices: Any, lagging: HostLagging | None, threads: int) -> Indices:
         """Bring rows up to date; the indices, checked."""
         rows, found = checked_indices(what, indices, len(self._parameter))
         if lagging is not None and lagging.behind:
             with whole():
-                lagging.recall(rows, threads, distinct=found == ASCENDING)
+                lagging.catch_up(rows, threads, distinct=found == ASCENDING)
         return rows
 
     def read(self, indices: Indices) -> FloatArray:

@@ -107,7 +107,7 @@ class Session(Stepper):
             if not isinstance(touched, Mapping):
                 raise TypeError(f"touches must return a dict name -> indices, not {type(touched).__name__}")
             for name, indices in touched.items():
-                self.engine.recall(self.position_of(name), f"touches: indices of {name!r}", indices)
+                self.engine.catch_up(self.position_of(name), f"touches: indices of {name!r}", indices)
         if self.engine.behind and (self.touches is None or self.monitors.custom):
             self.flush()
             if not self._told_of_flushing:

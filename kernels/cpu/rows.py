@@ -3,7 +3,7 @@
 A gradient is `rows`, distinct (and ascending where it is summed over), and where their values are: those of rows[k]
 are the row at[k] of `source`, or row k if `at` is empty.
 No two threads have the same row, and every row is stepped by the same code, so that the number of threads
-changes no bit. With `lagging`, rows that earlier steps did not name are first brought up to date by :mod:`.lazy`.
+changes no bit. With `lagging`, rows that earlier steps did not name are first brought up to date by :mod:`..missed`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ..jit import Pair, compiled, forceinlined, jitable, parallel
 from ..memory.addresses import FIRST_SLOT, PARAMETER, WIDTH, Row
 from ..memory.headers import array_at, borrowed, on_stack, unpack
 from ..memory.prefetch import prefetch_lines, rows_ahead
-from ..missed import make_recall
+from ..missed import make_row_catch_up
 from ..motion import slot_names
 from ..reduce import BLOCK, LANES, fold, make_ordered_sum
 from .dense import make_own_accumulators, make_row_step, make_shared_accumulator
@@ -83,36 +83,36 @@ def place(at, k):
     return at[k] if at.size else k
 
 
-def _make_ask_for_slots(count: int, column: int):
-    """Compilable ``(tensor, offset, size)``: ask for so much of `count` slots, the first in this column."""
+def _make_prefetch_slots(count: int, column: int):
+    """Compilable ``(tensor, offset, size)``: prefetch so much of `count` slots, the first in this column."""
     if count <= 0:
         return jitable(lambda tensor, offset, size: None)
-    ask_for_rest = _make_ask_for_slots(count - 1, column + 1)
+    prefetch_rest = _make_prefetch_slots(count - 1, column + 1)
 
     @jitable
-    def ask_for_slots(tensor, offset, size):
+    def prefetch_slots(tensor, offset, size):
         prefetch_lines(tensor[column] + offset, size)
-        ask_for_rest(tensor, offset, size)
+        prefetch_rest(tensor, offset, size)
 
-    return ask_for_slots
+    return prefetch_slots
 
 
-def _make_ask_for(n_slots: int, kind: str, itemsize: int):
-    """Compilable ``(tensor, source, rows, at, k)``: ask for the memory of row k of gradient, parameter and slots."""
+def _make_prefetch_row(n_slots: int, kind: str, itemsize: int):
+    """Compilable ``(tensor, source, rows, at, k)``: prefetch the memory of row k of gradient, parameter and slots."""
     shared, by_row = kind != "element", kind == "row"
-    ask_for_slots = _make_ask_for_slots(n_slots - shared, FIRST_SLOT + shared)
+    prefetch_slots = _make_prefetch_slots(n_slots - shared, FIRST_SLOT + shared)
 
     @jitable
-    def ask_for(tensor, source, rows, at, k):
+    def prefetch_row(tensor, source, rows, at, k):
         size = tensor[WIDTH] * itemsize
         offset = rows[k] * size
         prefetch_lines(source + place(at, k) * size, size)
         prefetch_lines(tensor[PARAMETER] + offset, size)
         if by_row:
             prefetch_lines(tensor[FIRST_SLOT] + rows[k] * itemsize, itemsize)
-        ask_for_slots(tensor, offset, size)
+        prefetch_slots(tensor, offset, size)
 
-    return ask_for
+    return prefetch_row
 
 
 @cache
@@ -121,15 +121,15 @@ def make_update(
 ) -> Pair:
     """Compiled ``(spans, rows, at, source, table, scalars, exact, lag)``: 1 if an accumulator became infinite, else 0.
 
-    `exact` are the scalars in float64 and `lag` a :class:`.lazy.Lag`, for what lags behind. If not `watchful`,
+    `exact` are the scalars in float64 and `lag` a :class:`..missed.Lag`, for what lags behind. If not `watchful`,
     accumulators that become infinite may go unnoticed.
     """
     element = make_element(rule, motion, lean, summed=True)
     real, itemsize, Scalars = dtype.type, dtype.itemsize, rule.Scalars
     row_at, step = _make_row_at(element, kind, real), _make_step(element, kind, watchful)
     square_of = make_ordered_sum(element.prepare)
-    recall, stamp = make_recall(rule, motion, kind)
-    ask_for, by_row = _make_ask_for(len(slot_names(rule, motion)), kind, itemsize), kind == "row"
+    catch_up_row, stamp = make_row_catch_up(rule, motion, kind)
+    prefetch_row, by_row = _make_prefetch_row(len(slot_names(rule, motion)), kind, itemsize), kind == "row"
 
     @forceinlined
     def ready(k, high, rows, at, source, tensor, s_exact, lag):
@@ -137,10 +137,10 @@ def make_update(
         size = tensor[WIDTH] * itemsize
         ahead = rows_ahead(size)
         if k + ahead < high:
-            ask_for(tensor, source, rows, at, k + ahead)
+            prefetch_row(tensor, source, rows, at, k + ahead)
         p, slots = row_at(tensor, rows[k])
         if lagging:
-            recall(rows[k], p, slots, lag, s_exact)
+            catch_up_row(rows[k], p, slots, lag, s_exact)
             stamp(rows[k], lag)
         return p, slots, array_at(source + place(at, k) * size, tensor[WIDTH], real)
 
@@ -191,29 +191,29 @@ def make_update(
 
 
 @cache
-def make_recall_rows(rule: Any, motion: str, kind: str, dtype: np.dtype[Any]) -> Pair:
+def make_catch_up_rows(rule: Any, motion: str, kind: str, dtype: np.dtype[Any]) -> Pair:
     """Compiled ``(spans, rows, table, exact, lag)``: bring distinct rows up to date."""
     element = make_element(rule, motion, False)
     Scalars = rule.Scalars
     row_at = _make_row_at(element, kind, dtype.type)
-    recall, _ = make_recall(rule, motion, kind)
+    catch_up_row, _ = make_row_catch_up(rule, motion, kind)
 
     @forceinlined
-    def recall_rows(low, high, rows, table, exact, lag):
+    def catch_up_rows(low, high, rows, table, exact, lag):
         rows, table, exact, lag = borrowed((rows, table, exact, lag))
         s, tensor = unpack(Scalars, exact), unpack(Row, table[0])
         for k in range(low, high):
             p, slots = row_at(tensor, rows[k])
-            recall(rows[k], p, slots, lag, s)
+            catch_up_row(rows[k], p, slots, lag, s)
 
     @compiled
     def serial(spans, rows, table, exact, lag):
-        recall_rows(0, rows.size, rows, table, exact, lag)
+        catch_up_rows(0, rows.size, rows, table, exact, lag)
 
     @parallel
     def threaded(spans, rows, table, exact, lag):
         for t in prange(spans):
-            recall_rows(t * rows.size // spans, (t + 1) * rows.size // spans, rows, table, exact, lag)
+            catch_up_rows(t * rows.size // spans, (t + 1) * rows.size // spans, rows, table, exact, lag)
 
     return Pair(serial, threaded, f"the catching up of {dtype} rows ({motion}, {kind})")
 

@@ -66,7 +66,7 @@ def _of_the_first(value, j):
 
 
 @cache
-def make_recall(rule: Any, motion: str, kind: str, how: str, dtype: np.dtype[Any], cc: Capability) -> Kernel:
+def make_row_catch_up(rule: Any, motion: str, kind: str, how: str, dtype: np.dtype[Any], cc: Capability) -> Kernel:
     """Kernel ``(p, slots, rows, n, width, share, last, marks, now, next, totals, totals_after, s)`` for n rows.
 
     They are the first n if `rows` is 0. `how` says what their missed steps follow from: "steps", their number alone;
@@ -76,7 +76,7 @@ def make_recall(rule: Any, motion: str, kind: str, how: str, dtype: np.dtype[Any
     advance, advance_by_history = _make_advance(rule, motion, kind, dtype), _make_advance_by_history(dtype)
     marked, by_history = how != "steps", how == "history"
 
-    def recall(p, slots, rows, n, width, share, last, marks, now, next_, total0, total1, after0, after1, s):
+    def catch_up_row(p, slots, rows, n, width, share, last, marks, now, next_, total0, total1, after0, after1, s):
         k, j, team = row_and_lane(share)
         row, first = k, k < n and j == _zero
         if k < n and rows != _zero:
@@ -107,5 +107,5 @@ def make_recall(rule: Any, motion: str, kind: str, how: str, dtype: np.dtype[Any
 
     a, slots = types.uint64, addresses_type(len(slot_names(rule, motion)))
     arguments = (a, slots, *[a] * 8, *[types.float64] * 4, scalars_type(rule, np.dtype(np.float64)))
-    name = kernel_name(rule, motion, kind, "recall", how, dtype)
-    return compile_kernel(name, recall, arguments, cc, exact=False)
+    name = kernel_name(rule, motion, kind, "catch_up", how, dtype)
+    return compile_kernel(name, catch_up_row, arguments, cc, exact=False)

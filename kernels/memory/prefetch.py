@@ -49,7 +49,7 @@ def _prefetch(typingctx, array, index):
 
 @forceinlined
 def prefetch(array, index):
-    """Ask for the beginning of ``array[index]``; an index outside does no harm."""
+    """Prefetch the beginning of ``array[index]``; an index outside does no harm."""
     _prefetch(array, index)
 
 
@@ -59,13 +59,13 @@ ROWS_AHEAD, BYTES_AHEAD = 24, 4096  # whichever is less
 
 @forceinlined
 def rows_ahead(size):
-    """How many rows of `size` bytes ahead of use to ask for."""
+    """How many rows of `size` bytes ahead of use to prefetch."""
     return min(ROWS_AHEAD, max(1, BYTES_AHEAD // max(1, size)))
 
 
 @forceinlined
 def prefetch_lines(address, size):
-    """Ask for the lines of `size` bytes at `address`; it need not be an address of anything."""
+    """Prefetch the lines of `size` bytes at `address`; it need not be an address of anything."""
     for offset in range(0, min(size, MOST_LINES * CACHE_LINE), CACHE_LINE):
         _prefetch_address(address + offset)
     if size <= MOST_LINES * CACHE_LINE:  # they may end in one line more

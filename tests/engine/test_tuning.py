@@ -156,7 +156,7 @@ def test_rows_that_lag_behind_have_the_bits_of_a_schedule(option, accumulator, m
     hyper = {"accumulator": accumulator, **SPANNED[option]}
     scheduled, tuned = made({**hyper, "learning_rate": rate}), made({**hyper, "learning_rate": rate(0)})
     with monkeypatch.context() as patch:
-        patch.setattr(missed.HostLagging, "_recall_every_row", None)  # nobody is to ask for it
+        patch.setattr(missed.HostLagging, "_catch_up_every_row", None)  # nobody is to ask for it
         for t, (indices, values) in enumerate(stream()[:300]):
             tuned.hyper.learning_rate = rate(t)
             rows = fa.Rows(indices, values.astype(F8))

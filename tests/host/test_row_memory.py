@@ -79,7 +79,7 @@ opt.step(fa.Rows(np.arange(40)[::-1] // 2, table.copy()))
 opt.flush()
 [unit] = opt._session.engine.stepping.units
 pairs = [coalesce.inspect, coalesce.sort_rows, coalesce.sum_groups[np.float32], index_checks.holds_non_finite]
-stats = [pair.serial.stats for pair in (*pairs, unit._driver, unit.lagging._recall)]
+stats = [pair.serial.stats for pair in (*pairs, unit._driver, unit.lagging._catch_up)]
 print(*(sum(sum(each.values()) for each in kind) for kind in zip(*((s.cache_hits, s.cache_misses) for s in stats))))
 """
 

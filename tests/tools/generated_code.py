@@ -133,7 +133,7 @@ def cuda_kernels_of(form: Any) -> Iterator[Any]:
             ("momentum", "row", "sums"),
             ("plain", "tensor", "history"),
         ):
-            yield cuda["missed"].make_recall(form, motion, kind, how, single, CAPABILITY)
+            yield cuda["missed"].make_row_catch_up(form, motion, kind, how, single, CAPABILITY)
         for prepared in (False, True):
             yield from cuda["row_norms"].make_row_norms(form, prepared, single, CAPABILITY)
             yield from cuda["reduce"].make_sums(form, prepared, single, CAPABILITY)

@@ -116,7 +116,7 @@ def other_kernels(dtype, cc):
         ("momentum", "row", "sums"),
         ("plain", "tensor", "history"),
     ):
-        yield missed.make_recall(adagrad, motion, kind, how, dtype, cc)
+        yield missed.make_row_catch_up(adagrad, motion, kind, how, dtype, cc)
     yield from reduce.make_sums(adagrad, False, dtype, cc)
     yield from reduce.make_sums(adagrad, True, dtype, cc)
     yield from reduce.make_sums_of_many(dtype, cc)

@@ -54,7 +54,7 @@ def test_exact_kernels_may_not_have_them():
 @pytest.mark.parametrize("dtype", [np.float32, pytest.param(np.float64, marks=pytest.mark.slow)])
 def test_nothing_else_is_contracted(dtype):
     """The library's functions are of float64: a sum of float32 contracted with a product would be ours."""
-    kernel = missed.make_recall(adagrad, "momentum", "element", "steps", np.dtype(dtype), CC)
+    kernel = missed.make_row_catch_up(adagrad, "momentum", "element", "steps", np.dtype(dtype), CC)
     assert not kernel.exact
     assert "fma.rn.f32" not in kernel.ptx
     assert ".approx.f32" not in kernel.ptx
