@@ -13,15 +13,16 @@ places its parameter leaves out d, decay and motion.
 from __future__ import annotations
 
 from functools import cache
-from math import copysign
 from typing import NamedTuple
 
 from . import motion as motions
-from .jit import jitable
+from .jit import forceinlined, jitable
 from .memory.addresses import FIRST_SLOT
 from .memory.slots import Slots, make_behind, make_first, make_slots
 from .motion import slot_names
-from .rules import places, trait
+from .rules import places, soft_threshold, trait
+
+forceinlined(soft_threshold)  # formulas call it by this name, the library's and a user's
 
 
 def untouched(g, p, s):
@@ -48,10 +49,7 @@ def _penalised(q, H, s):
     """Minimiser of the l1 and l2 penalties plus the squared distance to q in the metric H."""
     if s.penalised == s.zero:
         return q
-    size = abs(q) - s.l1_step / H
-    if size <= s.zero:
-        return s.zero
-    return copysign(size / (s.one + s.l2_step / H), q)
+    return soft_threshold(q, s.l1_step / H, s.zero) / (s.one + s.l2_step / H)
 
 
 def make_has_metric(rule):

@@ -13,7 +13,7 @@ float64, so that no difference of nearly equal numbers is formed.
 
 from __future__ import annotations
 
-from math import copysign, exp, expm1, log, log1p
+from math import exp, expm1, log, log1p
 from typing import NamedTuple
 
 import numpy as np
@@ -22,7 +22,7 @@ from .element import make_has_metric
 from .jit import forceinlined
 from .memory.slots import make_behind, make_first, make_slots, make_widened
 from .motion import SLOTS
-from .rules import places, trait
+from .rules import places, soft_threshold, trait
 
 
 @forceinlined
@@ -96,16 +96,14 @@ def make_catch_up(rule, motion: str):
         H = scale(widened(own), s)
         threshold = missed.thresholds / H
         if s.l2_step == 0.0:
-            size = abs(p) * missed.keeps - threshold * missed.mean_keeps
-        else:
-            k, log_r = missed.steps, -log1p(s.l2_step / H)
-            if k == 0:
-                return p, moved
-            log_power = missed.log_keeps + k * log_r
-            size = abs(p) * exp(log_power)
-            if threshold != 0.0:
-                size -= threshold / k * exp(log_r) * series(log_power / k, k)
-        return (0.0 if size <= 0.0 else copysign(size, p)), moved
+            return soft_threshold(p * missed.keeps, threshold * missed.mean_keeps, 0.0), moved
+        k, log_r = missed.steps, -log1p(s.l2_step / H)
+        if k == 0:
+            return p, moved
+        log_power = missed.log_keeps + k * log_r
+        if threshold != 0.0:
+            threshold = threshold / k * exp(log_r) * series(log_power / k, k)
+        return soft_threshold(p * exp(log_power), threshold, 0.0), moved
 
     @forceinlined
     def coasted(p, own, moved, missed, s):
@@ -123,9 +121,7 @@ def make_catch_up(rule, motion: str):
 @forceinlined
 def shrunk_by_history(p, factor, threshold):
     """A parameter after missed steps under changing H; see `make_row_catch_up`."""
-    p = np.float64(p)
-    size = abs(p) * factor - threshold
-    return 0.0 if size <= 0.0 else copysign(size, p)
+    return soft_threshold(np.float64(p) * factor, threshold, 0.0)
 
 
 @forceinlined

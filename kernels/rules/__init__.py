@@ -34,7 +34,7 @@ slots.
 """
 
 from dataclasses import field
-from math import expm1, log
+from math import copysign, expm1, log
 from typing import Any
 
 PARAMETER = "parameter"
@@ -90,6 +90,15 @@ def form_of(rule: Any, hyper: Any) -> Any:
 def places(form: Any) -> bool:
     """Whether the parameter follows from the slots, and not from where it was."""
     return hasattr(form, "place")
+
+
+def soft_threshold(x: Any, threshold: Any, zero: Any) -> Any:
+    """What is left of x, its sign kept, where its size shrinks by a threshold: `zero` where nothing is, NaN of NaN.
+
+    It minimises ``threshold * |p| + (p - x)^2 / 2`` over p. A formula may call it: it is compiled into whatever does.
+    """
+    size = abs(x) - threshold
+    return zero if size <= zero else copysign(size, x)
 
 
 def share_kept(halflife: float, steps: int = 1) -> float:

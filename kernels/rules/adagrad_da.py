@@ -18,9 +18,9 @@ L. Xiao, "Dual Averaging Methods for Regularized Stochastic Learning and Online 
 
 from collections import namedtuple
 from dataclasses import dataclass
-from math import copysign, sqrt
+from math import sqrt
 
-from . import COMMON, PARAMETER, documented
+from . import COMMON, PARAMETER, documented, soft_threshold
 
 name = "adagrad_da"
 example = """\
@@ -74,9 +74,7 @@ def place(g, H, own, s):
 
 def place_shrunk(g, H, own, s):
     Z, P = own[-2:]
-    size = abs(Z) - s.threshold
-    shrunk = s.zero if size <= s.zero else copysign(size, Z)
-    return P - s.learning_rate * shrunk / H if H != s.zero else P
+    return P - s.learning_rate * soft_threshold(Z, s.threshold, s.zero) / H if H != s.zero else P
 
 
 class Plain:

@@ -16,9 +16,9 @@ H. B. McMahan et al., "Ad Click Prediction: a View from the Trenches", KDD 2013,
 
 from collections import namedtuple
 from dataclasses import dataclass
-from math import copysign, sqrt
+from math import sqrt
 
-from . import COMMON, documented
+from . import COMMON, documented, soft_threshold
 
 name = "ftrl"
 example = """\
@@ -66,5 +66,4 @@ def scale(own, s):
 
 
 def place(g, H, own, s):
-    size = abs(own[1]) - s.threshold
-    return s.zero if size <= s.zero or H == s.zero else -copysign(size, own[1]) / H
+    return soft_threshold(-own[1], s.threshold, s.zero) / H if H != s.zero else s.zero

@@ -20,7 +20,8 @@ from sparse import set_thresholds
 
 import fastadagrad as fa
 from fastadagrad.engine.registry import RegisteredRule
-from fastadagrad.kernels.rules import COMMON
+from fastadagrad.kernels import rules
+from fastadagrad.kernels.rules import COMMON, soft_threshold
 from fastadagrad.optimizer.methods import METHODS, method_named
 
 
@@ -116,6 +117,22 @@ def test_rows(gpu, registered, there):
         for slot, rows in zip(slots, new, strict=True):
             slot[named] = rows
     assert bits_differ(params.numpy() if there else params, p) == 0
+
+
+def thresholded(g, H, own, s):
+    return soft_threshold(g, s.weight, s.zero), own
+
+
+@pytest.mark.parametrize("delta", [thresholded, lambda g, H, own, s: (rules.soft_threshold(g, s.weight, s.zero), own)])
+@pytest.mark.parametrize("there", [False, True], ids=["host", "GPU"])
+def test_a_formula_may_call_the_soft_threshold(gpu, registered, there, delta):
+    """By its own name or that of its module."""
+    fa.register(changed(delta=delta))
+    p = (gpu.array if there else np.array)(np.zeros(6, np.float32))
+    g = np.array([0.5, -0.5, 0.75, -3.0, -0.0, 1e-40], np.float32)
+    fa.build(registered, params=p).step(gpu.array(g) if there else g)
+    expected = np.array([0.0, 0.0, -0.25, 2.5, 0.0, 0.0], np.float32)
+    assert bits_differ(p.numpy() if there else p, expected) == 0
 
 
 def test_in_a_nopython_loop(registered, monkeypatch):
