@@ -30,7 +30,7 @@ A method of several forms has `form(hyper)`, the namespace that has the last fiv
 hyperparameters; what is measured and learned is the same in all of its forms, and is said of the
 rule. The functions see NumPy scalars of the parameter's dtype, or compiled floats: a literal would
 widen float32 to float64, so constants come in through `s`. `own` is the tuple of an element's
-slots.
+slots. Beside what `math` has they may call `soft_threshold`. `_template.py` is a rule to copy.
 """
 
 from dataclasses import field
@@ -56,7 +56,7 @@ COMMON = (
 
 # What a rule or one of its forms may say of itself, and what holds if it does not.
 TRAITS: dict[str, Any] = {
-    "squares": False,  # the first slot adds up squares: 0 is no metric for penalties, infinity is told of
+    "squares": False,  # the first slot is of squares or sizes: 0 is no metric for penalties, infinity is told of
     "shares": False,  # rows, or all of a parameter, may share the first slot, which is the only one
     "measured": (),
     "learned": (),
