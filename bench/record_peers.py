@@ -35,7 +35,7 @@ from numpy.typing import NDArray
 
 Flat = NDArray[np.float64]
 Step = Callable[[list[Flat]], list[Flat]]
-TARGET = Path(__file__).parents[1] / "tests" / "peers.npz"
+TARGET = Path(__file__).parents[1] / "tests" / "recorded" / "peers.npz"
 SHAPES: list[tuple[int, ...]] = [(2, 2), (4,), ()]
 STEPS = 100
 PEERS = ("torch", "optax", "keras", "jax", "numpy", "dadaptation", "dog-optimizer")

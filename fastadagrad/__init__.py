@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from .optimizer.rate_finder import find_learning_rate as find_learning_rate
     from .peers import like as like
 
-__all__ = ["ADADELTA", "ADAGRAD", "COCOB", "ESGD", "FTRL", "NAG", "RDA", "SGD", "AdaGradDA", "Adam", "DAdaptAdaGrad"]
-__all__ += ["DoG", "DoWG", "RMSProp", "RProp"]
+__all__ = ["ADADELTA", "ADAGRAD", "COCOB", "ESGD", "FTRL", "NAG", "RDA", "SGD", "AdaGradDA", "AdaMax", "Adam"]
+__all__ += ["DAdaptAdaGrad", "DoG", "DoWG", "RMSProp", "RProp"]
 
 # Each is imported when it is first asked for, so that a command or a script loads no more than it uses.
 _HOMES = {

@@ -10,6 +10,7 @@ from ..kernels.rules import (
     adagrad,
     adagrad_da,
     adam,
+    adamax,
     cocob,
     dadapt_adagrad,
     dog,
@@ -35,6 +36,7 @@ __all__ = [
     "RDA",
     "SGD",
     "AdaGradDA",
+    "AdaMax",
     "Adam",
     "DAdaptAdaGrad",
     "DoG",
@@ -70,6 +72,10 @@ class ADADELTA(Optimizer):
 
 class Adam(Optimizer):
     rule = adam
+
+
+class AdaMax(Optimizer):
+    rule = adamax
 
 
 class AdaGradDA(Optimizer):

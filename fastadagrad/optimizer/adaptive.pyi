@@ -12,8 +12,8 @@ from .second_order import SecondOrder
 from .updates import Pair
 
 __all__ = [
-    "ADADELTA", "ADAGRAD", "COCOB", "ESGD", "FTRL", "NAG", "RDA", "SGD", "AdaGradDA", "Adam", "DAdaptAdaGrad", "DoG",
-    "DoWG", "RMSProp", "RProp",
+    "ADADELTA", "ADAGRAD", "COCOB", "ESGD", "FTRL", "NAG", "RDA", "SGD", "AdaGradDA", "AdaMax", "Adam", "DAdaptAdaGrad",
+    "DoG", "DoWG", "RMSProp", "RProp",
 ]
 
 class ADADELTA(Optimizer):
@@ -131,6 +131,19 @@ class AdaGradDA(Optimizer):
         max_global_norm: float = 0.0, nonfinite: Literal["raise", "skip", "ignore"] = "raise",
         threads: int | None = None, patience: int = 5, validate_every: int = 10, min_improvement: float = 0.0,
         groups: Mapping[str, Mapping[str, Any]] = ...,
+    ) -> None: ...
+
+class AdaMax(Optimizer):
+    def __init__(
+        self, loss: Callable[..., Any] | None = None, params: Any = None, inputs: Sequence[str] | None = None,
+        updates: Iterable[Pair] = (), monitors: Mapping[str, Monitor] | Iterable[tuple[str, Monitor]] = (),
+        monitor_gradients: bool = False, *, gradient: Gradient = None, learning_rate: float | Schedule = 0.0001,
+        beta1_halflife: float = 7.0, beta2_halflife: float = 69.0, rms_regularizer: float = 1e-8, momentum: float = 0.0,
+        nesterov: bool = False, lr_decay: float = 0.0, weight_decay: float = 0.0, decoupled_weight_decay: float = 0.0,
+        l1: float = 0.0, l2: float = 0.0, max_gradient_elem: float = 0.0, max_gradient_norm: float = 0.0,
+        lazy: Literal["exact", "touched", "dense"] = "exact", frozen: bool = False, max_global_norm: float = 0.0,
+        nonfinite: Literal["raise", "skip", "ignore"] = "raise", threads: int | None = None, patience: int = 5,
+        validate_every: int = 10, min_improvement: float = 0.0, groups: Mapping[str, Mapping[str, Any]] = ...,
     ) -> None: ...
 
 class Adam(Optimizer):

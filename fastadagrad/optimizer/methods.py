@@ -155,7 +155,7 @@ def build(
     ----------
     algo : str
         Name of the method, in any case: "adagrad", "sgd", "nag", "rprop", "rmsprop", "adadelta", "esgd", "adam",
-        "adagrad_da", "rda", "ftrl", "cocob", "dog", "dowg", "dadapt_adagrad", or one that was registered.
+        "adamax", "adagrad_da", "rda", "ftrl", "cocob", "dog", "dowg", "dadapt_adagrad", or one that was registered.
 
     Returns
     -------

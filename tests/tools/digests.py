@@ -61,7 +61,6 @@ def cases_in(group: str) -> Iterator[Case]:
     return digest_linear.cases() if group == "linear" else digest_cases.cases_of(group)
 
 
-INEXACT_METHODS = ("adadelta", "adam", "esgd", "rmsprop")
 QUICK = (
     ("tensors", ("as it comes", "momentum", "weight_decay", "l1 and l2", "clipped global norm")),
     ("rows, touched", ("rate", "momentum")),
@@ -73,11 +72,11 @@ ROWS = ("tensors | row", "tensors | tensor, nesterov", "rows, touched | row, mom
 def quick_cases() -> list[Case]:
     """Some dozens of cases of sums, products, quotients and roots alone, which are the same on every processor.
 
-    Left out are RMSProp, ADADELTA, ESGD and Adam, whose half-lives go by powers and logarithms; lazy="exact" where
-    there are missed steps, which are made up for by powers; logistic and softmax losses; and scaled features, whose
-    means are sums that NumPy makes in its own order.
+    Left out are methods with half-lives, which go by powers and logarithms; lazy="exact" where there are missed steps,
+    which are made up for by powers; logistic and softmax losses; and scaled features, whose means are sums that NumPy
+    makes in its own order.
     """
-    exact = [method for method in digest_cases.methods() if method not in INEXACT_METHODS]
+    exact = [name for name in digest_cases.methods() if "halflife" not in "".join(digest_cases.own_options(name))]
     wanted = {f"{m} | float32 | {kind} | {o}" for m in exact for kind, options in QUICK for o in options}
     wanted |= {f"adagrad | float32 | {which}" for which in ROWS} | {"adagrad | float64 | tensors | rate"}
     wanted |= {f"linear {x} | float32 | {y} | weights alone" for x in ("hinge", "squared") for y in ("dense", "csr")}

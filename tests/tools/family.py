@@ -191,6 +191,21 @@ class Adam(Method):
         return super().moved(p, g, slots, v, a)
 
 
+class AdaMax(Method):
+    own = {"beta1_halflife": 7.0, "beta2_halflife": 69.0, "rms_regularizer": 1e-8}  # noqa: RUF012
+
+    def initial(self):
+        return [self.zeros(), self.zeros()]
+
+    def displacement(self, g, slots, a):
+        h, c, h1, h2 = self.h, self.scalar, self.h["beta1_halflife"], self.h["beta2_halflife"]
+        faded, size = c(share_kept(h2)) * slots[0], np.abs(g)
+        U = np.where(faded > size, faded, size)
+        M = c(share_kept(h1)) * slots[1] + c(share_new(h1)) * g
+        H = U + c(h["rms_regularizer"])
+        return quotient(c(a / share_new(h1, self.t + 1)) * M, H), H, [U, M]
+
+
 class AdaGradDA(Method):
     own = {"rms_regularizer": 1e-8, "initial_accumulator_value": 0.0, "rda_l1": 0.0}  # noqa: RUF012
 
@@ -297,6 +312,7 @@ METHODS = {
             "AdamW": {"decoupled_weight_decay": 0.1, "rms_regularizer": 0.0},
         },
     ),
+    "AdaMax": (AdaMax, {**PROXIMAL, "as published": {"rms_regularizer": 0.0, "beta2_halflife": 2}}),
     "AdaGradDA": (AdaGradDA, {**ALL, "RDA": {"rda_l1": 0.05, "initial_accumulator_value": 0.1}}),
     "RDA": (RDA, {**ALL, "penalised": {"rda_l1": 0.05}}),
     "FTRL": (FTRL, {**ALL, "penalised": {"ftrl_l1": 0.1, "ftrl_l2": 0.1, "initial_accumulator_value": 0.1}}),
