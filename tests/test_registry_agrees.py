@@ -9,6 +9,7 @@ import typing
 from dataclasses import fields
 from importlib import import_module
 
+import adagrad_options
 import digest_cases
 import numpy as np
 import pytest
@@ -87,6 +88,16 @@ def test_oracles_take_the_hyperparameters_of_their_methods(name):
     assert_same({*known} - common, own, f"the oracle of {name}")
     other = {key: (known[key], default) for key, default in own.items() if known[key] != default}
     assert not other, f"the oracle of {name} has other defaults than the rule: {other}"
+
+
+def test_oracles_take_the_options_of_all_methods():
+    """And each has another value than its default in a case of AdaGrad, and in one of those of digests."""
+    own, arranging = {*vars(fa.ADAGRAD.rule.Hyperparameters())}, {"lazy", "frozen"}
+    options = {*vars(Options()), "max_global_norm"} - arranging
+    assert_same({*DEFAULTS} - own, options, "DEFAULTS in tests/tools/oracle.py")
+    for cases, what in ((adagrad_options.OPTIONS, "adagrad_options.py"), (digest_cases.OPTIONS, "digest_cases.py")):
+        tried = {name for case in cases.values() for name, value in case.items() if value != DEFAULTS.get(name)}
+        assert not options - tried, f"tests/tools/{what} has no case with {', '.join(sorted(options - tried))}"
 
 
 def stub_classes():

@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
+from operator import itemgetter
 from typing import Any, Literal, Protocol, cast
 
 import numpy as np
@@ -65,6 +66,9 @@ class Conduct:
     patience: int = documented(5, "Validations in a row without an improvement that a run goes on after.")
     validate_every: int = documented(10, "Epochs from one validation to the next.")
     min_improvement: float = documented(0.0, "Share of the best loss by which a lower one has to improve on it.")
+
+
+_in_order = itemgetter(*COMMON)  # values of the scalars of all methods, given by name
 
 
 class Rule(Protocol):
@@ -278,7 +282,7 @@ class Settings:
             "l1_step": a * o.l1,
             "l2_step": a * o.l2,
         }
-        return (*values.values(), *self.rule.scalar_values(self.own, a, t - late, *learned))
+        return (*_in_order(values), *self.rule.scalar_values(self.own, a, t - late, *learned))
 
     def check(self) -> None:
         o, method = self.options, self.rule.name.upper()

@@ -3,7 +3,7 @@
 import math
 
 import numpy as np
-from oracle import DEFAULTS, ordered_sum
+from oracle import DEFAULTS, displaced, ordered_sum, penalised, prepared
 
 import fastadagrad as fa
 
@@ -44,20 +44,12 @@ class Method:
     def step(self, g, rows=...):
         h, p, slots = self.h, self.p[rows], [slot[rows] for slot in self.slots]
         a = h["learning_rate"] / (1 + self.t * h["lr_decay"])
-        c = self.scalar
         with np.errstate(all="ignore"):
-            if h["max_gradient_norm"]:
-                g = g * c(min(1.0, h["max_gradient_norm"] / np.sqrt(np.float64(ordered_sum(g)))))
-            if h["max_gradient_elem"]:
-                g = np.clip(g, -c(h["max_gradient_elem"]), c(h["max_gradient_elem"]))
-            if h["weight_decay"]:
-                g = g + c(h["weight_decay"]) * p
-            q, v, H, slots = self.moved(p, g, slots, self.v[rows], a)
-            if h["l1"] or h["l2"]:
-                size = np.abs(q) - c(a * h["l1"]) / H
-                shrunk = np.copysign(size / (c(1) + c(a * h["l2"]) / H), q)
-                penalised = np.where(size <= 0, c(0), shrunk)
-                q = np.where((slots[0] == 0) | (H == 0), q, penalised) if slots else penalised
+            limit, scale = h["max_gradient_norm"], 1.0
+            if limit and not h["max_gradient_elem"]:
+                scale = min(1.0, limit / np.sqrt(np.float64(ordered_sum(g))))
+            q, v, H, slots = self.moved(p, prepared(h, p, g, scale), slots, self.v[rows], a)
+            q = penalised(h, q, H, (slots[0] != 0) & (H != 0) if slots else True, a)
         self.p[rows], self.v[rows] = q, v
         for slot, new in zip(self.slots, slots, strict=True):
             assert new.dtype == slot.dtype
@@ -65,15 +57,8 @@ class Method:
         self.t += 1
 
     def moved(self, p, g, slots, v, a):
-        h, c = self.h, self.scalar
         d, H, slots = self.displacement(g, slots, a)
-        if h["decoupled_weight_decay"]:
-            p = p * c(1 - a * h["decoupled_weight_decay"])
-        if h["momentum"]:
-            m = c(h["momentum"])
-            v = m * v - d
-            return p + (m * v - d if h["nesterov"] else v), v, H, slots
-        return p - d, v, H, slots
+        return *displaced(self.h, p, v, d, a), H, slots
 
 
 def quotient(numerator, H):

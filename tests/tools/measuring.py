@@ -2,7 +2,7 @@
 
 import numpy as np
 from family import OPTIONS, quotient
-from oracle import ordered_sum, ordered_total
+from oracle import displaced, ordered_sum, ordered_total, prepared
 
 
 def f8(x):
@@ -36,23 +36,15 @@ class Measuring:
         h, result = self.h, []
         squares = [ordered_sum(g) for g in gradients]
         for p, g, square in zip(self.p, gradients, squares, strict=True):
-            c, limit = p.dtype.type, h["max_global_norm"] or h["max_gradient_norm"]
+            limit, scale = h["max_global_norm"] or h["max_gradient_norm"], 1.0
             if limit:
-                g = g * c(min(1.0, limit / np.sqrt(np.float64(sum(squares) if h["max_global_norm"] else square))))
-            if h["max_gradient_elem"]:
-                g = np.clip(g, -c(h["max_gradient_elem"]), c(h["max_gradient_elem"]))
-            result.append(g + c(h["weight_decay"]) * p if h["weight_decay"] else g)
+                scale = min(1.0, limit / np.sqrt(np.float64(sum(squares) if h["max_global_norm"] else square)))
+            result.append(prepared(h, p, g, scale))
         return result
 
     def displace(self, i, g, size):
-        c = self.p[i].dtype.type
-        d = c(size) * g
-        if self.h["momentum"]:
-            m = c(self.h["momentum"])
-            self.v[i] = m * self.v[i] - d
-            self.p[i] = self.p[i] + (m * self.v[i] - d if self.h["nesterov"] else self.v[i])
-        else:
-            self.p[i] = self.p[i] - d
+        p = self.p[i]
+        self.p[i], self.v[i] = displaced(self.h, p, self.v[i], p.dtype.type(size) * g, self.h["learning_rate"])
 
 
 class DoG(Measuring):

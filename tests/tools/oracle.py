@@ -1,4 +1,7 @@
-"""The formula in plain NumPy, in the parameter's dtype: what every driver must equal, bit for bit."""
+"""The formula in plain NumPy, in the parameter's dtype: what every driver must equal, bit for bit.
+
+What the options of all methods do is here once, in `prepared`, `displaced` and `penalised`, for the oracles of all.
+"""
 
 import numpy as np
 
@@ -44,6 +47,37 @@ def ordered_total(x):
     return total
 
 
+def prepared(h, p, g, scale):
+    """A gradient under the options `h` as a method gets it: scaled by a norm, clipped by element, decayed."""
+    c = p.dtype.type
+    g = g * c(scale)
+    if h["max_gradient_elem"]:
+        g = np.clip(g, -c(h["max_gradient_elem"]), c(h["max_gradient_elem"]))
+    return g + c(h["weight_decay"]) * p if h["weight_decay"] else g
+
+
+def displaced(h, p, v, d, a):
+    """A parameter and its velocity after a displacement, at the learning rate a."""
+    c = p.dtype.type
+    if h["decoupled_weight_decay"]:
+        p = p * c(1 - a * h["decoupled_weight_decay"])
+    if not h["momentum"]:
+        return p - d, v
+    m = c(h["momentum"])
+    v = m * v - d
+    return p + (m * v - d if h["nesterov"] else v), v
+
+
+def penalised(h, q, H, has_metric, a):
+    """A parameter after the proximal step, where it has a metric."""
+    if not (h["l1"] or h["l2"]):
+        return q
+    c = q.dtype.type
+    size = np.abs(q) - c(a * h["l1"]) / H
+    shrunk = np.copysign(size / (c(1) + c(a * h["l2"]) / H), q)
+    return np.where(has_metric, np.where(size <= 0, c(0), shrunk), q)
+
+
 class Oracle:
     """AdaGrad on a list of arrays, stepping copies of them."""
 
@@ -84,11 +118,7 @@ class Oracle:
         a = h["learning_rate"]
         a = (a(self.t) if callable(a) else a) / (1 + self.t * h["lr_decay"])
         e = dtype(h["rms_regularizer"])
-        g = g * dtype(scale)
-        if h["max_gradient_elem"]:
-            g = np.clip(g, -dtype(h["max_gradient_elem"]), dtype(h["max_gradient_elem"]))
-        if h["weight_decay"]:
-            g = g + dtype(h["weight_decay"]) * p
+        g = prepared(h, p, g, scale)
         kind = self._kind(p)
         if kind == "element":
             square = g * g
@@ -102,19 +132,8 @@ class Oracle:
         G = self.G[i].reshape(-1, *[1] * (p.ndim - 1)) if kind == "row" else self.G[i]
         H = np.sqrt(G + e) if h["epsilon_inside"] else np.sqrt(G) + e
         d = np.where(H == 0, dtype(0), dtype(a) * g / H)
-        if h["decoupled_weight_decay"]:
-            p = p * dtype(1 - a * h["decoupled_weight_decay"])
-        if h["momentum"]:
-            m = dtype(h["momentum"])
-            v = self.v[i] = m * self.v[i] - d
-            q = p + (m * v - d) if h["nesterov"] else p + v
-        else:
-            q = p - d
-        if h["l1"] or h["l2"]:
-            size = np.abs(q) - dtype(a * h["l1"]) / H
-            shrunk = np.copysign(size / (dtype(1) + dtype(a * h["l2"]) / H), q)
-            q = np.where(G == 0, q, np.where(size <= 0, dtype(0), shrunk))
-        self.p[i] = np.asarray(q, dtype)
+        q, self.v[i] = displaced(h, p, self.v[i], d, a)
+        self.p[i] = np.asarray(penalised(h, q, H, G != 0, a), dtype)
         assert self.G[i].dtype == self.v[i].dtype == self.p[i].dtype == dtype
 
 
