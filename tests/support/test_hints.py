@@ -192,7 +192,7 @@ def test_keywords_of_a_dataset_given_to_a_run():
 
 def test_every_translation_is_to_something_that_there_is():
     keywords = {name for method in METHODS.values() for name in hyper_names(method.rule)}
-    keywords |= {*fa.ESGD.making, *attributes.RUNNING, "params", "train", "valid", "loss"}
+    keywords |= {*fa.ESGD._making, *attributes.RUNNING, "params", "train", "valid", "loss"}
     of_models, of_data = (keywords | {*inspect.signature(each).parameters} for each in (fa.LinearModel, fa.Dataset))
     tables = [(hints.KEYWORDS, keywords), (hints.LINEAR_MODELS, of_models), (hints.DATASETS, of_data)]
     for table, there in (*tables, (hints.METHODS, {*METHODS})):
