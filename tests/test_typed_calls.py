@@ -11,6 +11,7 @@ import pytest
 from places import ROOT, TOOLS
 
 import fastadagrad as fa
+from fastadagrad import adaptive
 
 CALLS = TOOLS / "typed_calls.py"
 WRONG = [i for i, line in enumerate(CALLS.read_text().splitlines(), 1) if line.endswith("# wrong")]
@@ -48,3 +49,8 @@ def test_python_says_the_same(text, wrong):
         return
     with pytest.raises((TypeError, ValueError)):
         eval(text, names)
+
+
+def test_every_method_is_called_rightly_and_wrongly():
+    called = {(param.values[0].partition("(")[0].removeprefix("fa."), param.values[1]) for param in calls()}
+    assert called == {(name, wrong) for name in adaptive.__all__ for wrong in (False, True)}

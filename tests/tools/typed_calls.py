@@ -54,6 +54,8 @@ fa.ADADELTA(params=w, l2=0.5)  # wrong
 fa.Adam(params=w, beta1_halflife=6.5788, beta2_halflife=692.8, rms_regularizer=1e-8, amsgrad=True, l1=0.1)
 fa.Adam(params=w, beta1=0.9)  # wrong
 fa.Adam(params=w, rms_halflife=3)  # wrong
+fa.AdaMax(params=w, beta1_halflife=6.5788, beta2_halflife=692.8, rms_regularizer=1e-8, decoupled_weight_decay=0.5)
+fa.AdaMax(params=w, amsgrad=True)  # wrong
 fa.AdaGradDA(params=w, rms_regularizer=0, initial_accumulator_value=0.1, rda_l1=0.5, weight_decay=0.5)
 fa.AdaGradDA(params=w, momentum=0.9)  # wrong
 fa.AdaGradDA(params=w, l1=0.5)  # wrong
