@@ -1,4 +1,4 @@
-"""The README's example runs as it stands, and the commands of all documents are commands; CI runs those in blocks."""
+"""The README's example runs, commands in documents are commands, and files named there exist; CI runs their blocks."""
 
 import re
 import shlex
@@ -38,3 +38,15 @@ def test_commands_have_the_options_that_documents_give_them(path, capsys):
             options = set(re.findall(r"--[a-z0-9-]+", capsys.readouterr().out))
             assert {word for word in words if word.startswith("--")} <= options, (command, words)
     assert found or path.name not in ("README.md", "guide.md")
+
+
+@pytest.mark.parametrize("name", ["CONTRIBUTING.md", "docs/architecture.md"])
+def test_files_that_are_named_are_there(name):
+    """By the end of their path, as rooms go without saying; `x.py` is one that is to be written."""
+    roots = ("fastadagrad", "kernels", "tests", "bench", "docs", "examples")
+    there = {path.relative_to(ROOT).as_posix() for root in roots for path in ROOT.glob(f"{root}/**/*.*")}
+    for path in {*re.findall(r"`([\w/]+\.(?:py|md|txt))`", (ROOT / name).read_text())}:
+        if not path.endswith("rules/x.py"):
+            assert any(f"/{each}".endswith(f"/{path}") for each in there), f"{name} names {path}"
+    for folder in {*re.findall(r"`([\w/]+)/`", (ROOT / name).read_text())}:
+        assert any(f"/{folder}/" in f"/{each}" for each in there), f"{name} names {folder}/"

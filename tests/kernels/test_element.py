@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from oracle import bits_differ
 
+from fastadagrad.engine.options import cast_scalars, make_settings
 from fastadagrad.kernels.element import make_element
 from fastadagrad.kernels.jit import compiled
 from fastadagrad.kernels.rules import sgd, soft_threshold
@@ -38,8 +39,6 @@ def test_soft_threshold(dtype):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_the_proximal_step_is_a_soft_threshold_divided(dtype):
     """Its formula is sign(q) * max(0, |q| - l1_step/H) / (1 + l2_step/H), with H = 1 for SGD."""
-    names = sgd.Scalars._fields
-    scalars = sgd.Scalars(*(dtype({"clip": np.inf, "keep": 1, "one": 1, "gradient_scale": 1}.get(x, 0)) for x in names))
     step = make_element(sgd, "plain", False).step
 
     @compiled
@@ -47,10 +46,11 @@ def test_the_proximal_step_is_a_soft_threshold_divided(dtype):
         for i in range(p.size):
             p[i], _ = step(p[i], s.zero, (), s)
 
-    q = np.array(EDGES, dtype)
+    q, c = np.array(EDGES, dtype), dtype
     for l1, l2 in ((0, 0.25), (0.3, 0), (0.3, 0.25), (1e-45, 3)):
-        p, c = q.copy(), dtype
-        each(p, scalars._replace(penalised=c(1), l1_step=c(l1), l2_step=c(l2)))
+        settings, _ = make_settings(sgd, {"learning_rate": 1, "l1": l1, "l2": l2})
+        p = q.copy()
+        each(p, sgd.Scalars(*cast_scalars(settings, 0, np.dtype(dtype))))
         with np.errstate(invalid="ignore", under="ignore"):
             expected = thresholded(q, c(l1)) / (c(1) + c(l2))
         assert bits_differ(p, expected) == 0, (l1, l2)
