@@ -13,9 +13,10 @@ References
 Nobody's: this is an example of how a rule is written. Here its paper, or papers, are named.
 """
 
-# How to use it: copy this file to x.py, without its comments, and change it from top to bottom. The class of the method
-# tells what the docstring above does: a sentence, the formula indented, what else a user has to know, the references.
-# The functions are plain Python, which all drivers compile: they call what `math` has and `soft_threshold`, and nothing
+# How to use it: copy this file to x.py, without its comments, and change it from top to bottom. (A copy elsewhere
+# imports from fastadagrad.kernels.rules, and `fastadagrad.register` takes the module.) The class of the method tells
+# what the docstring above does: a sentence, the formula indented, what else a user has to know, the references. The
+# functions are plain Python, which all drivers compile: they call what `math` has and `soft_threshold`, and nothing
 # else. Constants come in through `s`, since a literal would make float64 of a float32.
 
 from collections import namedtuple

@@ -2,13 +2,13 @@
 
 import ast
 import doctest
+import importlib.util
 import inspect
 import re
 
 import numpy as np
 import pytest
 from oracle import bits_differ, spread
-from own_rules import variant
 
 import fastadagrad as fa
 from fastadagrad.device.arrays import to_host
@@ -21,10 +21,16 @@ HYPER = {"learning_rate": 0.1, "halflife": 1.0, "rms_regularizer": 0.5}
 
 
 @pytest.fixture
-def template():
-    fa.register(variant(_template, __doc__=_template.__doc__))
-    yield _template.name
-    del METHODS[_template.name]
+def template(tmp_path):
+    """Its name, with a copy of the file registered as a user's module is."""
+    path = tmp_path / "rule_of_mine.py"
+    path.write_text(SOURCE.replace("from . import", "from fastadagrad.kernels.rules import"))
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert fa.register(module) is module
+    yield module.name
+    del METHODS[module.name]
 
 
 def formula(p, mean_size, g):
