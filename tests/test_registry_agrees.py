@@ -140,7 +140,7 @@ def test_typed_keywords(name):
     assert [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD] == positional
 
 
-@pytest.mark.parametrize("path", typed_keywords.FILES, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", typed_keywords.FILES, ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_files_for_type_checkers(path):
     """With types and defaults, too."""
     text = typed_keywords.FILES[path]()

@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
+from ..engine.registry import names_of_simple_rules, rule_named
 from ..kernels.linear.losses import LOSSES, OPTIONS
 from ..support.contents import STDIN
 from ..support.log import logger
@@ -48,9 +50,11 @@ def _add_model_options(group: Any) -> None:
         more = {"dest": dest} if dest else {}
         group.add_argument(flag, type=kind, metavar="N" if kind is int else "X", default=_DEFAULT, help=text, **more)
 
+    methods = names_of_simple_rules()
     choice("--loss", "auto", *LOSSES)
     for name, (loss, option) in OPTIONS.items():
         number(f"--{name}", text=f"of the {loss} loss: {option.meaning} ({option.default:g})")
+    group.add_argument("--method", metavar="NAME", default=_DEFAULT, help=f"{', '.join(methods)} (adagrad)")
     group.add_argument("--learning-rate", type=_rate, metavar="X|auto", default=_DEFAULT, help="auto: by short fits")
     number("--l1", text="strength of the penalty on |w|, per example")
     number("--l2", text="strength of the penalty on w*w/2, per example")
@@ -58,7 +62,6 @@ def _add_model_options(group: Any) -> None:
     group.add_argument("--nesterov", action="store_true", default=_DEFAULT)
     number("--weight-decay")
     number("--decoupled-weight-decay")
-    number("--rms-regularizer")
     number("--batch-size", int, "examples per update (1)")
     number("--epochs", int, "passes over the examples (10; more if they are few)", dest="max_epochs")
     number("--patience", int, "epochs without improvement to bear")
@@ -70,6 +73,21 @@ def _add_model_options(group: Any) -> None:
     choice("--dtype", "float32", "float64")
     choice("--lazy", "exact", "touched", "dense")
     number("--hash-bits", int, "hash the columns of sparse examples into 2**N")
+    for name, (takers, default) in _own_hyperparameters(methods).items():
+        flag, text = f"--{name.replace('_', '-')}", f"of {', '.join(takers)}"
+        if isinstance(default, bool):
+            group.add_argument(flag, action=argparse.BooleanOptionalAction, default=_DEFAULT, help=text)
+        else:
+            number(flag, text=text)
+
+
+def _own_hyperparameters(methods: list[str]) -> dict[str, tuple[list[str], Any]]:
+    """What some of the methods take and others do not: the names of those that do, and a default."""
+    found: dict[str, tuple[list[str], Any]] = {}
+    for method in methods:
+        for field in fields(rule_named(method).Hyperparameters):
+            found.setdefault(field.name, ([], field.default))[0].append(method)
+    return found
 
 
 def _rate(text: str) -> float | str:
@@ -195,6 +213,7 @@ def _report(model: LinearModel, table: Table) -> dict[str, Any]:
     return {
         "source": table.name,
         "loss": model.loss,
+        "method": model.method,
         "examples": len(table.labels),
         "features": table.features.shape[1],
         "classes": None if model.classes_ is None else model.classes_.tolist(),

@@ -22,12 +22,16 @@ from numpy.typing import NDArray
 
 from ..data.loading import load
 from ..data.tables import CSR
-from ..engine.options import Rule, make_settings
-from ..engine.state import fresh_slots
+from ..engine.missed import moves_unnamed
+from ..engine.options import Rule, Settings, make_settings
+from ..engine.schedules import scalars_of_steps, sums_of_steps
+from ..engine.state import begin
 from ..kernels.linear.layouts import Sparse
 from ..kernels.linear.losses import LOSSES
-from ..kernels.linear.online import make_online
+from ..kernels.linear.passes import make_loops
+from ..kernels.linear.rates import Rates, RatesOfSteps
 from ..kernels.linear.switch import Chosen
+from ..kernels.linear.weight_arrays import Weights, make_weights, make_work
 from ..kernels.rules import adagrad, adagrad_da, rda, sgd
 from ..support import contents
 from ..support.log import compilation
@@ -39,6 +43,7 @@ HALVINGS = 6
 CLOSE = 0.05  # of the share that is wanted: near enough
 
 LEADER = "AdaGrad-RDA"
+HINGE = Chosen(LOSSES["hinge"].number, 0.0)
 
 Floats = NDArray[np.float64]
 
@@ -93,7 +98,7 @@ class _Pool:
     def __init__(self, features: CSR, labels: Floats) -> None:
         starts = features.indptr.view(np.uint64)
         self.examples = Sparse(features.data.astype(np.float64), features.indices.view(np.uint32), starts, labels)
-        self._features = features.shape[1]
+        self._features, self._longest = features.shape[1], int(np.diff(starts).max(initial=0))
 
     def best_pass(self, contender: Contender, l1: float, order: NDArray[np.int64], rates: Sequence[float]) -> _Pass:
         """That with the rate of fewest mistakes; of equals, the lowest."""
@@ -102,15 +107,32 @@ class _Pool:
 
     def one_pass(self, contender: Contender, rate: float, l1: float, order: NDArray[np.int64]) -> _Pass:
         settings, _ = make_settings(contender.rule, contender.hyper(rate, l1))
-        scalars = np.array([settings.scalars(t) for t in range(len(order) if settings.scheduled else 1)])
-        steps = np.broadcast_to(scalars[:, settings.rule.Scalars._fields.index("l1_step")], len(order))
-        thresholds = np.concatenate([[0.0], np.cumsum(steps)])
-        weights, last = np.zeros(self._features), np.zeros(self._features, np.int64)
-        loop = make_online(cast(Any, settings.form))
-        arguments = scalars, thresholds, weights, fresh_slots(weights, settings), last
+        weights, no_intercept = (self._fresh(*shape, settings) for shape in (("sparse", self._features), ("dense", 1)))
+        exact = moves_unnamed(settings)
+        loop = make_loops(
+            cast(Any, settings.form),
+            settings.motion,
+            settings.lean,
+            "sparse",
+            False,
+            exact,
+            weights.p.dtype,
+            timed=settings.scheduled,
+            intercept=False,
+            mistakes=True,
+        ).online
+        work = make_work(weights, self._longest, online=True, exact=exact)
+        arguments = weights, no_intercept, _rates(settings, len(order)), work
         with compilation(loop, "the online loop"):
-            mistakes = loop(Chosen(LOSSES["hinge"].number, 0.0), self.examples, order, *arguments)
-        return _Pass(rate, int(mistakes), weights)
+            mistakes = loop(HINGE, self.examples, order, *arguments)
+        return _Pass(rate, int(mistakes), weights.p.copy())
+
+    @staticmethod
+    def _fresh(layout: str, features: int, settings: Settings) -> Weights:
+        weights = make_weights(layout, features, 0, len(settings.slots), np.dtype(np.float64))
+        for slot, value in zip(weights.slots, settings.initial(), strict=True):
+            begin(slot, value, weights.p)
+        return weights
 
     def error(self, weights: Floats, rows: NDArray[np.int64]) -> float:
         """Share of these examples that the weights get wrong; a score of 0 is wrong."""
@@ -119,6 +141,15 @@ class _Pool:
             span = slice(int(x.starts[n]), int(x.starts[n + 1]))
             wrong += x.values[span] @ weights[x.columns[span]] * x.labels[n] <= 0
         return float(wrong) / len(rows)
+
+
+def _rates(settings: Settings, steps: int) -> Rates | RatesOfSteps:
+    exact = np.array(settings.scalars(0))
+    if not settings.scheduled:
+        return Rates(exact, exact, exact)
+    of_steps = scalars_of_steps(settings, 0, steps)
+    with_one_before = np.concatenate([[exact], of_steps])
+    return RatesOfSteps(with_one_before, with_one_before, exact, sums_of_steps(settings, of_steps))
 
 
 def table1(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import pkgutil
 import sys
 import warnings
 from contextlib import suppress
@@ -113,6 +114,30 @@ def method_at(name: str, home: str | None, digest: str | None = None) -> Any:
             stacklevel=3,
         )
     return METHODS[name]
+
+
+def rule_names() -> list[str]:
+    """Names of the methods of the library, and of those that have been registered, whoever has been imported."""
+    own = (module.name for module in pkgutil.iter_modules(rules.__path__) if not module.name.startswith("_"))
+    return list(dict.fromkeys((*own, *METHODS)))
+
+
+def rule_named(name: str) -> Any:
+    """The rule of one of `rule_names`; no class of an optimizer is imported for it."""
+    return METHODS[name].rule if name in METHODS else importlib.import_module(f"{rules.__name__}.{name}")
+
+
+def names_of_simple_rules() -> list[str]:
+    """Those of the methods that need the gradients of a step and nothing else.
+
+    Others measure all parameters before it, or are fed Hessian-vector products.
+    """
+    return [name for name in rule_names() if not _wants_more(rule_named(name))]
+
+
+def _wants_more(rule: Any) -> bool:
+    form = rules.form_of(rule, rule.Hyperparameters())
+    return bool(rules.trait(rule, "measured") or rules.trait(form, "fed"))
 
 
 def rule_at(name: str, home: str | None, digest: str | None = None) -> Any:

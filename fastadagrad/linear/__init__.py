@@ -1,4 +1,4 @@
-"""Linear models trained with ADAGRAD."""
+"""Linear models, trained by ADAGRAD or another method."""
 
 from .model import LinearModel
 

@@ -9,19 +9,19 @@ import numpy as np
 
 from ..data.columns import checked_bits
 from ..engine import options
-from ..engine.options import Conduct, Hyper, Settings, cast_scalars, checked, make_settings
+from ..engine.options import Conduct, Hyper, Rule, Settings, cast_scalars, checked, make_settings
 from ..kernels.linear.losses import LOSSES, OPTIONS
-from ..kernels.rules import adagrad
+from ..kernels.rules import trait
 from ..support import attributes
 from ..support.attributes import MAKING, OF_DATASETS, RUNNING
 from ..support.checks import checked_number, whole_number
 from ..support.hints import LINEAR_MODELS, meant_by
 from . import scaling
-from .rate_trials import START
+from .methods import default_rate, own_hyper, rule_for, takers_of
 from .splits import checked_validation
 from .training import LAZY
 
-OF_RULE = (
+OF_ALL_METHODS = (
     "learning_rate",
     "momentum",
     "nesterov",
@@ -29,7 +29,6 @@ OF_RULE = (
     "l2",
     "weight_decay",
     "decoupled_weight_decay",
-    "rms_regularizer",
     "patience",
     "min_improvement",
 )
@@ -39,18 +38,37 @@ CHOICES = {"loss": ("auto", *LOSSES), "scale": scaling.SCALES, "lazy": LAZY}
 LARGEST_BATCH = 2**31 - 1
 
 
-def refuse_unknown(misspelt: Mapping[str, Any], known: Collection[str]) -> None:
-    """Raise TypeError for a keyword that a linear model has not, with the likely right one or with who takes it."""
+def refuse_unknown(given: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """A model's keywords, with those of its method alone in `own`, which have the method's defaults if not given.
+
+    Raises
+    ------
+    TypeError
+        For a keyword that it has not, with the likely right one or with who takes it.
+    ValueError
+        If there is no such method.
+    """
+    rule = rule_for(given["method"])
+    known = {**given, **own_hyper(rule)}
     elsewhere = dict.fromkeys(OF_FIT, "fit takes it")
-    elsewhere |= {name: f"it is {NOT_HERE}" for name in misspelt if _is_not_here(name, known)}
-    options.refuse_unknown(misspelt, known, "LinearModel", LINEAR_MODELS, elsewhere)
+    elsewhere |= {name: _of_others(name, rule) for name in own if name not in known and takers_of(name)}
+    elsewhere |= {name: f"it is {NOT_HERE}" for name in own if name not in elsewhere and _is_not_here(name, known)}
+    options.refuse_unknown(own, known, "LinearModel", LINEAR_MODELS, elsewhere)
+    return {**known, **own}
+
+
+def _of_others(name: str, rule: Rule) -> str:
+    own = ", ".join(own_hyper(rule)) or "none"
+    return f"it is for method {' or '.join(map(repr, takers_of(name)))}; of its own, {rule.name!r} has {own}"
 
 
 def refuse_misplaced(model: object, name: str, known: Collection[str]) -> None:
     """Raise AttributeError for an attribute about to be set that means a keyword of a linear model, or of others."""
     own = f"{type(model).__name__}({{}}=...)"
     places = dict.fromkeys(OF_FIT, "model.fit(..., {}=...)") | dict.fromkeys(known, own)
-    if _is_not_here(name, known):
+    if name not in known and takers_of(name):
+        places[name] = f"{type(model).__name__}(method=..., {{}}=...)"
+    elif _is_not_here(name, known):
         places[name] = NOT_HERE
     attributes.refuse_misplaced(model, name, places, LINEAR_MODELS)
 
@@ -76,23 +94,32 @@ def check(given: Mapping[str, Any]) -> tuple[dict[str, Any], Settings, Conduct]:
     plain["validation"] = checked_validation("validation", given["validation"])
     plain["dtype"] = _float_type(given["dtype"])
     plain |= {name: _option_of_loss(name, given) for name in OPTIONS}
-    if callable(given["learning_rate"]):
-        raise TypeError("learning_rate must be a number: ADAGRAD's own steps shorten by themselves")
-    automatic = isinstance(given["learning_rate"], str) and given["learning_rate"] == "auto"
-    of_rule = {name: given[name] for name in OF_RULE} | ({"learning_rate": START} if automatic else {})
-    settings, conduct = make_settings(adagrad, of_rule)
+    plain["method"] = (rule := rule_for(given["method"])).name
+    rate, automatic = _rate(given["learning_rate"], rule)
+    of_rule = {name: given[name] for name in (*OF_ALL_METHODS, *own_hyper(rule))} | {"learning_rate": rate}
+    settings, conduct = make_settings(rule, of_rule)
     plain |= {
         name: value
         for part in (settings.options, settings.own, conduct)
         for name, value in vars(part).items()
-        if name in OF_RULE
+        if name in of_rule
     }
-    if automatic:
-        plain["learning_rate"] = "auto"
-    elif plain["learning_rate"] * plain["decoupled_weight_decay"] >= 1:
+    if automatic or given["learning_rate"] is None:
+        plain["learning_rate"] = given["learning_rate"]
+    if not automatic and settings.learning_rate_at(0) * plain["decoupled_weight_decay"] >= 1:
         raise ValueError("learning_rate * decoupled_weight_decay must be below 1: weights would change sign")
     cast_scalars(settings, 0, np.dtype(plain["dtype"]))
     return plain, settings, conduct
+
+
+def _rate(given: Any, rule: Rule) -> tuple[Any, bool]:
+    """The learning rate to begin with, and whether it is to be found by trial."""
+    if callable(given):
+        raise TypeError("learning_rate must be a number: a schedule would have to know how many examples there are")
+    automatic = isinstance(given, str) and given == "auto"
+    if automatic and not trait(rule, "takes_rate"):
+        raise ValueError(f"learning_rate='auto' finds nothing for {rule.name.upper()}, which goes by no learning rate")
+    return default_rate(rule) if automatic or given is None else given, automatic
 
 
 def _one_of(name: str, value: Any, choices: tuple[str, ...]) -> str:

@@ -39,6 +39,7 @@ class Run:
         self._scorer = Scorer(trainer.targets)
         self.history: list[dict[str, float]] = []
         self.best_epoch, self.stopped_because = 0, "max_epochs"
+        self._warned = False  # of weights that no longer move
         weights, intercept = trainer.parameters  # which begin with 0
         self.weights = np.zeros(weights.shape, weights.dtype), np.zeros_like(intercept)
 
@@ -93,8 +94,22 @@ class Run:
                 self.best_epoch = epoch
             if self._patience.elapsed:
                 self.stopped_because = "patience"
+            self._warn_of_stuck(epoch, weights[0].dtype)
         self.history.append(entry)
         return entry
+
+    def _warn_of_stuck(self, epoch: int, dtype: np.dtype[Any]) -> None:
+        """Once."""
+        stuck = 0 if self._warned else self._trainer.stuck
+        if stuck:
+            self._warned = True
+            logger.warning(
+                "epoch %d: %d weights no longer move, as %s cannot hold the sums of their squared gradients: use a "
+                "smaller learning rate, scale='auto' or dtype='float64'",
+                epoch,
+                stuck,
+                dtype,
+            )
 
 
 @contextmanager

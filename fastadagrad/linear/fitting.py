@@ -24,6 +24,7 @@ from ..support.stopping import Patience
 from . import rate_trials, scaling, targets
 from .epochs import Outcome, Run, reporting
 from .links import LINKS
+from .methods import missed_steps_refusal
 from .scaling import Scaling
 from .splits import split
 from .targets import Targets
@@ -50,7 +51,7 @@ def fit(
 ) -> Fit:
     """Train on a table, or on what of it is not set aside for validation, with a model's parameters `p`."""
     chosen = targets.choose(p["loss"], table.labels, p)
-    lazy = _lazy(p, isinstance(table.features, CSR))
+    lazy = _lazy(p, settings, isinstance(table.features, CSR))
     if isinstance(table.features, CSR):
         check_width(table.features, bytes_a_feature(chosen.outputs, settings, p["batch_size"], lazy, p["dtype"]))
     table, held_out = split(table, valid, p["seed"], chosen)
@@ -70,7 +71,7 @@ def fit(
     trainer_of = partial(
         Trainer, features=width, targets=chosen, batch_size=p["batch_size"], lazy=lazy, intercept=p["intercept"]
     )
-    rate = p["learning_rate"]
+    rate = settings.learning_rate_at(0)
     if folds is not None:
         rate = rate_trials.search(folds, trainer_of, settings)
         settings = replace(settings, options=replace(settings.options, learning_rate=rate))
@@ -82,13 +83,11 @@ def fit(
     return Fit(*_unscaled(outcome.weights, scale or measure(), chosen), chosen, rate, outcome, examples.values.size)
 
 
-def _lazy(p: Mapping[str, Any], sparse: bool) -> str:
+def _lazy(p: Mapping[str, Any], settings: Settings, sparse: bool) -> str:
     lazy = str(p["lazy"])
-    if sparse and lazy == "exact" and p["weight_decay"]:
-        raise ValueError(
-            'weight_decay cannot be caught up exactly (it changes the accumulator too): use lazy="touched" '
-            'or "dense", or l2 or decoupled_weight_decay instead'
-        )
+    reason = missed_steps_refusal(settings) if sparse and lazy == "exact" else None
+    if reason is not None:
+        raise ValueError(reason)
     return lazy
 
 

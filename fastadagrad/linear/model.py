@@ -1,9 +1,9 @@
-"""Linear models trained with ADAGRAD."""
+"""Linear models, trained by ADAGRAD or another method."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal, Never
+from typing import Any, Literal, Unpack
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -13,11 +13,13 @@ from ..data.loading import warn_of_base
 from ..data.tables import CSR, Table, as_features, names_of, with_width
 from ..kernels.linear.losses import LOSSES
 from ..support import array_file
-from . import arguments, rate_trials, saved, targets
+from . import arguments, saved, targets
 from .fitting import fit
 from .links import LINKS, Link
+from .methods import own_hyper
 from .splits import bits_to_come, checked_validation, labelled
 from .training import Scorer, as_examples
+from .typed_keywords import OwnHyper
 
 
 class LinearModel:
@@ -30,11 +32,16 @@ class LinearModel:
         which at most 100 differ; else squared. "poisson" takes counts, of at least 0, whose mean is the
         exponential of the score; where float64 cannot hold that, it is infinite. "quantile" is the pinball loss,
         by which a prediction is a quantile of the label.
-    learning_rate : float or "auto"
-        Distance of the first step, in scaled units (see `scale`). "auto" finds one by short fits on some of the
+    method : str
+        Name of the method that trains it, as `fastadagrad.build` takes it: ADAGRAD, or any other that needs no more
+        than gradients. DoG, DoWG and D-adaptation measure all weights at each step, and ESGD wants Hessian-vector
+        products: they are refused.
+    learning_rate : float or "auto", optional
+        By default 0.1, or the method's own; of ADAGRAD the distance of the first step, in scaled units (see `scale`).
+        "auto" finds one by short fits on some of the
         training examples, cross-validated (by `seed`; those for validation are not looked at), at the price of
         about two fits, or of several if examples are few. Ctrl-C meanwhile raises KeyboardInterrupt.
-    momentum, nesterov, l1, l2, weight_decay, decoupled_weight_decay, rms_regularizer
+    momentum, nesterov, l1, l2, weight_decay, decoupled_weight_decay
         As of :class:`fastadagrad.ADAGRAD`. l1 and l2 are strengths per example; they and the decays act on
         the weights of the scaled features, and never on the intercept.
     quantile : float
@@ -68,10 +75,14 @@ class LinearModel:
         Of the arithmetic while training. Features are scaled in their own dtype first, and then rounded.
     lazy : {"exact", "touched", "dense"}
         How a sparse feature that an example lacks follows momentum, decay, l1 and l2: in closed form when it
-        next occurs, not at all, or by stepping every feature each time.
+        next occurs, not at all, or by stepping every feature each time. RMSProp, ADADELTA, RProp and Adam change
+        what they keep of a feature in each step, and have no closed form: of sparse X they want one of the others.
     hash_bits : int, optional
         Hash the columns of a sparse X, up to 2**63 of them, into 2**hash_bits, before anything is made for each
         column; `predict` and the like do the same. Values whose columns fall together in a row are added.
+    **own
+        Hyperparameters of the method alone: `rms_regularizer` of ADAGRAD, `ftrl_l1` of FTRL, which no more than l1
+        acts on the intercept, `beta1_halflife` of Adam, ...
 
     Attributes
     ----------
@@ -107,14 +118,14 @@ class LinearModel:
         self,
         loss: Literal["auto", "logistic", "squared", "hinge", "softmax", "poisson", "quantile"] = "auto",
         *,
-        learning_rate: float | Literal["auto"] = rate_trials.START,
+        method: str = "adagrad",
+        learning_rate: float | Literal["auto"] | None = None,
         momentum: float = 0.0,
         nesterov: bool = False,
         l1: float = 0.0,
         l2: float = 0.0,
         weight_decay: float = 0.0,
         decoupled_weight_decay: float = 0.0,
-        rms_regularizer: float = 1e-8,
         quantile: float = 0.5,
         batch_size: int = 1,
         max_epochs: int | None = None,
@@ -128,10 +139,10 @@ class LinearModel:
         dtype: DTypeLike = np.float32,
         lazy: Literal["exact", "touched", "dense"] = "exact",
         hash_bits: int | None = None,
-        **misspelt: Never,
+        **own: Unpack[OwnHyper],
     ) -> None:
-        given = {name: value for name, value in locals().items() if name not in ("self", "__class__", "misspelt")}
-        arguments.refuse_unknown(misspelt, given)
+        given = {name: value for name, value in locals().items() if name not in ("self", "__class__", "own")}
+        given = arguments.refuse_unknown(given, own)
         self._parameters, self._settings, self._conduct = arguments.check(given)
         self.history: list[dict[str, float]] = []
         self.best_epoch = 0
@@ -147,7 +158,7 @@ class LinearModel:
         super().__setattr__(name, value)
 
     def __repr__(self) -> str:
-        default = type(self).__init__.__kwdefaults__ or {}
+        default = (type(self).__init__.__kwdefaults__ or {}) | own_hyper(self._settings.rule)
         own = [f"{k}={_shown(v)}" for k, v in self._parameters.items() if k != "loss" and v != default[k]]
         return f"LinearModel({', '.join([repr(self._parameters['loss']), *own])})"
 
@@ -166,6 +177,11 @@ class LinearModel:
     def loss(self) -> str:
         """The loss in use: what "auto" came to, once fitted."""
         return self._targets.loss or str(self._parameters["loss"])
+
+    @property
+    def method(self) -> str:
+        """Name of the method that trains it."""
+        return str(self._parameters["method"])
 
     def fit(self, X: Any, y: Any = None, valid: Any = None, progress: bool | Callable[..., Any] = False) -> LinearModel:
         """Train from scratch.

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from ..data.tables import Table
 from ..engine.options import Settings
 from ..support.log import logger
+from .methods import START
 from .scaling import exponents_of
 from .splits import in_proportion, take
 from .training import Examples, Scorer, Trainer
 
-START = 0.1  # the default
 DECADES = 6  # to go up or down from there, at most
 FINEST = 0.25  # of a decade
 FOLDS = 5

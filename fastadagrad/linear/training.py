@@ -4,26 +4,30 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from ..data.tables import CSR
-from ..engine.options import Rule, Settings, cast_scalars
+from ..engine.missed import moves_unnamed
+from ..engine.options import Settings, cast_scalars
+from ..engine.schedules import scalars_of_steps, sums_of_steps
 from ..engine.state import begin
 from ..kernels.linear import passes, scoring, weight_arrays
 from ..kernels.linear.layouts import Dense, Sparse
-from ..kernels.rules import adagrad
+from ..kernels.linear.rates import Rates, RatesOfSteps
+from ..kernels.rules import places, trait
 from ..support.log import compilation
+from .methods import form_for, unpenalised
 from .monitors import MONITORS
+from .scaling import parts_of
 from .targets import Targets
 
 Examples = Dense | Sparse
-RULE: Rule = adagrad
 LAZY = ("exact", "touched", "dense")
 CHUNK = 1 << 21  # values between two looks at the clock
+MOST_TIMED_STEPS = 1 << 15  # between two, where each has scalars of its own
 
 
 def as_examples(features: NDArray[Any] | CSR, labels: NDArray[Any]) -> Examples:
@@ -76,12 +80,14 @@ class _Way(NamedTuple):
     online: bool
     sweep: bool  # whether each batch steps all features
     exact: bool  # whether features catch up on the steps that they missed
+    counts: bool  # by their number, which is kept for each feature
 
 
 def _way(settings: Settings, batch_size: int, lazy: str, dense: bool) -> _Way:
-    stays = settings.motion == "plain" and settings.lean  # a step without a gradient does nothing
-    sweep = (dense and batch_size > 1) or (lazy == "dense" and not dense and not stays)
-    return _Way(batch_size == 1 and not sweep, sweep, lazy == "exact" and not dense and not stays)
+    moves = moves_unnamed(settings)
+    sweep = (dense and batch_size > 1) or (lazy == "dense" and not dense and moves)
+    exact = lazy == "exact" and not dense and moves
+    return _Way(batch_size == 1 and not sweep, sweep, exact, exact and not places(settings.form))
 
 
 def bytes_a_feature(outputs: int, settings: Settings, batch_size: int, lazy: str, dtype: DTypeLike) -> int:
@@ -89,11 +95,11 @@ def bytes_a_feature(outputs: int, settings: Settings, batch_size: int, lazy: str
 
     By default, and of one output, that is BYTES_A_FEATURE of `.memory_at_hand`.
     """
-    online, _, exact = _way(settings, batch_size, lazy, dense=False)
+    online, _, _, counts = _way(settings, batch_size, lazy, dense=False)
     number, each, size = np.dtype(dtype).itemsize, max(outputs, 1), np.dtype(np.float64).itemsize
     weights = number * each
     kept = weights  # those of the best epoch
-    work = (0 if online else weights) + (4 if exact else 0)
+    work = (0 if online else weights) + (4 if counts else 0)
     finished = size * each if outputs == 0 else size * (each + 1)  # of one output, in the place of the sizes
     return max(weights * (1 + len(settings.slots)) + work + kept, kept + finished)
 
@@ -116,15 +122,26 @@ class Trainer:
         self.batch_size = batch_size
         dense = isinstance(examples, Dense)
         self._way = _way(settings, batch_size, lazy, dense)
-        online, _, exact = self._way
+        online, _, exact, counts = self._way
         dtype = examples.values.dtype
         layout, many = "dense" if dense else "sparse", bool(targets.outputs)
         self.weights = _make_weights(layout, features, targets.outputs, settings, dtype)
         self.intercept = _make_weights("dense", 1, targets.outputs, settings, dtype)
-        self._rates = _make_rates(settings, intercept, dtype)
+        self._scalars = _Scalars(settings, intercept, dtype)
         longest = 0 if isinstance(examples, Dense) else int(np.diff(examples.starts).max(initial=0))
-        self._work = weight_arrays.make_work(self.weights, longest, online=online, exact=exact)
-        loops = passes.make_loops(adagrad, settings.motion, settings.lean, layout, many, exact, dtype)
+        self._work = weight_arrays.make_work(self.weights, longest, online=online, exact=counts)
+        self._steps = 0
+        loops = passes.make_loops(
+            form_for(settings),
+            settings.motion,
+            settings.lean,
+            layout,
+            many,
+            exact,
+            dtype,
+            timed=settings.scheduled,
+            intercept=intercept,
+        )
         self._loop = loops.online if online else loops.batches
         self._rows = self._rows_between_reports(features)
         self.seconds = 0.0  # spent in the loop
@@ -136,7 +153,8 @@ class Trainer:
         n = len(self.examples.labels)
         values = max(CHUNK, 8 * features)
         rows = max(1, min(int(values * n / max(1, self.examples.values.size)), weight_arrays.MOST_STEPS))
-        return self.batch_size * -(-rows // self.batch_size)
+        batches = -(-rows // self.batch_size)
+        return self.batch_size * (min(batches, MOST_TIMED_STEPS) if self.settings.scheduled else batches)
 
     def epoch(self, order: NDArray[np.int64], report: Callable[[int], object] | None = None) -> float:
         """Train on the examples in this order; the mean loss of each before its update, in the encoded labels' unit."""
@@ -153,8 +171,16 @@ class Trainer:
     def _call(self, order: NDArray[np.int64]) -> float:
         loss = self.targets.chosen
         how = (loss,) if self._way.online else (self.batch_size, self._way.sweep, loss)
-        arguments = (self.examples, order, self.weights, self.intercept, self._rates, self._work)
-        return float(self._loop(*how, *arguments))
+        steps = -(-len(order) // self.batch_size)
+        rates = self._scalars.of(self._steps, steps)
+        self._steps += steps
+        return float(self._loop(*how, self.examples, order, self.weights, self.intercept, rates, self._work))
+
+    @property
+    def stuck(self) -> int:
+        """Number of weights that no gradient moves any more, as the sum of its squares is infinite."""
+        squares = self.weights.slots[0] if trait(self.settings.form, "squares") else self.weights.p[:0]
+        return sum(int(np.count_nonzero(np.isinf(squares[part]))) for part in parts_of(len(squares)))
 
     @property
     def parameters(self) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -169,11 +195,28 @@ def _make_weights(layout: str, features: int, outputs: int, settings: Settings, 
     return weights
 
 
-def _make_rates(settings: Settings, intercept: bool, dtype: Any) -> weight_arrays.Rates:
-    """The intercept is never penalised; one with a learning rate of 0 stays 0."""
-    unpenalised = {"l1": 0.0, "l2": 0.0, "weight_decay": 0.0, "decoupled_weight_decay": 0.0}
-    if not intercept:
-        unpenalised["learning_rate"] = 0.0
-    free = replace(settings, options=replace(settings.options, **unpenalised))  # type: ignore[arg-type]  # by name
-    exact = np.array(settings.scalars(0))
-    return weight_arrays.Rates(cast_scalars(settings, 0, dtype), cast_scalars(free, 0, dtype), exact)
+class _Scalars:
+    """The scalars of the steps to come, as the loops take them. The intercept is never penalised."""
+
+    def __init__(self, settings: Settings, intercept: bool, dtype: Any) -> None:
+        self._settings, self._free, self._dtype = settings, unpenalised(settings) if intercept else settings, dtype
+        features, of_intercept = (cast_scalars(each, 0, dtype) for each in (settings, self._free))
+        self._rates = Rates(features, of_intercept, np.array(settings.scalars(0)))
+
+    def of(self, first: int, count: int) -> Rates | RatesOfSteps:
+        """Of so many steps from the `first`, which counts from 0."""
+        if not self._settings.scheduled:
+            return self._rates
+        before = max(first - 1, 0)
+        features, of_intercept = self._rows(self._settings, before, first, count), None
+        if self._free != self._settings:
+            of_intercept = self._rows(self._free, before, first, count).astype(self._dtype)
+        sums = sums_of_steps(self._settings, features[1:])
+        exact, features = self._rates.exact, features.astype(self._dtype)
+        return RatesOfSteps(features, features if of_intercept is None else of_intercept, exact, sums)
+
+    @staticmethod
+    def _rows(settings: Settings, before: int, first: int, count: int) -> NDArray[np.float64]:
+        """With that of the step before the first, where there is one."""
+        steps = scalars_of_steps(settings, before, count + first - before)
+        return steps if first else np.concatenate([scalars_of_steps(settings, 0, 1), steps])

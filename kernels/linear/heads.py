@@ -8,10 +8,11 @@ from typing import NamedTuple
 import numpy as np
 
 from ..element import Element
-from ..jit import forceinlined
+from ..jit import forceinlined, jitable
 from ..memory.slots import make_behind, make_first, make_slots
 from ..missed import make_catch_up
 from ..motion import SLOTS
+from ..rules import places
 from .switch import slope_of, softmax, value_of
 
 
@@ -58,7 +59,21 @@ def _make_element_step(element: Element):
     return step
 
 
+def _make_element_place(rule, element: Element):
+    """Compilable ``(p, slots, i, missed, s)``: a weight to where its slots place it under these scalars."""
+    place, scale, load = jitable(rule.place), jitable(rule.scale), element.slots.load
+
+    @forceinlined
+    def element_place(p, slots, i, missed, s):
+        own = load(slots, i)
+        p[i] = place(s.zero, scale(own, s), own, s)
+
+    return element_place
+
+
 def _make_element_catch_up(rule, motion, element: Element):
+    if places(rule):
+        return _make_element_place(rule, element)
     catch_up, count, load = make_catch_up(rule, motion), len(rule.slots), element.slots.load
     own_of, moved_of, store = make_first(count), make_behind(count), make_slots(len(SLOTS[motion])).store
 

@@ -16,10 +16,12 @@ import numpy as np
 
 from ..element import make_element
 from ..jit import compiled, forceinlined
-from ..memory.headers import borrowed, unpack
+from ..memory.headers import borrowed
+from ..motion import slot_names
 from .heads import Outputs, make_outputs
 from .layouts import LAYOUTS, Layout
-from .row_weights import NO_RECALL, RowSteps, ask_for_none, make_ask_for_next, make_recall, make_steps_in_place
+from .rates import Reading, make_reading, way_to_catch_up
+from .row_weights import RowSteps, ask_for_none, make_ask_for_next, make_recall, make_steps_in_place
 from .scoring import make_score
 from .sixteen import make_gathered_steps
 
@@ -46,16 +48,86 @@ class _Pieces(NamedTuple):
     recall_all: Any  # (now, weights, last, s)
     in_place: RowSteps
     row_steps: RowSteps  # the same, or faster
-    scalars: Any  # (rates) -> those of features, of the intercept, and of features in float64
+    reading: Reading
+    intercept: _Intercept
+    tell: Any  # (loss, score, label, parts): what the loop adds up
 
 
-def _make_pieces(rule, motion: str, lean: bool, layout: str, classes: bool, exact: bool, dtype: np.dtype) -> _Pieces:
+class _Intercept(NamedTuple):
+    """Compilable steps of the intercept, or nothing where it is to stay 0."""
+
+    step: Any  # (intercept, slope, s)
+    add: Any  # (gradient, slope)
+    step_with: Any  # (intercept, gradient, s)
+
+
+def _make_intercept(real, outputs: Outputs) -> _Intercept:
+    step, add, step_with = outputs.step, outputs.add, outputs.step_with
+    return _Intercept(
+        forceinlined(lambda intercept, slope, s: step(intercept, 0, real(1), slope, s)),
+        forceinlined(lambda gradient, slope: add(gradient, 0, real(1), slope)),
+        forceinlined(lambda intercept, gradient, s: step_with(intercept, 0, gradient, s)),
+    )
+
+
+NO_INTERCEPT = _Intercept(
+    forceinlined(lambda intercept, slope, s: None),
+    forceinlined(lambda gradient, slope: None),
+    forceinlined(lambda intercept, gradient, s: None),
+)
+
+
+@forceinlined
+def _mistake(loss, score, label, parts):
+    """1 where the sign of a score is not that of a label -1 or 1; a score of 0 is a mistake."""
+    return 1.0 if score * label <= 0.0 else 0.0
+
+
+def _make_tell(outputs: Outputs, mistakes: bool):
+    value = outputs.value
+    return _mistake if mistakes else forceinlined(lambda loss, score, label, parts: value(loss, parts))
+
+
+def make_loops(
+    rule,
+    motion: str,
+    lean: bool,
+    layout: str,
+    classes: bool,
+    exact: bool,
+    dtype: np.dtype,
+    *,
+    timed: bool = False,
+    intercept: bool = True,
+    mistakes: bool = False,
+) -> Loops:
+    """Loops for one form of a method and one variant.
+
+    Parameters
+    ----------
+    exact : bool
+        Whether a feature catches up on the steps that it missed.
+    timed : bool
+        Whether each step has its own scalars, `rates` being `RatesOfSteps`.
+    intercept : bool
+        Whether there is one; if not, it stays as it is.
+    mistakes : bool
+        Whether wrong signs are counted, in the place of the sum of the losses.
+    """
+    return _make_loops(rule, motion, lean, layout, classes, exact, dtype, timed, intercept, mistakes)
+
+
+@cache  # by values in one order, however they were given
+def _make_loops(rule, motion, lean, layout, classes, exact, dtype, timed, intercept, mistakes) -> Loops:
+    way = way_to_catch_up(rule, exact, timed)
     element, rows, real = make_element(rule, motion, lean), LAYOUTS[layout], dtype.type
     outputs, score = make_outputs(rule, motion, element, real, classes), make_score(rows, real, classes)
     sparse, fetch_ahead = layout == "sparse", rows.fetch_ahead
-    gathers = sparse and not classes
-    ask_for_next = make_ask_for_next(rows, not gathers, exact) if sparse else ask_for_none
-    recall, recall_all = make_recall(rows, outputs.catch_up) if exact else NO_RECALL
+    gathers = sparse and not classes and way in ("not", "alike")
+    slots_apart = sparse and classes and len(slot_names(rule, motion)) > 0
+    counts = way in ("alike", "sums")
+    ask_for_next = make_ask_for_next(rows, slots_apart, counts) if sparse else ask_for_none
+    recall, recall_all = make_recall(rows, outputs.catch_up, way)
     in_place = make_steps_in_place(rows, recall, score, outputs.step)
     row_steps = make_gathered_steps(rule, motion, rows, element, exact, dtype) if gathers else in_place
 
@@ -65,51 +137,61 @@ def _make_pieces(rule, motion: str, lean: bool, layout: str, classes: bool, exac
         ask_for_next(examples, order, i, weights, work.last)
         return order[i]
 
-    Scalars = rule.Scalars
-
-    @forceinlined
-    def scalars(rates):
-        return unpack(Scalars, rates.features), unpack(Scalars, rates.intercept), unpack(Scalars, rates.exact)
-
-    return _Pieces(real, rows, outputs, next_row, recall_all, in_place, row_steps, scalars)
+    pieces = _Pieces(
+        real,
+        rows,
+        outputs,
+        next_row,
+        recall_all,
+        in_place,
+        row_steps,
+        make_reading(rule.Scalars, timed, way),
+        _make_intercept(real, outputs) if intercept else NO_INTERCEPT,
+        _make_tell(outputs, mistakes),
+    )
+    return Loops(_make_online(pieces), _make_batches(pieces))
 
 
 def _make_online(pieces: _Pieces):
-    real, scalars = pieces.real, pieces.scalars
-    slope_of, value_of, step = pieces.outputs.slope, pieces.outputs.value, pieces.outputs.step
+    real, slope_of, tell = pieces.real, pieces.outputs.slope, pieces.tell
+    begin, at, end = pieces.reading
+    step_intercept = pieces.intercept.step
     next_row, (score_row, step_row), recall_all = pieces.next_row, pieces.row_steps, pieces.recall_all
 
     @compiled
     def online(loss, examples, order, weights, intercept, rates, work):
-        s, s_intercept, s_exact = scalars(rates)
-        examples, order, weights, intercept, work = borrowed((examples, order, weights, intercept, work))
+        examples, order, weights, intercept, rates, work = borrowed((examples, order, weights, intercept, rates, work))
+        scalars = begin(rates)
         total = 0.0
         for i in range(order.size):
+            scalars = at(rates, i, scalars)
+            s, s_intercept, s_missed = scalars
             n = next_row(examples, order, i, weights, work)
-            z = score_row(examples, n, i, weights, intercept, work, s_exact)
+            z = score_row(examples, n, i, weights, intercept, work, s_missed)
             slope, parts = slope_of(loss, z, examples.labels[n], real(1), work)
             step_row(examples, n, weights, slope, s, work)
-            step(intercept, 0, real(1), slope, s_intercept)
-            total += value_of(loss, parts)
-        recall_all(order.size, weights, work.last, s_exact)
+            step_intercept(intercept, slope, s_intercept)
+            total += tell(loss, z, examples.labels[n], parts)
+        recall_all(order.size, weights, work.last, end(rates, order.size, scalars))
         return total
 
     return online
 
 
 def _make_batches(pieces: _Pieces):
-    real, scalars = pieces.real, pieces.scalars
-    slope_of, value_of = pieces.outputs.slope, pieces.outputs.value
+    real, slope_of, tell = pieces.real, pieces.outputs.slope, pieces.tell
+    begin, at, end = pieces.reading
     step_with, add, added = pieces.outputs.step_with, pieces.outputs.add, pieces.outputs.added
     span, value_at, column = pieces.rows.span, pieces.rows.value, pieces.rows.column
     next_row, score_row, recall_all = pieces.next_row, pieces.in_place.score, pieces.recall_all
+    _, add_to_intercept, step_intercept_with = pieces.intercept
 
     @forceinlined
     def add_row(examples, n, work, slope):
         start, stop = span(examples, n)
         for t in range(start, stop):
             add(work.gradient, column(examples, t), value_at(examples, n, t), slope)
-        add(work.intercept_gradient, 0, real(1), slope)
+        add_to_intercept(work.intercept_gradient, slope)
 
     @forceinlined
     def step_row(examples, n, weights, work, s):
@@ -121,33 +203,28 @@ def _make_batches(pieces: _Pieces):
 
     @compiled
     def batches(size, sweep, loss, examples, order, weights, intercept, rates, work):
-        s, s_intercept, s_exact = scalars(rates)
-        examples, order, weights, intercept, work = borrowed((examples, order, weights, intercept, work))
+        examples, order, weights, intercept, rates, work = borrowed((examples, order, weights, intercept, rates, work))
+        scalars = begin(rates)
         total, steps = 0.0, 0
         for start in range(0, order.size, size):
             stop = min(start + size, order.size)
+            scalars = at(rates, steps, scalars)
+            s, s_intercept, s_missed = scalars
             for i in range(start, stop):
                 n = next_row(examples, order, i, weights, work)
-                z = score_row(examples, n, steps, weights, intercept, work, s_exact)
+                z = score_row(examples, n, steps, weights, intercept, work, s_missed)
                 slope, parts = slope_of(loss, z, examples.labels[n], real(stop - start), work)
                 add_row(examples, n, work, slope)
-                total += value_of(loss, parts)
+                total += tell(loss, z, examples.labels[n], parts)
             if sweep:
                 for j in range(len(weights.p)):
                     step_with(weights, j, work.gradient, s)
             else:
                 for i in range(start, stop):
                     step_row(examples, order[i], weights, work, s)
-            step_with(intercept, 0, work.intercept_gradient, s_intercept)
+            step_intercept_with(intercept, work.intercept_gradient, s_intercept)
             steps += 1
-        recall_all(steps, weights, work.last, s_exact)
+        recall_all(steps, weights, work.last, end(rates, steps, scalars))
         return total
 
     return batches
-
-
-@cache
-def make_loops(rule, motion: str, lean: bool, layout: str, classes: bool, exact: bool, dtype: np.dtype) -> Loops:
-    """Loops for one method and variant; `exact` ones let a feature catch up on the steps it missed."""
-    pieces = _make_pieces(rule, motion, lean, layout, classes, exact, dtype)
-    return Loops(_make_online(pieces), _make_batches(pieces))

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from ..jit import forceinlined
 from ..memory.prefetch import prefetch
-from ..missed import missed_alike
+from ..missed import missed_alike, missed_steps
 from .layouts import Layout
 
 NEAR = 1 << 14  # weights that the nearest caches hold in any case
@@ -75,12 +75,31 @@ class Recall(NamedTuple):
 NO_RECALL = Recall(forceinlined(lambda x, n, now, w, last, s: None), forceinlined(lambda now, w, last, s: None))
 
 
-def make_recall(layout: Layout, catch_up) -> Recall:
+@forceinlined
+def _missed_by_sums(since, now, s):
+    """Of steps that each had its own rate; `s` has the sums behind the scalars."""
+    since, sums = min(since, now), s[1]
+    return missed_steps(now - since, sums[now, 0] - sums[since, 0], sums[now, 1] - sums[since, 1]), s[0]
+
+
+@forceinlined
+def _missed_alike(since, now, s):
+    return missed_alike(max(now - since, 0), s), s
+
+
+def make_recall(layout: Layout, catch_up, way: str) -> Recall:
+    """See `.rates.way_to_catch_up`."""
+    if way == "not":
+        return NO_RECALL
+    if way == "place":
+        return _make_recall_by_place(layout, catch_up)
     span, column = layout.span, layout.column
+    missed = _missed_by_sums if way == "sums" else _missed_alike
 
     @forceinlined
     def recall_one(j, now, next_, w, last, s):
-        catch_up(w, j, missed_alike(max(now - last[j], 0), s), s)
+        steps, scalars = missed(last[j], now, s)
+        catch_up(w, j, steps, scalars)
         last[j] = next_
 
     @forceinlined
@@ -93,5 +112,23 @@ def make_recall(layout: Layout, catch_up) -> Recall:
     def recall_all(now, w, last, s):
         for j in range(last.size):
             recall_one(j, now, 0, w, last, s)
+
+    return Recall(recall_row, recall_all)
+
+
+def _make_recall_by_place(layout: Layout, catch_up) -> Recall:
+    """Of weights that follow from their slots: whether they missed a step makes no difference."""
+    span, column = layout.span, layout.column
+
+    @forceinlined
+    def recall_row(x, n, now, w, last, s):
+        start, stop = span(x, n)
+        for t in range(start, stop):
+            catch_up(w, column(x, t), None, s)
+
+    @forceinlined
+    def recall_all(now, w, last, s):
+        for j in range(len(w.p)):
+            catch_up(w, j, None, s)
 
     return Recall(recall_row, recall_all)

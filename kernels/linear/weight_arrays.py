@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .rates import Rates as Rates
 from .sixteen import room_for, whole_groups
 
 
@@ -29,14 +30,6 @@ def make_weights(layout: str, features: int, outputs: int, slots: int, dtype: np
     return Weights(arrays[0], tuple(arrays[1:]), flat)
 
 
-class Rates(NamedTuple):
-    """Rows of the rule's scalars."""
-
-    features: np.ndarray  # in the weights' dtype, as all arithmetic of a step
-    intercept: np.ndarray
-    exact: np.ndarray  # of the features in float64, to catch up with
-
-
 class Work(NamedTuple):
     """Scratch arrays, allocated once for many epochs; zero between calls but for scores, slopes, missed, gathered."""
 
@@ -55,8 +48,8 @@ MOST_STEPS = 2**31 - 1  # of a call of exact loops
 def make_work(weights: Weights, longest: int, *, online: bool, exact: bool) -> Work:
     """Scratch for one way of training: `online`, or by batches.
 
-    `longest` is the number of features that the longest row of sparse examples has; `exact` loops do at most
-    MOST_STEPS in a call.
+    `longest` is the number of features that the longest row of sparse examples has; `exact` loops, which count the
+    steps that a feature has missed, do at most MOST_STEPS in a call.
     """
     p = weights.p
     classes = p.shape[1] if p.ndim == 2 else 1

@@ -45,8 +45,10 @@ def test_kernels_cached_by_different_processes_are_not_mixed_up(tmp_path):
 
 LOSS = """
 import numpy as np
+from fastadagrad.kernels.linear.losses import LOSSES
 from fastadagrad.kernels.linear.scoring import mean_loss
-print(mean_loss(1, np.ones(1), -np.ones(1)))
+from fastadagrad.kernels.linear.switch import Chosen
+print(mean_loss(Chosen(LOSSES["squared"].number, 0.0), np.ones(1), -np.ones(1)))
 """
 
 

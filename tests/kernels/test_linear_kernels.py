@@ -1,22 +1,21 @@
 """The compiled epochs against a plain NumPy evaluation of the formulas, bit for bit."""
 
 import itertools
-import math
 
 import numpy as np
 import pytest
+from linear_oracle import LEVEL, epoch, to_sparse
 from oracle import bits_differ
 
 from fastadagrad.engine.options import make_settings
 from fastadagrad.kernels.linear import passes, weight_arrays
-from fastadagrad.kernels.linear.layouts import LANES, Dense, Sparse, shuffle
+from fastadagrad.kernels.linear.layouts import Dense, shuffle
 from fastadagrad.kernels.linear.losses import LOSSES as RECORDS
 from fastadagrad.kernels.linear.row_weights import NEAR
 from fastadagrad.kernels.linear.sixteen import ABREAST
 from fastadagrad.kernels.linear.switch import Chosen
 from fastadagrad.kernels.rules import adagrad
 
-LEVEL = 0.3  # of the quantile loss
 UNPENALISED = {"l1": 0.0, "l2": 0.0, "weight_decay": 0.0, "decoupled_weight_decay": 0.0}
 
 
@@ -33,57 +32,6 @@ def make_data(kind, classes, dtype, n=70, features=37, seed=0):
     others = {"softmax": rng.integers(0, max(classes, 1), n), "squared": score, "quantile": score, "poisson": counts}
     labels = others.get(kind, signs)
     return X, labels.astype(dtype)
-
-
-def to_sparse(X, labels):
-    indices = [np.flatnonzero(row) for row in X]
-    starts = np.cumsum([0, *map(len, indices)]).astype(np.uint64)
-    values = np.concatenate([row[i] for row, i in zip(X, indices, strict=True)])
-    return Sparse(values, np.concatenate(indices).astype(np.uint32), starts, labels)
-
-
-def one_loss(kind, z, y):
-    """Loss and slope, with y = -1 or 1 for two of them."""
-    z, y = float(z), float(y)
-    if kind == "squared":
-        return 0.5 * (z - y) * (z - y), z - y
-    if kind == "poisson":
-        return math.exp(z) - y * z, math.exp(z) - y
-    if kind == "quantile":
-        return max(LEVEL * (y - z), (LEVEL - 1) * (y - z)), -LEVEL if z < y else 1 - LEVEL if z > y else 0.0
-    if kind == "hinge":
-        return max(1 - z * y, 0.0), -y if z * y < 1 else 0.0
-    e = math.exp(-abs(z * y))
-    return math.log1p(e) + max(-z * y, 0.0), -y * (e / (1 + e) if z * y >= 0 else 1 / (1 + e))
-
-
-def softmax_loss(z, y):
-    top = float(max(z))
-    e = [math.exp(float(x) - top) for x in z]
-    total = 0.0
-    for x in e:
-        total += x
-    slopes = np.array([x / total for x in e])
-    slopes[int(y)] -= 1
-    return math.log(total) + top - float(z[int(y)]), slopes
-
-
-def lane_dot(x, w):
-    lanes = np.zeros(LANES, x.dtype)
-    for j in range(len(x)):
-        lanes[j % LANES] += x[j] * w[j]
-    half = LANES // 2
-    while half:
-        lanes[:half] += lanes[half : 2 * half]
-        half //= 2
-    return lanes[0]
-
-
-def left_to_right_dot(x, w):
-    total = np.zeros(w.shape[1:], w.dtype)
-    for x_j, w_j in zip(x, w, strict=True):
-        total = total + x_j * w_j
-    return total
 
 
 def step(state, g, hyper, rate):
@@ -116,29 +64,22 @@ def oracle(X, labels, order, size, kind, classes, hyper, rate, dense_dot, touche
     shape = (X.shape[1], classes) if classes else (X.shape[1],)
     weights = [np.zeros(shape, X.dtype) for _ in range(3)]
     intercept = [np.zeros((1, *shape[1:]), X.dtype) for _ in range(3)]
-    real = X.dtype.type
-    total = 0.0
-    for start in range(0, len(order), size):
-        batch = order[start : start + size]
-        g, g_b = np.zeros_like(weights[0]), np.zeros_like(intercept[0])
-        touched = np.zeros(X.shape[1], bool)
-        for n in batch:
-            columns = np.arange(X.shape[1]) if dense_dot else np.flatnonzero(X[n])
-            x, w = X[n, columns], weights[0][columns]
-            z = (lane_dot(x, w) if dense_dot and not classes else left_to_right_dot(x, w)) + intercept[0][0]
-            value, slope = softmax_loss(z, labels[n]) if classes else one_loss(kind, z, labels[n])
-            total += value
-            slope = np.asarray(slope).astype(X.dtype) / real(len(batch))
-            g[columns] += x[:, None] * slope if classes else x * slope
-            g_b[0] += slope
-            touched[columns] = True
-        chosen = touched if touched_only else np.ones(X.shape[1], bool)
+
+    def step_features(g, chosen):
         part = [a[chosen] for a in weights]
         step(part, g[chosen], hyper, rate)
         for a, b in zip(weights, part, strict=True):
             a[chosen] = b
-        step(intercept, g_b, {**hyper, **UNPENALISED}, rate)
-    return total, weights, intercept
+
+    def step_intercept(g):
+        step(intercept, g, {**hyper, **UNPENALISED}, rate)
+
+    examples = X, labels, order, size, kind, classes
+    return (
+        epoch(*examples, weights[0], intercept[0], step_features, step_intercept, dense_dot, touched_only),
+        weights,
+        intercept,
+    )
 
 
 def longest_of(examples):

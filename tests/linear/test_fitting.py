@@ -31,6 +31,11 @@ OPTIONS = [
     ({"momentum": 0.9, "batch_size": 4}, 24),
     ({"dtype": np.float64}, 24),
     ({"dtype": np.float64, "batch_size": 4}, 32),
+    ({"method": "sgd", "scale": "none"}, 12),
+    ({"method": "ftrl"}, 16),
+    ({"method": "rda", "batch_size": 4}, 20),
+    ({"method": "adam", "lazy": "touched"}, 16),
+    ({"method": "cocob"}, 28),
 ]
 
 

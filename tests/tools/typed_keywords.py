@@ -2,10 +2,11 @@
 
     python tests/tools/typed_keywords.py
 
-writes fastadagrad/optimizer/adaptive.pyi, where each constructor has the hyperparameters of its method, and
-fastadagrad/engine/typed_keywords.py, those of any method, for what takes the keywords of all. It is to be run
-after a method, or an option of all methods, has been added or changed; `test_registry_agrees` compares both files with
-the rules.
+writes fastadagrad/optimizer/adaptive.pyi, where each constructor has the hyperparameters of its method;
+fastadagrad/engine/typed_keywords.py, those of any method, for what takes the keywords of all; and
+fastadagrad/linear/typed_keywords.py, what linear models take for their method beside the options of all. It is to be
+run after a method, or an option of all methods, has been added or changed; `test_registry_agrees` compares the files
+with the rules.
 """
 
 from __future__ import annotations
@@ -13,15 +14,19 @@ from __future__ import annotations
 import inspect
 import sys
 import textwrap
+from collections.abc import Iterable
+from dataclasses import fields
 from typing import Any
 
 from places import ROOT
 
 from fastadagrad.engine.keywords import Keyword, keywords_of
+from fastadagrad.engine.registry import names_of_simple_rules, rule_named
 from fastadagrad.optimizer import adaptive
 
 STUB = ROOT / "fastadagrad" / "optimizer" / "adaptive.pyi"
 KEYWORDS = ROOT / "fastadagrad" / "engine" / "typed_keywords.py"
+OF_LINEAR_MODELS = ROOT / "fastadagrad" / "linear" / "typed_keywords.py"
 NOTE = "Written by tests/tools/typed_keywords.py from the rules: run it instead of editing this."
 
 STUB_HEAD = f"""\
@@ -55,6 +60,23 @@ Schedule = Callable[[int], float]
 
 class Hyper(TypedDict, total=False):
     """Hyperparameters of any method; those of one are in the constructor of its class."""
+
+'''
+
+
+OF_LINEAR_MODELS_HEAD = f'''\
+"""Keywords of linear models that some methods take and others do not, for type checkers.
+
+{NOTE}
+"""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+
+class OwnHyper(TypedDict, total=False):
+    """Hyperparameters of a linear model's method, beside the options of all."""
 
 '''
 
@@ -93,15 +115,25 @@ def _filled(arguments: list[str]) -> str:
 
 
 def keywords() -> str:
+    rules = (getattr(adaptive, name).rule for name in adaptive.__all__)
+    return KEYWORDS_HEAD + _typed(each for rule in rules for each in keywords_of(rule))
+
+
+def of_linear_models() -> str:
+    rules = map(rule_named, names_of_simple_rules())
+    own = ((keywords_of(rule), {field.name for field in fields(rule.Hyperparameters)}) for rule in rules)
+    return OF_LINEAR_MODELS_HEAD + _typed(each for known, names in own for each in known if each.name in names)
+
+
+def _typed(keywords: Iterable[Keyword]) -> str:
     found: dict[str, Keyword] = {}
-    for name in adaptive.__all__:
-        for each in keywords_of(getattr(adaptive, name).rule):
-            same = found.setdefault(each.name, each)
-            assert same.annotation == each.annotation, f"{each.name} has two types"
-    return KEYWORDS_HEAD + "".join(f"    {each.name}: {each.annotation}\n" for each in found.values()).replace("'", '"')
+    for each in keywords:
+        same = found.setdefault(each.name, each)
+        assert same.annotation == each.annotation, f"{each.name} has two types"
+    return "".join(f"    {each.name}: {each.annotation}\n" for each in found.values()).replace("'", '"')
 
 
-FILES = {STUB: stub, KEYWORDS: keywords}
+FILES = {STUB: stub, KEYWORDS: keywords, OF_LINEAR_MODELS: of_linear_models}
 
 if __name__ == "__main__":
     for path, text in FILES.items():

@@ -1,0 +1,33 @@
+"""The scalars of many steps at once, for loops that take them on the way."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..kernels.rules import COMMON
+from .options import Settings
+
+
+def scalars_of_steps(settings: Settings, first: int, count: int) -> NDArray[np.float64]:
+    """Rows of the rule's scalars in float64, of so many steps from the `first`, which counts from 0.
+
+    Where no rate changes, the method's own scalars alone are formed for each step, as that is what takes time.
+    """
+    steps, width = range(first, first + count), len(settings.rule.Scalars._fields)
+    if settings.rate_changes:
+        return np.array([settings.scalars(t) for t in steps]).reshape(count, width)
+    rate, own = settings.learning_rate_at(0), settings.rule.scalar_values
+    table = np.empty((count, width))
+    table[:] = settings.scalars(first)
+    table[:, len(COMMON) :] = np.reshape([own(settings.own, rate, t) for t in steps], (count, width - len(COMMON)))
+    return table
+
+
+def sums_of_steps(settings: Settings, table: NDArray[np.float64]) -> NDArray[np.float64]:
+    """By which steps of these scalars are made good: sums of a*l1, and of log(1 - a*w), before each and after all."""
+    fields = settings.rule.Scalars._fields
+    sums = np.zeros((len(table) + 1, 2))
+    np.cumsum(table[:, fields.index("l1_step")], out=sums[1:, 0])
+    np.cumsum(np.log(table[:, fields.index("keep")]), out=sums[1:, 1])
+    return sums

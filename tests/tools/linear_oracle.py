@@ -1,0 +1,110 @@
+"""An epoch of a linear model in plain NumPy: what the compiled loops must equal, bit for bit, whatever the method."""
+
+import math
+
+import numpy as np
+
+from fastadagrad.kernels.linear.layouts import LANES, Sparse
+
+LEVEL = 0.3  # of the quantile loss
+
+
+def to_sparse(X, labels):
+    indices = [np.flatnonzero(row) for row in X]
+    starts = np.cumsum([0, *map(len, indices)]).astype(np.uint64)
+    values = np.concatenate([row[i] for row, i in zip(X, indices, strict=True)])
+    return Sparse(values, np.concatenate(indices).astype(np.uint32), starts, labels)
+
+
+def one_loss(kind, z, y):
+    """Loss and slope, with y = -1 or 1 for two of them."""
+    z, y = float(z), float(y)
+    if kind == "squared":
+        return 0.5 * (z - y) * (z - y), z - y
+    if kind == "poisson":
+        return math.exp(z) - y * z, math.exp(z) - y
+    if kind == "quantile":
+        return max(LEVEL * (y - z), (LEVEL - 1) * (y - z)), -LEVEL if z < y else 1 - LEVEL if z > y else 0.0
+    if kind == "hinge":
+        return max(1 - z * y, 0.0), -y if z * y < 1 else 0.0
+    e = math.exp(-abs(z * y))
+    return math.log1p(e) + max(-z * y, 0.0), -y * (e / (1 + e) if z * y >= 0 else 1 / (1 + e))
+
+
+def softmax_loss(z, y):
+    top = float(max(z))
+    e = [math.exp(float(x) - top) for x in z]
+    total = 0.0
+    for x in e:
+        total += x
+    slopes = np.array([x / total for x in e])
+    slopes[int(y)] -= 1
+    return math.log(total) + top - float(z[int(y)]), slopes
+
+
+def lane_dot(x, w):
+    lanes = np.zeros(LANES, x.dtype)
+    for j in range(len(x)):
+        lanes[j % LANES] += x[j] * w[j]
+    half = LANES // 2
+    while half:
+        lanes[:half] += lanes[half : 2 * half]
+        half //= 2
+    return lanes[0]
+
+
+def left_to_right_dot(x, w):
+    total = np.zeros(w.shape[1:], w.dtype)
+    for x_j, w_j in zip(x, w, strict=True):
+        total = total + x_j * w_j
+    return total
+
+
+def epoch(
+    X,
+    labels,
+    order,
+    size,
+    kind,
+    classes,
+    weights,
+    intercept,
+    step_features,
+    step_intercept,
+    dense_dot,
+    touched_only=False,
+):
+    """Sum of the losses before each step, by batches of `size` examples.
+
+    Parameters
+    ----------
+    weights, intercept : callable
+        Give the arrays as they are then; or the arrays themselves, if steps change them in place.
+    step_features : callable
+        ``(g, chosen)``: a step of the weights that a mask chooses, `g` being the gradient of all.
+    step_intercept : callable
+        ``(g)``.
+    dense_dot : bool
+        Whether a score is summed as of dense rows.
+    touched_only : bool
+        Whether the weights are stepped that the examples of the batch have, and no others.
+    """
+    real, total = X.dtype.type, 0.0
+    w_of, b_of = (each if callable(each) else (lambda each=each: each) for each in (weights, intercept))
+    for start in range(0, len(order), size):
+        batch = order[start : start + size]
+        g, g_b = np.zeros_like(w_of()), np.zeros_like(b_of())
+        touched = np.zeros(X.shape[1], bool)
+        for n in batch:
+            columns = np.arange(X.shape[1]) if dense_dot else np.flatnonzero(X[n])
+            x, w = X[n, columns], w_of()[columns]
+            z = (lane_dot(x, w) if dense_dot and not classes else left_to_right_dot(x, w)) + b_of()[0]
+            value, slope = softmax_loss(z, labels[n]) if classes else one_loss(kind, z, labels[n])
+            total += value
+            slope = np.asarray(slope).astype(X.dtype) / real(len(batch))
+            g[columns] += x[:, None] * slope if classes else x * slope
+            g_b[0] += slope
+            touched[columns] = True
+        step_features(g, touched if touched_only else np.ones(X.shape[1], bool))
+        step_intercept(g_b)
+    return total
