@@ -6,33 +6,29 @@ from collections.abc import Callable
 from typing import Any, Literal, Unpack
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import DTypeLike
 
-from ..data.columns import check_names
-from ..data.loading import warn_of_base
-from ..data.tables import CSR, Table, as_features, names_of, with_width
-from ..kernels.linear.losses import LOSSES
+from ..data.tables import Table
 from ..support import array_file
 from . import arguments, saved, targets
 from .fitting import fit
-from .links import LINKS, Link
 from .methods import own_hyper
-from .splits import bits_to_come, checked_validation, labelled
-from .training import Scorer, as_examples
+from .predictor import Predictor
+from .splits import checked_validation, labelled
 from .typed_keywords import OwnHyper
 
 
-class LinearModel:
+class LinearModel(Predictor):
     """Linear classifier or regression, trained one example (or minibatch) at a time.
 
     Parameters
     ----------
-    loss : {"auto", "logistic", "squared", "hinge", "softmax", "poisson", "quantile"}
+    loss : {"auto", "logistic", "squared", "hinge", "softmax", "poisson", "quantile"}, default "auto"
         "auto": logistic for two different labels; softmax for more, if they are strings or whole numbers of
         which at most 100 differ; else squared. "poisson" takes counts, of at least 0, whose mean is the
         exponential of the score; where float64 cannot hold that, it is infinite. "quantile" is the pinball loss,
         by which a prediction is a quantile of the label.
-    method : str
+    method : str, default "adagrad"
         Name of the method that trains it, as `fastadagrad.build` takes it: ADAGRAD, or any other that needs no more
         than gradients. DoG, DoWG and D-adaptation measure all weights at each step, and ESGD wants Hessian-vector
         products: they are refused.
@@ -41,39 +37,42 @@ class LinearModel:
         "auto" finds one by short fits on some of the
         training examples, cross-validated (by `seed`; those for validation are not looked at), at the price of
         about two fits, or of several if examples are few. Ctrl-C meanwhile raises KeyboardInterrupt.
-    momentum, nesterov, l1, l2, weight_decay, decoupled_weight_decay
+    momentum, l1, l2, weight_decay, decoupled_weight_decay : float, default 0
         As of :class:`fastadagrad.ADAGRAD`. l1 and l2 are strengths per example; they and the decays act on
         the weights of the scaled features, and never on the intercept.
-    quantile : float
+    nesterov : bool, default False
+        As of :class:`fastadagrad.ADAGRAD`.
+    quantile : float, default 0.5
         Share of the labels that are to be below the prediction, between 0 and 1, of the loss "quantile" alone.
-    batch_size : int
+    batch_size : int, default 1
         Examples per update; their mean gradient counts.
     max_epochs : int, optional
         Passes over the training examples; by default 10, or as many as 10,000 updates with single examples
         take, but at most 50.
-    patience, min_improvement
+    patience, min_improvement : int and float, default 5 and 0
         Stop after more than `patience` epochs in a row that did not improve the validation loss (without
         validation: the progressive loss, that is of each example before its update) by more than
         `min_improvement` of the last that did. The weights kept are those of the lowest validation loss,
         by however little (without validation: of the last epoch).
-    intercept : bool
-    scale : {"auto", "standard", "maxabs", "none"}
+    intercept : bool, default True
+        Whether a constant is added to the scores, one a class for softmax. Penalties and decays leave it alone.
+    scale : {"auto", "standard", "maxabs", "none"}, default "auto"
         Of the features while training: to mean 0 and standard deviation 1, or to a largest absolute value of
         1; "auto" is "standard" for dense and "maxabs" for sparse ones. Real labels are standardised too, and
         counts divided by their mean, unless it is "none" or there is no intercept, so that their unit does not
         matter; but the squared loss is in its square, and infinite or 0 where float64 cannot hold that. The
         finished weights are for features as they come.
-    validation : float, Table or (X, y)
+    validation : float, Table or (X, y), default 0
         Fraction of the training examples to set aside, chosen by `seed`, or separate examples. A fraction takes
         its share of each class, but never the only example of one. A label of no class of the training, among
         separate examples, is a miss for "valid_accuracy"; "valid_loss" is that of the others.
-    shuffle : bool
+    shuffle : bool, default True
         Whether each epoch has its own order.
-    seed : int
+    seed : int, default 0
         Of the orders and the fraction. The same seed and data give the same bits.
-    dtype : {float32, float64}
+    dtype : {float32, float64}, default float32
         Of the arithmetic while training. Features are scaled in their own dtype first, and then rounded.
-    lazy : {"exact", "touched", "dense"}
+    lazy : {"exact", "touched", "dense"}, default "exact"
         How a sparse feature that an example lacks follows momentum, decay, l1 and l2: in closed form when it
         next occurs, not at all, or by stepping every feature each time. RMSProp, ADADELTA, RProp and Adam change
         what they keep of a feature in each step, and have no closed form: of sparse X they want one of the others.
@@ -100,6 +99,11 @@ class LinearModel:
     seconds, features_per_second : float
         Time that the training loops took, compilation aside, and stored features done in each.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If there is no such keyword, or one has a value that makes no sense; the message names it and the mend.
+
     Examples
     --------
     >>> import numpy as np
@@ -110,8 +114,6 @@ class LinearModel:
     array([ True, False])
     """
 
-    coef_: NDArray[np.float64]
-    intercept_: NDArray[np.float64]
     learning_rate_: float
 
     def __init__(
@@ -163,22 +165,6 @@ class LinearModel:
         return f"LinearModel({', '.join([repr(self._parameters['loss']), *own])})"
 
     @property
-    def classes_(self) -> NDArray[Any] | None:
-        """Labels in ascending order; None for real ones."""
-        return self._targets.classes
-
-    @property
-    def hash_bits(self) -> int | None:
-        """Into 2**hash_bits columns those of a sparse X are hashed; None: they are not."""
-        bits: int | None = self._parameters["hash_bits"]
-        return bits
-
-    @property
-    def loss(self) -> str:
-        """The loss in use: what "auto" came to, once fitted."""
-        return self._targets.loss or str(self._parameters["loss"])
-
-    @property
     def method(self) -> str:
         """Name of the method that trains it."""
         return str(self._parameters["method"])
@@ -190,12 +176,12 @@ class LinearModel:
         ----------
         X : array-like (n, features), sparse matrix, DataFrame or Table
             A Table has its labels with it.
-        y : array-like (n,)
+        y : array-like (n,), optional
             Numbers or strings.
         valid : float, Table or (X, y), optional
             A fraction of the examples, or others, for validation, instead of the model's own `validation`.
             After each epoch their loss decides which weights are the best, and these are kept.
-        progress : bool or callable
+        progress : bool or callable, default False
             True shows a bar; a callable gets each epoch's entry of `history`.
 
         Returns
@@ -203,6 +189,22 @@ class LinearModel:
         LinearModel
             Itself. Ctrl-C ends the training early: with the weights so far, even of an unfinished epoch; or,
             once examples for validation have judged an epoch, with those of the best.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If X, y or `valid` are none of these, or hold NaN or infinity, or labels do not suit the loss.
+        RuntimeError
+            If a progress bar is asked for, and tqdm is not installed.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastadagrad.linear import LinearModel
+        >>> X = np.arange(100.0)[:, None] / 100
+        >>> model = LinearModel("squared").fit(X, 3 * X[:, 0] + 1)
+        >>> model.coef_.round(1).tolist(), model.intercept_.round(1).item()
+        ([3.0], 1.0)
         """
         p = self._parameters
         valid = p["validation"] if valid is None else checked_validation("valid", valid)
@@ -217,106 +219,6 @@ class LinearModel:
         self.features_per_second = found.values * len(outcome.history) / max(outcome.seconds, 1e-9)
         return self
 
-    def _check_trained(self) -> None:
-        if not hasattr(self, "coef_"):
-            raise RuntimeError("this model has not been trained: call fit first, or LinearModel.load")
-
-    @property
-    def _link(self) -> Link:
-        self._check_trained()
-        return LINKS[self._targets.record.link]
-
-    def _features(self, X: Any) -> NDArray[Any] | CSR:
-        self._check_trained()
-        check_names(names_of(X), self.feature_names, "X")
-        if isinstance(X, Table):
-            warn_of_base(X, len(self.coef_), self.zero_based)
-        bits = bits_to_come(X, self.hash_bits)
-        features = as_features(X.features if isinstance(X, Table) else X, dtype=np.float64, hash_bits=bits)
-        expected = len(self.coef_)
-        if isinstance(features, CSR):
-            return with_width(features, expected, "X")
-        if features.shape[1] != expected:
-            raise ValueError(f"X must have {expected} features, as in training, got {features.shape[1]}")
-        return features
-
-    def decision_function(self, X: Any) -> NDArray[np.float64]:
-        """Scores (n,), or (n, classes) for softmax; the predictions themselves for numbers, and their logarithms for
-        counts.
-
-        Parameters
-        ----------
-        X : array-like (n, features), sparse matrix, DataFrame or Table
-
-        Returns
-        -------
-        ndarray of float64
-        """
-        features = self._features(X)
-        examples = as_examples(features, np.zeros(features.shape[0]))
-        return Scorer(self._targets).scores(examples, self.coef_, self.intercept_[None])
-
-    def predict(self, X: Any) -> NDArray[Any]:
-        """Labels (n,): the likeliest class, the number, or the mean of the count.
-
-        Parameters
-        ----------
-        X : array-like (n, features), sparse matrix, DataFrame or Table
-        """
-        return self.labels_of(self.decision_function(X))
-
-    def labels_of(self, scores: NDArray[np.float64]) -> NDArray[Any]:
-        """What `predict` returns, from the scores of `decision_function`."""
-        return self._link.predicted(scores, self.classes_)
-
-    def predict_proba(self, X: Any) -> NDArray[np.float64]:
-        """Probabilities (n, classes) in the order of `classes_`; logistic and softmax only.
-
-        Parameters
-        ----------
-        X : array-like (n, features), sparse matrix, DataFrame or Table
-        """
-        return self.probabilities_of(self.decision_function(X))
-
-    def probabilities_of(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
-        """What `predict_proba` returns, from the scores of `decision_function`."""
-        probabilities = self._link.probabilities
-        if probabilities is None:
-            able = " or ".join(loss.name for loss in LOSSES.values() if LINKS[loss.link].probabilities)
-            raise ValueError(f"{self.loss} loss gives no probabilities: train with {able}")
-        return probabilities(scores)
-
-    def evaluate(self, X: Any, y: Any = None) -> dict[str, float]:
-        """Mean loss, and what else belongs to it.
-
-        That is "accuracy"; root mean squared error ("rmse") and "r2"; of counts the mean Poisson "deviance" and the
-        share of it that is explained, "d2"; of quantiles the share of labels that are not above them, "coverage".
-
-        A label of no class of the training is a miss for the accuracy, and of no account for the loss (NaN if all are
-        such); "unknown_labels" is the number of them, if there are any. A number and a string that spells it are one
-        label.
-
-        Parameters
-        ----------
-        X : array-like (n, features), sparse matrix, DataFrame or Table
-        y : array-like (n,)
-
-        Returns
-        -------
-        dict
-            The squared loss is half the mean squared error.
-        """
-        table = labelled(X, y, np.float64, self.hash_bits)
-        return self.evaluation_of(self.decision_function(table), table.labels)
-
-    def evaluation_of(self, scores: NDArray[np.float64], labels: NDArray[Any]) -> dict[str, float]:
-        """What `evaluate` returns, from the scores of `decision_function`."""
-        self._check_trained()
-        chosen = targets.Targets(
-            self.loss, self.classes_, option=self._targets.option
-        )  # scores are in the labels' own unit
-        return Scorer(chosen).monitors(scores, chosen.encode(labels, np.float64, unknown=True))
-
     def save(self, path: array_file.Target) -> None:
         """Write the model to a file.
 
@@ -324,6 +226,27 @@ class LinearModel:
         ----------
         path : path-like or file object
             The file of a path is replaced as a whole or not at all. A file object is open in binary mode.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be written; the old one is left then.
+        RuntimeError
+            If the model has not been trained.
+        TypeError
+            If a file object is open in text mode.
+
+        Examples
+        --------
+        >>> import io
+        >>> import numpy as np
+        >>> from fastadagrad.linear import LinearModel
+        >>> file = io.BytesIO()
+        >>> LinearModel().fit([[1.0], [-1.0]], [1, 0]).save(file)
+        >>> file.seek(0)
+        0
+        >>> LinearModel.load(file).predict([[2.0]])
+        array([1])
         """
         if not hasattr(self, "coef_"):
             raise RuntimeError("this model has not been trained: call fit first")
@@ -354,6 +277,7 @@ class LinearModel:
         Returns
         -------
         LinearModel
+            Trained, with the history of its training.
 
         Raises
         ------
@@ -361,6 +285,21 @@ class LinearModel:
             If the file is damaged, of another kind, or of a newer version.
         TypeError
             If a file object is open in text mode.
+        OSError
+            If there is no such file, or it cannot be read.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> import numpy as np
+        >>> from fastadagrad.linear import LinearModel
+        >>> model = LinearModel().fit([[1.0], [-1.0]], ["up", "down"])
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     model.save(Path(folder) / "model.npz")
+        ...     loaded = LinearModel.load(Path(folder) / "model.npz")
+        >>> loaded.predict([[2.0]]), loaded.classes_
+        (array(['up'], dtype='<U4'), array(['down', 'up'], dtype='<U4'))
         """
         fitted = saved.read(path)
         try:
