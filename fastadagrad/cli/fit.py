@@ -258,7 +258,8 @@ def _print_summary(
     for entry in history:
         show(entry)
     out.say(
-        f"{report['loss']} loss, learning rate {report['learning_rate']:.3g}, "
+        f"{report['loss']} loss, {'' if report['method'] == 'adagrad' else report['method'] + ', '}"
+        f"learning rate {report['learning_rate']:.3g}, "
         f"epoch {model.best_epoch} of {report['epochs']} kept ({model.stopped_because}), "
         f"{report['seconds']:.3g} s ({report['features_per_second'] / 1e6:.3g} million features/s)"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
 import tempfile
@@ -12,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse
-from digest_cases import DTYPES, Arrays, Case, bits, numbers
+from digest_cases import DTYPES, Arrays, Case, bits, methods, numbers
 
 import fastadagrad as fa
 
@@ -121,5 +122,9 @@ def cases() -> Iterator[Case]:
             for layout in ("dense", "csr"):
                 run = partial(fitted, loss, layout, dtype, UNSCALED, weights_alone=True)
                 yield Case(f"linear {loss} | {which} | {layout} | weights alone", run)
+    for method, layout in itertools.product(methods(), ("dense", "csr")):  # those that measure are refused
+        option = {**UNSCALED, "method": method, "lazy": "touched"}
+        run = partial(fitted, "logistic", layout, np.float32, option, weights_alone=True)
+        yield Case(f"linear logistic | float32 | {layout} | method {method}", run)
     for name, option in {"as it comes": [], "hashed": ["--hash-bits", "5"], "momentum": ["--momentum", "0.5"]}.items():
         yield Case(f"command line | float32 | svmlight | {name}", partial(by_command, option, svmlight_text()))

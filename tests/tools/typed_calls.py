@@ -115,3 +115,12 @@ assert_type(Mine(3).twin(), Mine)
 Mine(3, momentum=0.5)  # wrong
 second: SecondOrder = fa.ESGD(loss, w)
 second.step(w, second.draw_vectors())
+
+# Of linear models.
+fa.LinearModel("poisson", method="ftrl", ftrl_l1=0.1, learning_rate="auto", lazy="touched")
+fa.LinearModel("quantile", quantile=0.9, rms_regularizer=1e-8, learning_rate=None)
+fa.LinearModel("gamma")  # wrong
+fa.LinearModel(quantile="median")  # wrong
+fa.LinearModel(ftrl_l=0.1)  # wrong
+fa.LinearModel(method="adam", amsgrad="yes")  # wrong
+fa.LinearModel(method="dog", initial_distance=0.1)  # wrong
