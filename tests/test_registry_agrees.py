@@ -25,6 +25,7 @@ from fastadagrad.kernels import rules
 from fastadagrad.kernels.rules import form_of, places, trait
 from fastadagrad.optimizer import adaptive, methods
 from fastadagrad.optimizer.documents import sections_of
+from fastadagrad.optimizer.registering import check
 
 GUIDE = ROOT / "docs" / "guide.md"
 REGISTRY = {name: method for name, method in methods.METHODS.items() if not isinstance(method.rule, RegisteredRule)}
@@ -70,8 +71,13 @@ def test_every_method_is_public():
         assert getattr(fa, method.__name__) is getattr(adaptive, method.__name__) is method
 
 
+@EVERY
+def test_a_rule_has_what_one_of_a_users_own_must_have(name):
+    check(RegisteredRule(REGISTRY[name].rule), f"rule {name!r}")
+
+
 def test_every_method_has_an_oracle():
-    assert_same(ORACLES, CLASSES, "tests/tools/oracles.py")
+    assert_same(ORACLES, CLASSES, "METHODS in tests/tools/family.py, or in measuring.py,")
 
 
 def test_every_method_has_digests():
@@ -130,7 +136,7 @@ def test_typed_keywords(name):
     """Those that type checkers know, those that `inspect.signature` tells of, and those that there are."""
     method = REGISTRY[name]
     typed = {each: (positional, keywords) for each, positional, keywords in stub_classes()}
-    assert_same(typed, CLASSES, "fastadagrad/optimizer/adaptive.pyi")
+    assert_same(typed, CLASSES, "adaptive.pyi, which python tests/tools/typed_keywords.py writes,")
     positional, keywords = typed[method.__name__]
     assert positional == ["loss", "params", "inputs", "updates", "monitors", "monitor_gradients"]
     expected = expected_keywords(method)
@@ -227,7 +233,7 @@ def test_docstrings(name):
     for field in fields(method.rule.Hyperparameters):
         assert re.fullmatch(rf"{field.type.__name__}, default (\S+)", told[field.name]), field.name
         assert float(ast.literal_eval(told[field.name].rpartition(" ")[2])) == field.default
-    assert f'"{name}"' in fa.build.__doc__
+    assert f'"{name}"' in fa.build.__doc__, f"the docstring of build, in optimizer/methods.py, lacks {name}"
     for option in trait(method.rule, "fixed"):
         assert f"`{option}`" in method.__doc__
 

@@ -35,7 +35,7 @@ example = """\
 array([0.5, 1.5])
 """
 
-# Names of the arrays that the method keeps beside a parameter, each of its shape.
+# Names of the arrays that the method keeps beside a parameter, each of its shape; first the one that H is made of.
 slots = ("mean_size",)
 
 # Traits say what a driver cannot see of the formula. Without a line of these a rule has those that hold for most:
@@ -45,7 +45,7 @@ slots = ("mean_size",)
 # shares = False        True: `accumulator` may be "row" or "tensor", for which the first slot, the only one, is shared.
 # rests = False         True: under a gradient of 0 the slots stay and d is 0, so that rows which a sparse gradient does
 #                       not name can be caught up in closed form (kernels/missed.py).
-# timed = False         True: `scalar_values` goes by the step's number t, and is asked before each step.
+# timed = False         True: `scalar_values` goes by the step's number t, and is asked before each step (adam.py).
 # penalised = True      False: H is no metric, so that l1 and l2 are refused.
 # takes_rate = True     False: the learning rate changes nothing, and neither does a schedule of it.
 # rate_divides = False  True: the formula divides by the learning rate, so that 0 is refused.

@@ -259,6 +259,7 @@ MOVING = {
     "nesterov, decoupled": {"momentum": 0.9, "nesterov": True, "decoupled_weight_decay": 0.1},
 }
 PENALISED = {"elastic net": {"l1": 0.01, "l2": 0.02}, "penalised at a rate of 0": {"learning_rate": 0.0, "l1": 0.01}}
+# The variants of a method whose rule has `place`; with `delta` DISPLACED, and PROXIMAL if it takes l1 and l2.
 ALL = {
     "plain": {},
     "clipped and decayed": {"max_gradient_norm": 0.5, "weight_decay": 0.1, "lr_decay": 0.01},
