@@ -26,8 +26,8 @@ def assert_equal_bits(opt, name, p, oracle):
         pairs["the velocity"] = opt.state[name]["velocity"], oracle.v
     other = {what: bits_differ(np.asarray(found), expected) for what, (found, expected) in pairs.items()}
     assert not any(other.values()), (
-        f"after {opt.steps} steps the oracle has other bits, in so many elements: {other}. If only from the second step "
-        "on, the rule may lack `timed`; if in float32 alone, a literal may stand in its formula, which widens it"
+        f"after {opt.steps} steps the oracle has other bits, in so many elements: {other}. If only from the second "
+        "step on, the rule may lack `timed`; if in float32 alone, a literal may stand in its formula, which widens it"
     )
 
 
