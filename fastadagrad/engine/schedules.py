@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,7 +22,9 @@ def scalars_of_steps(settings: Settings, first: int, count: int) -> NDArray[np.f
     rate, own = settings.learning_rate_at(0), settings.rule.scalar_values
     table = np.empty((count, width))
     table[:] = settings.scalars(first)
-    table[:, len(COMMON) :] = np.reshape([own(settings.own, rate, t) for t in steps], (count, width - len(COMMON)))
+    values = chain.from_iterable(own(settings.own, rate, t) for t in steps)
+    count_of_own = width - len(COMMON)
+    table[:, len(COMMON) :] = np.fromiter(values, np.float64, count * count_of_own).reshape(count, count_of_own)
     return table
 
 

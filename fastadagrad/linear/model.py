@@ -74,8 +74,9 @@ class LinearModel(Predictor):
         Of the arithmetic while training. Features are scaled in their own dtype first, and then rounded.
     lazy : {"exact", "touched", "dense"}, default "exact"
         How a sparse feature that an example lacks follows momentum, decay, l1 and l2: in closed form when it
-        next occurs, not at all, or by stepping every feature each time. RMSProp, ADADELTA, RProp and Adam change
-        what they keep of a feature in each step, and have no closed form: of sparse X they want one of the others.
+        next occurs, not at all, or by stepping every feature each time. RMSProp, ADADELTA, RProp, Adam and
+        AdaMax change what they keep of a feature in each step, and have no closed form: of sparse X they want one of
+        the others.
     hash_bits : int, optional
         Hash the columns of a sparse X, up to 2**63 of them, into 2**hash_bits, before anything is made for each
         column; `predict` and the like do the same. Values whose columns fall together in a row are added.

@@ -46,7 +46,7 @@ class Layout(NamedTuple):
     value: object  # (examples, n, t)
     column: object  # (examples, t)
     dot: object  # (examples, n, weights) -> their sum of products
-    fetch_ahead: object  # (examples, order, i): ask for a row that comes soon
+    prefetch_row: object  # (examples, order, i): prefetch a row that comes soon
 
 
 def _dense_span(x, n):
@@ -74,7 +74,7 @@ def _dense_dot(x, n, weights):
     return fold(lanes)
 
 
-def _dense_fetch_ahead(x, order, i):
+def _dense_prefetch(x, order, i):
     if i + AHEAD < order.size:
         prefetch(x.values, order[i + AHEAD])
         prefetch(x.labels, order[i + AHEAD])
@@ -99,7 +99,7 @@ def _sparse_dot(x, n, weights):
     return total
 
 
-def _sparse_fetch_ahead(x, order, i):
+def _sparse_prefetch(x, order, i):
     if i + 2 * AHEAD < order.size:
         prefetch(x.starts, order[i + 2 * AHEAD])
     if i + AHEAD < order.size:
@@ -113,8 +113,8 @@ def _sparse_fetch_ahead(x, order, i):
         prefetch(x.labels, n)
 
 
-DENSE = (_dense_span, _dense_value, _dense_column, _dense_dot, _dense_fetch_ahead)
-SPARSE = (_sparse_span, _sparse_value, _sparse_column, _sparse_dot, _sparse_fetch_ahead)
+DENSE = (_dense_span, _dense_value, _dense_column, _dense_dot, _dense_prefetch)
+SPARSE = (_sparse_span, _sparse_value, _sparse_column, _sparse_dot, _sparse_prefetch)
 LAYOUTS = {"dense": Layout(*map(forceinlined, DENSE)), "sparse": Layout(*map(forceinlined, SPARSE))}
 
 

@@ -21,7 +21,7 @@ from ..motion import slot_names
 from .heads import Outputs, make_outputs
 from .layouts import LAYOUTS, Layout
 from .rates import Reading, make_reading, way_to_catch_up
-from .row_weights import RowSteps, ask_for_none, make_ask_for_next, make_recall, make_steps_in_place
+from .row_weights import RowSteps, make_catch_up_rows, make_prefetch_next, make_steps_in_place, prefetch_none
 from .scoring import make_score
 from .sixteen import make_gathered_steps
 
@@ -45,7 +45,7 @@ class _Pieces(NamedTuple):
     rows: Layout
     outputs: Outputs
     next_row: Any  # (examples, order, i, weights, work) -> n: the i-th of the order
-    recall_all: Any  # (now, weights, last, s)
+    catch_up_all: Any  # (now, weights, last, s)
     in_place: RowSteps
     row_steps: RowSteps  # the same, or faster
     reading: Reading
@@ -122,19 +122,19 @@ def _make_loops(rule, motion, lean, layout, classes, exact, dtype, timed, interc
     way = way_to_catch_up(rule, exact, timed)
     element, rows, real = make_element(rule, motion, lean), LAYOUTS[layout], dtype.type
     outputs, score = make_outputs(rule, motion, element, real, classes), make_score(rows, real, classes)
-    sparse, fetch_ahead = layout == "sparse", rows.fetch_ahead
+    sparse, prefetch_row = layout == "sparse", rows.prefetch_row
     gathers = sparse and not classes and way in ("not", "alike")
     slots_apart = sparse and classes and len(slot_names(rule, motion)) > 0
     counts = way in ("alike", "sums")
-    ask_for_next = make_ask_for_next(rows, slots_apart, counts) if sparse else ask_for_none
-    recall, recall_all = make_recall(rows, outputs.catch_up, way)
-    in_place = make_steps_in_place(rows, recall, score, outputs.step)
+    prefetch_next = make_prefetch_next(rows, slots_apart, counts) if sparse else prefetch_none
+    catch_up_row, catch_up_all = make_catch_up_rows(rows, outputs.catch_up, way)
+    in_place = make_steps_in_place(rows, catch_up_row, score, outputs.step)
     row_steps = make_gathered_steps(rule, motion, rows, element, exact, dtype) if gathers else in_place
 
     @forceinlined
     def next_row(examples, order, i, weights, work):
-        fetch_ahead(examples, order, i)
-        ask_for_next(examples, order, i, weights, work.last)
+        prefetch_row(examples, order, i)
+        prefetch_next(examples, order, i, weights, work.last)
         return order[i]
 
     pieces = _Pieces(
@@ -142,7 +142,7 @@ def _make_loops(rule, motion, lean, layout, classes, exact, dtype, timed, interc
         rows,
         outputs,
         next_row,
-        recall_all,
+        catch_up_all,
         in_place,
         row_steps,
         make_reading(rule.Scalars, timed, way),
@@ -156,7 +156,7 @@ def _make_online(pieces: _Pieces):
     real, slope_of, tell = pieces.real, pieces.outputs.slope, pieces.tell
     begin, at, end = pieces.reading
     step_intercept = pieces.intercept.step
-    next_row, (score_row, step_row), recall_all = pieces.next_row, pieces.row_steps, pieces.recall_all
+    next_row, (score_row, step_row), catch_up_all = pieces.next_row, pieces.row_steps, pieces.catch_up_all
 
     @compiled
     def online(loss, examples, order, weights, intercept, rates, work):
@@ -172,7 +172,7 @@ def _make_online(pieces: _Pieces):
             step_row(examples, n, weights, slope, s, work)
             step_intercept(intercept, slope, s_intercept)
             total += tell(loss, z, examples.labels[n], parts)
-        recall_all(order.size, weights, work.last, end(rates, order.size, scalars))
+        catch_up_all(order.size, weights, work.last, end(rates, order.size, scalars))
         return total
 
     return online
@@ -183,7 +183,7 @@ def _make_batches(pieces: _Pieces):
     begin, at, end = pieces.reading
     step_with, add, added = pieces.outputs.step_with, pieces.outputs.add, pieces.outputs.added
     span, value_at, column = pieces.rows.span, pieces.rows.value, pieces.rows.column
-    next_row, score_row, recall_all = pieces.next_row, pieces.in_place.score, pieces.recall_all
+    next_row, score_row, catch_up_all = pieces.next_row, pieces.in_place.score, pieces.catch_up_all
     _, add_to_intercept, step_intercept_with = pieces.intercept
 
     @forceinlined
@@ -224,7 +224,7 @@ def _make_batches(pieces: _Pieces):
                     step_row(examples, order[i], weights, work, s)
             step_intercept_with(intercept, work.intercept_gradient, s_intercept)
             steps += 1
-        recall_all(steps, weights, work.last, end(rates, steps, scalars))
+        catch_up_all(steps, weights, work.last, end(rates, steps, scalars))
         return total
 
     return batches

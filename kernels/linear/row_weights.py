@@ -1,4 +1,4 @@
-"""The weights of an example's features: asked for ahead of use, brought up to date, scored and stepped."""
+"""The weights of an example's features: they are prefetched, caught up, scored and stepped."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ class RowSteps(NamedTuple):
     step: object  # (examples, n, weights, slope, s, work), after `score` and before any other row
 
 
-def make_steps_in_place(layout: Layout, recall, score, step) -> RowSteps:
+def make_steps_in_place(layout: Layout, catch_up_row, score, step) -> RowSteps:
     """Steps of one feature after the other."""
     span, value_at, column = layout.span, layout.value, layout.column
 
     @forceinlined
     def score_row(x, n, now, w, intercept, work, s):
-        recall(x, n, now, w, work.last, s)
+        catch_up_row(x, n, now, w, work.last, s)
         return score(x, n, w.p, intercept.p, work.scores)
 
     @forceinlined
@@ -37,18 +37,18 @@ def make_steps_in_place(layout: Layout, recall, score, step) -> RowSteps:
     return RowSteps(score_row, step_row)
 
 
-ask_for_none = forceinlined(lambda x, order, i, w, last: None)
+prefetch_none = forceinlined(lambda x, order, i, w, last: None)
 
 
-def make_ask_for_next(layout: Layout, slots_apart: bool, exact: bool):
-    """Compilable ``(examples, order, i, weights, last)``: ask for the weights of the example after the i-th.
+def make_prefetch_next(layout: Layout, slots_apart: bool, exact: bool):
+    """Compilable ``(examples, order, i, weights, last)``: prefetch the weights of the example after the i-th.
 
-    Of a small model they are at hand.
+    The weights of a small model are in the nearest caches anyway.
     """
     span, column = layout.span, layout.column
 
     @forceinlined
-    def ask_for_next(x, order, i, w, last):
+    def prefetch_next(x, order, i, w, last):
         if w.p.size > NEAR and i + 1 < order.size:
             start, stop = span(x, order[i + 1])
             for t in range(start, stop):
@@ -58,11 +58,11 @@ def make_ask_for_next(layout: Layout, slots_apart: bool, exact: bool):
                 if exact:
                     prefetch(last, column(x, t))
 
-    return ask_for_next
+    return prefetch_next
 
 
-class Recall(NamedTuple):
-    """Compilable ways to bring weights up to the state before step `now`.
+class CatchUp(NamedTuple):
+    """Compilable ways to catch weights up to the state before step `now`.
 
     Most features of most examples are either in every example or long unseen, so that whether one has missed a
     step is a branch that the processor cannot predict: missing none is a number of steps like another.
@@ -72,7 +72,7 @@ class Recall(NamedTuple):
     all: object  # (now, weights, last, s): every feature, which then starts to count from 0
 
 
-NO_RECALL = Recall(forceinlined(lambda x, n, now, w, last, s: None), forceinlined(lambda now, w, last, s: None))
+NO_CATCH_UP = CatchUp(forceinlined(lambda x, n, now, w, last, s: None), forceinlined(lambda now, w, last, s: None))
 
 
 @forceinlined
@@ -87,48 +87,48 @@ def _missed_alike(since, now, s):
     return missed_alike(max(now - since, 0), s), s
 
 
-def make_recall(layout: Layout, catch_up, way: str) -> Recall:
+def make_catch_up_rows(layout: Layout, catch_up, way: str) -> CatchUp:
     """See `.rates.way_to_catch_up`."""
     if way == "not":
-        return NO_RECALL
+        return NO_CATCH_UP
     if way == "place":
-        return _make_recall_by_place(layout, catch_up)
+        return _make_catch_up_by_place(layout, catch_up)
     span, column = layout.span, layout.column
     missed = _missed_by_sums if way == "sums" else _missed_alike
 
     @forceinlined
-    def recall_one(j, now, next_, w, last, s):
+    def catch_up_one(j, now, next_, w, last, s):
         steps, scalars = missed(last[j], now, s)
         catch_up(w, j, steps, scalars)
         last[j] = next_
 
     @forceinlined
-    def recall_row(x, n, now, w, last, s):
+    def catch_up_row(x, n, now, w, last, s):
         start, stop = span(x, n)
         for t in range(start, stop):
-            recall_one(column(x, t), now, now + 1, w, last, s)
+            catch_up_one(column(x, t), now, now + 1, w, last, s)
 
     @forceinlined
-    def recall_all(now, w, last, s):
+    def catch_up_all(now, w, last, s):
         for j in range(last.size):
-            recall_one(j, now, 0, w, last, s)
+            catch_up_one(j, now, 0, w, last, s)
 
-    return Recall(recall_row, recall_all)
+    return CatchUp(catch_up_row, catch_up_all)
 
 
-def _make_recall_by_place(layout: Layout, catch_up) -> Recall:
+def _make_catch_up_by_place(layout: Layout, catch_up) -> CatchUp:
     """Of weights that follow from their slots: whether they missed a step makes no difference."""
     span, column = layout.span, layout.column
 
     @forceinlined
-    def recall_row(x, n, now, w, last, s):
+    def catch_up_row(x, n, now, w, last, s):
         start, stop = span(x, n)
         for t in range(start, stop):
             catch_up(w, column(x, t), None, s)
 
     @forceinlined
-    def recall_all(now, w, last, s):
+    def catch_up_all(now, w, last, s):
         for j in range(len(w.p)):
             catch_up(w, j, None, s)
 
-    return Recall(recall_row, recall_all)
+    return CatchUp(catch_up_row, catch_up_all)

@@ -42,14 +42,14 @@ def make_score(layout: Layout, real, classes: bool):
 def make_score_all(layout: str, classes: bool, dtype: np.dtype):
     """Compiled ``score_all(examples, order, p, b, out)``: scores (examples,) or (examples, classes)."""
     real = dtype.type
-    fetch_ahead = LAYOUTS[layout].fetch_ahead
+    prefetch_row = LAYOUTS[layout].prefetch_row
     score = make_score(LAYOUTS[layout], real, classes)
 
     @compiled
     def score_all(examples, order, p, b, out):
         examples, order, p, b, out = borrowed((examples, order, p, b, out))
         for i in range(order.size):
-            fetch_ahead(examples, order, i)
+            prefetch_row(examples, order, i)
             n = order[i]
             if classes:
                 score(examples, n, p, b, out[n])

@@ -1,4 +1,4 @@
-"""Weights of a sparse row in groups of sixteen: gathered, brought up to date, stepped, and scattered again.
+"""Weights of a sparse row go in groups of sixteen: they are gathered, caught up, stepped, and scattered again.
 
 One unit of a processor does roots and quotients, and does sixteen at once in hardly more time than one. They are done
 in memory of which the compiler cannot know that it holds no weight: otherwise it would gather with the instructions
@@ -113,7 +113,9 @@ def _make_catch_up_groups(rule: Any, motion: str, real: Any, group: _Group):
     @forceinlined
     def catch_up_groups(count, work, s):
         done, at, gathered = np.uint64(0), np.uint64(0), work.gathered
-        room = np.uint64(gathered.size)  # a number known to be 16 would be written out as 16 single ones
+        # Read from the array, so that LLVM does not see the constant 16: it would unroll the loop into scalar steps and
+        # not vectorise it.
+        room = np.uint64(gathered.size)
         while done < count:
             for k in range(min(_ABREAST, room)):  # those that the last group lacks too
                 values = load_gathered(gathered, at + _ABREAST + k)
@@ -164,7 +166,7 @@ def _make_step_row(layout: Layout, element: Element, group: _Group):
     @forceinlined
     def step_row(x, n, w, slope, s, work):
         (first, stop), gathered, at = span(x, n), work.gathered, np.uint64(0)
-        room = np.uint64(gathered.size)  # a number known to be 16 would be written out as 16 single steps
+        room = np.uint64(gathered.size)  # so that LLVM does not see the constant 16, as above
         while first < stop:
             for k in range(min(_ABREAST, room)):  # those that the last group lacks are stepped too, and left
                 values = load_gathered(gathered, at + _ABREAST + k)
