@@ -16,6 +16,7 @@ from fastadagrad.linear.targets import Targets
 
 CLASSES = {fa.build(name, params=np.zeros(1)).__class__.__name__: name for name in trainers()}
 EPOCHS, FEATURES = 3, 21
+SLOW = pytest.mark.slow
 
 
 class Adagrad:
@@ -116,13 +117,14 @@ WAYS = {
     "all features": ("sparse", 1, "dense", False),
 }
 ONE, BATCHES = "single features", "dense rows, by batches"
-# Each takes seconds to compile: the two ways that differ most are tried of every method, the others as slow tests.
+# Each takes seconds to compile: one way is tried of every method, and another of some; the others are slow tests.
+QUICK = ("SGD", "FTRL", "Adam")
 CASES = [
-    pytest.param(name, i, way, marks=[] if i == 0 and way in (ONE, BATCHES) else pytest.mark.slow)
+    pytest.param(name, i, way, marks=[] if i == 0 and (way == ONE or (way == BATCHES and name in QUICK)) else SLOW)
     for name, i in VARIANTS
     for way in WAYS
 ]
-SLOW_BUT = {name: [] if name in ("SGD", "FTRL", "Adam") else [pytest.mark.slow] for name in OPTIONS}
+SLOW_BUT = {name: [] if name in QUICK else [SLOW] for name in OPTIONS}
 SOME = pytest.mark.parametrize("name", [pytest.param(name, marks=marks) for name, marks in SLOW_BUT.items()])
 
 
@@ -150,7 +152,7 @@ def test_in_double_precision_and_without_an_intercept(name):
         assert_has_the_bits(name, OPTIONS[name][-1], make_examples(np.float64, 0), WAYS[way], intercept=False)
 
 
-@pytest.mark.parametrize(("classes", "size"), [(0, 1), pytest.param(0, 8, marks=pytest.mark.slow), (3, 1)])
+@pytest.mark.parametrize(("classes", "size"), [(0, 1), pytest.param(0, 8, marks=SLOW), pytest.param(3, 1, marks=SLOW)])
 @pytest.mark.parametrize(("name", "variant"), sorted(PLACED_ANEW))
 def test_what_time_moves_is_placed_anew_with_the_bits_of_dense_steps(name, variant, classes, size):
     way = "sparse", size, "exact", False
@@ -158,7 +160,7 @@ def test_what_time_moves_is_placed_anew_with_the_bits_of_dense_steps(name, varia
 
 
 @pytest.mark.parametrize(("name", "lazy"), [("SGD", "touched"), ("FTRL", "exact"), ("RDA", "exact")])
-@pytest.mark.parametrize("classes", [0, 3])
+@pytest.mark.parametrize("classes", [0, pytest.param(3, marks=SLOW)])
 def test_many_features(name, lazy, classes, monkeypatch):
     """Those of the next example are prefetched."""
     X, labels, order = make_examples(np.float32, classes)

@@ -21,7 +21,10 @@ from fastadagrad.support import array_file
 __all__ = ["no_handlers_left"]
 
 X, Y = classification(n=120)
-EVERY = pytest.mark.parametrize("method", trainers())
+QUICK = ("adagrad", "ftrl", "adam")  # each takes seconds to compile
+EVERY = pytest.mark.parametrize(
+    "method", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in trainers()]
+)
 
 
 def form(method):
