@@ -44,7 +44,8 @@ def test_commands_have_the_options_that_documents_give_them(path, capsys):
 def test_files_that_are_named_are_there(name):
     """By the end of their path, as rooms go without saying; `x.py` is one that is to be written."""
     roots = ("fastadagrad", "kernels", "tests", "bench", "docs", "examples")
-    there = {path.relative_to(ROOT).as_posix() for root in roots for path in ROOT.glob(f"{root}/**/*.*")}
+    patterns = ["*.*", *(f"{root}/**/*.*" for root in roots)]
+    there = {path.relative_to(ROOT).as_posix() for pattern in patterns for path in ROOT.glob(pattern)}
     for path in {*re.findall(r"`([\w/]+\.(?:py|md|txt))`", (ROOT / name).read_text())}:
         if not path.endswith("rules/x.py"):
             assert any(f"/{each}".endswith(f"/{path}") for each in there), f"{name} names {path}"
