@@ -7,6 +7,7 @@ import pkgutil
 import sys
 import warnings
 from contextlib import suppress
+from functools import cache
 from typing import Any
 
 from ..kernels import rules
@@ -118,8 +119,12 @@ def method_at(name: str, home: str | None, digest: str | None = None) -> Any:
 
 def rule_names() -> list[str]:
     """Names of the methods of the library, and of those that have been registered, whoever has been imported."""
-    own = (module.name for module in pkgutil.iter_modules(rules.__path__) if not module.name.startswith("_"))
-    return list(dict.fromkeys((*own, *METHODS)))
+    return list(dict.fromkeys((*_names_of_the_library(), *METHODS)))
+
+
+@cache
+def _names_of_the_library() -> tuple[str, ...]:
+    return tuple(module.name for module in pkgutil.iter_modules(rules.__path__) if not module.name.startswith("_"))
 
 
 def rule_named(name: str) -> Any:
