@@ -1,38 +1,22 @@
 """Tables from files and names against NumPy, SciPy and scikit-learn."""
 
-import bz2
 import gzip
 import io
 import logging
-import lzma
 import os
-import pickle
 import subprocess
 import sys
-import tarfile
 import threading
-import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+from file_bytes import COMPRESS, DENSE, TEXT, npy_bytes, npz_bytes, to_dense
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from places import A9A
 
 from fastadagrad.data.loading import BUILT_IN, CSR, load
-
-TEXT = b"+1 1:0.5 3:2  # first\n-1 2:1e-3 1:4\n0\n"
-DENSE = [[0.5, 0, 2], [4, 1e-3, 0], [0, 0, 0]]
-COMPRESS = {".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress}
-
-
-def to_dense(csr: CSR) -> np.ndarray:
-    dense = np.zeros(csr.shape, csr.data.dtype)
-    for row, (start, stop) in enumerate(zip(csr.indptr, csr.indptr[1:], strict=False)):
-        for entry in range(start, stop):
-            dense[row, csr.indices[entry]] += csr.data[entry]
-    return dense
 
 
 def saved(path: Path, **arrays) -> Path:
@@ -307,135 +291,6 @@ def test_what_is_no_npz_is_refused(tmp_path, content):
     path.write_bytes(content)
     with pytest.raises(ValueError, match=r"a\.npz is not a sound \.npz"):
         load(path)
-
-
-def npz_bytes(**arrays) -> bytes:
-    file = io.BytesIO()
-    np.savez(file, **arrays)
-    return file.getvalue()
-
-
-def npy_bytes(array) -> bytes:
-    file = io.BytesIO()
-    np.save(file, array)
-    return file.getvalue()
-
-
-@pytest.mark.parametrize("compress", COMPRESS.values())
-@pytest.mark.parametrize("name", ["data", "data.svm", "data.gz", "data.xz", "data.txt"])
-def test_what_is_compressed_is_read_whatever_its_name(tmp_path, compress, name):
-    path = tmp_path / name
-    path.write_bytes(compress(TEXT))
-    np.testing.assert_array_equal(to_dense(load(path).features), np.float32(DENSE))
-    path.write_bytes(compress(npz_bytes(X=np.eye(3), y=[2, 1, 0])))
-    assert load(path).labels.tolist() == [2, 1, 0]
-
-
-@pytest.mark.parametrize(("name", "compress"), [("data", bytes), ("data.svm", bytes), ("data.npz.gz", gzip.compress)])
-def test_arrays_are_read_whatever_the_name_of_their_file(tmp_path, name, compress):
-    path = tmp_path / name
-    path.write_bytes(compress(npz_bytes(X=np.eye(3), y=[2, 1, 0], z=[5, 6, 7])))
-    assert load(path).labels.tolist() == [2, 1, 0]
-    assert load(path, target="z").labels.tolist() == [5, 6, 7]
-
-
-@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32", "utf-16-be", "utf-16-le"])
-@pytest.mark.parametrize("compress", [bytes, gzip.compress])
-def test_text_of_other_encodings(tmp_path, encoding, compress):
-    path = tmp_path / "data"
-    text = TEXT.decode().encode(encoding)
-    if encoding == "utf-16-be":
-        text = b"\xfe\xff" + text
-    path.write_bytes(compress(text))
-    if encoding == "utf-16-le":  # without a mark
-        with pytest.raises(ValueError, match="is text in UTF-16 without a byte order mark: save it as UTF-8"):
-            load(path)
-    else:
-        np.testing.assert_array_equal(to_dense(load(path).features), np.float32(DENSE))
-
-
-def parquet_bytes() -> bytes:
-    pyarrow = pytest.importorskip("pyarrow")
-    parquet = pytest.importorskip("pyarrow.parquet")
-    file = io.BytesIO()
-    parquet.write_table(pyarrow.table({"a": [1.0, 2.0]}), file)
-    return file.getvalue()
-
-
-def zip_bytes(members: dict[str, bytes]) -> bytes:
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w") as archive:
-        for name, content in members.items():
-            archive.writestr(name, content)
-    return file.getvalue()
-
-
-def tar_bytes() -> bytes:
-    file = io.BytesIO()
-    with tarfile.open(fileobj=file, mode="w") as archive:
-        member = tarfile.TarInfo("data.svm")
-        member.size = len(TEXT)
-        archive.addfile(member, io.BytesIO(TEXT))
-    return file.getvalue()
-
-
-@pytest.mark.parametrize(
-    ("content", "said"),
-    [
-        (lambda: npy_bytes(np.eye(3)), r"is a \.npy file.*numpy\.savez"),
-        (parquet_bytes, "is a Parquet file.*pandas"),
-        (tar_bytes, "is a tar archive"),
-        (lambda: gzip.compress(tar_bytes()), "is a tar archive"),
-        (lambda: gzip.compress(gzip.compress(TEXT)), "is compressed by gzip"),
-        (lambda: b"ARROW1\0\0", "is an Arrow file"),
-        (lambda: b"\x89HDF\r\n\x1a\n", "is an HDF5 file"),
-        (lambda: b"\x28\xb5\x2f\xfd\x00", "is compressed by zstd"),
-        (lambda: pickle.dumps({"X": 1}), "is a pickle, which is never loaded"),
-        (lambda: b"\x00\x01\x02", "is binary"),
-        (lambda: b"<!DOCTYPE html>\n<html>", r"looks like a web page \(has the download failed"),
-        (lambda: b"version https://git-lfs.github.com/spec/v1\noid", "looks like the pointer to a file in Git LFS"),
-        (lambda: b"1 1:2\r-1 2:1\r", "looks like text whose lines end in a carriage return alone"),
-        (lambda: zip_bytes({"train.svm": TEXT}), "is a zip archive of train.svm: unpack it first"),
-        (lambda: zip_bytes({}), "is a zip archive of nothing"),
-        (
-            lambda: zip_bytes({"header.json": b"{}", "0.npy": b""}),
-            "is a model or an optimizer that fastadagrad has saved",
-        ),
-        (lambda: b'{"X": [[1, 2]]}', "looks like JSON"),
-        (lambda: b"@relation iris\n@attribute a real", "looks like ARFF"),
-        (lambda: b"1 |f a:1 b:2\n", "looks like Vowpal Wabbit's format"),
-        (lambda: b"x1,x2,y\n1,2,3\n", r"line 1: this looks like CSV.*read_csv.*numpy\.savez"),
-        (lambda: b"5.1,3.5,1.4,0\n", "line 1: this looks like CSV"),
-        (lambda: b"a;b\n1;2\n", "line 1: this looks like CSV"),
-        (lambda: b"2020-01-01 12:30,5,6\n", "line 1: this looks like CSV"),
-        (lambda: b"a\tb\n1\t2\n", "line 1: this looks like a table separated by tabs"),
-        (lambda: b"1 2 3\n", r"'2' is not of the form index:value; if these are plain numbers, numpy\.savez"),
-        (lambda: b"1 1:2\n\xef\xbb\xbf1 1:2\n", r"line 2: '\\ufeff1' begins with a byte order mark"),
-        (lambda: b"1,2 3:4\n", "'1,2' has several labels"),
-        (lambda: b"1 3:4,5 6:7,8\n", "'3:4,5' has a value that is not a finite decimal number"),
-        (lambda: b"1\t1:2\tx:3\n", "'x:3' has an index that is not a whole number"),
-    ],
-)
-def test_another_format_is_called_by_its_name(tmp_path, content, said):
-    path = tmp_path / "data.svm"
-    path.write_bytes(content())
-    with pytest.raises(ValueError, match=rf"data\.svm.* {said}"):
-        load(path)
-
-
-@pytest.mark.parametrize(
-    ("content", "said"),
-    [
-        (npy_bytes(np.eye(3)), r"it is a \.npy file"),
-        (gzip.compress(TEXT), "it is compressed by gzip"),
-        (TEXT, "no zip"),
-    ],
-    ids=["npy", "gzip", "text"],
-)
-def test_what_is_under_the_name_npz_is_told(tmp_path, content, said):
-    (tmp_path / "a.npz").write_bytes(content)
-    with pytest.raises(ValueError, match=rf"not a sound \.npz file of plain arrays: {said}"):
-        load(tmp_path / "a.npz")
 
 
 def test_examples_without_labels(tmp_path, caplog):
