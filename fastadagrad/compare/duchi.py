@@ -25,7 +25,7 @@ from ..data.tables import CSR
 from ..engine.missed import moves_unnamed
 from ..engine.options import Rule, Settings, make_settings
 from ..engine.schedules import scalars_of_steps, sums_of_steps
-from ..engine.state import begin
+from ..engine.state import begin_all
 from ..kernels.linear.layouts import Sparse
 from ..kernels.linear.losses import LOSSES
 from ..kernels.linear.passes import make_loops
@@ -130,8 +130,7 @@ class _Pool:
     @staticmethod
     def _fresh(layout: str, features: int, settings: Settings) -> Weights:
         weights = make_weights(layout, features, 0, len(settings.slots), np.dtype(np.float64))
-        for slot, value in zip(weights.slots, settings.initial(), strict=True):
-            begin(slot, value, weights.p)
+        begin_all(weights.slots, settings, weights.p)
         return weights
 
     def error(self, weights: Floats, rows: NDArray[np.int64]) -> float:

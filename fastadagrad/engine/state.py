@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -36,12 +36,17 @@ def begin(slot: Any, value: float | str, parameter: FloatArray) -> None:
     slot[...] = parameter if value == PARAMETER else value
 
 
+def begin_all(slots: Iterable[Any], settings: Settings, parameter: FloatArray) -> None:
+    """Fill a parameter's slots with the values by which they begin, the method's own first; a velocity has 0."""
+    for slot, value in zip(slots, settings.initial(), strict=False):
+        begin(slot, value, parameter)
+
+
 def fresh_slots(parameter: FloatArray, settings: Settings) -> tuple[FloatArray, ...]:
     """What a parameter alone begins with; a slot that all elements share has one element."""
     shapes = slot_shapes(parameter, kind_of("p", parameter, settings), settings.slots)
     slots = tuple(np.zeros(shape or (1,), parameter.dtype) for shape in shapes.values())
-    for slot, value in zip(slots, settings.initial(), strict=False):
-        begin(slot, value, parameter)
+    begin_all(slots, settings, parameter)
     return slots
 
 

@@ -145,8 +145,7 @@ class LinearModel(Predictor):
         **own: Unpack[OwnHyper],
     ) -> None:
         given = {name: value for name, value in locals().items() if name not in ("self", "__class__", "own")}
-        given = arguments.refuse_unknown(given, own)
-        self._parameters, self._settings, self._conduct = arguments.check(given)
+        plain, self._settings, self._conduct = arguments.check(arguments.refuse_unknown(given, own))
         self.history: list[dict[str, float]] = []
         self.best_epoch = 0
         self.stopped_because = ""
@@ -154,9 +153,11 @@ class LinearModel(Predictor):
         self.feature_names: tuple[str, ...] | None = None
         self.zero_based: bool | None = None
         self._targets = targets.Targets("")
+        self._parameters = plain  # the last, as from then on other attributes are looked at
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name.strip("_") == name and hasattr(self, "_parameters"):  # a fit's own have a _ behind them
+        there = vars(self)
+        if "_parameters" in there and name not in there and name.strip("_") == name:  # a fit's own have a _ behind them
             arguments.refuse_misplaced(self, name, self._parameters)
         super().__setattr__(name, value)
 

@@ -299,7 +299,6 @@ class Predictor:
         0.5
         """
         self._check_trained()
-        chosen = targets.Targets(
-            self.loss, self.classes_, option=self._targets.option
-        )  # scores are in the labels' own unit
+        # With no spread, as the scores are in the unit of the labels.
+        chosen = targets.Targets(self.loss, self.classes_, option=self._targets.option)
         return Scorer(chosen).monitors(scores, chosen.encode(labels, np.float64, unknown=True))

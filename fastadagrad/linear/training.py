@@ -13,7 +13,7 @@ from ..data.tables import CSR
 from ..engine.missed import moves_unnamed
 from ..engine.options import Settings, cast_scalars
 from ..engine.schedules import scalars_of_steps, sums_of_steps
-from ..engine.state import begin
+from ..engine.state import begin_all
 from ..kernels.linear import passes, scoring, weight_arrays
 from ..kernels.linear.layouts import Dense, Sparse
 from ..kernels.linear.rates import Rates, RatesOfSteps
@@ -190,8 +190,7 @@ class Trainer:
 
 def _make_weights(layout: str, features: int, outputs: int, settings: Settings, dtype: Any) -> weight_arrays.Weights:
     weights = weight_arrays.make_weights(layout, features, outputs, len(settings.slots), dtype)
-    for slot, value in zip(weights.slots, settings.initial(), strict=False):  # a velocity begins with 0
-        begin(slot, value, weights.p)
+    begin_all(weights.slots, settings, weights.p)
     return weights
 
 

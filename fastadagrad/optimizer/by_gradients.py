@@ -93,7 +93,7 @@ class ByGradients:
     rule: ClassVar[Rule]
     _session: Session
 
-    @cached_property  # a property's call would be a tenth of the time that it takes to set the learning rate
+    @cached_property  # A property is a call each time, which shows where the learning rate is set before each step.
     def hyper(self) -> HyperView:
         """Hyperparameters that are in force: read or set as attributes, ``opt.hyper.learning_rate = 0.1``.
 

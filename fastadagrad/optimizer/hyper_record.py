@@ -101,5 +101,5 @@ def _worded(value: Any) -> str:
 
 
 def warn(message: str) -> None:
-    """Tell whoever called what calls this by way of one function that something is not as it was."""
+    """Warn at the line of a user whose call has come here by way of two functions."""
     warnings.warn(message, UserWarning, stacklevel=4)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import NamedTuple
 
 SHORT = 4  # letters; a word with no more of them is another word once one is added, left out or changed
@@ -191,7 +190,6 @@ def _words(name: str) -> list[str]:
     return re.findall(r"[^\W_]+", name.lower())
 
 
-@lru_cache(8192)  # attributes that are set again and again are looked up each time
 def _is_slip(name: str, other: str) -> bool:
     """Whether somebody who meant `other` may have written `name`."""
     if re.findall(r"\d", name) != re.findall(r"\d", other):
