@@ -99,7 +99,7 @@ class Run:
         return entry
 
     def _warn_of_stuck(self, epoch: int, dtype: np.dtype[Any]) -> None:
-        """Once."""
+        """Tell, once in a fit, of weights that no gradient moves any more."""
         stuck = 0 if self._warned else self._trainer.stuck
         if stuck:
             self._warned = True

@@ -1,4 +1,4 @@
-"""What is told of a linear model's scores beside their mean loss, by the names that the records of losses have."""
+"""Numbers that are told of a linear model's scores beside their mean loss; the record of a loss names its own."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def d2(scores: NDArray[Any], labels: NDArray[Any], spread: float) -> float:
 
 
 def _deviance(scores: Floats, counts: Floats) -> float:
-    """Of means exp(scores): twice what the loss exceeds that of perfect scores by; 0*log(0) is 0."""
+    """Twice the difference between the loss and that of perfect scores, for means exp(scores); 0*log(0) is 0."""
     some = counts > 0
     with np.errstate(over="ignore", under="ignore"):  # what is beyond float64 is infinite
         excess = np.exp(scores) - counts

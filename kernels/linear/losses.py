@@ -35,12 +35,12 @@ NO_CLASS = -1
 
 
 def first_part(parts):
-    """Value of a loss that its first part is."""
+    """The first part of a slope's two parts, which alone is the value of most losses."""
     return parts[0]
 
 
 class Option(NamedTuple):
-    """A number that a loss goes by, between two others, which it is not."""
+    """A number that a loss goes by: it lies between two others and equals neither."""
 
     name: str  # of the keyword of a model
     default: float
@@ -93,7 +93,7 @@ def squared(score, label):
 
 
 def squared_in_unit(loss, mean_label, spread):
-    """One factor after the other, as the square may be beyond float64 where the loss is not."""
+    """The factors come one after the other, as their square may be beyond float64 where the loss is not."""
     return loss * spread * spread
 
 
@@ -113,7 +113,7 @@ def poisson(score, label):
 
 
 def poisson_in_unit(loss, mean_label, spread):
-    """Scores are larger by log(spread) there."""
+    """The scores of the labels themselves are larger by log(spread)."""
     return spread * (loss - mean_label * log(spread))
 
 

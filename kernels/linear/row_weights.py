@@ -77,7 +77,7 @@ NO_CATCH_UP = CatchUp(forceinlined(lambda x, n, now, w, last, s: None), forceinl
 
 @forceinlined
 def _missed_by_sums(since, now, s):
-    """Of steps that each had its own rate; `s` has the sums behind the scalars."""
+    """What has been missed since a step, where each step had its own rate: `s` is the scalars and the sums."""
     since, sums = min(since, now), s[1]
     return missed_steps(now - since, sums[now, 0] - sums[since, 0], sums[now, 1] - sums[since, 1]), s[0]
 
@@ -117,7 +117,7 @@ def make_catch_up_rows(layout: Layout, catch_up, way: str) -> CatchUp:
 
 
 def _make_catch_up_by_place(layout: Layout, catch_up) -> CatchUp:
-    """Of weights that follow from their slots: whether they missed a step makes no difference."""
+    """Weights that follow from their slots are placed anew, whether they have missed a step or not."""
     span, column = layout.span, layout.column
 
     @forceinlined
