@@ -19,6 +19,7 @@ from . import motion as motions
 from .jit import forceinlined, jitable
 from .memory.addresses import FIRST_SLOT
 from .memory.slots import Slots, make_behind, make_first, make_slots
+from .memory.storage import AS_COMPUTED, Storage, storages_of
 from .motion import slot_names
 from .rules import places, soft_threshold, trait
 
@@ -81,7 +82,8 @@ class Element(NamedTuple):
     step: object  # (p, g, slots, s) -> p, slots
     infinite: object  # (slots, infinity) -> bool
     slots: Slots
-    rest: Slots  # those behind the first
+    first: Storage  # of the first slot
+    rest: Slots  # those behind it
 
 
 def _make_is_infinite(rule):
@@ -140,13 +142,14 @@ def make_element(rule, motion: str, lean: bool, summed: bool = False) -> Element
         p, _, rest = advance(p, g, (G,), rest, s)
         return p, rest
 
-    n = len(slot_names(rule, motion))
+    storages = storages_of(rule, slot_names(rule, motion))
     return Element(
         prepared,
         accumulate_shared,
         advance_shared,
         step,
         _make_is_infinite(rule),
-        make_slots(n, FIRST_SLOT),
-        make_slots(max(0, n - 1), FIRST_SLOT + 1),
+        make_slots(storages, FIRST_SLOT),
+        (*storages, AS_COMPUTED)[0],
+        make_slots(storages[1:], FIRST_SLOT + 1),
     )

@@ -21,6 +21,7 @@ import numpy as np
 from .element import make_has_metric
 from .jit import forceinlined
 from .memory.slots import make_behind, make_first, make_slots, make_widened
+from .memory.storage import storages_of
 from .motion import SLOTS
 from .rules import places, soft_threshold, trait
 
@@ -154,7 +155,8 @@ def make_row_catch_up(rule, motion: str, kind: str):
     that a parameter would have shrunk by until then, and the sum of a*l1/H, each divided by the factor of its time.
     """
     catch_up, count = make_catch_up(rule, motion), len(rule.slots)
-    own_of, load_own, moving = make_first(count), make_slots(count).load, make_slots(len(SLOTS[motion]))
+    own_of, load_own = make_first(count), make_slots(storages_of(rule, rule.slots)).load
+    moving = make_slots(storages_of(rule, SLOTS[motion]))
     moved_of, load, store = make_behind(count), moving.load, moving.store
     each = kind == "element"
     by_history = kind == "tensor" and motion == "plain"

@@ -10,7 +10,8 @@ import numpy as np
 
 from .jit import forceinlined, jitable
 from .memory.headers import on_stack
-from .memory.slots import make_slots
+from .memory.slots import as_computed, make_slots
+from .memory.storage import Storage
 
 LANES = 32
 BLOCK = 4096
@@ -35,12 +36,12 @@ def make_fold(lanes: int):
 fold = make_fold(LANES)
 
 
-def make_block_total(term, count: int):
-    """Compilable ``(arrays, s)``: sum of term(values, s) over at most 4,096 elements of `count` arrays.
+def make_block_total(term, storages: tuple[Storage, ...]):
+    """Compilable ``(arrays, s)``: sum of term(values, s) over at most 4,096 elements of arrays kept in these ways.
 
     `values` has one of each array.
     """
-    slots = make_slots(count)
+    slots = make_slots(storages)
     load, cut = slots.load, slots.cut
 
     @forceinlined
@@ -68,7 +69,7 @@ def make_block_sum(prepare):
         x = np.float64(prepare(values[0], values[1], s))
         return x * x
 
-    block_total = make_block_total(square, 2)
+    block_total = make_block_total(square, as_computed(2))
     return jitable(lambda g, p, s: block_total((g, p), s))
 
 

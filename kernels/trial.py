@@ -14,7 +14,7 @@ from .cpu.statistics import make_terms
 from .element import make_element
 from .jit import compiled, jitable
 from .memory.headers import unpack
-from .memory.slots import make_slots
+from .memory.slots import as_computed, make_slots
 from .rules import trait
 
 _PARTS = ("accumulate", "scale", "delta", "place", "measure")
@@ -43,7 +43,8 @@ def fault_of(rule: Any) -> str | None:
 def _trials(rule: Any, real: Any) -> Iterator[tuple[Callable[..., None], tuple[Any, ...]]]:
     """What is to be compiled, with arguments of the types: an element's step, and its part of what is measured."""
     Scalars, step = rule.Scalars, make_element(rule, "plain", True).step
-    load, store = make_slots(len(rule.slots))[:2]
+    slots = make_slots(as_computed(len(rule.slots)))
+    load, store = slots.load, slots.store
 
     def step_one(p, g, slots, scalars):
         p[0], values = step(p[0], g[0], load(slots, 0), unpack(Scalars, scalars))
@@ -53,7 +54,7 @@ def _trials(rule: Any, real: Any) -> Iterator[tuple[Callable[..., None], tuple[A
     arguments = one, one, (one,) * len(rule.slots), scalars
     yield step_one, arguments
     if trait(rule, "measured"):
-        terms, store_sums = make_terms(rule), make_slots(len(rule.measured)).store
+        terms, store_sums = make_terms(rule), make_slots(as_computed(len(rule.measured))).store
 
         def measure_one(p, g, slots, scalars, sums):
             store_sums(sums, 0, terms(p[0], g[0], load(slots, 0), unpack(Scalars, scalars)))

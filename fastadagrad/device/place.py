@@ -40,14 +40,14 @@ def place_on_device(arrays: Mapping[str, DeviceArray]) -> DevicePlace:
 class DevicePlace:
     """See `fastadagrad.engine.place.Place`."""
 
-    is_numpys = takes_rates = False
+    is_numpys = takes_rates = takes_storages = False
 
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
         self._converters: dict[str, Any] = {}  # by parameter
 
-    def allocate(self, like: Sequence[DeviceArray], shapes: Sequence[tuple[int, ...]]) -> list[Any]:
-        return [*zeros(self.backend, [(shape, a.dtype) for a, shape in zip(like, shapes, strict=True)])]
+    def allocate(self, like: Any, shapes: Sequence[tuple[int, ...]], dtypes: Sequence[Any]) -> list[Any]:
+        return [*zeros(self.backend, [*zip(shapes, dtypes, strict=True)])]
 
     def placed(self, values: NDArray[Any]) -> Any:
         [made] = zeros(self.backend, [(values.shape, values.dtype)])

@@ -133,9 +133,9 @@ class Parameters:
             )
         return array
 
-    def zeros(self, like: Sequence[Any], shapes: Sequence[tuple[int, ...]]) -> list[Any]:
-        """Zeros of the given shapes and the dtypes of `like`, where the parameters are."""
-        return self.place.allocate(like, shapes) if shapes else []
+    def zeros(self, like: Sequence[Any], shapes: Sequence[tuple[int, ...]], dtypes: Sequence[Any]) -> list[Any]:
+        """Zeros of the given shapes and dtypes, where the arrays are that each of them belongs to."""
+        return self.place.allocate(like, shapes, dtypes) if shapes else []
 
     def refuse_unlike(self, given: Any) -> None:
         """Raise ValueError for parameters that cannot stand in for these, TypeError for what can be none."""

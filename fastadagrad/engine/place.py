@@ -38,10 +38,14 @@ class Place(Protocol):
     def backend(self) -> Any:
         """The GPU; None for the host."""
 
+    @property
+    def takes_storages(self) -> bool:
+        """Whether slots may lie there in another dtype than their parameter."""
+
     # Arrays
 
-    def allocate(self, like: Sequence[Any], shapes: Sequence[tuple[int, ...]]) -> list[Any]:
-        """Zeros of the given shapes and the dtypes of `like`, in one aligned block of memory."""
+    def allocate(self, like: Sequence[Any], shapes: Sequence[tuple[int, ...]], dtypes: Sequence[Any]) -> list[Any]:
+        """Zeros of the given shapes and dtypes, in one aligned block of memory of the kind that `like` has."""
 
     def placed(self, values: NDArray[Any]) -> Any:
         """Values from the host, there."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..kernels.memory.storage import AS_COMPUTED, Storage, storage_of, storages_of
 from ..kernels.rules import PARAMETER, trait
 from ..support.read_only import ReadOnly
 from .options import Rule, Settings
@@ -31,23 +32,39 @@ def slot_shapes(array: FloatArray, kind: str, slots: Sequence[str]) -> dict[str,
     return {slot: array.shape if i else accumulator_shape(array, kind) for i, slot in enumerate(slots)}
 
 
-def begin(slot: Any, value: float | str, parameter: FloatArray) -> None:
+def begin(slot: Any, value: float | str, parameter: FloatArray, storage: Storage = AS_COMPUTED) -> None:
     """Fill a slot with the value by which it begins."""
-    slot[...] = parameter if value == PARAMETER else value
+    slot[...] = storage.kept(parameter if value == PARAMETER else value)
 
 
 def begin_all(slots: Iterable[Any], settings: Settings, parameter: FloatArray) -> None:
     """Fill a parameter's slots with the values by which they begin, the method's own first; a velocity has 0."""
-    for slot, value in zip(slots, settings.initial(), strict=False):
-        begin(slot, value, parameter)
+    storages = storages_of(settings.form, settings.form.slots)
+    for slot, value, storage in zip(slots, settings.initial(), storages, strict=False):
+        begin(slot, value, parameter, storage)
 
 
 def fresh_slots(parameter: FloatArray, settings: Settings) -> tuple[FloatArray, ...]:
     """What a parameter alone begins with; a slot that all elements share has one element."""
     shapes = slot_shapes(parameter, kind_of("p", parameter, settings), settings.slots)
-    slots = tuple(np.zeros(shape or (1,), parameter.dtype) for shape in shapes.values())
+    storages = storages_of(settings.form, settings.slots)
+    slots = tuple(
+        np.zeros(shape or (1,), storage.memory(parameter.dtype))
+        for shape, storage in zip(shapes.values(), storages, strict=True)
+    )
     begin_all(slots, settings, parameter)
     return slots
+
+
+class _Wanted(NamedTuple):
+    """A slot that settings ask for."""
+
+    name: str  # of the parameter
+    parameter: FloatArray
+    slot: str
+    shape: tuple[int, ...]
+    value: float | str  # by which it begins
+    storage: Storage
 
 
 class State:
@@ -77,6 +94,7 @@ class State:
     def check(self, settings: Sequence[Settings], unused: bool) -> None:
         """Raise ValueError if slots that steps have used would have to change their shape, or begin in midway."""
         for name, array, s in self._active(settings):
+            self._check_storages(name, array, s)
             shapes = slot_shapes(array, kind_of(name, array, s), s.form.slots)
             present = {} if unused else self.slots[name]
             for slot, shape in shapes.items():
@@ -91,53 +109,71 @@ class State:
                     "step on: choose the form of the method when the optimizer is made, or reset() first"
                 )
 
+    def _check_storages(self, name: str, array: FloatArray, settings: Settings) -> None:
+        for slot, storage in trait(settings.form, "stored").items():
+            if not self.params.place.takes_storages:
+                raise ValueError(
+                    f"the rule keeps the {slot} of {name!r} in another dtype than the parameter's, which works for "
+                    "arrays of the host only: leave `stored` out of the rule, or move the parameter there"
+                )
+            try:
+                storage.memory(array.dtype)
+            except TypeError as error:
+                raise TypeError(f"the {slot} of {name!r}: {error}") from None
+
     def fit(self, settings: Sequence[Settings], steps: int, unused: bool) -> None:
         """Add the slots that the settings need; those that no step has used are made anew as they ask.
 
         `slots` and `late` become other dicts once all of them are there.
         """
         slots = {name: dict(own) for name, own in self.slots.items()}
-        wanted: list[tuple[str, FloatArray, str, tuple[int, ...], float | str]] = []
+        wanted: list[_Wanted] = []
         for name, array, s in self._active(settings):
             initial = dict(zip(s.form.slots, s.initial(), strict=True))
             for slot, shape in slot_shapes(array, kind_of(name, array, s), s.slots).items():
-                value = initial.get(slot, 0.0)
-                if slot not in slots[name] or (unused and self._differs(name, slot, shape, value)):
-                    wanted.append((name, array, slot, shape, value))
+                asked = _Wanted(name, array, slot, shape, initial.get(slot, 0.0), storage_of(s.form, slot))
+                if slot not in slots[name] or (unused and self._differs(asked)):
+                    wanted.append(asked)
             if unused:
                 slots[name] = {slot: a for slot, a in slots[name].items() if slot in s.known_slots}
-        blocks = self.params.zeros([array for _, array, *_ in wanted], [shape for *_, shape, _ in wanted])
-        for (name, array, slot, _, value), block in zip(wanted, blocks, strict=True):
-            slots[name][slot] = block
-            if value:
-                begin(block, value, array)
-        late = {name: steps for name, _, slot, *_ in wanted if slot != "velocity"}
+        arrays = [asked.parameter for asked in wanted]
+        dtypes = [asked.storage.memory(asked.parameter.dtype) for asked in wanted]
+        blocks = self.params.zeros(arrays, [asked.shape for asked in wanted], dtypes)
+        for asked, block in zip(wanted, blocks, strict=True):
+            slots[asked.name][asked.slot] = block
+            if asked.value:
+                begin(block, asked.value, asked.parameter, asked.storage)
+        late = {asked.name: steps for asked in wanted if asked.slot != "velocity"}
         self.slots, self.late = slots, {} if unused else {**self.late, **late}
 
-    def _differs(self, name: str, slot: str, shape: tuple[int, ...], value: float | str) -> bool:
-        """Whether an unused slot is not as the settings would make it."""
-        present = self.slots[name][slot]
-        if present.shape != shape or value == PARAMETER:
+    def _differs(self, asked: _Wanted) -> bool:
+        """Whether an unused slot that is there is not as the settings would make it."""
+        present = self.slots[asked.name][asked.slot]
+        if present.shape != asked.shape or asked.value == PARAMETER:
             return True
-        return bool(present.size and self.params.place.first(present) != present.dtype.type(value))
+        value = present.dtype.type(asked.storage.kept(asked.value))
+        return bool(present.size and self.params.place.first(present) != value)
 
     def refresh(self, settings: Sequence[Settings]) -> None:
         """Begin anew, before the first step, slots that begin as their parameters are."""
         for name, array, s in self._active(settings):
             for slot, value in zip(s.form.slots, s.initial(), strict=True):
                 if value == PARAMETER:
-                    self.slots[name][slot][...] = array
+                    begin(self.slots[name][slot], value, array, storage_of(s.form, slot))
 
-    def slot_shape(self, name: str, slot: str, settings: Settings) -> tuple[int, ...]:
-        """Shape that a slot has under these settings, whether it is there or not."""
+    def slot_layout(self, name: str, slot: str, settings: Settings) -> tuple[tuple[int, ...], np.dtype[Any]]:
+        """Shape and dtype that a slot has under these settings, whether it is there or not."""
         array: FloatArray = dict(self.params)[name]
-        return slot_shapes(array, kind_of(name, array, settings), settings.form.slots).get(slot, array.shape)
+        shapes = slot_shapes(array, kind_of(name, array, settings), settings.form.slots)
+        return shapes.get(slot, array.shape), storage_of(settings.form, slot).memory(array.dtype)
 
-    def add(self, wanted: Mapping[tuple[str, str], tuple[int, ...]]) -> None:
-        """Add slots of zeros that are not there yet, shapes by name and slot; `slots` becomes another dict."""
-        arrays = dict(self.params)
+    def add(self, wanted: Mapping[tuple[str, str], Any]) -> None:
+        """Add slots of zeros that are not there yet, like the arrays by name and slot; `slots` becomes another dict."""
+        parameters = dict(self.params)
         missing = [(name, slot) for name, slot in wanted if slot not in self.slots[name]]
-        blocks = self.params.zeros([arrays[name] for name, _ in missing], [wanted[key] for key in missing])
+        like = [wanted[key] for key in missing]
+        arrays = [parameters[name] for name, _ in missing]
+        blocks = self.params.zeros(arrays, [a.shape for a in like], [a.dtype for a in like])
         slots = {name: dict(own) for name, own in self.slots.items()}
         for (name, slot), block in zip(missing, blocks, strict=True):
             slots[name][slot] = block
@@ -153,9 +189,13 @@ class State:
         """Back to the values before the first step."""
         self.learned, self.late = self._ignorance(), {}
         for (name, array), s in zip(self.params, settings, strict=True):
-            initial = dict(zip(s.form.slots, s.initial(), strict=True))
-            for slot, own in self.slots[name].items():
-                begin(own, initial.get(slot, 0.0), array)
+            self.begin(name, array, s)
+
+    def begin(self, name: str, parameter: FloatArray, settings: Settings) -> None:
+        """Fill a parameter's slots with the values by which they begin."""
+        initial = dict(zip(settings.form.slots, settings.initial(), strict=True))
+        for slot, own in self.slots[name].items():
+            begin(own, initial.get(slot, 0.0), parameter, storage_of(settings.form, slot))
 
     def view(self) -> Mapping[str, Mapping[str, FloatArray]]:
         """Read-only views of the slots that there are now."""

@@ -36,11 +36,13 @@ MAP_NORESERVE = 0x4000  # of Linux: no need for as much memory to be free
 class _Host:
     """See `Place`."""
 
-    is_numpys = takes_rates = True
+    is_numpys = takes_rates = takes_storages = True
     backend = None
 
-    def allocate(self, like: Sequence[FloatArray], shapes: Sequence[tuple[int, ...]]) -> list[Any]:
-        sizes = [int(np.prod(shape)) * a.itemsize for a, shape in zip(like, shapes, strict=True)]
+    def allocate(
+        self, like: Sequence[FloatArray], shapes: Sequence[tuple[int, ...]], dtypes: Sequence[np.dtype[Any]]
+    ) -> list[Any]:
+        sizes = [int(np.prod(shape)) * dtype.itemsize for dtype, shape in zip(dtypes, shapes, strict=True)]
         starts = [0]
         for size in sizes:
             starts.append(starts[-1] + -(-size // CACHE_LINE) * CACHE_LINE)
@@ -48,8 +50,8 @@ class _Host:
         block = (_sparse_zeros if mapped else partial(np.zeros, dtype=np.uint8))(starts[-1] + CACHE_LINE)
         shift = -block.ctypes.data % CACHE_LINE
         return [
-            block[shift + start : shift + start + size].view(a.dtype).reshape(shape)
-            for a, shape, start, size in zip(like, shapes, starts, sizes, strict=False)
+            block[shift + start : shift + start + size].view(dtype).reshape(shape)
+            for dtype, shape, start, size in zip(dtypes, shapes, starts, sizes, strict=False)
         ]
 
     def placed(self, values: NDArray[Any]) -> Any:

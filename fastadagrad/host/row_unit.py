@@ -21,6 +21,7 @@ from ..kernels.cpu.index_checks import holds_non_finite
 from ..kernels.cpu.rows import make_sum_of_squares, make_update
 from ..kernels.cpu.tensors import FINITE, HEADERS, NORMS, UPDATE
 from ..kernels.memory import addresses
+from ..kernels.memory.storage import storage_of
 from ..kernels.reduce import BLOCK
 from ..support.interrupts import whole
 from .distinct_rows import Coalescer, Gathered
@@ -147,13 +148,14 @@ class RowUnit(Unit):
 
     def _accumulate(self, gathered: Gathered, spans: int) -> Any:
         """Bring the accumulator that all elements share up to date."""
-        G = self._accumulator
+        G, kept = self._accumulator, storage_of(self._form, self._form.slots[0])
         if self._array.size:
             square = self._sum_squares(self._prepared_norm, gathered, spans)
             s = self._rule.Scalars(*self._scalars[0])
             with np.errstate(over="ignore", invalid="ignore"):
-                [G[...]] = self._form.accumulate(s.zero, s.zero, self._dtype.type(square), (G[()],), s)
-        return G[()]
+                before, new = kept.numbers(G)[()], self._dtype.type(square)
+                [G[...]] = map(kept.kept, self._form.accumulate(s.zero, s.zero, new, (before,), s))
+        return kept.numbers(G)[()]
 
 
 class DenseForm:

@@ -36,7 +36,10 @@ def _refusal(rule: Rule) -> str | None:
     name = rule.name.upper()
     if trait(rule, "measured"):
         return f"{name} measures all weights before each step, and a linear model's step changes those of an example"
-    if trait(form_of(rule, rule.Hyperparameters()), "fed"):
+    form = form_of(rule, rule.Hyperparameters())
+    if trait(form, "stored"):
+        return f"{name} keeps slots in another dtype than the weights', and those of a weight lie beside it"
+    if trait(form, "fed"):
         return f"{name} goes by Hessian-vector products, and a linear model forms gradients only"
     return None
 

@@ -14,7 +14,6 @@ from ..data.dataset import Dataset
 from ..data.randomness import move, random_state
 from ..engine.engine import Engine
 from ..engine.options import Rule, Settings
-from ..engine.state import begin
 from ..support import array_file
 from ..support.log import logger
 from . import checkpoint_header, hyper_record
@@ -216,7 +215,7 @@ class _Fitting:
         }
 
     def _slots_fit(self, name: str, stored: Arrays) -> bool:
-        settings, own, before = self._settings[name], self._own[name], len(self.differences)
+        settings, before = self._settings[name], len(self.differences)
         others = [slot for slot in stored if slot not in settings.known_slots]
         if others:
             self.differences.append(
@@ -231,7 +230,7 @@ class _Fitting:
             )
         for slot, array in stored.items():
             if slot not in others:
-                self._alike(slot, name, array, self._engine.state.slot_shape(name, slot, settings), own.dtype)
+                self._alike(slot, name, array, *self._engine.state.slot_layout(name, slot, settings))
         return len(self.differences) == before
 
     def _best_arrays(self) -> list[Any]:
@@ -309,7 +308,7 @@ def make_room(saved: Saved, engine: Engine) -> None:
             if slot in kept[name] and kept[name][slot].shape != array.shape:
                 del kept[name][slot]
     engine.state.slots = kept
-    engine.state.add({(name, slot): a.shape for slot, of in saved.slots.items() for name, a in of.items()})
+    engine.state.add({(name, slot): a for slot, of in saved.slots.items() for name, a in of.items()})
     engine.state.late = dict(saved.late)
 
 
@@ -320,9 +319,7 @@ def apply(saved: Saved, engine: Engine) -> None:
             array[...] = saved.params[name]
         settings = engine.settings[position]
         if name in saved.anew:
-            initial = dict(zip(settings.form.slots, settings.initial(), strict=True))
-            for slot, own in engine.state[name].items():
-                begin(own, initial.get(slot, 0.0), array)
+            engine.state.begin(name, array, settings)
         elif name in saved.names:
             for slot, own in engine.state[name].items():
                 own[...] = saved.slots.get(slot, {}).get(name, 0)

@@ -16,6 +16,8 @@ Monitor = Callable[..., Any]
 
 def as_number(value: Any, what: str) -> float:
     """What `what` has returned as a float; TypeError if it is not a single number."""
+    if isinstance(value, float | np.floating):  # as nearly all are: every batch asks
+        return float(value)
     found = array_of(what, value)
     if found is not None and not isinstance(found, np.ndarray):
         if found.size != 1:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import is_dataclass
 from numbers import Real
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..engine.options import Conduct, Options, Settings, default_options
+from ..kernels.memory.storage import Storage
 from ..kernels.rules import COMMON, MOST_SLOTS, PARAMETER, form_of, trait
 
 _TAKEN = ("best", "learned", "param", "velocity")
@@ -40,6 +41,7 @@ def check(rule: Any, what: str) -> None:
         raise TypeError(f"{what} may have {MOST_SLOTS - 1} slots, all different and none called {names}: {form.slots}")
     if trait(form, "fed") and trait(form, "fed") not in form.slots:
         raise TypeError(f"{what}: fed must name one of its slots {form.slots}, not {trait(form, 'fed')!r}")
+    _check_storages(what, form)
     options = {*vars(Options()), *vars(Conduct()), "groups"}
     if options & {*vars(hyper)}:
         raise TypeError(f"{what}: Hyperparameters has {options & {*vars(hyper)}}, which all methods have: rename them")
@@ -66,6 +68,19 @@ def _check_names(what: str, part: str, names: Any) -> None:
     for name in names:
         if not (isinstance(name, str) and name.isidentifier() and name.isascii()):
             raise TypeError(f"{what}: {part} must be identifiers of ASCII letters, not {name!r}")
+
+
+def _check_storages(what: str, form: Any) -> None:
+    stored = trait(form, "stored")
+    if not (
+        isinstance(stored, Mapping)
+        and {*stored} <= {*form.slots} - {trait(form, "fed")}
+        and all(isinstance(storage, Storage) for storage in stored.values())
+    ):
+        raise TypeError(
+            f"{what}: stored must be a dict of some of its slots {form.slots}, but for one that is fed, each with a "
+            f"Storage of fastadagrad.kernels.memory.storage, not {stored!r}"
+        )
 
 
 def _check_measures(rule: Any, form: Any, what: str) -> None:

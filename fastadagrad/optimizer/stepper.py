@@ -127,8 +127,9 @@ class Stepper:
 
     def buffers(self) -> list[FloatArray]:
         """Arrays for gradients, made when they are first asked for."""
+        arrays = self.params.arrays
         if not self._buffers:
-            self._buffers = self.params.zeros(self.params.arrays, [a.shape for a in self.params.arrays])
+            self._buffers = self.params.zeros(arrays, [a.shape for a in arrays], [a.dtype for a in arrays])
         return self._buffers
 
     def filled_buffers(self) -> list[Any]:

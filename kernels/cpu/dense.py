@@ -62,7 +62,7 @@ def make_row_step(element: Element):
 
 def make_row_accumulators(element: Element):
     """Compilable update of G.size rows, each with an accumulator of its own; True if one became infinite."""
-    row_step, cut = make_row_step(element), element.rest.cut
+    row_step, cut, load, store = make_row_step(element), element.rest.cut, element.first.load, element.first.store
     ordered_sum = make_ordered_sum(element.prepare)
 
     @jitable
@@ -71,9 +71,9 @@ def make_row_accumulators(element: Element):
         for r in range(G.size):
             start, stop = r * width, r * width + width
             p_r, g_r = p[start:stop], g[start:stop]
-            G_r = row_step(p_r, g_r, ordered_sum(g_r, p_r, s), G[r], cut(rest, start, stop), s)
+            G_r = row_step(p_r, g_r, ordered_sum(g_r, p_r, s), load(G, r), cut(rest, start, stop), s)
             infinite |= G_r == p.dtype.type(np.inf)
-            G[r] = G_r
+            store(G, r, G_r)
         return infinite
 
     return row_accumulators

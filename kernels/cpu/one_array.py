@@ -26,7 +26,7 @@ def _make_share(element, kind):
     own = make_own_accumulators(element)
     by_row = make_row_accumulators(element)
     shared = make_shared_accumulator(element)
-    cut, cut_rest = element.slots.cut, element.rest.cut
+    cut, cut_rest, load_first = element.slots.cut, element.rest.cut, element.first.load
 
     def elements(t, spans, p, g, slots, s):
         a, b = t * p.size // spans, (t + 1) * p.size // spans
@@ -42,7 +42,7 @@ def _make_share(element, kind):
 
     def tensor(t, spans, p, g, slots, s):
         a, b = t * p.size // spans, (t + 1) * p.size // spans
-        shared(p[a:b], g[a:b], slots[0][0], cut_rest(slots[1:], a, b), s)
+        shared(p[a:b], g[a:b], load_first(slots[0], 0), cut_rest(slots[1:], a, b), s)
 
     return jitable({"element": elements, "row": rows, "tensor": tensor}[kind])
 
@@ -50,7 +50,7 @@ def _make_share(element, kind):
 @cache
 def make_array_update(rule: Any, motion: str, kind: str, lean: bool) -> ArrayUpdate:
     element = make_element(rule, motion, lean)
-    accumulate, flat = element.accumulate, element.slots.flat
+    accumulate, flat, load, store = element.accumulate, element.slots.flat, element.first.load, element.first.store
     share = _make_share(element, kind)
     ordered_sum = make_ordered_sum(element.prepare)
     by_tensor = kind == "tensor"
@@ -58,7 +58,7 @@ def make_array_update(rule: Any, motion: str, kind: str, lean: bool) -> ArrayUpd
     def accumulate_all(p, g, slots, s):
         if p.size:
             G = slots[0]
-            G[0] = accumulate(p.dtype.type(ordered_sum(g, p, s)), G[0], s)
+            store(G, 0, accumulate(p.dtype.type(ordered_sum(g, p, s)), load(G, 0), s))
 
     begin = jitable(accumulate_all if by_tensor else (lambda p, g, slots, s: None))
 

@@ -20,7 +20,6 @@ from ..memory.addresses import FIRST_SLOT, PARAMETER, WIDTH, Row
 from ..memory.headers import array_at, borrowed, on_stack, unpack
 from ..memory.prefetch import prefetch_lines, rows_ahead
 from ..missed import make_row_catch_up
-from ..motion import slot_names
 from ..reduce import BLOCK, LANES, fold, make_ordered_sum
 from .dense import make_own_accumulators, make_row_step, make_shared_accumulator
 
@@ -29,24 +28,24 @@ GROUP = 4  # rows whose sums are formed before the first is stepped, which would
 
 def _make_row_at(element, kind: str, real):
     """Compilable ``(tensor, r) -> p, slots`` of row r; a first slot that its elements share is an array of one."""
-    slots_at, rest_at = element.slots.at, element.rest.at
+    slots_at, first_at, rest_at = element.slots.at, element.first.at, element.rest.at
     itemsize = real().itemsize
 
-    def of_each(tensor, r, n, offset):
-        return slots_at(tensor, offset, n, real)
+    def of_each(tensor, r, n, start):
+        return slots_at(tensor, start, n, real)
 
-    def of_the_row(tensor, r, n, offset):
-        return (array_at(tensor[FIRST_SLOT] + r * itemsize, 1, real),) + rest_at(tensor, offset, n, real)
+    def of_the_row(tensor, r, n, start):
+        return (first_at(tensor[FIRST_SLOT], r, 1, real),) + rest_at(tensor, start, n, real)
 
-    def of_all(tensor, r, n, offset):
-        return (array_at(tensor[FIRST_SLOT], 1, real),) + rest_at(tensor, offset, n, real)
+    def of_all(tensor, r, n, start):
+        return (first_at(tensor[FIRST_SLOT], 0, 1, real),) + rest_at(tensor, start, n, real)
 
     slots_of = forceinlined({"element": of_each, "row": of_the_row, "tensor": of_all}[kind])
 
     @forceinlined
     def row_at(tensor, r):
-        n, offset = tensor[WIDTH], r * tensor[WIDTH] * itemsize
-        return array_at(tensor[PARAMETER] + offset, n, real), slots_of(tensor, r, n, offset)
+        n, start = tensor[WIDTH], r * tensor[WIDTH]
+        return array_at(tensor[PARAMETER] + start * itemsize, n, real), slots_of(tensor, r, n, start)
 
     return row_at
 
@@ -61,17 +60,18 @@ def _make_step(element, kind: str, watchful: bool):
         make_row_step(element),
         make_shared_accumulator(element),
     )
+    load, store = element.first.load, element.first.store
 
     def by_element(p, g, square, slots, s):
         return own(p, g, slots, s)
 
     def by_row(p, g, square, slots, s):
-        G = slots[0]
-        G[0] = row_step(p, g, square, G[0], slots[1:], s)
-        return G[0] == p.dtype.type(np.inf)
+        G = row_step(p, g, square, load(slots[0], 0), slots[1:], s)
+        store(slots[0], 0, G)
+        return G == p.dtype.type(np.inf)
 
     def by_tensor(p, g, square, slots, s):
-        G = slots[0][0]
+        G = load(slots[0], 0)
         shared(p, g, G, slots[1:], s)
         return G == p.dtype.type(np.inf)
 
@@ -83,24 +83,10 @@ def place(at, k):
     return at[k] if at.size else k
 
 
-def _make_prefetch_slots(count: int, column: int):
-    """Compilable ``(tensor, offset, size)``: prefetch so much of `count` slots, the first in this column."""
-    if count <= 0:
-        return jitable(lambda tensor, offset, size: None)
-    prefetch_rest = _make_prefetch_slots(count - 1, column + 1)
-
-    @jitable
-    def prefetch_slots(tensor, offset, size):
-        prefetch_lines(tensor[column] + offset, size)
-        prefetch_rest(tensor, offset, size)
-
-    return prefetch_slots
-
-
-def _make_prefetch_row(n_slots: int, kind: str, itemsize: int):
+def _make_prefetch_row(element, kind: str, real):
     """Compilable ``(tensor, source, rows, at, k)``: prefetch the memory of row k of gradient, parameter and slots."""
-    shared, by_row = kind != "element", kind == "row"
-    prefetch_slots = _make_prefetch_slots(n_slots - shared, FIRST_SLOT + shared)
+    by_row, itemsize, size_of_first = kind == "row", real().itemsize, element.first.size
+    prefetch_slots = (element.slots if kind == "element" else element.rest).prefetch
 
     @jitable
     def prefetch_row(tensor, source, rows, at, k):
@@ -109,8 +95,8 @@ def _make_prefetch_row(n_slots: int, kind: str, itemsize: int):
         prefetch_lines(source + place(at, k) * size, size)
         prefetch_lines(tensor[PARAMETER] + offset, size)
         if by_row:
-            prefetch_lines(tensor[FIRST_SLOT] + rows[k] * itemsize, itemsize)
-        prefetch_slots(tensor, offset, size)
+            prefetch_lines(tensor[FIRST_SLOT] + size_of_first(rows[k], real), size_of_first(1, real))
+        prefetch_slots(tensor, rows[k] * tensor[WIDTH], tensor[WIDTH], real)
 
     return prefetch_row
 
@@ -129,7 +115,7 @@ def make_update(
     row_at, step = _make_row_at(element, kind, real), _make_step(element, kind, watchful)
     square_of = make_ordered_sum(element.prepare)
     catch_up_row, stamp = make_row_catch_up(rule, motion, kind)
-    prefetch_row, by_row = _make_prefetch_row(len(slot_names(rule, motion)), kind, itemsize), kind == "row"
+    prefetch_row, by_row = _make_prefetch_row(element, kind, real), kind == "row"
 
     @forceinlined
     def ready(k, high, rows, at, source, tensor, s_exact, lag):

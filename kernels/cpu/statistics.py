@@ -12,7 +12,8 @@ from ..element import make_element
 from ..jit import Pair, compiled, forceinlined, jitable, parallel
 from ..memory.addresses import FIRST_BLOCK, FIRST_SLOT, GRADIENT, PARAMETER, SIZE, make_walk
 from ..memory.headers import array_at, borrowed, unpack
-from ..memory.slots import make_slots, make_widened
+from ..memory.slots import as_computed, make_slots, make_widened
+from ..memory.storage import Storage, storages_of
 from ..reduce import BLOCK, make_block_total
 from .index_checks import total
 
@@ -31,15 +32,16 @@ def make_terms(rule):
     return terms
 
 
-def _make_block_sums(terms, count: int, n_slots: int):
+def _make_block_sums(terms, count: int, storages: tuple[Storage, ...]):
     """Compilable ``(arrays, s, sums, b)``: the sums of all terms, which become ``sums[:, b]``.
 
-    The arrays are the parameter, the gradient and the slots.
+    The arrays are the parameter, the gradient and the slots, which are kept in these ways.
     """
     if count == 0:
         return jitable(lambda arrays, s, sums, b: None)
-    j, before = count - 1, _make_block_sums(terms, count - 1, n_slots)
-    last = make_block_total(forceinlined(lambda values, s: terms(values[0], values[1], values[2:], s)[j]), 2 + n_slots)
+    j, before = count - 1, _make_block_sums(terms, count - 1, storages)
+    term = forceinlined(lambda values, s: terms(values[0], values[1], values[2:], s)[j])
+    last = make_block_total(term, as_computed(2) + storages)
 
     @jitable
     def block_sums(arrays, s, sums, b):
@@ -52,14 +54,9 @@ def _make_block_sums(terms, count: int, n_slots: int):
 @cache
 def make_measure(rule: Any, dtype: np.dtype[Any]) -> Pair:
     """Compiled ``(spans, table, scalars, block_sums, sums)``: those of each tensor of a table become ``sums[:, i]``."""
-    n_slots, count, real, itemsize, Scalars = (
-        len(rule.slots),
-        len(rule.measured),
-        dtype.type,
-        dtype.itemsize,
-        rule.Scalars,
-    )
-    sum_block, slots_at = _make_block_sums(make_terms(rule), count, n_slots), make_slots(n_slots, FIRST_SLOT).at
+    count, real, itemsize, Scalars = len(rule.measured), dtype.type, dtype.itemsize, rule.Scalars
+    storages = storages_of(rule, rule.slots)
+    sum_block, slots_at = _make_block_sums(make_terms(rule), count, storages), make_slots(storages, FIRST_SLOT).at
 
     @jitable
     def visit(table, i, low, high, arguments):
@@ -67,9 +64,10 @@ def make_measure(rule: Any, dtype: np.dtype[Any]) -> Pair:
         row = table[i]
         s = unpack(Scalars, scalars[i])
         for b in range(low, high):
-            n, offset = min(BLOCK, row[SIZE] - b * BLOCK), b * BLOCK * itemsize
+            start = b * BLOCK
+            n, offset = min(BLOCK, row[SIZE] - start), start * itemsize
             p, g = array_at(row[PARAMETER] + offset, n, real), array_at(row[GRADIENT] + offset, n, real)
-            arrays = (p, g) + slots_at(row, offset, n, real)
+            arrays = (p, g) + slots_at(row, start, n, real)
             sum_block(arrays, s, block_sums, row[FIRST_BLOCK] + b)
         return 0
 

@@ -69,7 +69,8 @@ def _make_update(element, kind, real, Scalars):
     own = make_own_accumulators(element)
     shared = make_shared_accumulator(element)
     by_row = make_row_accumulators(element)
-    slots_at = (element.slots if kind == "element" else element.rest).at
+    slots_at, first = (element.slots if kind == "element" else element.rest).at, element.first
+    first_at, load_first = first.at, first.load
     itemsize = real().itemsize
 
     def arrays(table, i, low, high):
@@ -78,7 +79,7 @@ def _make_update(element, kind, real, Scalars):
         n = min(high * row[UNIT], row[SIZE]) - start
         offset = start * itemsize
         p, g = array_at(row[PARAMETER] + offset, n, real), array_at(row[GRADIENT] + offset, n, real)
-        return p, g, slots_at(row, offset, n, real), start
+        return p, g, slots_at(row, start, n, real), start
 
     def scalars_at(i, arguments):
         return unpack(Scalars, borrowed(arguments[0])[i])
@@ -94,13 +95,13 @@ def _make_update(element, kind, real, Scalars):
         s = scalars_at(i, arguments)
         p, g, rest, start = arrays(table, i, low, high)
         width = table[i, WIDTH]
-        G = array_at(table[i, FIRST_SLOT] + start // width * itemsize, p.size // width, real)
+        G = first_at(table[i, FIRST_SLOT], start // width, p.size // width, real)
         return note_infinity(table, i, by_row(p, g, G, rest, width, s))
 
     def update_tensor(table, i, low, high, arguments):
         s = scalars_at(i, arguments)
         p, g, rest, _ = arrays(table, i, low, high)
-        G = array_at(table[i, FIRST_SLOT], 1, real)[0]
+        G = load_first(first_at(table[i, FIRST_SLOT], 0, 1, real), 0)
         shared(p, g, G, rest, s)
         return note_infinity(table, i, real(np.inf) == G)
 
@@ -121,7 +122,8 @@ def make_driver(rule: Any, motion: str, kind: str, lean: bool, dtype: np.dtype[A
     """
     element = make_element(rule, motion, lean)
     real, itemsize, Scalars, accumulate = dtype.type, dtype.itemsize, rule.Scalars, element.accumulate
-    by_tensor = kind == "tensor"
+    by_tensor, first = kind == "tensor", element.first
+    first_at, load_first, store_first = first.at, first.load, first.store
     square = make_walk(_make_block_sums(element.prepare, real, Scalars), FIRST_BLOCK)
     update = make_walk(_make_update(element, kind, real, Scalars), FIRST_UNIT)
 
@@ -130,8 +132,8 @@ def make_driver(rule: Any, motion: str, kind: str, lean: bool, dtype: np.dtype[A
         for i in range(table.shape[0] - 1):
             if table[i, SIZE] > 0:
                 s = unpack(Scalars, scalars[i])
-                G = array_at(table[i, FIRST_SLOT], 1, real)
-                G[0] = accumulate(real(total(table, i, block_sums)), G[0], s)
+                G = first_at(table[i, FIRST_SLOT], 0, 1, real)
+                store_first(G, 0, accumulate(real(total(table, i, block_sums)), load_first(G, 0), s))
 
     @compiled
     def serial(spans, work, gradients, table, scalars, guard, block_sums, sums):

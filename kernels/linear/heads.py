@@ -9,7 +9,7 @@ import numpy as np
 
 from ..element import Element
 from ..jit import forceinlined, jitable
-from ..memory.slots import make_behind, make_first, make_slots
+from ..memory.slots import as_computed, make_behind, make_first, make_slots
 from ..missed import make_catch_up
 from ..motion import SLOTS
 from ..rules import places
@@ -75,7 +75,7 @@ def _make_element_catch_up(rule, motion, element: Element):
     if places(rule):
         return _make_element_place(rule, element)
     catch_up, count, load = make_catch_up(rule, motion), len(rule.slots), element.slots.load
-    own_of, moved_of, store = make_first(count), make_behind(count), make_slots(len(SLOTS[motion])).store
+    own_of, moved_of, store = make_first(count), make_behind(count), make_slots(as_computed(len(SLOTS[motion]))).store
 
     @forceinlined
     def element_catch_up(p, slots, i, missed, s):

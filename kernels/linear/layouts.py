@@ -12,15 +12,12 @@ from typing import NamedTuple
 import numpy as np
 
 from ..jit import compiled, forceinlined
-from ..memory.headers import CACHE_LINE, on_stack
-from ..memory.prefetch import prefetch
+from ..memory.headers import on_stack
+from ..memory.prefetch import EXAMPLES_AHEAD, prefetch, prefetch_elements
 from ..reduce import make_fold
 
 LANES = 16
 fold = make_fold(LANES)
-AHEAD = 4  # rows
-LINE = CACHE_LINE // 4  # values of 4 bytes
-FIRST_LINES = 16  # of a row, whose columns are looked at early; the processor itself goes on from there
 
 
 class Dense(NamedTuple):
@@ -75,9 +72,9 @@ def _dense_dot(x, n, weights):
 
 
 def _dense_prefetch(x, order, i):
-    if i + AHEAD < order.size:
-        prefetch(x.values, order[i + AHEAD])
-        prefetch(x.labels, order[i + AHEAD])
+    if i + EXAMPLES_AHEAD < order.size:
+        prefetch(x.values, order[i + EXAMPLES_AHEAD])
+        prefetch(x.labels, order[i + EXAMPLES_AHEAD])
 
 
 def _sparse_span(x, n):
@@ -100,16 +97,12 @@ def _sparse_dot(x, n, weights):
 
 
 def _sparse_prefetch(x, order, i):
-    if i + 2 * AHEAD < order.size:
-        prefetch(x.starts, order[i + 2 * AHEAD])
-    if i + AHEAD < order.size:
-        n = order[i + AHEAD]
+    if i + 2 * EXAMPLES_AHEAD < order.size:
+        prefetch(x.starts, order[i + 2 * EXAMPLES_AHEAD])
+    if i + EXAMPLES_AHEAD < order.size:
+        n = order[i + EXAMPLES_AHEAD]
         start, stop = np.int64(x.starts[n]), np.int64(x.starts[n + 1])
-        for at in range(start, min(stop, start + FIRST_LINES * LINE), LINE):
-            prefetch(x.values, at)
-            prefetch(x.columns, at)
-        prefetch(x.values, stop - 1)
-        prefetch(x.columns, stop - 1)
+        prefetch_elements(x.values, x.columns, start, stop)
         prefetch(x.labels, n)
 
 

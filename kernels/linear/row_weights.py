@@ -5,11 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ..jit import forceinlined
-from ..memory.prefetch import prefetch
+from ..memory.prefetch import NEAR_WEIGHTS, prefetch
 from ..missed import missed_alike, missed_steps
 from .layouts import Layout
-
-NEAR = 1 << 14  # weights that the nearest caches hold in any case
 
 
 class RowSteps(NamedTuple):
@@ -49,7 +47,7 @@ def make_prefetch_next(layout: Layout, slots_apart: bool, exact: bool):
 
     @forceinlined
     def prefetch_next(x, order, i, w, last):
-        if w.p.size > NEAR and i + 1 < order.size:
+        if w.p.size > NEAR_WEIGHTS and i + 1 < order.size:
             start, stop = span(x, order[i + 1])
             for t in range(start, stop):
                 prefetch(w.p, column(x, t))

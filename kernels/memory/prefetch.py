@@ -53,7 +53,11 @@ def prefetch(array, index):
     _prefetch(array, index)
 
 
+EXAMPLES_AHEAD = 4  # of a linear model
+NEAR_WEIGHTS = 1 << 14  # weights that the nearest caches hold in any case
 MOST_LINES = 64  # of one row; the processor itself goes on from there
+FIRST_LINES = 16  # of the features that an example stores; likewise
+ELEMENTS_A_LINE = CACHE_LINE // 4  # of values of 4 bytes
 ROWS_AHEAD, BYTES_AHEAD = 24, 4096  # whichever is less
 
 
@@ -61,6 +65,16 @@ ROWS_AHEAD, BYTES_AHEAD = 24, 4096  # whichever is less
 def rows_ahead(size):
     """How many rows of `size` bytes ahead of use to prefetch."""
     return min(ROWS_AHEAD, max(1, BYTES_AHEAD // max(1, size)))
+
+
+@forceinlined
+def prefetch_elements(values, columns, start, stop):
+    """Prefetch the elements [start, stop) of two arrays, of 4 bytes each or more."""
+    for at in range(start, min(stop, start + FIRST_LINES * ELEMENTS_A_LINE), ELEMENTS_A_LINE):
+        prefetch(values, at)
+        prefetch(columns, at)
+    prefetch(values, stop - 1)
+    prefetch(columns, stop - 1)
 
 
 @forceinlined

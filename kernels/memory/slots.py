@@ -8,7 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ..jit import forceinlined, jitable
-from .headers import array_at
+from .prefetch import prefetch_lines
+from .storage import AS_COMPUTED, Storage
 
 
 class Slots(NamedTuple):
@@ -17,7 +18,8 @@ class Slots(NamedTuple):
     load: object  # (arrays, i) -> values
     store: object  # (arrays, i, values)
     cut: object  # (arrays, start, stop) -> arrays
-    at: object  # (row, offset in bytes, n, dtype) -> arrays at the addresses in neighbouring columns of a table's row
+    at: object  # (row, start, n, real) -> n elements of each from `start` on, at the addresses in columns of a table
+    prefetch: object  # (row, start, n, real): of the same elements
     flat: object  # (arrays) -> one-dimensional views of C-contiguous arrays
 
 
@@ -25,25 +27,33 @@ _NONE = Slots(
     jitable(lambda arrays, i: ()),
     jitable(lambda arrays, i, values: None),
     jitable(lambda arrays, start, stop: ()),
-    jitable(lambda row, offset, n, dtype: ()),
+    jitable(lambda row, start, n, real: ()),
+    jitable(lambda row, start, n, real: None),
     jitable(lambda arrays: ()),
 )
 
 
+def as_computed(count: int) -> tuple[Storage, ...]:
+    """Of arrays that are all of the parameter's dtype."""
+    return (AS_COMPUTED,) * count
+
+
 @cache
-def make_slots(count: int, column: int = 0) -> Slots:
-    """Access to `count` arrays; the address of the first is in this column."""
-    if count == 0:
+def make_slots(storages: tuple[Storage, ...], column: int = 0) -> Slots:
+    """Access to arrays that are kept in these ways; the address of the first is in this column."""
+    if not storages:
         return _NONE
-    load_rest, store_rest, cut_rest, at_rest, flat_rest = make_slots(count - 1, column + 1)
+    first = storages[0]
+    size, array_of_first, load_first, store_first = first.size, first.at, first.load, first.store
+    load_rest, store_rest, cut_rest, at_rest, prefetch_rest, flat_rest = make_slots(storages[1:], column + 1)
 
     @jitable
     def load(arrays, i):
-        return (arrays[0][i],) + load_rest(arrays[1:], i)
+        return (load_first(arrays[0], i),) + load_rest(arrays[1:], i)
 
     @jitable
     def store(arrays, i, values):
-        arrays[0][i] = values[0]
+        store_first(arrays[0], i, values[0])
         store_rest(arrays[1:], i, values[1:])
 
     @jitable
@@ -51,14 +61,19 @@ def make_slots(count: int, column: int = 0) -> Slots:
         return (arrays[0][start:stop],) + cut_rest(arrays[1:], start, stop)
 
     @jitable
-    def at(row, offset, n, dtype):
-        return (array_at(row[column] + offset, n, dtype),) + at_rest(row, offset, n, dtype)
+    def at(row, start, n, real):
+        return (array_of_first(row[column], start, n, real),) + at_rest(row, start, n, real)
+
+    @jitable
+    def prefetch(row, start, n, real):
+        prefetch_lines(row[column] + size(start, real), size(n, real))
+        prefetch_rest(row, start, n, real)
 
     @jitable
     def flat(arrays):
         return (arrays[0].ravel(),) + flat_rest(arrays[1:])
 
-    return Slots(load, store, cut, at, flat)
+    return Slots(load, store, cut, at, prefetch, flat)
 
 
 @cache

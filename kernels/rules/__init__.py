@@ -67,6 +67,7 @@ TRAITS: dict[str, Any] = {
     "rate_free": False,  # no learning rate has to be chosen
     "takes_rate": True,  # what it does depends on the learning rate
     "fed": "",  # the slot that takes the Hessian-vector product, which is given with each gradient
+    "stored": {},  # slots that lie in memory in another dtype than the parameter's: see kernels/memory/storage.py
     "starts": (),  # hyperparameters by which slots begin, beside those that all methods have
     "defaults": {},  # of options, where they are others than those of all methods
     "fixed": {},  # options that make the method what it is: other values of theirs are not taken

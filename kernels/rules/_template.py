@@ -50,6 +50,8 @@ slots = ("mean_size",)
 # takes_rate = True     False: the learning rate changes nothing, and neither does a schedule of it.
 # rate_divides = False  True: the formula divides by the learning rate, so that 0 is refused.
 # rate_free = False     True: no learning rate has to be chosen, so that comparisons try only the default.
+# stored = {}           The storage of slots that lie in memory in another dtype than their parameter, on the host only:
+#                       {"mean_size": BFLOAT16} of kernels/memory/storage.py.
 # starts = ()           Hyperparameters by which slots begin, a change of which waits for `reset`.
 # defaults = {}         Options of all methods of which this one has another default, as {"learning_rate": 1.0}.
 # fixed = {}            Options that make the method what it is and take no other value, as {"nesterov": True}.

@@ -11,9 +11,9 @@ from fastadagrad.engine.options import make_settings
 from fastadagrad.kernels.linear import passes, weight_arrays
 from fastadagrad.kernels.linear.layouts import Dense, shuffle
 from fastadagrad.kernels.linear.losses import LOSSES as RECORDS
-from fastadagrad.kernels.linear.row_weights import NEAR
 from fastadagrad.kernels.linear.sixteen import ABREAST
 from fastadagrad.kernels.linear.switch import Chosen
+from fastadagrad.kernels.memory.prefetch import NEAR_WEIGHTS
 from fastadagrad.kernels.rules import adagrad
 
 UNPENALISED = {"l1": 0.0, "l2": 0.0, "weight_decay": 0.0, "decoupled_weight_decay": 0.0}
@@ -190,7 +190,7 @@ def make_rows(features, dtype):
     return X, labels
 
 
-MANY = NEAR + 100  # features, of which the next example's are asked for
+MANY = NEAR_WEIGHTS + 100  # features, of which the next example's are asked for
 
 
 @pytest.mark.parametrize("features", [83, MANY])

@@ -9,7 +9,7 @@ from oracle import Oracle, bits_differ
 import fastadagrad as fa
 from fastadagrad.engine.options import make_settings
 from fastadagrad.kernels.linear.layouts import Dense
-from fastadagrad.kernels.linear.row_weights import NEAR
+from fastadagrad.kernels.memory.prefetch import NEAR_WEIGHTS
 from fastadagrad.linear import training
 from fastadagrad.linear.methods import trainers
 from fastadagrad.linear.targets import Targets
@@ -164,8 +164,8 @@ def test_what_time_moves_is_placed_anew_with_the_bits_of_dense_steps(name, varia
 def test_many_features(name, lazy, classes, monkeypatch):
     """Those of the next example are prefetched."""
     X, labels, order = make_examples(np.float32, classes)
-    wide = np.zeros((len(X), NEAR + 100), X.dtype)
-    wide[:, :: NEAR // FEATURES + 5][:, :FEATURES] = X
+    wide = np.zeros((len(X), NEAR_WEIGHTS + 100), X.dtype)
+    wide[:, :: NEAR_WEIGHTS // FEATURES + 5][:, :FEATURES] = X
     monkeypatch.setitem(globals(), "FEATURES", wide.shape[1])
     way = "sparse", 1, lazy, lazy == "touched"
     assert_has_the_bits(name, OPTIONS[name][0], (wide, labels, order), way, classes)

@@ -1,0 +1,115 @@
+"""How the elements of one slot lie in memory: what another dtype of slots is made of.
+
+A kernel computes in the dtype of the parameter. It reaches a slot only through the slot's storage, so that the slot
+may lie in memory in fewer bytes: `load` makes a number of the parameter's dtype of an element, and `store` rounds one.
+Offsets are in elements, and the storage knows how many bytes they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..jit import forceinlined, jitable
+from ..rules import trait
+from .headers import array_at
+
+
+class Storage(NamedTuple):
+    """One way of keeping numbers. The first four are compilable, the others plain Python."""
+
+    size: Callable[..., Any]  # (n, real) -> bytes of n elements
+    at: Callable[..., Any]  # (address, start, n, real) -> array of n elements, from `start` on, of what lies there
+    load: Callable[..., Any]  # (array, i) -> number of the parameter's dtype
+    store: Callable[..., Any]  # (array, i, number)
+    memory: Callable[[np.dtype[Any]], np.dtype[Any]]  # dtype of the arrays, given the parameter's; TypeError: unfit
+    kept: Callable[[Any], Any]  # numbers, one or an array of them, as the slot has them
+    numbers: Callable[[Any], Any]  # the numbers that a slot has
+
+
+@jitable
+def _size(n, real):
+    return n * array_at(0, 0, real).itemsize
+
+
+@jitable
+def _at(address, start, n, real):
+    return array_at(address + _size(start, real), n, real)
+
+
+@forceinlined
+def _load(array, i):
+    return array[i]
+
+
+@forceinlined
+def _store(array, i, number):
+    array[i] = number
+
+
+def _as_it_is(anything: Any) -> Any:
+    return anything
+
+
+AS_COMPUTED = Storage(_size, _at, _load, _store, _as_it_is, _as_it_is, _as_it_is)
+
+
+@jitable
+def _size_of_halves(n, real):
+    return 2 * n
+
+
+@jitable
+def _halves_at(address, start, n, real):
+    return array_at(address + 2 * start, n, np.uint16)
+
+
+@forceinlined
+def _load_half(array, i):
+    return np.uint32(np.uint32(array[i]) << np.uint32(16)).view(np.float32)
+
+
+def _rounded_half(bits):
+    """The sixteen upper bits of a float32, rounded to the nearest, ties to even; NaN stays one."""
+    upper = bits >> np.uint32(16)
+    rounded = (bits + np.uint32(0x7FFF) + (upper & np.uint32(1))) >> np.uint32(16)
+    is_nan = (bits & np.uint32(0x7FFFFFFF)) > np.uint32(0x7F800000)
+    return (upper | np.uint32(0x40)) * is_nan + rounded * (is_nan ^ True)
+
+
+_compiled_rounded_half = forceinlined(_rounded_half)
+
+
+@forceinlined
+def _store_half(array, i, number):
+    array[i] = np.uint16(_compiled_rounded_half(np.float32(number).view(np.uint32)))
+
+
+def _halves(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    if dtype != np.float32:
+        raise TypeError(f"bfloat16 is half of a float32: slots of a {dtype} parameter cannot be kept in it")
+    return np.dtype(np.uint16)
+
+
+def _kept_halves(numbers: Any) -> NDArray[np.uint16]:
+    return np.asarray(_rounded_half(np.asarray(numbers, np.float32).view(np.uint32)), np.uint16)
+
+
+def _numbers_of_halves(halves: Any) -> Any:
+    return (np.asarray(halves, np.uint32) << np.uint32(16)).view(np.float32)
+
+
+BFLOAT16 = Storage(_size_of_halves, _halves_at, _load_half, _store_half, _halves, _kept_halves, _numbers_of_halves)
+
+
+def storage_of(rule: Any, slot: str) -> Storage:
+    """How a rule keeps one of its slots: in the parameter's dtype, if it does not say."""
+    kept: Storage = trait(rule, "stored").get(slot, AS_COMPUTED)
+    return kept
+
+
+def storages_of(rule: Any, slots: tuple[str, ...]) -> tuple[Storage, ...]:
+    return tuple(storage_of(rule, slot) for slot in slots)
