@@ -101,21 +101,13 @@ def _make_prefetch_row(element, kind: str, real):
     return prefetch_row
 
 
-@cache
-def make_update(
-    rule: Any, motion: str, kind: str, lean: bool, lagging: bool, watchful: bool, dtype: np.dtype[Any]
-) -> Pair:
-    """Compiled ``(spans, rows, at, source, table, scalars, exact, lag)``: 1 if an accumulator became infinite, else 0.
-
-    `exact` are the scalars in float64 and `lag` a :class:`..missed.Lag`, for what lags behind. If not `watchful`,
-    accumulators that become infinite may go unnoticed.
-    """
-    element = make_element(rule, motion, lean, summed=True)
-    real, itemsize, Scalars = dtype.type, dtype.itemsize, rule.Scalars
+def _make_update_rows(rule: Any, motion: str, kind: str, lean: bool, lagging: bool, watchful: bool, real: Any):
+    """Compilable steps of the rows [low, high) of a gradient: whether an accumulator became infinite."""
+    element, itemsize = make_element(rule, motion, lean, summed=True), real().itemsize
     row_at, step = _make_row_at(element, kind, real), _make_step(element, kind, watchful)
     square_of = make_ordered_sum(element.prepare)
     catch_up_row, stamp = make_row_catch_up(rule, motion, kind)
-    prefetch_row, by_row = _make_prefetch_row(element, kind, real), kind == "row"
+    prefetch_row = _make_prefetch_row(element, kind, real)
 
     @forceinlined
     def ready(k, high, rows, at, source, tensor, s_exact, lag):
@@ -152,7 +144,19 @@ def make_update(
                 infinite |= step(p, g, squares[k - first], slots, s)
         return infinite
 
-    update_rows = update_grouped if by_row else update_each
+    return update_grouped if kind == "row" else update_each
+
+
+@cache
+def make_update(
+    rule: Any, motion: str, kind: str, lean: bool, lagging: bool, watchful: bool, dtype: np.dtype[Any]
+) -> Pair:
+    """Compiled ``(spans, rows, at, source, table, scalars, exact, lag)``: 1 if an accumulator became infinite, else 0.
+
+    `exact` are the scalars in float64 and `lag` a :class:`..missed.Lag`, for what lags behind. If not `watchful`,
+    accumulators that become infinite may go unnoticed.
+    """
+    Scalars, update_rows = rule.Scalars, _make_update_rows(rule, motion, kind, lean, lagging, watchful, dtype.type)
 
     @forceinlined
     def update(low, high, rows, at, source, table, scalars, exact, lag):

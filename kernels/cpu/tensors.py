@@ -113,6 +113,21 @@ def complaint_of(found):
     return complaint(found - 1, NON_FINITE) if found else 0
 
 
+def _make_accumulate_tensors(element, real, Scalars):
+    """Compilable step of the accumulators of whole tensors, by the sums of squares of their blocks."""
+    accumulate, first_at, load, store = element.accumulate, element.first.at, element.first.load, element.first.store
+
+    @jitable
+    def accumulate_tensors(table, scalars, block_sums):
+        for i in range(table.shape[0] - 1):
+            if table[i, SIZE] > 0:
+                s = unpack(Scalars, scalars[i])
+                G = first_at(table[i, FIRST_SLOT], 0, 1, real)
+                store(G, 0, accumulate(real(total(table, i, block_sums)), load(G, 0), s))
+
+    return accumulate_tensors
+
+
 @cache
 def make_driver(rule: Any, motion: str, kind: str, lean: bool, dtype: np.dtype[Any]) -> Pair:
     """Compiled ``(spans, work, gradients, table, scalars, guard, block_sums, sums)``.
@@ -121,19 +136,10 @@ def make_driver(rule: Any, motion: str, kind: str, lean: bool, dtype: np.dtype[A
     marked in the table.
     """
     element = make_element(rule, motion, lean)
-    real, itemsize, Scalars, accumulate = dtype.type, dtype.itemsize, rule.Scalars, element.accumulate
-    by_tensor, first = kind == "tensor", element.first
-    first_at, load_first, store_first = first.at, first.load, first.store
+    real, itemsize, Scalars, by_tensor = dtype.type, dtype.itemsize, rule.Scalars, kind == "tensor"
+    accumulate_tensors = _make_accumulate_tensors(element, real, Scalars)
     square = make_walk(_make_block_sums(element.prepare, real, Scalars), FIRST_BLOCK)
     update = make_walk(_make_update(element, kind, real, Scalars), FIRST_UNIT)
-
-    @jitable
-    def accumulate_tensors(table, scalars, block_sums):
-        for i in range(table.shape[0] - 1):
-            if table[i, SIZE] > 0:
-                s = unpack(Scalars, scalars[i])
-                G = first_at(table[i, FIRST_SLOT], 0, 1, real)
-                store_first(G, 0, accumulate(real(total(table, i, block_sums)), load_first(G, 0), s))
 
     @compiled
     def serial(spans, work, gradients, table, scalars, guard, block_sums, sums):

@@ -8,88 +8,19 @@ another but by shuffles and ballots within its warp.
 from __future__ import annotations
 
 from functools import cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numba import cuda, types
+from numba import types
 
-from ..cpu.coalesce import POSITION
-from ..jit import jitable
-from ..reduce import LANES
+from . import radix
 from .compiling import Capability, Kernel, compile_kernel
-from .memory import load_word, make_access, mark, store_word
-from .reduce import ALL
+from .memory import make_access
+from .radix import DIGIT as DIGIT
+from .radix import TILE as TILE
+from .radix import VALUES as VALUES
 
-DIGIT = 4  # bits
-VALUES = 1 << DIGIT
-TILE = 1024  # keys of a warp
 THREADS = 128  # a block
-
-_zero, _one, _word, _lanes, _tile, _values, _all = map(np.uint64, (0, 1, 8, LANES, TILE, VALUES, ALL))
-_position, _low = np.uint64(POSITION), np.uint64((1 << POSITION) - 1)
-
-
-@jitable
-def _warp():
-    return np.uint64(cuda.grid(1)) // _lanes
-
-
-@jitable
-def _ballot(holds):
-    """A bit for each thread of the warp."""
-    return np.uint64(np.uint32(cuda.ballot_sync(ALL, holds)))
-
-
-@jitable
-def _value_of(value, lane):
-    """The value that a thread of the warp has."""
-    return np.uint64(cuda.shfl_sync(ALL, np.int64(value), lane))
-
-
-@jitable
-def _agree(bits, digit, j):
-    """A bit for each thread whose key has this bit j of the digit, given the ballot on it."""
-    return bits ^ (((digit >> np.uint64(j)) & _one) - _one)
-
-
-@jitable
-def _threads_with(digit, bits0, bits1, bits2, bits3, valid):
-    """A bit for each thread whose key has this digit, given the ballots on each bit of theirs.
-
-    Without a branch: the compiler would make a loop for each of its ways, and ballots want all threads in one place.
-    """
-    found = _agree(bits0, digit, 0) & _agree(bits1, digit, 1) & _agree(bits2, digit, 2) & _agree(bits3, digit, 3)
-    return found & valid
-
-
-@jitable
-def _vote(digit, holds):
-    return (
-        _ballot(digit & _one != _zero),
-        _ballot(digit >> _one & _one != _zero),
-        _ballot(digit >> np.uint64(2) & _one != _zero),
-        _ballot(digit >> np.uint64(3) & _one != _zero),
-        _ballot(holds),
-    )
-
-
-@jitable
-def _digit_at(keys, i, n, shift):
-    """Digit of key i; 0 if there is no such key."""
-    return load_word(keys + i * _word) >> shift & (_values - _one) if i < n else _zero
-
-
-@jitable
-def _popcount(bits):
-    return np.uint64(cuda.popc(bits))
-
-
-@jitable
-def _is_head(keys, i, n):
-    """Whether key i is the first of its row."""
-    if i >= n:
-        return False
-    return i == _zero or load_word(keys + i * _word) >> _position != load_word(keys + (i - _one) * _word) >> _position
 
 
 class Sort(NamedTuple):
@@ -114,111 +45,18 @@ def blocks_of(threads: int) -> int:
 
 @cache
 def make_sort(cc: Capability) -> Sort:
-    def make_pack(dtype: np.dtype[Any]) -> Kernel:
-        load, size = make_access(dtype).load, np.uint64(dtype.itemsize)
+    def compiled(name: str, function, arguments: int) -> Kernel:
+        return compile_kernel(name, function, (types.uint64,) * arguments, cc)
 
-        def pack(indices, n, rows, keys, outside):
-            i = np.uint64(cuda.grid(1))
-            if i < n:
-                row = np.uint64(np.int64(load(indices + i * size)))
-                if row >= rows:  # negative numbers have become large ones
-                    mark(outside)
-                store_word(keys + i * _word, row << _position | i)
-
-        return compile_kernel(f"pack_{dtype}", pack, (types.uint64,) * 5, cc)
-
-    def count(keys, n, shift, tiles, counts):
-        tile, lane, mine = _warp(), np.uint64(cuda.laneid), _zero
-        if tile < tiles:
-            start = tile * _tile
-            while start < min(n, (tile + _one) * _tile):
-                i = start + lane
-                b0, b1, b2, b3, valid = _vote(_digit_at(keys, i, n, shift), i < n)
-                mine += _popcount(_threads_with(lane, b0, b1, b2, b3, valid))
-                start += _lanes
-            if lane < _values:
-                store_word(counts + (lane * tiles + tile) * _word, mine)
-
-    def scan(counts, size, tiles, totals):
-        tile, lane, so_far = _warp(), np.uint64(cuda.laneid), _zero
-        if tile < tiles:
-            start = tile * _tile
-            end = min(size, start + _tile)
-            while start < end:
-                i = start + lane
-                own = load_word(counts + i * _word) if i < end else _zero
-                up_to = own
-                for distance in (1, 2, 4, 8, 16):
-                    before = np.uint64(cuda.shfl_up_sync(ALL, np.int64(up_to), distance))
-                    if lane >= np.uint64(distance):
-                        up_to += before
-                if i < end:
-                    store_word(counts + i * _word, so_far + up_to - own)
-                so_far += _value_of(up_to, LANES - 1)
-                start += _lanes
-            if lane == _zero:
-                store_word(totals + tile * _word, so_far)
-
-    def add(counts, size, places):
-        i = np.uint64(cuda.grid(1))
-        if i < size:
-            at = counts + i * _word
-            store_word(at, load_word(at) + load_word(places + i // _tile * _word))
-
-    def distribute(keys, n, shift, tiles, places, sorted_keys):
-        tile, lane = _warp(), np.uint64(cuda.laneid)
-        if tile < tiles:
-            place = load_word(places + (lane * tiles + tile) * _word) if lane < _values else _zero
-            start = tile * _tile
-            while start < min(n, (tile + _one) * _tile):
-                i = start + lane
-                digit = _digit_at(keys, i, n, shift)
-                b0, b1, b2, b3, valid = _vote(digit, i < n)
-                before = _popcount(_threads_with(digit, b0, b1, b2, b3, valid) & ((_one << lane) - _one))
-                first = _value_of(place, np.int32(digit))
-                if i < n:
-                    store_word(sorted_keys + (first + before) * _word, load_word(keys + i * _word))
-                place += _popcount(_threads_with(lane, b0, b1, b2, b3, valid))
-                start += _lanes
-
-    def count_heads(keys, n, tiles, counts):
-        tile, lane, heads = _warp(), np.uint64(cuda.laneid), _zero
-        if tile < tiles:
-            start = tile * _tile
-            while start < min(n, (tile + _one) * _tile):
-                heads += _popcount(_ballot(_is_head(keys, start + lane, n)))
-                start += _lanes
-            if lane == _zero:
-                store_word(counts + tile * _word, heads)
-
-    def write(keys, n, tiles, places, at, rows, starts):
-        tile, lane = _warp(), np.uint64(cuda.laneid)
-        if tile < tiles:
-            group, start = load_word(places + tile * _word), tile * _tile
-            while start < min(n, (tile + _one) * _tile):
-                i = start + lane
-                head = _is_head(keys, i, n)
-                heads = _ballot(head)
-                if head:
-                    mine = group + _popcount(heads & ((_one << lane) - _one))
-                    store_word(rows + mine * _word, load_word(keys + i * _word) >> _position)
-                    store_word(starts + mine * _word, i)
-                if i < n:
-                    store_word(at + i * _word, load_word(keys + i * _word) & _low)
-                group += _popcount(heads)
-                if i == n - _one:
-                    store_word(starts + group * _word, n)
-                start += _lanes
-
-    def compiled(function, arguments: int) -> Kernel:
-        return compile_kernel(f"rows_{function.__name__}", function, (types.uint64,) * arguments, cc)
+    def make_pack(dtype) -> Kernel:
+        return compiled(f"pack_{dtype}", radix.make_pack(make_access(dtype).load, np.uint64(dtype.itemsize)), 5)
 
     return Sort(
         {name: make_pack(np.dtype(name)) for name in ("int32", "int64")},
-        compiled(count, 5),
-        compiled(scan, 4),
-        compiled(add, 3),
-        compiled(distribute, 6),
-        compiled(count_heads, 4),
-        compiled(write, 7),
+        compiled("rows_count", radix.count, 5),
+        compiled("rows_scan", radix.scan, 4),
+        compiled("rows_add", radix.add, 3),
+        compiled("rows_distribute", radix.distribute, 6),
+        compiled("rows_count_heads", radix.count_heads, 4),
+        compiled("rows_write", radix.write, 7),
     )
