@@ -55,6 +55,8 @@ class Table:
         to be loaded with the same.
     hash_bits : int or None
         Into 2**hash_bits columns its own have been hashed; None: these are its own.
+    weights : ndarray (n,) of float64 or None
+        How much each row counts in training; None: all alike.
     """
 
     features: NDArray[Any] | CSR
@@ -63,6 +65,7 @@ class Table:
     feature_names: tuple[str, ...] | None = None
     zero_based: bool | None = None
     hash_bits: int | None = None
+    weights: NDArray[np.float64] | None = None
 
 
 def as_table(

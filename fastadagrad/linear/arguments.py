@@ -32,7 +32,7 @@ OF_ALL_METHODS = (
     "patience",
     "min_improvement",
 )
-OF_FIT = ("valid", "progress")
+OF_FIT = ("valid", "progress", "sample_weight")
 NOT_HERE = "an optimizer's or a Dataset's, and a LinearModel has none"
 CHOICES = {"loss": ("auto", *LOSSES), "scale": scaling.SCALES, "lazy": LAZY}
 LARGEST_BATCH = 2**31 - 1
@@ -91,6 +91,8 @@ def check(given: Mapping[str, Any]) -> tuple[dict[str, Any], Settings, Conduct]:
     plain["seed"] = whole_number("seed", given["seed"], 0)
     plain["intercept"] = checked("intercept", given["intercept"], True)
     plain["shuffle"] = checked("shuffle", given["shuffle"], True)
+    plain["warm_start"] = checked("warm_start", given["warm_start"], True)
+    plain["average"] = _average(given["average"])
     plain["validation"] = checked_validation("validation", given["validation"])
     plain["dtype"] = _float_type(given["dtype"])
     plain |= {name: _option_of_loss(name, given) for name in OPTIONS}
@@ -126,6 +128,12 @@ def _one_of(name: str, value: Any, choices: tuple[str, ...]) -> str:
     if not isinstance(value, str) or value not in choices:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, not {value!r}")
     return str(value)
+
+
+def _average(value: Any) -> bool | int:
+    if isinstance(value, bool | np.bool):
+        return bool(value)
+    return whole_number("average", value, 1)
 
 
 def _option_of_loss(name: str, given: Mapping[str, Any]) -> float:

@@ -14,9 +14,11 @@ from ..kernels.linear.layouts import shuffle
 from ..support.extras import needed
 from ..support.log import logger
 from ..support.stopping import Patience
+from .averaging import AveragingTrainer
 from .scaling import only_finite
-from .training import Examples, Scorer, Trainer
+from .training import Examples, Scorer, Trainer, importance_of
 
+AnyTrainer = Trainer | AveragingTrainer
 Report = Callable[[int], object]  # gets the number of examples just done
 Tell = Callable[[dict[str, float]], object]  # gets an epoch's entry of the history
 
@@ -34,24 +36,39 @@ class Outcome(NamedTuple):
 class Run:
     """Epochs until something ends them, and the weights to keep."""
 
-    def __init__(self, trainer: Trainer, held_out: Examples | None, patience: Patience) -> None:
+    def __init__(self, trainer: AnyTrainer, held_out: Examples | None, patience: Patience) -> None:
         self._trainer, self._held_out, self._patience = trainer, held_out, patience
+        self._mean_label = 0.0
         self._scorer = Scorer(trainer.targets)
         self.history: list[dict[str, float]] = []
         self.best_epoch, self.stopped_because = 0, "max_epochs"
         self._warned = False  # of weights that no longer move
-        weights, intercept = trainer.parameters  # which begin with 0
-        self.weights = np.zeros(weights.shape, weights.dtype), np.zeros_like(intercept)
+        weights, intercept = trainer.parameters
+        self.weights = np.array(weights, order="C"), intercept.copy()
 
-    def run(self, epochs: int, rng: np.random.Generator | None, report: Report | None, tell: Tell) -> Outcome:
-        """Train for at most `epochs`, each in an order drawn from `rng`, or in the order of the examples."""
-        n = len(self._trainer.examples.labels)
-        order = np.arange(n)
+    def run(
+        self,
+        epochs: int,
+        order: NDArray[np.int64],
+        rng: np.random.Generator | None,
+        report: Report | None,
+        tell: Tell,
+    ) -> Outcome:
+        """Train for at most `epochs` on examples in this order, or in one that `rng` makes of it for each."""
+        drawn = np.arange(len(order))
+        in_order = np.array_equal(order, drawn)
+        examples = self._trainer.examples
+        importance = importance_of(examples)
+        self._mean_label = float(
+            np.average(
+                examples.labels[order].astype(np.float64), weights=None if importance is None else importance[order]
+            )
+        )
         try:
             for epoch in range(1, epochs + 1):
                 if rng is not None:
-                    shuffle(rng.random(n), order)
-                loss = self._trainer.epoch(order, report)
+                    shuffle(rng.random(len(order)), drawn)
+                loss = self._trainer.epoch(drawn if in_order else order[drawn], report)
                 entry = self._close_epoch(epoch, loss)
                 tell(entry)
                 if self.stopped_because != "max_epochs":
@@ -76,8 +93,7 @@ class Run:
 
     def _close_epoch(self, epoch: int, loss: float) -> dict[str, float]:
         """Validate, keep the weights if they are the ones to keep, and decide whether to go on."""
-        labels = self._trainer.examples.labels
-        entry: dict[str, float] = {"epoch": epoch, "loss": self._scorer.targets.in_own_unit(loss, labels)}
+        entry: dict[str, float] = {"epoch": epoch, "loss": self._scorer.targets.in_own_unit(loss, self._mean_label)}
         weights = self._trainer.parameters
         if not (math.isfinite(loss) and only_finite(*weights)):
             self.stopped_because = "non-finite loss"
@@ -86,9 +102,9 @@ class Run:
             judged = loss
             if self._held_out is not None:
                 scores = self._scorer.scores(self._held_out, *weights)
-                found = self._scorer.monitors(scores, self._held_out.labels)
+                found = self._scorer.monitors(scores, self._held_out)
                 entry |= {f"valid_{name}": value for name, value in found.items()}
-                judged = self._scorer.loss(scores, self._held_out.labels)
+                judged = self._scorer.loss(scores, self._held_out)
             if self._patience.update(judged) or self._held_out is None:
                 self._keep()
                 self.best_epoch = epoch

@@ -22,17 +22,29 @@ from ..data.tables import CSR, Table
 from ..engine.options import Conduct, Settings
 from ..support.stopping import Patience
 from . import rate_trials, scaling, targets
+from .averaging import AveragingTrainer
 from .epochs import Outcome, Run, reporting
 from .links import LINKS
 from .methods import missed_steps_refusal
 from .scaling import Scaling
-from .splits import split
+from .splits import split, without_weightless
 from .targets import Targets
-from .training import Examples, Trainer, as_examples, bytes_a_feature
+from .training import Examples, Trained, Trainer, as_examples, bytes_a_feature
+from .visits import Visits, visits_of
+from .visits import by_content as in_order_of_content
 
 FEWEST_EPOCHS, MOST_EPOCHS, ENOUGH_UPDATES = 10, 50, 10_000
 NEGLIGIBLE = 1e-7  # a weight, beside the largest
 Progress = bool | Callable[..., Any]
+
+
+class State(NamedTuple):
+    """What a fit goes on from that does not begin anew."""
+
+    trained: Trained
+    scaling: Scaling
+    targets: Targets
+    learning_rate: float
 
 
 class Fit(NamedTuple):
@@ -44,43 +56,104 @@ class Fit(NamedTuple):
     learning_rate: float
     outcome: Outcome
     values: int  # features stored in the examples trained on
+    state: State | None  # if it was to be kept
 
 
 def fit(
-    p: Mapping[str, Any], settings: Settings, conduct: Conduct, table: Table, valid: Any, progress: Progress
+    p: Mapping[str, Any],
+    settings: Settings,
+    conduct: Conduct,
+    table: Table,
+    valid: Any,
+    progress: Progress,
+    *,
+    chosen: Targets | None = None,
+    start: State | None = None,
+    keeps: bool = False,
+    by_content: bool = False,
 ) -> Fit:
-    """Train on a table, or on what of it is not set aside for validation, with a model's parameters `p`."""
-    chosen = targets.choose(p["loss"], table.labels, p)
+    """Train on a table, or on what of it is not set aside for validation, with a model's parameters `p`.
+
+    Parameters
+    ----------
+    chosen : Targets, optional
+        Loss and classes; by default what the labels say.
+    start : State, optional
+        What to go on from.
+    keeps : bool
+        Whether the state in which the fit ends is wanted.
+    by_content : bool
+        Whether the first order of the examples is to depend on what they are, and not on where they stand.
+    """
+    if start is not None:
+        chosen, settings = start.targets, with_rate(settings, start.learning_rate)
+    chosen = chosen or targets.choose(p["loss"], table.labels, p)
     lazy = _lazy(p, settings, isinstance(table.features, CSR))
     if isinstance(table.features, CSR):
         check_width(table.features, bytes_a_feature(chosen.outputs, settings, p["batch_size"], lazy, p["dtype"]))
     table, held_out = split(table, valid, p["seed"], chosen)
-    if p["scale"] != "none" and p["intercept"]:
-        chosen = chosen.standardised(table.labels)
-    n, width = table.features.shape
-    epochs = p["max_epochs"] or min(max(FEWEST_EPOCHS, -(-ENOUGH_UPDATES // n)), MOST_EPOCHS)
-    measure = partial(scaling.measure, p["scale"], table.features, p["intercept"])
-    prepare = partial(_prepare, measure(), chosen, p["dtype"])
-    examples = prepare(table)
+    table = without_weightless(table)
+    if p["scale"] != "none" and p["intercept"] and start is None:
+        chosen = chosen.standardised(table.labels, table.weights)
+    visits = visits_of(len(table.labels), table.weights)
+    order = _order(table, chosen, visits) if by_content else visits.order
+    epochs = p["max_epochs"] or min(max(FEWEST_EPOCHS, -(-ENOUGH_UPDATES // len(order))), MOST_EPOCHS)
+    measure = partial(scaling.measure, p["scale"], table.features, p["intercept"], table.weights)
+    prepare = partial(_prepare, measure() if start is None else start.scaling, chosen, p["dtype"])
+    examples = prepare(replace(table, weights=visits.importance))
     judges = None if held_out is None else prepare(held_out, unknown=True)
     folds = None
-    if p["learning_rate"] == "auto":
+    if p["learning_rate"] == "auto" and start is None:
         folds = rate_trials.make_folds(table, chosen.groups(table.labels), prepare, epochs, p["seed"])
-    scale = None if isinstance(table.features, CSR) else prepare.args[0]
+    scale = None if isinstance(table.features, CSR) and not keeps else prepare.args[0]
     del prepare
     trainer_of = partial(
-        Trainer, features=width, targets=chosen, batch_size=p["batch_size"], lazy=lazy, intercept=p["intercept"]
+        Trainer,
+        features=table.features.shape[1],
+        targets=chosen,
+        batch_size=p["batch_size"],
+        lazy=lazy,
+        intercept=p["intercept"],
     )
-    rate = settings.learning_rate_at(0)
     if folds is not None:
-        rate = rate_trials.search(folds, trainer_of, settings)
-        settings = replace(settings, options=replace(settings.options, learning_rate=rate))
-    order = np.random.default_rng([p["seed"], 1]) if p["shuffle"] else None
-    with reporting(progress, epochs, n) as (report, tell):
-        run = Run(trainer_of(examples, settings), judges, Patience(conduct.patience, conduct.min_improvement))
-        outcome = run.run(epochs, order, report, tell)
+        settings = with_rate(settings, rate_trials.search(folds, trainer_of, settings))
+    trainer = trainer_of(examples, settings, start=None if start is None else start.trained)
+    rng = _orders(p, trainer.trained.steps)
+    with reporting(progress, epochs, len(order)) as (report, tell):
+        run = Run(_averaging(trainer, p["average"]), judges, Patience(conduct.patience, conduct.min_improvement))
+        outcome = run.run(epochs, order, rng, report, tell)
     del run
-    return Fit(*_unscaled(outcome.weights, scale or measure(), chosen), chosen, rate, outcome, examples.values.size)
+    rate, state = settings.learning_rate_at(0), None
+    if keeps:
+        assert scale is not None
+        state, scale = State(trainer.trained, scale, chosen, rate), scale.copy()
+    del trainer
+    return Fit(
+        *_unscaled(outcome.weights, scale or measure(), chosen), chosen, rate, outcome, examples.values.size, state
+    )
+
+
+def with_rate(settings: Settings, rate: float) -> Settings:
+    return replace(settings, options=replace(settings.options, learning_rate=rate))
+
+
+def _order(table: Table, chosen: Targets, visits: Visits) -> NDArray[np.int64]:
+    """The visits in an order that goes by what the examples are."""
+    labels = table.labels if chosen.classes is None else chosen.groups(table.labels)
+    examples = in_order_of_content(table.features, labels)
+    counts = np.bincount(visits.order, minlength=len(examples))[examples]
+    return np.repeat(examples, counts)
+
+
+def _orders(p: Mapping[str, Any], steps: int) -> np.random.Generator | None:
+    """What draws the order of each epoch, other ones in a fit that goes on after so many steps; None: nothing does."""
+    return np.random.default_rng([p["seed"], 1, *([steps] if steps else [])]) if p["shuffle"] else None
+
+
+def _averaging(trainer: Trainer, average: bool | int) -> Trainer | AveragingTrainer:
+    if average is False:
+        return trainer
+    return AveragingTrainer(trainer, None if average is True else average)
 
 
 def _lazy(p: Mapping[str, Any], settings: Settings, sparse: bool) -> str:
@@ -93,7 +166,7 @@ def _lazy(p: Mapping[str, Any], settings: Settings, sparse: bool) -> str:
 
 def _prepare(scale: Scaling, chosen: Targets, dtype: Any, table: Table, unknown: bool = False) -> Examples:
     labels = chosen.encode(table.labels, dtype, unknown=unknown)
-    return as_examples(scale.apply(table.features, dtype), labels)
+    return as_examples(scale.apply(table.features, dtype), labels, table.weights)
 
 
 def _unscaled(

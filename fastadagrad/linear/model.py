@@ -3,40 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Literal, Unpack
 
 import numpy as np
 from numpy.typing import DTypeLike
 
+from ..data.columns import check_names
 from ..data.tables import Table
-from ..support import array_file
-from . import arguments, saved, targets
-from .fitting import fit
+from . import arguments, targets
+from .fitting import Fit, State, fit
 from .methods import own_hyper
-from .predictor import Predictor
-from .splits import checked_validation, labelled
+from .persistent import PersistentPredictor
+from .splits import checked_validation, labelled, with_width_of
 from .typed_keywords import OwnHyper
 
 
-class LinearModel(Predictor):
+class LinearModel(PersistentPredictor):
     """Linear classifier or regression, trained one example (or minibatch) at a time.
 
     Parameters
     ----------
-    loss : {"auto", "logistic", "squared", "hinge", "softmax", "poisson", "quantile"}, default "auto"
+    loss : {"auto", "logistic", "squared", "hinge", "softmax", "poisson", "quantile", "huber"}, default "auto"
         "auto": logistic for two different labels; softmax for more, if they are strings or whole numbers of
         which at most 100 differ; else squared. "poisson" takes counts, of at least 0, whose mean is the
         exponential of the score; where float64 cannot hold that, it is infinite. "quantile" is the pinball loss,
-        by which a prediction is a quantile of the label.
+        by which a prediction is a quantile of the label. "huber" is squared for errors up to `delta` and linear beyond,
+        so that single labels far off count less.
     method : str, default "adagrad"
         Name of the method that trains it, as `fastadagrad.build` takes it: ADAGRAD, or any other that needs no more
         than gradients. DoG, DoWG and D-adaptation measure all weights at each step, and ESGD wants Hessian-vector
         products: they are refused.
     learning_rate : float or "auto", optional
         By default 0.1, or the method's own; of ADAGRAD the distance of the first step, in scaled units (see `scale`).
-        "auto" finds one by short fits on some of the
-        training examples, cross-validated (by `seed`; those for validation are not looked at), at the price of
-        about two fits, or of several if examples are few. Ctrl-C meanwhile raises KeyboardInterrupt.
+        "auto" finds one by short fits on some of the training examples, cross-validated (by `seed`; those for
+        validation are not looked at), at the price of about two fits, or of several if examples are few. Ctrl-C
+        meanwhile raises KeyboardInterrupt.
     momentum, l1, l2, weight_decay, decoupled_weight_decay : float, default 0
         As of :class:`fastadagrad.ADAGRAD`. l1 and l2 are strengths per example; they and the decays act on
         the weights of the scaled features, and never on the intercept.
@@ -44,6 +46,8 @@ class LinearModel(Predictor):
         As of :class:`fastadagrad.ADAGRAD`.
     quantile : float, default 0.5
         Share of the labels that are to be below the prediction, between 0 and 1, of the loss "quantile" alone.
+    delta : float, default 1
+        Error, in the unit of the labels, from which on the loss "huber" is linear.
     batch_size : int, default 1
         Examples per update; their mean gradient counts.
     max_epochs : int, optional
@@ -77,6 +81,12 @@ class LinearModel(Predictor):
         next occurs, not at all, or by stepping every feature each time. RMSProp, ADADELTA, RProp, Adam and
         AdaMax change what they keep of a feature in each step, and have no closed form: of sparse X they want one of
         the others.
+    average : bool or int, default False
+        True: the weights are the mean of those that training passed through, taken at a few points of each epoch
+        (Polyak and Ruppert); an int: of the last so many epochs. Validation judges the mean.
+    warm_start : bool, default False
+        Whether `fit` goes on from the weights of the fit before, and from what its method keeps beside them, with
+        the same classes, scales and learning rate. A model keeps these for `partial_fit`, too.
     hash_bits : int, optional
         Hash the columns of a sparse X, up to 2**63 of them, into 2**hash_bits, before anything is made for each
         column; `predict` and the like do the same. Values whose columns fall together in a row are added.
@@ -119,7 +129,7 @@ class LinearModel(Predictor):
 
     def __init__(
         self,
-        loss: Literal["auto", "logistic", "squared", "hinge", "softmax", "poisson", "quantile"] = "auto",
+        loss: Literal["auto", "logistic", "squared", "hinge", "softmax", "poisson", "quantile", "huber"] = "auto",
         *,
         method: str = "adagrad",
         learning_rate: float | Literal["auto"] | None = None,
@@ -130,6 +140,7 @@ class LinearModel(Predictor):
         weight_decay: float = 0.0,
         decoupled_weight_decay: float = 0.0,
         quantile: float = 0.5,
+        delta: float = 1.0,
         batch_size: int = 1,
         max_epochs: int | None = None,
         patience: int = 5,
@@ -141,6 +152,8 @@ class LinearModel(Predictor):
         seed: int = 0,
         dtype: DTypeLike = np.float32,
         lazy: Literal["exact", "touched", "dense"] = "exact",
+        average: bool | int = False,
+        warm_start: bool = False,
         hash_bits: int | None = None,
         **own: Unpack[OwnHyper],
     ) -> None:
@@ -153,6 +166,7 @@ class LinearModel(Predictor):
         self.feature_names: tuple[str, ...] | None = None
         self.zero_based: bool | None = None
         self._targets = targets.Targets("")
+        self._state: State | None = None
         self._parameters = plain  # the last, as from then on other attributes are looked at
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -171,8 +185,16 @@ class LinearModel(Predictor):
         """Name of the method that trains it."""
         return str(self._parameters["method"])
 
-    def fit(self, X: Any, y: Any = None, valid: Any = None, progress: bool | Callable[..., Any] = False) -> LinearModel:
-        """Train from scratch.
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        valid: Any = None,
+        progress: bool | Callable[..., Any] = False,
+        *,
+        sample_weight: Any = None,
+    ) -> LinearModel:
+        """Train from scratch, unless the model is one of `warm_start`.
 
         Parameters
         ----------
@@ -185,6 +207,9 @@ class LinearModel(Predictor):
             After each epoch their loss decides which weights are the best, and these are kept.
         progress : bool or callable, default False
             True shows a bar; a callable gets each epoch's entry of `history`.
+        sample_weight : array-like (n,), optional
+            How much each example counts, at least 0. One of weight 3 is visited three times an epoch, one of 2.5
+            likewise, each visit counting 5/6; if all are large, fewer times.
 
         Returns
         -------
@@ -195,7 +220,7 @@ class LinearModel(Predictor):
         Raises
         ------
         TypeError, ValueError
-            If X, y or `valid` are none of these, or hold NaN or infinity, or labels do not suit the loss.
+            If X, y, `valid` or the weights are none of these, or hold NaN or infinity, or labels do not suit the loss.
         RuntimeError
             If a progress bar is asked for, and tqdm is not installed.
 
@@ -210,109 +235,87 @@ class LinearModel(Predictor):
         """
         p = self._parameters
         valid = p["validation"] if valid is None else checked_validation("valid", valid)
-        table = labelled(X, y, None, self.hash_bits)
-        found = fit(p, self._settings, self._conduct, table, valid, progress)
-        self.coef_, self.intercept_, self._targets, self.learning_rate_ = found[:4]
-        outcome = found.outcome
-        self.history, self.best_epoch, self.stopped_because = outcome.history, outcome.best_epoch, outcome.ended_by
-        self.feature_names = table.feature_names
+        table = labelled(X, y, None, self.hash_bits, sample_weight)
+        table, start = self._continued(table) if p["warm_start"] else (table, None)
+        found = fit(p, self._settings, self._conduct, table, valid, progress, start=start, keeps=p["warm_start"])
         self.zero_based = X.zero_based if isinstance(X, Table) else None
-        self.seconds = outcome.seconds
-        self.features_per_second = found.values * len(outcome.history) / max(outcome.seconds, 1e-9)
+        self.history = []
+        self._take(found, table)
         return self
 
-    def save(self, path: array_file.Target) -> None:
-        """Write the model to a file.
+    def partial_fit(self, X: Any, y: Any = None, *, classes: Any = None, sample_weight: Any = None) -> LinearModel:
+        """Train on some more examples, once on each, from where training stands.
 
         Parameters
         ----------
-        path : path-like or file object
-            The file of a path is replaced as a whole or not at all. A file object is open in binary mode.
-
-        Raises
-        ------
-        OSError
-            If the file cannot be written; the old one is left then.
-        RuntimeError
-            If the model has not been trained.
-        TypeError
-            If a file object is open in text mode.
-
-        Examples
-        --------
-        >>> import io
-        >>> import numpy as np
-        >>> from fastadagrad.linear import LinearModel
-        >>> file = io.BytesIO()
-        >>> LinearModel().fit([[1.0], [-1.0]], [1, 0]).save(file)
-        >>> file.seek(0)
-        0
-        >>> LinearModel.load(file).predict([[2.0]])
-        array([1])
-        """
-        if not hasattr(self, "coef_"):
-            raise RuntimeError("this model has not been trained: call fit first")
-        validation = self._parameters["validation"]
-        fitted = saved.Fitted(
-            {**self._parameters, "validation": validation if isinstance(validation, float) else 0.0},
-            self.coef_,
-            self.intercept_,
-            self._targets,
-            self.history,
-            self.best_epoch,
-            self.stopped_because,
-            self.feature_names,
-            self.zero_based,
-            self.learning_rate_,
-        )
-        saved.write(path, fitted)
-
-    @classmethod
-    def load(cls, path: array_file.Target) -> LinearModel:
-        """Read a model that `save` wrote.
-
-        Parameters
-        ----------
-        path : path-like or file object
-            A file object is open in binary mode, and read from where it stands.
+        X : array-like (n, features), sparse matrix, DataFrame or Table
+            With the columns of the calls before.
+        y : array-like (n,), optional
+            Numbers or strings; a Table has its own.
+        classes : array-like, optional
+            All labels that there will be, of a loss of classes; later calls need not name them again. By default
+            those of the first call.
+        sample_weight : array-like (n,), optional
+            As of `fit`.
 
         Returns
         -------
         LinearModel
-            Trained, with the history of its training.
+            Itself. The first call leaves features and labels as they come if `scale` is "auto", and goes by what it
+            sees if it is "standard" or "maxabs"; later ones do as the first.
 
         Raises
         ------
-        ValueError
-            If the file is damaged, of another kind, or of a newer version.
-        TypeError
-            If a file object is open in text mode.
-        OSError
-            If there is no such file, or it cannot be read.
+        TypeError, ValueError
+            If X, y, the classes or the weights are none of these, or hold NaN or infinity; if a label is none of the
+            classes; if the learning rate is "auto".
+        RuntimeError
+            If the model was trained by `fit` without `warm_start`, or loaded: what its method kept is gone.
 
         Examples
         --------
-        >>> import tempfile
-        >>> from pathlib import Path
         >>> import numpy as np
         >>> from fastadagrad.linear import LinearModel
-        >>> model = LinearModel().fit([[1.0], [-1.0]], ["up", "down"])
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     model.save(Path(folder) / "model.npz")
-        ...     loaded = LinearModel.load(Path(folder) / "model.npz")
-        >>> loaded.predict([[2.0]]), loaded.classes_
-        (array(['up'], dtype='<U4'), array(['down', 'up'], dtype='<U4'))
+        >>> model, rng = LinearModel("logistic", learning_rate=0.5), np.random.default_rng(0)
+        >>> for _ in range(20):
+        ...     X = rng.normal(size=(50, 2))
+        ...     model = model.partial_fit(X, X[:, 0] > X[:, 1], classes=[False, True])
+        >>> model.predict([[1, 0], [0, 1]])
+        array([ True, False])
         """
-        fitted = saved.read(path)
-        try:
-            model = cls(**fitted.parameters)
-        except (TypeError, ValueError) as error:
-            raise saved.refusal(path, error) from None
-        model.coef_, model.intercept_, model._targets = fitted.coef, fitted.intercept, fitted.targets
-        model.history, model.best_epoch = fitted.history, fitted.best_epoch
-        model.stopped_because, model.learning_rate_ = fitted.stopped_because, fitted.learning_rate
-        model.feature_names, model.zero_based = fitted.feature_names, fitted.zero_based
-        return model
+        p = self._parameters
+        table = labelled(X, y, None, self.hash_bits, sample_weight)
+        if self._state is None and hasattr(self, "coef_"):
+            raise RuntimeError(
+                "this model has kept nothing to go on from: make it with warm_start=True before fit, or call "
+                "partial_fit on a new one"
+            )
+        if p["learning_rate"] == "auto" and self._state is None:
+            raise ValueError("learning_rate='auto' tries rates on all of the examples: give partial_fit a number")
+        table, start = self._continued(table)
+        chosen = None if start else targets.choose(p["loss"], table.labels, p, classes)
+        once = {**p, "max_epochs": 1, "scale": "none" if p["scale"] == "auto" else p["scale"]}
+        more = fit(once, self._settings, self._conduct, table, 0.0, False, chosen=chosen, start=start, keeps=True)
+        self._take(more, table)
+        return self
+
+    def _continued(self, table: Table) -> tuple[Table, State | None]:
+        """Examples with the columns of those before, and what training goes on from; None if it is to begin."""
+        if self._state is None:
+            return table, None
+        check_names(table.feature_names, self.feature_names, "X")
+        return replace(table, features=with_width_of(table.features, len(self.coef_))), self._state
+
+    def _take(self, found: Fit, table: Table) -> None:
+        """Become what a fit has made, whose epochs come behind those that there were."""
+        outcome, before = found.outcome, len(self.history)
+        self.coef_, self.intercept_, self._targets, self.learning_rate_ = found[:4]
+        self._state = found.state
+        self.history += [{**entry, "epoch": before + entry["epoch"]} for entry in outcome.history]
+        self.best_epoch, self.stopped_because = before + outcome.best_epoch, outcome.ended_by
+        self.feature_names = table.feature_names
+        self.seconds = outcome.seconds
+        self.features_per_second = found.values * len(outcome.history) / max(outcome.seconds, 1e-9)
 
 
 def _shown(value: Any) -> str:

@@ -29,6 +29,15 @@ def r2(scores: NDArray[Any], labels: NDArray[Any], spread: float) -> float:
     return _errors(scores.astype(np.float64), labels.astype(np.float64))[1]
 
 
+def mae(scores: NDArray[Any], labels: NDArray[Any], spread: float) -> float:
+    """Mean absolute error, in the unit of labels that have been divided by their spread."""
+    scores, labels = scores.astype(np.float64), labels.astype(np.float64)
+    exponent = max(exponents_of(np.abs(labels).max()), exponents_of(np.abs(scores).max()))
+    errors = np.abs(np.ldexp(scores, -exponent) - np.ldexp(labels, -exponent))
+    with np.errstate(over="ignore", under="ignore"):  # what is beyond float64 is infinite
+        return float(np.ldexp(errors.mean(), exponent) * spread)
+
+
 def _errors(scores: Floats, labels: Floats) -> tuple[float, float]:
     """Root of the mean squared error, and the coefficient of determination, of numbers of any size."""
     of_labels = exponents_of(np.abs(labels).max())
@@ -73,6 +82,7 @@ def coverage(scores: NDArray[Any], labels: NDArray[Any], spread: float) -> float
 MONITORS: dict[str, Callable[[NDArray[Any], NDArray[Any], float], float]] = {
     "accuracy": accuracy,
     "rmse": rmse,
+    "mae": mae,
     "r2": r2,
     "deviance": deviance,
     "d2": d2,

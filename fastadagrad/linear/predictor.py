@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from ..data.columns import check_names
 from ..data.loading import warn_of_base
-from ..data.tables import CSR, Table, as_features, names_of, with_width
+from ..data.tables import CSR, Table, as_features, names_of
 from ..kernels.linear.losses import LOSSES
 from . import targets
 from .links import LINKS, Link
-from .splits import bits_to_come, labelled
+from .splits import bits_to_come, labelled, with_width_of
 from .training import Scorer, as_examples
 
 
@@ -59,12 +59,7 @@ class Predictor:
             warn_of_base(X, len(self.coef_), self.zero_based)
         bits = bits_to_come(X, self.hash_bits)
         features = as_features(X.features if isinstance(X, Table) else X, dtype=np.float64, hash_bits=bits)
-        expected = len(self.coef_)
-        if isinstance(features, CSR):
-            return with_width(features, expected, "X")
-        if features.shape[1] != expected:
-            raise ValueError(f"X must have {expected} features, as in training, got {features.shape[1]}")
-        return features
+        return with_width_of(features, len(self.coef_))
 
     def decision_function(self, X: Any) -> NDArray[np.float64]:
         """What the weights make of each example, before it becomes a label.
@@ -301,4 +296,5 @@ class Predictor:
         self._check_trained()
         # With no spread, as the scores are in the unit of the labels.
         chosen = targets.Targets(self.loss, self.classes_, option=self._targets.option)
-        return Scorer(chosen).monitors(scores, chosen.encode(labels, np.float64, unknown=True))
+        encoded = chosen.encode(labels, np.float64, unknown=True)
+        return Scorer(chosen).monitors(scores, as_examples(np.empty((len(encoded), 0)), encoded))

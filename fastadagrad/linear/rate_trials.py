@@ -15,7 +15,7 @@ from ..engine.options import Settings
 from ..support.log import logger
 from .methods import START
 from .scaling import exponents_of
-from .splits import in_proportion, take
+from .splits import in_proportion, rows_of
 from .training import Examples, Scorer, Trainer
 
 DECADES = 6  # to go up or down from there, at most
@@ -56,11 +56,11 @@ def make_folds(table: Table, groups: NDArray[np.int64], prepare: Prepare, epochs
     fold_of = _deal(groups[chosen])
     count = int(fold_of.max()) + 1
     epochs = min(epochs, max(1, round(visits / (len(chosen) * (count - 1)))))
-    fitted = prepare(_part(table, chosen))
+    fitted = prepare(rows_of(table, chosen))
     folds = []
     for fold in range(count):
         orders = [rng.permutation(np.flatnonzero(fold_of != fold)) for _ in range(epochs)]
-        folds.append(Fold(fitted, orders, prepare(_part(table, chosen[fold_of == fold]))))
+        folds.append(Fold(fitted, orders, prepare(rows_of(table, chosen[fold_of == fold]))))
     return folds
 
 
@@ -75,10 +75,6 @@ def _deal(groups: NDArray[np.int64]) -> NDArray[np.int64]:
     fold_of = np.full(len(groups), -1)
     fold_of[dealt] = np.arange(len(dealt)) % min(FOLDS, len(dealt))
     return fold_of
-
-
-def _part(table: Table, rows: NDArray[np.int64]) -> Table:
-    return Table(take(table.features, rows), table.labels[rows], table.name)
 
 
 def search(folds: list[Fold], trainer_of: MakeTrainer, settings: Settings) -> float:
@@ -142,7 +138,7 @@ def _loss(fold: Fold, trainer: Trainer) -> float:
         if not math.isfinite(trainer.epoch(order)):
             return math.inf
     scorer = Scorer(trainer.targets)
-    loss = scorer.loss(scorer.scores(fold.held_out, *trainer.parameters), fold.held_out.labels)
+    loss = scorer.loss(scorer.scores(fold.held_out, *trainer.parameters), fold.held_out)
     return loss if math.isfinite(loss) else math.inf
 
 

@@ -43,6 +43,10 @@ class Scaling:
                 scaled[rows] = (features[rows] - (0.0 if self.shift is None else self.shift)) / self.size
         return cast(scaled, dtype)
 
+    def copy(self) -> Scaling:
+        """The same, in arrays of its own."""
+        return Scaling(*(None if each is None else each.copy() for each in (self.shift, self.size)))
+
     def unfold(self, weights: NDArray[Any], intercept: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
         """Weights and intercept, in float64, that score features as they come.
 
@@ -85,8 +89,13 @@ def _chunks(features: NDArray[Any]) -> list[slice]:
     return [slice(start, start + rows) for start in range(0, len(features), rows)]
 
 
-def measure(scale: str, features: NDArray[Any] | CSR, centre: bool) -> Scaling:
-    """Scaling by the training features; without `centre` nothing is shifted, as there is no intercept."""
+def measure(
+    scale: str, features: NDArray[Any] | CSR, centre: bool, weights: NDArray[np.float64] | None = None
+) -> Scaling:
+    """Scaling by the training features; without `centre` nothing is shifted, as there is no intercept.
+
+    An example of weight 2 is of the same account as two.
+    """
     sparse = isinstance(features, CSR)
     if scale == "auto":
         scale = "maxabs" if sparse else "standard"
@@ -96,7 +105,7 @@ def measure(scale: str, features: NDArray[Any] | CSR, centre: bool) -> Scaling:
     if scale == "standard":
         if isinstance(features, CSR):
             raise ValueError('scale="standard" would make a sparse X dense: use "maxabs" or "none"')
-        shift, size = _moments(features, centre)
+        shift, size = _moments(features, centre, weights)
     else:
         size = _largest(features)
     for part in parts_of(size.size):
@@ -104,17 +113,24 @@ def measure(scale: str, features: NDArray[Any] | CSR, centre: bool) -> Scaling:
     return Scaling(shift, size)
 
 
-def _moments(features: NDArray[Any], centre: bool) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _moments(
+    features: NDArray[Any], centre: bool, weights: NDArray[np.float64] | None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Mean (or 0) and root mean square distance from it; the latter is 0 for a constant column."""
     n, mean, squares = len(features), np.zeros(features.shape[1]), np.zeros(features.shape[1])
+    shares = None if weights is None else (weights / weights.sum())[:, None]
+
+    def mean_of(rows: slice, values: NDArray[Any]) -> Any:
+        return values.sum(axis=0) / n if shares is None else (shares[rows] * values).sum(axis=0)
+
     lowest, highest = (each.astype(np.float64) for each in (features.min(axis=0), features.max(axis=0)))
     exponent = exponents_of(np.maximum(-lowest, highest))
     unit = np.ldexp(1.0, -exponent)
     if centre:
         for rows in _chunks(features):
-            mean += (features[rows] * unit).sum(axis=0) / n
+            mean += mean_of(rows, features[rows] * unit)
     for rows in _chunks(features):
-        squares += np.square(features[rows] * unit - mean).sum(axis=0) / n
+        squares += mean_of(rows, np.square(features[rows] * unit - mean))
     shift, size = np.ldexp(mean, exponent), np.ldexp(np.sqrt(squares), exponent)
     if centre:  # rounding of the mean would leave a constant column a size of about its last bit
         constant = lowest == highest

@@ -13,17 +13,26 @@ from ..data.loading import warn_of_base
 from ..data.tables import CSR, Table, as_table, with_width
 from ..support.log import logger
 from .targets import Targets
+from .visits import checked_weights
 
 
-def labelled(X: Any, y: Any, dtype: DTypeLike | None, hash_bits: int | None) -> Table:
+def labelled(X: Any, y: Any, dtype: DTypeLike | None, hash_bits: int | None, sample_weight: Any = None) -> Table:
     """Examples as a Table of this dtype, with hashed columns if need be; None: of the one that X's numbers need."""
+    table = _labelled(X, y, dtype, hash_bits)
+    if sample_weight is not None:
+        table = replace(table, weights=checked_weights(sample_weight, len(table.labels)))
+    return table
+
+
+def _labelled(X: Any, y: Any, dtype: DTypeLike | None, hash_bits: int | None) -> Table:
     bits = bits_to_come(X, hash_bits)
     if isinstance(X, Table):
         if y is not None:
             raise TypeError("y must be left out when X is a Table, which has its labels")
         names = X.feature_names
         table = as_table(X.features, X.labels, dtype=dtype, name=X.name, feature_names=names, hash_bits=bits)
-        return replace(table, zero_based=X.zero_based, hash_bits=hash_bits)
+        weights = checked_weights(X.weights, len(table.labels))
+        return replace(table, zero_based=X.zero_based, hash_bits=hash_bits, weights=weights)
     if y is None:
         raise TypeError("y is missing: give labels with X, or a Table")
     return as_table(X, y, dtype=dtype, hash_bits=bits)
@@ -87,7 +96,7 @@ def split(table: Table, valid: Any, seed: int, targets: Targets) -> tuple[Table,
         features = with_width(features, width, "the validation examples")
     elif features.shape[1] != width:
         raise ValueError(f"the validation examples must have {width} features, got {features.shape[1]}")
-    return table, Table(features, held_out.labels, held_out.name)
+    return table, Table(features, held_out.labels, held_out.name, weights=held_out.weights)
 
 
 def _set_aside(table: Table, fraction: float, seed: int, groups: NDArray[np.int64]) -> tuple[Table, Table]:
@@ -106,9 +115,7 @@ def _set_aside(table: Table, fraction: float, seed: int, groups: NDArray[np.int6
     unseen = np.count_nonzero(np.bincount(groups)) - np.count_nonzero(np.bincount(groups[parts[1]]))
     if unseen:
         logger.info("validation=%g: %d of the classes have too few examples to be validated on", fraction, unseen)
-    train, held_out = (
-        Table(take(table.features, rows), table.labels[rows], table.name, table.feature_names) for rows in parts
-    )
+    train, held_out = (rows_of(table, rows) for rows in parts)
     return train, held_out
 
 
@@ -134,6 +141,29 @@ def in_proportion(groups: NDArray[np.int64], count: int, spare: int) -> NDArray[
         others = np.flatnonzero(~chosen & (rank < room[groups]))
         chosen[others[: count - shares.sum()]] = True
     return chosen
+
+
+def with_width_of(features: NDArray[Any] | CSR, width: int) -> NDArray[Any] | CSR:
+    """X with as many columns as in training: sparse ones are added or dropped; ValueError if X is dense."""
+    if isinstance(features, CSR):
+        return with_width(features, width, "X")
+    if features.shape[1] != width:
+        raise ValueError(f"X must have {width} features, as in training, got {features.shape[1]}")
+    return features
+
+
+def rows_of(table: Table, rows: NDArray[np.int64]) -> Table:
+    """These rows of a table, copied."""
+    weights = None if table.weights is None else table.weights[rows]
+    return Table(take(table.features, rows), table.labels[rows], table.name, table.feature_names, weights=weights)
+
+
+def without_weightless(table: Table) -> Table:
+    """A table without the rows of weight 0, which train nothing."""
+    if table.weights is None or table.weights.all():
+        return table
+    some = rows_of(table, np.flatnonzero(table.weights))
+    return replace(some, weights=checked_weights(some.weights, len(some.labels)))
 
 
 def take(features: NDArray[Any] | CSR, rows: NDArray[np.int64]) -> NDArray[Any] | CSR:

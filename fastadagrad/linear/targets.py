@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from ..data.labels import as_labels
 from ..kernels.linear.losses import CLASSES, COUNTS, LOSSES, NUMBERS, TWO_CLASSES, Loss
 from ..kernels.linear.switch import Chosen
 from ..support.log import logger
@@ -38,18 +39,20 @@ class Targets:
     @property
     def chosen(self) -> Chosen:
         """The loss as compiled loops take it."""
-        return Chosen(self.record.number, self.option)
+        option = self.record.option
+        return Chosen(self.record.number, self.option / self.spread if option and option.has_unit else self.option)
 
     @property
     def outputs(self) -> int:
         """Scores of an example; 0 where it is a number rather than a row."""
         return len(self.classes) if self.classes is not None and self.record.labels == CLASSES else 0
 
-    def in_own_unit(self, loss: float, encoded: NDArray[Any]) -> float:
-        """The mean loss of encoded labels in the unit of the labels themselves; infinite if float64 cannot hold it."""
-        if self.classes is not None:
-            return loss
-        return self.record.in_unit(loss, float(np.mean(encoded, dtype=np.float64)), self.spread)
+    def in_own_unit(self, loss: float, mean_label: float) -> float:
+        """A mean loss in the unit of the labels themselves, given the mean of the encoded ones that it is of.
+
+        It is infinite if float64 cannot hold it.
+        """
+        return loss if self.classes is not None else self.record.in_unit(loss, mean_label, self.spread)
 
     def encode(self, labels: NDArray[Any], dtype: DTypeLike, *, unknown: bool = False) -> NDArray[Any]:
         """Labels for the kernels: -1 and 1, the class's position, or the distance from the centre in spreads.
@@ -140,14 +143,15 @@ class Targets:
         classes = [] if self.classes is None else self.classes.tolist()
         return f"the classes are {', '.join(map(repr, classes[:10]))}"
 
-    def standardised(self, labels: NDArray[Any]) -> Targets:
+    def standardised(self, labels: NDArray[Any], weights: NDArray[np.float64] | None = None) -> Targets:
         """The same for labels as they are to be trained on if they are real.
 
-        They are centred and divided by their spread; counts, of which 0 means something, are divided by their mean.
+        They are centred and divided by their spread; counts, of which 0 means something, are divided by their mean. A
+        label of weight 2 is of the same account as two.
         """
         if self.classes is not None:
             return self
-        centre, spread = _centre_and_spread(labels)
+        centre, spread = _centre_and_spread(labels, weights)
         if self.record.labels == COUNTS:
             centre, spread = 0.0, centre or 1.0
         return replace(self, centre=centre, spread=spread)
@@ -185,14 +189,16 @@ def option_of(loss: str, parameters: Mapping[str, Any]) -> float:
     return 0.0 if option is None else float(parameters[option.name])
 
 
-def choose(loss: str, labels: NDArray[Any], parameters: Mapping[str, Any] | None = None) -> Targets:
-    """Targets for these labels, in a model with these parameters.
+def choose(
+    loss: str, labels: NDArray[Any], parameters: Mapping[str, Any] | None = None, classes: Any = None
+) -> Targets:
+    """Targets for these labels, in a model with these parameters, and for those that are given as `classes`.
 
     With "auto", two different labels make it logistic. More are classes (softmax) if they are strings, or
     whole numbers of which there are at most 100 different ones, each twice or more on average; other
     numbers are real (squared).
     """
-    different = np.unique(labels)
+    different = np.unique(labels if classes is None else as_labels(classes))
     if loss == "auto":
         loss = _guess(labels, different)
         logger.info("loss: %s, for %d different labels in %d rows", loss, len(different), len(labels))
@@ -214,7 +220,7 @@ def _names_of(kinds: tuple[str, ...]) -> str:
     return " or ".join(loss.name for loss in LOSSES.values() if loss.labels in kinds)
 
 
-def _centre_and_spread(labels: NDArray[Any]) -> tuple[float, float]:
+def _centre_and_spread(labels: NDArray[Any], weights: NDArray[np.float64] | None) -> tuple[float, float]:
     """Mean and standard deviation; the latter is 1 if all are the same."""
     real = labels.astype(np.float64)
     lowest, highest = float(real.min()), float(real.max())
@@ -222,7 +228,11 @@ def _centre_and_spread(labels: NDArray[Any]) -> tuple[float, float]:
         return lowest, 1.0
     exponent = exponents_of(max(-lowest, highest))
     scaled = np.ldexp(real, -exponent)
-    return float(np.ldexp(scaled.mean(), exponent)), float(np.ldexp(scaled.std(), exponent))
+    if weights is None:
+        return float(np.ldexp(scaled.mean(), exponent)), float(np.ldexp(scaled.std(), exponent))
+    mean = np.average(scaled, weights=weights)
+    spread = np.sqrt(np.average(np.square(scaled - mean), weights=weights))
+    return float(np.ldexp(mean, exponent)), float(np.ldexp(spread, exponent))
 
 
 def _guess(labels: NDArray[Any], different: NDArray[Any]) -> str:

@@ -15,7 +15,7 @@ from ..engine.options import Settings, cast_scalars
 from ..engine.schedules import scalars_of_steps, sums_of_steps
 from ..engine.state import begin_all
 from ..kernels.linear import passes, scoring, weight_arrays
-from ..kernels.linear.layouts import Dense, Sparse
+from ..kernels.linear.layouts import Dense, Sparse, WeighedDense, WeighedSparse
 from ..kernels.linear.rates import Rates, RatesOfSteps
 from ..kernels.rules import places, trait
 from ..support.log import compilation
@@ -24,17 +24,31 @@ from .monitors import MONITORS
 from .scaling import parts_of
 from .targets import Targets
 
-Examples = Dense | Sparse
+Examples = Dense | Sparse | WeighedDense | WeighedSparse
 LAZY = ("exact", "touched", "dense")
 CHUNK = 1 << 21  # values between two looks at the clock
 MOST_TIMED_STEPS = 1 << 15  # between two, where each has scalars of its own
 
 
-def as_examples(features: NDArray[Any] | CSR, labels: NDArray[Any]) -> Examples:
+def as_examples(
+    features: NDArray[Any] | CSR, labels: NDArray[Any], importance: NDArray[np.float64] | None = None
+) -> Examples:
     """What the kernels take: columns and starts are unsigned, so that no index is checked for its sign."""
     if isinstance(features, CSR):
-        return Sparse(features.data, features.indices.view(np.uint32), features.indptr.view(np.uint64), labels)
-    return Dense(features, labels)
+        arrays = features.data, features.indices.view(np.uint32), features.indptr.view(np.uint64), labels
+        return Sparse(*arrays) if importance is None else WeighedSparse(*arrays, importance.astype(labels.dtype))
+    if importance is None:
+        return Dense(features, labels)
+    return WeighedDense(features, labels, importance.astype(labels.dtype))
+
+
+def is_dense(examples: Examples) -> bool:
+    return isinstance(examples, Dense | WeighedDense)
+
+
+def importance_of(examples: Examples) -> NDArray[Any] | None:
+    """How much each example counts; None: all alike."""
+    return examples.importance if isinstance(examples, WeighedDense | WeighedSparse) else None
 
 
 class Scorer:
@@ -45,7 +59,7 @@ class Scorer:
 
     def scores(self, examples: Examples, p: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
         """(examples,), or (examples, classes) for softmax, in the dtype of the weights p."""
-        layout = "dense" if isinstance(examples, Dense) else "sparse"
+        layout = "dense" if is_dense(examples) else "sparse"
         n, many = len(examples.labels), self.targets.outputs
         out = np.empty((n, many) if many else n, p.dtype)
         score_all = scoring.make_score_all(layout, bool(many), p.dtype)
@@ -53,25 +67,43 @@ class Scorer:
             score_all(examples, np.arange(n), p, b, out)
         return out
 
-    def loss(self, scores: NDArray[Any], labels: NDArray[Any]) -> float:
+    def loss(self, scores: NDArray[Any], examples: Examples) -> float:
         """Mean loss of encoded labels, in their unit; labels of an unknown class, NaN, have none."""
+        labels, importance = examples.labels, importance_of(examples)
         known = ~np.isnan(labels)
         if not known.all():
             scores, labels = scores[known], labels[known]
+            importance = None if importance is None else importance[known]
+        if importance is not None:
+            importance = importance.astype(np.float64)
+            if self.targets.outputs:
+                return float(scoring.weighed_softmax_loss(scores, labels, importance))
+            return float(scoring.weighed_loss(self.targets.chosen, scores, labels, importance))
         if self.targets.outputs:
             return float(scoring.mean_softmax_loss(scores, labels))
         return float(scoring.mean_loss(self.targets.chosen, scores, labels))
 
-    def monitors(self, scores: NDArray[Any], labels: NDArray[Any]) -> dict[str, float]:
+    def monitors(self, scores: NDArray[Any], examples: Examples) -> dict[str, float]:
         """Loss, and what else the record of the loss names, of encoded labels, in the user's unit.
+
+        Importance is of account for the loss alone.
 
         A label of an unknown class is a miss for the accuracy. If there are any, "unknown_labels" is their number.
         """
-        targets = self.targets
-        result = {"loss": targets.in_own_unit(self.loss(scores, labels), labels)}
+        targets, labels = self.targets, examples.labels
+        mean_label = float(np.average(labels.astype(np.float64), weights=importance_of(examples)))
+        result = {"loss": targets.in_own_unit(self.loss(scores, examples), mean_label)}
         result |= {name: MONITORS[name](scores, labels, targets.spread) for name in targets.record.monitors}
         unknown = int(np.count_nonzero(np.isnan(labels)))
         return {**result, "unknown_labels": unknown} if unknown else result
+
+
+class Trained(NamedTuple):
+    """What a trainer has made, from which another can go on."""
+
+    weights: weight_arrays.Weights
+    intercept: weight_arrays.Weights
+    steps: int
 
 
 class _Way(NamedTuple):
@@ -105,7 +137,13 @@ def bytes_a_feature(outputs: int, settings: Settings, batch_size: int, lazy: str
 
 
 class Trainer:
-    """Weights, their slots and the loop that changes them, for one set of examples."""
+    """Weights, their slots and the loop that changes them, for one set of examples.
+
+    Parameters
+    ----------
+    start : Trained, optional
+        What to go on from, which is copied; None: from the beginning.
+    """
 
     def __init__(
         self,
@@ -117,20 +155,25 @@ class Trainer:
         batch_size: int,
         lazy: str,
         intercept: bool,
+        start: Trained | None = None,
     ) -> None:
         self.examples, self.targets, self.settings = examples, targets, settings
         self.batch_size = batch_size
-        dense = isinstance(examples, Dense)
+        dense = is_dense(examples)
         self._way = _way(settings, batch_size, lazy, dense)
         online, _, exact, counts = self._way
         dtype = examples.values.dtype
         layout, many = "dense" if dense else "sparse", bool(targets.outputs)
         self.weights = _make_weights(layout, features, targets.outputs, settings, dtype)
         self.intercept = _make_weights("dense", 1, targets.outputs, settings, dtype)
-        self._scalars = _Scalars(settings, intercept, dtype)
-        longest = 0 if isinstance(examples, Dense) else int(np.diff(examples.starts).max(initial=0))
-        self._work = weight_arrays.make_work(self.weights, longest, online=online, exact=counts)
         self._steps = 0
+        if start is not None:
+            _copy(self.weights, start.weights)
+            _copy(self.intercept, start.intercept)
+            self._steps = start.steps
+        self._scalars = _Scalars(settings, intercept, dtype)
+        longest = int(np.diff(examples.starts).max(initial=0)) if isinstance(examples, Sparse | WeighedSparse) else 0
+        self._work = weight_arrays.make_work(self.weights, longest, online=online, exact=counts)
         loops = passes.make_loops(
             form_for(settings),
             settings.motion,
@@ -141,6 +184,7 @@ class Trainer:
             dtype,
             timed=settings.scheduled,
             intercept=intercept,
+            weighed=importance_of(examples) is not None,
         )
         self._loop = loops.online if online else loops.batches
         self._rows = self._rows_between_reports(features)
@@ -156,8 +200,22 @@ class Trainer:
         batches = -(-rows // self.batch_size)
         return self.batch_size * (min(batches, MOST_TIMED_STEPS) if self.settings.scheduled else batches)
 
+    @property
+    def trained(self) -> Trained:
+        """The arrays themselves, and the number of steps."""
+        return Trained(self.weights, self.intercept, self._steps)
+
     def epoch(self, order: NDArray[np.int64], report: Callable[[int], object] | None = None) -> float:
         """Train on the examples in this order; the mean loss of each before its update, in the encoded labels' unit."""
+        return self.train(order, report) / self.weight_of(order)
+
+    def weight_of(self, order: NDArray[np.int64]) -> float:
+        """How much these visits count together."""
+        importance = importance_of(self.examples)
+        return len(order) if importance is None else float(importance[order].sum(dtype=np.float64))
+
+    def train(self, order: NDArray[np.int64], report: Callable[[int], object] | None = None) -> float:
+        """Train on the examples in this order; the sum of their losses, each as much as it counts."""
         total = 0.0
         for start in range(0, len(order), self._rows):
             part = order[start : start + self._rows]
@@ -166,7 +224,7 @@ class Trainer:
             self.seconds += time.perf_counter() - before
             if report is not None:
                 report(len(part))
-        return total / len(order)
+        return total
 
     def _call(self, order: NDArray[np.int64]) -> float:
         loss = self.targets.chosen
@@ -192,6 +250,12 @@ def _make_weights(layout: str, features: int, outputs: int, settings: Settings, 
     weights = weight_arrays.make_weights(layout, features, outputs, len(settings.slots), dtype)
     begin_all(weights.slots, settings, weights.p)
     return weights
+
+
+def _copy(weights: weight_arrays.Weights, source: weight_arrays.Weights) -> None:
+    """Set weights and slots, which another set of arrays has, maybe of another layout."""
+    for own, other in zip((weights.p, *weights.slots), (source.p, *source.slots), strict=True):
+        own[...] = other
 
 
 class _Scalars:

@@ -24,6 +24,7 @@ class Outputs(NamedTuple):
     """
 
     slope: object  # (loss, score, label, share, work) -> slope of the batch's mean loss, parts of the loss
+    weigh: object  # (slope, importance) -> slope of a loss that counts so much
     value: object  # (loss, parts) -> loss
     step: object  # (weights, j, x, slope, s): step weight j, or its row, with gradient slope * x
     step_with: object  # (weights, j, gradient, s): the same with gradient[j], which becomes 0
@@ -94,6 +95,9 @@ def _make_one_output(real, step_element, catch_up_element) -> Outputs:
         derivative, parts = slope_of(loss, score, label)
         return real(derivative) / share, parts
 
+    def weigh(slope, importance):
+        return slope * importance
+
     def step(w, j, x, slope, s):
         step_element(w.p, w.slots, j, slope * x, s)
 
@@ -110,7 +114,8 @@ def _make_one_output(real, step_element, catch_up_element) -> Outputs:
     def catch_up(w, j, missed, s):
         catch_up_element(w.p, w.slots, j, missed, s)
 
-    return Outputs(forceinlined(slope), value_of, *map(forceinlined, (step, step_with, add, added, catch_up)))
+    others = map(forceinlined, (step, step_with, add, added, catch_up))
+    return Outputs(forceinlined(slope), forceinlined(weigh), value_of, *others)
 
 
 def _make_many_outputs(real, step_element, catch_up_element) -> Outputs:
@@ -121,6 +126,11 @@ def _make_many_outputs(real, step_element, catch_up_element) -> Outputs:
         for k in range(scores.size):
             scores[k] = real(work.slopes[k]) / share
         return scores, value
+
+    def weigh(slopes, importance):
+        for k in range(slopes.size):
+            slopes[k] *= importance
+        return slopes
 
     def value(loss, value):
         return value
@@ -145,7 +155,7 @@ def _make_many_outputs(real, step_element, catch_up_element) -> Outputs:
         for k in range(w.p.shape[1]):
             catch_up_element(w.p, w.slots, (j, k), missed, s)
 
-    return Outputs(*map(forceinlined, (slope, value, step, step_with, add, added, catch_up)))
+    return Outputs(*map(forceinlined, (slope, weigh, value, step, step_with, add, added, catch_up)))
 
 
 def make_outputs(rule, motion: str, element: Element, real, classes: bool) -> Outputs:

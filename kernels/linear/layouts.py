@@ -36,6 +36,24 @@ class Sparse(NamedTuple):
     labels: np.ndarray
 
 
+class WeighedDense(NamedTuple):
+    """The same, with a factor for the slope and the loss of each example."""
+
+    values: np.ndarray
+    labels: np.ndarray
+    importance: np.ndarray
+
+
+class WeighedSparse(NamedTuple):
+    """Likewise."""
+
+    values: np.ndarray
+    columns: np.ndarray
+    starts: np.ndarray
+    labels: np.ndarray
+    importance: np.ndarray
+
+
 class Layout(NamedTuple):
     """Compilable access to a row and its part in a score."""
 

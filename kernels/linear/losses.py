@@ -12,6 +12,7 @@ costs little, and the reported losses do not lose digits.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from math import exp, log, log1p
 from typing import Any, NamedTuple
@@ -47,6 +48,7 @@ class Option(NamedTuple):
     above: float
     below: float
     meaning: str
+    has_unit: bool = False  # that of the labels
 
 
 def as_it_is(loss, mean_label, spread):
@@ -128,6 +130,15 @@ def pinball_in_unit(loss, mean_label, spread):
     return loss * spread
 
 
+def huber(score, label, delta):
+    """Half the squared error up to an error of delta, and from there on as steep as there."""
+    error = np.float64(score) - np.float64(label)
+    size = abs(error)
+    if size <= delta:
+        return error, (0.5 * error * error, 0.0)
+    return (delta if error > 0.0 else -delta), (delta * (size - 0.5 * delta), 0.0)
+
+
 def softmax(scores, label, slopes):
     """-log of the probability of class `label`; fills `slopes`, with NO_CLASS as label by the probabilities."""
     top = np.float64(scores[0])
@@ -146,6 +157,7 @@ def softmax(scores, label, slopes):
 
 
 QUANTILE = Option("quantile", 0.5, 0.0, 1.0, "share of the labels that are to be below the prediction")
+DELTA = Option("delta", 1.0, 0.0, math.inf, "error, in the unit of the labels, from which on a loss is linear", True)
 RECORDS = (
     Loss("logistic", 0, TWO_CLASSES, LOGIT, "nats", ("accuracy",), logistic, logistic_value),
     Loss("squared", 1, NUMBERS, IDENTITY, "half the squared error", ("rmse", "r2"), squared, in_unit=squared_in_unit),
@@ -162,6 +174,17 @@ RECORDS = (
         pinball,
         in_unit=pinball_in_unit,
         option=QUANTILE,
+    ),
+    Loss(
+        "huber",
+        6,
+        NUMBERS,
+        IDENTITY,
+        "half the squared error, linear from delta on",
+        ("r2", "mae"),
+        huber,
+        in_unit=squared_in_unit,
+        option=DELTA,
     ),
 )
 LOSSES = {loss.name: loss for loss in RECORDS}

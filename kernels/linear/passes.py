@@ -50,7 +50,9 @@ class _Pieces(NamedTuple):
     row_steps: RowSteps  # the same, or faster
     reading: Reading
     intercept: _Intercept
+    weigh: Any  # (examples, n, slope) -> slope
     tell: Any  # (loss, score, label, parts): what the loop adds up
+    told: Any  # (examples, n, it) -> its share
 
 
 class _Intercept(NamedTuple):
@@ -83,6 +85,21 @@ def _mistake(loss, score, label, parts):
     return 1.0 if score * label <= 0.0 else 0.0
 
 
+@forceinlined
+def _as_it_is(examples, n, what):
+    return what
+
+
+@forceinlined
+def _share(examples, n, what):
+    return examples.importance[n] * what
+
+
+def _make_weigh(outputs: Outputs):
+    weigh = outputs.weigh
+    return forceinlined(lambda examples, n, slope: weigh(slope, examples.importance[n]))
+
+
 def _make_tell(outputs: Outputs, mistakes: bool):
     value = outputs.value
     return _mistake if mistakes else forceinlined(lambda loss, score, label, parts: value(loss, parts))
@@ -100,6 +117,7 @@ def make_loops(
     timed: bool = False,
     intercept: bool = True,
     mistakes: bool = False,
+    weighed: bool = False,
 ) -> Loops:
     """Loops for one form of a method and one variant.
 
@@ -113,12 +131,14 @@ def make_loops(
         Whether there is one; if not, it stays as it is.
     mistakes : bool
         Whether wrong signs are counted, in the place of the sum of the losses.
+    weighed : bool
+        Whether examples have an importance, a factor of their slopes and of what is added up.
     """
-    return _make_loops(rule, motion, lean, layout, classes, exact, dtype, timed, intercept, mistakes)
+    return _make_loops(rule, motion, lean, layout, classes, exact, dtype, timed, intercept, mistakes, weighed)
 
 
 @cache  # by values in one order, however they were given
-def _make_loops(rule, motion, lean, layout, classes, exact, dtype, timed, intercept, mistakes) -> Loops:
+def _make_loops(rule, motion, lean, layout, classes, exact, dtype, timed, intercept, mistakes, weighed) -> Loops:
     way = way_to_catch_up(rule, exact, timed)
     element, rows, real = make_element(rule, motion, lean), LAYOUTS[layout], dtype.type
     outputs, score = make_outputs(rule, motion, element, real, classes), make_score(rows, real, classes)
@@ -147,13 +167,15 @@ def _make_loops(rule, motion, lean, layout, classes, exact, dtype, timed, interc
         row_steps,
         make_reading(rule.Scalars, timed, way),
         _make_intercept(real, outputs) if intercept else NO_INTERCEPT,
+        _make_weigh(outputs) if weighed else _as_it_is,
         _make_tell(outputs, mistakes),
+        _share if weighed else _as_it_is,
     )
     return Loops(_make_online(pieces), _make_batches(pieces))
 
 
 def _make_online(pieces: _Pieces):
-    real, slope_of, tell = pieces.real, pieces.outputs.slope, pieces.tell
+    real, slope_of, weigh, tell, told = pieces.real, pieces.outputs.slope, pieces.weigh, pieces.tell, pieces.told
     begin, at, end = pieces.reading
     step_intercept = pieces.intercept.step
     next_row, (score_row, step_row), catch_up_all = pieces.next_row, pieces.row_steps, pieces.catch_up_all
@@ -169,9 +191,10 @@ def _make_online(pieces: _Pieces):
             n = next_row(examples, order, i, weights, work)
             z = score_row(examples, n, i, weights, intercept, work, s_missed)
             slope, parts = slope_of(loss, z, examples.labels[n], real(1), work)
+            slope = weigh(examples, n, slope)
             step_row(examples, n, weights, slope, s, work)
             step_intercept(intercept, slope, s_intercept)
-            total += tell(loss, z, examples.labels[n], parts)
+            total += told(examples, n, tell(loss, z, examples.labels[n], parts))
         catch_up_all(order.size, weights, work.last, end(rates, order.size, scalars))
         return total
 
@@ -179,7 +202,7 @@ def _make_online(pieces: _Pieces):
 
 
 def _make_batches(pieces: _Pieces):
-    real, slope_of, tell = pieces.real, pieces.outputs.slope, pieces.tell
+    real, slope_of, weigh, tell, told = pieces.real, pieces.outputs.slope, pieces.weigh, pieces.tell, pieces.told
     begin, at, end = pieces.reading
     step_with, add, added = pieces.outputs.step_with, pieces.outputs.add, pieces.outputs.added
     span, value_at, column = pieces.rows.span, pieces.rows.value, pieces.rows.column
@@ -214,8 +237,8 @@ def _make_batches(pieces: _Pieces):
                 n = next_row(examples, order, i, weights, work)
                 z = score_row(examples, n, steps, weights, intercept, work, s_missed)
                 slope, parts = slope_of(loss, z, examples.labels[n], real(stop - start), work)
-                add_row(examples, n, work, slope)
-                total += tell(loss, z, examples.labels[n], parts)
+                add_row(examples, n, work, weigh(examples, n, slope))
+                total += told(examples, n, tell(loss, z, examples.labels[n], parts))
             if sweep:
                 for j in range(len(weights.p)):
                     step_with(weights, j, work.gradient, s)

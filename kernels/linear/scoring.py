@@ -68,6 +68,25 @@ def mean_loss(loss, scores, labels):
 
 
 @compiled
+def weighed_loss(loss, scores, labels, importance):
+    """Mean of the losses, each as often as its importance says."""
+    total = 0.0
+    for n in range(scores.size):
+        total += importance[n] * value_of(loss, slope_of(loss, scores[n], labels[n])[1])
+    return total / np.sum(importance)
+
+
+@compiled
+def weighed_softmax_loss(scores, labels, importance):
+    total = 0.0
+    slopes = np.empty(scores.shape[1])
+    scores, labels, importance = borrowed((scores, labels, importance))
+    for n in range(len(scores)):
+        total += importance[n] * softmax(scores[n], np.int64(labels[n]), slopes)
+    return total / np.sum(importance)
+
+
+@compiled
 def mean_softmax_loss(scores, labels):
     total = 0.0
     slopes = np.empty(scores.shape[1])

@@ -9,12 +9,13 @@ from oracle import bits_differ
 
 from fastadagrad.engine.options import make_settings
 from fastadagrad.kernels.linear import passes, weight_arrays
-from fastadagrad.kernels.linear.layouts import Dense, shuffle
+from fastadagrad.kernels.linear.layouts import Dense, WeighedDense, WeighedSparse, shuffle
 from fastadagrad.kernels.linear.losses import LOSSES as RECORDS
 from fastadagrad.kernels.linear.sixteen import ABREAST
 from fastadagrad.kernels.linear.switch import Chosen
 from fastadagrad.kernels.memory.prefetch import NEAR_WEIGHTS
 from fastadagrad.kernels.rules import adagrad
+from fastadagrad.linear.training import is_dense
 
 UNPENALISED = {"l1": 0.0, "l2": 0.0, "weight_decay": 0.0, "decoupled_weight_decay": 0.0}
 
@@ -29,7 +30,8 @@ def make_data(kind, classes, dtype, n=70, features=37, seed=0):
     score = X[:, :5].sum(1) + rng.normal(size=n)
     signs = np.where(score > 0, 1.0, -1.0)
     counts = np.floor(np.abs(score))
-    others = {"softmax": rng.integers(0, max(classes, 1), n), "squared": score, "quantile": score, "poisson": counts}
+    others = {"softmax": rng.integers(0, max(classes, 1), n), "squared": score, "quantile": score, "huber": score}
+    others["poisson"] = counts
     labels = others.get(kind, signs)
     return X, labels.astype(dtype)
 
@@ -60,7 +62,7 @@ def step(state, g, hyper, rate):
     p[...] = q
 
 
-def oracle(X, labels, order, size, kind, classes, hyper, rate, dense_dot, touched_only=False):
+def oracle(X, labels, order, size, kind, classes, hyper, rate, dense_dot, touched_only=False, importance=None):
     shape = (X.shape[1], classes) if classes else (X.shape[1],)
     weights = [np.zeros(shape, X.dtype) for _ in range(3)]
     intercept = [np.zeros((1, *shape[1:]), X.dtype) for _ in range(3)]
@@ -76,14 +78,14 @@ def oracle(X, labels, order, size, kind, classes, hyper, rate, dense_dot, touche
 
     examples = X, labels, order, size, kind, classes
     return (
-        epoch(*examples, weights[0], intercept[0], step_features, step_intercept, dense_dot, touched_only),
+        epoch(*examples, weights[0], intercept[0], step_features, step_intercept, dense_dot, touched_only, importance),
         weights,
         intercept,
     )
 
 
 def longest_of(examples):
-    return 0 if isinstance(examples, Dense) else int(np.diff(examples.starts).max())
+    return 0 if is_dense(examples) else int(np.diff(examples.starts).max())
 
 
 def make_both(layout, features, classes, slots, dtype):
@@ -93,7 +95,7 @@ def make_both(layout, features, classes, slots, dtype):
 
 
 def train(examples, order, size, kind, classes, hyper, rate, *, lazy="touched", online=None, epochs=1, features=37):
-    layout = "dense" if isinstance(examples, Dense) else "sparse"
+    layout = "dense" if is_dense(examples) else "sparse"
     dtype = examples.values.dtype
     features = examples.values.shape[1] if layout == "dense" else features
     settings, _ = make_settings(adagrad, {**hyper, "learning_rate": rate})
@@ -104,7 +106,9 @@ def train(examples, order, size, kind, classes, hyper, rate, *, lazy="touched", 
     weights, intercept = make_both(layout, features, classes, settings.slots, dtype)
     sweep = lazy == "dense" or (layout == "dense" and (size > 1 or online is False))
     catching_up = lazy == "exact"
-    loops = passes.make_loops(adagrad, settings.motion, settings.lean, layout, bool(classes), catching_up, dtype)
+    weighed = hasattr(examples, "importance")
+    variant = settings.motion, settings.lean, layout, bool(classes), catching_up, dtype
+    loops = passes.make_loops(adagrad, *variant, weighed=weighed)
     if online is None:
         online = size == 1 and not sweep
     work = weight_arrays.make_work(weights, longest_of(examples), online=online, exact=catching_up)
@@ -126,7 +130,7 @@ def assert_same(found, expected):
         assert_equal_bits((ours.p, *ours.slots), theirs)
 
 
-LOSSES = [("logistic", 0), ("squared", 0), ("hinge", 0), ("softmax", 3), ("poisson", 0), ("quantile", 0)]
+LOSSES = [("logistic", 0), ("squared", 0), ("hinge", 0), ("softmax", 3), ("poisson", 0), ("quantile", 0), ("huber", 0)]
 
 
 def test_every_loss_has_an_oracle():
@@ -179,6 +183,22 @@ def test_sparse_has_the_bits_of_the_formula(kind, classes, size):
             touched = lazy == "touched"
             expected = oracle(X, labels, order, size, kind, classes, hyper, 0.1, False, touched_only=touched)
             assert_same(found, expected)
+
+
+@pytest.mark.parametrize(("kind", "classes"), [("logistic", 0), ("softmax", 3)])
+@pytest.mark.parametrize("size", [1, 8])
+@pytest.mark.parametrize("layout", ["dense", "sparse"])
+def test_importance_has_the_bits_of_the_formula(layout, kind, classes, size):
+    X, labels = make_data(kind, classes, np.float32)
+    rng = np.random.default_rng(2)
+    order, importance = rng.permutation(len(X)), rng.random(len(X)).astype(np.float32)
+    plain = Dense(X, labels) if layout == "dense" else to_sparse(X, labels)
+    examples = (WeighedDense if layout == "dense" else WeighedSparse)(*plain, importance)
+    for hyper in FEW:
+        found = train(examples, order, size, kind, classes, hyper, 0.1)
+        dense = layout == "dense"
+        expected = oracle(X, labels, order, size, kind, classes, hyper, 0.1, dense, not dense, importance)
+        assert_same(found, expected)
 
 
 def make_rows(features, dtype):

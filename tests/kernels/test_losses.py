@@ -86,6 +86,14 @@ def test_quantile(score, label, expected):
     assert call("quantile", score, label, 0.25) == interpreted("quantile", score, label, 0.25) == expected
 
 
+@pytest.mark.parametrize(
+    ("score", "label", "expected"),
+    [(1.0, 3.0, (1.875, -1.5)), (4.0, 1.0, (3.375, 1.5)), (2.5, 1.0, (1.125, 1.5)), (2.0, 1.0, (0.5, 1.0))],
+)
+def test_huber(score, label, expected):
+    assert call("huber", score, label, 1.5) == interpreted("huber", score, label, 1.5) == expected
+
+
 @settings(derandomize=True, deadline=None)
 @given(st.floats(-700, 700), st.floats(0, 1e6))
 def test_poisson(score, label):

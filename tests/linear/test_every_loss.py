@@ -60,7 +60,7 @@ def test_names_are_told_of():
 def test_options_of_losses(name, tmp_path, capsys):
     """Each is a keyword, an option of the command, and part of a file; and no other loss takes it."""
     loss, option = OPTIONS[name]
-    other = option.default + (option.below - option.default) / 2
+    other = (option.default + min(option.below, 2 * option.default)) / 2
     given = inspect.signature(LinearModel).parameters[name]
     assert (given.default, given.kind) == (option.default, given.KEYWORD_ONLY)
     model = trained(loss, **{name: other})
@@ -76,7 +76,7 @@ def test_options_of_losses(name, tmp_path, capsys):
     assert status == 0
     assert json.loads(out)["history"] == model.history
     between = f"between {option.above:g} and {option.below:g}, and neither"
-    for bad in (option.above, option.below, option.below + 1):
+    for bad in (option.above, *([option.below, option.below + 1] if option.below < np.inf else [])):
         with pytest.raises(ValueError, match=f"^{name} must be {between}, not {bad:g}"):
             LinearModel(loss, **{name: bad})
     with pytest.raises(TypeError, match=f"^{name} must be"):
@@ -167,13 +167,13 @@ def test_the_unit_of_labels(loss):
     scores, labels = np.array([3.0, 0.5, 1.5, 4.0]), np.array([2.0, 0.0, 1.5, 60.0])
     factor, shift = LINKS[record.link].rescaled(0.0, spread)
 
-    def mean_loss(scores, labels):
-        option = [record.option.default] if record.option else []
+    def mean_loss(scores, labels, unit):
+        option = [record.option.default / (unit if record.option.has_unit else 1)] if record.option else []
         pairs = zip(scores, labels, strict=True)
         return np.mean([record.value(record.slope(*pair, *option)[1]) for pair in pairs])
 
-    mean = mean_loss((scores - shift) / factor, labels / spread)
-    expected = mean_loss(scores, labels)
+    mean = mean_loss((scores - shift) / factor, labels / spread, spread)
+    expected = mean_loss(scores, labels, 1.0)
     assert record.in_unit(mean, np.mean(labels / spread), spread) == pytest.approx(expected, rel=1e-12)
 
 

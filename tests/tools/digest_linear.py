@@ -17,7 +17,15 @@ from digest_cases import DTYPES, Arrays, Case, bits, methods, numbers
 
 import fastadagrad as fa
 
-LOSSES = ("logistic", "squared", "hinge", "softmax", "poisson", "quantile")  # test_every_loss names what is missing
+LOSSES = (
+    "logistic",
+    "squared",
+    "hinge",
+    "softmax",
+    "poisson",
+    "quantile",
+    "huber",
+)  # test_every_loss names what is missing
 UNSCALED: dict[str, Any] = {"scale": "none", "learning_rate": 0.25, "shuffle": False}
 PLAIN: dict[str, dict[str, Any]] = {
     "as it comes": {},
@@ -54,7 +62,7 @@ def sparse_examples() -> Any:
 
 
 def labels_of(loss: str, X: np.ndarray) -> np.ndarray:
-    if loss in ("squared", "quantile"):
+    if loss in ("squared", "quantile", "huber"):
         return 2 * X[:, 0] - X[:, 1]
     if loss == "poisson":
         return np.floor(4 * np.abs(X[:, 0]))

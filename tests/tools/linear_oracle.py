@@ -6,7 +6,7 @@ import numpy as np
 
 from fastadagrad.kernels.linear.layouts import LANES, Sparse
 
-LEVEL = 0.3  # of the quantile loss
+LEVEL = 0.3  # of the quantile loss; where Huber's becomes linear
 
 
 def to_sparse(X, labels):
@@ -25,6 +25,10 @@ def one_loss(kind, z, y):
         return math.exp(z) - y * z, math.exp(z) - y
     if kind == "quantile":
         return max(LEVEL * (y - z), (LEVEL - 1) * (y - z)), -LEVEL if z < y else 1 - LEVEL if z > y else 0.0
+    if kind == "huber":
+        error = z - y
+        far = LEVEL * (abs(error) - 0.5 * LEVEL), math.copysign(LEVEL, error)
+        return far if abs(error) > LEVEL else (0.5 * error * error, error)
     if kind == "hinge":
         return max(1 - z * y, 0.0), -y if z * y < 1 else 0.0
     e = math.exp(-abs(z * y))
@@ -73,6 +77,7 @@ def epoch(
     step_intercept,
     dense_dot,
     touched_only=False,
+    importance=None,
 ):
     """Sum of the losses before each step, by batches of `size` examples.
 
@@ -88,6 +93,8 @@ def epoch(
         Whether a score is summed as of dense rows.
     touched_only : bool
         Whether the weights are stepped that the examples of the batch have, and no others.
+    importance : array, optional
+        How much each example counts.
     """
     real, total = X.dtype.type, 0.0
     w_of, b_of = (each if callable(each) else (lambda each=each: each) for each in (weights, intercept))
@@ -100,8 +107,10 @@ def epoch(
             x, w = X[n, columns], w_of()[columns]
             z = (lane_dot(x, w) if dense_dot and not classes else left_to_right_dot(x, w)) + b_of()[0]
             value, slope = softmax_loss(z, labels[n]) if classes else one_loss(kind, z, labels[n])
-            total += value
             slope = np.asarray(slope).astype(X.dtype) / real(len(batch))
+            if importance is not None:
+                value, slope = float(importance[n]) * value, slope * importance[n]
+            total += value
             g[columns] += x[:, None] * slope if classes else x * slope
             g_b[0] += slope
             touched[columns] = True

@@ -1,0 +1,67 @@
+"""Averages of the weights that training passes through, which are steadier than the last ones."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .training import Trainer
+
+POINTS = 16  # of an epoch, at which weights are taken: every feature is brought up to date at each
+
+
+class AveragingTrainer:
+    """Trains as the trainer that it is made of; its weights are the mean of those passed through.
+
+    Polyak and Ruppert average the weights after every step. Those at a few points of each epoch have nearly the same
+    mean, since neighbours differ little.
+
+    Parameters
+    ----------
+    last : int, optional
+        Of how many epochs, up to the latest, weights are averaged; None: of all.
+    """
+
+    def __init__(self, trainer: Trainer, last: int | None) -> None:
+        self._trainer, self._last = trainer, last
+        self.examples, self.targets = trainer.examples, trainer.targets
+        self._epochs = 0
+        self._means: deque[list[NDArray[np.float64]]] = deque(maxlen=last or 1)  # of each epoch; or one, of all
+
+    def epoch(self, order: NDArray[np.int64], report: Callable[[int], object] | None = None) -> float:
+        """Train on the examples in this order; the mean loss of each before its update."""
+        trainer, total = self._trainer, 0.0
+        means = [np.zeros(array.shape) for array in trainer.parameters]
+        size = -(-len(order) // (POINTS * trainer.batch_size)) * trainer.batch_size
+        for taken, start in enumerate(range(0, len(order), size), 1):
+            total += trainer.train(order[start : start + size], report)
+            for mean, weights in zip(means, trainer.parameters, strict=True):
+                mean += (weights - mean) / taken
+        self._epochs += 1
+        if self._last is None and self._means:
+            for mean, new in zip(self._means[0], means, strict=True):
+                mean += (new - mean) / self._epochs
+        else:
+            self._means.append(means)
+        return total / trainer.weight_of(order)
+
+    @property
+    def parameters(self) -> tuple[NDArray[Any], NDArray[Any]]:
+        """The means of weights and intercept, in the dtype of the weights; before the first epoch they themselves."""
+        own = self._trainer.parameters
+        if not self._means:
+            return own
+        weights, intercept = (np.mean([means[i] for means in self._means], axis=0) for i in range(2))
+        return weights.astype(own[0].dtype), intercept.astype(own[1].dtype)
+
+    @property
+    def seconds(self) -> float:
+        return self._trainer.seconds
+
+    @property
+    def stuck(self) -> int:
+        return self._trainer.stuck

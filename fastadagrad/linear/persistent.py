@@ -1,0 +1,111 @@
+"""Linear models in files."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from ..support import array_file
+from . import saved
+from .predictor import Predictor
+
+
+class PersistentPredictor(Predictor):
+    """Weights that are written to a file, and read from one, with the history of their training."""
+
+    history: list[dict[str, float]]
+    best_epoch: int
+    stopped_because: str
+    learning_rate_: float
+
+    def save(self, path: array_file.Target) -> None:
+        """Write the model to a file.
+
+        Parameters
+        ----------
+        path : path-like or file object
+            The file of a path is replaced as a whole or not at all. A file object is open in binary mode.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be written; the old one is left then.
+        RuntimeError
+            If the model has not been trained.
+        TypeError
+            If a file object is open in text mode.
+
+        Examples
+        --------
+        >>> import io
+        >>> import numpy as np
+        >>> from fastadagrad.linear import LinearModel
+        >>> file = io.BytesIO()
+        >>> LinearModel().fit([[1.0], [-1.0]], [1, 0]).save(file)
+        >>> file.seek(0)
+        0
+        >>> LinearModel.load(file).predict([[2.0]])
+        array([1])
+        """
+        if not hasattr(self, "coef_"):
+            raise RuntimeError("this model has not been trained: call fit first")
+        validation = self._parameters["validation"]
+        fitted = saved.Fitted(
+            {**self._parameters, "validation": validation if isinstance(validation, float) else 0.0},
+            self.coef_,
+            self.intercept_,
+            self._targets,
+            self.history,
+            self.best_epoch,
+            self.stopped_because,
+            self.feature_names,
+            self.zero_based,
+            self.learning_rate_,
+        )
+        saved.write(path, fitted)
+
+    @classmethod
+    def load(cls, path: array_file.Target) -> Self:
+        """Read a model that `save` wrote.
+
+        Parameters
+        ----------
+        path : path-like or file object
+            A file object is open in binary mode, and read from where it stands.
+
+        Returns
+        -------
+        LinearModel
+            Trained, with the history of its training.
+
+        Raises
+        ------
+        ValueError
+            If the file is damaged, of another kind, or of a newer version.
+        TypeError
+            If a file object is open in text mode.
+        OSError
+            If there is no such file, or it cannot be read.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> import numpy as np
+        >>> from fastadagrad.linear import LinearModel
+        >>> model = LinearModel().fit([[1.0], [-1.0]], ["up", "down"])
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     model.save(Path(folder) / "model.npz")
+        ...     loaded = LinearModel.load(Path(folder) / "model.npz")
+        >>> loaded.predict([[2.0]]), loaded.classes_
+        (array(['up'], dtype='<U4'), array(['down', 'up'], dtype='<U4'))
+        """
+        fitted = saved.read(path)
+        try:
+            model = cls(**fitted.parameters)
+        except (TypeError, ValueError) as error:
+            raise saved.refusal(path, error) from None
+        model.coef_, model.intercept_, model._targets = fitted.coef, fitted.intercept, fitted.targets
+        model.history, model.best_epoch = fitted.history, fitted.best_epoch
+        model.stopped_because, model.learning_rate_ = fitted.stopped_because, fitted.learning_rate
+        model.feature_names, model.zero_based = fitted.feature_names, fitted.zero_based
+        return model

@@ -1,0 +1,66 @@
+"""Which examples an epoch visits, and how much each visit counts.
+
+An example of weight 3 is visited three times, as if it were in the data three times; one of weight 2.5 three times,
+each of which counts 5/6. A single visit that counted much would be a step that overshoots.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..data.tables import CSR
+from ..kernels.linear.content import keys_of_rows
+
+MOST_VISITS = 10  # an example, on average
+
+
+class Visits(NamedTuple):
+    """The visits of an epoch."""
+
+    order: NDArray[np.int64]  # the example of each
+    importance: NDArray[np.float64] | None  # of each example: how much each of its visits counts; None: 1
+
+
+def checked_weights(weights: Any, n: int) -> NDArray[np.float64] | None:
+    """Weights of examples as float64; None if all are 1.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If they are no numbers of at least 0, one an example, or all are 0.
+    """
+    if weights is None:
+        return None
+    try:
+        found = np.asarray(weights, np.float64)
+    except (TypeError, ValueError):
+        raise TypeError(f"sample_weight must be numbers, one an example, not {type(weights).__name__}") from None
+    if found.ndim == 0:
+        found = np.full(n, found)
+    if found.shape != (n,):
+        raise ValueError(f"sample_weight must have shape ({n},), one weight an example, not {found.shape}")
+    bad = np.flatnonzero(~(np.isfinite(found) & (found >= 0)))
+    if bad.size:
+        raise ValueError(f"sample_weight must be finite and at least 0, not {found[bad[0]]} at row {bad[0]}")
+    if n and not found.any():
+        raise ValueError("sample_weight is 0 for all examples: nothing is left to train on")
+    return None if (found == 1).all() else found
+
+
+def visits_of(n: int, weights: NDArray[np.float64] | None) -> Visits:
+    """The visits of n examples of these weights, each example's behind one another."""
+    if weights is None:
+        return Visits(np.arange(n), None)
+    unit = max(1.0, float(weights.sum()) / ((MOST_VISITS - 1) * n))
+    counts = np.ceil(weights / unit).astype(np.int64)
+    importance = weights / np.maximum(counts, 1)
+    return Visits(np.repeat(np.arange(n), counts), None if (importance[counts > 0] == 1).all() else importance)
+
+
+def by_content(features: NDArray[Any] | CSR, labels: NDArray[Any]) -> NDArray[np.int64]:
+    """The examples in an order that goes by what they are, and not by where they stand; equal ones are neighbours."""
+    order: NDArray[np.int64] = np.argsort(keys_of_rows(features, labels), kind="stable")
+    return order

@@ -1,0 +1,56 @@
+"""A number for each example that depends on what it is, and not on where it stands."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..jit import compiled, jitable
+
+FIRST, SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)  # of SplitMix64, as the shifts are
+START = np.uint64(0x9E3779B97F4A7C15)
+
+
+@jitable
+def _mixed(key, word):
+    """A key that depends on every bit of another, and of a word."""
+    key = (key + START) ^ word
+    key = (key ^ (key >> np.uint64(30))) * FIRST
+    key = (key ^ (key >> np.uint64(27))) * SECOND
+    return key ^ (key >> np.uint64(31))
+
+
+@jitable
+def _bits(value):
+    """Those of a float64; -0 has those of 0, which it equals."""
+    return np.float64(value + np.float64(0)).view(np.uint64)
+
+
+@compiled
+def _of_dense(values, labels, keys):
+    for n in range(len(values)):
+        key = _mixed(START, _bits(labels[n]))
+        for j in range(values.shape[1]):
+            key = _mixed(key, _bits(values[n, j]))
+        keys[n] = key
+
+
+@compiled
+def _of_sparse(values, columns, starts, labels, keys):
+    for n in range(labels.size):
+        key = _mixed(START, _bits(labels[n]))
+        for t in range(starts[n], starts[n + 1]):
+            key = _mixed(_mixed(key, np.uint64(columns[t])), _bits(values[t]))
+        keys[n] = key
+
+
+def keys_of_rows(features: Any, labels: np.ndarray) -> np.ndarray:
+    """A 64-bit key for each row of a matrix, dense or CSR, with its label, a number: equal rows have equal keys."""
+    keys = np.empty(len(labels), np.uint64)
+    labels = labels.astype(np.float64)
+    if isinstance(features, np.ndarray):
+        _of_dense(features, labels, keys)
+    else:
+        _of_sparse(features.data, features.indices, features.indptr, labels, keys)
+    return keys
