@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,14 @@ class Outcome(NamedTuple):
     seconds: float
 
 
+class Watcher(Protocol):
+    """Who is told of epochs, and may end the run."""
+
+    def begin_epoch(self) -> None: ...
+    def end_epoch(self, entry: dict[str, float], weights: tuple[NDArray[Any], NDArray[Any]]) -> bool:
+        """Whether to stop, given an epoch's entry of the history, and the weights and the intercept as they are."""
+
+
 class Run:
     """Epochs until something ends them, and the weights to keep."""
 
@@ -53,6 +61,7 @@ class Run:
         rng: np.random.Generator | None,
         report: Report | None,
         tell: Tell,
+        watcher: Watcher | None = None,
     ) -> Outcome:
         """Train for at most `epochs` on examples in this order, or in one that `rng` makes of it for each."""
         drawn = np.arange(len(order))
@@ -66,11 +75,15 @@ class Run:
         )
         try:
             for epoch in range(1, epochs + 1):
+                if watcher is not None:
+                    watcher.begin_epoch()
                 if rng is not None:
                     shuffle(rng.random(len(order)), drawn)
                 loss = self._trainer.epoch(drawn if in_order else order[drawn], report)
                 entry = self._close_epoch(epoch, loss)
                 tell(entry)
+                if watcher is not None and watcher.end_epoch(entry, self._trainer.parameters):
+                    self.stopped_because = "callback"
                 if self.stopped_because != "max_epochs":
                     break
         except KeyboardInterrupt:

@@ -23,7 +23,7 @@ from ..engine.options import Conduct, Settings
 from ..support.stopping import Patience
 from . import rate_trials, scaling, targets
 from .averaging import AveragingTrainer
-from .epochs import Outcome, Run, reporting
+from .epochs import Outcome, Run, Watcher, reporting
 from .links import LINKS
 from .methods import missed_steps_refusal
 from .scaling import Scaling
@@ -36,6 +36,8 @@ from .visits import by_content as in_order_of_content
 FEWEST_EPOCHS, MOST_EPOCHS, ENOUGH_UPDATES = 10, 50, 10_000
 NEGLIGIBLE = 1e-7  # a weight, beside the largest
 Progress = bool | Callable[..., Any]
+Weights = tuple[NDArray[Any], NDArray[Any]]  # and the intercept
+Unscale = Callable[[Weights], Weights]
 
 
 class State(NamedTuple):
@@ -71,6 +73,7 @@ def fit(
     start: State | None = None,
     keeps: bool = False,
     by_content: bool = False,
+    watched: Callable[[Unscale], Watcher] | None = None,
 ) -> Fit:
     """Train on a table, or on what of it is not set aside for validation, with a model's parameters `p`.
 
@@ -84,6 +87,8 @@ def fit(
         Whether the state in which the fit ends is wanted.
     by_content : bool
         Whether the first order of the examples is to depend on what they are, and not on where they stand.
+    watched : callable, optional
+        Makes who is told of epochs, given what makes weights for features as they come of those in training.
     """
     if start is not None:
         chosen, settings = start.targets, with_rate(settings, start.learning_rate)
@@ -105,7 +110,8 @@ def fit(
     folds = None
     if p["learning_rate"] == "auto" and start is None:
         folds = rate_trials.make_folds(table, chosen.groups(table.labels), prepare, epochs, p["seed"])
-    scale = None if isinstance(table.features, CSR) and not keeps else prepare.args[0]
+    reused = start is not None or keeps or watched is not None or not isinstance(table.features, CSR)
+    scale = prepare.args[0] if reused else None
     del prepare
     trainer_of = partial(
         Trainer,
@@ -121,11 +127,11 @@ def fit(
     rng = _orders(p, trainer.trained.steps)
     with reporting(progress, epochs, len(order)) as (report, tell):
         run = Run(_averaging(trainer, p["average"]), judges, Patience(conduct.patience, conduct.min_improvement))
-        outcome = run.run(epochs, order, rng, report, tell)
+        watcher = watched(partial(_unscaled_aside, scale, chosen)) if watched is not None and scale else None
+        outcome = run.run(epochs, order, rng, report, tell, watcher)
     del run
     rate, state = settings.learning_rate_at(0), None
-    if keeps:
-        assert scale is not None
+    if keeps and scale is not None:
         state, scale = State(trainer.trained, scale, chosen, rate), scale.copy()
     del trainer
     return Fit(
@@ -181,6 +187,11 @@ def _unscaled(
     if not scaling.only_finite(raw, intercept) or _has_lost(weights[0], raw):
         raise ValueError("X and y differ so much in size that float64 cannot hold the weights: multiply X or y")
     return raw, intercept
+
+
+def _unscaled_aside(scale: Scaling, chosen: Targets, weights: Weights) -> Weights:
+    """The same, with the scaling left as it is."""
+    return _unscaled(weights, scale.copy(), chosen)
 
 
 def _has_lost(weights: NDArray[Any], raw: NDArray[np.float64]) -> bool:

@@ -1,0 +1,354 @@
+"""A linear classifier for scikit-learn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import ClassifierMixin
+from sklearn.utils.class_weight import compute_class_weight
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import check_classification_targets, unique_labels
+from sklearn.utils.validation import column_or_1d
+
+from ..linear.links import LINKS
+from ..linear.targets import Targets
+from .base import LinearEstimator, Problem
+from .callbacks import with_callbacks
+
+LOSSES = ("auto", "logistic", "hinge", "softmax")
+
+
+def _gives_probabilities(estimator: AdaGradClassifier) -> bool:
+    if estimator.loss == "hinge":
+        raise AttributeError("loss='hinge' gives no probabilities: use 'logistic' or 'softmax'")
+    return True
+
+
+class AdaGradClassifier(ClassifierMixin, LinearEstimator):
+    """Linear classifier, trained by AdaGrad or another method one example, or minibatch, at a time.
+
+    It is `fastadagrad.LinearModel` with scikit-learn's names and shapes.
+
+    Parameters
+    ----------
+    loss : {"auto", "logistic", "hinge", "softmax"}, default "auto"
+        "auto" is logistic for two classes and softmax for more. The other two treat each of more than two classes
+        against the rest.
+    penalty : {None, "l1", "l2", "elasticnet"}, default None
+        Of the weights of the scaled features (see `scale`), never of the intercept.
+    alpha : float, default 1e-4
+        Strength of the penalty, beside the mean loss: alpha*|w| or alpha/2*w**2.
+    l1_ratio : float, default 0.15
+        Share of l1 in "elasticnet".
+    method : str, default "adagrad"
+        Name of the method, as `fastadagrad.build` takes it; it goes by gradients alone.
+    learning_rate : float or "auto", optional
+        By default 0.1, or the method's own. "auto" finds one by short, cross-validated fits.
+    momentum, nesterov : float, bool, default 0 and False
+        As of `fastadagrad.ADAGRAD`.
+    batch_size : int, default 1
+        Examples per update.
+    max_iter : int, optional
+        Epochs; by default 10, or as many as 10,000 updates take, but at most 50.
+    tol, n_iter_no_change : float and int, default 0 and 5
+        Stop after more than so many epochs in a row that did not improve the loss (with `early_stopping` the one of the
+        examples set aside, else that of each example before its update) by more than this share of it.
+    fit_intercept : bool, default True
+    scale : {"auto", "standard", "maxabs", "none"}, default "auto"
+        Of the features while training: "auto" is "standard" for dense X and "maxabs" for sparse X, and "none" in
+        `partial_fit`. `coef_` is for features as they come.
+    shuffle : bool, default True
+        Whether each epoch has its own order. The orders depend on what the examples are, and not on where they stand.
+    average : bool or int, default False
+        True: weights are the mean of those that training passed through; an int: in the last so many epochs.
+    warm_start : bool, default False
+        Whether `fit` goes on from where the fit before it ended, with its classes, scales and learning rate.
+    early_stopping : bool, default False
+        Whether `validation_fraction` of the examples, a share of each class, is set aside, and the weights kept are
+        those of the lowest loss on them.
+    validation_fraction : float, default 0.1
+    class_weight : dict or "balanced", optional
+        Factor of the weights of the examples of each class.
+    lazy : {"exact", "touched", "dense"}, default "exact"
+        As of `fastadagrad.LinearModel`, for sparse X.
+    method_params : dict, optional
+        Hyperparameters of the method alone, as {"rms_regularizer": 0.1}, `weight_decay` and `decoupled_weight_decay`.
+    n_jobs : int, optional
+        Threads for the classes that are each treated against the rest.
+    random_state : int, RandomState or None, default None
+        Of the orders and of the examples set aside. With an int the same data give the same bits.
+
+    Attributes
+    ----------
+    classes_ : ndarray (classes,)
+    coef_ : ndarray (1, features) or (classes, features)
+        Of the dtype of X, float32 or float64.
+    intercept_ : ndarray (1,) or (classes,)
+    n_iter_ : int
+        Epochs of the fit; of the longest, where there are several.
+    n_features_in_ : int
+    feature_names_in_ : ndarray (features,)
+        Where X has names of columns.
+
+    Notes
+    -----
+    Examples of weight 3 are visited three times an epoch, so that whole weights give what repetitions give.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from fastadagrad.sklearn import AdaGradClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> model = AdaGradClassifier(random_state=0).fit(X, y)
+    >>> model.coef_.shape, bool(model.score(X, y) > 0.9)
+    ((3, 4), True)
+    """
+
+    classes_: NDArray[Any]
+
+    def __init__(
+        self,
+        loss: Literal["auto", "logistic", "hinge", "softmax"] = "auto",
+        *,
+        penalty: Literal["l1", "l2", "elasticnet"] | None = None,
+        alpha: float = 1e-4,
+        l1_ratio: float = 0.15,
+        method: str = "adagrad",
+        learning_rate: float | Literal["auto"] | None = None,
+        momentum: float = 0.0,
+        nesterov: bool = False,
+        batch_size: int = 1,
+        max_iter: int | None = None,
+        tol: float = 0.0,
+        n_iter_no_change: int = 5,
+        fit_intercept: bool = True,
+        scale: Literal["auto", "standard", "maxabs", "none"] = "auto",
+        shuffle: bool = True,
+        average: bool | int = False,
+        warm_start: bool = False,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        class_weight: dict[Any, float] | Literal["balanced"] | None = None,
+        lazy: Literal["exact", "touched", "dense"] = "exact",
+        method_params: dict[str, Any] | None = None,
+        n_jobs: int | None = None,
+        random_state: Any = None,
+    ) -> None:
+        self.loss = loss
+        self.penalty = penalty
+        self.alpha = alpha
+        self.l1_ratio = l1_ratio
+        self.method = method
+        self.learning_rate = learning_rate
+        self.momentum = momentum
+        self.nesterov = nesterov
+        self.batch_size = batch_size
+        self.max_iter = max_iter
+        self.tol = tol
+        self.n_iter_no_change = n_iter_no_change
+        self.fit_intercept = fit_intercept
+        self.scale = scale
+        self.shuffle = shuffle
+        self.average = average
+        self.warm_start = warm_start
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.class_weight = class_weight
+        self.lazy = lazy
+        self.method_params = method_params
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+
+    @with_callbacks
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Train on examples with labels.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix (n, features)
+            float32 stays float32; other numbers become float64.
+        y : array-like (n,)
+            Labels of any kind.
+        sample_weight : array-like (n,), optional
+            How much each example counts, at least 0.
+
+        Returns
+        -------
+        self : AdaGradClassifier
+
+        Raises
+        ------
+        ValueError, TypeError
+            If X, y or the weights are none of these, if y has one class, or for a parameter that makes no sense.
+        """
+        going_on = self.warm_start and hasattr(self, "_states")
+        X, y = self._validated(X, y, reset=not going_on)
+        return self._fit(X, y, sample_weight, None, going_on=going_on, once=False)
+
+    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
+        """Train on some more examples, once on each.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix (n, features)
+        y : array-like (n,)
+        classes : array-like (classes,), optional
+            All labels that there will be; the first call wants them.
+        sample_weight : array-like (n,), optional
+
+        Returns
+        -------
+        self : AdaGradClassifier
+
+        Raises
+        ------
+        ValueError, TypeError
+            As of `fit`; if the first call has no classes, or `class_weight` is "balanced", which wants all examples.
+        """
+        going_on = hasattr(self, "_states")
+        if not going_on and classes is None:
+            raise ValueError("classes must be passed on the first call to partial_fit")
+        if self.class_weight == "balanced":
+            raise ValueError(
+                "class_weight='balanced' counts all examples, and partial_fit sees some: pass the weights themselves, "
+                "as compute_class_weight of sklearn.utils.class_weight gives them"
+            )
+        if going_on and classes is not None and not np.array_equal(unique_labels(classes), self.classes_):
+            raise ValueError(f"classes={classes!r} is not what the first call to partial_fit had: {self.classes_}")
+        X, y = self._validated(X, y, reset=not going_on)
+        return self._fit(X, y, sample_weight, classes, going_on=going_on, once=True)
+
+    def _fit(self, X: Any, y: Any, sample_weight: Any, classes: Any, *, going_on: bool, once: bool) -> Self:
+        check_classification_targets(y)
+        y = column_or_1d(y, warn=True)
+        known = self.classes_ if going_on else unique_labels(y if classes is None else classes)
+        if self.loss not in LOSSES:
+            raise ValueError(f"loss must be one of {', '.join(map(repr, LOSSES))}, not {self.loss!r}")
+        if len(known) < 2:
+            raise ValueError(f"y has the one class {known[0]!r}, and a classifier needs two classes or more")
+        strange = np.setdiff1d(y, known)
+        if strange.size:
+            raise ValueError(f"y has the label {strange[0]!r}, which is none of the classes {known}")
+        loss = ("logistic" if len(known) == 2 else "softmax") if self.loss == "auto" else self.loss
+        checked = self._checked(loss, X.dtype.type, self._seed(), once=once)
+        positions = np.searchsorted(known, y)
+        weights = self._weights(sample_weight, X)
+        if weights is not None and not once and len(np.unique(positions[weights > 0])) < 2:
+            raise ValueError("sample_weight leaves examples of one class, and the classifier needs two classes or more")
+        weights = self._weights_of_classes(weights, known, y, positions)
+        problems = _problems(loss, positions, len(known), weights)
+        states = self._states if going_on else [None] * len(problems)
+        self.classes_ = known
+        self._train(X, y, problems, checked, states)
+        return self
+
+    def _weights_of_classes(
+        self, weights: NDArray[np.float64] | None, known: Any, y: Any, positions: Any
+    ) -> NDArray[np.float64] | None:
+        """Weights of the examples, each times that of its class."""
+        if self.class_weight is None:
+            return weights
+        present = np.unique(y)
+        of_present = compute_class_weight(self.class_weight, classes=present, y=y, sample_weight=weights)
+        factors = np.ones(len(known))
+        factors[np.searchsorted(known, present)] = of_present
+        found: NDArray[np.float64] = factors[positions] * (1.0 if weights is None else weights)
+        return found
+
+    def _attributes(self, weights: Sequence[NDArray[Any]], intercepts: Sequence[NDArray[Any]]) -> dict[str, Any]:
+        if weights[0].ndim == 2:  # softmax has them by features; of two classes their difference is what counts
+            coef, intercept = np.ascontiguousarray(weights[0].T), intercepts[0]
+            two = len(coef) == 2
+            return {
+                "coef_": np.diff(coef, axis=0) if two else coef,
+                "intercept_": np.diff(intercept) if two else intercept,
+            }
+        return {"coef_": np.stack(weights), "intercept_": np.array(intercepts)}
+
+    def decision_function(self, X: Any) -> NDArray[Any]:
+        """Score each class, or the second of two.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix (n, features)
+
+        Returns
+        -------
+        ndarray (n,) or (n, classes)
+            Of two classes the second is the likelier where it is above 0, of more that of the largest score.
+        """
+        return self._scores(X)
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """Predict labels.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix (n, features)
+
+        Returns
+        -------
+        ndarray (n,)
+        """
+        scores = self.decision_function(X)
+        chosen: NDArray[Any] = self.classes_[(scores > 0).astype(int) if scores.ndim == 1 else scores.argmax(axis=1)]
+        return chosen
+
+    @available_if(_gives_probabilities)
+    def predict_proba(self, X: Any) -> NDArray[Any]:
+        """Probabilities of the classes.
+
+        Where each class is treated against the rest, the logistic function's values are divided by their sum.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix (n, features)
+
+        Returns
+        -------
+        ndarray (n, classes)
+        """
+        scores = self.decision_function(X)
+        softmax = scores.ndim == 2 and self.loss in ("auto", "softmax")
+        return _probabilities(scores.astype(np.float64), softmax=softmax).astype(scores.dtype)
+
+    @available_if(_gives_probabilities)
+    def predict_log_proba(self, X: Any) -> NDArray[Any]:
+        """Logarithms of `predict_proba`.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix (n, features)
+
+        Returns
+        -------
+        ndarray (n, classes)
+        """
+        with np.errstate(divide="ignore"):
+            return np.asarray(np.log(self.predict_proba(X)))
+
+
+def _problems(loss: str, positions: NDArray[Any], count: int, weights: Any) -> list[Problem]:
+    """One for all classes, or one for each against the rest."""
+    if loss == "softmax":
+        return [Problem(positions, Targets(loss, np.arange(count)), weights)]
+    targets = Targets(loss, np.array([False, True]))
+    members = [positions == k for k in ([1] if count == 2 else range(count))]
+    return [Problem(labels, targets, weights) for labels in members]
+
+
+def _probabilities(scores: NDArray[np.float64], *, softmax: bool) -> NDArray[np.float64]:
+    if softmax:
+        by_softmax = LINKS["softmax"].probabilities
+        assert by_softmax is not None
+        return by_softmax(scores)
+    by_logistic = LINKS["logit"].probabilities
+    assert by_logistic is not None
+    if scores.ndim == 1:
+        return by_logistic(scores)
+    each = by_logistic(np.ascontiguousarray(scores).reshape(-1))[:, 1].reshape(scores.shape)
+    totals = each.sum(axis=1, keepdims=True)
+    return np.where(totals > 0, each / np.where(totals > 0, totals, 1.0), 1.0 / scores.shape[1])

@@ -1,0 +1,247 @@
+"""A linear regression for scikit-learn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import RegressorMixin
+
+from ..linear.links import LINKS
+from ..linear.targets import choose
+from .base import LinearEstimator, Problem
+from .callbacks import with_callbacks
+
+LOSSES = ("squared", "huber", "poisson", "quantile")
+
+
+class AdaGradRegressor(RegressorMixin, LinearEstimator):
+    """Linear regression, trained by AdaGrad or another method one example, or minibatch, at a time.
+
+    It is `fastadagrad.LinearModel` with scikit-learn's names and shapes. Whole numbers are numbers here, however few
+    of them differ.
+
+    Parameters
+    ----------
+    loss : {"squared", "huber", "poisson", "quantile"}, default "squared"
+        "huber" is squared for errors up to `delta` and linear beyond; "poisson" is for counts, whose mean is the
+        exponential of the score; by "quantile" predictions are a quantile of the target.
+    delta : float, default 1
+        Error, in the unit of y, from which on the loss "huber" is linear.
+    quantile : float, default 0.5
+        Share of the targets that are to be below the prediction, of the loss "quantile".
+    penalty : {None, "l1", "l2", "elasticnet"}, default None
+        Of the weights of the scaled features (see `scale`) for targets of spread 1, never of the intercept.
+    alpha : float, default 1e-4
+        Strength of the penalty, beside the mean loss: alpha*|w| or alpha/2*w**2.
+    l1_ratio : float, default 0.15
+        Share of l1 in "elasticnet".
+    method : str, default "adagrad"
+        Name of the method, as `fastadagrad.build` takes it; it goes by gradients alone.
+    learning_rate : float or "auto", optional
+        By default 0.1, or the method's own. "auto" finds one by short, cross-validated fits.
+    momentum, nesterov : float, bool, default 0 and False
+        As of `fastadagrad.ADAGRAD`.
+    batch_size : int, default 1
+        Examples per update.
+    max_iter : int, optional
+        Epochs; by default 10, or as many as 10,000 updates take, but at most 50.
+    tol, n_iter_no_change : float and int, default 0 and 5
+        Stop after more than so many epochs in a row that did not improve the loss (with `early_stopping` the one of the
+        examples set aside, else that of each example before its update) by more than this share of it.
+    fit_intercept : bool, default True
+    scale : {"auto", "standard", "maxabs", "none"}, default "auto"
+        Of the features while training: "auto" is "standard" for dense X and "maxabs" for sparse X; targets are then
+        standardised, too, if there is an intercept. In `partial_fit` "auto" is "none". `coef_` is for features and
+        targets as they come.
+    shuffle : bool, default True
+        Whether each epoch has its own order. The orders depend on what the examples are, and not on where they stand.
+    average : bool or int, default False
+        True: weights are the mean of those that training passed through; an int: in the last so many epochs.
+    warm_start : bool, default False
+        Whether `fit` goes on from where the fit before it ended, with its scales and learning rate.
+    early_stopping : bool, default False
+        Whether `validation_fraction` of the examples is set aside, and the weights kept are those of the lowest loss
+        on them.
+    validation_fraction : float, default 0.1
+    lazy : {"exact", "touched", "dense"}, default "exact"
+        As of `fastadagrad.LinearModel`, for sparse X.
+    method_params : dict, optional
+        Hyperparameters of the method alone, as {"rms_regularizer": 0.1}, `weight_decay` and `decoupled_weight_decay`.
+    n_jobs : int, optional
+        Threads for the columns of a y of several.
+    random_state : int, RandomState or None, default None
+        Of the orders and of the examples set aside. With an int the same data give the same bits.
+
+    Attributes
+    ----------
+    coef_ : ndarray (features,) or (targets, features)
+        Of the dtype of X, float32 or float64.
+    intercept_ : ndarray (1,) or (targets,)
+    n_iter_ : int
+        Epochs of the fit; of the longest, where y has several columns.
+    n_features_in_ : int
+    feature_names_in_ : ndarray (features,)
+        Where X has names of columns.
+
+    Notes
+    -----
+    Examples of weight 3 are visited three times an epoch, so that whole weights give what repetitions give.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from fastadagrad.sklearn import AdaGradRegressor
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> model = AdaGradRegressor(random_state=0).fit(X, y)
+    >>> model.coef_.shape, bool(model.score(X, y) > 0.45)
+    ((10,), True)
+    """
+
+    def __init__(
+        self,
+        loss: Literal["squared", "huber", "poisson", "quantile"] = "squared",
+        *,
+        delta: float = 1.0,
+        quantile: float = 0.5,
+        penalty: Literal["l1", "l2", "elasticnet"] | None = None,
+        alpha: float = 1e-4,
+        l1_ratio: float = 0.15,
+        method: str = "adagrad",
+        learning_rate: float | Literal["auto"] | None = None,
+        momentum: float = 0.0,
+        nesterov: bool = False,
+        batch_size: int = 1,
+        max_iter: int | None = None,
+        tol: float = 0.0,
+        n_iter_no_change: int = 5,
+        fit_intercept: bool = True,
+        scale: Literal["auto", "standard", "maxabs", "none"] = "auto",
+        shuffle: bool = True,
+        average: bool | int = False,
+        warm_start: bool = False,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        lazy: Literal["exact", "touched", "dense"] = "exact",
+        method_params: dict[str, Any] | None = None,
+        n_jobs: int | None = None,
+        random_state: Any = None,
+    ) -> None:
+        self.loss = loss
+        self.delta = delta
+        self.quantile = quantile
+        self.penalty = penalty
+        self.alpha = alpha
+        self.l1_ratio = l1_ratio
+        self.method = method
+        self.learning_rate = learning_rate
+        self.momentum = momentum
+        self.nesterov = nesterov
+        self.batch_size = batch_size
+        self.max_iter = max_iter
+        self.tol = tol
+        self.n_iter_no_change = n_iter_no_change
+        self.fit_intercept = fit_intercept
+        self.scale = scale
+        self.shuffle = shuffle
+        self.average = average
+        self.warm_start = warm_start
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.lazy = lazy
+        self.method_params = method_params
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+
+    @with_callbacks
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Train on examples with targets.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix (n, features)
+            float32 stays float32; other numbers become float64.
+        y : array-like (n,) or (n, targets)
+            Numbers.
+        sample_weight : array-like (n,), optional
+            How much each example counts, at least 0.
+
+        Returns
+        -------
+        self : AdaGradRegressor
+
+        Raises
+        ------
+        ValueError, TypeError
+            If X, y or the weights are none of these, or for a parameter that makes no sense.
+        """
+        return self._fit(X, y, sample_weight, going_on=self.warm_start and hasattr(self, "_states"), once=False)
+
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Train on some more examples, once on each.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix (n, features)
+        y : array-like (n,) or (n, targets)
+        sample_weight : array-like (n,), optional
+
+        Returns
+        -------
+        self : AdaGradRegressor
+
+        Raises
+        ------
+        ValueError, TypeError
+            As of `fit`.
+        """
+        return self._fit(X, y, sample_weight, going_on=hasattr(self, "_states"), once=True)
+
+    def _fit(self, X: Any, y: Any, sample_weight: Any, *, going_on: bool, once: bool) -> Self:
+        X, y = self._validated(X, y, reset=not going_on, multi_output=True, y_numeric=True)
+        if self.loss not in LOSSES:
+            raise ValueError(f"loss must be one of {', '.join(map(repr, LOSSES))}, not {self.loss!r}")
+        checked = self._checked(self.loss, X.dtype.type, self._seed(), once=once)
+        weights = self._weights(sample_weight, X)
+        columns = np.asarray(y, np.float64).reshape(len(y), -1).T
+        problems = [Problem(labels, choose(self.loss, labels, checked.parameters), weights) for labels in columns]
+        states = self._states if going_on else [None] * len(problems)
+        if len(states) != len(problems):
+            raise ValueError(f"y must have {len(states)} columns, as in the fit before, got {len(problems)}")
+        self._one_column = y.ndim == 1
+        self._train(X, y, problems, checked, states)
+        return self
+
+    def _attributes(self, weights: Sequence[NDArray[Any]], intercepts: Sequence[NDArray[Any]]) -> dict[str, Any]:
+        return {"coef_": weights[0] if self._one_column else np.stack(weights), "intercept_": np.array(intercepts)}
+
+    @property
+    def _flat(self) -> bool:
+        return self._one_column
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """Predict targets.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix (n, features)
+
+        Returns
+        -------
+        ndarray (n,) or (n, targets)
+            Of counts their means, the exponentials of the scores.
+        """
+        scores = self._scores(X)
+        scores = scores if self._one_column or scores.ndim == 2 else scores[:, None]
+        if self.loss != "poisson":
+            return scores
+        means = LINKS["log"].predicted(scores.astype(np.float64), None)
+        return np.asarray(means.astype(scores.dtype))
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        tags.target_tags.single_output = True
+        return tags

@@ -1,0 +1,25 @@
+"""Linear models as scikit-learn's estimators: `AdaGradClassifier` and `AdaGradRegressor`.
+
+Examples
+--------
+>>> from sklearn.datasets import load_iris
+>>> from sklearn.model_selection import cross_val_score
+>>> from sklearn.pipeline import make_pipeline
+>>> from sklearn.preprocessing import StandardScaler
+>>> from fastadagrad.sklearn import AdaGradClassifier
+>>> X, y = load_iris(return_X_y=True)
+>>> pipeline = make_pipeline(StandardScaler(), AdaGradClassifier(random_state=0))
+>>> bool(cross_val_score(pipeline, X, y).mean() > 0.9)
+True
+"""
+
+from __future__ import annotations
+
+from .support.extras import needed
+
+needed("sklearn", "fastadagrad.sklearn")
+
+from .estimators.classifier import AdaGradClassifier  # noqa: E402  # after the check that scikit-learn is there
+from .estimators.regressor import AdaGradRegressor  # noqa: E402
+
+__all__ = ["AdaGradClassifier", "AdaGradRegressor"]
