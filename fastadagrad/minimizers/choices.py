@@ -17,6 +17,7 @@ from ..support.hints import Said
 from .warned import warn
 
 SCHEMES = ("2-point", "3-point", "cs")
+STEPS = ("finite_diff_rel_step", "eps")  # as `approx_derivative` takes them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,7 +145,7 @@ def _checked(name: str, value: Any) -> Any:
     if name == "finite_diff":
         if value not in SCHEMES:
             raise ValueError(f"finite_diff must be one of {', '.join(map(repr, SCHEMES))}, not {shown(value)}")
-    elif name != "disp":
+    elif name in STEPS:
         steps = np.asarray(value)
         if steps.dtype.kind not in "fiu" or not np.isfinite(steps).all() or (steps == 0).any():
             raise ValueError(f"{name} must be finite and not 0, one number or one for each of x0, not {shown(value)}")

@@ -10,7 +10,7 @@ import numpy as np
 from ..support.checks import shown
 from ..support.extras import needed
 from .box import Box, Floats
-from .choices import SCHEMES, Choices
+from .choices import SCHEMES, STEPS, Choices
 
 
 class Evaluations:
@@ -51,7 +51,8 @@ class Evaluations:
         self._fun, self._jac, self._hessp, self._args, self._box = fun, jac, hessp, args, box
         self._pairs = isinstance(jac, bool | np.bool) and bool(jac)
         self.differs = not (callable(jac) or self._pairs)
-        self._choices, self._scheme = choices, jac if isinstance(jac, str) else choices.finite_diff
+        self._scheme = jac if isinstance(jac, str) else choices.finite_diff
+        self._steps = [_steps_of(name, getattr(choices, name), len(box.lower)) for name in STEPS]
         self.known = box.free if self.differs else np.ones(len(box.lower), np.bool)
 
     def at(self, x: Floats) -> tuple[float, Floats]:
@@ -93,10 +94,7 @@ class Evaluations:
             whole[free] = part
             return self._value(whole)
 
-        steps = [
-            None if step is None else np.broadcast_to(np.asarray(step, np.float64), x.shape)[free]
-            for step in (self._choices.finite_diff_rel_step, self._choices.eps)
-        ]
+        steps = [None if step is None else step[free] for step in self._steps]
         derivative: Callable[..., Any] = needed("scipy.optimize._numdiff", "jac=None").approx_derivative
         bounds = self._box.lower[free], self._box.upper[free]
         found = derivative(of_free, x[free], self._scheme, *steps, f0=value, bounds=bounds)
@@ -114,6 +112,16 @@ class Evaluations:
         return np.array(array, np.float64).ravel()
 
 
+def _steps_of(name: str, steps: Any, count: int) -> Floats | None:
+    """One for each element of x."""
+    if steps is None:
+        return None
+    array = np.asarray(steps, np.float64)
+    if array.shape not in ((), (count,)):
+        raise ValueError(f"{name} must be one number or {count}, one for each of x0, not of shape {array.shape}")
+    return np.array(np.broadcast_to(array, (count,)))
+
+
 def _scalar(value: Any) -> Any:
     """A number that fun has returned, also as an array of one element."""
     try:
@@ -127,6 +135,8 @@ def _scalar(value: Any) -> Any:
 def _number(value: Any) -> float:
     scalar = _scalar(value)
     try:
-        return float(scalar)
+        if not isinstance(scalar, str | bytes):  # though float() takes them
+            return float(scalar)
     except (TypeError, ValueError):
-        raise TypeError(f"fun must return a real number, not {shown(scalar)}") from None
+        pass
+    raise TypeError(f"fun must return a real number, not {shown(scalar)}")

@@ -15,7 +15,7 @@ from ..support.checks import shown
 from ..support.extras import needed
 from .box import Floats, box_of
 from .callbacks import told_by
-from .choices import sorted_options
+from .choices import STEPS, sorted_options
 from .evaluations import Evaluations
 from .run import Run
 from .told import docstring_of, signature_of
@@ -75,7 +75,7 @@ def _minimizer_of(method: type[Optimizer]) -> Minimizer:
         box, tell = box_of(bounds, len(x)), told_by(callback)
         choices, hyper = sorted_options(method.rule, fed, options, tol)
         evaluations = Evaluations(fun, jac, hessp, args if isinstance(args, tuple) else (args,), box, choices)
-        unused = [each for each in ("eps", "finite_diff_rel_step") if each in options and not evaluations.differs]
+        unused = [each for each in STEPS if each in options and not evaluations.differs]
         if unused:
             warn(
                 f"{' and '.join(unused)} of finite differences has no use with jac (e of the method is a "

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..kernels.rules import trait
+from ..optimizer.second_order import SecondOrder
 from .box import Box, Floats
 from .callbacks import STOPPED
 from .choices import Choices
@@ -66,7 +67,7 @@ class Run:
     ) -> None:
         self._opt, self._x, self._evaluations, self._box = opt, x, evaluations, box
         self._choices, self._tell, self._result_of = choices, tell, result_of
-        self._fed = bool(trait(opt.rule, "fed"))
+        self._fed = isinstance(opt, SecondOrder)
         self._nit = 0
 
     def result(self) -> Any:

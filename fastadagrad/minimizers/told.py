@@ -97,7 +97,8 @@ def docstring_of(method: Any, fed: bool) -> str:
 
 def _options(method: Any, fed: bool) -> list[Keyword]:
     choices = [Keyword(field.name, str(field.type), field.default, field.metadata["doc"]) for field in fields(Choices)]
-    return [*choices, *keywords_taken(method.rule, fed)]
+    names = [each.name for each in choices]
+    return [*choices, *(each for each in keywords_taken(method.rule, fed) if each.name not in names)]
 
 
 def _entries(method: Any, fed: bool) -> Iterator[str]:
