@@ -11,7 +11,7 @@ import numpy as np
 STOPPED = "`callback` raised `StopIteration`."  # SciPy's words, with the status 99
 
 
-def told_by(callback: Callable[..., Any] | None) -> Callable[[Any], bool]:
+def told_by(callback: Callable[..., Any] | None) -> Callable[[Any], bool] | None:
     """A function of an intermediate result that calls the user's callback, and says whether it asked for the end.
 
     Parameters
@@ -22,7 +22,7 @@ def told_by(callback: Callable[..., Any] | None) -> Callable[[Any], bool]:
 
     Returns
     -------
-    callable
+    callable or None
 
     Raises
     ------
@@ -30,7 +30,7 @@ def told_by(callback: Callable[..., Any] | None) -> Callable[[Any], bool]:
         If it cannot be called.
     """
     if callback is None:
-        return lambda result: False
+        return None
     if not callable(callback):
         raise TypeError(
             "callback must be callable, as callback(xk) or callback(*, intermediate_result), not "

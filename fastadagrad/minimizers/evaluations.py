@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -60,9 +60,10 @@ class Evaluations:
         if self._pairs:
             self.nfev, self.njev = self.nfev + 1, self.njev + 1
             pair = self._fun(np.copy(x), *self._args)
-            if not isinstance(pair, Sequence) or len(pair) != 2:
-                raise TypeError(f"fun must return (value, gradient) with jac=True, not {shown(pair)}")
-            value, gradient = pair
+            try:
+                value, gradient = pair
+            except (TypeError, ValueError):
+                raise TypeError(f"fun must return (value, gradient) with jac=True, not {shown(pair)}") from None
             return _number(value), self._vector("fun with jac=True", gradient)
         exact = self._value(x)
         value = _number(exact)

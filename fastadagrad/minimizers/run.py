@@ -49,7 +49,7 @@ class Run:
     evaluations : Evaluations
     box : Box
     choices : Choices
-    tell : callable
+    tell : callable or None
         It is given each intermediate result, and says whether to end.
     result_of : callable
         `scipy.optimize.OptimizeResult`.
@@ -62,7 +62,7 @@ class Run:
         evaluations: Evaluations,
         box: Box,
         choices: Choices,
-        tell: Callable[[Any], bool],
+        tell: Callable[[Any], bool] | None,
         result_of: Callable[..., Any],
     ) -> None:
         self._opt, self._x, self._evaluations, self._box = opt, x, evaluations, box
@@ -91,12 +91,14 @@ class Run:
         ending = self._not_finite(point)
         if ending is not None:
             return before, ending
-        if self._tell(self._result_of(**self._fields(point))):
+        if self._tell is not None and self._tell(self._result_of(**self._fields(point))):
             return point, Ending(BY_CALLBACK, STOPPED)
         return point, self._reached(point, before) or self._out_of_iterations(point)
 
     def _point(self) -> Point:
         x = self._x.copy()
+        if not np.isfinite(x).all():  # fun might be finite there, and no minimum
+            return Point(x, np.nan, np.full(len(x), np.nan))
         return Point(x, *self._evaluations.at(x))
 
     def _step(self, point: Point) -> Ending | None:
@@ -117,7 +119,10 @@ class Run:
     def _not_finite(self, point: Point) -> Ending | None:
         if point.finite:
             return None
-        what = f"fun is {point.fun:g}" if not np.isfinite(point.fun) else "jac is not finite"
+        if not np.isfinite(point.x).all():
+            what = "x is not finite"
+        else:
+            what = "jac is not finite" if np.isfinite(point.fun) else f"fun is {point.fun:g}"
         last = "x is the iterate before" if self._nit else "choose another x0"
         return Ending(NOT_FINITE, f"NaN result encountered: {what} {self._after()}; {last}.")
 

@@ -116,6 +116,19 @@ def test_what_is_not_finite_at_the_start(spoilt):
     assert np.isnan(result.jac).all()
 
 
+def test_what_is_not_finite_of_x():
+    """A function that is finite at infinity, with a gradient of 0 there, has no minimum there."""
+    steep = {"learning_rate": 1e308, "maxiter": 5}
+    result = optimize.minimize(
+        lambda x: np.exp(-x[0]), [0.0], jac=lambda x: -10 * np.exp(-x), method=fastadagrad.scipy.sgd, options=steep
+    )
+    assert (result.success, result.status, result.x.tolist(), result.nfev) == (False, 3, [0], 1)
+    assert result.message == "NaN result encountered: x is not finite after 1 iteration; x is the iterate before."
+    result = adagrad(lambda x: 0.0, [1.0, np.nan], jac=lambda x: 0 * x)
+    assert (result.success, result.status, result.nfev) == (False, 3, 0)
+    assert result.message == "NaN result encountered: x is not finite after 0 iterations; choose another x0."
+
+
 def test_what_is_not_finite_of_a_hessian_product_or_a_norm():
     def nothing(x, p):
         return p * np.nan
