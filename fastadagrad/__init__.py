@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from . import base as base
     from . import dataset as dataset
     from . import first_order as first_order
+    from . import scipy as scipy
     from .data.dataset import Dataset as Dataset
     from .engine.rows import Rows as Rows
     from .linear import LinearModel as LinearModel
@@ -46,13 +47,14 @@ _HOMES = {
     "register": "methods",
 }
 _MODULES = ("adaptive", "base", "dataset", "first_order")  # those that downhill has, too
+_INTERFACES = ("scipy",)  # not in `__all__`: a star would put it in the place of the user's own SciPy
 __all__ += ["CompiledUpdate", "Dataset", "LinearModel", "Optimizer", "RateSearch", "Rows"]
 __all__ += [*_MODULES]
 __all__ += ["build", "compiled_update", "find_learning_rate", "like", "minimize", "register"]
 
 
 def __getattr__(name: str) -> Any:
-    if name in _MODULES:
+    if name in _MODULES or name in _INTERFACES:
         return import_module(f"{__name__}.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
@@ -61,4 +63,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, *_INTERFACES})

@@ -10,7 +10,7 @@ _BROUGHT_BY = {
     "autograd": ("autograd", "autograd"),
     "matplotlib": ("matplotlib", "plot"),
     "pyarrow": ("pyarrow", "compare"),
-    "scipy": ("scipy", "compare"),
+    "scipy": ("scipy", "scipy"),
     "sklearn": ("scikit-learn", "fit"),
     "tqdm": ("tqdm", "fit"),
 }

@@ -1,0 +1,1 @@
+"""The methods as functions that `scipy.optimize.minimize` calls: from fun and x0 to an OptimizeResult."""
