@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from . import dataset as dataset
     from . import first_order as first_order
     from . import scipy as scipy
+    from . import sklearn as sklearn
     from .data.dataset import Dataset as Dataset
     from .engine.rows import Rows as Rows
     from .linear import LinearModel as LinearModel
@@ -47,7 +48,7 @@ _HOMES = {
     "register": "methods",
 }
 _MODULES = ("adaptive", "base", "dataset", "first_order")  # those that downhill has, too
-_INTERFACES = ("scipy",)  # not in `__all__`: a star would put it in the place of the user's own SciPy
+_INTERFACES = ("scipy", "sklearn")  # not in `__all__`: a star would put it in the place of the user's own SciPy
 __all__ += ["CompiledUpdate", "Dataset", "LinearModel", "Optimizer", "RateSearch", "Rows"]
 __all__ += [*_MODULES]
 __all__ += ["build", "compiled_update", "find_learning_rate", "like", "minimize", "register"]

@@ -15,11 +15,14 @@ True
 
 from __future__ import annotations
 
-from .support.extras import needed
+from importlib.util import find_spec
 
-needed("sklearn", "fastadagrad.sklearn")
+from .support.extras import how_to_install
 
-from .estimators.classifier import AdaGradClassifier  # noqa: E402  # after the check that scikit-learn is there
-from .estimators.regressor import AdaGradRegressor  # noqa: E402
+if find_spec("sklearn") is None:
+    raise ImportError(f"fastadagrad.sklearn needs {how_to_install('sklearn')}")
+
+from .estimators.classifier import AdaGradClassifier  # whose bases are scikit-learn's
+from .estimators.regressor import AdaGradRegressor
 
 __all__ = ["AdaGradClassifier", "AdaGradRegressor"]

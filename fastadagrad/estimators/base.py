@@ -21,11 +21,14 @@ from ..data.tables import as_table
 from ..engine.options import Conduct, Settings
 from ..linear import arguments, fitting
 from ..linear.fitting import Fit, State
+from ..linear.methods import own_hyper, rule_for
 from ..linear.targets import Targets
 from ..linear.visits import checked_weights
 from ..support.checks import checked_number, whole_number
 from .callbacks import CallbackSupportMixin, Epochs
 
+DECAYS = ("weight_decay", "decoupled_weight_decay")
+OWN_L1 = "rda_l1"  # of dual averaging, which has the same penalty in the formula itself
 PENALTIES = (None, "l1", "l2", "elasticnet")
 
 
@@ -58,23 +61,14 @@ class LinearEstimator(CallbackSupportMixin, BaseEstimator):
 
     def _checked(self, loss: str, dtype: Any, seed: int, *, once: bool = False) -> Checked:
         """Parameters for a fit, or for a single epoch of examples that come in parts."""
-        l1, l2 = self._penalties()
-        own = {} if self.method_params is None else self.method_params
-        if not isinstance(own, dict):
-            raise TypeError(f"method_params must be a dict of hyperparameters, not {type(own).__name__}")
         epochs = None if self.max_iter is None else whole_number("max_iter", self.max_iter, 1)
-        held_out = self._validation_share() if self.early_stopping and not once else 0.0
-        scale = "none" if once and self.scale == "auto" else self.scale
-        given = {
+        held_out = self._validation_share() if self._truth("early_stopping") and not once else 0.0
+        parameters = {
             "loss": loss,
             "method": self.method,
             "learning_rate": self.learning_rate,
             "momentum": self.momentum,
             "nesterov": self.nesterov,
-            "l1": l1,
-            "l2": l2,
-            "weight_decay": 0.0,
-            "decoupled_weight_decay": 0.0,
             "quantile": getattr(self, "quantile", 0.5) if loss == "quantile" else 0.5,
             "delta": getattr(self, "delta", 1.0) if loss == "huber" else 1.0,
             "batch_size": self.batch_size,
@@ -82,7 +76,7 @@ class LinearEstimator(CallbackSupportMixin, BaseEstimator):
             "patience": whole_number("n_iter_no_change", self.n_iter_no_change, 0),
             "min_improvement": checked_number("tol", self.tol),
             "intercept": self._truth("fit_intercept"),
-            "scale": scale,
+            "scale": "none" if once and self.scale == "auto" else self.scale,
             "validation": held_out,
             "shuffle": self.shuffle,
             "seed": seed,
@@ -91,12 +85,18 @@ class LinearEstimator(CallbackSupportMixin, BaseEstimator):
             "average": self.average,
             "warm_start": True,
             "hash_bits": None,
+            **self._penalties(),
         }
-        taken = {name: own.pop(name) for name in ("weight_decay", "decoupled_weight_decay") if name in (own := {**own})}
-        twice = sorted({*own} & {*given})
+        more = {} if self.method_params is None else self.method_params
+        if not isinstance(more, dict):
+            raise TypeError(f"method_params must be a dict of hyperparameters, not {type(more).__name__}")
+        twice = [name for name in more if name in parameters]
         if twice:
             raise ValueError(f"method_params has {', '.join(twice)}, which the estimator itself has as a parameter")
-        return Checked(*arguments.check(arguments.refuse_unknown({**given, **taken}, own)))
+        own = {name: parameters.pop(name) for name in (OWN_L1,) if name in parameters}
+        own |= {name: value for name, value in more.items() if name not in DECAYS}
+        parameters |= {name: more.get(name, 0.0) for name in DECAYS}
+        return Checked(*arguments.check(arguments.refuse_unknown(parameters, own)))
 
     def _truth(self, name: str) -> bool:
         value = getattr(self, name)
@@ -110,15 +110,17 @@ class LinearEstimator(CallbackSupportMixin, BaseEstimator):
             raise ValueError(f"validation_fraction must be between 0 and 1, and neither, not {share:g}")
         return share
 
-    def _penalties(self) -> tuple[float, float]:
-        """Strengths of l1 and l2."""
+    def _penalties(self) -> dict[str, float]:
+        """Strengths of l1 and l2, by the names of a linear model's parameters."""
         if self.penalty not in PENALTIES:
             raise ValueError(f"penalty must be one of {', '.join(map(repr, PENALTIES))}, not {self.penalty!r}")
         alpha, ratio = checked_number("alpha", self.alpha), checked_number("l1_ratio", self.l1_ratio)
         if ratio > 1:
             raise ValueError(f"l1_ratio must be at most 1, not {ratio:g}: it is the share of l1 in the penalty")
         share = {None: 0.0, "l1": 1.0, "l2": 0.0, "elasticnet": ratio}[self.penalty]
-        return (0.0, 0.0) if self.penalty is None else (alpha * share, alpha * (1.0 - share))
+        l1, l2 = (0.0, 0.0) if self.penalty is None else (alpha * share, alpha * (1.0 - share))
+        in_formula = OWN_L1 in own_hyper(rule_for(self.method)) and l1 > 0
+        return {"l1": 0.0, "l2": l2, OWN_L1: l1} if in_formula else {"l1": l1, "l2": l2}
 
     # Training
 
@@ -136,6 +138,8 @@ class LinearEstimator(CallbackSupportMixin, BaseEstimator):
         self, X: Any, y: Any, problems: Sequence[Problem], checked: Checked, starts: Sequence[State | None]
     ) -> None:
         """Fit one output after the other, or several at a time, and take what comes of it."""
+        if checked.parameters["validation"] and X.shape[0] < 2:
+            raise ValueError("early_stopping sets examples aside, and X has only one sample")
         context = self._context(X, y, leaf=len(problems) > 1)
 
         def train(problem: Problem, start: State | None) -> Fit:
@@ -217,6 +221,16 @@ class LinearEstimator(CallbackSupportMixin, BaseEstimator):
         Returns
         -------
         self : estimator
+            Itself.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastadagrad.sklearn import AdaGradRegressor
+        >>> X = np.arange(100.0)[:, None] / 100
+        >>> model = AdaGradRegressor(random_state=0).fit(X, 3 * X[:, 0] + 1).sparsify()
+        >>> model.densify().coef_.shape
+        (1,)
         """
         check_is_fitted(self)
         if sparse.issparse(self.coef_):
@@ -230,6 +244,15 @@ class LinearEstimator(CallbackSupportMixin, BaseEstimator):
         Returns
         -------
         self : estimator
+            Itself.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastadagrad.sklearn import AdaGradRegressor
+        >>> X = np.arange(200.0).reshape(100, 2) / 100
+        >>> AdaGradRegressor(random_state=0).fit(X, 3 * X[:, 0] + 1).sparsify().coef_.shape
+        (1, 2)
         """
         check_is_fitted(self)
         self.coef_ = sparse.csr_matrix(self.coef_)

@@ -9,25 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import ClassifierMixin
 from sklearn.utils.class_weight import compute_class_weight
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets, unique_labels
 from sklearn.utils.validation import column_or_1d
 
-from ..linear.links import LINKS
 from ..linear.targets import Targets
-from .base import LinearEstimator, Problem
+from .base import Problem
 from .callbacks import with_callbacks
+from .class_predictor import ClassPredictor
 
 LOSSES = ("auto", "logistic", "hinge", "softmax")
 
 
-def _gives_probabilities(estimator: AdaGradClassifier) -> bool:
-    if estimator.loss == "hinge":
-        raise AttributeError("loss='hinge' gives no probabilities: use 'logistic' or 'softmax'")
-    return True
-
-
-class AdaGradClassifier(ClassifierMixin, LinearEstimator):
+class AdaGradClassifier(ClassifierMixin, ClassPredictor):
     """Linear classifier, trained by AdaGrad or another method one example, or minibatch, at a time.
 
     It is `fastadagrad.LinearModel` with scikit-learn's names and shapes.
@@ -57,6 +50,7 @@ class AdaGradClassifier(ClassifierMixin, LinearEstimator):
         Stop after more than so many epochs in a row that did not improve the loss (with `early_stopping` the one of the
         examples set aside, else that of each example before its update) by more than this share of it.
     fit_intercept : bool, default True
+        Whether a constant is added to the scores.
     scale : {"auto", "standard", "maxabs", "none"}, default "auto"
         Of the features while training: "auto" is "standard" for dense X and "maxabs" for sparse X, and "none" in
         `partial_fit`. `coef_` is for features as they come.
@@ -70,6 +64,7 @@ class AdaGradClassifier(ClassifierMixin, LinearEstimator):
         Whether `validation_fraction` of the examples, a share of each class, is set aside, and the weights kept are
         those of the lowest loss on them.
     validation_fraction : float, default 0.1
+        Share of the examples that `early_stopping` sets aside, between 0 and 1.
     class_weight : dict or "balanced", optional
         Factor of the weights of the examples of each class.
     lazy : {"exact", "touched", "dense"}, default "exact"
@@ -93,6 +88,11 @@ class AdaGradClassifier(ClassifierMixin, LinearEstimator):
     feature_names_in_ : ndarray (features,)
         Where X has names of columns.
 
+    Raises
+    ------
+    ValueError, TypeError
+        By `fit` and `partial_fit`, for a parameter that makes no sense, named in the message.
+
     Notes
     -----
     Examples of weight 3 are visited three times an epoch, so that whole weights give what repetitions give.
@@ -106,8 +106,6 @@ class AdaGradClassifier(ClassifierMixin, LinearEstimator):
     >>> model.coef_.shape, bool(model.score(X, y) > 0.9)
     ((3, 4), True)
     """
-
-    classes_: NDArray[Any]
 
     def __init__(
         self,
@@ -183,8 +181,16 @@ class AdaGradClassifier(ClassifierMixin, LinearEstimator):
         ------
         ValueError, TypeError
             If X, y or the weights are none of these, if y has one class, or for a parameter that makes no sense.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from fastadagrad.sklearn import AdaGradClassifier
+        >>> X, y = load_iris(return_X_y=True)
+        >>> AdaGradClassifier(random_state=0).fit(X, y).classes_
+        array([0, 1, 2])
         """
-        going_on = self.warm_start and hasattr(self, "_states")
+        going_on = self._truth("warm_start") and hasattr(self, "_states")
         X, y = self._validated(X, y, reset=not going_on)
         return self._fit(X, y, sample_weight, None, going_on=going_on, once=False)
 
@@ -194,10 +200,13 @@ class AdaGradClassifier(ClassifierMixin, LinearEstimator):
         Parameters
         ----------
         X : array-like or sparse matrix (n, features)
+            As of the calls before.
         y : array-like (n,)
+            Labels of any kind.
         classes : array-like (classes,), optional
             All labels that there will be; the first call wants them.
         sample_weight : array-like (n,), optional
+            As of `fit`.
 
         Returns
         -------
@@ -207,6 +216,17 @@ class AdaGradClassifier(ClassifierMixin, LinearEstimator):
         ------
         ValueError, TypeError
             As of `fit`; if the first call has no classes, or `class_weight` is "balanced", which wants all examples.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from fastadagrad.sklearn import AdaGradClassifier
+        >>> X, y = load_iris(return_X_y=True)
+        >>> model = AdaGradClassifier(learning_rate=0.5, random_state=0)
+        >>> for rows in (slice(0, 150, 2), slice(1, 150, 2)) * 20:
+        ...     model = model.partial_fit(X[rows], y[rows], classes=[0, 1, 2])
+        >>> bool(model.score(X, y) > 0.9)
+        True
         """
         going_on = hasattr(self, "_states")
         if not going_on and classes is None:
@@ -228,10 +248,10 @@ class AdaGradClassifier(ClassifierMixin, LinearEstimator):
         if self.loss not in LOSSES:
             raise ValueError(f"loss must be one of {', '.join(map(repr, LOSSES))}, not {self.loss!r}")
         if len(known) < 2:
-            raise ValueError(f"y has the one class {known[0]!r}, and a classifier needs two classes or more")
+            raise ValueError(f"y has the one class {known.tolist()[0]!r}, and a classifier needs two classes or more")
         strange = np.setdiff1d(y, known)
         if strange.size:
-            raise ValueError(f"y has the label {strange[0]!r}, which is none of the classes {known}")
+            raise ValueError(f"y has the label {strange.tolist()[0]!r}, which is none of the classes {known}")
         loss = ("logistic" if len(known) == 2 else "softmax") if self.loss == "auto" else self.loss
         checked = self._checked(loss, X.dtype.type, self._seed(), once=once)
         positions = np.searchsorted(known, y)
@@ -268,68 +288,6 @@ class AdaGradClassifier(ClassifierMixin, LinearEstimator):
             }
         return {"coef_": np.stack(weights), "intercept_": np.array(intercepts)}
 
-    def decision_function(self, X: Any) -> NDArray[Any]:
-        """Score each class, or the second of two.
-
-        Parameters
-        ----------
-        X : array-like or sparse matrix (n, features)
-
-        Returns
-        -------
-        ndarray (n,) or (n, classes)
-            Of two classes the second is the likelier where it is above 0, of more that of the largest score.
-        """
-        return self._scores(X)
-
-    def predict(self, X: Any) -> NDArray[Any]:
-        """Predict labels.
-
-        Parameters
-        ----------
-        X : array-like or sparse matrix (n, features)
-
-        Returns
-        -------
-        ndarray (n,)
-        """
-        scores = self.decision_function(X)
-        chosen: NDArray[Any] = self.classes_[(scores > 0).astype(int) if scores.ndim == 1 else scores.argmax(axis=1)]
-        return chosen
-
-    @available_if(_gives_probabilities)
-    def predict_proba(self, X: Any) -> NDArray[Any]:
-        """Probabilities of the classes.
-
-        Where each class is treated against the rest, the logistic function's values are divided by their sum.
-
-        Parameters
-        ----------
-        X : array-like or sparse matrix (n, features)
-
-        Returns
-        -------
-        ndarray (n, classes)
-        """
-        scores = self.decision_function(X)
-        softmax = scores.ndim == 2 and self.loss in ("auto", "softmax")
-        return _probabilities(scores.astype(np.float64), softmax=softmax).astype(scores.dtype)
-
-    @available_if(_gives_probabilities)
-    def predict_log_proba(self, X: Any) -> NDArray[Any]:
-        """Logarithms of `predict_proba`.
-
-        Parameters
-        ----------
-        X : array-like or sparse matrix (n, features)
-
-        Returns
-        -------
-        ndarray (n, classes)
-        """
-        with np.errstate(divide="ignore"):
-            return np.asarray(np.log(self.predict_proba(X)))
-
 
 def _problems(loss: str, positions: NDArray[Any], count: int, weights: Any) -> list[Problem]:
     """One for all classes, or one for each against the rest."""
@@ -338,17 +296,3 @@ def _problems(loss: str, positions: NDArray[Any], count: int, weights: Any) -> l
     targets = Targets(loss, np.array([False, True]))
     members = [positions == k for k in ([1] if count == 2 else range(count))]
     return [Problem(labels, targets, weights) for labels in members]
-
-
-def _probabilities(scores: NDArray[np.float64], *, softmax: bool) -> NDArray[np.float64]:
-    if softmax:
-        by_softmax = LINKS["softmax"].probabilities
-        assert by_softmax is not None
-        return by_softmax(scores)
-    by_logistic = LINKS["logit"].probabilities
-    assert by_logistic is not None
-    if scores.ndim == 1:
-        return by_logistic(scores)
-    each = by_logistic(np.ascontiguousarray(scores).reshape(-1))[:, 1].reshape(scores.shape)
-    totals = each.sum(axis=1, keepdims=True)
-    return np.where(totals > 0, each / np.where(totals > 0, totals, 1.0), 1.0 / scores.shape[1])

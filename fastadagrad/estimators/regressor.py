@@ -52,6 +52,7 @@ class AdaGradRegressor(RegressorMixin, LinearEstimator):
         Stop after more than so many epochs in a row that did not improve the loss (with `early_stopping` the one of the
         examples set aside, else that of each example before its update) by more than this share of it.
     fit_intercept : bool, default True
+        Whether a constant is added to the scores.
     scale : {"auto", "standard", "maxabs", "none"}, default "auto"
         Of the features while training: "auto" is "standard" for dense X and "maxabs" for sparse X; targets are then
         standardised, too, if there is an intercept. In `partial_fit` "auto" is "none". `coef_` is for features and
@@ -66,6 +67,7 @@ class AdaGradRegressor(RegressorMixin, LinearEstimator):
         Whether `validation_fraction` of the examples is set aside, and the weights kept are those of the lowest loss
         on them.
     validation_fraction : float, default 0.1
+        Share of the examples that `early_stopping` sets aside, between 0 and 1.
     lazy : {"exact", "touched", "dense"}, default "exact"
         As of `fastadagrad.LinearModel`, for sparse X.
     method_params : dict, optional
@@ -85,6 +87,11 @@ class AdaGradRegressor(RegressorMixin, LinearEstimator):
     n_features_in_ : int
     feature_names_in_ : ndarray (features,)
         Where X has names of columns.
+
+    Raises
+    ------
+    ValueError, TypeError
+        By `fit` and `partial_fit`, for a parameter that makes no sense, named in the message.
 
     Notes
     -----
@@ -176,8 +183,18 @@ class AdaGradRegressor(RegressorMixin, LinearEstimator):
         ------
         ValueError, TypeError
             If X, y or the weights are none of these, or for a parameter that makes no sense.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastadagrad.sklearn import AdaGradRegressor
+        >>> X = np.arange(100.0)[:, None] / 100
+        >>> AdaGradRegressor(random_state=0).fit(X, 3 * X[:, 0] + 1).coef_.round(1)
+        array([3.])
         """
-        return self._fit(X, y, sample_weight, going_on=self.warm_start and hasattr(self, "_states"), once=False)
+        return self._fit(
+            X, y, sample_weight, going_on=self._truth("warm_start") and hasattr(self, "_states"), once=False
+        )
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Train on some more examples, once on each.
@@ -185,8 +202,11 @@ class AdaGradRegressor(RegressorMixin, LinearEstimator):
         Parameters
         ----------
         X : array-like or sparse matrix (n, features)
+            As of the calls before.
         y : array-like (n,) or (n, targets)
+            Numbers.
         sample_weight : array-like (n,), optional
+            As of `fit`.
 
         Returns
         -------
@@ -196,6 +216,17 @@ class AdaGradRegressor(RegressorMixin, LinearEstimator):
         ------
         ValueError, TypeError
             As of `fit`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastadagrad.sklearn import AdaGradRegressor
+        >>> X = np.arange(100.0)[:, None] / 100
+        >>> model = AdaGradRegressor(learning_rate=0.5, random_state=0)
+        >>> for _ in range(50):
+        ...     model = model.partial_fit(X, 3 * X[:, 0] + 1)
+        >>> model.coef_.round(1)
+        array([3.])
         """
         return self._fit(X, y, sample_weight, going_on=hasattr(self, "_states"), once=True)
 
@@ -227,11 +258,27 @@ class AdaGradRegressor(RegressorMixin, LinearEstimator):
         Parameters
         ----------
         X : array-like or sparse matrix (n, features)
+            With the columns of the training.
 
         Returns
         -------
         ndarray (n,) or (n, targets)
             Of counts their means, the exponentials of the scores.
+
+        Raises
+        ------
+        ValueError
+            If X has other columns than the training, or holds NaN or infinity.
+        NotFittedError
+            If there has been no fit.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastadagrad.sklearn import AdaGradRegressor
+        >>> X = np.arange(100.0)[:, None] / 100
+        >>> AdaGradRegressor(random_state=0).fit(X, 3 * X[:, 0] + 1).predict([[2.0]]).round(1)
+        array([7.])
         """
         scores = self._scores(X)
         scores = scores if self._one_column or scores.ndim == 2 else scores[:, None]

@@ -113,14 +113,8 @@ def fit(
     reused = start is not None or keeps or watched is not None or not isinstance(table.features, CSR)
     scale = prepare.args[0] if reused else None
     del prepare
-    trainer_of = partial(
-        Trainer,
-        features=table.features.shape[1],
-        targets=chosen,
-        batch_size=p["batch_size"],
-        lazy=lazy,
-        intercept=p["intercept"],
-    )
+    width, batch_size, intercept = table.features.shape[1], p["batch_size"], p["intercept"]
+    trainer_of = partial(Trainer, features=width, targets=chosen, batch_size=batch_size, lazy=lazy, intercept=intercept)
     if folds is not None:
         settings = with_rate(settings, rate_trials.search(folds, trainer_of, settings))
     trainer = trainer_of(examples, settings, start=None if start is None else start.trained)

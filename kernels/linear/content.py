@@ -23,8 +23,8 @@ def _mixed(key, word):
 
 @jitable
 def _bits(value):
-    """Those of a float64; -0 has those of 0, which it equals."""
-    return np.float64(value + np.float64(0)).view(np.uint64)
+    """Those of a number as a float64."""
+    return np.float64(value).view(np.uint64)
 
 
 @compiled
@@ -32,7 +32,8 @@ def _of_dense(values, labels, keys):
     for n in range(len(values)):
         key = _mixed(START, _bits(labels[n]))
         for j in range(values.shape[1]):
-            key = _mixed(key, _bits(values[n, j]))
+            if values[n, j] != 0:
+                key = _mixed(_mixed(key, np.uint64(j)), _bits(values[n, j]))
         keys[n] = key
 
 
@@ -41,12 +42,16 @@ def _of_sparse(values, columns, starts, labels, keys):
     for n in range(labels.size):
         key = _mixed(START, _bits(labels[n]))
         for t in range(starts[n], starts[n + 1]):
-            key = _mixed(_mixed(key, np.uint64(columns[t])), _bits(values[t]))
+            if values[t] != 0:
+                key = _mixed(_mixed(key, np.uint64(columns[t])), _bits(values[t]))
         keys[n] = key
 
 
 def keys_of_rows(features: Any, labels: np.ndarray) -> np.ndarray:
-    """A 64-bit key for each row of a matrix, dense or CSR, with its label, a number: equal rows have equal keys."""
+    """A 64-bit key for each row of a matrix, dense or CSR, with its label, a number: equal rows have equal keys.
+
+    Zeros are of no account, so that a row has the same key in both forms.
+    """
     keys = np.empty(len(labels), np.uint64)
     labels = labels.astype(np.float64)
     if isinstance(features, np.ndarray):

@@ -27,7 +27,7 @@ import fastadagrad
 
 FILE = RECORDED / "public_surface.txt"
 MODULES = ("fastadagrad", "fastadagrad.adaptive", "fastadagrad.base", "fastadagrad.dataset", "fastadagrad.first_order")
-MODULES += ("fastadagrad.compare", "fastadagrad.scipy")
+MODULES += ("fastadagrad.compare", "fastadagrad.scipy", "fastadagrad.sklearn")
 RULES = "fastadagrad.kernels.rules"
 
 

@@ -1,0 +1,3 @@
+import pytest
+
+pytest.importorskip("sklearn", reason="needs the extra sklearn")
