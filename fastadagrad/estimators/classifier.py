@@ -271,10 +271,13 @@ class AdaGradClassifier(ClassifierMixin, ClassPredictor):
         """Weights of the examples, each times that of its class."""
         if self.class_weight is None:
             return weights
-        present = np.unique(y)
-        of_present = compute_class_weight(self.class_weight, classes=present, y=y, sample_weight=weights)
         factors = np.ones(len(known))
-        factors[np.searchsorted(known, present)] = of_present
+        if isinstance(self.class_weight, str) and self.class_weight == "balanced":
+            sums = np.bincount(positions, weights, len(known))
+            factors[sums > 0] = sums.sum() / (np.count_nonzero(sums) * sums[sums > 0])
+        else:  # it refuses what is no dict of classes
+            present = np.unique(y)
+            factors[np.searchsorted(known, present)] = compute_class_weight(self.class_weight, classes=present, y=y)
         found: NDArray[np.float64] = factors[positions] * (1.0 if weights is None else weights)
         return found
 
