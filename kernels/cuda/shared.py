@@ -20,7 +20,7 @@ _zero, _lanes = np.uint64(0), np.uint64(LANES)
 
 
 def make_shared_update(element, motion: str, dtype: np.dtype[Any], gradient):
-    """Compilable ``(j, G, p, rest, source, s)``: update of element j, with an accumulator that is up to date.
+    """Compilable ``(j, G, p, rest, source, s)``: update of element j, with an accumulator that has had the step.
 
     `rest` is the tuple of the addresses of the other slots.
     """

@@ -1,4 +1,4 @@
-"""A table of addresses of tensors in global memory, and the part of it that a block of threads has."""
+"""Reading a table of addresses of tensors in global memory, by blocks of threads that each have a part of a tensor."""
 
 from __future__ import annotations
 
