@@ -71,7 +71,7 @@ class RowSource:
             self._block_sums = self._room(self._block_sums, self._n_blocks)
 
     def _room(self, array: DeviceArray, size: int) -> DeviceArray:
-        """This array if it is large enough, or a larger one."""
+        """The array itself if it is large enough, or a larger one."""
         return array if array.size >= size else zeros(self._backend, [((size,), array.dtype)])[0]
 
     @property

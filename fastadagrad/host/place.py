@@ -84,7 +84,7 @@ class _Host:
             raise TypeError(f"gradient of {name!r} must not be masked; return its .filled(0)")
         array = np.asarray(gradient)
         report(name, array, parameter)
-        with np.errstate(over="ignore"):  # what overflows is not finite, and the step says so
+        with np.errstate(over="ignore"):  # an overflow becomes infinity, which the step refuses
             return np.asarray(array, parameter.dtype, order="C")
 
     def check_dense(self, what: str, it: str, array: Any, parameter: FloatArray) -> None:
