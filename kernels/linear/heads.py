@@ -24,7 +24,7 @@ class Outputs(NamedTuple):
     """
 
     slope: object  # (loss, score, label, share, work) -> slope of the batch's mean loss, parts of the loss
-    weigh: object  # (slope, importance) -> slope of a loss that counts so much
+    weigh: object  # (slope, importance) -> slope of the loss multiplied by the importance
     value: object  # (loss, parts) -> loss
     step: object  # (weights, j, x, slope, s): step weight j, or its row, with gradient slope * x
     step_with: object  # (weights, j, gradient, s): the same with gradient[j], which becomes 0

@@ -37,7 +37,7 @@ class Sparse(NamedTuple):
 
 
 class WeighedDense(NamedTuple):
-    """The same, with a factor for the slope and the loss of each example."""
+    """`Dense`, with the importance of each example, a factor of its slope and its loss."""
 
     values: np.ndarray
     labels: np.ndarray
@@ -45,7 +45,7 @@ class WeighedDense(NamedTuple):
 
 
 class WeighedSparse(NamedTuple):
-    """Likewise."""
+    """`Sparse`, with the importance of each example, a factor of its slope and its loss."""
 
     values: np.ndarray
     columns: np.ndarray

@@ -48,7 +48,7 @@ class Option(NamedTuple):
     above: float
     below: float
     meaning: str
-    has_unit: bool = False  # that of the labels
+    has_unit: bool = False  # whether it is in the unit of the labels, so that it is divided by their spread
 
 
 def as_it_is(loss, mean_label, spread):
@@ -131,7 +131,7 @@ def pinball_in_unit(loss, mean_label, spread):
 
 
 def huber(score, label, delta):
-    """Half the squared error up to an error of delta, and from there on as steep as there."""
+    """Half the squared error up to an error of delta; beyond, the loss is linear with the slope at delta."""
     error = np.float64(score) - np.float64(label)
     size = abs(error)
     if size <= delta:
