@@ -34,7 +34,7 @@ class Outcome(NamedTuple):
 
 
 class Watcher(Protocol):
-    """Who is told of epochs, and may end the run."""
+    """An object that is told of the beginning and the end of each epoch, and that may end the run."""
 
     def begin_epoch(self) -> None: ...
     def end_epoch(self, entry: dict[str, float], weights: tuple[NDArray[Any], NDArray[Any]]) -> bool:

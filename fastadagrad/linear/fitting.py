@@ -36,7 +36,7 @@ from .visits import by_content as in_order_of_content
 FEWEST_EPOCHS, MOST_EPOCHS, ENOUGH_UPDATES = 10, 50, 10_000
 NEGLIGIBLE = 1e-7  # size of a weight that does not matter, as a share of the largest
 Progress = bool | Callable[..., Any]
-Weights = tuple[NDArray[Any], NDArray[Any]]  # and the intercept
+Weights = tuple[NDArray[Any], NDArray[Any]]  # weights and intercept
 Unscale = Callable[[Weights], Weights]
 
 
@@ -188,7 +188,7 @@ def _unscaled(
 
 
 def _unscaled_aside(scale: Scaling, chosen: Targets, weights: Weights) -> Weights:
-    """The same, with the scaling left as it is."""
+    """Weights and intercept for unscaled features and labels; the scaling is not overwritten."""
     return _unscaled(weights, scale.copy(), chosen)
 
 

@@ -98,7 +98,7 @@ def _refuse_unwritable(file: Any) -> None:
 
 
 class _Onward:
-    """A wrapper of a file object that can only be written to, so that `zipfile` neither seeks nor asks for positions."""
+    """A wrapper of a file object that can only be written to, so that `zipfile` neither seeks nor asks where it is."""
 
     def __init__(self, file: Any) -> None:
         self._file = file
