@@ -1,6 +1,6 @@
 """Whether floats are finite, by their bits: without the sign, and read as integers, NaN and infinity are the largest.
 
-A maximum of integers vectorises, so that the check costs hardly more than reading the array.
+LLVM vectorises the search for the maximum of integers.
 """
 
 from __future__ import annotations

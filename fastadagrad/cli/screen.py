@@ -1,4 +1,4 @@
-"""Standard output: text in any encoding, and output that goes on failing quietly while more important work is done."""
+"""Standard output: text in any encoding, and lines of progress whose failure does not stop more important work."""
 
 from __future__ import annotations
 

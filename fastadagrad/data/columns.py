@@ -30,7 +30,7 @@ def canonical(data: NDArray[Any], indices: NDArray[np.int32], indptr: NDArray[np
 
 
 def hashed(data: NDArray[Any], columns: NDArray[Any], indptr: NDArray[np.int64], bits: int) -> Parts:
-    """The same rows in 2**bits columns; values whose columns fall together in a row are added, as float64."""
+    """Sparse rows with columns hashed into 2**bits; values whose columns fall together in a row add up as float64."""
     indices = np.empty(columns.size, np.int32)
     hash_columns(columns, np.uint64(64 - bits), indices)
     return canonical(data, indices, indptr)

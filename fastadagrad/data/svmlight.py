@@ -141,7 +141,7 @@ def _lacks_label(text: NDArray[np.uint8]) -> bool:
 
 
 def _with_labels(text: NDArray[np.uint8]) -> bytes:
-    """The same lines, each with a label of 0."""
+    """The lines of a text that has no labels, each with the label 0 put before it."""
     lines = text.tobytes()
     if re.search(rb"^[^\S\n]*$", lines.rstrip(), re.MULTILINE):
         logger.warning("blank lines are taken for no examples: one without features is to be written as 1:0")

@@ -220,7 +220,7 @@ class LinearModel(PersistentPredictor):
         Raises
         ------
         TypeError, ValueError
-            If X, y, `valid` or the weights are of no such kind, or hold NaN or infinity, or if labels do not suit the
+            If X, y, `valid` or the weights are of another kind, or hold NaN or infinity, or if labels do not suit the
             loss.
         RuntimeError
             If a progress bar is asked for, and tqdm is not installed.
@@ -268,7 +268,7 @@ class LinearModel(PersistentPredictor):
         Raises
         ------
         TypeError, ValueError
-            If X, y, the classes or the weights are of no such kind, or hold NaN or infinity; if a label is none of the
+            If X, y, the classes or the weights are of another kind, or hold NaN or infinity; if a label is none of the
             classes; if the learning rate is "auto".
         RuntimeError
             If the model was trained by `fit` without `warm_start`, or loaded: it then has no state to go on from.

@@ -78,7 +78,7 @@ class Predictor:
         Raises
         ------
         TypeError, ValueError
-            If X is of no such kind, has other columns than the training, or holds NaN or infinity.
+            If X is of another kind, has other columns than the training, or holds NaN or infinity.
         RuntimeError
             If the model has not been trained.
 
@@ -111,7 +111,7 @@ class Predictor:
         Raises
         ------
         TypeError, ValueError
-            If X is of no such kind, has other columns than the training, or holds NaN or infinity.
+            If X is of another kind, has other columns than the training, or holds NaN or infinity.
         RuntimeError
             If the model has not been trained.
 
@@ -171,7 +171,7 @@ class Predictor:
         Raises
         ------
         TypeError, ValueError
-            If X is of no such kind, has other columns than the training, or holds NaN or infinity; or if the loss gives
+            If X is of another kind, has other columns than the training, or holds NaN or infinity; or if the loss gives
             no probabilities.
         RuntimeError
             If the model has not been trained.
@@ -248,7 +248,7 @@ class Predictor:
         Raises
         ------
         TypeError, ValueError
-            If X or y is of no such kind, if X has other columns than the training, or holds NaN or infinity.
+            If X or y is of another kind, if X has other columns than the training, or holds NaN or infinity.
         RuntimeError
             If the model has not been trained.
 

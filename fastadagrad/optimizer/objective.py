@@ -59,7 +59,7 @@ class Objective:
         return {"loss": self._loss, "gradient": self._gradient, "inputs": self._inputs}
 
     def of(self, params: Parameters) -> Objective:
-        """The same loss of other arrays in the same structure."""
+        """The loss as an objective of other parameters in the same structure."""
         return Objective(self._loss, self._gradient, params, self._inputs)
 
     def arguments(self, batch: Any) -> tuple[Any, ...]:

@@ -33,7 +33,7 @@ def make_own_accumulators(element: Element, watchful: bool = True):
 
 
 def make_shared_accumulator(element: Element):
-    """Compilable update of arrays whose elements share the accumulator G, which is already up to date."""
+    """Compilable update of arrays whose elements share the accumulator G, which has already had the step."""
     prepare, advance, load, store = element.prepare, element.advance, element.rest.load, element.rest.store
 
     @jitable

@@ -1,4 +1,4 @@
-"""Arrays of any strides and floating dtype written out in C order and another dtype."""
+"""Copies of arrays of any strides and floating dtype, in C order and another dtype."""
 
 from __future__ import annotations
 

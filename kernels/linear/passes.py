@@ -132,7 +132,7 @@ def make_loops(
     mistakes : bool
         Whether wrong signs are counted, in the place of the sum of the losses.
     weighed : bool
-        Whether examples have an importance, a factor of their slopes and of what is added up.
+        Whether examples have an importance, a factor of their slopes and of the numbers that are added up.
     """
     return _make_loops(rule, motion, lean, layout, classes, exact, dtype, timed, intercept, mistakes, weighed)
 

@@ -31,7 +31,7 @@ def make_weights(layout: str, features: int, outputs: int, slots: int, dtype: np
 
 
 class Work(NamedTuple):
-    """Scratch arrays, allocated once for many epochs; zero between calls but for scores, slopes, missed, gathered."""
+    """Scratch arrays, allocated once for many epochs; between calls all but scores, slopes, missed, gathered are 0."""
 
     scores: np.ndarray  # (classes,)
     slopes: np.ndarray  # (classes,) float64

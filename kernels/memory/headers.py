@@ -22,7 +22,7 @@ try:
     from numba.core.errors import NumbaTypeError
     from numba.np.arrayobj import populate_array
     from numba.np.unsafe.ndarray import to_fixed_tuple
-except ImportError:  # these names are private to Numba and may move: references are then counted, nothing is on stacks
+except ImportError:  # private names of Numba may move: references are then counted, and scratch arrays are on the heap
     cgutils = None
 
 HEADER = object.__basicsize__  # bytes; the array's data, nd, dimensions, strides, base, descr and flags follow
