@@ -60,7 +60,7 @@ class LinearEstimator(CallbackSupportMixin, BaseEstimator):
     # Parameters, by the names that subclasses set
 
     def _checked(self, loss: str, dtype: Any, seed: int, *, once: bool = False) -> Checked:
-        """Parameters for a fit, or for a single epoch of examples that come in parts."""
+        """Check parameters for a fit or, with `once`, for the single epoch of a `partial_fit`."""
         epochs = None if self.max_iter is None else whole_number("max_iter", self.max_iter, 1)
         held_out = self._validation_share() if self._truth("early_stopping") and not once else 0.0
         parameters = {
@@ -137,7 +137,7 @@ class LinearEstimator(CallbackSupportMixin, BaseEstimator):
     def _train(
         self, X: Any, y: Any, problems: Sequence[Problem], checked: Checked, starts: Sequence[State | None]
     ) -> None:
-        """Fit one output after the other, or several at a time, and take what comes of it."""
+        """Fit one output after the other, or several at a time, and take over the results."""
         if checked.parameters["validation"] and X.shape[0] < 2:
             raise ValueError("early_stopping sets examples aside, and X has only one sample")
         context = self._context(X, y, leaf=len(problems) > 1)

@@ -182,7 +182,7 @@ class AdaGradClassifier(ClassifierMixin, ClassPredictor):
         Raises
         ------
         ValueError, TypeError
-            If X, y or the weights are none of these, if y has one class, or for a parameter that makes no sense.
+            If X, y or the weights are of another kind, if y has one class, or for a parameter that makes no sense.
 
         Examples
         --------
@@ -202,13 +202,13 @@ class AdaGradClassifier(ClassifierMixin, ClassPredictor):
         Parameters
         ----------
         X : array-like or sparse matrix (n, features)
-            As of the calls before.
+            Examples with the columns of the calls before.
         y : array-like (n,)
             Labels of any kind.
         classes : array-like (classes,), optional
             All labels that will ever come; the first call needs them.
         sample_weight : array-like (n,), optional
-            As of `fit`.
+            As in `fit`.
 
         Returns
         -------
@@ -217,7 +217,7 @@ class AdaGradClassifier(ClassifierMixin, ClassPredictor):
         Raises
         ------
         ValueError, TypeError
-            As of `fit`; if the first call has no classes, or `class_weight` is "balanced", which wants all examples.
+            As in `fit`; if the first call has no classes; or if `class_weight` is "balanced", which needs all examples.
 
         Examples
         --------

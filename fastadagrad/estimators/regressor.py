@@ -184,7 +184,7 @@ class AdaGradRegressor(RegressorMixin, LinearEstimator):
         Raises
         ------
         ValueError, TypeError
-            If X, y or the weights are none of these, or for a parameter that makes no sense.
+            If X, y or the weights are of another kind, or for a parameter that makes no sense.
 
         Examples
         --------
@@ -204,11 +204,11 @@ class AdaGradRegressor(RegressorMixin, LinearEstimator):
         Parameters
         ----------
         X : array-like or sparse matrix (n, features)
-            As of the calls before.
+            Examples with the columns of the calls before.
         y : array-like (n,) or (n, targets)
             Numbers.
         sample_weight : array-like (n,), optional
-            As of `fit`.
+            As in `fit`.
 
         Returns
         -------
@@ -217,7 +217,7 @@ class AdaGradRegressor(RegressorMixin, LinearEstimator):
         Raises
         ------
         ValueError, TypeError
-            As of `fit`.
+            As in `fit`.
 
         Examples
         --------
@@ -260,12 +260,12 @@ class AdaGradRegressor(RegressorMixin, LinearEstimator):
         Parameters
         ----------
         X : array-like or sparse matrix (n, features)
-            With the columns of the training.
+            Examples with the columns of the training.
 
         Returns
         -------
         ndarray (n,) or (n, targets)
-            Of counts their means, the exponentials of the scores.
+            Predictions; for the loss "poisson" they are means of counts, the exponentials of the scores.
 
         Raises
         ------

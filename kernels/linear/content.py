@@ -50,7 +50,7 @@ def _of_sparse(values, columns, starts, labels, keys):
 def keys_of_rows(features: Any, labels: np.ndarray) -> np.ndarray:
     """A 64-bit key for each row of a matrix, dense or CSR, with its label, a number: equal rows have equal keys.
 
-    Zeros are of no account, so that a row has the same key in both forms.
+    Zeros are left out, so that a row has the same key in a dense matrix and in CSR.
     """
     keys = np.empty(len(labels), np.uint64)
     labels = labels.astype(np.float64)
