@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["ADADELTA", "ADAGRAD", "COCOB", "ESGD", "FTRL", "NAG", "RDA", "SGD", "AdaGradDA", "AdaMax", "Adam"]
 __all__ += ["DAdaptAdaGrad", "DoG", "DoWG", "RMSProp", "RProp"]
 
-# Each is imported when it is first asked for, so that a command or a script loads no more than it uses.
+# Each name is imported when it is first asked for, so that a command or a script loads no more than it uses.
 _HOMES = {
     **dict.fromkeys(__all__, "adaptive"),
     "CompiledUpdate": "nopython",
@@ -47,8 +47,8 @@ _HOMES = {
     "minimize": "methods",
     "register": "methods",
 }
-_MODULES = ("adaptive", "base", "dataset", "first_order")  # those that downhill has, too
-_INTERFACES = ("scipy", "sklearn")  # not in `__all__`: a star would put it in the place of the user's own SciPy
+_MODULES = ("adaptive", "base", "dataset", "first_order")  # modules that downhill has, too
+_INTERFACES = ("scipy", "sklearn")  # not in `__all__`: `import *` would replace the user's own `scipy` and `sklearn`
 __all__ += ["CompiledUpdate", "Dataset", "LinearModel", "Optimizer", "RateSearch", "Rows"]
 __all__ += [*_MODULES]
 __all__ += ["build", "compiled_update", "find_learning_rate", "like", "minimize", "register"]

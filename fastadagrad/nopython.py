@@ -1,4 +1,4 @@
-"""Updates that a user calls from inside an `@njit` loop of their own."""
+"""Compiled updates that users call from inside their own `@njit` loops."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .support.checks import whole_number
 
 @dataclass(frozen=True)
 class CompiledUpdate:
-    """What `compiled_update` returns.
+    """The compiled functions of a method, as `compiled_update` returns them.
 
     Attributes
     ----------
@@ -28,7 +28,7 @@ class CompiledUpdate:
         ``update(p, g, slots, s)`` steps the array p in place with the gradient g: both C-contiguous, of at least one
         dimension and of the chosen dtype. Nothing is checked.
     threaded : callable
-        ``threaded(p, g, slots, s, spans)``: the same bits with the work split into that many spans.
+        ``threaded(p, g, slots, s, spans)`` gives the same bits with the work split into `spans` parts.
 
     Examples
     --------
@@ -54,7 +54,7 @@ class CompiledUpdate:
         return self
 
     def scalars(self, t: int = 0) -> Any:
-        """Hyperparameters of step t as the named tuple s; one for all steps unless the rate is scheduled.
+        """Form the scalars of step t, the named tuple s; they are the same for all steps unless the rate is scheduled.
 
         Parameters
         ----------
@@ -64,12 +64,12 @@ class CompiledUpdate:
         Returns
         -------
         named tuple of float32 or float64
-            What `update` takes as s.
+            The argument s of `update`.
 
         Raises
         ------
         ValueError
-            If one of them is beyond what the dtype can hold, or a scheduled rate is none.
+            If a scalar is beyond what the dtype can hold, or a schedule returns no learning rate.
 
         Examples
         --------
@@ -81,7 +81,7 @@ class CompiledUpdate:
         return self._settings.rule.Scalars(*cast_scalars(self._settings, t, self._dtype))
 
     def slots(self, p: FloatArray) -> tuple[FloatArray, ...]:
-        """Fresh state for a parameter: the method's slots, and the velocity with momentum.
+        """Make new state for a parameter: the method's slots, and the velocity with momentum.
 
         Parameters
         ----------
@@ -91,12 +91,13 @@ class CompiledUpdate:
         Returns
         -------
         tuple of ndarray
-            Of the shape of p; of fewer elements where they share an accumulator. What `update` takes as slots.
+            The argument slots of `update`: arrays of the shape of p, or with fewer elements where these share an
+            accumulator.
 
         Raises
         ------
         TypeError
-            If p is no array of that dtype.
+            If p is no array of the chosen dtype.
 
         Examples
         --------
@@ -115,24 +116,26 @@ class CompiledUpdate:
 def compiled_update(
     algo: str = "adagrad", *, dtype: DTypeLike = np.float64, ndim: int = 1, **hyper: Unpack[Hyper]
 ) -> CompiledUpdate:
-    """Fused update for use inside a nopython loop.
+    """Compile a fused update for use inside a nopython loop.
 
     Parameters
     ----------
     algo : str, default "adagrad"
         Name of the method, as `build` takes it.
     dtype : float32 or float64, default float64
-        Of the parameters.
+        Dtype of the parameters.
     ndim : int, default 1
-        Of the parameters; it matters only for ``accumulator="row"``, which is by element where there are no rows.
+        Number of dimensions of the parameters; it matters only for ``accumulator="row"``, which is by element where
+        there are no rows.
     **hyper
-        As `ADAGRAD` takes them, for one parameter. Norm clipping needs norms beforehand and is refused, as is what
-        has no effect in an update: `groups`, `frozen`, `nonfinite`, `threads`, `patience`, ...
+        Hyperparameters for one parameter, as the method's class takes them. Norm clipping needs norms beforehand and is
+        refused, as are those that have no effect in an update: `groups`, `frozen`, `nonfinite`, `threads`, `patience`,
+        ...
 
     Returns
     -------
     CompiledUpdate
-        The functions to call, and what they are called with.
+        The functions to call, and functions that make their arguments.
 
     Raises
     ------

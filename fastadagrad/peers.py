@@ -26,12 +26,13 @@ def like(peer: str) -> dict[str, Any]:
     Parameters
     ----------
     peer : "torch", "keras", "optax", "tensorflow", "fbgemm", "fbgemm-rowwise" or "downhill"
-        Their defaults, where they have them (optax asks for a learning rate); "downhill" without Nesterov momentum,
-        whose velocity it stores differently.
+        Name of the library, whose defaults are taken where it has them (optax has none for the learning rate);
+        "downhill" is without Nesterov momentum, whose velocity downhill stores differently.
 
     Returns
     -------
     dict of str to object
+        Keyword arguments of `ADAGRAD`.
 
     Raises
     ------

@@ -1,8 +1,8 @@
-"""The methods for `scipy.optimize.minimize`: ``method=fastadagrad.scipy.adagrad``, and so any method by its name.
+"""The methods for `scipy.optimize.minimize`: ``method=fastadagrad.scipy.adagrad``, and so on for every method.
 
-Each takes what SciPy's own methods take (args, jac, bounds, callback, tol), and as options the limits that SciPy's
-users know and every hyperparameter of the method. It returns an `OptimizeResult`. `method` finds those by their name
-that have been registered, too. The extra ``scipy`` brings what it needs.
+Each function takes the arguments that SciPy's own methods take (args, jac, bounds, callback, tol), and as options the
+limits that SciPy's methods have and every hyperparameter of the method. It returns an `OptimizeResult`. The function
+`method` finds a method by its name, registered ones included. The extra ``scipy`` installs the packages needed.
 
 Examples
 --------
@@ -37,12 +37,12 @@ def method(name: str) -> Minimizer:
     Parameters
     ----------
     name : str
-        As `fastadagrad.build` takes it, in any case.
+        Name of the method, in any case, as `fastadagrad.build` takes it.
 
     Returns
     -------
     callable
-        ``fastadagrad.scipy.adagrad`` of "adagrad", and so on; its docstring names every option.
+        The function, ``fastadagrad.scipy.adagrad`` for "adagrad"; its docstring names every option.
 
     Raises
     ------

@@ -1,10 +1,11 @@
 """A digest of what a function computes: equal in every process, and different where the results could differ.
 
-Numba tells like-named functions apart by a counter, which a forked process shares with its parent and which starts
-anew in every other. A digest of the code, the closure and the globals that a function goes by needs no such luck. What
-cannot be described for certain has none: Numba may have compiled a function of somebody else's long ago, for other
-values of its globals and with other options than can be seen, so that only functions of ours, and pieces that were made
-of a user's (:mod:`.symbols`), may be what a function calls.
+Numba tells functions of one name apart by a counter, which a forked process shares with its parent and which starts
+anew in every other process. A digest of a function's code, its closure and the globals that it reads tells them apart
+for certain. A function has no digest where one of these cannot be described for certain. That is so where it calls a
+function that somebody else has compiled: Numba may have done so for other values of its globals, and with options that
+cannot be seen. A function may therefore call only functions of this package and pieces that were made of a user's
+functions (:mod:`.symbols`).
 """
 
 from __future__ import annotations
@@ -18,14 +19,14 @@ from typing import Any
 import numpy as np
 from numba import types
 
-# What these packages contain is what their version says; what ours does, the digest of its source files.
+# The version of a package says what it contains; for this package, the digest of its source files does.
 _PINNED = ("numba", "numpy", "llvmlite", "builtins", "math", __package__)
 
 _known: weakref.WeakKeyDictionary[FunctionType, str] = weakref.WeakKeyDictionary()
 
 
 class Undescribable(Exception):
-    """A function goes by an object of which nobody can say what it is."""
+    """A function depends on an object that cannot be described for certain."""
 
 
 def digest_of(*values: Any) -> str:
@@ -34,7 +35,7 @@ def digest_of(*values: Any) -> str:
     Raises
     ------
     Undescribable
-        If one of them goes by an object of another kind.
+        If one of the values depends on an object of another kind.
     """
     if len(values) == 1 and type(values[0]) is FunctionType:
         return _Description().digest_of_function(values[0])
@@ -46,7 +47,7 @@ def _hashed(description: Any) -> str:
 
 
 def note_copy(copy: FunctionType, digest: str) -> None:
-    """Let a copy, which nobody can change any more, have the digest of its original."""
+    """Give a copy of a function the digest of its original; nobody else has the copy, so that it does not change."""
     _known[copy] = digest
 
 
@@ -67,9 +68,9 @@ class _Description:
     Parameters
     ----------
     names : frozenset of str
-        The names by which code asks modules and classes for what they hold.
+        Names that the code looks up: only these members of modules and classes are described.
     within : tuple of objects
-        What is being described, to end where it leads back to itself.
+        Objects whose description is under way: where one refers back to itself, its place in this tuple is noted.
     """
 
     def __init__(self, names: frozenset[str] = frozenset(), within: tuple[Any, ...] = ()) -> None:
@@ -110,7 +111,8 @@ class _Description:
         defaults = function.__defaults__, function.__kwdefaults__
         about = inner.of(function.__code__), inner.of(defaults), inner.of(cells), inner.of(dict(sorted(found.items())))
         digest = _hashed((function.__module__, function.__qualname__, about))
-        # One within another may lead back to where the description began; others than ours may be changed later.
+        # Not kept is the digest of a function within another, as it may refer back to the outer one, and that of
+        # a function of another package, which may be changed later.
         if not self._within and pinned:
             _known[function] = digest
         return digest
@@ -129,7 +131,7 @@ class _Description:
 
     def _object(self, value: Any) -> Any:
         if isinstance(value, types.Type):
-            return _name_of(type(value)), self.of(value.key)  # by which Numba compares types
+            return _name_of(type(value)), self.of(value.key)  # Numba compares types by their keys
         if isinstance(value, Enum):
             return _name_of(type(value)), value.name, self.of(value.value)
         if isinstance(value, type | ModuleType):
@@ -145,7 +147,7 @@ class _Description:
         raise Undescribable(f"{value!r} of {type(value)}")
 
     def _holder(self, value: Any) -> Any:
-        """A class or a module: what it is called, and what it holds under the names that are asked for."""
+        """Description of a class or a module: its name, and its members under the names that the code looks up."""
         if isinstance(value, ModuleType):
             about: Any = "module", value.__name__
             home = value.__name__

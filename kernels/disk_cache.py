@@ -1,8 +1,8 @@
 """Compiled kernels kept on the disk: one file for each kernel, signature and processor.
 
-The name of a file is a digest of all that its code depends on. So there is no index, which two processes might write
-at once, and nothing is ever stale. A file that is not whole is a miss, and is written anew. Where no folder can be
-written, every process compiles its own kernels, and one warning says so.
+The name of a file has a digest of all that the code in it depends on. So there is no index file, which two processes
+might write at once, and no file is ever stale. A damaged file counts as missing, and is written anew. Where no folder
+can be written, every process compiles its own kernels, and one warning says so.
 """
 
 from __future__ import annotations
@@ -36,26 +36,26 @@ try:
 
     _USABLE = PROCESS_INDEPENDENT and hasattr(rtsys, "initialize")
     _USABLE &= all(hasattr(CompileResult, name) for name in ("_reduce", "_rebuild"))
-except ImportError:  # of names that Numba keeps to itself: nothing is kept then
+except ImportError:  # these names are private to Numba and may move: no kernels are kept then
     _USABLE = False
 
 _HERE = Path(__file__).parent
 _FILES = {str(path.relative_to(_HERE)): blake2b(path.read_bytes()).digest() for path in sorted(_HERE.glob("**/*.py"))}
-_USABLE &= bool(_FILES)  # else nobody could tell one version from another
+_USABLE &= bool(_FILES)  # without source files, versions of this package cannot be told apart
 _SOURCES = digest_of(_FILES)
 COMPILER = _SOURCES, numba.__version__, llvmlite.__version__, np.__version__, sys.implementation.cache_tag
-SOURCES = _SOURCES[:8]  # in the names of files
+SOURCES = _SOURCES[:8]  # a part of each file's name, by which `_tidy` finds the kernels of other versions
 
 _CHECKSUM = 32  # bytes, at the beginning of a file
 _KERNEL = re.compile(r".+-([0-9a-f]{8})-[0-9a-f]{32}\.(nbc|ptx)")
 _UNFINISHED = re.compile(r".+-[0-9a-f]{32}\.(nbc|ptx)\.[0-9a-f]{12}\.tmp")
-_ABANDONED_AFTER = 3600  # seconds; another process may still be writing a younger one
-_OTHER_SOURCES = 3  # whose kernels stay, as of another environment, or of another branch
+_ABANDONED_AFTER = 3600  # seconds; another process may still be writing a younger file
+_OTHER_SOURCES = 3  # versions of the sources whose kernels stay beside ours: of other environments, other branches
 _DAY = 86400
 
 
 def read(path: Path) -> bytes | None:
-    """What `write` has put into a file; None if there is none, or if it is damaged."""
+    """Bytes that `write` has put into a file; None if there is no file, or if it is damaged."""
     try:
         content = path.read_bytes()
     except OSError:
@@ -63,14 +63,14 @@ def read(path: Path) -> bytes | None:
     data = content[_CHECKSUM:]
     if content[:_CHECKSUM] != _checksum(data):
         return None
-    with suppress(OSError):  # where only somebody else may write
+    with suppress(OSError):  # the file may belong to another user; its time says when it was last used
         if path.stat().st_mtime < time.time() - _DAY:
             os.utime(path)
     return data
 
 
 def write(path: Path, data: bytes) -> None:
-    """Put a whole file in place, or none; where that is impossible, say so once."""
+    """Write a file whole or not at all; where it cannot be written, warn once."""
     temporary = path.with_name(f"{path.name}.{secrets.token_hex(6)}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -112,7 +112,7 @@ _warned = False
 
 
 def warn_once(reason: str) -> None:
-    """Tell the user that kernels are not kept; a program that makes errors of warnings finds it in the log."""
+    """Warn, once in a process, that kernels are not kept; where warnings are errors, log it instead."""
     global _warned
     if _warned:
         return
@@ -131,9 +131,10 @@ _folders: dict[str, tuple[Path | None, list[Path]]] = {}
 
 
 def folders() -> tuple[Path | None, list[Path]]:
-    """Where kernels are written (None: nowhere), and where they are looked for: as Numba has it for this module.
+    """The folder where kernels are written (None if there is none), and the folders where they are looked for.
 
-    Beside this file they are looked for also where only somebody else, who has installed the package, may write.
+    The first is where Numba would keep the kernels of this module. Without NUMBA_CACHE_DIR, they are looked for beside
+    this file also if this user may not write there: whoever installed the package may have compiled some.
     """
     chosen = str(numba.config.CACHE_DIR)
     if chosen not in _folders:
@@ -152,7 +153,7 @@ def _folder_of_numba() -> Path | None:
 
 
 class KernelCache:
-    """What a dispatcher of Numba asks before it compiles, and gives what it has compiled."""
+    """The cache that a dispatcher of Numba asks before it compiles, and to which it gives what it has compiled."""
 
     def __init__(self, function: Any, options: dict[str, Any]) -> None:
         self._function = function
@@ -171,10 +172,10 @@ class KernelCache:
         self._enabled = False
 
     def flush(self) -> None:
-        """Nothing is ever stale."""
+        """Do nothing, as no file is ever stale."""
 
     def _name(self, sig: Any, codegen: Any) -> str | None:
-        """Name of the file, None for what cannot be told apart from everything else."""
+        """Name of a kernel's file; None if the kernel has no digest, so that it could be taken for another."""
         arguments, returned = getattr(sig, "args", sig), getattr(sig, "return_type", None)
         try:
             digest = digest_of(*self._about, tuple(arguments), returned, codegen.magic_tuple())
@@ -184,7 +185,10 @@ class KernelCache:
         return f"{stem}.{self._function.__name__}-{SOURCES}-{digest}.nbc"
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
-        """The compiled code, or None. Loading needs no more than the runtime, not the registries of the compiler."""
+        """The compiled code, or None if none is kept.
+
+        Only Numba's runtime is initialised: loading does not need the registries of the compiler, which take long.
+        """
         name = self._name(sig, target_context.codegen()) if self._enabled else None
         if name is None:
             return None
@@ -192,7 +196,8 @@ class KernelCache:
         for folder in folders()[1]:
             data = read(folder / name)
             result = None if data is None else _rebuilt(data, target_context)
-            # A class that a script defines is pickled whole: what comes back is another one, of the same name.
+            # A class that a script defines is pickled whole: loading makes another class of the same name, and code
+            # for that class does not fit.
             if result is not None and tuple(result.signature.args) == tuple(getattr(sig, "args", sig)):
                 return result
         return None
@@ -212,7 +217,7 @@ class KernelCache:
 
 
 def _rebuilt(data: bytes, target_context: Any) -> Any:
-    """A compile result, None if this Numba cannot make one of the data."""
+    """The compile result in the data of a file; None if this version of Numba cannot read it."""
     try:
         return CompileResult._rebuild(target_context, *pickle.loads(data))
     except Exception:

@@ -6,8 +6,10 @@
     p  <- p * keep ;  p, v <- move(p, d, v)                  `advance`
     p  <- proximal(p)
 
-`lean` leaves out what only the options need; with their neutral values both forms give the same bits. A rule that
-places its parameter leaves out d, decay and motion.
+Here g is the gradient, p the parameter, w the weight decay, H the denominator, d the displacement and v the velocity.
+A lean step leaves out scaling, clipping, decay and penalties; where these options have their neutral values, a step
+that is not lean gives the same bits. A rule with `place` computes p from its slots, so that d, decay and motion drop
+out.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from .memory.storage import AS_COMPUTED, Storage, storages_of
 from .motion import slot_names
 from .rules import places, soft_threshold, trait
 
-forceinlined(soft_threshold)  # formulas call it by this name, the library's and a user's
+forceinlined(soft_threshold)  # formulas of the library and of users call this very function
 
 
 def untouched(g, p, s):
@@ -37,7 +39,7 @@ def prepare(g, p, s):
 
 
 def first_of_sum(prepare):
-    """`prepare` for a gradient that is the first term of a sum that begins with 0: a -0 becomes +0."""
+    """`prepare` for a gradient that is the first term of a sum: added to 0, as sums begin, a -0 becomes +0."""
     prepare = jitable(prepare)
     return lambda g, p, s: prepare(s.zero + g, p, s)
 
@@ -54,7 +56,11 @@ def _penalised(q, H, s):
 
 
 def make_has_metric(rule):
-    """Compilable ``(own, zero)``: whether the slots give an element a metric, without which it is not penalised."""
+    """Compilable ``(own, zero)``: whether an element is penalised, which needs a first slot that is not 0.
+
+    The l1 and l2 penalties are weighed in the metric H, which the first slot gives. A rule whose first slot has no
+    squares always has a metric.
+    """
     if not trait(rule, "squares"):
         return jitable(lambda own, zero: True)
     return jitable(lambda own, zero: own[0] != zero)
@@ -77,24 +83,24 @@ class Element(NamedTuple):
     """Compilable pieces of one variant of the step."""
 
     prepare: object  # (g, p, s) -> g
-    accumulate: object  # (square, G, s) -> G, where a row or a tensor shares it
-    advance: object  # (p, g, G, rest, s) -> p, rest, with such a one
-    step: object  # (p, g, slots, s) -> p, slots
-    infinite: object  # (slots, infinity) -> bool
-    slots: Slots
+    accumulate: object  # (square, G, s) -> G: step of an accumulator G that a row or a tensor shares
+    advance: object  # (p, g, G, rest, s) -> p, rest: step of an element with such a G
+    step: object  # (p, g, slots, s) -> p, slots: step of an element with slots of its own
+    infinite: object  # (slots, infinity) -> bool: whether a sum of squares among the slots is infinite
+    slots: Slots  # access to all slots
     first: Storage  # of the first slot
-    rest: Slots  # those behind it
+    rest: Slots  # access to the slots behind the first
 
 
 def _make_is_infinite(rule):
-    """Compilable ``(slots, infinity)``: whether what adds up squares is infinite."""
+    """Compilable ``(slots, infinity)``: whether the first slot is infinite, if it adds up squares."""
     if not trait(rule, "squares"):
         return jitable(lambda slots, infinity: False)
     return jitable(lambda slots, infinity: slots[0] == infinity)
 
 
 def _make_move(rule, motion: str, lean: bool):
-    """Compilable ``(p, g, H, own, moved, s) -> p, own, moved``."""
+    """Compilable ``(p, g, H, own, moved, s) -> p, own, moved``: `own` are the rule's slots, `moved` those of motion."""
     if places(rule):
         place = jitable(rule.place)
         return jitable(lambda p, g, H, own, moved, s: (place(g, H, own, s), own, moved))
@@ -111,7 +117,10 @@ def _make_move(rule, motion: str, lean: bool):
 
 @cache
 def make_element(rule, motion: str, lean: bool, summed: bool = False) -> Element:
-    """Pieces for one variant; with `summed`, gradients are sums of values that may still lack their 0."""
+    """Pieces for one variant of a rule's step.
+
+    With `summed`, gradients are sums, or single terms that stand for one: they are added to 0 first, as sums begin.
+    """
     count, move = len(rule.slots), _make_move(rule, motion, lean)
     accumulate, scale = jitable(rule.accumulate), jitable(rule.scale)
     penalised = jitable(_as_it_is) if lean else _make_proximal(rule)

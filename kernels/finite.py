@@ -1,4 +1,7 @@
-"""Whether numbers are finite: an integer maximum over their bits without the sign, which NaN and infinity lead."""
+"""Whether floats are finite, by their bits: without the sign, and read as integers, NaN and infinity are the largest.
+
+LLVM vectorises the search for the maximum of integers.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,11 @@ import numpy as np
 
 from .jit import compiled, jitable
 
-INFINITY = {np.dtype(np.int32): 0x7F800000, np.dtype(np.int64): 0x7FF0000000000000}  # its bits
+INFINITY = {np.dtype(np.int32): 0x7F800000, np.dtype(np.int64): 0x7FF0000000000000}  # bits of the float of that size
 
 
 def make_holds_non_finite(bits: np.dtype):
-    """Compilable ``(array)``: whether floats, of which these integers are the bits, include NaN or infinity."""
+    """Compilable ``(array)``: whether NaN or infinity is among floats, whose bits are given as integers."""
     integer = bits.type
     magnitude, infinity = integer(np.iinfo(bits).max), integer(INFINITY[bits])
 
@@ -38,7 +41,7 @@ def _all_finite64(array):
 
 
 def all_finite(values: np.ndarray) -> bool:
-    """Whether all of a C-contiguous flat array of float32 or float64 are."""
+    """Whether all numbers of a C-contiguous flat array of float32 or float64 are finite."""
     if values.dtype == np.float32:
         return _all_finite32(values.view(np.int32))
     return _all_finite64(values.view(np.int64))

@@ -1,4 +1,4 @@
-"""What a forked process has to make anew."""
+"""Callbacks that run in a forked process, and locks that a forked process finds open."""
 
 from __future__ import annotations
 
@@ -16,7 +16,11 @@ def in_forked_child(callback: Callable[[], None]) -> Callable[[], None]:
 
 
 class Lock:
-    """A reentrant lock that is open in a forked process: in the parent a thread, which is not there, may hold it."""
+    """A reentrant lock that a forked process finds open.
+
+    When the process forks, a thread of the parent may hold the lock. The child does not have that thread, so that the
+    lock would never be released there.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.RLock()

@@ -42,7 +42,7 @@ _pieces: dict[tuple[str, bool], Any] = {}
 
 
 def _piece(function, **options):
-    """Make a function known to the compiler; one for all that compute the same."""
+    """Make a function callable from compiled ones; functions that compute the same become one piece."""
     key = digest_or_token(function), bool(options)
     if key not in _pieces:
         _pieces[key] = register_jitable(error_model="numpy", **options)(named_by_content(function))
@@ -50,12 +50,15 @@ def _piece(function, **options):
 
 
 def jitable(function):
-    """Make a function a piece of compiled ones."""
+    """Make a function callable from compiled ones; LLVM decides whether its code takes the place of the call.
+
+    Where a docstring says ``Compilable (a, b)``, the factory returns such a function of a and b.
+    """
     return _piece(function)
 
 
 def forceinlined(function):
-    """Make a function a piece of compiled ones that is always put in place of its call.
+    """Make a function callable from compiled ones, its code always taking the place of the call.
 
     A loop is put together from many pieces that share many arrays: left to itself, LLVM makes calls of some, each
     passing dozens of arguments, which costs a quarter of the speed.
@@ -64,9 +67,9 @@ def forceinlined(function):
 
 
 class Pair(NamedTuple):
-    """One computation with the same arguments for one thread and, split into `spans` shares, for several.
+    """One computation, compiled for one thread and for several, among which it is split into `spans` shares.
 
-    Both are called ``(spans, ...)``.
+    Both functions are called ``(spans, ...)``; the serial one does not use `spans`.
     """
 
     serial: Any

@@ -1,6 +1,7 @@
 """Steps that a parameter missed, all at once: k steps of gradient 0 in closed form.
 
-A gradient of 0 leaves G, and so H, as it is. With c = 1 - a*w (decoupled decay) and r = 1/(1 + a*l2/H)
+A gradient of 0 leaves the accumulator G as it is, and so the denominator H. With learning rate a, decoupled decay w,
+momentum m, velocity v, c = 1 - a*w and r = 1/(1 + a*l2/H), a parameter p moves by
 
     plain               |p| <- max(0, (c*r)^k |p| - (a*l1/H) * r * series(c*r, k)),  keeping the sign
     momentum m           p  <- c^k p + v*m   * (c^k - m^k)/(c - m) ;  v <- m^k v
@@ -33,16 +34,16 @@ def series(log_x, k):
 
 
 class Missed(NamedTuple):
-    """What the missed steps have in common for all elements.
+    """What the missed steps of a row or a feature are, the same for all of its elements.
 
-    With l1 or decay alone the learning rate may have changed from step to step. l2, l1 with decay, and momentum
-    with decay need a constant one.
+    Under l1 alone or decay alone the learning rate may have changed from step to step, as sums over the steps say
+    enough. Under l2, under l1 with decay, and under momentum with decay it must have been constant.
     """
 
     steps: int  # k
     thresholds: float  # sum of a*l1
     log_keeps: float  # sum of log(1 - a*w)
-    keeps: float  # its exponential
+    keeps: float  # exp(log_keeps): c^k under a constant rate
     mean_keeps: float  # series(c, k)/k
 
 
@@ -55,14 +56,14 @@ def missed_steps(steps, thresholds, log_keeps):
 
 @forceinlined
 def missed_alike(steps, s):
-    """Steps under one learning rate."""
+    """`Missed` for so many steps that all had the scalars `s`."""
     return missed_steps(steps, steps * s.l1_step, 0.0 if s.keep == s.one else steps * log(s.keep))
 
 
 def make_by_l1_alone(Scalars):
-    """Compilable ``(s)``: scalars by which l1 alone penalises, what that leaves neutral being constant.
+    """Compilable ``(s)``: the scalars `s` with l2 and decoupled decay as constants that have no effect.
 
-    A loop over weights then has no powers, and becomes vectors.
+    LLVM then removes the powers that l2 and decay need, and vectorises the loop over weights.
     """
     neutral = {"l2_step": 0.0, "keep": 1.0}
 
@@ -81,8 +82,8 @@ def make_by_l1_alone(Scalars):
 def make_catch_up(rule, motion: str):
     """Compilable ``(p, own, moved, missed, s) -> (p, moved)``; `s` holds the rule's scalars in float64.
 
-    For a rule that `rests`: its slots stay. Having missed no step changes no bit. A rule without a closed form, whose
-    rows are never behind, stays too.
+    A rule with the trait `rests` keeps its slots under gradients of 0, so that they are not returned. With no step
+    missed, no bit changes. Under a rule without a closed form nothing changes either, as none of its rows ever lag.
     """
     if not trait(rule, "rests") or places(rule):
         return forceinlined(lambda p, own, moved, missed, s: (p, moved))
@@ -127,32 +128,38 @@ def shrunk_by_history(p, factor, threshold):
 
 @forceinlined
 def history_missed(totals, mark):
-    """Factor and threshold for it, given what the totals are and what they were, both (logarithm, sum)."""
+    """Factor and threshold of `shrunk_by_history`, from the totals now and the totals when the row was caught up.
+
+    Each of the two, `totals` and `mark`, is (logarithm, sum).
+    """
     return exp(totals[0] - mark[0]), exp(totals[0]) * (totals[1] - mark[1])
 
 
 class Lag(NamedTuple):
-    """How far each row of a parameter is behind.
+    """How many steps each row of a parameter lags behind, and what these steps were.
 
-    Where the rates change from step to step, `marks` has what `totals` were when the row was last brought up to
-    date; otherwise it is empty, and what a row missed follows from their number.
+    Where learning rates change from step to step, `marks` has, for each row, what `totals` were when the row was last
+    caught up. Otherwise `marks` is empty: the number of missed steps is enough.
     """
 
-    now: int  # steps that all rows are to have had
-    last: np.ndarray  # (rows,) steps that each has had
-    totals: np.ndarray  # (2,) so far, as `marks`
-    totals_after: np.ndarray  # (2,) with the step that is being made
+    now: int  # steps that a row has had once it is caught up
+    last: np.ndarray  # (rows,) steps that each row has had
+    totals: np.ndarray  # (2,) sums over all steps so far, of the same terms as `marks`
+    totals_after: np.ndarray  # (2,) the same sums, with the step that is being made
     # (rows, 2) or (0, 0): sum of a*l1, sum of log(1 - a*w); see `make_row_catch_up` for a shared accumulator.
     marks: np.ndarray
 
 
 def make_row_catch_up(rule, motion: str, kind: str):
-    """Compilable ``catch_up_row(r, p, slots, lag, s)``, which brings row r up to date, and ``stamp(r, lag)``.
+    """Compilable ``catch_up_row(r, p, slots, lag, s)``, which catches row r up, and ``stamp(r, lag)``.
 
-    `stamp` notes that the row has the step that is being made. The first slot has an element for each of p, or one for
-    all.
-    A tensor's accumulator, and so H, changes with every step: with penalties, marks are the logarithm of the factor
-    that a parameter would have shrunk by until then, and the sum of a*l1/H, each divided by the factor of its time.
+    `stamp` notes that the row has had the step that is being made. If `kind` is "element", the first slot has an
+    element for each of p, else one for all.
+
+    An accumulator that the whole tensor shares changes with every step, and H with it, also for rows that missed the
+    step. Under penalties, the two numbers of `totals` and marks then are the logarithm of the factor by which a
+    parameter would have shrunk since the first step, and the sum over the steps of a*l1/H, each term divided by the
+    factor that had been reached in its step.
     """
     catch_up, count = make_catch_up(rule, motion), len(rule.slots)
     own_of, load_own = make_first(count), make_slots(storages_of(rule, rule.slots)).load

@@ -26,7 +26,7 @@ def make_fold(lanes: int):
 
     @jitable
     def fold(lanes):
-        for j in range(half):  # a constant number: no loop is left of it
+        for j in range(half):  # `half` is a constant, so that LLVM unrolls the loop
             lanes[j] += lanes[j + half]
         return rest(lanes)
 
@@ -37,9 +37,9 @@ fold = make_fold(LANES)
 
 
 def make_block_total(term, storages: tuple[Storage, ...]):
-    """Compilable ``(arrays, s)``: sum of term(values, s) over at most 4,096 elements of arrays kept in these ways.
+    """Compilable ``(arrays, s)``: sum of term(values, s) over the elements, at most 4,096, of arrays of one size.
 
-    `values` has one of each array.
+    `values` has one element of each array, loaded by the array's storage.
     """
     slots = make_slots(storages)
     load, cut = slots.load, slots.cut

@@ -1,10 +1,10 @@
-"""Symbols of compiled code that follow from what the code is.
+"""Symbols of compiled functions that depend on the code alone, and not on the process that compiled it.
 
-Numba ends a function's symbol in the number that a counter gave the function in its process. Of two kernels that
-different processes have compiled, and put into one disk cache, parts may then have the same symbol, and a third
-process that loads both computes with the wrong one. Here, a closure has a digest in its qualified name, which is in its
-symbols, and what is compiled while a kernel is being compiled is numbered within that kernel. (Of a loop that is shared
-among threads Numba makes a function with an address in its name besides, which tells nothing apart.)
+Numba ends a function's symbol in the number that a counter gave the function in its process. Two processes that put
+kernels into one disk cache may thus give one symbol to different functions, and a third process that loads both
+kernels calls the wrong function. Here, the qualified name of a closure has a digest of its content, and Numba puts
+that name into the symbol; functions that are compiled as parts of a kernel are numbered within that kernel. (The
+function that Numba makes of a loop shared among threads also has an address in its name, on which nobody can rely.)
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ try:
     from numba.core.compiler import Compiler
 
     PROCESS_INDEPENDENT = hasattr(FunctionIdentity, "_unique_ids") and hasattr(Compiler, "compile_extra")
-except ImportError:  # of names that Numba keeps to itself: kernels are then compiled by every process
+except ImportError:  # these names are private to Numba and may move: every process then compiles its own kernels
     PROCESS_INDEPENDENT = False
 
 
 def digest_or_token(*values: Any) -> str:
-    """The digest, or a token that nothing else has where there is none."""
+    """The digest of the values or, where they have none, a random token that equals no other."""
     try:
         return digest_of(*values)
     except Undescribable:
@@ -36,9 +36,10 @@ def digest_or_token(*values: Any) -> str:
 
 
 def named_by_content(function: FunctionType) -> FunctionType:
-    """Copy of a function with a digest in its qualified name, which later changes of what it goes by do not reach.
+    """Copy of a function with a digest of its content in its qualified name.
 
-    Functions of our modules themselves need neither.
+    Later changes of globals and of the closure do not reach the copy. A function at the top level of one of the modules
+    that `is_pinned` names is returned as it is: its name is unique, and its globals do not change.
     """
     if is_pinned(function.__module__) and "<locals>" not in function.__qualname__:
         return function
@@ -59,7 +60,7 @@ def _frozen_globals(function: FunctionType) -> dict[str, Any]:
 
 
 def _frozen(function: FunctionType) -> tuple[CellType, ...] | None:
-    """Cells of its own, but for those that have no value yet."""
+    """New cells for the closure of the copy; a cell that has no value yet stays shared with the original."""
     if function.__closure__ is None:
         return None
     cells = []
@@ -72,7 +73,10 @@ def _frozen(function: FunctionType) -> tuple[CellType, ...] | None:
 
 @contextmanager
 def _numbered_within(prefix: str) -> Iterator[None]:
-    """Number the functions that Numba meets ``<prefix>x0``, ``<prefix>x1``, ...; it holds its lock meanwhile."""
+    """Number the functions that Numba meets ``<prefix>x0``, ``<prefix>x1``, ...
+
+    Numba holds its compiler lock meanwhile, so that no other thread takes a number.
+    """
     before = FunctionIdentity._unique_ids
     FunctionIdentity._unique_ids = map(f"{prefix}x{{}}".format, count())
     try:
@@ -84,7 +88,10 @@ def _numbered_within(prefix: str) -> Iterator[None]:
 if PROCESS_INDEPENDENT:
 
     class KernelCompiler(Compiler):
-        """Numba's compiler, in which a loop shared among threads becomes a function that only its number names."""
+        """Numba's compiler with functions numbered within each kernel.
+
+        Only its number names the function that Numba makes of a loop shared among threads.
+        """
 
         def compile_extra(self, func):
             with _numbered_within(digest_or_token(func, tuple(self.state.args))):

@@ -1,4 +1,4 @@
-"""Whether the functions of a rule can be compiled, and what is wrong with the first that cannot."""
+"""Trial compilation of a rule's functions: which of them cannot be compiled first, and why."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from .memory.slots import as_computed, make_slots
 from .rules import trait
 
 _PARTS = ("accumulate", "scale", "delta", "place", "measure")
-_LONGEST = 300  # characters of what the compiler says
+_LONGEST = 300  # characters of the compiler's message that are reported
 _NOT_THE_REASON = re.compile(r"Failed in \w+ mode pipeline|During: |There (is|are) \d|File |Enable logging|\[\d+\] ")
 
 
 def fault_of(rule: Any) -> str | None:
-    """Why a step of this rule, or what it measures, cannot be compiled: a part of it, and the reason; None if it can.
+    """Why a rule cannot be compiled: which of its functions is at fault, and the reason; None if it can be compiled.
 
-    Nothing of it is run. What is compiled is kept on the disk, as kernels are.
+    None of its functions is run. The compiled code is kept on the disk, as that of kernels is.
     """
     for part in _PARTS:
         function = getattr(rule, part, None)
@@ -41,7 +41,10 @@ def fault_of(rule: Any) -> str | None:
 
 
 def _trials(rule: Any, real: Any) -> Iterator[tuple[Callable[..., None], tuple[Any, ...]]]:
-    """What is to be compiled, with arguments of the types: an element's step, and its part of what is measured."""
+    """Functions to compile, each with arguments of the types that drivers pass.
+
+    The first is an element's step. If the rule measures, the second is an element's part of the sums.
+    """
     Scalars, step = rule.Scalars, make_element(rule, "plain", True).step
     slots = make_slots(as_computed(len(rule.slots)))
     load, store = slots.load, slots.store
@@ -63,7 +66,7 @@ def _trials(rule: Any, real: Any) -> Iterator[tuple[Callable[..., None], tuple[A
 
 
 def _fault_of_a_part(rule: Any, real: Any) -> str | None:
-    """The first of the functions that cannot be compiled by itself, or that gives something else than it should."""
+    """The fault of the first function that cannot be compiled by itself, or that returns a type that it should not."""
     number, wide = real(), np.float64()
     s = rule.Scalars(*np.zeros(len(rule.Scalars._fields), real))
     own, own_wide = (number,) * len(rule.slots), (wide,) * len(rule.slots)
@@ -96,7 +99,7 @@ def _fault_of_a_part(rule: Any, real: Any) -> str | None:
 
 
 def _called(function: Any, count: int) -> Callable[..., Any]:
-    """A call of the function with so many arguments, as a step has it: some of its own may have defaults."""
+    """A function that calls `function` with `count` arguments, as a step does; further parameters have defaults."""
     f = jitable(function)
     calls = (lambda a, b: f(a, b)), (lambda a, b, c, d: f(a, b, c, d)), (lambda a, b, c, d, e: f(a, b, c, d, e))
     more = (lambda a, b, c, d, e, s: f(a, b, c, d, e, s),)
@@ -104,7 +107,7 @@ def _called(function: Any, count: int) -> Callable[..., Any]:
 
 
 def _fault_of_it_alone(function: Any, signature: tuple[Any, ...]) -> Exception | None:
-    """What the compiler says of the function without a call around it, which is to the point."""
+    """The compiler's error for the function itself, which is more precise than the error for a call of it."""
     try:
         compiled(function).compile(signature)
     except Exception as error:
@@ -129,7 +132,7 @@ def _is_displacement(count: int) -> Callable[[Any], bool]:
 
 
 def _reason(error: Exception) -> str:
-    """What the compiler says, without the way that it took."""
+    """The compiler's message without the passes and files that it lists."""
     text = re.sub(r"\x1b\[[\d;]*m| at 0x[0-9a-f]+", "", str(error))  # colours and addresses
     said: list[str] = []
     for line in filter(None, map(str.strip, text.splitlines())):
@@ -148,7 +151,7 @@ def _place_of(error: Exception | None, function: Any) -> str:
 
 
 def _kind_of(function: Any) -> str:
-    """What it is that is no plain function, and what to do about it."""
+    """What kind of object stands where a plain function should, and what to do about it."""
     if hasattr(function, "__func__"):
         return "a method of an object: register its class, whose functions have no self"
     if hasattr(function, "py_func"):

@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        Exit status: 0, 2 after an error (one line on stderr says which), 130 after Ctrl-C or SIGTERM.
+        Exit status: 0, 2 after an error (one line on stderr describes it), 130 after Ctrl-C or SIGTERM.
     """
     screen.prepare()
     arguments = _make_parser().parse_args(argv)
@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _fail("interrupted", INTERRUPTED)
     except OSError as error:
-        if isinstance(error, BrokenPipeError) and not error.filename:  # the reader has gone: nobody to tell
+        if isinstance(error, BrokenPipeError) and not error.filename:  # the reader of the output has gone
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return FAILED
         where = f"{error.filename}: " if error.filename else ""
@@ -57,10 +57,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 @contextmanager
 def _terminated_as_by_ctrl_c() -> Iterator[None]:
-    """Let SIGTERM keep what Ctrl-C keeps.
+    """Let SIGTERM end a command as Ctrl-C does, so that the same results are kept.
 
-    It is all that ends a job in the background, which a shell starts with Ctrl-C ignored, and it is what batch systems
-    send.
+    A shell starts jobs in the background with Ctrl-C ignored, so that SIGTERM ends them; batch systems send it, too.
     """
     alone = threading.current_thread() is threading.main_thread()
     if not alone or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
@@ -74,11 +73,11 @@ def _terminated_as_by_ctrl_c() -> Iterator[None]:
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser that takes no option for another, but says which one was probably meant."""
+    """A parser that accepts no abbreviated options; for an unknown option it says which one was probably meant."""
 
     def __init__(self, *rest: Any, **more: Any) -> None:
         super().__init__(*rest, **{**more, "allow_abbrev": False})
-        self.options: set[str] = set()  # of all commands, by their names in Python
+        self.options: set[str] = set()  # options of all commands, by their names in Python
 
     def error(self, message: str) -> NoReturn:
         wrong = re.match("unrecognized arguments: (.* )?--([^ =]+)", message)

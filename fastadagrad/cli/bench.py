@@ -1,7 +1,8 @@
 """Time steps beside a plain copy of the same memory, here or on a GPU.
 
-A table tells for each kind of step how long it takes and what share of the bandwidth of a copy it reaches; on a GPU
-also what a launch costs, and how others do that are installed (CuPy, torch). Contenders take turns, medians are shown.
+A table shows for each kind of step how long it takes and what share of the bandwidth of a copy it reaches; on a GPU
+also the cost of a launch, and the steps of other libraries that are installed (CuPy, torch). Contenders take turns, and
+medians are shown.
 """
 
 from __future__ import annotations
@@ -20,22 +21,22 @@ import numpy as np
 from . import screen
 
 WIDTH = 64  # of rows
-PASSES = {"plain": 5, "momentum": 7}  # over memory, of a dense step: what it reads and writes
+PASSES = {"plain": 5, "momentum": 7}  # arrays of a parameter's size that a dense step reads or writes
 LEARNING_RATE = 1e-3
 
 
 class Scale(NamedTuple):
-    """How much is done."""
+    """Sizes of the measurements."""
 
     sizes: tuple[int, ...]  # of dense parameters
-    rows: int  # of a table, and how many a step names
-    named: int
-    elements: int  # that calls timed together move, about
+    rows: int  # rows of a table
+    named: int  # rows that a step names
+    elements: int  # elements, about, that are moved in calls that are timed together
 
 
 FULL = Scale((10, 1_000_000, 100_000_000), 1_000_000, 65_536, 10_000_000)
 QUICK = Scale((10, 10_000), 1000, 100, 20_000)
-LEAST = 1000  # elements of which it makes sense to speak of bandwidth
+LEAST = 1000  # elements, from which on bandwidth is shown; fewer take hardly any time beside that of the call
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,18 +54,18 @@ def _at_least_one(text: str) -> int:
 
 
 class Place(Protocol):
-    """Where arrays are."""
+    """The memory in which the measured arrays lie."""
 
     name: str
 
     def array(self, values: Any) -> Any: ...
     def copy(self, to: Any, source: Any) -> None: ...
     def wait(self) -> None:
-        """Until all that was asked for is done."""
+        """Wait until all work that was asked for is done."""
 
 
 class Host:
-    """The memory of NumPy's arrays."""
+    """The host's memory, in which NumPy arrays lie."""
 
     name = "host"
 
@@ -79,7 +80,7 @@ class Host:
 
 
 class Gpu:
-    """The first GPU."""
+    """The memory of the first GPU."""
 
     def __init__(self) -> None:
         from ..device import backend
@@ -103,17 +104,17 @@ class Gpu:
 
 
 class Line(NamedTuple):
-    """One contender's result."""
+    """The result of one contender in one kind of work."""
 
     work: str
     contender: str
     seconds: float
-    gigabytes: float | None  # a second, of what a step has to move
-    share: float | None  # of a copy's
+    gigabytes: float | None  # a second, counting the bytes that a step has to move
+    share: float | None  # of the bandwidth of a copy
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Measure and print."""
+    """Run the command: measure and print."""
     place: Place = Gpu() if arguments.cuda else Host()
     scale = QUICK if arguments.quick else FULL
     lines = [*_dense(place, scale, arguments.rounds), *_rows(place, scale, arguments.rounds)]
@@ -137,7 +138,7 @@ def _shown(seconds: float) -> str:
 
 
 def _race(place: Place, contenders: dict[str, Callable[[], object]], rounds: int, calls: int) -> dict[str, float]:
-    """Median seconds of a call; `calls` of them are timed together, with the wait for the last."""
+    """Median seconds of a call of each contender; `calls` calls are timed together, with the wait for the last."""
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
     for turn in range(rounds + 1):
         for name, call in contenders.items():
@@ -146,7 +147,7 @@ def _race(place: Place, contenders: dict[str, Callable[[], object]], rounds: int
             for _ in range(calls):
                 call()
             place.wait()
-            if turn:  # the first is to warm up
+            if turn:  # the first turn warms up
                 seconds[name].append((time.perf_counter() - start) / calls)
     return {name: median(values) for name, values in seconds.items()}
 
@@ -201,14 +202,14 @@ def _rows(place: Place, scale: Scale, rounds: int) -> Iterator[Line]:
 
 
 def _refuse_wrong(found: Any, p: Any, g: Any) -> None:
-    """Raise RuntimeError unless these are the parameters after one step from rest: what is wrong is not timed."""
+    """Raise RuntimeError unless these are the parameters after one step from new state: a wrong step is not timed."""
     expected = p - (np.float32(LEARNING_RATE) * g) / (np.sqrt(g * g) + np.float32(1e-8))
     if found.tobytes() != expected.tobytes():
         raise RuntimeError("a step has not given the bits of the formula: please report this, with `fastadagrad info`")
 
 
 def _lines(work: str, seconds: dict[str, float], moved: dict[str, int], with_bandwidth: bool) -> Iterator[Line]:
-    """Of one race; where little is moved, time is what it costs to begin."""
+    """The results of one race; bandwidth is left out if so little is moved that the call itself takes the time."""
     rates = {name: moved[name] / 1e9 / seconds[name] for name in seconds}
     for name, time_taken in seconds.items():
         bandwidth = (rates[name], rates[name] / rates["copy"]) if with_bandwidth else (None, None)
@@ -216,12 +217,12 @@ def _lines(work: str, seconds: dict[str, float], moved: dict[str, int], with_ban
 
 
 def _gpu_peers(values: Any) -> dict[str, Callable[[], object]]:
-    """Steps of the same size by other libraries, as far as they are installed and see the GPU."""
+    """Steps of the same size by other libraries, if these are installed and can use the GPU."""
     found: dict[str, Callable[[], object]] = {}
     for name, make in (("CuPy elementwise", _cupy_step), ("torch", _torch_step)):
         try:
             found[name] = make(*values)
-        except Exception as error:  # each has its own way to say that it is not there, or finds no GPU
+        except Exception as error:  # each library raises errors of its own if it is missing or finds no GPU
             print(f"{name} takes no part: {error}", file=sys.stderr)
     return found
 
@@ -243,6 +244,6 @@ def _torch_step(p: Any, g: Any) -> Callable[[], object]:
     try:
         step: Callable[[], object] = torch.optim.Adagrad([parameter], lr=LEARNING_RATE, fused=True).step
         step()
-    except RuntimeError:  # not fused for CUDA in this version
+    except RuntimeError:  # this version of torch has no fused Adagrad for CUDA
         step = torch.optim.Adagrad([parameter], lr=LEARNING_RATE, foreach=True).step
     return step

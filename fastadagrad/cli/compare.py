@@ -44,7 +44,7 @@ def _problems() -> str:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Compare, print the table, and say where the rest is."""
+    """Run the command: compare, print the table, and say where the other results are."""
     if arguments.recipe is not None:
         return _run_table1(arguments)
     from ..compare import comparison
@@ -65,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _run_table1(arguments: argparse.Namespace) -> int:
-    """Run the experiment, and print its table."""
+    """Run the experiment of Duchi, Hazan and Singer, and print its table."""
     from ..compare import duchi
     from ..compare.grid import as_rates
     from ..compare.results import command_line, machine

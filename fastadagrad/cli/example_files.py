@@ -1,4 +1,4 @@
-"""What the commands that read examples have in common: options, checks of paths, and how scores are shown."""
+"""Options, checks of paths and formatting of scores that the commands which read examples share."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ _BASES: dict[str, Base] = {"true": True, "false": False, "auto": "auto"}
 
 
 def add_arguments(parser: argparse.ArgumentParser, default: str) -> None:
-    """Declare them; `default` says where columns begin if --zero-based is not given."""
+    """Declare the common options; `default` is the text of the default of --zero-based."""
     parser.add_argument("--target", metavar="NAME", help="array of a .npz file that holds the labels (y)")
     text = f"whether columns of svmlight text count from 0 rather than 1 (default: {default})"
     parser.add_argument("--zero-based", choices=tuple(_BASES), help=text)
 
 
 def base(given: str | None, known: bool | None) -> Base:
-    """Where columns begin: as given, else as in what the file goes with, else as the file itself looks."""
+    """Whether columns count from 0: as given, else as in the training (`known`), else "auto", by the file itself."""
     if given is not None:
         return _BASES[given]
     return "auto" if known is None else known
 
 
 def check_outputs(paths: Mapping[str, str | None], inputs: Mapping[str, str | None]) -> None:
-    """Refuse files that cannot be written, or that the same command reads or writes besides, before any work.
+    """Refuse output files that cannot be written, or that the same command also reads or writes, before any work.
 
     Raises
     ------
     OSError
-        If one cannot be written.
+        If an output cannot be written.
     ValueError
-        If it is one of the others, both by the names of their options.
+        If two options name the same file; the message names both options.
     """
     from ..support import outputs
 
@@ -51,7 +51,7 @@ def check_outputs(paths: Mapping[str, str | None], inputs: Mapping[str, str | No
 
 
 def _is_same_file(path: str, other: str) -> bool:
-    """Whether two paths lead to one regular file, be it there or not yet."""
+    """Whether two paths lead to one regular file, whether it exists or not."""
     if os.path.exists(path) and not os.path.isfile(path):
         return False
     return os.path.realpath(path) == os.path.realpath(other)
@@ -65,5 +65,5 @@ def check_stdin(sources: Iterable[str | None]) -> None:
 
 
 def shown(found: Mapping[str, float]) -> str:
-    """An evaluation in a line."""
+    """The numbers of an evaluation in a line."""
     return ", ".join(f"{name.replace('_', ' ')} {value:.5g}" for name, value in found.items())

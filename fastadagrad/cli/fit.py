@@ -82,7 +82,7 @@ def _add_model_options(group: Any) -> None:
 
 
 def _own_hyperparameters(methods: list[str]) -> dict[str, tuple[list[str], Any]]:
-    """What some of the methods take and others do not: the names of those that do, and a default."""
+    """Hyperparameters that only some methods take, each with the names of these methods and a default."""
     found: dict[str, tuple[list[str], Any]] = {}
     for method in methods:
         for field in fields(rule_named(method).Hyperparameters):
@@ -102,7 +102,7 @@ _OWN = {"command", "source", "valid", "test", "target", "zero_based", "features"
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Load, train, save, evaluate and report."""
+    """Run the command: load, train, save, evaluate and report."""
     from ..data.loading import load
     from ..linear import LinearModel
 
@@ -138,7 +138,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _check_paths(arguments: argparse.Namespace) -> None:
-    """Training for hours and then not being able to save is worse than an error now."""
+    """Check paths before the training, so that an error in one does not lose the result of hours."""
     from ..support import figures
 
     inputs = {"SOURCE": arguments.source, "--valid": arguments.valid, "--test": arguments.test}
@@ -154,7 +154,7 @@ def _check_paths(arguments: argparse.Namespace) -> None:
 
 @contextmanager
 def _kept(failures: list[Exception]) -> Iterator[None]:
-    """Go on after a failure, which is told at the end; all but the first are logged."""
+    """Collect a failure of the block instead of raising it; the first is raised at the end, others are logged."""
     try:
         yield
     except Exception as error:
@@ -166,7 +166,7 @@ def _kept(failures: list[Exception]) -> Iterator[None]:
 def _write(
     model: LinearModel, paths: Mapping[str, str | None], report: dict[str, Any], failures: list[Exception]
 ) -> None:
-    """The files that were asked for, the model before all else; the report tells which are there."""
+    """Write the files that were asked for, the model first; the report then names those that have been written."""
     from ..linear.plot import draw_epochs
     from ..support import figures
 
@@ -185,7 +185,7 @@ def _write(
 
 
 def _load_like(table: Table, source: str, arguments: argparse.Namespace) -> Table:
-    """What goes with the training examples, be it in a file of another kind than theirs."""
+    """Load examples for validation or test, with the columns of the training examples, from any kind of file."""
     from ..data.columns import check_names
     from ..data.loading import load, takes_target
 

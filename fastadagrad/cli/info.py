@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Collect and print."""
+    """Run the command: collect the facts and print them."""
     found = _collect()
     if arguments.json:
         screen.print_json(found)
@@ -61,7 +61,7 @@ def _version(name: str) -> str | None:
 
 
 def _threading(settings: dict[str, Any]) -> str:
-    """What Numba would choose: to ask it would start the threads, which ends some processes."""
+    """The threading layers among which Numba chooses; to ask Numba would start threads, which aborts some processes."""
     wanted = settings["THREADING_LAYER"]
     order = settings["THREADING_LAYER_PRIORITY"]
     there = [name for name in order if importlib.util.find_spec(f"numba.np.ufunc.{POOLS[name]}") is not None]
@@ -69,7 +69,7 @@ def _threading(settings: dict[str, Any]) -> str:
 
 
 def _cuda() -> str:
-    """Whether the driver is there, without starting it."""
+    """Whether CUDA's driver is installed, found out without starting it."""
     library = CUDA_LIBRARIES.get(sys.platform)
     if library is None:
         return "not on this system"

@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Load the model and the examples, and write the predictions."""
+    """Run the command: load the model and the examples, and write the predictions."""
     from ..data.loading import load
     from ..linear import LinearModel
     from ..support import outputs
@@ -72,7 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _evaluation(
     model: LinearModel, scores: NDArray[np.float64], table: Table
 ) -> tuple[dict[str, float] | None, str | None]:
-    """Monitors; or, if there are labels that cannot be compared, why not."""
+    """The monitors, if there are labels; or, if the labels cannot be compared, the reason."""
     import numpy as np
 
     if table.labels.dtype.kind == "f" and np.isnan(table.labels).all():
@@ -114,6 +114,6 @@ def _as_text(model: LinearModel, scores: NDArray[np.float64], proba: bool) -> It
 
 
 def _plain(label: Any) -> str:
-    """1 rather than 1.0, as in the files that labels come from; and no label makes two lines."""
+    """A label as text: 1 rather than 1.0, as in files of examples; line breaks in a label are escaped."""
     text = str(int(label)) if isinstance(label, float) and label.is_integer() else str(label)
     return _LINE_BREAK.sub(lambda found: {"\n": "\\n", "\r": "\\r"}[found[0]], text)

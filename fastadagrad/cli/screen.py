@@ -1,4 +1,4 @@
-"""Standard output: what is said there in any encoding, and what becomes of it when nobody can be told any more."""
+"""Standard output: text in any encoding, and lines of progress whose failure does not stop more important work."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..support.log import logger
 
 
 def prepare() -> None:
-    """Let standard output escape what its encoding lacks: a name is no reason to end."""
+    """Let standard output escape characters that its encoding lacks, so that a name does not end the program."""
     stream: Any = sys.stdout
     if getattr(stream, "errors", None) in ("strict", "surrogateescape"):
         with suppress(AttributeError):
@@ -20,7 +20,7 @@ def prepare() -> None:
 
 
 def flush() -> None:
-    """Write what is held back; there may be no standard output at all."""
+    """Flush standard output, if there is one."""
     if sys.stdout is not None:
         sys.stdout.flush()
 
@@ -31,7 +31,7 @@ def print_json(value: Any) -> None:
 
 
 def write_predictions(lines: Iterable[str], labels: Iterable[Any]) -> None:
-    """Write lines of data that may have these labels in them, and warn if any must be escaped."""
+    """Write lines of predictions, in which these labels may occur, and warn if a label has to be escaped."""
     if sys.stdout is None:
         raise ValueError("standard output is closed: use --output FILE")
     lacking = [label for label in map(str, labels) if not _has(label)]
@@ -57,12 +57,12 @@ def _has(text: str) -> bool:
 
 
 class Screen:
-    """Says what goes on while there is something more important: if it fails, that is told at the end.
+    """Prints lines about work in progress; a failure to print is raised at the end, so that the work is not lost.
 
     Parameters
     ----------
     patient : bool
-        Whether there is; else a failure is raised at once.
+        Whether there is such work; otherwise a failure is raised at once.
     """
 
     def __init__(self, patient: bool) -> None:
@@ -70,7 +70,7 @@ class Screen:
         self._failure: OSError | None = None
 
     def say(self, text: str) -> None:
-        """Print a line, unless one could not be printed before."""
+        """Print a line, unless an earlier line could not be printed."""
         if self._failure is not None:
             return
         try:
@@ -81,6 +81,6 @@ class Screen:
             self._failure = error
 
     def close(self) -> None:
-        """Raise what has failed."""
+        """Raise the error of the line that could not be printed, if there is one."""
         if self._failure is not None:
             raise self._failure

@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Compile part after part."""
+    """Run the command: compile one part after the other."""
     start = time.perf_counter()
     for part in arguments.only or PARTS:
         for what, compile_one in {"parser": _parser, "linear": _linear, "dense": _dense, "rows": _rows}[part]():
@@ -54,7 +54,7 @@ def _dense() -> Work:
 
 
 def _rows() -> Work:
-    """Sparse gradients of each variant, small ones and ones that are worth two threads."""
+    """Steps with sparse gradients for each variant: small gradients, and gradients large enough for two threads."""
     import numpy as np
 
     from ..engine.rows import Rows
@@ -65,7 +65,7 @@ def _rows() -> Work:
         for rows, more in itertools.product((2, 1000), variants):
             table = np.ones((rows, 64), dtype)
             opt = ADAGRAD(params=table, **options, **more)
-            for indices in (np.arange(rows), np.zeros(rows, np.int64)):  # each once, and one many times
+            for indices in (np.arange(rows), np.zeros(rows, np.int64)):  # each row once, and one row many times
                 opt.step(Rows(indices, table.copy()))
             opt.flush()
 
@@ -75,7 +75,7 @@ def _rows() -> Work:
 
 
 def _linear() -> Work:
-    """A fit of each variant on next to nothing."""
+    """A fit of each variant to very few examples."""
     import numpy as np
 
     from ..data.tables import CSR, as_features

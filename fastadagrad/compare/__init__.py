@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from .problem import Problem as Problem
     from .problem import Task as Task
 
-# Imported when first asked for: a worker sets how many threads NumPy's libraries may have before they are loaded.
+# Names are imported when they are first asked for. A worker process imports this package before it sets how many
+# threads NumPy's libraries may have, and these libraries must not be loaded earlier.
 _HOMES = {"Comparison": "comparison", "Problem": "problem", "Task": "problem", "compare": "comparison"}
 __all__ = ["Comparison", "Problem", "Task", "compare"]
 

@@ -11,7 +11,7 @@ from .problem import Task
 
 Floats = NDArray[np.float64]
 
-# Of the factorisation: downhill's first example, larger.
+# Sizes of the factorisation, which is downhill's first example made larger.
 ROWS, COLUMNS, RANK = 60, 40, 4
 NOISE = 0.1
 DIMENSIONS = 50  # of a quadratic
@@ -27,7 +27,7 @@ def rosenbrock_value(x: Floats) -> tuple[float, Floats]:
 
 
 def rosenbrock(dimensions: int, seed: int) -> Task:
-    """Start near (-1.2, 1, -1.2, 1, ...)."""
+    """Rosenbrock's valley as a task, which starts near (-1.2, 1, -1.2, 1, ...)."""
     start = np.full(dimensions, -1.2)
     start[1::2] = 1.0
     start += 0.1 * np.random.default_rng([seed, 0]).standard_normal(dimensions)
@@ -37,8 +37,8 @@ def rosenbrock(dimensions: int, seed: int) -> Task:
 class Quadratic:
     """The loss w @ A @ w / 2, with eigenvalues of A from 1 down to 1/condition, equally far apart in their logarithms.
 
-    Axis-aligned, each parameter has its own curvature, which a method with a rate for each can make up for; rotated
-    at random, none has.
+    If it is aligned with the axes, each parameter has its own curvature, for which a method with a rate for each
+    parameter can compensate. If it is rotated at random, no parameter has.
     """
 
     def __init__(self, condition: float, rotated: bool) -> None:
@@ -55,7 +55,7 @@ class Quadratic:
 
 
 def quadratic(condition: float, rotated: bool, seed: int) -> Task:
-    """Start at normal numbers."""
+    """A quadratic as a task, which starts at normal numbers."""
     start = np.random.default_rng([seed, 0]).standard_normal(DIMENSIONS)
     return Task(params=start, loss=Quadratic(condition, rotated), updates=10, epochs=50)
 
@@ -70,7 +70,7 @@ def factorisation_value(params: dict[str, Floats], y: Floats) -> tuple[float, di
 
 
 def factorisation(seed: int) -> Task:
-    """A noisy matrix of known rank, the same for all seeds; all of it is in each gradient."""
+    """The factorisation of a noisy matrix of known rank, the same for all seeds; gradients are of the whole matrix."""
     rng = np.random.default_rng(0)
     y = rng.standard_normal((ROWS, RANK)) @ rng.standard_normal((RANK, COLUMNS))
     y += NOISE * rng.standard_normal(y.shape)

@@ -1,4 +1,4 @@
-"""A whole comparison: runs what is missing, then writes tables, figures and a report."""
+"""A whole comparison: it makes the runs that are missing, then writes tables, figures and a report."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ QUICK_RATES, QUICK_EPOCHS = "1e-3:1:4", 3
 
 @dataclass(frozen=True)
 class Comparison:
-    """What came of a comparison.
+    """The results of a comparison.
 
     Attributes
     ----------
     folder : Path
-        Where results, figures and report are.
+        Folder of results, figures and report.
     plan : Plan
         Problems, methods, rates, seeds and epochs.
     runs : tuple of Run
-        Each with the losses of its epochs and their seconds.
+        The runs, each with the losses and the seconds of its epochs.
     lines : tuple of Line
         A summary for each problem and method.
     about : dict of str to object
@@ -69,12 +69,12 @@ class Comparison:
         return text_table(self.lines)
 
     def as_json(self) -> dict[str, Any]:
-        """What results.json holds.
+        """Return the contents of results.json.
 
         Returns
         -------
         dict of str to object
-            Fit for JSON: "about", "plan", "table" (the lines) and "runs", with losses in the problem's own unit.
+            In types that JSON has: "about", "plan", "table" (the lines) and "runs", with losses in the problem's unit.
 
         Examples
         --------
@@ -112,31 +112,32 @@ def compare(
     report: bool = True,
     progress: bool = False,
 ) -> Comparison:
-    """Run methods on problems with an equal budget, and say which does best, how fast, and how surely.
+    """Run methods on problems with an equal budget, and show which does best, how fast, and how reliably.
 
-    Every method has the same start values, order of data, epochs and learning rates; one that takes no learning rate
-    runs once a seed. Each run has a thread of its own. What has been run stays in the folder `out`: called again, also
-    after Ctrl-C or a crash, or with more methods, rates or seeds, it runs what is missing.
+    Every method has the same start values, order of data, epochs and learning rates; a method that takes no learning
+    rate runs once a seed. Each run has one thread. Finished runs stay in the folder `out`: when `compare` is called
+    again, also after Ctrl-C or a crash, or with more methods, rates or seeds, it makes only the runs that are missing.
 
     Parameters
     ----------
     problems : str, Problem or sequence of them
         See `fastadagrad.compare.problems.problem_named`.
     methods : str or sequence of str, optional
-        ``name`` or ``name:option=value,...``. By default every method that there is.
+        Each is ``name`` or ``name:option=value,...``. By default every method that there is.
     rates : str or sequence of float
         ``LOW:HIGH:N``, or the learning rates.
     seeds : int
-        Start values, and orders of the data, for each rate.
+        Number of seeds. Each gives start values and an order of the data, for each rate.
     epochs : int, optional
-        Of every run; by default each problem's own.
+        Epochs of every run; by default each problem has its own number.
     jobs : int, optional
-        Processes; by default one for each core. Each runs the script that it is started from, which must make this call
-        under ``if __name__ == "__main__":``. 0: in this process, where NumPy's libraries have the threads they have.
+        Number of processes; by default one for each core. Each process runs the script that it is started from, which
+        must make this call under ``if __name__ == "__main__":``. 0: the runs are made in this process, with the threads
+        that NumPy's libraries have.
     out : path-like
         Folder for the results, made if it is not there.
     tau : float
-        Of the target: what a loss may lack of the best, as a share of what there is to gain.
+        Tolerance of the target: how far a loss may be above the best, as a share of start minus best.
     report : bool
         Draw figures (needs the extra ``compare``) and write report.html.
     progress : bool
@@ -145,7 +146,7 @@ def compare(
     Returns
     -------
     Comparison
-        Its ``str`` is a table.
+        The results; ``str`` makes a table of them.
 
     Raises
     ------
@@ -195,11 +196,11 @@ def make_plan(
     seeds: int,
     epochs: int | None,
 ) -> Plan:
-    """Check everything that can be before work starts."""
+    """Make the plan of a comparison, checking everything that can be checked before work starts."""
     grid = as_rates(rates)
     seeds = whole_number("seeds", seeds, 1)
     epochs = None if epochs is None else whole_number("epochs", epochs, 1)
-    chosen = as_problems(problems)  # first: the user's own module may register a method
+    chosen = as_problems(problems)  # before the methods, as the user's own module may register one
     contenders = as_contenders(methods)
     budgets = {}
     for problem in chosen:
@@ -225,7 +226,7 @@ def _run_missing(folder: Path, plan: Plan, jobs: int, progress: bool) -> list[Ru
         try:
             with closing(_results(missing, plan, jobs)) as results:
                 for run in _shown(results, len(missing), progress):
-                    with whole():  # so that every run that is written is counted
+                    with whole():  # Ctrl-C cannot come between writing a run and noting it
                         journal.append(run)
                         done[run.cell] = run
         except KeyboardInterrupt:
@@ -256,7 +257,7 @@ def _shown(results: Iterable[Run], total: int, progress: bool) -> Iterator[Run]:
 
 
 def _costs(folder: Path, plan: Plan) -> dict[str, dict[str, Cost]]:
-    """Measured once: those of an earlier call are kept if it had these methods."""
+    """The costs of the methods' steps, measured once: those of an earlier call with these methods are kept."""
     stored = read_json(folder / COSTS) or {}
     costs: dict[str, dict[str, Cost]] = {}
     for problem in plan.problems:

@@ -1,4 +1,4 @@
-"""Methods with the hyperparameters that they take part with."""
+"""Contenders of a comparison: methods with hyperparameters."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..kernels.rules import trait
 from ..optimizer.methods import METHODS, method_named
 from ..optimizer.optimizer import Optimizer
 
-# Without momentum NAG is SGD.
+# NAG takes part with momentum, as without it NAG is SGD.
 USUAL = {"nag": "nag:momentum=0.9"}
 SET_BY_THE_COMPARISON = (
     "learning_rate",
@@ -28,7 +28,7 @@ SET_BY_THE_COMPARISON = (
 
 @dataclass(frozen=True)
 class Contender:
-    """A method and its hyperparameters, all but the learning rate."""
+    """A method and its hyperparameters, except the learning rate."""
 
     label: str
     name: str
@@ -36,11 +36,11 @@ class Contender:
 
     @property
     def rate_free(self) -> bool:
-        """Whether it takes no learning rate: it runs once a seed."""
+        """Whether the method needs no learning rate, so that it runs once a seed."""
         return bool(trait(method_named(self.name).rule, "rate_free"))
 
     def build(self, loss: Any, params: Any, rate: float | None, lazy: str) -> Optimizer:
-        """An optimizer on one thread; `rate` None: the method's default."""
+        """An optimizer on one thread; if `rate` is None, it has the method's default."""
         hyper = {"lazy": lazy, **self.options, "threads": 1, "nonfinite": "raise"}
         if rate is not None:
             hyper["learning_rate"] = rate
@@ -48,7 +48,7 @@ class Contender:
 
 
 def usual_contenders() -> list[str]:
-    """Every method that there is, those registered too."""
+    """Every method that there is, registered ones included."""
     return [USUAL.get(name, name) for name in METHODS]
 
 
@@ -58,7 +58,7 @@ def contender_named(spec: str) -> Contender:
     Raises
     ------
     ValueError, TypeError
-        For an unknown method or option, or a value that it refuses.
+        For an unknown method or option, or a value that the method refuses.
 
     Examples
     --------
@@ -98,7 +98,7 @@ def _value(text: str) -> Any:
 
 
 def as_contenders(given: Sequence[str] | str | None) -> tuple[Contender, ...]:
-    """Each as a Contender; by default every method that there is."""
+    """The given methods as Contenders; by default every method that there is."""
     specs = usual_contenders() if given is None else [given] if isinstance(given, str) else list(given)
     if not specs:
         raise ValueError(f"methods: expected at least one of {', '.join(METHODS)}")

@@ -1,4 +1,4 @@
-"""What a step costs: its time alone, and the memory that a method keeps."""
+"""The cost of a step: the time of the step alone, without the loss, and the memory of the method's state."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ ROUNDS, ROUND_SECONDS, MOST_CALLS = 25, 2e-3, 50
 
 
 class Cost(NamedTuple):
-    """Of one method on one problem."""
+    """The cost of one method's step on one problem."""
 
-    microseconds: float  # of a step, median
-    bytes: float  # of state a parameter (an element of the arrays)
+    microseconds: float  # median time of a step
+    bytes: float  # of state for each element of the parameters
 
 
 class _Stepping:
-    """One method's optimizer, which always steps from the start with the same gradients."""
+    """One method's optimizer, which steps with the gradients of the start again and again."""
 
     def __init__(self, task: Task, method: Contender) -> None:
         own, self._start = task.copied(), task.copied()
@@ -41,7 +41,7 @@ class _Stepping:
         self.calls = max(1, min(MOST_CALLS, int(ROUND_SECONDS / max(self.seconds(), 1e-7))))
 
     def seconds(self) -> float:
-        """Of one step, from many timed together."""
+        """Seconds of one step, from many steps timed together."""
         self._opt.set_params(self._start)
         self._opt.reset()
         step, given = self._opt.step, self._given
@@ -53,7 +53,7 @@ class _Stepping:
 
     @property
     def bytes(self) -> float:
-        """State per element of the parameters."""
+        """Bytes of state for each element of the parameters."""
         return state_bytes(self._opt)
 
 

@@ -2,8 +2,9 @@
 
 A quarter of the examples is held out. Four methods go through the others once, one example a step, with the hinge loss
 and an l1 penalty; each takes the learning rate with which it makes the fewest mistakes on the way. The penalty is the
-same for all, as it is part of the problem: the one under which AdaGrad-RDA keeps about a tenth of the weights. What is
-told is the error on the examples held out, and what share of the weights each method keeps, over several shuffles.
+same for all, as it is part of the problem: it is chosen so that AdaGrad-RDA keeps about a tenth of the weights. The
+results are the error on the examples held out, and the share of the weights that each method keeps, over several
+shuffles.
 
 J. Duchi, E. Hazan, Y. Singer, "Adaptive Subgradient Methods for Online Learning and Stochastic Optimization", JMLR 12
 (2011), 2121-2159, section 6.1.
@@ -38,9 +39,9 @@ from ..support.log import compilation
 from .labelled_text import TEXT, as_csr, load_text
 
 RATES = tuple(10.0 ** (k / 2) for k in range(-6, 3))
-PENALTIES = tuple(10.0 ** (k / 2) for k in range(-14, 3))  # between which the one sought is looked for
+PENALTIES = tuple(10.0 ** (k / 2) for k in range(-14, 3))  # the penalty is searched for between two of these
 HALVINGS = 6
-CLOSE = 0.05  # of the share that is wanted: near enough
+CLOSE = 0.05  # relative difference from the wanted share of weights at which the search ends
 
 LEADER = "AdaGrad-RDA"
 HINGE = Chosen(LOSSES["hinge"].number, 0.0)
@@ -66,7 +67,7 @@ CONTENDERS = (
 
 @dataclass(frozen=True)
 class Line:
-    """What became of one method; arrays have an element for each shuffle.
+    """The results of one method; arrays have an element for each shuffle.
 
     Attributes
     ----------
@@ -74,8 +75,8 @@ class Line:
     l1 : float
         The penalty.
     rates, errors, nonzeros, mistakes : ndarray, shape (shuffles,)
-        Learning rate; share of wrong answers on what was held out; share of weights that are not 0; share of wrong
-        answers on the way.
+        Learning rate; share of wrong answers on the examples held out; share of weights that are not 0; share of wrong
+        answers during the pass, each before its update.
     """
 
     method: str
@@ -101,7 +102,7 @@ class _Pool:
         self._features, self._longest = features.shape[1], int(np.diff(starts).max(initial=0))
 
     def best_pass(self, contender: Contender, l1: float, order: NDArray[np.int64], rates: Sequence[float]) -> _Pass:
-        """That with the rate of fewest mistakes; of equals, the lowest."""
+        """The pass with the rate of the fewest mistakes; of several such rates, the lowest."""
         passes = (self.one_pass(contender, rate, l1, order) for rate in sorted(rates))
         return min(passes, key=lambda each: each.mistakes)
 
@@ -167,27 +168,28 @@ def table1(
     Parameters
     ----------
     source : str or path
-        Whatever `fit` reads; or text, in a file whose name ends in .tsv, a line of which is a label, a tab and the
-        example (needs the extra ``fit``).
+        A source that the command `fit` reads; or text in a file whose name ends in .tsv, each line of which is a label,
+        a tab and the example (needs the extra ``fit``).
     positive : str, optional
-        The label that is told from all others. It is needed where there are more than two.
+        The label that is to be told from all others. It is needed if there are more than two labels.
     shuffles : int
+        Number of orders of the examples.
     held_out : float
-        Share of the examples.
+        Share of the examples to hold out.
     nonzeros : float
-        Share of the weights that AdaGrad-RDA is to keep on the first shuffle, about: of the penalties tried, the one
-        that comes nearest to it is taken.
+        Share of the weights that AdaGrad-RDA is to keep on the first shuffle. Of the penalties tried, the one that
+        comes nearest to it is taken.
     rates : sequence of float
         Learning rates to choose from.
     seed : int
-        Of the shuffles.
+        Seed of the shuffles.
     tell : callable, optional
-        Is given a line of text for each step on the way.
+        It is called with a line of text for each part of the experiment that is done.
 
     Returns
     -------
     list of Line
-        One for each method.
+        The results, a line for each method.
 
     Raises
     ------
@@ -236,9 +238,10 @@ def table1(
 
 
 def _penalty(pool: _Pool, order: NDArray[np.int64], rates: Sequence[float], wanted: float) -> float:
-    """Of all penalties tried that which leaves nearest to the share wanted.
+    """The penalty, of all that are tried, under which the share of weights kept is nearest to the wanted one.
 
-    From low to high, as under a penalty so high that nothing is learned the share says little; then by halving.
+    Penalties are tried from low to high, as the share says little under a penalty so high that nothing is learned; then
+    the interval is halved.
     """
     [leader] = (contender for contender in CONTENDERS if contender.name == LEADER)
     shares: dict[float, float] = {}
@@ -269,7 +272,7 @@ def _read(source: str | os.PathLike[str], positive: str | None) -> tuple[CSR, Fl
 
 
 def _without_empty_columns(features: CSR) -> CSR:
-    """A share of the weights is one of those that could be other than 0."""
+    """The features without columns that are always 0: shares are of the weights that could be other than 0."""
     used, indices = np.unique(features.indices, return_inverse=True)
     return features._replace(indices=indices.astype(np.int32), shape=(features.shape[0], len(used)))
 
@@ -288,7 +291,7 @@ def _two_classes(name: str, labels: NDArray[Any], positive: str | None) -> Float
 
 
 def text_of(lines: Sequence[Line]) -> str:
-    """The table: means over the shuffles, and the standard deviation of the error."""
+    """The table of results as text: means over the shuffles, and the standard deviation of the error."""
     rows = [f"{'method':12} {'test error':>18} {'non-zeros':>10} {'mistakes':>9} {'rate':>9} {'l1':>9}"]
     for line in lines:
         error = f"{line.errors.mean():.4f} +- {line.errors.std():.4f}"
@@ -300,6 +303,6 @@ def text_of(lines: Sequence[Line]) -> str:
 
 
 def as_records(lines: Sequence[Line]) -> list[dict[str, Any]]:
-    """The lines, fit for JSON."""
+    """The lines in types that JSON has."""
     arrays = ("rates", "errors", "nonzeros", "mistakes")
     return [{"method": x.method, "l1": x.l1, **{name: getattr(x, name).tolist() for name in arrays}} for x in lines]

@@ -1,8 +1,8 @@
 """Figures of a comparison: loss by epochs and by time, sensitivity to the learning rate, profiles, paths.
 
-Losses are shown as what is left to gain, so that problems, and seeds with other starts, go on one scale: 1 is the
-start, 0 the best loss of all runs. Lines are medians over the seeds, bands go from quartile to quartile. Methods differ
-in colour, dashes and marker.
+Losses are shown as gaps, the share of start minus best that is left, so that problems, and seeds with other starts, are
+on one scale: 1 is the start, 0 the best loss of all runs. Lines are medians over the seeds, bands go from quartile to
+quartile. Methods differ in colour, dashes and marker.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-COLORS = PALETTE[:7]  # but yellow
+COLORS = PALETTE[:7]  # all but yellow
 DASHES: tuple[Any, ...] = ("-", (0, (4, 1.5)), (0, (1, 1)), (0, (6, 1.5, 1, 1.5)))
 MARKERS = "os^DvPX*"
-LEAST_GAP = 1e-6  # below which differences are rounding
-ROOF, TOP = 2.0, 2.4  # where what is worse, or infinite, is drawn, and where the axis ends
+LEAST_GAP = 1e-6  # smaller gaps differ by rounding only
+ROOF, TOP = 2.0, 2.4  # larger and infinite gaps are drawn at ROOF; the axis ends at TOP
 NOTE: dict[str, Any] = {"fontsize": 9, "color": "0.35"}
 
 
 @dataclass(frozen=True)
 class Material:
-    """What figures are drawn from."""
+    """The results from which figures are drawn."""
 
     plan: Plan
     runs: Sequence[Run]
@@ -47,7 +47,7 @@ class Material:
 
     @cached_property
     def bounds(self) -> dict[str, dict[int, Bounds]]:
-        """Of each problem's seeds."""
+        """Start and best loss of each problem's seeds."""
         names = [problem.name for problem in self.plan.problems]
         return {name: bounds_of(run for run in self.runs if run.cell.problem == name) for name in names}
 
@@ -59,14 +59,14 @@ class Material:
             yield method, [run for run in self.runs if (run.cell.problem, run.cell.method, run.cell.rate) == wanted]
 
     def style(self, method: Contender) -> dict[str, Any]:
-        """How a method's lines look, in all figures."""
+        """Colour, dashes and marker of a method's lines, the same in all figures."""
         i = self.plan.methods.index(method)
         dashes = DASHES[i // len(COLORS) % len(DASHES)]
         return {"color": COLORS[i % len(COLORS)], "linestyle": dashes, "marker": MARKERS[i % len(MARKERS)]}
 
 
 def figures(material: Material) -> Iterator[tuple[str, str, str, Figure]]:
-    """All that there are to draw: the problem it is of ("" for all), file name without suffix, caption, figure."""
+    """Draw all figures: for each its problem ("" for all problems), file name without suffix, caption, and figure."""
     names = [problem.name for problem in material.plan.problems]
     yield "", "profiles", "Performance profiles over all problems and seeds", performance(material)
     if len(names) > 1:
@@ -87,7 +87,7 @@ def _legend(figure: Figure, axes: Axes) -> None:
 
 
 def _columns(labels: Sequence[str], width: float) -> int:
-    """As many as four, if they have room in so many inches."""
+    """Number of a legend's columns: at most four, if they have room in `width` inches."""
     for n in (4, 3, 2):
         rows = math.ceil(len(labels) / n)
         longest = [max(map(len, labels[i : i + rows])) for i in range(0, len(labels), rows)]
@@ -128,7 +128,7 @@ def _curves(axes: Axes, material: Material, problem: str, at: Callable[[Sequence
 
 
 def _label_ends(axes: Axes, ends: Iterable[tuple[float, float, str, str]]) -> None:
-    """Names beside the ends of their lines, in the lines' order, moved apart; those that diverged come on top."""
+    """Write names beside the ends of their lines, in the order of the ends, moved apart; diverged methods on top."""
     low, high = (math.log10(limit) for limit in axes.get_ylim())
 
     def place(y: float) -> float:
@@ -155,7 +155,7 @@ def _label_ends(axes: Axes, ends: Iterable[tuple[float, float, str, str]]) -> No
 
 
 def spread(heights: Sequence[float], step: float) -> list[float]:
-    """Heights from 0 to 1 in rising order, with steps of at least `step`: those too close are set around their mean.
+    """Heights from 0 to 1 in rising order, moved apart to steps of at least `step`, each group around its mean.
 
     Examples
     --------
@@ -179,7 +179,7 @@ def spread(heights: Sequence[float], step: float) -> list[float]:
 
 
 def by_epochs(material: Material, problem: str) -> Figure:
-    """Validation loss against epochs."""
+    """Draw the validation loss against epochs."""
     figure = new_figure(6.4, 4.4)
     axes = figure.add_subplot()
     _curves(axes, material, problem, lambda runs: range(len(runs[0].valid)))
@@ -189,7 +189,7 @@ def by_epochs(material: Material, problem: str) -> Figure:
 
 
 def by_seconds(material: Material, problem: str) -> Figure:
-    """Validation loss against the median processor time of training."""
+    """Draw the validation loss against the median processor time of training."""
     figure = new_figure(6.4, 4.4)
     axes = figure.add_subplot()
 
@@ -202,7 +202,7 @@ def by_seconds(material: Material, problem: str) -> Figure:
 
 
 def by_rate(material: Material, problems: Sequence[str]) -> Figure:
-    """Final validation loss against the learning rate, a panel a problem."""
+    """Draw the final validation loss against the learning rate, with a panel for each problem."""
     columns = min(2, len(problems))
     rows = math.ceil(len(problems) / columns)
     figure = new_figure(6.4, 4.8 if columns == 1 else 1.3 + 2.2 * rows)
@@ -246,7 +246,7 @@ def _sensitivity(axes: Axes, material: Material, problem: str) -> None:
 
 
 def performance(material: Material) -> Figure:
-    """Performance profiles by epochs and by seconds."""
+    """Draw performance profiles by epochs and by seconds."""
     figure = new_figure(6.4, 4.4)
     panels = figure.subplots(1, 2, sharey=True)
     measures: Mapping[str, Callable[[Line], Sequence[float]]] = {
@@ -275,7 +275,7 @@ def performance(material: Material) -> Figure:
 
 
 def paths(material: Material, problem: Problem) -> Figure:
-    """A panel a method: its path over the contours of the loss."""
+    """Draw each method's path over the contours of the loss, with a panel for each method."""
     assert problem.plane is not None
     methods = list(material.plan.methods)
     columns = min(4, len(methods))
@@ -315,7 +315,7 @@ def _surface(problem: Problem) -> tuple[Any, Any, Any]:
 
 
 def path(problem: Problem, method: Contender, rate: float | None, epochs: int) -> tuple[Any, float]:
-    """Where each update of seed 0 has led to, and the loss at the end."""
+    """The points that the updates of a run with seed 0 reach, and the loss at the end."""
     task = task_of(problem, 0)
     point = task.copied()
     opt = method.build(task.loss, point, rate, lazy_for(task, method))

@@ -1,4 +1,4 @@
-"""What a comparison runs: the grid of problems, methods, seeds and learning rates, and its budget."""
+"""The plan of a comparison: the grid of problems, methods, seeds and learning rates, and the epochs of each run."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ SEEDS = 5
 
 
 class Cell(NamedTuple):
-    """One run."""
+    """One run of the grid, as yet to be made."""
 
     problem: str
     identity: str
     method: str
     seed: int
-    rate: float | None  # None: the method takes none
+    rate: float | None  # None: the method needs no learning rate
     epochs: int
 
 
@@ -35,7 +35,7 @@ class Plan:
     methods: tuple[Contender, ...]
     rates: tuple[float, ...]
     seeds: int
-    epochs: Mapping[str, int]  # of each problem
+    epochs: Mapping[str, int]  # by problem
 
     def cells(self) -> Iterator[Cell]:
         """Every run, problem by problem and seed by seed."""
@@ -47,7 +47,7 @@ class Plan:
                         yield Cell(problem.name, problem.identity, method.label, seed, rate, epochs)
 
     def described(self) -> dict[str, Any]:
-        """Fit for JSON."""
+        """The plan in types that JSON has."""
         return {
             "problems": {
                 p.name: {"origin": p.origin, "convex": p.convex, "identity": p.identity} for p in self.problems

@@ -1,4 +1,4 @@
-"""Examples to classify: text, of which a line is a label, a tab and the example; and any features as sparse ones."""
+"""Labelled text as features: each line is a label, a tab and the example; and conversion of any features to CSR."""
 
 from __future__ import annotations
 
@@ -17,12 +17,14 @@ TEXT = ".tsv"
 
 
 def load_text(path: str | os.PathLike[str]) -> tuple[CSR, NDArray[Any]]:
-    """Words weighted by frequency and rarity (tf-idf, rows of length 1), and labels; blank lines are no examples.
+    """Read labels and features: words weighted by frequency and rarity (tf-idf), rows of length 1.
+
+    Blank lines are no examples.
 
     Raises
     ------
     OSError, ValueError
-        If the file cannot be read, is no text in UTF-8 (or UTF-16, with a byte order mark), or a line has no tab.
+        If the file cannot be read, is no text in UTF-8 (or UTF-16 with a byte order mark), or if a line has no tab.
     RuntimeError
         If scikit-learn is not installed.
     """
@@ -42,7 +44,7 @@ def load_text(path: str | os.PathLike[str]) -> tuple[CSR, NDArray[Any]]:
 
 
 def as_csr(features: Any) -> CSR:
-    """Features of any kind, in float64, without the zeros.
+    """Features of any kind as CSR in float64, without stored zeros.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Problems of learning from samples: digits by a linear model and by a network, and logistic regression on a file."""
+"""Problems that learn from samples: digits by a linear model and by a network, and logistic regression on a file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ HIDDEN = 32
 
 
 def _split(n: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Samples to train on and to validate on, the same ones always."""
+    """Positions of samples to train on and to validate on, always the same."""
     order = np.random.default_rng(0).permutation(n)
     held_out = round(n * HELD_OUT)
     return np.sort(order[held_out:]), np.sort(order[:held_out])
@@ -51,13 +51,13 @@ def cross_entropy(scores: Floats, target: NDArray[np.intp]) -> tuple[float, Floa
 
 
 def softmax_loss(params: dict[str, Floats], x: Floats, digit: NDArray[np.intp]) -> tuple[float, dict[str, Floats]]:
-    """Of a linear model."""
+    """Loss and gradients of a linear model of the digits."""
     value, slope = cross_entropy(x @ params["weights"] + params["bias"], digit)
     return value, {"weights": x.T @ slope, "bias": slope.sum(axis=0)}
 
 
 def digits_softmax(seed: int) -> Task:
-    """Softmax regression: convex."""
+    """Softmax regression of the digits, which is convex."""
     train, valid = _digits()
     start = np.random.default_rng([seed, 0])
     params = {
@@ -68,7 +68,7 @@ def digits_softmax(seed: int) -> Task:
 
 
 def network_loss(params: dict[str, Floats], x: Floats, digit: NDArray[np.intp]) -> tuple[float, dict[str, Floats]]:
-    """Of a network with one hidden layer of tanh."""
+    """Loss and gradients of a network with one hidden layer of tanh."""
     hidden = np.tanh(x @ params["hidden"] + params["hidden bias"])
     value, slope = cross_entropy(hidden @ params["output"] + params["output bias"], digit)
     inner = slope @ params["output"].T * (1 - hidden * hidden)
@@ -82,7 +82,7 @@ def network_loss(params: dict[str, Floats], x: Floats, digit: NDArray[np.intp]) 
 
 
 def digits_mlp(seed: int) -> Task:
-    """A network that begins at normal numbers, scaled by the width of what comes in."""
+    """A network for the digits, which begins at normal numbers scaled by the width of each layer's input."""
     train, valid = _digits()
     start = np.random.default_rng([seed, 0])
     params = {
@@ -95,7 +95,7 @@ def digits_mlp(seed: int) -> Task:
 
 
 def logistic_loss(params: dict[str, Floats], x: Any, sign: Floats) -> tuple[float, dict[str, Floats]]:
-    """Mean of log(1 + exp(-s z)), s the label, -1 or 1, z = x @ w + b."""
+    """Mean of log(1 + exp(-s z)) and its gradients, s being the label, -1 or 1, and z = x @ w + b."""
     z = sign * (x @ params["w"] + params["b"])
     value = np.mean(np.logaddexp(np.float32(0), -z), dtype=np.float64)
     slope = -sign * np.exp(-np.logaddexp(np.float32(0), z)) / np.float32(len(sign))
@@ -122,7 +122,7 @@ def _examples(path: str, identity: str) -> Batches:
 
 
 def logistic(path: str, identity: str, seed: int) -> Task:
-    """Logistic regression on a file of examples, sparse or dense, a fifth of which is held out: convex."""
+    """Logistic regression on a file of examples, sparse or dense, a fifth of which is held out; it is convex."""
     train, valid = _examples(path, identity)
     start = np.random.default_rng([seed, 0])
     params = {"w": 0.01 * start.standard_normal(train[0].shape[1], np.float32), "b": np.zeros(1, np.float32)}

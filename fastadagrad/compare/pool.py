@@ -11,7 +11,7 @@ from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-# No NumPy here: a worker imports this module before it has said how many threads NumPy's libraries may have.
+# This module imports no NumPy: a worker imports it before it sets how many threads NumPy's libraries may have.
 if TYPE_CHECKING:
     from multiprocessing.synchronize import Event
 
@@ -32,13 +32,13 @@ UNGUARDED = (
 
 
 def refuse_unguarded() -> None:
-    """Raise RuntimeError in a process that only reads the script which has started it, and has met this call there."""
+    """Raise RuntimeError in a worker that is still importing the script it was started from, and got to `compare`."""
     if getattr(multiprocessing.current_process(), "_inheriting", False):
         raise RuntimeError(f"compare was called while one of its processes started: {UNGUARDED}")
 
 
 class Worker:
-    """What runs cells; it keeps the latest task, as the next cell is most likely of the same."""
+    """Runs cells one after the other; it keeps the latest task, as the next cell most likely has the same."""
 
     def __init__(self, problems: Mapping[str, Problem], methods: Mapping[str, Contender]) -> None:
         self._problems, self._methods = problems, methods
@@ -67,10 +67,10 @@ _worker: Worker | None = None
 
 
 def _begin(payload: bytes, begun: Event) -> None:
-    """Of each process, once."""
+    """Prepare a worker process, before its first cell."""
     global _worker
     begun.set()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all: the parent ends the others
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the parent ends the workers
     threading.Thread(target=_end_with_parent, daemon=True).start()
     os.environ["NUMBA_NUM_THREADS"] = "1"
     from .problems import problem_named
@@ -81,7 +81,7 @@ def _begin(payload: bytes, begun: Event) -> None:
 
 
 def _end_with_parent() -> None:
-    """A parent that was killed can no longer say that there is nothing more to do."""
+    """End this process when its parent has ended, as a parent that was killed does not end its workers."""
     parent = multiprocessing.parent_process()
     assert parent is not None
     parent.join()
@@ -103,7 +103,7 @@ def run_here(
 def run_in_processes(
     cells: Iterable[Cell], problems: Mapping[str, Problem], methods: Mapping[str, Contender], jobs: int
 ) -> Generator[Run, None, None]:
-    """Run cells in so many processes, and yield what comes of them as it comes.
+    """Run cells in `jobs` processes, and yield each run as soon as it is finished.
 
     Raises
     ------
@@ -140,7 +140,7 @@ def run_in_processes(
 
 
 def _pickled(problems: Mapping[str, Problem], methods: Mapping[str, Contender]) -> bytes:
-    """For `_begin`; what has a name is made anew there."""
+    """Problems and methods as bytes for `_begin`; problems that have a name are made anew there."""
     named = {name: problem.origin or problem for name, problem in problems.items()}
     try:
         return pickle.dumps((named, dict(methods)))

@@ -1,4 +1,4 @@
-"""What is to be solved: a problem, and the task that a seed makes of it."""
+"""The problem of a comparison, and the task that a problem makes for a seed."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ Loss = Callable[..., Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """A problem with start values: all that a run needs but the method.
+    """A problem with start values: all that a run needs, except the method.
 
     Parameters
     ----------
     params : ndarray, list or dict of ndarray
         Start values, float32 or float64. A run works on copies.
     loss : callable
-        ``loss(params, *batch)`` gives the value and the gradients, in the structure of `params`; `fa.Rows` of a table.
-        One that gives the value only is derived by autograd.
+        ``loss(params, *batch)`` returns the value and the gradients, in the structure of `params`; gradients of a table
+        may be `fa.Rows`. If it returns the value only, autograd derives the gradients.
     train : sequence of arrays, optional
         Samples along the first axis; a batch has a part of each. None: the loss has no data.
     valid : sequence of arrays, optional
-        What the loss is judged by; by default `train`.
+        Samples to validate on; by default `train`.
     batch_size : int, default 32
         Samples a batch.
     updates : int, default 1
-        Updates that make an epoch where there are no data.
+        Updates in an epoch, if there are no data.
     epochs : int, default 20
-        The budget of a run.
+        Epochs of a run.
 
     Examples
     --------
@@ -53,7 +53,7 @@ class Task:
     epochs: int = 20
 
     def copied(self) -> Any:
-        """Start values for one run.
+        """Copy the start values for one run.
 
         Returns
         -------
@@ -75,22 +75,22 @@ class Task:
         return np.array(self.params)
 
     def training(self, seed: int) -> Dataset | None:
-        """Batches to train on, in the order that the seed gives.
+        """Make the Dataset to train on, with its order drawn from a seed.
 
         Parameters
         ----------
         seed : int
-            Of the run, at least 0.
+            Seed of the run, at least 0.
 
         Returns
         -------
         Dataset or None
-            None where the loss has no data.
+            None if the loss has no data.
 
         Raises
         ------
         TypeError, ValueError
-            If `seed` is none, or `train` is nothing that a Dataset can be made of.
+            If `seed` is no such number, or if no Dataset can be made of `train`.
 
         Examples
         --------
@@ -104,12 +104,12 @@ class Task:
         return as_dataset(self.train, batch_size=self.batch_size, rng=rng)
 
     def validation(self) -> Dataset | None:
-        """What to validate on, as one batch: its mean is the loss's own.
+        """Make the Dataset to validate on, which is one batch, so that the loss itself takes the mean.
 
         Returns
         -------
         Dataset or None
-            Of `valid`, or else of `train`; None where the loss has no data.
+            A Dataset of `valid`, or else of `train`; None if the loss has no data.
 
         Examples
         --------
@@ -123,7 +123,7 @@ class Task:
 
     @property
     def steps_an_epoch(self) -> int:
-        """Updates that an epoch makes."""
+        """Number of updates in an epoch."""
         data = self.training(0)
         return self.updates if data is None else len(data)
 
@@ -135,18 +135,19 @@ class Problem:
     Parameters
     ----------
     name : str
-        What it is called in tables and figures.
+        Name of the problem in tables and figures.
     make : callable
-        ``make(seed)`` gives a `Task`: start values by the seed, data the same for all seeds.
+        ``make(seed)`` returns a `Task`: start values depend on the seed, data are the same for all seeds.
     convex : bool, default False
         Whether the loss is convex, so that the best loss is the same for all starts.
     identity : str, default ""
-        Tells two problems of one name apart: changes with the file or the module that it is made from.
+        Text that tells two problems of one name apart: it changes with the file or the module that a problem is made
+        from.
     origin : str, default ""
-        What the command line called it; empty if it was made by hand.
+        Name of the problem on the command line; empty if it was made by hand.
     plane : tuple of four floats, optional
-        Of a problem in two parameters, one array, without data, its loss with gradients: x from, x to, y from, y to of
-        the picture of paths.
+        For a problem whose parameters are one array of two numbers, without data, and whose loss returns gradients: the
+        ends of the axes, x from, x to, y from and y to, of the figure that shows paths.
 
     Examples
     --------

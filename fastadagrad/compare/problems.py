@@ -19,7 +19,7 @@ from ..support.hints import hint
 from .problem import Problem, Task
 
 SUFFIXES = (".svm", ".svmlight", ".libsvm", ".npz", ".gz", ".bz2", ".xz", ".txt")
-CONDITION = 1e4  # of a quadratic, unless its name says another
+CONDITION = 1e4  # condition number of a quadratic, unless its name has another
 VALLEY = (-2.0, 2.0, -1.0, 3.0)
 
 HELP = (
@@ -72,19 +72,19 @@ NAMED: dict[str, Callable[[str, str], Problem]] = {
 
 
 def problem_named(spec: str) -> Problem:
-    """The problem that the command line means.
+    """The problem that has a name on the command line.
 
     Parameters
     ----------
     spec : str
-        A built-in name (``quadratic:1e6`` has that condition number, ``text:FILE`` that text), a file of two classes,
-        or ``module:attribute``: a `Problem`, or a callable that makes a `Task` of a seed. The module is sought in the
-        current folder too.
+        A built-in name (``quadratic:1e6`` has this condition number, ``text:FILE`` this text), a file with examples of
+        two classes, or ``module:attribute``, which is a `Problem` or a callable that makes a `Task` from a seed. The
+        module is looked for in the current folder, too.
 
     Raises
     ------
     ValueError, TypeError
-        If there is none of that name, or it is of another kind.
+        If there is no problem of that name, or if the attribute is of another kind.
     OSError
         If there is no such file.
 
@@ -145,7 +145,7 @@ def _own(spec: str, module_name: str, attribute: str) -> Problem:
 
 
 def as_problems(given: Sequence[str | Problem] | str | Problem) -> tuple[Problem, ...]:
-    """Each as a Problem; ValueError if there are none, or two of one name."""
+    """The given problems as Problem objects; ValueError if there are none, or two of one name."""
     several = [given] if isinstance(given, str | Problem) else list(given)
     for one in several:
         if not isinstance(one, str | Problem):
@@ -161,7 +161,7 @@ def as_problems(given: Sequence[str | Problem] | str | Problem) -> tuple[Problem
 
 
 def task_of(problem: Problem, seed: int) -> Task:
-    """The problem's task for a seed, checked; TypeError or ValueError says what is wrong with the user's own."""
+    """The problem's task for a seed, checked; TypeError or ValueError says what is wrong with a user's task."""
     task = problem.make(seed)
     if not isinstance(task, Task):
         expected = "a fastadagrad.compare.Task for a seed"

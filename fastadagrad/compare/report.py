@@ -1,4 +1,4 @@
-"""The report: one HTML file with tables, figures, definitions, plan and machine, which asks the network for nothing."""
+"""The report: one HTML file with tables, figures, definitions, plan and machine; it loads nothing from the network."""
 
 from __future__ import annotations
 
@@ -79,15 +79,15 @@ def write_report(folder: Path, material: Material, about: Mapping[str, Any]) -> 
 
 
 def svg(figure: Figure) -> bytes:
-    """A figure to be shown at any size."""
+    """A figure as SVG, which can be shown at any size."""
     content = io.BytesIO()
     figure.savefig(content, format="svg", metadata={"Date": None})
     return content.getvalue()
 
 
 def png(figure: Figure) -> bytes:
-    """A figure in few colours, small enough for a README."""
-    from PIL import Image  # which matplotlib needs
+    """A figure as PNG in few colours, so that the file is small."""
+    from PIL import Image  # matplotlib, without which there is no figure, depends on it
 
     content = io.BytesIO()
     figure.savefig(content, format="png")
@@ -99,7 +99,7 @@ def png(figure: Figure) -> bytes:
 
 
 def file_name(name: str) -> str:
-    """What a figure is called on any system."""
+    """A name made into one that files can have on any system."""
     return "".join(c if c.isalnum() or c in "-_." else "_" for c in name)
 
 

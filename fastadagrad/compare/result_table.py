@@ -8,7 +8,7 @@ from typing import Any
 
 from .summary import Line, quartiles
 
-HEADINGS = {  # of a report, and of a terminal
+HEADINGS = {  # headings of columns in a report, and in a terminal
     "method": "method",
     "final loss": "final loss",
     "quartiles of the final loss": "quartiles",
@@ -23,7 +23,7 @@ NONE = "-"
 
 
 def cells_of(line: Line) -> tuple[str, ...]:
-    """A row in the order of HEADINGS."""
+    """The cells of a line of results, in the order of HEADINGS."""
     final = line.final
     cost = (NONE, NONE) if line.cost is None else (f"{line.cost.microseconds:.3g}", f"{line.cost.bytes:.3g}")
     finite = math.isfinite(final.median)
@@ -53,12 +53,12 @@ def _good_rates(line: Line) -> str:
 
 
 def ranked(lines: Iterable[Line]) -> list[Line]:
-    """The best final loss first."""
+    """Lines of results in the order of their final losses, the best first."""
     return sorted(lines, key=lambda line: (line.final.median, line.method))
 
 
 def text_table(lines: Sequence[Line]) -> str:
-    """A table for each problem."""
+    """The results as text, with a table for each problem."""
     parts = []
     for problem in dict.fromkeys(line.problem for line in lines):
         rows = [
@@ -77,7 +77,7 @@ def text_table(lines: Sequence[Line]) -> str:
 
 
 def as_records(lines: Iterable[Line]) -> list[dict[str, Any]]:
-    """Fit for JSON."""
+    """Lines of results in types that JSON has."""
     return [
         {
             "problem": line.problem,

@@ -1,4 +1,4 @@
-"""What a comparison keeps in its folder: a journal of runs, and the files that are made of it."""
+"""The files in the folder of a comparison: a journal of runs, and tables that are made from the journal."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ COLUMNS = (
 
 
 def machine() -> dict[str, Any]:
-    """Versions and hardware: what times, and last digits, depend on."""
+    """Versions and hardware, on which times and the last digits of losses depend."""
     return {
         "fastadagrad": __version__,
         "python": platform.python_version(),
@@ -65,7 +65,7 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Content of a file of ours, None if there is none; ValueError if it is damaged."""
+    """Contents of a file that `write_json` wrote; None if there is no file, ValueError if it is damaged."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -75,9 +75,9 @@ def read_json(path: Path) -> Any:
 
 
 class Journal:
-    """Finished runs, a line each, on the disk before the next one is waited for.
+    """A file of finished runs, a line each, every one of which is on the disk before the next run is waited for.
 
-    A last line that was cut off is dropped, so its run is made again.
+    If the last line was cut off, it is dropped, and its run is made again.
     """
 
     def __init__(self, path: Path) -> None:
@@ -91,7 +91,7 @@ class Journal:
         except FileNotFoundError:
             return {}
         lines = content.split(b"\n")
-        torn = lines.pop()  # what follows the last end of a line
+        torn = lines.pop()  # the text after the last end of a line, which is empty if the last line is whole
         if torn:
             os.truncate(self._path, len(content) - len(torn))
         runs = [self._parsed(number, line) for number, line in enumerate(lines, 1)]
@@ -113,7 +113,7 @@ class Journal:
             raise ValueError(f"{self._path}, line {number} is damaged ({what}): delete that line") from None
 
     def append(self, run: Run) -> None:
-        """Add a line, and see it on the disk."""
+        """Add a line, and wait until it is on the disk."""
         if self._file is None:
             self._file = open(self._path, "ab")  # noqa: SIM115  closed by close
         entry = {**vars(run), "cell": run.cell._asdict()}
@@ -122,17 +122,16 @@ class Journal:
         os.fsync(self._file.fileno())
 
     def close(self) -> None:
-        """After the last."""
+        """Close the file, after the last run."""
         if self._file is not None:
             self._file.close()
             self._file = None
 
 
 def open_folder(folder: Path, plan: Plan) -> tuple[Journal, dict[Cell, Run]]:
-    """The journal of a folder, and what it has of the plan's runs.
+    """The journal of a folder, and those of the plan's runs that it has.
 
-    Runs of other plans in the same folder stay there: only what is missing of this one is run. Their versions and
-    machine must be these.
+    Runs of other plans stay in the folder. All runs in a folder must be made by the same versions on the same machine.
     """
     folder.mkdir(parents=True, exist_ok=True)
     here, stored = machine(), read_json(folder / PLAN)
@@ -162,7 +161,7 @@ def tidy(runs: Iterable[Run]) -> Iterator[tuple[Any, ...]]:
 
 
 def write_csv(path: Path, runs: Iterable[Run]) -> None:
-    """RFC 4180; an empty learning rate is that of a method without one."""
+    """Write the runs as CSV (RFC 4180); the learning rate is empty for a method without one."""
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     writer.writerow(COLUMNS)
@@ -177,7 +176,7 @@ def parquet() -> tuple[Any, Any]:
 
 
 def write_parquet(path: Path, runs: Iterable[Run]) -> None:
-    """The same table."""
+    """Write the runs as Parquet, the same table as in `write_csv`."""
     pyarrow, module = parquet()
     kinds = (
         pyarrow.string(),
@@ -197,5 +196,5 @@ def write_parquet(path: Path, runs: Iterable[Run]) -> None:
 
 
 def command_line() -> list[str]:
-    """How this process was asked."""
+    """The command line of this process, with the program's name without its folder."""
     return [Path(sys.argv[0]).name, *sys.argv[1:]] if sys.argv and sys.argv[0] else []

@@ -24,17 +24,17 @@ from .problem import Task
 
 @dataclass(frozen=True)
 class Run:
-    """What came of a cell.
+    """The result of a cell of the grid.
 
-    Each list has an entry for the start and one for each epoch. Losses are infinite from the epoch on in which one was
-    not finite.
+    Each tuple has an entry for the start and one for each epoch. From the first epoch on whose loss is not finite, all
+    losses are infinite.
     """
 
     cell: Cell
     steps_an_epoch: int
     valid: tuple[float, ...]
     train: tuple[float, ...]  # mean over the batches of an epoch; at the start the validation's
-    seconds: tuple[float, ...]  # of processor time spent on training until then
+    seconds: tuple[float, ...]  # processor time spent on training until the end of each epoch
 
     @property
     def final(self) -> float:
@@ -49,16 +49,16 @@ class Run:
 
 @contextmanager
 def unwarned() -> Iterator[None]:
-    """Runs with too high a rate overflow: that is a result, and nothing to warn of."""
+    """Suppress warnings of overflow, which is a result like others for a run with too high a learning rate."""
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
         yield
 
 
 def run(cell: Cell, task: Task, method: Contender, lazy: str) -> Run:
-    """Train from the start values with the steps of `Optimizer.iterate`, but stop early never and restore nothing.
+    """Train from the start values as `Optimizer.iterate` does, but without early stopping and without restoring.
 
-    Seconds are the processor's, so that other processes do not lengthen them much; validation is not in them.
+    Times are processor times of training, without validation, so that other processes hardly lengthen them.
     """
     opt = method.build(task.loss, task.copied(), cell.rate, lazy)
     data, held_out = task.training(cell.seed), task.validation()
@@ -86,7 +86,7 @@ def _validated(opt: Optimizer, data: Dataset | None) -> float:
 
 
 def train_epoch(opt: Optimizer, data: Dataset | None, updates: int) -> float:
-    """Mean loss of the batches; infinite if one of them, or its gradient, is not finite."""
+    """Train for an epoch; the mean loss of its batches, which is infinite if a loss or a gradient is not finite."""
     mean, session = WeightedMean(), session_of(opt)
     for batch in repeat((), updates) if data is None else data:
         try:
@@ -100,7 +100,7 @@ def train_epoch(opt: Optimizer, data: Dataset | None, updates: int) -> float:
 
 
 def check_start(name: str, task: Task, method: Contender) -> None:
-    """Raise for a task of the user's own that no run could begin with: ValueError, or what its loss raises."""
+    """Raise ValueError, or the error of the loss, for a user's task whose loss fails at the start values."""
     opt = method.build(task.loss, task.copied(), None, lazy_for(task, method))
     with unwarned():
         loss = _validated(opt, task.validation())
@@ -109,16 +109,16 @@ def check_start(name: str, task: Task, method: Contender) -> None:
 
 
 def first_batch(task: Task) -> Any:
-    """What the first step of seed 0 is made on."""
+    """The batch of the first step with seed 0."""
     data = task.training(0)
     return () if data is None else next(iter(data))
 
 
 def lazy_for(task: Task, method: Contender) -> str:
-    """Find out how the method takes the gradients, by one step, which also compiles it.
+    """The option `lazy` with which a method takes the gradients of a task, found by one step, which also compiles it.
 
-    Of row-sparse gradients, "touched", the habit of the frameworks, for all methods alike; "dense" for those that move
-    every row.
+    It is "touched" for all methods, as frameworks treat row-sparse gradients, but "dense" for methods that cannot leave
+    rows out.
     """
     for lazy in ("touched", "dense"):
         try:

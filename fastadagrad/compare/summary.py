@@ -1,4 +1,4 @@
-"""What a comparison says of each method on each problem.
+"""The summary of a comparison: a line of results for each method on each problem, and performance profiles.
 
 Targets are as in J. J. More, S. M. Wild, "Benchmarking Derivative-Free Optimization Algorithms", SIAM J. Optimization
 20 (2009): a run with this seed has solved the problem once its loss is at most
@@ -23,12 +23,12 @@ from .costs import Cost
 from .grid import Plan
 from .running import Run
 
-TAU = 0.01  # of the target
-GOOD = 0.1  # of a good learning rate: what it may lack of the best loss
+TAU = 0.01  # tolerance of the target, as in the formula above
+GOOD = 0.1  # largest gap to the best loss at which a learning rate is good
 
 
 class Quartiles(NamedTuple):
-    """Of numbers that may be infinite."""
+    """Quartiles of numbers that may be infinite."""
 
     low: float
     median: float
@@ -36,7 +36,7 @@ class Quartiles(NamedTuple):
 
 
 def quartiles(values: Iterable[float]) -> Quartiles:
-    """By linear interpolation between the sorted values; infinite between a number and infinity.
+    """Quartiles by linear interpolation between the sorted values; infinite between a number and infinity.
 
     Examples
     --------
@@ -56,20 +56,20 @@ def quartiles(values: Iterable[float]) -> Quartiles:
 
 
 class Bounds(NamedTuple):
-    """Of one problem and seed."""
+    """Start loss and best loss of one problem and seed."""
 
     start: float
     best: float
 
     def gap(self, loss: float) -> float:
-        """Share of what could be gained that is left: 1 at the start, 0 at the best."""
+        """A loss on the scale from best to start: 1 at the start, 0 at the best loss."""
         if self.start == self.best:
             return 0.0 if loss <= self.best else math.inf
         return (loss - self.best) / (self.start - self.best)
 
 
 def bounds_of(runs: Iterable[Run]) -> dict[int, Bounds]:
-    """By seed, for the runs of one problem."""
+    """The bounds of each seed, from all runs of one problem."""
     found: dict[int, Bounds] = {}
     for run in runs:
         lowest = min(run.valid)
@@ -84,28 +84,28 @@ def epoch_of_target(run: Run, bounds: Bounds, tau: float) -> int | None:
 
 
 class Rated(NamedTuple):
-    """One learning rate of a method, over the seeds."""
+    """The results of one learning rate of a method, over the seeds."""
 
     rate: float | None
     final: Quartiles
-    gap: float  # median; see `Bounds.gap`
+    gap: float  # median over the seeds; see `Bounds.gap`
 
 
 @dataclass(frozen=True)
 class Line:
-    """One method on one problem. Times, in epochs and in seconds, are infinite where the target is not met."""
+    """The results of one method on one problem; times to the target are infinite where it is not met."""
 
     problem: str
     method: str
     rate_free: bool
-    rate: float | None  # the best: with the lowest median of final losses
-    final: Quartiles  # with it
-    epochs_to_target: tuple[float, ...]  # with it, of each seed
+    rate: float | None  # the best rate, which has the lowest median of final losses
+    final: Quartiles  # final losses with the best rate
+    epochs_to_target: tuple[float, ...]  # with the best rate, for each seed
     seconds_to_target: tuple[float, ...]
     rates: tuple[Rated, ...]
     good: tuple[float, float] | None  # the lowest and highest of the good rates around the best
-    open_ended: bool  # whether the good ones reach the end of the grid
-    diverged: int  # runs of all rates
+    open_ended: bool  # whether the good rates reach an end of the grid
+    diverged: int  # number of runs that diverged, of all rates
     runs: int
     cost: Cost | None = None
 
@@ -159,7 +159,7 @@ def _line(
         tuple(math.inf if epoch is None else float(epoch) for _, epoch in reached),
         tuple(math.inf if epoch is None else run.seconds[epoch] for run, epoch in reached),
         rates,
-        span,  # type: ignore[arg-type]  # rates are numbers where a method is not free of them
+        span,  # type: ignore[arg-type]  # rates are numbers unless the method needs none
         span is not None and (low == 0 or high == len(rates) - 1),
         sum(run.diverged is not None for run in runs),
         len(runs),
@@ -174,7 +174,7 @@ def _rated(rate: float | None, runs: Sequence[Run], bounds: Mapping[int, Bounds]
 
 
 def good_range(gaps: Sequence[float], best: int, good: float) -> tuple[int, int] | tuple[None, None]:
-    """First and last of the rates around the best, without a hole, whose gaps are at most `good`.
+    """Positions of the first and the last of the neighbouring rates around the best whose gaps are at most `good`.
 
     Examples
     --------
@@ -195,20 +195,21 @@ def good_range(gaps: Sequence[float], best: int, good: float) -> tuple[int, int]
 def profiles(
     lines: Sequence[Line], measure: Callable[[Line], Sequence[float]]
 ) -> dict[str, tuple[tuple[float, ...], float]]:
-    """Performance profiles: of each method the sorted ratios of its times to the fastest method's, where it solved.
+    """Performance profiles: for each method the sorted ratios of its times to the fastest method's times.
 
     Parameters
     ----------
     lines : sequence of Line
-        Of all problems.
+        Results of all problems.
     measure : callable
-        Times to target of a line, by seed.
+        ``measure(line)`` returns the times to the target, by seed.
 
     Returns
     -------
     dict
-        Method -> (ratios, pairs): the share of the (problem, seed) pairs solved within a factor r of the fastest is
-        the number of ratios up to r over `pairs`. A pair that no method solved counts, one solved at the start not.
+        Method -> (ratios, pairs). There is a ratio for each pair of problem and seed that the method has solved. The
+        share of pairs solved within a factor r of the fastest method is the number of ratios up to r over `pairs`.
+        Pairs that no method solved are counted, pairs solved at the start are not.
     """
     times: dict[tuple[str, int], dict[str, float]] = {}
     for line in lines:
@@ -223,7 +224,7 @@ def profiles(
 
 
 def share_within(ratios: Sequence[float], pairs: float, factor: float) -> float:
-    """Value of a performance profile.
+    """Value of a performance profile: the share of pairs solved within a factor of the fastest method.
 
     Examples
     --------

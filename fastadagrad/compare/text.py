@@ -1,4 +1,4 @@
-"""Word embeddings: skip-gram with negative samples, its gradients by rows.
+"""The problem of word embeddings: skip-gram with negative samples, whose gradients are row-sparse.
 
 T. Mikolov et al., "Distributed Representations of Words and Phrases and their Compositionality", NIPS 2013.
 """
@@ -28,7 +28,7 @@ TOPICS, TOPIC_WORDS, COMMON_WORDS, SENTENCES, LENGTH = 12, 40, 60, 800, 12
 
 
 def made_up() -> list[list[str]]:
-    """Sentences on topics: words of one topic, and of all, each drawn by Zipf's law."""
+    """Made-up sentences, each of words of one topic and of words common to all, drawn by Zipf's law."""
     rng = np.random.default_rng(0)
 
     def draw(n: int, words: int) -> Any:
@@ -44,12 +44,12 @@ def made_up() -> list[list[str]]:
 
 
 def sentences_of(path: str) -> list[list[str]]:
-    """Words in lower case, by line of a text in UTF-8."""
+    """The words of each line of a text, in lower case."""
     return [re.findall(r"[^\W\d_]+", line.lower()) for line in contents.read_text(path).splitlines()]
 
 
 def pairs_of(sentences: Sequence[Sequence[str]]) -> tuple[Indices, NDArray[np.float64]]:
-    """Pairs of words (n, 2) at most WINDOW apart, by rank, and how often each word was seen."""
+    """Pairs of words (n, 2) at most WINDOW apart, as ranks of frequency, and how often each word occurs."""
     counts = Counter(word for sentence in sentences for word in sentence).most_common(MOST_WORDS)
     rank = {word: i for i, (word, _) in enumerate(counts)}
     found = []
@@ -62,7 +62,7 @@ def pairs_of(sentences: Sequence[Sequence[str]]) -> tuple[Indices, NDArray[np.fl
 
 @cache
 def _samples(path: str, identity: str) -> tuple[int, tuple[Indices, ...], tuple[Indices, ...]]:
-    """Number of words; center, context and negative samples to train on, and to validate on."""
+    """The number of words; then center, context and negative samples to train on, and the same to validate on."""
     pairs, counts = pairs_of(sentences_of(path) if path else made_up())
     if len(pairs) < LEAST_PAIRS:
         raise ValueError(f"{path} has {len(pairs)} pairs of neighbouring words; expected at least {LEAST_PAIRS}")
@@ -78,7 +78,7 @@ def _samples(path: str, identity: str) -> tuple[int, tuple[Indices, ...], tuple[
 def skip_gram_loss(
     params: dict[str, Floats], center: Indices, context: Indices, negative: Indices
 ) -> tuple[float, dict[str, Any]]:
-    """Mean over pairs of -log s(u.v) - sum(log s(-u.n)), s the logistic function, n the negative samples."""
+    """Mean over pairs of -log s(u.v) - sum(log s(-u.n)), s the logistic function, n the negative samples; gradients."""
     u = params["words"][center]
     others = np.concatenate([context[:, None], negative], axis=1)  # (n, 1 + NEGATIVES)
     v = params["contexts"][others]
@@ -93,7 +93,7 @@ def skip_gram_loss(
 
 
 def embeddings(path: str, identity: str, seed: int) -> Task:
-    """Vectors of the words of a text, or of a made-up one; a tenth of the pairs is held out."""
+    """Word embeddings of a text, or of made-up sentences, as a task; a tenth of the pairs is held out."""
     n_words, train, valid = _samples(path, identity)
     start = np.random.default_rng([seed, 0])
     words, contexts = 0.1 * start.standard_normal((2, n_words, DIMENSIONS), np.float32)

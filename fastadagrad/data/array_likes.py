@@ -1,4 +1,4 @@
-"""What users give in the place of an array, as an array of NumPy's."""
+"""Conversion of objects that users give as arrays to NumPy arrays."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from ..kernels.finite import all_finite
 
-NUMERIC = "biuf"  # kinds of dtypes
+NUMERIC = "biuf"  # kinds of numeric dtypes
 
 
 def as_array(value: Any, name: str) -> NDArray[Any]:
-    """An array of whatever dtype; of objects where it has whole numbers that no other dtype can hold."""
+    """An array of any dtype; the dtype is object if there are whole numbers that no other dtype can hold."""
     if callable(getattr(value, "collect", None)) and not hasattr(value, "shape"):
         raise TypeError(f"{name} is a {type(value).__name__}, not computed yet: pass {name}.collect()")
     if isinstance(value, np.ma.MaskedArray):
@@ -27,7 +27,7 @@ def as_array(value: Any, name: str) -> NDArray[Any]:
 
 
 def is_missing(value: Any) -> bool:
-    """Whether it stands for what is not known: None, and pandas' own."""
+    """Whether a value marks a missing one: None, or pandas' NA and NaT."""
     return value is None or type(value).__name__ in ("NAType", "NaTType")
 
 

@@ -1,4 +1,4 @@
-"""Where batches come from: arrays that are cut, an iterable of batches, or a callable that returns one."""
+"""Sources of batches: arrays that are cut into batches, an iterable of batches, or a callable that returns one."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-Batch = Any  # a tuple of arrays, or a dict of them: which one, only the inputs tell
+Batch = Any  # a tuple or a dict of arrays, depending on the inputs
 Key = slice | npt.NDArray[np.integer[Any]]
 
 
 class Arrays:
-    """Arrays that are cut along one axis."""
+    """Arrays that are cut into batches along one axis."""
 
     def __init__(self, step: int, axis: int, by_batch: bool, arrays: Mapping[Any, Any], named: bool) -> None:
         self._pickers = {key: _picker(array, axis, f"inputs[{key!r}]") for key, array in arrays.items()}
@@ -37,11 +37,11 @@ class Arrays:
         return len(self._starts)
 
     def resized(self, iteration_size: int | None) -> Source:
-        """What gives the same batches in epochs of so many."""
+        """A source of the same batches for epochs of another size."""
         return self
 
     def walk(self, start: int, random: np.random.Generator | None) -> Iterator[Batch]:
-        """Draw the order of a pass (None: storage order), and go through it from batch `start` on."""
+        """Draw the order of a pass (None: storage order), and yield its batches from number `start` on."""
         step, starts = self._step, self._starts
         if random is not None and self._by_batch:
             starts = random.permutation(np.array(starts)).tolist()
@@ -56,9 +56,9 @@ class Arrays:
 
 
 class Batches:
-    """An iterable of batches, begun anew for each pass."""
+    """An iterable of batches, which is iterated over anew for each pass."""
 
-    size: int | None = None  # batches in a pass, where that is known beforehand
+    size: int | None = None  # batches in a pass, if the number is known beforehand
 
     def __init__(self, inputs: Any) -> None:
         self._inputs = inputs
@@ -81,7 +81,7 @@ class Batches:
 
 
 class Calls(Batches):
-    """A callable that returns a batch, called so many times a pass."""
+    """A callable that returns a batch, and is called `iteration_size` times a pass."""
 
     def __init__(self, function: Any, iteration_size: int | None) -> None:
         super().__init__(function)
@@ -95,7 +95,7 @@ class Calls(Batches):
         return (self._call() for _ in range(start, self.size or 0))
 
     def _call(self) -> Batch:
-        """One batch: arrays as of any other source, or an object that only the loss knows."""
+        """One batch: arrays as other sources have them, or any object that the loss knows."""
         batch = self._inputs()
         if batch is None:
             raise TypeError(f"inputs: {described(self._inputs)} returned None, no batch")
@@ -106,7 +106,7 @@ Source = Arrays | Batches
 
 
 def source_of(inputs: Any, iteration_size: int | None, arrays: Callable[..., Arrays]) -> Source:
-    """What gives the batches of `inputs`; `arrays` makes it where they are to be cut."""
+    """The source of the batches of `inputs`; `arrays` makes it if inputs are arrays that are to be cut."""
     if is_array(inputs):
         return arrays({0: inputs}, named=False)
     if isinstance(inputs, list | tuple | Mapping):
@@ -115,7 +115,7 @@ def source_of(inputs: Any, iteration_size: int | None, arrays: Callable[..., Arr
         if not items:
             raise ValueError(f"inputs: expected at least one array, got an empty {type(inputs).__name__}")
         lists_batches = not named and not any(map(is_array, inputs))
-        empty = all(isinstance(batch, list | tuple) and not batch for batch in inputs)  # of a loss without data
+        empty = all(isinstance(batch, list | tuple) and not batch for batch in inputs)  # for a loss without data
         if lists_batches and (empty or all(any(map(is_array, parts_of(batch))) for batch in inputs)):
             return Batches(inputs)
         for key, item in items.items():
@@ -133,7 +133,7 @@ def source_of(inputs: Any, iteration_size: int | None, arrays: Callable[..., Arr
 
 
 def _picker(array: Any, axis: int, label: str) -> Callable[[Key], Any]:
-    """How to take part of an array along `axis`: a view by slice, a copy by indices."""
+    """A function that takes part of an array along `axis`: a view for a slice, a copy for indices."""
     ndim = len(array.shape)
     if not -ndim <= axis < ndim:
         raise ValueError(f"axis: expected an axis of {label}, {described(array)}, got {axis}")
@@ -149,7 +149,7 @@ def _picker(array: Any, axis: int, label: str) -> Callable[[Key], Any]:
 
 
 class _Foreign:
-    """Parts of another library's array, also of one that takes ascending indices only, as h5py's do."""
+    """Takes parts of another library's array, also of one that takes only ascending indices, as h5py's do."""
 
     def __init__(self, array: Any, axis: int) -> None:
         self._array, self._axis, self._wants_ascending = array, axis, False
@@ -176,7 +176,7 @@ class _Foreign:
 def _part(array: Any, axis: int, key: Key) -> Any:
     gathered = isinstance(key, np.ndarray) and type(array) is np.ndarray
     if gathered and array.flags.c_contiguous and array.flags.aligned:
-        return array.take(key, axis=axis)  # twice as fast as indexing, but would copy any other array whole
+        return array.take(key, axis=axis)  # twice as fast as indexing, but `take` copies the whole of other arrays
     part = _indexed(array, axis, key)
     return np.ascontiguousarray(part) if gathered else part
 
@@ -190,12 +190,12 @@ def _indexed(array: Any, axis: int, key: Key) -> Any:
 
 
 def is_array(value: Any) -> bool:
-    """Whether it has a shape of at least one axis."""
+    """Whether a value has a shape of at least one axis."""
     return isinstance(getattr(value, "shape", None), tuple) and len(value.shape) > 0
 
 
 def parts_of(batch: Any) -> Iterable[Any]:
-    """The arrays of a batch, or what is in their place."""
+    """The arrays of a batch, or the objects in their place."""
     if isinstance(batch, Mapping):
         return batch.values()
     return batch if isinstance(batch, list | tuple) else (batch,)
@@ -210,7 +210,7 @@ def _as_batch(batch: Any) -> Batch:
 
 
 def described(value: Any) -> str:
-    """What a message says that it got."""
+    """Description of a value that was given, for a message."""
     if callable(getattr(value, "collect", None)) and not is_array(value):
         return f"a {type(value).__name__}, which has not been computed yet: pass its collect()"
     shape = getattr(value, "shape", None)

@@ -1,4 +1,4 @@
-"""Columns: of sparse rows sorted, distinct within a row and hashed into fewer; by their names those of the training."""
+"""Columns of features: sorted and made distinct in sparse rows, hashed into fewer, and compared by their names."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Parts = tuple[NDArray[Any], NDArray[np.int32], NDArray[np.int64]]
 
 
 def canonical(data: NDArray[Any], indices: NDArray[np.int32], indptr: NDArray[np.int64]) -> Parts:
-    """Sorted copies; duplicates are added in float64, in order of occurrence."""
+    """Copies with the columns of each row sorted; duplicates are added in float64, in order of occurrence."""
     data, indices = data.astype(np.float64), indices.copy()
     indptr = indptr.copy()
     if sort_rows(indptr, indices, data) < 0:
@@ -30,25 +30,25 @@ def canonical(data: NDArray[Any], indices: NDArray[np.int32], indptr: NDArray[np
 
 
 def hashed(data: NDArray[Any], columns: NDArray[Any], indptr: NDArray[np.int64], bits: int) -> Parts:
-    """The same rows in 2**bits columns; values whose columns fall together in a row are added, as float64."""
+    """Sparse rows with columns hashed into 2**bits; values whose columns fall together in a row add up as float64."""
     indices = np.empty(columns.size, np.int32)
     hash_columns(columns, np.uint64(64 - bits), indices)
     return canonical(data, indices, indptr)
 
 
 def checked_bits(bits: Any) -> int | None:
-    """How many bits to hash columns into, or None.
+    """The number of bits to hash columns into, checked; None stays None.
 
     Raises
     ------
     TypeError, ValueError
-        For what is no whole number, or not between 1 and MOST_HASH_BITS.
+        If it is no whole number, or not between 1 and MOST_HASH_BITS.
     """
     return None if bits is None else whole_number("hash_bits", bits, 1, MOST_HASH_BITS)
 
 
 def check_names(found: tuple[str, ...] | None, expected: tuple[str, ...] | None, what: str) -> None:
-    """Refuse columns in another order than those trained on, if both have names."""
+    """Raise ValueError if names of columns differ from those trained on, or are in another order, if both are known."""
     if found is None or expected is None or found == expected:
         return
     if sorted(found) == sorted(expected):

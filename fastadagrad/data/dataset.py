@@ -1,4 +1,4 @@
-"""Minibatches: cutting data into batches, in an order that can be saved and taken up again."""
+"""Minibatches: data cut into batches, in an order that can be saved and continued."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["Batch", "Dataset", "as_dataset", "limited", "sample_count"]
 
 Shuffle = bool | Literal["batches"]
 
-_numbers = count()  # of Datasets made in this process, for those without a name
+_numbers = count()  # numbers for Datasets without a name, in this process
 _KEYWORDS = ("inputs", "name", "batch_size", "iteration_size", "axis", "rng", "shuffle")
 _SETTABLE = ("name", "iteration_size")
 _PLACES = dict.fromkeys(_KEYWORDS, "Dataset(..., {}=...)") | dict.fromkeys(_SETTABLE, "dataset.{}")
@@ -38,19 +38,19 @@ class Dataset(Epochs):
           indexed), one or several, equally long along `axis`: a batch is a tuple with a part of each.
         - A dict of name -> array: a batch is a dict of name -> part.
         - A callable that returns one batch, or an iterable of batches that can be iterated over repeatedly
-          (such as a list of tuples). A batch is an array, a tuple or list, or a dict; of a callable, any object that
-          the loss knows. ``[[]]`` is one batch of nothing, for a loss without data.
+          (such as a list of tuples). A batch is an array, a tuple or list, or a dict; a callable may return any object
+          that the loss knows. ``[[]]`` is one batch of nothing, for a loss without data.
     name : str, optional
-        What to call it in messages and files. By default "dataset" and a number.
+        Name of the Dataset in messages and files. By default "dataset" and a number.
     batch_size : int, default 32
         Samples per batch; the last one may be smaller. With 0 or less, everything is one batch.
     iteration_size : int, optional
-        Batches per training epoch, and the most that an evaluation pass takes: the first in storage order. By default
-        one pass over the data; for a callable its length, or 100. An iterable without an end needs it.
+        Batches per training epoch, and the most that an evaluation pass takes, which are the first in storage order. By
+        default one pass over the data; for a callable its length, or 100. It must be given for an endless iterable.
     axis : int, default 0
         The axis along which samples lie.
     rng : None, int, SeedSequence, BitGenerator, Generator or RandomState
-        What the order is drawn from: a Generator itself (not a copy), or a new one. A RandomState seeds it.
+        Source of the random order. A Generator is used itself, not copied; a RandomState seeds a new one.
     shuffle : bool or "batches", default True
         True: each pass has its own permutation of the samples, gathered into fresh arrays (not if all are one batch).
         "batches": slices (views of ndarrays) in a permuted order. False: storage order. Other sources have their own.
@@ -62,11 +62,12 @@ class Dataset(Epochs):
 
     Notes
     -----
-    Without `iteration_size`, every loop begins a new pass, also if the one before was left in the middle. With it, an
-    epoch goes on in the pass where the one before stopped, and begins another when the data are exhausted. Either way,
-    the first loop after :meth:`restore` finishes the epoch in which the state was taken. Only the latest loop can go
-    on; an older one raises RuntimeError. Parts of CSR and CSC matrices keep their format; other formats of scipy.sparse
-    are converted, once. Memmaps are read batch by batch. Batches gathered from ndarrays are C-contiguous.
+    Without `iteration_size`, every loop begins a new pass, also if the loop before was left in the middle. With
+    `iteration_size`, an epoch goes on in the pass where the epoch before stopped, and begins another pass when the data
+    are exhausted. Either way, the first loop after :meth:`restore` finishes the epoch in which the state was taken.
+    Only the latest loop can go on; an older one raises RuntimeError. Parts of CSR and CSC matrices keep their format;
+    other formats of scipy.sparse are converted, once. Memmaps are read batch by batch. Batches gathered from ndarrays
+    are C-contiguous.
 
     Examples
     --------
@@ -115,7 +116,7 @@ class Dataset(Epochs):
 
     @property
     def name(self) -> str:
-        """What messages and files call it; set to None, it is "dataset" and a number."""
+        """Name in messages and files; if it is set to None, the name is "dataset" and a number."""
         return self._name
 
     @name.setter
@@ -126,7 +127,7 @@ class Dataset(Epochs):
 
     @property
     def named(self) -> bool:
-        """Whether it has a name of its user's."""
+        """Whether the name was given by the user."""
         return self._named
 
     @property
@@ -136,10 +137,10 @@ class Dataset(Epochs):
 
     @property
     def iteration_size(self) -> int | None:
-        """Batches per training epoch; None where only a pass will tell.
+        """Batches per training epoch; None if only a pass over the data will show it.
 
-        Set to another number, or to None for one pass, a new epoch begins with the next loop, in the pass where this
-        one has stopped if there was a number before.
+        After it is set to another number, or to None for one pass, the next loop begins a new epoch. If there was a
+        number before, that epoch goes on in the pass where the last one stopped.
         """
         return self._iteration_size
 
@@ -154,7 +155,7 @@ class Dataset(Epochs):
 
     @property
     def rng(self) -> np.random.Generator:
-        """What the order is drawn from."""
+        """The generator that the order is drawn from."""
         return self._generator
 
     @property
@@ -190,7 +191,7 @@ class Dataset(Epochs):
         return iter(self) if shuffle else self.batches()
 
     def shuffle(self) -> None:
-        """Begin a new pass, in a new order, with the next loop; where there is no order to draw, nothing happens.
+        """Let the next loop begin a new pass, in a new order; nothing happens for data without a random order.
 
         Raises
         ------
@@ -216,12 +217,12 @@ class Dataset(Epochs):
     def batches(self, random: np.random.Generator | None = None) -> Iterator[Batch]:
         """Run an evaluation pass: the data in storage order, as views where possible, at most `iteration_size` batches.
 
-        Training goes on as if this had not happened: none of its numbers is drawn, and no position moves.
+        Training is not affected: no random number of its order is drawn, and its position does not move.
 
         Parameters
         ----------
         random : Generator, optional
-            One pass over all batches, in an order that this gives if they are shuffled.
+            With a generator, the pass goes over all batches and, if the Dataset is shuffled, draws an order from it.
 
         Yields
         ------
@@ -251,7 +252,7 @@ class Dataset(Epochs):
     def limited_to(self, iteration_size: int) -> Dataset:
         """Return a Dataset of the same data and random numbers with another `iteration_size`.
 
-        It goes on from where this one is, which stays there itself.
+        The new Dataset goes on from the position of this one, which does not move.
 
         Parameters
         ----------
@@ -261,7 +262,7 @@ class Dataset(Epochs):
         Returns
         -------
         Dataset
-            Another one; the data are not copied.
+            The new Dataset, which shares the data.
 
         Raises
         ------
@@ -293,7 +294,7 @@ def as_dataset(data: Any, *args: Any, **kwargs: Any) -> Dataset | None:
 
 
 def limited(data: Dataset | None, iteration_size: int | None) -> Dataset | None:
-    """`data`, in epochs of another size if one is given."""
+    """The Dataset `data`, or one of the same data with another `iteration_size` if that is given."""
     if data is None or iteration_size is None or iteration_size == data.iteration_size:
         return data
     return data.limited_to(iteration_size)

@@ -1,4 +1,4 @@
-"""Training epochs over a source of batches: where they have got to, and going on from there."""
+"""Training epochs over a source of batches, with a position that can be saved and restored."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from .randomness import move, random_state
 class Epochs:
     """A position in the passes over a source, and in the epochs that these are cut into."""
 
-    _random: np.random.Generator | None  # what gives each pass its order, if it has one of its own
+    _random: np.random.Generator | None  # each pass draws its order from it; None if passes have no random order
     _shuffle: str
 
     def _begin(self, source: Source, size: int | None) -> None:
-        """Stand before the first batch, of epochs of so many."""
+        """Begin before the first batch, with epochs of `size` batches."""
         self._set_epoch(source, size)
         self._position = 0  # batches taken from the current pass
         self._done = 0  # batches taken from the current epoch
         self._drawn_from: dict[str, Any] | None = None  # the random state that ordered the current pass
         self._pass: Iterator[Batch] | None = None
-        self._latest_loop: object = None  # None after shuffle() and restore() too
+        self._latest_loop: object = None  # None at first, and after shuffle() or restore()
 
     def _set_epoch(self, source: Source, size: int | None) -> None:
-        """Take batches from there in epochs of so many; None: of one pass."""
+        """Take batches from `source`, in epochs of `size` batches; None: an epoch is one pass."""
         batches = source.size if size is None else size
         if batches is not None and batches < 1:
             raise ValueError(f"iteration_size: expected at least 1 batch an epoch, got {batches}")
@@ -42,7 +42,7 @@ class Epochs:
         yield from self._epoch(began=False)
 
     def rest(self) -> Iterator[Batch]:
-        """Finish the epoch that :meth:`restore` has gone back to: none, if that was behind its last batch.
+        """Finish the epoch that :meth:`restore` has gone back to; yields nothing if its last batch was done.
 
         Yields
         ------
@@ -76,11 +76,11 @@ class Epochs:
                 )
 
     def __getstate__(self) -> dict[str, Any]:
-        """What a copy has: the position, from which its first loop goes on as after :meth:`restore`."""
+        """The state of a copy, whose first loop goes on from the position as after :meth:`restore`."""
         return {**vars(self), "_pass": None, "_latest_loop": None}
 
     def end_epoch(self) -> None:
-        """Give up the rest of an epoch that a loop has left, also for states that are taken from here on.
+        """Drop the rest of an epoch that a loop has left early; states taken from now on do not have it either.
 
         Examples
         --------
@@ -99,13 +99,14 @@ class Epochs:
             self._end_pass()
 
     def state(self) -> dict[str, Any]:
-        """Say where training has got to, between two batches or two epochs.
+        """Return the position of training, between two batches or two epochs.
 
         Returns
         -------
         dict
-            Fit for JSON, and small: in place of a permutation, the random state from which it was drawn. Of a callable
-            or an iterable only the position (up to which an iterable is then skipped): their randomness is their own.
+            The state, small and in types that JSON has: instead of a permutation it holds the random state from which
+            the permutation was drawn. For a callable or an iterable it holds only the position (batches of an iterable
+            are then skipped up to it), as any randomness is the user's.
 
         Examples
         --------
@@ -130,12 +131,12 @@ class Epochs:
         Parameters
         ----------
         state : dict
-            From :meth:`state`, of this dataset or one made alike. A shared random generator goes back too.
+            A state from :meth:`state`, of this dataset or one made alike. A shared random generator goes back too.
 
         Raises
         ------
         ValueError
-            If it is not such a state; nothing has changed then.
+            If `state` is no such state; nothing has changed then.
 
         Examples
         --------
@@ -155,17 +156,17 @@ class Epochs:
         self._pass = self._latest_loop = None
 
     def check(self, state: Mapping[str, Any]) -> None:
-        """Raise ValueError for what :meth:`restore` cannot go back to; nothing is changed.
+        """Raise ValueError for a state that :meth:`restore` cannot go back to; nothing is changed.
 
         Parameters
         ----------
         state : dict
-            What may be one from :meth:`state`.
+            The state to check.
 
         Raises
         ------
         ValueError
-            If it is not of a Dataset like this one, or impossible.
+            If the state is not of a Dataset like this one, or is impossible.
 
         Examples
         --------
@@ -195,15 +196,15 @@ class Epochs:
                 move(copy.deepcopy(self._random), state["drawn_from"])
 
     def _advance(self) -> Batch | None:
-        """Take the next training batch; None where a pass over an iterable turns out to be over."""
+        """Take the next training batch; None if a pass over an iterable is found to be over."""
         self._pass = self._pass or self._open_pass()
         try:
             batch = next(self._pass, None)
         except BaseException:
-            self._pass = None  # it would look exhausted from now on; the next one starts at this batch
+            self._pass = None  # a generator that has raised looks exhausted; a new pass starts at this batch
             raise
         if batch is not None:
-            own = self.__dict__  # as every batch comes here, and __setattr__ looks at names
+            own = self.__dict__  # quicker than attributes, whose names __setattr__ checks; every batch comes here
             own["_position"] += 1
             own["_done"] = 0 if self._done + 1 == self._iteration_size else self._done + 1
         if batch is None or self._position == self._source.size:

@@ -1,4 +1,4 @@
-"""Labels in one form: checked, and none of them changed; strings where they were bytes."""
+"""Checks of labels and their conversion to one array, which changes no label except that bytes become strings."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ def as_labels(y: Any) -> NDArray[Any]:
 
 
 def _may_be_others(labels: NDArray[Any]) -> bool:
-    """Whether NumPy may have made other labels of them: strings of numbers, or floats of large whole numbers."""
+    """Whether NumPy may have changed labels: numbers to strings, or large whole numbers to floats."""
     return labels.dtype.kind in "US" or (labels.dtype.kind == "f" and bool(np.any(np.abs(labels) >= EXACT)))
 
 
 def _from_objects(values: list[Any]) -> NDArray[Any]:
-    """Labels of one kind; bytes are text."""
+    """An array of labels that are all of one kind; bytes become strings."""
     of_text = bool(values) and isinstance(values[0], str | bytes)
     kinds: tuple[type, ...] = (str, bytes) if of_text else (bool, int, float, np.number, np.bool)
     for row, value in enumerate(values):
@@ -59,7 +59,7 @@ def _from_objects(values: list[Any]) -> NDArray[Any]:
 
 
 def _numbers(values: list[Any]) -> NDArray[Any]:
-    """Numbers in a dtype that holds each whole one of them as it is."""
+    """Numbers in a dtype that holds every whole number among them exactly."""
     for row, value in enumerate(values):
         if isinstance(value, int) and not -(2**63) <= value < 2**64:
             _refuse_whole(value, row, "beyond 64 bits")

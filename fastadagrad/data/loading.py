@@ -48,35 +48,35 @@ def load(
         of such a name is ``./iris``); ``-``, which is standard input; or a file. By what they hold, not by
         their names, these are ``.npz`` files or svmlight text, and may be compressed by gzip, bzip2 or xz.
     dtype : {float32, float64, None}
-        Of the features; None: float64 for svmlight text, else as of :func:`as_features`.
+        Dtype of the features; None: float64 for svmlight text, else as in :func:`as_features`.
     target : str, optional
         Which array of a .npz file has the labels; "y" by default.
     n_features : int, optional
-        Columns of a sparse table, for a file to go with another. A narrower file is widened; columns
-        beyond are ignored, with a logged warning. Dense features must have this width.
+        Number of columns of a sparse table, so that a test file fits a training file. A narrower file is widened;
+        columns beyond are ignored, with a logged warning. Dense features must have this width.
     zero_based : bool or "auto"
-        Of svmlight text: whether columns count from 0 or from 1; "auto": from 0 if a column 0 occurs. A file
-        that goes with another may lack column 0: give it the other table's ``zero_based``. With `n_features`
-        "auto" is warned of, unless column 0 or column `n_features` occurs, which leaves no doubt.
+        For svmlight text: whether columns count from 0 or from 1; "auto": from 0 if a column 0 occurs. A test file may
+        lack column 0, so load it with the ``zero_based`` of the training table. With `n_features`, "auto" is warned of,
+        unless column 0 or column `n_features` occurs, which leaves no doubt.
     labelled : bool
-        Whether there must be labels. False: svmlight text may have none, and neither need a .npz file, nor a .npy
-        file, which then has the features.
+        Whether there must be labels. False: svmlight text and .npz files may have none, and a .npy file of features is
+        taken.
     hash_bits : int, optional
         Hash the columns of a sparse table, counted from 0, into 2**hash_bits, as :func:`as_features` does, before
-        anything is made for each column. For a model with the same `hash_bits`.
+        anything is made for each column. The model must have the same `hash_bits`.
 
     Returns
     -------
     Table
-        Its labels are float64 from svmlight text, else of the dtype they are stored in; NaN where there are none.
-        Its ``zero_based`` is what was found.
+        The table. Its labels are float64 from svmlight text, else of the dtype in which they are stored; NaN where
+        there are none. Its ``zero_based`` is what was found.
 
     Raises
     ------
     OSError
         If the file cannot be read; FileNotFoundError lists the built-in names if it looks like one.
     ValueError, TypeError
-        For a truncated, damaged, empty or malformed file, naming it and the place in it.
+        For a truncated, damaged, empty or malformed file; the message names the file and the place in it.
     RuntimeError
         If a built-in name needs scikit-learn, which is not installed.
 
@@ -106,7 +106,7 @@ def load(
         table = _built_in(source, dtype, bits)
     elif source != contents.STDIN and not path.exists():
         _refuse_missing(path)
-    elif path.suffix.lower() == ".npz" and path.is_file():  # of which only some arrays are read
+    elif path.suffix.lower() == ".npz" and path.is_file():  # opened here, as only some of its arrays are read
         with open(path, "rb") as file:
             table = _from_npz(file, path, dtype, target, labelled, bits)
     else:
@@ -119,15 +119,15 @@ def load(
 
 
 def warn_of_base(table: Table, n_features: int, known: bool | None) -> None:
-    """Warn if a table's columns may count from another number than those that it goes with.
+    """Warn if a table's columns may count from another number than the columns of the training.
 
     Parameters
     ----------
     table : Table
     n_features : int
-        Of what it goes with.
+        Number of features in the training.
     known : bool or None
-        Whether the columns of that, if it was svmlight text, counted from 0.
+        Whether columns counted from 0 in the training, if its examples were svmlight text.
     """
     found, width = table.zero_based, table.features.shape[1]
     if found is None or found == known or (known is None and found) or (not found and width == n_features):
@@ -230,7 +230,7 @@ def _stored_features(stored: Mapping[str, NDArray[Any]]) -> NDArray[Any] | CSR |
 
 
 def _read_npz(file: IO[bytes], path: str, target: str) -> tuple[dict[str, NDArray[Any]], str]:
-    """The arrays that matter, and the names of all."""
+    """The arrays of features, labels and names, and a list of the names of all arrays in the file."""
     known = {"X", target, "feature_names", "format", *CSR_KEYS, *(f"X_{key}" for key in CSR_KEYS)}
     with contents.refusing_damage(f"{path} is not a sound .npz file of plain arrays"):
         if not zipfile.is_zipfile(file):

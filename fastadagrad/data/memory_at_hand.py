@@ -1,4 +1,4 @@
-"""How much memory there is, so that what cannot fit is refused before it is allocated."""
+"""How much memory is left, so that arrays that cannot fit are refused before they are allocated."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-LITTLE = 1 << 26  # bytes, which are there; to ask would take longer than many a fit
-BYTES_A_FEATURE = 12  # that a fit of a linear model to sparse examples holds by default, of one output
-SUGGESTED_BITS = 24  # at most
+LITTLE = 1 << 26  # bytes that are taken to be free, since to find out would take longer than a small fit
+BYTES_A_FEATURE = 12  # bytes that a default fit of a linear model with one output to sparse examples holds
+SUGGESTED_BITS = 24  # the largest number of hash bits that is advised
 CGROUPS = Path("/sys/fs/cgroup")
 
 
@@ -18,13 +18,13 @@ def bytes_at_hand() -> int | None:
 
 
 def advice(bits: int = SUGGESTED_BITS) -> str:
-    """What to do about too many columns, where so many bits would fit."""
+    """Advice for too many columns, as part of a message; `bits` hash bits would fit."""
     bits = min(bits, SUGGESTED_BITS)
     return f"hash columns into fewer with hash_bits={bits} (fit --hash-bits {bits})"
 
 
 def in_words(count: float) -> str:
-    """A number of bytes in the unit that suits it."""
+    """A number of bytes, written in a unit of its size."""
     for unit in ("bytes", "kB", "MB", "GB"):
         if count < 1000:
             return f"{count:.3g} {unit}"
@@ -33,9 +33,9 @@ def in_words(count: float) -> str:
 
 
 def _limits() -> Iterator[int]:
-    """What is left by the machine's free memory, by this process's address space, and by its control groups.
+    """Bytes left by the machine's free memory, by this process's address space, and by its control groups.
 
-    A number that is not where it should be is no limit, on whatever system.
+    A number that cannot be read, as on another system, sets no limit.
     """
     with suppress(OSError, ValueError, KeyError):
         yield _kilobytes("/proc/meminfo", "MemAvailable")
@@ -57,7 +57,7 @@ def _limits() -> Iterator[int]:
 
 
 def _control_groups() -> Iterator[Path]:
-    """Folders of this process's control groups that may limit memory, each with all that it lies in."""
+    """Folders of the control groups of this process that may limit memory, with the groups that contain them."""
     with suppress(OSError, ValueError):
         for line in Path("/proc/self/cgroup").read_text().splitlines():
             _, controllers, path = line.split(":", 2)
@@ -69,7 +69,7 @@ def _control_groups() -> Iterator[Path]:
 
 
 def _fields(path: str | Path) -> dict[str, int]:
-    """The first number of each line behind its name."""
+    """The names at the beginning of lines, each with the number after it."""
     words = (line.replace(":", " ").split() for line in Path(path).read_text().splitlines())
     return {each[0]: int(each[1]) for each in words if len(each) > 1 and each[1].isdigit()}
 

@@ -1,4 +1,4 @@
-"""Random generators: made of what a user gives, and their states, fit for JSON."""
+"""Random generators, made from what a user gives, and their states in types that JSON has."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def random_state(random: np.random.Generator | None) -> Any:
 
 
 def move(random: np.random.Generator, state: Any) -> np.random.Generator:
-    """Set a random generator to a state from outside."""
+    """Set a random generator to a state that may come from a file, and so may be damaged."""
     try:
         # NumPy checks neither of these, and would read outside its buffers.
         if not 0 <= state["state"].get("pos", 0) <= 624 or not 0 <= state.get("buffer_pos", 0) <= 4:

@@ -1,4 +1,4 @@
-"""svmlight (libsvm) text to CSR arrays: one pass over the bytes sizes the arrays, one fills them."""
+"""Parsing of svmlight (libsvm) text to CSR arrays: one pass over the bytes sizes the arrays, one fills them."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from .tables import CSR, cast_sparse
 
 SLOW_BATCH = 4096
 SHOWN = 60
-LONGEST_LINE = 4096  # that is looked at to tell what a text is
+LONGEST_LINE = 4096  # bytes of a line that are looked at to find out what a text is
 SAVED = "numpy.savez('data.npz', X=X, y=y) makes a file of them that is taken"
 
 
 class Parsed(NamedTuple):
-    """A parsed text: CSR arrays, one label a row, one more than the largest column, and where columns began."""
+    """A parsed text: CSR arrays, one label a row, the number of columns, and whether these counted from 0."""
 
     data: NDArray[Any]
     indices: NDArray[np.int32]
@@ -52,11 +52,11 @@ def parse(
         any white space. Numbers are decimal, with an optional exponent. ``qid:N`` is skipped, and so are
         comments, blank lines and a byte order mark; text in UTF-16 or UTF-32 must have one.
     dtype : {float64, float32}
-        Of the data. Each value is the float64 nearest to the decimal number; float32 rounds that.
+        Dtype of the data. Each value is the float64 nearest to the decimal number; float32 is rounded from that.
     zero_based : bool or "auto"
         Whether columns count from 0 or from 1; "auto": from 0 if a column 0 occurs anywhere.
     labelled : bool
-        Whether each line must have a label. False: if the first one has none, no line has one.
+        Whether each line must have a label. False: if the first line has none, no line may have one.
     hash_bits : int, optional
         Hash the columns, counted from 0, into 2**hash_bits, as :func:`fastadagrad.data.tables.as_features` does. They
         may have up to 19 digits then.
@@ -71,10 +71,10 @@ def parse(
     Raises
     ------
     ValueError
-        Naming the line and the text at fault: a malformed, infinite or NaN number, several labels, a label that
-        is a whole number, written without an exponent, which float64 cannot hold, a column that is negative,
-        repeated in its row or beyond int32 (unless columns are hashed), or an infinite value after rounding; and
-        what the text is, if it is no svmlight text.
+        For a malformed, infinite or NaN number, several labels, a label that is a whole number, written without an
+        exponent, which float64 cannot hold, a column that is negative, repeated in its row or beyond int32 (unless
+        columns are hashed), or an infinite value after rounding. The message names the line and the text at fault, and
+        says what the text is, if it is no svmlight text.
 
     Examples
     --------
@@ -99,7 +99,7 @@ def parse(
     state = _scan_all(lines, np.uint64(one_based), labels, indptr, indices, data)
 
     rows, entries = int(state[kernels.ROW]), int(state[kernels.ENTRY])
-    # Comments, blank lines and qid:N make the count too large.
+    # Comments, blank lines and qid:N make the counts of the first pass too large.
     labels, indptr = _trimmed(labels, rows), _trimmed(indptr, rows + 1)
     indices, data = _trimmed(indices, entries), _trimmed(data, entries)
     if state[kernels.UNSORTED]:
@@ -130,7 +130,7 @@ def _as_lines(text: bytes | bytearray | memoryview | NDArray[np.uint8]) -> NDArr
         lines = np.frombuffer(contents.as_utf8(lines.tobytes()), np.uint8)
     if not lines.size or lines[-1] != kernels.NEWLINE:
         lines = np.append(lines, np.uint8(kernels.NEWLINE))
-    lines.flags.writeable = False  # one compiled version serves bytes and writable buffers
+    lines.flags.writeable = False  # always read-only, as Numba compiles another version for writable arrays
     return lines
 
 
@@ -141,7 +141,7 @@ def _lacks_label(text: NDArray[np.uint8]) -> bool:
 
 
 def _with_labels(text: NDArray[np.uint8]) -> bytes:
-    """The same lines, each with a label of 0."""
+    """The lines of a text that has no labels, each with the label 0 put before it."""
     lines = text.tobytes()
     if re.search(rb"^[^\S\n]*$", lines.rstrip(), re.MULTILINE):
         logger.warning("blank lines are taken for no examples: one without features is to be written as 1:0")
@@ -186,7 +186,7 @@ def _fill_slow(
 
 
 def _refuse_inexact(text: NDArray[np.uint8], slow: NDArray[np.int64], values: NDArray[np.float64]) -> None:
-    """Refuse a label that is a whole number, but not as float64: it would become one with its neighbours."""
+    """Refuse a label that is a whole number which float64 rounds: it would become equal to its neighbours."""
     for (_, _, start, stop), value in zip(slow.tolist(), values.tolist(), strict=True):
         whole = re.fullmatch(rb"([+-]?)0*([0-9]+)(\.0*)?", text[start:stop].tobytes())
         if whole is not None and math.isfinite(value) and int(whole[1] + whole[2]) != int(value):
@@ -254,7 +254,7 @@ def _refuse_token(text: NDArray[np.uint8], pos: int, inside: bool, highest: int)
 
 
 def _other_format(text: NDArray[np.uint8], pos: int) -> str | None:
-    """What a line that is no svmlight is likely to be, and what to do about it."""
+    """The format that a line which is no svmlight likely has, and what to do about it."""
     before = text[max(0, pos - LONGEST_LINE) : pos].tobytes().rpartition(b"\n")[2]
     line = (before + text[pos : pos + LONGEST_LINE].tobytes()).partition(b"\n")[0]
     line = line.partition(b"#")[0].strip()
@@ -274,7 +274,7 @@ def _other_format(text: NDArray[np.uint8], pos: int) -> str | None:
         return "Vowpal Wabbit's format (write each line as: label index:value ...)"
     features = line.split()[1:]
     if any(re.match(rb"[0-9]+:[-+.0-9]", each) and len(re.findall(rb"[,;]", each)) < 2 for each in features):
-        return None  # some features look sound: a word about the one that is not says more
+        return None  # some features are sound, so that an error about the malformed one says more
     if re.search(rb"[,;]", line):
         return f"CSV (pandas.read_csv reads it; {SAVED})"
     if b"\t" in line:

@@ -1,4 +1,4 @@
-"""Features and labels in one form: checked, of one dtype, dense in C order or CSR with sorted rows."""
+"""Tables of features and labels: checked, features of one dtype, dense in C order or CSR with sorted rows."""
 
 from __future__ import annotations
 
@@ -51,12 +51,12 @@ class Table:
     name : str
     feature_names : tuple of str or None
     zero_based : bool or None
-        Of svmlight text: whether its columns counted from 0; None if nothing says so. What goes with it is
-        to be loaded with the same.
+        For svmlight text: whether its columns counted from 0; None if that is not known. Load other files of the same
+        features with the same value.
     hash_bits : int or None
-        Into 2**hash_bits columns its own have been hashed; None: these are its own.
+        The columns have been hashed into 2**hash_bits; None: they are not hashed.
     weights : ndarray (n,) of float64 or None
-        How much each row counts in training; None: all alike.
+        How much each row counts in training; None if all count the same.
     """
 
     features: NDArray[Any] | CSR
@@ -82,16 +82,16 @@ def as_table(
     Parameters
     ----------
     X : array-like (n, k), sparse matrix, DataFrame or CSR
-        As :func:`as_features` takes it.
+        Features as :func:`as_features` takes them.
     y : array-like (n,) or (n, 1)
         Numbers or strings; numbers must be finite. Their dtype stays, but bytes become strings, and must be UTF-8.
     dtype : {float32, float64, None}
-        Of the features; None: as of :func:`as_features`.
+        Dtype of the features; None: as in :func:`as_features`.
     name : str
     feature_names : sequence of str, optional
         By default a DataFrame's columns, else None. Hashed columns have none.
     hash_bits : int, optional
-        As of :func:`as_features`.
+        As in :func:`as_features`.
 
     Returns
     -------
@@ -100,8 +100,8 @@ def as_table(
     Raises
     ------
     ValueError, TypeError
-        As :func:`as_features`; and for no rows, labels of another length than X, or labels that are
-        missing, infinite, of mixed kinds or several a row, or whole numbers that no dtype can hold.
+        As in :func:`as_features`; and if there are no rows, if there are not as many labels as rows, or for labels that
+        are missing, infinite, of mixed kinds or several a row, or whole numbers that no dtype can hold.
 
     Examples
     --------
@@ -129,23 +129,23 @@ def as_features(X: Any, *, dtype: DTypeLike | None = np.float32, hash_bits: int 
     Parameters
     ----------
     X : array-like (n, k), sparse matrix, DataFrame or CSR
-        Real numbers. Sparse is what has ``tocsr``; its duplicate entries are added up.
+        Real numbers. An object with ``tocsr`` is sparse; its duplicate entries are added up.
     dtype : {float32, float64, None}
-        None: the smaller of both that holds what X's dtype can; float64 for what is wider still.
+        None: float32 if it holds all numbers of X's dtype, else float64.
     hash_bits : int, optional
-        Hash the columns of a sparse X, however many, into 2**hash_bits, by the first bits that the finaliser of
-        MurmurHash3 (fmix64) makes of their numbers; values that fall together in a row are added.
+        Hash the columns of a sparse X, however many there are, into 2**hash_bits. The hash is the upper bits of the
+        finaliser of MurmurHash3 (fmix64), applied to a column's number; values that fall together in a row are added.
 
     Returns
     -------
     ndarray (n, k) or CSR
-        Memory of X where it already has the dtype and the layout, else new; X itself is not changed.
+        The memory of X if that has the dtype and the layout already, else new memory; X itself is not changed.
 
     Raises
     ------
     ValueError
-        For another number of axes than two, an element that is not finite in dtype (naming its row and
-        column), or a sparse matrix whose parts contradict each other.
+        If X has not two axes, for an element that is not finite in dtype (the message names its row and column), or for
+        a sparse matrix whose parts contradict each other.
     TypeError
         For elements that are not real numbers, or a masked array.
 
@@ -171,12 +171,12 @@ def as_features(X: Any, *, dtype: DTypeLike | None = np.float32, hash_bits: int 
 def cast(
     features: NDArray[Any] | CSR, dtype: np.dtype[Any], names: tuple[str, ...] | None = None
 ) -> NDArray[Any] | CSR:
-    """Features in another dtype; ValueError naming one that is not finite in it."""
+    """Features in another dtype; raises ValueError, which names the place, for one that is not finite in it."""
     return cast_sparse(features, dtype, names) if isinstance(features, CSR) else _cast_dense(features, dtype, names)
 
 
 def cast_sparse(features: CSR, dtype: np.dtype[Any], names: tuple[str, ...] | None = None) -> CSR:
-    """The same for a sparse matrix."""
+    """A sparse matrix in another dtype; raises ValueError, as `cast` does, for an element not finite in it."""
     data = _cast(features.data, dtype)
     position = first_not_finite(data)
     if position is not None:
@@ -186,7 +186,7 @@ def cast_sparse(features: CSR, dtype: np.dtype[Any], names: tuple[str, ...] | No
 
 
 def with_width(features: CSR, n_features: int, name: str) -> CSR:
-    """The same rows with ``n_features`` columns: absent ones are zero, those beyond are dropped and logged."""
+    """The same rows with ``n_features`` columns: new columns are zero, columns beyond are dropped with a warning."""
     rows, width = features.shape
     if width <= n_features:
         return features._replace(shape=(rows, n_features))
@@ -234,7 +234,7 @@ def _as_csr(csr: CSR, dtype: np.dtype[Any] | None, bits: int | None) -> NDArray[
     _check_real(data, "X")
     rows, columns = (int(size) for size in csr.shape)
     _check_form(indices, indptr, rows, columns, hashing=bits is not None)
-    starts = np.ascontiguousarray(indptr, np.int64)  # of unsigned ones the large become negative
+    starts = np.ascontiguousarray(indptr, np.int64)  # large unsigned starts become negative, and are refused
     stored = min(data.size, indices.size)
     found = survey(_as_columns(indices[:stored]), starts)
     if not found.rises:
@@ -277,13 +277,13 @@ def _refuse_starts(data: NDArray[Any], indices: NDArray[Any], indptr: NDArray[An
 
 
 def _as_columns(indices: NDArray[Any]) -> NDArray[Any]:
-    """As compiled code takes them; of unsigned ones the large become negative."""
+    """Columns in a dtype that compiled code takes; large unsigned ones become negative, and are refused."""
     kept = indices.dtype in (np.int32, np.int64)
     return np.ascontiguousarray(indices, None if kept else np.int64)
 
 
 def _as_name(value: Any) -> str:
-    """A column's name; of bytes their text."""
+    """A column's name as a string; bytes are decoded."""
     return value.decode(errors="backslashreplace") if isinstance(value, bytes) else str(value)
 
 
@@ -309,7 +309,7 @@ def _check_real(array: NDArray[Any], name: str) -> None:
 
 
 def _cast(array: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
-    with np.errstate(over="ignore", under="ignore", invalid="ignore"):  # the finite check speaks of it
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):  # what becomes infinite is refused later
         return np.ascontiguousarray(array, dtype)
 
 
@@ -325,7 +325,7 @@ def _label(column: int, names: tuple[str, ...] | None) -> str:
 
 
 def names_of(X: Any) -> tuple[str, ...] | None:
-    """Names of the columns of a Table or a DataFrame; mere positions are none."""
+    """Names of the columns of a Table or a DataFrame; None if they are only numbered."""
     if isinstance(X, Table):
         return X.feature_names
     columns = getattr(X, "columns", None)

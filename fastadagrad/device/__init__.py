@@ -1,1 +1,1 @@
-"""Arrays in the memory of a GPU: whose they are, how they are reached, and how parameters among them are stepped."""
+"""A GPU as a place of arrays: how arrays in its memory are read, made, and, as parameters, checked and stepped."""

@@ -1,4 +1,4 @@
-"""Device arrays of any library, by `__cuda_array_interface__` or DLPack, and those that the optimizer makes."""
+"""Device arrays, of any library that has `__cuda_array_interface__` or DLPack, and those that the optimizer makes."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from . import backend as backends
 from .backend import Backend
 from .dlpack import DLPACK_VERSION, read_dlpack
 
-LEGACY_STREAM = 1  # the default one
-ALIGNMENT = 256
-FILLED_BY_HOST = 1 << 16  # elements; the rest is copied from them
+LEGACY_STREAM = 1  # CUDA's default stream
+ALIGNMENT = 256  # bytes
+FILLED_BY_HOST = 1 << 16  # elements that the host writes to fill an array; the rest is copied from these on the GPU
 
 
 class Flags(NamedTuple):
-    """As those of a NumPy array."""
+    """Flags of a device array, named as those of a NumPy array."""
 
     c_contiguous: bool
     aligned: bool
@@ -29,17 +29,17 @@ class Flags(NamedTuple):
 
 
 class DeviceArray:
-    """An array in the memory of a GPU, with the attributes that NumPy's have.
+    """An array in the memory of a GPU, with the attributes that NumPy arrays have.
 
-    ``array[...] = value`` takes a number, a host array, or a device array of the same shape and dtype; `numpy.asarray`
-    is refused: `to_host` copies.
+    ``array[...] = value`` takes a number, a host array, or a device array of the same shape and dtype. `numpy.asarray`
+    is refused, as it would copy unseen; `to_host` copies to the host.
 
     Parameters
     ----------
     owner : object
-        What keeps the memory from being given back.
+        An object that keeps the memory allocated as long as it lives.
     stream : int, optional
-        Which work on the array has to be waited for; None: there is none.
+        The stream whose work has to be done before the array is used; None if there is nothing to wait for.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class DeviceArray:
 
     @property
     def strides(self) -> tuple[int, ...]:
-        """In bytes."""
+        """Strides in bytes."""
         return _packed_strides(self.shape, self.itemsize) if self._strides is None else self._strides
 
     def __len__(self) -> int:
@@ -116,7 +116,7 @@ class DeviceArray:
         raise TypeError("an array in a GPU's memory cannot be pickled: pickle array.to_host()")
 
     def read_only(self) -> DeviceArray:
-        """The same array for those who are not to write it."""
+        """A view of the same memory that cannot be written."""
         return DeviceArray(self.address, self.shape, self.dtype, self, writeable=False)
 
     def first(self) -> Any:
@@ -144,7 +144,7 @@ class DeviceArray:
         backend.synchronize()
 
     def _refuse_unlike(self, source: DeviceArray) -> None:
-        """Raise an error for a device array whose bytes are not what this one is to have."""
+        """Raise TypeError or ValueError for a device array whose bytes cannot be copied into this one."""
         if source.dtype != self.dtype:
             raise TypeError(f"the value must have dtype {self.dtype}, not {source.dtype}")
         if source.shape != self.shape or not source.flags.c_contiguous:
@@ -170,30 +170,30 @@ _dtype = cache(np.dtype)
 
 
 def as_device_array(array: Any) -> DeviceArray | None:
-    """An array of any library as it lies in a GPU's memory; None for what is no device array.
+    """A device array of any library as a `DeviceArray` of the same memory; None for an object that is none.
 
     Raises
     ------
     TypeError
-        If it is masked, holds what NumPy has no dtype for, or does not say where it is.
+        If it is masked, has a dtype that NumPy lacks, or does not say where it lies.
     """
     if array is None or isinstance(array, DeviceArray | np.ndarray):
         return array if isinstance(array, DeviceArray) else None
     try:
         return _described(array)
-    except Exception as error:  # other libraries have all kinds of reasons, and errors
+    except Exception as error:  # other libraries raise errors of all kinds
         raise TypeError(f"this {type(array).__name__} cannot be read as a device array: {error}") from error
 
 
 def _described(array: Any) -> DeviceArray | None:
     torch = sys.modules.get("torch")
     stream = None
-    if torch is not None and isinstance(array, torch.Tensor):  # says nothing of streams, and nothing at all if it has
-        array = array.detach()  # a gradient
+    if torch is not None and isinstance(array, torch.Tensor):  # it names no stream, and is not read if it needs grad
+        array = array.detach()
         stream = torch.cuda.current_stream(array.device).cuda_stream if array.is_cuda else None
     interface = getattr(array, "__cuda_array_interface__", None)
     ready = stream is not None or (interface is not None and "stream" in interface)
-    if interface is None or (not ready and hasattr(array, "__dlpack__")):  # which sees to it that it is
+    if interface is None or (not ready and hasattr(array, "__dlpack__")):  # DLPack makes our stream wait for its work
         return _by_dlpack(array)
     if interface.get("mask") is not None:
         raise TypeError("it is masked; fill in what is")
@@ -215,17 +215,17 @@ def _by_dlpack(array: Any) -> DeviceArray | None:
         return None
     try:
         capsule = array.__dlpack__(stream=LEGACY_STREAM, max_version=DLPACK_VERSION)
-    except TypeError:  # made before there were versions
+    except TypeError:  # the library is older than versions of DLPack
         capsule = array.__dlpack__(stream=LEGACY_STREAM)
     address, shape, strides, dtype, read_only = read_dlpack(capsule)
     jax = sys.modules.get("jax")
-    constant = read_only or (jax is not None and isinstance(array, jax.Array))  # which does not always say so
+    constant = read_only or (jax is not None and isinstance(array, jax.Array))  # JAX does not always say read-only
     owner = capsule, array
     return DeviceArray(address, shape, dtype, owner, strides=strides, writeable=not constant, stream=LEGACY_STREAM)
 
 
 def to_host(array: Any) -> Any:
-    """A device array's values, and a host array as it is."""
+    """The values of a device array, copied to the host; a host array is returned as it is."""
     return array.to_host() if isinstance(array, DeviceArray) else array
 
 

@@ -1,4 +1,4 @@
-"""What the optimizer asks of a GPU, and the one that there is."""
+"""The backend: memory and work of one GPU, as the optimizer uses it, and the function that finds it."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ INSTALL = "pip install 'fastadagrad[cuda13]', or [cuda12] for a driver older tha
 
 
 class Allocation(Protocol):
-    """Memory that is given back when nothing refers to this object any more."""
+    """Memory of a GPU that is freed when nothing refers to this object any more."""
 
     @property
     def address(self) -> int: ...
 
 
 class Backend(Protocol):
-    """Memory and work of one GPU. What is asked for is done in that order, and, but for `read`, not waited for."""
+    """Memory and work of one GPU. Work is done in the order of the calls; only `read` and `synchronize` wait for it."""
 
     @property
     def capability(self) -> tuple[int, int]:
         """The compute capability."""
 
     def holds(self, address: int) -> bool:
-        """Whether this is in the GPU's memory."""
+        """Whether an address is in the GPU's memory."""
 
     def allocate(self, size: int) -> Allocation:
-        """So many bytes, at a multiple of 256."""
+        """Allocate `size` bytes at an address that is a multiple of 256."""
 
     def write(self, address: int, values: NDArray[Any]) -> None:
-        """Copy a C-contiguous host array, which may change at once."""
+        """Copy a C-contiguous host array to the GPU; the array may be changed as soon as the call returns."""
 
     def read(self, address: int, values: NDArray[Any]) -> None:
-        """Fill a C-contiguous host array, after all that was asked for before."""
+        """Fill a C-contiguous host array from the GPU, once all work that was asked for before is done."""
 
     def copy(self, to: int, source: int, size: int) -> None: ...
 
@@ -46,23 +46,24 @@ class Backend(Protocol):
         """Set bytes to 0."""
 
     def load(self, kernel: Kernel) -> None:
-        """See to it that launching it can fail no more for want of anything."""
+        """Load a kernel's code and memory, so that a launch cannot fail for the lack of either."""
 
     def launch(self, kernel: Kernel, blocks: int, threads: int, arguments: Sequence[Any]) -> None:
-        """Arguments are whole numbers, for parameters of 64 bits, and NumPy scalars."""
+        """Launch a kernel. Arguments are whole numbers, for parameters of 64 bits, and NumPy scalars."""
 
     def on(self, streams: Iterable[int | None]) -> AbstractContextManager[None]:
-        """Work on the first of these streams, after what has been asked of all of them; then they wait for it.
+        """Do the work within this context on the first of these streams.
 
-        Without any it is the default stream; that one waits for the work too. Within another such context it changes
-        nothing.
+        The work begins after all work that these streams have so far, and afterwards all of them, and the default
+        stream, wait for it. Without any stream it is done on the default stream. Within another such context nothing
+        changes.
         """
 
     def keep(self, arrays: Any) -> None:
-        """Keep an object until what has been asked for is done."""
+        """Keep a reference to an object until all work that has been asked for is done."""
 
     def synchronize(self) -> None:
-        """Wait until the GPU has nothing to do, for anyone."""
+        """Wait until the GPU has done all work, also that of other libraries."""
 
 
 def backend_at(address: int) -> Backend:
@@ -71,7 +72,7 @@ def backend_at(address: int) -> Backend:
     Raises
     ------
     RuntimeError
-        If there is no way to use it; says what to install.
+        If the GPU cannot be used; the message says what to install.
     """
     try:
         from .driver import driver_at

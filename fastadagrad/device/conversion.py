@@ -1,4 +1,4 @@
-"""Device arrays of other layouts and dtypes brought to C order and the dtype of a parameter."""
+"""Conversion of device arrays of any layout and dtype to C order and the dtype of a parameter."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ WORD = 1 << 64
 
 
 class Converter:
-    """Writes what it is given into memory of its own, which the next array gets too."""
+    """Converts arrays into memory of its own, which the next conversion overwrites."""
 
     def __init__(self, backend: Backend, dtype: np.dtype[Any]) -> None:
         self._backend, self._dtype = backend, dtype
         [self._room] = zeros(backend, [((0,), dtype)])
 
     def convert(self, what: str, array: DeviceArray) -> DeviceArray:
-        """The values of an array of floats; ValueError if its strides follow no pattern of `AXES` axes."""
+        """Convert an array of floats; ValueError if its strides cannot be described by `AXES` axes."""
         axes = merged_axes(array.shape, array.strides)
         if len(axes) > AXES:
             raise ValueError(

@@ -19,7 +19,7 @@ WORD = np.dtype(np.uint64)
 
 
 class Groups(NamedTuple):
-    """Rows named, and which of the values are theirs, as :mod:`..kernels.cuda.rows` takes them: addresses."""
+    """Addresses of the distinct rows and of the places of their values, as :mod:`..kernels.cuda.rows` takes them."""
 
     rows: int
     starts: int
@@ -28,12 +28,12 @@ class Groups(NamedTuple):
 
 
 class DeviceCoalescer:
-    """Puts row indices in order, in memory that it keeps for the next time.
+    """Sorts row indices on a GPU, in memory that it keeps for the next time.
 
     Parameters
     ----------
     n_rows : int
-        Rows that there are.
+        Number of rows of the parameter.
     """
 
     def __init__(self, backend: Backend, n_rows: int) -> None:
@@ -43,12 +43,12 @@ class DeviceCoalescer:
         self._room = -1
 
     def group(self, what: str, indices: DeviceArray, unique: bool) -> Groups:
-        """The rows, ascending; not put in order if they are `unique`.
+        """The distinct rows in ascending order or, if they are `unique`, in the order given.
 
         Raises
         ------
         IndexError
-            If there is no such row; waits for the GPU to tell.
+            If there is no such row. The call waits for the GPU to find that out.
         """
         n = indices.size
         if not n:
@@ -66,7 +66,7 @@ class DeviceCoalescer:
         return Groups(rows, starts, at, n_groups)
 
     def pack(self, indices: DeviceArray) -> DeviceArray:
-        """Keys of the indices, in their order."""
+        """Sort keys of the indices, in the order of the indices; what is no row is noted for `refuse_outside`."""
         self._make_room(indices.size)
         keys, n = self._keys[0], indices.size
         self._backend.clear(self._outside.address, self._outside.nbytes)
@@ -75,7 +75,7 @@ class DeviceCoalescer:
         return keys
 
     def refuse_outside(self, what: str, indices: DeviceArray) -> None:
-        """Raise IndexError for packed indices of which one is no row's."""
+        """Raise IndexError if one of the indices that were packed last is not that of a row."""
         found = np.zeros((), np.int32)
         self._backend.read(self._outside.address, found)
         if found:
@@ -107,7 +107,7 @@ class DeviceCoalescer:
         return keys
 
     def scan(self, counts: DeviceArray, size: int, level: int = 0) -> None:
-        """Replace counts, of which there are not more than room for indices, by the sum of those before each."""
+        """Replace each count by the sum of the counts before it; there is room for as many counts as indices."""
         tiles = coalesce.tiles_of(size)
         totals = self._total if tiles == 1 else self._totals_of_tiles[level]
         self._launch(self._kernels.scan, tiles * LANES, counts, size, tiles, totals)
@@ -116,7 +116,7 @@ class DeviceCoalescer:
             self._launch(self._kernels.add, size, counts, size, totals)
 
     def total(self) -> int:
-        """Of the counts that were scanned last; waits for it."""
+        """The total of the counts that were scanned last; the call waits for the GPU."""
         total = np.zeros((), WORD)
         self._backend.read(self._total.address, total)
         return int(total)
@@ -127,7 +127,7 @@ class DeviceCoalescer:
 
 
 def checked_device_indices(what: str, indices: Any, n_rows: int, backend: Backend) -> DeviceArray:
-    """Row indices on a GPU, of which their values are not known yet, or the error that they deserve."""
+    """Row indices on a GPU, whose values the host has not seen; raises an error if the array cannot hold indices."""
     found = array_of(what, indices)
     if isinstance(found, DeviceArray) and found.ndim != 1:
         raise ValueError(f"{what} must have one dimension, not shape {found.shape}; pass indices.ravel()")
@@ -141,7 +141,7 @@ def checked_device_indices(what: str, indices: Any, n_rows: int, backend: Backen
 def checked_device_rows(
     name: str, gradient: Rows, parameter: DeviceArray, backend: Backend
 ) -> tuple[DeviceArray, DeviceArray]:
-    """Indices and values of a row-sparse gradient on a GPU, or the error that they deserve."""
+    """Indices and values of a row-sparse gradient on a GPU; raises an error if their arrays do not fit."""
     where = f"gradient of {name!r}"
     if parameter.ndim == 0:
         raise ValueError(f"{where}: the parameter is 0-dimensional and has no rows; pass an array of shape ()")

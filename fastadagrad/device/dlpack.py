@@ -1,4 +1,4 @@
-"""Where the data of a DLPack capsule lie."""
+"""Reading of DLPack capsules: the address, shape, strides and dtype of the array in one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-DLPACK_VERSION = (1, 0)  # that is asked for; it came to tell what is read-only
+DLPACK_VERSION = (1, 0)  # the version asked for: the first that says whether an array is read-only
 NAME, VERSIONED = b"dltensor", b"dltensor_versioned"
 READ_ONLY = 1  # a flag
 
@@ -21,7 +21,7 @@ class _Kind(ctypes.Structure):
 
 
 class _Tensor(ctypes.Structure):
-    """DLTensor of dlpack.h, with which a DLManagedTensor begins."""
+    """The struct DLTensor of dlpack.h, which is at the beginning of a DLManagedTensor."""
 
     _fields_ = (
         ("data", ctypes.c_void_p),
@@ -35,7 +35,7 @@ class _Tensor(ctypes.Structure):
 
 
 class _Versioned(ctypes.Structure):
-    """DLManagedTensorVersioned."""
+    """The struct DLManagedTensorVersioned of dlpack.h."""
 
     _fields_ = (
         ("major", ctypes.c_uint32),
@@ -58,9 +58,9 @@ _has_name.restype, _has_name.argtypes = ctypes.c_int, (ctypes.py_object, ctypes.
 
 
 def read_dlpack(capsule: Any) -> tuple[int, tuple[int, ...], tuple[int, ...] | None, np.dtype[Any], bool]:
-    """Address, shape, strides in bytes, dtype, and whether it is read-only, as far as it says.
+    """Address, shape, strides in bytes and dtype of the array, and whether the capsule says that it is read-only.
 
-    The capsule is not consumed, and keeps the memory.
+    The capsule is not consumed, and keeps the memory allocated.
 
     Raises
     ------

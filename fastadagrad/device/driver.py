@@ -1,4 +1,4 @@
-"""A GPU through CUDA's driver, in its primary context, which other libraries use too."""
+"""A backend that uses a GPU through CUDA's driver, in the primary context, which other libraries use as well."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _lock = Lock()
 
 
 def _done(answer: tuple[Any, ...]) -> Any:
-    """What a function of the driver gives, or RuntimeError."""
+    """The result of a function of CUDA's driver; RuntimeError if the function has failed."""
     status, *values = answer
     if status != cuda.CUresult.CUDA_SUCCESS:
         advice = ""
@@ -44,7 +44,7 @@ def _ordinal_of(address: int) -> int | None:
 
 
 def driver_at(address: int) -> Driver:
-    """See `backend.backend_at`."""
+    """The driver of the GPU that has an address in its memory; see `backend.backend_at`."""
     if any(driver.process != os.getpid() for driver in _drivers.values()):
         raise RuntimeError("device arrays cannot be used in a process forked from one that has used them: use spawn")
     try:
@@ -61,7 +61,7 @@ def driver_at(address: int) -> Driver:
 
 
 class Memory:
-    """Memory of a GPU; given back when nothing refers to it any more."""
+    """Memory of a GPU, which is freed when nothing refers to this object any more."""
 
     def __init__(self, driver: Driver, size: int) -> None:
         with driver.here():
@@ -70,7 +70,10 @@ class Memory:
 
 
 class Driver:
-    """See `backend.Backend`. CUDA's driver refuses some work on nothing, so it is asked for none."""
+    """A GPU through CUDA's driver; `backend.Backend` documents the methods.
+
+    The driver refuses some work on 0 bytes or 0 blocks, so that such work is left out.
+    """
 
     def __init__(self, ordinal: int) -> None:
         self.process = os.getpid()
@@ -86,7 +89,7 @@ class Driver:
         )
         self.capability = (major, minor)
         self._functions: dict[Kernel, Any] = {}
-        self._turn = Lock()  # of the thread whose work it is
+        self._turn = Lock()  # held by the thread that is within `on`
         self._stream, self._busy = LEGACY_STREAM, False
         self._kept: list[tuple[Any, Any]] = []
         with self.here():
@@ -109,7 +112,7 @@ class Driver:
         return Memory(self, size)
 
     def free(self, address: int) -> None:
-        if os.getpid() != self.process:  # CUDA does not outlive a fork
+        if os.getpid() != self.process:  # CUDA cannot be used in a forked process
             return
         with self.here():
             _done(cuda.cuMemFree(address))
@@ -174,7 +177,7 @@ class Driver:
             try:
                 yield
             finally:
-                # Not kept: whose stream it is may end it. What comes outside is asked of the default stream.
+                # The stream is forgotten, as its owner may destroy it. Work outside of `on` is done on the default one.
                 self._stream, self._busy = LEGACY_STREAM, False
                 _done(cuda.cuEventRecord(self._finished, stream))
                 for other in dict.fromkeys([*others, LEGACY_STREAM]):

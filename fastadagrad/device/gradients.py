@@ -1,4 +1,4 @@
-"""What an array on a GPU that goes with a parameter has to be."""
+"""Checks of arrays on a GPU that have to fit a parameter."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .backend import Backend
 def device_gradient(
     what: str, it: str, array: Any, shape: tuple[int, ...], dtypes: Sequence[np.dtype[Any]], backend: Backend
 ) -> DeviceArray:
-    """A device array of this shape and one of these dtypes in C order, or the error that it deserves."""
+    """A device array of this shape and one of these dtypes in C order; raises an error for any other object."""
     found = array_of(what, array)
     if not isinstance(found, DeviceArray):
         raise TypeError(

@@ -1,4 +1,4 @@
-"""Rows on a GPU that a row-sparse gradient does not name, in methods in which they move all the same."""
+"""Rows on a GPU that a row-sparse gradient does not name: how far each lags behind, and catching up."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .arrays import zeros
 
 
 class DeviceLagging(Lagging):
-    """Rows in a GPU's memory.
+    """Notes on how far rows in a GPU's memory lag behind.
 
     Parameters
     ----------
@@ -50,7 +50,10 @@ class DeviceLagging(Lagging):
         )
 
     def catch_up(self, rows: int, n: int, stepping: bool) -> None:
-        """Bring n rows up to date, the first if there is no address of others; `stepping`: they get the next step."""
+        """Catch n rows up: those at the address `rows`, or the first n if it is 0.
+
+        With `stepping`, the rows are noted to have had the coming step as well.
+        """
         if not n or not self._width:
             return
         addresses = *self._arrays, rows, n, self._width, self._share, self._last.address, self._marks.address
@@ -65,5 +68,5 @@ class DeviceLagging(Lagging):
             self._backend.clear(self._marks.address, self._marks.nbytes)
 
     def _begin_marks(self, threads: int) -> None:
-        """Bring every row up to date in place of that: the kernel goes without marks."""
+        """Catch every row up instead of setting marks, for which there is no kernel."""
         self.catch_up_all(threads)

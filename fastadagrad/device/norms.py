@@ -20,9 +20,9 @@ from .row_source import RowSource
 def launch_sum_of_squares(
     backend: Backend, kernels: reduce.Sums, gradient: tuple[int, int, int], scalars: Any, sums: int, result: int
 ) -> None:
-    """Have the sum at the address `result`, by way of those of blocks at `sums`.
+    """Launch kernels that write a gradient's sum of squares to `result`, and those of its blocks to `sums`.
 
-    A gradient is the address of its parameter, its own, and its size.
+    `gradient` has the address of the parameter, that of the gradient, and the size.
     """
     blocks = -(-gradient[2] // BLOCK)
     if blocks:
@@ -31,7 +31,7 @@ def launch_sum_of_squares(
 
 
 def squared_norm(name: str, gradient: Any, parameter: DeviceArray) -> float:
-    """Sum of squares of a parameter's gradient, in the order of a step's; the errors that it deserves."""
+    """Sum of squares of a parameter's gradient, with the bits that a step has; raises an error if it does not fit."""
     backend, dtype, found = parameter.backend, parameter.dtype, np.zeros(())
     unused = np.zeros(len(adagrad.Scalars._fields), dtype)
     if type(gradient) is Rows:

@@ -1,4 +1,4 @@
-"""The memory of a GPU, as the engine asks for it."""
+"""The memory of a GPU as a `Place`, as the engine uses it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .gradients import device_gradient
 
 
 def _units() -> Any:
-    """What needs numba-cuda and CUDA's compiler; RuntimeError where one of these is missing."""
+    """The module of all units, which needs numba-cuda and CUDA's compiler; RuntimeError where one is missing."""
     try:
         from . import units
     except Exception as error:  # numba-cuda raises more than ImportError where it finds no CUDA
@@ -28,7 +28,7 @@ def _units() -> Any:
 
 
 def place_on_device(arrays: Mapping[str, DeviceArray]) -> DevicePlace:
-    """The GPU that has all arrays; ValueError if there are several."""
+    """The place of the GPU that has all arrays; ValueError if they are on several."""
     first, array = max(arrays.items(), key=lambda pair: pair[1].size > 0)
     backend = array.backend
     for name, other in arrays.items():
@@ -38,7 +38,7 @@ def place_on_device(arrays: Mapping[str, DeviceArray]) -> DevicePlace:
 
 
 class DevicePlace:
-    """See `fastadagrad.engine.place.Place`."""
+    """The memory of one GPU; `fastadagrad.engine.place.Place` documents the methods."""
 
     is_numpys = takes_rates = takes_storages = False
 
@@ -117,7 +117,7 @@ class DevicePlace:
         lags: dict[int, Any] | None,
         watchful: bool,
     ) -> Any:
-        """`by_element` and `watchful` make no difference here: there are no matrices, and every step looks."""
+        """Make a unit; sparse matrices are not taken here, and every step checks, whatever `watchful` says."""
         return _units().DeviceRowUnit(state, position, settings, kind, lean, ordered=ordered, lags=lags)
 
     def dense_form(self, name: str, parameter: DeviceArray) -> Any:

@@ -1,4 +1,4 @@
-"""Rows of a parameter on a GPU, to be read or brought up to date."""
+"""Reading of single rows of a parameter on a GPU, which are caught up first."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class DeviceReader:
         return LEGACY_STREAM if stream is None else stream
 
     def catch_up(self, what: str, indices: Any, lagging: DeviceLagging | None, threads: int) -> DeviceArray:
-        """Bring rows up to date; the indices, checked."""
+        """Catch rows up; returns their indices, checked."""
         found = checked_device_indices(what, indices, self._n_rows, self._backend)
         with self._backend.on([found.stream, self._stream]):
             groups = self._coalescer.group(what, found, unique=False)

@@ -1,4 +1,4 @@
-"""Rows of one parameter's gradients on a GPU: checked, in order, and what is made of them."""
+"""The row-sparse gradients of one parameter on a GPU: they are checked, sorted, summed or made dense."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ NOTHING = Groups(0, 0, 0, 0)
 
 
 class RowSource:
-    """What a row-sparse gradient says of one parameter.
+    """One parameter's row-sparse gradient of the step under way, and memory for it that later steps use again.
 
     Parameters
     ----------
     ordered : bool
-        It is to be summed over, which goes by ascending rows, also where they are said to be unique.
+        Sort the rows even if they are said to be unique: squares of the gradient are summed in ascending order of rows.
     """
 
     def __init__(self, name: str, parameter: DeviceArray, backend: Backend, rule: Any, ordered: bool) -> None:
@@ -52,13 +52,13 @@ class RowSource:
         return [self.values, self._indices]
 
     def arrange(self) -> None:
-        """Check its indices, and put them in order."""
+        """Check the indices of the gradient, and sort them."""
         self.groups = self._coalescer.group(f"gradient of {self._name!r}: indices", self._indices, self._unique)
         if self._ordered:
             self._locate_blocks()
 
     def _locate_blocks(self) -> None:
-        """Find out which blocks of the order the rows are in, and where the sum of each goes."""
+        """Find out which blocks of BLOCK elements the rows are in, and where the sum of each block goes."""
         n = self.groups.n if self.width else 0
         self._n_blocks = 0
         if n:
@@ -71,17 +71,17 @@ class RowSource:
             self._block_sums = self._room(self._block_sums, self._n_blocks)
 
     def _room(self, array: DeviceArray, size: int) -> DeviceArray:
-        """An array that is large enough: this one, or another."""
+        """The array itself if it is large enough, or a larger one."""
         return array if array.size >= size else zeros(self._backend, [((size,), array.dtype)])[0]
 
     @property
     def addresses(self) -> tuple[int, ...]:
-        """Of rows, starts, at and values; then the number of groups and the width."""
+        """Addresses of rows, starts, at and values; then the number of groups and the width of a row."""
         rows, starts, at, n = self.groups
         return rows, starts, at, self.values.address, n, self.width
 
     def sum_of_squares(self, prepared: bool, scalars: Any) -> int:
-        """Of the gradient as it is, or as it is to be squared for an accumulator: its address."""
+        """Address of the sum of squares of the gradient, as it is or prepared as for an accumulator."""
         if not self._n_blocks:
             self._backend.clear(self._total.address, self._total.nbytes)
             return self._total.address
@@ -94,19 +94,19 @@ class RowSource:
         return self._total.address
 
     def kernels(self) -> list[Any]:
-        """Those of the sum of squares for an accumulator."""
+        """The kernels of the sum of squares for an accumulator."""
         norms, sums = make_row_norms(self._rule, True, *self._of), reduce.make_sums(self._rule, False, *self._of)
         return [norms.blocks, sums.total]
 
     def dense(self) -> int:
-        """The whole gradient written out; the address."""
+        """Make the whole gradient dense; returns its address."""
         self._dense = self._room(self._dense, self._parameter.size)
         self._backend.clear(self._dense.address, self._dense.nbytes)
         self._write(self._dense.address, dense=True)
         return self._dense.address
 
     def sums(self) -> tuple[int, int]:
-        """The gradients of the rows, added up: address and number of elements."""
+        """Add up the gradients of each row; returns their address and the number of elements."""
         if self.groups.n == self._indices.size:
             return self.values.address, self.values.size
         size = self.groups.n * self.width

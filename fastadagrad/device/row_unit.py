@@ -25,7 +25,7 @@ from .unit import DeviceUnit
 
 
 class DeviceRowUnit(DeviceUnit):
-    """One parameter with row-sparse gradients."""
+    """One parameter on a GPU with row-sparse gradients."""
 
     def __init__(
         self,
@@ -103,14 +103,14 @@ class DeviceRowUnit(DeviceUnit):
 
 
 class DeviceDenseForm:
-    """A row-sparse gradient written out, for a method that moves all rows (``lazy="dense"``)."""
+    """Memory in which row-sparse gradients are made dense, where all rows move (``lazy="dense"``)."""
 
     def __init__(self, name: str, parameter: DeviceArray, backend: Backend) -> None:
         self._parameter, self._backend = parameter, backend
         self._source = RowSource(name, parameter, backend, adagrad, ordered=False)
 
     def write(self, gradient: Rows, guard: NDArray[np.int64], threads: int) -> DeviceArray:
-        """The dense gradient that it stands for."""
+        """Make a row-sparse gradient dense."""
         given = self._source.take(gradient, guard)
         with self._backend.on(x.stream for x in given):
             self._source.arrange()
@@ -119,4 +119,4 @@ class DeviceDenseForm:
         return DeviceArray(address, self._parameter.shape, self._parameter.dtype, self)
 
     def clear(self) -> None:
-        """Nothing to do: it is cleared before it is written."""
+        """Do nothing: `write` clears the memory before it writes."""

@@ -34,8 +34,8 @@ THREADS = 256  # a block, of kernels that take any number
 class DeviceUnit(Unit):
     """Parameters in the memory of one GPU.
 
-    That an accumulator has become infinite is seen by the check of the next step, or by `poll`: a step does not wait
-    for its own end.
+    A step does not wait for the GPU to finish it. That an accumulator has become infinite is therefore noticed by the
+    check of the next step, or by `poll`.
     """
 
     def __init__(self, state: State, members: dict[int, Settings], kind: str, lean: bool) -> None:
@@ -74,7 +74,7 @@ class DeviceUnit(Unit):
         return code
 
     def _make_ready(self) -> None:
-        """See to it that an update, once begun, can fail no more for want of memory or code."""
+        """Load all kernels of an update, so that an update, once begun, cannot fail for lack of memory or code."""
         if not self._ready:
             for kernel in self._kernels():
                 self._backend.load(kernel)
@@ -82,28 +82,28 @@ class DeviceUnit(Unit):
 
     @abstractmethod
     def _kernels(self) -> Iterable[Any]:
-        """Those of `_update`."""
+        """The kernels that `_update` launches."""
 
     @abstractmethod
     def _take(self, gradients: list[Any], guard: NDArray[np.int64]) -> list[DeviceArray]:
-        """Check the gradients as far as the host can: the arrays that they are made of."""
+        """Check the gradients as far as the host can; returns the arrays that they are made of."""
 
     def _arrange(self) -> None:
-        """Check the gradients as only the GPU can, and bring them into order."""
+        """Check the indices of sparse gradients, which only the GPU can, and sort them."""
 
     @abstractmethod
     def _sum_squares(self) -> None:
-        """Fill `sums`."""
+        """Fill `sums` with the sums of squares of the gradients."""
 
     @abstractmethod
     def _launch_check(self) -> None:
-        """Mark what is not finite at `_found`."""
+        """Launch the kernel that marks, at `_found`, gradients that are not finite."""
 
     @abstractmethod
     def _update(self) -> None: ...
 
     def _check(self, by_norms: bool) -> int:
-        """Find what is not finite; and what the steps before have made infinite."""
+        """Find gradients that are not finite, and accumulators that the steps before have made infinite."""
         if not by_norms:
             self._launch_check()
         marks = self._take_marks()
@@ -113,7 +113,7 @@ class DeviceUnit(Unit):
         return int(self.table[:-1, addresses.INFINITE].any())
 
     def _take_marks(self) -> NDArray[np.int32]:
-        """What is marked, and mark it no longer; what has become infinite is noted in the table."""
+        """Read the marks and clear them; accumulators that have become infinite are noted in the table."""
         marks = np.zeros(self._marks.shape, np.int32)
         self._backend.read(self._marks.address, marks)
         if marks.any():
@@ -135,7 +135,10 @@ class DeviceUnit(Unit):
         self._launch(kernel, -(-size // THREADS), THREADS, gradient, size, found)
 
     def _launch_sum_of_squares(self, i: int, gradient: int, prepared: bool) -> int:
-        """Of the gradient of row i of the table, as it is or as it is squared for an accumulator: its address."""
+        """Launch the sum of squares of the gradient of row i of the table; returns the address of the sum.
+
+        The gradient is summed as it is or, if `prepared`, as for an accumulator.
+        """
         kernels = reduce.make_sums(self._form, prepared, self._dtype, self._capability)
         result = self._squares.address + i * self._squares.itemsize
         of = int(self.table[i, PARAMETER]), gradient, int(self.table[i, SIZE])
@@ -208,7 +211,7 @@ class DeviceBucket(DeviceUnit):
             self._launch(kernel, int(self.table[-1, FIRST_BLOCK]), THREADS, self._rows_there(), n, self._found)
 
     def _rows_there(self) -> int:
-        """Address of the table on the GPU."""
+        """Address of the table on the GPU, to which it is copied if it has changed."""
         if not self._rows_are_there:
             self._backend.write(self._rows.address, self.table)
             self._rows_are_there = True
@@ -232,7 +235,10 @@ class DeviceBucket(DeviceUnit):
         self._backend.read(self._squares.address, self.sums)
 
     def measure(self, threads: int) -> NDArray[np.float64]:
-        """What the method measures of the gradients of the last `run`, shape (measured, members)."""
+        """The sums that the method measures, over each parameter and its gradient of the last `run`.
+
+        The result has shape (measured, members).
+        """
         n, blocks = len(self.positions), int(self.table[-1, FIRST_BLOCK])
         kernel = make_measure(self._form, self._dtype, self._capability)
         totals = reduce.make_sums_of_many(self._dtype, self._capability).totals

@@ -1,4 +1,4 @@
-"""What steps parameters on a GPU; needs numba-cuda and CUDA's compiler."""
+"""All units of parameters on a GPU, in one module, as importing them needs numba-cuda and CUDA's compiler."""
 
 from .reading import DeviceReader
 from .row_unit import DeviceDenseForm, DeviceRowUnit

@@ -1,1 +1,1 @@
-"""Gradients in, parameters moved: parameters with their state, what a step goes by, and how it is made."""
+"""Gradients in, parameters moved: parameters, their state, the settings of a step, and how a step is made."""

@@ -1,4 +1,4 @@
-"""Sums over all parameters of a step, and who else has some of them."""
+"""Sums over all parameters of a step, also where other processes have some of the parameters."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from typing import Protocol
 
 
 class Comm(Protocol):
-    """Those who step one model together, each its own parameters, with the same number of steps."""
+    """The processes that step one model together, each its own parameters, all with the same number of steps."""
 
     def totals(self, parts: Sequence[Sequence[float]], width: int) -> list[float]:
-        """Sums over the parameters of all of them: the first numbers of all parts, the second, and so on.
+        """Sums over the parameters of all processes: of the first numbers of all parts, of the second, and so on.
 
-        `parts` are those of this process, one a parameter, each of `width` numbers. Whoever gathers them adds them to
-        0.0 in the order of the parameters of all, one after the other: so the bits do not depend on who has which.
+        `parts` are those of this process, one a parameter, each of `width` numbers. The parts of all processes are
+        added to 0.0 one after the other, in the order of all parameters, so that the bits do not depend on which
+        process has which parameter.
         """
 
 

@@ -1,4 +1,4 @@
-"""Parameters with their state and hyperparameters, one step of which the plan makes."""
+"""The engine: it keeps parameters and their state, takes hyperparameters, and catches rows up."""
 
 from __future__ import annotations
 
@@ -26,26 +26,26 @@ _engines: weakref.WeakSet[Engine] = weakref.WeakSet()
 
 @in_forked_child
 def _note_fork() -> None:
-    """Make the locks anew: in the parent another thread, which is not here, may have held them."""
+    """Make the locks anew in a forked process: a thread of the parent, which does not exist here, may hold them."""
     for engine in _engines:
         engine.lock = threading.RLock()
 
 
 class Engine(Arena):
-    """Takes hyperparameters, arranges how to step by them, and brings rows up to date."""
+    """An arena that takes hyperparameters, makes the `Stepping` for them, and catches rows up."""
 
     stepping: Stepping
-    _planned: dict[str, dict[str, FloatArray]]  # the slots that the plan was made for
+    _planned: dict[str, dict[str, FloatArray]]  # the slots that `stepping` was made for
 
     def __init__(self, rule: Rule, params: Parameters) -> None:
         super().__init__(rule, params)
         self._readers: dict[int, Reader] = {}  # by position
-        self._rate_range: RateRange | None = None  # of rates that need no new settings, once it has been looked for
-        self._quick_rates = NO_RATES  # the same, once they need no look at the state and the method either
-        self._begins_by_rate = False  # whether the rate gives slots that no step has used their first values
-        # Settings whose method forms scalars of its own from the rate, each with the largest number of its dtype.
+        self._rate_range: RateRange | None = None  # rates that need no new settings; None: not found out yet
+        self._quick_rates = NO_RATES  # those of them that need no look at state and method either
+        self._begins_by_rate = False  # whether initial values of slots depend on the rate
+        # Settings whose method forms its own scalars from the rate, each with the largest number of its dtype.
         self._formed_by_rate: list[tuple[Settings, float]] = []
-        self.tuning = 0  # changes of numbers that plans of single parameters have to take over
+        self.tuning = 0  # counts changes of numbers, which `Stepping` objects of single parameters have to take over
         self.lock = threading.RLock()
         _engines.add(self)
 
@@ -70,9 +70,9 @@ class Engine(Arena):
                     raise ValueError(f"{causes}: the {slot} would begin at {value:g}, which is too large for {dtype}")
 
     def set_rate(self, rate: float) -> bool:
-        """Set the learning rate of `followers` in as little time as can be; False, and no change, if it takes more.
+        """Set the learning rate of `followers` in the quickest way; False, and no change, if that way is not open.
 
-        The rate is only noted, one number as a whole, which needs no lock: plans take it in their next step.
+        The rate is only noted, in one assignment, which needs no lock. The next step uses it.
         """
         lowest, highest = self._quick_rates
         if lowest <= rate <= highest:
@@ -83,7 +83,7 @@ class Engine(Arena):
         return False
 
     def set_rate_looking_around(self, rate: float, unused: bool) -> bool:
-        """Set it after a look at state and method; False, and no change, if it takes new settings."""
+        """Set the learning rate after a look at state and method; False, and no change, if it needs new settings."""
         lowest, highest = self._rate_range or self._find_rate_range()
         if not lowest <= rate <= highest or (unused and self._begins_by_rate):
             return False
@@ -98,13 +98,13 @@ class Engine(Arena):
         return True
 
     def _displace(self) -> None:
-        """Note that what is placed by its slots and the rate is not where the next rate would put it."""
+        """Note that parameters computed from slots and the rate are not where the next rate will place them."""
         if self.placed_by_rate:
             with self.lock:
                 self.displaced = self.displaced | self.placed_by_rate if self.displaced else self.placed_by_rate
 
     def forget_rate_range(self) -> None:
-        """Look anew, when next asked, which rates can be set: settings, followers or lagging rows have changed."""
+        """Have `_rate_range` found out anew when next needed: settings, followers or lagging rows have changed."""
         self._rate_range, self._quick_rates = None, NO_RATES
 
     def _find_rate_range(self) -> RateRange:
@@ -129,7 +129,7 @@ class Engine(Arena):
             return found
 
     def settle_rate(self) -> None:
-        """Put into the settings what `set_rate` has set."""
+        """Put the learning rate that `set_rate` has noted into the settings."""
         while self.rate_set is not None:
             with self.lock:
                 rate = self.rate_set
@@ -152,7 +152,7 @@ class Engine(Arena):
         self.forget_rate_range()
 
     def _retuned(self, settings: Sequence[Settings], conduct: Conduct, unused: bool) -> bool:
-        """Whether what is new are numbers only, by which the plan there is can go: then it does."""
+        """Go on with the plan that there is, if only numbers have changed; False, and no change, if more has."""
         old = self.settings
         kept = self._planned is self.state.slots and same_conduct(self.conduct, conduct)
         if not kept or trait(self.rule, "measured"):
@@ -185,8 +185,8 @@ class Engine(Arena):
     ) -> None:
         """Take new hyperparameters after so many steps; nothing changes if they are refused.
 
-        `unused`: no step, of all or of one parameter, has used the state. `followers`: positions of parameters that
-        have no learning rate of their own.
+        `unused` says that no step, of all parameters or of a single one, has used the state. `followers` are the
+        positions of parameters that have no learning rate of their own.
         """
         with self.lock:
             self.check(settings, conduct, unused)
@@ -215,7 +215,7 @@ class Engine(Arena):
             raise
 
     def reset(self) -> None:
-        """The state as before the first step."""
+        """Set the state back to that before the first step."""
         self.displaced = frozenset()
         self.stepping.poll()
         self.state.reset(self.settings)
@@ -232,7 +232,7 @@ class Engine(Arena):
             return any(lagging.behind for lagging in self.lags.values())
 
     def flush(self) -> None:
-        """Bring all rows of all parameters up to date; ValueError if one of their arrays has been changed."""
+        """Catch all rows of all parameters up; ValueError if an array is not as it was when it was registered."""
         with self.lock:
             self.stepping.poll()
             behind = [i for i, lagging in self.lags.items() if lagging.behind]
@@ -243,17 +243,17 @@ class Engine(Arena):
                     self.lags[i].catch_up_all(self._threads)
 
     def read(self, position: int, what: str, indices: Any) -> Any:
-        """Copies of rows of one parameter, brought up to date; errors as of `catch_up`."""
+        """Copies of rows of one parameter, which are caught up first; it raises what `catch_up` raises."""
         with self.lock:
             return self._reader(position).read(self.catch_up(position, what, indices))
 
     def catch_up(self, position: int, what: str, indices: Any) -> Any:
-        """Bring these rows of one parameter up to date; the indices, checked.
+        """Catch these rows of one parameter up; returns the indices, checked.
 
         Raises
         ------
         TypeError, ValueError, IndexError
-            If they are no row numbers, or the parameter has none or has been changed.
+            If the indices are no row numbers, or the parameter has no rows or is not as it was registered.
         """
         with self.lock:
             self.params.refuse_changed(position)
@@ -279,7 +279,7 @@ class Engine(Arena):
         return Stepping(self, [position])
 
     def warn_of_infinity(self, stacklevel: int) -> None:
-        """Tell of accumulators that have become infinite, each once."""
+        """Warn of accumulators that have become infinite, once of each."""
         names, self.infinite = self.infinite, []
         for name in names:
             slot = self.settings[self.params.names.index(name)].form.slots[0].replace("_", " ")

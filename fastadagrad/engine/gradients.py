@@ -1,4 +1,4 @@
-"""What a gradient has to be, wherever it lies: the errors that others deserve."""
+"""The errors for gradients that do not fit their parameters, the same on the host and on a GPU."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def refusal_of_array(
 ) -> Exception | None:
     """The error for an array that is not of this shape, of one of these dtypes and in C order.
 
-    `it` is its name, and `contiguous` an expression for a copy of it in C order, in what mends it.
+    In the code that the message advises, `it` is the array's name, and `contiguous` makes a copy of it in C order.
     """
     if array.shape != shape:
         return ValueError(f"{where} must have shape {shape}, not {array.shape}")
@@ -42,7 +42,7 @@ def refusal_of_array(
 
 
 def overlap_refusal(what: str, array: Any, guard: NDArray[np.int64]) -> ValueError | None:
-    """The error for what a step would write while it is read."""
+    """The error for an array that overlaps memory which a step writes; `guard` has the intervals of that memory."""
     start, stop = interval(array)
     next_one = int(guard[:, 1].searchsorted(start, side="right"))
     if array.size and next_one < len(guard) and guard[next_one, 0] < stop:

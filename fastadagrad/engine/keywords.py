@@ -1,4 +1,4 @@
-"""The hyperparameters of a method as keywords: by its rule's fields and those of the options that it takes."""
+"""The hyperparameters of a method as keywords, made from the fields of its rule and of the options that it takes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .options import Conduct, Rule, default_options, options_of
 
 
 class Keyword(NamedTuple):
-    """One of them: with the type as it is written, and what it means in sentences."""
+    """One hyperparameter as a keyword, with its type as it is written and its meaning in sentences."""
 
     name: str
     annotation: str
@@ -27,7 +27,7 @@ GROUPS = Keyword(
 
 
 def keywords_of(rule: Rule) -> list[Keyword]:
-    """The learning rate, the method's own, the options of other methods that it takes too, and those of a run."""
+    """Keywords of a method: the learning rate, the method's own, the other options that it takes, conduct, groups."""
     options, own, conduct = (_keywords(each) for each in (default_options(rule), rule.Hyperparameters(), Conduct()))
     taken = {name: options[name] for name in options_of(rule)}
     return [*({name: taken[name] for name in ("learning_rate",)} | own | taken | conduct).values(), GROUPS]

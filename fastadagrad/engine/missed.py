@@ -1,7 +1,7 @@
-"""Rows that a row-sparse gradient does not name, in methods in which they move all the same.
+"""Rows that a row-sparse gradient does not name, under hyperparameters that move them all the same.
 
-A step does not touch them; how far each is behind is noted, and it is brought up to date in closed form before it is
-next read or stepped (`lazy="exact"`).
+With `lazy="exact"`, a step does not touch such rows. It is noted how many steps each row lags behind, and the row is
+caught up in closed form before it is next read or stepped.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from ..kernels.rules import places, trait
 from .options import Rule, Settings
 from .tuning import Cell, by_rate, span, wants_constant_rate
 
-LEAST_FACTOR = -200.0  # logarithm of the shrinking of a tensor since its marks began: below, they lose digits
+LEAST_FACTOR = -200.0  # logarithm of the factor a tensor has shrunk by since marks began: below, marks lose digits
 
 
 def moves_unnamed(settings: Settings) -> bool:
-    """Whether an element with a gradient of 0 moves, or its slots do."""
+    """Whether an element with a gradient of 0 moves, or its slots change."""
     o = settings.options
     if not trait(settings.form, "rests") or (places(settings.form) and settings.scheduled):
         return True
@@ -28,7 +28,7 @@ def moves_unnamed(settings: Settings) -> bool:
 
 
 def _by_history(settings: Settings, kind: str) -> bool:
-    """Whether H changes under the elements that lag behind, and matters to them."""
+    """Whether the denominator H changes in steps that an element misses, and matters to that element."""
     o = settings.options
     return kind == "tensor" and settings.motion == "plain" and bool(o.l1 or o.l2 or settings.scheduled)
 
@@ -63,22 +63,22 @@ def no_closed_form(name: str, reason: str) -> ValueError:
 
 
 class Lagging(ABC):
-    """Notes on one parameter's rows, and how to bring them up to date."""
+    """Notes on how far each row of one parameter lags behind, and how to catch it up."""
 
     def __init__(self, rule: Rule, settings: Settings, kind: str) -> None:
         self._rule, self._settings, self._kind = rule, settings, kind
         self.by_history = _by_history(settings, kind)
         self.marked = self.by_history or settings.scheduled
-        self._now = self._since = 0  # steps in all, and those before which every row is up to date
+        self._now = self._since = 0  # steps so far, and steps so far when all rows were last caught up
         self._totals, self._totals_after = np.zeros(2), np.zeros(2)
         self._coming, self.exact = np.zeros((2, len(rule.Scalars._fields)))
         self.refusal: str | None = None  # why the coming step leaves no closed form
         self.behind = False
 
     def bridge(self, settings: Settings, threads: int) -> None:
-        """Make it possible that the next step goes by other settings; see `take_settings`.
+        """Prepare for other settings, which `take_settings` then takes.
 
-        Rows are brought up to date only if what they have missed so far has no closed form with what is to come.
+        Rows are caught up only if the steps missed so far and those to come have no common closed form.
         """
         if self.behind:
             how = span(self._settings, settings, self.by_history)
@@ -88,21 +88,21 @@ class Lagging(ABC):
                 self.catch_up_all(threads)
 
     def take_settings(self, settings: Settings) -> None:
-        """Go by other settings from the next step on."""
+        """Use other settings from the next step on."""
         self._settings = settings
 
     def rate_cells(self) -> list[Cell]:
-        """What of the coming step's scalars depends on the learning rate."""
+        """Those of the coming step's scalars that depend on the learning rate."""
         fields = self._rule.Scalars._fields
         return [Cell(self._coming, fields.index(name), *line) for name, line in by_rate(self._settings.options).items()]
 
     def set_scalars(self, t: int, asked: dict[int, float]) -> None:
-        """Step t is coming."""
+        """Note the scalars of step t, which comes next."""
         self._coming[...] = self._settings.scalars(t, asked)
         self.refusal = refusal(self._settings, self._kind, self._settings.learning_rate_at(t, asked))
 
     def begin(self, G: Any) -> None:
-        """The coming step is about to be made; G if all elements share it and the history matters."""
+        """Form the totals with the coming step; G is the accumulator, if all elements share it and `by_history`."""
         self.exact[...] = self._coming
         s = self._rule.Scalars(*self.exact.tolist())
         if self.by_history:
@@ -112,7 +112,10 @@ class Lagging(ABC):
             self._totals_after[1] = self._totals[1] + (math.log(s.keep) if s.keep != 1 else 0.0)
 
     def _after_shrinking(self, s: Any, G: float) -> tuple[float, float]:
-        """|p| <- (keep*|p| - a*l1/H) / (1 + a*l2/H) takes p from its mark to factor*p - factor*sum."""
+        """Logarithm of the factor, and the sum, by which p has shrunk since the marks began: to factor*(p - sum).
+
+        One more step of |p| <- (keep*|p| - a*l1/H) / (1 + a*l2/H) is put into both.
+        """
         log_factor, total = self._totals.tolist()
         log_factor += math.log(s.keep) if s.keep != 1 else 0.0
         if G == 0:  # without a metric nothing is penalised
@@ -123,7 +126,7 @@ class Lagging(ABC):
         return log_factor + log_shrunk, total
 
     def end(self, threads: int) -> None:
-        """The step has been made."""
+        """Count the step that has been made."""
         self._now += 1
         self._totals[...] = self._totals_after
         self.behind = True
@@ -131,7 +134,7 @@ class Lagging(ABC):
             self.catch_up_all(threads)
 
     def catch_up_all(self, threads: int) -> None:
-        """Bring every row up to date."""
+        """Catch every row up."""
         if self.behind:
             self._catch_up_every_row(threads)
             self.behind = False
@@ -140,8 +143,8 @@ class Lagging(ABC):
 
     @abstractmethod
     def _begin_marks(self, threads: int) -> None:
-        """Note from now on what each row has missed under which numbers; all steps so far were alike."""
+        """Keep marks from now on, as scalars begin to change; all steps so far had the same scalars."""
 
     @abstractmethod
     def _catch_up_every_row(self, threads: int) -> None:
-        """And have no marks."""
+        """Catch every row up, and set its marks to 0."""

@@ -24,7 +24,7 @@ from .typed_keywords import Schedule as Schedule
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What every method takes; a group of parameters may have its own."""
+    """Options that every method takes, and of which a group of parameters may have its own."""
 
     learning_rate: float | Schedule = documented(
         1e-4, "a, the size of the steps; a callable is given the number of the step, 0 at the first."
@@ -54,7 +54,7 @@ class Options:
 
 @dataclass(frozen=True, kw_only=True)
 class Conduct:
-    """What holds for all parameters together."""
+    """Hyperparameters that hold for all parameters together, and for a run."""
 
     max_global_norm: float = documented(
         0.0, "Scale all gradients together to at most this norm; 0 is off. Not with the other limits of gradients."
@@ -68,11 +68,11 @@ class Conduct:
     min_improvement: float = documented(0.0, "Share of the best loss by which a lower one has to improve on it.")
 
 
-_in_order = itemgetter(*COMMON)  # values of the scalars of all methods, given by name
+_in_order = itemgetter(*COMMON)  # takes the scalars of all methods by name, and gives their values in order
 
 
 class Rule(Protocol):
-    """What a file of :mod:`fastadagrad.kernels.rules` provides."""
+    """The attributes of a rule, as a file of :mod:`fastadagrad.kernels.rules` has them."""
 
     name: str
     Hyperparameters: Any
@@ -82,7 +82,7 @@ class Rule(Protocol):
 
 
 class Form(Protocol):
-    """What it, or the form that it has under some hyperparameters, is made of."""
+    """The formula of a rule, or of the form that a rule has under some hyperparameters."""
 
     slots: tuple[str, ...]
 
@@ -96,11 +96,11 @@ CHOICES = {
     "lazy": ("exact", "touched", "dense"),
     "nonfinite": ("raise", "skip", "ignore"),
 }
-LEAST, MOST = {"threads": 1, "validate_every": 1}, 2**63 - 1  # of whole numbers; the least of others is 0
+LEAST, MOST = {"threads": 1, "validate_every": 1}, 2**63 - 1  # bounds of whole numbers; others may be 0
 
 
 def starts_of(rule: Rule) -> tuple[str, ...]:
-    """Names of the hyperparameters that the state is made by."""
+    """Names of the hyperparameters that decide shapes and initial values of the state."""
     return ("accumulator", *trait(rule, "starts"))
 
 
@@ -114,7 +114,10 @@ def hyper_names(rule: Rule) -> list[str]:
 
 
 def refusals_of(form: Form) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Options that a form of a method cannot take, and why; {} are those that are given, {own} its hyperparameters."""
+    """Options that a form of a method cannot take, and why.
+
+    In a reason, {} stands for the options that are given, and {own} for the method's own hyperparameters.
+    """
     if not trait(form, "shares"):
         yield ("accumulator",), "has no accumulator for rows to share: accumulator must be 'element'"
     if not trait(form, "penalised"):
@@ -146,7 +149,7 @@ def refuse_unknown(
     foreign: Foreign = KEYWORDS,
     elsewhere: Mapping[str, str] | None = None,
 ) -> None:
-    """Raise TypeError for the first name that is not known, with the likely right one, or with who takes it."""
+    """Raise TypeError for the first name that is not known, with the name that was likely meant or its right place."""
     known = sorted({*known})
     for name in given:
         if name not in known:
@@ -175,7 +178,10 @@ def checked(name: str, value: Any, default: Any) -> Any:
 
 @dataclass(frozen=True)
 class Settings:
-    """All the hyperparameters of one parameter. A pickled one names its rule, which the reading process has to know."""
+    """All the hyperparameters of one parameter, checked.
+
+    Pickled settings only name their rule, which the process that loads them has to know.
+    """
 
     options: Options
     own: Any  # the rule's Hyperparameters
@@ -192,7 +198,7 @@ class Settings:
 
     @cached_property
     def form(self) -> Form:
-        """What these hyperparameters make of the method."""
+        """The form that the method has under these hyperparameters."""
         return cast(Form, form_of(self.rule, self.own))
 
     @property
@@ -202,7 +208,7 @@ class Settings:
 
     @property
     def known_slots(self) -> tuple[str, ...]:
-        """Names of the slots that there are, or would be with momentum."""
+        """Names of all slots as they are, or would be, with momentum."""
         return slot_names(self.form, "momentum")
 
     def initial(self) -> tuple[float | str, ...]:
@@ -218,20 +224,20 @@ class Settings:
 
     @property
     def lean(self) -> bool:
-        """Whether no option asks for more than accumulating, scaling and moving."""
+        """Whether a lean driver will do, as no option needs more than accumulating, scaling and moving."""
         o = self.options
         clips = o.max_gradient_elem or o.max_gradient_norm
         return not (clips or o.weight_decay or o.decoupled_weight_decay or o.l1 or o.l2)
 
     @property
     def start(self) -> tuple[Any, ...]:
-        """Values of what the state is made by."""
+        """Values of the hyperparameters that decide shapes and initial values of the state."""
         known = {**vars(self.options), **vars(self.own)}
         return tuple(known[name] for name in starts_of(self.rule))
 
     @property
     def rate_changes(self) -> bool:
-        """Whether the learning rate may change from step to step, and the method goes by it."""
+        """Whether the learning rate may change from step to step, and the method depends on it."""
         changes = callable(self.options.learning_rate) or self.options.lr_decay != 0
         return changes and bool(trait(self.form, "takes_rate"))
 
@@ -248,8 +254,8 @@ class Settings:
     def learning_rate_at(self, t: int, asked: dict[int, float] | None = None) -> float:
         """Learning rate of step t, the first being 0.
 
-        `asked` holds what callables have answered in this step, by their id, as each is asked once; and, by the id of
-        their options, the rates that have been set since these were made.
+        `asked` holds the rates that callables have returned in this step, by the callable's id, so that each is called
+        once a step. It also holds the rates that have been set since options were made, by the id of the options.
         """
         rate = self.options.learning_rate
         if asked:
@@ -266,7 +272,7 @@ class Settings:
     ) -> tuple[float, ...]:
         """Values of the rule's Scalars at step t, in float64: products are formed before the cast.
 
-        The method itself counts from the step at which the slots were made, `late` steps after the first.
+        The method's own scalars count steps from that in which the slots were made, `late` steps after the first.
         """
         o, a = self.options, self.learning_rate_at(t, asked)
         values = {
@@ -325,13 +331,13 @@ def make_settings(rule: Rule, given: Mapping[str, Any]) -> tuple[Settings, Condu
 def make_group_settings(
     rule: Rule, settings: Settings, groups: Mapping[str, Mapping[str, Any]], names: Iterable[str]
 ) -> dict[str, Settings]:
-    """Settings of every parameter: the optimizer's own with its group's on top."""
+    """Settings of every parameter, by name: those of the optimizer, with those of the parameter's group on top."""
     names = list(names)
     if not isinstance(groups, Mapping):
         raise TypeError(f"groups must be a dict parameter name -> dict of hyperparameters, not {groups!r}")
     refuse_unknown(groups, names, "groups", foreign={})
     base = {**vars(settings.options), **vars(settings.own)}
-    result = dict.fromkeys(names, settings)  # one object for all that share it: their scalars are formed once
+    result = dict.fromkeys(names, settings)  # parameters with the same settings share the object: one set of scalars
     for name, group in groups.items():
         where = f"groups[{name!r}]"
         if not isinstance(group, Mapping):
@@ -370,7 +376,7 @@ def cast_scalars(
 
 
 def own_copy(hyper: Mapping[str, Any]) -> dict[str, Any]:
-    """Copy that later changes of the user's groups do not reach."""
+    """Copy of hyperparameters that is not changed where the user changes the dicts of `groups` later."""
     own = dict(hyper)
     if isinstance(own.get("groups"), Mapping):
         own["groups"] = {k: dict(v) if isinstance(v, Mapping) else v for k, v in own["groups"].items()}

@@ -1,4 +1,4 @@
-"""Registration of the user's arrays: their names, their structure and what is refused."""
+"""Registration of the user's arrays: their names, their structure, and the errors for arrays that are refused."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 
 
 def interval(array: Any) -> tuple[int, int]:
-    """First address of a C-contiguous array's data and the one behind its last, wherever it lies."""
+    """First address of a C-contiguous array's data and the address behind the last, on the host or on a GPU."""
     start: int = array.ctypes.data if isinstance(array, np.ndarray) else array.address
     return start, start + array.nbytes
 
 
 def _refusal(array: Any, owner: Any) -> str | None:
-    """What keeps a user's object from being a parameter and how to mend it; None if nothing does.
+    """What keeps a user's object from being a parameter, and how to mend that; None if nothing does.
 
-    `array` is what it is to the engine, None if that is nothing.
+    `array` is the object as the engine knows arrays, or None if it is no array.
     """
     if array is None:
         return _refusal_of_others(owner)
@@ -81,9 +81,9 @@ class Parameters:
     owners : list
         The arrays as the user has them.
     arrays : list
-        What is updated: the same, or descriptions of where they lie on a GPU.
+        The arrays that are updated: the same, or descriptions of arrays on a GPU.
     place : Place
-        The memory that has them.
+        The memory in which the arrays lie.
 
     Raises
     ------
@@ -123,7 +123,7 @@ class Parameters:
             self.refuse_changed(position)
 
     def refuse_changed(self, position: int) -> Any:
-        """The array as it is now; ValueError if that is no longer as it was when it was registered."""
+        """The array at a position; ValueError if it is no longer as it was when it was registered."""
         array = array_of(f"parameter {self.names[position]!r}", self.owners[position])
         as_before = array is not None and (interval(array)[0], array.shape, array.dtype) == self._registered[position]
         if not as_before or not array.flags.writeable or not array.flags.c_contiguous:
@@ -134,11 +134,11 @@ class Parameters:
         return array
 
     def zeros(self, like: Sequence[Any], shapes: Sequence[tuple[int, ...]], dtypes: Sequence[Any]) -> list[Any]:
-        """Zeros of the given shapes and dtypes, where the arrays are that each of them belongs to."""
+        """Zeros of the given shapes and dtypes, in the memory of the parameters."""
         return self.place.allocate(like, shapes, dtypes) if shapes else []
 
     def refuse_unlike(self, given: Any) -> None:
-        """Raise ValueError for parameters that cannot stand in for these, TypeError for what can be none."""
+        """Raise ValueError for parameters that differ from these in structure, shape or dtype, TypeError for others."""
         other = Parameters(given)
         if other.names != self.names:
             raise ValueError(f"params must be named as they are here, {self.names}, not {other.names}")
@@ -182,7 +182,10 @@ class Parameters:
         return arrays[0]
 
     def flatten(self, values: Any, what: str = "gradients") -> list[Any]:
-        """List of `values` in the parameters' order: given in their structure or, of named ones, in that order."""
+        """List of `values` in the order of the parameters.
+
+        They are given in the structure of the parameters or, if these have names, as a list in their order.
+        """
         if self._keyed and not isinstance(values, list | tuple):
             if not isinstance(values, Mapping):
                 raise TypeError(
@@ -203,7 +206,7 @@ class Parameters:
 
 
 def in_structure(given: Any, arrays: list[Any]) -> Any:
-    """Arrays in the structure, and in the containers, that others were given in."""
+    """Arrays in containers of the same kind and structure as those of `given`."""
     if isinstance(given, Mapping):
         return dict(zip(given, arrays, strict=True))
     if isinstance(given, list | tuple):

@@ -1,7 +1,7 @@
 """Where the arrays of an optimizer lie, in the host's memory or in a GPU's, and what the engine asks of that place.
 
-This is the one module that knows which places there are. Each is a package of its own, `host` or `device`, with a
-module `place` that fulfils `Place`; it is imported when the first array that lies there is met.
+This is the one module that knows which places there are. Each place is a package of its own, `host` or `device`, with a
+module `place` that fulfils `Place`. The package is imported when the first array that lies in that memory is seen.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class Reader(Protocol):
     """Access to the rows of one parameter by their numbers."""
 
     def catch_up(self, what: str, indices: Any, lagging: Any, threads: int) -> Any:
-        """Bring rows up to date; the indices, checked. TypeError, ValueError or IndexError if they are none."""
+        """Catch rows up; returns the indices, checked. TypeError, ValueError or IndexError if they are no rows."""
 
     def read(self, indices: Any) -> Any:
         """Copies of rows, given indices that have been checked."""
@@ -32,7 +32,7 @@ class Place(Protocol):
 
     @property
     def is_numpys(self) -> bool:
-        """Whether NumPy, and so a user's differentiation by it, computes on arrays there."""
+        """Whether NumPy computes on arrays there, and so autograd, which is made on top of it."""
 
     @property
     def backend(self) -> Any:
@@ -48,16 +48,16 @@ class Place(Protocol):
         """Zeros of the given shapes and dtypes, in one aligned block of memory of the kind that `like` has."""
 
     def placed(self, values: NDArray[Any]) -> Any:
-        """Values from the host, there."""
+        """Copy values from the host to this place."""
 
     def copy(self, array: Any) -> Any:
         """A copy in the same memory."""
 
     def to_host(self, array: Any) -> Any:
-        """The values as an array of NumPy's: a copy, or the array itself where it is one."""
+        """The values as a NumPy array: a copy, or the array itself if it is one."""
 
     def read_only(self, array: Any) -> Any:
-        """The same memory for those who are not to write it."""
+        """A view of the same memory that cannot be written."""
 
     def first(self, array: Any) -> Any:
         """The first element, as a number."""
@@ -65,10 +65,13 @@ class Place(Protocol):
     # Gradients
 
     def brought_into_form(self, name: str, gradient: Any, parameter: Any, report: Report) -> Any:
-        """A dense gradient in the dtype and C order of its parameter, if that is all that it lacks."""
+        """A dense gradient converted to the dtype and C order of its parameter, if it lacks nothing else."""
 
     def check_dense(self, what: str, it: str, array: Any, parameter: Any) -> None:
-        """Raise TypeError or ValueError for what is no array like a parameter; `it` is its name in what mends it."""
+        """Raise TypeError or ValueError unless an array is like a parameter.
+
+        `what` names the array in the message, and `it` in the code that the message advises.
+        """
 
     def check_sparse(self, name: str, gradient: Any) -> None:
         """Raise TypeError for a kind of sparse gradient that is not known there."""
@@ -83,10 +86,10 @@ class Place(Protocol):
 
     @property
     def takes_rates(self) -> bool:
-        """Whether a learning rate can be set by writing scalars only, as drivers read them where units keep them."""
+        """Whether a learning rate can be set by writing into the scalars of units, which drivers read in each step."""
 
     def threads(self, wanted: int | None) -> int:
-        """So many as there are, or fewer if asked."""
+        """How many threads a step takes: all that there are, or `wanted` if that is fewer."""
 
     def bucket(self, state: Any, members: dict[int, Settings], kind: str, lean: bool, watchful: bool) -> Any:
         """The `Unit` that steps parameters with dense gradients together."""
@@ -111,24 +114,27 @@ class Place(Protocol):
         by_element : bool
             Step the elements that a sparse matrix stores, not whole rows.
         ordered : bool
-            The gradient is to be summed over, which goes by ascending rows.
+            Sort the rows in any case: squares of the gradient are summed, in ascending order of rows.
         lags : dict, optional
-            Given if rows that a gradient does not name move: where notes of how far they are behind are kept.
+            Given if rows that a gradient does not name move: the notes of how far they lag behind, by position.
         watchful : bool
             Accumulators that become infinite are to be noticed.
         """
 
     def dense_form(self, name: str, parameter: Any) -> Any:
-        """What writes sparse gradients of a parameter out, with ``write(gradient, guard, threads)`` and ``clear()``."""
+        """An object that makes sparse gradients of a parameter dense.
+
+        It has the methods ``write(gradient, guard, threads)`` and ``clear()``.
+        """
 
     def reader(self, params: Any, position: int) -> Reader:
         """Access to the rows of one parameter."""
 
 
 def array_of(what: str, owner: Any) -> Any:
-    """An array as the engine knows it, NumPy's or a description of one on a GPU; None for what is no array.
+    """The array of an object as the engine knows arrays: NumPy's, or the description of one on a GPU; None if no array.
 
-    TypeError, naming `what`, for a device array that cannot be read.
+    Raises TypeError, which names `what`, for a device array that cannot be read.
     """
     if isinstance(owner, np.ndarray):
         return owner

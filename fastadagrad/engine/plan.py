@@ -15,15 +15,16 @@ from .rows import Rows, is_sparse
 from .state import kind_of
 from .unit import Unit
 
-MOST_ARRANGEMENTS = 8  # kept for when they are needed again
+MOST_ARRANGEMENTS = 8  # arrangements that are kept, in case gradients of the same kinds come again
 
-Forms = dict[int, str]  # what becomes of sparse gradients, by position: "rows", "elements" or "dense"
+Forms = dict[int, str]  # how sparse gradients are treated, by position: as "rows", as "elements" or made "dense"
 
 
 class Plan:
     """How parameters at some positions are divided among units, made anew when hyperparameters change.
 
-    Which gradients are sparse shows only when they come, so there is an arrangement for each choice of them.
+    Which gradients are sparse is known only when they come. So there is a division, an arrangement, for each set of
+    positions with sparse gradients that has come.
     """
 
     def __init__(self, arena: Arena, positions: Sequence[int]) -> None:
@@ -32,12 +33,12 @@ class Plan:
         self.active = [i for i in positions if not arena.settings[i].options.frozen]
         self._measures = bool(trait(arena.rule, "measured"))
         self._sums_all, self._watchful = conduct.max_global_norm > 0, conduct.nonfinite != "ignore"
-        self._sparse_forms: dict[int, tuple[str, str]] = {}  # of Rows and of a matrix
+        self._sparse_forms: dict[int, tuple[str, str]] = {}  # by position, for `Rows` and for a scipy.sparse matrix
         self._row_units: dict[tuple[int, str], Unit] = {}
         self._arrangements: dict[tuple[tuple[int, str], ...], list[Unit]] = {}
 
     def units(self, forms: Forms) -> list[Unit]:
-        """Those that step all active parameters, given what becomes of the sparse gradients."""
+        """The units that step all active parameters, given how sparse gradients are treated."""
         key = tuple(sorted(forms.items()))
         if key not in self._arrangements:
             if len(self._arrangements) == MOST_ARRANGEMENTS:
@@ -51,7 +52,7 @@ class Plan:
         return iter({id(unit): unit for unit in units}.values())
 
     def form_of(self, i: int, gradient: Any) -> str | None:
-        """What becomes of a gradient if it is sparse; None if it is not."""
+        """How a sparse gradient of the parameter at position i is treated; None if the gradient is dense."""
         if type(gradient) is np.ndarray or not is_sparse(gradient):
             return None
         self._place.check_sparse(self._names[i], gradient)
@@ -105,7 +106,7 @@ class Plan:
         return self._row_units[i, form]
 
     def _variant(self, i: int) -> tuple[str, bool]:
-        """Kind of accumulator, and whether the driver without options will do."""
+        """Kind of accumulator of the parameter at position i, and whether a lean driver will do."""
         settings = self._arena.settings[i]
         kind = kind_of(self._names[i], self._arena.params.arrays[i], settings)
         return kind, kind == "element" and settings.lean and not self._sums_all

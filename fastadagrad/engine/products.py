@@ -1,4 +1,4 @@
-"""Hessian-vector products that are given with gradients: what they have to be."""
+"""Checks of the Hessian-vector products that are given with gradients."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from .place import Place
 
 
 def check_product(name: str, product: Any, parameter: Any, place: Place) -> None:
-    """Raise for what is no dense product of a parameter's shape and dtype: TypeError or ValueError."""
+    """Raise TypeError or ValueError unless a product is a dense array of its parameter's shape and dtype."""
     what = f"product of {name!r}"
     if product is None:
         raise TypeError(

@@ -1,4 +1,4 @@
-"""Scalars that go by a learning rate which is set before a step: where drivers read them, and writing them there."""
+"""Scalars that depend on a learning rate which is set before a step: where drivers read them, and how to write them."""
 
 from __future__ import annotations
 
@@ -11,28 +11,29 @@ from .unit import Unit
 
 
 class RateCells:
-    """What a learning rate that `Engine.set_rate` sets goes into, of scalars that do not change from step to step.
+    """The scalars that `Engine.set_rate` changes, where scalars do not change from step to step anyway.
 
     Attributes
     ----------
     written : float or None
-        The rate that is there: that very object, as it is compared by identity.
+        The rate that has been written. It is the object that was set, since rates are compared by identity.
     only : (memory, index) or None
-        The one cell, if one is all, and it is the rate itself: whoever is in a hurry writes that, and `written`.
+        The one cell, if there is no other and it has the rate itself. A step may write the rate there, and to
+        `written`, without a call of `write`.
     """
 
     def __init__(self) -> None:
         self._cells: list[tuple[Any, Any, float, float]] | None = None  # plain tuples, which unpack faster
-        self._own_cells: list[OwnCells] = []  # of methods that form scalars of their own from it
+        self._own_cells: list[OwnCells] = []  # scalars that methods form from the learning rate themselves
         self.written: float | None = None
         self.only: tuple[Any, Any] | None = None
 
     def forget(self) -> None:
-        """Look for the cells anew when next asked: units, settings or what follows them are others."""
+        """Have the cells looked for anew at the next `write`: units, settings or followers have changed."""
         self._cells = self.only = self.written = None
 
     def write(self, rate: float, arena: Arena, active: Collection[int], units: Sequence[Unit]) -> None:
-        """Let the units that step the `active` positions, and what lags behind there, go by a rate."""
+        """Write a rate into the scalars of the units that step `active` positions, and of their rows that lag."""
         if self._cells is None:
             self._own_cells = [*_own_cells(arena, active, units)]
             self._cells = [(*cell,) for cell in _cells(arena, active, units)]

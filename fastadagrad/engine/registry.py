@@ -1,4 +1,4 @@
-"""Methods by name, and what a copy of something that goes by a method carries instead of its code."""
+"""Methods by name, and the references to methods that pickles and files carry instead of code."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ _PARTS = ("Hyperparameters", "scalar_values", "refusal", "slots", "accumulate", 
 class RegisteredRule:
     """A user's rule, or one of its forms, as it was when it was registered.
 
-    A module that is reloaded stays the same object with other functions. An optimizer goes on with those that it was
-    made with, and what is compiled is kept by this object, not by the user's.
+    A module that is reloaded stays the same object, but with other functions. An optimizer goes on with the functions
+    that it was made with, and compiled code is cached by this object, not by the user's.
 
     Parameters
     ----------
     rule : object
         The user's class or module.
     other : RegisteredRule, optional
-        The rule that this is a form of: it has what all of its forms share.
+        The rule that this is a form of, and from which it takes the attributes that all forms share.
     """
 
     name: str
@@ -44,7 +44,7 @@ class RegisteredRule:
             if hasattr(other, part) and not hasattr(self, part):
                 setattr(self, part, getattr(other, part))
         self.__doc__ = rule.__doc__
-        self.compiles = False  # as far as is known
+        self.compiles = False  # True once a trial has shown it
         self.home = getattr(rule, "__module__", None) or getattr(rule, "__name__", None)
         if other is None and hasattr(rule, "form"):
             self._form, self._forms = rule.form, dict[int, tuple[Any, RegisteredRule]]()
@@ -60,7 +60,7 @@ class RegisteredRule:
         return self._forms[id(form)][1]
 
     def refuse_uncompilable(self) -> None:
-        """Raise TypeError if the formula cannot be compiled, in one of the dtypes; so will each further form of it."""
+        """Raise TypeError if the formula cannot be compiled in one of the dtypes; later forms are tried likewise."""
         from ..kernels.trial import fault_of
 
         fault = fault_of(self)
@@ -76,12 +76,12 @@ class RegisteredRule:
 
 
 def reference_to(rule: Any) -> tuple[str, str | None, str | None]:
-    """By which `rule_at` finds a rule, in this process or another, and sees whether it is still the same formula."""
+    """Name, module and digest by which `rule_at` finds a rule in any process and sees if its formula has changed."""
     return rule.name, rule.home if isinstance(rule, RegisteredRule) else rule.__name__, _digest_of(rule)
 
 
 def _digest_of(rule: Any) -> str | None:
-    """Of the formula of a user's rule; None if it goes by what nobody can describe, or is none of a user's."""
+    """Digest of the formula of a user's rule; None for a rule of the library, and for one that cannot be described."""
     parts = [getattr(rule, part) for part in _FORMULA if hasattr(rule, part)]
     try:
         return digest_of(*parts) if isinstance(rule, RegisteredRule) else None
@@ -90,14 +90,14 @@ def _digest_of(rule: Any) -> str | None:
 
 
 def method_at(name: str, home: str | None, digest: str | None = None) -> Any:
-    """The class of a method; the module `home`, which registers it, is imported if it is not known.
+    """The class of a method; if the name is not known, the module `home` is imported, which may register it.
 
-    A warning tells of a rule of this name that is no longer of the formula which had this digest.
+    A warning says so if the rule of this name has another formula than the one that had this digest.
 
     Raises
     ------
     ValueError
-        If it is not known then, either.
+        If the name is not known after the import, either.
     """
     if name not in METHODS and home not in (None, *sys.modules):
         with suppress(ImportError):
@@ -118,7 +118,7 @@ def method_at(name: str, home: str | None, digest: str | None = None) -> Any:
 
 
 def rule_names() -> list[str]:
-    """Names of the methods of the library, and of those that have been registered, whoever has been imported."""
+    """Names of the methods of the library, imported or not, and of those that users have registered."""
     return list(dict.fromkeys((*_names_of_the_library(), *METHODS)))
 
 
@@ -128,14 +128,14 @@ def _names_of_the_library() -> tuple[str, ...]:
 
 
 def rule_named(name: str) -> Any:
-    """The rule of one of `rule_names`; no class of an optimizer is imported for it."""
+    """The rule of one of `rule_names`, found without importing the classes of optimizers."""
     return METHODS[name].rule if name in METHODS else importlib.import_module(f"{rules.__name__}.{name}")
 
 
 def names_of_simple_rules() -> list[str]:
-    """Those of the methods that need the gradients of a step and nothing else.
+    """Names of the methods that need the gradients of a step and nothing else.
 
-    Others measure all parameters before it, or are fed Hessian-vector products.
+    The other methods measure all parameters before a step, or take Hessian-vector products.
     """
     return [name for name in rule_names() if not _wants_more(rule_named(name))]
 
@@ -146,7 +146,7 @@ def _wants_more(rule: Any) -> bool:
 
 
 def rule_at(name: str, home: str | None, digest: str | None = None) -> Any:
-    """The rule that `reference_to` is of; ValueError if it is not registered in this process."""
+    """The rule that `reference_to` has described; ValueError if it is not registered in this process."""
     if home == f"{rules.__name__}.{name}":
         return importlib.import_module(home)
     return method_at(name, home, digest).rule

@@ -20,8 +20,8 @@ class Rows:
 
     Passed to a step in place of a dense gradient: row ``indices[k]`` of the parameter has the gradient ``values[k]``.
     Values of a row that is named more than once add up, 0.0 + first + second + ..., so that the step has the bits of
-    the dense one on ``numpy.add.at(zeros, indices, values)``. What it costs depends on the rows named, not on the size
-    of the parameter.
+    the dense one on ``numpy.add.at(zeros, indices, values)``. The cost of a step depends on the rows named, not on the
+    size of the parameter.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ class Rows:
 
     Notes
     -----
-    The arrays are looked at when a step is made: TypeError, ValueError and IndexError come from there.
+    The arrays are checked when a step is made, which raises TypeError, ValueError or IndexError.
 
     Examples
     --------
@@ -54,14 +54,14 @@ class Rows:
 
 
 def row_layout(array: FloatArray, by_element: bool) -> tuple[int, int]:
-    """How many rows a parameter has, and how many elements each; `by_element` takes each element for a row."""
+    """How many rows a parameter has, and how many elements each; with `by_element`, each element counts as a row."""
     if by_element or array.ndim == 0:
         return array.size, 1
     return len(array), math.prod(array.shape[1:])
 
 
 def is_scipy(gradient: Any) -> bool:
-    """Whether it is a matrix or an array of scipy.sparse, without importing that."""
+    """Whether a gradient is a matrix or an array of scipy.sparse, found out without importing scipy."""
     sparse = sys.modules.get("scipy.sparse")
     return sparse is not None and bool(sparse.issparse(gradient))
 
@@ -71,6 +71,6 @@ def is_sparse(gradient: Any) -> bool:
 
 
 def outside(what: str, place: int, number: Any, n_rows: int) -> IndexError:
-    """The error for a row number that there is not."""
+    """The error for an index, `number` at position `place`, which is not one of the `n_rows` rows."""
     there_are = f"there are rows 0 to {n_rows - 1} only" if n_rows else "there are no rows"
     return IndexError(f"{what}: number {place} is {number}, but {there_are}")

@@ -1,4 +1,4 @@
-"""The scalars of many steps at once, for loops that take them on the way."""
+"""The scalars of many steps at once, for loops of linear models that make all these steps in one call."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from .options import Settings
 
 
 def scalars_of_steps(settings: Settings, first: int, count: int) -> NDArray[np.float64]:
-    """Rows of the rule's scalars in float64, of so many steps from the `first`, which counts from 0.
+    """Rows of the rule's scalars in float64, for `count` steps from step `first`, counted from 0.
 
-    Where no rate changes, the method's own scalars alone are formed for each step, as that is what takes time.
+    Where the learning rate is constant, only the method's own scalars are formed for each step, which saves time.
     """
     steps, width = range(first, first + count), len(settings.rule.Scalars._fields)
     if settings.rate_changes:
@@ -29,7 +29,7 @@ def scalars_of_steps(settings: Settings, first: int, count: int) -> NDArray[np.f
 
 
 def sums_of_steps(settings: Settings, table: NDArray[np.float64]) -> NDArray[np.float64]:
-    """By which steps of these scalars are made good: sums of a*l1, and of log(1 - a*w), before each and after all."""
+    """Sums by which missed steps are caught up: of a*l1 and of log(1 - a*w), before each step and after all of them."""
     fields = settings.rule.Scalars._fields
     sums = np.zeros((len(table) + 1, 2))
     np.cumsum(table[:, fields.index("l1_step")], out=sums[1:, 0])

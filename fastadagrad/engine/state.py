@@ -28,24 +28,24 @@ def accumulator_shape(array: FloatArray, kind: str) -> tuple[int, ...]:
 
 
 def slot_shapes(array: FloatArray, kind: str, slots: Sequence[str]) -> dict[str, tuple[int, ...]]:
-    """Shapes of slots, the first of which is shared as the kind of accumulator says."""
+    """Shapes of slots; `kind` says which elements share the first."""
     return {slot: array.shape if i else accumulator_shape(array, kind) for i, slot in enumerate(slots)}
 
 
 def begin(slot: Any, value: float | str, parameter: FloatArray, storage: Storage = AS_COMPUTED) -> None:
-    """Fill a slot with the value by which it begins."""
+    """Fill a slot with its initial value."""
     slot[...] = storage.kept(parameter if value == PARAMETER else value)
 
 
 def begin_all(slots: Iterable[Any], settings: Settings, parameter: FloatArray) -> None:
-    """Fill a parameter's slots with the values by which they begin, the method's own first; a velocity has 0."""
+    """Fill the method's own slots of a parameter, which come first, with their initial values; a velocity stays 0."""
     storages = storages_of(settings.form, settings.form.slots)
     for slot, value, storage in zip(slots, settings.initial(), storages, strict=False):
         begin(slot, value, parameter, storage)
 
 
 def fresh_slots(parameter: FloatArray, settings: Settings) -> tuple[FloatArray, ...]:
-    """What a parameter alone begins with; a slot that all elements share has one element."""
+    """New slots of a single parameter, with initial values; a slot that all elements share has one element."""
     shapes = slot_shapes(parameter, kind_of("p", parameter, settings), settings.slots)
     storages = storages_of(settings.form, settings.slots)
     slots = tuple(
@@ -57,25 +57,25 @@ def fresh_slots(parameter: FloatArray, settings: Settings) -> tuple[FloatArray, 
 
 
 class _Wanted(NamedTuple):
-    """A slot that settings ask for."""
+    """A slot that settings need."""
 
     name: str  # of the parameter
     parameter: FloatArray
     slot: str
     shape: tuple[int, ...]
-    value: float | str  # by which it begins
+    value: float | str  # initial value
     storage: Storage
 
 
 class State:
-    """Slots by parameter name: arrays that steps write and nobody else."""
+    """Slots by parameter name: arrays that only steps write."""
 
     def __init__(self, rule: Rule, params: Parameters) -> None:
         self.rule, self.params = rule, params
         self.slots: dict[str, dict[str, FloatArray]] = {name: {} for name in params.names}
-        self.late: dict[str, int] = {}  # steps made before the slots of a parameter were, where it was frozen at first
-        self.random: np.random.Generator | None = None  # of a method that draws
-        self.learned = self._ignorance()  # what a method that measures keeps from step to step
+        self.late: dict[str, int] = {}  # steps before the slots of a parameter were made, if it was frozen at first
+        self.random: np.random.Generator | None = None  # of a method that draws random numbers
+        self.learned = self._ignorance()  # numbers that a method which measures keeps from step to step
 
     def _ignorance(self) -> tuple[float, ...]:
         return (0.0,) * len(trait(self.rule, "learned"))
@@ -92,7 +92,7 @@ class State:
         ]
 
     def check(self, settings: Sequence[Settings], unused: bool) -> None:
-        """Raise ValueError if slots that steps have used would have to change their shape, or begin in midway."""
+        """Raise ValueError if slots that steps have used would need another shape, or new ones would begin midway."""
         for name, array, s in self._active(settings):
             self._check_storages(name, array, s)
             shapes = slot_shapes(array, kind_of(name, array, s), s.form.slots)
@@ -122,9 +122,9 @@ class State:
                 raise TypeError(f"the {slot} of {name!r}: {error}") from None
 
     def fit(self, settings: Sequence[Settings], steps: int, unused: bool) -> None:
-        """Add the slots that the settings need; those that no step has used are made anew as they ask.
+        """Add the slots that the settings need; slots that no step has used are made anew where settings differ.
 
-        `slots` and `late` become other dicts once all of them are there.
+        `slots` and `late` are replaced by new dicts once all slots are there, so that a failure changes nothing.
         """
         slots = {name: dict(own) for name, own in self.slots.items()}
         wanted: list[_Wanted] = []
@@ -147,7 +147,7 @@ class State:
         self.slots, self.late = slots, {} if unused else {**self.late, **late}
 
     def _differs(self, asked: _Wanted) -> bool:
-        """Whether an unused slot that is there is not as the settings would make it."""
+        """Whether an unused slot that is there differs from the one that the settings need."""
         present = self.slots[asked.name][asked.slot]
         if present.shape != asked.shape or asked.value == PARAMETER:
             return True
@@ -155,7 +155,7 @@ class State:
         return bool(present.size and self.params.place.first(present) != value)
 
     def refresh(self, settings: Sequence[Settings]) -> None:
-        """Begin anew, before the first step, slots that begin as their parameters are."""
+        """Copy the parameters, before the first step, into the slots whose initial values they are."""
         for name, array, s in self._active(settings):
             for slot, value in zip(s.form.slots, s.initial(), strict=True):
                 if value == PARAMETER:
@@ -168,7 +168,10 @@ class State:
         return shapes.get(slot, array.shape), storage_of(settings.form, slot).memory(array.dtype)
 
     def add(self, wanted: Mapping[tuple[str, str], Any]) -> None:
-        """Add slots of zeros that are not there yet, like the arrays by name and slot; `slots` becomes another dict."""
+        """Add slots of zeros with the shapes and dtypes of these arrays, which are given by parameter and slot name.
+
+        `slots` is replaced by a new dict.
+        """
         parameters = dict(self.params)
         missing = [(name, slot) for name, slot in wanted if slot not in self.slots[name]]
         like = [wanted[key] for key in missing]
@@ -180,19 +183,19 @@ class State:
         self.slots = slots
 
     def idle_velocities(self, settings: Sequence[Settings], positions: Sequence[int]) -> list[FloatArray]:
-        """Velocities that the settings do not use: a plain step leaves none."""
+        """Velocities that the settings do not use, and that a plain step therefore sets to 0."""
         idle = [i for i in positions if "velocity" not in settings[i].slots and not settings[i].options.frozen]
         slots = [self.slots[self.params.names[i]] for i in idle]
         return [each["velocity"] for each in slots if "velocity" in each]
 
     def reset(self, settings: Sequence[Settings]) -> None:
-        """Back to the values before the first step."""
+        """Set all slots, and what the method has learned, back to the values before the first step."""
         self.learned, self.late = self._ignorance(), {}
         for (name, array), s in zip(self.params, settings, strict=True):
             self.begin(name, array, s)
 
     def begin(self, name: str, parameter: FloatArray, settings: Settings) -> None:
-        """Fill a parameter's slots with the values by which they begin."""
+        """Fill a parameter's slots with their initial values."""
         initial = dict(zip(settings.form.slots, settings.initial(), strict=True))
         for slot, own in self.slots[name].items():
             begin(own, initial.get(slot, 0.0), parameter, storage_of(settings.form, slot))

@@ -2,10 +2,10 @@
 
     check      every gradient fits its parameter and, unless that is not asked for, is finite
     norms      sums of squares, by which gradients are clipped each or all together
-    learn      what a method that measures all parameters makes of its measures
-    update     the first write: missed steps are made up for, and each unit's driver updates its parameters
+    learn      a method that measures all parameters computes its learned numbers from the sums
+    update     the first write: rows are caught up, and each unit's driver updates its parameters
 
-Where a step is one call of one driver, which does all of this by itself, it takes a short cut.
+Where one call of one driver does all of this, the step is that call and little more.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ from .unit import OtherKind, Unit, norm_scale
 
 
 class Stepping:
-    """Steps of the parameters at some positions, by the settings of the arena.
+    """Steps of the parameters at some positions, with the settings of the arena.
 
-    Which gradients are sparse shows only when they come. A step whose gradients are of other kinds than those before
-    it has the plan arrange the parameters anew.
+    Which gradients are sparse is known only when they come. If gradients are of other kinds than those of the step
+    before, the plan divides the parameters among units anew.
     """
 
     units: list[Unit]
@@ -42,7 +42,7 @@ class Stepping:
         self._arena, self._names, self._plan = arena, arena.params.names, Plan(arena, positions)
         self._active = self._plan.active
         self._global_limit, self._nonfinite = conduct.max_global_norm, conduct.nonfinite
-        self._measures = bool(trait(arena.rule, "measured"))  # which sets the method's own scalars in each step
+        self._measures = bool(trait(arena.rule, "measured"))  # such a method's own scalars change in each step
         self._fed = any(trait(s.form, "fed") for s in settings)
         self._products: Sequence[Any] = ()  # of the step under way
         self._scheduled = any(s.rate_changes if self._measures else s.scheduled for s in settings)
@@ -59,7 +59,7 @@ class Stepping:
             self._set_scalars(0, {})
 
     def _arrange(self, forms: Forms) -> None:
-        """Step in other units from now on, given what becomes of the sparse gradients."""
+        """Step in other units from now on, given how sparse gradients are treated."""
         self._arena.settle_rate()
         self._forms, self.units = forms, self._plan.units(forms)
         self._stepped_densely = {i for i in self._active if forms.get(i, "dense") == "dense"}
@@ -70,13 +70,13 @@ class Stepping:
     def _unit_of_one_call(self) -> Unit | None:
         """The only unit, if a step is one call of its driver and nothing else; None otherwise.
 
-        Whether rows lag behind changes from step to step, and is looked at there.
+        Rows that lag behind need more than that call. Whether there are any changes between steps, so `step` looks.
         """
         else_to_do = self._forms or self._scheduled or self._clips or self._measures or self._fed
         return self.units[0] if len(self.units) == 1 and not (else_to_do or self._idle_velocities) else None
 
     def take_numbers(self, settings: Sequence[Settings]) -> None:
-        """Go by settings that are of the same structure as those it was made for."""
+        """Use other settings, which differ only in numbers from those that the plan was made for."""
         self._global_limit = self._arena.conduct.max_global_norm
         for unit in self._plan.all_units():
             unit.take_settings(settings)
@@ -89,14 +89,14 @@ class Stepping:
             unit.set_scalars(t, asked, self._arena.state.learned)
 
     def step(self, gradients: list[Any], t: int, products: Sequence[Any] = ()) -> bool:
-        """Step t with a list of gradients, one a parameter; False if skipped for a non-finite gradient.
+        """Make step t with a list of gradients, one a parameter; False if it is skipped for a non-finite gradient.
 
-        A method that is fed takes a list of Hessian-vector products as well.
+        A method that needs Hessian-vector products takes a list of them as well.
 
         Raises
         ------
         TypeError, ValueError, IndexError, FloatingPointError
-            Before anything is written.
+            If a gradient or product does not fit, or is not finite. Nothing has been written then.
         """
         arena, unit = self._arena, self._in_one_call
         if unit is not None and not arena.lags:
@@ -116,8 +116,9 @@ class Stepping:
         else:
             done = self._step_in_units(gradients, t)
         if done and arena.displaced and (unit is None or arena.displaced is not arena.placed_by_rate):
-            # Displaced by the rate alone, they soon are again. The note stays until one is stepped in another way: by
-            # rows, say, which are a dense gradient then.
+            # Parameters that only a new rate has displaced are displaced again by the next rate, so that the note is
+            # left in the quickest step. It is taken off once a step is made in another way, as by a sparse gradient,
+            # which a displaced parameter takes as a dense one.
             arena.displaced = arena.displaced - self._stepped_densely
         if done and self._idle_velocities:
             for velocity in self._idle_velocities:
@@ -130,7 +131,7 @@ class Stepping:
         self._rate.write(rate, self._arena, self._active, self.units)
 
     def _step_in_units(self, gradients: list[Any], t: int) -> bool:
-        """Step in the units that there are, or arrange others if the gradients are of other kinds."""
+        """Make a step in the units that there are or, if the gradients are of other kinds, in others."""
         rate = self._arena.rate_set
         asked: dict[int, float] = {}
         if rate is not None:
@@ -144,14 +145,14 @@ class Stepping:
         with suppress(OtherKind):
             return self._attempt(gradients, t, asked)
         found = {i: self._plan.form_of(i, gradients[i]) for i in self._active}
-        if rate is not None:  # which units arranged before do not have in their settings
+        if rate is not None:  # units that were arranged earlier do not have this rate in their settings
             asked |= dict.fromkeys(self._arena.rate_keys, rate)
         self._arrange({i: form for i, form in found.items() if form is not None})
         self._set_scalars(t, asked)
         return self._attempt(gradients, t, asked)
 
     def _take(self, products: Sequence[Any]) -> bool:
-        """Check the Hessian-vector products of a step; False if it is to be skipped for one that is not finite."""
+        """Check the Hessian-vector products of a step; False if one is not finite and the step is to be skipped."""
         params = self._arena.params
         for i in self._active:
             check_product(self._names[i], products[i], params.arrays[i], params.place)
@@ -179,7 +180,7 @@ class Stepping:
 
     @contextmanager
     def _written_out(self, gradients: list[Any]) -> Iterator[list[Any]]:
-        """The gradients with those that are to be dense written out."""
+        """The gradients, of which sparse ones that are treated as dense have been made dense."""
         to_write, params = [i for i, form in self._forms.items() if form == "dense"], self._arena.params
         try:
             gradients = [*gradients]
@@ -199,7 +200,7 @@ class Stepping:
         return self._step_in_phases(gradients, t, asked)
 
     def _step_in_phases(self, gradients: list[Any], t: int, asked: dict[int, float]) -> bool:
-        """Check all gradients before the first is used."""
+        """Make a step in the phases of this module: all gradients are checked before the first is used."""
         for unit in self.units:
             norms = NORMS if unit.clips or self._global_limit else 0
             if not self._run(unit, HEADERS | self._checks | norms, gradients):
@@ -230,14 +231,14 @@ class Stepping:
         return code >= 0 or self._refuse_non_finite(unit.positions[addresses.decode(code)[0]])
 
     def poll(self) -> None:
-        """Note accumulators that have become infinite unseen."""
+        """Note accumulators that have become infinite since the last look, where steps do not look themselves."""
         if self._checks:
             for unit in self._plan.all_units():
                 if unit.poll():
                     self._note_infinity(unit)
 
     def _set_clipping(self) -> bool:
-        """Scale of every gradient from its norm; False if the step is to be skipped."""
+        """Set the scale of every gradient by its norm, to clip it; False if the step is to be skipped."""
         if not self._global_limit:
             for unit in self.units:
                 if unit.clips:
@@ -252,11 +253,11 @@ class Stepping:
         return True
 
     def _learn(self, t: int, asked: dict[int, float]) -> tuple[float, ...] | None:
-        """What the method makes of its measures of all parameters; None if the step is to be skipped."""
+        """The numbers that the method learns from its sums over all parameters; None if the step is to be skipped."""
         if not self._active:
             return self._arena.state.learned
         measures: dict[int, list[float]] = {}
-        for unit in cast(Any, self.units):  # all of dense gradients
+        for unit in cast(Any, self.units):  # all are for dense gradients, as methods that measure take no others
             measures |= zip(unit.positions, unit.measure(self._threads).T.tolist(), strict=True)
         rule, parts = cast(Any, self._arena.rule), [measures[i] for i in sorted(measures)]
         sums = self._arena.comm.totals(parts, len(trait(rule, "measured")))

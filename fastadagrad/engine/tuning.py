@@ -1,4 +1,4 @@
-"""Changes of hyperparameters on the way: which ask for another plan, and which are only other numbers."""
+"""Changes of hyperparameters between steps: which of them need another plan, and which only change numbers."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def only_numbers(old: Sequence[Settings], new: Sequence[Settings]) -> bool:
 
 
 def _structure(settings: Settings) -> tuple[Any, ...]:
-    """What a plan is made by."""
+    """What a plan depends on in the settings of a parameter."""
     o = settings.options
     switches = [getattr(o, name) != 0 for name in SWITCHES]
     form = settings.form, settings.motion, settings.scheduled, settings.rate_changes
@@ -38,7 +38,7 @@ def _structure(settings: Settings) -> tuple[Any, ...]:
 
 
 def same_conduct(old: Conduct, new: Conduct) -> bool:
-    """Whether a plan for the one serves the other."""
+    """Whether a plan that was made for one conduct serves the other as well."""
     alike = (old.nonfinite, old.threads) == (new.nonfinite, new.threads)
     return alike and (old.max_global_norm == 0) == (new.max_global_norm == 0)
 
@@ -56,17 +56,18 @@ def wants_constant_rate(settings: Settings) -> str | None:
 
 
 def span(old: Settings, new: Settings, by_history: bool) -> Span:
-    """How steps missed before and after a change are caught up together.
+    """How steps missed before a change of settings, and steps missed after it, are caught up together.
 
-    "alike": by what is noted anyway; "marks": by notes of how far each row got under which numbers; "catch up": not at
-    all, what was missed before has to be caught up first. `by_history`: every step is noted with its own numbers.
+    "alike": by the notes that there are anyway. "marks": by marks, the sums that had been reached when each row was
+    last caught up. "catch up": not at all, so that rows have to be caught up before the change. `by_history` says that
+    marks are kept in any case, with the H of every step.
     """
     o, n = old.options, new.options
     if o.momentum != n.momentum:
         return "catch up"
     if by_history or not (o.l1 or o.l2 or o.decoupled_weight_decay):
         return "alike"
-    if (o.l1 or o.l2) and old.own != new.own:  # by which H is formed
+    if (o.l1 or o.l2) and old.own != new.own:  # H, which weighs the penalties, depends on the method's own
         return "catch up"
     if all(getattr(o, name) == getattr(n, name) for name in OF_MISSED_STEPS):
         return "alike"
@@ -83,7 +84,7 @@ class Cell(NamedTuple):
 
 
 class OwnCells(NamedTuple):
-    """The method's own scalars of some rows, in ``memory[row + i]``, formed anew where the learning rate is set."""
+    """The method's own scalars at some rows, in ``memory[row + i]``, which are formed anew when a rate is set."""
 
     memory: Any
     rows: list[int]
@@ -108,12 +109,12 @@ def by_rate(options: Options) -> dict[str, tuple[float, float]]:
     return {name: (base, factor) for name, (base, factor) in all_of_them.items() if factor}
 
 
-RateRange = tuple[float, float]  # the lowest and the highest: a plain tuple, as one with names unpacks half as fast
+RateRange = tuple[float, float]  # lowest and highest; a plain tuple, as unpacking a named one takes twice as long
 NO_RATES: RateRange = (0.0, -1.0)
 
 
 class Behind(Protocol):
-    """Rows that lag behind, and how the steps that they missed are noted."""
+    """What `rate_range` asks of rows that lag behind: how the steps that they missed are noted."""
 
     @property
     def by_history(self) -> bool: ...
@@ -124,7 +125,7 @@ class Behind(Protocol):
 
 
 def rate_range(settings: Settings, dtype: np.dtype[Any], lagging: Behind | None) -> RateRange:
-    """Learning rates that leave the plan, the state and what lags behind as they are."""
+    """Learning rates that need no other plan and no other state, and no catching up of rows that lag behind."""
     o = settings.options
     if callable(o.learning_rate) or "learning_rate" in trait(settings.rule, "fixed"):
         return NO_RATES
@@ -145,7 +146,7 @@ def rate_range(settings: Settings, dtype: np.dtype[Any], lagging: Behind | None)
 
 
 class _Unknown:
-    """A learning rate by which nothing can be computed."""
+    """A stand-in for a learning rate with which nothing can be computed, to see whether scalars depend on it."""
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -157,7 +158,7 @@ class _Unknown:
 
 
 def own_scalars_are_apart(settings: Settings) -> bool:
-    """Whether the method's own scalars come out without a learning rate."""
+    """Whether the method's own scalars can be computed without a learning rate, so that they do not depend on it."""
     try:
         own = settings.rule.scalar_values(settings.own, _Unknown(), 0)
     except (TypeError, ValueError, AttributeError, ArithmeticError):
@@ -166,7 +167,7 @@ def own_scalars_are_apart(settings: Settings) -> bool:
 
 
 def own_scalars_fit(settings: Settings, rate: float, largest: float) -> bool:
-    """Whether the method's own scalars come out with this learning rate, and none is larger."""
+    """Whether the method's own scalars can be computed with this learning rate, none with a size above `largest`."""
     try:
         for value in settings.rule.scalar_values(settings.own, rate, 0):
             if not -largest <= value <= largest:

@@ -1,4 +1,4 @@
-"""Parameters that are stepped together: the table of their addresses, their scalars and the call of their driver."""
+"""A unit, the parameters that one driver steps together: their table of addresses, and their scalars."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .parameters import interval
 from .state import State, accumulator_shape
 from .tuning import Cell, OwnCells, by_rate
 
-FEW = 4  # scalars that are written one by one in less time than NumPy takes for all at once
+FEW = 4  # so many scalars are written one by one in less time than NumPy takes to write them at once
 
 
 class OtherKind(Exception):
@@ -40,7 +40,7 @@ class Unit(ABC):
         self.positions = list(members)
         self._state = state
         arrays = [params.arrays[i] for i in members]
-        self._dtype = np.dtype(arrays[0].dtype.type)  # the one object that nearly all arrays of this dtype share
+        self._dtype = np.dtype(arrays[0].dtype.type)  # the object that nearly all arrays share; its address is compared
         self.clips = settings[0].norm_limit > 0
         shapes = [accumulator_shape(a, kind) for a in arrays]
         widths = [a.size // max(1, math.prod(shape)) for a, shape in zip(arrays, shapes, strict=True)]
@@ -55,7 +55,7 @@ class Unit(ABC):
         self.take_settings(members)
 
     def take_settings(self, settings: Mapping[int, Settings] | Sequence[Settings]) -> None:
-        """Go by the settings of its positions in these, which may differ in numbers only from those before."""
+        """Use other settings, given by position, which may differ only in numbers from those before."""
         own, alike = [settings[i] for i in self.positions], dict[tuple[int, int], list[int]]()
         late = [self._state.late.get(self._params.names[i], 0) for i in self.positions]
         for row, key in enumerate(zip(map(id, own), late, strict=True)):
@@ -76,7 +76,7 @@ class Unit(ABC):
         return memoryview(cast(Any, self._scalars)).cast("B").cast(cast(Any, self._dtype.char))
 
     def rate_cells(self, positions: Collection[int]) -> list[Cell]:
-        """Where drivers read what depends on the learning rate of some positions."""
+        """Where drivers read the scalars of some positions that depend on the learning rate."""
         cells, names, width = list[Cell](), self._rule.Scalars._fields, self._scalars.shape[1]
         memory = self._scalar_memory()
         for settings, _, rows in self._alike:
@@ -95,7 +95,7 @@ class Unit(ABC):
             self._scalars[rows] = cast_scalars(settings, t, self._dtype, asked, learned, late)
 
     def set_own_scalars(self, t: int, asked: dict[int, float], learned: Sequence[float]) -> None:
-        """Those of the method, which has learned more since `set_scalars`."""
+        """Set the method's own scalars again, as the method has learned new numbers since `set_scalars`."""
         own = slice(len(COMMON), None)
         for settings, late, rows in self._alike:
             self._scalars[rows, own] = cast_scalars(settings, t, self._dtype, asked, learned, late)[own]
@@ -115,19 +115,19 @@ class Unit(ABC):
         return found
 
     def poll(self) -> bool:
-        """Whether accumulators may have become infinite unseen, as where a step is not waited for: it looks now."""
+        """Look for accumulators that have become infinite, where steps do not wait to see; whether there may be any."""
         return False
 
     @abstractmethod
     def run(self, work: int, gradients: list[Any], guard: NDArray[np.int64], threads: int) -> int:
-        """Do what `work` says: 0, 1 if accumulators became infinite, or an `addresses.complaint` of what is not finite.
+        """Do the parts of a step in `work`: 0, 1 if accumulators became infinite, or a complaint of a non-finite one.
 
         Raises
         ------
         TypeError, ValueError, IndexError
             If a gradient does not fit.
         OtherKind
-            If it is not of the kind that this unit is for.
+            If a gradient is not of the kind, dense or sparse, that this unit is for.
         """
 
     def _refuse_changed_parameters(self) -> None:

@@ -1,1 +1,1 @@
-"""Linear models as scikit-learn knows estimators: its base classes, names, shapes and validation."""
+"""Linear models as estimators of scikit-learn, with its base classes, names, shapes and validation."""

@@ -1,4 +1,4 @@
-"""What the classifier and the regressor have in common: parameters, their checks, and fits of one output or several."""
+"""The base of the classifier and the regressor: parameters and their checks, and fits of one output or several."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ PENALTIES = (None, "l1", "l2", "elasticnet")
 
 
 class Problem(NamedTuple):
-    """What one output is trained for."""
+    """The labels, the targets and the weights of examples with which one output is trained."""
 
     labels: NDArray[Any]
     targets: Targets
@@ -41,7 +41,7 @@ class Problem(NamedTuple):
 
 
 class Checked(NamedTuple):
-    """Parameters as linear models take them."""
+    """Checked parameters of an estimator, as linear models take them."""
 
     parameters: dict[str, Any]
     settings: Settings
@@ -49,7 +49,7 @@ class Checked(NamedTuple):
 
 
 class LinearEstimator(CallbackSupportMixin, BaseEstimator):
-    """Parameters that both estimators take, and what they do alike."""
+    """Training, prediction and checks of parameters that the classifier and the regressor share."""
 
     coef_: Any
     intercept_: NDArray[Any]
@@ -60,7 +60,7 @@ class LinearEstimator(CallbackSupportMixin, BaseEstimator):
     # Parameters, by the names that subclasses set
 
     def _checked(self, loss: str, dtype: Any, seed: int, *, once: bool = False) -> Checked:
-        """Parameters for a fit, or for a single epoch of examples that come in parts."""
+        """Check parameters for a fit or, with `once`, for the single epoch of a `partial_fit`."""
         epochs = None if self.max_iter is None else whole_number("max_iter", self.max_iter, 1)
         held_out = self._validation_share() if self._truth("early_stopping") and not once else 0.0
         parameters = {
@@ -137,7 +137,7 @@ class LinearEstimator(CallbackSupportMixin, BaseEstimator):
     def _train(
         self, X: Any, y: Any, problems: Sequence[Problem], checked: Checked, starts: Sequence[State | None]
     ) -> None:
-        """Fit one output after the other, or several at a time, and take what comes of it."""
+        """Fit one output after the other, or several at a time, and take over the results."""
         if checked.parameters["validation"] and X.shape[0] < 2:
             raise ValueError("early_stopping sets examples aside, and X has only one sample")
         context = self._context(X, y, leaf=len(problems) > 1)
@@ -171,9 +171,9 @@ class LinearEstimator(CallbackSupportMixin, BaseEstimator):
             context.call_on_fit_task_end(estimator=self, X=X, y=y, reconstruction_attributes=dict)
 
     def _context(self, X: Any, y: Any, *, leaf: bool) -> Any:
-        """What scikit-learn's callbacks are told of a fit through; None if there are none.
+        """The context through which scikit-learn's callbacks are told of a fit; None if there are no callbacks.
 
-        Of several outputs there are several fits, and no epoch of the estimator that it could tell of.
+        Several outputs have several fits, so that there are no epochs of the estimator to tell of; `leaf` is True then.
         """
         if not getattr(self, "_skl_callbacks", None):
             return None
@@ -209,7 +209,7 @@ class LinearEstimator(CallbackSupportMixin, BaseEstimator):
     # Predictions
 
     def _scores(self, X: Any) -> NDArray[Any]:
-        """(samples,) or (samples, outputs)."""
+        """Scores of examples, (samples,) or (samples, outputs)."""
         check_is_fitted(self)
         X = validate_data(self, X, reset=False, accept_sparse="csr", dtype=[np.float64, np.float32])
         scores = safe_sparse_dot(X, self.coef_.T, dense_output=True) + self.intercept_
@@ -260,7 +260,7 @@ class LinearEstimator(CallbackSupportMixin, BaseEstimator):
 
     @property
     def _flat(self) -> bool:
-        """Whether `coef_` has one axis."""
+        """Whether `coef_` has one axis, as it has for the single output of a regression."""
         return False
 
     def __sklearn_tags__(self) -> Any:

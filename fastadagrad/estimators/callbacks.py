@@ -1,4 +1,4 @@
-"""scikit-learn's callbacks, which it has since 1.9: each epoch of a fit is a task of theirs."""
+"""Support of scikit-learn's callbacks, which exist since version 1.9: each epoch of a fit is a task for callbacks."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from ..linear.fitting import Unscale
 try:
     from sklearn.callback import CallbackSupportMixin as CallbackSupportMixin
     from sklearn.callback import with_callbacks as with_callbacks
-except ImportError:  # of scikit-learn before 1.9
+except ImportError:  # scikit-learn is older than 1.9
 
     class CallbackSupportMixin:  # type: ignore[no-redef]  # in its place, so that both have the same bases
-        """Nothing to mix in."""
+        """A mixin without attributes."""
 
     def with_callbacks(method: Callable[..., Any]) -> Callable[..., Any]:
         return method

@@ -1,4 +1,4 @@
-"""What a trained classifier says of examples: scores, labels and probabilities."""
+"""The predictions of a trained classifier: scores, labels and probabilities."""
 
 from __future__ import annotations
 
@@ -19,23 +19,24 @@ def _gives_probabilities(estimator: ClassPredictor) -> bool:
 
 
 class ClassPredictor(LinearEstimator):
-    """Weights for classes."""
+    """The part of a classifier that predicts, from weights of classes."""
 
     loss: str
     classes_: NDArray[Any]
 
     def decision_function(self, X: Any) -> NDArray[Any]:
-        """Score each class, or the second of two.
+        """Compute the score of each class or, of two classes, of the second.
 
         Parameters
         ----------
         X : array-like or sparse matrix (n, features)
-            With the columns of the training.
+            Examples with the columns of the training.
 
         Returns
         -------
         ndarray (n,) or (n, classes)
-            Of two classes the second is the likelier where it is above 0, of more that of the largest score.
+            Scores. Of two classes the second is the likelier one if its score is above 0; of more classes, the one with
+            the largest score is.
 
         Raises
         ------
@@ -60,7 +61,7 @@ class ClassPredictor(LinearEstimator):
         Parameters
         ----------
         X : array-like or sparse matrix (n, features)
-            With the columns of the training.
+            Examples with the columns of the training.
 
         Returns
         -------
@@ -88,14 +89,14 @@ class ClassPredictor(LinearEstimator):
 
     @available_if(_gives_probabilities)
     def predict_proba(self, X: Any) -> NDArray[Any]:
-        """Probabilities of the classes.
+        """Predict probabilities of the classes.
 
-        Where each class is treated against the rest, the logistic function's values are divided by their sum.
+        If each class is trained against the rest, the values of the logistic function are divided by their sum.
 
         Parameters
         ----------
         X : array-like or sparse matrix (n, features)
-            With the columns of the training.
+            Examples with the columns of the training.
 
         Returns
         -------
@@ -123,12 +124,12 @@ class ClassPredictor(LinearEstimator):
 
     @available_if(_gives_probabilities)
     def predict_log_proba(self, X: Any) -> NDArray[Any]:
-        """Logarithms of `predict_proba`.
+        """Compute the logarithms of `predict_proba`.
 
         Parameters
         ----------
         X : array-like or sparse matrix (n, features)
-            With the columns of the training.
+            Examples with the columns of the training.
 
         Returns
         -------

@@ -28,65 +28,67 @@ class AdaGradClassifier(ClassifierMixin, ClassPredictor):
     Parameters
     ----------
     loss : {"auto", "logistic", "hinge", "softmax"}, default "auto"
-        "auto" is logistic for two classes and softmax for more. The other two treat each of more than two classes
-        against the rest.
+        "auto" is logistic for two classes and softmax for more. With "logistic" and "hinge", more than two classes are
+        each trained against the rest.
     penalty : {None, "l1", "l2", "elasticnet"}, default None
-        Of the weights of the scaled features (see `scale`), never of the intercept.
+        Penalty on the weights of the scaled features (see `scale`), never on the intercept.
     alpha : float, default 1e-4
         Strength of the penalty, beside the mean loss: alpha*|w| or alpha/2*w**2.
     l1_ratio : float, default 0.15
         Share of l1 in "elasticnet".
     method : str, default "adagrad"
-        Name of the method, as `fastadagrad.build` takes it; it goes by gradients alone.
+        Name of the method, as `fastadagrad.build` takes it; methods that need more than gradients are refused.
     learning_rate : float or "auto", optional
-        By default 0.1, or the method's own. "auto" finds one by short, cross-validated fits.
+        By default 0.1, or the method's own default. "auto" finds a rate by short, cross-validated fits.
     momentum, nesterov : float, bool, default 0 and False
-        As of `fastadagrad.ADAGRAD`.
+        As in `fastadagrad.ADAGRAD`.
     batch_size : int, default 1
         Examples per update.
     max_iter : int, optional
         Epochs; by default 10, or as many as 10,000 updates take, but at most 50.
     tol, n_iter_no_change : float and int, default 0 and 5
-        Stop after more than so many epochs in a row that did not improve the loss (with `early_stopping` the one of the
-        examples set aside, else that of each example before its update) by more than this share of it.
+        Stop after more than `n_iter_no_change` epochs in a row that did not lower the loss by more than the share `tol`
+        of it. With `early_stopping` it is the loss of the examples set aside, else that of each example before its
+        update.
     fit_intercept : bool, default True
         Whether a constant is added to the scores.
     scale : {"auto", "standard", "maxabs", "none"}, default "auto"
-        Of the features while training: "auto" is "standard" for dense X and "maxabs" for sparse X, and "none" in
-        `partial_fit`. `coef_` is for features as they come.
+        How features are scaled while training: "auto" is "standard" for dense X and "maxabs" for sparse X, and "none"
+        in `partial_fit`. `coef_` is for the unscaled features.
     shuffle : bool, default True
-        Whether each epoch has its own order. The orders depend on what the examples are, and not on where they stand.
+        Whether each epoch has its own order. The orders depend on the contents of the examples, and not on the order in
+        which they are given.
     average : bool or int, default False
-        True: weights are the mean of those that training passed through; an int: in the last so many epochs.
+        True: the weights are the mean of those that training passed through; an int: the mean over so many last epochs.
     warm_start : bool, default False
         Whether `fit` goes on from where the fit before it ended, with its classes, scales and learning rate.
     early_stopping : bool, default False
-        Whether `validation_fraction` of the examples, a share of each class, is set aside, and the weights kept are
-        those of the lowest loss on them.
+        Whether the share `validation_fraction` of the examples of each class is set aside; the weights kept are then
+        those with the lowest loss on these examples.
     validation_fraction : float, default 0.1
         Share of the examples that `early_stopping` sets aside, between 0 and 1.
     class_weight : dict or "balanced", optional
-        Factor of the weights of the examples of each class.
+        Factor for the weights of the examples of each class.
     lazy : {"exact", "touched", "dense"}, default "exact"
-        As of `fastadagrad.LinearModel`, for sparse X.
+        As in `fastadagrad.LinearModel`, for sparse X.
     method_params : dict, optional
         Hyperparameters of the method alone, as {"rms_regularizer": 0.1}, `weight_decay` and `decoupled_weight_decay`.
     n_jobs : int, optional
-        Threads for the classes that are each treated against the rest.
+        Threads for classes that are each trained against the rest.
     random_state : int, RandomState or None, default None
-        Of the orders and of the examples set aside. With an int the same data give the same bits.
+        Seed of the orders and of the choice of examples set aside. With an int the same data give the same bits.
 
     Attributes
     ----------
     classes_ : ndarray (classes,)
     coef_ : ndarray (1, features) or (classes, features)
-        Of the dtype of X, float32 or float64.
+        The weights, in the dtype of X, float32 or float64.
     intercept_ : ndarray (1,) or (classes,)
     n_iter_ : int
-        Epochs of the fit; of the longest, where there are several.
+        Epochs of the fit; the largest number, if there are several fits.
     n_features_in_ : int
     feature_names_in_ : ndarray (features,)
-        Where X has names of columns.
+        Names of the columns, if X has them.
 
     Raises
     ------
@@ -95,7 +97,7 @@ class AdaGradClassifier(ClassifierMixin, ClassPredictor):
 
     Notes
     -----
-    Examples of weight 3 are visited three times an epoch, so that whole weights give what repetitions give.
+    Examples of weight 3 are visited three times an epoch, so that whole weights have the effect of repeated examples.
 
     Examples
     --------
@@ -180,7 +182,7 @@ class AdaGradClassifier(ClassifierMixin, ClassPredictor):
         Raises
         ------
         ValueError, TypeError
-            If X, y or the weights are none of these, if y has one class, or for a parameter that makes no sense.
+            If X, y or the weights are of another kind, if y has one class, or for a parameter that makes no sense.
 
         Examples
         --------
@@ -195,18 +197,18 @@ class AdaGradClassifier(ClassifierMixin, ClassPredictor):
         return self._fit(X, y, sample_weight, None, going_on=going_on, once=False)
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
-        """Train on some more examples, once on each.
+        """Train on more examples, once on each.
 
         Parameters
         ----------
         X : array-like or sparse matrix (n, features)
-            As of the calls before.
+            Examples with the columns of the calls before.
         y : array-like (n,)
             Labels of any kind.
         classes : array-like (classes,), optional
-            All labels that there will be; the first call wants them.
+            All labels that will ever come; the first call needs them.
         sample_weight : array-like (n,), optional
-            As of `fit`.
+            As in `fit`.
 
         Returns
         -------
@@ -215,7 +217,7 @@ class AdaGradClassifier(ClassifierMixin, ClassPredictor):
         Raises
         ------
         ValueError, TypeError
-            As of `fit`; if the first call has no classes, or `class_weight` is "balanced", which wants all examples.
+            As in `fit`; if the first call has no classes; or if `class_weight` is "balanced", which needs all examples.
 
         Examples
         --------
@@ -268,7 +270,7 @@ class AdaGradClassifier(ClassifierMixin, ClassPredictor):
     def _weights_of_classes(
         self, weights: NDArray[np.float64] | None, known: Any, y: Any, positions: Any
     ) -> NDArray[np.float64] | None:
-        """Weights of the examples, each times that of its class."""
+        """Weights of the examples, each multiplied by the weight of its class."""
         if self.class_weight is None:
             return weights
         factors = np.ones(len(known))
@@ -282,7 +284,7 @@ class AdaGradClassifier(ClassifierMixin, ClassPredictor):
         return found
 
     def _attributes(self, weights: Sequence[NDArray[Any]], intercepts: Sequence[NDArray[Any]]) -> dict[str, Any]:
-        if weights[0].ndim == 2:  # softmax has them by features; of two classes their difference is what counts
+        if weights[0].ndim == 2:  # softmax has (features, classes); two classes are told apart by their difference
             coef, intercept = np.ascontiguousarray(weights[0].T), intercepts[0]
             two = len(coef) == 2
             return {
@@ -293,7 +295,7 @@ class AdaGradClassifier(ClassifierMixin, ClassPredictor):
 
 
 def _problems(loss: str, positions: NDArray[Any], count: int, weights: Any) -> list[Problem]:
-    """One for all classes, or one for each against the rest."""
+    """One problem of all classes, or one of each class against the rest."""
     if loss == "softmax":
         return [Problem(positions, Targets(loss, np.arange(count)), weights)]
     targets = Targets(loss, np.array([False, True]))

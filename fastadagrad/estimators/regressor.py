@@ -20,8 +20,8 @@ LOSSES = ("squared", "huber", "poisson", "quantile")
 class AdaGradRegressor(RegressorMixin, LinearEstimator):
     """Linear regression, trained by AdaGrad or another method one example, or minibatch, at a time.
 
-    It is `fastadagrad.LinearModel` with scikit-learn's names and shapes. Whole numbers are numbers here, however few
-    of them differ.
+    It is `fastadagrad.LinearModel` with scikit-learn's names and shapes. Targets are always numbers, also if they are
+    few different whole numbers, which LinearModel may take for classes.
 
     Parameters
     ----------
@@ -31,62 +31,64 @@ class AdaGradRegressor(RegressorMixin, LinearEstimator):
     delta : float, default 1
         Error, in the unit of y, from which on the loss "huber" is linear.
     quantile : float, default 0.5
-        Share of the targets that are to be below the prediction, of the loss "quantile".
+        Share of the targets that are to be below the prediction, for the loss "quantile".
     penalty : {None, "l1", "l2", "elasticnet"}, default None
-        Of the weights of the scaled features (see `scale`) for targets of spread 1, never of the intercept.
+        Penalty on the weights of the scaled features (see `scale`) for targets of spread 1, never on the intercept.
     alpha : float, default 1e-4
         Strength of the penalty, beside the mean loss: alpha*|w| or alpha/2*w**2.
     l1_ratio : float, default 0.15
         Share of l1 in "elasticnet".
     method : str, default "adagrad"
-        Name of the method, as `fastadagrad.build` takes it; it goes by gradients alone.
+        Name of the method, as `fastadagrad.build` takes it; methods that need more than gradients are refused.
     learning_rate : float or "auto", optional
-        By default 0.1, or the method's own. "auto" finds one by short, cross-validated fits.
+        By default 0.1, or the method's own default. "auto" finds a rate by short, cross-validated fits.
     momentum, nesterov : float, bool, default 0 and False
-        As of `fastadagrad.ADAGRAD`.
+        As in `fastadagrad.ADAGRAD`.
     batch_size : int, default 1
         Examples per update.
     max_iter : int, optional
         Epochs; by default 10, or as many as 10,000 updates take, but at most 50.
     tol, n_iter_no_change : float and int, default 0 and 5
-        Stop after more than so many epochs in a row that did not improve the loss (with `early_stopping` the one of the
-        examples set aside, else that of each example before its update) by more than this share of it.
+        Stop after more than `n_iter_no_change` epochs in a row that did not lower the loss by more than the share `tol`
+        of it. With `early_stopping` it is the loss of the examples set aside, else that of each example before its
+        update.
     fit_intercept : bool, default True
         Whether a constant is added to the scores.
     scale : {"auto", "standard", "maxabs", "none"}, default "auto"
-        Of the features while training: "auto" is "standard" for dense X and "maxabs" for sparse X; targets are then
-        standardised, too, if there is an intercept. In `partial_fit` "auto" is "none". `coef_` is for features and
-        targets as they come.
+        How features are scaled while training: "auto" is "standard" for dense X and "maxabs" for sparse X; targets are
+        then standardised, too, if there is an intercept. In `partial_fit` "auto" is "none". `coef_` is for the unscaled
+        features and targets.
     shuffle : bool, default True
-        Whether each epoch has its own order. The orders depend on what the examples are, and not on where they stand.
+        Whether each epoch has its own order. The orders depend on the contents of the examples, and not on the order in
+        which they are given.
     average : bool or int, default False
-        True: weights are the mean of those that training passed through; an int: in the last so many epochs.
+        True: the weights are the mean of those that training passed through; an int: the mean over so many last epochs.
     warm_start : bool, default False
         Whether `fit` goes on from where the fit before it ended, with its scales and learning rate.
     early_stopping : bool, default False
-        Whether `validation_fraction` of the examples is set aside, and the weights kept are those of the lowest loss
-        on them.
+        Whether the share `validation_fraction` of the examples is set aside; the weights kept are then those with the
+        lowest loss on these examples.
     validation_fraction : float, default 0.1
         Share of the examples that `early_stopping` sets aside, between 0 and 1.
     lazy : {"exact", "touched", "dense"}, default "exact"
-        As of `fastadagrad.LinearModel`, for sparse X.
+        As in `fastadagrad.LinearModel`, for sparse X.
     method_params : dict, optional
         Hyperparameters of the method alone, as {"rms_regularizer": 0.1}, `weight_decay` and `decoupled_weight_decay`.
     n_jobs : int, optional
-        Threads for the columns of a y of several.
+        Threads for the columns of y, if it has several.
     random_state : int, RandomState or None, default None
-        Of the orders and of the examples set aside. With an int the same data give the same bits.
+        Seed of the orders and of the choice of examples set aside. With an int the same data give the same bits.
 
     Attributes
     ----------
     coef_ : ndarray (features,) or (targets, features)
-        Of the dtype of X, float32 or float64.
+        The weights, in the dtype of X, float32 or float64.
     intercept_ : ndarray (1,) or (targets,)
     n_iter_ : int
-        Epochs of the fit; of the longest, where y has several columns.
+        Epochs of the fit; the largest number, if y has several columns.
     n_features_in_ : int
     feature_names_in_ : ndarray (features,)
-        Where X has names of columns.
+        Names of the columns, if X has them.
 
     Raises
     ------
@@ -95,7 +97,7 @@ class AdaGradRegressor(RegressorMixin, LinearEstimator):
 
     Notes
     -----
-    Examples of weight 3 are visited three times an epoch, so that whole weights give what repetitions give.
+    Examples of weight 3 are visited three times an epoch, so that whole weights have the effect of repeated examples.
 
     Examples
     --------
@@ -182,7 +184,7 @@ class AdaGradRegressor(RegressorMixin, LinearEstimator):
         Raises
         ------
         ValueError, TypeError
-            If X, y or the weights are none of these, or for a parameter that makes no sense.
+            If X, y or the weights are of another kind, or for a parameter that makes no sense.
 
         Examples
         --------
@@ -197,16 +199,16 @@ class AdaGradRegressor(RegressorMixin, LinearEstimator):
         )
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """Train on some more examples, once on each.
+        """Train on more examples, once on each.
 
         Parameters
         ----------
         X : array-like or sparse matrix (n, features)
-            As of the calls before.
+            Examples with the columns of the calls before.
         y : array-like (n,) or (n, targets)
             Numbers.
         sample_weight : array-like (n,), optional
-            As of `fit`.
+            As in `fit`.
 
         Returns
         -------
@@ -215,7 +217,7 @@ class AdaGradRegressor(RegressorMixin, LinearEstimator):
         Raises
         ------
         ValueError, TypeError
-            As of `fit`.
+            As in `fit`.
 
         Examples
         --------
@@ -258,12 +260,12 @@ class AdaGradRegressor(RegressorMixin, LinearEstimator):
         Parameters
         ----------
         X : array-like or sparse matrix (n, features)
-            With the columns of the training.
+            Examples with the columns of the training.
 
         Returns
         -------
         ndarray (n,) or (n, targets)
-            Of counts their means, the exponentials of the scores.
+            Predictions; for the loss "poisson" they are means of counts, the exponentials of the scores.
 
         Raises
         ------

@@ -1,1 +1,1 @@
-"""How parameters in the computer's own memory are stepped."""
+"""The host as a place of arrays: how parameters in the computer's own memory are checked and stepped."""

@@ -1,4 +1,4 @@
-"""Parameters with dense gradients that are stepped together, in one launch."""
+"""The unit of parameters in the host's memory with dense gradients, which one launch steps together."""
 
 from __future__ import annotations
 
@@ -47,14 +47,20 @@ class Bucket(Unit):
         return code
 
     def measure(self, threads: int) -> NDArray[np.float64]:
-        """What the method measures of the gradients of the last `run`, shape (measured, members)."""
+        """The sums that the method measures, over each parameter and its gradient of the last `run`.
+
+        The result has shape (measured, members).
+        """
         spans = threads if self._large else 1
         arguments = self.table, self._scalars, self._block_measures, self._measures
         launch(make_measure(self._form, self._dtype), spans, *arguments)
         return self._measures
 
     def locate_by_hand(self, gradients: list[Any], guard: NDArray[np.int64]) -> None:
-        """Check the gradients one by one and note their addresses: for what compiled code refuses or cannot read."""
+        """Check the gradients one by one in Python and note their addresses.
+
+        This is for gradients that compiled code has refused, and for a Python whose objects it cannot read.
+        """
         self._refuse_changed_parameters()
         if any(is_sparse(gradients[i]) for i in self.positions):
             raise OtherKind

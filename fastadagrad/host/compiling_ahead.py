@@ -1,4 +1,4 @@
-"""Every driver that a method steps dense gradients with, to be compiled before anybody needs it."""
+"""Compilation ahead of need of every driver that steps dense gradients by a method."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ..kernels.rules import form_of, trait
 
 
 def every_driver(rule: Rule) -> Iterator[tuple[str, Callable[[], None]]]:
-    """Yield what there is to compile for a method: a label, and a function that compiles it."""
+    """Yield, for each driver of a method, a label and a function that compiles the driver."""
     form = form_of(rule, rule.Hyperparameters())
     kinds = [("element", True), ("element", False)]
     if trait(form, "shares"):

@@ -1,4 +1,4 @@
-"""The rows that a sparse gradient names, each once."""
+"""The rows that a sparse gradient names, each once: values of a row that is named several times are added up."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .launch import launch
 from .sparse_gradients import NO_BITS, CheckedRows, Indices, checked_sparse, inspect_only
 
 IN_PLACE = np.zeros(0, np.int64)  # row k's gradient is row k of the source
-ROWS_AN_INDEX = 256  # up to which a bit for each row is worth its memory, four times that of the indices
+ROWS_AN_INDEX = 256  # rows an index, up to which a bit for each row is worth its memory, 4 times that of the indices
 
 
 class Gathered(NamedTuple):
@@ -30,13 +30,13 @@ class Coalescer:
     Parameters
     ----------
     dtype : float32 or float64
-        Of the values.
+        Dtype of the values.
     n_rows, width : int
-        Rows that there are, and values a row.
+        Number of rows of the parameter, and of values in a row.
     ordered : bool
-        Whether rows are to ascend.
+        Whether the rows of the result have to ascend.
     parallel_from : int
-        Values, or indices, from which more than one thread is worth its while.
+        Number of values, or of indices, from which several threads are faster than one.
     """
 
     def __init__(self, dtype: np.dtype[Any], n_rows: int, width: int, ordered: bool, parallel_from: int) -> None:
@@ -47,14 +47,18 @@ class Coalescer:
         self._sums: FloatArray = np.zeros(0, dtype)
 
     def _spans(self, indices: Indices, threads: int) -> int:
-        """Parallel parts wait for threads that may be asleep or have no core just then: few are not worth that."""
+        """How many threads to use for these indices.
+
+        A parallel loop waits for threads that may be asleep or without a core at that time, which few indices are not
+        worth.
+        """
         return threads if 4 * indices.size >= self._parallel_from else 1
 
     def inspect(self, threads: int, indices: Indices, n_rows: int, search: bool) -> int:
-        """What `kernels.coalesce.inspect` says of row indices.
+        """What `kernels.cpu.coalesce.inspect` says of row indices.
 
-        The search for repeats is left out where a sort will tell, or where a bit for each row is much beside the
-        indices.
+        Repeated ones are not searched for where a sort will find them, or where a bit for each row would take far more
+        memory than the indices.
         """
         spans, seen = self._spans(indices, threads), NO_BITS
         if search and not self._ordered and n_rows * spans <= ROWS_AN_INDEX * indices.size:
@@ -100,7 +104,7 @@ class Coalescer:
 
 
 def sums_of_rows(name: str, gradient: Any, parameter: FloatArray) -> FloatArray:
-    """The gradients of the rows that a sparse gradient names, each once; errors as of `checked_sparse`."""
+    """The gradients of the rows that a sparse gradient names, each row once; it raises what `checked_sparse` raises."""
     given = checked_sparse(name, gradient, parameter, guard_of([]), False, inspect_only)
     coalescer = Coalescer(parameter.dtype, *row_layout(parameter, by_element=False), True, 0)
     return coalescer.gather(given, threads=1).source

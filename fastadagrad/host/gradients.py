@@ -1,4 +1,4 @@
-"""What a dense gradient in the host's memory has to be."""
+"""The errors for dense gradients in the host's memory that do not fit their parameters."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..engine.place import array_of
 
 
 def gradient_refusal(name: str, gradient: Any, parameter: FloatArray, guard: NDArray[np.int64]) -> Exception | None:
-    """The error that a gradient deserves, None for one that can be used as it is."""
+    """The error for a gradient that does not fit; None for one that can be used as it is."""
     where = f"gradient of {name!r}"
     if gradient is None:
         return missing_gradient(name, parameter)
@@ -24,7 +24,10 @@ def gradient_refusal(name: str, gradient: Any, parameter: FloatArray, guard: NDA
 
 
 def form_refusal(where: str, it: str, array: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Exception | None:
-    """The error for what is no array of this shape and dtype in C order; `it` is its name in what mends it."""
+    """The error for an object that is no array of this shape and dtype in C order; None if it is one.
+
+    `it` is its name in the code that the message advises.
+    """
     if type(array) not in (np.ndarray, np.memmap):
         if array_of(where, array) is not None:
             return TypeError(

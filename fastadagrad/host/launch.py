@@ -1,4 +1,4 @@
-"""Launches of compiled code: on how many threads, and never two at a time."""
+"""Launches of compiled code: on how many threads, and never two launches on several threads at a time."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ _forked = False
 
 @in_forked_child
 def _note_fork() -> None:
-    """Make the lock anew: in the parent another thread, which is not here, may have held it."""
+    """Make the lock anew in a forked process: a thread of the parent, which does not exist here, may hold it."""
     global _forked, _one_launch
     _forked, _one_launch = True, threading.Lock()
 
 
 def usable_threads(wanted: int | None) -> int:
-    """All threads that Numba has, or fewer if asked."""
+    """How many threads to use: all that Numba has, or `wanted` if that is fewer."""
     available: int = vars(numba.config)["NUMBA_NUM_THREADS"]
     return min(wanted or available, available)
 
 
 def launch(pair: Pair, spans: int, *arguments: Any) -> Any:
-    """Call a pair for so many spans; for one only in a forked process, where OpenMP would abort."""
+    """Call a pair, its work split into `spans` shares; into one only in a forked process, where OpenMP would abort."""
     if spans > 1 and not _forked:
         return _threaded(pair, spans, arguments)
     if not pair.serial.overloads:

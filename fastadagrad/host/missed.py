@@ -1,4 +1,4 @@
-"""Rows in the host's memory that a row-sparse gradient does not name: how far each is behind, and catching up."""
+"""Rows in the host's memory that a row-sparse gradient does not name: how far each lags behind, and catching up."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from ..kernels.memory.addresses import WIDTH
 from .launch import launch
 from .sparse_gradients import Indices
 
-MANY_STEPS = 1 << 20
+MANY_STEPS = 1 << 20  # steps, up to which sums are formed one by one
 
 
 def _sums_up_to(numbers: NDArray[np.int64], increments: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Sums of so many equal increments each, rounded as if they had been added one by one (but of very many)."""
+    """Sums of `numbers` equal increments, with the bits of adding one by one (products above MANY_STEPS)."""
     most = int(numbers.max(initial=0))
     if most > MANY_STEPS:
         return numbers[:, None] * increments
@@ -30,7 +30,7 @@ def _sums_up_to(numbers: NDArray[np.int64], increments: NDArray[np.float64]) -> 
 
 
 class HostLagging(Lagging):
-    """Rows in the host's memory.
+    """Notes on how far rows in the host's memory lag behind.
 
     Parameters
     ----------
@@ -55,14 +55,14 @@ class HostLagging(Lagging):
         self._catch_up = make_catch_up_rows(cast(Any, settings.form), settings.motion, kind, dtype)
 
     def notes(self) -> missed.Lag:
-        """What kernels go by."""
+        """The notes as kernels take them."""
         return missed.Lag(self._now, self._last, self._totals, self._totals_after, self._marks)
 
     def catch_up(self, rows: Indices, threads: int, distinct: bool) -> None:
-        """Bring rows up to date."""
+        """Catch rows up; `distinct` says that none is named twice."""
         spans = threads if rows.size * self._table[0, WIDTH] >= self._parallel_from else 1
         if spans > 1 and not distinct:
-            rows = np.unique(rows)  # no two threads are to have the same row
+            rows = np.unique(rows)  # else two threads could step the same row at once
         launch(self._catch_up, spans, rows, self._table, self.exact, self.notes())
 
     def _catch_up_every_row(self, threads: int) -> None:
@@ -72,7 +72,7 @@ class HostLagging(Lagging):
     def _begin_marks(self, threads: int) -> None:
         s = self._rule.Scalars(*self.exact.tolist())
         log_keep, n = math.log(s.keep) if s.keep != 1 else 0.0, self._now - self._since
-        by_history = self._kind == "tensor" and self._settings.motion == "plain"  # and with decay alone
+        by_history = self._kind == "tensor" and self._settings.motion == "plain"  # here it has decay alone
         if by_history and n * log_keep < LEAST_FACTOR:
             self.catch_up_all(threads)
             n = 0

@@ -1,4 +1,4 @@
-"""The host's memory, as the engine asks for it."""
+"""The host's memory as a `Place`, as the engine uses it."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ from .row_unit import DenseForm, RowUnit
 from .sparse_gradients import Indices, checked_indices
 
 PARALLEL_FROM = 1 << 17  # elements; below, waking a second thread costs more than it saves
-MAP_NORESERVE = 0x4000  # of Linux: no need for as much memory to be free
+MAP_NORESERVE = 0x4000  # flag of Linux: so much memory does not need to be free
 
 
 class _Host:
-    """See `Place`."""
+    """The host's memory; `fastadagrad.engine.place.Place` documents the methods."""
 
     is_numpys = takes_rates = takes_storages = True
     backend = None
@@ -84,7 +84,7 @@ class _Host:
             raise TypeError(f"gradient of {name!r} must not be masked; return its .filled(0)")
         array = np.asarray(gradient)
         report(name, array, parameter)
-        with np.errstate(over="ignore"):  # what overflows is not finite, and the step says so
+        with np.errstate(over="ignore"):  # an overflow becomes infinity, which the step refuses
             return np.asarray(array, parameter.dtype, order="C")
 
     def check_dense(self, what: str, it: str, array: Any, parameter: FloatArray) -> None:
@@ -93,7 +93,7 @@ class _Host:
             raise refusal
 
     def check_sparse(self, name: str, gradient: Any) -> None:
-        """All that `is_sparse` knows will do."""
+        """Refuse nothing: every kind of sparse gradient that `is_sparse` knows can be used here."""
 
     def is_finite(self, name: str, array: FloatArray, parameter: FloatArray) -> bool:
         return bool(all_finite(array.view(np.ndarray).reshape(-1)))
@@ -150,7 +150,7 @@ class HostReader:
         self._parameter = parameter
 
     def catch_up(self, what: str, indices: Any, lagging: HostLagging | None, threads: int) -> Indices:
-        """Bring rows up to date; the indices, checked."""
+        """Catch rows up; returns their indices, checked."""
         rows, found = checked_indices(what, indices, len(self._parameter))
         if lagging is not None and lagging.behind:
             with whole():
@@ -164,9 +164,9 @@ class HostReader:
 
 
 def _sparse_zeros(size: int) -> NDArray[np.uint8]:
-    """Zeros of which only the pages that are written to take memory: for parameters that may be larger than it.
+    """Zeros of which only the pages that are written take memory, for parameters that may be larger than the memory.
 
-    NumPy's own ask the system for huge pages, and a few rows here and there bring in all of those.
+    Zeros that NumPy allocates are in huge pages, so that writing a few scattered rows would take most of the memory.
     """
     if sys.platform != "linux":
         return np.zeros(size, np.uint8)

@@ -1,4 +1,4 @@
-"""Steps with sparse gradients: of the rows that they name, or written out for a dense step."""
+"""Steps with sparse gradients in the host's memory: of the rows named, or as a dense step."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ NO_LAG = missed.Lag(0, np.zeros(0, np.int64), np.zeros(2), np.zeros(2), np.zeros
 
 
 class RowUnit(Unit):
-    """One parameter with a sparse gradient, stepped in the rows that it names.
+    """One parameter with a sparse gradient, stepped in the rows that the gradient names.
 
     Parameters
     ----------
     by_element : bool
         For sparse matrices only: step the elements that are stored, not whole rows.
     ordered : bool
-        The gradient is to be summed over, which goes by ascending rows.
+        Sort the rows in any case: squares of the gradient are summed, in ascending order of rows.
     lags : dict, optional
-        Given if rows that a gradient does not name move: where the notes of how far they are behind are kept.
+        Given if rows that a gradient does not name move: the notes of how far they lag behind, by position.
     watchful : bool
         Accumulators that become infinite are to be noticed.
     parallel_from : int
-        Values from which more than one thread is worth its while.
+        Number of values from which several threads are faster than one.
     """
 
     def __init__(
@@ -106,7 +106,7 @@ class RowUnit(Unit):
         return self._update(self._gathered, spans, threads) if work & UPDATE and self._array.size else 0
 
     def _take(self, gradient: Any, guard: NDArray[np.int64], threads: int) -> None:
-        """Check the gradient and bring its rows into order."""
+        """Check the gradient, and add up the values of rows that it names more than once."""
         self._refuse_changed_parameters()
         look = partial(self._coalescer.inspect, threads)
         given = checked_sparse(self._name, gradient, self._array, guard, self._by_element, look)
@@ -147,7 +147,7 @@ class RowUnit(Unit):
         return infinite
 
     def _accumulate(self, gathered: Gathered, spans: int) -> Any:
-        """Bring the accumulator that all elements share up to date."""
+        """Step the accumulator that all elements share, by the sum of squares of the gradient."""
         G, kept = self._accumulator, storage_of(self._form, self._form.slots[0])
         if self._array.size:
             square = self._sum_squares(self._prepared_norm, gathered, spans)
@@ -159,7 +159,7 @@ class RowUnit(Unit):
 
 
 class DenseForm:
-    """A sparse gradient written out, for a method that moves all rows (``lazy="dense"``)."""
+    """An array in which sparse gradients of a parameter are made dense, where all rows move (``lazy="dense"``)."""
 
     def __init__(self, name: str, parameter: FloatArray, parallel_from: int) -> None:
         self._name, self._parameter = name, parameter
@@ -169,7 +169,7 @@ class DenseForm:
         self._rows = np.zeros(0, np.int64)
 
     def write(self, gradient: Any, guard: NDArray[np.int64], threads: int) -> FloatArray:
-        """The dense gradient that a sparse one stands for, until `clear` is called."""
+        """Make a sparse gradient dense; the result holds until `clear` is called."""
         look = partial(self._coalescer.inspect, threads)
         given = checked_sparse(self._name, gradient, self._parameter, guard, False, look)
         rows, at, source = self._coalescer.gather(given, threads)

@@ -1,4 +1,4 @@
-"""Sparse gradients in the host's memory: what they have to be, and sparse matrices taken as rows or as elements."""
+"""Checks of sparse gradients in the host's memory, and sparse matrices taken as rows or as elements."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .gradients import form_refusal
 from .launch import launch
 
 Indices = NDArray[np.int64]
-# (indices, number of rows, search for repeats): what `kernels.coalesce.inspect` says of them.
+# (indices, number of rows, search for repeats): what `kernels.cpu.coalesce.inspect` says of the indices.
 Inspect = Callable[[Indices, int, bool], int]
 NO_BITS = np.zeros((1, 0), np.uint64)
 
@@ -28,18 +28,18 @@ def inspect_only(indices: Indices, n_rows: int, search: bool = False) -> int:
 
 
 class CheckedRows(NamedTuple):
-    """Rows found to fit a parameter, or a view of one."""
+    """Indices and values of rows that have been found to fit a parameter."""
 
     indices: Indices
     values: FloatArray
-    distinct: bool  # none is named twice: found, or so the user says
+    distinct: bool  # no row is named twice, as was found or as the user says
     ascending: bool
 
 
 def checked_indices(
     what: str, indices: Any, n_rows: int, search: bool = False, look: Inspect = inspect_only
 ) -> tuple[Indices, int]:
-    """Indices as int64, and what was found of them; the error that they deserve if they are none of the rows."""
+    """Indices as int64, and what `look` found; raises TypeError, ValueError or IndexError if they are no rows."""
     if type(indices) not in (np.ndarray, np.memmap):
         raise TypeError(
             f"{what} must be a plain numpy.ndarray of int32 or int64, not {type(indices).__name__}; pass "
@@ -50,7 +50,7 @@ def checked_indices(
     if indices.dtype not in INDEX_DTYPES:
         raise TypeError(f"{what} must have dtype int32 or int64, not {indices.dtype}; pass indices.astype(numpy.int64)")
     usable = type(indices) is np.ndarray and indices.dtype == np.int64 and indices.flags.carray
-    # Writable: compiled code takes read-only arrays for another type, and would be compiled anew.
+    # The array has to be writable: Numba has another type for read-only arrays, and would compile again for it.
     numbers = indices if usable else np.require(np.asarray(indices), np.int64, ["C", "A", "W"])
     found = look(numbers, n_rows, search)
     if found >= 0:
@@ -61,7 +61,7 @@ def checked_indices(
 def checked_rows(
     name: str, gradient: Rows, parameter: FloatArray, guard: NDArray[np.int64], look: Inspect
 ) -> CheckedRows:
-    """The parts of a row-sparse gradient, or the error that it deserves."""
+    """The parts of a row-sparse gradient; raises TypeError, ValueError or IndexError if it does not fit."""
     where = f"gradient of {name!r}"
     if parameter.ndim == 0:
         raise ValueError(f"{where}: the parameter is 0-dimensional and has no rows; pass an array of shape ()")
@@ -84,7 +84,7 @@ def _refuse_overlap(what: str, array: NDArray[Any], guard: NDArray[np.int64]) ->
 
 
 def _checked_entries(name: str, matrix: Any, parameter: FloatArray) -> tuple[Indices, Indices, FloatArray]:
-    """Rows, columns and values of what a sparse matrix stores, in the order in which it does."""
+    """Rows, columns and values of the elements that a sparse matrix stores, in the order in which they are stored."""
     where = f"gradient of {name!r}"
     if parameter.ndim != 2:
         raise ValueError(
@@ -121,7 +121,7 @@ def _checked_entries(name: str, matrix: Any, parameter: FloatArray) -> tuple[Ind
 def checked_elements(
     name: str, matrix: Any, parameter: FloatArray, guard: NDArray[np.int64], look: Inspect
 ) -> CheckedRows:
-    """A sparse matrix as the gradient of single elements: rows of the flattened parameter."""
+    """A sparse matrix as the gradient of single elements, which count as rows of the flattened parameter."""
     rows, columns, values = _checked_entries(name, matrix, parameter)
     _refuse_overlap(f"gradient of {name!r} (its values)", values, guard)
     flat = rows * parameter.shape[1] + columns
@@ -130,7 +130,7 @@ def checked_elements(
 
 
 def rows_of_matrix(name: str, matrix: Any, parameter: FloatArray) -> Rows:
-    """A sparse matrix as the gradient of whole rows, zeros filled in."""
+    """A sparse matrix as the gradient of whole rows, with zeros for elements that it does not store."""
     rows, columns, values = _checked_entries(name, matrix, parameter)
     different, group = np.unique(rows, return_inverse=True)
     dense = np.zeros((len(different), parameter.shape[1]), parameter.dtype)
@@ -142,12 +142,12 @@ def rows_of_matrix(name: str, matrix: Any, parameter: FloatArray) -> Rows:
 def checked_sparse(
     name: str, gradient: Any, parameter: FloatArray, guard: NDArray[np.int64], by_element: bool, look: Inspect
 ) -> CheckedRows:
-    """The parts of any sparse gradient; those of a matrix by element if asked for.
+    """The parts of any sparse gradient; with `by_element`, those of a matrix are single elements.
 
     Raises
     ------
     TypeError, ValueError, IndexError
-        If it does not fit, naming the parameter.
+        If the gradient does not fit; the message names the parameter.
     """
     if type(gradient) is Rows:
         return checked_rows(name, gradient, parameter, guard, look)

@@ -1,4 +1,4 @@
-"""Keyword arguments of a linear model: each checked, and as a plain value that a file can hold."""
+"""Checks of the keyword arguments of a linear model, which also make plain values of them that a file can hold."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ LARGEST_BATCH = 2**31 - 1
 
 
 def refuse_unknown(given: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-    """A model's keywords, with those of its method alone in `own`, which have the method's defaults if not given.
+    """All keywords of a model; those of its method alone, in `own`, have the method's defaults if they are not given.
 
     Raises
     ------
     TypeError
-        For a keyword that it has not, with the likely right one or with who takes it.
+        For a keyword that the model does not have; the message says which was likely meant, or where it belongs.
     ValueError
         If there is no such method.
     """
@@ -63,7 +63,7 @@ def _of_others(name: str, rule: Rule) -> str:
 
 
 def refuse_misplaced(model: object, name: str, known: Collection[str]) -> None:
-    """Raise AttributeError for an attribute about to be set that means a keyword of a linear model, or of others."""
+    """Raise AttributeError if an attribute that is to be set has the name of a keyword, which is given elsewhere."""
     own = f"{type(model).__name__}({{}}=...)"
     places = dict.fromkeys(OF_FIT, "model.fit(..., {}=...)") | dict.fromkeys(known, own)
     if name not in known and takers_of(name):
@@ -74,13 +74,13 @@ def refuse_misplaced(model: object, name: str, known: Collection[str]) -> None:
 
 
 def _is_not_here(name: str, known: Collection[str]) -> bool:
-    """Whether a keyword is one of optimizers or Datasets, and a linear model has no other name for it."""
+    """Whether a keyword is one of optimizers or Datasets for which a linear model has no keyword of its own."""
     others = {*Hyper.__annotations__, *RUNNING, *MAKING, *OF_DATASETS}
     return name in others and name not in OF_FIT and meant_by(name, known, LINEAR_MODELS) is None
 
 
 def check(given: Mapping[str, Any]) -> tuple[dict[str, Any], Settings, Conduct]:
-    """The arguments as plain values, and those that the rule takes as it takes them."""
+    """The arguments as plain values, and the settings and the conduct that are made of them."""
     plain = dict(given)
     for name, choices in CHOICES.items():
         plain[name] = _one_of(name, given[name], choices)
@@ -115,7 +115,7 @@ def check(given: Mapping[str, Any]) -> tuple[dict[str, Any], Settings, Conduct]:
 
 
 def _rate(given: Any, rule: Rule) -> tuple[Any, bool]:
-    """The learning rate to begin with, and whether it is to be found by trial."""
+    """The learning rate to begin with, and whether another one is to be found by trial."""
     if callable(given):
         raise TypeError("learning_rate must be a number: a schedule would have to know how many examples there are")
     automatic = isinstance(given, str) and given == "auto"

@@ -1,4 +1,4 @@
-"""Averages of the weights that training passes through, which are steadier than the last ones."""
+"""Averages of the weights that training passes through, which are steadier than the last weights."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from numpy.typing import NDArray
 
 from .training import Trainer
 
-POINTS = 16  # of an epoch, at which weights are taken: every feature is brought up to date at each
+POINTS = 16  # times in an epoch at which weights are taken, for which every feature has to be caught up
 
 
 class AveragingTrainer:
-    """Trains as the trainer that it is made of; its weights are the mean of those passed through.
+    """A trainer that lets another one train, and whose weights are the mean of those that the other has passed through.
 
-    Polyak and Ruppert average the weights after every step. Those at a few points of each epoch have nearly the same
-    mean, since neighbours differ little.
+    Polyak and Ruppert average the weights after every step. Weights taken at a few points of each epoch have nearly the
+    same mean, since weights of neighbouring steps differ little.
 
     Parameters
     ----------
     last : int, optional
-        Of how many epochs, up to the latest, weights are averaged; None: of all.
+        The number of epochs, up to the latest, over which weights are averaged; None: all epochs.
     """
 
     def __init__(self, trainer: Trainer, last: int | None) -> None:
         self._trainer, self._last = trainer, last
         self.examples, self.targets = trainer.examples, trainer.targets
         self._epochs = 0
-        self._means: deque[list[NDArray[np.float64]]] = deque(maxlen=last or 1)  # of each epoch; or one, of all
+        self._means: deque[list[NDArray[np.float64]]] = deque(maxlen=last or 1)  # one an epoch, or one of all epochs
 
     def epoch(self, order: NDArray[np.int64], report: Callable[[int], object] | None = None) -> float:
         """Train on the examples in this order; the mean loss of each before its update."""
@@ -51,7 +51,7 @@ class AveragingTrainer:
 
     @property
     def parameters(self) -> tuple[NDArray[Any], NDArray[Any]]:
-        """The means of weights and intercept, in the dtype of the weights; before the first epoch they themselves."""
+        """The means of weights and intercept, in the dtype of the weights; the weights before the first epoch."""
         own = self._trainer.parameters
         if not self._means:
             return own

@@ -1,4 +1,4 @@
-"""The epochs of a linear model's fit: validation, early stopping, and which weights to keep."""
+"""The epochs of a linear model's fit, with validation, early stopping, and the choice of the weights to keep."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ Tell = Callable[[dict[str, float]], object]  # gets an epoch's entry of the hist
 
 
 class Outcome(NamedTuple):
-    """What a run leaves behind."""
+    """The result of a run of epochs."""
 
-    weights: tuple[NDArray[Any], NDArray[Any]]  # and the intercept
+    weights: tuple[NDArray[Any], NDArray[Any]]  # weights and intercept
     history: list[dict[str, float]]
     best_epoch: int
     ended_by: str
@@ -34,7 +34,7 @@ class Outcome(NamedTuple):
 
 
 class Watcher(Protocol):
-    """Who is told of epochs, and may end the run."""
+    """An object that is told of the beginning and the end of each epoch, and that may end the run."""
 
     def begin_epoch(self) -> None: ...
     def end_epoch(self, entry: dict[str, float], weights: tuple[NDArray[Any], NDArray[Any]]) -> bool:
@@ -42,7 +42,7 @@ class Watcher(Protocol):
 
 
 class Run:
-    """Epochs until something ends them, and the weights to keep."""
+    """A run of epochs until a limit, patience, an interruption or a non-finite loss ends it; it keeps the weights."""
 
     def __init__(self, trainer: AnyTrainer, held_out: Examples | None, patience: Patience) -> None:
         self._trainer, self._held_out, self._patience = trainer, held_out, patience
@@ -50,7 +50,7 @@ class Run:
         self._scorer = Scorer(trainer.targets)
         self.history: list[dict[str, float]] = []
         self.best_epoch, self.stopped_because = 0, "max_epochs"
-        self._warned = False  # of weights that no longer move
+        self._warned = False  # whether it has warned of weights that no gradient moves any more
         weights, intercept = trainer.parameters
         self.weights = np.array(weights, order="C"), intercept.copy()
 
@@ -63,7 +63,7 @@ class Run:
         tell: Tell,
         watcher: Watcher | None = None,
     ) -> Outcome:
-        """Train for at most `epochs` on examples in this order, or in one that `rng` makes of it for each."""
+        """Train for at most `epochs` epochs on examples in this order, or in an order that `rng` draws for each."""
         drawn = np.arange(len(order))
         in_order = np.array_equal(order, drawn)
         examples = self._trainer.examples
@@ -92,7 +92,10 @@ class Run:
         return Outcome(self.weights, self.history, self.best_epoch, self.stopped_because, self._trainer.seconds)
 
     def _keep_unfinished(self) -> None:
-        """Python interrupts between calls of the compiled loop only, and each leaves whole weights."""
+        """Keep the weights of an unfinished epoch after Ctrl-C, unless validation has judged earlier weights the best.
+
+        The weights are whole: Python interrupts only between calls of the compiled loop.
+        """
         judged = self._held_out is not None and self.best_epoch > 0
         if judged or not only_finite(*self._trainer.parameters):
             logger.warning("interrupted: keeping the weights of epoch %d", self.best_epoch)
@@ -105,7 +108,7 @@ class Run:
             np.copyto(kept, current)
 
     def _close_epoch(self, epoch: int, loss: float) -> dict[str, float]:
-        """Validate, keep the weights if they are the ones to keep, and decide whether to go on."""
+        """Validate, keep the weights if they are the best so far, and decide whether to go on."""
         entry: dict[str, float] = {"epoch": epoch, "loss": self._scorer.targets.in_own_unit(loss, self._mean_label)}
         weights = self._trainer.parameters
         if not (math.isfinite(loss) and only_finite(*weights)):
@@ -128,7 +131,7 @@ class Run:
         return entry
 
     def _warn_of_stuck(self, epoch: int, dtype: np.dtype[Any]) -> None:
-        """Tell, once in a fit, of weights that no gradient moves any more."""
+        """Warn, once in a fit, of weights that no gradient moves any more."""
         stuck = 0 if self._warned else self._trainer.stuck
         if stuck:
             self._warned = True
@@ -143,7 +146,7 @@ class Run:
 
 @contextmanager
 def reporting(progress: bool | Tell, epochs: int, examples: int) -> Iterator[tuple[Report | None, Tell]]:
-    """Whom to tell of examples and of epochs: a bar, the user's own callable, or nobody."""
+    """Two callables to report examples and epochs to: those of a progress bar, of the user, or none at all."""
     if callable(progress):
         yield None, progress
         return

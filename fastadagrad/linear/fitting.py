@@ -1,8 +1,8 @@
-"""One fit of a linear model, from checked arguments and examples to weights for features as they come.
+"""One fit of a linear model, from checked arguments and examples to weights for the unscaled features.
 
-Of many features the arrays of one number for each are what takes memory, so that no more of them are held at a time
-than are in use: the sizes by which sparse features are scaled are measured again in the end, and in their place the
-finished weights are made.
+With many features, arrays that have a number for each feature take most of the memory. So no such array is held that is
+not in use: the sizes by which sparse features are scaled are measured again at the end, and the finished weights are
+written over them.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ from .visits import Visits, visits_of
 from .visits import by_content as in_order_of_content
 
 FEWEST_EPOCHS, MOST_EPOCHS, ENOUGH_UPDATES = 10, 50, 10_000
-NEGLIGIBLE = 1e-7  # a weight, beside the largest
+NEGLIGIBLE = 1e-7  # size of a weight that does not matter, as a share of the largest
 Progress = bool | Callable[..., Any]
-Weights = tuple[NDArray[Any], NDArray[Any]]  # and the intercept
+Weights = tuple[NDArray[Any], NDArray[Any]]  # weights and intercept
 Unscale = Callable[[Weights], Weights]
 
 
 class State(NamedTuple):
-    """What a fit goes on from that does not begin anew."""
+    """The state from which a fit goes on, if it does not begin anew."""
 
     trained: Trained
     scaling: Scaling
@@ -50,15 +50,15 @@ class State(NamedTuple):
 
 
 class Fit(NamedTuple):
-    """What comes of it."""
+    """The result of a fit."""
 
     coef: NDArray[np.float64]
     intercept: NDArray[np.float64]
     targets: Targets
     learning_rate: float
     outcome: Outcome
-    values: int  # features stored in the examples trained on
-    state: State | None  # if it was to be kept
+    values: int  # number of features stored in the examples trained on
+    state: State | None  # None if it was not wanted
 
 
 def fit(
@@ -75,20 +75,21 @@ def fit(
     by_content: bool = False,
     watched: Callable[[Unscale], Watcher] | None = None,
 ) -> Fit:
-    """Train on a table, or on what of it is not set aside for validation, with a model's parameters `p`.
+    """Train with a model's parameters `p` on the rows of a table that are not set aside for validation.
 
     Parameters
     ----------
     chosen : Targets, optional
-        Loss and classes; by default what the labels say.
+        Loss and classes; by default they follow from the labels.
     start : State, optional
-        What to go on from.
+        The state to go on from; by default the fit begins anew.
     keeps : bool
         Whether the state in which the fit ends is wanted.
     by_content : bool
-        Whether the first order of the examples is to depend on what they are, and not on where they stand.
+        Whether the first order of the examples depends on their contents, and not on their order in the table.
     watched : callable, optional
-        Makes who is told of epochs, given what makes weights for features as they come of those in training.
+        Makes the `Watcher` of the run, given a function that makes weights for the unscaled features from those in
+        training.
     """
     if start is not None:
         chosen, settings = start.targets, with_rate(settings, start.learning_rate)
@@ -138,7 +139,7 @@ def with_rate(settings: Settings, rate: float) -> Settings:
 
 
 def _order(table: Table, chosen: Targets, visits: Visits) -> NDArray[np.int64]:
-    """The visits in an order that goes by what the examples are."""
+    """The visits in an order that depends on the contents of the examples."""
     labels = table.labels if chosen.classes is None else chosen.groups(table.labels)
     examples = in_order_of_content(table.features, labels)
     counts = np.bincount(visits.order, minlength=len(examples))[examples]
@@ -146,7 +147,10 @@ def _order(table: Table, chosen: Targets, visits: Visits) -> NDArray[np.int64]:
 
 
 def _orders(p: Mapping[str, Any], steps: int) -> np.random.Generator | None:
-    """What draws the order of each epoch, other ones in a fit that goes on after so many steps; None: nothing does."""
+    """The generator from which the order of each epoch is drawn; None if examples are not shuffled.
+
+    `steps` is the number of steps before a fit that goes on, so that its orders differ from those before.
+    """
     return np.random.default_rng([p["seed"], 1, *([steps] if steps else [])]) if p["shuffle"] else None
 
 
@@ -172,7 +176,7 @@ def _prepare(scale: Scaling, chosen: Targets, dtype: Any, table: Table, unknown:
 def _unscaled(
     weights: tuple[NDArray[Any], NDArray[Any]], scale: Scaling, chosen: Targets
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Weights and intercept for features and labels as they come; the scaling is used up."""
+    """Weights and intercept for unscaled features and labels; the arrays of the scaling are overwritten."""
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
         raw, intercept = scale.unfold(*weights)
         factor, shift = LINKS[chosen.record.link].rescaled(chosen.centre, chosen.spread)
@@ -184,28 +188,28 @@ def _unscaled(
 
 
 def _unscaled_aside(scale: Scaling, chosen: Targets, weights: Weights) -> Weights:
-    """The same, with the scaling left as it is."""
+    """Weights and intercept for unscaled features and labels; the scaling is not overwritten."""
     return _unscaled(weights, scale.copy(), chosen)
 
 
 def _has_lost(weights: NDArray[Any], raw: NDArray[np.float64]) -> bool:
-    """Whether a weight that counts has become 0."""
+    """Whether a weight that is not negligible has become 0 in unscaling."""
     if np.count_nonzero(raw) == np.count_nonzero(weights):
         return False
     least = NEGLIGIBLE * max(weights.max(), -weights.min())
     return any(
         bool(np.any((raw[part] == 0) & (np.abs(weights[part]) > least)))
-        for part in scaling.parts_of(len(weights))  # as truth values of all would take memory, too
+        for part in scaling.parts_of(len(weights))  # truth values of all weights at once would take memory, too
     )
 
 
 def check_width(features: CSR, bytes_each: int) -> None:
-    """Refuse a sparse matrix of more columns than there is memory for, at so many bytes a column.
+    """Refuse a sparse matrix with more columns than there is memory for, at `bytes_each` bytes a column.
 
     Raises
     ------
     ValueError
-        Naming the largest column, its row, and the number of bits to hash columns into that would fit.
+        If memory does not suffice; the message names the largest column, its row, and a number of hash bits that fits.
     """
     width = features.shape[1]
     at_hand = memory_at_hand.bytes_at_hand() if width * bytes_each > memory_at_hand.LITTLE else None

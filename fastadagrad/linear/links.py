@@ -1,4 +1,4 @@
-"""What a linear model predicts from its scores: labels, and probabilities where its loss gives any."""
+"""Links: how the predictions of a linear model, labels or probabilities, follow from its scores."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def _as_labels(centre: float, spread: float) -> tuple[float, float]:
 class Link(NamedTuple):
     """How scores become predictions.
 
-    A model may have been trained on (label - centre)/spread: `rescaled` gives the factor and the shift that make scores
-    of the labels themselves of its scores.
+    A model may have been trained on (label - centre)/spread. `rescaled` gives the factor and the shift that turn its
+    scores into scores of the labels themselves.
     """
 
     predicted: Callable[[Floats, Any], NDArray[Any]]  # (scores, classes) -> labels
@@ -67,7 +67,7 @@ def _by_logarithm(centre: float, spread: float) -> tuple[float, float]:
 def _logistic_probabilities(scores: Floats) -> Floats:
     second, first = np.empty_like(scores), np.empty_like(scores)
     scoring.logistic_probabilities(scores, second)
-    scoring.logistic_probabilities(-scores, first)  # not 1 - second, which would lose small ones
+    scoring.logistic_probabilities(-scores, first)  # 1 - second would lose the digits of small probabilities
     return np.stack([first, second], axis=1)
 
 

@@ -1,4 +1,4 @@
-"""The methods that train linear models: all whose steps need no more than the gradients of one example or batch."""
+"""The methods that can train linear models: those whose steps need only the gradients of one example or batch."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ UNPENALISED = {"l1": 0.0, "l2": 0.0, "weight_decay": 0.0, "decoupled_weight_deca
 
 
 def own_hyper(rule: Rule) -> dict[str, Any]:
-    """What a method takes beside the options of all, with its defaults."""
+    """The hyperparameters of a method beside the options of all methods, with their defaults."""
     return {field.name: field.default for field in fields(rule.Hyperparameters)}
 
 
@@ -28,7 +28,7 @@ def trainers() -> list[str]:
 
 
 def takers_of(keyword: str) -> list[str]:
-    """Names of those that take this keyword."""
+    """Names of the methods for linear models that take this keyword."""
     return [name for name in trainers() if keyword in own_hyper(rule_named(name))]
 
 
@@ -50,7 +50,7 @@ def rule_for(method: Any) -> Rule:
     Raises
     ------
     ValueError
-        If there is none, or if a linear model cannot be trained by it.
+        If there is no such method, or if it cannot train a linear model.
     """
     names = rule_names()
     name = method.lower() if isinstance(method, str) else None
@@ -67,20 +67,20 @@ def rule_for(method: Any) -> Rule:
 
 
 def form_for(settings: Settings) -> Any:
-    """The formula that the kernels compile."""
+    """The form of the rule, whose formula the kernels compile."""
     return cast(Any, settings.form)
 
 
 def default_rate(rule: Rule) -> float:
-    """The learning rate of a method, unless one is given."""
+    """The learning rate of a method if none is given."""
     return float(trait(rule, "defaults").get("learning_rate", START))
 
 
 def _keeps_slots(settings: Settings) -> bool:
-    """Whether a gradient of 0 changes no slot, by trial.
+    """Whether a gradient of 0 changes no slot, which is found by trial.
 
-    Methods whose scalars change from step to step do not say so of themselves, as their weights move all the same. One
-    that places its weights by its slots can catch them up if these have stayed.
+    Methods whose scalars change from step to step lack the trait `rests`, as their weights move even if their slots
+    stay. If such a method computes weights from slots, its weights can be caught up.
     """
     s = settings.rule.Scalars(*settings.scalars(0))
     trials = (tuple(1.5 + i + k for k in range(len(settings.form.slots))) for i in range(3))
@@ -88,7 +88,7 @@ def _keeps_slots(settings: Settings) -> bool:
 
 
 def missed_steps_refusal(settings: Settings) -> str | None:
-    """Why a feature cannot be caught up on the steps that it missed; None if it can."""
+    """Why a feature cannot be caught up with the steps that it missed; None if it can."""
     method = settings.rule.name.upper()
     if not moves_unnamed(settings):
         return None
@@ -110,7 +110,7 @@ def missed_steps_refusal(settings: Settings) -> str | None:
 
 
 def unpenalised(settings: Settings) -> Settings:
-    """The same without penalties and decay: those of a method itself are called l1 and l2, too."""
+    """The settings without penalties and decay, also without those of the method itself (`ftrl_l1`, ...)."""
     own: Mapping[str, Any] = {name: 0.0 for name in vars(settings.own) if name.endswith(("_l1", "_l2"))}
     options: Mapping[str, Any] = UNPENALISED
     return replace(settings, options=replace(settings.options, **options), own=replace(settings.own, **own))

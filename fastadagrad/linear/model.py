@@ -27,25 +27,25 @@ class LinearModel(PersistentPredictor):
     loss : {"auto", "logistic", "squared", "hinge", "softmax", "poisson", "quantile", "huber"}, default "auto"
         "auto": logistic for two different labels; softmax for more, if they are strings or whole numbers of
         which at most 100 differ; else squared. "poisson" takes counts, of at least 0, whose mean is the
-        exponential of the score; where float64 cannot hold that, it is infinite. "quantile" is the pinball loss,
+        exponential of the score; where float64 cannot hold the mean, it is infinite. "quantile" is the pinball loss,
         by which a prediction is a quantile of the label. "huber" is squared for errors up to `delta` and linear beyond,
         so that single labels far off count less.
     method : str, default "adagrad"
-        Name of the method that trains it, as `fastadagrad.build` takes it: ADAGRAD, or any other that needs no more
-        than gradients. DoG, DoWG and D-adaptation measure all weights at each step, and ESGD wants Hessian-vector
-        products: they are refused.
+        Name of the method that trains the model, as `fastadagrad.build` takes it: ADAGRAD, or any other that needs no
+        more than gradients. DoG, DoWG and D-adaptation, which measure all weights at each step, and ESGD, which needs
+        Hessian-vector products, are refused.
     learning_rate : float or "auto", optional
-        By default 0.1, or the method's own; of ADAGRAD the distance of the first step, in scaled units (see `scale`).
-        "auto" finds one by short fits on some of the training examples, cross-validated (by `seed`; those for
-        validation are not looked at), at the price of about two fits, or of several if examples are few. Ctrl-C
-        meanwhile raises KeyboardInterrupt.
+        By default 0.1, or the method's own default. For ADAGRAD it is the length of the first step, in scaled units
+        (see `scale`). "auto" finds a rate by short, cross-validated fits on some of the training examples, which `seed`
+        chooses; examples for validation are not used. This takes as long as about two fits, or several if examples are
+        few. Ctrl-C meanwhile raises KeyboardInterrupt.
     momentum, l1, l2, weight_decay, decoupled_weight_decay : float, default 0
-        As of :class:`fastadagrad.ADAGRAD`. l1 and l2 are strengths per example; they and the decays act on
-        the weights of the scaled features, and never on the intercept.
+        As in :class:`fastadagrad.ADAGRAD`. l1 and l2 are strengths per example; penalties and decays act on the weights
+        of the scaled features, and never on the intercept.
     nesterov : bool, default False
-        As of :class:`fastadagrad.ADAGRAD`.
+        As in :class:`fastadagrad.ADAGRAD`.
     quantile : float, default 0.5
-        Share of the labels that are to be below the prediction, between 0 and 1, of the loss "quantile" alone.
+        Share of the labels that are to be below the prediction, between 0 and 1; for the loss "quantile" alone.
     delta : float, default 1
         Error, in the unit of the labels, from which on the loss "huber" is linear.
     batch_size : int, default 1
@@ -54,66 +54,66 @@ class LinearModel(PersistentPredictor):
         Passes over the training examples; by default 10, or as many as 10,000 updates with single examples
         take, but at most 50.
     patience, min_improvement : int and float, default 5 and 0
-        Stop after more than `patience` epochs in a row that did not improve the validation loss (without
-        validation: the progressive loss, that is of each example before its update) by more than
-        `min_improvement` of the last that did. The weights kept are those of the lowest validation loss,
-        by however little (without validation: of the last epoch).
+        Stop after more than `patience` epochs in a row that did not improve the validation loss (without validation:
+        the progressive loss, which is that of each example before its update). An epoch improves it if the loss is
+        lower by more than the share `min_improvement` of the loss of the last epoch that improved it. The weights kept
+        are those of the lowest validation loss, by however little (without validation: of the last epoch).
     intercept : bool, default True
         Whether a constant is added to the scores, one a class for softmax. Penalties and decays leave it alone.
     scale : {"auto", "standard", "maxabs", "none"}, default "auto"
-        Of the features while training: to mean 0 and standard deviation 1, or to a largest absolute value of
-        1; "auto" is "standard" for dense and "maxabs" for sparse ones. Real labels are standardised too, and
-        counts divided by their mean, unless it is "none" or there is no intercept, so that their unit does not
-        matter; but the squared loss is in its square, and infinite or 0 where float64 cannot hold that. The
-        finished weights are for features as they come.
+        How features are scaled while training: to mean 0 and standard deviation 1 ("standard"), or to a largest
+        absolute value of 1 ("maxabs"); "auto" is "standard" for dense and "maxabs" for sparse features. Unless `scale`
+        is "none" or there is no intercept, real labels are standardised and counts divided by their mean, so that their
+        unit does not matter. Only the reported squared loss is in the square of that unit, and infinite or 0 where
+        float64 cannot hold it. The finished weights are for the unscaled features.
     validation : float, Table or (X, y), default 0
         Fraction of the training examples to set aside, chosen by `seed`, or separate examples. A fraction takes
-        its share of each class, but never the only example of one. A label of no class of the training, among
-        separate examples, is a miss for "valid_accuracy"; "valid_loss" is that of the others.
+        its share of each class, but never the only example of a class. Separate examples may have labels that are not
+        among the classes of the training: each counts as a miss for "valid_accuracy", and not at all for "valid_loss".
     shuffle : bool, default True
         Whether each epoch has its own order.
     seed : int, default 0
-        Of the orders and the fraction. The same seed and data give the same bits.
+        Seed of the orders and of the fraction set aside. The same seed and data give the same bits.
     dtype : {float32, float64}, default float32
-        Of the arithmetic while training. Features are scaled in their own dtype first, and then rounded.
+        Dtype of the arithmetic while training. Features are scaled in their own dtype first, and then rounded.
     lazy : {"exact", "touched", "dense"}, default "exact"
         How a sparse feature that an example lacks follows momentum, decay, l1 and l2: in closed form when it
-        next occurs, not at all, or by stepping every feature each time. RMSProp, ADADELTA, RProp, Adam and
-        AdaMax change what they keep of a feature in each step, and have no closed form: of sparse X they want one of
-        the others.
+        next occurs, not at all, or by stepping every feature each time. RMSProp, ADADELTA, RProp, Adam and AdaMax
+        change their slots of a feature in each step and have no closed form: for sparse X they need "touched" or
+        "dense".
     average : bool or int, default False
         True: the weights are the mean of those that training passed through, taken at a few points of each epoch
-        (Polyak and Ruppert); an int: of the last so many epochs. Validation judges the mean.
+        (Polyak and Ruppert). An int: the mean over so many last epochs. Validation judges the mean.
     warm_start : bool, default False
-        Whether `fit` goes on from the weights of the fit before, and from what its method keeps beside them, with
-        the same classes, scales and learning rate. A model keeps these for `partial_fit`, too.
+        Whether `fit` goes on from the weights and the method's state of the fit before, with the same classes, scales
+        and learning rate. Such a model keeps these for `partial_fit`, too.
     hash_bits : int, optional
         Hash the columns of a sparse X, up to 2**63 of them, into 2**hash_bits, before anything is made for each
         column; `predict` and the like do the same. Values whose columns fall together in a row are added.
     **own
-        Hyperparameters of the method alone: `rms_regularizer` of ADAGRAD, `ftrl_l1` of FTRL, which no more than l1
-        acts on the intercept, `beta1_halflife` of Adam, ...
+        Hyperparameters of the method alone: `rms_regularizer` of ADAGRAD, `ftrl_l1` of FTRL (which, like l1, does not
+        act on the intercept), `beta1_halflife` of Adam, ...
 
     Attributes
     ----------
     coef_, intercept_ : ndarray
         float64, (features,) and (), or (features, classes) and (classes,) for softmax.
     learning_rate_ : float
-        As it was given, or found.
+        The learning rate as it was given, or found.
     history : list of dict
-        One an epoch: "epoch", "loss" (progressive), and "valid_loss" and the like.
+        A dict for each epoch: "epoch", "loss" (progressive), and "valid_loss" and the like.
     best_epoch, stopped_because : int, str
-        Which epoch's weights these are, 0 before the first has ended ("interrupted" ones without validation
-        have part of the next epoch too); "max_epochs", "patience", "non-finite loss" or "interrupted".
+        The epoch whose weights these are, 0 before the first has ended (after an interruption without validation, the
+        weights have part of the next epoch, too); and "max_epochs", "patience", "non-finite loss" or "interrupted".
     zero_based : bool or None
-        Whether columns counted from 0 in the svmlight text trained on: load what is to be scored with the same.
+        Whether columns counted from 0 in the svmlight text trained on: load examples to be scored with the same value.
     seconds, features_per_second : float
-        Time that the training loops took, compilation aside, and stored features done in each.
+        Time that the training loops took, without compilation, and stored features done in each second.
 
     Raises
     ------
     TypeError, ValueError
-        If there is no such keyword, or one has a value that makes no sense; the message names it and the mend.
+        If there is no such keyword, or one has a value that makes no sense; the message names it and what to do.
 
     Examples
     --------
@@ -167,11 +167,11 @@ class LinearModel(PersistentPredictor):
         self.zero_based: bool | None = None
         self._targets = targets.Targets("")
         self._state: State | None = None
-        self._parameters = plain  # the last, as from then on other attributes are looked at
+        self._parameters = plain  # set last: from then on, __setattr__ checks names
 
     def __setattr__(self, name: str, value: Any) -> None:
         there = vars(self)
-        if "_parameters" in there and name not in there and name.strip("_") == name:  # a fit's own have a _ behind them
+        if "_parameters" in there and name not in there and name.strip("_") == name:  # those that `fit` sets end in _
             arguments.refuse_misplaced(self, name, self._parameters)
         super().__setattr__(name, value)
 
@@ -182,7 +182,7 @@ class LinearModel(PersistentPredictor):
 
     @property
     def method(self) -> str:
-        """Name of the method that trains it."""
+        """Name of the method that trains the model."""
         return str(self._parameters["method"])
 
     def fit(
@@ -194,7 +194,7 @@ class LinearModel(PersistentPredictor):
         *,
         sample_weight: Any = None,
     ) -> LinearModel:
-        """Train from scratch, unless the model is one of `warm_start`.
+        """Train from scratch or, if the model has `warm_start`, from where training stands.
 
         Parameters
         ----------
@@ -203,24 +203,25 @@ class LinearModel(PersistentPredictor):
         y : array-like (n,), optional
             Numbers or strings.
         valid : float, Table or (X, y), optional
-            A fraction of the examples, or others, for validation, instead of the model's own `validation`.
-            After each epoch their loss decides which weights are the best, and these are kept.
+            A fraction of the examples, or separate examples, for validation, instead of the model's own `validation`.
+            After each epoch their loss decides whether the weights are the best so far, which are kept.
         progress : bool or callable, default False
             True shows a bar; a callable gets each epoch's entry of `history`.
         sample_weight : array-like (n,), optional
-            How much each example counts, at least 0. One of weight 3 is visited three times an epoch, one of 2.5
-            likewise, each visit counting 5/6; if all are large, fewer times.
+            How much each example counts, at least 0. An example of weight 3 is visited three times an epoch; so is one
+            of weight 2.5, with each visit counting 5/6. If all weights are large, examples are visited fewer times.
 
         Returns
         -------
         LinearModel
-            Itself. Ctrl-C ends the training early: with the weights so far, even of an unfinished epoch; or,
-            once examples for validation have judged an epoch, with those of the best.
+            The model itself. Ctrl-C ends the training early: with the weights so far, even of an unfinished epoch; or,
+            once examples for validation have judged an epoch, with those of the best epoch.
 
         Raises
         ------
         TypeError, ValueError
-            If X, y, `valid` or the weights are none of these, or hold NaN or infinity, or labels do not suit the loss.
+            If X, y, `valid` or the weights are of another kind, or hold NaN or infinity, or if labels do not suit the
+            loss.
         RuntimeError
             If a progress bar is asked for, and tqdm is not installed.
 
@@ -244,33 +245,33 @@ class LinearModel(PersistentPredictor):
         return self
 
     def partial_fit(self, X: Any, y: Any = None, *, classes: Any = None, sample_weight: Any = None) -> LinearModel:
-        """Train on some more examples, once on each, from where training stands.
+        """Train on more examples, once on each, from where training stands.
 
         Parameters
         ----------
         X : array-like (n, features), sparse matrix, DataFrame or Table
-            With the columns of the calls before.
+            Examples with the columns of the calls before.
         y : array-like (n,), optional
             Numbers or strings; a Table has its own.
         classes : array-like, optional
-            All labels that there will be, of a loss of classes; later calls need not name them again. By default
-            those of the first call.
+            For a loss of classes, all labels that will ever come; later calls need not name them again. By default
+            these are the labels of the first call.
         sample_weight : array-like (n,), optional
-            As of `fit`.
+            As in `fit`.
 
         Returns
         -------
         LinearModel
-            Itself. The first call leaves features and labels as they come if `scale` is "auto", and goes by what it
-            sees if it is "standard" or "maxabs"; later ones do as the first.
+            The model itself. If `scale` is "auto", the first call leaves features and labels unscaled; if it is
+            "standard" or "maxabs", the first call scales by its own examples. Later calls scale as the first did.
 
         Raises
         ------
         TypeError, ValueError
-            If X, y, the classes or the weights are none of these, or hold NaN or infinity; if a label is none of the
+            If X, y, the classes or the weights are of another kind, or hold NaN or infinity; if a label is none of the
             classes; if the learning rate is "auto".
         RuntimeError
-            If the model was trained by `fit` without `warm_start`, or loaded: what its method kept is gone.
+            If the model was trained by `fit` without `warm_start`, or loaded: it then has no state to go on from.
 
         Examples
         --------
@@ -300,14 +301,14 @@ class LinearModel(PersistentPredictor):
         return self
 
     def _continued(self, table: Table) -> tuple[Table, State | None]:
-        """Examples with the columns of those before, and what training goes on from; None if it is to begin."""
+        """Examples with the columns of those before, and the state to go on from; None if training begins."""
         if self._state is None:
             return table, None
         check_names(table.feature_names, self.feature_names, "X")
         return replace(table, features=with_width_of(table.features, len(self.coef_))), self._state
 
     def _take(self, found: Fit, table: Table) -> None:
-        """Become what a fit has made, whose epochs come behind those that there were."""
+        """Take over the result of a fit, whose epochs are added to the history."""
         outcome, before = found.outcome, len(self.history)
         self.coef_, self.intercept_, self._targets, self.learning_rate_ = found[:4]
         self._state = found.state

@@ -1,4 +1,4 @@
-"""Numbers that are told of a linear model's scores beside their mean loss; the record of a loss names its own."""
+"""Monitors of a linear model: numbers reported of scores beside their mean loss. Each loss's record names its own."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Floats = NDArray[np.float64]
 
 
 def accuracy(scores: NDArray[Any], labels: NDArray[Any], spread: float) -> float:
-    """Share of labels that are the likeliest class; one of an unknown class, NaN, is a miss."""
+    """Share of examples whose label is the likeliest class; a label of an unknown class, NaN, is a miss."""
     guess = scores.argmax(axis=1) if scores.ndim == 2 else np.where(scores > 0, 1, -1)
     return float(np.mean(guess == labels))
 
@@ -58,7 +58,7 @@ def deviance(scores: NDArray[Any], labels: NDArray[Any], spread: float) -> float
 
 
 def d2(scores: NDArray[Any], labels: NDArray[Any], spread: float) -> float:
-    """Share of the Poisson deviance that scores explain: 0 of those that all predict the mean, 1 of perfect ones."""
+    """Share of the Poisson deviance that scores explain: 0 for scores that all predict the mean, 1 for perfect ones."""
     counts = labels.astype(np.float64)
     with np.errstate(divide="ignore"):
         total = _deviance(np.log(np.full(counts.shape, counts.mean())), counts)
@@ -66,7 +66,7 @@ def d2(scores: NDArray[Any], labels: NDArray[Any], spread: float) -> float:
 
 
 def _deviance(scores: Floats, counts: Floats) -> float:
-    """Twice the difference between the loss and that of perfect scores, for means exp(scores); 0*log(0) is 0."""
+    """Twice the Poisson loss's excess over that of perfect scores, for means exp(scores); 0*log(0) is 0."""
     some = counts > 0
     with np.errstate(over="ignore", under="ignore"):  # what is beyond float64 is infinite
         excess = np.exp(scores) - counts
@@ -75,7 +75,7 @@ def _deviance(scores: Floats, counts: Floats) -> float:
 
 
 def coverage(scores: NDArray[Any], labels: NDArray[Any], spread: float) -> float:
-    """Share of labels that are not above the scores: of a quantile, about its level."""
+    """Share of labels that are not above the scores; for a well predicted quantile it is about the quantile's level."""
     return float(np.mean(labels <= scores))
 
 

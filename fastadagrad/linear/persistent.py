@@ -1,4 +1,4 @@
-"""Linear models in files."""
+"""Saving linear models to files, and loading them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .predictor import Predictor
 
 
 class PersistentPredictor(Predictor):
-    """Weights that are written to a file, and read from one, with the history of their training."""
+    """A predictor that can be saved to a file and loaded, with the history of its training."""
 
     history: list[dict[str, float]]
     best_epoch: int
@@ -23,12 +23,12 @@ class PersistentPredictor(Predictor):
         Parameters
         ----------
         path : path-like or file object
-            The file of a path is replaced as a whole or not at all. A file object is open in binary mode.
+            The file at a path is replaced as a whole or not at all. A file object must be open in binary mode.
 
         Raises
         ------
         OSError
-            If the file cannot be written; the old one is left then.
+            If the file cannot be written; the old file is left then.
         RuntimeError
             If the model has not been trained.
         TypeError
@@ -70,12 +70,12 @@ class PersistentPredictor(Predictor):
         Parameters
         ----------
         path : path-like or file object
-            A file object is open in binary mode, and read from where it stands.
+            A file object must be open in binary mode, and is read from its position on.
 
         Returns
         -------
         LinearModel
-            Trained, with the history of its training.
+            The trained model, with the history of its training.
 
         Raises
         ------

@@ -20,7 +20,7 @@ MOST_MARKERS = 30
 
 
 def draw_epochs(axes: Axes, model: LinearModel) -> None:
-    """Losses of a fitted model's epochs, and which epoch's weights it has."""
+    """Draw the losses of a fitted model's epochs, and mark the epoch whose weights the model has."""
     from matplotlib.ticker import MaxNLocator
 
     dress(axes)

@@ -1,4 +1,4 @@
-"""What a trained linear model says of examples: scores, labels, probabilities, and how good they are."""
+"""The predictions of a trained linear model, scores, labels and probabilities, and how good they are."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .training import Scorer, as_examples
 
 
 class Predictor:
-    """Weights, and the labels that they have been trained for."""
+    """The part of a linear model that predicts, from weights and the labels that they have been trained for."""
 
     coef_: NDArray[np.float64]
     intercept_: NDArray[np.float64]
@@ -34,13 +34,13 @@ class Predictor:
 
     @property
     def hash_bits(self) -> int | None:
-        """Into 2**hash_bits columns those of a sparse X are hashed; None: they are not."""
+        """The columns of a sparse X are hashed into 2**hash_bits; None: they are not hashed."""
         bits: int | None = self._parameters["hash_bits"]
         return bits
 
     @property
     def loss(self) -> str:
-        """The loss in use: what "auto" came to, once fitted."""
+        """The loss in use; for "auto", the loss that was chosen, once the model is fitted."""
         return self._targets.loss or str(self._parameters["loss"])
 
     def _check_trained(self) -> None:
@@ -62,7 +62,7 @@ class Predictor:
         return with_width_of(features, len(self.coef_))
 
     def decision_function(self, X: Any) -> NDArray[np.float64]:
-        """What the weights make of each example, before it becomes a label.
+        """Compute the scores of examples, from which labels and probabilities follow.
 
         Parameters
         ----------
@@ -72,12 +72,13 @@ class Predictor:
         Returns
         -------
         ndarray of float64, (n,) or (n, classes)
-            The latter for softmax. Of real labels these are the predictions themselves, of counts their logarithms.
+            Scores, (n, classes) for softmax. For real labels they are the predictions, for counts the predictions'
+            logarithms.
 
         Raises
         ------
         TypeError, ValueError
-            If X is none of these, has other columns than the training, or holds NaN or infinity.
+            If X is of another kind, has other columns than the training, or holds NaN or infinity.
         RuntimeError
             If the model has not been trained.
 
@@ -95,7 +96,7 @@ class Predictor:
         return Scorer(self._targets).scores(examples, self.coef_, self.intercept_[None])
 
     def predict(self, X: Any) -> NDArray[Any]:
-        """Labels (n,): the likeliest class, the number, or the mean of the count.
+        """Predict labels (n,): the likeliest class, the number, or the mean of the count.
 
         Parameters
         ----------
@@ -105,12 +106,12 @@ class Predictor:
         Returns
         -------
         ndarray, (n,)
-            Of the dtype of `classes_`; float64 where there are none, in the unit of the labels of the training.
+            Labels of the dtype of `classes_`; without classes, float64 in the unit of the labels of the training.
 
         Raises
         ------
         TypeError, ValueError
-            If X is none of these, has other columns than the training, or holds NaN or infinity.
+            If X is of another kind, has other columns than the training, or holds NaN or infinity.
         RuntimeError
             If the model has not been trained.
 
@@ -126,17 +127,17 @@ class Predictor:
         return self.labels_of(self.decision_function(X))
 
     def labels_of(self, scores: NDArray[np.float64]) -> NDArray[Any]:
-        """What `predict` returns, from the scores of `decision_function`.
+        """Predict labels, as `predict` does, from the scores of `decision_function`.
 
         Parameters
         ----------
         scores : ndarray of float64, (n,) or (n, classes)
-            From `decision_function`.
+            Scores that `decision_function` has returned.
 
         Returns
         -------
         ndarray, (n,)
-            As of `predict`.
+            Labels as `predict` returns them.
 
         Raises
         ------
@@ -155,7 +156,7 @@ class Predictor:
         return self._link.predicted(scores, self.classes_)
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
-        """Probabilities of the classes; logistic and softmax only.
+        """Predict probabilities of the classes; for the losses logistic and softmax only.
 
         Parameters
         ----------
@@ -165,12 +166,12 @@ class Predictor:
         Returns
         -------
         ndarray of float64, (n, classes)
-            In the order of `classes_`; the sum of a row is 1.
+            Probabilities in the order of `classes_`; the sum of a row is 1.
 
         Raises
         ------
         TypeError, ValueError
-            If X is none of these, has other columns than the training, or holds NaN or infinity; or if the loss gives
+            If X is of another kind, has other columns than the training, or holds NaN or infinity; or if the loss gives
             no probabilities.
         RuntimeError
             If the model has not been trained.
@@ -187,17 +188,17 @@ class Predictor:
         return self.probabilities_of(self.decision_function(X))
 
     def probabilities_of(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
-        """What `predict_proba` returns, from the scores of `decision_function`.
+        """Predict probabilities, as `predict_proba` does, from the scores of `decision_function`.
 
         Parameters
         ----------
         scores : ndarray of float64, (n,) or (n, classes)
-            From `decision_function`.
+            Scores that `decision_function` has returned.
 
         Returns
         -------
         ndarray of float64, (n, classes)
-            As of `predict_proba`.
+            Probabilities as `predict_proba` returns them.
 
         Raises
         ------
@@ -222,31 +223,32 @@ class Predictor:
         return probabilities(scores)
 
     def evaluate(self, X: Any, y: Any = None) -> dict[str, float]:
-        """Mean loss, and what else belongs to it.
+        """Compute the mean loss and the other monitors of the loss.
 
-        That is "accuracy"; root mean squared error ("rmse") and "r2"; of counts the mean Poisson "deviance" and the
-        share of it that is explained, "d2"; of quantiles the share of labels that are not above them, "coverage".
+        The monitors are "accuracy" for classes; root mean squared error ("rmse") and "r2" for real labels; for counts
+        the mean Poisson "deviance" and the share of it that is explained, "d2"; for quantiles the share of labels that
+        are not above the predictions, "coverage".
 
-        A label of no class of the training is a miss for the accuracy, and of no account for the loss (NaN if all are
-        such); "unknown_labels" is the number of them, if there are any. A number and a string that spells it are one
-        label.
+        A label that is not among the classes of the training counts as a miss for the accuracy, and not at all for the
+        loss (which is NaN if there are no others); "unknown_labels" is the number of such labels, if there are any. A
+        number and a string that spells this number are the same label.
 
         Parameters
         ----------
         X : array-like (n, features), sparse matrix, DataFrame or Table
             Examples with the columns of the training, in their order.
         y : array-like (n,), optional
-            Labels, as of the training; a Table has its own.
+            Labels like those of the training; a Table has its own.
 
         Returns
         -------
         dict of str to float
-            "loss" is in the loss's own unit; the squared one is half the mean squared error.
+            "loss", in the loss's own unit, and the monitors; the squared loss is half the mean squared error.
 
         Raises
         ------
         TypeError, ValueError
-            If X or y is none of these, if X has other columns than the training, or holds NaN or infinity.
+            If X or y is of another kind, if X has other columns than the training, or holds NaN or infinity.
         RuntimeError
             If the model has not been trained.
 
@@ -263,24 +265,24 @@ class Predictor:
         return self.evaluation_of(self.decision_function(table), table.labels)
 
     def evaluation_of(self, scores: NDArray[np.float64], labels: NDArray[Any]) -> dict[str, float]:
-        """What `evaluate` returns, from the scores of `decision_function`.
+        """Compute the mean loss and the monitors, as `evaluate` does, from the scores of `decision_function`.
 
         Parameters
         ----------
         scores : ndarray of float64, (n,) or (n, classes)
-            From `decision_function`.
+            Scores that `decision_function` has returned.
         labels : ndarray (n,)
-            What the examples really are.
+            The true labels of the examples.
 
         Returns
         -------
         dict of str to float
-            As of `evaluate`.
+            Numbers as `evaluate` returns them.
 
         Raises
         ------
         TypeError, ValueError
-            If the labels are none that a model of this loss can be judged by.
+            If the labels do not suit the loss.
         RuntimeError
             If the model has not been trained.
 
@@ -294,7 +296,7 @@ class Predictor:
         0.5
         """
         self._check_trained()
-        # With no spread, as the scores are in the unit of the labels.
+        # The spread is left at 1, as the scores are in the unit of the labels.
         chosen = targets.Targets(self.loss, self.classes_, option=self._targets.option)
         encoded = chosen.encode(labels, np.float64, unknown=True)
         return Scorer(chosen).monitors(scores, as_examples(np.empty((len(encoded), 0)), encoded))

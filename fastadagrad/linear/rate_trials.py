@@ -1,4 +1,4 @@
-"""The learning rate of a linear model by trial: short fits on some of the examples, judged by the others."""
+"""The search for a linear model's learning rate by trials: short fits on some examples, judged by other examples."""
 
 from __future__ import annotations
 
@@ -18,18 +18,19 @@ from .scaling import exponents_of
 from .splits import in_proportion, rows_of
 from .training import Examples, Scorer, Trainer
 
-DECADES = 6  # to go up or down from there, at most
-FINEST = 0.25  # of a decade
+DECADES = 6  # factors of 10 by which the search goes up or down from START, at most
+FINEST = 0.25  # smallest step of the search, in decades
 FOLDS = 5
 MOST_EXAMPLES = 10_000
-SHARE, LEAST_VISITS = 5, 10_000  # all folds of a trial: a fifth of the examples that a fit sees, or so many
+# All folds of a trial together visit a fifth of the examples that a fit visits, or LEAST_VISITS if that is more.
+SHARE, LEAST_VISITS = 5, 10_000
 
 Prepare = Callable[[Table], Examples]
 MakeTrainer = Callable[[Examples, Settings], Trainer]
 
 
 class Fold(NamedTuple):
-    """What one of a trial's fits trains on, and what judges it."""
+    """The examples that one of a trial's fits trains on, and the examples that judge it."""
 
     fitted: Examples
     orders: list[NDArray[np.int64]]  # one an epoch
@@ -37,9 +38,9 @@ class Fold(NamedTuple):
 
 
 def make_folds(table: Table, groups: NDArray[np.int64], prepare: Prepare, epochs: int, seed: int) -> list[Fold]:
-    """Five ways to hold out a fifth of some examples, and of each of their groups, for a fit of so many epochs.
+    """Five folds of some of the examples, each of which holds out a fifth of every group, for a fit of `epochs` epochs.
 
-    The only example of a group is never held out, for what is fitted without it could not know its class.
+    The only example of a group is never held out, as a fit without it could not know its class.
 
     Raises
     ------
@@ -65,10 +66,10 @@ def make_folds(table: Table, groups: NDArray[np.int64], prepare: Prepare, epochs
 
 
 def _deal(groups: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The fold that holds each example out, so that each has its share of every group; -1: none does."""
+    """The fold that holds each example out, or -1 if none does; every fold has its share of each group."""
     _, group, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     held_out = sizes[group] > 1
-    if not held_out.any():  # all of them are the only ones
+    if not held_out.any():  # each example is the only one of its group
         held_out[:] = True
     dealt = np.argsort(group, kind="stable")
     dealt = dealt[held_out[dealt]]
@@ -78,11 +79,12 @@ def _deal(groups: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def search(folds: list[Fold], trainer_of: MakeTrainer, settings: Settings) -> float:
-    """The learning rate whose short fits do best on what they have not seen, or one no worse by the folds' own scatter.
+    """The learning rate whose short fits have the lowest loss on held-out examples, or one that is as good.
 
-    From `START` it goes up or down by factors of 10 for as long as the mean loss of the held-out examples falls, and
-    then tries half a decade and a quarter of one to either side of the best. Of all the rates whose loss exceeds the
-    best by no more than one standard error of that difference over the folds, the nearest to `START` is taken.
+    The search goes from `START` up or down by factors of 10 for as long as the mean loss of the held-out examples
+    falls, and then tries half a decade and a quarter of a decade to either side of the best rate. Of all the rates
+    whose loss exceeds the lowest by no more than one standard error of that difference over the folds, the nearest to
+    `START` is taken.
 
     Raises
     ------
@@ -101,7 +103,7 @@ def search(folds: list[Fold], trainer_of: MakeTrainer, settings: Settings) -> fl
     while step >= FINEST:
         best, before = min((best, best - step, best + step), key=mean_loss), best
         if best == before and step == 1 and math.isinf(mean_loss(best)):
-            best -= step  # diverged all around: to where steps are shorter
+            best -= step  # all rates around have diverged: go on with lower rates
         elif best == before or step < 1:
             step /= 2
         if abs(best) >= DECADES:
@@ -121,7 +123,7 @@ def search(folds: list[Fold], trainer_of: MakeTrainer, settings: Settings) -> fl
 
 
 def _rate(decades: float) -> float:
-    """In three digits, so that the rate that is shown is the one that was used."""
+    """The rate that is so many decades above START, rounded to three digits, so that it is shown as it is used."""
     return float(f"{START * 10.0**decades:.3g}")
 
 

@@ -1,4 +1,4 @@
-"""Files of linear models: what was fitted, and whether what is read back fits together."""
+"""Files of linear models: writing a fitted model, and reading one with checks that its parts fit together."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ KIND = "linear model"
 
 @dataclass(frozen=True)
 class Fitted:
-    """All that a file holds of a model; the arrays and `targets` as in LinearModel."""
+    """All contents of a model's file; the arrays and `targets` are as in LinearModel."""
 
     parameters: dict[str, Any]
     coef: NDArray[np.float64]
@@ -35,7 +35,7 @@ class Fitted:
 
 
 def write(path: array_file.Target, fitted: Fitted) -> None:
-    """Write a model; its parameters must be fit for JSON, but for the dtype."""
+    """Write a model; its parameters, except the dtype, must be of types that JSON has."""
     header = {
         "parameters": {**fitted.parameters, "dtype": np.dtype(fitted.parameters["dtype"]).name},
         "loss": fitted.targets.loss,
@@ -60,7 +60,7 @@ def read(path: array_file.Target) -> Fitted:
     try:
         _check_header(header)
         loss, classes = header["loss"], arrays.get("classes")
-        if classes is not None and classes.dtype.kind == "S":  # as labels once were kept
+        if classes is not None and classes.dtype.kind == "S":  # older files have labels as bytes
             classes = np.char.decode(classes, "utf-8")
         option = option_of(loss, header["parameters"])
         _check_arrays(loss, classes, arrays["coef"], arrays["intercept"])
@@ -86,7 +86,7 @@ def read(path: array_file.Target) -> Fitted:
 
 
 def refusal(path: array_file.Target, reason: object) -> ValueError:
-    """The error for a file whose content makes no model."""
+    """The error for a file of whose content no model can be made."""
     return ValueError(f"{array_file.name_of(path)} is a damaged fastadagrad {KIND} file: {reason}")
 
 
@@ -115,7 +115,7 @@ def _check_header(header: Any) -> None:
 
 
 def _is_number(value: Any) -> bool:
-    """Whether it is a number that a float can hold."""
+    """Whether a value is a number that a float can hold."""
     return type(value) is float or (type(value) is int and abs(value) <= sys.float_info.max)
 
 

@@ -1,4 +1,4 @@
-"""Bringing features to one scale: AdaGrad's steps do not depend on it, but the distances to go do."""
+"""Scaling of features: AdaGrad's steps do not depend on a feature's scale, but the size of the best weight does."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from ..data.tables import CSR, cast
 from ..kernels.linear.layouts import largest_of_columns
 
 SCALES = ("auto", "standard", "maxabs", "none")
-SMALLEST_EXPONENT = -1000  # the power of two of the opposite sign is finite
-_CHUNK = 1 << 20  # elements
-_FEW = 1 << 16
+SMALLEST_EXPONENT = -1000  # 2**1000, by which numbers are then multiplied, is finite
+_CHUNK = 1 << 20  # elements of a dense matrix that are copied at a time
+_FEW = 1 << 16  # elements of a vector that are treated at a time
 
 
 @dataclass(frozen=True)
 class Scaling:
-    """Features are trained on as (x - shift) / size, both (features,) float64; None changes nothing."""
+    """The scaling of features x to (x - shift) / size, both (features,) float64; None stands for no change."""
 
     shift: NDArray[np.float64] | None
     size: NDArray[np.float64] | None
 
     def apply(self, features: NDArray[Any] | CSR, dtype: DTypeLike) -> NDArray[Any] | CSR:
-        """Finite features scaled in float64, then rounded to dtype; ValueError for one that it cannot hold."""
+        """Scale finite features in float64, then round them to dtype; ValueError for one that dtype cannot hold."""
         dtype = np.dtype(dtype)
         if self.size is None or ((self.shift is None or not self.shift.any()) and np.all(self.size == 1)):
             same = (features.data if isinstance(features, CSR) else features).dtype == dtype
             return features if same else cast(features, dtype)
-        with np.errstate(over="ignore", under="ignore"):  # `cast` names what is not finite
+        with np.errstate(over="ignore", under="ignore"):  # `cast` raises an error that names the non-finite value
             if isinstance(features, CSR):
                 scaled = np.empty(features.data.size, dtype)
                 for start in range(0, scaled.size, _CHUNK):
@@ -44,13 +44,13 @@ class Scaling:
         return cast(scaled, dtype)
 
     def copy(self) -> Scaling:
-        """The same, in arrays of its own."""
+        """The same scaling in arrays of its own."""
         return Scaling(*(None if each is None else each.copy() for each in (self.shift, self.size)))
 
     def unfold(self, weights: NDArray[Any], intercept: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Weights and intercept, in float64, that score features as they come.
+        """Weights and intercept, in float64, for unscaled features.
 
-        Those of one output take the place of the sizes, which are lost.
+        The weights of a model with one output are written over `size`, which is lost.
         """
         if self.size is None:
             raw = weights.astype(np.float64)
@@ -63,28 +63,29 @@ class Scaling:
 
 
 def only_finite(*arrays: NDArray[Any]) -> bool:
-    """Whether all numbers are, be the arrays contiguous or not; there is no array of as many truth values."""
+    """Whether all numbers of some arrays are finite, found out part by part to save memory."""
     return all(
         bool(np.isfinite(each[part]).all()) for each in map(np.atleast_1d, arrays) for part in parts_of(len(each))
     )
 
 
 def parts_of(length: int) -> Iterator[slice]:
-    """Slices that are small enough for arrays beside them."""
+    """Slices of a vector, so small that temporary arrays of the size of a slice do not matter."""
     for start in range(0, length, _FEW):
         yield slice(start, start + _FEW)
 
 
 def exponents_of(largest: Any) -> Any:
-    """Exponents of powers of two, about the largest magnitudes given.
+    """Exponents of the powers of two next to the largest magnitudes given.
 
-    Of numbers that are divided by such a power no square overflows, and no sum of squares vanishes. It rounds nothing.
+    If numbers are divided by such a power, no square overflows, and no sum of squares underflows to 0. Dividing by a
+    power of two rounds nothing.
     """
     return np.maximum(np.frexp(largest)[1], SMALLEST_EXPONENT)
 
 
 def _chunks(features: NDArray[Any]) -> list[slice]:
-    """Slices of rows that are small enough for float64 copies."""
+    """Slices of rows, so small that float64 copies of a slice do not matter."""
     rows = max(1, _CHUNK // max(1, features.shape[1]))
     return [slice(start, start + rows) for start in range(0, len(features), rows)]
 
@@ -92,9 +93,9 @@ def _chunks(features: NDArray[Any]) -> list[slice]:
 def measure(
     scale: str, features: NDArray[Any] | CSR, centre: bool, weights: NDArray[np.float64] | None = None
 ) -> Scaling:
-    """Scaling by the training features; without `centre` nothing is shifted, as there is no intercept.
+    """The scaling that follows from the training features; without `centre` nothing is shifted.
 
-    An example of weight 2 is of the same account as two.
+    A shift needs an intercept. An example of weight 2 counts as two examples.
     """
     sparse = isinstance(features, CSR)
     if scale == "auto":
@@ -116,7 +117,7 @@ def measure(
 def _moments(
     features: NDArray[Any], centre: bool, weights: NDArray[np.float64] | None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean (or 0) and root mean square distance from it; the latter is 0 for a constant column."""
+    """Mean of each column (0 without `centre`), and root mean square distance from it, 0 for a constant column."""
     n, mean, squares = len(features), np.zeros(features.shape[1]), np.zeros(features.shape[1])
     shares = None if weights is None else (weights / weights.sum())[:, None]
 
@@ -132,7 +133,7 @@ def _moments(
     for rows in _chunks(features):
         squares += mean_of(rows, np.square(features[rows] * unit - mean))
     shift, size = np.ldexp(mean, exponent), np.ldexp(np.sqrt(squares), exponent)
-    if centre:  # rounding of the mean would leave a constant column a size of about its last bit
+    if centre:  # else the rounded mean would give a constant column a size of about its last bit, not 0
         constant = lowest == highest
         shift, size = np.where(constant, lowest, shift), np.where(constant, 0.0, size)
     return shift, size

@@ -1,4 +1,4 @@
-"""Examples for a linear model: as a table, and split into those to train on and those to validate on."""
+"""Examples for a linear model: made into a table, and split into training and validation examples."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .visits import checked_weights
 
 
 def labelled(X: Any, y: Any, dtype: DTypeLike | None, hash_bits: int | None, sample_weight: Any = None) -> Table:
-    """Examples as a Table of this dtype, with hashed columns if need be; None: of the one that X's numbers need."""
+    """Examples as a Table, with columns hashed if `hash_bits` is given; a dtype of None is the one that X needs."""
     table = _labelled(X, y, dtype, hash_bits)
     if sample_weight is not None:
         table = replace(table, weights=checked_weights(sample_weight, len(table.labels)))
@@ -39,12 +39,12 @@ def _labelled(X: Any, y: Any, dtype: DTypeLike | None, hash_bits: int | None) ->
 
 
 def bits_to_come(X: Any, hash_bits: int | None) -> int | None:
-    """Bits into which to hash the columns of X, for a model that hashes into `hash_bits`; a Table may come hashed.
+    """The number of bits into which X is still to be hashed for a model with `hash_bits`; None for a hashed Table.
 
     Raises
     ------
     ValueError
-        If it comes hashed in another way.
+        If X is a Table that has been hashed into another number of bits.
     """
     if not isinstance(X, Table) or X.hash_bits is None:
         return hash_bits
@@ -55,7 +55,7 @@ def bits_to_come(X: Any, hash_bits: int | None) -> int | None:
 
 
 def checked_validation(name: str, value: Any) -> float | Table | tuple[Any, Any]:
-    """A fraction, a table or (X, y)."""
+    """The argument `validation`, checked: a fraction, a table or (X, y)."""
     expected = f"{name} must be a fraction in [0, 1), a Table or (X, y)"
     if isinstance(value, Table):
         return value
@@ -71,9 +71,9 @@ def checked_validation(name: str, value: Any) -> float | Table | tuple[Any, Any]
 
 
 def split(table: Table, valid: Any, seed: int, targets: Targets) -> tuple[Table, Table | None]:
-    """Training and validation examples; the latter brought to the former's width.
+    """Training and validation examples; the validation examples get as many columns as the training examples have.
 
-    A fraction takes its share of each class, and leaves at least one example of each to train on.
+    A fraction takes its share of each class, and leaves at least one example of each class to train on.
     """
     if isinstance(valid, float):
         return _set_aside(table, valid, seed, targets.groups(table.labels)) if valid else (table, None)
@@ -120,10 +120,11 @@ def _set_aside(table: Table, fraction: float, seed: int, groups: NDArray[np.int6
 
 
 def in_proportion(groups: NDArray[np.int64], count: int, spare: int) -> NDArray[np.bool]:
-    """Which members of groups to choose, in the order that they come in, so that each group has its share of `count`.
+    """Which `count` members of groups to choose, in the order in which they come, so that each group has its share.
 
-    A group's share is rounded down, and those with the largest remainders get one more. At least `spare` of each group
-    are not chosen: where that leaves too few, others are taken as they come, and then fewer than `count`.
+    A group's share is rounded down, and the groups with the largest remainders get one more. At least `spare` members
+    of each group are not chosen. If `count` is then not reached, further members are taken in the order in which they
+    come, and if there are not enough, fewer than `count` are chosen.
     """
     n, sizes = groups.size, np.bincount(groups)
     room, first = np.maximum(sizes - spare, 0), np.zeros_like(sizes)
@@ -132,8 +133,8 @@ def in_proportion(groups: NDArray[np.int64], count: int, spare: int) -> NDArray[
     by_remainder = np.lexsort((first, -(sizes * count % n)))
     growing = by_remainder[(shares < room)[by_remainder]][: count - shares.sum()]
     shares[growing] += 1
-    few = groups.astype(np.uint16) if sizes.size <= 1 << 16 else groups  # sorted without comparisons
-    of_group = np.argsort(few, kind="stable")  # each group's members behind one another
+    few = groups.astype(np.uint16) if sizes.size <= 1 << 16 else groups  # NumPy has a radix sort for 16 bits
+    of_group = np.argsort(few, kind="stable")  # members of one group are next to one another
     rank = np.empty(n, np.int64)
     rank[of_group] = np.arange(n) - np.repeat(np.cumsum(sizes) - sizes, sizes)
     chosen: NDArray[np.bool] = rank < shares[groups]
@@ -144,7 +145,7 @@ def in_proportion(groups: NDArray[np.int64], count: int, spare: int) -> NDArray[
 
 
 def with_width_of(features: NDArray[Any] | CSR, width: int) -> NDArray[Any] | CSR:
-    """X with as many columns as in training: sparse ones are added or dropped; ValueError if X is dense."""
+    """Features with as many columns as in training; a sparse X is widened or cut, a dense one raises ValueError."""
     if isinstance(features, CSR):
         return with_width(features, width, "X")
     if features.shape[1] != width:
@@ -167,7 +168,7 @@ def without_weightless(table: Table) -> Table:
 
 
 def take(features: NDArray[Any] | CSR, rows: NDArray[np.int64]) -> NDArray[Any] | CSR:
-    """These rows, copied."""
+    """These rows of a matrix, copied."""
     if not isinstance(features, CSR):
         return features[rows]
     lengths = np.diff(features.indptr)[rows]

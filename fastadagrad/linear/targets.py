@@ -1,4 +1,4 @@
-"""What a linear model is to predict: its loss, its classes, and labels as the kernels take them."""
+"""The targets of a linear model: its loss, its classes, and the encoding of labels for the kernels."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ OF_CLASSES, REAL = (TWO_CLASSES, CLASSES), (NUMBERS, COUNTS)  # kinds of labels
 
 @dataclass(frozen=True)
 class Targets:
-    """A loss with its labels: `classes`, ascending, or the centre and spread by which real ones are scaled."""
+    """A loss and what is known of its labels: ascending `classes`, or the centre and spread that scale real labels."""
 
     loss: str
     classes: NDArray[Any] | None = None
     centre: float = 0.0
     spread: float = 1.0
-    option: float = 0.0  # of a loss that has one
+    option: float = 0.0  # value of the loss's option, if it has one
 
     @property
     def record(self) -> Loss:
-        """All that there is to say of the loss."""
+        """The record of the loss."""
         return LOSSES[self.loss]
 
     @property
@@ -44,32 +44,32 @@ class Targets:
 
     @property
     def outputs(self) -> int:
-        """Scores of an example; 0 where it is a number rather than a row."""
+        """Number of scores of an example; 0 if its score is a single number and not a row."""
         return len(self.classes) if self.classes is not None and self.record.labels == CLASSES else 0
 
     def in_own_unit(self, loss: float, mean_label: float) -> float:
-        """A mean loss in the unit of the labels themselves, given the mean of the encoded ones that it is of.
+        """A mean loss of encoded labels in the unit of the labels themselves, given the mean of the encoded labels.
 
-        It is infinite if float64 cannot hold it.
+        The result is infinite if float64 cannot hold it.
         """
         return loss if self.classes is not None else self.record.in_unit(loss, mean_label, self.spread)
 
     def encode(self, labels: NDArray[Any], dtype: DTypeLike, *, unknown: bool = False) -> NDArray[Any]:
-        """Labels for the kernels: -1 and 1, the class's position, or the distance from the centre in spreads.
+        """Encode labels for the kernels: as -1 and 1, as positions of classes, or as (label - centre) / spread.
 
         Parameters
         ----------
         unknown : bool
-            Whether labels that are none of the classes are allowed. They become NaN, and a warning tells of them.
+            Whether labels that are none of the classes are allowed. They become NaN, with a warning.
 
         Raises
         ------
         ValueError
-            For a label that is none of the classes, if it is not allowed, or no number.
+            For a label that is none of the classes, unless these are allowed, or that is no number where it must be.
         """
         if self.classes is None:
             self.check_numbers(labels, "y")
-            exponent = exponents_of(max(abs(self.centre), self.spread))  # no difference is beyond float64 then
+            exponent = exponents_of(max(abs(self.centre), self.spread))  # divided by 2**exponent, none overflows
             with np.errstate(over="ignore", under="ignore"):
                 scaled, centre, spread = (
                     np.ldexp(each, -exponent) for each in (labels.astype(np.float64), self.centre, self.spread)
@@ -102,7 +102,7 @@ class Targets:
         return encoded
 
     def check_numbers(self, labels: NDArray[Any], what: str) -> None:
-        """Raise ValueError for what is no label of a regression: strings, whatever they spell, and negative counts."""
+        """Raise ValueError for labels that are not real: strings, also those of numbers, and negative counts."""
         if labels.dtype.kind not in "biuf":
             raise ValueError(
                 f"{what} has the string {labels[0].item()!r} at row 0, and {self.loss} loss needs numbers as labels: "
@@ -117,15 +117,15 @@ class Targets:
             )
 
     def known(self, labels: NDArray[Any]) -> NDArray[np.bool]:
-        """Which labels are of one of the classes, or all of them if these are real."""
+        """Which labels are among the classes; all labels, if there are no classes."""
         return self._positions(labels)[1]
 
     def groups(self, labels: NDArray[Any]) -> NDArray[np.int64]:
-        """The position of each label's class, 0 for real ones; any position for a label of no class."""
+        """The position of each label's class; 0 for real labels, and any position for a label that is no class."""
         return self._positions(labels)[0].astype(np.int64)
 
     def _positions(self, labels: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.bool]]:
-        """What `groups` and `known` say; of two classes the position is a truth value."""
+        """The positions of `groups` and the truth values of `known`; with two classes, positions are booleans."""
         if self.classes is None:
             return np.zeros(len(labels), np.bool), np.ones(len(labels), np.bool)
         if labels.dtype.kind != self.classes.dtype.kind:
@@ -144,10 +144,10 @@ class Targets:
         return f"the classes are {', '.join(map(repr, classes[:10]))}"
 
     def standardised(self, labels: NDArray[Any], weights: NDArray[np.float64] | None = None) -> Targets:
-        """The same for labels as they are to be trained on if they are real.
+        """The targets with the centre and spread of these labels, if they are real.
 
-        They are centred and divided by their spread; counts, of which 0 means something, are divided by their mean. A
-        label of weight 2 is of the same account as two.
+        Numbers are centred and divided by their standard deviation. Counts are only divided by their mean, as their 0
+        has a meaning. A label of weight 2 counts as two labels.
         """
         if self.classes is not None:
             return self
@@ -158,10 +158,10 @@ class Targets:
 
 
 def _positions_by_value(classes: NDArray[Any], labels: NDArray[Any]) -> NDArray[np.int64]:
-    """The position of each label's class, -1 for a label of none, where the two are of different kinds.
+    """The position of each label's class, or -1, where labels and classes have dtypes of different kinds.
 
-    A string that spells a number is the same label. Python compares whole numbers and floats by their values, of which
-    NumPy would round some.
+    A string that spells a number is the same label as the number. Python objects are compared, because NumPy would
+    round large whole numbers to compare them with floats.
     """
     different, inverse = np.unique(labels, return_inverse=True)
     known = [*enumerate(classes.tolist())]
@@ -170,10 +170,10 @@ def _positions_by_value(classes: NDArray[Any], labels: NDArray[Any]) -> NDArray[
 
 
 def _value(label: Any, other: np.dtype[Any]) -> Any:
-    """A label, in a form that equals a label of the other dtype if it is the same; None for one that cannot be."""
+    """A label in a form that equals the same label of the dtype `other`; None if it equals no label of that dtype."""
     if not isinstance(label, str) or other.kind == "U":
         return label
-    if other.kind == "b" and label in ("False", "True"):  # numbers are so spelt where others are booleans
+    if other.kind == "b" and label in ("False", "True"):  # strings that spell booleans
         return label == "True"
     if "_" in label:
         return None
@@ -184,7 +184,7 @@ def _value(label: Any, other: np.dtype[Any]) -> Any:
 
 
 def option_of(loss: str, parameters: Mapping[str, Any]) -> float:
-    """The number that the loss goes by, of a model with these parameters; 0 if it goes by none."""
+    """The value of the loss's option in a model with these parameters; 0 if the loss has no option."""
     option = LOSSES[loss].option
     return 0.0 if option is None else float(parameters[option.name])
 
@@ -192,11 +192,11 @@ def option_of(loss: str, parameters: Mapping[str, Any]) -> float:
 def choose(
     loss: str, labels: NDArray[Any], parameters: Mapping[str, Any] | None = None, classes: Any = None
 ) -> Targets:
-    """Targets for these labels, in a model with these parameters, and for those that are given as `classes`.
+    """Targets for these labels, in a model with these parameters; `classes` names all labels that will come.
 
-    With "auto", two different labels make it logistic. More are classes (softmax) if they are strings, or
-    whole numbers of which there are at most 100 different ones, each twice or more on average; other
-    numbers are real (squared).
+    The loss "auto" becomes logistic for two different labels. More labels are classes (softmax) if they are strings, or
+    whole numbers of which at most 100 are different, each occurring twice or more on average. Other numbers are real
+    (squared).
     """
     different = np.unique(labels if classes is None else as_labels(classes))
     if loss == "auto":
@@ -221,7 +221,7 @@ def _names_of(kinds: tuple[str, ...]) -> str:
 
 
 def _centre_and_spread(labels: NDArray[Any], weights: NDArray[np.float64] | None) -> tuple[float, float]:
-    """Mean and standard deviation; the latter is 1 if all are the same."""
+    """Mean and standard deviation of labels; the standard deviation counts as 1 if all labels are the same."""
     real = labels.astype(np.float64)
     lowest, highest = float(real.min()), float(real.max())
     if lowest == highest:

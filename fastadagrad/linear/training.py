@@ -1,4 +1,4 @@
-"""One fit of a linear model: the arrays that the compiled loops work on, and its epochs."""
+"""The trainer of a linear model, which has the arrays of a fit and calls the compiled loops; and the scorer."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from .targets import Targets
 
 Examples = Dense | Sparse | WeighedDense | WeighedSparse
 LAZY = ("exact", "touched", "dense")
-CHUNK = 1 << 21  # values between two looks at the clock
-MOST_TIMED_STEPS = 1 << 15  # between two, where each has scalars of its own
+CHUNK = 1 << 21  # stored values that are done in one call of a loop; between calls progress is reported
+MOST_TIMED_STEPS = 1 << 15  # steps of one call, if each step has scalars of its own
 
 
 def as_examples(
     features: NDArray[Any] | CSR, labels: NDArray[Any], importance: NDArray[np.float64] | None = None
 ) -> Examples:
-    """What the kernels take: columns and starts are unsigned, so that no index is checked for its sign."""
+    """Examples as the kernels take them: columns and starts are unsigned, so that no index is checked for its sign."""
     if isinstance(features, CSR):
         arrays = features.data, features.indices.view(np.uint32), features.indptr.view(np.uint64), labels
         return Sparse(*arrays) if importance is None else WeighedSparse(*arrays, importance.astype(labels.dtype))
@@ -47,18 +47,18 @@ def is_dense(examples: Examples) -> bool:
 
 
 def importance_of(examples: Examples) -> NDArray[Any] | None:
-    """How much each example counts; None: all alike."""
+    """How much each example counts; None if all count the same."""
     return examples.importance if isinstance(examples, WeighedDense | WeighedSparse) else None
 
 
 class Scorer:
-    """Scores of examples, their mean loss, and their probabilities."""
+    """Computes scores of examples, and the mean loss and the monitors of scores."""
 
     def __init__(self, targets: Targets) -> None:
         self.targets = targets
 
     def scores(self, examples: Examples, p: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
-        """(examples,), or (examples, classes) for softmax, in the dtype of the weights p."""
+        """Scores (examples,), or (examples, classes) for softmax, by weights p and intercept b, in the dtype of p."""
         layout = "dense" if is_dense(examples) else "sparse"
         n, many = len(examples.labels), self.targets.outputs
         out = np.empty((n, many) if many else n, p.dtype)
@@ -68,7 +68,7 @@ class Scorer:
         return out
 
     def loss(self, scores: NDArray[Any], examples: Examples) -> float:
-        """Mean loss of encoded labels, in their unit; labels of an unknown class, NaN, have none."""
+        """Mean loss of encoded labels, in their unit; labels of an unknown class, NaN, are left out."""
         labels, importance = examples.labels, importance_of(examples)
         known = ~np.isnan(labels)
         if not known.all():
@@ -84,11 +84,10 @@ class Scorer:
         return float(scoring.mean_loss(self.targets.chosen, scores, labels))
 
     def monitors(self, scores: NDArray[Any], examples: Examples) -> dict[str, float]:
-        """Loss, and what else the record of the loss names, of encoded labels, in the user's unit.
+        """Mean loss of encoded labels, and the monitors that the loss's record names, in the user's unit.
 
-        Importance is of account for the loss alone.
-
-        A label of an unknown class is a miss for the accuracy. If there are any, "unknown_labels" is their number.
+        Only the loss depends on the importance of examples. A label of an unknown class is a miss for the accuracy. If
+        there are such labels, "unknown_labels" is their number.
         """
         targets, labels = self.targets, examples.labels
         mean_label = float(np.average(labels.astype(np.float64), weights=importance_of(examples)))
@@ -99,7 +98,7 @@ class Scorer:
 
 
 class Trained(NamedTuple):
-    """What a trainer has made, from which another can go on."""
+    """Weights, intercept and number of steps of a trainer, from which another trainer can go on."""
 
     weights: weight_arrays.Weights
     intercept: weight_arrays.Weights
@@ -111,8 +110,8 @@ class _Way(NamedTuple):
 
     online: bool
     sweep: bool  # whether each batch steps all features
-    exact: bool  # whether features catch up on the steps that they missed
-    counts: bool  # by their number, which is kept for each feature
+    exact: bool  # whether features are caught up with the steps that they missed
+    counts: bool  # whether the number of steps that it has had is kept for each feature
 
 
 def _way(settings: Settings, batch_size: int, lazy: str, dense: bool) -> _Way:
@@ -123,16 +122,16 @@ def _way(settings: Settings, batch_size: int, lazy: str, dense: bool) -> _Way:
 
 
 def bytes_a_feature(outputs: int, settings: Settings, batch_size: int, lazy: str, dtype: DTypeLike) -> int:
-    """The most that a fit to sparse examples holds at a time for each feature, beside the examples.
+    """The most bytes that a fit to sparse examples holds at a time for each feature, beside the examples.
 
-    By default, and of one output, that is BYTES_A_FEATURE of `.memory_at_hand`.
+    For a default model with one output they are `BYTES_A_FEATURE` of :mod:`fastadagrad.data.memory_at_hand`.
     """
     online, _, _, counts = _way(settings, batch_size, lazy, dense=False)
     number, each, size = np.dtype(dtype).itemsize, max(outputs, 1), np.dtype(np.float64).itemsize
     weights = number * each
-    kept = weights  # those of the best epoch
+    kept = weights  # a copy, the weights of the best epoch
     work = (0 if online else weights) + (4 if counts else 0)
-    finished = size * each if outputs == 0 else size * (each + 1)  # of one output, in the place of the sizes
+    finished = size * each if outputs == 0 else size * (each + 1)  # weights of one output overwrite the sizes
     return max(weights * (1 + len(settings.slots)) + work + kept, kept + finished)
 
 
@@ -142,7 +141,7 @@ class Trainer:
     Parameters
     ----------
     start : Trained, optional
-        What to go on from, which is copied; None: from the beginning.
+        Weights to go on from, which are copied; None: the training begins.
     """
 
     def __init__(
@@ -193,7 +192,7 @@ class Trainer:
             self._call(np.arange(0))
 
     def _rows_between_reports(self, features: int) -> int:
-        """Rows enough to outweigh bringing every feature up to date, in whole batches."""
+        """Rows of one call, in whole batches: enough that catching every feature up at its end takes little time."""
         n = len(self.examples.labels)
         values = max(CHUNK, 8 * features)
         rows = max(1, min(int(values * n / max(1, self.examples.values.size)), weight_arrays.MOST_STEPS))
@@ -210,12 +209,12 @@ class Trainer:
         return self.train(order, report) / self.weight_of(order)
 
     def weight_of(self, order: NDArray[np.int64]) -> float:
-        """How much these visits count together."""
+        """The sum of the importance of these visits."""
         importance = importance_of(self.examples)
         return len(order) if importance is None else float(importance[order].sum(dtype=np.float64))
 
     def train(self, order: NDArray[np.int64], report: Callable[[int], object] | None = None) -> float:
-        """Train on the examples in this order; the sum of their losses, each as much as it counts."""
+        """Train on the examples in this order; the sum of their losses, multiplied by their importance."""
         total = 0.0
         for start in range(0, len(order), self._rows):
             part = order[start : start + self._rows]
@@ -236,13 +235,13 @@ class Trainer:
 
     @property
     def stuck(self) -> int:
-        """Number of weights that no gradient moves any more, as the sum of its squares is infinite."""
+        """Number of weights that no gradient moves any more, as their sum of squared gradients is infinite."""
         squares = self.weights.slots[0] if trait(self.settings.form, "squares") else self.weights.p[:0]
         return sum(int(np.count_nonzero(np.isinf(squares[part]))) for part in parts_of(len(squares)))
 
     @property
     def parameters(self) -> tuple[NDArray[Any], NDArray[Any]]:
-        """The weights and the intercept themselves."""
+        """The weights and the intercept, not copied."""
         return self.weights.p, self.intercept.p
 
 
@@ -253,13 +252,13 @@ def _make_weights(layout: str, features: int, outputs: int, settings: Settings, 
 
 
 def _copy(weights: weight_arrays.Weights, source: weight_arrays.Weights) -> None:
-    """Set weights and slots, which another set of arrays has, maybe of another layout."""
+    """Copy weights and slots from arrays that may have another layout."""
     for own, other in zip((weights.p, *weights.slots), (source.p, *source.slots), strict=True):
         own[...] = other
 
 
 class _Scalars:
-    """The scalars of the steps to come, as the loops take them. The intercept is never penalised."""
+    """The scalars of the steps to come, as the loops take them; those of the intercept have no penalties."""
 
     def __init__(self, settings: Settings, intercept: bool, dtype: Any) -> None:
         self._settings, self._free, self._dtype = settings, unpenalised(settings) if intercept else settings, dtype
@@ -267,7 +266,7 @@ class _Scalars:
         self._rates = Rates(features, of_intercept, np.array(settings.scalars(0)))
 
     def of(self, first: int, count: int) -> Rates | RatesOfSteps:
-        """Of so many steps from the `first`, which counts from 0."""
+        """The scalars of `count` steps from step `first`, counted from 0."""
         if not self._settings.scheduled:
             return self._rates
         before = max(first - 1, 0)
@@ -280,6 +279,6 @@ class _Scalars:
 
     @staticmethod
     def _rows(settings: Settings, before: int, first: int, count: int) -> NDArray[np.float64]:
-        """With that of the step before the first, where there is one."""
+        """Rows of scalars, that of the step before the first step in front; before step 0, the row of step 0."""
         steps = scalars_of_steps(settings, before, count + first - before)
         return steps if first else np.concatenate([scalars_of_steps(settings, 0, 1), steps])

@@ -1,7 +1,8 @@
-"""Which examples an epoch visits, and how much each visit counts.
+"""The visits of an epoch: how often it visits each example, and how much each visit counts.
 
-An example of weight 3 is visited three times, as if it were in the data three times; one of weight 2.5 three times,
-each of which counts 5/6. A single visit that counted much would be a step that overshoots.
+An example of weight 3 is visited three times, as if it were in the data three times. An example of weight 2.5 is
+visited three times as well, but each visit counts 5/6. A single visit that counted 3 would be one long step, which
+overshoots.
 """
 
 from __future__ import annotations
@@ -14,14 +15,14 @@ from numpy.typing import NDArray
 from ..data.tables import CSR
 from ..kernels.linear.content import keys_of_rows
 
-MOST_VISITS = 10  # an example, on average
+MOST_VISITS = 10  # visits of an example in an epoch, on average
 
 
 class Visits(NamedTuple):
     """The visits of an epoch."""
 
-    order: NDArray[np.int64]  # the example of each
-    importance: NDArray[np.float64] | None  # of each example: how much each of its visits counts; None: 1
+    order: NDArray[np.int64]  # the example of each visit
+    importance: NDArray[np.float64] | None  # by example, how much each of its visits counts; None if all count 1
 
 
 def checked_weights(weights: Any, n: int) -> NDArray[np.float64] | None:
@@ -30,7 +31,7 @@ def checked_weights(weights: Any, n: int) -> NDArray[np.float64] | None:
     Raises
     ------
     TypeError, ValueError
-        If they are no numbers of at least 0, one an example, or all are 0.
+        If weights are not numbers of at least 0, one an example, or if all are 0.
     """
     if weights is None:
         return None
@@ -51,7 +52,7 @@ def checked_weights(weights: Any, n: int) -> NDArray[np.float64] | None:
 
 
 def visits_of(n: int, weights: NDArray[np.float64] | None) -> Visits:
-    """The visits of n examples of these weights, each example's behind one another."""
+    """The visits of n examples with these weights; the visits of an example are next to one another."""
     if weights is None:
         return Visits(np.arange(n), None)
     unit = max(1.0, float(weights.sum()) / ((MOST_VISITS - 1) * n))
@@ -61,6 +62,6 @@ def visits_of(n: int, weights: NDArray[np.float64] | None) -> Visits:
 
 
 def by_content(features: NDArray[Any] | CSR, labels: NDArray[Any]) -> NDArray[np.int64]:
-    """The examples in an order that goes by what they are, and not by where they stand; equal ones are neighbours."""
+    """The order of the examples by their contents, whatever their order in the data; equal examples are neighbours."""
     order: NDArray[np.int64] = np.argsort(keys_of_rows(features, labels), kind="stable")
     return order

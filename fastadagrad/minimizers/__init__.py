@@ -1,1 +1,1 @@
-"""The methods as functions that `scipy.optimize.minimize` calls: from fun and x0 to an OptimizeResult."""
+"""The methods as minimizers for `scipy.optimize.minimize`: functions that take fun and x0 to an OptimizeResult."""

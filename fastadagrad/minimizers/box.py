@@ -23,7 +23,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Box:
-    """Lower and upper bounds of each element, infinite where it has none."""
+    """Lower and upper bounds of each element of x, infinite where an element has none."""
 
     lower: Floats
     upper: Floats
@@ -35,7 +35,7 @@ class Box:
 
     @property
     def free(self) -> NDArray[np.bool]:
-        """Which elements may move at all."""
+        """Which elements may move: those whose bounds differ."""
         return self.lower < self.upper
 
     def clip(self, x: Floats) -> None:
@@ -43,13 +43,13 @@ class Box:
         np.clip(x, self.lower, self.upper, out=x)
 
     def holds(self, x: Floats) -> bool:
-        """Whether x lies in the box; NaN lies anywhere."""
+        """Whether x lies in the box; NaN counts as lying in it."""
         return not ((x < self.lower).any() or (x > self.upper).any())
 
     def steepest(self, x: Floats, gradient: Floats) -> float:
         """Largest size of an element of the projected gradient, as L-BFGS-B measures it.
 
-        An element of the gradient counts at most as much as x may go against it before it is at its bound.
+        An element of the gradient counts at most as much as the distance that x may move against it up to the bound.
         """
         way = np.where(gradient < 0, np.maximum(x - self.upper, gradient), np.minimum(x - self.lower, gradient))
         return float(np.abs(way).max(initial=0.0))
@@ -61,9 +61,9 @@ def box_of(bounds: Any, count: int) -> Box:
     Parameters
     ----------
     bounds : scipy.optimize.Bounds, sequence of pairs (lower, upper), or None
-        An end that is None is infinite.
+        Bounds of x; an end that is None is infinite.
     count : int
-        How many elements x has.
+        Number of elements of x.
 
     Returns
     -------
@@ -72,7 +72,7 @@ def box_of(bounds: Any, count: int) -> Box:
     Raises
     ------
     TypeError
-        If it is neither, or an end is no number.
+        If `bounds` is of another kind, or an end is no number.
     ValueError
         If there are not as many pairs as elements, an end is NaN, or a lower bound is above its upper one.
     """
@@ -116,5 +116,5 @@ def _ends_of(bounds: Any, count: int) -> tuple[list[Any], list[Any]]:
 
 
 def _number(end: Any) -> Any:
-    """An array of one element as its element, which SciPy takes too."""
+    """An end of bounds; an array of one element, which SciPy takes as well, becomes its element."""
     return end.item() if isinstance(end, np.ndarray) and end.size == 1 else end

@@ -8,17 +8,17 @@ from typing import Any
 
 import numpy as np
 
-STOPPED = "`callback` raised `StopIteration`."  # SciPy's words, with the status 99
+STOPPED = "`callback` raised `StopIteration`."  # SciPy's own message for this end, whose status is 99
 
 
 def told_by(callback: Callable[..., Any] | None) -> Callable[[Any], bool] | None:
-    """A function of an intermediate result that calls the user's callback, and says whether it asked for the end.
+    """A function of an intermediate result that calls the user's callback; it returns whether that asked for the end.
 
     Parameters
     ----------
     callback : callable or None
         It gets the intermediate result by keyword if its only parameter is called ``intermediate_result``, else x
-        alone. It asks for the end by raising StopIteration; what it returns is not looked at, as by SciPy's methods.
+        alone. It asks for the end by raising StopIteration; its return value is ignored, as SciPy's methods do.
 
     Returns
     -------
@@ -27,7 +27,7 @@ def told_by(callback: Callable[..., Any] | None) -> Callable[[Any], bool] | None
     Raises
     ------
     TypeError
-        If it cannot be called.
+        If the callback cannot be called.
     """
     if callback is None:
         return None
@@ -52,7 +52,7 @@ def told_by(callback: Callable[..., Any] | None) -> Callable[[Any], bool] | None
 
 
 def _parameters_of(callback: Callable[..., Any]) -> set[str]:
-    """Names of its parameters; none where Python cannot tell."""
+    """Names of a callback's parameters; empty if Python cannot find them out."""
     try:
         return {*inspect.signature(callback).parameters}
     except (TypeError, ValueError):

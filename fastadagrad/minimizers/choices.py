@@ -1,4 +1,4 @@
-"""Options of `minimize`: those that SciPy's users know, and the hyperparameters of a method."""
+"""Options of a minimizer: those that SciPy's own methods have, and the hyperparameters of a method."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ STEPS = ("finite_diff_rel_step", "eps")  # as `approx_derivative` takes them
 
 @dataclass(frozen=True, kw_only=True)
 class Choices:
-    """What a user of `minimize` may choose beside the hyperparameters of the method."""
+    """The options that a user of `minimize` may give beside the hyperparameters of the method."""
 
     maxiter: int = documented(15_000, "Most iterations, each of which is one step and one evaluation of fun and jac.")
     gtol: float = documented(
@@ -51,7 +51,7 @@ HV_RNG = Keyword("hv_rng", "Any", None, "What the vectors are drawn from that `h
 _DENSE = "a gradient of minimize is dense"
 _ONE = "x is one parameter; bounds of which both ends are the same hold an element"
 _STOPS = "it ends by maxiter, gtol, ftol or xtol here"
-# Keywords of optimizers that have no meaning here, and why.
+# Keywords of optimizers that have no meaning for a minimizer, and why.
 _ELSEWHERE = {
     "groups": _ONE,
     "frozen": _ONE,
@@ -62,7 +62,7 @@ _ELSEWHERE = {
     "min_improvement": _STOPS,
 }
 _COUNTED = Said(("maxiter",), "it is maxiter here: each iteration evaluates fun once")
-# What SciPy's own methods call otherwise.
+# Other names in SciPy's own methods for options that a minimizer has.
 _OF_SCIPY: hints.Foreign = {
     **hints.KEYWORDS,
     "maxfun": _COUNTED,
@@ -82,23 +82,23 @@ _OF_SCIPY: hints.Foreign = {
 
 
 def keywords_taken(rule: Any, fed: bool) -> list[Keyword]:
-    """The hyperparameters of a method that make sense here."""
+    """The hyperparameters of a method that have a meaning for a minimizer."""
     return [each for each in keywords_of(rule) if each.name not in _ELSEWHERE] + [HV_RNG] * fed
 
 
 def sorted_options(rule: Any, fed: bool, given: Mapping[str, Any], tol: Any) -> tuple[Choices, dict[str, Any]]:
-    """What is chosen, and the hyperparameters, out of a user's options.
+    """Divide a user's options into the choices of a minimizer and the hyperparameters of its method.
 
     Parameters
     ----------
     rule : object
-        The method's.
+        The method's rule.
     fed : bool
-        Whether it goes by Hessian-vector products.
+        Whether the method uses Hessian-vector products.
     given : mapping
-        The options by name. SciPy's OptimizeWarning names those that nobody knows, and what was probably meant.
+        The options by name. SciPy's OptimizeWarning names unknown options, and the options that were probably meant.
     tol : float or None
-        It sets gtol where that is not given.
+        Value of gtol, if that is not given.
 
     Returns
     -------
@@ -108,7 +108,7 @@ def sorted_options(rule: Any, fed: bool, given: Mapping[str, Any], tol: Any) -> 
     Raises
     ------
     TypeError, ValueError
-        If an option has a value that makes no sense, or the rule has a hyperparameter by the name of one.
+        If an option has a value that makes no sense, or if a hyperparameter of the rule has the name of an option.
     """
     names, hyper_names = _names(), [each.name for each in keywords_taken(rule, fed)]
     twice = sorted({*names} & {*hyper_names})
@@ -132,7 +132,7 @@ def _names() -> list[str]:
 
 
 def _told(name: str, known: Iterable[str]) -> str:
-    """An unknown name, with what was probably meant."""
+    """An unknown name, with the name that was probably meant, for a message."""
     why = _ELSEWHERE.get(name) or hints.hint(name, known, _OF_SCIPY)
     return f"{name} ({why})" if why else name
 

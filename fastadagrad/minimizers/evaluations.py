@@ -14,7 +14,7 @@ from .choices import SCHEMES, STEPS, Choices
 
 
 class Evaluations:
-    """What `minimize` is given to go by.
+    """The user's functions, which `minimize` was given, as one object that calls them, checks results, and counts.
 
     Parameters
     ----------
@@ -25,9 +25,9 @@ class Evaluations:
     hessp : callable or None
         ``hessp(x, p, *args)`` returns the Hessian times p.
     args : tuple
-        Of all of them.
+        Further arguments of all these functions.
     box : Box
-        Finite differences stay within it.
+        The bounds, within which finite differences stay.
     choices : Choices
         How finite differences are formed.
 
@@ -36,7 +36,7 @@ class Evaluations:
     nfev, njev, nhev : int
         Calls of fun, gradients, and products with the Hessian, so far.
     known : ndarray of bool
-        Elements of the gradient that are known: of an element that cannot move there are no finite differences.
+        Elements of the gradient that are known: finite differences leave out elements that cannot move.
     """
 
     def __init__(self, fun: Any, jac: Any, hessp: Any, args: tuple[Any, ...], box: Box, choices: Choices) -> None:
@@ -56,7 +56,7 @@ class Evaluations:
         self.known = box.free if self.differs else np.ones(len(box.lower), np.bool)
 
     def at(self, x: Floats) -> tuple[float, Floats]:
-        """Value and gradient at x, the gradient as a copy; NaN where the value is not finite, as nothing goes by it."""
+        """Value and gradient at x, the gradient as a copy; NaN if the value is not finite, as it is not used then."""
         if self._pairs:
             self.nfev, self.njev = self.nfev + 1, self.njev + 1
             pair = self._fun(np.copy(x), *self._args)
@@ -84,7 +84,7 @@ class Evaluations:
         return _scalar(self._fun(np.copy(x), *self._args))
 
     def _differences(self, x: Floats, value: Any) -> Floats:
-        """By SciPy's `approx_derivative`, of the elements that may move."""
+        """The gradient by SciPy's `approx_derivative`, for the elements that may move."""
         free = self.known
         gradient = np.zeros(len(x))
         if not free.any():
@@ -114,7 +114,7 @@ class Evaluations:
 
 
 def _steps_of(name: str, steps: Any, count: int) -> Floats | None:
-    """One for each element of x."""
+    """Steps of finite differences, one for each element of x; None stays None."""
     if steps is None:
         return None
     array = np.asarray(steps, np.float64)
@@ -124,7 +124,7 @@ def _steps_of(name: str, steps: Any, count: int) -> Floats | None:
 
 
 def _scalar(value: Any) -> Any:
-    """A number that fun has returned, also as an array of one element."""
+    """The number that fun has returned, maybe as an array of one element."""
     try:
         return np.asarray(value).item()
     except (TypeError, ValueError):
@@ -136,7 +136,7 @@ def _scalar(value: Any) -> Any:
 def _number(value: Any) -> float:
     scalar = _scalar(value)
     try:
-        if not isinstance(scalar, str | bytes):  # though float() takes them
+        if not isinstance(scalar, str | bytes):  # these are refused, although float() takes them
             return float(scalar)
     except (TypeError, ValueError):
         pass

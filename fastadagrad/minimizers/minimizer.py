@@ -25,7 +25,7 @@ DOOR = "fastadagrad.scipy"
 
 
 class Minimizer(Protocol):
-    """What `scipy.optimize.minimize` calls."""
+    """The signature with which `scipy.optimize.minimize` calls a method."""
 
     __name__: str
 
@@ -47,7 +47,7 @@ class Minimizer(Protocol):
 
 
 def minimizer_named(name: str) -> Minimizer:
-    """The function of a method, which is the same object each time; ValueError if there is no such method."""
+    """The minimizer of a method, which is the same object each time; ValueError if there is no such method."""
     return _minimizer_of(method_named(name))
 
 
@@ -92,7 +92,7 @@ def _minimizer_of(method: type[Optimizer]) -> Minimizer:
     minimizer.__name__ = minimizer.__qualname__ = name
     minimizer.__module__ = DOOR
     minimizer.__doc__ = docstring_of(method, fed)
-    minimizer.__signature__ = signature_of(minimizer, method, fed)  # type: ignore[attr-defined]  # inspect looks there
+    minimizer.__signature__ = signature_of(minimizer, method, fed)  # type: ignore[attr-defined]  # `inspect` reads it
     return minimizer
 
 

@@ -1,4 +1,4 @@
-"""One minimization: step, project, evaluate, tell the callback, and see whether to end."""
+"""One minimization: each iteration makes a step, projects, evaluates, calls the callback, and checks for the end."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ class Point(NamedTuple):
 
     @property
     def finite(self) -> bool:
-        """Whether value and gradient are."""
+        """Whether value and gradient are finite."""
         return bool(np.isfinite(self.fun) and np.isfinite(self.jac).all())
 
 
 class Ending(NamedTuple):
-    """Why a minimization ends."""
+    """The reason for which a minimization ends."""
 
     status: int
     message: str
 
 
 class Run:
-    """What one call of `minimize` goes through.
+    """One call of `minimize`, from the start to the result.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ class Run:
     box : Box
     choices : Choices
     tell : callable or None
-        It is given each intermediate result, and says whether to end.
+        It is called with each intermediate result, and returns whether to end.
     result_of : callable
         `scipy.optimize.OptimizeResult`.
     """
@@ -71,7 +71,7 @@ class Run:
         self._nit = 0
 
     def result(self) -> Any:
-        """Go through it, and return the OptimizeResult of the last iterate at which all was finite."""
+        """Minimize, and return the OptimizeResult of the last iterate whose value and gradient were finite."""
         point = self._point()
         ending = self._not_finite(point) or self._reached(point) or self._out_of_iterations(point)
         while ending is None:
@@ -82,7 +82,7 @@ class Run:
         return self._result_of(**self._fields(point), **outcome)
 
     def _next(self, before: Point) -> tuple[Point, Ending | None]:
-        """One iteration: the iterate that it leaves, which is the one before where the next is not finite."""
+        """Make one iteration; returns the new iterate, or the one before if the new one is not finite."""
         ending = self._step(before)
         if ending is not None:
             return before, ending
@@ -97,12 +97,12 @@ class Run:
 
     def _point(self) -> Point:
         x = self._x.copy()
-        if not np.isfinite(x).all():  # fun might be finite there, and no minimum
+        if not np.isfinite(x).all():  # fun is not called: it might return a finite number for such an x
             return Point(x, np.nan, np.full(len(x), np.nan))
         return Point(x, *self._evaluations.at(x))
 
     def _step(self, point: Point) -> Ending | None:
-        """Move x, and project it onto the box; an ending if what the method is given is not finite."""
+        """Move x, and project it onto the box; returns an ending if the gradient or a product is not finite."""
         given = [point.jac]
         if self._fed:
             given.append(self._evaluations.product(point.x, self._opt.draw_vectors()))
@@ -110,7 +110,7 @@ class Run:
                 return Ending(NOT_FINITE, f"NaN result encountered: hessp is not finite {self._after()}.")
         try:
             self._opt.step(*given)
-        except FloatingPointError as error:  # of a norm that overflows: the gradient is finite
+        except FloatingPointError as error:  # the gradient is finite, but its norm has overflowed
             return Ending(NOT_FINITE, f"NaN result encountered: {error} ({self._after()}).")
         if self._box.bounded:
             self._box.clip(self._x)
@@ -127,7 +127,7 @@ class Run:
         return Ending(NOT_FINITE, f"NaN result encountered: {what} {self._after()}; {last}.")
 
     def _reached(self, point: Point, before: Point | None = None) -> Ending | None:
-        """Success, if one of the tolerances is met."""
+        """The ending of a success, if one of the tolerances is met."""
         choices, steepest = self._choices, self._box.steepest(point.x, point.jac)
         if steepest <= choices.gtol:
             return _success(f"the {self._slope()} is {steepest:.3g}, at most gtol = {choices.gtol:g}")
@@ -163,7 +163,7 @@ class Run:
         return f"after {self._nit} iteration{'' if self._nit == 1 else 's'}"
 
     def _fields(self, point: Point) -> dict[str, Any]:
-        """Those of an OptimizeResult, with arrays of its own."""
+        """The fields of an OptimizeResult, with arrays of its own."""
         evaluations = self._evaluations
         counts = {"nit": self._nit, "nfev": evaluations.nfev, "njev": evaluations.njev}
         if self._fed:

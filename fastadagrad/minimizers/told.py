@@ -1,4 +1,4 @@
-"""Signature and docstring of a minimizer, made of the options that all take and of the method's rule."""
+"""Signatures and docstrings of minimizers, made from the options that all take and from the method's rule."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ _EXAMPLE = """\
 
 
 def signature_of(function: Any, method: Any, fed: bool) -> inspect.Signature:
-    """What a minimizer takes, with every option and hyperparameter by name."""
+    """The signature of a minimizer, with every option and hyperparameter by name."""
     *named, others = inspect.Signature.from_callable(function).parameters.values()
     kind = inspect.Parameter.KEYWORD_ONLY
     options = [
@@ -75,7 +75,7 @@ def signature_of(function: Any, method: Any, fed: bool) -> inspect.Signature:
 
 
 def docstring_of(method: Any, fed: bool) -> str:
-    """A summary, all parameters, and an example, in numpydoc's order."""
+    """The docstring of a minimizer: a summary, all parameters, and an example, in numpydoc's order."""
     name, example_of = method.rule.name, " hessp=lambda x, p: 2 * p," if fed else ""
     taken = _TAKEN.format(
         of_hessp=" and hessp" if fed else "",

@@ -1,4 +1,4 @@
-"""Warnings that show the user's line, from however deep in SciPy and in this library they come."""
+"""Warnings that show the user's line, however many calls within SciPy and this library are between."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ def warn(message: str, category: type[Warning]) -> None:
     Parameters
     ----------
     message : str
-        What is said.
+        Text of the warning.
     category : type
-        Such as `scipy.optimize.OptimizeWarning`.
+        Class of the warning, such as `scipy.optimize.OptimizeWarning`.
     """
     frame, level = sys._getframe(), 1
     while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] in _OURS:

@@ -1,6 +1,7 @@
-"""The methods: a rule has the formula and the hyperparameters of each, of which its signature and docstring are made.
+"""The classes of the methods; the rule of each has its formula and its hyperparameters.
 
-For type checkers the classes stand in adaptive.pyi, with each hyperparameter by name.
+Signatures and docstrings of the classes are made from the rules. Type checkers read adaptive.pyi instead, which names
+each hyperparameter.
 """
 
 from __future__ import annotations

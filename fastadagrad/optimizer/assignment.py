@@ -1,4 +1,4 @@
-"""What parameters are to become: values from outside, checked and copied before the first is written."""
+"""New values for parameters, given from outside: all are checked and copied before the first is written."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from ..engine.place import array_of
 def values_of(params: Parameters, targets: Any) -> list[Any]:
     """The arrays of `targets` in the order of the parameters.
 
-    They have the structure of the parameters, or are a list of one for each, whatever that structure is. Of one array
-    alone, only shapes can tell a list of it from its own numbers.
+    Targets have the structure of the parameters, or are a list with one target for each parameter. Where a single array
+    is the only parameter, shapes decide whether a list holds the array or the array's numbers.
     """
     alone = not isinstance(params.given, Mapping | list | tuple)
     if alone and isinstance(targets, list | tuple) and _holds_one_of_shape(targets, params.arrays[0].shape):
@@ -27,7 +27,7 @@ def values_of(params: Parameters, targets: Any) -> list[Any]:
 
 
 def _holds_one_of_shape(targets: Sequence[Any], shape: tuple[int, ...]) -> bool:
-    """Whether this is a list of one array or nested list of that shape, which the list itself cannot have then."""
+    """Whether a list holds one array, or one nested list, of this shape, so that the list itself has another shape."""
     if len(targets) != 1:
         return False
     try:
@@ -38,7 +38,7 @@ def _holds_one_of_shape(targets: Sequence[Any], shape: tuple[int, ...]) -> bool:
 
 
 def check(params: Parameters, values: Sequence[Any]) -> None:
-    """ValueError or TypeError for what cannot become the parameter in its place."""
+    """Raise ValueError or TypeError for a value that does not fit the parameter in the same position."""
     for (name, array), value in zip(params, values, strict=True):
         if value.shape != array.shape:
             raise ValueError(f"target for {name!r} must have shape {array.shape}, not {value.shape}")
@@ -47,7 +47,7 @@ def check(params: Parameters, values: Sequence[Any]) -> None:
 
 
 def copies(params: Parameters, values: Sequence[Any]) -> list[Any]:
-    """Copies of what parameters are to become, in their dtypes and, if both are there, on their devices."""
+    """Copies of the new values in the dtypes of the parameters, on the GPU if value and parameter are there."""
     return [_copy(name, array, value) for (name, array), value in zip(params, values, strict=True)]
 
 

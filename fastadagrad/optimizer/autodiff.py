@@ -1,4 +1,4 @@
-"""Gradients by HIPS autograd."""
+"""Gradients and Hessian-vector products by HIPS autograd."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def hessian_product(loss: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _of_value_alone(loss: Callable[..., Any]) -> Callable[..., Any]:
-    """The loss, refused where it returns its gradients, too."""
+    """The loss as a function that raises an error if the loss returns gradients as well."""
 
     def value(*arguments: Any) -> Any:
         result = loss(*arguments)

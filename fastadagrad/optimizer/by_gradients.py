@@ -1,4 +1,4 @@
-"""What users do with an optimizer by gradients of their own, without its loss."""
+"""The part of an optimizer that needs no loss: steps with gradients of the user's, and reading the state."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from .stepper import Stepper
 class Update:
     """The fused update of one parameter, as `Optimizer.get_updates` gives it.
 
-    Calling it with a gradient, and for `ESGD` with a Hessian-vector product, steps the parameter in place. It counts
-    its own steps, and goes by the hyperparameters of the moment. What it refuses raises as `Optimizer.step` does.
+    A call with a gradient, and for `ESGD` with a Hessian-vector product, steps the parameter in place. The update
+    counts its own steps and uses the hyperparameters in force. It raises what `Optimizer.step` raises.
 
     Attributes
     ----------
@@ -88,7 +88,7 @@ class Update:
 
 
 class ByGradients:
-    """Steps, and what they have made of the state."""
+    """The base of optimizers that has steps with given gradients, and access to parameters, state and counts."""
 
     rule: ClassVar[Rule]
     _session: Session
@@ -97,8 +97,8 @@ class ByGradients:
     def hyper(self) -> HyperView:
         """Hyperparameters that are in force: read or set as attributes, ``opt.hyper.learning_rate = 0.1``.
 
-        Changes are for good, from the next step on. In an iteration those that it was given are in force; what is not
-        changed meanwhile ends with it.
+        Changes are for good, from the next step on. During an iteration the hyperparameters given to the iteration are
+        in force; those of them that are not changed meanwhile end with the iteration.
         """
         return HyperView(self._session)
 
@@ -111,7 +111,7 @@ class ByGradients:
     def state(self) -> Mapping[str, Mapping[str, FloatArray]]:
         """Slots by parameter name, ``{"accumulator": ..., "velocity": ...}``: read-only views of the live arrays.
 
-        Asking for it brings all rows up to date.
+        All rows are caught up first.
         """
         session = self._session
         session.flush()
@@ -121,7 +121,7 @@ class ByGradients:
 
     @property
     def learned(self) -> Mapping[str, float]:
-        """What a method has measured to find its step size, by name; empty of all others."""
+        """Numbers that the method has learned by measuring, to find its step size, by name; empty if it has none."""
         return dict(zip(trait(self.rule, "learned"), self._session.engine.state.learned, strict=True))
 
     @property
@@ -145,20 +145,20 @@ class ByGradients:
         Parameters
         ----------
         gradients : arrays, Rows or scipy.sparse matrices in the structure of params, optional
-            Of a dict's parameters, a list in their order will do. An array is of exactly the shape and dtype of its
-            parameter and C-contiguous. They are not written. Without them, what `gradients` holds is taken. Those of
-            frozen parameters are not looked at. A sparse matrix is CSR, CSC or COO, of the parameter's shape and dtype;
-            what it does not store is 0. Under momentum, decay, l1 or l2, what a sparse gradient does not name moves as
-            `lazy` says.
+            If the parameters are a dict, a list in their order will do. An array has exactly the shape and dtype of its
+            parameter and is C-contiguous. Gradients are not written. Without this argument, the buffers of the property
+            `gradients` are used. Gradients of frozen parameters are not looked at. A sparse matrix is CSR, CSC or COO,
+            of the parameter's shape and dtype; elements that it does not store are 0. Under momentum, decay, l1 or l2,
+            rows that a sparse gradient does not name move as `lazy` says.
 
         Raises
         ------
         TypeError, ValueError
             If a gradient does not fit.
         IndexError
-            If one of Rows or of a sparse matrix names a row or a column that there is not.
+            If Rows or a sparse matrix name a row or a column that does not exist.
         FloatingPointError
-            If one holds NaN or infinity, unless ``nonfinite`` is "skip" or "ignore".
+            If a gradient holds NaN or infinity, unless ``nonfinite`` is "skip" or "ignore".
 
         Nothing has been changed when it raises.
 
@@ -177,19 +177,19 @@ class ByGradients:
         session.step_from_outside(flat)
 
     def read_rows(self, name: str, indices: NDArray[Any]) -> Any:
-        """Rows of a parameter, up to date whatever has been stepped lazily.
+        """Read rows of a parameter, which are caught up first.
 
         Parameters
         ----------
         name : str
-            Of the parameter.
+            Name of the parameter.
         indices : ndarray of int32 or int64, shape (n,)
-            A device array if the parameter is one.
+            Numbers of the rows; a device array if the parameter is one.
 
         Returns
         -------
         array, shape (n, *parameter.shape[1:])
-            A copy, where the parameter is; the parameter's own rows are brought up to date too.
+            A copy, in the memory where the parameter lies; the parameter's own rows are caught up, too.
 
         Raises
         ------
@@ -210,12 +210,12 @@ class ByGradients:
         return session.engine.read(session.position_of(name), f"rows of {name!r}: indices", indices)
 
     def flush(self) -> None:
-        """Bring all rows of all parameters up to date.
+        """Catch up all rows of all parameters.
 
-        Matters after sparse gradients under momentum, decay, l1 or l2 with ``lazy="exact"``: rows that they did not
-        name are caught up when they are next needed. `read_rows`, `state`, `evaluate`, `save` and `set_params` see to
-        it by themselves, and so does a change of hyperparameters that no closed form spans. Call it before you read or
-        write your own arrays: what a row missed comes on top of what has been written meanwhile.
+        This matters after sparse gradients under momentum, decay, l1 or l2 with ``lazy="exact"``: rows that no gradient
+        named are caught up only when they are next needed. `read_rows`, `state`, `evaluate`, `save` and `set_params`
+        catch them up by themselves, and so does a change of hyperparameters that no closed form spans. Call `flush`
+        before you read or write your own arrays: otherwise missed steps are later applied to what you have written.
 
         Examples
         --------
@@ -238,21 +238,21 @@ class ByGradients:
         Parameters
         ----------
         batch_size : int, optional
-            Says nothing to an update. It is taken so that the arguments of `iterate` will do here too, as in downhill.
+            Without effect. It is accepted so that the arguments of `iterate` can be passed here too, as in downhill.
         **hyper : float, bool, str, callable or dict
             Hyperparameters, which are changed for good, as through `hyper`.
 
         Yields
         ------
         name : str
-            Of the parameter.
+            Name of the parameter.
         update : Update
             ``update(gradient)`` applies the fused update of that parameter alone, and counts for it alone.
 
         Raises
         ------
         ValueError
-            With max_global_norm, which needs all gradients at once, or of a method that measures all parameters.
+            With max_global_norm, which needs all gradients at once, or if the method measures all parameters together.
         TypeError
             If there is no such hyperparameter.
 
@@ -274,5 +274,5 @@ class ByGradients:
 
 
 def session_of(optimizer: ByGradients) -> Session:
-    """The inside of an optimizer, for what in this library does with one what users do not."""
+    """The `Session` of an optimizer, for other modules of this library; users have no access to it."""
     return optimizer._session

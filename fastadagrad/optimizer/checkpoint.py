@@ -1,4 +1,4 @@
-"""One file that holds an optimizer: parameters, state, counts, best, history, and where its data stood."""
+"""One file that holds an optimizer: parameters, state, counts, best, history, and the position in its data."""
 
 from __future__ import annotations
 
@@ -26,27 +26,27 @@ Arrays = dict[str, NDArray[Any]]
 
 @dataclass(frozen=True)
 class Saved:
-    """What an optimizer was when it was saved or copied, as far as it fits another one.
+    """Those contents of a saved or copied optimizer that fit another optimizer, which is to take them.
 
-    A deep copy shares the arrays of parameters and slots: `apply` copies them.
+    A deep copy shares the arrays of parameters and slots, as `apply` copies them anyway.
     """
 
-    names: list[str]  # of the parameters that it is of
-    params: Arrays  # their values, where these are to be set
+    names: list[str]  # of the parameters whose contents these are
+    params: Arrays  # values of the parameters that are to be set
     slots: dict[str, Arrays]  # by slot and name
     learned: tuple[float, ...]
     late: dict[str, int]
-    random: Any  # state of the numbers that the method draws
+    random: Any  # state of the generator of random numbers that the method draws from
     ledger: Ledger
     run: dict[str, Any] | None
     displaced: list[str]
     anew: list[str] = field(default_factory=list)  # parameters whose state begins anew
-    skipped: list[str] = field(default_factory=list)  # in words
+    skipped: list[str] = field(default_factory=list)  # contents that did not fit, described in words
 
     def to_begin_with(self) -> Saved:
-        """The same with arrays of its own, and without a past: neither history nor best parameters, nor a run.
+        """A copy with arrays of its own and without history, best parameters and unfinished run.
 
-        State that no step has used begins as the hyperparameters say with which this is taken.
+        If no step has used the state, the state is left out: it begins anew with the taker's hyperparameters.
         """
         counts = Ledger(steps=self.ledger.steps, updates=dict(self.ledger.updates))
         unused = not (counts.steps or counts.updates)
@@ -63,7 +63,7 @@ def _copied(arrays: Arrays) -> Arrays:
 
 
 def state_of(engine: Engine, ledger: Ledger, run: Mapping[str, Any] | None) -> Saved:
-    """An optimizer's state as it is: its very arrays, or copies in the host's memory of those that are on a GPU."""
+    """The contents of an optimizer: its own arrays or, of arrays on a GPU, copies in the host's memory."""
     names, to_host = engine.params.names, engine.params.place.to_host
     slots: dict[str, Arrays] = {}
     for name in names:
@@ -85,7 +85,7 @@ def state_of(engine: Engine, ledger: Ledger, run: Mapping[str, Any] | None) -> S
 def save(
     path: array_file.Target, engine: Engine, ledger: Ledger, run: Mapping[str, Any] | None, hyper: Mapping[str, Any]
 ) -> None:
-    """Write everything to one file; `run` is what an unfinished run and its datasets need to go on."""
+    """Write everything to one file; `run` has what an unfinished run and its datasets need to go on."""
     saved = state_of(engine, ledger, run)
     arrays = {f"param/{name}": array for name, array in saved.params.items()}
     for slot, of in saved.slots.items():
@@ -108,12 +108,12 @@ def save(
 
 
 class Contents:
-    """What stands in a file.
+    """The header and the arrays of a file that `save` wrote.
 
     Raises
     ------
     TypeError, ValueError, OSError
-        If it is no such file, or cannot be read.
+        If the file is none that `save` wrote, or cannot be read.
     """
 
     def __init__(self, path: array_file.Target) -> None:
@@ -127,16 +127,16 @@ class Contents:
         self.hyper: dict[str, Any] | None = self.header.get("hyper")  # files of version 0.1.0 have none
 
     def refusal(self, reason: object) -> ValueError:
-        """The error for a file of which a part cannot be what it should be."""
+        """The error for a file of which a part is damaged or contradicts another."""
         return ValueError(f"{self.file} is not a whole fastadagrad {KIND} file: {reason}")
 
     def fitted(self, engine: Engine, settings: Sequence[Settings], ledger: Ledger, strict: bool) -> Saved:
-        """What fits an optimizer with these settings; nothing is changed.
+        """The contents that fit an optimizer with these settings; nothing is changed.
 
         Raises
         ------
         ValueError
-            If the file is not whole; or, if `strict`, with everything that does not fit.
+            If the file is damaged or, if `strict`, if something does not fit; the message then lists all that does not.
         """
         if self.header["method"] == engine.rule.name:
             self._check_hyper(engine.rule)
@@ -164,7 +164,7 @@ def _check_learned(arrays: Arrays) -> None:
 
 
 class _Fitting:
-    """What of a file fits an engine, by the parameters' names, and in words what does not."""
+    """Comparison of a file's contents with an engine by the parameters' names; differences are noted in words."""
 
     def __init__(self, header: Mapping[str, Any], arrays: Arrays, engine: Engine, settings: Sequence[Settings]) -> None:
         self._header, self._arrays, self._engine = header, arrays, engine
@@ -190,7 +190,7 @@ class _Fitting:
             self.differences.append(f"{what} {', '.join(map(repr, names))}")
 
     def _values(self, kind: str, name: str) -> NDArray[Any] | None:
-        """The array of this kind, if it is like the parameter."""
+        """The file's array of this kind for a parameter, if it has the parameter's shape and dtype."""
         own, array = self._own[name], self._arrays.get(f"{kind}/{name}")
         if array is None:
             self.differences.append(f"it lacks the {'values' if kind == 'param' else kind} of {name!r}")
@@ -234,7 +234,7 @@ class _Fitting:
         return len(self.differences) == before
 
     def _best_arrays(self) -> list[Any]:
-        """Those of the best validation, if there was one: all of them or, where one does not fit, none."""
+        """The parameters of the best validation, if there was one; none of them if one does not fit."""
         if not any(key.startswith("best/") for key in self._arrays):
             return []
         found = [self._values("best", name) for name in self._params]
@@ -248,7 +248,7 @@ class _Fitting:
         return found if self._same_method and len(own) == len(found) else own
 
     def _state_of_random_numbers(self) -> Any:
-        """That of the numbers which the method draws, if it draws any and these can go on from there."""
+        """State of the method's random numbers, if the method draws any and its generator can take that state."""
         own, found = self._engine.state.random, self._header.get("random")
         if own is None or not self._same_method:
             return None
@@ -260,7 +260,7 @@ class _Fitting:
         return found
 
     def saved(self, ledger: Ledger) -> Saved:
-        """What fits an optimizer with this ledger; its best parameters and its unfinished run only if all does."""
+        """The contents that fit an optimizer with this ledger; best parameters and unfinished run only if all fits."""
         theirs = Ledger.from_header(self._header["ledger"], self._best)
         late = {name: int(steps) for name, steps in dict(self._header["late"]).items() if name in self._slots}
         run, skipped = self._header["run"], list(self.differences)
@@ -270,7 +270,7 @@ class _Fitting:
             counts = {name: count for name, count in theirs.updates.items() if name in self._slots}
             counts |= {name: count for name, count in ledger.updates.items() if name not in self._params}
             theirs, run = replace(theirs, best=None, best_arrays=[], updates=counts), None
-            for name in self._own:  # which count on from where they are
+            for name in self._own:  # parameters whose state is not taken go on with their own counts of steps
                 begun = ledger.steps - self._engine.state.late.get(name, 0) if name not in self._params else 0
                 if name not in self._slots and theirs.steps != begun:
                     late[name] = theirs.steps - begun
@@ -302,7 +302,7 @@ def make_room(saved: Saved, engine: Engine) -> None:
         stored = {slot: of[name] for slot, of in saved.slots.items() if name in of}
         if name in saved.anew:
             continue
-        if not stored:  # frozen then: it has slots once it is thawed
+        if not stored:  # the parameter was frozen when it was saved: it gets slots once it is stepped
             kept[name] = {}
         for slot, array in stored.items():
             if slot in kept[name] and kept[name][slot].shape != array.shape:
@@ -313,7 +313,7 @@ def make_room(saved: Saved, engine: Engine) -> None:
 
 
 def apply(saved: Saved, engine: Engine) -> None:
-    """Set parameters and state, for which there is room."""
+    """Set parameters and state, for which `make_room` has allocated memory."""
     for position, (name, array) in enumerate(engine.params):
         if name in saved.params:
             array[...] = saved.params[name]
@@ -335,7 +335,10 @@ def apply(saved: Saved, engine: Engine) -> None:
 
 
 def describe(datasets: Mapping[str, Dataset]) -> dict[str, Any]:
-    """Positions of datasets by role, with the names that their users gave them: a number tells them apart here only."""
+    """Positions of datasets by role, with the names that users gave them.
+
+    Names that the library made are left out: they are numbers, which mean nothing in another process.
+    """
     return {role: {"name": _own_name(data), "state": data.state()} for role, data in datasets.items()}
 
 
@@ -344,12 +347,12 @@ def _own_name(data: Dataset) -> str | None:
 
 
 def reposition(datasets: Mapping[str, Dataset], saved: Mapping[str, Any], strict: bool) -> None:
-    """Take datasets back to where they stood: by name, else by role.
+    """Set datasets back to saved positions, which are found by the datasets' names or else by their roles.
 
     Raises
     ------
     ValueError
-        If `strict` and one is unlike the one that was saved; all of them are then where they were.
+        If `strict` and a dataset is unlike the one that was saved; no position has been changed then.
     """
     fitting: list[tuple[Dataset, Mapping[str, Any]]] = []
     by_name = {entry["name"]: entry for entry in saved.values() if entry["name"] is not None}

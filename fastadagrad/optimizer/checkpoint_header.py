@@ -1,6 +1,7 @@
-"""The header of an optimizer's file: whether all of it is there, and each part of its kind, before anything is changed.
+"""Checks of the header of an optimizer's file: all parts must be there and of the right kind, before any is used.
 
-A check is a function of where a value stands and of the value. It raises ValueError, which names the place.
+A check is a function of two arguments, where in the header a value stands and the value. It raises ValueError, which
+names that place.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 
 Check = Callable[[str, Any], None]
 
-MOST = 2**63 - 1  # what counts of steps can be
+MOST = 2**63 - 1  # the largest count of steps
 
 
 def check(header: Any, arrays: Collection[str]) -> None:
@@ -21,7 +22,7 @@ def check(header: Any, arrays: Collection[str]) -> None:
     Raises
     ------
     ValueError
-        If something is missing or of a wrong kind, is there and not known, or contradicts something else.
+        If something is missing, of a wrong kind, or not known, or contradicts something else.
     """
     HEADER("the header", header)
     names, ledger, run = header["names"], header["ledger"], header["run"] or {}
@@ -55,7 +56,7 @@ def _expected(kind: str, good: Callable[[Any], bool]) -> Check:
 
 
 def _optional(other: Check) -> Check:
-    """None, or what the other check takes."""
+    """A check that passes None, and what the other check passes."""
 
     def check_optional(where: str, value: Any) -> None:
         if value is not None:
@@ -65,7 +66,7 @@ def _optional(other: Check) -> Check:
 
 
 def _each(of: Check) -> Check:
-    """A list of whatever length."""
+    """A check of a list of any length, each member of which is checked by `of`."""
 
     def check_each(where: str, value: Any) -> None:
         LIST(where, value)
@@ -76,7 +77,7 @@ def _each(of: Check) -> Check:
 
 
 def _row(*parts: Check) -> Check:
-    """A list of so many different parts."""
+    """A check of a list with one member for each of these checks."""
 
     def check_row(where: str, value: Any) -> None:
         LIST(where, value)
@@ -89,7 +90,7 @@ def _row(*parts: Check) -> Check:
 
 
 def _by_name(of: Check) -> Check:
-    """A dict with whatever names."""
+    """A check of a dict with any names, each value of which is checked by `of`."""
 
     def check_by_name(where: str, value: Any) -> None:
         DICT(where, value)
@@ -100,7 +101,7 @@ def _by_name(of: Check) -> Check:
 
 
 def _parts(needed: Mapping[str, Check], optional: Mapping[str, Check] | None = None) -> Check:
-    """A dict with these names, and no others."""
+    """A check of a dict that has the needed names, may have the optional ones, and has no others."""
     known = {**needed, **(optional or {})}
 
     def check_parts(where: str, value: Any) -> None:
@@ -117,12 +118,12 @@ def _parts(needed: Mapping[str, Check], optional: Mapping[str, Check] | None = N
 
 
 def _is_number(value: Any) -> bool:
-    """Whether it is a number that a float can hold; infinities are, and so is NaN."""
+    """Whether a value is a number that a float can hold; infinities and NaN are."""
     return type(value) is float or (type(value) is int and abs(value) <= sys.float_info.max)
 
 
 def _is_setting(value: Any) -> bool:
-    """Whether it can be a hyperparameter: None stands for a callable."""
+    """Whether a value can be that of a hyperparameter; None stands for a callable."""
     return value is None or isinstance(value, bool | str) or _is_number(value)
 
 
@@ -170,7 +171,7 @@ DATASETS = _parts({}, optional={"train": DATASET, "valid": DATASET})
 
 
 def _check_hyper(where: str, value: Any) -> None:
-    """Check a record of hyperparameters; which ones there are is the method's to know."""
+    """Check a record of hyperparameters, whatever their names are, as these depend on the method."""
     DICT(where, value)
     for name, part in value.items():
         (_by_name(_by_name(SETTING)) if name == "groups" else SETTING)(f"{where}.{name}", part)
@@ -184,7 +185,7 @@ BETWEEN_RUNS = _parts({"datasets": DATASETS})
 
 
 def _check_run(where: str, value: Any) -> None:
-    """Check a run: it is unfinished if it says more than where datasets stand."""
+    """Check the record of a run, which is unfinished if the record has more than the positions of datasets."""
     DICT(where, value)
     (UNFINISHED if {*value} - {"datasets"} else BETWEEN_RUNS)(where, value)
 
@@ -197,5 +198,5 @@ HEADER = _parts(
         "run": _optional(_check_run),
         "late": _by_name(STEPS),
     },
-    optional={"random": _optional(DICT), "displaced": _each(TEXT), "hyper": _check_hyper},  # which 0.1.0 has not
+    optional={"random": _optional(DICT), "displaced": _each(TEXT), "hyper": _check_hyper},  # not in 0.1.0
 )

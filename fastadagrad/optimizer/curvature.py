@@ -11,13 +11,13 @@ from ..engine.parameters import FloatArray, Parameters, in_structure
 from ..engine.rows import Rows, is_sparse
 from .objective import Objective
 
-ALIKE = 8.0  # sizes of parameters that are moved together, at most so many times one another
+ALIKE = 8.0  # parameters are moved together if the size of the largest is at most so many times that of the smallest
 
 HessianProduct = Callable[..., Any] | Literal["autograd", "differences"] | None
 
 
 def check_way(hv: Any) -> None:
-    """Raise TypeError for what is no way to Hessian-vector products."""
+    """Raise TypeError for a value of `hv` that names no way to form Hessian-vector products."""
     if not (hv is None or callable(hv) or (isinstance(hv, str) and hv in ("autograd", "differences"))):
         raise TypeError(
             f"hv must be a callable hv(params, vectors, *batch), 'autograd', 'differences' or None, not {hv!r}"
@@ -25,23 +25,23 @@ def check_way(hv: Any) -> None:
 
 
 class Curvature:
-    """Products of the Hessian of a loss.
+    """Products of the Hessian of a loss with vectors.
 
     Parameters
     ----------
     objective : Objective
     params : Parameters
     hv : callable, "autograd", "differences" or None
-        None derives the product where autograd derives the gradients, and takes differences else.
+        None stands for "autograd" if autograd derives the gradients, else for "differences".
     """
 
     def __init__(self, objective: Objective, params: Parameters, hv: HessianProduct) -> None:
         self.objective, self.hv, self._params = objective, hv, params
         self._derived: Callable[..., Any] | None = None
-        self._moved: tuple[Parameters, Objective] | None = None  # copies, and the same loss of them
+        self._moved: tuple[Parameters, Objective] | None = None  # copies of the parameters, and the same loss of these
 
     def products(self, vectors: Sequence[Any], arguments: tuple[Any, ...], frozen: frozenset[int]) -> list[Any]:
-        """The Hessian times `vectors`, one a parameter, which are 0 for those that are frozen."""
+        """The Hessian times `vectors`, one a parameter; vectors of frozen parameters are 0."""
         if callable(self.hv):
             given = self.hv(self._params.given, self._params.restructure(vectors), *arguments)
             flat = self._params.flatten(given, "what hv returns")
@@ -67,11 +67,11 @@ class Curvature:
     def _by_differences(
         self, vectors: Sequence[FloatArray], arguments: tuple[Any, ...], frozen: frozenset[int]
     ) -> list[Any]:
-        """Gradients at both sides of where the parameters are, along the vectors, over the way between them.
+        """Central differences of the gradient along the vectors.
 
-        The way balances what the difference loses to rounding and to the curve between, which are of the cube root of
-        the precision, squared. Parameters of other sizes need other ways: they are moved one group after the other, and
-        what the groups' vectors contribute is added.
+        The step to both sides balances the errors by rounding and by the curvature of the gradient between the two
+        points: both are then about the square of the cube root of the precision. Parameters of other sizes need other
+        steps, so that groups of parameters of like size are moved one after the other, and the results are added.
         """
         arrays = self._params.arrays
         active = [i for i in range(len(arrays)) if i not in frozen]
@@ -95,7 +95,7 @@ class Curvature:
         arguments: tuple[Any, ...],
         frozen: frozenset[int],
     ) -> list[Any]:
-        """Gradients where the parameters of a group are `step` along their vectors."""
+        """Gradients at the point where the parameters of a group are moved by `step` times their vectors."""
         arrays, (moved, objective) = self._params.arrays, self._copies()
         for i, (copy, array) in enumerate(zip(moved.arrays, arrays, strict=True)):
             np.add(array, array.dtype.type(step if i in group else 0.0) * vectors[i], out=copy)
@@ -123,7 +123,7 @@ def _groups_alike(sizes: Sequence[tuple[int, float]]) -> list[tuple[list[int], f
 
 
 def _written_out(gradient: Any, parameter: FloatArray) -> Any:
-    """A gradient of a loss as an array that is not the loss's own, which may write the next one there."""
+    """A gradient as a dense array of its own: the loss may write its next gradient into the array that it returned."""
     if type(gradient) is Rows:
         dense = np.zeros_like(parameter)
         np.add.at(dense, np.asarray(gradient.indices), gradient.values)
@@ -134,8 +134,8 @@ def _written_out(gradient: Any, parameter: FloatArray) -> Any:
 
 
 def _in_form(product: Any, parameter: Any) -> Any:
-    """A product of floats in C order and the parameter's dtype; anything else as it is, to be refused."""
+    """A product of floats, converted to C order and the parameter's dtype; other objects as they are, to be refused."""
     if not isinstance(product, np.ndarray | np.floating) or product.dtype.kind != "f":
         return product
-    with np.errstate(over="ignore"):  # what overflows is not finite, and the step says so
+    with np.errstate(over="ignore"):  # an overflow becomes infinity, which the step refuses
         return np.asarray(product, parameter.dtype, order="C")

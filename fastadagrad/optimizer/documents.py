@@ -1,8 +1,8 @@
-"""What the class of a method says of itself: its signature and its docstring, made of its rule and its constructor.
+"""Signatures and docstrings of the classes of methods, made from their rules and constructors.
 
-A rule's docstring is a sentence, the formula indented, whatever else is to be told, and numpydoc sections such as
-References. Its fields say what they mean, and what its example shows is run with the library's other docstrings.
-Functions that take what others take, too, have the entries of those in their own docstring's Parameters.
+A rule's docstring has a sentence, the formula indented, further paragraphs, and numpydoc sections such as References.
+The fields of its hyperparameters have texts of their own, and its `example` is run as a doctest of the class. A
+function that passes arguments on to another function gets the entries of these arguments from the other's docstring.
 """
 
 from __future__ import annotations
@@ -38,8 +38,9 @@ _WORDS = {"Schedule": "callable", "Mapping[str, Mapping[str, Any]]": "dict of st
 
 
 class Described(ABCMeta):
-    # The class of optimizers' classes, which describes those that have a rule; it is asked once somebody looks. (It has
-    # a property where its own docstring would be: `help` asks the class of a class.)
+    # The metaclass of optimizers: it makes the signature and the docstring of a class that has a rule when somebody
+    # asks for them. (The metaclass has no docstring itself, since a property has its place: `help` on a class reads it
+    # from there.)
 
     def __new__(mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **kwargs: Any) -> Any:
         made = "rule" in namespace and not namespace.get("__doc__")
@@ -56,25 +57,25 @@ class Described(ABCMeta):
 
     @property
     def __signature__(cls) -> inspect.Signature | None:
-        """Of a method whose constructor is the library's; None leaves it to the constructor."""
+        """The signature of a method's class; None if the class has a constructor of its own, which then shows it."""
         constructor = _constructor_of(cls)
         return signature_of(cls) if hasattr(cls, "rule") and "_making" in vars(constructor) else None
 
 
 class _Made:
-    """In the place of a class's docstring, one that is made when an object of the class is asked for its own."""
+    """A descriptor in the place of a class's docstring, which makes the docstring when an instance is asked for it."""
 
     def __get__(self, instance: Any, owner: Any) -> str:
         return docstring_of(owner)
 
 
 def _constructor_of(method: Any) -> Any:
-    """The class whose constructor it has."""
+    """The class, among a method's class and its bases, that defines the constructor."""
     return next(each for each in method.__mro__ if "__init__" in vars(each))
 
 
 def signature_of(method: Any) -> inspect.Signature:
-    """What the constructor takes, with every hyperparameter of the method by name."""
+    """The signature of a method's constructor, with every hyperparameter of the method by name."""
     _, *arguments = inspect.signature(_constructor_of(method).__init__).parameters.values()
     named = [argument for argument in arguments if argument.kind is not argument.VAR_KEYWORD]
     kind = inspect.Parameter.KEYWORD_ONLY
@@ -86,7 +87,7 @@ def signature_of(method: Any) -> inspect.Signature:
 
 
 def docstring_of(method: Any) -> str:
-    """Summary, formula, all parameters, and where the method comes from, in numpydoc's order."""
+    """The docstring of a method's class: summary, formula, all parameters, references, ..., in numpydoc's order."""
     told = sections_of(method.rule.__doc__)
     parts = [_introduction(method.rule, told[""]), _section("Parameters", "\n".join(_parameters(method)))]
     told["Raises"] = _RAISES
@@ -98,7 +99,7 @@ def docstring_of(method: Any) -> str:
 
 
 def sections_of(doc: str | None) -> dict[str, str]:
-    """Text of a docstring by the heading of its section, and as "" what comes before the first."""
+    """The sections of a docstring by their headings; the text before the first heading is under ""."""
     parts = re.split(r"^(\w[\w ]*)\n-{3,}\n", inspect.cleandoc(doc or ""), flags=re.MULTILINE)
     return {"": parts[0].strip()} | {
         name: text.strip("\n") for name, text in zip(parts[1::2], parts[2::2], strict=True)
@@ -106,15 +107,16 @@ def sections_of(doc: str | None) -> dict[str, str]:
 
 
 def entries_of(section: str) -> dict[tuple[str, ...], str]:
-    """Entries of a section by the names that each is of, such as those of "train, valid : Dataset"."""
+    """Entries of a section by the names that each describes: "train, valid : Dataset" has the key (train, valid)."""
     entries = re.split(r"\n(?=\S)", section) if section else []
     return {tuple(re.findall(r"\w+", entry.partition("\n")[0].partition(" : ")[0])): entry for entry in entries}
 
 
 def takes_as(*others: Any) -> Callable[[F], F]:
-    """Decorator that tells of the arguments that a function's docstring leaves out as those of others do.
+    """Decorator that completes the Parameters section of a function's docstring with entries of other docstrings.
 
-    The Parameters are in the order of the function's signature.
+    Arguments that the function's docstring leaves out are taken from the others. Entries are put into the order of the
+    function's signature.
     """
 
     def completed(function: F) -> F:
@@ -138,7 +140,7 @@ def _section(name: str, text: str) -> str:
 
 
 def _introduction(rule: Any, told: str) -> str:
-    """Paragraphs, the first indented one as a formula."""
+    """The paragraphs before the first section, of which the first indented one becomes a code block, the formula."""
     summary, *paragraphs = told.split("\n\n") if told else [f"The method {rule.name}."]
     formula = next((i for i, each in enumerate(paragraphs) if each.startswith("    ")), None)
     moves = not places(form_of(rule, rule.Hyperparameters()))
@@ -153,7 +155,7 @@ def _introduction(rule: Any, told: str) -> str:
 
 
 def _parameters(method: Any) -> Iterator[str]:
-    """Entries of the constructor's arguments, as its classes tell of them, and of the hyperparameters."""
+    """Entries of the constructor's arguments, from the docstrings of its classes, and of the hyperparameters."""
     for owner in reversed(method.__mro__):
         if "_making" in vars(owner):
             entries = entries_of(sections_of(owner.__doc__).get("Parameters", ""))

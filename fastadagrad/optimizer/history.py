@@ -1,4 +1,4 @@
-"""What an optimizer remembers of its past, beside the state of its parameters."""
+"""The records of an optimizer beside the state of its parameters: counts, history, and the best validation."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ class Best:
     Attributes
     ----------
     loss : float
-        In the loss's own unit.
+        Validation loss, in the loss's own unit.
     monitors : dict of str to float
         The loss and the other monitors of that validation.
     epoch : int
-        Epochs of the run before it; 0 is the validation before the first update.
+        Epochs of the run before that validation; 0 is the validation before the first update.
     steps : int
-        Steps of the optimizer before it.
+        Steps of the optimizer before that validation.
 
     Examples
     --------
@@ -43,14 +43,14 @@ class Best:
 
 
 class Epoch(NamedTuple):
-    """What an epoch left in `Optimizer.history`.
+    """The record of one epoch in `Optimizer.history`.
 
     Attributes
     ----------
     epoch : int
-        Its number in its run, the first being 1.
+        Number of the epoch in its run, the first being 1.
     steps : int
-        Steps of the optimizer until its end.
+        Steps of the optimizer until the end of the epoch.
     train : dict of str to float
         Means of the monitors over the epoch, weighted by sample.
     valid : dict of str to float
@@ -74,7 +74,7 @@ class Epoch(NamedTuple):
 
 @dataclass
 class Ledger:
-    """Counts, the best parameters and the history."""
+    """Counts of steps, the best parameters and the history of one optimizer."""
 
     steps: int = 0
     skipped: int = 0
@@ -97,7 +97,7 @@ class Ledger:
             array[...] = best
 
     def header(self) -> dict[str, Any]:
-        """All but the arrays, fit for JSON."""
+        """All contents except the arrays, in types that JSON has."""
         return {
             "steps": self.steps,
             "skipped": self.skipped,

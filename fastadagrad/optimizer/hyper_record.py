@@ -1,4 +1,4 @@
-"""Hyperparameters as a file holds them, and what differs between those of a file and those in force."""
+"""Hyperparameters as a file holds them, and comparisons of a file's hyperparameters with those in force."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _OF_THE_MACHINE = ("threads",)
 
 
 def recorded(rule: Rule, hyper: Mapping[str, Any], names: Sequence[str]) -> Record:
-    """All hyperparameters that these keyword arguments give the parameters of these names, fit for JSON."""
+    """All hyperparameters that these keyword arguments give to the parameters of these names, in types of JSON."""
     settings, conduct = make_settings(rule, hyper)
     by_name = make_group_settings(rule, settings, hyper.get("groups", {}), names)
     values = {**vars(settings.options), **vars(settings.own), **vars(conduct)}
@@ -33,7 +33,7 @@ def _plain(value: Any) -> Any:
 def check(rule: Rule, record: Record) -> None:
     """Raise TypeError or ValueError for a hyperparameter that this method cannot have had.
 
-    A rule of the user's may have other hyperparameters now than when the record was made.
+    A user's rule may have other hyperparameters now than when the record was made.
     """
     settings, conduct = make_settings(rule, {})
     defaults = {**vars(settings.options), **vars(settings.own), **vars(conduct)}
@@ -48,7 +48,7 @@ def check(rule: Rule, record: Record) -> None:
 
 
 def taken(record: Record, here: Mapping[str, Any]) -> dict[str, Any]:
-    """Keyword arguments that a record stands for; what a file cannot hold, and what is the machine's, is `here`'s."""
+    """Keyword arguments made from a record; callables, and hyperparameters of the machine, are taken from `here`."""
     own_groups = here.get("groups", {})
     groups = {name: _filled(group, own_groups.get(name, {})) for name, group in record.get("groups", {}).items()}
     values = {key: value for key, value in record.items() if key != "groups"}
@@ -61,7 +61,7 @@ def _filled(values: Mapping[str, Any], here: Mapping[str, Any]) -> dict[str, Any
 
 
 def callables_of(record: Record) -> list[str]:
-    """In words, the hyperparameters that were callables."""
+    """The hyperparameters of a record that were callables, in words."""
     found = [key for key, value in record.items() if value is None]
     for name, group in record.get("groups", {}).items():
         found += [f"{key} of {name!r}" for key, value in group.items() if value is None]
@@ -71,12 +71,12 @@ def callables_of(record: Record) -> list[str]:
 def differences(
     saved: Record, here: Record, names: Sequence[str], only: Collection[str] | None = None, but: Collection[str] = ()
 ) -> list[str]:
-    """In words, each hyperparameter that some of these parameters do not have as they had it when it was saved.
+    """The hyperparameters in which some of these parameters differ from the saved record, in words.
 
     Parameters
     ----------
     only, but : collection of str
-        Which ones to look at, and which not; all if nothing is said. What only one side knows is left out.
+        Which hyperparameters to compare, and which not; all by default. Those that only one side has are left out.
     """
     of_all, found = vars(Conduct()), list[str]()
     looked_at = [key for key in saved if key in here and key != "groups" and key not in but]
@@ -101,5 +101,5 @@ def _worded(value: Any) -> str:
 
 
 def warn(message: str) -> None:
-    """Warn at the line of a user whose call has come here by way of two functions."""
+    """Warn with the line of the user's call, which is two functions above the caller."""
     warnings.warn(message, UserWarning, stacklevel=4)

@@ -10,24 +10,24 @@ from ..support.hints import KEYWORDS, hint
 
 
 class Owner(Protocol):
-    """Who has hyperparameters."""
+    """An object that has hyperparameters, which a `HyperView` shows."""
 
     def read_hyper(self) -> dict[str, Any]:
-        """All of them, as they are in force."""
+        """All hyperparameters that are in force, by name."""
 
     def change_hyper(self, changes: Mapping[str, Any]) -> None:
-        """Change some, or none if one is refused."""
+        """Change some hyperparameters; none is changed if one is refused."""
 
     def set_hyper(self, name: str, value: Any) -> None:
-        """Change one."""
+        """Change one hyperparameter."""
 
 
 class HyperView(Mapping[str, Any]):
     """The hyperparameters of an optimizer: read and set as attributes, or read as a mapping.
 
-    It shows what is in force, in an iteration those of the iteration too. Setting one changes it for good, from the
-    next step on. What is refused raises TypeError or ValueError, as of the optimizer's constructor; an unknown name
-    AttributeError where it is read, and TypeError where it is set.
+    The view shows the values in force; during an iteration these include the iteration's own. Setting a hyperparameter
+    changes it for good, from the next step on. A refused value raises TypeError or ValueError, as in the optimizer's
+    constructor. An unknown name raises AttributeError when it is read, and TypeError when it is set.
 
     Examples
     --------
@@ -96,12 +96,12 @@ class HyperView(Mapping[str, Any]):
         self._owner.change_hyper(hyper)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """A copy holds the values of now, and is of no optimizer any more."""
+        """Copies and pickles hold the present values, and belong to no optimizer."""
         return _detached, (dict(self),)
 
 
 class _Nobody:
-    """Hyperparameters that are of no optimizer any more."""
+    """The owner of copied hyperparameters, which belong to no optimizer."""
 
     def __init__(self, values: dict[str, Any]) -> None:
         self._values = values

@@ -1,4 +1,4 @@
-"""An optimizer in a file, in a pickle, or as a deep copy: what it was then, and going on from there."""
+"""Saving, loading, copying and pickling of optimizers: each goes on from where the original stood."""
 
 from __future__ import annotations
 
@@ -19,35 +19,35 @@ from .by_gradients import ByGradients
 
 
 class Keeper(ByGradients, ABC):
-    """What can be kept, whatever it is in the midst of, and taken up again."""
+    """The base of optimizers that has saving, loading and copying, also in the midst of a run."""
 
-    _own_names: frozenset[str]  # of attributes; others are the user's
+    _own_names: frozenset[str]  # attributes that the library sets; the others are the user's
 
     @abstractmethod
     def _made_of(self) -> dict[str, Any]:
-        """The arguments that it was made with, but for the hyperparameters."""
+        """The arguments that the optimizer was made with, except the hyperparameters."""
 
     @abstractmethod
     def _make(self, **arguments: Any) -> None:
-        """What the constructor does."""
+        """Make the optimizer as its constructor does."""
 
     def save(self, path: array_file.Target) -> None:
         """Write parameters, state, counts, best, history, hyperparameters and the position in the data to one file.
 
-        Saved between steps or at an epoch of `iterate` and loaded again, training goes on with the same bits as if it
-        had never stopped. A callable, as `learning_rate` may be one, cannot be saved: it is the program's, as are
-        loss, data, monitors and `threads`.
+        If an optimizer is saved between steps or at an epoch of `iterate` and loaded again, training goes on with the
+        same bits as if it had never stopped. Callables, as `learning_rate` may be one, are not saved: the program has
+        to give them again, as it gives loss, data, monitors and `threads`.
 
         Parameters
         ----------
         path : path-like or file object
-            The file of a path is replaced as a whole: a crash leaves the old one or the new one. A file object is
+            The file at a path is replaced as a whole: a crash leaves the old file or the new one. A file object must be
             open in binary mode, and need not be able to seek.
 
         Raises
         ------
         OSError
-            If the file cannot be written; the old one is left then.
+            If the file cannot be written; the old file is left then.
         TypeError
             If a file object is open in text mode.
 
@@ -82,16 +82,16 @@ class Keeper(ByGradients, ABC):
         Parameters
         ----------
         path : path-like or file object
-            A file object is open in binary mode, and read from where it stands.
+            A file object must be open in binary mode, and is read from its position on.
         strict : bool, default True
-            False: take what fits, parameter by parameter and by name, and leave the rest as it is here. A parameter
-            that fits, but whose state does not, begins with a new state.
+            False: take the contents that fit, parameter by parameter and by name, and leave the rest as it is here. A
+            parameter that fits, but whose state does not, begins with a new state.
         resume : bool, default True
-            If the file was saved in the midst of an iteration, the next `iterate` takes that up, its Datasets found
-            by name, else by role. False: the next one starts anew, on any data.
+            If the file was saved in the midst of an iteration, the next `iterate` goes on with that iteration; its
+            Datasets are found by name, else by role. False: the next `iterate` starts anew, on any data.
         hyper : bool, default False
-            True: take the file's hyperparameters, too; those of the run, where it was saved in one. False: a
-            UserWarning names those that are others here than in the file.
+            True: take the file's hyperparameters, too, or those of the run, if the file was saved in one. False: a
+            UserWarning names the hyperparameters that differ from those in the file.
 
         Returns
         -------
@@ -101,8 +101,8 @@ class Keeper(ByGradients, ABC):
         Raises
         ------
         ValueError
-            If the file is damaged, foreign or newer; or, if `strict`, with everything in which it differs from this
-            optimizer. Nothing is changed then.
+            If the file is damaged, foreign or newer; or, if `strict`, if it differs from this optimizer, in which case
+            the message lists all differences. Nothing is changed then.
         TypeError
             If a file object is open in text mode.
         OSError
@@ -155,7 +155,7 @@ class Keeper(ByGradients, ABC):
     def _tell_of_hyper(
         self, contents: checkpoint.Contents, names: list[str], of_run: Mapping[str, Any], taken: bool, unfinished: bool
     ) -> None:
-        """Warn of each hyperparameter that differs, but for those of a run that may yet be given to the next one."""
+        """Warn of hyperparameters that differ, except those of an unfinished run, which `iterate` may yet be given."""
         if contents.hyper is None:
             return
         record = {**contents.hyper, **of_run}
@@ -175,20 +175,20 @@ class Keeper(ByGradients, ABC):
             )
 
     def twin(self, params: Any = None) -> Self:
-        """Another optimizer that stands where this one does, and goes its own way from there.
+        """Make a copy of this optimizer, which then takes its own steps.
 
         Parameters
         ----------
         params : arrays in the structure of params, optional
-            Of the same shapes and dtypes; they are stepped in place, from the values that they hold. Without them it
-            has copies of this one's.
+            Parameters of the twin, with the same shapes and dtypes; they are stepped in place, from the values that
+            they hold. Without this argument the twin has copies of this optimizer's parameters.
 
         Returns
         -------
         Optimizer
-            Of the same method, with copies of state, counts, best parameters and history, and with the hyperparameters
-            that are in force. Loss, gradient, monitors, updates and what a subclass keeps are the same objects. It is
-            in no run.
+            An optimizer of the same method, with copies of state, counts, best parameters and history, and with the
+            hyperparameters that are in force. Loss, gradient, monitors, updates and attributes of a subclass are the
+            same objects. The twin is in no run.
 
         Raises
         ------
@@ -218,7 +218,7 @@ class Keeper(ByGradients, ABC):
         else:
             self._session.params.refuse_unlike(params)
         made_of = {**kept["made_of"], "params": params}
-        if "hv_rng" in made_of:  # the twin's own, as each draw would otherwise move that of the other
+        if "hv_rng" in made_of:  # a generator of its own, as both optimizers would otherwise draw from one
             made_of["hv_rng"] = copy.deepcopy(made_of["hv_rng"])
         hyper = {**kept["hyper"], **kept["overlay"]}
         twin = type(self).__new__(type(self))
@@ -253,7 +253,7 @@ class Keeper(ByGradients, ABC):
             session.params.refuse_moved()
             session.flush()
             saved = checkpoint.state_of(session.engine, session.ledger, session.unfinished())
-            saved.params.clear()  # those who make it anew are given the arrays
+            saved.params.clear()  # the arrays are among the arguments that the copy is made with
             return {
                 "made_of": self._made_of(),
                 "hyper": session.hyper,
@@ -274,13 +274,13 @@ class Keeper(ByGradients, ABC):
 
 
 def _unmade(method: Any) -> Keeper:
-    """An optimizer before its state is set; a method that was registered is given by its name and its module."""
+    """An optimizer before its state is set; a registered method is given by its name, its module and a digest."""
     found: type[Keeper] = method_at(*method) if isinstance(method, tuple) else method
     return found.__new__(found)
 
 
 def copy_of_parameter(owner: Any, array: Any) -> Any:
-    """A copy of a parameter, of the kind that the loss is used to if that can be made."""
+    """A copy of a parameter, of the user's own type of array if such a copy can be made."""
     if isinstance(owner, np.ndarray):
         return np.array(owner, order="C")
     if hasattr(owner, "clone"):  # torch's
@@ -289,7 +289,7 @@ def copy_of_parameter(owner: Any, array: Any) -> Any:
 
 
 def _writable(given: Any) -> Any:
-    """Parameters with copies of those that cannot be updated: joblib hands large arrays to its workers read-only."""
+    """Parameters, with copies in the place of read-only arrays: joblib gives its workers large arrays read-only."""
     owners = (
         list(given.values()) if isinstance(given, Mapping) else given if isinstance(given, list | tuple) else [given]
     )

@@ -63,23 +63,24 @@ def register(rule: Any) -> Any:
     Parameters
     ----------
     rule : class or module
-        With what :mod:`fastadagrad.kernels.rules` lists: `name`, `Hyperparameters`, `Scalars`, `scalar_values`,
-        `slots`, `initial`, `accumulate`, `scale`, `delta` (or `place`), and traits. The functions are compiled: they
-        may use `math`, and take every constant from `s`.
+        Its attributes are those that :mod:`fastadagrad.kernels.rules` lists: `name`, `Hyperparameters`, `Scalars`,
+        `scalar_values`, `slots`, `initial`, `accumulate`, `scale`, `delta` (or `place`), and traits. The functions are
+        compiled: they may use `math`, and take every constant from `s`.
 
     Returns
     -------
     rule
-        As it was given: to be used as a decorator. `build` and `compiled_update` find the method by its name, and
-        ``fastadagrad.methods.method_named(name)`` is its class. A rule of yours that had the name is replaced, as where
-        a cell of a notebook runs again; optimizers that were made with it go on with it.
+        The rule as it was given, so that `register` can be used as a decorator. `build` and `compiled_update` find the
+        method by its name, and ``fastadagrad.methods.method_named(name)`` is its class. An earlier rule of yours with
+        the same name is replaced, as when a cell of a notebook runs again; optimizers made with the earlier rule keep
+        it.
 
     Raises
     ------
     TypeError
-        If something is missing or does not fit, or a function of it fails on plain numbers or cannot be compiled.
+        If an attribute is missing or does not fit, or if a function fails on plain numbers or cannot be compiled.
     ValueError
-        If a method of the library has the name.
+        If a method of the library has this name.
 
     Examples
     --------
@@ -160,7 +161,7 @@ def build(
     Returns
     -------
     Optimizer
-        Of the method's class.
+        An optimizer of the method's class.
 
     Raises
     ------
@@ -221,14 +222,14 @@ def minimize(
     Returns
     -------
     train_monitors : dict of str to float
-        Of the last epoch; None if there was none.
+        Monitors of the last epoch; None if there was no epoch.
     valid_monitors : dict of str to float
-        Of the parameters that it leaves, which are the best that were validated.
+        Monitors of the parameters at the end, which are the best that were validated.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is refused, or there is no such method; the message names it and the mend.
+        If an argument is refused, or there is no such method; the message names the argument and what to do.
     FloatingPointError
         If a gradient holds NaN or infinity, unless ``nonfinite`` is "skip" or "ignore".
 

@@ -1,4 +1,4 @@
-"""Quantities watched during optimization, averaged over an epoch by sample."""
+"""Monitors: quantities that are computed on each batch and averaged over an epoch, weighted by samples."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ Monitor = Callable[..., Any]
 
 
 def as_number(value: Any, what: str) -> float:
-    """What `what` has returned as a float; TypeError if it is not a single number."""
-    if isinstance(value, float | np.floating):  # as nearly all are: every batch asks
+    """The number that a function has returned, as a float; TypeError, naming `what` returned it, if it is none."""
+    if isinstance(value, float | np.floating):  # the usual case comes first, as every batch takes this path
         return float(value)
     found = array_of(what, value)
     if found is not None and not isinstance(found, np.ndarray):
@@ -63,16 +63,16 @@ class Monitors:
         self._pairs, self._params, self.of_gradients = pairs, params, gradients
 
     def made_of(self) -> dict[str, Any]:
-        """The arguments of an optimizer that they were made with."""
+        """The arguments of the optimizer's constructor that these monitors were made from."""
         return {"monitors": self._pairs, "monitor_gradients": self.of_gradients}
 
     @property
     def custom(self) -> bool:
-        """Whether there are any of the user's own."""
+        """Whether there are monitors of the user's own."""
         return bool(self._pairs)
 
     def measure(self, loss: float, gradients: list[Any] | None, arguments: tuple[Any, ...]) -> dict[str, float]:
-        """Values on one batch."""
+        """Values of all monitors on one batch."""
         values = {"loss": loss}
         for name, monitor in self._pairs:
             values[name] = as_number(monitor(self._params.given, *arguments), f"monitor {name!r}")

@@ -1,4 +1,4 @@
-"""The user's loss: its values and gradients on a batch, however they are given."""
+"""The user's loss: its value and its gradients on a batch, whichever way the user provides gradients."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class Objective:
         a pair if loss returns one and derives otherwise.
     params : Parameters
     inputs : sequence of str, optional
-        Names that are picked out of a batch that is a dict or a DataFrame, in the order loss takes them. Of a batch of
-        as many arrays they say nothing: those are taken in the order in which they come.
+        Names that are picked out of a batch that is a dict or a DataFrame, in the order in which the loss takes them. A
+        batch of as many arrays is taken in its own order.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class Objective:
 
     @property
     def derives(self) -> bool:
-        """Whether autograd derives the gradients; that it does may turn out with the first evaluation."""
+        """Whether autograd derives the gradients, which may become known only with the first evaluation."""
         return isinstance(self._gradient, str)
 
     @property
@@ -55,21 +55,21 @@ class Objective:
         return self._loss
 
     def made_of(self) -> dict[str, Any]:
-        """The arguments of an optimizer that it was made with."""
+        """The arguments of the optimizer's constructor that this objective was made from."""
         return {"loss": self._loss, "gradient": self._gradient, "inputs": self._inputs}
 
     def of(self, params: Parameters) -> Objective:
-        """The same loss of other arrays in the same structure."""
+        """The loss as an objective of other parameters in the same structure."""
         return Objective(self._loss, self._gradient, params, self._inputs)
 
     def arguments(self, batch: Any) -> tuple[Any, ...]:
-        """Positional arguments that follow params, from a batch."""
+        """The positional arguments that the loss takes after params, made from a batch."""
         if self._inputs is not None:
             parts = batch if isinstance(batch, tuple | list) else (batch,)
             source: Any = parts[0] if len(parts) == 1 else None
             names = (
                 source.keys() if hasattr(source, "keys") else getattr(source, "columns", None)
-            )  # polars' has no keys
+            )  # a DataFrame of polars has no keys
             if names is None:  # arrays, in the order in which the loss takes them
                 if len(parts) != len(self._inputs):
                     raise TypeError(
@@ -95,7 +95,7 @@ class Objective:
             value, gradients = self._evaluated(arguments)
         if callable(self._gradient):
             gradients = self._gradient(self._params.given, *arguments)
-        if self._gradient == "autograd":  # which may just have turned out
+        if self._gradient == "autograd":  # this evaluation may just have shown it
             value, gradients = self._derived(arguments)
         flat = self._params.flatten(gradients)
         return value, [
@@ -104,7 +104,7 @@ class Objective:
         ]
 
     def _evaluated(self, arguments: tuple[Any, ...]) -> tuple[float, Any]:
-        """Value, and gradients if the loss returns a pair; the first result tells which to expect."""
+        """Value, and gradients if the loss returns a pair; the first result decides which is expected from then on."""
         result = self._loss(self._params.given, *arguments)
         pair = isinstance(result, tuple) and len(result) == 2
         if self._gradient is None:

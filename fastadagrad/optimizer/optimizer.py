@@ -1,4 +1,4 @@
-"""The optimizer facade, modelled on downhill's."""
+"""The class `Optimizer`, the base of all methods, whose interface is modelled on downhill's."""
 
 from __future__ import annotations
 
@@ -29,15 +29,16 @@ TAKEN_BY_DATASETS = "a Dataset takes it, fastadagrad.Dataset(..., {}=...)"
 class Optimizer(Keeper, metaclass=Described):
     """What all methods share: parameters, their state and steps, a loss, and runs that minimize it.
 
-    It is no method itself: use the class of one, or `build`.
+    This class is no method itself: use the class of a method, or `build`.
 
     Parameters
     ----------
     loss : callable, optional
         ``loss(params, *batch)`` returns the loss, or (loss, gradients); params comes in the structure given here.
-        None suits someone who only calls `step`.
+        Not needed if only `step` is called.
     params : array, list of arrays, or dict of str to array
-        NumPy's, or all of them on one GPU; float32 or float64, C-contiguous, writable: updated in place.
+        NumPy arrays, or arrays that are all on one GPU; float32 or float64, C-contiguous and writable, as they are
+        updated in place.
     inputs : list of str, optional
         Names picked out of batches that are dicts or DataFrames, in the order in which loss takes them. Batches of
         as many arrays are taken to have that order already.
@@ -48,15 +49,15 @@ class Optimizer(Keeper, metaclass=Described):
     monitor_gradients : bool, default False
         Monitor the squared norm of each gradient as ``grad(name)``.
     gradient : True, callable, "autograd" or None, default None
-        True: loss returns (value, gradients). A callable: ``gradient(params, *batch)``. "autograd": derived. None:
-        a pair is taken if loss returns one, else autograd derives.
+        True: loss returns (value, gradients). A callable: ``gradient(params, *batch)`` returns them. "autograd":
+        autograd derives them. None: they are taken from loss if it returns a pair, else autograd derives them.
     **hyper
         Hyperparameters of the method, which its class names one by one.
 
     Raises
     ------
     TypeError, ValueError
-        If it is no class of a method, or as of the method's class.
+        If this class itself is called, or for the reasons that the method's class names.
 
     Examples
     --------
@@ -67,7 +68,7 @@ class Optimizer(Keeper, metaclass=Described):
     """
 
     _making: ClassVar[tuple[str, ...]] = MAKING  # arguments, beside the loss, the parameters and hyperparameters
-    _places: ClassVar[Mapping[str, str]] = {}  # of keywords that are no attributes
+    _places: ClassVar[Mapping[str, str]] = {}  # where a keyword belongs that is set as an attribute by mistake
 
     def __init__(
         self,
@@ -95,7 +96,7 @@ class Optimizer(Keeper, metaclass=Described):
         objective = None if loss is None else Objective(loss, gradient, registered, inputs)
         watched = Monitors(monitors, registered, monitor_gradients)
         self._session = Session(self.rule, registered, hyper, objective, watched, Updates(updates))
-        self.hyper  # noqa: B018  made before anyone looks which attributes are the optimizer's own
+        self.hyper  # noqa: B018  makes the cached property, so that `_own_names` has it
         self._own_names = frozenset(vars(self)) - users | {"_own_names"}
 
     def _make(self, **arguments: Any) -> None:
@@ -138,7 +139,7 @@ class Optimizer(Keeper, metaclass=Described):
 
     @property
     def stopped_because(self) -> str | None:
-        """Why the last iteration ended; None before one has."""
+        """Why the last iteration ended; None if no iteration has ended yet."""
         return self._session.ledger.stopped_because
 
     def reset(self) -> None:
@@ -167,14 +168,14 @@ class Optimizer(Keeper, metaclass=Described):
         Parameters
         ----------
         targets : None, 'best', or arrays in the structure of params, or a list of them in their order; default None
-            Nested lists will do. None and 'best' take the parameters of the best validation so far. A method that sets
-            parameters by its slots (dual averaging, FTRL, COCOB) goes back to what these say with its next step; see
-            `reset`.
+            Nested lists will do. None and 'best' take the parameters of the best validation so far. A method that
+            computes parameters from its slots (dual averaging, FTRL, COCOB) puts them back where the slots place them
+            in its next step; see `reset`.
 
         Raises
         ------
         RuntimeError
-            If there has been no validation yet, and the best are asked for.
+            If the best parameters are asked for, but there has been no validation yet.
         TypeError, ValueError
             If the structure, a shape or a dtype does not fit; nothing is changed then.
 
@@ -214,7 +215,7 @@ class Optimizer(Keeper, metaclass=Described):
         Parameters
         ----------
         dataset : Dataset, arrays, callable, iterable of batches, or None for a loss without data
-            Read in storage order: a Dataset up to its `iteration_size`, arrays and iterables to their end.
+            Data in storage order: a Dataset is read up to its `iteration_size`, arrays and iterables to their end.
 
         Returns
         -------
@@ -224,7 +225,7 @@ class Optimizer(Keeper, metaclass=Described):
         Raises
         ------
         TypeError, ValueError
-            If no Dataset can be made of it, or the loss or a monitor gives no number.
+            If no Dataset can be made of the argument, or if the loss or a monitor returns no number.
         RuntimeError
             If the optimizer was made without a loss.
 
@@ -258,33 +259,34 @@ class Optimizer(Keeper, metaclass=Described):
     ) -> Iterator[tuple[Monitored, Monitored]]:
         """Optimize, yielding a pair of monitor dicts after each epoch.
 
-        The first validation comes before the first update, then one every ``validate_every`` epochs; the latest is
-        yielded in between. It stops when ``patience`` + 1 validations in a row have not improved on the best, or at
-        ``max_updates`` or ``max_epochs``. At the end, what has changed since the last validation is validated once
-        more, and the parameters of the best validation are restored. So it is when the loop is left early (``break``,
-        ``next``, an exception in its body, ...) and its iterator closed, unless they have been changed since from
-        outside: stepped, set, loaded or reset.
+        The first validation comes before the first update, then one every ``validate_every`` epochs; in between, the
+        result of the latest validation is yielded. The iteration stops when ``patience`` + 1 validations in a row have
+        not improved on the best, or at ``max_updates`` or ``max_epochs``. At the end, parameters that have changed
+        since the last validation are validated once more, and the parameters of the best validation are restored. This
+        also happens when the loop is left early (``break``, ``next``, an exception in its body, ...) and its iterator
+        closed, unless the parameters have been changed from outside since: stepped, set, loaded or reset.
 
         Parameters
         ----------
         train, valid : Dataset, arrays, callable, iterable of batches, or None
-            None for `train` is for a loss without data, an epoch of which is one update. `valid` defaults to `train`.
+            None for `train` is for a loss without data, whose epochs are single updates. `valid` defaults to `train`.
         max_updates, max_epochs : int, optional
-            Limits of this run; the first may end it in the middle of an epoch.
+            Limits of this run; `max_updates` may end it in the middle of an epoch.
         batch_size : int, default 32
-            Samples a batch, of the Datasets that are made of what is no Dataset yet.
+            Samples a batch, where a Dataset is made of other data.
         train_batches, valid_batches : int, optional
-            Batches a training epoch, and the most that a validation takes, of whatever data; by default a Dataset's
-            `iteration_size`, or one pass (of a callable its length, or 100). Validation on `train` takes no more
-            than a training epoch does. What has no end needs them. With `train_batches`, an epoch goes on where the one
-            before stopped, but the next run begins where this one did; a Dataset with an `iteration_size` goes on.
+            Number of batches in a training epoch, and the largest number in a validation, for any kind of data. The
+            default is a Dataset's `iteration_size`, or else one pass (for a callable its length, or 100). Validation on
+            `train` takes no more batches than a training epoch does. Endless data need both. With `train_batches`, an
+            epoch begins where the one before stopped, but the next run begins where this run began; a Dataset with an
+            `iteration_size` goes on in the next run.
         rng : None, int, SeedSequence, BitGenerator, Generator or RandomState
-            What the order is drawn from, of the Dataset that is made for training.
+            Source of the random order, where a Dataset is made of training data.
         progress : bool, default False
             Show a progress bar (needs the extra ``fit``).
         touches : callable, optional
             ``touches(*batch)`` returns a dict, parameter name -> indices of the rows that the loss will read: where
-            rows lag behind (`lazy`), only those are brought up to date before each call. Without it all are.
+            rows lag behind (`lazy`), only these are caught up before each call. Without `touches` all rows are.
         **hyper
             Hyperparameters for this run only (but `accumulator` and `initial_accumulator_value`, which shape the
             state, hold for good and can be given before the first step only).
@@ -294,16 +296,16 @@ class Optimizer(Keeper, metaclass=Described):
         train_monitors : dict of str to float
             Means over the epoch, weighted by sample: 'loss', the gradients' norms and the monitors, if asked for.
         valid_monitors : dict of str to float
-            Those of the latest validation.
+            Monitors of the latest validation.
 
         Raises
         ------
         TypeError, ValueError
-            If an argument, a hyperparameter or what the loss gives is refused.
+            If an argument, a hyperparameter or a result of the loss is refused.
         RuntimeError
             If the optimizer was made without a loss.
         FloatingPointError, IndexError
-            As of `step`, of a gradient that the loss gives.
+            For a gradient of the loss, as in `step`.
 
         Examples
         --------
@@ -357,14 +359,14 @@ class Optimizer(Keeper, metaclass=Described):
         Returns
         -------
         train_monitors : dict of str to float
-            Of the last epoch; None if there was none.
+            Monitors of the last epoch; None if there was no epoch.
         valid_monitors : dict of str to float
-            Of the parameters that it leaves.
+            Monitors of the parameters at the end.
 
         Raises
         ------
         TypeError, ValueError, IndexError, FloatingPointError, RuntimeError
-            As of `iterate`.
+            As in `iterate`.
 
         Examples
         --------

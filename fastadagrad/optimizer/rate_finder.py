@@ -1,4 +1,4 @@
-"""A learning rate by trial: short runs from where an optimizer stands, one at each rate of a grid."""
+"""The search for a learning rate by short runs from where an optimizer stands, one run at each rate of a grid."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ MOST_RATES = 1000
 
 @dataclass(frozen=True, eq=False)
 class RateSearch:
-    """What `find_learning_rate` has found.
+    """The result of `find_learning_rate`.
 
     Attributes
     ----------
     rates : ndarray (n,) of float64
-        Ascending.
+        The rates that were tried, ascending.
     losses : ndarray (n,) of float64
         Mean loss after the run at each rate, in the loss's own unit; infinite where the run diverged.
     initial_loss : float
-        Before any run.
+        Mean loss before any run.
     learning_rate : float
         The suggestion.
 
@@ -123,19 +123,20 @@ def find_learning_rate(
             L = mean loss, afterwards, of the validation examples, or else of those batches
         suggestion = the rate whose L is lowest
 
-    The optimizer is not touched, but for rows that lag behind, which are brought up to date: the runs have copies of
-    its parameters and state (and lack its monitors and updates). A run that meets a loss that is not finite, or an
-    arithmetic error, counts as infinite, and so does one whose rate times `decoupled_weight_decay` is 1 or more.
+    The runs have copies of the optimizer's parameters and state, and lack its monitors and updates. The optimizer is
+    left as it is, except that rows that lag behind are caught up. The loss of a run is infinite if the run meets a loss
+    that is not finite, or an arithmetic error, or if its rate times `decoupled_weight_decay` is 1 or more.
 
     Parameters
     ----------
     opt : Optimizer
-        Of any method that has a learning rate, with a loss. Its hyperparameters hold, a schedule excepted: a constant
-        rate takes its place. Groups that have a learning rate of their own keep it.
+        An optimizer with a loss, of any method that has a learning rate. Its hyperparameters hold for the runs, except
+        that a constant rate takes the place of a schedule. Groups that have a learning rate of their own keep it.
     train : Dataset, arrays, callable, iterable of batches, or None for a loss without data
         A Dataset keeps its position and its random numbers; a callable is called for each batch.
     valid : Dataset, arrays, callable, iterable of batches, optional
-        Read once for each rate. Worth giving where `steps` batches are most of the data, and can be learnt by heart.
+        Validation examples, which are read once for each rate. They are worth giving where `steps` batches are most of
+        the data, so that a run could learn these by heart.
     lowest, highest : float, default 1e-5 and 10
         Ends of the grid, in the unit of the learning rate.
     per_decade : int, default 3
@@ -143,32 +144,32 @@ def find_learning_rate(
     steps : int, default 100
         Updates of each run. Its batches are kept in memory.
     batch_size : int, default 32
-        Samples a batch, of the Dataset that is made of `train` if it is none yet.
+        Samples a batch, where a Dataset is made of `train`.
     rng : None, int, SeedSequence, BitGenerator, Generator or RandomState
-        What the order of that Dataset is drawn from, if it is to be drawn.
+        Source of the random order of that Dataset.
     touches : callable, optional
-        As of `Optimizer.iterate`.
+        As in `Optimizer.iterate`.
 
     Returns
     -------
     RateSearch
-        With `learning_rate`, and `plot`.
+        The search, with the attribute `learning_rate` and the method `plot`.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is refused, if the method needs no learning rate, or has taken it already (RProp's, at its first
-        step); if every run diverges, or none lowers the loss.
+        If an argument is refused, if the method needs no learning rate or has used it up (RProp in its first step), if
+        every run diverges, or if no run lowers the loss.
     RuntimeError
         If the optimizer has no loss.
 
     Notes
     -----
-    Smith's learning-rate range test (2017) makes one run whose rate grows from step to step. AdaGrad does not forget:
-    what the small, early rates have added to its accumulator shortens the steps at the later ones, and the test
-    suggests too much. Runs that begin alike know nothing of one another, and did better for the other methods too:
-    ``bench/rate_searches.py`` prints the comparison. Where nothing shortens the steps of a method, a rate that is best
-    over a short run may be somewhat too high for a long one: raise `steps`, or take half.
+    Smith's learning-rate range test (2017) makes one run whose rate grows from step to step. AdaGrad's accumulator only
+    grows: gradients at the small, early rates shorten the steps at the later rates, so that the test suggests too high
+    a rate. Separate runs do not influence one another, and gave better rates for the other methods, too:
+    ``bench/rate_searches.py`` prints the comparison. For a method whose steps do not become shorter, a rate that is
+    best over a short run may be somewhat too high for a long one: raise `steps`, or take half of the rate.
 
     References
     ----------
@@ -228,7 +229,7 @@ def _grid(lowest: Any, highest: Any, per_decade: Any) -> NDArray[np.float64]:
 
 
 def _batches(data: Dataset | None, steps: int, random: np.random.Generator) -> Batches:
-    """So many of them, in one order for all runs; passes over the data follow one another."""
+    """The batches of a run, `steps` of them, the same for all runs; if one pass has fewer, another pass follows."""
     if data is None:
         return [((), 1)] * steps
     found: list[tuple[Any, int]] = []
@@ -242,10 +243,10 @@ def _all_batches(data: Dataset | None) -> Batches:
 
 
 class _Trial:
-    """A copy of the given optimizer, set back before each run to what that was.
+    """A copy of the given optimizer, set back before each run to what the optimizer was.
 
-    The copy has parameters and state of its own, the same loss, and no run: its updates and monitors stay unused. What
-    a subclass keeps in attributes, and its arguments, are the same objects.
+    The copy has parameters and state of its own, the same loss, and no run, so that its updates and monitors stay
+    unused. Attributes of a subclass, and arguments of the constructor, are the same objects.
     """
 
     def __init__(self, opt: Optimizer, touches: Touches | None) -> None:
@@ -258,10 +259,10 @@ class _Trial:
         self._hyper = dict(self._session.hyper)
 
     def _set_back(self, rate: float) -> None:
-        start = copy.deepcopy(self._start)  # of which the arrays are shared, and copied where they are taken
+        start = copy.deepcopy(self._start)  # it shares its arrays with the copy; `take` copies them
         self._session.take(start, self._hyper, {})
         self._twin.hyper.learning_rate = rate
-        self._session.engine.warned.update(self._session.params.names)  # of accumulators that become infinite
+        self._session.engine.warned.update(self._session.params.names)  # no warnings of infinite accumulators
 
     def run(self, rate: float, fitted: Batches, judged: Batches) -> float:
         """Loss after a run at this rate."""
@@ -294,7 +295,7 @@ class _Trial:
 
 
 def _suggestion(rates: NDArray[np.float64], losses: NDArray[np.float64], initial: float) -> float:
-    """By the rule that `find_learning_rate` states."""
+    """The rate that `find_learning_rate` suggests: that of the lowest loss."""
     tried = f"rates from {rates[0]:g} to {rates[-1]:g}"
     if not np.isfinite(losses).any():
         raise ValueError(f"the loss diverges at all {tried}: lower `lowest`, or scale the data")
@@ -310,7 +311,7 @@ def _suggestion(rates: NDArray[np.float64], losses: NDArray[np.float64], initial
 
 
 def draw_rates(axes: Axes, search: RateSearch) -> None:
-    """Loss after a short run against its learning rate, on logarithmic scales where they help."""
+    """Draw the loss after a short run against its learning rate, on logarithmic scales where they help."""
     from ..support.figures import PALETTE, dress, logarithmic_if_wide
 
     finite = np.isfinite(search.losses)

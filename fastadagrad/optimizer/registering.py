@@ -1,4 +1,4 @@
-"""What a rule of a user's has to be, and a first run of it on plain numbers."""
+"""Checks of a user's rule when it is registered, and a trial of its functions on plain numbers."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ from ..kernels.rules import COMMON, MOST_SLOTS, PARAMETER, form_of, trait
 
 _TAKEN = ("best", "learned", "param", "velocity")
 _GRADIENTS = (0.25, -0.5, 0.0)
-# What a mistake in a function comes as; of other errors, as of a root of something negative, numbers may be the cause.
+# Errors that mean a mistake in a function. Others, such as that of the root of a negative number, may be due to the
+# numbers that the trial uses.
 _MISTAKES = (AttributeError, LookupError, NameError, TypeError)
 _OF_NUMBERS = (ArithmeticError, ValueError, RuntimeError)
 
 
 def check(rule: Any, what: str) -> None:
-    """Raise TypeError for a registered rule that no optimizer could be made of, with its default hyperparameters."""
+    """Raise TypeError for a rule of which, with its default hyperparameters, no optimizer can be made."""
     _refuse_missing(what, rule, "Hyperparameters", "Scalars", "scalar_values")
     if not is_dataclass(rule.Hyperparameters) or getattr(rule.Scalars, "_fields", ())[: len(COMMON)] != COMMON:
         raise TypeError(f"{what}: Hyperparameters must be a dataclass, and Scalars begin with the names of COMMON")
@@ -61,7 +62,7 @@ def _refuse_missing(what: str, rule: Any, *parts: str) -> None:
 
 
 def _check_names(what: str, part: str, names: Any) -> None:
-    """Names become those of kernels and of arrays in files."""
+    """Raise TypeError unless names are ASCII identifiers, as they become names of kernels and of arrays in files."""
     if not isinstance(names, tuple | list):
         example = f"({names!r},)" if isinstance(names, str) else "()"
         raise TypeError(f"{what}: {part} must be a tuple of names, as {example}, not {names!r}")
@@ -95,15 +96,15 @@ def _check_measures(rule: Any, form: Any, what: str) -> None:
 
 
 class _Trial:
-    """Some steps of an element, so that a mistake is told with the user's own line and not by the compiler."""
+    """Some steps of one element in plain Python, so that a mistake is reported with the user's own line."""
 
     def __init__(self, rule: Any, form: Any, hyper: Any, what: str) -> None:
         self._rule, self._form, self._hyper, self._what = rule, form, hyper, what
         self._worked: set[str] = set()
-        self._broken: dict[str, str] = {}  # by part, why it broke down at some numbers
+        self._broken: dict[str, str] = {}  # by part, the error that it raised for some numbers
 
     def run(self) -> None:
-        """Raise TypeError for a part with a mistake, or that breaks down at all numbers that it is tried with."""
+        """Raise TypeError for a part that has a mistake, or that fails for all numbers that it is tried with."""
         with suppress(*_OF_NUMBERS), np.errstate(all="ignore"):
             self._run()
         for part, reason in self._broken.items():
@@ -119,7 +120,7 @@ class _Trial:
         own = rule.Scalars._fields[len(COMMON) :]
         self._tuple("scalar_values", len(own), f"its own of {rule.Scalars._fields}", hyper, 1.0, 0, *learned)
         exact = Settings(default_options(rule), hyper, rule).scalars(0, None, learned)
-        others = (*exact[: len(COMMON)], *(x or 0.5 for x in exact[len(COMMON) :]))  # as a default of 0 may be special
+        others = (*exact[: len(COMMON)], *(x or 0.5 for x in exact[len(COMMON) :]))  # a 0 may hide a part of a formula
         for values in (exact, others):
             s, p = rule.Scalars(*map(np.float64, values)), np.float64(0.75)
             slots = tuple(p if value == PARAMETER else np.float64(value) for value in initial)
@@ -172,7 +173,7 @@ class _Trial:
         try:
             value = function(*arguments)
         except (*_MISTAKES, *_OF_NUMBERS) as error:
-            frames = traceback.extract_tb(error.__traceback__)[1:]  # without this one
+            frames = traceback.extract_tb(error.__traceback__)[1:]  # without the frame of this function
             where = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else _place_of(function)
             reason = f"{type(error).__name__}: {error} ({where})"
             if isinstance(error, _MISTAKES):

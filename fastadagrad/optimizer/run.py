@@ -1,4 +1,4 @@
-"""One run of `Optimizer.iterate`: epochs, validation, early stopping, and how it all ends."""
+"""One run of `Optimizer.iterate`: epochs, validation, early stopping, and the end of the run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .history import Best, Epoch, Monitored
 from .monitors import WeightedMean
 from .objective import Objective
 
-FULFILLED = ("interrupted", "max_updates", "max_epochs")  # the last parameters have yet to be validated
+FULFILLED = ("interrupted", "max_updates", "max_epochs")  # ends at which the last parameters have yet to be validated
 
 Touches = Callable[..., Mapping[str, Any]]
 Epochs = Generator[tuple[Monitored, Monitored], None, None]
@@ -31,26 +31,26 @@ _under_way: weakref.WeakSet[Run] = weakref.WeakSet()
 
 @atexit.register
 def _abandon_all() -> None:
-    """Let the runs be that nobody has ended: once Python takes its modules apart, no loss can be called."""
+    """Close runs that nobody has ended, at the exit of Python, where the loss cannot be called any more."""
     for run in [*_under_way]:
         run.abandon()
 
 
 @dataclass
 class Progress:
-    """Where a run stands: enough to go on from a saved file as if it had not stopped."""
+    """Where a run stands: all that a run needs to go on from a saved file as if it had not stopped."""
 
     epochs: int = 0
     updates: int = 0
-    validated: bool = False  # at the beginning of this epoch
-    changed: bool = False  # since the last validation
+    validated: bool = False  # whether there has been a validation at the beginning of this epoch
+    changed: bool = False  # whether parameters have changed since the last validation
     valid: Monitored = field(default_factory=dict)
-    sums: Monitored = field(default_factory=dict)  # of this epoch
+    sums: Monitored = field(default_factory=dict)  # weighted sums of monitors in this epoch
     weight: float = 0.0
 
 
 class Trained(Protocol):
-    """What a run asks of the session whose parameters it trains."""
+    """The attributes and methods that a run uses of the session whose parameters it trains."""
 
     rule: Rule
     engine: Engine
@@ -75,7 +75,7 @@ class Trained(Protocol):
 
 
 class Run:
-    """The state machine behind `iterate`: `epochs()` yields a pair of monitors for each."""
+    """The state machine behind `iterate`: `epochs()` yields a pair of monitors for each epoch."""
 
     def __init__(
         self,
@@ -97,16 +97,16 @@ class Run:
         self._generators: list[weakref.ref[Epochs]] = []
         self._abandoned = False
         self.has_best = False
-        self._at_best = False  # the parameters are the best ones
+        self._at_best = False  # whether the parameters are those of the best validation
         self.last_train: Monitored | None = None
-        self._changes = 0  # from outside, until the latest epoch
+        self._changes = 0  # the engine's count of changes from outside, as of the latest epoch
 
     def state(self) -> dict[str, Any]:
-        """What `resume` takes up again."""
+        """The state from which `resume` goes on."""
         return {"progress": vars(self._progress), "patience": self._patience.state(), "has_best": self.has_best}
 
     def resume(self, state: Mapping[str, Any]) -> None:
-        """Go on where the run that `state` is of has got to."""
+        """Go on from the state of a saved run."""
         self._progress = Progress(**state["progress"])
         self._patience.restore(state["patience"])
         self.has_best = state["has_best"]
@@ -120,7 +120,7 @@ class Run:
     def epochs(self, shown: Callable[[Epochs], Epochs] | None = None) -> Epochs:
         """Pairs (train monitors, validation monitors) until the run ends; see `Optimizer.iterate`.
 
-        `shown` makes the generator that a user loops over of the run's own; closing it closes that one.
+        `shown` wraps the run's generator, as in a progress bar; closing the wrapper closes the run's generator.
         """
         generator = self._epochs()
         self._generators = [weakref.ref(generator)]
@@ -130,7 +130,7 @@ class Run:
         return generator
 
     def close(self) -> None:
-        """End it before its time."""
+        """End the run early, as if its loop had been left."""
         generator = self._generators[0]() if self._generators else None
         if generator is not None and inspect.getgeneratorstate(generator) == inspect.GEN_RUNNING:
             raise RuntimeError("the loss, a monitor or an update cannot end the iteration that it is called by")
@@ -138,7 +138,7 @@ class Run:
             generator.close()
 
     def abandon(self) -> None:
-        """Close what there is without another validation, and leave the parameters as they are."""
+        """Close the run's generators without another validation, and leave the parameters as they are."""
         self._abandoned = True
         for generator in [reference() for reference in self._generators]:
             if generator is not None and inspect.getgeneratorstate(generator) == inspect.GEN_SUSPENDED:
@@ -176,7 +176,7 @@ class Run:
             self._progress.changed, self._at_best = True, False
 
     def _end(self, reason: str, left: bool) -> None:
-        """Keep the best parameters, having validated the last if the loop's body has left: as every end does."""
+        """End the run: the last parameters are validated, if the loop was left, and the best ones are kept."""
         changed_since = left and self._optimizer.engine.changes != self._changes
         try:
             if left and not changed_since and self._optimizer.is_under_way(self):
@@ -194,7 +194,7 @@ class Run:
             self._optimizer.end_run(self, reason, restores, self._outcome(restores, changed_since))
 
     def _outcome(self, restores: bool, changed_since: bool) -> str:
-        """What becomes of the parameters at the end, in words."""
+        """Whether the best parameters are restored at the end, and why not, in words for the log."""
         best = self._optimizer.best
         if not restores or best is None:
             why = "they have been changed since" if changed_since else "nothing has been validated"
@@ -203,7 +203,7 @@ class Run:
         return f"the best parameters are {which}, validation loss {best.loss:.6g}"
 
     def _validate_once_more(self) -> None:
-        """Validate what has changed since the last validation, after the pair of the last epoch has been yielded."""
+        """Validate changed parameters after the pair of the last epoch has been yielded."""
         before = self.interrupts.pending
         with self.interrupts.held():
             self._validate_the_last(stop=lambda: self.interrupts.pending and not before)
@@ -243,7 +243,7 @@ class Run:
             self._reason = "max_epochs"
 
     def _validate_the_last(self, stop: Callable[[], bool] | None = None) -> None:
-        """Validate what has changed since the last validation, so that no progress is lost."""
+        """Validate the parameters if they have changed since the last validation, so that no progress is lost."""
         reason = self._reason
         if self._progress.changed or not self._progress.valid:
             self._validate(stop)
@@ -251,7 +251,7 @@ class Run:
             self._reason = reason
 
     def _validate(self, stop: Callable[[], bool] | None = None) -> None:
-        """Validate, and remember the best; if `stop` tells to between two batches, only note that."""
+        """Validate, and remember the best; if `stop` returns true between two batches, only note the interruption."""
         progress, patience, conduct = self._progress, self._patience, self._optimizer.conduct
         found = self._optimizer.means_over(self._valid, stop)
         if found is None:
@@ -273,7 +273,7 @@ class Run:
             self._reason = "patience"
 
     def _tell(self, what: str, monitors: Monitored, mark: str = "") -> None:
-        """Log one line: what it is, after how many epochs, and every monitor."""
+        """Log one line: what the values are of, the number of epochs so far, and every monitor."""
         if logger.isEnabledFor(logging.INFO):
             values = " ".join(f"{name}={value:.6g}" for name, value in monitors.items())
             logger.info("%s %d %s%s", what, self._progress.epochs, values, mark)
@@ -299,7 +299,7 @@ class Run:
                 return
 
     def _batches(self) -> Iterable[Any]:
-        """Those of this epoch; what is left of it, if it was saved in its midst."""
+        """The batches of this epoch, or the rest of them if the run was saved in the midst of the epoch."""
         resumed = bool(self._progress.sums)
         if self._train is None:
             return [] if resumed else [()]

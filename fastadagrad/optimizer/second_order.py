@@ -1,4 +1,4 @@
-"""Methods that go by the Hessian of the loss, of which they take products with random vectors."""
+"""The base of methods that use the Hessian of the loss, of which they take products with random vectors."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ __all__ = ["SecondOrder"]
 
 
 class SecondOrder(Optimizer):
-    """What methods share that are fed by Hessian-vector products.
+    """What methods share that use Hessian-vector products.
 
     Parameters
     ----------
     hv : callable, "autograd", "differences" or None
         ``hv(params, vectors, *batch)`` returns the Hessian of the loss times the vectors; vectors and result are in the
-        structure of params. "autograd": derived from the loss. "differences": of the gradients at both sides of the
-        parameters, which is two more of them in each step. None: "autograd" where that derives the gradients, else
-        "differences".
+        structure of params. "autograd": autograd derives the products from the loss. "differences": they are formed
+        from gradients at both sides of the parameters, which takes two more gradients in each step. None: "autograd" if
+        autograd derives the gradients, else "differences".
     hv_rng : None, int, SeedSequence, BitGenerator, Generator or RandomState
-        What the vectors are drawn from. Its state is saved with the optimizer.
+        Source of the random vectors. Its state is saved with the optimizer.
     **hyper
-        As of `Optimizer`.
+        As in `Optimizer`.
     """
 
     _making: ClassVar[tuple[str, ...]] = (*MAKING, "hv", "hv_rng")
@@ -60,7 +60,7 @@ class SecondOrder(Optimizer):
 
     @property
     def hv(self) -> HessianProduct:
-        """The way to Hessian-vector products; another one can be set, of those that the constructor takes."""
+        """The way to form Hessian-vector products; it can be set to any value that the constructor takes."""
         return self._hv
 
     @hv.setter
@@ -75,12 +75,12 @@ class SecondOrder(Optimizer):
         return {**super()._made_of(), "hv": self.hv, "hv_rng": self._session.engine.state.random}
 
     def draw_vectors(self) -> Any:
-        """Independent standard normal numbers in the structure of params, to form the products of a step with.
+        """Draw independent standard normal numbers in the structure of params, with which a step's products are formed.
 
         Returns
         -------
         array, list or dict of arrays
-            Each of the shape and dtype of its parameter, and where that is. Those of frozen parameters are 0.
+            Each has the shape and dtype of its parameter and lies where that lies. Those of frozen parameters are 0.
 
         Examples
         --------
@@ -106,7 +106,7 @@ class SecondOrder(Optimizer):
         return vectors
 
     def _products(self, objective: Objective, arguments: tuple[Any, ...]) -> Sequence[Any]:
-        """The Hessian of the loss on a batch times vectors that are drawn for it, one a parameter."""
+        """The Hessian of the loss on a batch times newly drawn vectors, one a parameter."""
         session = self._session
         if self._curvature is None or (self._curvature.objective, self._curvature.hv) != (objective, self.hv):
             self._curvature = Curvature(objective, session.params, self.hv)
@@ -118,15 +118,15 @@ class SecondOrder(Optimizer):
         Parameters
         ----------
         gradients : arrays, Rows or scipy.sparse matrices in the structure of params, optional
-            As of every method.
+            As in every method.
         products : arrays in the structure of params
-            The Hessian times vectors of independent standard normal numbers, such as `draw_vectors` gives: each of the
-            shape and dtype of its parameter and C-contiguous.
+            The Hessian times vectors of independent standard normal numbers, such as `draw_vectors` returns. Each has
+            the shape and dtype of its parameter and is C-contiguous.
 
         Raises
         ------
         TypeError, ValueError, IndexError, FloatingPointError
-            As of every method, of a gradient or of a product. Nothing has been changed then.
+            For a gradient or a product, as every method does for a gradient. Nothing has been changed then.
 
         Examples
         --------

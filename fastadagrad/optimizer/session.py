@@ -1,4 +1,4 @@
-"""The inside of an optimizer with its loss: training on one batch, validating, and the run under way."""
+"""The session of an optimizer: it trains on single batches, validates, and knows the run under way."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from .run import Run, Touches
 from .stepper import Stepper
 from .updates import Updates
 
-FormProducts = Callable[[Objective, tuple[Any, ...]], Sequence[Any]]  # (loss, batch): one a parameter
+FormProducts = Callable[[Objective, tuple[Any, ...]], Sequence[Any]]  # (loss, batch) -> products, one a parameter
 
 
 class Loaded(NamedTuple):
-    """Where the run stood that was saved, and what the count of changes was when it was loaded."""
+    """The state of a saved run, and the engine's count of changes when the run was loaded."""
 
     run: dict[str, Any]
     changes: int
 
 
 class Session(Stepper):
-    """A stepper with a loss, which knows what a run needs of an optimizer (see `.run.Trained`)."""
+    """A stepper with a loss, which has all that a run needs of an optimizer (see `.run.Trained`)."""
 
     def __init__(
         self,
@@ -44,10 +44,10 @@ class Session(Stepper):
     ) -> None:
         super().__init__(rule, params, hyper)
         self.monitors, self.updates, self._objective = monitors, updates, objective
-        self.form_products: FormProducts | None = None  # of a method that goes by Hessian-vector products
-        self.touches: Touches | None = None  # of the run under way
-        self.latest_run: Run | None = None  # that a call of iterate has made
-        self._run: Run | None = None  # under way
+        self.form_products: FormProducts | None = None  # set by a method that uses Hessian-vector products
+        self.touches: Touches | None = None  # argument of the run under way
+        self.latest_run: Run | None = None  # the run that the last call of `iterate` has made
+        self._run: Run | None = None  # the run under way
         self._loaded: Loaded | None = None
         self._datasets: dict[str, Dataset] = {}
         self._told_of_flushing = False
@@ -60,7 +60,7 @@ class Session(Stepper):
         return self._objective
 
     def made_of(self) -> dict[str, Any]:
-        """The arguments that the optimizer was made with, but for the hyperparameters."""
+        """The arguments that the optimizer was made with, except the hyperparameters."""
         of_loss = {} if self._objective is None else self._objective.made_of()
         return {**of_loss, **self.monitors.made_of(), "params": self.params.given, "updates": self.updates.made_of()}
 
@@ -76,7 +76,7 @@ class Session(Stepper):
         return self.monitors.measure(loss, gradients, arguments), gradients
 
     def means_over(self, data: Dataset | None, stop: Callable[[], bool] | None = None) -> Monitored | None:
-        """Means of the monitors; None if `stop`, which is asked before each batch, is given and tells to."""
+        """Means of the monitors over a dataset; None if `stop`, which is called before each batch, returns true."""
         self.flush()
         mean = WeightedMean()
         for batch in [()] if data is None else data.batches():
@@ -97,11 +97,11 @@ class Session(Stepper):
         return values
 
     def products(self, arguments: tuple[Any, ...]) -> Sequence[Any]:
-        """Hessian-vector products on a batch, one a parameter, for a method that goes by them; else none."""
+        """Hessian-vector products on a batch, one a parameter, if the method uses them; else an empty tuple."""
         return () if self.form_products is None else self.form_products(self.objective, arguments)
 
     def catch_up_for(self, arguments: tuple[Any, ...]) -> None:
-        """Bring up to date what the loss and the monitors are going to read."""
+        """Catch up the rows that the loss and the monitors are going to read."""
         if self.touches is not None:
             touched = self.touches(*arguments)
             if not isinstance(touched, Mapping):
@@ -138,7 +138,7 @@ class Session(Stepper):
         return self.ledger.steps
 
     def begin_run(self, run: Run) -> None:
-        """Make `run` the one under way, after the one that is; go on where a loaded file left off."""
+        """Make `run` the run under way, ending another one first; it goes on where a loaded file left off."""
         self.end_unfinished_run()
         loaded = self._run_to_resume
         if loaded is not None:
@@ -152,11 +152,11 @@ class Session(Stepper):
         self.ledger.stopped_because = None
 
     def is_under_way(self, run: Run) -> bool:
-        """Whether that run is the one that has begun and not ended."""
+        """Whether this run has begun and has not ended."""
         return self._run is run
 
     def end_run(self, run: Run, reason: str, restores: bool, outcome: str) -> None:
-        """Restore the best parameters if that is to be, and the hyperparameters from before the run."""
+        """Restore the best parameters, if `restores`, and the hyperparameters from before the run."""
         if self._run is not run:
             return
         with whole():
@@ -177,7 +177,7 @@ class Session(Stepper):
             self._run.close()
 
     def give_up_unfinished_run(self) -> None:
-        """End it without validating or restoring what is about to be replaced."""
+        """End the run under way without validating or restoring parameters, as these are about to be replaced."""
         self.engine.changes += 1
         self.end_unfinished_run()
 
@@ -192,16 +192,16 @@ class Session(Stepper):
 
     @property
     def _run_to_resume(self) -> dict[str, Any] | None:
-        """Where the loaded run stood, if nothing has been changed since."""
+        """The state of the loaded run, if nothing has been changed since it was loaded."""
         loaded = self._loaded
         return loaded.run if loaded is not None and loaded.changes == self.engine.changes else None
 
     def take_up(self, run: dict[str, Any] | None) -> None:
-        """Let the next run go on where this one stood."""
+        """Let the next run go on from the state `run` of a saved one."""
         self._loaded = None if run is None else Loaded(run, self.engine.changes)
 
     def unfinished(self) -> dict[str, Any]:
-        """Where the run under way, or the one to be resumed, stands; else the positions of the latest Datasets."""
+        """The state of the run under way, or of the run to be resumed; else the positions of the latest Datasets."""
         if self._run is not None:
             in_force = self.recorded({**self.hyper, **self.overlay})
             overlay = {name: in_force[name] for name in self.overlay if name in in_force}
@@ -213,7 +213,7 @@ class Session(Stepper):
         return hyper_record.recorded(self.rule, hyper, self.params.names)
 
     def _tell_of_hyper_of_run(self, of_run: Mapping[str, Any], hyper: Mapping[str, Any]) -> None:
-        """Warn of what the run to be resumed had been given, and this one goes by otherwise."""
+        """Warn of hyperparameters that the saved run had been given, and that differ in the run that resumes it."""
         here = self.recorded({**self.hyper, **hyper})
         found = hyper_record.differences({**here, **of_run}, here, self.params.names, only=of_run)
         if found:
@@ -222,7 +222,7 @@ class Session(Stepper):
             )
 
     def take(self, saved: checkpoint.Saved, hyper: dict[str, Any], overlay: dict[str, Any]) -> None:
-        """Become what was saved, all of it or, where something is refused, nothing."""
+        """Take over everything that was saved or, if something is refused, nothing."""
         engine = self.engine
         with whole():
             self.flush()

@@ -1,4 +1,4 @@
-"""Parameters, their state, hyperparameters and counts: what steps with gradients that come from anywhere."""
+"""The stepper of an optimizer: parameters, hyperparameters, engine and counts, for steps with any gradients."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from .history import Ledger
 
 
 class Stepper:
-    """The inside of an optimizer that needs no loss.
+    """The inside of an optimizer, as far as it needs no loss.
 
     Attributes
     ----------
     hyper : dict
-        Hyperparameters that hold for good, as they were given; what was not given has its default.
+        Hyperparameters that hold for good, as they were given; those that were not given have their defaults.
     overlay : dict
-        Those of the run under way, which end with it.
+        Hyperparameters of the run under way, which end with the run.
     """
 
     conduct: Conduct
@@ -42,7 +42,7 @@ class Stepper:
     # Hyperparameters
 
     def configure(self, hyper: dict[str, Any], overlay: dict[str, Any]) -> None:
-        """Make `hyper`, with a run's `overlay` on top, what the next step goes by; all or nothing."""
+        """Put `hyper`, with a run's `overlay` on top, into force from the next step on; all of them or none."""
         settings, conduct = self.settings_of(hyper, overlay)
         groups = {**hyper, **overlay}.get("groups", {})
         followers = frozenset(i for i, n in enumerate(self.params.names) if "learning_rate" not in groups.get(n, {}))
@@ -54,7 +54,7 @@ class Stepper:
                 logger.info("%s of %s is %s whatever is given", name, self.rule.name.upper(), value)
 
     def settings_of(self, hyper: dict[str, Any], overlay: dict[str, Any]) -> tuple[list[Settings], Conduct]:
-        """Checked settings of each parameter, and what concerns runs; ValueError or TypeError if they are refused."""
+        """Checked settings of each parameter, and the conduct; ValueError or TypeError if one is refused."""
         settings, conduct = self._settings_alone(hyper)
         if overlay:
             own = settings
@@ -73,7 +73,10 @@ class Stepper:
         return [by_name[name] for name in self.params.names], conduct
 
     def divided(self, hyper: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-        """A run's hyperparameters: the optimizer's own, with what shapes a state still unused, and the run's alone."""
+        """Hyperparameters of a run in two parts: those that hold for good, and those that end with the run.
+
+        Hyperparameters of the run that decide how the state begins hold for good, if no step has used the state.
+        """
         lasting = {name: hyper[name] for name in starts_of(self.rule) if self.unused and name in hyper}
         return {**self.hyper, **lasting}, {name: value for name, value in hyper.items() if name not in lasting}
 
@@ -83,7 +86,7 @@ class Stepper:
         return {**self._defaults, "groups": {}, **in_force, **trait(self.rule, "fixed")}
 
     def change_hyper(self, changes: Mapping[str, Any]) -> None:
-        """Change hyperparameters for good; none, if one is refused."""
+        """Change hyperparameters for good; none is changed if one is refused."""
         overlay = {name: value for name, value in self.overlay.items() if name not in changes}
         self.configure({**self.hyper, **changes}, overlay)
 
@@ -107,18 +110,18 @@ class Stepper:
         return not (self.ledger.steps or self.ledger.updates)
 
     def flush(self) -> None:
-        """Bring all rows of all parameters up to date."""
+        """Catch up all rows of all parameters."""
         self.engine.flush()
         if self.engine.infinite:
             self.engine.warn_of_infinity(stacklevel=3)
 
     def note_displacement(self) -> None:
-        """Parameters have been set from outside."""
+        """Note that parameters have been set from outside, so that they are not where their slots place them."""
         if not self.unused:
             self.engine.displaced = self.engine.displaced | self.engine.placed(range(len(self.params)))
 
     def position_of(self, name: str) -> int:
-        """Of a parameter; ValueError if there is none of that name."""
+        """Position of a parameter; ValueError if there is no parameter of that name."""
         if name not in self.params.names:
             raise ValueError(f"there is no parameter {name!r}; there are {', '.join(map(repr, self.params.names))}")
         return self.params.names.index(name)
@@ -126,20 +129,20 @@ class Stepper:
     # Steps
 
     def buffers(self) -> list[FloatArray]:
-        """Arrays for gradients, made when they are first asked for."""
+        """Arrays for gradients, which are made when they are first asked for."""
         arrays = self.params.arrays
         if not self._buffers:
             self._buffers = self.params.zeros(arrays, [a.shape for a in arrays], [a.dtype for a in arrays])
         return self._buffers
 
     def filled_buffers(self) -> list[Any]:
-        """The same; RuntimeError if nobody has asked for them, who could have filled them."""
+        """The arrays for gradients; RuntimeError if they were never asked for, so that nobody can have filled them."""
         if not self._buffers:
             raise RuntimeError("step() without gradients takes opt.gradients, which nobody has filled yet")
         return self._buffers
 
     def step(self, gradients: list[Any], products: Sequence[Any] = ()) -> None:
-        """One step of all parameters with gradients in their order; see `Stepping.step`."""
+        """Step all parameters with gradients in their order; see `fastadagrad.engine.step.Stepping.step`."""
         engine, ledger = self.engine, self.ledger
         with engine.lock:
             if not ledger.steps:
@@ -153,7 +156,7 @@ class Stepper:
                 ledger.skipped += 1
 
     def step_from_outside(self, gradients: list[Any], products: Sequence[Any] = ()) -> None:
-        """The same at a user's call: a run under way takes note of it."""
+        """Step at a user's call, of which a run under way takes note."""
         self.step(gradients, products)
         engine = self.engine
         engine.changes += 1
@@ -161,7 +164,7 @@ class Stepper:
             engine.warn_of_infinity(stacklevel=3)
 
     def refuse_two_counts(self) -> None:
-        """Raise ValueError if a method that counts its steps is stepped both as a whole and one by one."""
+        """Raise ValueError if the method counts its steps, which `step` and `get_updates` count separately."""
         if any(trait(s.form, "timed") for s in self.engine.unsettled):
             raise ValueError(
                 f"{self.rule.name.upper()} goes by the number of its steps, which step and get_updates count apart: "

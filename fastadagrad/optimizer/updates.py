@@ -19,7 +19,7 @@ class Updates:
     Raises
     ------
     TypeError, ValueError
-        If one is no such pair, or its array is read-only.
+        If a member is no such pair, or its array is read-only.
     """
 
     def __init__(self, pairs: Iterable[Pair]) -> None:
@@ -29,7 +29,7 @@ class Updates:
         return bool(self._pairs)
 
     def made_of(self) -> list[Pair]:
-        """The pairs."""
+        """The pairs as they were given, to make the optimizer anew."""
         return self._pairs
 
     def carry_out(self, params: Any, arguments: tuple[Any, ...]) -> None:

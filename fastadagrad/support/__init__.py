@@ -1,1 +1,1 @@
-"""What any program needs, whatever it computes: names, numbers, files and signals. It imports nothing of ours."""
+"""Modules that any program could use: names, numbers, files and signals. They import nothing else of fastadagrad."""

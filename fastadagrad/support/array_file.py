@@ -29,22 +29,22 @@ def write(target: Target, kind: str, header: Mapping[str, Any], arrays: Mapping[
     Parameters
     ----------
     target : path-like or file object
-        Of a path, a symbolic link is followed; the file's mode is that of any new file (the umask holds). A pipe or a
-        device is written into. A file object is open for writing bytes, at whatever position, and need not be able to
-        seek. It stays open, and only its owner can make sure that what it held before is not lost.
+        A symbolic link is followed; the file's mode is that of any new file (the umask holds). A pipe or a device is
+        written into. A file object must be open for writing bytes, at any position, and need not be able to seek. It
+        stays open, and its former contents are not protected from a crash.
     kind : str
-        What the file is; `read` must be told the same.
+        Kind of the file; `read` must be given the same.
     header : mapping
-        Fit for JSON.
+        Values of types that JSON has.
     arrays : mapping of str to ndarray
-        Any shapes and dtypes but object; any names.
+        Arrays of any shapes, names and dtypes, except object.
 
     Raises
     ------
     TypeError, ValueError
-        If the header is not fit for JSON, an array holds Python objects, or bytes cannot be written to the target.
+        If JSON cannot hold the header, an array holds Python objects, or bytes cannot be written to the target.
     OSError
-        If the disk is full, say: the old file of a path is then as it was, and no other is left.
+        If the file cannot be written, as when the disk is full; the old file is then as it was, and no other is left.
 
     Examples
     --------
@@ -80,7 +80,7 @@ def is_path(target: Any) -> TypeGuard[str | os.PathLike[str]]:
 
 
 def name_of(target: Target) -> str:
-    """A path as it is, and what a message can call a file object."""
+    """A name for messages: a path as it is, or the name of a file object."""
     if is_path(target):
         return str(target)
     name = getattr(target, "name", None)
@@ -98,13 +98,13 @@ def _refuse_unwritable(file: Any) -> None:
 
 
 class _Onward:
-    """A file object that is only ever written to, from where it stands: `zipfile` then neither seeks nor asks where."""
+    """A wrapper of a file object that can only be written to, so that `zipfile` neither seeks nor asks where it is."""
 
     def __init__(self, file: Any) -> None:
         self._file = file
 
     def write(self, content: Any) -> int:
-        """All of the content, also where the file takes but some at a time."""
+        """Write all of the content, also if the file takes only some at a time."""
         left = memoryview(content).cast("B")
         size = len(left)
         while left:
@@ -115,7 +115,7 @@ class _Onward:
         return size
 
     def flush(self) -> None:
-        """Not between the parts of a file: `write` flushes once, at its end."""
+        """Do nothing between the parts of a file: the function `write` flushes once, at its end."""
 
 
 def _write_zip(file: Any, header: str, arrays: Mapping[str, NDArray[Any]]) -> None:
@@ -132,18 +132,19 @@ def read(source: Target, kind: str) -> tuple[dict[str, Any], dict[str, NDArray[A
     Parameters
     ----------
     source : path-like or file object
-        A file object is open for reading bytes; the file is what it holds from its position to its end.
+        A file object must be open for reading bytes; it is read from its position to its end.
     kind : str
+        Kind of the file, as given to `write`.
 
     Raises
     ------
     TypeError
-        If it is neither a path nor a file object that gives bytes.
+        If the source is neither a path nor a file object that gives bytes.
     ValueError
-        If the file is damaged, of another program, of another kind, or of a newer version; or if there are several of
-        them, as where a file object has been saved to more than once.
+        If the file is damaged, of another program, of another kind, or of a newer version; or if it holds several
+        files, as a file object does that has been saved to more than once.
     OSError
-        If it cannot be opened.
+        If the file cannot be opened.
     """
     name = name_of(source)
     with _opened(source) if is_path(source) else _remaining(source) as file:
@@ -163,7 +164,7 @@ def read(source: Target, kind: str) -> tuple[dict[str, Any], dict[str, NDArray[A
 
 
 def _several_in(file: IO[bytes], name: str, of_path: bool) -> str | None:
-    """What to do about a file that is more than one archive, the first of them whole; None if it is no such file."""
+    """Advice for a file that holds several archives, the first of them whole; None if it does not."""
     file.seek(0)
     content = file.read()
     ends = zips.ends_of(content)
@@ -182,7 +183,7 @@ def _several_in(file: IO[bytes], name: str, of_path: bool) -> str | None:
 
 
 def _opened(path: str | os.PathLike[str]) -> IO[bytes]:
-    """A file in which `zipfile` can seek: of a pipe, what comes out of it."""
+    """A file in which `zipfile` can seek; a pipe is read into memory."""
     file = open(path, "rb")  # noqa: SIM115  closed by whoever called this
     if file.seekable():
         return file
@@ -191,7 +192,7 @@ def _opened(path: str | os.PathLike[str]) -> IO[bytes]:
 
 
 def _remaining(file: Any) -> IO[bytes]:
-    """What a file object holds from where it stands; TypeError or ValueError if it gives no bytes."""
+    """The rest of a file object, from its position on; TypeError or ValueError if it gives no bytes."""
     try:
         content = file.read()
     except (AttributeError, io.UnsupportedOperation):
@@ -206,7 +207,7 @@ def _remaining(file: Any) -> IO[bytes]:
 
 
 class _Refused(Exception):
-    """A file of ours that is not the one asked for, or not alone."""
+    """A file that `write` made, but that is of another kind or version, or that holds several files."""
 
 
 def _check_kind(path: str, about: Any, kind: str) -> None:
@@ -234,5 +235,5 @@ def _check_names(names: Any) -> None:
 def _read_array(archive: zipfile.ZipFile, number: int) -> NDArray[Any]:
     with archive.open(f"{number}.npy") as member:
         array: NDArray[Any] = np.lib.format.read_array(member, allow_pickle=False)
-        member.read()  # to the end, where the checksum is compared
+        member.read()  # `zipfile` compares the checksum only at the end of a member
     return array

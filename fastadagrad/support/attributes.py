@@ -1,6 +1,6 @@
-"""Keywords that are set or looked for as attributes of an object, where nothing goes by them: where they are instead.
+"""Errors for keywords that users set or read as attributes of an object, where they would have no effect.
 
-Places are a dict: a name -> where it is, in which {} stands for the name.
+The error says where the keyword belongs. Places are a dict from keywords to texts, in which {} stands for the keyword.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ OF_DATASETS = ("iteration_size", "axis", "shuffle")
 
 
 class Misplaced:
-    """A keyword's name as an attribute: there is none, and the error says where to look.
+    """A descriptor for an attribute that does not exist, as its name is a keyword's; the error says where that belongs.
 
-    An object of this class costs nothing where other attributes are read, as `__getattr__` would.
+    Unlike `__getattr__`, it does not make a class slower at other attributes.
     """
 
     def __init__(self, name: str, place: str) -> None:
@@ -33,7 +33,7 @@ class Misplaced:
 
 
 def places_for(method: str, hyper: Iterable[str], making: Iterable[str], running: Iterable[str]) -> dict[str, str]:
-    """Where the keywords are that an optimizer of this class has to do with."""
+    """Places of all keywords that concern an optimizer of the class `method`."""
     return {
         **dict.fromkeys(OF_DATASETS, "fastadagrad.Dataset(..., {}=...)"),
         **dict.fromkeys(making, f"{method}(..., {{}}=...)"),
@@ -43,7 +43,7 @@ def places_for(method: str, hyper: Iterable[str], making: Iterable[str], running
 
 
 def misplaced(name: str, places: Places, foreign: Foreign = KEYWORDS) -> str | None:
-    """Where the keyword is that this name of an attribute means; None if it means none of them.
+    """Where the keyword belongs that a name of an attribute means; None if the name means no keyword.
 
     Examples
     --------
@@ -65,7 +65,7 @@ def misplaced(name: str, places: Places, foreign: Foreign = KEYWORDS) -> str | N
 
 
 def refuse_misplaced(owner: object, name: str, places: Places, foreign: Foreign = KEYWORDS) -> None:
-    """Raise AttributeError for an attribute about to be set that means a keyword, which is in another place."""
+    """Raise AttributeError if an attribute that is to be set has the name of a keyword, which belongs elsewhere."""
     meant = misplaced(name, places, foreign)
     if meant is not None:
         raise AttributeError(

@@ -1,4 +1,4 @@
-"""Numbers that users give."""
+"""Checks of numbers that users give."""
 
 from __future__ import annotations
 
@@ -9,31 +9,31 @@ from typing import Any
 
 import numpy as np
 
-NO_NUMBERS = bool, np.bool, str, bytes  # though float() takes them
+NO_NUMBERS = bool, np.bool, str, bytes  # types that are refused as numbers, although float() takes them
 PLAIN_NUMBERS = frozenset({float, int, np.float32, np.float64, np.float16, np.int32, np.int64})
 
 
 def shown(value: Any) -> str:
-    """What a message says of a value, shortened if it is long.
+    """The text of a value for a message, shortened if it is long.
 
     >>> shown([1.5])
     '[1.5]'
     """
     try:
         return reprlib.repr(value)
-    except ValueError:  # of an int with more digits than Python writes
+    except ValueError:  # an int has more digits than Python writes
         return f"an integer of {value.bit_length()} bits" if isinstance(value, int) else f"a {type(value).__name__}"
 
 
 def whole_number(name: str, value: Any, least: int | None = None, most: int | None = None) -> int:
-    """A whole number of Python's or NumPy's, as an int.
+    """A whole number of Python or NumPy, checked, as an int.
 
     Raises
     ------
     TypeError
-        For what is none: a float is none, whatever its value.
+        If it is no whole number; a float is none, whatever its value.
     ValueError
-        For one that is below `least` or above `most`.
+        If it is below `least` or above `most`.
 
     Examples
     --------
@@ -74,7 +74,7 @@ def checked_number(name: str, value: Any) -> float:
 
 
 def quick_float(name: str, value: Any) -> float:
-    """A number as a float, in as little time as can be; NaN for what is none or needs a closer look."""
+    """A number as a float, as quickly as possible; NaN for values that need a closer look, such as callables."""
     if type(value) in PLAIN_NUMBERS:
         try:
             return float(value)
@@ -84,7 +84,7 @@ def quick_float(name: str, value: Any) -> float:
 
 
 def check_limits(least: int, **limits: Any) -> None:
-    """Raise TypeError or ValueError for one that is no whole number of at least `least`; None sets no limit."""
+    """Raise TypeError or ValueError for a limit that is no whole number of at least `least`; None is no limit."""
     for name, limit in limits.items():
         if limit is not None:
             whole_number(name, limit, least)

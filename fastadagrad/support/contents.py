@@ -1,4 +1,4 @@
-"""What the bytes of a file are: recognised by how they begin, decompressed, and text brought to UTF-8."""
+"""Contents of files: recognised by their first bytes, decompressed, and, if they are text, converted to UTF-8."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 STDIN = "-"
-COMPRESSED = {".gz": "gzip", ".bz2": "bz2", ".xz": "lzma"}  # and the modules for them
+COMPRESSED = {".gz": "gzip", ".bz2": "bz2", ".xz": "lzma"}  # suffixes, and the modules that decompress
 HEAD = 512
 ZIP, NPY = (b"PK\x03\x04", b"PK\x05\x06"), b"\x93NUMPY"
 
@@ -49,7 +49,7 @@ _BINARY = (
     (rb"(?s:\x00[^\x00]){4}", "text in UTF-16 without a byte order mark", "save it as UTF-8"),
     (rb"(?s:.{0,500}?)\x00", "binary", _AS_FRAME),
 )
-_MARKS = (  # those of UTF-32 first: one of them begins as one of UTF-16 does
+_MARKS = (  # byte order marks; UTF-32's come first, as one of them begins like one of UTF-16
     (codecs.BOM_UTF32_LE, "UTF-32"),
     (codecs.BOM_UTF32_BE, "UTF-32"),
     (codecs.BOM_UTF16_LE, "UTF-16"),
@@ -58,23 +58,23 @@ _MARKS = (  # those of UTF-32 first: one of them begins as one of UTF-16 does
 
 
 def _faults_of_decompressors() -> Iterator[type[Exception]]:
-    """Those of the modules that this Python has: it may have been built without lzma, and zstd came with 3.14."""
+    """Exceptions of the decompressors that this Python has: lzma may be missing, and zstd came with 3.14."""
     for module, name in (("zlib", "error"), ("lzma", "LZMAError"), ("compression.zstd", "ZstdError")):
         with suppress(ImportError):
             yield getattr(importlib.import_module(module), name)
 
 
-DAMAGE: tuple[type[Exception], ...] = (  # what readers raise of damaged archives, arrays and JSON
+DAMAGE: tuple[type[Exception], ...] = (  # exceptions that readers raise for damaged archives, arrays and JSON
     ValueError,
     TypeError,
     LookupError,
     ArithmeticError,
     AttributeError,
     EOFError,
-    OSError,  # as `refusing_damage` says
-    MemoryError,  # of the size that a damaged header tells
-    RuntimeError,  # of an encrypted member, and of JSON that is nested too deeply
-    SyntaxError,  # of the header of an array, which is Python
+    OSError,  # but see `refusing_damage`
+    MemoryError,  # for a huge size in a damaged header
+    RuntimeError,  # for an encrypted member, and for JSON that is nested too deeply
+    SyntaxError,  # for the header of an array, which is a Python expression
     tokenize.TokenError,
     zipfile.BadZipFile,
     *_faults_of_decompressors(),
@@ -83,10 +83,10 @@ DAMAGE: tuple[type[Exception], ...] = (  # what readers raise of damaged archive
 
 @contextmanager
 def refusing_damage(complaint: str) -> Iterator[None]:
-    """Turn whatever the reading of a damaged file raises into a ValueError: the complaint, and the reason for it.
+    """Turn any exception that a damaged file causes into a ValueError with a complaint and the reason.
 
-    An OSError that the system gave is no damage. One without a number is a decompressor's, and an invalid argument is
-    an offset outside the file that a damaged archive has told.
+    An OSError of the system is raised as it is. An OSError without a number comes from a decompressor, and "invalid
+    argument" from an offset outside the file in a damaged archive, so that both count as damage.
 
     >>> with refusing_damage("the file is damaged"):
     ...     raise EOFError("it ends early")
@@ -103,7 +103,7 @@ def refusing_damage(complaint: str) -> Iterator[None]:
 
 
 def describe(head: bytes) -> str | None:
-    """What content is that begins so, and what to do about it; None for text."""
+    """The kind of a binary content by its first bytes, with advice, as part of a message; None for text."""
     for pattern, kind, advice in _BINARY:
         if re.match(pattern, head):
             return f"is {kind}: {advice}"
@@ -111,12 +111,12 @@ def describe(head: bytes) -> str | None:
 
 
 def name_of(source: str | os.PathLike[str]) -> str:
-    """What messages call a source."""
+    """The name of a source in messages."""
     return "standard input" if source == STDIN else os.fspath(source)
 
 
 def suffix_of(source: str | os.PathLike[str]) -> str:
-    """The suffix in lower case, without that of a compression."""
+    """The suffix of a path in lower case, not counting that of a compression."""
     path = Path(source)
     if path.suffix.lower() in COMPRESSED:
         path = path.with_suffix("")
@@ -124,7 +124,7 @@ def suffix_of(source: str | os.PathLike[str]) -> str:
 
 
 def peek(source: str | os.PathLike[str]) -> bytes:
-    """How a file or standard input begins; nothing of what can be read only once and cannot be looked into."""
+    """The first bytes of a file or of standard input; empty if to read them would take them away from later readers."""
     if source == STDIN:
         head: bytes = _stdin().peek(HEAD)[:HEAD]
         return head
@@ -135,12 +135,12 @@ def peek(source: str | os.PathLike[str]) -> bytes:
 
 
 def read(source: str | os.PathLike[str]) -> bytes:
-    """All of a file or of standard input, decompressed if it is compressed, whatever its name.
+    """All bytes of a file or of standard input, decompressed if they are compressed, whatever the name is.
 
     Raises
     ------
     ValueError
-        Naming the source, if it is damaged, or not what its suffix says.
+        If the source is damaged, or not of the kind that its suffix says; the message names it.
     """
     content: bytes = _stdin().read() if source == STDIN else Path(source).read_bytes()
     suffix = "" if source == STDIN else Path(source).suffix.lower()
@@ -155,12 +155,12 @@ def read(source: str | os.PathLike[str]) -> bytes:
 
 
 def read_text(path: str | os.PathLike[str]) -> str:
-    """A text, be it compressed or in UTF-16.
+    """The text in a file, which may be compressed, and in UTF-8, UTF-16 or UTF-32.
 
     Raises
     ------
     ValueError
-        Naming the file, if it is no text, or in another encoding.
+        If the file is no text, or in another encoding; the message names it.
     """
     content = as_utf8(read(path), name_of(path))
     what = describe(content[:HEAD])
@@ -177,12 +177,12 @@ def read_text(path: str | os.PathLike[str]) -> str:
 
 
 def has_mark(head: bytes) -> bool:
-    """Whether text that begins so has a byte order mark."""
+    """Whether a text that begins with these bytes has a byte order mark."""
     return head.startswith((codecs.BOM_UTF8, *(mark for mark, _ in _MARKS)))
 
 
 def as_utf8(text: bytes, name: str = "the text") -> bytes:
-    """Text without a byte order mark, and in UTF-8 if that tells another encoding."""
+    """A text without its byte order mark, converted to UTF-8 if the mark says another encoding."""
     if text.startswith(codecs.BOM_UTF8):
         return text[len(codecs.BOM_UTF8) :]
     for mark, encoding in _MARKS:

@@ -22,14 +22,14 @@ def needed(module: str, purpose: str) -> Any:
     Parameters
     ----------
     module : str
-        Its full name, such as "scipy.sparse".
+        Full name of the module, such as "scipy.sparse".
     purpose : str
-        What needs it, as the message begins.
+        What needs the module; the message begins with this text.
 
     Raises
     ------
     RuntimeError
-        Where the package is not installed, with the command that installs it.
+        If the package is not installed; the message has the command that installs it.
     """
     try:
         return import_module(module)

@@ -1,6 +1,6 @@
 """Figures, drawn by matplotlib without its global state.
 
-`PALETTE`, `new_figure` and `save` are what every figure of the package is made with.
+Every figure of the package is made with `PALETTE`, `new_figure` and `save`.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-WIDE = 1e3  # the highest loss by the lowest: then only powers of 10 have their number
+WIDE = 1e3  # ratio of the highest loss to the lowest from which on only powers of 10 are labelled on the axis
 SUFFIXES = (".png", ".svg", ".pdf")
 DOTS_PER_INCH = 150
 
-# M. Okabe, K. Ito, "Color Universal Design" (2008): told apart also by the colour-blind. Yellow, too faint for lines on
-# white, comes last.
+# Colours that the colour-blind can tell apart, too: M. Okabe, K. Ito, "Color Universal Design" (2008). Yellow is too
+# faint for lines on white and comes last.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#F0E442")
 
 
 def check_path(path: str | PathLike[str]) -> None:
-    """Refuse a file that no figure can be written to, before the work whose figure it is to be.
+    """Refuse a path to which no figure can be written, before the work whose result the figure shows.
 
     Raises
     ------
     ValueError
         If the name does not end in .png, .svg or .pdf.
     OSError
-        If it cannot be written, be it that there is no such folder, or that it is one.
+        If the file cannot be written, as when its folder does not exist, or when the path is a folder.
     RuntimeError
         If matplotlib is not installed.
     """
@@ -46,7 +46,7 @@ def check_path(path: str | PathLike[str]) -> None:
 
 
 def new_figure(width: float = 6.4, height: float = 4.0) -> Figure:
-    """An empty figure of this size in inches, whose parts make room for one another.
+    """An empty figure of this size in inches, with matplotlib's constrained layout.
 
     Raises
     ------
@@ -60,21 +60,21 @@ def new_figure(width: float = 6.4, height: float = 4.0) -> Figure:
 
 
 def dress(axes: Axes) -> None:
-    """A faint grid behind the data, and no frame."""
+    """Give axes a faint grid behind the data, and remove their upper and right border."""
     axes.set_axisbelow(True)
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
 
 
 def save(figure: Figure, path: str | PathLike[str]) -> None:
-    """Write a figure to a file, whose kind its suffix tells, as a whole or not at all.
+    """Write a figure to a file, whose suffix decides the format, as a whole or not at all.
 
     Raises
     ------
     ValueError, RuntimeError
-        As of `check_path`.
+        As in `check_path`.
     OSError
-        If it cannot be written: what was there before still is.
+        If the file cannot be written; a file that was there before is left as it was.
     """
     check_path(path)
     with outputs.replacing(path) as file:
@@ -82,14 +82,14 @@ def save(figure: Figure, path: str | PathLike[str]) -> None:
 
 
 def drawing(draw: Callable[[Axes, Any], None], subject: Any) -> Figure:
-    """A figure with the one drawing of `subject`."""
+    """A figure with one pair of axes, in which `draw(axes, subject)` has drawn."""
     figure = new_figure()
     draw(figure.subplots(), subject)
     return figure
 
 
 def logarithmic_if_wide(axes: Axes, low: float, high: float) -> bool:
-    """Whether losses in this range span more than a decade, and have got a logarithmic scale."""
+    """Give axes a logarithmic scale if losses from `low` to `high` span more than a decade; whether they do."""
     from matplotlib.ticker import FuncFormatter
 
     if not 0 < 10 * low < high:

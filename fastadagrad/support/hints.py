@@ -1,8 +1,8 @@
-"""What was probably meant by a name that there is not: a slip of the pen, or the name that other libraries have for it.
+"""Hints for unknown names: the known name that was probably meant, as a misspelling or another library's name for it.
 
-A hint that is wrong is worse than none. A name is taken for a misspelt one only if each of its words is, and has the
-same digits; and a single word of few letters only if two of them are swapped, as "esgd" and "sgd" are two methods. A
-name from elsewhere gets a hint only if it means the same here.
+A wrong hint is worse than none. A name counts as a misspelling of another only if each of its words is one, with the
+same digits. A single short word counts only if two of its letters are swapped, as "esgd" and "sgd" are two methods. The
+name of another library gets a hint only if it means the same here.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-SHORT = 4  # letters; a word with no more of them is another word once one is added, left out or changed
+SHORT = 4  # letters; a word of so few is taken for another word if a letter is added, left out or changed
 
 
 @dataclass(frozen=True)
 class Said:
-    """How to say here what another library says by one name: a sentence, with the names that it needs."""
+    """A sentence that says how to express here what another library has one name for, and the names it mentions."""
 
     needs: tuple[str, ...]
     sentence: str
@@ -33,7 +33,7 @@ _TOGETHER = Said(
     "it is max_global_norm for all gradients together, max_gradient_norm for each alone",
 )
 
-# By the names as `_folded` leaves them.
+# The names of other libraries are written as `_folded` makes them.
 KEYWORDS: Foreign = {
     "lr": "learning_rate",
     "eta": "learning_rate",
@@ -108,7 +108,7 @@ METHODS: Foreign = {
 }
 
 
-# What linear models, and Datasets, have another name for than optimizers have.
+# Names that mean another keyword in linear models, or in Datasets, than in optimizers.
 LINEAR_MODELS: Foreign = {
     **KEYWORDS,
     "rng": "seed",
@@ -138,7 +138,7 @@ DATASETS: Foreign = {
 
 
 class Meant(NamedTuple):
-    """What was probably meant: one known name, or how to say it in a sentence with those that it needs."""
+    """What was probably meant: a known name, and a sentence for the message."""
 
     name: str | None
     sentence: str
@@ -146,7 +146,7 @@ class Meant(NamedTuple):
 
 
 def hint(name: object, known: Iterable[str], foreign: Foreign | None = None) -> str | None:
-    """What to try in the place of `name`, which is none of the known ones; None if that is not clear.
+    """A sentence that says what to use instead of `name`, which is not known; None if that is not clear.
 
     Examples
     --------
@@ -161,7 +161,7 @@ def hint(name: object, known: Iterable[str], foreign: Foreign | None = None) -> 
 
 
 def meant_by(name: object, known: Iterable[str], foreign: Foreign | None = None) -> Meant | None:
-    """The same for who words it in another way, as a known name is spelt otherwise there.
+    """What `name`, which is not known, probably means, for callers that word their own sentence; None if not clear.
 
     Examples
     --------
@@ -182,7 +182,7 @@ def meant_by(name: object, known: Iterable[str], foreign: Foreign | None = None)
 
 
 def _folded(name: str) -> str:
-    """Without case and what separates words."""
+    """A name in lower case without the characters that separate words."""
     return re.sub(r"[\W_]", "", name.lower())
 
 
@@ -195,10 +195,10 @@ def _is_slip(name: str, other: str) -> bool:
     if re.findall(r"\d", name) != re.findall(r"\d", other):
         return False
     ours, theirs = _words(name), _words(other)
-    if len(ours) != len(theirs):  # one between words has been forgotten or added
+    if len(ours) != len(theirs):  # a separator of words may have been forgotten or added
         ours, theirs = [_folded(name)], [_folded(other)]
     different = [(a, b) for a, b in zip(ours, theirs, strict=True) if a != b]
-    if len(different) == 1 < len(ours):  # the other words say what it is about
+    if len(different) == 1 < len(ours):  # the other words are right, so that one letter may differ in a short word, too
         a, b = different[0]
         return _is_slip_of_word(a, b) or (min(len(a), len(b)) > 2 and _changes(a, b) == 1)
     return all(_is_slip_of_word(a, b) for a, b in different)
@@ -213,7 +213,7 @@ def _is_slip_of_word(a: str, b: str) -> bool:
 
 
 def _changes(a: str, b: str) -> int:
-    """Fewest letters to add, leave out, change, or swap with the next, that make `b` of `a`."""
+    """The fewest letters to add, leave out, change, or swap with the next one, to make `b` from `a`."""
     before, row = [0] * (len(b) + 1), list(range(len(b) + 1))
     for i, x in enumerate(a, 1):
         older, before, row = before, row, [i]

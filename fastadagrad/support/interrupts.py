@@ -1,4 +1,4 @@
-"""Ctrl-C while arrays are at work."""
+"""Ctrl-C and SIGTERM while arrays are being written: they wait until the arrays are whole."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def _in_main_thread() -> bool:
 
 
 class Interrupts:
-    """Holds Ctrl-C back while an iteration works; a second one raises."""
+    """Holds Ctrl-C back while an iteration works; a second Ctrl-C raises KeyboardInterrupt at once."""
 
     def __init__(self) -> None:
         self.pending = False
@@ -29,7 +29,7 @@ class Interrupts:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Only where Python's own handler is at work: a program that has its own keeps it."""
+        """Note Ctrl-C instead of raising, unless the program has a handler of its own for it."""
         own = _in_main_thread() and signal.getsignal(signal.SIGINT) is signal.default_int_handler
         if own:
             signal.signal(signal.SIGINT, self._note)
@@ -45,7 +45,7 @@ _HELD = signal.SIGINT, signal.SIGTERM
 
 @contextmanager
 def whole() -> Iterator[None]:
-    """Let Ctrl-C, and a program's own handler of SIGTERM, act only when all that is being written is written."""
+    """Delay Ctrl-C, and a program's own handler of SIGTERM, to the end of the block, so that all of it is written."""
     if not _in_main_thread():
         yield
         return

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 logger = logging.getLogger("fastadagrad")
-logger.addHandler(logging.NullHandler())  # or warnings would go to stderr where nobody has configured logging
+logger.addHandler(logging.NullHandler())  # otherwise warnings go to stderr if nobody has configured logging
 
 LOADING = 0.4  # seconds; reading compiled code from the disk cache takes less
 

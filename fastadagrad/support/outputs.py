@@ -1,4 +1,4 @@
-"""Where output goes: a regular file is replaced as a whole or not at all; a pipe or a device is written into."""
+"""Writing of output: a regular file is replaced as a whole or not at all; a pipe or a device is written into."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from io import BufferedRandom
 from typing import IO
 
 SUFFIX = ".tmp"
-IN_MEMORY = 1 << 26  # bytes for a pipe or a device; what is longer waits on the disk
-# What the system says where a file may be written to, but no other may take its place: it is a mount point, its folder
-# is read-only, or the folder has a sticky bit.
+IN_MEMORY = 1 << 26  # bytes of output for a pipe or a device that are held in memory; longer output is held on the disk
+# Errors of the system for a file that may be written to, but not replaced: it is a mount point, or its folder is
+# read-only or has a sticky bit.
 IN_PLACE = (errno.EBUSY, errno.EXDEV, errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 def check(path: str | os.PathLike[str]) -> None:
     """Refuse a path that cannot be written, before the work whose result is to go there.
 
-    Nothing is written, and a pipe is not opened: its reader would take that for the end.
+    Nothing is written. A pipe is not opened, as its reader would take closing it for the end of the output.
 
     Raises
     ------
     OSError
-        Naming `path`: if it is a folder, its folder is not there or takes no files, or nobody may write to it.
+        If `path` is a folder, may not be written, or is in a folder that does not exist or takes no new files.
     """
     with _naming(path):
         if _is_stream(path):
@@ -46,13 +46,13 @@ def check(path: str | os.PathLike[str]) -> None:
 def replacing(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
     """A file to write that takes the place of `path` once it is whole and on the disk.
 
-    What is no regular file (a pipe, a device, ``/dev/stdout``) gets the content written into it once that is whole; and
-    so does a file whose place no other can take, as it is a mount point or its folder is read-only.
+    If `path` is no regular file (but a pipe, a device, ``/dev/stdout``), the content is written into it once it is
+    whole. So it is for a file that cannot be replaced, as it is a mount point or its folder is read-only.
 
     Raises
     ------
     OSError
-        Naming `path`, if it cannot be written.
+        If `path` cannot be written; the error names it.
     """
     with _naming(path):
         target = None if _is_stream(path) else _target(path)
@@ -80,7 +80,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
 
 @contextmanager
 def _naming(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Errors name the path that was given, not a temporary one."""
+    """Let errors name the path that was given instead of a temporary file."""
     try:
         yield
     except OSError as error:
@@ -90,7 +90,7 @@ def _naming(path: str | os.PathLike[str]) -> Iterator[None]:
 
 
 def _target(path: str | os.PathLike[str]) -> str:
-    """The regular file, be it there or not, that a path leads to, through symbolic links."""
+    """The regular file that a path leads to through symbolic links, whether it exists or not."""
     name = os.fspath(path)
     try:
         is_folder = stat.S_ISDIR(os.stat(name).st_mode)
@@ -104,7 +104,7 @@ def _target(path: str | os.PathLike[str]) -> str:
 
 
 def _open_beside(target: str) -> BufferedRandom | None:
-    """A new file in the target's folder; None where there can be none, but the target itself can be written to."""
+    """A new file in the target's folder; None if the folder takes none, but the target itself can be written."""
     folder, name = os.path.split(target)
     temporary = os.path.join(folder, f".{name[:40]}.{secrets.token_hex(6)}{SUFFIX}")
     try:
@@ -120,7 +120,7 @@ def _may_be_written_into(target: str, error: OSError) -> bool:
 
 
 def _take_place(temporary: str, target: str) -> bool:
-    """Whether the new file is where the old one was."""
+    """Replace the old file by the new one; False if the system does not allow it."""
     try:
         os.replace(temporary, target)
     except OSError as error:
@@ -131,7 +131,7 @@ def _take_place(temporary: str, target: str) -> bool:
 
 
 def _pour_file(temporary: str, target: str) -> None:
-    """Write one file's content into another; if that fails, the former stays."""
+    """Write the content of the temporary file into the target; if that fails, the temporary file is kept."""
     try:
         with open(temporary, "rb") as content:
             _pour(content, target)
@@ -151,12 +151,12 @@ def _pour(content: IO[bytes], path: str | os.PathLike[str]) -> None:
     with open(descriptor, "wb") as out:
         shutil.copyfileobj(content, out, 1 << 20)
         out.flush()
-        with suppress(OSError):  # of a pipe there is nothing to wait for
+        with suppress(OSError):  # a pipe cannot be synchronized
             os.fsync(descriptor)
 
 
 def _duplicate(number: int) -> int:
-    """Another descriptor of an open file, so that what was written to it, and will be, stays in order."""
+    """Another descriptor of an open file, through which output stays in order with other output to the file."""
     for stream in (sys.stdout, sys.stderr):
         with suppress(AttributeError, OSError, ValueError):  # closed, or no file at all
             stream.flush()
@@ -164,7 +164,7 @@ def _duplicate(number: int) -> int:
 
 
 def _is_stream(path: str | os.PathLike[str]) -> bool:
-    """Whether a path leads to something that bytes go into, rather than a place for a file."""
+    """Whether a path leads to a pipe, a device or an open file, which is written into and not replaced."""
     if _own_descriptor(path) is not None:
         return True
     try:
@@ -175,9 +175,9 @@ def _is_stream(path: str | os.PathLike[str]) -> bool:
 
 
 def _own_descriptor(path: str | os.PathLike[str]) -> int | None:
-    """The number of the open file that a path stands for, as /dev/stdout does for 1.
+    """The number of the open file that a path stands for, as /dev/stdout stands for 1; None if it stands for none.
 
-    Where standard output is a regular file, that path leads to it; but to replace the file would lose what is in it.
+    If standard output is a regular file, /dev/stdout leads to it; to replace that file would lose the earlier output.
     """
     name = os.fspath(path)
     for _ in range(40):  # as many symbolic links as Linux follows
@@ -195,7 +195,7 @@ def _own_descriptor(path: str | os.PathLike[str]) -> int | None:
 def _check_stream(path: str | os.PathLike[str]) -> None:
     number = _own_descriptor(path)
     if number is not None:
-        import fcntl  # of systems that have such paths
+        import fcntl  # systems with such paths have this module
 
         if fcntl.fcntl(number, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
             raise OSError(errno.EBADF, "it is open for reading only", os.fspath(path))
@@ -206,7 +206,7 @@ def _check_stream(path: str | os.PathLike[str]) -> None:
 
 
 def _sync_folder(folder: str) -> None:
-    """Make the renaming itself last; not every system lets a folder be opened."""
+    """Write the renaming of a file to the disk, on systems that let a folder be opened."""
     with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:

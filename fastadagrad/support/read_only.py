@@ -7,9 +7,9 @@ from typing import Any
 
 
 class ReadOnly(Mapping[str, Any]):
-    """Values by name, as `types.MappingProxyType` shows them; but this one can be copied and pickled.
+    """A read-only mapping of names to values that, unlike `types.MappingProxyType`, can be copied and pickled.
 
-    A deep copy has copies of the arrays, which are no longer read-only.
+    A deep copy has copies of arrays, which are no longer read-only.
     """
 
     __slots__ = ("_values",)

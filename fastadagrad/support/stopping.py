@@ -1,4 +1,4 @@
-"""Early stopping."""
+"""Early stopping: a run stops when its validation loss has not improved for some time."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ class Patience:
     Parameters
     ----------
     patience : int
-        Validations without improvement to bear.
+        Number of validations in a row without an improvement after which a run still goes on.
     min_improvement : float
-        Least improvement that counts, relative to the loss that counted last: it decides when to stop, nothing else.
+        Least improvement that counts, relative to the last loss that counted. It only decides when to stop.
 
     Attributes
     ----------
@@ -22,7 +22,7 @@ class Patience:
     counted : float or None
         The latest loss that counted as an improvement.
     failures : int
-        Validations since then.
+        Validations since `counted`.
 
     Notes
     -----
@@ -58,7 +58,7 @@ class Patience:
     def _improves(self, loss: float) -> bool:
         if loss != loss or self.counted is None:
             return loss == loss
-        if abs(self.counted) == float("inf"):  # no multiple of it says anything
+        if abs(self.counted) == float("inf"):  # a share of infinity is infinite, so that no loss would improve
             return loss < self.counted
         return self.counted - loss > abs(self.counted) * self.min_improvement
 
@@ -68,10 +68,10 @@ class Patience:
         return self.failures > self.patience
 
     def state(self) -> dict[str, Any]:
-        """Fit for JSON."""
+        """The state in types that JSON has."""
         return {"lowest": self.lowest, "best": self.counted, "failures": self.failures}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go back to what `state` returned; older files lack the lowest loss, when it was the one that counted."""
+        """Go back to a state; in older files, which lack the lowest loss, it is the loss that counted last."""
         self.counted, self.failures = state["best"], state["failures"]
         self.lowest = state.get("lowest", self.counted)

@@ -1,4 +1,4 @@
-"""JSON that every reader takes: null stands for what is not finite."""
+"""JSON that every reader accepts: null stands for numbers that are not finite."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 
 def dumps(value: Any, indent: int | None = None, encoding: str = "utf-8") -> str:
-    """Text with no escapes but those that JSON needs; in ASCII, if `encoding` lacks one of its characters."""
+    """JSON text, with only the escapes that JSON needs; in ASCII, if `encoding` lacks one of its characters."""
     strict = _strict(value)
     text = json.dumps(strict, ensure_ascii=False, allow_nan=False, indent=indent)
     try:

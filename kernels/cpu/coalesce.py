@@ -1,7 +1,8 @@
-"""Row indices put in order: which rows a sparse gradient names, each once, and where their values are.
+"""Checks and sorting of row indices: which rows a sparse gradient names, each once, and where their values are.
 
 The sort is stable, so that the values of a row that is named twice add up in the order in which they came:
-0.0 + first + second + ..., as `np.add.at` on zeros has it. Nothing is as long as the table that the rows are of.
+0.0 + first + second + ..., as `np.add.at` on zeros has it. Memory and time go with the number of indices, not with the
+number of rows of the parameter; only the check for repeated rows may have a bit for each of these.
 """
 
 from __future__ import annotations
@@ -15,11 +16,11 @@ from ..memory.prefetch import prefetch_lines, rows_ahead
 
 ASCENDING, DISTINCT, UNKNOWN = -1, -2, -3
 DIGIT = 11  # bits: the counts of a digit's values fit the first-level cache
-POSITION = 32  # bits of a sort key that hold where it came from; those above it are the row
+POSITION = 32  # lower bits of a sort key, the place of its index in the gradient; the bits above are the row
 LARGEST = 1 << POSITION  # number of indices, or of rows, from which keys would overflow
 LOG_WORD = 6
 WORD = 1 << LOG_WORD  # bits
-CHECKED_AT_ONCE = 4096  # indices, which are still in the first-level cache when they are looked at again
+CHECKED_AT_ONCE = 4096  # indices, which are still in the first-level cache when they are read again
 
 
 @jitable
@@ -36,7 +37,10 @@ def _ascend(indices):
 
 @jitable
 def _first_outside(indices, rows):
-    """The first place with none of the numbers of `rows` rows, or -1."""
+    """The first place whose index is negative or not below `rows`, or -1.
+
+    One pass without a branch finds out whether there is any; only then is the place searched for.
+    """
     least, most = np.int64(0), np.int64(-1)
     for i in range(indices.size):
         least = min(least, indices[i])
@@ -50,7 +54,7 @@ def _first_outside(indices, rows):
 
 @jitable
 def _mark(indices, seen):
-    """Set the bits of the indices; a number that is not 0 if one was set before."""
+    """Set the bits of the indices in `seen`; returns a number that is not 0 if one of the bits was set before."""
     repeated = np.uint64(0)
     for i in range(indices.size):
         index = np.uint64(indices[i])
@@ -62,7 +66,7 @@ def _mark(indices, seen):
 
 @jitable
 def _look(indices, low, high, rows, seen):
-    """The first place in [low, high) that is out of range, or -1, and whether a number was seen twice before it."""
+    """The first place in [low, high) whose index is out of range, or -1, and whether an index before it is repeated."""
     repeated = np.uint64(0)
     seen[:] = 0
     for start in range(low, high, CHECKED_AT_ONCE):
@@ -124,7 +128,10 @@ def bit_length(x):
 
 @jitable
 def _digit_bits(n, bits):
-    """Few bits for few keys: counting a digit takes time for each value that it can have."""
+    """How many of the bits of a row make a digit of the sort.
+
+    Few keys get small digits, as counting takes time for each value that a digit can have.
+    """
     most = min(DIGIT, max(4, bit_length(n)))
     passes = max(1, -(-bits // most))
     return -(-bits // passes)
@@ -146,7 +153,7 @@ def _count(keys, low, high, shift, counts):
 
 @jitable
 def _places_from(counts):
-    """Where each span puts its keys: by value of the digit, the keys of an earlier span first."""
+    """Turn counts into the places where each span puts its keys: by the digit's value, then by span."""
     place = 0
     for value in range(counts.shape[1]):
         for t in range(counts.shape[0]):
@@ -237,7 +244,7 @@ def _sort_threaded(spans, indices, n_rows, at, rows, starts):
 
 @jitable
 def group_at(starts, groups, occurrence):
-    """The first group that begins at or behind an occurrence: spans of occurrences are spans of whole groups."""
+    """The first group that begins at or behind an occurrence, so that a span of occurrences has whole groups."""
     low, high = 0, groups
     while low < high:
         middle = (low + high) // 2
@@ -262,7 +269,7 @@ def _make_sum_groups(real):
                     prefetch_lines(values + at[occurrence + ahead] * bytes_a_row, bytes_a_row)
                 value = array_at(values + at[occurrence] * bytes_a_row, width, real)
                 if occurrence == starts[group]:
-                    for j in range(width):
+                    for j in range(width):  # added to 0, as a sum from zeros is: a -0 becomes +0
                         total[j] = real(0) + value[j]
                 else:
                     for j in range(width):
@@ -282,9 +289,9 @@ def _make_sum_groups(real):
     return Pair(serial, threaded, f"the sum of {np.dtype(real)} rows")
 
 
-# (spans, indices, number of rows, seen): the first place that is out of range, or ASCENDING (in range, each above the
-# last), or DISTINCT (in range, none twice), or UNKNOWN (in range; repeated, or not found out). `seen` has a bit for
-# every row that there is, for each span; if it has none, repeats are not looked for.
+# (spans, indices, number of rows, seen): the first place whose index is out of range, or ASCENDING (in range, each
+# above the one before), or DISTINCT (in range, none twice), or UNKNOWN (in range; repeated, or not looked for). `seen`
+# has, for each span, a bit for every row of the parameter; if it has no bits, repeated indices are not looked for.
 inspect = Pair(_inspect_serial, _inspect_threaded, "the check of row indices")
 
 # (spans, indices, number of rows, at, rows, starts) -> number of groups. Group k is of row rows[k], in ascending order;

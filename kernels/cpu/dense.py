@@ -1,4 +1,4 @@
-"""Dense updates of arrays, one loop body for every driver: by element, by row, by tensor."""
+"""Loops that step whole arrays, shared by all drivers: with an accumulator an element, a row, or a tensor."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from ..reduce import make_ordered_sum
 def make_own_accumulators(element: Element, watchful: bool = True):
     """Compilable update of arrays with slots for each element; True if one of the first slot became infinite.
 
-    If not `watchful`, that is not looked at, which saves a tenth of the time on arrays as short as a vector register.
+    If not `watchful`, infinite slots go unnoticed, which saves a tenth of the time on arrays as short as a vector
+    register.
     """
     step, is_infinite, load, store = element.step, element.infinite, element.slots.load, element.slots.store
 
@@ -32,7 +33,7 @@ def make_own_accumulators(element: Element, watchful: bool = True):
 
 
 def make_shared_accumulator(element: Element):
-    """Compilable update of arrays whose elements share the accumulator G, which is already up to date."""
+    """Compilable update of arrays whose elements share the accumulator G, which has already had the step."""
     prepare, advance, load, store = element.prepare, element.advance, element.rest.load, element.rest.store
 
     @jitable
@@ -47,7 +48,10 @@ def make_shared_accumulator(element: Element):
 
 
 def make_row_step(element: Element):
-    """Compilable update of one row, given its sum of squares, with an accumulator of the mean: the new accumulator."""
+    """Compilable ``(p, g, square, G, rest, s)``: step of a row with one accumulator G; returns the new G.
+
+    `square` is the row's sum of squares, the mean of which is accumulated.
+    """
     accumulate = element.accumulate
     shared_accumulator = make_shared_accumulator(element)
 

@@ -1,6 +1,7 @@
-"""What is known of the gradients before anything is written: their addresses, finiteness and norms.
+"""Checks of gradients before anything is written: whether they are finite, and their sums of squares.
 
-Compiled once for all methods: functions of their own, told apart by the dtype of the `scalars` they are given.
+They depend on no method. So they are functions of their own, which are compiled once for all drivers, for float32 and
+for float64; the dtype of the `scalars` that a caller passes chooses between the two.
 """
 
 from __future__ import annotations
@@ -77,12 +78,12 @@ def _sum_squares64(table, low, high, block_sums):
 
 
 def find_non_finite(scalars, table, low, high):
-    """1 + the index of a tensor with NaN or infinity in blocks [low, high) of the gradients, else 0."""
+    """1 + the index of a tensor whose gradient has NaN or infinity in blocks [low, high), or 0 if there is none."""
     raise TypeError("for compiled code")
 
 
 def sum_squares(scalars, table, low, high, block_sums):
-    """Sum of squares of each of the blocks [low, high) of the gradients."""
+    """Fill `block_sums` with the sum of squares of each of the blocks [low, high) of the gradients."""
     raise TypeError("for compiled code")
 
 
@@ -111,7 +112,7 @@ def total(table, i, block_sums):
 
 @compiled
 def sum_tensors(table, block_sums, sums, check):
-    """Each tensor's sum of squares; a complaint if one is not finite and that is to be checked, else 0."""
+    """Fill `sums` with each tensor's sum of squares; returns a complaint if `check` and one is not finite, else 0."""
     code = 0
     table, block_sums, sums = borrowed((table, block_sums, sums))
     for i in range(table.shape[0] - 1):

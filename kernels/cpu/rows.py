@@ -1,9 +1,9 @@
 """Drivers for rows of a parameter: each row that a sparse gradient names is stepped, the others are not read.
 
-A gradient is `rows`, distinct (and ascending where it is summed over), and where their values are: those of rows[k]
-are the row at[k] of `source`, or row k if `at` is empty.
-No two threads have the same row, and every row is stepped by the same code, so that the number of threads
-changes no bit. With `lagging`, rows that earlier steps did not name are first brought up to date by :mod:`..missed`.
+A gradient is given by `rows`, which are distinct (and ascending where squares are summed), by the address `source` of
+an array of values, and by `at`: the values of row rows[k] are row at[k] of that array, or row k if `at` is empty. No
+two threads have the same row, and every row is stepped by the same code, so that the number of threads changes no bit.
+With `lagging`, rows that earlier steps did not name are first caught up by :mod:`..missed`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ..missed import make_row_catch_up
 from ..reduce import BLOCK, LANES, fold, make_ordered_sum
 from .dense import make_own_accumulators, make_row_step, make_shared_accumulator
 
-GROUP = 4  # rows whose sums are formed before the first is stepped, which would have to wait for its own
+GROUP = 4  # rows whose sums of squares are formed before the first of them is stepped, so that no step waits for one
 
 
 def _make_row_at(element, kind: str, real):
@@ -111,7 +111,7 @@ def _make_update_rows(rule: Any, motion: str, kind: str, lean: bool, lagging: bo
 
     @forceinlined
     def ready(k, high, rows, at, source, tensor, s_exact, lag):
-        """Row k, up to date, and its gradient."""
+        """Row k, caught up, and its gradient."""
         size = tensor[WIDTH] * itemsize
         ahead = rows_ahead(size)
         if k + ahead < high:
@@ -153,15 +153,15 @@ def make_update(
 ) -> Pair:
     """Compiled ``(spans, rows, at, source, table, scalars, exact, lag)``: 1 if an accumulator became infinite, else 0.
 
-    `exact` are the scalars in float64 and `lag` a :class:`..missed.Lag`, for what lags behind. If not `watchful`,
-    accumulators that become infinite may go unnoticed.
+    `exact` are the scalars in float64 and `lag` is a :class:`..missed.Lag`, to catch up rows that lag. If not
+    `watchful`, accumulators that become infinite may go unnoticed.
     """
     Scalars, update_rows = rule.Scalars, _make_update_rows(rule, motion, kind, lean, lagging, watchful, dtype.type)
 
     @forceinlined
     def update(low, high, rows, at, source, table, scalars, exact, lag):
         rows, at, table, scalars, exact, lag = borrowed((rows, at, table, scalars, exact, lag))
-        tensor = unpack(Row, table[0])  # not read again after each write to memory
+        tensor = unpack(Row, table[0])  # a tuple, which LLVM does not read again after each write to memory
         s, s_exact = unpack(Scalars, scalars), unpack(Scalars, exact)
         return 1 if update_rows(low, high, rows, at, source, tensor, s, s_exact, lag) else 0
 
@@ -182,7 +182,7 @@ def make_update(
 
 @cache
 def make_catch_up_rows(rule: Any, motion: str, kind: str, dtype: np.dtype[Any]) -> Pair:
-    """Compiled ``(spans, rows, table, exact, lag)``: bring distinct rows up to date."""
+    """Compiled ``(spans, rows, table, exact, lag)``: catch distinct rows up."""
     element = make_element(rule, motion, False)
     Scalars = rule.Scalars
     row_at = _make_row_at(element, kind, dtype.type)
@@ -211,13 +211,13 @@ def make_catch_up_rows(rule: Any, motion: str, kind: str, dtype: np.dtype[Any]) 
 def _make_sum_squares(prepare, real, Scalars):
     """Compilable sum of squares of the whole gradient in the order of :mod:`.reduce`; absent elements are 0.
 
-    A span of rows leaves the sums of its blocks in `block_sums` from place `first` on and says how many they are.
+    A span of rows leaves the sums of its blocks in `block_sums` from place `first` on, and returns how many there are.
     """
     itemsize = real().itemsize
 
     @jitable
     def add(g, p, s, lane, lanes):
-        """Elements of one block, of which the first has this lane."""
+        """Add the squares of elements of one block to the lanes; the first element goes to `lane`."""
         head = min(g.size, (LANES - lane) % LANES)
         for j in range(head):
             x = np.float64(prepare(g[j], p[j], s))
@@ -272,14 +272,18 @@ def _boundary(k, rows, width):
 
 @cache
 def make_sum_of_squares(rule: Any, prepare_fully: bool, lean: bool, dtype: np.dtype[Any]) -> Pair:
-    """Compiled ``(spans, rows, at, source, table, scalars)``: sum of squares of a gradient, prepared or as it is."""
+    """Compiled ``(spans, rows, at, source, table, scalars)``: sum of squares of a gradient.
+
+    With `prepare_fully`, its values are scaled, clipped and given decay first, as for an accumulator; else the sum is
+    that of the gradient as it is.
+    """
     element = make_element(rule, "plain", lean, summed=True)
     prepare = element.prepare if prepare_fully else jitable(first_of_sum(untouched))
     sum_squares = _make_sum_squares(prepare, dtype.type, rule.Scalars)
 
     @jitable
     def room(rows, width):
-        """Most blocks that a row has a part in."""
+        """The largest number of blocks in which one row may have elements."""
         return width // BLOCK + 2
 
     @jitable

@@ -1,4 +1,4 @@
-"""What some methods measure before a step: sums over all elements, in the order of :mod:`.reduce`, in float64."""
+"""What some methods measure before a step: sums over all elements, in the order of :mod:`..reduce`, in float64."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ def make_terms(rule):
 
 
 def _make_block_sums(terms, count: int, storages: tuple[Storage, ...]):
-    """Compilable ``(arrays, s, sums, b)``: the sums of all terms, which become ``sums[:, b]``.
+    """Compilable ``(arrays, s, sums, b)``, which fills ``sums[:, b]`` with the sums of all terms over one block.
 
-    The arrays are the parameter, the gradient and the slots, which are kept in these ways.
+    The arrays are the parameter, the gradient and the slots, whose storages are given.
     """
     if count == 0:
         return jitable(lambda arrays, s, sums, b: None)
@@ -53,7 +53,7 @@ def _make_block_sums(terms, count: int, storages: tuple[Storage, ...]):
 
 @cache
 def make_measure(rule: Any, dtype: np.dtype[Any]) -> Pair:
-    """Compiled ``(spans, table, scalars, block_sums, sums)``: those of each tensor of a table become ``sums[:, i]``."""
+    """Compiled ``(spans, table, scalars, block_sums, sums)``, which fills ``sums[:, i]`` for tensor i of a table."""
     count, real, itemsize, Scalars = len(rule.measured), dtype.type, dtype.itemsize, rule.Scalars
     storages = storages_of(rule, rule.slots)
     sum_block, slots_at = _make_block_sums(make_terms(rule), count, storages), make_slots(storages, FIRST_SLOT).at

@@ -1,7 +1,6 @@
 """Drivers over a table of tensors: one call checks the gradients, measures them and steps every tensor.
 
-All run the same phases over units of work; they differ in who does the units: one thread, Numba's
-threads, or any caller that splits the units itself.
+Every driver runs the same phases over units of work, in one thread or shared among Numba's threads.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ from ..reduce import BLOCK, make_block_sum
 from .dense import make_own_accumulators, make_row_accumulators, make_shared_accumulator
 from .index_checks import find_non_finite, sum_squares, sum_tensors, total
 
-# What a call is to do, as a sum.
+# The parts of a call's work; the argument `work` is the sum of those that are wanted.
 HEADERS, FINITE, NORMS, UPDATE = 1, 2, 4, 8
 
 
@@ -65,7 +64,7 @@ def note_infinity(table, i, infinite):
 
 
 def _make_update(element, kind, real, Scalars):
-    """Compilable visit of units [low, high) of a tensor; 1 if an accumulator became infinite, else 0."""
+    """Compilable update of units [low, high) of a tensor; 1 if an accumulator became infinite, else 0."""
     own = make_own_accumulators(element)
     shared = make_shared_accumulator(element)
     by_row = make_row_accumulators(element)
@@ -114,7 +113,7 @@ def complaint_of(found):
 
 
 def _make_accumulate_tensors(element, real, Scalars):
-    """Compilable step of the accumulators of whole tensors, by the sums of squares of their blocks."""
+    """Compilable step of accumulators that whole tensors share, given the sums of squares of their blocks."""
     accumulate, first_at, load, store = element.accumulate, element.first.at, element.first.load, element.first.store
 
     @jitable
@@ -132,7 +131,7 @@ def _make_accumulate_tensors(element, real, Scalars):
 def make_driver(rule: Any, motion: str, kind: str, lean: bool, dtype: np.dtype[Any]) -> Pair:
     """Compiled ``(spans, work, gradients, table, scalars, guard, block_sums, sums)``.
 
-    Returns 0, a negative code for `table.decode`, or 1 if some accumulators became infinite, which are then
+    Returns 0, a negative code for `addresses.decode`, or 1 if some accumulators became infinite, whose tensors are then
     marked in the table.
     """
     element = make_element(rule, motion, lean)

@@ -1,6 +1,7 @@
-"""The drivers as CUDA kernels, made from the same rules; imported only where device arrays are, or to be checked.
+"""The drivers as CUDA kernels, made from the same rules as those of the CPU.
 
-Kernels take addresses, sizes and scalars, and are compiled to PTX by :mod:`.compiling`, for which there need be no GPU.
+The package imports this folder only where arrays are on a GPU; tests import it without one. Kernels take addresses,
+sizes and scalars, and :mod:`.compiling` compiles them to PTX, which needs no GPU.
 """
 
-from . import compiling  # noqa: F401  before any other module imports that compiler: it is not fit for every NumPy
+from . import compiling  # noqa: F401  first: it imports Numba's CUDA compiler so that no NumPy warns of that

@@ -1,8 +1,8 @@
-"""Row indices put in order, as :mod:`..cpu.coalesce` does: a stable radix sort in which each warp has a tile of keys.
+"""Sorting of row indices, as in :mod:`..cpu.coalesce`: a stable radix sort in which each warp has a tile of keys.
 
-A key is the row's number, and where it came from in the low bits. For every digit the warps count the keys of each of
-its values, a scan tells where each warp's keys of each value go, and the warps put them there. No thread waits for
-another but by shuffles and ballots within its warp.
+A key has the row's number in its upper bits, and the place of the index in the lower ones. For every digit, each warp
+counts its keys by the digit's value, a scan tells where each warp's keys of each value go, and the warps write them
+there. No thread waits for another but by shuffles and ballots within its warp.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ class Sort(NamedTuple):
 
     pack: dict[str, Kernel]  # by dtype of the indices: (indices, n, rows, keys, outside), of a thread an index
     count: Kernel  # (keys, n, shift, tiles, counts): counts[value * tiles + tile]
-    scan: Kernel  # (counts, size, tiles, totals): the sum of those before each in its tile, in their place
-    add: Kernel  # (counts, size, places): to each count that of its tile
+    scan: Kernel  # (counts, size, tiles, totals): replaces each count by the sum of those before it in its tile
+    add: Kernel  # (counts, size, places): adds the place of its tile to each count
     distribute: Kernel  # (keys, n, shift, tiles, places, sorted)
     count_heads: Kernel  # (keys, n, tiles, counts): how many rows begin in each tile
-    write: Kernel  # (keys, n, tiles, places, at, rows, starts): what `kernels.coalesce.sort_rows` gives
+    write: Kernel  # (keys, n, tiles, places, at, rows, starts): fills the results of `kernels.cpu.coalesce.sort_rows`
 
 
 def tiles_of(n: int) -> int:

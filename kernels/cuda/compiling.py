@@ -1,12 +1,12 @@
-"""Compilation to PTX that computes what the CPU computes: the one place that reaches into Numba's CUDA compiler.
+"""Compilation to PTX that computes what the CPU computes: the one place that uses private names of numba.cuda.
 
-Two things have no public way. By default a product and a sum are contracted into one operation that rounds once;
-NVVM has an option against it, which Numba does not pass on. And Numba asks the driver for the compute capability even
-where it is given, so that it could not compile where there is no GPU. What comes out is checked: every operation on
-floats must round as IEEE 754 says, or compilation fails.
+Two things need them. By default a product and a sum are contracted into one operation that rounds once; NVVM has an
+option against that, which Numba does not pass on. And Numba asks the driver for the compute capability even where the
+capability is given, so that it could not compile where there is no GPU. The PTX is checked: every operation on floats
+must round as IEEE 754 says, or compilation fails.
 
-A trap that is not seen here: the compiler moves shuffles and votes into branches that only some threads of a warp take,
-if a loop around them has a condition that depends on the thread. Running the PTX finds it.
+One fault escapes this check: if the condition of a loop depends on the thread, the compiler moves shuffles and votes of
+the loop into branches that only some threads of a warp take. Only running the PTX finds that.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from ..rules import places, trait
 from ..symbols import digest_or_token
 from .disk import kept
 
-with warnings.catch_warnings():  # this compiler makes a time without a unit, of which NumPy 2.5 warns
+with warnings.catch_warnings():  # on import, the compiler makes a timedelta without a unit, of which NumPy 2.5 warns
     warnings.filterwarnings("ignore", "The 'generic' unit", DeprecationWarning)
     from numba import cuda
     from numba.cuda import dispatcher
@@ -40,13 +40,13 @@ Capability = tuple[int, int]
 
 _lock = Lock()
 
-# Left to themselves, assemblers contract these where no rounding is named; .approx and .full divide inexactly.
+# The assembler of PTX may contract a product and a sum that name no rounding; .approx and .full divide inexactly.
 _INEXACT = re.compile(r"^\s*(?:@!?%\w+\s+)?((?:fma|(?:mul|add|sub)\.f|\w+\.(?:approx|full|ftz))\S*)", re.MULTILINE)
 _ENTRY = re.compile(r"\.visible \.entry (\w+)\(")
 
 
 class Kernel(NamedTuple):
-    """Code for one compute capability."""
+    """The PTX of a kernel for one compute capability."""
 
     name: str
     ptx: str
@@ -54,7 +54,7 @@ class Kernel(NamedTuple):
 
 
 def _row_stack(arrays: Any) -> Any:
-    """Stands for the function that NumPy 2.5 has given up."""
+    """Stand-in for ``numpy.row_stack``, which NumPy 2.5 has removed."""
     return np.vstack(arrays)
 
 
@@ -62,11 +62,11 @@ def _row_stack(arrays: Any) -> Any:
 def _load_array_functions() -> None:
     """Import what registers the compiler's array functions, among them one for ``numpy.row_stack``.
 
-    NumPy 2.5 no longer has that one, and the compiler, which loads this module when it first compiles, would fail at
-    every kernel. NumPy has it back while the module is imported, and no longer.
+    NumPy 2.5 does not have that function any more, and the compiler, which imports the module when it first compiles,
+    would fail at every kernel. The stand-in is in NumPy only while the module is imported.
     """
     lent = nullcontext() if hasattr(np, "row_stack") else patch.object(np, "row_stack", _row_stack, create=True)
-    with lent, suppress(ModuleNotFoundError):  # where the compiler has no such module it needs no such loan
+    with lent, suppress(ModuleNotFoundError):  # a version of the compiler without this module needs no stand-in
         import numba.cuda.np.arrayobj  # noqa: F401
 
 
@@ -99,7 +99,7 @@ def scalars_type(rule: Any, dtype: Any) -> Any:
 
 
 def kernel_name(rule: Any, *variant: object) -> str:
-    """Name of a kernel of this variant, and of the formula that the rule has now."""
+    """Name of a kernel: the rule's, the variant, and a digest of the formula, which a user's rule may change."""
     formula = [rule.accumulate, rule.scale, rule.place if places(rule) else rule.delta]
     formula += [rule.measure] if trait(rule, "measured") else []
     traits = [trait(rule, name) for name in ("squares", "rests", "measured")]
@@ -112,8 +112,9 @@ def compile_kernel(
 ) -> Kernel:
     """PTX of a kernel, given the Numba types of its arguments.
 
-    One that is not `exact` may use exp, log and their kin, which CUDA has from a library of its own: their results may
-    differ from the CPU's in the last place of a float64. The rest is not contracted in it either.
+    A kernel that is not `exact` may use exp, log and the like, which CUDA has from a library of its own: their results
+    may differ from the CPU's in the last place of a float64. Products and sums are not contracted in such a kernel
+    either.
 
     Raises
     ------

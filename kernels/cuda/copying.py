@@ -1,4 +1,4 @@
-"""Arrays of any strides and floating dtype written out in C order and another dtype."""
+"""Copies of arrays of any strides and floating dtype, in C order and another dtype."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ THREADS = 256  # a block
 
 @intrinsic
 def _load_half(typingctx, address):
-    """A float16 as a float32, of which it is one."""
+    """Load a float16 as the float32 of the same value."""
 
     def codegen(context, builder, signature, args):
         half = builder.inttoptr(args[0], ir.HalfType().as_pointer(GLOBAL))

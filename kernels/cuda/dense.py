@@ -1,4 +1,4 @@
-"""Dense updates, of 16 bytes of each array at a time, or of single elements where an address is no multiple of 16."""
+"""Dense updates of 16 bytes of each array at a time, or of single elements where an address is no multiple of 16."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def _make_vector_update(element, n_slots: int, watchful: bool, dtype: np.dtype[A
 
 
 def _make_updates(rule: Any, motion: str, lean: bool, watchful: bool, dtype: np.dtype[Any]):
-    """Those of an element and of a vector."""
+    """The updates of an element and of a vector."""
     element, n_slots = make_element(rule, motion, lean), len(slot_names(rule, motion))
     return (
         make_element_update(element, n_slots, watchful, dtype, make_dense_gradient(dtype)),
@@ -117,14 +117,14 @@ def _kernel_name(rule: Any, motion: str, lean: bool, watchful: bool, dtype: np.d
 class Dense(NamedTuple):
     """Kernels ``(p, g, slots, n, infinite, s)`` that update n elements, given addresses and scalars.
 
-    `infinite` is that of an int32 which becomes 1 if an accumulator becomes infinite.
+    `infinite` is the address of an int32, which becomes 1 if an accumulator becomes infinite.
     """
 
     vectors: Kernel  # for addresses that are multiples of 16
     elements: Kernel
 
     def grid(self, n: int, lanes: int, aligned: bool) -> tuple[Kernel, int]:
-        """Which of them is to be launched, and in how many blocks of THREADS."""
+        """The kernel that is to be launched, and in how many blocks of THREADS."""
         threads = n // lanes + n % lanes if aligned else n
         return self.vectors if aligned else self.elements, -(-threads // THREADS)
 
@@ -162,8 +162,8 @@ def make_dense(rule: Any, motion: str, lean: bool, watchful: bool, dtype: np.dty
 def make_many(rule: Any, motion: str, lean: bool, watchful: bool, dtype: np.dtype[Any], cc: Capability) -> Kernel:
     """Kernel ``(rows, tensors, infinite, scalars)`` that updates all the tensors of a table of addresses.
 
-    Each block of THREADS has a block of BLOCK elements. Each tensor has scalars of its own and, at `infinite`, an int32
-    that becomes 1 if its accumulator becomes infinite.
+    Each block of THREADS steps a block of BLOCK elements. Each tensor has scalars of its own and, at `infinite`, an
+    int32 that becomes 1 if its accumulator becomes infinite.
     """
     update_element, update_vector = _make_updates(rule, motion, lean, watchful, dtype)
     load_scalars = make_load_scalars(rule, dtype)

@@ -16,7 +16,7 @@ from ..disk_cache import COMPILER, SOURCES, folders, read, warn_once, write
 
 @cache
 def _compilers() -> tuple[Any, ...]:
-    """What the code depends on beside its source."""
+    """The compilers that compiled code depends on, beside its source."""
     from cuda.pathfinder import load_nvidia_dynamic_lib
 
     library = load_nvidia_dynamic_lib("nvvm").abs_path
@@ -27,7 +27,7 @@ def _compilers() -> tuple[Any, ...]:
 def kept(
     name: str, function: Callable[..., None], arguments: Any, cc: tuple[int, int], compile_it: Callable[[], str]
 ) -> str:
-    """The code of a kernel of this package; compiled if none is kept of this source, by these compilers.
+    """The code of a kernel of this package, compiled unless code of this source and by these compilers is kept.
 
     A file that cannot be read, or not be written, does no harm.
     """

@@ -1,4 +1,4 @@
-"""Global memory by address: single values, and as many neighbours at once as 16 bytes hold."""
+"""Access to global memory by address: to single values, and to as many neighbours at once as 16 bytes hold."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .compiling import scalars_type
 
 GLOBAL = 1  # the address space
 VECTOR = 16  # bytes
-MARK = 4
+MARK = 4  # bytes of the int32 that `mark` sets
 
 
 class Access(NamedTuple):
@@ -107,7 +107,7 @@ def make_dense_gradient(dtype: np.dtype[Any]):
 
 
 def make_load_scalars(rule: Any, dtype: np.dtype[Any]):
-    """Compilable ``(address)``: a rule's scalars, of which there is one after the other."""
+    """Compilable ``(address)``: a rule's scalars, which lie there one after the other."""
     kind = scalars_type(rule, dtype)
 
     @intrinsic
@@ -134,8 +134,8 @@ class Slots(NamedTuple):
     lane: Any  # (vectors, j) -> values
     join: Any  # (values of a lane, vectors of the lanes behind it) -> vectors
     empty: Any  # () -> vectors of no lanes
-    moved: Any  # (addresses, offset) -> addresses
-    joined: Any  # (addresses) -> all of their bits
+    moved: Any  # (addresses, offset) -> addresses, each larger by the offset
+    joined: Any  # (addresses) -> the bitwise or of all, which is a multiple of 16 if each address is
 
 
 _NO_SLOTS = Slots(

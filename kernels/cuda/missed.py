@@ -1,4 +1,4 @@
-"""Rows of a parameter brought up to date with steps that they missed, by :mod:`..missed`: up to a warp for each."""
+"""Catching rows of a parameter up with steps that they missed, by :mod:`..missed`: up to a warp works on each row."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def _make_advance_by_history(dtype: np.dtype[Any]):
 
 @jitable
 def _of_the_first(value, j):
-    """The value that the first thread of the team has: so all have it before that one writes to where it is from."""
+    """The value of the team's first thread; all have it before that thread overwrites the memory it was read from."""
     return cuda.shfl_sync(ALL, value, cuda.laneid - np.int32(j))
 
 
@@ -69,9 +69,10 @@ def _of_the_first(value, j):
 def make_row_catch_up(rule: Any, motion: str, kind: str, how: str, dtype: np.dtype[Any], cc: Capability) -> Kernel:
     """Kernel ``(p, slots, rows, n, width, share, last, marks, now, next, totals, totals_after, s)`` for n rows.
 
-    They are the first n if `rows` is 0. `how` says what their missed steps follow from: "steps", their number alone;
-    "sums", the difference between the two totals and their marks; "history", for H that changes. Afterwards the rows
-    have had `next` steps, and have `totals_after` for marks. Scalars and totals are float64.
+    If the address `rows` is 0, they are the first n rows. `how` says how the missed steps are known: "steps", by their
+    number alone; "sums", by the difference between the two totals and the row's marks; "history", likewise where H
+    changes with every step (see :func:`..missed.make_row_catch_up`). Afterwards the rows have had `next` steps, and
+    have `totals_after` for marks. Scalars and totals are float64.
     """
     advance, advance_by_history = _make_advance(rule, motion, kind, dtype), _make_advance_by_history(dtype)
     marked, by_history = how != "steps", how == "history"

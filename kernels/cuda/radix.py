@@ -30,13 +30,13 @@ def _warp():
 
 @jitable
 def _ballot(holds):
-    """A bit for each thread of the warp."""
+    """A bit for each thread of the warp: whether `holds` is true for this thread."""
     return np.uint64(np.uint32(cuda.ballot_sync(ALL, holds)))
 
 
 @jitable
 def _value_of(value, lane):
-    """The value that a thread of the warp has."""
+    """The value that the thread `lane` of the warp has."""
     return np.uint64(cuda.shfl_sync(ALL, np.int64(value), lane))
 
 
@@ -48,9 +48,10 @@ def _agree(bits, digit, j):
 
 @jitable
 def _threads_with(digit, bits0, bits1, bits2, bits3, valid):
-    """A bit for each thread whose key has this digit, given the ballots on each bit of theirs.
+    """A bit for each thread whose key has this digit, given the ballots on each bit of all threads' digits.
 
-    Without a branch: the compiler would make a loop for each of its ways, and ballots want all threads in one place.
+    There is no branch here: the compiler would make a loop of each side of it, and at a ballot all threads of the warp
+    have to be at the same instruction.
     """
     found = _agree(bits0, digit, 0) & _agree(bits1, digit, 1) & _agree(bits2, digit, 2) & _agree(bits3, digit, 3)
     return found & valid

@@ -1,4 +1,4 @@
-"""Sums of squares in the order of :mod:`..reduce`, in which a warp has the part of the lanes; and the finite check."""
+"""Sums of squares in the order of :mod:`..reduce`, each thread of a warp being a lane; and the check for infinity."""
 
 from __future__ import annotations
 
@@ -31,7 +31,10 @@ def blocks_of(warps: int) -> int:
 
 @jitable
 def fold(x):
-    """Sum of a warp's values, which all of its threads get: each adds the value of the thread across, in any order."""
+    """Sum of a warp's values, which all of its threads get.
+
+    Both threads of a pair add the two values of the pair, each its own first; the order of two changes no bit.
+    """
     x += cuda.shfl_xor_sync(ALL, x, 16)
     x += cuda.shfl_xor_sync(ALL, x, 8)
     x += cuda.shfl_xor_sync(ALL, x, 4)
@@ -80,7 +83,7 @@ def _total_of(sums, count):
     while start < count:
         start += _lanes
         i = start + lane
-        after = load_double(sums + i * _double) if i < count else _nothing  # on its way while these are added
+        after = load_double(sums + i * _double) if i < count else _nothing  # loaded while those before are added
         for k in range(LANES):
             so_far += cuda.shfl_sync(ALL, value, k)
         value = after
@@ -180,7 +183,10 @@ def make_finite_check(dtype: np.dtype[Any], cc: Capability) -> Kernel:
 
 @cache
 def make_finite_check_of_many(dtype: np.dtype[Any], cc: Capability) -> Kernel:
-    """Kernel ``(rows, tensors, found)``: the same for each tensor of a table of addresses; THREADS have a BLOCK."""
+    """Kernel ``(rows, tensors, found)``: the same for each tensor of a table of addresses.
+
+    Each block of THREADS checks a block of BLOCK elements.
+    """
     is_finite, itemsize, gradient = _make_is_finite(dtype), _address(dtype.itemsize), make_load_column(GRADIENT)
 
     def check(rows, tensors, found):
@@ -195,7 +201,7 @@ def make_finite_check_of_many(dtype: np.dtype[Any], cc: Capability) -> Kernel:
 
 
 def _make_is_finite(dtype: np.dtype[Any]):
-    """Compilable ``(address)``, by the bits of what lies there."""
+    """Compilable ``(address)``: whether the number there is finite, by its bits."""
     bits = np.dtype(f"i{dtype.itemsize}")
     load = make_access(bits).load
     infinity, magnitude = np.array(np.inf, dtype).view(bits)[()], bits.type(np.iinfo(bits).max)  # all but the sign

@@ -1,7 +1,7 @@
 """Sums of squares of row-sparse gradients in the order of :mod:`..reduce`, at the cost of the rows named.
 
-What is not named adds 0, which changes no sum: so only blocks of the order in which there are rows are summed, each by
-the warp of the first of them; the sums of the blocks then add up from left to right.
+Rows that are not named would add 0, which changes no sum. So only those blocks of BLOCK elements are summed that have
+elements of named rows, each by the warp of the first such row. The sums of the blocks then add up from left to right.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _nothing = np.float64(0)
 
 @jitable
 def _own_blocks(k, rows, width):
-    """The first block of the order of which group k is the first, and the one behind the last."""
+    """The blocks that no group before k has elements in, but group k has: the first, and the one behind the last."""
     start = load_word(rows + k * _word) * width
     first, end = start // _block, (start + width - _one) // _block + _one
     if k > _zero:
@@ -52,7 +52,7 @@ def make_row_norms(rule: Any, prepared: bool, dtype: np.dtype[Any], cc: Capabili
 
     @jitable
     def lane_sum(k, block, p, rows, starts, at, values, groups, width, s):
-        """Squares of this thread's part of a block, of group k and those behind it."""
+        """Sum of squares of this thread's part of a block, which group k and groups behind it have elements in."""
         begin, end, total = block * _block, (block + _one) * _block, _nothing
         while k < groups and load_word(rows + k * _word) * width < end:
             start = load_word(rows + k * _word) * width
@@ -79,7 +79,9 @@ def make_row_norms(rule: Any, prepared: bool, dtype: np.dtype[Any], cc: Capabili
             place = load_word(places + k * _word)
             while block < end:
                 total = fold(lane_sum(k, block, p, rows, starts, at, values, groups, width, s))
-                if np.uint64(cuda.laneid) == place % _lanes:  # always the same would be made a loop of its own
+                # If the same thread always stored, the compiler would make a loop of its own for that thread, and a
+                # fold needs all threads of the warp in one place.
+                if np.uint64(cuda.laneid) == place % _lanes:
                     store_double(sums + place * _word, total)
                 block += _one
                 place += _one

@@ -1,4 +1,4 @@
-"""Rows of a parameter that a sparse gradient names: up to a warp for each; repeated values are added up first.
+"""Steps of the rows that a sparse gradient names: up to a warp works on each, and adds up its repeated values first.
 
 The gradient is in groups, one a row: group k is of row rows[k], and its values are the rows at[starts[k]:starts[k + 1]]
 of `values`, in the order in which they came, as :mod:`.coalesce` puts them.
@@ -43,7 +43,7 @@ def blocks_of(rows: int, share: int) -> int:
 
 @jitable
 def row_and_lane(share):
-    """Number of the row that this thread is of, the thread's among those that have the row, and how many they are."""
+    """The row that this thread works on, the thread's number in the team of the row, and the size of a team."""
     thread, team = np.uint64(cuda.grid(1)), _one << share
     return thread >> share, thread & (team - _one), team
 
@@ -85,7 +85,7 @@ def _make_elements_step(rule, motion: str, lean: bool, dtype: np.dtype[Any]):
 
 
 def _make_tensor_step(rule, motion: str, lean: bool, dtype: np.dtype[Any]):
-    """The same by the tensor's accumulator, up to date."""
+    """The same with an accumulator that the tensor shares, and that has already had the step."""
     element, itemsize, load = make_element(rule, motion, lean), np.uint64(dtype.itemsize), make_access(dtype).load
     update = make_shared_update(element, motion, dtype, make_gradient(dtype))
     moved = make_slots(make_access(dtype), len(SLOTS[motion])).moved
@@ -102,7 +102,7 @@ def _make_tensor_step(rule, motion: str, lean: bool, dtype: np.dtype[Any]):
 
 
 def _make_shared_step(rule, motion: str, lean: bool, dtype: np.dtype[Any]):
-    """The same by an accumulator of the row, which takes a whole warp."""
+    """The same with an accumulator that the row shares; a whole warp has to work on the row, for the order of sums."""
     itemsize, moved = np.uint64(dtype.itemsize), make_slots(make_access(dtype), len(SLOTS[motion])).moved
     row_step = make_row_step(make_element(rule, motion, lean), motion, dtype, make_gradient(dtype))
 
@@ -139,7 +139,7 @@ def make_row_update(rule: Any, motion: str, kind: str, lean: bool, dtype: np.dty
 def make_row_gradients(dense: bool, dtype: np.dtype[Any], cc: Capability) -> Kernel:
     """Kernel ``(rows, starts, at, values, groups, width, share, out)`` that writes the rows' gradients.
 
-    Row k of `out` is of group k, or, if that is the whole `dense` gradient, row rows[k] is.
+    Group k goes to row k of `out` or, if `out` is the whole gradient (`dense`), to row rows[k].
     """
     gradient, store, itemsize = make_gradient(dtype), make_access(dtype).store, np.uint64(dtype.itemsize)
 

@@ -20,7 +20,7 @@ _zero, _lanes = np.uint64(0), np.uint64(LANES)
 
 
 def make_shared_update(element, motion: str, dtype: np.dtype[Any], gradient):
-    """Compilable ``(j, G, p, rest, source, s)``: update of element j, with an accumulator that is up to date.
+    """Compilable ``(j, G, p, rest, source, s)``: update of element j, with an accumulator that has had the step.
 
     `rest` is the tuple of the addresses of the other slots.
     """
@@ -104,7 +104,7 @@ class Tensor(NamedTuple):
 
 @cache
 def make_tensor(rule: Any, motion: str, dtype: np.dtype[Any], cc: Capability) -> Tensor:
-    """Kernels that go by the sum of squares of :mod:`.reduce`."""
+    """Kernels that step the shared accumulator, by the sum of squares that :mod:`.reduce` forms, and the elements."""
     element = make_element(rule, motion, False)
     update_one = make_shared_update(element, motion, dtype, make_dense_gradient(dtype))
     load, store, *_ = make_access(dtype)

@@ -21,7 +21,7 @@ _lanes, _double = np.uint64(LANES), np.uint64(8)
 
 
 def _make_warp_sums(value, count: int):
-    """Compilable ``(n, source, sums, stride)``: the sums of all terms, which go `stride` bytes apart."""
+    """Compilable ``(n, source, sums, stride)``, which writes the sums of all terms to `sums`, `stride` bytes apart."""
     if count == 0:
         return jitable(lambda n, source, sums, stride: None)
     j = count - 1
@@ -42,7 +42,7 @@ def _make_warp_sums(value, count: int):
 def make_measure(rule: Any, dtype: np.dtype[Any], cc: Capability) -> Kernel:
     """Kernel ``(rows, tensors, blocks, scalars, sums)``: sums of the blocks of all tensors of a table of addresses.
 
-    Those of a term lie one after the other, and behind them those of the next.
+    The sums of one term lie one after the other, and behind them those of the next term.
     """
     n_slots, itemsize = len(rule.slots), np.uint64(dtype.itemsize)
     access, terms, load_scalars = make_access(dtype), make_terms(rule), make_load_scalars(rule, dtype)

@@ -1,4 +1,4 @@
-"""A table of addresses of tensors in global memory, and the part of it that a block of threads has."""
+"""Reading a table of addresses of tensors in global memory, by blocks of threads that each have a part of a tensor."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _tensor_of(block, rows, tensors):
 
 @jitable
 def part_of(block, rows, tensors):
-    """Which tensor a block of BLOCK elements is of, the address of its row, the first of the elements, and how many."""
+    """The tensor of a block of BLOCK elements: its number, the address of its row, the first element, and how many."""
     i = _tensor_of(block, rows, tensors)
     row = rows + i * _row_size
     start = (block - load_word(row + _first_block)) * _block

@@ -1,4 +1,4 @@
-"""A number for each example that depends on what it is, and not on where it stands."""
+"""Keys of examples, numbers that depend on an example's features and label, and not on its place among the others."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import numpy as np
 
 from ..jit import compiled, jitable
 
-FIRST, SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)  # of SplitMix64, as the shifts are
+FIRST, SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)  # as in SplitMix64, like the shifts below
 START = np.uint64(0x9E3779B97F4A7C15)
 
 
 @jitable
 def _mixed(key, word):
-    """A key that depends on every bit of another, and of a word."""
+    """A new key that depends on every bit of another key, and on every bit of a word."""
     key = (key + START) ^ word
     key = (key ^ (key >> np.uint64(30))) * FIRST
     key = (key ^ (key >> np.uint64(27))) * SECOND
@@ -23,7 +23,7 @@ def _mixed(key, word):
 
 @jitable
 def _bits(value):
-    """Those of a number as a float64."""
+    """The bits of a number as a float64."""
     return np.float64(value).view(np.uint64)
 
 
@@ -50,7 +50,7 @@ def _of_sparse(values, columns, starts, labels, keys):
 def keys_of_rows(features: Any, labels: np.ndarray) -> np.ndarray:
     """A 64-bit key for each row of a matrix, dense or CSR, with its label, a number: equal rows have equal keys.
 
-    Zeros are of no account, so that a row has the same key in both forms.
+    Zeros are left out, so that a row has the same key in a dense matrix and in CSR.
     """
     keys = np.empty(len(labels), np.uint64)
     labels = labels.astype(np.float64)

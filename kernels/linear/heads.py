@@ -1,4 +1,4 @@
-"""What a linear model does with one output or with several: slopes, and the steps of the weights of a feature."""
+"""One output of a linear model, or several: the slopes of the loss, and the steps of the weights of a feature."""
 
 from __future__ import annotations
 
@@ -19,22 +19,25 @@ from .switch import slope_of, softmax, value_of
 class Outputs(NamedTuple):
     """Compilable treatment of one output or of several.
 
-    A slope is a number or, for several, the array work.scores. A batch's gradient itself tells which features have
-    been added to since it was 0, so that no list of them takes memory: a sum of 0 is kept as -0.
+    A slope is a number or, for several outputs, the array work.scores. No list says which features of a batch's
+    gradient have been added to: +0 in the gradient stands for nothing added, and a sum that is 0 is kept as -0.
     """
 
     slope: object  # (loss, score, label, share, work) -> slope of the batch's mean loss, parts of the loss
-    weigh: object  # (slope, importance) -> slope of a loss that counts so much
+    weigh: object  # (slope, importance) -> slope of the loss multiplied by the importance
     value: object  # (loss, parts) -> loss
     step: object  # (weights, j, x, slope, s): step weight j, or its row, with gradient slope * x
     step_with: object  # (weights, j, gradient, s): the same with gradient[j], which becomes 0
-    add: object  # (gradient, j, x, slope)
+    add: object  # (gradient, j, x, slope): add slope * x to gradient[j]
     added: object  # (gradient, j): whether something has been added to gradient[j]
     catch_up: object  # (weights, j, missed, s)
 
 
 def _make_sum(real):
-    """Compilable ``(sum, term)`` of which no sum is +0, and ``(sum)``: whether it is +0, to which nothing was added."""
+    """Compilable ``plus(total, term)``, which is never +0, and ``is_sum(total)``: whether the total is not +0.
+
+    So +0 can stand for a sum to which nothing has been added.
+    """
 
     @forceinlined
     def plus(total, term):
@@ -61,7 +64,7 @@ def _make_element_step(element: Element):
 
 
 def _make_element_place(rule, element: Element):
-    """Compilable ``(p, slots, i, missed, s)``: a weight to where its slots place it under these scalars."""
+    """Compilable ``(p, slots, i, missed, s)``, which puts weight i where its slots place it under the scalars `s`."""
     place, scale, load = jitable(rule.place), jitable(rule.scale), element.slots.load
 
     @forceinlined

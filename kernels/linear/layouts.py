@@ -1,8 +1,8 @@
 """Examples of a linear model as compiled loops see them: rows of a matrix, dense or CSR.
 
-A row is the range of t in which ``value(x, n, t)`` belongs to ``column(x, t)``. The dot product of a row and the
-weights has one order: a CSR row adds left to right; in a dense row column j goes to lane j mod 16, each adding in
-increasing j, and the lanes fold 8+8, 4+4, 2+2, 1+1. With several outputs each score adds left to right.
+Row n is a range of positions t: its value ``value(x, n, t)`` is that of the column ``column(x, t)``. The dot product of
+a row and the weights has one order: a CSR row adds left to right; in a dense row column j goes to lane j mod 16, each
+lane adding in increasing j, and the lanes fold 8+8, 4+4, 2+2, 1+1. With several outputs each score adds left to right.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Sparse(NamedTuple):
 
 
 class WeighedDense(NamedTuple):
-    """The same, with a factor for the slope and the loss of each example."""
+    """`Dense`, with the importance of each example, a factor of its slope and its loss."""
 
     values: np.ndarray
     labels: np.ndarray
@@ -45,7 +45,7 @@ class WeighedDense(NamedTuple):
 
 
 class WeighedSparse(NamedTuple):
-    """Likewise."""
+    """`Sparse`, with the importance of each example, a factor of its slope and its loss."""
 
     values: np.ndarray
     columns: np.ndarray
@@ -140,7 +140,8 @@ def largest_of_columns(values, columns, largest):
 def shuffle(uniforms, order):
     """Fill `order` with a random permutation of its positions, from as many random numbers in [0, 1).
 
-    Fisher and Yates's, from the inside out: i takes a random place of the first i + 1, and what was there the last.
+    It is the shuffle of Fisher and Yates from the inside out: i takes a random place of the first i + 1, and the number
+    that was in this place takes the last of them.
     """
     for i in range(order.size):
         j = np.uint64(uniforms[i] * (i + 1))

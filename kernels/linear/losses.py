@@ -1,13 +1,13 @@
-"""Losses of a linear model: one record has all that there is to say of each.
+"""Losses of a linear model: one record says all of each loss.
 
-Whatever knows losses goes by these records: the compiled loops, labels, predictions, monitors, files, figures and the
-command line. A new loss is one record more; where it needs a kind of labels, a link or a monitor that no other has,
-tests/linear/test_every_loss.py says so.
+All code that treats losses reads these records: the compiled loops, labels, predictions, monitors, files, figures and
+the command line. A new loss is one record more; where it needs a kind of labels, a link or a monitor that no other loss
+has, tests/linear/test_every_loss.py says so.
 
-A loss of one score is two functions of plain Python. Its `slope` is the derivative by the score; a step waits for it,
-so that what costs time and only the loss itself needs is left to `value`, in two parts. `softmax` has a score and a
-slope for each class. All of it is float64, whatever the weights are: next to the update of the weights one exponential
-costs little, and the reported losses do not lose digits.
+A loss of one score is two functions of plain Python. `slope` gives the derivative by the score, and two numbers (parts)
+of which `value` makes the loss. They are apart because a step waits for the slope, but not for work that only the loss
+itself needs. `softmax` has a score and a slope for each class. All arithmetic is float64, whatever the weights are:
+next to the update of the weights one exponential costs little, and the reported losses do not lose digits.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-# Kinds of labels: as the functions below have them, and whether a loss is of one score.
+# Kinds of labels, as the functions below take them.
 TWO_CLASSES = "two classes"  # -1 and +1
-CLASSES = "classes"  # their positions from 0, and a score for each
+CLASSES = "classes"  # positions of the classes, from 0; there is a score for each class
 NUMBERS = "numbers"
 COUNTS = "counts"  # numbers of at least 0
 
-# Links: what a prediction is made of. See `.links`.
+# Links: how a prediction follows from a score. See `fastadagrad.linear.links`.
 SIGN = "sign"
 LOGIT = "logit"
 SOFTMAX = "softmax"
@@ -36,19 +36,19 @@ NO_CLASS = -1
 
 
 def first_part(parts):
-    """The first part of a slope's two parts, which alone is the value of most losses."""
+    """The first of the two parts that a slope gives; it alone is the value of most losses."""
     return parts[0]
 
 
 class Option(NamedTuple):
-    """A number that a loss goes by: it lies between two others and equals neither."""
+    """A number that a loss depends on, and that lies between two bounds and equals neither."""
 
     name: str  # of the keyword of a model
     default: float
     above: float
     below: float
     meaning: str
-    has_unit: bool = False  # that of the labels
+    has_unit: bool = False  # whether it is in the unit of the labels, so that it is divided by their spread
 
 
 def as_it_is(loss, mean_label, spread):
@@ -57,11 +57,11 @@ def as_it_is(loss, mean_label, spread):
 
 
 class Loss(NamedTuple):
-    """All that there is to say of one loss.
+    """All that is known of one loss.
 
-    Numbers are divided by their `spread` before a model is trained on them. What the mean loss of such labels is in
-    the unit of those that were given, `in_unit` says: it takes the loss, the mean of the labels as they are trained on,
-    and the spread.
+    Labels that are numbers are divided by their `spread` before a model is trained on them. `in_unit` converts the mean
+    loss of such labels to the unit of the labels as given. It takes this loss, the mean of the divided labels, and the
+    spread.
     """
 
     name: str
@@ -95,7 +95,7 @@ def squared(score, label):
 
 
 def squared_in_unit(loss, mean_label, spread):
-    """The factors come one after the other, as their square may be beyond float64 where the loss is not."""
+    """The loss is multiplied by the spread twice: the square of the spread may overflow where the result does not."""
     return loss * spread * spread
 
 
@@ -115,7 +115,7 @@ def poisson(score, label):
 
 
 def poisson_in_unit(loss, mean_label, spread):
-    """The scores of the labels themselves are larger by log(spread)."""
+    """Scores for the labels as given are larger by log(spread) than those for the divided labels."""
     return spread * (loss - mean_label * log(spread))
 
 
@@ -131,7 +131,7 @@ def pinball_in_unit(loss, mean_label, spread):
 
 
 def huber(score, label, delta):
-    """Half the squared error up to an error of delta, and from there on as steep as there."""
+    """Half the squared error up to an error of delta; beyond, the loss is linear with the slope at delta."""
     error = np.float64(score) - np.float64(label)
     size = abs(error)
     if size <= delta:
@@ -140,7 +140,7 @@ def huber(score, label, delta):
 
 
 def softmax(scores, label, slopes):
-    """-log of the probability of class `label`; fills `slopes`, with NO_CLASS as label by the probabilities."""
+    """-log of the probability of class `label`; fills `slopes`, with the probabilities if the label is NO_CLASS."""
     top = np.float64(scores[0])
     for k in range(1, scores.size):
         top = max(top, np.float64(scores[k]))

@@ -39,20 +39,20 @@ class Loops(NamedTuple):
 
 
 class _Pieces(NamedTuple):
-    """What both loops are put together from."""
+    """The pieces that both loops are made of."""
 
     real: Any
     rows: Layout
     outputs: Outputs
-    next_row: Any  # (examples, order, i, weights, work) -> n: the i-th of the order
+    next_row: Any  # (examples, order, i, weights, work) -> n: order[i]; rows to come are prefetched
     catch_up_all: Any  # (now, weights, last, s)
     in_place: RowSteps
-    row_steps: RowSteps  # the same, or faster
+    row_steps: RowSteps  # the same, or a faster form with the same results
     reading: Reading
     intercept: _Intercept
-    weigh: Any  # (examples, n, slope) -> slope
-    tell: Any  # (loss, score, label, parts): what the loop adds up
-    told: Any  # (examples, n, it) -> its share
+    weigh: Any  # (examples, n, slope) -> slope, multiplied by the importance of example n if examples are weighed
+    tell: Any  # (loss, score, label, parts): the number that the loop adds up, a loss or a count of mistakes
+    told: Any  # (examples, n, number) -> the number, multiplied by that importance
 
 
 class _Intercept(NamedTuple):
@@ -128,16 +128,16 @@ def make_loops(
     timed : bool
         Whether each step has its own scalars, `rates` being `RatesOfSteps`.
     intercept : bool
-        Whether there is one; if not, it stays as it is.
+        Whether the model has an intercept; if not, the number in its place stays as it is.
     mistakes : bool
         Whether wrong signs are counted, in the place of the sum of the losses.
     weighed : bool
-        Whether examples have an importance, a factor of their slopes and of what is added up.
+        Whether examples have an importance, a factor of their slopes and of the numbers that are added up.
     """
     return _make_loops(rule, motion, lean, layout, classes, exact, dtype, timed, intercept, mistakes, weighed)
 
 
-@cache  # by values in one order, however they were given
+@cache  # here and not on `make_loops`: the same arguments in another order, or by keyword, would be another key
 def _make_loops(rule, motion, lean, layout, classes, exact, dtype, timed, intercept, mistakes, weighed) -> Loops:
     way = way_to_catch_up(rule, exact, timed)
     element, rows, real = make_element(rule, motion, lean), LAYOUTS[layout], dtype.type
@@ -221,7 +221,7 @@ def _make_batches(pieces: _Pieces):
         start, stop = span(examples, n)
         for t in range(start, stop):
             j = column(examples, t)
-            if added(work.gradient, j):  # else a row before had it, too
+            if added(work.gradient, j):  # else an earlier row of the batch has j as well, and has stepped its weight
                 step_with(weights, j, work.gradient, s)
 
     @compiled

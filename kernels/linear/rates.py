@@ -1,4 +1,4 @@
-"""The scalars of steps as loops over examples read them: those of all steps, or of each step its own."""
+"""The scalars of steps as loops over examples read them: one row for all steps, or a row for each step."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Rates(NamedTuple):
 class RatesOfSteps(NamedTuple):
     """Rows of the rule's scalars for each step of a call; the first row is that of the step before the call.
 
-    Before the very first step that is any row, as a weight and the slots it begins with go together under all of them.
+    For the very first call that may be any row, as under any scalars the initial slots place a weight where it begins.
     """
 
     features: np.ndarray  # (1 + steps, scalars)
@@ -32,10 +32,11 @@ class RatesOfSteps(NamedTuple):
 
 
 def way_to_catch_up(form, exact: bool, timed: bool) -> str:
-    """How a feature gets what it missed.
+    """How a feature is caught up with the steps that it missed.
 
-    "not": it missed nothing, or what it missed is left out; "place": by the place that its slots have had since the
-    step before; "alike": of a number of steps under the same scalars; "sums": by what they add up to.
+    "not": not at all, as it missed nothing, or as missed steps are left out. "place": it is put where its slots place
+    it under the scalars of the step before. "alike": by the number of missed steps, which all had the same scalars.
+    "sums": by the sums, over the missed steps, of a*l1 and of log(1 - a*w).
     """
     if not exact:
         return "not"
@@ -45,11 +46,11 @@ def way_to_catch_up(form, exact: bool, timed: bool) -> str:
 
 
 class Reading(NamedTuple):
-    """Compilable ways to the scalars of a step: of features, of the intercept, and to catch up with."""
+    """Compilable access to the scalars of a step: of features, of the intercept, and those to catch up with."""
 
     begin: object  # (rates) -> scalars, before the first step
-    at: object  # (rates, step, scalars) -> scalars, which are of this step of the call then
-    end: object  # (rates, steps, scalars) -> scalars to catch up with after so many
+    at: object  # (rates, step, scalars) -> scalars of this step of the call
+    end: object  # (rates, steps, scalars) -> scalars to catch up with after so many steps
 
 
 def make_reading(Scalars, timed: bool, way: str) -> Reading:

@@ -41,7 +41,7 @@ prefetch_none = forceinlined(lambda x, order, i, w, last: None)
 def make_prefetch_next(layout: Layout, slots_apart: bool, exact: bool):
     """Compilable ``(examples, order, i, weights, last)``: prefetch the weights of the example after the i-th.
 
-    The weights of a small model are in the nearest caches anyway.
+    Those of a small model are not prefetched, as the nearest caches hold them anyway.
     """
     span, column = layout.span, layout.column
 
@@ -62,12 +62,12 @@ def make_prefetch_next(layout: Layout, slots_apart: bool, exact: bool):
 class CatchUp(NamedTuple):
     """Compilable ways to catch weights up to the state before step `now`.
 
-    Most features of most examples are either in every example or long unseen, so that whether one has missed a
-    step is a branch that the processor cannot predict: missing none is a number of steps like another.
+    There is no branch on whether a feature has missed a step: an example mixes features of every example with some not
+    seen for long, so that the processor could not predict it. Catching up with 0 steps changes nothing.
     """
 
     row: object  # (examples, n, now, weights, last, s): the features of row n
-    all: object  # (now, weights, last, s): every feature, which then starts to count from 0
+    all: object  # (now, weights, last, s): every feature; their counts of steps then start from 0 again
 
 
 NO_CATCH_UP = CatchUp(forceinlined(lambda x, n, now, w, last, s: None), forceinlined(lambda now, w, last, s: None))
@@ -75,7 +75,7 @@ NO_CATCH_UP = CatchUp(forceinlined(lambda x, n, now, w, last, s: None), forceinl
 
 @forceinlined
 def _missed_by_sums(since, now, s):
-    """What has been missed since a step, where each step had its own rate: `s` is the scalars and the sums."""
+    """What was missed since a step, where each step had its own rate, and the scalars; `s` is (scalars, sums)."""
     since, sums = min(since, now), s[1]
     return missed_steps(now - since, sums[now, 0] - sums[since, 0], sums[now, 1] - sums[since, 1]), s[0]
 
@@ -86,7 +86,7 @@ def _missed_alike(since, now, s):
 
 
 def make_catch_up_rows(layout: Layout, catch_up, way: str) -> CatchUp:
-    """See `.rates.way_to_catch_up`."""
+    """Catching weights up in one of the ways of :func:`.rates.way_to_catch_up`."""
     if way == "not":
         return NO_CATCH_UP
     if way == "place":

@@ -1,4 +1,4 @@
-"""Scores of a linear model, and what they say: losses and probabilities."""
+"""Scores of a linear model, and the losses and probabilities that follow from them."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Weights of a sparse row go in groups of sixteen: they are gathered, caught up, stepped, and scattered again.
 
-One unit of a processor does roots and quotients, and does sixteen at once in hardly more time than one. They are done
-in memory of which the compiler cannot know that it holds no weight: otherwise it would gather with the instructions
-for it, which wait for the row before to have been written.
+A processor core has one unit for square roots and quotients, which takes hardly longer for sixteen of them than for
+one. The groups are gathered into an array of which LLVM cannot know that it does not overlap the weights. If LLVM knew,
+it would read the weights with gather instructions, and these wait until the row before has been written to memory.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from .layouts import Layout
 from .row_weights import RowSteps
 
 ABREAST = 16  # weights
-# Mixed with a plain number an unsigned one would become float64. Each is one object, which the disk cache tells apart
-# from another like it.
+# Numba makes a float64 of a uint64 and a plain integer, so that constants are uint64. Each of them is made once,
+# because the key of the disk cache tells two objects of one value apart.
 _ABREAST, _ONE = np.uint64(ABREAST), np.uint64(1)
 
 
 @cache
 def _make_values(count: int, apart: np.uint64):
-    """Compilable ``load(array, at)`` and ``store(array, at, values)`` of `count` values so many elements apart."""
+    """Compilable ``load(array, at)`` and ``store(array, at, values)`` of `count` values, `apart` elements apart."""
     if count == 0:
         return forceinlined(lambda array, at: ()), forceinlined(lambda array, at, values: None)
     load_rest, store_rest = _make_values(count - 1, apart)
@@ -46,7 +46,7 @@ def _make_values(count: int, apart: np.uint64):
 
 
 def whole_groups(features: int) -> int:
-    """So many features, and those that the last group lacks."""
+    """The number of features rounded up to whole groups."""
     return -(-features // ABREAST) * ABREAST
 
 
@@ -117,7 +117,7 @@ def _make_catch_up_groups(rule: Any, motion: str, real: Any, group: _Group):
         # not vectorise it.
         room = np.uint64(gathered.size)
         while done < count:
-            for k in range(min(_ABREAST, room)):  # those that the last group lacks too
+            for k in range(min(_ABREAST, room)):  # also places behind the last feature, whose results are not used
                 values = load_gathered(gathered, at + _ABREAST + k)
                 own, missed = own_of(values), missed_alike(work.missed[done + k], s)
                 p, moved = catch_up(own[0], own[1:], moved_of(values), missed, s)
@@ -168,7 +168,7 @@ def _make_step_row(layout: Layout, element: Element, group: _Group):
         (first, stop), gathered, at = span(x, n), work.gathered, np.uint64(0)
         room = np.uint64(gathered.size)  # so that LLVM does not see the constant 16, as above
         while first < stop:
-            for k in range(min(_ABREAST, room)):  # those that the last group lacks are stepped too, and left
+            for k in range(min(_ABREAST, room)):  # also places behind the last feature, whose results are not used
                 values = load_gathered(gathered, at + _ABREAST + k)
                 p, own = step(values[0], slope * gathered[at + k], values[1:], s)
                 store_gathered(gathered, at + _ABREAST + k, (p,) + own)
@@ -183,7 +183,7 @@ def _make_step_row(layout: Layout, element: Element, group: _Group):
 def make_gathered_steps(
     rule: Any, motion: str, layout: Layout, element: Element, exact: bool, dtype: np.dtype
 ) -> RowSteps:
-    """Steps of single weights; what belongs to a feature lies together, in `Weights.together`."""
+    """Steps of single weights; the weight and the slots of a feature lie side by side, in `Weights.together`."""
     group = _make_group(len(slot_names(rule, motion)))
     score = _make_score_up_to_date(rule, motion, layout, dtype.type, group) if exact else _make_score(layout, group)
     return RowSteps(score, _make_step_row(layout, element, group))

@@ -1,4 +1,4 @@
-"""Losses in compiled loops, which know them by number: one loop serves all losses of one score."""
+"""The choice of a loss, by its number, within compiled loops: one compiled loop serves all losses of one score."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ OF_ONE_SCORE = tuple(loss for loss in RECORDS if loss.slope is not None)
 
 
 class Chosen(NamedTuple):
-    """The loss that a loop is to have."""
+    """The loss that a loop computes."""
 
     number: int
-    option: float  # of a loss that has one; any other number
+    option: float  # value of the loss's option; any number for a loss without one
 
 
 def _make_slope(loss):
@@ -27,9 +27,9 @@ def _make_slope(loss):
 
 
 def _make_slope_of(records):
-    """Compilable ``slope_of(chosen, score, label)``: the slope of that loss, and parts of its value.
+    """Compilable ``slope_of(chosen, score, label)``: the slope of the chosen loss, and parts of its value.
 
-    A switch at run time, which is never mispredicted, as a loop has the same loss all the time.
+    It branches at run time. The processor predicts the branches, as a loop has the same loss all the time.
     """
     number, slope = records[0].number, _make_slope(records[0])
     if len(records) == 1:

@@ -19,7 +19,7 @@ class Weights(NamedTuple):
 
 
 def make_weights(layout: str, features: int, outputs: int, slots: int, dtype: np.dtype) -> Weights:
-    """Zeros, as loops over examples of this layout want them."""
+    """Weights and slots of 0, laid out as loops over examples of this layout read them."""
     n = 1 + slots
     if layout == "sparse" and not outputs:
         block = np.zeros((features, n), dtype)
@@ -31,18 +31,18 @@ def make_weights(layout: str, features: int, outputs: int, slots: int, dtype: np
 
 
 class Work(NamedTuple):
-    """Scratch arrays, allocated once for many epochs; zero between calls but for scores, slopes, missed, gathered."""
+    """Scratch arrays, allocated once for many epochs; between calls all but scores, slopes, missed, gathered are 0."""
 
     scores: np.ndarray  # (classes,)
     slopes: np.ndarray  # (classes,) float64
-    gradient: np.ndarray  # of a batch, shaped as the weights; +0 where the batch has nothing, as of `.outputs`
+    gradient: np.ndarray  # of a batch, shaped as the weights; +0 where nothing was added (see `.heads.Outputs`)
     intercept_gradient: np.ndarray
-    last: np.ndarray  # (features,) int32, steps since the loop was called that it has had
+    last: np.ndarray  # (features,) int32, steps of this call that each feature has had
     missed: np.ndarray  # float64, steps that the weights of one example have missed
-    gathered: np.ndarray  # these weights, where those of a feature lie together
+    gathered: np.ndarray  # copies of these weights in groups, if a feature's weight and slots lie side by side
 
 
-MOST_STEPS = 2**31 - 1  # of a call of exact loops
+MOST_STEPS = 2**31 - 1  # in one call of exact loops: `last` is int32
 
 
 def make_work(weights: Weights, longest: int, *, online: bool, exact: bool) -> Work:

@@ -38,7 +38,7 @@ from .headers import (
     PARAMETER,  # address of its data
     GRADIENT,
     SIZE,  # in elements
-    WIDTH,  # elements that share an accumulator
+    WIDTH,  # elements of a row, which may share an accumulator
     UNIT,  # elements in a unit of work: whole rows, about BLOCK elements
     FIRST_UNIT,
     FIRST_BLOCK,
@@ -48,11 +48,12 @@ from .headers import (
 
 COLUMNS = FIRST_SLOT + MOST_SLOTS
 
-Row = namedtuple("Row", [f"column_{i}" for i in range(COLUMNS)])  # a row as a tuple: what is written cannot be it
+# A row of the table as a tuple: LLVM then knows that no write to memory changes it, and does not read it again.
+Row = namedtuple("Row", [f"column_{i}" for i in range(COLUMNS)])
 
-ARRAY_TYPE, ARRAY_DTYPE = OBJECT, PARAMETER  # in the sentinel
+ARRAY_TYPE, ARRAY_DTYPE = OBJECT, PARAMETER  # what these two columns are in the sentinel
 
-# Why a gradient was refused; the facade looks closer and words the message.
+# Reasons for which a gradient is refused. Python code then examines the gradient again and words the message.
 NOT_AS_EXPECTED, OVERLAPS, PARAMETER_CHANGED, NON_FINITE = 1, 2, 3, 4
 
 
@@ -69,7 +70,7 @@ complaint = jitable(complaint)
 
 
 def make_table(sizes: Sequence[int], widths: Sequence[int], dtype: np.dtype[Any]) -> NDArray[np.int64]:
-    """Table of tensors without addresses."""
+    """Table of tensors of these sizes, with all addresses still 0."""
     table = np.zeros((len(sizes) + 1, COLUMNS), np.int64)
     table[-1, ARRAY_TYPE], table[-1, ARRAY_DTYPE] = id(np.ndarray), id(dtype)
     for row, size, width in zip(table, sizes, widths, strict=False):

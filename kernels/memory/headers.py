@@ -1,8 +1,8 @@
-"""Arrays without an owner, and what a compiled loop needs to know of a list of NumPy arrays.
+"""Arrays of which compiled code counts no references, and the fields of NumPy array objects that it reads.
 
 Reading array objects in compiled code makes checking a thousand gradients cost microseconds. The
 layouts are those that the accessor macros of NumPy (ndarraytypes.h) and CPython (listobject.h) have
-compiled into every extension module, so they cannot move under one ABI; `supported` makes sure.
+compiled into every extension module, so that they cannot change within one ABI; `supported` checks them.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ try:
     from numba.core.errors import NumbaTypeError
     from numba.np.arrayobj import populate_array
     from numba.np.unsafe.ndarray import to_fixed_tuple
-except ImportError:  # of names that Numba keeps to itself: arrays are then counted, and not on the stack
+except ImportError:  # private names of Numba may move: references are then counted, and scratch arrays are on the heap
     cgutils = None
 
-HEADER = object.__basicsize__  # then data, nd, dimensions, strides, base, descr, flags
+HEADER = object.__basicsize__  # bytes; the array's data, nd, dimensions, strides, base, descr and flags follow
 LIST_ITEMS = HEADER + 8
 
 # Indices into an array object taken as int64, or as int32 for NDIM and FLAGS.
@@ -71,23 +71,25 @@ def _without_owner(context, builder, kind, value):
     return value
 
 
-# Plain functions with code of their own, not intrinsics: the key of the disk cache takes in what a closure names, and
-# an intrinsic is another one in each process. Their code becomes part of the function that calls them.
+# The following are plain functions for which code is generated below. They are not intrinsics, because the key of the
+# disk cache includes what a closure names, and an intrinsic is another object in each process. The generated code
+# becomes part of the function that calls them.
 
 
 def borrowed(value):
-    """The arrays of a tuple, or one, for as long as somebody else holds them: their views count no references.
+    """The same array, or tuple of arrays, but views of these arrays count no references.
 
-    A count is an atomic operation, and costs as much as the step of several elements. Give it what the caller of
-    the function holds, never what the function has made: that would be gone.
+    Counting a reference is an atomic operation, which costs as much as the step of several elements. Pass only arrays
+    that the caller of the compiled function holds, never one that the function has made: with no reference counted, its
+    memory would be freed while it is in use.
     """
     raise TypeError("for compiled code")
 
 
 def on_stack(n, dtype):
-    """Array of `n`, a constant, elements of any values, in the stack frame of the function that calls this.
+    """Array of n uninitialised elements, n being a constant, in the stack frame of the calling function.
 
-    Nobody may hold it when that function returns.
+    The array and its views must not outlive that call.
     """
     raise TypeError("for compiled code")
 

@@ -1,4 +1,4 @@
-"""Asking the processor for memory that will be needed soon: random rows cost a wait each otherwise."""
+"""Prefetching of memory that will be needed soon: without it, each row at a random address costs a wait for memory."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from numba.extending import intrinsic
 from ..jit import forceinlined
 from .headers import CACHE_LINE, cgutils
 
-_READ, _EVERY_CACHE, _DATA = 0, 3, 1  # into the second level alone, rows of any width took longer, up to a sixth
+# Prefetching into all levels of the cache: into the second level alone, rows of any width took up to a sixth longer.
+_READ, _EVERY_CACHE, _DATA = 0, 3, 1
 
 
 def _emit(context, builder, address):
@@ -53,12 +54,12 @@ def prefetch(array, index):
     _prefetch(array, index)
 
 
-EXAMPLES_AHEAD = 4  # of a linear model
+EXAMPLES_AHEAD = 4  # how many examples ahead of use a linear model prefetches
 NEAR_WEIGHTS = 1 << 14  # weights that the nearest caches hold in any case
-MOST_LINES = 64  # of one row; the processor itself goes on from there
-FIRST_LINES = 16  # of the features that an example stores; likewise
+MOST_LINES = 64  # lines of one row that are prefetched; the processor's own prefetcher goes on from there
+FIRST_LINES = 16  # the same for the features that an example stores
 ELEMENTS_A_LINE = CACHE_LINE // 4  # of values of 4 bytes
-ROWS_AHEAD, BYTES_AHEAD = 24, 4096  # whichever is less
+ROWS_AHEAD, BYTES_AHEAD = 24, 4096  # rows are prefetched this many, or this many bytes, ahead, whichever is less
 
 
 @forceinlined
@@ -79,8 +80,8 @@ def prefetch_elements(values, columns, start, stop):
 
 @forceinlined
 def prefetch_lines(address, size):
-    """Prefetch the lines of `size` bytes at `address`; it need not be an address of anything."""
+    """Prefetch the cache lines of `size` bytes at `address`; a prefetch of an invalid address does nothing."""
     for offset in range(0, min(size, MOST_LINES * CACHE_LINE), CACHE_LINE):
         _prefetch_address(address + offset)
-    if size <= MOST_LINES * CACHE_LINE:  # they may end in one line more
+    if size <= MOST_LINES * CACHE_LINE:  # if the address is not at the beginning of a line, the end is in one line more
         _prefetch_address(address + size - 1)

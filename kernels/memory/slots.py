@@ -1,4 +1,4 @@
-"""Tuples of slot arrays, by how many there are: compiled code cannot loop over a tuple."""
+"""Access to tuples of slot arrays, made anew for each number of slots: compiled code cannot loop over a tuple."""
 
 from __future__ import annotations
 
@@ -34,13 +34,16 @@ _NONE = Slots(
 
 
 def as_computed(count: int) -> tuple[Storage, ...]:
-    """Of arrays that are all of the parameter's dtype."""
+    """Storages of `count` arrays that all have the parameter's dtype."""
     return (AS_COMPUTED,) * count
 
 
 @cache
 def make_slots(storages: tuple[Storage, ...], column: int = 0) -> Slots:
-    """Access to arrays that are kept in these ways; the address of the first is in this column."""
+    """Access to arrays with these storages.
+
+    In a row of a table of addresses, that of the first array is in `column`, and the others are in the columns after.
+    """
     if not storages:
         return _NONE
     first = storages[0]
@@ -87,7 +90,7 @@ def make_first(count: int):
 
 @cache
 def make_behind(count: int):
-    """Compilable ``(values)``: those behind the first `count`."""
+    """Compilable ``(values)``: the members of a tuple behind the first `count`."""
     if count == 0:
         return jitable(lambda values: values)
     rest = make_behind(count - 1)
@@ -96,7 +99,7 @@ def make_behind(count: int):
 
 @cache
 def make_widened(count: int):
-    """Compilable ``(values)``: so many of a tuple, in float64."""
+    """Compilable ``(values)``: the first `count` of a tuple, in float64."""
     if count == 0:
         return forceinlined(lambda values: ())
     rest = make_widened(count - 1)

@@ -1,8 +1,8 @@
-"""How the elements of one slot lie in memory: what another dtype of slots is made of.
+"""How the elements of one slot lie in memory: a slot may have a smaller dtype than its parameter.
 
-A kernel computes in the dtype of the parameter. It reaches a slot only through the slot's storage, so that the slot
-may lie in memory in fewer bytes: `load` makes a number of the parameter's dtype of an element, and `store` rounds one.
-Offsets are in elements, and the storage knows how many bytes they are.
+A kernel computes in the dtype of the parameter. It reaches a slot only through the slot's storage: `load` converts an
+element to the parameter's dtype, and `store` rounds a number to the slot's. Offsets are in elements, and only the
+storage knows how many bytes an element has.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from .headers import array_at
 
 
 class Storage(NamedTuple):
-    """One way of keeping numbers. The first four are compilable, the others plain Python."""
+    """One way of keeping numbers in memory. The first four functions are compilable, the others plain Python."""
 
     size: Callable[..., Any]  # (n, real) -> bytes of n elements
-    at: Callable[..., Any]  # (address, start, n, real) -> array of n elements, from `start` on, of what lies there
+    at: Callable[..., Any]  # (address, start, n, real) -> n elements, from `start` on, of the array at an address
     load: Callable[..., Any]  # (array, i) -> number of the parameter's dtype
     store: Callable[..., Any]  # (array, i, number)
     memory: Callable[[np.dtype[Any]], np.dtype[Any]]  # dtype of the arrays, given the parameter's; TypeError: unfit
-    kept: Callable[[Any], Any]  # numbers, one or an array of them, as the slot has them
-    numbers: Callable[[Any], Any]  # the numbers that a slot has
+    kept: Callable[[Any], Any]  # (number, or array of numbers) -> the elements that a slot has for them
+    numbers: Callable[[Any], Any]  # (elements of a slot) -> the numbers that they stand for
 
 
 @jitable
@@ -73,7 +73,7 @@ def _load_half(array, i):
 
 
 def _rounded_half(bits):
-    """The sixteen upper bits of a float32, rounded to the nearest, ties to even; NaN stays one."""
+    """The upper sixteen bits of a float32, given by its bits, rounded to the nearest, ties to even; NaN stays NaN."""
     upper = bits >> np.uint32(16)
     rounded = (bits + np.uint32(0x7FFF) + (upper & np.uint32(1))) >> np.uint32(16)
     is_nan = (bits & np.uint32(0x7FFFFFFF)) > np.uint32(0x7F800000)
@@ -106,7 +106,7 @@ BFLOAT16 = Storage(_size_of_halves, _halves_at, _load_half, _store_half, _halves
 
 
 def storage_of(rule: Any, slot: str) -> Storage:
-    """How a rule keeps one of its slots: in the parameter's dtype, if it does not say."""
+    """How a rule keeps one of its slots: in the parameter's dtype, unless the rule's trait `stored` says otherwise."""
     kept: Storage = trait(rule, "stored").get(slot, AS_COMPUTED)
     return kept
 

@@ -1,36 +1,38 @@
-"""One file a method: its formula as scalar functions in plain Python, and what a user sets.
+"""Rules: one file a method, with the formula as functions of one element in plain Python, and the hyperparameters.
 
-A rule is any namespace (a module here, a class for a user's own) with
+A rule is any namespace (a module of this folder, or a class or module of a user's) with
 
     name                            how `fastadagrad.build` finds it
     Hyperparameters                 frozen, keyword-only dataclass of what the method adds to the options of all
     Scalars                         named tuple of `COMMON` and the method's own scalars
     scalar_values(hyper, a, t)      values of the method's own scalars in step t, with learning rate a, in float64
     initial(hyper, a)               initial value of each slot; `PARAMETER`: that of the parameter itself
-    slots                           their names; of those, with the formula:
+    slots                           names of the slots; and the functions of the formula:
     accumulate(p, g, square, own, s) the new slots; square is g*g, its mean over a row or its sum
     scale(own, s)                   the denominator H
     delta(g, H, own, s)             the displacement d, and the slots
     place(g, H, own, s)             in the place of `delta`: the parameter itself
 
-and `TRAITS`. It may have `refusal(hyper)`: why these hyperparameters make no sense, or None. The docstring of the
-method's class is made of the rule's own, of what its fields are `documented` with, and of `example`, lines of a doctest
-in which numpy is np and fastadagrad fa. A method that measures all parameters together before each step has also
+and those of the `TRAITS` whose defaults do not fit. It may have `refusal(hyper)`: why these hyperparameters make no
+sense, or None. The docstring of the method's class is put together from the rule's docstring, from the texts that
+fields are `documented` with, and from `example`, lines of a doctest in which numpy is np and fastadagrad fa. A method
+that measures all parameters together before each step has also
 
-    measured                        names of what is summed over all elements, in float64
-    measure(p, g, own, H, ahead, s) an element's part of each; H is its denominator before the step, `ahead` that of it,
-                                    and `s` has the method's own scalars of the step before
+    measured                        names of the sums over all elements, in float64
+    measure(p, g, own, H, ahead, s) an element's part of each sum; H is its denominator before the step, `ahead` the
+                                    denominator in it, and `s` has the method's own scalars of the step before
     learned                         names of the numbers that it keeps from step to step, 0 at first
     learn(hyper, known, sums)       those numbers, by what they were and the sums
     scalar_values(hyper, a, t, *learned)
 
-A method that goes by Hessian-vector products is `fed` them in a slot, which a step fills before the formula is applied.
+A method that needs Hessian-vector products names a slot in its trait `fed`; a step copies the product into this slot
+before the formula is applied.
 
-A method of several forms has `form(hyper)`, the namespace that has the last five for these
-hyperparameters; what is measured and learned is the same in all of its forms, and is said of the
-rule. The functions see NumPy scalars of the parameter's dtype, or compiled floats: a literal would
-widen float32 to float64, so constants come in through `s`. `own` is the tuple of an element's
-slots. Beside what `math` has they may call `soft_threshold`. `_template.py` is a rule to copy.
+A method whose slots or formula depend on hyperparameters has `form(hyper)`, which returns the namespace with slots,
+functions and traits for these hyperparameters. `measured` and `learned` are the same in all forms of a method, and
+stand in the rule. The functions of a formula see NumPy scalars of the parameter's dtype, or compiled floats. A literal
+would widen float32 to float64, so constants come in through `s`. `own` is the tuple of an element's slots. The
+functions may call those of `math`, and `soft_threshold`. `_template.py` is a rule to copy.
 """
 
 from dataclasses import field
@@ -49,33 +51,33 @@ COMMON = (
     "clip",
     "weight_decay",
     "keep",
-    "penalised",  # 1 with l1 or l2, also where the learning rate, and so the two below, are 0
+    "penalised",  # 1 with l1 or l2, also where l1_step and l2_step are 0 because the learning rate is 0
     "l1_step",
     "l2_step",
 )
 
-# What a rule or one of its forms may say of itself, and what holds if it does not.
+# Traits that a rule or one of its forms may have, and the values that hold if it does not set them.
 TRAITS: dict[str, Any] = {
-    "squares": False,  # the first slot is of squares or sizes: 0 is no metric for penalties, infinity is told of
-    "shares": False,  # rows, or all of a parameter, may share the first slot, which is the only one
+    "squares": False,  # the first slot has squares or sizes: no penalty where it is 0, a warning where it is infinite
+    "shares": False,  # rows, or all of a parameter, may share the first slot, and there is no other slot
     "measured": (),
     "learned": (),
     "rests": False,  # a gradient of 0 changes no slot and gives no displacement
     "timed": False,  # scalars change from step to step
     "penalised": True,  # the proximal l1 and l2 are penalties in the metric H
-    "rate_divides": False,  # a learning rate of 0 is refused
+    "rate_divides": False,  # the formula divides by the learning rate: 0 is refused
     "rate_free": False,  # no learning rate has to be chosen
-    "takes_rate": True,  # what it does depends on the learning rate
+    "takes_rate": True,  # the step depends on the learning rate
     "fed": "",  # the slot that takes the Hessian-vector product, which is given with each gradient
     "stored": {},  # slots that lie in memory in another dtype than the parameter's: see kernels/memory/storage.py
-    "starts": (),  # hyperparameters by which slots begin, beside those that all methods have
-    "defaults": {},  # of options, where they are others than those of all methods
-    "fixed": {},  # options that make the method what it is: other values of theirs are not taken
+    "starts": (),  # hyperparameters that set the initial values of slots
+    "defaults": {},  # defaults of options of all methods, where the method has others
+    "fixed": {},  # options of all methods with the only value that this method takes
 }
 
 
 def documented(default: Any, text: str) -> Any:
-    """A field of Hyperparameters with this default, and what it means in sentences."""
+    """A field of Hyperparameters with this default, and with the text that says in the docstring what it means."""
     return field(default=default, metadata={"doc": text})
 
 
@@ -89,24 +91,24 @@ def form_of(rule: Any, hyper: Any) -> Any:
 
 
 def places(form: Any) -> bool:
-    """Whether the parameter follows from the slots, and not from where it was."""
+    """Whether a rule computes a parameter from its slots (`place`), and not by moving it (`delta`)."""
     return hasattr(form, "place")
 
 
 def soft_threshold(x: Any, threshold: Any, zero: Any) -> Any:
-    """What is left of x, its sign kept, where its size shrinks by a threshold: `zero` where nothing is, NaN of NaN.
+    """The number x, its size reduced by a threshold and its sign kept; `zero` if the size is no larger, NaN of NaN.
 
-    It minimises ``threshold * |p| + (p - x)^2 / 2`` over p. A formula may call it: it is compiled into whatever does.
+    It minimises ``threshold * |p| + (p - x)^2 / 2`` over p. Formulas of rules may call it.
     """
     size = abs(x) - threshold
     return zero if size <= zero else copysign(size, x)
 
 
 def share_kept(halflife: float, steps: int = 1) -> float:
-    """What a running mean keeps of itself in so many steps, if half of it is left after `halflife` steps."""
+    """The share of a running mean that is left after `steps` steps, if half of it is left after `halflife` steps."""
     return 2.0 ** (-steps / halflife) if halflife else 0.0
 
 
 def share_new(halflife: float, steps: int = 1) -> float:
-    """The rest, without loss of digits."""
+    """1 - share_kept(halflife, steps), computed without the loss of digits of that difference."""
     return -expm1(-log(2) * steps / halflife) if halflife else 1.0

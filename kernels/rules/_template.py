@@ -10,14 +10,14 @@ Rows that a sparse gradient does not name have no closed form: choose ``lazy="to
 
 References
 ----------
-Nobody's: this is an example of how a rule is written. Here its paper, or papers, are named.
+None: this is an example of how a rule is written. Other rules name their papers here.
 """
 
 # How to use it: copy this file to x.py, without its comments, and change it from top to bottom. (A copy elsewhere
-# imports from fastadagrad.kernels.rules, and `fastadagrad.register` takes the module.) The class of the method tells
-# what the docstring above does: a sentence, the formula indented, what else a user has to know, the references. The
-# functions are plain Python, which all drivers compile: they call what `math` has and `soft_threshold`, and nothing
-# else. Constants come in through `s`, since a literal would make float64 of a float32.
+# imports from fastadagrad.kernels.rules, and `fastadagrad.register` takes the module.) The docstring above becomes part
+# of that of the method's class: a sentence, the formula indented, what else a user has to know, the references. The
+# functions are plain Python, which all drivers compile: they may call the functions of `math` and `soft_threshold`, and
+# nothing else. Constants come in through `s`, since a literal would make float64 of a float32.
 
 from collections import namedtuple
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ from . import COMMON, documented, share_kept, share_new
 # The name by which `fastadagrad.build` finds the method: that of this file.
 name = "template"
 
-# Lines of a doctest, in which numpy is np and fastadagrad fa: a step whose result is seen to be right.
+# Lines of a doctest, in which numpy is np and fastadagrad fa: a step whose result a reader can check by hand.
 example = """\
 >>> w = np.array([1.0, 1.0])
 >>> fa.build("template", params=w, learning_rate=0.5, halflife=0, rms_regularizer=0).step(np.array([2.0, -0.1]))
@@ -35,10 +35,11 @@ example = """\
 array([0.5, 1.5])
 """
 
-# Names of the arrays that the method keeps beside a parameter, each of its shape; first the one that H is made of.
+# Names of the slots, the arrays that the method keeps beside a parameter, of its shape; H is made of the first one.
 slots = ("mean_size",)
 
-# Traits say what a driver cannot see of the formula. Without a line of these a rule has those that hold for most:
+# Traits say of the formula what a driver cannot find out by itself. A trait that a rule does not set has the value that
+# stands here:
 #
 # squares = False       True: the first slot adds up or averages squares or sizes of gradients, so that an element where
 #                       it is 0 has no metric for l1 and l2 yet, and one where it becomes infinite is warned of.
@@ -61,7 +62,7 @@ slots = ("mean_size",)
 squares = True
 
 
-# What a user sets of the method, beside the options of all: each with its type, its default and its meaning.
+# The hyperparameters of this method alone: each with its type, its default and its meaning.
 @dataclass(frozen=True, kw_only=True)
 class Hyperparameters:
     """What a user of the method sets."""
@@ -70,11 +71,12 @@ class Hyperparameters:
     rms_regularizer: float = documented(1e-8, "e, added to the mean size; in the gradient's unit.")
 
 
-# The numbers that all elements of a step share: those of all methods, and the method's own by name.
+# The scalars, which all elements of a step share: those of all methods, and then this method's own by name.
 Scalars = namedtuple("Scalars", (*COMMON, "kept", "new", "epsilon"))
 
 
-# Values of its own scalars in step t, the first being 0, with learning rate a: formed in float64, and cast once a step.
+# Values of the method's own scalars in step t, the first being 0, with learning rate a. They are formed in float64, and
+# cast to the parameter's dtype once a step.
 def scalar_values(hyper, a, t):
     return share_kept(hyper.halflife), share_new(hyper.halflife), hyper.rms_regularizer
 
@@ -84,7 +86,8 @@ def initial(hyper, a):
     return (0.0,)
 
 
-# The slots after gradient g, by what they were (`own`); `square` is g*g, or what rows and tensors that share put there.
+# The slots after gradient g, given the slots before (`own`). `square` is g*g or, where rows share the slot, its mean
+# over the row and, where a tensor does, its sum over the tensor.
 def accumulate(p, g, square, own, s):
     return (s.kept * own[0] + s.new * abs(g),)
 
@@ -94,18 +97,19 @@ def scale(own, s):
     return own[0] + s.epsilon
 
 
-# The displacement d, and the slots, of which it may change some; momentum, decay and penalties are done elsewhere.
+# The displacement d, and the slots, of which `delta` may change some. kernels/element.py applies momentum, decay and
+# penalties.
 def delta(g, H, own, s):
     return (s.learning_rate * g / H if H != s.zero else s.zero), own
 
 
-# What only some rules have:
+# Functions that only some rules have:
 #
-# place(g, H, own, s)              In the place of `delta`: the parameter itself, where the slots alone say what it is
+# place(g, H, own, s)              In the place of `delta`: the parameter itself, where it follows from the slots alone
 #                                  (ftrl.py).
 # refusal(hyper)                   Why these hyperparameters make no sense, or None (rprop.py).
 # form(hyper)                      The class that has slots, functions and traits under these hyperparameters, where
 #                                  slots or formula depend on them (adam.py).
 # measure(p, g, own, H, ahead, s)  An element's part of each sum in `measured` (dog.py).
-# learn(hyper, known, sums)        The numbers in `learned`, by what they were and the sums, which `scalar_values` is
-#                                  then given behind t (dog.py).
+# learn(hyper, known, sums)        The numbers in `learned`, from what they were (`known`) and the sums; `scalar_values`
+#                                  then takes them after t (dog.py).

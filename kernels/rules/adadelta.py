@@ -1,4 +1,4 @@
-"""ADADELTA: the ratio of running means, of what an element has moved and of its gradients, takes the rate's place.
+"""ADADELTA: each element's gradient is multiplied by the ratio of two running means: of its steps and of its gradients.
 
     G  <- r*G + (1-r)*g*g
     H  = sqrt(G + e)

@@ -50,7 +50,10 @@ Scalars = namedtuple("Scalars", (*COMMON, "epsilon_under_root", "epsilon"))
 
 
 def epsilons(e, inside):
-    """Adding the 0 of the form that is not in use changes no bit, so one formula serves both."""
+    """The numbers added under the root and to the root: e and 0, or 0 and e.
+
+    Adding 0 changes no bit, so one formula serves both forms.
+    """
     return (e, 0.0) if inside else (0.0, e)
 
 

@@ -1,11 +1,11 @@
-"""AdaGrad by dual averaging: a parameter follows from the sum of its gradients; AdaGrad-RDA with rda_l1.
+"""AdaGrad by dual averaging: a parameter is computed from the sum of its gradients; with rda_l1 it is AdaGrad-RDA.
 
     Z  <- Z + g
     G  <- G + g*g
     H  = sqrt(G) + e
     p  <- P - (a * shrunk(Z)) / H           shrunk(Z) = sign(Z) * max(0, |Z| - t*rda_l1); P where H is 0
 
-in the t-th step, the first being 1, with a = learning_rate, e = rms_regularizer, and P where the parameter began.
+in the t-th step, the first being 1, with a = learning_rate, e = rms_regularizer, and P the parameter's initial value.
 
 Under `rda_l1` or a schedule all rows move: then choose ``lazy="touched"`` or ``"dense"`` for sparse gradients.
 
@@ -78,7 +78,7 @@ def place_shrunk(g, H, own, s):
 
 
 class Plain:
-    """Without l1: what has no gradient stays."""
+    """The form without l1: an element whose gradient is 0 stays where it is."""
 
     name, Scalars, squares, rests = "adagrad_da", Scalars, True, True
     slots = ("accumulator", "gradient_sum", "origin")
@@ -87,7 +87,7 @@ class Plain:
 
 
 class Regularized:
-    """AdaGrad-RDA: the threshold grows with each step."""
+    """The form with l1, AdaGrad-RDA: its threshold grows with each step, so that elements without a gradient move."""
 
     name, Scalars, squares, timed = "adagrad_rda", Scalars, True, True
     slots = Plain.slots

@@ -1,4 +1,4 @@
-"""Adam: running means of gradients, divided by the root of those of their squares, both freed of their bias.
+"""Adam: each step is a running mean of gradients, divided by the root of that of their squares, both without bias.
 
     V  <- b2*V + (1-b2)*g*g
     M  <- b1*M + (1-b1)*g
@@ -81,7 +81,7 @@ def delta(g, H, own, s):
 
 
 class Plain:
-    """Adam, and AdamW."""
+    """The form of Adam and AdamW."""
 
     name, Scalars, squares, timed = "adam", Scalars, True, True
     slots = ("mean_square", "mean")
@@ -90,7 +90,7 @@ class Plain:
 
 
 class Amsgrad:
-    """With the largest of the mean squares so far."""
+    """The form that divides by the root of the largest mean square so far."""
 
     name, Scalars, squares, timed = "adam_amsgrad", Scalars, True, True
     slots = ("mean_square", "mean", "largest_mean_square")

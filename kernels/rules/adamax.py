@@ -1,4 +1,4 @@
-"""AdaMax: running means of gradients, freed of their bias, divided by the largest size of them, which fades.
+"""AdaMax: each step is a running mean of gradients, without bias, divided by their largest size, which decays.
 
     M  <- b1*M + (1-b1)*g
     U  <- max(b2*U, |g|)

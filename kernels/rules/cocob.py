@@ -6,7 +6,7 @@
     T  <- T - g
     p  <- P + T / L / max(S + L, cocob_alpha*L) * (L + R)
 
-with P where the parameter began. L starts at 1e-8. `learning_rate` and `lr_decay` have no effect.
+with P the parameter's initial value. L starts at 1e-8. `learning_rate` and `lr_decay` have no effect.
 
 References
 ----------

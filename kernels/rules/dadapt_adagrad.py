@@ -2,12 +2,12 @@
 
     at the beginning of a step, over all elements together:
         D  <- max(D, initial_distance, min(dadapt_growth*D, (sum S*S/H - W) / sum |S|))
-                                                                the last once there is an S beside 0
+                                                                the quotient only once some S is not 0
         W  <- W + D*D * sum (a*g)*(a*g)/H'                      H' with this step's gradient
     G  <- G + g*g
     H  = sqrt(G) + e
     S  <- S + (a*D)*g
-    p  <- P - S/H                                               P where the parameter began
+    p  <- P - S/H                                               P is the parameter's initial value
 
 with e = rms_regularizer, a = learning_rate, meant to be 1.
 

@@ -4,8 +4,8 @@
     S  <- S + |g|^2
     d  = (a*r / sqrt(S + e)) * g
 
-with norms over all parameters together, P where they began, e = rms_regularizer, a = learning_rate, meant to be 1. Its
-authors average the parameters of all steps.
+with norms over all parameters together, P their initial values, e = rms_regularizer, a = learning_rate, meant to be 1.
+The authors of the method average the parameters of all steps.
 
 All elements are measured before any of them moves: sparse gradients need ``lazy="dense"``, `get_updates` does not
 apply, and the method's own hyperparameters are the same for all groups.

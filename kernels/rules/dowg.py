@@ -1,10 +1,10 @@
-"""DoWG: the squared distance gone so far over the root of the summed squared gradients, weighted by it.
+"""DoWG: the step size is R over the root of the sum of R * |g|^2, R being the squared distance gone so far.
 
     R  <- max(R, |p - P|^2, initial_distance^2)
     W  <- W + R * |g|^2
     d  = (a*R / (sqrt(W) + e)) * g
 
-with norms over all parameters together, P where they began, e = rms_regularizer, a = learning_rate, meant to be 1.
+with norms over all parameters together, P their initial values, e = rms_regularizer, a = learning_rate, meant to be 1.
 
 All elements are measured before any of them moves: sparse gradients need ``lazy="dense"``, `get_updates` does not
 apply, and the method's own hyperparameters are the same for all groups.

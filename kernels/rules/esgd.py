@@ -1,12 +1,12 @@
 """ESGD: each element's step is divided by the root of a running mean of its squared Hessian-vector products.
 
-    D  <- r*D + (1-r)*(u*u)                 u = (Hessian * z), z of independent standard normal numbers, new in a step
+    D  <- r*D + (1-r)*(u*u)                 u = (Hessian * z), z drawn anew in each step, independent standard normal
     H  = sqrt(D) + e                        epsilon_inside: sqrt(D + e)
     d  = (a*g) / H                          an element whose H is 0 does not move
 
-with r = 2^(-1/rms_halflife), a = learning_rate, e = rms_regularizer; `averaged`: r = t/(t+1) in step t, the first being
-0, so that D is the mean of all squares so far. On average u*u is the sum of squares of the element's row of the
-Hessian. `iterate` and `minimize` form u on the batch of each step; `step` is given it.
+with r = 2^(-1/rms_halflife), a = learning_rate, e = rms_regularizer. With `averaged`, r = t/(t+1) in step t, the first
+being 0, so that D is the mean of all squares so far. On average u*u is the sum of squares of the element's row of the
+Hessian. `iterate` and `minimize` form u on the batch of each step; `step` takes u as an argument.
 
 Rows that a sparse gradient does not name have no closed form: choose ``lazy="touched"`` or ``"dense"``.
 
@@ -64,7 +64,7 @@ def accumulate(p, g, square, own, s):
 
 
 class Running:
-    """With a running mean."""
+    """The form with a running mean of squared products."""
 
     name, Scalars, squares = "esgd", Scalars, True
     slots, fed = ("mean_square", "product"), "product"
@@ -73,6 +73,6 @@ class Running:
 
 
 class Averaged(Running):
-    """With the mean of all."""
+    """The form with the mean of all squared products so far."""
 
     timed = True

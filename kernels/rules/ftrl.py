@@ -6,8 +6,9 @@
 
 with a = learning_rate, which may not be 0.
 
-Parameters are to begin at 0, as z does: elsewhere they are drawn there by their first step, and rows by the first that
-names them. Under a schedule all rows move: then choose ``lazy="touched"`` or ``"dense"`` for sparse gradients.
+Parameters should begin at 0, where z = 0 places them: the first step moves any other parameter there, and a row's first
+gradient moves the row. Under a schedule all rows move: then choose ``lazy="touched"`` or ``"dense"`` for sparse
+gradients.
 
 References
 ----------

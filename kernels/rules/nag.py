@@ -2,7 +2,7 @@
 
     d  = a*g                    a = learning_rate
 
-It is SGD whose `nesterov` is True whatever is given, as in downhill.
+It is SGD with `nesterov` always True, as in downhill.
 
 References
 ----------

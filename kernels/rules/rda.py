@@ -1,10 +1,10 @@
-"""RDA: regularized dual averaging with an l1 penalty; steps shrink with the root of their number.
+"""RDA: regularized dual averaging with an l1 penalty; the step size falls with the root of the number of steps.
 
     Z  <- Z + g
     p  <- P - (a * shrunk(Z)) / sqrt(t)
     shrunk(Z) = sign(Z) * max(0, |Z| - t*rda_l1)         t = 1 at the first step
 
-with a = learning_rate and P where the parameter began.
+with a = learning_rate and P the parameter's initial value.
 
 All rows move in every step: choose ``lazy="touched"`` or ``"dense"`` for sparse gradients.
 

@@ -70,7 +70,7 @@ def scale_by_variance(own, s):
 
 
 class Plain:
-    """Without the mean of gradients."""
+    """The form without the mean of gradients."""
 
     name, Scalars, squares = "rmsprop_plain", Scalars, True
     slots = ("mean_square",)
@@ -79,7 +79,7 @@ class Plain:
 
 
 class Centered:
-    """Graves' form."""
+    """The form of Graves, which subtracts the squared mean of gradients from the mean square."""
 
     name, Scalars, squares = "rmsprop", Scalars, True
     slots = ("mean_square", "mean")

@@ -4,8 +4,8 @@
     the sign changes:  D <- max(D * rprop_decrease, rprop_min_step) ;  g <- 0
     d  = sign(g) * D            D starts at learning_rate
 
-The signs are those of this gradient and of the one before, as it was set. Meant for gradients of the whole loss, not of
-minibatches.
+The signs compared are those of this gradient and of the one before, which counts as 0 where it was set to 0. The method
+is meant for gradients of the whole loss, not of minibatches.
 
 References
 ----------
@@ -60,7 +60,7 @@ def initial(hyper, a):
 
 
 def accumulate(p, g, square, own, s):
-    """Without the product of both gradients, which may be too small for their dtype."""
+    """The signs are compared one by one: a product of both gradients may be too small for their dtype, and become 0."""
     step, before = own
     stays = (g > s.zero and before > s.zero) or (g < s.zero and before < s.zero)
     changes = (g > s.zero and before < s.zero) or (g < s.zero and before > s.zero)

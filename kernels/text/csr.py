@@ -1,4 +1,7 @@
-"""What is to be known of a sparse matrix by rows before anything is done with it, with its arrays read once."""
+"""Checks of a CSR matrix before its use: whether its structure is sound, and which columns it has.
+
+All checks together read its arrays once.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,11 @@ import numpy as np
 from ..jit import compiled
 from ..memory.headers import borrowed
 
-ROWS = 256  # whose columns are still in a near cache when they are looked at again
+ROWS = 256  # rows checked together: their columns are still in a near cache when they are read a second time
 
 
 class Structure(NamedTuple):
-    """Compiled code fills it in; without `rises` the rest is not looked at."""
+    """What `survey` finds; where `rises` is False, the other fields say nothing."""
 
     rises: bool  # whether the starts begin with 0, never fall, and end at no more than the columns that there are
     lowest: int  # of the columns; -1 if there are none
@@ -39,7 +42,7 @@ def survey(columns, starts):
         for t in range(block.size - 1):
             lowest, highest = min(lowest, block[t + 1]), max(highest, block[t + 1])
             descents += block[t + 1] <= block[t]
-        for n in range(first, end):  # from one row to the next they need not rise
+        for n in range(first, end):  # from the last column of a row to the first of the next they need not rise
             if 0 < starts[n] < starts[n + 1]:
                 descents -= columns[starts[n]] <= columns[starts[n] - 1]
     return Structure(True, np.int64(lowest), np.int64(highest), descents == 0)

@@ -32,7 +32,7 @@ EXPONENT_DIGITS = np.uint64(4)
 POWERS_OF_TEN = np.array([float(f"1e{power}") for power in range(EXACT_POWER + 1)])
 LARGEST_INDEX = np.uint64(np.iinfo(np.int32).max)
 
-# Where each number of the scan's state lives, so that it can stop at any token and go on from there.
+# Indices of the numbers in the state of a scan, which lets the scan stop at any token and go on from there.
 POS, ROW, ENTRY, INSIDE, NEXT_INDEX, WIDTH, LOWEST, UNSORTED, FAILED, PENDING = range(10)
 
 
@@ -76,7 +76,7 @@ def read_digits(text, pos, value):
 
 @jitable
 def read_exponent(text, pos, power):
-    """End, power plus the exponent at pos, and whether there is one; a long one is out of any range."""
+    """End, power plus the exponent at pos, and whether there is one; one of many digits counts as 10**6."""
     negative = text[pos] == MINUS
     if negative or text[pos] == PLUS:
         pos += ONE
@@ -247,7 +247,7 @@ def scan(text, state, lowest_allowed, highest_allowed, slow, labels, indptr, ind
 
 @compiled
 def sort_rows(indptr, indices, data):
-    """Sort each row by column, in place and stably; the first row with a repeated column, or -1."""
+    """Sort each row by column, in place and stably; returns the first row with a repeated column, or -1."""
     repeated = -1
     for row in range(indptr.size - 1):
         start, stop = indptr[row], indptr[row + 1]
