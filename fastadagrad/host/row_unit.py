@@ -17,7 +17,7 @@ from ..engine.rows import row_layout
 from ..engine.state import State
 from ..engine.unit import Unit
 from ..kernels import missed
-from ..kernels.cpu.index_checks import holds_non_finite
+from ..kernels.cpu.gradient_checks import holds_non_finite
 from ..kernels.cpu.rows import make_sum_of_squares, make_update
 from ..kernels.cpu.tensors import FINITE, HEADERS, NORMS, UPDATE
 from ..kernels.memory import addresses

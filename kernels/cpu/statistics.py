@@ -15,7 +15,7 @@ from ..memory.headers import array_at, borrowed, unpack
 from ..memory.slots import as_computed, make_slots, make_widened
 from ..memory.storage import Storage, storages_of
 from ..reduce import BLOCK, make_block_total
-from .index_checks import total
+from .gradient_checks import total
 
 
 def make_terms(rule):

@@ -31,7 +31,7 @@ from ..memory.addresses import (
 from ..memory.headers import array_at, borrowed, unpack
 from ..reduce import BLOCK, make_block_sum
 from .dense import make_own_accumulators, make_row_accumulators, make_shared_accumulator
-from .index_checks import find_non_finite, sum_squares, sum_tensors, total
+from .gradient_checks import find_non_finite, sum_squares, sum_tensors, total
 
 # The parts of a call's work; the argument `work` is the sum of those that are wanted.
 HEADERS, FINITE, NORMS, UPDATE = 1, 2, 4, 8

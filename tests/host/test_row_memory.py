@@ -72,13 +72,13 @@ def test_a_table_larger_than_what_is_read_of_it(hyper, tmp_path):
 
 PROBE = """
 import numpy as np, fastadagrad as fa
-from fastadagrad.kernels.cpu import coalesce, index_checks
+from fastadagrad.kernels.cpu import coalesce, gradient_checks
 table = np.ones((40, 4), np.float32)
 opt = fa.ADAGRAD(params=table, momentum=0.9)
 opt.step(fa.Rows(np.arange(40)[::-1] // 2, table.copy()))
 opt.flush()
 [unit] = opt._session.engine.stepping.units
-pairs = [coalesce.inspect, coalesce.sort_rows, coalesce.sum_groups[np.float32], index_checks.holds_non_finite]
+pairs = [coalesce.inspect, coalesce.sort_rows, coalesce.sum_groups[np.float32], gradient_checks.holds_non_finite]
 stats = [pair.serial.stats for pair in (*pairs, unit._driver, unit.lagging._catch_up)]
 print(*(sum(sum(each.values()) for each in kind) for kind in zip(*((s.cache_hits, s.cache_misses) for s in stats))))
 """

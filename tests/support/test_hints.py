@@ -158,7 +158,7 @@ def test_no_hint_where_a_method_has_no_such_thing(method, keyword):
         ("max_updates", "it is an optimizer's or a Dataset's, and a LinearModel has none"),
         ("threads", "it is an optimizer's or a Dataset's, and a LinearModel has none"),
         ("iteration_size", "it is an optimizer's or a Dataset's, and a LinearModel has none"),
-        ("class_weight", "known are batch_size, .*, weight_decay"),
+        ("class_weight", "known are average, batch_size, .*, weight_decay"),
     ],
 )
 def test_keywords_of_a_linear_model(keyword, said):
