@@ -1,7 +1,10 @@
 """Rows of the tables of docs/conventions.md, each of which is a test; and `scipy.optimize.minimize` in fewer words."""
 
+import re
+
 import bowls
 import pytest
+from places import ROOT
 
 import fastadagrad.scipy
 
@@ -19,6 +22,15 @@ def rows():
         return note
 
     return noted, row
+
+
+def table(library):
+    """Rows of the table that docs/conventions.md has for users of a library."""
+    text = (ROOT / "docs" / "conventions.md").read_text()
+    (told,) = [part for part in re.split(r"^## ", text, flags=re.MULTILINE) if part.startswith(f"{library}\n")]
+    lines = [line for line in told.splitlines() if line.startswith("|")]
+    assert lines[0] == f"| what users of {library} expect | what they get |"
+    return [tuple(cell.replace(r"\|", "|") for cell in re.split(r" (?<!\\)\| ", line[2:-2])) for line in lines[2:]]
 
 
 def minimized(
