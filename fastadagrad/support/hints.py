@@ -107,6 +107,34 @@ METHODS: Foreign = {
     "equilibratedsgd": "esgd",
 }
 
+# What `fastadagrad` itself may be asked for. Classes of methods are found by their letters, in whatever case.
+PUBLIC: Foreign = {
+    "gradientdescent": "SGD",
+    "stochasticgradientdescent": "SGD",
+    "momentum": Said(("SGD",), "it is SGD(..., momentum=0.9)"),
+    "nesterov": "NAG",
+    "irprop": "RProp",
+    "adamw": Said(("Adam",), "it is Adam(..., decoupled_weight_decay=0.01)"),
+    "amsgrad": Said(("Adam",), "it is Adam(..., amsgrad=True)"),
+    "adagradnorm": Said(("ADAGRAD",), "it is ADAGRAD(..., accumulator='tensor')"),
+    "rowwiseadagrad": Said(("ADAGRAD",), "it is ADAGRAD(..., accumulator='row')"),
+    "proximaladagrad": Said(("ADAGRAD",), "it is ADAGRAD(..., l1=..., l2=...)"),
+    "ftrlproximal": "FTRL",
+    "cocobbackprop": "COCOB",
+    "dadaptation": "DAdaptAdaGrad",
+    "equilibratedsgd": "ESGD",
+    "logisticregression": Said(("LinearModel",), "it is LinearModel('logistic')"),
+    "linearregression": Said(("LinearModel",), "it is LinearModel('squared')"),
+    "linearsvc": Said(("LinearModel",), "it is LinearModel('hinge')"),
+    "sgdclassifier": "LinearModel",
+    "sgdregressor": "LinearModel",
+    "dataloader": "Dataset",
+    "lrfinder": "find_learning_rate",
+    "fmin": "minimize",
+    "minimise": "minimize",
+    "optimize": "minimize",
+}
+
 
 # What linear models, and Datasets, have another name for than optimizers have.
 LINEAR_MODELS: Foreign = {
