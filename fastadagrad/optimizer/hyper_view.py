@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
-from ..engine.options import refuse_unknown
+from ..engine.options import of_other_methods, refuse_unknown
 from ..support.hints import KEYWORDS, hint
 
 
@@ -20,6 +20,12 @@ class Owner(Protocol):
 
     def set_hyper(self, name: str, value: Any) -> None:
         """Change one."""
+
+
+def _lacking(name: object, values: Mapping[str, Any]) -> str:
+    """The message for a name that is none of these, with what is probably meant."""
+    meant = hint(name, values, KEYWORDS) or of_other_methods(name)
+    return f"no hyperparameter {name!r}" + (f": {meant}" if meant else "")
 
 
 class HyperView(Mapping[str, Any]):
@@ -49,15 +55,17 @@ class HyperView(Mapping[str, Any]):
             values = self._owner.read_hyper()
             if name in values:
                 return values[name]
-            meant = hint(name, values, KEYWORDS)
-            raise AttributeError(f"no hyperparameter {name!r}" + (f": {meant}" if meant else ""))
+            raise AttributeError(_lacking(name, values))
         raise AttributeError(f"no hyperparameter {name!r}")
 
     def __setattr__(self, name: str, value: Any) -> None:
         self._owner.set_hyper(name, value)
 
     def __getitem__(self, name: str) -> Any:
-        return self._owner.read_hyper()[name]
+        values = self._owner.read_hyper()
+        if name not in values:
+            raise KeyError(_lacking(name, values))
+        return values[name]
 
     def __setitem__(self, name: str, value: Any) -> None:
         self._owner.set_hyper(name, value)

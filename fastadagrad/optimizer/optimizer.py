@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Unpack
 from ..data.dataset import as_dataset, limited
 from ..engine.options import Hyper, hyper_names, refuse_unknown
 from ..engine.parameters import Parameters
-from ..support.attributes import MAKING, OF_DATASETS, RUNNING, Misplaced, places_for, refuse_misplaced
+from ..support.attributes import MAKING, OF_DATASETS, RUNNING
 from ..support.checks import check_limits
 from ..support.interrupts import whole
 from . import assignment
@@ -16,6 +16,7 @@ from .documents import Described, takes_as
 from .history import Best, Epoch, Ledger, Monitored
 from .keeping import Keeper
 from .monitors import Monitor, Monitors
+from .names import Named
 from .objective import Gradient, Objective
 from .run import Run, Touches
 from .session import Session
@@ -26,7 +27,7 @@ TAKEN_WHEN_MADE = "it is given when the optimizer is made"
 TAKEN_BY_DATASETS = "a Dataset takes it, fastadagrad.Dataset(..., {}=...)"
 
 
-class Optimizer(Keeper, metaclass=Described):
+class Optimizer(Named, Keeper, metaclass=Described):
     """What all methods share: parameters, their state and steps, a loss, and runs that minimize it.
 
     It is no method itself: use the class of one, or `build`.
@@ -66,8 +67,7 @@ class Optimizer(Keeper, metaclass=Described):
     True
     """
 
-    _making: ClassVar[tuple[str, ...]] = MAKING  # arguments, beside the loss, the parameters and hyperparameters
-    _places: ClassVar[Mapping[str, str]] = {}  # of keywords that are no attributes
+    _making: ClassVar[tuple[str, ...]] = MAKING
 
     def __init__(
         self,
@@ -103,28 +103,6 @@ class Optimizer(Keeper, metaclass=Described):
 
     def _made_of(self) -> dict[str, Any]:
         return self._session.made_of()
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        if "rule" in vars(cls):
-            making, running = ("loss", *cls._making), ("train", "valid", *RUNNING)
-            cls._places = places_for(cls.__name__, hyper_names(cls.rule), making, running)
-            for name, place in cls._places.items():
-                if not hasattr(cls, name):
-                    setattr(cls, name, Misplaced(name, place))
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if name == "hyper":
-            raise AttributeError(
-                "hyper cannot be replaced: set what it holds, opt.hyper.learning_rate = 0.1, or several at once, "
-                "opt.hyper.update(learning_rate=0.1, l1=1e-5)"
-            )
-        if not (name.startswith("_") or hasattr(type(self), name)):
-            refuse_misplaced(self, name, self._places)
-        super().__setattr__(name, value)
-
-    def __dir__(self) -> list[str]:
-        return sorted(name for name in super().__dir__() if name not in self._places or hasattr(self, name))
 
     @property
     def best(self) -> Best | None:
