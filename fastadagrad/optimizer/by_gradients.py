@@ -47,6 +47,9 @@ class Update:
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_made_after": None, "_stepping": None}
 
+    def __repr__(self) -> str:
+        return f"<Update of {self._name!r} by {type(self._optimizer).__name__}, {self.steps:,} so far>"
+
     def __copy__(self) -> Update:
         return Update(self._optimizer, self._position)
 

@@ -13,13 +13,14 @@ from ..support.checks import check_limits
 from ..support.interrupts import whole
 from . import assignment
 from .documents import Described, takes_as
-from .history import Best, Epoch, Ledger, Monitored
+from .history import Best, History, Ledger, Monitored
 from .keeping import Keeper
 from .monitors import Monitor, Monitors
 from .names import Named
 from .objective import Gradient, Objective
 from .run import Run, Touches
 from .session import Session
+from .shown import Shown
 from .updates import Pair, Updates
 
 TAKEN_BY_A_RUN = "iterate and minimize take it"
@@ -27,7 +28,7 @@ TAKEN_WHEN_MADE = "it is given when the optimizer is made"
 TAKEN_BY_DATASETS = "a Dataset takes it, fastadagrad.Dataset(..., {}=...)"
 
 
-class Optimizer(Named, Keeper, metaclass=Described):
+class Optimizer(Named, Shown, Keeper, metaclass=Described):
     """What all methods share: parameters, their state and steps, a loss, and runs that minimize it.
 
     It is no method itself: use the class of one, or `build`.
@@ -110,7 +111,7 @@ class Optimizer(Named, Keeper, metaclass=Described):
         return self._session.ledger.best
 
     @property
-    def history(self) -> list[Epoch]:
+    def history(self) -> History:
         """Every epoch so far."""
         return self._session.ledger.history
 
