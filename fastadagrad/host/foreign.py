@@ -34,7 +34,7 @@ def as_host_array(array: Any) -> NDArray[Any] | None:
 def _viewed(array: Any) -> NDArray[Any] | None:
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(array, torch.Tensor):  # whose DLPack NumPy 2.0 takes for read-only
-        found: NDArray[Any] | None = array.detach().numpy() if array.device.type == "cpu" else None
+        found: NDArray[Any] | None = array.detach().numpy() if getattr(array, "is_cpu", False) else None
         return found
     if hasattr(array, "__dlpack__") and hasattr(array, "__dlpack_device__"):
         return np.from_dlpack(array) if array.__dlpack_device__()[0] in HOST_MEMORY else None
