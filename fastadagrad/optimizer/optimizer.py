@@ -216,6 +216,8 @@ class Optimizer(Named, Shown, Keeper, metaclass=Described):
         >>> opt.evaluate([np.array([1.0, 3.0])])
         {'loss': 5.0, 'largest': 3.0}
         """
+        if dataset is None:
+            self._session.objective.refuse_missing_data("dataset")
         found = self._session.means_over(as_dataset(dataset))
         assert found is not None
         return found
@@ -302,7 +304,9 @@ class Optimizer(Named, Shown, Keeper, metaclass=Described):
         if touches is not None and not callable(touches):
             raise TypeError(f"touches must be callable as touches(*batch), not {type(touches).__name__}")
         session = self._session
-        session.objective  # noqa: B018  raises if there is none
+        objective = session.objective  # raises if there is none
+        if train is None:
+            objective.refuse_missing_data("train")
         session.engine.check(*session.settings_of(*session.divided(hyper)), session.unused)
         train = limited(as_dataset(train, batch_size=batch_size, rng=rng), train_batches)
         valid = train if valid is None else as_dataset(valid, batch_size=batch_size)
