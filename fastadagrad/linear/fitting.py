@@ -50,6 +50,9 @@ def fit(
     p: Mapping[str, Any], settings: Settings, conduct: Conduct, table: Table, valid: Any, progress: Progress
 ) -> Fit:
     """Train on a table, or on what of it is not set aside for validation, with a model's parameters `p`."""
+    if not table.features.shape[1]:
+        shape = f"(shape=({table.features.shape[0]}, 0))"
+        raise ValueError(f"X has nothing to learn from: 0 feature(s) {shape} while a minimum of 1 is required")
     chosen = targets.choose(p["loss"], table.labels, p)
     lazy = _lazy(p, settings, isinstance(table.features, CSR))
     if isinstance(table.features, CSR):
