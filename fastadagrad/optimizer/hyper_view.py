@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Unpack
 
-from ..engine.options import of_other_methods, refuse_unknown
+from ..engine.options import Hyper, of_other_methods, refuse_unknown
+from ..engine.typed_keywords import HyperAttributes
 from ..support.hints import KEYWORDS, hint
 
 
@@ -28,7 +29,7 @@ def _lacking(name: object, values: Mapping[str, Any]) -> str:
     return f"no hyperparameter {name!r}" + (f": {meant}" if meant else "")
 
 
-class HyperView(Mapping[str, Any]):
+class HyperView(HyperAttributes, Mapping[str, Any]):
     """The hyperparameters of an optimizer: read and set as attributes, or read as a mapping.
 
     It shows what is in force, in an iteration those of the iteration too. Setting one changes it for good, from the
@@ -50,16 +51,18 @@ class HyperView(Mapping[str, Any]):
     def __init__(self, owner: Owner) -> None:
         self.__dict__["_owner"] = owner
 
-    def __getattr__(self, name: str) -> Any:
-        if not name.startswith("_"):
-            values = self._owner.read_hyper()
-            if name in values:
-                return values[name]
-            raise AttributeError(_lacking(name, values))
-        raise AttributeError(f"no hyperparameter {name!r}")
+    if not TYPE_CHECKING:  # who know the names, and no others
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        self._owner.set_hyper(name, value)
+        def __getattr__(self, name: str) -> Any:
+            if not name.startswith("_"):
+                values = self._owner.read_hyper()
+                if name in values:
+                    return values[name]
+                raise AttributeError(_lacking(name, values))
+            raise AttributeError(f"no hyperparameter {name!r}")
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            self._owner.set_hyper(name, value)
 
     def __getitem__(self, name: str) -> Any:
         values = self._owner.read_hyper()
@@ -79,7 +82,7 @@ class HyperView(Mapping[str, Any]):
     def __repr__(self) -> str:
         return f"HyperView({', '.join(f'{k}={v!r}' for k, v in self._owner.read_hyper().items())})"
 
-    def update(self, **hyper: Any) -> None:
+    def update(self, **hyper: Unpack[Hyper]) -> None:
         """Change several at once; none is changed if one is refused.
 
         Parameters

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..engine.options import Rule, hyper_names, of_other_methods
 from ..support.attributes import OF_OTHERS, RUNNING, Misplaced, OfOthers, misplaced, places_for, refuse_misplaced
@@ -32,15 +32,17 @@ class Named:
         """Where there is what another library calls so, in words."""
         return misplaced(name, cls._places) or of_other_methods(name)
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        if name == "hyper":
-            raise AttributeError(
-                "hyper cannot be replaced: set what it holds, opt.hyper.learning_rate = 0.1, or several at once, "
-                "opt.hyper.update(learning_rate=0.1, l1=1e-5)"
-            )
-        if not (name.startswith("_") or hasattr(type(self), name)):
-            refuse_misplaced(self, name, self._places, meant=of_other_methods(name))
-        super().__setattr__(name, value)
+    if not TYPE_CHECKING:  # who know the attributes that there are, and refuse to set others
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            if name == "hyper":
+                raise AttributeError(
+                    "hyper cannot be replaced: set what it holds, opt.hyper.learning_rate = 0.1, or several at once, "
+                    "opt.hyper.update(learning_rate=0.1, l1=1e-5)"
+                )
+            if not (name.startswith("_") or hasattr(type(self), name)):
+                refuse_misplaced(self, name, self._places, meant=of_other_methods(name))
+            super().__setattr__(name, value)
 
     def __dir__(self) -> list[str]:
         others = {*self._places, *OF_OTHERS}
