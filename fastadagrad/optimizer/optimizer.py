@@ -39,7 +39,8 @@ class Optimizer(Named, Shown, Keeper, metaclass=Described):
         ``loss(params, *batch)`` returns the loss, or (loss, gradients); params comes in the structure given here.
         None suits someone who only calls `step`.
     params : array, list of arrays, or dict of str to array
-        NumPy's, or all of them on one GPU; float32 or float64, C-contiguous, writable: updated in place.
+        NumPy's, or of a library that has ``__dlpack__``, as torch's, or all of them on one GPU; float32 or float64,
+        C-contiguous, writable: updated in place, and never copied.
     inputs : list of str, optional
         Names picked out of batches that are dicts or DataFrames, in the order in which loss takes them. Batches of
         as many arrays are taken to have that order already.
@@ -112,7 +113,7 @@ class Optimizer(Named, Shown, Keeper, metaclass=Described):
 
     @property
     def history(self) -> History:
-        """Every epoch so far."""
+        """Every epoch so far: a list of `Epoch`, and as flat tables what each has left (`History.records`)."""
         return self._session.ledger.history
 
     @property
