@@ -34,7 +34,8 @@ class Rows:
 
     Notes
     -----
-    Arrays of a library that has ``__dlpack__``, as torch's and JAX's, will do, and are not copied. They are looked at when a step is made: TypeError, ValueError and IndexError come from there.
+    Arrays of a library that has ``__dlpack__``, as torch's and JAX's, will do, and are not copied. They are looked at
+    when a step is made: TypeError, ValueError and IndexError come from there.
 
     Examples
     --------

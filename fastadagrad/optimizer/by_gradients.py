@@ -149,8 +149,8 @@ class ByGradients:
         ----------
         gradients : arrays, Rows or scipy.sparse matrices in the structure of params, optional
             Of a dict's parameters, a list in their order will do. An array is NumPy's or of a library that has
-            ``__dlpack__``, as torch's and JAX's, whose memory is read as it is; it is of exactly the shape and dtype of its
-            parameter and C-contiguous. They are not written. Without them, what `gradients` holds is taken. Those of
+            ``__dlpack__``, as torch's and JAX's, whose memory is read as it is. It is of exactly the shape and dtype of
+            its parameter and C-contiguous, and is not written. Without them, what `gradients` holds is taken. Those of
             frozen parameters are not looked at. A sparse matrix is CSR, CSC or COO, of the parameter's shape and dtype;
             what it does not store is 0. Under momentum, decay, l1 or l2, what a sparse gradient does not name moves as
             `lazy` says.
