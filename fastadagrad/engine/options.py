@@ -158,14 +158,7 @@ def refuse_unknown(
 
 
 def of_other_methods(name: object) -> str | None:
-    """Which methods have what another library calls by a name that one of ours has no use for, in words.
-
-    Examples
-    --------
-    >>> of_other_methods("rho")
-    'it is rms_halflife of adadelta, esgd and rmsprop, and of no use to this method'
-    >>> of_other_methods("my_own")
-    """
+    """Which methods have what another library calls by this name, in words; None if no method has it."""
     for needed in ours_for(name):
         having = [method for method in rule_names() if {*needed} <= {*hyper_names(rule_named(method))}]
         if having:
