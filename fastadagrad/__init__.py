@@ -1,4 +1,27 @@
-"""AdaGrad for NumPy arrays: fused Numba kernels, exact to the last bit."""
+"""AdaGrad for NumPy arrays: fused Numba kernels, exact to the last bit.
+
+Begin with one of these; ``help(fastadagrad.ADAGRAD)`` has the formula and every hyperparameter.
+
+=============================================  =====================================================================
+you have                                       take
+=============================================  =====================================================================
+gradients of your own                          `ADAGRAD` (params=...) and its ``step(gradients)``; `Rows` for some rows
+a loss, and perhaps data in minibatches        `minimize` in one call, or `ADAGRAD` (loss, params) and its ``iterate``
+X and y, for a linear model                    `LinearModel`; on the command line ``fastadagrad fit``
+no idea of a learning rate                     `find_learning_rate` (gives a `RateSearch`), `DoG`, `DoWG`, `COCOB`
+a loop of your own under ``numba.njit``        `compiled_update` (gives a `CompiledUpdate`)
+defaults of torch, Keras, optax, ...           `like`
+a formula of your own                          `register`, then `build` by its name
+scikit-learn's pipelines and searches          ``fastadagrad.sklearn``: AdaGradClassifier, AdaGradRegressor
+``scipy.optimize.minimize``                    ``method=fastadagrad.scipy.adagrad``, or another method
+=============================================  =====================================================================
+
+Methods are classes, subclasses of `Optimizer`: `ADAGRAD`, `ADADELTA`, `AdaGradDA`, `Adam`, `AdaMax`, `COCOB`,
+`DAdaptAdaGrad`, `DoG`, `DoWG`, `ESGD`, `FTRL`, `NAG`, `RDA`, `RMSProp`, `RProp`, `SGD`. `build` finds them by name, in
+any case. `Dataset` cuts arrays into minibatches; the modules `adaptive`, `base`, `dataset` and `first_order` are where
+downhill has them. ``fastadagrad.compare`` compares methods, ``fastadagrad.sources`` loads files. What the library logs,
+it logs under the name "fastadagrad".
+"""
 
 from __future__ import annotations
 
@@ -58,10 +81,27 @@ def __getattr__(name: str) -> Any:
     if name in _MODULES or name in _INTERFACES:
         return import_module(f"{__name__}.{name}")
     if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        raise AttributeError(_what_is_meant_by(name), name=name)
     value = globals()[name] = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
     return value
 
 
+def _what_is_meant_by(name: str) -> str:
+    """The message for a name that there is not, with the one that was probably meant."""
+    message = f"module {__name__!r} has no attribute {name!r}"
+    if name.startswith("_"):
+        return message
+    from importlib.util import find_spec
+
+    from .support.hints import PUBLIC, hint
+
+    if find_spec(f"{__name__}.{name}") is not None:
+        return f"{message} until it is imported: import {__name__}.{name}"
+    meant = hint(name, __all__, PUBLIC)
+    return f"{message}: {meant}" if meant else message
+
+
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__, *_INTERFACES})
+    return sorted(
+        [*__all__, *_INTERFACES, *(name for name in globals() if name.startswith("__") and name.endswith("__"))]
+    )

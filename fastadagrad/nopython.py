@@ -47,6 +47,13 @@ class CompiledUpdate:
     _dtype: np.dtype[Any]
     _kind: str
 
+    def __repr__(self) -> str:
+        usual, _ = make_settings(self._settings.rule, {})
+        defaults = {**vars(usual.options), **vars(usual.own)}
+        given = {**vars(self._settings.options), **vars(self._settings.own)}
+        own = [f"{name}={value!r}" for name, value in given.items() if callable(value) or value != defaults[name]]
+        return f"CompiledUpdate({', '.join([repr(self._settings.rule.name), *own])}; {self._dtype})"
+
     def __reduce__(self) -> tuple[Any, ...]:
         return _compiled, (self._settings, self._dtype, self._kind)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 PEERS: dict[str, dict[str, Any]] = {
     "torch": {"learning_rate": 1e-2, "rms_regularizer": 1e-10},
@@ -20,7 +20,9 @@ PEERS: dict[str, dict[str, Any]] = {
 }
 
 
-def like(peer: str) -> dict[str, Any]:
+def like(
+    peer: Literal["torch", "keras", "optax", "tensorflow", "fbgemm", "fbgemm-rowwise", "downhill"],
+) -> dict[str, Any]:
     """Keyword arguments with which `ADAGRAD` follows another library's AdaGrad.
 
     Parameters

@@ -8,11 +8,12 @@ from types import FunctionType
 from typing import Any
 
 import numpy as np
-from numba import typeof, types
+from numba import njit, typeof, types
+from numba.core import ir
 
 from .cpu.statistics import make_terms
 from .element import make_element
-from .jit import compiled, jitable
+from .jit import OPTIONS, compiled, jitable
 from .memory.headers import unpack
 from .memory.slots import as_computed, make_slots
 from .rules import trait
@@ -113,6 +114,46 @@ def _fault_of_it_alone(function: Any, signature: tuple[Any, ...]) -> Exception |
     except Exception as error:
         return error
     return None
+
+
+def widening_of(rule: Any) -> str | None:
+    """The first line of a rule that computes in float64 where parameters are of float32, in words; None if none does.
+
+    Such a step gives other bits than the formula in float32 and takes longer, and nothing else tells of it.
+    """
+    number = np.float32()
+    s, own = rule.Scalars(*np.zeros(len(rule.Scalars._fields), np.float32)), (number,) * len(rule.slots)
+    arguments = {
+        "accumulate": (number, number, number, own, s),
+        "scale": (own, s),
+        "delta": (number, number, own, s),
+        "place": (number, number, own, s),
+    }
+    for part, values in arguments.items():
+        function = getattr(rule, part, None)
+        line = None if function is None else _first_wide_line(function, tuple(map(typeof, values)))
+        if line is not None:
+            return f"{part} computes in float64 where parameters are float32 ({function.__code__.co_filename}:{line})"
+    return None
+
+
+def _first_wide_line(function: Any, signature: tuple[Any, ...]) -> int | None:
+    """Where a function first makes a float64 of something else, as typed for these arguments."""
+    typed = njit(**OPTIONS)(function)
+    try:
+        typed.compile(signature)
+        found = typed.overloads[signature].type_annotation
+    except Exception:  # one that is called in another way, with defaults of its own
+        return None
+    made = [
+        each
+        for block in found.blocks.values()
+        for each in block.body
+        if isinstance(each, ir.Assign) and found.typemap[each.target.name] == types.float64
+    ]
+    computed = [each.loc.line for each in made if isinstance(each.value, ir.Expr)]
+    passed_on = [each.loc.line for each in made if isinstance(each.value, ir.Var)]
+    return min(computed or passed_on, default=None)
 
 
 def _is_number(kind: Any) -> bool:

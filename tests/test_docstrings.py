@@ -17,7 +17,14 @@ from fastadagrad.optimizer.documents import entries_of, sections_of
 
 MORE = ("fastadagrad.methods.method_named", "fastadagrad.sources.load")
 # What users are given, and do not make.
-GIVEN = ("history.Best", "history.Epoch", "hyper_view.HyperView", "by_gradients.Update")
+GIVEN = (
+    "history.Best",
+    "history.Epoch",
+    "history.History",
+    "history.Validation",
+    "hyper_view.HyperView",
+    "by_gradients.Update",
+)
 
 
 def members(where, value):

@@ -233,7 +233,7 @@ def test_docstrings(name):
     for field in fields(method.rule.Hyperparameters):
         assert re.fullmatch(rf"{field.type.__name__}, default (\S+)", told[field.name]), field.name
         assert float(ast.literal_eval(told[field.name].rpartition(" ")[2])) == field.default
-    assert f'"{name}"' in fa.build.__doc__, f"the docstring of build, in optimizer/methods.py, lacks {name}"
+    assert f'"{name}"' in fa.build.__doc__, f"the docstring of build, in optimizer/building.py, lacks {name}"
     for option in trait(method.rule, "fixed"):
         assert f"`{option}`" in method.__doc__
 

@@ -205,7 +205,7 @@ def with_width(features: CSR, n_features: int, name: str) -> CSR:
 def _as_dense(X: Any, dtype: np.dtype[Any] | None) -> NDArray[Any]:
     array = as_array(X, "X")
     if array.ndim != 2:
-        hint = "; for one column use X.reshape(-1, 1)" if array.ndim == 1 else ""
+        hint = "; for one row use X.reshape(1, -1), for one column X.reshape(-1, 1)" if array.ndim == 1 else ""
         raise ValueError(f"X must have two axes (rows, columns), got shape {array.shape}{hint}")
     names = names_of(X)
     if array.dtype.kind == "O":

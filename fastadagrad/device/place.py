@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from ..engine.parameters import Parameters
 from ..engine.place import Reader, Report, array_of
 from ..engine.rows import Rows
 from ..engine.state import State
+from ..support import log
 from .arrays import DeviceArray, zeros
 from .backend import INSTALL, Backend
 from .gradients import device_gradient
@@ -21,10 +23,16 @@ from .gradients import device_gradient
 def _units() -> Any:
     """The module of all units, which needs numba-cuda and CUDA's compiler; RuntimeError where one is missing."""
     try:
+        from ..kernels.cuda import compiling
         from . import units
     except Exception as error:  # numba-cuda raises more than ImportError where it finds no CUDA
         raise RuntimeError(f"device arrays need numba-cuda and CUDA's compiler ({error}): {INSTALL}") from error
+    compiling.around = _compiling
     return units
+
+
+def _compiling(name: str) -> AbstractContextManager[None]:
+    return log.compiling(f"the CUDA kernel {name}")
 
 
 def place_on_device(arrays: Mapping[str, DeviceArray]) -> DevicePlace:

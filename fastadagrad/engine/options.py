@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from ..kernels.motion import slot_names
 from ..kernels.rules import COMMON, documented, form_of, places, trait
 from ..support.checks import checked_number, whole_number
-from ..support.hints import KEYWORDS, Foreign, hint
-from .registry import reference_to, rule_at
+from ..support.hints import KEYWORDS, Foreign, hint, ours_for
+from .registry import reference_to, rule_at, rule_named, rule_names
 from .typed_keywords import Hyper as Hyper
 from .typed_keywords import Schedule as Schedule
 
@@ -153,8 +153,22 @@ def refuse_unknown(
     known = sorted({*known})
     for name in given:
         if name not in known:
-            meant = (elsewhere or {}).get(name) or hint(name, known, foreign) or f"known are {', '.join(known)}"
+            meant = (elsewhere or {}).get(name) or hint(name, known, foreign)
+            if not meant and foreign is KEYWORDS:
+                meant = of_other_methods(name)
+            meant = meant or f"known are {', '.join(known)}"
             raise TypeError(f"{where} got an unexpected keyword {name!r}: {meant}")
+
+
+def of_other_methods(name: object) -> str | None:
+    """Which methods have what another library calls by this name, in words; None if no method has it."""
+    for needed in ours_for(name):
+        having = [method for method in rule_names() if {*needed} <= {*hyper_names(rule_named(method))}]
+        if having:
+            *most, last = having
+            methods = f"{', '.join(most)} and {last}" if most else last
+            return f"it is {' and '.join(needed)} of {methods}, and of no use to this method"
+    return None
 
 
 def checked(name: str, value: Any, default: Any) -> Any:

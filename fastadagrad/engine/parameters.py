@@ -30,7 +30,9 @@ def _refusal(array: Any, owner: Any) -> str | None:
     if array is None:
         return _refusal_of_others(owner)
     if not isinstance(array, np.ndarray):
-        return _refusal_of_form(array, "a contiguous copy", "a copy")
+        return _refusal_of_form(array, "a contiguous copy", "a copy", "one of dtype float32")
+    if not isinstance(owner, np.ndarray):  # of another library: jax's cannot be written
+        return _refusal_of_form(array, "a contiguous copy", "numpy.array(array)", "one of dtype float32")
     if type(array) not in (np.ndarray, np.memmap):
         return f"must be a plain numpy.ndarray or memmap, not {type(array).__name__}; pass its .view(numpy.ndarray)"
     if not array.dtype.isnative:
@@ -44,7 +46,10 @@ def _refusal_of_others(array: Any) -> str:
             f"is a {type(array).__name__} of arrays, but params are one array, a list or a dict of arrays, not nested: "
             "give each a name of its own, as in {'layer.weights': weights, 'layer.bias': bias}"
         )
-    return f"must be a numpy.ndarray, not {type(array).__name__}; pass numpy.asarray(...) and keep that array"
+    return (
+        f"must be a numpy.ndarray (or an array of another library that has __dlpack__), not {type(array).__name__}; "
+        "pass numpy.asarray(...) and keep that array"
+    )
 
 
 def _holds_arrays(values: Any) -> bool:
@@ -56,9 +61,11 @@ def _holds_arrays(values: Any) -> bool:
     return any(map(_holds_arrays, values))
 
 
-def _refusal_of_form(array: Any, contiguous: str, writable: str) -> str | None:
+def _refusal_of_form(
+    array: Any, contiguous: str, writable: str, floats: str = "array.astype(numpy.float32)"
+) -> str | None:
     if array.dtype not in DTYPES:
-        return f"must be float32 or float64, not {array.dtype}; pass array.astype(numpy.float32)"
+        return f"must be float32 or float64, not {array.dtype}; pass {floats}"
     if not array.flags.c_contiguous:
         return f"must be C-contiguous, its strides are {array.strides}; pass {contiguous}"
     if not array.flags.aligned:

@@ -132,18 +132,21 @@ class Place(Protocol):
 
 
 def array_of(what: str, owner: Any) -> Any:
-    """The array of an object as the engine knows arrays: NumPy's, or the description of one on a GPU; None if no array.
+    """The array of an object as the engine knows arrays; None if it is no array.
 
-    Raises TypeError, which names `what`, for a device array that cannot be read.
+    That is NumPy's or, of an array of another library, a view of its memory: NumPy's for the host's, and a description
+    of it for that of a GPU. Raises TypeError, which names `what`, for an array that cannot be read.
     """
     if isinstance(owner, np.ndarray):
         return owner
     if owner is None:
         return None
     from ..device.arrays import as_device_array
+    from ..host.foreign import as_host_array
 
     try:
-        return as_device_array(owner)
+        found = as_device_array(owner)
+        return as_host_array(owner) if found is None else found
     except TypeError as error:
         raise TypeError(f"{what}: {error}") from None
 

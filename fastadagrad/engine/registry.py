@@ -60,12 +60,24 @@ class RegisteredRule:
         return self._forms[id(form)][1]
 
     def refuse_uncompilable(self) -> None:
-        """Raise TypeError if the formula cannot be compiled in one of the dtypes; later forms are tried likewise."""
-        from ..kernels.trial import fault_of
+        """Raise TypeError if the formula cannot be compiled in one of the dtypes; later forms are tried likewise.
+
+        A warning tells of one that computes in float64 where parameters are float32.
+        """
+        from ..kernels.trial import fault_of, widening_of
 
         fault = fault_of(self)
         if fault is not None:
             raise TypeError(f"rule {self.name!r}: {fault}")
+        widening = widening_of(self)
+        if widening is not None:
+            warnings.warn(
+                f"rule {self.name!r}: {widening}; its bits are not those of float32, and it is slower. A number in the "
+                "text, as 0.5 or 2, makes a float64 of what it is computed with: let scalar_values give it, as a "
+                "constant in Scalars, or use s.zero and s.one",
+                UserWarning,
+                stacklevel=4,  # who registers
+            )
         self.compiles = True
 
     def __copy__(self) -> RegisteredRule:

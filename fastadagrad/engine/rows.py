@@ -34,7 +34,8 @@ class Rows:
 
     Notes
     -----
-    The arrays are checked when a step is made, which raises TypeError, ValueError or IndexError.
+    Arrays of a library that has ``__dlpack__``, such as torch's and JAX's, are taken too and not copied. The arrays are
+    checked when a step is made, which raises TypeError, ValueError or IndexError.
 
     Examples
     --------

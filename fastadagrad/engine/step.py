@@ -22,6 +22,7 @@ from ..support.interrupts import whole
 from ..support.log import logger
 from .arena import Arena
 from .options import Settings
+from .place import array_of
 from .plan import Forms, Plan
 from .products import check_product
 from .rate_cells import RateCells
@@ -166,7 +167,7 @@ class Stepping:
     def _feed(self) -> None:
         for i in self._active:
             slot = trait(self._arena.unsettled[i].form, "fed")
-            self._arena.state[self._names[i]][slot][...] = self._products[i]
+            self._arena.state[self._names[i]][slot][...] = array_of("product", self._products[i])
         self._products = ()
 
     def _attempt(self, gradients: list[Any], t: int, asked: dict[int, float]) -> bool:

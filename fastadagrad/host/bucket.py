@@ -13,10 +13,10 @@ from ..engine.rows import is_sparse
 from ..engine.state import State
 from ..engine.unit import OtherKind, Unit
 from ..kernels.cpu.statistics import make_measure
-from ..kernels.cpu.tensors import HEADERS, make_driver
+from ..kernels.cpu.tensors import HEADERS, UPDATE, make_driver
 from ..kernels.memory import addresses, headers
 from ..kernels.rules import trait
-from .gradients import gradient_refusal
+from .gradients import gradient_refusal, host_form
 from .launch import launch
 
 _HEADERS_READABLE = headers.supported()
@@ -32,6 +32,7 @@ class Bucket(Unit):
         blocks, measured = int(self.table[-1, addresses.FIRST_BLOCK]), len(trait(self._form, "measured"))
         self._scratch = np.zeros(max(1, blocks))
         self._block_measures, self._measures = np.zeros((measured, blocks)), np.zeros((measured, len(members)))
+        self._held: list[Any] = []  # views of gradients of other libraries, until a step has used them
         self._large = int(self.table[:-1, addresses.SIZE].sum()) >= parallel_from
 
     def run(self, work: int, gradients: list[Any], guard: NDArray[np.int64], threads: int) -> int:
@@ -41,9 +42,13 @@ class Bucket(Unit):
         if _HEADERS_READABLE or not work & HEADERS:
             code = launch(self._driver, spans, work, *rest)
             if code >= 0 or addresses.decode(code)[1] == addresses.NON_FINITE:
+                if not work & HEADERS:
+                    self._held.clear()
                 return code
         self.locate_by_hand(gradients, guard)
         code = launch(self._driver, spans, work & ~HEADERS, *rest)
+        if code < 0 or work & UPDATE:
+            self._held.clear()
         return code
 
     def measure(self, threads: int) -> NDArray[np.float64]:
@@ -64,8 +69,14 @@ class Bucket(Unit):
         self._refuse_changed_parameters()
         if any(is_sparse(gradients[i]) for i in self.positions):
             raise OtherKind
+        self._held.clear()
         for row, i in zip(self.table, self.positions, strict=False):
-            error = gradient_refusal(self._params.names[i], gradients[i], self._params.arrays[i], guard)
+            name = self._params.names[i]
+            gradient = host_form(f"gradient of {name!r}", gradients[i])
+            it = "gradient" if gradient is gradients[i] else "numpy.asarray(gradient)"
+            error = gradient_refusal(name, gradient, self._params.arrays[i], guard, it)
             if error:
                 raise error
-            row[addresses.GRADIENT] = interval(gradients[i])[0]
+            row[addresses.GRADIENT] = interval(gradient)[0]
+            if gradient is not gradients[i]:
+                self._held.append(gradient)

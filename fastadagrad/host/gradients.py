@@ -12,15 +12,28 @@ from ..engine.parameters import FloatArray, interval
 from ..engine.place import array_of
 
 
-def gradient_refusal(name: str, gradient: Any, parameter: FloatArray, guard: NDArray[np.int64]) -> Exception | None:
-    """The error for a gradient that does not fit; None for one that can be used as it is."""
+def gradient_refusal(
+    name: str, gradient: Any, parameter: FloatArray, guard: NDArray[np.int64], it: str = "gradient"
+) -> Exception | None:
+    """The error for a gradient that does not fit; None for one that can be used as it is.
+
+    `it` is its name in the code that the message advises.
+    """
     where = f"gradient of {name!r}"
     if gradient is None:
         return missing_gradient(name, parameter)
-    refusal = form_refusal(where, "gradient", gradient, parameter.shape, parameter.dtype)
+    refusal = form_refusal(where, it, gradient, parameter.shape, parameter.dtype)
     if refusal is None and interval(gradient)[0] != interval(parameter)[0]:
         return overlap_refusal(where, gradient, guard)
     return refusal
+
+
+def host_form(what: str, array: Any) -> Any:
+    """An array of another library as NumPy's view of its memory, if that is the host's; all else as it is."""
+    if type(array) is np.ndarray:
+        return array
+    found = array_of(what, array)
+    return found if isinstance(found, np.ndarray) else array
 
 
 def form_refusal(where: str, it: str, array: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Exception | None:
@@ -29,6 +42,10 @@ def form_refusal(where: str, it: str, array: Any, shape: tuple[int, ...], dtype:
     `it` is its name in the code that the message advises.
     """
     if type(array) not in (np.ndarray, np.memmap):
+        if isinstance(array, np.ndarray):
+            return TypeError(
+                f"{where} must be a plain numpy.ndarray, not {type(array).__name__}; pass numpy.asarray({it})"
+            )
         if array_of(where, array) is not None:
             return TypeError(
                 f"{where} must be a host array, as its parameter is, not a device array; copy it to the host"

@@ -23,7 +23,7 @@ from ..kernels.memory.headers import CACHE_LINE
 from ..support.interrupts import whole
 from .bucket import Bucket
 from .distinct_rows import sums_of_rows
-from .gradients import form_refusal
+from .gradients import form_refusal, host_form
 from .launch import usable_threads
 from .missed import HostLagging
 from .row_unit import DenseForm, RowUnit
@@ -82,13 +82,13 @@ class _Host:
             )
         if isinstance(gradient, np.ma.MaskedArray):
             raise TypeError(f"gradient of {name!r} must not be masked; return its .filled(0)")
-        array = np.asarray(gradient)
+        array = np.asarray(gradient) if found is None else found
         report(name, array, parameter)
         with np.errstate(over="ignore"):  # an overflow becomes infinity, which the step refuses
             return np.asarray(array, parameter.dtype, order="C")
 
     def check_dense(self, what: str, it: str, array: Any, parameter: FloatArray) -> None:
-        refusal = form_refusal(what, it, array, parameter.shape, parameter.dtype)
+        refusal = form_refusal(what, it, host_form(what, array), parameter.shape, parameter.dtype)
         if refusal:
             raise refusal
 
@@ -96,12 +96,12 @@ class _Host:
         """Refuse nothing: every kind of sparse gradient that `is_sparse` knows can be used here."""
 
     def is_finite(self, name: str, array: FloatArray, parameter: FloatArray) -> bool:
-        return bool(all_finite(array.view(np.ndarray).reshape(-1)))
+        return bool(all_finite(host_form(name, array).view(np.ndarray).reshape(-1)))
 
     def squared_norm(self, name: str, gradient: Any, parameter: FloatArray) -> float:
         if is_sparse(gradient):
             gradient = sums_of_rows(name, gradient, parameter)
-        flat = np.ravel(gradient).astype(np.float64, copy=False)
+        flat = np.ravel(host_form(name, gradient)).astype(np.float64, copy=False)
         return float(flat @ flat)
 
     def threads(self, wanted: int | None) -> int:

@@ -12,7 +12,7 @@ from ..engine.gradients import overlap_refusal
 from ..engine.parameters import FloatArray
 from ..engine.rows import INDEX_DTYPES, Rows, outside
 from ..kernels.cpu.coalesce import ASCENDING, DISTINCT, inspect
-from .gradients import form_refusal
+from .gradients import form_refusal, host_form
 from .launch import launch
 
 Indices = NDArray[np.int64]
@@ -40,6 +40,7 @@ def checked_indices(
     what: str, indices: Any, n_rows: int, search: bool = False, look: Inspect = inspect_only
 ) -> tuple[Indices, int]:
     """Indices as int64, and what `look` found; raises TypeError, ValueError or IndexError if they are no rows."""
+    indices = host_form(what, indices)
     if type(indices) not in (np.ndarray, np.memmap):
         raise TypeError(
             f"{what} must be a plain numpy.ndarray of int32 or int64, not {type(indices).__name__}; pass "
@@ -65,12 +66,13 @@ def checked_rows(
     where = f"gradient of {name!r}"
     if parameter.ndim == 0:
         raise ValueError(f"{where}: the parameter is 0-dimensional and has no rows; pass an array of shape ()")
-    indices, values = gradient.indices, gradient.values
+    indices, values = gradient.indices, host_form(f"{where}: values", gradient.values)
     unique = bool(gradient.assume_unique)
     numbers, found = checked_indices(f"{where}: indices", indices, len(parameter), not unique, look)
     _refuse_overlap(f"{where} (its indices)", numbers, guard)
     shape = (numbers.size, *parameter.shape[1:])
-    refusal = form_refusal(f"{where}: values", "values", values, shape, parameter.dtype)
+    it = "values" if values is gradient.values else "numpy.asarray(values)"
+    refusal = form_refusal(f"{where}: values", it, values, shape, parameter.dtype)
     if refusal:
         raise refusal
     _refuse_overlap(f"{where} (its values)", values, guard)

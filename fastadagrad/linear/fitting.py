@@ -91,6 +91,9 @@ def fit(
         Makes the `Watcher` of the run, given a function that makes weights for the unscaled features from those in
         training.
     """
+    if not table.features.shape[1]:
+        shape = f"(shape=({table.features.shape[0]}, 0))"
+        raise ValueError(f"X has nothing to learn from: 0 feature(s) {shape} while a minimum of 1 is required")
     if start is not None:
         chosen, settings = start.targets, with_rate(settings, start.learning_rate)
     chosen = chosen or targets.choose(p["loss"], table.labels, p)

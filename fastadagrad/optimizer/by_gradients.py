@@ -47,6 +47,9 @@ class Update:
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_made_after": None, "_stepping": None}
 
+    def __repr__(self) -> str:
+        return f"<Update of {self._name!r} by {type(self._optimizer).__name__}, {self.steps:,} so far>"
+
     def __copy__(self) -> Update:
         return Update(self._optimizer, self._position)
 
@@ -145,11 +148,12 @@ class ByGradients:
         Parameters
         ----------
         gradients : arrays, Rows or scipy.sparse matrices in the structure of params, optional
-            If the parameters are a dict, a list in their order will do. An array has exactly the shape and dtype of its
-            parameter and is C-contiguous. Gradients are not written. Without this argument, the buffers of the property
-            `gradients` are used. Gradients of frozen parameters are not looked at. A sparse matrix is CSR, CSC or COO,
-            of the parameter's shape and dtype; elements that it does not store are 0. Under momentum, decay, l1 or l2,
-            rows that a sparse gradient does not name move as `lazy` says.
+            If the parameters are a dict, a list in their order will do. An array is NumPy's or of a library that has
+            ``__dlpack__``, such as torch's and JAX's, whose memory is read as it is. It has exactly the shape and dtype
+            of its parameter and is C-contiguous. Gradients are not written. Without this argument, the buffers of the
+            property `gradients` are used. Gradients of frozen parameters are not looked at. A sparse matrix is CSR, CSC
+            or COO, of the parameter's shape and dtype; elements that it does not store are 0. Under momentum, decay, l1
+            or l2, rows that a sparse gradient does not name move as `lazy` says.
 
         Raises
         ------

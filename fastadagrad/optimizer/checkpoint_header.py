@@ -43,6 +43,9 @@ def check(header: Any, arrays: Collection[str]) -> None:
                 raise ValueError(f"{where} is also of {name!r}, and there is no such parameter in it")
     if (ledger["best"] is None) != ("best" not in {name.partition("/")[0] for name in arrays}):
         raise ValueError("ledger.best and the best parameters are not both there")
+    for number, (after, *_) in enumerate(ledger.get("validations", ())):
+        if after > len(ledger["history"]):
+            raise ValueError(f"ledger.validations[{number}] is after epochs that are not in ledger.history")
     if run.get("has_best") and ledger["best"] is None:
         raise ValueError("run.has_best is True without ledger.best")
 
@@ -146,7 +149,8 @@ LEDGER = _parts(
         "best": _optional(_parts({"loss": NUMBER, "monitors": MONITORED, "epoch": COUNT, "steps": COUNT})),
         "history": _each(_row(COUNT, COUNT, MONITORED, MONITORED)),
         "stopped_because": _optional(TEXT),
-    }
+    },
+    optional={"validations": _each(_row(COUNT, COUNT, COUNT, MONITORED))},  # files of version 0.1.0 have none
 )
 PROGRESS = _parts(
     {

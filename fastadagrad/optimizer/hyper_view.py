@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Unpack
 
-from ..engine.options import refuse_unknown
+from ..engine.options import Hyper, of_other_methods, refuse_unknown
+from ..engine.typed_keywords import HyperAttributes
 from ..support.hints import KEYWORDS, hint
 
 
@@ -22,7 +23,13 @@ class Owner(Protocol):
         """Change one hyperparameter."""
 
 
-class HyperView(Mapping[str, Any]):
+def _lacking(name: object, values: Mapping[str, Any]) -> str:
+    """The message for a name that is none of these, with what is probably meant."""
+    meant = hint(name, values, KEYWORDS) or of_other_methods(name)
+    return f"no hyperparameter {name!r}" + (f": {meant}" if meant else "")
+
+
+class HyperView(HyperAttributes, Mapping[str, Any]):
     """The hyperparameters of an optimizer: read and set as attributes, or read as a mapping.
 
     The view shows the values in force; during an iteration these include the iteration's own. Setting a hyperparameter
@@ -44,20 +51,24 @@ class HyperView(Mapping[str, Any]):
     def __init__(self, owner: Owner) -> None:
         self.__dict__["_owner"] = owner
 
-    def __getattr__(self, name: str) -> Any:
-        if not name.startswith("_"):
-            values = self._owner.read_hyper()
-            if name in values:
-                return values[name]
-            meant = hint(name, values, KEYWORDS)
-            raise AttributeError(f"no hyperparameter {name!r}" + (f": {meant}" if meant else ""))
-        raise AttributeError(f"no hyperparameter {name!r}")
+    if not TYPE_CHECKING:  # who know the names, and no others
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        self._owner.set_hyper(name, value)
+        def __getattr__(self, name: str) -> Any:
+            if not name.startswith("_"):
+                values = self._owner.read_hyper()
+                if name in values:
+                    return values[name]
+                raise AttributeError(_lacking(name, values))
+            raise AttributeError(f"no hyperparameter {name!r}")
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            self._owner.set_hyper(name, value)
 
     def __getitem__(self, name: str) -> Any:
-        return self._owner.read_hyper()[name]
+        values = self._owner.read_hyper()
+        if name not in values:
+            raise KeyError(_lacking(name, values))
+        return values[name]
 
     def __setitem__(self, name: str, value: Any) -> None:
         self._owner.set_hyper(name, value)
@@ -71,7 +82,7 @@ class HyperView(Mapping[str, Any]):
     def __repr__(self) -> str:
         return f"HyperView({', '.join(f'{k}={v!r}' for k, v in self._owner.read_hyper().items())})"
 
-    def update(self, **hyper: Any) -> None:
+    def update(self, **hyper: Unpack[Hyper]) -> None:
         """Change several at once; none is changed if one is refused.
 
         Parameters

@@ -236,7 +236,7 @@ class Keeper(ByGradients, ABC):
         twin: Keeper = type(self).__new__(type(self))
         memo[id(self)] = twin
         for owner, array in zip(self._session.params.owners, self._session.params.arrays, strict=True):
-            if not isinstance(array, np.ndarray):
+            if not isinstance(owner, np.ndarray):
                 memo.setdefault(id(owner), copy_of_parameter(owner, array))
         with self._session.engine.lock:
             twin.__setstate__(copy.deepcopy(self.__getstate__(), memo))

@@ -23,6 +23,8 @@ def as_number(value: Any, what: str) -> float:
         if found.size != 1:
             raise TypeError(f"{what} must return a single number, not an array of shape {found.shape}")
         value = found.to_host()[()] if found.ndim == 0 else found.to_host()
+    elif found is not None:
+        value = found  # also of a tensor that requires a gradient
     try:
         array = np.asarray(value)
     except ValueError:  # a ragged list

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
@@ -61,6 +62,21 @@ class Objective:
     def of(self, params: Parameters) -> Objective:
         """The loss as an objective of other parameters in the same structure."""
         return Objective(self._loss, self._gradient, params, self._inputs)
+
+    def refuse_missing_data(self, argument: str) -> None:
+        """Raise TypeError, naming the argument that should have been given, if the loss cannot do without data."""
+        try:
+            parameters = [*inspect.signature(self._loss).parameters.values()]
+        except (TypeError, ValueError):  # of compiled functions
+            return
+        positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        needed = [each.name for each in parameters if each.kind in positional and each.default is each.empty]
+        if len(needed) > 1:
+            raise TypeError(
+                f"{argument} is missing: loss takes {' and '.join(needed[1:])} after {needed[0]}, from data; pass "
+                f"arrays, a Dataset or an iterable of batches as {argument} (None is for a loss of the parameters "
+                "alone)"
+            )
 
     def arguments(self, batch: Any) -> tuple[Any, ...]:
         """The positional arguments that the loss takes after params, made from a batch."""

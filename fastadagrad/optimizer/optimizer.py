@@ -8,17 +8,19 @@ from typing import Any, ClassVar, Unpack
 from ..data.dataset import as_dataset, limited
 from ..engine.options import Hyper, hyper_names, refuse_unknown
 from ..engine.parameters import Parameters
-from ..support.attributes import MAKING, OF_DATASETS, RUNNING, Misplaced, places_for, refuse_misplaced
+from ..support.attributes import MAKING, OF_DATASETS, RUNNING
 from ..support.checks import check_limits
 from ..support.interrupts import whole
 from . import assignment
 from .documents import Described, takes_as
-from .history import Best, Epoch, Ledger, Monitored
+from .history import Best, History, Ledger, Monitored
 from .keeping import Keeper
 from .monitors import Monitor, Monitors
+from .names import Named
 from .objective import Gradient, Objective
 from .run import Run, Touches
 from .session import Session
+from .shown import Shown
 from .updates import Pair, Updates
 
 TAKEN_BY_A_RUN = "iterate and minimize take it"
@@ -26,7 +28,7 @@ TAKEN_WHEN_MADE = "it is given when the optimizer is made"
 TAKEN_BY_DATASETS = "a Dataset takes it, fastadagrad.Dataset(..., {}=...)"
 
 
-class Optimizer(Keeper, metaclass=Described):
+class Optimizer(Named, Shown, Keeper, metaclass=Described):
     """What all methods share: parameters, their state and steps, a loss, and runs that minimize it.
 
     This class is no method itself: use the class of a method, or `build`.
@@ -37,8 +39,8 @@ class Optimizer(Keeper, metaclass=Described):
         ``loss(params, *batch)`` returns the loss, or (loss, gradients); params comes in the structure given here.
         Not needed if only `step` is called.
     params : array, list of arrays, or dict of str to array
-        NumPy arrays, or arrays that are all on one GPU; float32 or float64, C-contiguous and writable, as they are
-        updated in place.
+        Arrays of NumPy or of a library that has ``__dlpack__``, such as torch's, or arrays that are all on one GPU;
+        float32 or float64, C-contiguous and writable, as they are updated in place and never copied.
     inputs : list of str, optional
         Names picked out of batches that are dicts or DataFrames, in the order in which loss takes them. Batches of
         as many arrays are taken to have that order already.
@@ -67,8 +69,7 @@ class Optimizer(Keeper, metaclass=Described):
     True
     """
 
-    _making: ClassVar[tuple[str, ...]] = MAKING  # arguments, beside the loss, the parameters and hyperparameters
-    _places: ClassVar[Mapping[str, str]] = {}  # where a keyword belongs that is set as an attribute by mistake
+    _making: ClassVar[tuple[str, ...]] = MAKING
 
     def __init__(
         self,
@@ -105,36 +106,14 @@ class Optimizer(Keeper, metaclass=Described):
     def _made_of(self) -> dict[str, Any]:
         return self._session.made_of()
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        if "rule" in vars(cls):
-            making, running = ("loss", *cls._making), ("train", "valid", *RUNNING)
-            cls._places = places_for(cls.__name__, hyper_names(cls.rule), making, running)
-            for name, place in cls._places.items():
-                if not hasattr(cls, name):
-                    setattr(cls, name, Misplaced(name, place))
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if name == "hyper":
-            raise AttributeError(
-                "hyper cannot be replaced: set what it holds, opt.hyper.learning_rate = 0.1, or several at once, "
-                "opt.hyper.update(learning_rate=0.1, l1=1e-5)"
-            )
-        if not (name.startswith("_") or hasattr(type(self), name)):
-            refuse_misplaced(self, name, self._places)
-        super().__setattr__(name, value)
-
-    def __dir__(self) -> list[str]:
-        return sorted(name for name in super().__dir__() if name not in self._places or hasattr(self, name))
-
     @property
     def best(self) -> Best | None:
         """The best validation so far."""
         return self._session.ledger.best
 
     @property
-    def history(self) -> list[Epoch]:
-        """Every epoch so far."""
+    def history(self) -> History:
+        """Every epoch so far: a list of `Epoch`, and as flat tables what each has left (`History.records`)."""
         return self._session.ledger.history
 
     @property
@@ -238,6 +217,8 @@ class Optimizer(Keeper, metaclass=Described):
         >>> opt.evaluate([np.array([1.0, 3.0])])
         {'loss': 5.0, 'largest': 3.0}
         """
+        if dataset is None:
+            self._session.objective.refuse_missing_data("dataset")
         found = self._session.means_over(as_dataset(dataset))
         assert found is not None
         return found
@@ -325,7 +306,9 @@ class Optimizer(Keeper, metaclass=Described):
         if touches is not None and not callable(touches):
             raise TypeError(f"touches must be callable as touches(*batch), not {type(touches).__name__}")
         session = self._session
-        session.objective  # noqa: B018  raises if there is none
+        objective = session.objective  # raises if there is none
+        if train is None:
+            objective.refuse_missing_data("train")
         session.engine.check(*session.settings_of(*session.divided(hyper)), session.unused)
         train = limited(as_dataset(train, batch_size=batch_size, rng=rng), train_batches)
         valid = train if valid is None else as_dataset(valid, batch_size=batch_size)

@@ -196,6 +196,8 @@ def find_learning_rate(
     steps = whole_number("steps", steps, 1)
     random = as_generator(rng)
     trial = _Trial(opt, touches)
+    if train is None:
+        session_of(opt).objective.refuse_missing_data("train")
     fitted = _batches(as_dataset(train, batch_size=batch_size), steps, random)
     judged = _all_batches(as_dataset(valid, batch_size=batch_size)) or (fitted if train is not None else fitted[:1])
     initial = trial.loss(judged)

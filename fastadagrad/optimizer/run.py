@@ -17,7 +17,7 @@ from ..engine.options import Conduct, Rule
 from ..support.interrupts import Interrupts
 from ..support.log import logger
 from ..support.stopping import Patience
-from .history import Best, Epoch, Monitored
+from .history import Best, Epoch, History, Monitored, Validation, note
 from .monitors import WeightedMean
 from .objective import Objective
 
@@ -61,7 +61,7 @@ class Trained(Protocol):
     @property
     def steps(self) -> int: ...
     @property
-    def history(self) -> list[Epoch]: ...
+    def history(self) -> History: ...
     @property
     def best(self) -> Best | None: ...
 
@@ -100,6 +100,7 @@ class Run:
         self._at_best = False  # whether the parameters are those of the best validation
         self.last_train: Monitored | None = None
         self._changes = 0  # the engine's count of changes from outside, as of the latest epoch
+        self._yet_to_be_listed = False  # whether the latest epoch is not yet in the history
 
     def state(self) -> dict[str, Any]:
         """The state from which `resume` goes on."""
@@ -224,6 +225,7 @@ class Run:
             self.last_train = WeightedMean(progress.sums, progress.weight).means()
             progress.sums, progress.weight, progress.validated = {}, 0.0, False
             progress.epochs += 1
+            self._yet_to_be_listed = True
             self._tell(self._optimizer.rule.name.upper(), self.last_train)
             self._stop_at_limit()
         if self._reason in FULFILLED:
@@ -231,6 +233,7 @@ class Run:
         if not trained or self.last_train is None:
             return None
         self._optimizer.history.append(Epoch(progress.epochs, self._optimizer.steps, self.last_train, progress.valid))
+        self._yet_to_be_listed = False
         return dict(self.last_train), dict(progress.valid)
 
     def _stop_at_limit(self) -> None:
@@ -259,6 +262,7 @@ class Run:
             return
         progress.valid = found
         progress.changed = False
+        self._note_validation(found)
         loss = progress.valid["loss"]
         if not math.isfinite(loss):
             self._stop_for_non_finite(loss, "validation")
@@ -271,6 +275,13 @@ class Run:
         self._tell("validation", progress.valid, " *" if lowest else "")
         if patience.elapsed:
             self._reason = "patience"
+
+    def _note_validation(self, found: Monitored) -> None:
+        """List it in the history, unless it is of what a first epoch has left that is none."""
+        progress, history = self._progress, self._optimizer.history
+        if progress.epochs or not progress.updates:
+            listed = len(history) + self._yet_to_be_listed
+            note(history, Validation(listed, progress.epochs, self._optimizer.steps, found))
 
     def _tell(self, what: str, monitors: Monitored, mark: str = "") -> None:
         """Log one line: what the values are of, the number of epochs so far, and every monitor."""

@@ -13,7 +13,7 @@ from ..engine.parameters import Parameters
 from ..support.interrupts import whole
 from ..support.log import logger
 from . import checkpoint, hyper_record
-from .history import Best, Epoch, Monitored
+from .history import Best, History, Monitored
 from .monitors import Monitors, WeightedMean
 from .objective import Objective
 from .run import Run, Touches
@@ -130,7 +130,7 @@ class Session(Stepper):
         return self.ledger.best
 
     @property
-    def history(self) -> list[Epoch]:
+    def history(self) -> History:
         return self.ledger.history
 
     @property

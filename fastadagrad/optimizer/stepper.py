@@ -85,6 +85,11 @@ class Stepper:
         in_force = own_copy({**self.hyper, **self.overlay})
         return {**self._defaults, "groups": {}, **in_force, **trait(self.rule, "fixed")}
 
+    def is_default(self, name: str, value: Any) -> bool:
+        """Whether a hyperparameter has the value that it has if it is not given, or one that the method always has."""
+        usual = {**self._defaults, "groups": {}, **trait(self.rule, "fixed")}
+        return not callable(value) and bool(value == usual[name])
+
     def change_hyper(self, changes: Mapping[str, Any]) -> None:
         """Change hyperparameters for good; none is changed if one is refused."""
         overlay = {name: value for name, value in self.overlay.items() if name not in changes}

@@ -39,14 +39,11 @@ class Updates:
 
 
 def _checked(pair: Any) -> Pair:
-    if not (isinstance(pair, tuple | list) and len(pair) == 2 and _is_array(pair[0])):
+    found = array_of("updates", pair[0]) if isinstance(pair, tuple | list) and len(pair) == 2 else None
+    if found is None:
         raise TypeError(f"updates must be (array, callable) pairs, not {pair!r}")
     if not callable(pair[1]):
         raise TypeError(f"updates must be (array, callable) pairs, but {pair[1]!r} cannot be called")
-    if isinstance(pair[0], np.ndarray) and not pair[0].flags.writeable:
-        raise ValueError(f"updates must be of writable arrays; one of shape {pair[0].shape} is read-only")
+    if isinstance(found, np.ndarray) and not found.flags.writeable:
+        raise ValueError(f"updates must be of writable arrays; one of shape {found.shape} is read-only")
     return pair[0], pair[1]
-
-
-def _is_array(array: Any) -> bool:
-    return array_of("updates", array) is not None

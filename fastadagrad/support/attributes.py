@@ -15,6 +15,12 @@ Places = Mapping[str, str]
 # Keywords beside hyperparameters: of an optimizer's constructor, of its iterate and minimize, and of Datasets alone.
 MAKING = ("inputs", "updates", "monitors", "monitor_gradients", "gradient")
 RUNNING = ("max_updates", "max_epochs", "batch_size", "train_batches", "valid_batches", "rng", "progress", "touches")
+# Spelt as other libraries have them; `hints` knows what they mean, and other spellings.
+OF_OTHERS: tuple[str, ...] = (
+    *("lr", "eta", "eta0", "step_size", "stepsize", "eps", "epsilon", "alpha", "mu", "rho", "rms", "rms_decay"),
+    *("beta", "betas", "beta1", "beta2", "beta_1", "beta_2", "etas", "step_sizes", "decay", "use_nesterov"),
+    *("clipnorm", "clipvalue", "global_clipnorm", "max_grad_norm", "max_norm", "epochs", "seed", "random_state"),
+)
 OF_DATASETS = ("iteration_size", "axis", "shuffle")
 
 
@@ -29,6 +35,21 @@ class Misplaced:
 
     def __get__(self, instance: Any, owner: type) -> NoReturn:
         message = f"{owner.__name__} has no attribute {self._name!r}: it is {self._place}"
+        raise AttributeError(message, name=self._name, obj=owner if instance is None else instance)
+
+
+class OfOthers:
+    """A name that other libraries have for a keyword, as an attribute: there is none, and the error says where to look.
+
+    It asks `_what_is_called`, of the class of its owner, for the message once somebody has used the name.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, instance: Any, owner: Any) -> NoReturn:
+        meant = owner._what_is_called(self._name)
+        message = f"{owner.__name__} has no attribute {self._name!r}" + (f": {meant}" if meant else "")
         raise AttributeError(message, name=self._name, obj=owner if instance is None else instance)
 
 
@@ -64,9 +85,14 @@ def misplaced(name: str, places: Places, foreign: Foreign = KEYWORDS) -> str | N
     return f"{meant.sentence}, in {places[meant.needs[0]].format('...')}"
 
 
-def refuse_misplaced(owner: object, name: str, places: Places, foreign: Foreign = KEYWORDS) -> None:
-    """Raise AttributeError if an attribute that is to be set has the name of a keyword, which belongs elsewhere."""
-    meant = misplaced(name, places, foreign)
+def refuse_misplaced(
+    owner: object, name: str, places: Places, foreign: Foreign = KEYWORDS, meant: str | None = None
+) -> None:
+    """Raise AttributeError for an attribute about to be set that means a keyword, which is in another place.
+
+    `meant` says it of one that means a keyword of something else.
+    """
+    meant = misplaced(name, places, foreign) or meant
     if meant is not None:
         raise AttributeError(
             f"{type(owner).__name__} has no attribute {name!r} to be set, as nothing would go by it: {meant} (a "

@@ -9,6 +9,7 @@ from typing import Any
 _BROUGHT_BY = {
     "autograd": ("autograd", "autograd"),
     "matplotlib": ("matplotlib", "plot"),
+    "pandas": ("pandas", "pandas"),
     "pyarrow": ("pyarrow", "compare"),
     "scipy": ("scipy", "scipy"),
     "sklearn": ("scikit-learn", "fit"),

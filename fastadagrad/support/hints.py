@@ -23,11 +23,19 @@ class Said:
     sentence: str
 
 
-Foreign = Mapping[str, str | Said]
+# A name of another library's -> ours, or how to say it, or several of these, of which the first that suits is taken.
+Foreign = Mapping[str, str | Said | tuple[str | Said, ...]]
 
 _KEPT_1 = Said(("beta1_halflife",), "it is beta1_halflife here, -log(2)/log(beta1)")
 _KEPT_2 = Said(("beta2_halflife",), "it is beta2_halflife here, -log(2)/log(beta2)")
 _KEPT = Said(("rms_halflife",), "it is rms_halflife here, -log(2)/log(of what the mean keeps of itself in a step)")
+_KEPT_OR_ADDED = Said(
+    ("rms_halflife", "rms_regularizer"),
+    "it is rms_halflife here for how long the mean remembers, rms_regularizer for what is added to its root",
+)
+_PENALTY_OR_RATE = Said(
+    ("learning_rate", "l2"), "it is learning_rate here if it is the size of a step, l2 if it is the weight of a penalty"
+)
 _TOGETHER = Said(
     ("max_global_norm", "max_gradient_norm"),
     "it is max_global_norm for all gradients together, max_gradient_norm for each alone",
@@ -60,7 +68,8 @@ KEYWORDS: Foreign = {
     "beta1": _KEPT_1,
     "beta2": _KEPT_2,
     "beta": "ftrl_beta",
-    "alpha": "cocob_alpha",
+    "alpha": ("cocob_alpha", _KEPT, _PENALTY_OR_RATE),
+    "rms": (_KEPT_OR_ADDED, "rms_regularizer"),
     "betas": Said(
         ("beta1_halflife", "beta2_halflife"),
         "they are beta1_halflife and beta2_halflife here, -log(2)/log(beta) each",
@@ -105,6 +114,34 @@ METHODS: Foreign = {
     "cocobbackprop": "cocob",
     "dadaptation": "dadapt_adagrad",
     "equilibratedsgd": "esgd",
+}
+
+# What `fastadagrad` itself may be asked for. Classes of methods are found by their letters, in whatever case.
+PUBLIC: Foreign = {
+    "gradientdescent": "SGD",
+    "stochasticgradientdescent": "SGD",
+    "momentum": Said(("SGD",), "it is SGD(..., momentum=0.9)"),
+    "nesterov": "NAG",
+    "irprop": "RProp",
+    "adamw": Said(("Adam",), "it is Adam(..., decoupled_weight_decay=0.01)"),
+    "amsgrad": Said(("Adam",), "it is Adam(..., amsgrad=True)"),
+    "adagradnorm": Said(("ADAGRAD",), "it is ADAGRAD(..., accumulator='tensor')"),
+    "rowwiseadagrad": Said(("ADAGRAD",), "it is ADAGRAD(..., accumulator='row')"),
+    "proximaladagrad": Said(("ADAGRAD",), "it is ADAGRAD(..., l1=..., l2=...)"),
+    "ftrlproximal": "FTRL",
+    "cocobbackprop": "COCOB",
+    "dadaptation": "DAdaptAdaGrad",
+    "equilibratedsgd": "ESGD",
+    "logisticregression": Said(("LinearModel",), "it is LinearModel('logistic')"),
+    "linearregression": Said(("LinearModel",), "it is LinearModel('squared')"),
+    "linearsvc": Said(("LinearModel",), "it is LinearModel('hinge')"),
+    "sgdclassifier": "LinearModel",
+    "sgdregressor": "LinearModel",
+    "dataloader": "Dataset",
+    "lrfinder": "find_learning_rate",
+    "fmin": "minimize",
+    "minimise": "minimize",
+    "optimize": "minimize",
 }
 
 
@@ -171,14 +208,41 @@ def meant_by(name: object, known: Iterable[str], foreign: Foreign | None = None)
     known, name = list(known), str(name)
     folded = _folded(name)
     alike = [other for other in known if _folded(other) == folded]
-    meant = (foreign or {}).get(folded)
-    if not alike and isinstance(meant, Said):
-        return Meant(None, meant.sentence, meant.needs) if all(need in known for need in meant.needs) else None
-    if not alike and meant is not None:
-        alike = [meant] if meant in known else []
+    if not alike and folded in (foreign or {}):
+        suiting = [each for each in _translations(name, foreign) if all(need in known for need in needs_of(each))]
+        if not suiting:
+            return None
+        meant = suiting[0]
+        if isinstance(meant, Said):
+            return Meant(None, meant.sentence, meant.needs)
+        alike = [meant]
     elif not alike:
         alike = sorted((other for other in known if _is_slip(name, other)), key=lambda other: _changes(name, other))
     return Meant(alike[0], f"did you mean {alike[0]!r}?") if alike else None
+
+
+def _translations(name: str, foreign: Foreign | None) -> tuple[str | Said, ...]:
+    """What a name of another library's may mean."""
+    meant = (foreign or {}).get(_folded(name), ())
+    return meant if isinstance(meant, tuple) else (meant,)
+
+
+def needs_of(meant: str | Said) -> tuple[str, ...]:
+    """The names of ours that a translation is made of."""
+    return meant.needs if isinstance(meant, Said) else (meant,)
+
+
+def ours_for(name: object, foreign: Foreign = KEYWORDS) -> list[tuple[str, ...]]:
+    """Names of ours that one of another library's stands for, whoever has them; each way in which it may be meant.
+
+    Examples
+    --------
+    >>> ours_for("betas")
+    [('beta1_halflife', 'beta2_halflife')]
+    >>> ours_for("nothing_known")
+    []
+    """
+    return [needs_of(each) for each in _translations(str(name), foreign)]
 
 
 def _folded(name: str) -> str:

@@ -15,7 +15,7 @@ import re
 import threading
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import cache
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -39,6 +39,9 @@ with warnings.catch_warnings():  # on import, the compiler makes a timedelta wit
 Capability = tuple[int, int]
 
 _lock = Lock()
+
+# What is done around a compilation, given the kernel's name: whoever runs kernels may tell the user, who waits for it.
+around: Callable[[str], AbstractContextManager[None]] = nullcontext
 
 # The assembler of PTX may contract a product and a sum that name no rounding; .approx and .full divide inexactly.
 _INEXACT = re.compile(r"^\s*(?:@!?%\w+\s+)?((?:fma|(?:mul|add|sub)\.f|\w+\.(?:approx|full|ftz))\S*)", re.MULTILINE)
@@ -123,7 +126,7 @@ def compile_kernel(
     """
 
     def compile_it() -> str:
-        with _compiler_for(cc):
+        with around(name), _compiler_for(cc):
             ptx: str = cuda.compile_ptx(function, types.void(*arguments), cc=cc)[0]
         return ptx
 

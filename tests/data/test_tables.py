@@ -114,7 +114,11 @@ def test_a_feature_beyond_float32_is_named_without_a_warning():
 @pytest.mark.parametrize(
     ("X", "error", "said"),
     [
-        ([1.0, 2.0], ValueError, r"shape \(2,\); for one column use X.reshape"),
+        (
+            [1.0, 2.0],
+            ValueError,
+            r"shape \(2,\); for one row use X.reshape\(1, -1\), for one column X.reshape\(-1, 1\)",
+        ),
         (np.zeros((2, 2, 2)), ValueError, r"two axes .* \(2, 2, 2\)"),
         (3.0, ValueError, "two axes"),
         ([[1, 2], [3]], ValueError, "rectangular"),

@@ -178,3 +178,13 @@ def test_just_enough_memory_is_enough(monkeypatch):
         LinearModel(max_epochs=1).fit(X, y)
     monkeypatch.setattr(memory_at_hand, "bytes_at_hand", lambda: 0)
     LinearModel(max_epochs=1).fit(X.toarray(), y)  # a dense one holds more itself
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+def test_no_columns_are_refused(sparse):
+    X = np.empty((15, 0))
+    if sparse:
+        X = pytest.importorskip("scipy.sparse", reason="needs the extra 'compare'").csr_array(X)
+    message = r"0 feature\(s\) \(shape=\(15, 0\)\) while a minimum of 1 is required"
+    with pytest.raises(ValueError, match=f"X has nothing to learn from: {message}"):
+        LinearModel().fit(X, np.arange(15) % 2)

@@ -40,6 +40,7 @@ def saved_in_midrun():
 
 HEADER, ARRAYS = saved_in_midrun()
 MAY_BE_MISSING = {("random",), ("displaced",), ("hyper",), ("run", "hyper"), ("run", "patience", "lowest")}
+MAY_BE_MISSING |= {("ledger", "validations")}
 OPEN = {  # dicts whose keys are names
     ("ledger", "updates"),
     ("ledger", "best", "monitors"),
@@ -177,6 +178,7 @@ INCONSISTENT = {
     "learned words": lambda header, arrays: arrays.update(learned=np.array(["a"])),
     "learned table": lambda header, arrays: arrays.update(learned=np.zeros((1, 1))),
     "an epoch too short": lambda header, arrays: header["ledger"]["history"][0].pop(),
+    "a validation of epochs to come": lambda header, arrays: header["ledger"]["validations"][-1].__setitem__(0, 99),
     "an epoch of words": lambda header, arrays: header["ledger"]["history"][0].__setitem__(2, {"loss": "low"}),
     "a momentum of 2": lambda header, arrays: header["hyper"].update(momentum=2.0),
     "a patience of a half": lambda header, arrays: header["run"]["hyper"].update(patience=0.5),

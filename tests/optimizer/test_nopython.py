@@ -59,3 +59,14 @@ def test_norm_clipping_is_refused(hyper):
 def test_other_dtypes_are_refused():
     with pytest.raises(TypeError, match="float32 or float64, not int64"):
         fa.compiled_update(dtype=np.int64)
+
+
+def test_repr():
+    update = fa.compiled_update("adagrad", dtype=np.float32, ndim=2, learning_rate=0.1, accumulator="row")
+    assert repr(update) == "CompiledUpdate('adagrad', learning_rate=0.1, accumulator='row'; float32)"
+    assert repr(fa.compiled_update("sgd")) == "CompiledUpdate('sgd'; float64)"
+    assert "<function schedule" in repr(fa.compiled_update("sgd", learning_rate=schedule))
+
+
+def schedule(t):
+    return 0.5

@@ -173,9 +173,51 @@ def test_what_fails_at_all_numbers_is_refused(part, function):
     assert "refused" not in METHODS
 
 
+def with_a_literal(g, H, own, s):
+    doubled = s.learning_rate * g
+    doubled = 2.0 * doubled  # this line is told
+    return doubled / H, own
+
+
+def root_by_a_power(own, s):
+    return own[0] ** 0.5
+
+
+def zero_by_a_literal(p, g, square, own, s):
+    return (own[0] if g > s.zero else 0.0, own[1])
+
+
+@pytest.mark.parametrize(
+    ("part", "function", "line"),
+    [("delta", with_a_literal, 2), ("scale", root_by_a_power, 1), ("accumulate", zero_by_a_literal, 1)],
+)
+def test_a_number_in_the_text_that_widens_float32_is_warned_of_with_its_line(registered, part, function, line):
+    line += function.__code__.co_firstlineno
+    message = (
+        rf"^rule 'family_test': {part} computes in float64 where parameters are float32 "
+        rf"\(.*test_refused_rules.py:{line}\); .* let scalar_values give it, as a constant in Scalars"
+    )
+    with pytest.warns(UserWarning, match=message) as caught:
+        fa.register(changed(**{part: function}))
+    assert [warning.filename for warning in caught] == [__file__]
+
+
+@pytest.mark.parametrize(
+    ("part", "function"),
+    [
+        ("delta", lambda g, H, own, s: (g * s.learning_rate if g > 0.0 else s.zero, own)),  # only compared with
+        ("delta", lambda g, H, own, s: (g * s.learning_rate / (s.one + s.one), own)),
+        ("scale", lambda own, s: sqrt(own[0]) + abs(own[1])),
+        ("scale", lambda own, s: own[0] ** 2),
+    ],
+)
+def test_what_stays_float32_is_not_warned_of(registered, part, function):
+    fa.register(changed(**{part: function}))  # warnings are errors
+
+
 def test_numbers_at_which_a_formula_breaks_down_are_no_mistake(registered):
     fa.register(changed(scale=lambda own, s: log(own[1]), rests=True))
-    fa.register(changed(scale=lambda own, s: 1.0 / sqrt(own[1] + s.weight - s.weight)))
+    fa.register(changed(scale=lambda own, s: s.one / sqrt(own[1] + s.weight - s.weight)))
     no_weight = make_dataclass("Hyperparameters", [("rms_regularizer", float, 1.0), ("weight", float, 0.0)])
     fa.register(changed(Hyperparameters=no_weight, scale=lambda own, s: log(s.weight)))
 

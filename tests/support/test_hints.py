@@ -111,6 +111,18 @@ def test_methods_of_other_names(name, sentence):
         ("rprop", "etas", "they are rprop_decrease and rprop_increase here"),
         ("dog", "reps_rel", "did you mean 'initial_distance'"),
         ("esgd", "hv_method", "it is hv here: a callable, 'autograd' or 'differences'"),
+        ("cocob", "alpha", "did you mean 'cocob_alpha'"),
+        ("rmsprop", "alpha", "it is rms_halflife here"),
+        ("adagrad", "alpha", "it is learning_rate here if it is the size of a step, l2 if"),
+        ("rmsprop", "rms", "it is rms_halflife here for how long .*, rms_regularizer for"),
+        ("adagrad", "rms", "did you mean 'rms_regularizer'"),
+        ("adagrad", "step_size", "did you mean 'learning_rate'"),
+        ("adagrad", "eta", "did you mean 'learning_rate'"),
+        ("adagrad", "rho", "it is rms_halflife of adadelta.* and rmsprop, and of no use to this method"),
+        ("adagrad", "betas", "it is beta1_halflife and beta2_halflife of adam and adamax, and of no use to"),
+        ("sgd", "eps", "it is rms_regularizer of .*adagrad.*, and of no use to this method"),
+        ("sgd", "beta1", "it is beta1_halflife of adam and adamax, and of no use"),
+        ("sgd", "etas", "it is rprop_increase and rprop_decrease of rprop, and of no use"),
     ],
 )
 def test_keywords_of_other_libraries(method, keyword, said):
@@ -122,14 +134,10 @@ def test_keywords_of_other_libraries(method, keyword, said):
     ("method", "keyword"),
     [
         ("adam", "beta1_decay"),
-        ("sgd", "eps"),
-        ("adagrad", "rho"),
-        ("sgd", "beta1"),
-        ("rmsprop", "alpha"),
-        ("sgd", "etas"),
+        ("sgd", "my_own"),
     ],
 )
-def test_no_hint_where_a_method_has_no_such_thing(method, keyword):
+def test_no_hint_where_no_method_has_such_a_thing(method, keyword):
     with pytest.raises(TypeError, match=f"{keyword!r}: known are "):
         fa.build(method, params=np.zeros(1), **{keyword: 0.5})
 
@@ -198,8 +206,40 @@ def test_every_translation_is_to_something_that_there_is():
     for table, there in (*tables, (hints.METHODS, {*METHODS})):
         for name, meant in table.items():
             assert name == hints._folded(name)
-            needs = meant.needs if isinstance(meant, hints.Said) else (meant,)
-            assert set(needs) <= there, name
+            for each in meant if isinstance(meant, tuple) else (meant,):
+                assert set(hints.needs_of(each)) <= there, name
+
+
+FOREIGN = ("lr", "eps", "alpha", "step_size", "eta", "rms")
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_names_of_other_libraries_are_no_attributes(name):
+    opt = fa.ADAGRAD(params=np.zeros(1))
+    for use in (lambda: getattr(opt, name), lambda: setattr(opt, name, 1), lambda: getattr(opt.hyper, name)):
+        with pytest.raises(AttributeError, match=r"learning_rate|rms_regularizer"):
+            use()
+    with pytest.raises(KeyError, match=r"learning_rate|rms_regularizer"):
+        opt.hyper[name]
+    with pytest.raises(TypeError, match=r"learning_rate|rms_regularizer"):
+        setattr(opt.hyper, name, 1)
+    assert not hasattr(opt, name)
+    assert name not in dir(opt)
+    assert name not in dir(fa.ADAGRAD) or not hasattr(fa.ADAGRAD, name)
+
+
+def test_an_attribute_that_another_method_has_under_our_name_says_which():
+    opt = fa.ADAGRAD(params=np.zeros(1))
+    for use in (lambda: opt.rho, lambda: setattr(opt, "rho", 0.9), lambda: opt.hyper.rho):
+        with pytest.raises(AttributeError, match=r"rms_halflife of adadelta.* and of no use to this method"):
+            use()
+    with pytest.raises(AttributeError, match=r"it is rms_halflife here.*in opt\.hyper"):
+        _ = fa.RMSProp(params=np.zeros(1)).rho
+
+
+def test_names_of_other_libraries_that_are_attributes_are_spelt_as_hints_know_them():
+    for name in attributes.OF_OTHERS:
+        assert hints._folded(name) in KEYWORDS, name
 
 
 def test_names_of_parameters_are_nobodys_but_the_users():

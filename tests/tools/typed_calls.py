@@ -3,7 +3,7 @@
 `tests/test_typed_calls.py` lets mypy look at them and runs none; pyright says the same of them.
 """
 
-from typing import assert_type
+from typing import Any, assert_type
 
 import numpy as np
 
@@ -80,13 +80,28 @@ fa.ESGD(params=w, hv="numerical")  # wrong
 fa.ESGD(params=w, centered=True)  # wrong
 
 # Of what makes and runs any of them.
-opt = fa.build("adam", loss, w, beta1_halflife=3, monitor_gradients=True)
+assert_type(fa.build("adam", loss, w, beta1_halflife=3, monitor_gradients=True), fa.Adam)
+assert_type(fa.build("esgd", loss, w, hv="differences"), fa.ESGD)
+opt = fa.build("AdaGrad", loss, w, learning_rate=0.1)
 assert_type(opt, fa.Optimizer)
 fa.build("adam", loss, w, beta1=0.9)  # wrong
 fa.build(3, loss, w)  # wrong
 for train, valid in opt.iterate([x, y], batch_size=2, max_epochs=3, learning_rate=0.5):
     assert_type(train["loss"] - valid["loss"], float)
 opt.iterate([x, y], learning_rates=0.5)  # wrong
+opt.hyper.learning_rate *= 0.5
+opt.hyper.learning_rate = lambda t: 1 / (t + 1)
+opt.hyper.update(momentum=0.5, groups={})
+assert_type(opt.hyper.momentum, float)
+opt.hyper["of_a_rule_of_ones_own"] = 0.5
+opt.hyper.learning_rat = 0.1  # wrong
+opt.hyper.learning_rate = "fast"  # wrong
+opt.hyper.lazy = "never"  # wrong
+opt.hyper.update(momentun=0.5)  # wrong
+opt.learning_rate = 0.1  # wrong
+fa.ADAGRAD(loss, w, **fa.like("torch"))
+fa.like("pytorch")  # wrong
+assert_type(opt.history.to_dict(), dict[str, list[Any]])
 opt.iterate([x, y], max_epochs="all")  # wrong
 opt.minimize([x, y], None, 100, progress=True, min_improvement=0.1)
 opt.minimize([x, y], batchsize=2)  # wrong
