@@ -11,7 +11,7 @@ _BROUGHT_BY = {
     "matplotlib": ("matplotlib", "plot"),
     "pyarrow": ("pyarrow", "compare"),
     "scipy": ("scipy", "scipy"),
-    "sklearn": ("scikit-learn", "fit"),
+    "sklearn": ("scikit-learn", "sklearn"),
     "tqdm": ("tqdm", "fit"),
 }
 
@@ -41,7 +41,7 @@ def how_to_install(module: str) -> str:
     """The package that a module is of, and the command that installs it.
 
     >>> how_to_install("sklearn.datasets")
-    'scikit-learn: pip install "fastadagrad[fit]"'
+    'scikit-learn: pip install "fastadagrad[sklearn]"'
     """
     package, extra = _BROUGHT_BY[module.partition(".")[0]]
     return f'{package}: pip install "fastadagrad[{extra}]"'

@@ -1,0 +1,52 @@
+"""What pyproject.toml cannot say: addresses, which follow from where the repository is.
+
+Whoever builds a release names that place in FASTADAGRAD_REPOSITORY. From it come the links of the project, and those of
+README.md that lead to other files: they would lead nowhere on a package index. Without it such links are their words.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from setuptools import setup
+
+HERE = Path(__file__).resolve().parent
+# A link or a picture that leads to a file beside README.md.
+RELATIVE = re.compile(r"(!?)\[([^][]*)\]\((?![a-z]+:|#)([^()]+)\)")
+PAGES = {"Documentation": "docs/guide.md", "Changelog": "CHANGELOG.md"}
+
+
+def version() -> str:
+    """The version, as fastadagrad/version.py has it."""
+    [found] = re.findall(r'^__version__ = "(.+)"$', (HERE / "fastadagrad/version.py").read_text("utf-8"), re.M)
+    return str(found)
+
+
+def described(readme: str, repository: str) -> str:
+    """README.md as an index shows it, with links to the files of this version."""
+
+    def absolute(found: re.Match[str]) -> str:
+        picture, words, path = found.groups()
+        kind = "raw" if picture else "blob"
+        return f"{picture}[{words}]({repository}/{kind}/v{version()}/{path})" if repository else words
+
+    return RELATIVE.sub(absolute, readme)
+
+
+def addresses(repository: str) -> dict[str, str]:
+    """The project's links; none, if nobody has said where it is."""
+    if not repository:
+        return {}
+    pages = {name: f"{repository}/blob/v{version()}/{path}" for name, path in PAGES.items()}
+    return {"Source": repository, **pages, "Issues": f"{repository}/issues"}
+
+
+if __name__ == "__main__":
+    place = os.environ.get("FASTADAGRAD_REPOSITORY", "").rstrip("/")
+    setup(
+        long_description=described((HERE / "README.md").read_text("utf-8"), place),
+        long_description_content_type="text/markdown",
+        project_urls=addresses(place),
+    )
