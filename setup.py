@@ -10,8 +10,6 @@ import os
 import re
 from pathlib import Path
 
-from setuptools import setup
-
 HERE = Path(__file__).resolve().parent
 # A link or a picture that leads to a file beside README.md.
 RELATIVE = re.compile(r"(!?)\[([^][]*)\]\((?![a-z]+:|#)([^()]+)\)")
@@ -44,6 +42,8 @@ def addresses(repository: str) -> dict[str, str]:
 
 
 if __name__ == "__main__":
+    from setuptools import setup
+
     place = os.environ.get("FASTADAGRAD_REPOSITORY", "").rstrip("/")
     setup(
         long_description=described((HERE / "README.md").read_text("utf-8"), place),

@@ -19,6 +19,8 @@ import numpy as np
 
 from . import screen
 
+USAGE = "[options]"
+EXAMPLES = ("bench", "bench --quick --json", "bench --cuda --rounds 31")
 WIDTH = 64  # of rows
 PASSES = {"plain": 5, "momentum": 7}  # over memory, of a dense step: what it reads and writes
 LEARNING_RATE = 1e-3
