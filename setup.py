@@ -1,7 +1,8 @@
-"""What pyproject.toml cannot say: addresses, which follow from where the repository is.
+"""Metadata that depends on the repository's address, which pyproject.toml cannot say.
 
-Whoever builds a release names that place in FASTADAGRAD_REPOSITORY. From it come the links of the project, and those of
-README.md that lead to other files: they would lead nowhere on a package index. Without it such links are their words.
+Whoever builds a release gives that address in FASTADAGRAD_REPOSITORY. The project's links are made from it, and so are
+the links of README.md to other files, which would lead nowhere on a package index. Without an address the project has
+no links, and of those of README.md only the words remain.
 """
 
 from __future__ import annotations
@@ -17,13 +18,13 @@ PAGES = {"Documentation": "docs/guide.md", "Changelog": "CHANGELOG.md"}
 
 
 def version() -> str:
-    """The version, as fastadagrad/version.py has it."""
+    """Return the version that stands in fastadagrad/version.py."""
     [found] = re.findall(r'^__version__ = "(.+)"$', (HERE / "fastadagrad/version.py").read_text("utf-8"), re.M)
     return str(found)
 
 
 def described(readme: str, repository: str) -> str:
-    """README.md as an index shows it, with links to the files of this version."""
+    """Return README.md as a package index shows it, with links to the files of this version."""
 
     def absolute(found: re.Match[str]) -> str:
         picture, words, path = found.groups()
@@ -34,7 +35,7 @@ def described(readme: str, repository: str) -> str:
 
 
 def addresses(repository: str) -> dict[str, str]:
-    """The project's links; none, if nobody has said where it is."""
+    """Return the project's links; there are none without an address."""
     if not repository:
         return {}
     pages = {name: f"{repository}/blob/v{version()}/{path}" for name, path in PAGES.items()}

@@ -85,7 +85,7 @@ def is_of_cuda(path):
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item, call):
-    """Fail a test that skips for want of CUDA's compiler without the mark: `-m cuda` must be all there are."""
+    """Fail a test that skips because CUDA's compiler is missing and has no mark, as `-m cuda` would not run it."""
     report = yield
     if report.skipped and "numba-cuda is not installed" in str(report.longrepr) and not item.get_closest_marker("cuda"):
         report.outcome = "failed"
@@ -94,7 +94,7 @@ def pytest_runtest_makereport(item, call):
 
 
 def pytest_terminal_summary(terminalreporter):
-    """Say loudly how much has not been tested."""
+    """Print how many tests of CUDA's kernels were skipped because their compiler is missing."""
     skipped = [str(report.longrepr) for report in terminalreporter.stats.get("skipped", ())]
     lacking = sum("numba-cuda is not installed" in reason for reason in skipped)
     if lacking:

@@ -78,9 +78,9 @@ def _terminated_as_by_ctrl_c() -> Iterator[None]:
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser that takes no option for another, but says which one was probably meant.
+    """A parser that accepts no abbreviated options; for an unknown option it says which one was probably meant.
 
-    Its usage is a line, so that an error is not lost below a list of options.
+    The usage that it prints before an error is a single line, so that the error is easy to find.
     """
 
     def __init__(self, *rest: Any, **more: Any) -> None:

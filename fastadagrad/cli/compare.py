@@ -80,7 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _list() -> int:
-    """Names, one a line, so that a shell can go through them."""
+    """Print the names of problems and methods, one on each line, which shell scripts can read."""
     from ..compare.problems import NAMED
     from ..optimizer.methods import METHODS
 
@@ -92,7 +92,10 @@ def _list() -> int:
 
 
 def _no_problem(methods: Sequence[str]) -> str:
-    """What to say: most likely an option with several values has taken the problem for one of its own."""
+    """Return the error message for a missing PROBLEM.
+
+    The usual reason is that `--methods`, which takes several values, has taken the problem for one of them.
+    """
     from ..optimizer.methods import METHODS
 
     expected = f"PROBLEM is missing: expected {_problems()}"

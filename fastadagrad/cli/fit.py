@@ -234,14 +234,14 @@ def _validation(table: Table, arguments: argparse.Namespace) -> float | Table | 
 
 
 def _parts(model: LinearModel, table: Table, valid: float | Table | None, seed: int) -> dict[str, Table | None]:
-    """The examples that were trained on, and those that were held out: what `fit` made of a fraction, made again."""
+    """Return the examples that the model was trained on, and those held out; a fraction is split as by `fit`."""
     from ..linear.splits import split
     from ..linear.targets import Targets
 
     if not isinstance(valid, float):
         return {"train": table, "valid": valid}
     level = logger.level
-    logger.setLevel(logging.WARNING)  # the rest has been said
+    logger.setLevel(logging.WARNING)  # `fit` has logged what there is to say of the split
     try:
         train, held_out = split(table, valid, seed, Targets(model.loss, model.classes_))
     finally:
@@ -250,7 +250,7 @@ def _parts(model: LinearModel, table: Table, valid: float | Table | None, seed: 
 
 
 def _warn_of_many_classes(table: Table, model: LinearModel) -> None:
-    """So many are rather numbers that are not meant as classes."""
+    """Warn if there are so many classes that the labels are probably numbers to be predicted."""
     import numpy as np
 
     if model.loss == "softmax" and (classes := len(np.unique(table.labels))) > MANY_CLASSES:
@@ -285,7 +285,7 @@ def _describe(table: Table) -> str:
 
 
 class _Rows:
-    """Prints an epoch's entry as a row of a table: of the first ten epochs, of each tenth, and what `finish` adds."""
+    """A table that prints a row for each of the first ten epochs and for every tenth; `finish` adds the last rows."""
 
     def __init__(self, out: screen.Screen) -> None:
         self._out = out
@@ -305,7 +305,7 @@ class _Rows:
         self._out.say(" ".join([f"{number:>5}", *(f"{entry[name]:12.5g}" for name in self._columns)]))
 
     def finish(self, history: list[dict[str, float]], kept: int) -> None:
-        """Add the last epoch, if it has no row, and, marked, the one whose weights are kept, if that is another."""
+        """Print the last epoch if it has no row, and the epoch whose weights are kept, marked `*`, if it is another."""
         if history and history[-1]["epoch"] != self._told:
             self._say(history[-1])
         if history and 0 < kept < len(history):
@@ -313,7 +313,7 @@ class _Rows:
 
 
 def _print_summary(model: LinearModel, report: dict[str, Any], show: _Rows | None, out: screen.Screen) -> None:
-    if show is None:  # there was a bar in its place
+    if show is None:  # a bar was shown while training, so no row has been printed
         show = _Rows(out)
         for entry in model.history:
             show(entry)

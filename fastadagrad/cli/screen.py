@@ -32,7 +32,7 @@ def print_json(value: Any) -> None:
 
 
 def width() -> int | None:
-    """Columns of the terminal that standard output is; None if it is none."""
+    """Return the number of columns of the terminal; None if standard output is no terminal."""
     if sys.stdout is None or not sys.stdout.isatty():
         return None
     return shutil.get_terminal_size().columns

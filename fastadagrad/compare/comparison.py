@@ -227,7 +227,7 @@ def make_plan(
 
 
 def free_folder(plan: Plan) -> Path:
-    """The first folder that has no runs but those of this plan."""
+    """Return the first of the default folders that has no runs of another comparison."""
     for number in count(1):
         folder = Path(FOLDER if number == 1 else f"{FOLDER}-{number}")
         if not others_in(folder, plan):
@@ -283,7 +283,7 @@ def _shown(results: Iterable[Run], total: int, progress: bool, jobs: int) -> Ite
 
 
 def _told(results: Iterable[Run], total: int, jobs: int) -> Iterator[Run]:
-    """Log how many runs there are, and now and then how many are left and how long they will take."""
+    """Log the number of runs, then from time to time how many are done and how long the others will take."""
     workers = min(jobs, total)
     where = "this process" if jobs == 0 else f"{workers} process{'es' if workers > 1 else ''}"
     logger.info("%d runs in %s", total, where)

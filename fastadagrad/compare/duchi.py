@@ -288,7 +288,7 @@ def _two_classes(name: str, labels: NDArray[Any], positive: str | None) -> Float
 
 
 def text_of(lines: Sequence[Line]) -> str:
-    """The table: means over the shuffles, and the standard deviation of the error if there are several."""
+    """The table of results as text: means over the shuffles; if there are several, the error's standard deviation."""
     rows = [f"{'method':12} {'test error':>18} {'non-zeros':>10} {'mistakes':>9} {'rate':>9} {'l1':>9}"]
     for line in lines:
         error = f"{line.errors.mean():.4f}" + (f" +- {line.errors.std():.4f}" if line.errors.size > 1 else "")

@@ -59,7 +59,7 @@ def ranked(lines: Iterable[Line]) -> list[Line]:
 
 
 def text_table(lines: Sequence[Line], width: int | None = None) -> str:
-    """A table for each problem, without some of the columns if it would be wider than `width`."""
+    """The results as text, with a table for each problem; columns are left out if it would be wider than `width`."""
     names, tables = [*HEADINGS.values()], {}
     for problem in dict.fromkeys(line.problem for line in lines):
         tables[problem] = [names, *map(cells_of, ranked(line for line in lines if line.problem == problem))]
@@ -76,7 +76,7 @@ def text_table(lines: Sequence[Line], width: int | None = None) -> str:
 
 
 def _aligned(rows: Sequence[Sequence[str]], columns: Sequence[int]) -> list[str]:
-    """Lines with these columns, the first to the left."""
+    """Return the rows as lines with these columns, of which the first is aligned to the left."""
     widths = [max(len(row[i]) for row in rows) for i in columns]
     pairs = [[(row[i], w) for i, w in zip(columns, widths, strict=True)] for row in rows]
     return ["  ".join(x.rjust(w) if i else x.ljust(w) for i, (x, w) in enumerate(row)).rstrip() for row in pairs]

@@ -129,7 +129,7 @@ class Journal:
 
 
 def others_in(folder: Path, plan: Plan) -> int:
-    """How many runs a folder has that are not of the plan, be they of problems whose files have changed since."""
+    """Count the runs in a folder that are not of the plan; a problem stays the same when its file has changed."""
     return len({_named(cell) for cell in Journal(folder / JOURNAL).read()} - {*map(_named, plan.cells())})
 
 
@@ -138,11 +138,11 @@ def _named(cell: Cell) -> Cell:
 
 
 def _refuse_to_replace(folder: Path, plan: Plan) -> None:
-    """Raise ValueError if the tables and the report of a folder show runs that the plan lacks."""
+    """Raise ValueError if the tables and the report of a folder show runs that the plan does not have."""
     try:
         shown = read_json(folder / RESULTS) or {"runs": []}
         runs = {_named(Cell(*(run[name] for name in Cell._fields))) for run in shown["runs"]}
-    except DAMAGE:  # nothing that could be lost
+    except DAMAGE:  # a damaged file shows no runs that could be lost
         return
     lost = len(runs - {*map(_named, plan.cells())})
     if lost:
@@ -155,8 +155,8 @@ def _refuse_to_replace(folder: Path, plan: Plan) -> None:
 def open_folder(folder: Path, plan: Plan) -> tuple[Journal, dict[Cell, Run]]:
     """The journal of a folder, and what it has of the plan's runs.
 
-    Only what is missing of it is run. Versions and machine of what is there must be these, and what its tables and its
-    report show must be of this plan.
+    All runs in a folder must be made by the same versions on the same machine, and the plan must have all runs that
+    the tables and the report in the folder show.
     """
     _refuse_to_replace(folder, plan)
     folder.mkdir(parents=True, exist_ok=True)

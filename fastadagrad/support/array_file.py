@@ -1,6 +1,7 @@
 """One file of named arrays and a JSON header: a zip of .npy members, replaced as a whole or not at all.
 
-`numpy.load` reads it too: a member is called as its array, if any system takes that name, else by its number.
+`numpy.load` reads such a file too: a member has the name of its array if every system accepts it as a file's name, and
+else the array's number.
 """
 
 from __future__ import annotations
@@ -80,7 +81,7 @@ def write(target: Target, kind: str, header: Mapping[str, Any], arrays: Mapping[
 
 
 def _members_of(names: Iterable[str]) -> list[str]:
-    """What the arrays are called in the zip: as they are, where no two differ by case alone, or by their numbers."""
+    """Return the members' names: those of the arrays, or numbers for names that some systems refuse or fold by case."""
     names = list(names)
     times = Counter(name.lower() for name in names)
     fit = [_FIT_FOR_A_FILE.fullmatch(name) is not None and times[name.lower()] == 1 for name in names]
