@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 from gpu import Hardware, Interpreter, why_no_hardware
+from places import ROOT
 from sparse import set_thresholds
 
 from fastadagrad.device import backend
@@ -75,9 +76,41 @@ def pytest_generate_tests(metafunc):
 TWICE = {"test_bits", "test_row_unit", "test_rows", "test_sparse_matrices"}
 
 
+OF_CUDA = {ROOT / "tests/device", ROOT / "tests/kernels/cuda"}
+
+
+def is_of_cuda(path):
+    return not OF_CUDA.isdisjoint(path.parents)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Fail a test that skips because CUDA's compiler is missing and has no mark, as `-m cuda` would not run it."""
+    report = yield
+    if report.skipped and "numba-cuda is not installed" in str(report.longrepr) and not item.get_closest_marker("cuda"):
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid} needs CUDA's compiler: mark it with pytest.mark.cuda"
+    return report
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Print how many tests of CUDA's kernels were skipped because their compiler is missing."""
+    skipped = [str(report.longrepr) for report in terminalreporter.stats.get("skipped", ())]
+    lacking = sum("numba-cuda is not installed" in reason for reason in skipped)
+    if lacking:
+        line = f"CUDA's kernels are NOT tested, for want of their compiler: {lacking} tests or files skipped"
+        terminalreporter.write_sep("=", line, yellow=True, bold=True)
+        terminalreporter.write_line("pip install -e '.[test-cuda]', then pytest -m cuda")
+
+
 def pytest_collection_modifyitems(items):
-    """Threaded kernels for float64, or other indices, are the same code: compiled and shown with the slow tests."""
+    """Tests of CUDA's kernels are marked, and what is the same code for other dtypes is slow.
+
+    Threaded kernels for float64, or other indices, are the same code: compiled and shown with the slow tests.
+    """
     for item in items:
+        if is_of_cuda(item.path) or {"gpu", "interpreter"} & {*getattr(item, "fixturenames", ())}:
+            item.add_marker(pytest.mark.cuda)
         params = item.callspec.params if hasattr(item, "callspec") else {}
         other = params.get("dtype") is np.float64 or params.get("index_dtype") is np.int64
         if other and params.get("threads") in (2, "threaded") and item.module.__name__ in TWICE:

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
-from ..support.hints import LINEAR_MODELS, meant_by
+from ..support.hints import LINEAR_MODELS, hint, meant_by
 from ..version import __version__
 from . import screen
 
@@ -35,11 +35,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     int
         Exit status: 0, 2 after an error (one line on stderr describes it), 130 after Ctrl-C or SIGTERM.
     """
-    screen.prepare()
-    arguments = _make_parser().parse_args(argv)
-    _log_to_stderr(logging.WARNING if getattr(arguments, "quiet", False) else logging.INFO)
     try:
         with _terminated_as_by_ctrl_c():
+            screen.prepare()
+            parser = _make_parser()  # imports the commands, which takes a moment
+            if not (sys.argv[1:] if argv is None else argv):
+                parser.print_help(sys.stderr)
+                parser.exit(FAILED)
+            arguments = parser.parse_args(argv)
+            _log_to_stderr(logging.WARNING if getattr(arguments, "quiet", False) else logging.INFO)
             status: int = importlib.import_module(f".{arguments.command}", __name__).run(arguments)
             screen.flush()
         return status
@@ -73,7 +77,10 @@ def _terminated_as_by_ctrl_c() -> Iterator[None]:
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser that accepts no abbreviated options; for an unknown option it says which one was probably meant."""
+    """A parser that accepts no abbreviated options; for an unknown option it says which one was probably meant.
+
+    The usage that it prints before an error is a single line, so that the error is easy to find.
+    """
 
     def __init__(self, *rest: Any, **more: Any) -> None:
         super().__init__(*rest, **{**more, "allow_abbrev": False})
@@ -84,17 +91,28 @@ class _Parser(argparse.ArgumentParser):
         meant = meant_by(wrong[2], self.options, LINEAR_MODELS) if wrong else None
         if meant is not None:
             message += f": did you mean --{meant.name.replace('_', '-')}?" if meant.name else f": {meant.sentence}"
-        super().error(message)
+        chosen = re.search(r"invalid choice: '?(.+?)'? \(choose from (.+)\)$", message)
+        slip = hint(chosen[1], re.findall("[^ ,']+", chosen[2])) if chosen else None
+        super().error(message if slip is None else f"{message}: {slip}")
 
 
 def _make_parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="fastadagrad", description="ADAGRAD at the speed of memory.")
+    parser.epilog = "fastadagrad COMMAND --help tells more of each, with examples"
     parser.add_argument("--version", action="version", version=f"fastadagrad {__version__}")
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="command")
     for name in COMMANDS:
         module = importlib.import_module(f".{name}", __name__)
         summary = (module.__doc__ or "").strip().splitlines()[0]
-        one = subparsers.add_parser(name, help=summary, description=summary)
+        examples = "\n".join(["examples:", *(f"  fastadagrad {each}" for each in module.EXAMPLES)])
+        one = subparsers.add_parser(
+            name,
+            help=summary,
+            description=summary,
+            usage=f"fastadagrad {name} {module.USAGE}",
+            epilog=examples,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
         module.add_arguments(one)
         spelt = (option for action in one._actions for option in action.option_strings)
         parser.options |= {option[2:].replace("-", "_") for option in spelt if option.startswith("--")}

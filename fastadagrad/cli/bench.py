@@ -20,6 +20,8 @@ import numpy as np
 
 from . import screen
 
+USAGE = "[options]"
+EXAMPLES = ("bench", "bench --quick --json", "bench --cuda --rounds 31")
 WIDTH = 64  # of rows
 PASSES = {"plain": 5, "momentum": 7}  # arrays of a parameter's size that a dense step reads or writes
 LEARNING_RATE = 1e-3

@@ -4,24 +4,33 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
+from ..support.extras import needed
 from ..support.log import logger
 from . import screen
+
+USAGE = "PROBLEM [PROBLEM ...] [options]"
+EXAMPLES = (
+    "compare rosenbrock digits-mlp --quick",
+    "compare train.svm --methods sgd:momentum=0.9 adagrad ftrl --seeds 3 --out first",
+    "compare text.tsv --recipe table1 --positive spam",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the command."""
-    parser.add_argument("problems", nargs="+", metavar="PROBLEM", help=_problems())
-    parser.add_argument(
-        "--methods", nargs="+", metavar="METHOD", help="names, as in sgd:momentum=0.9,nesterov=1 (all that there are)"
-    )
+    parser.add_argument("problems", nargs="*", metavar="PROBLEM", help=_problems())
+    methods = "names, as in sgd:momentum=0.9,nesterov=1 (all that there are); may be repeated"
+    parser.add_argument("--methods", nargs="+", action="extend", metavar="METHOD", help=methods)
+    parser.add_argument("--list", action="store_true", help="print the names of problems and methods, and end")
     parser.add_argument("--rates", metavar="LOW:HIGH:N", help="learning rates, evenly in their logarithms (1e-4:10:11)")
     parser.add_argument("--seeds", type=int, metavar="N", help="start values and orders of the data (5)")
     parser.add_argument("--epochs", type=int, metavar="N", help="budget of every run (each problem's own)")
     parser.add_argument("--jobs", type=int, metavar="N", help="processes (one a core); 0: in this one")
-    parser.add_argument("--out", metavar="DIR", default="comparison", help="folder of results, taken up if it is there")
+    taken_up = "folder of results, taken up if it is there (comparison; if that has others, comparison-2, and so on)"
+    parser.add_argument("--out", metavar="DIR", help=taken_up)
     parser.add_argument(
         "--recipe",
         choices=("table1",),
@@ -31,10 +40,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--positive", metavar="LABEL", help="with --recipe: the class that is told from the others")
     parser.add_argument("--quick", action="store_true", help="one seed, 4 rates, 3 epochs, to see that it works")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.add_argument("--quiet", action="store_true", help="log warnings only")
-    parser.add_argument(
-        "--progress", action=argparse.BooleanOptionalAction, help="show a bar (if stderr is a terminal)"
-    )
+    parser.add_argument("--quiet", action="store_true", help="beside the table, print warnings and errors only")
+    bar = "show a bar (where standard error is a terminal; else a line each half a minute)"
+    parser.add_argument("--progress", action=argparse.BooleanOptionalAction, help=bar)
 
 
 def _problems() -> str:
@@ -44,24 +52,57 @@ def _problems() -> str:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the command: compare, print the table, and say where the other results are."""
+    """Compare, print the table, and say where the rest is."""
+    if arguments.list:
+        return _list()
+    if not arguments.problems:
+        raise ValueError(_no_problem(arguments.methods or []))
     if arguments.recipe is not None:
         return _run_table1(arguments)
     from ..compare import comparison
+    from ..compare.result_table import text_table
 
     options = {name: getattr(arguments, name) for name in ("rates", "seeds", "epochs")}
     usual = {"rates": comparison.QUICK_RATES, "seeds": 1, "epochs": comparison.QUICK_EPOCHS} if arguments.quick else {}
     given: dict[str, Any] = usual | {name: value for name, value in options.items() if value is not None}
-    progress = sys.stderr.isatty() if arguments.progress is None else arguments.progress
+    progress = sys.stderr.isatty() and not arguments.quiet if arguments.progress is None else arguments.progress
+    if progress:
+        needed("tqdm.auto", "--progress")
     found = comparison.compare(
         arguments.problems, arguments.methods, jobs=arguments.jobs, out=arguments.out, progress=progress, **given
     )
     if arguments.json:
         screen.print_json(found.as_json())
     else:
-        print(found)
-        print(f"\nreport: {Path(arguments.out) / 'report.html'}")
+        print(text_table(found.lines, screen.width()))
+        print(f"\nreport: {found.folder / 'report.html'}")
     return 0
+
+
+def _list() -> int:
+    """Print the names of problems and methods, one on each line, which shell scripts can read."""
+    from ..compare.problems import NAMED
+    from ..optimizer.methods import METHODS
+
+    for kind, names in (("problems", NAMED), ("methods", METHODS)):
+        print(f"{kind}:")
+        for name in names:
+            print(f"  {name}")
+    return 0
+
+
+def _no_problem(methods: Sequence[str]) -> str:
+    """Return the error message for a missing PROBLEM.
+
+    The usual reason is that `--methods`, which takes several values, has taken the problem for one of them.
+    """
+    from ..optimizer.methods import METHODS
+
+    expected = f"PROBLEM is missing: expected {_problems()}"
+    taken = [spec for spec in methods if spec.partition(":")[0].lower() not in METHODS]
+    if not taken:
+        return expected
+    return f"PROBLEM is missing, and --methods has {taken[0]!r}, which is no method: name problems before --methods"
 
 
 def _run_table1(arguments: argparse.Namespace) -> int:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import logging
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
@@ -11,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ..engine.registry import names_of_simple_rules, rule_named
 from ..kernels.linear.losses import LOSSES, OPTIONS
 from ..support.contents import STDIN
+from ..support.extras import needed
 from ..support.log import logger
 from . import example_files, screen
 
@@ -24,6 +27,13 @@ COLUMNS = {
     **{f"valid_{name}": name for loss in LOSSES.values() for name in loss.monitors},
 }
 _DEFAULT = argparse.SUPPRESS  # an option that is not given is left to LinearModel
+USAGE = "SOURCE [options]"
+EXAMPLES = (
+    "fit digits --valid 0.2",
+    "fit train.svm.gz --valid 0.1 --test test.svm --model model.npz --plot losses.png",
+    "fit counts.npz --loss poisson --l2 1e-4 --learning-rate auto --json",
+)
+MANY_CLASSES = 100
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,48 +47,56 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     example_files.add_arguments(parser, "true if SOURCE has a column 0")
     parser.add_argument("--features", type=int, metavar="N", help="number of features, if SOURCE may lack the last")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.add_argument("--quiet", action="store_true", help="log warnings only")
-    parser.add_argument("--progress", action=argparse.BooleanOptionalAction, default=False, help="show a bar")
+    parser.add_argument("--quiet", action="store_true", help="print warnings and errors only, and what --json does")
+    bar = "show a bar instead of a row for each epoch (no), where standard error is a terminal"
+    parser.add_argument("--progress", action=argparse.BooleanOptionalAction, default=False, help=bar)
     _add_model_options(parser.add_argument_group("model and training"))
 
 
 def _add_model_options(group: Any) -> None:
-    def choice(flag: str, *choices: str) -> None:
-        group.add_argument(flag, choices=choices, default=_DEFAULT)
+    def choice(flag: str, text: str, *choices: str) -> None:
+        group.add_argument(flag, choices=choices, default=_DEFAULT, help=text)
 
-    def number(flag: str, kind: type = float, text: str | None = None, dest: str | None = None) -> None:
+    def number(flag: str, text: str, kind: type = float, dest: str | None = None) -> None:
         more = {"dest": dest} if dest else {}
         group.add_argument(flag, type=kind, metavar="N" if kind is int else "X", default=_DEFAULT, help=text, **more)
 
+    def switch(flag: str, text: str, **more: Any) -> None:
+        group.add_argument(flag, default=_DEFAULT, help=text, **more)
+
     methods = names_of_simple_rules()
-    choice("--loss", "auto", *LOSSES)
+    choice("--loss", "by default what suits the labels (auto)", "auto", *LOSSES)
     for name, (loss, option) in OPTIONS.items():
-        number(f"--{name}", text=f"of the {loss} loss: {option.meaning} ({option.default:g})")
-    group.add_argument("--method", metavar="NAME", default=_DEFAULT, help=f"{', '.join(methods)} (adagrad)")
-    group.add_argument("--learning-rate", type=_rate, metavar="X|auto", default=_DEFAULT, help="auto: by short fits")
-    number("--l1", text="strength of the penalty on |w|, per example")
-    number("--l2", text="strength of the penalty on w*w/2, per example")
-    number("--momentum")
-    group.add_argument("--nesterov", action="store_true", default=_DEFAULT)
-    number("--weight-decay")
-    number("--decoupled-weight-decay")
-    number("--batch-size", int, "examples per update (1)")
-    number("--epochs", int, "passes over the examples (10; more if they are few)", dest="max_epochs")
-    number("--patience", int, "epochs without improvement to bear")
-    number("--min-improvement", text="least relative improvement that counts")
-    number("--seed", int)
-    group.add_argument("--no-shuffle", dest="shuffle", action="store_false", default=_DEFAULT)
-    group.add_argument("--no-intercept", dest="intercept", action="store_false", default=_DEFAULT)
-    choice("--scale", "auto", "standard", "maxabs", "none")
-    choice("--dtype", "float32", "float64")
-    choice("--lazy", "exact", "touched", "dense")
-    number("--hash-bits", int, "hash the columns of sparse examples into 2**N")
+        number(f"--{name}", f"of the {loss} loss: {option.meaning} ({option.default:g})")
+    switch("--method", f"{', '.join(methods)} (adagrad)", metavar="NAME")
+    switch("--learning-rate", "auto: by short fits (0.1, or the method's own)", type=_rate, metavar="X|auto")
+    number("--l1", "strength of the penalty on |w|, per example (0)")
+    number("--l2", "strength of the penalty on w*w/2, per example (0)")
+    number("--momentum", "share of a step that the next one repeats (0)")
+    switch("--nesterov", "momentum by Nesterov's formula (no)", action="store_true")
+    number("--weight-decay", "added to each gradient, times the weight (0)")
+    number("--decoupled-weight-decay", "by which weights shrink in a step, times the learning rate (0)")
+    number("--batch-size", "examples per update (1)", int)
+    number("--epochs", "passes over the examples (10; more if they are few)", int, dest="max_epochs")
+    number("--patience", "epochs without improvement to bear (5)", int)
+    number("--min-improvement", "least relative improvement that counts (0)")
+    number("--seed", "of the order of the examples, and of the fraction for --valid (0)", int)
+    switch("--no-shuffle", "the same order in each epoch, that of SOURCE", dest="shuffle", action="store_false")
+    switch("--no-intercept", "scores without a constant", dest="intercept", action="store_false")
+    scaled = "features to mean 0 and deviation 1, to a largest size of 1, or as they come (auto: the first if dense)"
+    choice("--scale", scaled, "auto", "standard", "maxabs", "none")
+    choice("--dtype", "of the arithmetic while training (float32)", "float32", "float64")
+    absent = (
+        "how absent features follow momentum, decay and penalties: in closed form, not at all, in each step (exact)"
+    )
+    choice("--lazy", absent, "exact", "touched", "dense")
+    number("--hash-bits", "hash the columns of sparse examples into 2**N (no hashing)", int)
     for name, (takers, default) in _own_hyperparameters(methods).items():
         flag, text = f"--{name.replace('_', '-')}", f"of {', '.join(takers)}"
         if isinstance(default, bool):
             group.add_argument(flag, action=argparse.BooleanOptionalAction, default=_DEFAULT, help=text)
         else:
-            number(flag, text=text)
+            number(flag, text)
 
 
 def _own_hyperparameters(methods: list[str]) -> dict[str, tuple[list[str], Any]]:
@@ -108,6 +126,9 @@ def run(arguments: argparse.Namespace) -> int:
 
     options = {name: value for name, value in vars(arguments).items() if name not in _OWN}
     model = LinearModel(**options)
+    if arguments.progress:
+        needed("tqdm.auto", "--progress")
+    bar = arguments.progress and sys.stderr.isatty() and not arguments.quiet
     _check_paths(arguments)
     base = example_files.base(arguments.zero_based, None)
     bits, width = model.hash_bits, arguments.features
@@ -116,21 +137,24 @@ def run(arguments: argparse.Namespace) -> int:
     )
     test = None if arguments.test is None else _load_like(table, arguments.test, arguments)
     valid = _validation(table, arguments)
+    _warn_of_many_classes(table, model)
     out = screen.Screen(patient=bool(arguments.model or arguments.plot))
-    show = _Rows(out) if not (arguments.json or arguments.progress) else None
-    if not arguments.json:
+    talks = not (arguments.json or arguments.quiet)
+    show = _Rows(out) if talks and not bar else None
+    if talks:
         out.say(_describe(table))
-    model.fit(table, valid=valid, progress=arguments.progress or show or False)
+    model.fit(table, valid=valid, progress=bar or show or False)
     report, failures = _report(model, table), list[Exception]()
     _write(model, {"model": arguments.model, "plot": arguments.plot}, report, failures)
-    for name, evaluated in (("train", table), ("test", test)):
+    parts = {**_parts(model, table, valid, vars(arguments).get("seed", 0)), "test": test}
+    for name, evaluated in parts.items():
         if evaluated is not None:
             with _kept(failures):
                 report[name] = model.evaluate(evaluated)
     if arguments.json:
         screen.print_json(report)
-    else:
-        _print_summary(model, report, [] if show else model.history, out)
+    elif talks:
+        _print_summary(model, report, show, out)
     for failure in failures:
         raise failure
     out.close()
@@ -209,6 +233,30 @@ def _validation(table: Table, arguments: argparse.Namespace) -> float | Table | 
     return fraction
 
 
+def _parts(model: LinearModel, table: Table, valid: float | Table | None, seed: int) -> dict[str, Table | None]:
+    """Return the examples that the model was trained on, and those held out; a fraction is split as by `fit`."""
+    from ..linear.splits import split
+    from ..linear.targets import Targets
+
+    if not isinstance(valid, float):
+        return {"train": table, "valid": valid}
+    level = logger.level
+    logger.setLevel(logging.WARNING)  # `fit` has logged what there is to say of the split
+    try:
+        train, held_out = split(table, valid, seed, Targets(model.loss, model.classes_))
+    finally:
+        logger.setLevel(level)
+    return {"train": train, "valid": held_out}
+
+
+def _warn_of_many_classes(table: Table, model: LinearModel) -> None:
+    """Warn if there are so many classes that the labels are probably numbers to be predicted."""
+    import numpy as np
+
+    if model.loss == "softmax" and (classes := len(np.unique(table.labels))) > MANY_CLASSES:
+        logger.warning("%d different labels, each a class of its own: for numbers, use --loss squared", classes)
+
+
 def _report(model: LinearModel, table: Table) -> dict[str, Any]:
     return {
         "source": table.name,
@@ -237,33 +285,46 @@ def _describe(table: Table) -> str:
 
 
 class _Rows:
-    """Prints each epoch's entry as a row of a table."""
+    """A table that prints a row for each of the first ten epochs and for every tenth; `finish` adds the last rows."""
 
     def __init__(self, out: screen.Screen) -> None:
         self._out = out
         self._columns: list[str] = []
+        self._told = 0.0
 
     def __call__(self, entry: dict[str, float]) -> None:
         if not self._columns:
             self._columns = [name for name in COLUMNS if name in entry]
             self._out.say(" ".join(["epoch", *(f"{COLUMNS[name]:>12}" for name in self._columns)]))
         if entry["epoch"] <= 10 or entry["epoch"] % 10 == 0:
-            self._out.say(" ".join([f"{int(entry['epoch']):5}", *(f"{entry[name]:12.5g}" for name in self._columns)]))
+            self._say(entry)
+
+    def _say(self, entry: dict[str, float], mark: str = "") -> None:
+        self._told = entry["epoch"]
+        number = f"{int(entry['epoch'])}{mark}"
+        self._out.say(" ".join([f"{number:>5}", *(f"{entry[name]:12.5g}" for name in self._columns)]))
+
+    def finish(self, history: list[dict[str, float]], kept: int) -> None:
+        """Print the last epoch if it has no row, and the epoch whose weights are kept, marked `*`, if it is another."""
+        if history and history[-1]["epoch"] != self._told:
+            self._say(history[-1])
+        if history and 0 < kept < len(history):
+            self._say(history[kept - 1], "*")
 
 
-def _print_summary(
-    model: LinearModel, report: dict[str, Any], history: list[dict[str, float]], out: screen.Screen
-) -> None:
-    show = _Rows(out)
-    for entry in history:
-        show(entry)
+def _print_summary(model: LinearModel, report: dict[str, Any], show: _Rows | None, out: screen.Screen) -> None:
+    if show is None:  # a bar was shown while training, so no row has been printed
+        show = _Rows(out)
+        for entry in model.history:
+            show(entry)
+    show.finish(model.history, model.best_epoch)
     out.say(
         f"{report['loss']} loss, {'' if report['method'] == 'adagrad' else report['method'] + ', '}"
         f"learning rate {report['learning_rate']:.3g}, "
         f"epoch {model.best_epoch} of {report['epochs']} kept ({model.stopped_because}), "
         f"{report['seconds']:.3g} s ({report['features_per_second'] / 1e6:.3g} million features/s)"
     )
-    for name in ("train", "test"):
+    for name in ("train", "valid", "test"):
         if name in report:
             out.say(f"{name}: {example_files.shown(report[name])}")
     for name in ("model", "plot"):

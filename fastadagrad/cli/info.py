@@ -14,6 +14,8 @@ from typing import Any
 from ..device.backend import INSTALL
 from . import screen
 
+USAGE = "[options]"
+EXAMPLES = ("info", "info --json")
 PACKAGES = ("fastadagrad", "numpy", "numba", "llvmlite", "numba-cuda", "scipy", "scikit-learn", "autograd", "tqdm")
 POOLS = {"tbb": "tbbpool", "omp": "omppool", "workqueue": "workqueue"}
 CUDA_LIBRARIES = {"linux": "libcuda.so.1", "win32": "nvcuda.dll"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import re
 import sys
 from collections.abc import Iterable, Iterator
@@ -19,6 +20,12 @@ if TYPE_CHECKING:
     from ..data.tables import Table
     from ..linear import LinearModel
 
+USAGE = "MODEL SOURCE [options]"
+EXAMPLES = (
+    "predict model.npz new.svm --output predictions.txt",
+    "predict model.npz new.svm --proba",
+    "predict model.npz - --json",
+)
 _LINE_BREAK = re.compile(r"[\r\n]")
 
 
@@ -31,10 +38,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="examples, as for fit, or - for standard input; they may have labels, to evaluate",
     )
     parser.add_argument("--output", metavar="FILE", help="write there, in UTF-8, instead of to standard output (-)")
-    parser.add_argument("--proba", action="store_true", help="probabilities, a column for each class")
+    parser.add_argument("--proba", action="store_true", help="probabilities: tabs between columns, labels above them")
+    parser.add_argument("--no-header", action="store_true", help="with --proba, no line with the labels")
     example_files.add_arguments(parser, "as in the file the model was trained on")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of a line for each example")
-    parser.add_argument("--quiet", action="store_true", help="log warnings only")
+    parser.add_argument("--quiet", action="store_true", help="beside predictions, print warnings and errors only")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -58,9 +66,11 @@ def run(arguments: argparse.Namespace) -> int:
             screen.print_json(result)
         lines: Iterable[str] = (f"{strict_json.dumps(result)}\n",)
     else:
-        lines = _as_text(model, scores, proba)
+        headed = proba and not arguments.no_header
+        lines = _as_text(model, scores, proba, headed)
         if output is None:
-            screen.write_predictions(lines, [] if proba or model.classes_ is None else model.classes_.tolist())
+            classes = model.classes_ if headed or not proba else None
+            screen.write_predictions(lines, [] if classes is None else classes.tolist())
     if output is not None:
         with outputs.replacing(output) as file:
             file.writelines(line.encode(errors="backslashreplace") for line in lines)
@@ -102,15 +112,17 @@ def _as_json(
     return result if reason is None else {**result, "not_evaluated": reason}
 
 
-def _as_text(model: LinearModel, scores: NDArray[np.float64], proba: bool) -> Iterator[str]:
-    if not proba:
-        broken = [
-            each for each in map(str, [] if model.classes_ is None else model.classes_) if _LINE_BREAK.search(each)
-        ]
+def _as_text(model: LinearModel, scores: NDArray[np.float64], proba: bool, headed: bool) -> Iterator[str]:
+    classes = [] if model.classes_ is None else model.classes_.tolist()
+    if headed or not proba:
+        broken = [each for each in map(str, classes) if _LINE_BREAK.search(each)]
         if broken:
             logger.warning("%d labels have line breaks: they are written as \\n or \\r", len(broken))
+    if not proba:
         return (f"{_plain(label)}\n" for label in model.labels_of(scores).tolist())
-    return ("\t".join(map(repr, row)) + "\n" for row in model.probabilities_of(scores).tolist())
+    header = ["\t".join(_plain(label).replace("\t", "\\t") for label in classes) + "\n"] if headed else []
+    rows = model.probabilities_of(scores).tolist()
+    return itertools.chain(header, ("\t".join(map(repr, row)) + "\n" for row in rows))
 
 
 def _plain(label: Any) -> str:

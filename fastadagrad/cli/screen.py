@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Iterable
 from contextlib import suppress
@@ -28,6 +29,13 @@ def flush() -> None:
 def print_json(value: Any) -> None:
     """Print one JSON object, in ASCII if the encoding lacks one of its characters."""
     print(strict_json.dumps(value, encoding=_encoding()))
+
+
+def width() -> int | None:
+    """Return the number of columns of the terminal; None if standard output is no terminal."""
+    if sys.stdout is None or not sys.stdout.isatty():
+        return None
+    return shutil.get_terminal_size().columns
 
 
 def write_predictions(lines: Iterable[str], labels: Iterable[Any]) -> None:

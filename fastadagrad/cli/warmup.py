@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
+USAGE = "[options]"
+EXAMPLES = ("warmup", "warmup --only linear", "warmup --only parser --only dense")
 VARIANTS: tuple[dict[str, Any], ...] = (
     {},
     {"l2": 1e-4},

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +26,25 @@ from .problem import Problem
 from .problems import as_problems, task_of
 from .report import write_report
 from .result_table import as_records, text_table
-from .results import COSTS, command_line, machine, open_folder, parquet, read_json, write_csv, write_json, write_parquet
+from .results import (
+    COSTS,
+    RESULTS,
+    command_line,
+    machine,
+    open_folder,
+    others_in,
+    parquet,
+    read_json,
+    write_csv,
+    write_json,
+    write_parquet,
+)
 from .running import Run, check_start
 from .summary import GOOD, TAU, Line, summarise
 
 FOLDER = "comparison"
 QUICK_RATES, QUICK_EPOCHS = "1e-3:1:4", 3
+SECONDS_BETWEEN_LINES = 30
 
 
 @dataclass(frozen=True)
@@ -107,7 +122,7 @@ def compare(
     seeds: int = SEEDS,
     epochs: int | None = None,
     jobs: int | None = None,
-    out: str | os.PathLike[str] = FOLDER,
+    out: str | os.PathLike[str] | None = None,
     tau: float = TAU,
     report: bool = True,
     progress: bool = False,
@@ -131,11 +146,11 @@ def compare(
     epochs : int, optional
         Epochs of every run; by default each problem has its own number.
     jobs : int, optional
-        Number of processes; by default one for each core. Each process runs the script that it is started from, which
-        must make this call under ``if __name__ == "__main__":``. 0: the runs are made in this process, with the threads
-        that NumPy's libraries have.
-    out : path-like
-        Folder for the results, made if it is not there.
+        Processes; by default one for each core. Each runs the script that it is started from, which must make this call
+        under ``if __name__ == "__main__":``. 0: in this process, where NumPy's libraries have the threads they have.
+    out : path-like, optional
+        Folder for the results, made if it is not there. By default "comparison", or, where that has runs of another
+        comparison, "comparison-2", and so on: the first that has none.
     tau : float
         Tolerance of the target: how far a loss may be above the best, as a share of start minus best.
     report : bool
@@ -151,7 +166,8 @@ def compare(
     Raises
     ------
     ValueError, TypeError
-        For arguments that make no sense, and if `out` has results of other versions or of another machine.
+        For arguments that make no sense; and if `out` has results of other versions or of another machine, or of more
+        than this comparison, which would be lost from its tables and its report.
     OSError
         If a file cannot be read or written.
     RuntimeError
@@ -174,7 +190,7 @@ def compare(
     parquet()
     if report:
         new_figure()
-    folder = Path(out)
+    folder = free_folder(plan) if out is None else Path(out)
     runs = _run_missing(folder, plan, workers, progress)
     costs = _costs(folder, plan)
     lines = tuple(summarise(plan, runs, costs, tau))
@@ -183,7 +199,7 @@ def compare(
     found = Comparison(folder, plan, tuple(runs), lines, about)
     write_csv(folder / "results.csv", runs)
     write_parquet(folder / "results.parquet", runs)
-    write_json(folder / "results.json", found.as_json())
+    write_json(folder / RESULTS, found.as_json())
     if report:
         write_report(folder, Material(plan, runs, lines, tau), about)
     return found
@@ -210,6 +226,16 @@ def make_plan(
     return Plan(chosen, contenders, grid, seeds, budgets)
 
 
+def free_folder(plan: Plan) -> Path:
+    """Return the first of the default folders that has no runs of another comparison."""
+    for number in count(1):
+        folder = Path(FOLDER if number == 1 else f"{FOLDER}-{number}")
+        if not others_in(folder, plan):
+            return folder
+        logger.info("%s has runs of another comparison: trying the next folder", folder)
+    raise AssertionError
+
+
 def _checked_jobs(jobs: int | None) -> int:
     if jobs is None:
         return os.cpu_count() or 1
@@ -225,8 +251,8 @@ def _run_missing(folder: Path, plan: Plan, jobs: int, progress: bool) -> list[Ru
     if missing:
         try:
             with closing(_results(missing, plan, jobs)) as results:
-                for run in _shown(results, len(missing), progress):
-                    with whole():  # Ctrl-C cannot come between writing a run and noting it
+                for run in _shown(results, len(missing), progress, jobs):
+                    with whole():  # so that every run that is written is counted
                         journal.append(run)
                         done[run.cell] = run
         except KeyboardInterrupt:
@@ -245,15 +271,30 @@ def _results(cells: Sequence[Cell], plan: Plan, jobs: int) -> Generator[Run, Non
     return run_in_processes(cells, problems, methods, min(jobs, len(cells)))
 
 
-def _shown(results: Iterable[Run], total: int, progress: bool) -> Iterator[Run]:
+def _shown(results: Iterable[Run], total: int, progress: bool, jobs: int) -> Iterator[Run]:
     if not progress:
-        yield from results
+        yield from _told(results, total, jobs)
         return
     with needed("tqdm.auto", "progress=True").tqdm(total=total, unit="run", smoothing=0.05) as bar:
         for run in results:
             bar.set_postfix_str(f"{run.cell.problem}, {run.cell.method}", refresh=False)
             bar.update()
             yield run
+
+
+def _told(results: Iterable[Run], total: int, jobs: int) -> Iterator[Run]:
+    """Log the number of runs, then from time to time how many are done and how long the others will take."""
+    workers = min(jobs, total)
+    where = "this process" if jobs == 0 else f"{workers} process{'es' if workers > 1 else ''}"
+    logger.info("%d runs in %s", total, where)
+    began = told = time.monotonic()
+    for done, run in enumerate(results, 1):
+        yield run
+        now = time.monotonic()
+        if now - told >= SECONDS_BETWEEN_LINES and done < total:
+            told, left = now, (now - began) / done * (total - done)
+            shown = f"{left / 60:.0f} min" if left >= 90 else f"{left:.0f} s"
+            logger.info("%d of %d runs done, about %s left", done, total, shown)
 
 
 def _costs(folder: Path, plan: Plan) -> dict[str, dict[str, Cost]]:

@@ -222,7 +222,7 @@ def table1(
     l1 = _penalty(pool, orders[0][test:], rates, nonzeros)
     lines = []
     for contender in CONTENDERS:
-        tell(f"{contender.name}: {shuffles} shuffles, {len(rates)} rates")
+        tell(f"{contender.name}: {shuffles} shuffle{'s' if shuffles > 1 else ''}, {len(rates)} rates")
         passes = [pool.best_pass(contender, l1, order[test:], rates) for order in orders]
         lines.append(
             Line(
@@ -291,10 +291,10 @@ def _two_classes(name: str, labels: NDArray[Any], positive: str | None) -> Float
 
 
 def text_of(lines: Sequence[Line]) -> str:
-    """The table of results as text: means over the shuffles, and the standard deviation of the error."""
+    """The table of results as text: means over the shuffles; if there are several, the error's standard deviation."""
     rows = [f"{'method':12} {'test error':>18} {'non-zeros':>10} {'mistakes':>9} {'rate':>9} {'l1':>9}"]
     for line in lines:
-        error = f"{line.errors.mean():.4f} +- {line.errors.std():.4f}"
+        error = f"{line.errors.mean():.4f}" + (f" +- {line.errors.std():.4f}" if line.errors.size > 1 else "")
         rows.append(
             f"{line.method:12} {error:>18} {line.nonzeros.mean():10.3f} {line.mistakes.mean():9.4f} "
             f"{np.median(line.rates):9.3g} {line.l1:9.3g}"

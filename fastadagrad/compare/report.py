@@ -114,9 +114,10 @@ def _parts(material: Material, about: Mapping[str, Any], drawn: Mapping[str, lis
     title = html.escape(f"Methods compared on {', '.join(names)}")
     yield _HEAD.format(title=title, style=_STYLE)
     rated = f"{len(plan.rates)} learning rates from {plan.rates[0]:g} to {plan.rates[-1]:g}"
+    seeds = f"{plan.seeds} seed{'s' if plan.seeds > 1 else ''}"
     diverged = sum(line.diverged for line in material.lines)
     yield (
-        f"<p>{len(plan.methods)} methods, {rated}, {plan.seeds} seeds: {len(material.runs)} runs, of which {diverged} "
+        f"<p>{len(plan.methods)} methods, {rated}, {seeds}: {len(material.runs)} runs, of which {diverged} "
         "diverged. Every method had the same start values, order of data, epochs and learning rates; those that take "
         "none ran once a seed. The best rate of each is chosen with hindsight, by the losses shown here.</p>"
     )

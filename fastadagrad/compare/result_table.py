@@ -20,17 +20,18 @@ HEADINGS = {  # headings of columns in a report, and in a terminal
     "good rates, decades": "good rates",
 }
 NONE = "-"
+LEAST_WANTED = ("bytes", "us/step", "quartiles", "seconds", "good rates", "epochs")  # where a terminal is too narrow
 
 
 def cells_of(line: Line) -> tuple[str, ...]:
     """The cells of a line of results, in the order of HEADINGS."""
     final = line.final
     cost = (NONE, NONE) if line.cost is None else (f"{line.cost.microseconds:.3g}", f"{line.cost.bytes:.3g}")
-    finite = math.isfinite(final.median)
+    finite, seeds = math.isfinite(final.median), len(line.epochs_to_target)
     return (
         line.method,
         f"{final.median:.4g}" if finite else "diverged",
-        f"{_number(final.low, 4)} to {_number(final.high, 4)}" if finite else NONE,
+        f"{_number(final.low, 4)} to {_number(final.high, 4)}" if finite and seeds > 1 else NONE,
         _number(quartiles(line.epochs_to_target).median, 3),
         _number(quartiles(line.seconds_to_target).median, 2),
         *cost,
@@ -57,23 +58,28 @@ def ranked(lines: Iterable[Line]) -> list[Line]:
     return sorted(lines, key=lambda line: (line.final.median, line.method))
 
 
-def text_table(lines: Sequence[Line]) -> str:
-    """The results as text, with a table for each problem."""
-    parts = []
+def text_table(lines: Sequence[Line], width: int | None = None) -> str:
+    """The results as text, with a table for each problem; columns are left out if it would be wider than `width`."""
+    names, tables = [*HEADINGS.values()], {}
     for problem in dict.fromkeys(line.problem for line in lines):
-        rows = [
-            tuple(HEADINGS.values()),
-            *(cells_of(line) for line in ranked(x for x in lines if x.problem == problem)),
-        ]
-        widths = [max(len(row[i]) for row in rows) for i in range(len(HEADINGS))]
-        shown = (
-            "  ".join(
-                cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))
-            )
-            for row in rows
-        )
-        parts.append("\n".join([problem, *(row.rstrip() for row in shown)]))
+        tables[problem] = [names, *map(cells_of, ranked(line for line in lines if line.problem == problem))]
+    kept, left_out = [*range(len(names))], list[str]()
+    for name in LEAST_WANTED:
+        if width is None or max(len(row) for rows in tables.values() for row in _aligned(rows, kept)) <= width:
+            break
+        kept.remove(names.index(name))
+        left_out.append(name)
+    parts = ["\n".join([problem, *_aligned(rows, kept)]) for problem, rows in tables.items()]
+    if left_out:
+        parts.append(f"(for want of room without: {', '.join(left_out)})")
     return "\n\n".join(parts)
+
+
+def _aligned(rows: Sequence[Sequence[str]], columns: Sequence[int]) -> list[str]:
+    """Return the rows as lines with these columns, of which the first is aligned to the left."""
+    widths = [max(len(row[i]) for row in rows) for i in columns]
+    pairs = [[(row[i], w) for i, w in zip(columns, widths, strict=True)] for row in rows]
+    return ["  ".join(x.rjust(w) if i else x.ljust(w) for i, (x, w) in enumerate(row)).rstrip() for row in pairs]
 
 
 def as_records(lines: Iterable[Line]) -> list[dict[str, Any]]:

@@ -22,7 +22,7 @@ from ..version import __version__
 from .grid import Cell, Plan
 from .running import Run
 
-JOURNAL, PLAN, COSTS = "runs.jsonl", "plan.json", "costs.json"
+JOURNAL, PLAN, COSTS, RESULTS = "runs.jsonl", "plan.json", "costs.json", "results.json"
 COLUMNS = (
     "problem",
     "method",
@@ -128,11 +128,37 @@ class Journal:
             self._file = None
 
 
+def others_in(folder: Path, plan: Plan) -> int:
+    """Count the runs in a folder that are not of the plan; a problem stays the same when its file has changed."""
+    return len({_named(cell) for cell in Journal(folder / JOURNAL).read()} - {*map(_named, plan.cells())})
+
+
+def _named(cell: Cell) -> Cell:
+    return cell._replace(identity="")
+
+
+def _refuse_to_replace(folder: Path, plan: Plan) -> None:
+    """Raise ValueError if the tables and the report of a folder show runs that the plan does not have."""
+    try:
+        shown = read_json(folder / RESULTS) or {"runs": []}
+        runs = {_named(Cell(*(run[name] for name in Cell._fields))) for run in shown["runs"]}
+    except DAMAGE:  # a damaged file shows no runs that could be lost
+        return
+    lost = len(runs - {*map(_named, plan.cells())})
+    if lost:
+        raise ValueError(
+            f"{folder} has results of {len(runs)} runs, {lost} of which are not of this comparison and would be lost "
+            "from its tables and its report: choose another folder, or delete it"
+        )
+
+
 def open_folder(folder: Path, plan: Plan) -> tuple[Journal, dict[Cell, Run]]:
     """The journal of a folder, and those of the plan's runs that it has.
 
-    Runs of other plans stay in the folder. All runs in a folder must be made by the same versions on the same machine.
+    All runs in a folder must be made by the same versions on the same machine, and the plan must have all runs that
+    the tables and the report in the folder show.
     """
+    _refuse_to_replace(folder, plan)
     folder.mkdir(parents=True, exist_ok=True)
     here, stored = machine(), read_json(folder / PLAN)
     there = stored.get("machine") if isinstance(stored, dict) else None

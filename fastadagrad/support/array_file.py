@@ -1,12 +1,18 @@
-"""One file of named arrays and a JSON header: a zip of .npy members, replaced as a whole or not at all."""
+"""One file of named arrays and a JSON header: a zip of .npy members, replaced as a whole or not at all.
+
+`numpy.load` reads such a file too: a member has the name of its array if every system accepts it as a file's name, and
+else the array's number.
+"""
 
 from __future__ import annotations
 
 import io
 import json
 import os
+import re
 import zipfile
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import IO, Any, TypeGuard, cast
 
 import numpy as np
@@ -17,8 +23,10 @@ from .contents import refusing_damage
 from .outputs import replacing
 
 FORMAT = "fastadagrad"
-VERSION = 1
+VERSION = 2  # 1 numbers all members
 HEADER = "header.json"
+
+_FIT_FOR_A_FILE = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*(/[A-Za-z_][A-Za-z0-9_-]*)*")
 
 Target = str | os.PathLike[str] | IO[bytes]  # a path, or a file object that is open already
 
@@ -56,18 +64,28 @@ def write(target: Target, kind: str, header: Mapping[str, Any], arrays: Mapping[
     ...     array_file.read(path, "example")
     ({'n': 1}, {'a/b': array([0, 1, 2])})
     """
-    text = json.dumps({"format": FORMAT, "version": VERSION, "kind": kind, "arrays": list(arrays), "header": header})
+    members = _members_of(arrays)
+    about = {"format": FORMAT, "version": VERSION, "kind": kind, "arrays": list(arrays), "members": members}
+    text = json.dumps({**about, "header": header})
     for name, array in arrays.items():
         if np.asarray(array).dtype.hasobject:
             raise ValueError(f"array {name!r} holds Python objects; expected numbers")
     if is_path(target):
         with replacing(target) as file:
-            _write_zip(file, text, arrays)
+            _write_zip(file, text, members, arrays)
     else:
         _refuse_unwritable(target)
-        _write_zip(_Onward(target), text, arrays)
+        _write_zip(_Onward(target), text, members, arrays)
         if hasattr(target, "flush"):
             target.flush()
+
+
+def _members_of(names: Iterable[str]) -> list[str]:
+    """Return the members' names: those of the arrays, or numbers for names that some systems refuse or fold by case."""
+    names = list(names)
+    times = Counter(name.lower() for name in names)
+    fit = [_FIT_FOR_A_FILE.fullmatch(name) is not None and times[name.lower()] == 1 for name in names]
+    return [f"{name if good else number}.npy" for number, (name, good) in enumerate(zip(names, fit, strict=True))]
 
 
 def is_path(target: Any) -> TypeGuard[str | os.PathLike[str]]:
@@ -118,11 +136,11 @@ class _Onward:
         """Do nothing between the parts of a file: the function `write` flushes once, at its end."""
 
 
-def _write_zip(file: Any, header: str, arrays: Mapping[str, NDArray[Any]]) -> None:
+def _write_zip(file: Any, header: str, members: Sequence[str], arrays: Mapping[str, NDArray[Any]]) -> None:
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         archive.writestr(HEADER, header)
-        for number, array in enumerate(arrays.values()):
-            with archive.open(f"{number}.npy", "w", force_zip64=True) as member:
+        for name, array in zip(members, arrays.values(), strict=True):
+            with archive.open(name, "w", force_zip64=True) as member:
                 np.lib.format.write_array(member, np.asarray(array, order="C"), allow_pickle=False)
 
 
@@ -157,8 +175,11 @@ def read(source: Target, kind: str) -> tuple[dict[str, Any], dict[str, NDArray[A
                     raise _Refused(f"{name} holds something else behind the file: take it away")
                 about = json.loads(archive.read(HEADER))
                 _check_kind(name, about, kind)
-                _check_names(about["arrays"])
-                return about["header"], {each: _read_array(archive, i) for i, each in enumerate(about["arrays"])}
+                names = _checked_names(about["arrays"])
+                numbered = about["version"] == 1
+                members = [f"{i}.npy" for i in range(len(names))] if numbered else _checked_names(about["members"])
+                arrays = {name: _read_array(archive, each) for name, each in zip(names, members, strict=True)}
+                return about["header"], arrays
         except (_Refused, ValueError) as reason:
             raise ValueError(_several_in(file, name, is_path(source)) or str(reason)) from None
 
@@ -225,15 +246,16 @@ def _check_kind(path: str, about: Any, kind: str) -> None:
         raise _Refused(f"{path} is a fastadagrad {about['kind']} file; expected kind: {kind}")
 
 
-def _check_names(names: Any) -> None:
+def _checked_names(names: Any) -> list[str]:
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise TypeError("the names of its arrays are no list of strings")
     if len({*names}) < len(names):
         raise ValueError("two of its arrays have one name")
+    return names
 
 
-def _read_array(archive: zipfile.ZipFile, number: int) -> NDArray[Any]:
-    with archive.open(f"{number}.npy") as member:
+def _read_array(archive: zipfile.ZipFile, name: str) -> NDArray[Any]:
+    with archive.open(name) as member:
         array: NDArray[Any] = np.lib.format.read_array(member, allow_pickle=False)
         member.read()  # `zipfile` compares the checksum only at the end of a member
     return array

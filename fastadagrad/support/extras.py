@@ -12,7 +12,7 @@ _BROUGHT_BY = {
     "pandas": ("pandas", "pandas"),
     "pyarrow": ("pyarrow", "compare"),
     "scipy": ("scipy", "scipy"),
-    "sklearn": ("scikit-learn", "fit"),
+    "sklearn": ("scikit-learn", "sklearn"),
     "tqdm": ("tqdm", "fit"),
 }
 
@@ -42,7 +42,7 @@ def how_to_install(module: str) -> str:
     """The package that a module is of, and the command that installs it.
 
     >>> how_to_install("sklearn.datasets")
-    'scikit-learn: pip install "fastadagrad[fit]"'
+    'scikit-learn: pip install "fastadagrad[sklearn]"'
     """
     package, extra = _BROUGHT_BY[module.partition(".")[0]]
     return f'{package}: pip install "fastadagrad[{extra}]"'

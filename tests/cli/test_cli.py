@@ -25,7 +25,8 @@ def test_fit_prints_a_table(capsys, text_file):
     assert [line.split()[0] for line in lines[2:5]] == ["1", "2", "3"]
     assert lines[5].startswith("logistic loss, learning rate 0.1, epoch ")
     assert lines[6].startswith("train: loss ")
-    assert lines[7].startswith("test: loss ")
+    assert lines[7].startswith("valid: loss ")
+    assert lines[8].startswith("test: loss ")
 
 
 def test_fit_as_json_and_what_the_model_does(capsys, text_file, tmp_path):
@@ -52,7 +53,7 @@ def test_fit_as_json_and_what_the_model_does(capsys, text_file, tmp_path):
     output = tmp_path / "out"
     status, out, _ = run(capsys, "predict", model, text_file, "--proba", "--output", output, "--quiet")
     assert (status, out) == (0, "")
-    np.testing.assert_array_equal(np.loadtxt(output, delimiter="\t"), found["probabilities"])
+    np.testing.assert_array_equal(np.loadtxt(output, delimiter="\t", skiprows=1), found["probabilities"])
 
 
 def test_fit_finds_a_learning_rate(capsys, text_file):

@@ -1,10 +1,13 @@
 """`fastadagrad compare`."""
 
 import json
+import re
 
 import pytest
 
-from fastadagrad.cli import main
+from fastadagrad.cli import main, screen
+from fastadagrad.compare import comparison
+from fastadagrad.optimizer.methods import METHODS
 
 for extra in ("pyarrow", "matplotlib"):
     pytest.importorskip(extra)
@@ -100,3 +103,92 @@ def test_table1(capsys):
 def test_table1_refuses(capsys, arguments, message):
     assert main(["compare", *arguments, "--recipe", "table1"]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_methods_do_not_swallow_the_problem_without_a_word(capsys):
+    assert main(["compare", "--methods", "adagrad", "sgd:momentum=0.5", "quadratic"]) == 2
+    told = capsys.readouterr().err
+    assert told == (
+        "fastadagrad: PROBLEM is missing, and --methods has 'quadratic', which is no method: name problems before "
+        "--methods\n"
+    )
+    assert main(["compare"]) == 2
+    assert capsys.readouterr().err.startswith("fastadagrad: PROBLEM is missing: expected rosenbrock, ")
+
+
+def test_methods_may_be_named_one_by_one(tmp_path, capsys):
+    arguments = ["--methods", "sgd", "--methods", "adagrad", "--out", str(tmp_path), "--json"]
+    assert main(["compare", "quadratic", *arguments, *QUICK]) == 0
+    assert [*json.loads(capsys.readouterr().out)["plan"]["methods"]] == ["sgd", "adagrad"]
+
+
+def test_names_are_listed(capsys):
+    assert main(["compare", "--list"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    methods = lines.index("methods:")
+    assert lines[0] == "problems:"
+    assert {"  rosenbrock", "  digits-mlp"} <= {*lines[1:methods]}
+    assert {f"  {name}" for name in METHODS} == {*lines[methods + 1 :]}
+
+
+def test_where_there_is_no_bar_lines_tell_how_far_it_is(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(comparison, "SECONDS_BETWEEN_LINES", 0)
+    arguments = ["compare", "quadratic", "--methods", "sgd", "--out", str(tmp_path), "--quick", "--jobs", "0"]
+    assert main(arguments) == 0
+    told = capsys.readouterr().err.splitlines()
+    assert told[0] == "fastadagrad: 4 runs in this process"
+    assert [line.partition(",")[0] for line in told if "done" in line] == [
+        f"fastadagrad: {n} of 4 runs done" for n in (1, 2, 3)
+    ]
+    assert all(re.search(r", about \d+ s left$", line) for line in told if "done" in line)
+
+
+@pytest.mark.parametrize(("columns", "lacking"), [(200, []), (80, ["bytes", "us/step", "quartiles"]), (40, None)])
+def test_the_table_fits_a_terminal(tmp_path, capsys, monkeypatch, columns, lacking):
+    monkeypatch.setattr(screen, "width", lambda: columns)
+    arguments = ["compare", "quadratic:10", "--methods", "sgd", "adagrad", "--out", str(tmp_path), *QUICK]
+    assert main([*arguments, "--seeds", "2"]) == 0
+    table, _, rest = capsys.readouterr().out.rpartition("\n\n")
+    assert rest.startswith("report: ")
+    lines = table.splitlines()
+    assert all(len(line) <= columns for line in lines[:4])
+    assert lines[1].split()[0] == "method"
+    if lacking is not None:
+        assert [name for name in ("bytes", "us/step", "quartiles") if name not in lines[1]] == lacking
+    assert ("for want of room without: bytes, us/step" in table) == (lacking != [])
+
+
+def test_a_single_seed_has_no_quartiles_and_a_single_shuffle_no_spread(tmp_path, capsys):
+    assert main(["compare", "quadratic:10", "--methods", "adagrad", "--out", str(tmp_path), *QUICK]) == 0
+    row = capsys.readouterr().out.splitlines()[2].split()
+    assert row[:3] == ["adagrad", row[1], "-"]
+    assert main(["compare", "breast_cancer", "--recipe", "table1", "--seeds", "1", "--rates", "0.01:0.1:2"]) == 0
+    printed, told = capsys.readouterr()
+    assert "+-" not in printed
+    assert "FB: 1 shuffle, 2 rates" in told
+
+
+def test_a_comparison_is_not_replaced_by_a_part_of_it(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    wide = ["compare", "quadratic:10", "rosenbrock", "--methods", "sgd", "adagrad", *QUICK]
+    narrow = ["compare", "rosenbrock", "--methods", "sgd", *QUICK]
+    assert main([*wide, "--out", "q1"]) == 0
+    before = {path: path.read_bytes() for path in (tmp_path / "q1").rglob("*") if path.is_file()}
+    capsys.readouterr()
+    assert main([*narrow, "--out", "q1"]) == 2
+    told = capsys.readouterr().err
+    assert "q1 has results of 16 runs, 12 of which are not of this comparison and would be lost" in told
+    assert {path: path.read_bytes() for path in (tmp_path / "q1").rglob("*") if path.is_file()} == before
+    assert main([*wide, "--methods", "adam", "--out", "q1"]) == 0  # more of the same
+
+
+def test_each_comparison_has_a_folder_if_none_is_named(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    wide = ["compare", "quadratic:10", "rosenbrock", "--methods", "sgd", *QUICK]
+    narrow = ["compare", "rosenbrock", "--methods", "sgd", *QUICK]
+    for arguments, folder in ((wide, "comparison"), (narrow, "comparison-2"), (wide, "comparison")):
+        assert main(arguments) == 0
+        assert capsys.readouterr().out.splitlines()[-1] == f"report: {folder}/report.html"
+    assert {path.name for path in tmp_path.iterdir()} == {"comparison", "comparison-2"}
+    results = json.loads((tmp_path / "comparison" / "results.json").read_text())
+    assert {run["problem"] for run in results["runs"]} == {"quadratic-10", "rosenbrock"}

@@ -91,8 +91,9 @@ def test_only_what_is_missing_is_run(tmp_path, monkeypatch):
     more = compare("quadratic:10", ["sgd", "adagrad", "adam"], out=tmp_path, epochs=2, seeds=3)
     assert ran == [12, 27 - 12]
     assert curves(more).items() >= curves(first).items()
-    compare("quadratic:10", ["sgd"], out=tmp_path, epochs=3, seeds=1)  # another budget
-    assert ran == [12, 15, 3]
+    with pytest.raises(ValueError, match="27 runs, 27 of which are not of this comparison and would be lost"):
+        compare("quadratic:10", ["sgd"], out=tmp_path, epochs=3, seeds=1)  # another budget
+    assert ran == [12, 15]
 
 
 class Killed(BaseException):

@@ -131,7 +131,7 @@ def test_a_missing_extra_is_named():
         "except RuntimeError as error: print(error)"
     )
     said = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout
-    assert 'pip install "fastadagrad[fit]"' in said
+    assert 'pip install "fastadagrad[sklearn]"' in said
 
 
 def test_importing_sources_imports_no_optional_package():

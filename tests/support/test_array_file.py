@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from fastadagrad.support import array_file, outputs
+from fastadagrad.support.array_file import HEADER
 
 
 @pytest.fixture
@@ -113,10 +114,10 @@ def test_other_kind_and_newer_version_are_refused(path, monkeypatch):
     array_file.write(path, "model", {}, {})
     with pytest.raises(ValueError, match="is a fastadagrad model file; expected kind: optimizer"):
         array_file.read(path, "optimizer")
-    monkeypatch.setattr(array_file, "VERSION", 2)
+    monkeypatch.setattr(array_file, "VERSION", 3)
     array_file.write(path, "model", {}, {})
-    monkeypatch.setattr(array_file, "VERSION", 1)
-    with pytest.raises(ValueError, match=r"newer fastadagrad \(file version 2"):
+    monkeypatch.setattr(array_file, "VERSION", 2)
+    with pytest.raises(ValueError, match=r"newer fastadagrad \(file version 3"):
         array_file.read(path, "model")
 
 
@@ -381,3 +382,42 @@ def test_no_target(target):
     for action in (lambda: array_file.write(target, "model", {}, {}), lambda: array_file.read(target, "model")):
         with pytest.raises(TypeError, match="path must be a path or a file object open in binary mode"):
             action()
+
+
+NAMES = ["coef", "layer1/W", "a", "A", "../up", "/root", "a b", "é", "", "nul:", "header.json", "0", "-x", "w/", "a//b"]
+
+
+def test_members_are_called_as_their_arrays_where_any_system_takes_the_name(path):
+    arrays = {name: np.full(3, i) for i, name in enumerate(NAMES)}
+    array_file.write(path, "model", {}, arrays)
+    found = array_file.read(path, "model")[1]
+    assert [*found] == NAMES
+    assert all((found[name] == arrays[name]).all() for name in NAMES)
+    with np.load(path) as archive:
+        assert {*archive.files} == {"header.json", "coef", "layer1/W", *map(str, range(2, len(NAMES)))}
+        assert (archive["layer1/W"] == 1).all()
+
+
+def test_a_file_whose_members_have_numbers_is_read(path):
+    """As version 1 wrote them."""
+    with zipfile.ZipFile(path, "w") as archive:
+        about = {"format": array_file.FORMAT, "version": 1, "kind": "model", "arrays": ["coef"], "header": {"n": 1}}
+        archive.writestr(array_file.HEADER, json.dumps(about))
+        with archive.open("0.npy", "w") as member:
+            np.lib.format.write_array(member, np.arange(3))
+    header, arrays = array_file.read(path, "model")
+    assert header == {"n": 1}
+    assert arrays["coef"].tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("members", [None, [], ["other.npy"], ["coef.npy", "coef.npy"], [3], "coef.npy", [HEADER]])
+def test_members_that_are_not_as_the_header_says_are_refused(path, members):
+    array_file.write(path, "model", {}, {"coef": np.ones(3)})
+    with zipfile.ZipFile(path) as archive:
+        content = {name: archive.read(name) for name in archive.namelist()}
+    about = {**json.loads(content[HEADER]), "members": members}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, each in {**content, HEADER: json.dumps(about)}.items():
+            archive.writestr(name, each)
+    with pytest.raises(ValueError, match="not a whole fastadagrad model file"):
+        array_file.read(path, "model")

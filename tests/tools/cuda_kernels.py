@@ -10,7 +10,7 @@ import ptx
 import pytest
 from oracle import bits_differ
 
-INSTALL = "pip install 'fastadagrad[cuda13]'"
+INSTALL = "pip install 'fastadagrad[test-cuda]'"
 try:
     version("numba-cuda")
 except PackageNotFoundError:

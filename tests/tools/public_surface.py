@@ -143,7 +143,8 @@ def lines_of_commands() -> Iterator[str]:
         text = _help(*command.split())
         usage = " ".join(text.partition("\n\n")[0].split())
         plain = re.findall(r"(?<![-\w|\[{])[A-Z][A-Z_]+(?![\w|])", re.sub(r"\[[^]]*\]", "", usage))
-        for option in sorted({*re.findall(r"(?<![-\w])--?[a-z][-a-z0-9]*", usage)}):
+        listed = " ".join(re.findall(r"^  (-.*?)(?:  |$)", text, re.MULTILINE))
+        for option in sorted({*re.findall(r"(?<![-\w])--?[a-z][-a-z0-9]*", listed)}):
             yield f"{' '.join(['fastadagrad', command, option]).replace('  ', ' ')}"
         for argument in plain:
             yield f"fastadagrad {command} {argument}"

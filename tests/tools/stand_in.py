@@ -10,7 +10,9 @@ import pytest
 from gpu import Interpreter
 from ptx_program import TYPES, parse
 
-cuda = pytest.importorskip("cuda.bindings.driver")
+cuda = pytest.importorskip(
+    "cuda.bindings.driver", reason="numba-cuda is not installed: pip install 'fastadagrad[test-cuda]'"
+)
 SUCCESS = cuda.CUresult.CUDA_SUCCESS
 REFUSED = (cuda.CUresult.CUDA_ERROR_INVALID_VALUE,)
 

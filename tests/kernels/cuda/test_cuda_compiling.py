@@ -9,7 +9,7 @@ from processes import run
 try:
     version("numba-cuda")
 except PackageNotFoundError:
-    pytest.skip("numba-cuda is not installed: pip install 'fastadagrad[cuda13]'", allow_module_level=True)
+    pytest.skip("numba-cuda is not installed: pip install 'fastadagrad[test-cuda]'", allow_module_level=True)
 
 WITHOUT = """
 import numba.np.arrayobj  # Numba's own, which knows which NumPy this is

@@ -72,7 +72,7 @@ def find_ptxas():
 def ptxas():
     found = find_ptxas()
     if not found:
-        pytest.skip(f"there is no ptxas: {INSTALL} nvidia-cuda-nvcc")
+        pytest.skip(f"there is no ptxas: {INSTALL}")
     return found
 
 
