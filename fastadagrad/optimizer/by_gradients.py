@@ -188,7 +188,7 @@ class ByGradients:
 
         Returns
         -------
-        array, shape (n, *parameter.shape[1:])
+        array, shape ``(n, *parameter.shape[1:])``
             A copy, where the parameter is; the parameter's own rows are brought up to date too.
 
         Raises
