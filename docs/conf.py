@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import io
 import re
-from pathlib import Path
 from typing import Any
 
 import sphinx_gallery.sorting
@@ -32,11 +31,14 @@ extensions = [
     "sphinx.ext.autosummary",
     "sphinx.ext.doctest",
     "sphinx.ext.viewcode",
+    "sphinx_gallery.gen_gallery",
 ]
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
 exclude_patterns = ["_build", "gallery"]  # sphinx-gallery makes pages in auto_examples of what is in gallery
 templates_path = ["_templates"]
 maximum_signature_line_length = 80
+default_role = "py:obj"
+smartquotes = False  # "element" is what one writes
 suppress_warnings = ["config.cache"]  # the order of the gallery is a function, which is not kept between builds
 
 myst_enable_extensions = ["colon_fence", "attrs_inline"]
@@ -60,6 +62,7 @@ sphinx_gallery_conf = {
     "download_all_examples": False,
     "min_reported_time": 0,
     "show_memory": False,
+    "write_computation_times": False,
     "show_signature": False,
     "remove_config_comments": True,
 }
@@ -69,7 +72,8 @@ html_title = "fastadagrad"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_show_sourcelink = False
-html_sidebars = {"index": [], "benchmarks": [], "promises": [], "changelog": []}
+html_context = {"default_mode": "auto"}
+html_sidebars: dict[str, list[str]] = {page: [] for page in ("index", "guide", "quickstart", "auto_examples/**")}
 html_theme_options: dict[str, Any] = {
     "logo": {"text": "fastadagrad"},
     "navbar_align": "left",
@@ -112,6 +116,9 @@ class RunFences(SphinxTransform):
                 node["testnodetype"] = "doctest"
                 node["groups"] = ["default"]
                 node["options"] = {}
+                # Doctests in Markdown end with an empty line, which nobody needs to see.
+                text = node.astext().rstrip("\n")
+                node.rawsource, node.children = text, [nodes.Text(text)]
 
 
 class CommandHelp(Directive):
@@ -126,16 +133,15 @@ class CommandHelp(Directive):
         return [nodes.literal_block(text, text, language="text", classes=["wrapped"])]
 
 
-def clean(app: Sphinx, exception: Exception | None) -> None:
-    """Take away what sphinx-gallery writes beside the pages, but for the pages themselves."""
-    for path in Path(app.srcdir).glob("sg_*.rst"):
-        path.unlink()
+def stay(app: Sphinx, module: str, attribute: str) -> str | None:
+    """Show no source of what is public in a module whose other names are public elsewhere: links back would mix up."""
+    return module if module == "fastadagrad.methods" else None
 
 
 def setup(app: Sphinx) -> None:
     """Add what is ours."""
     app.connect("source-read", link_to_pages)
     app.connect("autodoc-process-docstring", part_references, priority=400)  # before numpydoc
-    app.connect("build-finished", clean)
+    app.connect("viewcode-follow-imported", stay)
     app.add_transform(RunFences)
     app.add_directive("command-help", CommandHelp)

@@ -32,7 +32,7 @@ print(f"of unseen digits: {grid.score(X_test, y_test):.3f}")
 #
 # A weight for each pixel and class: blue speaks for the digit, red against it.
 
-figure, panels = plt.subplots(2, 5, figsize=(8, 3.6), layout="constrained")
+figure, panels = plt.subplots(2, 5, figsize=(6.4, 3.4), layout="constrained")
 weights = grid.best_estimator_.coef_
 largest = abs(weights).max()
 for digit, axes in enumerate(panels.flat):
@@ -49,7 +49,7 @@ plt.show()
 
 model = fa.LinearModel("softmax", validation=0.2, max_epochs=30).fit(X_train, y_train)
 epochs = [entry["epoch"] for entry in model.history]
-figure, axes = plt.subplots(figsize=(8, 3.6), layout="constrained")
+figure, axes = plt.subplots(figsize=(6.4, 3.4), layout="constrained")
 axes.semilogy(epochs, [entry["loss"] for entry in model.history], label="training, progressive")
 axes.semilogy(epochs, [entry["valid_loss"] for entry in model.history], label="validation")
 axes.axvline(model.best_epoch, color="0.5", linestyle=":", label="epoch whose weights are kept")

@@ -2,8 +2,8 @@
 Sparse embeddings
 =================
 
-A table of embeddings gets a gradient of few rows in each step. :class:`fastadagrad.Rows` names them, and a step costs as
-much as they do, whatever the size of the table.
+A table of embeddings gets a gradient of few rows in each step. :class:`fastadagrad.Rows` names them, and a step costs
+as much as they do, whatever the size of the table.
 """
 
 import time
@@ -17,8 +17,8 @@ import fastadagrad as fa
 # A factorisation of ratings
 # --------------------------
 #
-# The rating of item j by user i is the product of two rows. A batch of 256 ratings names some users and some items; a row
-# that is named twice gets the sum of its gradients.
+# The rating of item j by user i is the product of two rows. A batch of 256 ratings names some users and some items; a
+# row that is named twice gets the sum of its gradients.
 
 rng = np.random.default_rng(0)
 users, items, width = 400, 300, 8
@@ -42,7 +42,7 @@ losses = [
     for trained, validated in opt.iterate(train, valid, batch_size=256, max_epochs=15, validate_every=1, rng=0)
 ]
 
-figure, axes = plt.subplots(figsize=(8, 4), layout="constrained")
+figure, axes = plt.subplots(figsize=(6.4, 3.8), layout="constrained")
 axes.semilogy(losses, label=["training", "validation"])
 axes.axhline(0.01, color="0.5", linestyle=":", label="noise in the ratings")
 axes.set(xlabel="epoch", ylabel="mean squared error", title="Ratings by a table of users and one of items")
@@ -70,9 +70,11 @@ for size in sizes:
             seconds.append(time.perf_counter() - begin)
         times.append(np.median(seconds))
 
-figure, axes = plt.subplots(figsize=(8, 4), layout="constrained")
+figure, axes = plt.subplots(figsize=(6.4, 3.8), layout="constrained")
 axes.loglog(sizes, dense, "s--", color="tab:gray", label="dense gradient")
 axes.loglog(sizes, by_rows, "o-", color="tab:blue", label="256 rows")
-axes.set(xlabel="rows of the table", ylabel="seconds a step", title="A step by rows does not go by the size of the table")
+axes.set(
+    xlabel="rows of the table", ylabel="seconds a step", title="A step by rows does not go by the size of the table"
+)
 axes.legend()
 plt.show()

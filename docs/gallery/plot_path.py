@@ -49,7 +49,7 @@ def path(method, steps=40, **hyper):
 sgd, _ = path("sgd", learning_rate=0.019)
 adagrad, H = path("adagrad", learning_rate=0.9)
 
-figure, axes = plt.subplots(figsize=(8, 4.2), layout="constrained")
+figure, axes = plt.subplots(figsize=(6.4, 3.8), layout="constrained")
 x, y = np.meshgrid(np.linspace(-4.6, 1.2, 200), np.linspace(-1.3, 1.3, 200))
 value = (curvature[0] * x**2 + curvature[1] * y**2) / 2
 axes.contour(x, y, value, levels=np.geomspace(0.1, 80, 12), colors="0.75", linewidths=0.8)
@@ -69,7 +69,7 @@ print(f"value after 40 steps: SGD {bowl(sgd[-1])[0]:.3g}, AdaGrad {bowl(adagrad[
 # A step is a/H times the gradient, and H grows with the gradients that a direction has seen. Across they are large, and
 # soon small: H stays where the first of them have brought it. Along they are small: H is too, and the rate is high.
 
-figure, axes = plt.subplots(figsize=(8, 3.6), layout="constrained")
+figure, axes = plt.subplots(figsize=(6.4, 3.4), layout="constrained")
 axes.semilogy(0.9 / H[:, 0], color="tab:blue", label="AdaGrad, along")
 axes.semilogy(0.9 / H[:, 1], "--", color="tab:blue", label="AdaGrad, across")
 axes.axhline(0.019, color="tab:orange", label="SGD, both")

@@ -2,8 +2,8 @@
 Finding a learning rate
 =======================
 
-:func:`fastadagrad.find_learning_rate` makes a short run at each rate of a grid, each from where the optimizer stands and
-on the same batches, and leaves the optimizer as it was.
+:func:`fastadagrad.find_learning_rate` makes a short run at each rate of a grid, each from where the optimizer stands
+and on the same batches, and leaves the optimizer as it was.
 """
 
 import matplotlib.pyplot as plt
@@ -30,7 +30,7 @@ opt = fa.ADAGRAD(loss, np.zeros(20))
 search = fa.find_learning_rate(opt, train, valid, rng=0)
 print(f"suggested: {search.learning_rate:.3g}; the optimizer still has {opt.hyper.learning_rate:g}")
 
-figure, axes = plt.subplots(figsize=(8, 4), layout="constrained")
+figure, axes = plt.subplots(figsize=(6.4, 3.8), layout="constrained")
 search.plot(axes)
 plt.show()
 
@@ -40,7 +40,7 @@ plt.show()
 #
 # The default, 1e-4, is downhill's, and small for most problems.
 
-figure, axes = plt.subplots(figsize=(8, 4), layout="constrained")
+figure, axes = plt.subplots(figsize=(6.4, 3.8), layout="constrained")
 for rate, style in ((search.learning_rate, "-"), (search.learning_rate / 10, "--"), (1e-4, ":")):
     opt = fa.ADAGRAD(loss, np.zeros(20), learning_rate=rate)
     losses = [valid_["loss"] for _, valid_ in opt.iterate(train, valid, max_epochs=30, validate_every=1, rng=0)]
