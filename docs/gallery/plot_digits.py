@@ -7,6 +7,7 @@ history, on the 8 x 8 digits that scikit-learn ships.
 """
 
 import matplotlib.pyplot as plt
+import numpy as np
 from sklearn.datasets import load_digits
 from sklearn.model_selection import GridSearchCV, train_test_split
 
@@ -30,11 +31,12 @@ print(f"of unseen digits: {grid.score(X_test, y_test):.3f}")
 # What the weights look like
 # --------------------------
 #
-# A weight for each pixel and class: blue speaks for the digit, red against it.
+# A weight for each pixel and class: blue speaks for the digit, red against it. Pixels at the edge, which are
+# hardly ever set, have the largest ones; the colours end at what 98 in 100 are below.
 
 figure, panels = plt.subplots(2, 5, figsize=(6.4, 3.4), layout="constrained")
 weights = grid.best_estimator_.coef_
-largest = abs(weights).max()
+largest = np.quantile(abs(weights), 0.98)
 for digit, axes in enumerate(panels.flat):
     axes.imshow(weights[digit].reshape(8, 8), cmap="RdBu", vmin=-largest, vmax=largest)
     axes.set_title(digit)

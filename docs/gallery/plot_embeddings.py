@@ -35,7 +35,7 @@ def loss(params, i, j, rating):
 
 
 params = {name: 0.3 * rng.standard_normal((n, width)) for name, n in (("users", users), ("items", items))}
-opt = fa.ADAGRAD(loss, params, learning_rate=0.3)
+opt = fa.ADAGRAD(loss, params, learning_rate=0.3, threads=1)
 train, valid = [i[:25_000], j[:25_000], ratings[:25_000]], [i[25_000:], j[25_000:], ratings[25_000:]]
 losses = [
     (trained["loss"], validated["loss"])
@@ -60,7 +60,7 @@ for size in sizes:
     table = np.zeros((size, 16), np.float32)
     gradient = fa.Rows(rng.integers(0, size, 256), np.ones((256, 16), np.float32))
     whole = np.ones_like(table)
-    opt = fa.ADAGRAD(params=table, learning_rate=0.1, nonfinite="ignore")
+    opt = fa.ADAGRAD(params=table, learning_rate=0.1, nonfinite="ignore", threads=1)
     for times, g in ((by_rows, gradient), (dense, whole)):
         opt.step(g)
         seconds = []
