@@ -37,6 +37,7 @@ source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
 exclude_patterns = ["_build", "gallery"]  # sphinx-gallery makes pages in auto_examples of what is in gallery
 templates_path = ["_templates"]
 maximum_signature_line_length = 80
+toc_object_entries_show_parents = "hide"
 default_role = "py:obj"
 smartquotes = False  # "element" is what one writes
 suppress_warnings = ["config.cache"]  # the order of the gallery is a function, which is not kept between builds
