@@ -31,7 +31,7 @@ class Choices:
         "and decay have no share, is larger. `tol` sets it where it is not given.",
     )
     ftol: float = documented(
-        0.0, "It ends with success where |f(k) - f(k+1)| <= ftol * max(|f(k)|, |f(k+1)|, 1); 0 is off."
+        0.0, "It ends with success where abs(f(k) - f(k+1)) <= ftol * max(abs(f(k)), abs(f(k+1)), 1); 0 is off."
     )
     xtol: float = documented(0.0, "It ends with success where no element of x has moved by more; 0 is off.")
     disp: bool = documented(False, "Print how it ended.")

@@ -192,7 +192,7 @@ class ByGradients:
 
         Returns
         -------
-        array, shape (n, *parameter.shape[1:])
+        array, shape ``(n, *parameter.shape[1:])``
             A copy, in the memory where the parameter lies; the parameter's own rows are caught up, too.
 
         Raises

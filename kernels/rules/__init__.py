@@ -82,6 +82,7 @@ def documented(default: Any, text: str) -> Any:
 
 
 def trait(rule: Any, name: str) -> Any:
+    """What a rule, or one of its forms, says of itself by one of the names in `TRAITS`; else what holds for most."""
     return getattr(rule, name, TRAITS[name])
 
 

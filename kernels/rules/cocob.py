@@ -34,7 +34,7 @@ slots = ("largest", "sum_of_sizes", "reward", "gradient_sum", "origin")
 class Hyperparameters:
     """What a user of the method sets."""
 
-    cocob_alpha: float = documented(100.0, "The first steps are at most 1/cocob_alpha of |g|/L.")
+    cocob_alpha: float = documented(100.0, "The first steps are at most 1/cocob_alpha of abs(g)/L.")
 
 
 Scalars = namedtuple("Scalars", (*COMMON, "alpha"))

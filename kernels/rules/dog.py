@@ -47,7 +47,7 @@ class Hyperparameters:
     """What a user of the method sets."""
 
     initial_distance: float = documented(
-        1e-6, "What r begins with, relative to 1 + |P|: the first step is that long. Above 0."
+        1e-6, "What r begins with, relative to 1 + abs(P): the first step is that long. Above 0."
     )
     rms_regularizer: float = documented(1e-8, "e, in the unit of the squared gradient.")
 

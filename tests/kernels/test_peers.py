@@ -7,12 +7,10 @@ import json
 
 import numpy as np
 import pytest
-from places import RECORDED
+from trajectories import TOLERANCE, join, load_record, shapes_of, slope, split, steps, worst_error
 
 import fastadagrad as fa
 from fastadagrad import peers
-
-TOLERANCE = 1e-14  # of max(1, |p|)
 
 OURS = {
     "torch": fa.like("torch"),
@@ -101,34 +99,12 @@ ALL = {**{case: ("adagrad", hyper) for case, hyper in OURS.items()}, **FAMILY}
 
 @pytest.fixture(scope="module")
 def record():
-    with np.load(RECORDED / "peers.npz", allow_pickle=False) as archive:
-        return dict(archive)
-
-
-def split(flat, shapes):
-    stops = np.cumsum([int(np.prod(shape)) for shape in shapes])
-    return [np.array(part).reshape(shape) for part, shape in zip(np.split(flat, stops[:-1]), shapes, strict=True)]
-
-
-def join(arrays):
-    return np.concatenate([np.ravel(array) for array in arrays])
-
-
-def slope(record, p, t):
-    return record["curvature"] * (p - record["target"]) + record["noise"][t]
-
-
-def worst_error(p, expected):
-    return float(np.max(np.abs(p - expected) / np.maximum(1, np.abs(expected))))
+    return load_record()
 
 
 def run(record, shapes, algo="adagrad", **hyper):
     """Parameters after each step, all of them flat."""
-    params = split(record["start"], shapes)
-    opt = fa.build(algo, params=params, **hyper)
-    for t in range(len(record["noise"])):
-        opt.step(split(slope(record, join(params), t), shapes))
-        yield join(params)
+    return steps(record, fa.build(algo, params=split(record["start"], shapes), **hyper))
 
 
 def test_record_has_every_case(record):
@@ -140,9 +116,8 @@ def test_record_has_every_case(record):
 
 @pytest.mark.parametrize("case", ALL)
 def test_follows_the_recorded_trajectory(record, case):
-    shapes = json.loads(str(record["about"]))["shapes"]
     algo, hyper = ALL[case]
-    for t, p in enumerate(run(record, shapes, algo, **hyper)):
+    for t, p in enumerate(run(record, shapes_of(record), algo, **hyper)):
         assert worst_error(p, record[case][t]) <= TOLERANCE, f"step {t}"
 
 
