@@ -1,5 +1,6 @@
 """Fixtures of several test files."""
 
+import logging
 import os
 import signal
 import sys
@@ -25,6 +26,16 @@ def pytest_configure():
 def own_search_path(monkeypatch):
     """Give each test a `sys.path` of its own: a problem that is named `module:function` adds the current folder."""
     monkeypatch.setattr(sys, "path", [*sys.path])
+
+
+@pytest.fixture(autouse=True)
+def no_handlers_left():
+    """Take away what a command that a test runs has told the log: its standard error is closed afterwards."""
+    logger = logging.getLogger("fastadagrad")
+    before, level = list(logger.handlers), logger.level
+    yield
+    logger.handlers[:] = before
+    logger.setLevel(level)
 
 
 @pytest.fixture(params=[1, 2], ids=["serial", "threaded"])

@@ -7,13 +7,11 @@ import sys
 
 import numpy as np
 import pytest
-from command_line import no_handlers_left, run, text_file
+from command_line import run
 
 from fastadagrad import __version__, cli
 from fastadagrad.data.loading import load
 from fastadagrad.linear import LinearModel
-
-__all__ = ["no_handlers_left", "text_file"]  # fixtures
 
 
 def test_fit_prints_a_table(capsys, text_file):

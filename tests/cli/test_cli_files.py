@@ -7,12 +7,10 @@ import sys
 
 import numpy as np
 import pytest
-from command_line import no_handlers_left, run, text_file
+from command_line import run
 
 from fastadagrad.linear import LinearModel
 from fastadagrad.support import figures
-
-__all__ = ["no_handlers_left", "text_file"]  # fixtures
 
 COMMAND = [sys.executable, "-m", "fastadagrad"]
 

@@ -9,15 +9,13 @@ import textwrap
 
 import numpy as np
 import pytest
-from command_line import no_handlers_left, run, text_file
+from command_line import run
 
 from fastadagrad import cli
 from fastadagrad.data.loading import load
 from fastadagrad.linear import LinearModel
 from fastadagrad.linear.splits import split
 from fastadagrad.linear.targets import Targets
-
-__all__ = ["no_handlers_left", "text_file"]  # fixtures
 
 
 class Terminal(io.StringIO):

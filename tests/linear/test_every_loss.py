@@ -9,7 +9,7 @@ import typing
 import digest_linear
 import numpy as np
 import pytest
-from command_line import no_handlers_left, run
+from command_line import run
 from linear_examples import labels_of_kind
 from places import ROOT
 
@@ -21,8 +21,6 @@ from fastadagrad.linear.links import LINKS
 from fastadagrad.linear.monitors import MONITORS
 from fastadagrad.linear.plot import draw_epochs
 from fastadagrad.linear.targets import OF_CLASSES, REAL
-
-__all__ = ["no_handlers_left"]
 
 EVERY = pytest.mark.parametrize("loss", LOSSES)
 X = np.random.default_rng(0).normal(size=(120, 3))

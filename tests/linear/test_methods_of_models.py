@@ -7,7 +7,7 @@ from collections import namedtuple
 import numpy as np
 import pytest
 import scipy.sparse
-from command_line import no_handlers_left, run
+from command_line import run
 from linear_examples import classification, sparse
 
 import fastadagrad as fa
@@ -17,8 +17,6 @@ from fastadagrad.linear import LinearModel
 from fastadagrad.linear.methods import trainers
 from fastadagrad.linear.typed_keywords import OwnHyper
 from fastadagrad.support import array_file
-
-__all__ = ["no_handlers_left"]
 
 X, Y = classification(n=120)
 QUICK = ("adagrad", "ftrl", "adam")  # each takes seconds to compile
