@@ -9,7 +9,6 @@ import pytest
 from gpu import why_no_hardware
 from places import ROOT
 
-import fastadagrad as fa
 from fastadagrad.host import bucket
 
 EXAMPLES = ROOT / "examples"
@@ -74,7 +73,7 @@ def test_torch_mlp(monkeypatch):
 
 
 class TestCuPyLogistic:
-    """What the example computes, by NumPy and on the interpreted GPU; CuPy itself needs a real one."""
+    """What the example computes, by NumPy; CuPy needs a real GPU, and `test_device_trees` has an interpreted one."""
 
     example = staticmethod(lambda: runpy.run_path(str(EXAMPLES / "cupy_logistic.py")))
 
@@ -82,23 +81,6 @@ class TestCuPyLogistic:
         reached, best, opt = self.example()["main"](np)
         assert reached > best - 0.01
         assert opt.steps == 500
-
-    def test_device_arrays(self, gpu):
-        example = self.example()
-        X, y, _ = example["problem"](np, samples=100)
-        loss = example["loss_of"](np)
-
-        def on_gpu(params, x, y):
-            value, gradients = loss({name: array.numpy() for name, array in params.items()}, x, y)
-            return value, {name: gpu.array(gradient) for name, gradient in gradients.items()}
-
-        params = {"w": np.zeros(20), "b": np.zeros(())}
-        arrays = {name: gpu.array(array) for name, array in params.items()}
-        fa.ADAGRAD(on_gpu, arrays, learning_rate=0.1).minimize([(X, y)], max_epochs=5)
-        fa.ADAGRAD(loss, params, learning_rate=0.1).minimize([(X, y)], max_epochs=5)
-        assert {name: array.numpy().tobytes() for name, array in arrays.items()} == {
-            name: array.tobytes() for name, array in params.items()
-        }
 
     def test_by_cupy(self):
         cupy = pytest.importorskip("cupy", reason="needs CuPy and a GPU: pip install cupy-cuda13x")

@@ -148,9 +148,9 @@ class Optimizer(Named, Shown, Keeper, metaclass=Described):
         Parameters
         ----------
         targets : None, 'best', or arrays in the structure of params, or a list of them in their order; default None
-            Nested lists will do. None and 'best' take the parameters of the best validation so far. A method that
-            computes parameters from its slots (dual averaging, FTRL, COCOB) puts them back where the slots place them
-            in its next step; see `reset`.
+            Nested lists will do for arrays, and for a tree a flat dict by names. None and 'best' take the parameters of
+            the best validation so far. A method that computes parameters from its slots (dual averaging, FTRL, COCOB)
+            puts them back where the slots place them in its next step; see `reset`.
 
         Raises
         ------

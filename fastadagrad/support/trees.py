@@ -47,10 +47,13 @@ def named(tree: Any, is_value: Callable[[Any], bool], what: str) -> dict[str, An
     return found
 
 
-def _opens(tree: Any, is_value: Callable[[Any], bool]) -> bool:
-    """Whether an object is a container, and not a leaf."""
+def _opens(tree: Any, is_value: Callable[[Any], bool], around: frozenset[int] = frozenset()) -> bool:
+    """Whether an object is a container, and not a leaf; `around` has the identities of the lists that it is within."""
     if isinstance(tree, list | tuple):
-        return not tree or any(is_value(member) or _opens(member, is_value) for member in tree)
+        if id(tree) in around:
+            return False
+        inside = around | {id(tree)}
+        return not tree or any(is_value(member) or _opens(member, is_value, inside) for member in tree)
     return isinstance(tree, Mapping)
 
 
@@ -174,7 +177,7 @@ def leaves_by_shape(shape: Shape, values: Any, what: str, like: str) -> list[Any
     ----------
     shape : Shape
     values : object
-        What lies in the place of a leaf may be anything but a mapping.
+        What lies in the place of a leaf may be anything but a dict.
     what, like : str
         What the values and the tree are called in errors.
 
@@ -197,29 +200,30 @@ def leaves_by_shape(shape: Shape, values: Any, what: str, like: str) -> list[Any
 
 def _collect(shape: Shape, values: Any, path: tuple[str, ...], found: list[Any], what: str, like: str) -> None:
     kind = type(values)
-    if shape is None:
-        if kind is dict or isinstance(values, Mapping):
-            raise TypeError(f"{what}{_at(path)} must be one array, as in {like}, not a {kind.__name__}")
-        found.append(values)
-    elif type(shape) is dict:
+    if type(shape) is dict:
         if not (kind is dict or isinstance(values, Mapping)):
             raise TypeError(f"{what}{_at(path)} must be a dict like {like}, not {kind.__name__}")
-        if len(values) != len(shape) or any(key not in values for key in shape):
+        if values.keys() != shape.keys():
             missing = [_name((*path, key)) for key in shape if key not in values]
             unknown = [_name((*path, str(key))) for key in values if key not in shape]
             raise ValueError(f"{what} must have the names of {like}; missing: {missing}, unknown: {unknown}")
         for key, part in shape.items():
-            if part is None and not isinstance(values[key], Mapping):  # the usual case, without another call
-                found.append(values[key])
+            value = values[key]
+            if part is None and type(value) is not dict:  # the usual case, without another call
+                found.append(value)
             else:
-                _collect(part, values[key], (*path, key), found, what, like)
-    else:
-        if not isinstance(values, list | tuple):
+                _collect(part, value, (*path, key), found, what, like)
+    elif type(shape) is list:
+        if not (kind is list or kind is tuple or isinstance(values, list | tuple)):
             raise TypeError(f"{what}{_at(path)} must be a list like {like}, not {kind.__name__}")
         if len(values) != len(shape):
             raise ValueError(f"{what}{_at(path)} must hold {len(shape)} members, as in {like}, not {len(values)}")
         for i, part in enumerate(shape):
             _collect(part, values[i], (*path, str(i)), found, what, like)
+    elif isinstance(values, dict):  # one of another kind of mapping is left to those who look at the values
+        raise TypeError(f"{what}{_at(path)} must be one array, as in {like}, not a {kind.__name__}")
+    else:
+        found.append(values)
 
 
 def _at(path: Sequence[str]) -> str:

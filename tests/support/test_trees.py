@@ -87,6 +87,18 @@ def endless():
     return tree
 
 
+def endless_from_the_first():
+    tree = []
+    tree += [tree, 1.0]
+    return {"a": tree}
+
+
+def test_a_list_of_itself_alone_is_a_leaf():
+    tree = []
+    tree.append([tree])
+    assert not is_nested([tree], is_value)
+
+
 REFUSED = {
     "empty dict": ({"a": {"b": {}}}, ValueError, "params: 'a/b' is an empty dict, .*; leave it out"),
     "empty list": ([1.0, []], ValueError, "params: '1' is an empty list, .*; leave it out"),
@@ -94,6 +106,7 @@ REFUSED = {
     "outermost key": ({(1, 2): {"a": 1.0}}, TypeError, r"params must have strings for names, not \(1, 2\); use"),
     "collision": ({"a/b": 1.0, "a": {"b": 2.0}}, ValueError, "two would be named 'a/b', by a key with '/' in it"),
     "collision below": ({"x": [{"a": {"b/c": 1.0}, "a/b": {"c": 2.0}}]}, ValueError, "named 'x/0/a/b/c'"),
+    "endless from the first": (endless_from_the_first(), ValueError, "params: 'a/0' is a list that holds itself"),
     "endless": (endless(), ValueError, "params: 'a/b/1' is a dict that holds itself; pass a finite tree"),
 }
 
