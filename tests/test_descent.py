@@ -6,7 +6,10 @@ import sys
 
 import numpy as np
 import pytest
+from gpu import why_no_hardware
 from places import ROOT
+
+from fastadagrad.host import bucket
 
 EXAMPLES = ROOT / "examples"
 
@@ -33,6 +36,64 @@ def test_matrix_factorization():
     assert after["|u|<0.1"] > before["|u|<0.1"]  # sparse, as |u| is penalised
     assert opt.best.monitors == after
     assert opt.stopped_because == "patience"
+
+
+def test_jax_mlp():
+    pytest.importorskip("jax", reason="needs the extra jax")
+    pytest.importorskip("sklearn", reason="needs the extra fit")
+    accuracy, opt = run("jax_mlp")
+    assert list(opt.params) == ["hidden/0/W", "hidden/0/b", "hidden/1/W", "hidden/1/b", "output/W", "output/b"]
+    assert {str(array.dtype) for array in opt.params.values()} == {"float32"}
+    assert accuracy > 0.95
+    assert opt.history[-1].train["accuracy"] > 0.98
+    assert opt.best.loss == min(epoch.valid["loss"] for epoch in opt.history)
+
+
+def test_torch_mlp(monkeypatch):
+    torch = pytest.importorskip("torch", reason="needs the extra torch")
+    pytest.importorskip("sklearn", reason="needs the extra fit")
+    accuracy, opt, model = run("torch_mlp")
+    assert accuracy > 0.95
+    assert opt.history[-1].train["accuracy"] > 0.98
+    named = dict(model.named_parameters())
+    assert all(opt.params[name] is tensor for name, tensor in named.items())
+    seen = []  # addresses of the gradients that a step reads
+    check = bucket.gradient_refusal
+    monkeypatch.setattr(
+        bucket, "gradient_refusal", lambda name, g, *others: (seen.append(g.ctypes.data), check(name, g, *others))[1]
+    )
+    before = {name: (tensor.data_ptr(), tensor.detach().clone()) for name, tensor in named.items()}
+    model.zero_grad()
+    model(torch.ones(3, 64)).square().sum().backward()
+    opt.step({name: tensor.grad for name, tensor in named.items()})
+    assert seen == [tensor.grad.data_ptr() for tensor in named.values()]
+    for name, tensor in named.items():
+        assert tensor.data_ptr() == before[name][0]
+        assert not torch.equal(tensor.detach(), before[name][1])
+
+
+class TestCuPyLogistic:
+    """What the example computes, by NumPy; CuPy needs a real GPU, and `test_device_trees` has an interpreted one."""
+
+    example = staticmethod(lambda: runpy.run_path(str(EXAMPLES / "cupy_logistic.py")))
+
+    def test_by_numpy(self):
+        reached, best, opt = self.example()["main"](np)
+        assert reached > best - 0.01
+        assert opt.steps == 500
+
+    def test_by_cupy(self):
+        cupy = pytest.importorskip("cupy", reason="needs CuPy and a GPU: pip install cupy-cuda13x")
+        if why_no_hardware() is not None:
+            pytest.skip(why_no_hardware())
+        reached, best, opt = self.example()["main"](cupy)
+        assert reached > best - 0.01
+        assert all(isinstance(array, cupy.ndarray) for array in opt.params.values())
+
+    def test_without_a_gpu_it_ends_and_says_so(self, monkeypatch):
+        monkeypatch.setitem(sys.modules, "cupy", None)
+        with pytest.raises(SystemExit, match="this example needs a GPU and CuPy"):
+            self.example()["gpu_or_exit"]()
 
 
 def test_digits_network():
@@ -104,12 +165,20 @@ def test_the_picture_of_words_is_legible(tmp_path):
     assert (tmp_path / "words.png").stat().st_size > 10_000
 
 
-LONG = {"recommender", "word_vectors"}  # run as functions above
+LONG = {"recommender", "torch_mlp", "word_vectors"}  # run as functions above
+NEEDED = {"jax_mlp": ("jax", "the extra jax"), "torch_mlp": ("torch", "the extra torch")}
 SCRIPTS = sorted(path.stem for path in EXAMPLES.glob("*.py"))
 
 
 @pytest.mark.parametrize("name", [pytest.param(x, marks=[pytest.mark.slow] * (x in LONG)) for x in SCRIPTS])
 def test_example_runs_as_a_script(name):
+    if name in NEEDED:
+        module, what = NEEDED[name]
+        pytest.importorskip(module, reason=f"needs {what}")
+    if name == "cupy_logistic":
+        pytest.importorskip("cupy", reason="needs CuPy and a GPU: pip install cupy-cuda13x")
+        if why_no_hardware() is not None:
+            pytest.skip(why_no_hardware())
     done = subprocess.run([sys.executable, EXAMPLES / f"{name}.py"], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert len(done.stdout.splitlines()) >= 1

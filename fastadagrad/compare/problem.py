@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..data.dataset import Dataset, as_dataset
+from ..support.trees import in_structure, is_nested, leaves
 
 Loss = Callable[..., Any]
 
@@ -68,6 +69,8 @@ class Task:
         >>> task.copied()["w"] is task.params["w"], task.copied()
         (False, {'w': array([1., 1.])})
         """
+        if is_nested(self.params, lambda value: isinstance(value, np.ndarray)):
+            return in_structure(self.params, [np.array(value) for value in leaves(self.params)])
         if isinstance(self.params, dict):
             return {name: np.array(value) for name, value in self.params.items()}
         if isinstance(self.params, list | tuple):

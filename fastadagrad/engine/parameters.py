@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..support import trees
 from ..support.read_only import ReadOnly
 from .place import array_of, place_of
 
@@ -41,24 +42,15 @@ def _refusal(array: Any, owner: Any) -> str | None:
 
 
 def _refusal_of_others(array: Any) -> str:
-    if isinstance(array, Mapping | list | tuple) and _holds_arrays(array):
-        return (
-            f"is a {type(array).__name__} of arrays, but params are one array, a list or a dict of arrays, not nested: "
-            "give each a name of its own, as in {'layer.weights': weights, 'layer.bias': bias}"
-        )
     return (
         f"must be a numpy.ndarray (or an array of another library that has __dlpack__), not {type(array).__name__}; "
         "pass numpy.asarray(...) and keep that array"
     )
 
 
-def _holds_arrays(values: Any) -> bool:
-    """Whether there are arrays somewhere in nested containers."""
-    if isinstance(values, Mapping):
-        values = values.values()
-    elif not isinstance(values, list | tuple):
-        return hasattr(values, "dtype") and hasattr(values, "shape")
-    return any(map(_holds_arrays, values))
+def _looks_like_an_array(value: Any) -> bool:
+    """Whether an object is an array of any library, or a number of NumPy's, by what it has."""
+    return hasattr(value, "__array_interface__") or hasattr(value, "__dlpack__") or hasattr(value, "shape")
 
 
 def _refusal_of_form(
@@ -83,6 +75,8 @@ def guard_of(arrays: Sequence[Any]) -> NDArray[np.int64]:
 class Parameters:
     """The arrays that an optimizer updates in place, in the structure they were given in.
 
+    That is one array, a list or a dict of arrays, or a tree of dicts and lists, whose arrays have names as `layer1/W`.
+
     Attributes
     ----------
     owners : list
@@ -100,8 +94,16 @@ class Parameters:
 
     def __init__(self, params: Any) -> None:
         self.given = params
-        self._keyed, self._listed = isinstance(params, Mapping), isinstance(params, list | tuple)
-        if self._keyed:
+        self._nested = trees.is_nested(params, _looks_like_an_array)
+        self._keyed = isinstance(params, Mapping) and not self._nested
+        self._listed = isinstance(params, list | tuple) and not self._nested
+        self._several = self._keyed or self._listed or self._nested
+        self._shape: trees.Shape = None  # of nested ones
+        if self._nested:
+            by_name = trees.named(params, _looks_like_an_array, "params")
+            self._shape = trees.shape_of(params, _looks_like_an_array)
+            self.names, self.owners = list(by_name), list(by_name.values())
+        elif self._keyed:
             for name in params:
                 if not isinstance(name, str):
                     raise TypeError(f"params must have strings for names, not {name!r}")
@@ -149,12 +151,18 @@ class Parameters:
         other = Parameters(given)
         if other.names != self.names:
             raise ValueError(f"params must be named as they are here, {self.names}, not {other.names}")
+        if other._shape != self._shape:
+            raise ValueError(f"params must be nested as they are here, {self._outline()}, not {other._outline()}")
         for (name, here), (_, there) in zip(self, other, strict=True):
             if (here.shape, here.dtype) != (there.shape, there.dtype):
                 raise ValueError(
                     f"parameter {name!r} must be {here.dtype} of shape {here.shape}, as it is here, not {there.dtype} "
                     f"of shape {there.shape}"
                 )
+
+    def _outline(self) -> Any:
+        """The structure of the parameters, with names in the place of the arrays."""
+        return trees.in_structure(self.given, self.names)
 
     def _refuse_overlap(self) -> None:
         spans = sorted((*interval(a), name) for name, a in self if a.size)
@@ -172,7 +180,9 @@ class Parameters:
         return len(self.arrays)
 
     def restructure(self, arrays: Sequence[Any]) -> Any:
-        """Arrays in the structure that the parameters were given in, in a container that cannot change."""
+        """Arrays in the structure that the parameters were given in, in containers that cannot change."""
+        if self._nested:
+            return trees.in_structure(self.given, arrays, ReadOnly, lambda _, members: tuple(members))
         if self._keyed:
             return ReadOnly(dict(zip(self.names, arrays, strict=True)))
         if self._listed:
@@ -182,6 +192,8 @@ class Parameters:
     def for_autograd(self) -> Any:
         """The parameters in containers and of types that autograd knows."""
         arrays = [array.view(np.ndarray) for array in self.arrays]
+        if self._nested:
+            return trees.in_structure(self.given, arrays, sequence=_known_to_autograd)
         if self._keyed:
             return dict(zip(self.names, arrays, strict=True))
         if self._listed:
@@ -191,19 +203,18 @@ class Parameters:
     def flatten(self, values: Any, what: str = "gradients") -> list[Any]:
         """List of `values` in the order of the parameters.
 
-        They are given in the structure of the parameters or, if these have names, as a list in their order.
+        They are given in the structure of the parameters or, if these are a dict, as a list in their order. For nested
+        parameters a flat dict by their names will do as well.
         """
         if self._keyed and not isinstance(values, list | tuple):
             if not isinstance(values, Mapping):
                 raise TypeError(
                     f"{what} must be a dict like params, or a list in their order, not {type(values).__name__}"
                 )
-            if len(values) != len(self.names) or any(name not in values for name in self.names):
-                missing = [name for name in self.names if name not in values]
-                extra = [name for name in values if name not in self.names]
-                raise ValueError(f"{what} must have the names of params; missing: {missing}, unknown: {extra}")
-            return [values[name] for name in self.names]
-        if self._listed or self._keyed:
+            return self._by_name(values, what)
+        if self._several:
+            if self._nested and not (isinstance(self._shape, dict) and isinstance(values, list | tuple)):
+                return self._from_tree(values, what)
             if not isinstance(values, list | tuple):
                 raise TypeError(f"{what} must be a list like params, not {type(values).__name__}")
             if len(values) != len(self.arrays):
@@ -211,11 +222,23 @@ class Parameters:
             return [*values]
         return [values]
 
+    def _by_name(self, values: Mapping[Any, Any], what: str) -> list[Any]:
+        if len(values) != len(self.names) or any(name not in values for name in self.names):
+            missing = [name for name in self.names if name not in values]
+            extra = [name for name in values if name not in self.names]
+            raise ValueError(f"{what} must have the names of params; missing: {missing}, unknown: {extra}")
+        return [values[name] for name in self.names]
 
-def in_structure(given: Any, arrays: list[Any]) -> Any:
-    """Arrays in containers of the same kind and structure as those of `given`."""
-    if isinstance(given, Mapping):
-        return dict(zip(given, arrays, strict=True))
-    if isinstance(given, list | tuple):
-        return type(given)(*arrays) if hasattr(given, "_fields") else type(given)(arrays)
-    return arrays[0]
+    def _from_tree(self, values: Any, what: str) -> list[Any]:
+        """List of nested values, or of those of a flat dict, which has names that lead into a container."""
+        shape = self._shape
+        assert shape is not None
+        as_given = isinstance(shape, dict) and isinstance(values, Mapping) and values.keys() == shape.keys()
+        flat = isinstance(values, Mapping) and not as_given
+        if flat and any(name in values for name in self.names if name not in shape):
+            return self._by_name(values, what)
+        return trees.leaves_by_shape(shape, values, what, "params")
+
+
+def _known_to_autograd(given: Sequence[Any], members: list[Any]) -> Any:
+    return members if isinstance(given, list) else tuple(members)

@@ -24,11 +24,13 @@ def hessian_product(loss: Callable[..., Any]) -> Callable[..., Any]:
 
     def along(params: Any, vectors: Any, *arguments: Any) -> Any:
         """How fast the loss changes along the vectors."""
-        slopes = slope(params, *arguments)
+        return product(slope(params, *arguments), vectors)
+
+    def product(slopes: Any, vectors: Any) -> Any:
         if isinstance(vectors, dict):
-            return sum(anp.sum(slopes[name] * vector) for name, vector in vectors.items())
+            return sum(product(slopes[name], vector) for name, vector in vectors.items())
         if isinstance(vectors, list | tuple):
-            return sum(anp.sum(slopes[i] * vector) for i, vector in enumerate(vectors))
+            return sum(product(slopes[i], vector) for i, vector in enumerate(vectors))
         return anp.sum(slopes * vectors)
 
     return _noted(grad(along))

@@ -148,7 +148,8 @@ class ByGradients:
         Parameters
         ----------
         gradients : arrays, Rows or scipy.sparse matrices in the structure of params, optional
-            If the parameters are a dict, a list in their order will do. An array is NumPy's or of a library that has
+            If the parameters are a dict, a list in their order will do; if they are a tree, a flat dict by their names,
+            such as ``layer1/W``. An array is NumPy's or of a library that has
             ``__dlpack__``, such as torch's and JAX's, whose memory is read as it is. It has exactly the shape and dtype
             of its parameter and is C-contiguous. Gradients are not written. Without this argument, the buffers of the
             property `gradients` are used. Gradients of frozen parameters are not looked at. A sparse matrix is CSR, CSC

@@ -7,8 +7,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ..engine.parameters import FloatArray, Parameters, in_structure
+from ..engine.parameters import FloatArray, Parameters
 from ..engine.rows import Rows, is_sparse
+from ..support.trees import in_structure
 from .objective import Objective
 
 ALIKE = 8.0  # parameters are moved together if the size of the largest is at most so many times that of the smallest

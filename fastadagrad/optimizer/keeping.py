@@ -10,10 +10,10 @@ from typing import Any, NoReturn, Self
 
 import numpy as np
 
-from ..engine.parameters import in_structure
 from ..engine.registry import RegisteredRule, method_at, reference_to
 from ..support import array_file
 from ..support.log import logger
+from ..support.trees import in_structure, leaves
 from . import checkpoint, hyper_record
 from .by_gradients import ByGradients
 
@@ -290,9 +290,7 @@ def copy_of_parameter(owner: Any, array: Any) -> Any:
 
 def _writable(given: Any) -> Any:
     """Parameters, with copies in the place of read-only arrays: joblib gives its workers large arrays read-only."""
-    owners = (
-        list(given.values()) if isinstance(given, Mapping) else given if isinstance(given, list | tuple) else [given]
-    )
+    owners = leaves(given)
     fixed = [isinstance(each, np.ndarray) and not (each.flags.writeable and each.flags.aligned) for each in owners]
     if not any(fixed):
         return given

@@ -38,9 +38,10 @@ class Optimizer(Named, Shown, Keeper, metaclass=Described):
     loss : callable, optional
         ``loss(params, *batch)`` returns the loss, or (loss, gradients); params comes in the structure given here.
         Not needed if only `step` is called.
-    params : array, list of arrays, or dict of str to array
+    params : array, list of arrays, dict of str to array, or a tree of dicts and lists of arrays
         Arrays of NumPy or of a library that has ``__dlpack__``, such as torch's, or arrays that are all on one GPU;
-        float32 or float64, C-contiguous and writable, as they are updated in place and never copied.
+        float32 or float64, C-contiguous and writable, as they are updated in place and never copied. In a tree they
+        are named by the way to them, as ``layer1/W``; positions in lists are numbers.
     inputs : list of str, optional
         Names picked out of batches that are dicts or DataFrames, in the order in which loss takes them. Batches of
         as many arrays are taken to have that order already.
@@ -147,9 +148,9 @@ class Optimizer(Named, Shown, Keeper, metaclass=Described):
         Parameters
         ----------
         targets : None, 'best', or arrays in the structure of params, or a list of them in their order; default None
-            Nested lists will do. None and 'best' take the parameters of the best validation so far. A method that
-            computes parameters from its slots (dual averaging, FTRL, COCOB) puts them back where the slots place them
-            in its next step; see `reset`.
+            Nested lists will do for arrays, and for a tree a flat dict by names. None and 'best' take the parameters of
+            the best validation so far. A method that computes parameters from its slots (dual averaging, FTRL, COCOB)
+            puts them back where the slots place them in its next step; see `reset`.
 
         Raises
         ------

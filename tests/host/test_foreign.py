@@ -278,11 +278,11 @@ class TestParameters:
 
 
 class TestTorch:
-    """`pip install torch` brings what these tests need; no extra of this package does."""
+    """The extra `torch` brings what these tests need."""
 
     @pytest.fixture
     def torch(self):
-        return pytest.importorskip("torch", reason="needs torch: pip install torch")
+        return pytest.importorskip("torch", reason="needs the extra torch")
 
     def test_views(self, torch):
         tensor = torch.ones(3, requires_grad=True)
@@ -342,11 +342,11 @@ class TestTorch:
 
 
 class TestJax:
-    """`pip install jax` brings what these tests need; no extra of this package does."""
+    """The extra `jax` brings what these tests need."""
 
     @pytest.fixture
     def jax(self):
-        return pytest.importorskip("jax", reason="needs jax: pip install jax")
+        return pytest.importorskip("jax", reason="needs the extra jax")
 
     def test_a_step_reads_that_very_memory(self, jax, seen):
         gradient = jax.numpy.array([0.5, -2.0, 3.0])
