@@ -65,6 +65,18 @@ def test_chains():
 
 
 @row(
+    "parameters and gradients are pytrees",
+    "trees of dicts, lists and tuples; the loss gets the tree, and names are the way to an array, as `layer1/W`",
+)
+def test_trees():
+    tree = {"layer1": {"W": np.ones(2), "b": np.ones(1)}, "layers": [np.ones(1)]}
+    opt = fa.SGD(params=tree, learning_rate=1.0)
+    opt.step({"layer1": {"W": G, "b": np.zeros(1)}, "layers": [np.ones(1)]})
+    assert [*opt.params] == ["layer1/W", "layer1/b", "layers/0"]
+    np.testing.assert_array_equal(tree["layer1"]["W"], 1 - G)
+
+
+@row(
     "a schedule is a function of the count of updates, from 0",
     "the same: `learning_rate=lambda t: ...`",
 )
