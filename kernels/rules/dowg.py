@@ -1,4 +1,4 @@
-"""DoWG: the step size is R over the root of the sum of R * |g|^2, R being the squared distance gone so far.
+"""DoWG: the step size is R over the root of the sum of ``R * |g|^2``, R being the squared distance gone so far.
 
     R  <- max(R, |p - P|^2, initial_distance^2)
     W  <- W + R * |g|^2
