@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, NamedTuple, Self
 
@@ -20,6 +21,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from ..data.tables import as_table
 from ..engine.options import Conduct, Settings
 from ..linear import arguments, fitting
+from ..linear.epochs import NON_FINITE
 from ..linear.fitting import Fit, State
 from ..linear.methods import own_hyper, rule_for
 from ..linear.targets import Targets
@@ -170,6 +172,19 @@ class LinearEstimator(CallbackSupportMixin, BaseEstimator):
         if context is not None:
             context.call_on_fit_task_end(estimator=self, X=X, y=y, reconstruction_attributes=dict)
 
+    @contextmanager
+    def _set_while_training(self, **attributes: Any) -> Iterator[None]:
+        """Set attributes that training needs; if it fails, the estimator gets back those that it had."""
+        before = {name: getattr(self, name) for name in attributes if hasattr(self, name)}
+        self.__dict__.update(attributes)
+        try:
+            yield
+        except BaseException:
+            for name in attributes:
+                delattr(self, name)
+            self.__dict__.update(before)
+            raise
+
     def _context(self, X: Any, y: Any, *, leaf: bool) -> Any:
         """The context through which scikit-learn's callbacks are told of a fit; None if there are no callbacks.
 
@@ -188,7 +203,7 @@ class LinearEstimator(CallbackSupportMixin, BaseEstimator):
         self.n_iter_ = max(len(outcome.history) for outcome in outcomes)
         for name, value in self._attributes([fit.coef for fit in fits], [fit.intercept for fit in fits]).items():
             setattr(self, name, value.astype(dtype, copy=False))
-        if any(outcome.ended_by == "non-finite loss" for outcome in outcomes):
+        if any(outcome.ended_by == NON_FINITE for outcome in outcomes):
             warnings.warn(
                 "the loss was not finite: the weights are those of the epoch before; scale X, or use a smaller "
                 "learning_rate",
@@ -262,6 +277,10 @@ class LinearEstimator(CallbackSupportMixin, BaseEstimator):
     def _flat(self) -> bool:
         """Whether `coef_` has one axis, as it has for the single output of a regression."""
         return False
+
+    def __sklearn_is_fitted__(self) -> bool:
+        """Say whether there are weights; a fit that failed leaves other attributes behind, as the number of features."""
+        return hasattr(self, "coef_")
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

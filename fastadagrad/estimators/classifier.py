@@ -61,7 +61,8 @@ class AdaGradClassifier(ClassifierMixin, ClassPredictor):
     average : bool or int, default False
         True: the weights are the mean of those that training passed through; an int: the mean over so many last epochs.
     warm_start : bool, default False
-        Whether `fit` goes on from where the fit before it ended, with its classes, scales and learning rate.
+        Whether `fit` goes on from where the fit before it ended, with its classes and scales, and its learning
+        rate if that is "auto".
     early_stopping : bool, default False
         Whether the share `validation_fraction` of the examples of each class is set aside; the weights kept are then
         those with the lowest loss on these examples.
@@ -263,8 +264,10 @@ class AdaGradClassifier(ClassifierMixin, ClassPredictor):
         weights = self._weights_of_classes(weights, known, y, positions)
         problems = _problems(loss, positions, len(known), weights)
         states = self._states if going_on else [None] * len(problems)
-        self.classes_ = known
-        self._train(X, y, problems, checked, states)
+        if len(states) != len(problems):
+            raise ValueError(f"training goes on with the loss with which it began, and loss is {self.loss!r} now")
+        with self._set_while_training(classes_=known):
+            self._train(X, y, problems, checked, states)
         return self
 
     def _weights_of_classes(

@@ -64,7 +64,8 @@ class AdaGradRegressor(RegressorMixin, LinearEstimator):
     average : bool or int, default False
         True: the weights are the mean of those that training passed through; an int: the mean over so many last epochs.
     warm_start : bool, default False
-        Whether `fit` goes on from where the fit before it ended, with its scales and learning rate.
+        Whether `fit` goes on from where the fit before it ended, with its scales, and its learning rate if
+        that is "auto".
     early_stopping : bool, default False
         Whether the share `validation_fraction` of the examples is set aside; the weights kept are then those with the
         lowest loss on these examples.
@@ -243,8 +244,8 @@ class AdaGradRegressor(RegressorMixin, LinearEstimator):
         states = self._states if going_on else [None] * len(problems)
         if len(states) != len(problems):
             raise ValueError(f"y must have {len(states)} columns, as in the fit before, got {len(problems)}")
-        self._one_column = y.ndim == 1
-        self._train(X, y, problems, checked, states)
+        with self._set_while_training(_one_column=y.ndim == 1):
+            self._train(X, y, problems, checked, states)
         return self
 
     def _attributes(self, weights: Sequence[NDArray[Any]], intercepts: Sequence[NDArray[Any]]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from .averaging import AveragingTrainer
 from .scaling import only_finite
 from .training import Examples, Scorer, Trainer, importance_of
 
+NON_FINITE = "non-finite loss"
 AnyTrainer = Trainer | AveragingTrainer
 Report = Callable[[int], object]  # gets the number of examples just done
 Tell = Callable[[dict[str, float]], object]  # gets an epoch's entry of the history
@@ -112,7 +113,7 @@ class Run:
         entry: dict[str, float] = {"epoch": epoch, "loss": self._scorer.targets.in_own_unit(loss, self._mean_label)}
         weights = self._trainer.parameters
         if not (math.isfinite(loss) and only_finite(*weights)):
-            self.stopped_because = "non-finite loss"
+            self.stopped_because = NON_FINITE
             logger.warning("the loss of epoch %d is %s: keeping the weights before it", epoch, loss)
         else:
             judged = loss

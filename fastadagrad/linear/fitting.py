@@ -23,7 +23,7 @@ from ..engine.options import Conduct, Settings
 from ..support.stopping import Patience
 from . import rate_trials, scaling, targets
 from .averaging import AveragingTrainer
-from .epochs import Outcome, Run, Watcher, reporting
+from .epochs import NON_FINITE, Outcome, Run, Watcher, reporting
 from .links import LINKS
 from .methods import missed_steps_refusal
 from .scaling import Scaling
@@ -46,7 +46,9 @@ class State(NamedTuple):
     trained: Trained
     scaling: Scaling
     targets: Targets
-    learning_rate: float
+    method: str
+    slots: tuple[str, ...]
+    learning_rate: float  # which is found once only, where it is found by trials
 
 
 class Fit(NamedTuple):
@@ -95,7 +97,7 @@ def fit(
         shape = f"(shape=({table.features.shape[0]}, 0))"
         raise ValueError(f"X has nothing to learn from: 0 feature(s) {shape} while a minimum of 1 is required")
     if start is not None:
-        chosen, settings = start.targets, with_rate(settings, start.learning_rate)
+        chosen, settings = _continued(start, p, settings)
     chosen = chosen or targets.choose(p["loss"], table.labels, p)
     lazy = _lazy(p, settings, isinstance(table.features, CSR))
     if isinstance(table.features, CSR):
@@ -128,13 +130,27 @@ def fit(
         watcher = watched(partial(_unscaled_aside, scale, chosen)) if watched is not None and scale else None
         outcome = run.run(epochs, order, rng, report, tell, watcher)
     del run
-    rate, state = settings.learning_rate_at(0), None
-    if keeps and scale is not None:
-        state, scale = State(trainer.trained, scale, chosen, rate), scale.copy()
+    rate, state = settings.learning_rate_at(0), start
+    if keeps and scale is not None and outcome.ended_by != NON_FINITE:
+        state = State(trainer.trained, scale.copy(), chosen, settings.rule.name, settings.slots, rate)
     del trainer
     return Fit(
         *_unscaled(outcome.weights, scale or measure(), chosen), chosen, rate, outcome, examples.values.size, state
     )
+
+
+def _continued(start: State, p: Mapping[str, Any], settings: Settings) -> tuple[Targets, Settings]:
+    """Targets and settings with which training goes on; ValueError if it cannot, by other parameters than it began."""
+    before = {"method": start.method, "loss": start.targets.loss, "slots": ", ".join(start.slots)}
+    now = {"method": settings.rule.name, "loss": p["loss"], "slots": ", ".join(settings.slots)}
+    for name, value in now.items():
+        if value not in (before[name], "auto"):
+            raise ValueError(
+                f"training goes on with {name} {before[name]!r}, with which it began, and {name} is {value!r} now: "
+                "begin with a new model"
+            )
+    chosen = replace(start.targets, option=targets.option_of(start.targets.loss, p))
+    return chosen, with_rate(settings, start.learning_rate) if p["learning_rate"] == "auto" else settings
 
 
 def with_rate(settings: Settings, rate: float) -> Settings:

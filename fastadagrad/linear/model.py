@@ -85,8 +85,8 @@ class LinearModel(PersistentPredictor):
         True: the weights are the mean of those that training passed through, taken at a few points of each epoch
         (Polyak and Ruppert). An int: the mean over so many last epochs. Validation judges the mean.
     warm_start : bool, default False
-        Whether `fit` goes on from the weights and the method's state of the fit before, with the same classes, scales
-        and learning rate. Such a model keeps these for `partial_fit`, too.
+        Whether `fit` goes on from the weights and the method's state of the fit before, with the same classes and
+        scales, and the same learning rate if that is "auto". Such a model keeps these for `partial_fit`, too.
     hash_bits : int, optional
         Hash the columns of a sparse X, up to 2**63 of them, into 2**hash_bits, before anything is made for each
         column; `predict` and the like do the same. Values whose columns fall together in a row are added.

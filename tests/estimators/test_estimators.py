@@ -197,6 +197,36 @@ def test_warm_start():
     assert not np.array_equal(again.coef_, cold.coef_)
 
 
+def test_parameters_may_change_between_parts():
+    changed, slow = (AdaGradClassifier(shuffle=False).partial_fit(X[:70], Y2[:70], classes=[0, 1]) for _ in range(2))
+    slow.partial_fit(X[70:], Y2[70:])
+    changed.set_params(learning_rate=1.0).partial_fit(X[70:], Y2[70:])
+    assert np.abs(changed.coef_).sum() > np.abs(slow.coef_).sum()
+    with pytest.raises(ValueError, match="training goes on with method 'adagrad', with which it began, and method is"):
+        changed.set_params(method="sgd").partial_fit(X, Y2)
+    with pytest.raises(ValueError, match="training goes on with slots 'accumulator', with which it began"):
+        slow.set_params(momentum=0.5).partial_fit(X, Y2)
+    with pytest.raises(ValueError, match="training goes on with loss 'logistic', with which it began"):
+        slow.set_params(momentum=0.0, loss="hinge").partial_fit(X, Y2)
+    rest = AdaGradClassifier("logistic").partial_fit(X, Y3, classes=[0, 1, 2])
+    with pytest.raises(ValueError, match="the loss with which it began, and loss is 'softmax' now"):
+        rest.set_params(loss="softmax").partial_fit(X, Y3)
+
+
+def test_a_fit_that_fails_leaves_the_estimator_as_it_was():
+    model = AdaGradClassifier(penalty="l1", method="ftrl")  # which has penalties of its own
+    with pytest.raises(ValueError, match="l1"):
+        model.fit(X, Y3)
+    assert not hasattr(model, "classes_")
+    with pytest.raises(NotFittedError):
+        model.predict(X)
+    trained = AdaGradClassifier(random_state=0).fit(X, Y3)
+    expected = trained.predict(X)
+    with pytest.raises(ValueError, match="early_stopping sets examples aside"):
+        trained.set_params(early_stopping=True, class_weight={"a": 1, "b": 1}).fit(X[:1], ["a"])
+    np.testing.assert_array_equal(trained.predict(X), expected)
+
+
 def test_sparsify_and_densify():
     model = AdaGradRegressor(penalty="l1", alpha=0.1, method="adagrad_da", random_state=0).fit(REAL_X, REAL_Y)
     coef, expected = model.coef_.copy(), model.predict(REAL_X)

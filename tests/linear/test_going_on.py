@@ -116,6 +116,17 @@ def test_a_failed_part_changes_nothing():
     assert trained.history == history
 
 
+def test_a_part_whose_loss_is_not_finite_is_as_if_it_had_not_been():
+    y = LABELS["squared"]
+    options = {"method": "sgd", "learning_rate": 0.01}
+    good, spoilt = (model("squared", **options).partial_fit(X[:30], y[:30]) for _ in range(2))
+    with np.errstate(over="ignore", invalid="ignore"):
+        spoilt.partial_fit(X[30:] * 1e160, y[30:])
+    assert spoilt.stopped_because == "non-finite loss"
+    np.testing.assert_array_equal(spoilt.coef_, good.coef_)
+    np.testing.assert_array_equal(spoilt.partial_fit(X, y).coef_, good.partial_fit(X, y).coef_)
+
+
 def test_what_cannot_go_on_is_refused():
     y = LABELS["logistic"]
     with pytest.raises(RuntimeError, match="kept nothing to go on from: make it with warm_start=True"):
