@@ -279,7 +279,7 @@ class LinearEstimator(CallbackSupportMixin, BaseEstimator):
         return False
 
     def __sklearn_is_fitted__(self) -> bool:
-        """Say whether there are weights; a fit that failed leaves other attributes behind, as the number of features."""
+        """Say whether there are weights: a fit that failed may leave other attributes, as the number of features."""
         return hasattr(self, "coef_")
 
     def __sklearn_tags__(self) -> Any:
