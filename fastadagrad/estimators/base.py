@@ -31,6 +31,7 @@ from .callbacks import CallbackSupportMixin, Epochs
 
 DECAYS = ("weight_decay", "decoupled_weight_decay")
 OWN_L1 = "rda_l1"  # of dual averaging, which has the same penalty in the formula itself
+SET_BEFORE_TRAINING = ("n_features_in_", "feature_names_in_", "classes_", "_one_column")
 PENALTIES = (None, "l1", "l2", "elasticnet")
 
 
@@ -64,6 +65,8 @@ class LinearEstimator(CallbackSupportMixin, BaseEstimator):
     def _checked(self, loss: str, dtype: Any, seed: int, *, once: bool = False) -> Checked:
         """Check parameters for a fit or, with `once`, for the single epoch of a `partial_fit`."""
         epochs = None if self.max_iter is None else whole_number("max_iter", self.max_iter, 1)
+        if once and isinstance(self.learning_rate, str):
+            raise ValueError("learning_rate='auto' tries rates on all of the examples: give partial_fit a number")
         held_out = self._validation_share() if self._truth("early_stopping") and not once else 0.0
         parameters = {
             "loss": loss,
@@ -173,15 +176,14 @@ class LinearEstimator(CallbackSupportMixin, BaseEstimator):
             context.call_on_fit_task_end(estimator=self, X=X, y=y, reconstruction_attributes=dict)
 
     @contextmanager
-    def _set_while_training(self, **attributes: Any) -> Iterator[None]:
-        """Set attributes that training needs; if it fails, the estimator gets back those that it had."""
-        before = {name: getattr(self, name) for name in attributes if hasattr(self, name)}
-        self.__dict__.update(attributes)
+    def _unchanged_if_it_fails(self) -> Iterator[None]:
+        """Give the estimator back the attributes that are set before training, if what follows raises."""
+        before = {name: vars(self)[name] for name in SET_BEFORE_TRAINING if name in vars(self)}
         try:
             yield
         except BaseException:
-            for name in attributes:
-                delattr(self, name)
+            for name in SET_BEFORE_TRAINING:
+                self.__dict__.pop(name, None)
             self.__dict__.update(before)
             raise
 
@@ -199,10 +201,14 @@ class LinearEstimator(CallbackSupportMixin, BaseEstimator):
         outcomes = [fit.outcome for fit in fits]
         if any(outcome.ended_by == "interrupted" for outcome in outcomes):
             raise KeyboardInterrupt
+        found = self._attributes([fit.coef for fit in fits], [fit.intercept for fit in fits])
+        with np.errstate(over="ignore"):
+            found = {name: value.astype(dtype, copy=False) for name, value in found.items()}
+        if not all(np.isfinite(value).all() for value in found.values()):
+            raise ValueError(f"{np.dtype(dtype)} cannot hold the weights: give X as float64, or multiply X or y")
         self._states = [fit.state for fit in fits]
         self.n_iter_ = max(len(outcome.history) for outcome in outcomes)
-        for name, value in self._attributes([fit.coef for fit in fits], [fit.intercept for fit in fits]).items():
-            setattr(self, name, value.astype(dtype, copy=False))
+        self.__dict__.update(found)
         if any(outcome.ended_by == NON_FINITE for outcome in outcomes):
             warnings.warn(
                 "the loss was not finite: the weights are those of the epoch before; scale X, or use a smaller "

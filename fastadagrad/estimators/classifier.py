@@ -13,6 +13,7 @@ from sklearn.utils.multiclass import check_classification_targets, unique_labels
 from sklearn.utils.validation import column_or_1d
 
 from ..linear.targets import Targets
+from ..linear.visits import checked_weights
 from .base import Problem
 from .callbacks import with_callbacks
 from .class_predictor import ClassPredictor
@@ -45,7 +46,7 @@ class AdaGradClassifier(ClassifierMixin, ClassPredictor):
     batch_size : int, default 1
         Examples per update.
     max_iter : int, optional
-        Epochs; by default 10, or as many as 10,000 updates take, but at most 50.
+        Number of epochs. By default enough for 10,000 updates, but at least 10 and at most 50.
     tol, n_iter_no_change : float and int, default 0 and 5
         Stop after more than `n_iter_no_change` epochs in a row that did not lower the loss by more than the share `tol`
         of it. With `early_stopping` it is the loss of the examples set aside, else that of each example before its
@@ -98,7 +99,11 @@ class AdaGradClassifier(ClassifierMixin, ClassPredictor):
 
     Notes
     -----
-    Examples of weight 3 are visited three times an epoch, so that whole weights have the effect of repeated examples.
+    An example of weight 3 is visited three times an epoch, so that whole weights give what repetitions give, up to
+    rounding; not so with `early_stopping`, or where weights are above 9 on average, which are then visited less often.
+
+    `partial_fit`, and `fit` with `warm_start`, go on from the last weights of training: not from their mean, and not
+    from the best that `early_stopping` kept. In `partial_fit`, `average` is of one call, and `early_stopping` of none.
 
     Examples
     --------
@@ -194,8 +199,9 @@ class AdaGradClassifier(ClassifierMixin, ClassPredictor):
         array([0, 1, 2])
         """
         going_on = self._truth("warm_start") and hasattr(self, "_states")
-        X, y = self._validated(X, y, reset=not going_on)
-        return self._fit(X, y, sample_weight, None, going_on=going_on, once=False)
+        with self._unchanged_if_it_fails():
+            X, y = self._validated(X, y, reset=not going_on)
+            return self._fit(X, y, sample_weight, None, going_on=going_on, once=False)
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
         """Train on more examples, once on each.
@@ -241,8 +247,9 @@ class AdaGradClassifier(ClassifierMixin, ClassPredictor):
             )
         if going_on and classes is not None and not np.array_equal(unique_labels(classes), self.classes_):
             raise ValueError(f"classes={classes!r} is not what the first call to partial_fit had: {self.classes_}")
-        X, y = self._validated(X, y, reset=not going_on)
-        return self._fit(X, y, sample_weight, classes, going_on=going_on, once=True)
+        with self._unchanged_if_it_fails():
+            X, y = self._validated(X, y, reset=not going_on)
+            return self._fit(X, y, sample_weight, classes, going_on=going_on, once=True)
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, classes: Any, *, going_on: bool, once: bool) -> Self:
         check_classification_targets(y)
@@ -258,16 +265,15 @@ class AdaGradClassifier(ClassifierMixin, ClassPredictor):
         loss = ("logistic" if len(known) == 2 else "softmax") if self.loss == "auto" else self.loss
         checked = self._checked(loss, X.dtype.type, self._seed(), once=once)
         positions = np.searchsorted(known, y)
-        weights = self._weights(sample_weight, X)
+        weights = self._weights_of_classes(self._weights(sample_weight, X), known, y, positions)
         if weights is not None and not once and len(np.unique(positions[weights > 0])) < 2:
-            raise ValueError("sample_weight leaves examples of one class, and the classifier needs two classes or more")
-        weights = self._weights_of_classes(weights, known, y, positions)
+            raise ValueError("the weights leave examples of one class, and the classifier needs two classes or more")
         problems = _problems(loss, positions, len(known), weights)
         states = self._states if going_on else [None] * len(problems)
         if len(states) != len(problems):
             raise ValueError(f"training goes on with the loss with which it began, and loss is {self.loss!r} now")
-        with self._set_while_training(classes_=known):
-            self._train(X, y, problems, checked, states)
+        self.classes_ = known
+        self._train(X, y, problems, checked, states)
         return self
 
     def _weights_of_classes(
@@ -281,10 +287,10 @@ class AdaGradClassifier(ClassifierMixin, ClassPredictor):
             sums = np.bincount(positions, weights, len(known))
             factors[sums > 0] = sums.sum() / (np.count_nonzero(sums) * sums[sums > 0])
         else:  # it refuses what is no dict of classes
-            present = np.unique(y)
-            factors[np.searchsorted(known, present)] = compute_class_weight(self.class_weight, classes=present, y=y)
-        found: NDArray[np.float64] = factors[positions] * (1.0 if weights is None else weights)
-        return found
+            factors = np.asarray(compute_class_weight(self.class_weight, classes=known, y=y), np.float64)
+            if not (np.isfinite(factors).all() and (factors >= 0).all()):
+                raise ValueError(f"class_weight must have finite numbers of at least 0, not {self.class_weight!r}")
+        return checked_weights(factors[positions] * (1.0 if weights is None else weights), len(positions))
 
     def _attributes(self, weights: Sequence[NDArray[Any]], intercepts: Sequence[NDArray[Any]]) -> dict[str, Any]:
         if weights[0].ndim == 2:  # softmax has (features, classes); two classes are told apart by their difference

@@ -47,7 +47,7 @@ class AdaGradRegressor(RegressorMixin, LinearEstimator):
     batch_size : int, default 1
         Examples per update.
     max_iter : int, optional
-        Epochs; by default 10, or as many as 10,000 updates take, but at most 50.
+        Number of epochs. By default enough for 10,000 updates, but at least 10 and at most 50.
     tol, n_iter_no_change : float and int, default 0 and 5
         Stop after more than `n_iter_no_change` epochs in a row that did not lower the loss by more than the share `tol`
         of it. With `early_stopping` it is the loss of the examples set aside, else that of each example before its
@@ -98,7 +98,11 @@ class AdaGradRegressor(RegressorMixin, LinearEstimator):
 
     Notes
     -----
-    Examples of weight 3 are visited three times an epoch, so that whole weights have the effect of repeated examples.
+    An example of weight 3 is visited three times an epoch, so that whole weights give what repetitions give, up to
+    rounding; not so with `early_stopping`, or where weights are above 9 on average, which are then visited less often.
+
+    `partial_fit`, and `fit` with `warm_start`, go on from the last weights of training: not from their mean, and not
+    from the best that `early_stopping` kept. In `partial_fit`, `average` is of one call, and `early_stopping` of none.
 
     Examples
     --------
@@ -195,9 +199,9 @@ class AdaGradRegressor(RegressorMixin, LinearEstimator):
         >>> AdaGradRegressor(random_state=0).fit(X, 3 * X[:, 0] + 1).coef_.round(1)
         array([3.])
         """
-        return self._fit(
-            X, y, sample_weight, going_on=self._truth("warm_start") and hasattr(self, "_states"), once=False
-        )
+        going_on = self._truth("warm_start") and hasattr(self, "_states")
+        with self._unchanged_if_it_fails():
+            return self._fit(X, y, sample_weight, going_on=going_on, once=False)
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Train on more examples, once on each.
@@ -231,7 +235,8 @@ class AdaGradRegressor(RegressorMixin, LinearEstimator):
         >>> model.coef_.round(1)
         array([3.])
         """
-        return self._fit(X, y, sample_weight, going_on=hasattr(self, "_states"), once=True)
+        with self._unchanged_if_it_fails():
+            return self._fit(X, y, sample_weight, going_on=hasattr(self, "_states"), once=True)
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, *, going_on: bool, once: bool) -> Self:
         X, y = self._validated(X, y, reset=not going_on, multi_output=True, y_numeric=True)
@@ -244,8 +249,8 @@ class AdaGradRegressor(RegressorMixin, LinearEstimator):
         states = self._states if going_on else [None] * len(problems)
         if len(states) != len(problems):
             raise ValueError(f"y must have {len(states)} columns, as in the fit before, got {len(problems)}")
-        with self._set_while_training(_one_column=y.ndim == 1):
-            self._train(X, y, problems, checked, states)
+        self._one_column = y.ndim == 1
+        self._train(X, y, problems, checked, states)
         return self
 
     def _attributes(self, weights: Sequence[NDArray[Any]], intercepts: Sequence[NDArray[Any]]) -> dict[str, Any]:

@@ -48,6 +48,7 @@ class State(NamedTuple):
     targets: Targets
     method: str
     slots: tuple[str, ...]
+    intercept: bool
     learning_rate: float  # which is found once only, where it is found by trials
 
 
@@ -102,8 +103,7 @@ def fit(
     lazy = _lazy(p, settings, isinstance(table.features, CSR))
     if isinstance(table.features, CSR):
         check_width(table.features, bytes_a_feature(chosen.outputs, settings, p["batch_size"], lazy, p["dtype"]))
-    table, held_out = split(table, valid, p["seed"], chosen)
-    table = without_weightless(table)
+    table, held_out = split(without_weightless(table), valid, p["seed"], chosen)
     if p["scale"] != "none" and p["intercept"] and start is None:
         chosen = chosen.standardised(table.labels, table.weights)
     visits = visits_of(len(table.labels), table.weights)
@@ -132,7 +132,7 @@ def fit(
     del run
     rate, state = settings.learning_rate_at(0), start
     if keeps and scale is not None and outcome.ended_by != NON_FINITE:
-        state = State(trainer.trained, scale.copy(), chosen, settings.rule.name, settings.slots, rate)
+        state = State(trainer.trained, scale.copy(), chosen, settings.rule.name, settings.slots, intercept, rate)
     del trainer
     return Fit(
         *_unscaled(outcome.weights, scale or measure(), chosen), chosen, rate, outcome, examples.values.size, state
@@ -143,6 +143,7 @@ def _continued(start: State, p: Mapping[str, Any], settings: Settings) -> tuple[
     """Targets and settings with which training goes on; ValueError if it cannot, by other parameters than it began."""
     before = {"method": start.method, "loss": start.targets.loss, "slots": ", ".join(start.slots)}
     now = {"method": settings.rule.name, "loss": p["loss"], "slots": ", ".join(settings.slots)}
+    before["intercept"], now["intercept"] = str(start.intercept), str(p["intercept"])
     for name, value in now.items():
         if value not in (before[name], "auto"):
             raise ValueError(

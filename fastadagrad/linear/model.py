@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from ..data.columns import check_names
+from ..data.labels import as_labels
 from ..data.tables import Table
 from . import arguments, targets
 from .fitting import Fit, State, fit
@@ -167,6 +168,7 @@ class LinearModel(PersistentPredictor):
         self.zero_based: bool | None = None
         self._targets = targets.Targets("")
         self._state: State | None = None
+        self._keeps = False  # whether the latest training was to keep its state
         self._parameters = plain  # set last: from then on, __setattr__ checks names
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -241,7 +243,7 @@ class LinearModel(PersistentPredictor):
         found = fit(p, self._settings, self._conduct, table, valid, progress, start=start, keeps=p["warm_start"])
         self.zero_based = X.zero_based if isinstance(X, Table) else None
         self.history = []
-        self._take(found, table)
+        self._take(found, table, keeps=p["warm_start"])
         return self
 
     def partial_fit(self, X: Any, y: Any = None, *, classes: Any = None, sample_weight: Any = None) -> LinearModel:
@@ -286,7 +288,7 @@ class LinearModel(PersistentPredictor):
         """
         p = self._parameters
         table = labelled(X, y, None, self.hash_bits, sample_weight)
-        if self._state is None and hasattr(self, "coef_"):
+        if self._state is None and hasattr(self, "coef_") and not self._keeps:
             raise RuntimeError(
                 "this model has kept nothing to go on from: make it with warm_start=True before fit, or call "
                 "partial_fit on a new one"
@@ -294,10 +296,13 @@ class LinearModel(PersistentPredictor):
         if p["learning_rate"] == "auto" and self._state is None:
             raise ValueError("learning_rate='auto' tries rates on all of the examples: give partial_fit a number")
         table, start = self._continued(table)
+        known = None if start is None else start.targets.classes
+        if classes is not None and known is not None and not np.array_equal(np.unique(as_labels(classes)), known):
+            raise ValueError(f"classes={classes!r} are not those of the first call: {known}")
         chosen = None if start else targets.choose(p["loss"], table.labels, p, classes)
         once = {**p, "max_epochs": 1, "scale": "none" if p["scale"] == "auto" else p["scale"]}
         more = fit(once, self._settings, self._conduct, table, 0.0, False, chosen=chosen, start=start, keeps=True)
-        self._take(more, table)
+        self._take(more, table, keeps=True)
         return self
 
     def _continued(self, table: Table) -> tuple[Table, State | None]:
@@ -307,12 +312,12 @@ class LinearModel(PersistentPredictor):
         check_names(table.feature_names, self.feature_names, "X")
         return replace(table, features=with_width_of(table.features, len(self.coef_))), self._state
 
-    def _take(self, found: Fit, table: Table) -> None:
+    def _take(self, found: Fit, table: Table, *, keeps: bool) -> None:
         """Take over the result of a fit, whose epochs are added to the history."""
         outcome, before = found.outcome, len(self.history)
         self.coef_, self.intercept_, self._targets, self.learning_rate_ = found[:4]
-        self._state = found.state
-        self.history += [{**entry, "epoch": before + entry["epoch"]} for entry in outcome.history]
+        self._state, self._keeps = found.state, keeps
+        self.history = [*self.history, *({**entry, "epoch": before + entry["epoch"]} for entry in outcome.history)]
         self.best_epoch, self.stopped_because = before + outcome.best_epoch, outcome.ended_by
         self.feature_names = table.feature_names
         self.seconds = outcome.seconds

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from ..data.tables import CSR
 from ..kernels.linear.content import keys_of_rows
 
+LEAST = float(np.finfo(np.float32).tiny)  # training may be in float32
+MOST = float(np.finfo(np.float64).max)  # so that sums are finite
 MOST_VISITS = 10  # visits of an example in an epoch, on average
 
 
@@ -48,6 +50,10 @@ def checked_weights(weights: Any, n: int) -> NDArray[np.float64] | None:
         raise ValueError(f"sample_weight must be finite and at least 0, not {found[bad[0]]} at row {bad[0]}")
     if n and not found.any():
         raise ValueError("sample_weight is 0 for all examples: nothing is left to train on")
+    if n and not (LEAST < found.max() < MOST / n):
+        raise ValueError(
+            f"sample_weight must be of a size that sums can hold, not up to {found.max():g}: multiply all by a number"
+        )
     return None if (found == 1).all() else found
 
 

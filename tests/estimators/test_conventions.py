@@ -94,7 +94,7 @@ def test_epochs():
 
 @row(
     "`sample_weight=2` should be the example twice; of `SGDClassifier` it is not",
-    "it is: whole weights give what repetitions give, up to rounding",
+    "it is, up to rounding, unless weights are above 9 on average, or examples are set aside",
 )
 def test_weights():
     weights = np.arange(150) % 4
@@ -105,7 +105,8 @@ def test_weights():
 
 @row(
     "an int as `random_state` makes a fit repeatable; the order of the rows matters to `SGDClassifier`",
-    "the same bits each time, and with `shuffle=True` the order of the rows is of no account",
+    "the same bits each time; the order of the rows is of no account, up to rounding, with `shuffle=True` and no early "
+    "stopping",
 )
 def test_random_state():
     moved = np.random.default_rng(0).permutation(150)
@@ -131,7 +132,7 @@ def test_partial_fit():
 
 @row(
     "`warm_start=True`: `fit` goes on from the weights that there are",
-    "from the weights, what the method keeps beside them, the scales and the classes",
+    "from the last weights of training, what the method keeps beside them, the scales and the classes",
 )
 def test_warm_start():
     whole = AdaGradRegressor(max_iter=4, shuffle=False).fit(REAL_X, REAL_Y)

@@ -174,6 +174,31 @@ def test_class_weights():
     assert balanced.decision_function(x).mean() > plain.decision_function(x).mean()
 
 
+@pytest.mark.parametrize(
+    ("class_weight", "message"),
+    [
+        ({0: -1.0, 1: 1.0}, "class_weight must have finite numbers of at least 0"),
+        ({0: np.nan, 1: 1.0}, "class_weight must have finite numbers of at least 0"),
+        ({0: 0.0, 1: 1.0}, "the weights leave examples of one class"),
+        ({5: 1.0}, "not in class_weight"),
+        ("equal", "class_weight"),
+    ],
+)
+def test_class_weights_that_make_no_sense(class_weight, message):
+    with pytest.raises(ValueError, match=message):
+        AdaGradClassifier(class_weight=class_weight).fit(X, Y2.astype(int))
+
+
+def test_class_weights_of_classes_that_a_part_lacks():
+    model = AdaGradClassifier(class_weight={1: 5.0}).partial_fit(X, Y3, classes=[0, 1, 2])
+    assert model.partial_fit(X[Y3 != 1], Y3[Y3 != 1]).coef_.shape == (3, 4)
+
+
+def test_weights_that_float32_cannot_hold_are_refused():
+    with pytest.raises(ValueError, match="float32 cannot hold the weights: give X as float64"):
+        AdaGradRegressor(random_state=0).fit(X.astype(np.float32), X[:, 0] * 1e39)
+
+
 @pytest.mark.parametrize("form", ["dense", "csr"])
 def test_parts(form):
     whole = AdaGradClassifier(shuffle=False, scale="none", max_iter=1).fit(FORMS[form](X), Y3)
@@ -208,6 +233,10 @@ def test_parameters_may_change_between_parts():
         slow.set_params(momentum=0.5).partial_fit(X, Y2)
     with pytest.raises(ValueError, match="training goes on with loss 'logistic', with which it began"):
         slow.set_params(momentum=0.0, loss="hinge").partial_fit(X, Y2)
+    with pytest.raises(ValueError, match="training goes on with intercept 'True', with which it began"):
+        slow.set_params(loss="auto", fit_intercept=False).partial_fit(X, Y2)
+    with pytest.raises(ValueError, match="learning_rate='auto' tries rates on all of the examples"):
+        AdaGradRegressor(learning_rate="auto").partial_fit(X, Y3)
     rest = AdaGradClassifier("logistic").partial_fit(X, Y3, classes=[0, 1, 2])
     with pytest.raises(ValueError, match="the loss with which it began, and loss is 'softmax' now"):
         rest.set_params(loss="softmax").partial_fit(X, Y3)
@@ -220,6 +249,12 @@ def test_a_fit_that_fails_leaves_the_estimator_as_it_was():
     assert not hasattr(model, "classes_")
     with pytest.raises(NotFittedError):
         model.predict(X)
+    narrow = AdaGradRegressor().partial_fit(X[:, :1], Y3)
+    with pytest.raises(ValueError, match="max_iter"):
+        narrow.set_params(max_iter=0).fit(X, Y3)
+    assert narrow.n_features_in_ == 1
+    with pytest.raises(ValueError, match="X has 4 features"):
+        narrow.set_params(max_iter=None).partial_fit(X, Y3)
     trained = AdaGradClassifier(random_state=0).fit(X, Y3)
     expected = trained.predict(X)
     with pytest.raises(ValueError, match=r"validation=0\.001"):
@@ -296,7 +331,7 @@ def test_parameters_that_make_no_sense_are_refused_in_fit(parameters, message):
 def test_labels_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match="y has the one class 0, and a classifier needs two classes or more"):
         AdaGradClassifier().fit(X, np.zeros(150, int))
-    with pytest.raises(ValueError, match="sample_weight leaves examples of one class"):
+    with pytest.raises(ValueError, match="the weights leave examples of one class"):
         AdaGradClassifier().fit(X, Y2, sample_weight=Y2.astype(float))
     with pytest.raises(ValueError, match="classes must be passed on the first call to partial_fit"):
         AdaGradClassifier().partial_fit(X, Y3)

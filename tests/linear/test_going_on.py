@@ -127,6 +127,21 @@ def test_a_part_whose_loss_is_not_finite_is_as_if_it_had_not_been():
     np.testing.assert_array_equal(spoilt.partial_fit(X, y).coef_, good.partial_fit(X, y).coef_)
 
 
+@pytest.mark.parametrize("options", [{}, {"warm_start": True}], ids=str)
+def test_after_a_beginning_whose_loss_is_not_finite_training_begins_anew(options):
+    y, options = LABELS["squared"], {"method": "sgd", "learning_rate": 0.1, **options}
+    spoilt, fresh = model("squared", **options), model("squared", **options)
+    spoilt.partial_fit(X * 1e6, y)
+    assert spoilt.stopped_because == "non-finite loss"
+    np.testing.assert_array_equal(spoilt.partial_fit(X, y).coef_, fresh.partial_fit(X, y).coef_)
+
+
+def test_a_shallow_copy_has_its_own_history():
+    first = model("squared").partial_fit(X, LABELS["squared"])
+    second = copy.copy(first).partial_fit(X, LABELS["squared"])
+    assert (len(first.history), len(second.history)) == (1, 2)
+
+
 def test_what_cannot_go_on_is_refused():
     y = LABELS["logistic"]
     with pytest.raises(RuntimeError, match="kept nothing to go on from: make it with warm_start=True"):
@@ -137,3 +152,5 @@ def test_what_cannot_go_on_is_refused():
         LinearModel("logistic").partial_fit(X[:2], [1, 1])
     with pytest.raises(ValueError, match="y has 2 at row 0"):
         LinearModel("logistic").partial_fit(X[:2], [2, 1], classes=[0, 1])
+    with pytest.raises(ValueError, match=r"classes=\[0, 1, 2\] are not those of the first call: \[0 1\]"):
+        LinearModel("softmax").partial_fit(X[:2], [0, 1]).partial_fit(X[:2], [0, 1], classes=[0, 1, 2])

@@ -77,6 +77,14 @@ def test_validation_goes_by_weights_too():
     assert again.history[0]["valid_loss"] != found.history[0]["valid_loss"]
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_no_example_of_weight_0_is_set_aside(seed):
+    weights = np.where(np.arange(40) < 14, 1.0, 0.0)
+    found = model("squared", validation=0.1, seed=seed).fit(X, SCORE, sample_weight=weights)
+    expected = model("squared", validation=0.1, seed=seed).fit(X[:14], SCORE[:14])
+    np.testing.assert_array_equal(found.coef_, expected.coef_)
+
+
 def test_a_rate_by_trial_goes_by_weights():
     y, weights = LABELS["logistic"].copy(), np.ones(40)
     y[::4], weights[::4] = ~y[::4], 0
@@ -133,6 +141,8 @@ def test_an_order_by_content_does_not_depend_on_places(make):
         (np.r_[np.ones(39), -1], ValueError, "sample_weight must be finite and at least 0, not -1.0 at row 39"),
         (np.r_[np.nan, np.ones(39)], ValueError, "sample_weight must be finite and at least 0, not nan at row 0"),
         (np.zeros(40), ValueError, "sample_weight is 0 for all examples"),
+        (np.full(40, 1e308), ValueError, r"sample_weight must be of a size that sums can hold, not up to 1e\+308"),
+        (np.full(40, 1e-60), ValueError, "sample_weight must be of a size that sums can hold, not up to 1e-60"),
         (["a"] * 40, TypeError, "sample_weight must be numbers"),
     ],
 )

@@ -45,7 +45,7 @@ def test_twin():
 
 @row(
     "the epsilon of `adagrad` is within the root, and `initial_accumulator_value` is 0.1",
-    'so it is with `fa.like("optax")`; by default it is outside, and G begins with 0',
+    '`fa.like("optax")` does the same; our default adds epsilon after the root, and the sum of squares begins with 0',
 )
 def test_epsilon():
     assert fa.like("optax") == {"rms_regularizer": 1e-7, "epsilon_inside": True, "initial_accumulator_value": 0.1}
