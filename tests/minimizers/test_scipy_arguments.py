@@ -78,8 +78,8 @@ def test_two_point_differences():
 
 @row(
     '`jac="3-point"` and `"cs"` choose another scheme',
-    "`minimize` tells a function of no scheme, and gives two points without a word: write "
-    '`options={"finite_diff": "3-point"}`',
+    "SciPy replaces the name of a scheme by None before it calls a method that is a function, so that two-point "
+    'differences are used: pass `options={"finite_diff": "3-point"}`',
 )
 def test_other_schemes():
     plain = minimized(bowls.value, jac=None, maxiter=0)
