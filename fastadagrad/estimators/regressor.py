@@ -101,8 +101,9 @@ class AdaGradRegressor(RegressorMixin, LinearEstimator):
     An example of weight 3 is visited three times an epoch, so that whole weights give what repetitions give, up to
     rounding; not so with `early_stopping`, or where weights are above 9 on average, which are then visited less often.
 
-    `partial_fit`, and `fit` with `warm_start`, go on from the last weights of training: not from their mean, and not
-    from the best that `early_stopping` kept. In `partial_fit`, `average` is of one call, and `early_stopping` of none.
+    `partial_fit`, and `fit` with `warm_start`, go on from the weights that were kept, the mean or the best, and from
+    what the method keeps beside the last ones; methods of dual averaging place the weights by the latter alone. In
+    `partial_fit`, `average` is of one call, and `early_stopping` has no meaning.
 
     Examples
     --------

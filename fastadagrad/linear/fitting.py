@@ -132,6 +132,8 @@ def fit(
     del run
     rate, state = settings.learning_rate_at(0), start
     if keeps and scale is not None and outcome.ended_by != NON_FINITE:
+        for own, kept in zip(trainer.parameters, outcome.weights, strict=True):
+            own[...] = kept  # the best, or the mean: what comes next goes on from there
         state = State(trainer.trained, scale.copy(), chosen, settings.rule.name, settings.slots, intercept, rate)
     del trainer
     return Fit(

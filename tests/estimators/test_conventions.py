@@ -132,7 +132,7 @@ def test_partial_fit():
 
 @row(
     "`warm_start=True`: `fit` goes on from the weights that there are",
-    "from the last weights of training, what the method keeps beside them, the scales and the classes",
+    "from the weights, what the method keeps beside them, the scales and the classes",
 )
 def test_warm_start():
     whole = AdaGradRegressor(max_iter=4, shuffle=False).fit(REAL_X, REAL_Y)

@@ -136,6 +136,18 @@ def test_after_a_beginning_whose_loss_is_not_finite_training_begins_anew(options
     np.testing.assert_array_equal(spoilt.partial_fit(X, y).coef_, fresh.partial_fit(X, y).coef_)
 
 
+@pytest.mark.parametrize(
+    "options", [{"average": True}, {"average": 3}, {"validation": 0.25, "learning_rate": 2.0}], ids=str
+)
+def test_training_goes_on_from_the_weights_that_were_kept(options):
+    rng = np.random.default_rng(0)
+    x, noise = rng.normal(size=(80, 3)), rng.normal(size=80)
+    model = LinearModel("squared", warm_start=True, dtype=np.float64, **options).fit(x, noise)
+    kept = model.coef_.copy()
+    model.partial_fit(x[:1], noise[:1], sample_weight=[1e-12])
+    np.testing.assert_allclose(model.coef_, kept, rtol=1e-6)
+
+
 def test_a_shallow_copy_has_its_own_history():
     first = model("squared").partial_fit(X, LABELS["squared"])
     second = copy.copy(first).partial_fit(X, LABELS["squared"])
