@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from abc import ABCMeta, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -51,7 +52,7 @@ class Checked(NamedTuple):
     conduct: Conduct
 
 
-class LinearEstimator(CallbackSupportMixin, BaseEstimator):
+class LinearEstimator(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     """Training, prediction and checks of parameters that the classifier and the regressor share."""
 
     coef_: Any
@@ -98,7 +99,7 @@ class LinearEstimator(CallbackSupportMixin, BaseEstimator):
         twice = [name for name in more if name in parameters]
         if twice:
             raise ValueError(f"method_params has {', '.join(twice)}, which the estimator itself has as a parameter")
-        own = {name: parameters.pop(name) for name in (OWN_L1,) if name in parameters}
+        own = {OWN_L1: parameters.pop(OWN_L1)} if OWN_L1 in parameters else {}
         own |= {name: value for name, value in more.items() if name not in DECAYS}
         parameters |= {name: more.get(name, 0.0) for name in DECAYS}
         return Checked(*arguments.check(arguments.refuse_unknown(parameters, own)))
@@ -145,6 +146,7 @@ class LinearEstimator(CallbackSupportMixin, BaseEstimator):
         """Fit one output after the other, or several at a time, and take over the results."""
         if checked.parameters["validation"] and X.shape[0] < 2:
             raise ValueError("early_stopping sets examples aside, and X has only one sample")
+        table = as_table(X, problems[0].labels, dtype=None)  # which looks at X once for all outputs
         context = self._context(X, y, leaf=len(problems) > 1)
 
         def train(problem: Problem, start: State | None) -> Fit:
@@ -156,7 +158,7 @@ class LinearEstimator(CallbackSupportMixin, BaseEstimator):
                 p,
                 settings,
                 conduct,
-                replace(as_table(X, problem.labels, dtype=None), weights=problem.weights),
+                replace(table, labels=problem.labels, weights=problem.weights),
                 p["validation"],
                 False,
                 chosen=problem.targets,
@@ -217,8 +219,9 @@ class LinearEstimator(CallbackSupportMixin, BaseEstimator):
                 stacklevel=4,
             )
 
+    @abstractmethod
     def _attributes(self, weights: Sequence[NDArray[Any]], intercepts: Sequence[NDArray[Any]]) -> dict[str, Any]:
-        raise NotImplementedError
+        """The fitted attributes by name, from the weights and the intercept of each output."""
 
     def _attributes_of_one(self, weights: NDArray[Any], intercept: NDArray[Any]) -> dict[str, Any]:
         return self._attributes([weights], [intercept])

@@ -245,7 +245,7 @@ class AdaGradRegressor(RegressorMixin, LinearEstimator):
             raise ValueError(f"loss must be one of {', '.join(map(repr, LOSSES))}, not {self.loss!r}")
         checked = self._checked(self.loss, X.dtype.type, self._seed(), once=once)
         weights = self._weights(sample_weight, X)
-        columns = np.asarray(y, np.float64).reshape(len(y), -1).T
+        columns = np.ascontiguousarray(np.asarray(y, np.float64).reshape(len(y), -1).T)
         problems = [Problem(labels, choose(self.loss, labels, checked.parameters), weights) for labels in columns]
         states = self._states if going_on else [None] * len(problems)
         if len(states) != len(problems):

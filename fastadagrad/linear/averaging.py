@@ -30,6 +30,7 @@ class AveragingTrainer:
         self._trainer, self._last = trainer, last
         self.examples, self.targets = trainer.examples, trainer.targets
         self._epochs = 0
+        self._parameters = trainer.parameters
         self._means: deque[list[NDArray[np.float64]]] = deque(maxlen=last or 1)  # one an epoch, or one of all epochs
 
     def epoch(self, order: NDArray[np.int64], report: Callable[[int], object] | None = None) -> float:
@@ -47,16 +48,15 @@ class AveragingTrainer:
                 mean += (new - mean) / self._epochs
         else:
             self._means.append(means)
+        weights, intercept = (np.mean([means[i] for means in self._means], axis=0) for i in range(2))
+        dtype = trainer.parameters[0].dtype
+        self._parameters = weights.astype(dtype), intercept.astype(dtype)
         return total / trainer.weight_of(order)
 
     @property
     def parameters(self) -> tuple[NDArray[Any], NDArray[Any]]:
         """The means of weights and intercept, in the dtype of the weights; the weights before the first epoch."""
-        own = self._trainer.parameters
-        if not self._means:
-            return own
-        weights, intercept = (np.mean([means[i] for means in self._means], axis=0) for i in range(2))
-        return weights.astype(own[0].dtype), intercept.astype(own[1].dtype)
+        return self._parameters
 
     @property
     def seconds(self) -> float:

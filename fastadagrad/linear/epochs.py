@@ -69,11 +69,8 @@ class Run:
         in_order = np.array_equal(order, drawn)
         examples = self._trainer.examples
         importance = importance_of(examples)
-        self._mean_label = float(
-            np.average(
-                examples.labels[order].astype(np.float64), weights=None if importance is None else importance[order]
-            )
-        )
+        weights = None if importance is None else importance[order]
+        self._mean_label = self._scorer.targets.mean_label(examples.labels[order], weights)
         try:
             for epoch in range(1, epochs + 1):
                 if watcher is not None:
@@ -119,9 +116,9 @@ class Run:
             judged = loss
             if self._held_out is not None:
                 scores = self._scorer.scores(self._held_out, *weights)
-                found = self._scorer.monitors(scores, self._held_out)
+                found = self._scorer.monitors(scores, self._held_out.labels, importance_of(self._held_out))
                 entry |= {f"valid_{name}": value for name, value in found.items()}
-                judged = self._scorer.loss(scores, self._held_out)
+                judged = self._scorer.loss(scores, self._held_out.labels, importance_of(self._held_out))
             if self._patience.update(judged) or self._held_out is None:
                 self._keep()
                 self.best_epoch = epoch

@@ -142,14 +142,23 @@ def fit(
 
 
 def _continued(start: State, p: Mapping[str, Any], settings: Settings) -> tuple[Targets, Settings]:
-    """Targets and settings with which training goes on; ValueError if it cannot, by other parameters than it began."""
-    before = {"method": start.method, "loss": start.targets.loss, "slots": ", ".join(start.slots)}
-    now = {"method": settings.rule.name, "loss": p["loss"], "slots": ", ".join(settings.slots)}
-    before["intercept"], now["intercept"] = str(start.intercept), str(p["intercept"])
-    for name, value in now.items():
-        if value not in (before[name], "auto"):
+    """The targets and the settings with which training goes on from a state.
+
+    Raises
+    ------
+    ValueError
+        If a parameter that decides what the state consists of is another one than when training began.
+    """
+    slots, slots_now = ", ".join(start.slots), ", ".join(settings.slots)
+    for name, before, now in (
+        ("method", start.method, settings.rule.name),
+        ("loss", start.targets.loss, p["loss"]),
+        ("slots", slots, slots_now),
+        ("intercept", str(start.intercept), str(p["intercept"])),
+    ):
+        if now not in (before, "auto"):
             raise ValueError(
-                f"training goes on with {name} {before[name]!r}, with which it began, and {name} is {value!r} now: "
+                f"training goes on with {name} {before!r}, with which it began, and {name} is {now!r} now: "
                 "begin with a new model"
             )
     chosen = replace(start.targets, option=targets.option_of(start.targets.loss, p))

@@ -298,5 +298,4 @@ class Predictor:
         self._check_trained()
         # The spread is left at 1, as the scores are in the unit of the labels.
         chosen = targets.Targets(self.loss, self.classes_, option=self._targets.option)
-        encoded = chosen.encode(labels, np.float64, unknown=True)
-        return Scorer(chosen).monitors(scores, as_examples(np.empty((len(encoded), 0)), encoded))
+        return Scorer(chosen).monitors(scores, chosen.encode(labels, np.float64, unknown=True))

@@ -16,7 +16,7 @@ from ..support.log import logger
 from .methods import START
 from .scaling import exponents_of
 from .splits import in_proportion, rows_of
-from .training import Examples, Scorer, Trainer
+from .training import Examples, Scorer, Trainer, importance_of
 
 DECADES = 6  # factors of 10 by which the search goes up or down from START, at most
 FINEST = 0.25  # smallest step of the search, in decades
@@ -140,7 +140,8 @@ def _loss(fold: Fold, trainer: Trainer) -> float:
         if not math.isfinite(trainer.epoch(order)):
             return math.inf
     scorer = Scorer(trainer.targets)
-    loss = scorer.loss(scorer.scores(fold.held_out, *trainer.parameters), fold.held_out)
+    scores = scorer.scores(fold.held_out, *trainer.parameters)
+    loss = scorer.loss(scores, fold.held_out.labels, importance_of(fold.held_out))
     return loss if math.isfinite(loss) else math.inf
 
 

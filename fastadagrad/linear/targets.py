@@ -54,6 +54,12 @@ class Targets:
         """
         return loss if self.classes is not None else self.record.in_unit(loss, mean_label, self.spread)
 
+    def mean_label(self, encoded: NDArray[Any], importance: NDArray[Any] | None) -> float:
+        """The mean of encoded labels, weighted by importance, for `in_own_unit`; 0 of classes, which have no unit."""
+        if self.classes is not None:
+            return 0.0
+        return float(np.average(encoded.astype(np.float64), weights=importance))
+
     def encode(self, labels: NDArray[Any], dtype: DTypeLike, *, unknown: bool = False) -> NDArray[Any]:
         """Encode labels for the kernels: as -1 and 1, as positions of classes, or as (label - centre) / spread.
 

@@ -67,9 +67,8 @@ class Scorer:
             score_all(examples, np.arange(n), p, b, out)
         return out
 
-    def loss(self, scores: NDArray[Any], examples: Examples) -> float:
+    def loss(self, scores: NDArray[Any], labels: NDArray[Any], importance: NDArray[Any] | None = None) -> float:
         """Mean loss of encoded labels, in their unit; labels of an unknown class, NaN, are left out."""
-        labels, importance = examples.labels, importance_of(examples)
         known = ~np.isnan(labels)
         if not known.all():
             scores, labels = scores[known], labels[known]
@@ -83,15 +82,17 @@ class Scorer:
             return float(scoring.mean_softmax_loss(scores, labels))
         return float(scoring.mean_loss(self.targets.chosen, scores, labels))
 
-    def monitors(self, scores: NDArray[Any], examples: Examples) -> dict[str, float]:
+    def monitors(
+        self, scores: NDArray[Any], labels: NDArray[Any], importance: NDArray[Any] | None = None
+    ) -> dict[str, float]:
         """Mean loss of encoded labels, and the monitors that the loss's record names, in the user's unit.
 
         Only the loss depends on the importance of examples. A label of an unknown class is a miss for the accuracy. If
         there are such labels, "unknown_labels" is their number.
         """
-        targets, labels = self.targets, examples.labels
-        mean_label = float(np.average(labels.astype(np.float64), weights=importance_of(examples)))
-        result = {"loss": targets.in_own_unit(self.loss(scores, examples), mean_label)}
+        targets = self.targets
+        mean_label = targets.mean_label(labels, importance)
+        result = {"loss": targets.in_own_unit(self.loss(scores, labels, importance), mean_label)}
         result |= {name: MONITORS[name](scores, labels, targets.spread) for name in targets.record.monitors}
         unknown = int(np.count_nonzero(np.isnan(labels)))
         return {**result, "unknown_labels": unknown} if unknown else result
