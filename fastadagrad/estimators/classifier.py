@@ -14,6 +14,7 @@ from sklearn.utils.validation import column_or_1d
 
 from ..linear.targets import Targets
 from ..linear.visits import checked_weights
+from . import parameters
 from .base import Problem
 from .callbacks import with_callbacks
 from .class_predictor import ClassPredictor
@@ -199,7 +200,7 @@ class AdaGradClassifier(ClassifierMixin, ClassPredictor):
         >>> AdaGradClassifier(random_state=0).fit(X, y).classes_
         array([0, 1, 2])
         """
-        going_on = self._truth("warm_start") and hasattr(self, "_states")
+        going_on = parameters.truth(self, "warm_start") and hasattr(self, "_states")
         with self._unchanged_if_it_fails():
             X, y = self._validated(X, y, reset=not going_on)
             return self._fit(X, y, sample_weight, None, going_on=going_on, once=False)
@@ -256,15 +257,14 @@ class AdaGradClassifier(ClassifierMixin, ClassPredictor):
         check_classification_targets(y)
         y = column_or_1d(y, warn=True)
         known = self.classes_ if going_on else unique_labels(y if classes is None else classes)
-        if self.loss not in LOSSES:
-            raise ValueError(f"loss must be one of {', '.join(map(repr, LOSSES))}, not {self.loss!r}")
+        parameters.one_of("loss", self.loss, LOSSES)
         if len(known) < 2:
             raise ValueError(f"y has the one class {known.tolist()[0]!r}, and a classifier needs two classes or more")
         strange = np.setdiff1d(y, known)
         if strange.size:
             raise ValueError(f"y has the label {strange.tolist()[0]!r}, which is none of the classes {known}")
         loss = ("logistic" if len(known) == 2 else "softmax") if self.loss == "auto" else self.loss
-        checked = self._checked(loss, X.dtype.type, self._seed(), once=once)
+        checked = parameters.checked(self, loss, X.dtype.type, parameters.seed_of(self.random_state), once=once)
         positions = np.searchsorted(known, y)
         weights = self._weights_of_classes(self._weights(sample_weight, X), known, y, positions)
         if weights is not None and not once and len(np.unique(positions[weights > 0])) < 2:
@@ -287,8 +287,11 @@ class AdaGradClassifier(ClassifierMixin, ClassPredictor):
         if isinstance(self.class_weight, str) and self.class_weight == "balanced":
             sums = np.bincount(positions, weights, len(known))
             factors[sums > 0] = sums.sum() / (np.count_nonzero(sums) * sums[sums > 0])
-        else:  # it refuses what is no dict of classes
-            factors = np.asarray(compute_class_weight(self.class_weight, classes=known, y=y), np.float64)
+        else:
+            try:  # it refuses what is no dict of classes
+                factors = np.asarray(compute_class_weight(self.class_weight, classes=known, y=y), np.float64)
+            except TypeError:
+                factors[:] = np.nan
             if not (np.isfinite(factors).all() and (factors >= 0).all()):
                 raise ValueError(f"class_weight must have finite numbers of at least 0, not {self.class_weight!r}")
         return checked_weights(factors[positions] * (1.0 if weights is None else weights), len(positions))

@@ -11,6 +11,7 @@ from sklearn.base import RegressorMixin
 
 from ..linear.links import LINKS
 from ..linear.targets import choose
+from . import parameters
 from .base import LinearEstimator, Problem
 from .callbacks import with_callbacks
 
@@ -200,7 +201,7 @@ class AdaGradRegressor(RegressorMixin, LinearEstimator):
         >>> AdaGradRegressor(random_state=0).fit(X, 3 * X[:, 0] + 1).coef_.round(1)
         array([3.])
         """
-        going_on = self._truth("warm_start") and hasattr(self, "_states")
+        going_on = parameters.truth(self, "warm_start") and hasattr(self, "_states")
         with self._unchanged_if_it_fails():
             return self._fit(X, y, sample_weight, going_on=going_on, once=False)
 
@@ -241,9 +242,8 @@ class AdaGradRegressor(RegressorMixin, LinearEstimator):
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, *, going_on: bool, once: bool) -> Self:
         X, y = self._validated(X, y, reset=not going_on, multi_output=True, y_numeric=True)
-        if self.loss not in LOSSES:
-            raise ValueError(f"loss must be one of {', '.join(map(repr, LOSSES))}, not {self.loss!r}")
-        checked = self._checked(self.loss, X.dtype.type, self._seed(), once=once)
+        parameters.one_of("loss", self.loss, LOSSES)
+        checked = parameters.checked(self, self.loss, X.dtype.type, parameters.seed_of(self.random_state), once=once)
         weights = self._weights(sample_weight, X)
         columns = np.ascontiguousarray(np.asarray(y, np.float64).reshape(len(y), -1).T)
         problems = [Problem(labels, choose(self.loss, labels, checked.parameters), weights) for labels in columns]

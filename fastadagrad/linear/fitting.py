@@ -157,8 +157,9 @@ def _continued(start: State, p: Mapping[str, Any], settings: Settings) -> tuple[
         ("intercept", str(start.intercept), str(p["intercept"])),
     ):
         if now not in (before, "auto"):
+            why = ", by momentum or an option of the method" if name == "slots" else ""
             raise ValueError(
-                f"training goes on with {name} {before!r}, with which it began, and {name} is {now!r} now: "
+                f"training goes on with {name} {before!r}, with which it began, and {name} is {now!r} now{why}: "
                 "begin with a new model"
             )
     chosen = replace(start.targets, option=targets.option_of(start.targets.loss, p))
