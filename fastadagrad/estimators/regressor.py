@@ -64,6 +64,7 @@ class AdaGradRegressor(RegressorMixin, LinearEstimator):
         which they are given.
     average : bool or int, default False
         True: the weights are the mean of those that training passed through; an int: the mean over so many last epochs.
+        It goes on from call to call of `partial_fit`.
     warm_start : bool, default False
         Whether `fit` goes on from where the fit before it ended, with its scales, and its learning rate if
         that is "auto".
@@ -102,9 +103,10 @@ class AdaGradRegressor(RegressorMixin, LinearEstimator):
     An example of weight 3 is visited three times an epoch, so that whole weights give what repetitions give, up to
     rounding; not so with `early_stopping`, or where weights are above 9 on average, which are then visited less often.
 
-    `partial_fit`, and `fit` with `warm_start`, go on from the weights that were kept, the mean or the best, and from
-    what the method keeps beside the last ones; methods of dual averaging place the weights by the latter alone. In
-    `partial_fit`, `average` is of one call, and `early_stopping` has no meaning.
+    `partial_fit`, and `fit` with `warm_start`, go on from the weights that were kept, the last or the best, and from
+    what the method keeps beside the last ones; methods of dual averaging place the weights by the latter alone. With
+    `average` the mean goes on, and a `partial_fit` is an epoch that counts by its examples. In `partial_fit`,
+    `early_stopping` has no meaning.
 
     Examples
     --------

@@ -22,7 +22,7 @@ from ..data.tables import CSR, Table
 from ..engine.options import Conduct, Settings
 from ..support.stopping import Patience
 from . import rate_trials, scaling, targets
-from .averaging import AveragingTrainer
+from .averaging import AveragingTrainer, Mean, mean_of
 from .epochs import NON_FINITE, Outcome, Run, Watcher, reporting
 from .links import LINKS
 from .methods import missed_steps_refusal
@@ -50,6 +50,7 @@ class State(NamedTuple):
     slots: tuple[str, ...]
     intercept: bool
     learning_rate: float  # which is found once only, where it is found by trials
+    means: tuple[Mean, ...] = ()  # with which averaging goes on
 
 
 class Fit(NamedTuple):
@@ -126,16 +127,16 @@ def fit(
     trainer = trainer_of(examples, settings, start=None if start is None else start.trained)
     rng = _orders(p, trainer.trained.steps)
     with reporting(progress, epochs, len(order)) as (report, tell):
-        run = Run(_averaging(trainer, p["average"]), judges, Patience(conduct.patience, conduct.min_improvement))
+        runner = _averaging(trainer, p["average"], () if start is None else start.means)
+        run = Run(runner, judges, Patience(conduct.patience, conduct.min_improvement))
         watcher = watched(partial(_unscaled_aside, scale, chosen)) if watched is not None and scale else None
         outcome = run.run(epochs, order, rng, report, tell, watcher)
     del run
     rate, state = settings.learning_rate_at(0), start
     if keeps and scale is not None and outcome.ended_by != NON_FINITE:
-        for own, kept in zip(trainer.parameters, outcome.weights, strict=True):
-            own[...] = kept  # the best, or the mean: what comes next goes on from there
-        state = State(trainer.trained, scale.copy(), chosen, settings.rule.name, settings.slots, intercept, rate)
-    del trainer
+        means = _go_on_from(runner, outcome)
+        state = State(trainer.trained, scale.copy(), chosen, settings.rule.name, settings.slots, intercept, rate, means)
+    del trainer, runner
     return Fit(
         *_unscaled(outcome.weights, scale or measure(), chosen), chosen, rate, outcome, examples.values.size, state
     )
@@ -186,10 +187,25 @@ def _orders(p: Mapping[str, Any], steps: int) -> np.random.Generator | None:
     return np.random.default_rng([p["seed"], 1, *([steps] if steps else [])]) if p["shuffle"] else None
 
 
-def _averaging(trainer: Trainer, average: bool | int) -> Trainer | AveragingTrainer:
-    if average is False:
-        return trainer
-    return AveragingTrainer(trainer, None if average is True else average)
+def _averaging(trainer: Trainer, average: bool | int, means: tuple[Mean, ...]) -> Trainer | AveragingTrainer:
+    if average is not False:
+        return AveragingTrainer(trainer, None if average is True else average, means)
+    if means:  # no average any more: training goes on from the last one
+        _take_over(trainer, mean_of(means, trainer.parameters[0].dtype))
+    return trainer
+
+
+def _go_on_from(trainer: Trainer | AveragingTrainer, outcome: Outcome) -> tuple[Mean, ...]:
+    """Let training go on from the weights that were kept; returns the means, if weights are averaged."""
+    if isinstance(trainer, AveragingTrainer):
+        return trainer.go_on_from(outcome.weights, outcome.best_epoch)
+    _take_over(trainer, outcome.weights)
+    return ()
+
+
+def _take_over(trainer: Trainer, weights: Weights) -> None:
+    for own, other in zip(trainer.parameters, weights, strict=True):
+        own[...] = other
 
 
 def _lazy(p: Mapping[str, Any], settings: Settings, sparse: bool) -> str:

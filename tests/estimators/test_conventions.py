@@ -153,10 +153,13 @@ def test_early_stopping():
 
 
 @row(
-    "`average=True` averages the weights of all steps, `average=10` from the tenth example on",
-    "`True`: the weights at 16 points of each epoch; an int: the same in the last so many epochs",
+    "`average=True` averages the weights of all steps, `average=10` from the tenth example on; `partial_fit` goes on",
+    "`True`: the weights at 16 points of each epoch; an int: the same in the last so many epochs; `partial_fit` goes on",
 )
 def test_average():
+    parts, first, second = (AdaGradRegressor(average=each, shuffle=False) for each in (True, 1, 1))
+    ends = [model.partial_fit(REAL_X, REAL_Y).partial_fit(REAL_X, REAL_Y).coef_ for model in (parts, second)]
+    np.testing.assert_allclose(ends[0], (first.partial_fit(REAL_X, REAL_Y).coef_ + ends[1]) / 2, rtol=1e-10)
     last = AdaGradRegressor(average=1, max_iter=1, shuffle=False).fit(REAL_X, REAL_Y)
     every = AdaGradRegressor(average=True, max_iter=1, shuffle=False).fit(REAL_X, REAL_Y)
     np.testing.assert_array_equal(last.coef_, every.coef_)

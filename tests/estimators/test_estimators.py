@@ -222,6 +222,18 @@ def test_warm_start():
     assert not np.array_equal(again.coef_, cold.coef_)
 
 
+def test_an_average_goes_on_from_part_to_part():
+    parts = [(X[:50], Y3[:50]), (X[50:60], Y3[50:60]), (X[60:], Y3[60:])]
+    each, mean = (AdaGradClassifier("hinge", shuffle=False, average=average) for average in (1, True))
+    found = [each.partial_fit(*part, classes=[0, 1, 2]).coef_.copy() for part in parts]
+    for part in parts:
+        mean = pickle.loads(pickle.dumps(mean.partial_fit(*part, classes=[0, 1, 2])))
+    np.testing.assert_allclose(mean.coef_, np.average(found, axis=0, weights=[50, 10, 90]), rtol=1e-10)
+    kept = mean.coef_.copy()
+    mean.set_params(average=False).partial_fit(X[:1], Y3[:1], sample_weight=[1e-12])
+    np.testing.assert_allclose(mean.coef_, kept, rtol=1e-6)
+
+
 def test_parameters_may_change_between_parts():
     changed, slow = (AdaGradClassifier(shuffle=False).partial_fit(X[:70], Y2[:70], classes=[0, 1]) for _ in range(2))
     slow.partial_fit(X[70:], Y2[70:])
