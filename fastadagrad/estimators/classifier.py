@@ -58,8 +58,8 @@ class AdaGradClassifier(ClassifierMixin, ClassPredictor):
         How features are scaled while training: "auto" is "standard" for dense X and "maxabs" for sparse X, and "none"
         in `partial_fit`. `coef_` is for the unscaled features.
     shuffle : bool, default True
-        Whether each epoch has its own order. The orders depend on the contents of the examples, and not on the order in
-        which they are given.
+        Whether each epoch has its own order. The orders, and the choice of the examples that are set aside, depend on
+        the contents of the examples, and not on the order in which they are given.
     average : bool or int, default False
         True: the weights are the mean of those that training passed through; an int: the mean over so many last epochs.
         It goes on from call to call of `partial_fit`.
@@ -102,7 +102,8 @@ class AdaGradClassifier(ClassifierMixin, ClassPredictor):
     Notes
     -----
     An example of weight 3 is visited three times an epoch, so that whole weights give what repetitions give, up to
-    rounding; not so with `early_stopping`, or where weights are above 9 on average, which are then visited less often.
+    rounding; not so where weights are above 9 on average, which are then visited less often, nor with `early_stopping`
+    or the learning rate "auto", which set examples aside as a whole: else one of weight 3 could judge what it trains.
 
     `partial_fit`, and `fit` with `warm_start`, go on from the weights that were kept, the last or the best, and from
     what the method keeps beside the last ones; methods of dual averaging place the weights by the latter alone. With

@@ -27,11 +27,11 @@ from .epochs import NON_FINITE, Outcome, Run, Watcher, reporting
 from .links import LINKS
 from .methods import missed_steps_refusal
 from .scaling import Scaling
-from .splits import split, without_weightless
+from .splits import rows_of, split, without_weightless
 from .targets import Targets
 from .training import Examples, Trained, Trainer, as_examples, bytes_a_feature
 from .visits import Visits, visits_of
-from .visits import by_content as in_order_of_content
+from .visits import by_content as by_content_of
 
 FEWEST_EPOCHS, MOST_EPOCHS, ENOUGH_UPDATES = 10, 50, 10_000
 NEGLIGIBLE = 1e-7  # size of a weight that does not matter, as a share of the largest
@@ -90,7 +90,8 @@ def fit(
     keeps : bool
         Whether the state in which the fit ends is wanted.
     by_content : bool
-        Whether the first order of the examples depends on their contents, and not on their order in the table.
+        Whether the first order of the examples, and the choice of those that are set aside or tried on, depend on their
+        contents, and not on their order in the table.
     watched : callable, optional
         Makes the `Watcher` of the run, given a function that makes weights for the unscaled features from those in
         training.
@@ -104,7 +105,10 @@ def fit(
     lazy = _lazy(p, settings, isinstance(table.features, CSR))
     if isinstance(table.features, CSR):
         check_width(table.features, bytes_a_feature(chosen.outputs, settings, p["batch_size"], lazy, p["dtype"]))
-    table, held_out = split(without_weightless(table), valid, p["seed"], chosen)
+    table = without_weightless(table)
+    if by_content and (valid or p["learning_rate"] == "auto"):  # else no examples are drawn, and nothing is copied
+        table = rows_of(table, _in_order_of_content(table, chosen))
+    table, held_out = split(table, valid, p["seed"], chosen)
     if p["scale"] != "none" and p["intercept"] and start is None:
         chosen = chosen.standardised(table.labels, table.weights)
     visits = visits_of(len(table.labels), table.weights)
@@ -173,10 +177,14 @@ def with_rate(settings: Settings, rate: float) -> Settings:
 
 def _order(table: Table, chosen: Targets, visits: Visits) -> NDArray[np.int64]:
     """The visits in an order that depends on the contents of the examples."""
-    labels = table.labels if chosen.classes is None else chosen.groups(table.labels)
-    examples = in_order_of_content(table.features, labels)
+    examples = _in_order_of_content(table, chosen)
     counts = np.bincount(visits.order, minlength=len(examples))[examples]
     return np.repeat(examples, counts)
+
+
+def _in_order_of_content(table: Table, chosen: Targets) -> NDArray[np.int64]:
+    labels = table.labels if chosen.classes is None else chosen.groups(table.labels)
+    return by_content_of(table.features, labels, table.weights)
 
 
 def _orders(p: Mapping[str, Any], steps: int) -> np.random.Generator | None:

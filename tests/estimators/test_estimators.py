@@ -133,6 +133,30 @@ def test_the_order_of_examples_and_their_repetitions_are_of_no_account():
         np.testing.assert_allclose(other.coef_, first.coef_, rtol=1e-9)
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"early_stopping": True, "validation_fraction": 0.3},
+        {"early_stopping": True, "class_weight": "balanced"},
+        {"learning_rate": "auto"},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("form", ["dense", "csr"])
+def test_the_order_of_examples_is_of_no_account_where_some_are_drawn(options, form):
+    rng = np.random.default_rng(0)
+    rows = rng.integers(0, 150, 200)  # some of them twice or more
+    moved, weights = rng.permutation(200), rng.integers(0, 4, 200) / 2
+    for given in (None, weights):
+        fits = []
+        for order in (np.arange(200), moved):
+            some = None if given is None else given[order]
+            model = AdaGradClassifier("logistic", random_state=1, **options)
+            fits.append(model.fit(FORMS[form](X[rows][order]), Y3[rows][order], sample_weight=some))
+        assert fits[0].n_iter_ == fits[1].n_iter_
+        np.testing.assert_allclose(fits[0].coef_, fits[1].coef_, rtol=1e-9)
+
+
 def test_wide_indices_and_columns_names():
     pandas = pytest.importorskip("pandas")
     dense, wide = (AdaGradClassifier(scale="none", random_state=0).fit(f(X), Y3) for f in (np.asarray, of_wide_indices))
