@@ -85,9 +85,10 @@ def run(arguments: argparse.Namespace) -> int:
 def _list() -> int:
     """Print the names of problems and methods, one on each line, which shell scripts can read."""
     from ..compare.problems import NAMED
+    from ..data.loading import BUILT_IN
     from ..optimizer.methods import METHODS
 
-    for kind, names in (("problems", NAMED), ("methods", METHODS)):
+    for kind, names in (("problems", [*NAMED, *BUILT_IN]), ("methods", METHODS)):
         print(f"{kind}:")
         for name in names:
             print(f"  {name}")

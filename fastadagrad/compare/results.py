@@ -156,8 +156,8 @@ def _refuse_to_replace(folder: Path, plan: Plan) -> None:
 def open_folder(folder: Path, plan: Plan) -> tuple[Journal, dict[Cell, Run]]:
     """The journal of a folder, and those of the plan's runs that it has, without those that failed.
 
-    These include runs with rates by which the plan may be extended. All runs in a folder must be made by the same versions on the same machine, and the plan must have all runs that
-    the tables and the report in the folder show.
+    These include runs with rates by which the plan may be extended. All runs in a folder must be made by the same
+    versions on the same machine, and the plan must have all runs that the tables and the report in the folder show.
     """
     _refuse_to_replace(folder, plan)
     folder.mkdir(parents=True, exist_ok=True)
