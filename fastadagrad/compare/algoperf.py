@@ -104,6 +104,7 @@ class AlgoPerf(NamedTuple):
     times: tuple[Timed, ...]  # problem by problem, in the order of the plan's methods
     by_epochs: dict[str, float]  # method -> score
     by_seconds: dict[str, float]
+    tau: float
 
     def __str__(self) -> str:
         return text_of(self)
@@ -165,10 +166,10 @@ def algoperf(
     _, runs = make_runs(folder, plan, workers, progress)
     times = times_of(plan, runs, tau)
     by_epochs, by_seconds = (scores_of(times, name) for name in ("median_epochs", "median_seconds"))
-    found = AlgoPerf(folder, plan, tuple(runs), times, by_epochs, by_seconds)
+    found = AlgoPerf(folder, plan, tuple(runs), times, by_epochs, by_seconds, tau)
     write_csv(folder / "results.csv", runs)
     write_parquet(folder / "results.parquet", runs)
-    write_json(folder / RESULTS, as_json(found, tau))
+    write_json(folder / RESULTS, as_json(found))
     return found
 
 
@@ -230,13 +231,13 @@ def text_of(found: AlgoPerf) -> str:
     return "\n".join([*aligned(rows, range(len(rows[0]))), "", note])
 
 
-def as_json(found: AlgoPerf, tau: float) -> dict[str, Any]:
+def as_json(found: AlgoPerf) -> dict[str, Any]:
     """The results in types that JSON has."""
     about = {
         **machine(),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": command_line(),
-        "tau": tau,
+        "tau": found.tau,
     }
     times = [{**each._asdict(), "reached": each.reached, "median_epochs": each.median_epochs} for each in found.times]
     scores = [
