@@ -39,9 +39,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--recipe",
         choices=("algoperf", "table1"),
         help="algoperf: 5 rates drawn from the range of --rates in each of 5 studies (--seeds), of which the fastest "
-        "to the target counts, if 3 studies get there. table1: of PROBLEM, one file of two classes (.tsv is text, label "
-        "and tab first), the experiment of Table 1 of the AdaGrad paper: RDA, FB, AdaGrad-RDA and AdaGrad-FB, one "
-        "pass; takes --rates, --seeds, --positive, --json",
+        "to the target counts, if 3 studies get there. table1: of PROBLEM, one file of two classes (.tsv is text, "
+        "label and tab first), the experiment of Table 1 of the AdaGrad paper: RDA, FB, AdaGrad-RDA and AdaGrad-FB, "
+        "one pass; takes --rates, --seeds, --positive, --json",
     )
     parser.add_argument("--positive", metavar="LABEL", help="with --recipe: the class that is told from the others")
     parser.add_argument("--quick", action="store_true", help="one seed, 4 rates, 3 epochs, to see that it works")
@@ -100,7 +100,7 @@ def _with_bar(arguments: argparse.Namespace) -> bool:
 
 def _run_algoperf(arguments: argparse.Namespace) -> int:
     """Compare by the protocol of AlgoPerf, and print its table."""
-    from ..compare.algoperf import TRIALS, algoperf, as_json
+    from ..compare.studies import TRIALS, algoperf, as_json
 
     idle = [name for name in ("positive", "quick", "extend") if getattr(arguments, name)]
     if idle:
