@@ -154,6 +154,8 @@ def outside_contender(spec: str | type) -> OutsideContender:
     library, _, rest = spec.partition(":")
     name, _, text = rest.partition(":")
     name, library = name.strip(), library.strip()
+    if not name:
+        raise ValueError(f"method {spec!r} lacks a name behind the colon, as in torch:Adagrad or scipy:L-BFGS-B")
     options = parsed_options(spec, [part.strip() for part in text.split(",") if part.strip()], ("threads",))
     if library == "scipy":
         known = {each.lower(): each for each in SCIPY_METHODS}

@@ -143,6 +143,8 @@ def test_names_and_options(mine):
         ("adagard:Method", ValueError, "did you mean 'adagrad'"),
         (f"{mine}:momentom=0.9", TypeError, "did you mean 'momentum'"),
         (f"{mine}:momentum", ValueError, "expected option=value"),
+        ("torch:", ValueError, "lacks a name behind the colon"),
+        (":Method", ValueError, "there is no method ''"),
         ("scipy:Nelder-Mead", ValueError, "expected one that goes by gradients: L-BFGS-B"),
     ]:
         with pytest.raises(error, match=message):
