@@ -235,7 +235,15 @@ def _named_class(spec: str, name: str) -> Any:
 
 
 def _users(made: Any, arrays: Arrays, options: Mapping[str, Any]) -> tuple[Step, Callable[[], Any]]:
-    return made(arrays, **options).step, lambda: None
+    own = made(arrays, **options).step
+
+    def step(gradients: Arrays) -> None:
+        if isinstance(own(gradients), list | tuple | np.ndarray):
+            raise TypeError(
+                f"step of {made.__name__} returns arrays; it must update those that it was made with in place"
+            )
+
+    return step, lambda: None
 
 
 def _of_torch(spec: str, name: str) -> Any:
