@@ -53,7 +53,7 @@ def test_the_share_solves_the_differential_equation(loss):
 @pytest.mark.parametrize("margin", [-40.0, -3.0, 0.0, 0.5, 4.0, 15.0])
 @pytest.mark.parametrize("reach", [1e-6, 0.1, 1.0, 30.0, 1e6])
 def test_a_margin_moves_by_the_wright_omega_function(margin, reach):
-    """m + exp(m) grows by the reach, and log(omega(c)) is the m for which m + exp(m) = c."""
+    """M + exp(m) grows by the reach, and log(omega(c)) is the m for which m + exp(m) = c."""
     slope = -1 / (1 + math.exp(margin))
     moved = -reach * slope * implicit.of_logistic(margin, 1.0, slope, reach)
     if margin > -30:  # below, the sum has lost the exponential
