@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..kernels.memory.storage import PRECISIONS
 from ..support import trees
 from ..support.read_only import ReadOnly
 from .place import array_of, place_of
 
 FloatArray = NDArray[np.floating[Any]]
-DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
+COMPUTED = (np.dtype(np.float32), np.dtype(np.float64))  # the dtypes that kernels compute in
 
 
 def interval(array: Any) -> tuple[int, int]:
@@ -56,8 +57,8 @@ def _looks_like_an_array(value: Any) -> bool:
 def _refusal_of_form(
     array: Any, contiguous: str, writable: str, floats: str = "array.astype(numpy.float32)"
 ) -> str | None:
-    if array.dtype not in DTYPES:
-        return f"must be float32 or float64, not {array.dtype}; pass {floats}"
+    if array.dtype.name not in PRECISIONS or not array.dtype.isnative:
+        return f"must be {' or '.join(PRECISIONS)}, not {array.dtype}; pass {floats}"
     if not array.flags.c_contiguous:
         return f"must be C-contiguous, its strides are {array.strides}; pass {contiguous}"
     if not array.flags.aligned:
