@@ -109,6 +109,61 @@ def _numbers_of_halves(halves: Any) -> Any:
 BFLOAT16 = Storage(_size_of_halves, _halves_at, _load_half, _store_half, _halves, _kept_halves, _numbers_of_halves)
 
 
+# float16 is converted by whole numbers, as BFLOAT16 is: Numba has no such conversion on every processor.
+
+
+@forceinlined
+def _load_float16(array, i):
+    half = np.uint32(array[i])
+    magnitude = (half & np.uint32(0x7FFF)) << np.uint32(13)
+    # The exponent of a float32 is larger by 112, which a product adds to it, also where the float16 is subnormal.
+    scaled = np.float32(np.uint32(magnitude).view(np.float32) * np.float32(2.0**112)).view(np.uint32)
+    without_end = magnitude >= np.uint32(0x7C00 << 13)  # infinity, or NaN
+    bits = scaled | (np.uint32(0x7F800000) * without_end)
+    return np.uint32(bits | ((half & np.uint32(0x8000)) << np.uint32(16))).view(np.float32)
+
+
+@forceinlined
+def _rounded_float16(bits):
+    """The bits of the float16 nearest to a float32, given by its bits, ties to even; NaN stays NaN."""
+    sign, magnitude = (bits >> np.uint32(16)) & np.uint32(0x8000), bits & np.uint32(0x7FFFFFFF)
+    # Where the float16 is normal: its bits are 13 fewer, and its exponent is smaller by 112.
+    odd = (magnitude >> np.uint32(13)) & np.uint32(1)
+    normal = (magnitude + np.uint32(0xFFF) + odd - np.uint32(112 << 23)) >> np.uint32(13)
+    # Where it is subnormal, it counts steps of 2^-24, and so does the last bit of a float32 from 0.5 on.
+    small = magnitude < np.uint32(113 << 23)
+    number = np.uint32(magnitude * small).view(np.float32)
+    steps = np.float32(number + np.float32(0.5)).view(np.uint32) - np.uint32(0x3F000000)
+    large, is_nan = magnitude >= np.uint32(0x477FF000), magnitude > np.uint32(0x7F800000)
+    finite = steps * small + normal * (small ^ True)
+    return sign | (finite * (large ^ True) + np.uint32(0x7C00) * large + np.uint32(0x200) * is_nan)
+
+
+@forceinlined
+def _store_float16(array, i, number):
+    array[i] = np.uint16(_rounded_float16(np.float32(number).view(np.uint32)))
+
+
+def _float16s(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    if dtype != np.float32:
+        raise TypeError(f"a float16 is computed with as a float32: what is computed in {dtype} cannot be kept in it")
+    return np.dtype(np.uint16)
+
+
+def _kept_float16s(numbers: Any) -> NDArray[np.uint16]:
+    with np.errstate(over="ignore"):
+        return np.asarray(numbers, np.float32).astype(np.float16).view(np.uint16)
+
+
+def _numbers_of_float16s(halves: Any) -> Any:
+    return np.asarray(halves, np.uint16).view(np.float16).astype(np.float32)
+
+
+FLOAT16 = Storage(
+    _size_of_halves, _halves_at, _load_float16, _store_float16, _float16s, _kept_float16s, _numbers_of_float16s
+)
+
+
 class Precision(NamedTuple):
     """One dtype of parameters and gradients: how they lie in memory, and which dtype is computed in."""
 
@@ -122,6 +177,8 @@ class Precision(NamedTuple):
 PRECISIONS = {
     "float32": Precision(np.float32, AS_COMPUTED, np.int32, 0x7F800000),
     "float64": Precision(np.float64, AS_COMPUTED, np.int64, 0x7FF0000000000000),
+    "float16": Precision(np.float32, FLOAT16, np.int16, 0x7C00),
+    "bfloat16": Precision(np.float32, BFLOAT16, np.int16, 0x7F80),
 }
 
 
