@@ -97,7 +97,7 @@ def test_every_method(name, method):
     for _ in range(10):
         gradients = [normal(rng, p.shape, dtype) for p in arrays]
         if method == "ESGD":  # the products that belong to these have few bits
-            gradients = [np.rint(g) for g in gradients]
+            gradients = [np.asarray(np.rint(wide(g)), dtype) for g in gradients]
         opt.step(gradients)
         for oracle, g in zip(oracles, gradients, strict=True):
             oracle.step(wide(g))
