@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from .engine.options import Conduct, Hyper, Settings, cast_scalars, make_settings
-from .engine.parameters import DTYPES, FloatArray
+from .engine.parameters import COMPUTED, FloatArray
 from .engine.state import fresh_slots, kind_of
 from .kernels.cpu.one_array import make_array_update
 from .kernels.rules import trait
@@ -177,7 +177,7 @@ def compiled_update(
     if trait(settings.form, "measured"):
         raise ValueError(f"{rule.name.upper()} measures all parameters before each step: use its optimizer's step")
     precision = np.dtype(dtype)
-    if precision not in DTYPES:
+    if precision not in COMPUTED:
         raise TypeError(f"dtype must be float32 or float64, not {precision}")
     kind = kind_of("p", np.empty((0,) * whole_number("ndim", ndim, 0), precision), settings)
     return _compiled(settings, precision, kind)
@@ -185,5 +185,5 @@ def compiled_update(
 
 def _compiled(settings: Settings, dtype: np.dtype[Any], kind: str) -> CompiledUpdate:
     lean = kind == "element" and settings.lean
-    pair = make_array_update(cast(Any, settings.form), settings.motion, kind, lean)
+    pair = make_array_update(cast(Any, settings.form), settings.motion, kind, lean, dtype)
     return CompiledUpdate(pair.serial, pair.threaded, settings, dtype, kind)

@@ -5,17 +5,21 @@ LLVM vectorises the search for the maximum of integers.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from .jit import compiled, jitable
+from .memory.storage import Precision, precision_of
 
-INFINITY = {np.dtype(np.int32): 0x7F800000, np.dtype(np.int64): 0x7FF0000000000000}  # bits of the float of that size
 
-
-def make_holds_non_finite(bits: np.dtype):
+def make_holds_non_finite(precision: Precision):
     """Compilable ``(array)``: whether NaN or infinity is among floats, whose bits are given as integers."""
-    integer = bits.type
-    magnitude, infinity = integer(np.iinfo(bits).max), integer(INFINITY[bits])
+    integer = precision.integer
+    magnitude, infinity = integer(np.iinfo(integer).max), integer(precision.infinity)
 
     @jitable
     def holds_non_finite(array):
@@ -27,21 +31,18 @@ def make_holds_non_finite(bits: np.dtype):
     return holds_non_finite
 
 
-_holds32, _holds64 = (make_holds_non_finite(bits) for bits in INFINITY)
+@cache
+def _make_all_finite(precision: Precision) -> Callable[[NDArray[Any]], bool]:
+    holds_non_finite = make_holds_non_finite(precision)
+
+    @compiled
+    def all_finite(array):
+        return not holds_non_finite(array)
+
+    return all_finite  # type: ignore[no-any-return]
 
 
-@compiled
-def _all_finite32(array):
-    return not _holds32(array)
-
-
-@compiled
-def _all_finite64(array):
-    return not _holds64(array)
-
-
-def all_finite(values: np.ndarray) -> bool:
-    """Whether all numbers of a C-contiguous flat array of float32 or float64 are finite."""
-    if values.dtype == np.float32:
-        return _all_finite32(values.view(np.int32))
-    return _all_finite64(values.view(np.int64))
+def all_finite(values: NDArray[Any]) -> bool:
+    """Whether all numbers of a C-contiguous flat array are finite; its dtype is one that parameters may have."""
+    precision = precision_of(values.dtype)
+    return _make_all_finite(precision)(values.view(precision.integer))

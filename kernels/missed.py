@@ -22,7 +22,7 @@ import numpy as np
 from .element import make_has_metric
 from .jit import forceinlined
 from .memory.slots import make_behind, make_first, make_slots, make_widened
-from .memory.storage import storages_of
+from .memory.storage import Storage, storages_of
 from .motion import SLOTS
 from .rules import places, soft_threshold, trait
 
@@ -156,11 +156,11 @@ class Lag(NamedTuple):
     marks: np.ndarray
 
 
-def make_row_catch_up(rule, motion: str, kind: str):
+def make_row_catch_up(rule, motion: str, kind: str, storage: Storage):
     """Compilable ``catch_up_row(r, p, slots, lag, s)``, which catches row r up, and ``stamp(r, lag)``.
 
-    `stamp` notes that the row has had the step that is being made. If `kind` is "element", the first slot has an
-    element for each of p, else one for all.
+    `storage` is that of the parameter. `stamp` notes that the row has had the step that is being made. If `kind` is
+    "element", the first slot has an element for each of p, else one for all.
 
     An accumulator that the whole tensor shares changes with every step, and H with it, also for rows that missed the
     step. Under penalties, the two numbers of `totals` and marks then are the logarithm of the factor by which a
@@ -170,7 +170,8 @@ def make_row_catch_up(rule, motion: str, kind: str):
     catch_up, count = make_catch_up(rule, motion), len(rule.slots)
     own_of, load_own = make_first(count), make_slots(storages_of(rule, rule.slots)).load
     moving = make_slots(storages_of(rule, SLOTS[motion]))
-    moved_of, load, store = make_behind(count), moving.load, moving.store
+    moved_of, load_moved, store_moved = make_behind(count), moving.load, moving.store
+    load, store = storage.load, storage.store
     each = kind == "element"
     by_history = kind == "tensor" and motion == "plain"
 
@@ -178,15 +179,15 @@ def make_row_catch_up(rule, motion: str, kind: str):
     def advance(p, slots, missed, s):
         own, moved = own_of(slots), moved_of(slots)
         for i in range(p.size):
-            p_i, moved_i = catch_up(p[i], load_own(own, i if each else 0), load(moved, i), missed, s)
-            p[i] = p_i
-            store(moved, i, moved_i)
+            p_i, moved_i = catch_up(load(p, i), load_own(own, i if each else 0), load_moved(moved, i), missed, s)
+            store(p, i, p_i)
+            store_moved(moved, i, moved_i)
 
     @forceinlined
     def advance_by_history(p, lag, r):
         factor, threshold = history_missed(lag.totals, lag.marks[r])
         for i in range(p.size):
-            p[i] = shrunk_by_history(p[i], factor, threshold)
+            store(p, i, shrunk_by_history(load(p, i), factor, threshold))
 
     @forceinlined
     def catch_up_row(r, p, slots, lag, s):

@@ -10,7 +10,7 @@ import numpy as np
 
 from .jit import forceinlined, jitable
 from .memory.headers import on_stack
-from .memory.slots import as_computed, make_slots
+from .memory.slots import make_slots
 from .memory.storage import Storage
 
 LANES = 32
@@ -61,21 +61,21 @@ def make_block_total(term, storages: tuple[Storage, ...]):
     return block_total
 
 
-def make_block_sum(prepare):
-    """Compilable sum of the squares of prepare(g, p, s) over at most 4,096 elements."""
+def make_block_sum(prepare, storage: Storage):
+    """Compilable sum of the squares of prepare(g, p, s) over at most 4,096 elements of arrays with this storage."""
 
     @jitable
     def square(values, s):
         x = np.float64(prepare(values[0], values[1], s))
         return x * x
 
-    block_total = make_block_total(square, as_computed(2))
+    block_total = make_block_total(square, (storage, storage))
     return jitable(lambda g, p, s: block_total((g, p), s))
 
 
-def make_ordered_sum(prepare):
+def make_ordered_sum(prepare, storage: Storage):
     """Compilable sum of squares over arrays of any size."""
-    block_sum = make_block_sum(prepare)
+    block_sum = make_block_sum(prepare, storage)
 
     @jitable
     def ordered_sum(g, p, s):

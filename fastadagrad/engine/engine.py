@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..kernels.forking import in_forked_child
+from ..kernels.memory.storage import computed_in
 from ..kernels.rules import trait
 from ..support.interrupts import whole
 from .arena import Arena
@@ -60,7 +61,7 @@ class Engine(Arena):
                 f"{' or '.join(vars(active[0].own))}"
             )
         self.state.check(settings, unused)
-        dtypes = [array.dtype for array in self.params.arrays]
+        dtypes = [computed_in(array.dtype) for array in self.params.arrays]
         for s, dtype in {(id(s), d): (s, d) for s, d in zip(settings, dtypes, strict=True)}.values():
             if not s.scheduled:
                 cast_scalars(s, 0, dtype)
@@ -120,10 +121,10 @@ class Engine(Arena):
             if self.params.place.takes_rates and followers:
                 arrays, lags = self.params.arrays, self.lags
                 cases = {(id(settings[i]), arrays[i].dtype, id(lags.get(i))): i for i in followers}
-                ranges = [rate_range(settings[i], arrays[i].dtype, lags.get(i)) for i in cases.values()]
+                ranges = [rate_range(settings[i], computed_in(arrays[i].dtype), lags.get(i)) for i in cases.values()]
                 found = max(low for low, _ in ranges), min(high for _, high in ranges)
                 formed = [s for s in of_followers if not (s.scheduled or own_scalars_are_apart(s))]
-                largest = min(float(np.finfo(array.dtype).max) for array in arrays)
+                largest = min(float(np.finfo(computed_in(array.dtype)).max) for array in arrays)
                 self._formed_by_rate = [(s, largest) for s in formed]
             self._rate_range = found
             return found

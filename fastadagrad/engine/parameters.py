@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..kernels.memory.storage import PRECISIONS, precision_of
 from ..support import trees
 from ..support.read_only import ReadOnly
 from .place import array_of, place_of
 
 FloatArray = NDArray[np.floating[Any]]
-DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
+COMPUTED = (np.dtype(np.float32), np.dtype(np.float64))  # the dtypes that kernels compute in, and GPUs take alone
+
+
+def holds_floats(array: Any) -> bool:
+    """Whether an array has floats: NumPy's, or those of another package that parameters may have."""
+    return array.dtype.kind == "f" or array.dtype.name in PRECISIONS
+
+
+def precision_at_one(dtype: np.dtype[Any]) -> float:
+    """The distance of 1 from the next number of a dtype that parameters may have."""
+    bits = np.ones(1, dtype).view(precision_of(dtype).integer) + 1
+    return float(bits.view(dtype)[0]) - 1
 
 
 def interval(array: Any) -> tuple[int, int]:
@@ -31,7 +43,10 @@ def _refusal(array: Any, owner: Any) -> str | None:
     if array is None:
         return _refusal_of_others(owner)
     if not isinstance(array, np.ndarray):
-        return _refusal_of_form(array, "a contiguous copy", "a copy", "one of dtype float32")
+        if array.dtype not in COMPUTED:
+            taken = " (float16 and bfloat16 are taken in the host's memory alone)" * (array.dtype.name in PRECISIONS)
+            return f"must be float32 or float64 on a GPU, not {array.dtype}{taken}; pass one of dtype float32"
+        return _refusal_of_form(array, "a contiguous copy", "a copy")
     if not isinstance(owner, np.ndarray):  # of another library: jax's cannot be written
         return _refusal_of_form(array, "a contiguous copy", "numpy.array(array)", "one of dtype float32")
     if type(array) not in (np.ndarray, np.memmap):
@@ -56,8 +71,8 @@ def _looks_like_an_array(value: Any) -> bool:
 def _refusal_of_form(
     array: Any, contiguous: str, writable: str, floats: str = "array.astype(numpy.float32)"
 ) -> str | None:
-    if array.dtype not in DTYPES:
-        return f"must be float32 or float64, not {array.dtype}; pass {floats}"
+    if array.dtype.name not in PRECISIONS:
+        return f"must be {_either(PRECISIONS)}, not {array.dtype}; pass {floats}"
     if not array.flags.c_contiguous:
         return f"must be C-contiguous, its strides are {array.strides}; pass {contiguous}"
     if not array.flags.aligned:
@@ -65,6 +80,11 @@ def _refusal_of_form(
     if not array.flags.writeable:
         return f"is read-only and cannot be updated in place; pass {writable}"
     return None
+
+
+def _either(names: Iterable[str]) -> str:
+    *others, last = names
+    return f"{', '.join(others)} or {last}"
 
 
 def guard_of(arrays: Sequence[Any]) -> NDArray[np.int64]:

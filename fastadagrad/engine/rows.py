@@ -28,7 +28,7 @@ class Rows:
     indices : ndarray of int32 or int64, shape (n,)
         Along axis 0 of the parameter, in any order, from 0 up.
     values : ndarray, shape ``(n, *parameter.shape[1:])``
-        C-contiguous, in the parameter's dtype. Not written.
+        C-contiguous, in the parameter's dtype, in which values of one row are added up. Not written.
     assume_unique : bool, default False
         True: no row is named twice, do not look. If one is, which of its updates lasts is not specified.
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..kernels.memory.storage import AS_COMPUTED, Storage, storage_of, storages_of
+from ..kernels.memory.storage import AS_COMPUTED, Storage, computed_in, numbers_in, storage_of, storages_of
 from ..kernels.rules import PARAMETER, trait
 from ..support.read_only import ReadOnly
 from .options import Rule, Settings
@@ -34,7 +34,7 @@ def slot_shapes(array: FloatArray, kind: str, slots: Sequence[str]) -> dict[str,
 
 def begin(slot: Any, value: float | str, parameter: FloatArray, storage: Storage = AS_COMPUTED) -> None:
     """Fill a slot with its initial value."""
-    slot[...] = storage.kept(parameter if value == PARAMETER else value)
+    slot[...] = storage.kept(numbers_in(parameter) if value == PARAMETER else value)
 
 
 def begin_all(slots: Iterable[Any], settings: Settings, parameter: FloatArray) -> None:
@@ -49,7 +49,7 @@ def fresh_slots(parameter: FloatArray, settings: Settings) -> tuple[FloatArray, 
     shapes = slot_shapes(parameter, kind_of("p", parameter, settings), settings.slots)
     storages = storages_of(settings.form, settings.slots)
     slots = tuple(
-        np.zeros(shape or (1,), storage.memory(parameter.dtype))
+        np.zeros(shape or (1,), storage.memory(computed_in(parameter.dtype)))
         for shape, storage in zip(shapes.values(), storages, strict=True)
     )
     begin_all(slots, settings, parameter)
@@ -117,7 +117,7 @@ class State:
                     "arrays of the host only: leave `stored` out of the rule, or move the parameter there"
                 )
             try:
-                storage.memory(array.dtype)
+                storage.memory(computed_in(array.dtype))
             except TypeError as error:
                 raise TypeError(f"the {slot} of {name!r}: {error}") from None
 
@@ -137,7 +137,7 @@ class State:
             if unused:
                 slots[name] = {slot: a for slot, a in slots[name].items() if slot in s.known_slots}
         arrays = [asked.parameter for asked in wanted]
-        dtypes = [asked.storage.memory(asked.parameter.dtype) for asked in wanted]
+        dtypes = [asked.storage.memory(computed_in(asked.parameter.dtype)) for asked in wanted]
         blocks = self.params.zeros(arrays, [asked.shape for asked in wanted], dtypes)
         for asked, block in zip(wanted, blocks, strict=True):
             slots[asked.name][asked.slot] = block
@@ -165,7 +165,7 @@ class State:
         """Shape and dtype that a slot has under these settings, whether it is there or not."""
         array: FloatArray = dict(self.params)[name]
         shapes = slot_shapes(array, kind_of(name, array, settings), settings.form.slots)
-        return shapes.get(slot, array.shape), storage_of(settings.form, slot).memory(array.dtype)
+        return shapes.get(slot, array.shape), storage_of(settings.form, slot).memory(computed_in(array.dtype))
 
     def add(self, wanted: Mapping[tuple[str, str], Any]) -> None:
         """Add slots of zeros with the shapes and dtypes of these arrays, which are given by parameter and slot name.

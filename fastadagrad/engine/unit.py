@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..kernels.memory import addresses
+from ..kernels.memory.storage import computed_in
 from ..kernels.rules import COMMON
 from .options import Settings, cast_scalars
 from .parameters import interval
@@ -41,6 +42,7 @@ class Unit(ABC):
         self._state = state
         arrays = [params.arrays[i] for i in members]
         self._dtype = np.dtype(arrays[0].dtype.type)  # the object that nearly all arrays share; its address is compared
+        self._real = computed_in(self._dtype)
         self.clips = settings[0].norm_limit > 0
         shapes = [accumulator_shape(a, kind) for a in arrays]
         widths = [a.size // max(1, math.prod(shape)) for a, shape in zip(arrays, shapes, strict=True)]
@@ -50,7 +52,7 @@ class Unit(ABC):
             row[addresses.POSITION], row[addresses.OBJECT], row[addresses.PARAMETER] = i, id(array), interval(array)[0]
             for column, slot in enumerate(settings[0].slots, addresses.FIRST_SLOT):
                 row[column] = interval(slots[slot])[0]
-        self._scalars = np.zeros((len(members), len(rule.Scalars._fields)), self._dtype)
+        self._scalars = np.zeros((len(members), len(rule.Scalars._fields)), self._real)
         self.sums = np.zeros(len(members))  # of squares, of the gradients
         self.take_settings(members)
 
@@ -73,7 +75,7 @@ class Unit(ABC):
         ]
 
     def _scalar_memory(self) -> memoryview:
-        return memoryview(cast(Any, self._scalars)).cast("B").cast(cast(Any, self._dtype.char))
+        return memoryview(cast(Any, self._scalars)).cast("B").cast(cast(Any, self._real.char))
 
     def rate_cells(self, positions: Collection[int]) -> list[Cell]:
         """Where drivers read the scalars of some positions that depend on the learning rate."""
@@ -92,13 +94,13 @@ class Unit(ABC):
 
     def set_scalars(self, t: int, asked: dict[int, float], learned: Sequence[float] = ()) -> None:
         for settings, late, rows in self._alike:
-            self._scalars[rows] = cast_scalars(settings, t, self._dtype, asked, learned, late)
+            self._scalars[rows] = cast_scalars(settings, t, self._real, asked, learned, late)
 
     def set_own_scalars(self, t: int, asked: dict[int, float], learned: Sequence[float]) -> None:
         """Set the method's own scalars again, as the method has learned new numbers since `set_scalars`."""
         own = slice(len(COMMON), None)
         for settings, late, rows in self._alike:
-            self._scalars[rows, own] = cast_scalars(settings, t, self._dtype, asked, learned, late)[own]
+            self._scalars[rows, own] = cast_scalars(settings, t, self._real, asked, learned, late)[own]
 
     def set_gradient_scale(self, scale: NDArray[np.float64] | float) -> None:
         self._scalars[:, self._rule.Scalars._fields.index("gradient_scale")] = scale

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..engine.options import Rule
-from ..engine.parameters import DTYPES, guard_of
+from ..engine.parameters import COMPUTED, guard_of
 from ..kernels.cpu.statistics import make_measure
 from ..kernels.cpu.tensors import make_driver
 from ..kernels.memory import addresses
@@ -24,7 +24,7 @@ def every_driver(rule: Rule) -> Iterator[tuple[str, Callable[[], None]]]:
     kinds = [("element", True), ("element", False)]
     if trait(form, "shares"):
         kinds += [("row", False), ("tensor", False)]
-    for dtype in DTYPES:
+    for dtype in COMPUTED:
         for motion, (kind, lean) in product(SLOTS, kinds):
             label = f"{dtype} {rule.name}, {motion}, {kind}{'' if lean or kind != 'element' else ' with options'}"
             yield label, partial(_compile, form, motion, kind, lean, dtype)

@@ -8,7 +8,8 @@ import numpy as np
 
 from ..engine.parameters import FloatArray, guard_of
 from ..engine.rows import row_layout
-from ..kernels.cpu.coalesce import LARGEST, WORD, inspect, sort_rows, sum_groups
+from ..kernels.cpu.coalesce import LARGEST, WORD, inspect, make_sum_groups, sort_rows
+from ..kernels.memory.storage import precision_of
 from .launch import launch
 from .sparse_gradients import NO_BITS, CheckedRows, Indices, checked_sparse, inspect_only
 
@@ -29,8 +30,8 @@ class Coalescer:
 
     Parameters
     ----------
-    dtype : float32 or float64
-        Dtype of the values.
+    dtype : dtype
+        Of the values: one that parameters may have.
     n_rows, width : int
         Number of rows of the parameter, and of values in a row.
     ordered : bool
@@ -84,7 +85,7 @@ class Coalescer:
         if self._sums.size < groups * width:
             self._sums = np.empty(groups * width, self._dtype)
         sums = self._sums[: groups * width].reshape(groups, width)
-        kernel = sum_groups[self._dtype.type]
+        kernel = make_sum_groups(precision_of(self._dtype))
         spans = threads if n * max(1, width) >= self._parallel_from else 1
         launch(kernel, spans, groups, at, self._starts, values.ctypes.data, width, sums.ctypes.data)
         return Gathered(rows, IN_PLACE, sums)

@@ -17,11 +17,11 @@ from ..engine.rows import row_layout
 from ..engine.state import State
 from ..engine.unit import Unit
 from ..kernels import missed
-from ..kernels.cpu.gradient_checks import holds_non_finite
+from ..kernels.cpu.gradient_checks import make_checks
 from ..kernels.cpu.rows import make_sum_of_squares, make_update
 from ..kernels.cpu.tensors import FINITE, HEADERS, NORMS, UPDATE
 from ..kernels.memory import addresses
-from ..kernels.memory.storage import storage_of
+from ..kernels.memory.storage import precision_of, storage_of
 from ..kernels.reduce import BLOCK
 from ..support.interrupts import whole
 from .distinct_rows import Coalescer, Gathered
@@ -74,6 +74,7 @@ class RowUnit(Unit):
         variant = settings.motion, kind, lean, lags is not None, watchful or kind != "element"
         self._driver = make_update(self._form, *variant, self._dtype)
         self._norm = make_sum_of_squares(self._form, False, True, self._dtype)
+        self._finite_check = make_checks(precision_of(self._dtype)).holds_non_finite
         self._prepared_norm = make_sum_of_squares(self._form, True, lean, self._dtype)
         self._coalescer = Coalescer(self._dtype, self._n_rows, self._width, self._ordered, parallel_from)
         self._values = addresses.make_table([0], [1], self._dtype)
@@ -123,7 +124,7 @@ class RowUnit(Unit):
         row, sentinel = self._values
         row[addresses.GRADIENT], row[addresses.SIZE] = gathered.source.ctypes.data, size
         sentinel[addresses.FIRST_BLOCK] = -(-size // BLOCK)
-        return bool(launch(holds_non_finite, spans, self._scalars, self._values))
+        return bool(launch(self._finite_check, spans, self._values))
 
     def _update(self, gathered: Gathered, spans: int, threads: int) -> int:
         rows, at, source = gathered
@@ -153,7 +154,7 @@ class RowUnit(Unit):
             square = self._sum_squares(self._prepared_norm, gathered, spans)
             s = self._rule.Scalars(*self._scalars[0])
             with np.errstate(over="ignore", invalid="ignore"):
-                before, new = kept.numbers(G)[()], self._dtype.type(square)
+                before, new = kept.numbers(G)[()], self._real.type(square)
                 [G[...]] = map(kept.kept, self._form.accumulate(s.zero, s.zero, new, (before,), s))
         return kept.numbers(G)[()]
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..engine.gradients import overlap_refusal
-from ..engine.parameters import FloatArray
+from ..engine.parameters import COMPUTED, FloatArray
 from ..engine.rows import INDEX_DTYPES, Rows, outside
 from ..kernels.cpu.coalesce import ASCENDING, DISTINCT, inspect
 from .gradients import form_refusal, host_form
@@ -94,6 +94,11 @@ def _checked_entries(name: str, matrix: Any, parameter: FloatArray) -> tuple[Ind
         )
     if matrix.shape != parameter.shape:
         raise ValueError(f"{where} must have shape {parameter.shape}, not {matrix.shape}")
+    if parameter.dtype not in COMPUTED:
+        raise TypeError(
+            f"{where} is a sparse matrix, which scipy.sparse has not of {parameter.dtype}, as its parameter is; pass "
+            "Rows or a dense gradient"
+        )
     if matrix.dtype != parameter.dtype:
         raise TypeError(
             f"{where} must have dtype {parameter.dtype}, not {matrix.dtype}; pass gradient.astype({parameter.dtype})"

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.parameters import Parameters
+from ..engine.parameters import Parameters, holds_floats
 from ..engine.place import array_of
 
 
@@ -42,7 +42,7 @@ def check(params: Parameters, values: Sequence[Any]) -> None:
     for (name, array), value in zip(params, values, strict=True):
         if value.shape != array.shape:
             raise ValueError(f"target for {name!r} must have shape {array.shape}, not {value.shape}")
-        if value.dtype.kind not in "fiub":
+        if value.dtype.kind not in "iub" and not holds_floats(value):
             raise TypeError(f"target for {name!r} must hold real numbers, not {value.dtype}")
 
 

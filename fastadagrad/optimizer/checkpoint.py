@@ -195,6 +195,8 @@ class _Fitting:
         if array is None:
             self.differences.append(f"it lacks the {'values' if kind == 'param' else kind} of {name!r}")
             return None
+        if own.dtype.kind == array.dtype.kind == "V" and array.dtype.itemsize == own.dtype.itemsize:
+            array = array.view(own.dtype)  # of another package: NumPy has written its bytes without its name
         return array if self._alike(kind, name, array, own.shape, own.dtype) else None
 
     def _alike(self, kind: str, name: str, array: NDArray[Any], shape: tuple[int, ...], dtype: Any) -> bool:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ..engine.parameters import FloatArray, Parameters
+from ..engine.parameters import FloatArray, Parameters, holds_floats, precision_at_one
 from ..engine.rows import Rows, is_sparse
 from ..support.trees import in_structure
 from .objective import Objective
@@ -81,7 +81,7 @@ class Curvature:
             longest = max(float(np.abs(vectors[i]).max(initial=0.0)) for i in group)
             if longest == 0:
                 continue
-            precision = max(float(np.finfo(arrays[i].dtype).eps) for i in group)
+            precision = max(precision_at_one(arrays[i].dtype) for i in group)
             way = float(np.cbrt(precision)) * size / longest
             ahead, behind = (self._gradients_off_by(step, vectors, group, arguments, frozen) for step in (way, -way))
             for i in active:
@@ -136,7 +136,7 @@ def _written_out(gradient: Any, parameter: FloatArray) -> Any:
 
 def _in_form(product: Any, parameter: Any) -> Any:
     """A product of floats, converted to C order and the parameter's dtype; other objects as they are, to be refused."""
-    if not isinstance(product, np.ndarray | np.floating) or product.dtype.kind != "f":
+    if not isinstance(product, np.ndarray | np.floating) or not holds_floats(product):
         return product
     with np.errstate(over="ignore"):  # an overflow becomes infinity, which the step refuses
         return np.asarray(product, parameter.dtype, order="C")

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ..engine.parameters import FloatArray, Parameters
+from ..engine.parameters import FloatArray, Parameters, holds_floats
 from ..engine.rows import Rows, is_sparse
 from ..support.log import logger
 from .monitors import as_number
@@ -146,7 +146,7 @@ class Objective:
             values = self._array_in_form(gradient.values, name, parameter)
             return gradient if values is gradient.values else replace(gradient, values=values)
         if is_sparse(gradient):
-            if gradient.dtype.kind != "f" or gradient.dtype == parameter.dtype:
+            if not holds_floats(gradient) or gradient.dtype == parameter.dtype:
                 return gradient
             self._tell_of_conversion(name, gradient, parameter)
             with np.errstate(over="ignore"):
@@ -157,7 +157,7 @@ class Objective:
         return self._params.place.brought_into_form(name, gradient, parameter, self._tell_of_conversion)
 
     def _tell_of_conversion(self, name: str, array: Any, parameter: FloatArray) -> None:
-        if array.dtype.kind != "f":
+        if not holds_floats(array):
             raise TypeError(f"gradient of {name!r} must hold floats, not {array.dtype}")
         if not self._told_of_conversion:
             self._told_of_conversion = True

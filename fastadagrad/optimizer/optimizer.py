@@ -40,8 +40,9 @@ class Optimizer(Named, Shown, Keeper, metaclass=Described):
         Not needed if only `step` is called.
     params : array, list of arrays, dict of str to array, or a tree of dicts and lists of arrays
         Arrays of NumPy or of a library that has ``__dlpack__``, such as torch's, or arrays that are all on one GPU;
-        float32 or float64, C-contiguous and writable, as they are updated in place and never copied. In a tree they
-        are named by the way to them, as ``layer1/W``; positions in lists are numbers.
+        float32 or float64, C-contiguous and writable, as they are updated in place and never copied. In the host's
+        memory also float16 or the bfloat16 of ml_dtypes, which are computed with as float32 and have float32 state. In
+        a tree they are named by the way to them, as ``layer1/W``; positions in lists are numbers.
     inputs : list of str, optional
         Names picked out of batches that are dicts or DataFrames, in the order in which loss takes them. Batches of
         as many arrays are taken to have that order already.

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..data.randomness import as_generator
 from ..engine.options import Hyper
+from ..kernels.memory.storage import computed_in
 from ..support.attributes import MAKING
 from .curvature import Curvature, HessianProduct, check_way
 from .monitors import Monitor
@@ -101,7 +102,8 @@ class SecondOrder(Optimizer):
             if i in engine.frozen:
                 values = np.zeros(array.shape, array.dtype)
             else:
-                values = np.asarray(random.standard_normal(array.shape, array.dtype.type))
+                drawn = random.standard_normal(array.shape, computed_in(array.dtype).type)
+                values = np.asarray(drawn, array.dtype)
             vectors.append(params.place.placed(values))
         return vectors
 

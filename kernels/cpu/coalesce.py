@@ -7,12 +7,14 @@ number of rows of the parameter; only the check for repeated rows may have a bit
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 from numba import prange
 
 from ..jit import Pair, compiled, jitable, parallel
-from ..memory.headers import array_at
 from ..memory.prefetch import prefetch_lines, rows_ahead
+from ..memory.storage import Precision
 
 ASCENDING, DISTINCT, UNKNOWN = -1, -2, -3
 DIGIT = 11  # bits: the counts of a digit's values fit the first-level cache
@@ -255,25 +257,30 @@ def group_at(starts, groups, occurrence):
     return low
 
 
-def _make_sum_groups(real):
-    itemsize = real().itemsize
+@cache
+def make_sum_groups(precision: Precision) -> Pair:
+    """Compiled ``(spans, groups, at, starts, values, width, sums)``, which fills `sums` with each group's sum of rows.
+
+    `values` and `sums` are addresses. A sum is rounded to the dtype of the values after each of its terms.
+    """
+    real, (size, array_at, load, store, *_) = precision.real, precision.storage
 
     @jitable
     def sum_groups(low, high, at, starts, values, width, sums):
-        bytes_a_row = width * itemsize
+        bytes_a_row = size(width, real)
         ahead = rows_ahead(bytes_a_row)
         for group in range(low, high):
-            total = array_at(sums + group * bytes_a_row, width, real)
+            total = array_at(sums + group * bytes_a_row, 0, width, real)
             for occurrence in range(starts[group], starts[group + 1]):
                 if occurrence + ahead < at.size:
                     prefetch_lines(values + at[occurrence + ahead] * bytes_a_row, bytes_a_row)
-                value = array_at(values + at[occurrence] * bytes_a_row, width, real)
+                value = array_at(values + at[occurrence] * bytes_a_row, 0, width, real)
                 if occurrence == starts[group]:
                     for j in range(width):  # added to 0, as a sum from zeros is: a -0 becomes +0
-                        total[j] = real(0) + value[j]
+                        store(total, j, real(0) + load(value, j))
                 else:
                     for j in range(width):
-                        total[j] += value[j]
+                        store(total, j, load(total, j) + load(value, j))
 
     @compiled
     def serial(spans, groups, at, starts, values, width, sums):
@@ -286,7 +293,7 @@ def _make_sum_groups(real):
             low, high = group_at(starts, groups, t * n // spans), group_at(starts, groups, (t + 1) * n // spans)
             sum_groups(low, high, at, starts, values, width, sums)
 
-    return Pair(serial, threaded, f"the sum of {np.dtype(real)} rows")
+    return Pair(serial, threaded, "the sum of rows")
 
 
 # (spans, indices, number of rows, seen): the first place whose index is out of range, or ASCENDING (in range, each
@@ -297,6 +304,3 @@ inspect = Pair(_inspect_serial, _inspect_threaded, "the check of row indices")
 # (spans, indices, number of rows, at, rows, starts) -> number of groups. Group k is of row rows[k], in ascending order;
 # its values are at the places at[starts[k]:starts[k + 1]], in the order in which they came.
 sort_rows = Pair(_sort_serial, _sort_threaded, "the sort of row indices")
-
-# (spans, groups, at, starts, values, width, sums): the sum of each group's values; `values` and `sums` are addresses.
-sum_groups = {real: _make_sum_groups(real) for real in (np.float32, np.float64)}

@@ -1,104 +1,101 @@
 """Checks of gradients before anything is written: whether they are finite, and their sums of squares.
 
-They depend on no method. So they are functions of their own, which are compiled once for all drivers, for float32 and
-for float64; the dtype of the `scalars` that a caller passes chooses between the two.
+They depend on no method. So they are functions of their own, which are compiled once for all drivers of a dtype.
 """
 
 from __future__ import annotations
 
+from functools import cache
+from typing import Any, NamedTuple
+
 import numpy as np
-from numba import prange, types
-from numba.extending import overload
+from numba import prange
 
 from ..element import untouched
 from ..finite import make_holds_non_finite
 from ..jit import Pair, compiled, jitable, parallel
 from ..memory.addresses import FIRST_BLOCK, GRADIENT, NON_FINITE, SIZE, complaint, make_walk
 from ..memory.headers import array_at, borrowed
+from ..memory.storage import Precision
 from ..reduce import BLOCK, make_block_sum
 
-_sum_of_squares = make_block_sum(jitable(untouched))
+
+class Checks(NamedTuple):
+    """Compiled checks of gradients of one dtype.
+
+    `find_non_finite` returns 1 + the index of a tensor whose gradient has NaN or infinity in blocks [low, high), or 0
+    if there is none. `sum_squares` fills `block_sums` with the sum of squares of each of these blocks.
+    `holds_non_finite` says whether there is any NaN or infinity.
+    """
+
+    find_non_finite: Any  # (table, low, high)
+    sum_squares: Any  # (table, low, high, block_sums)
+    holds_non_finite: Pair  # (spans, table)
 
 
-@jitable
-def _block(row, b, dtype, itemsize):
-    start = b * BLOCK
-    return array_at(row[GRADIENT] + start * itemsize, min(BLOCK, row[SIZE] - start), dtype)
-
-
-def _make_check(bits):
-    integer, itemsize, holds_non_finite = bits.type, bits.itemsize, make_holds_non_finite(bits)
+def _make_find(precision: Precision):
+    holds_non_finite, integer = make_holds_non_finite(precision), precision.integer
+    size, real = precision.storage.size, precision.real
 
     @jitable
     def check(table, i, low, high, arguments):
+        row = table[i]
         for b in range(low, high):
-            if holds_non_finite(_block(table[i], b, integer, itemsize)):
+            start = b * BLOCK
+            n = min(BLOCK, row[SIZE] - start)
+            if holds_non_finite(array_at(row[GRADIENT] + size(start, real), n, integer)):
                 return i + 1
         return 0
 
-    return make_walk(check, FIRST_BLOCK)
+    walk = make_walk(check, FIRST_BLOCK)
+
+    @compiled
+    def find_non_finite(table, low, high):
+        return walk(borrowed(table), low, high, ())
+
+    return find_non_finite
 
 
-def _make_measure(real):
-    itemsize = real().itemsize
+def _make_sum_squares(precision: Precision):
+    sum_of_squares = make_block_sum(jitable(untouched), precision.storage)
+    at, real = precision.storage.at, precision.real
 
     @jitable
     def measure(table, i, low, high, arguments):
-        sums = arguments[0]
+        row, sums = table[i], arguments[0]
         for b in range(low, high):
-            g = _block(table[i], b, real, itemsize)
-            sums[table[i, FIRST_BLOCK] + b] = _sum_of_squares(g, g, ())
+            start = b * BLOCK
+            g = at(row[GRADIENT], start, min(BLOCK, row[SIZE] - start), real)
+            sums[row[FIRST_BLOCK] + b] = sum_of_squares(g, g, ())
         return 0
 
-    return make_walk(measure, FIRST_BLOCK)
+    walk = make_walk(measure, FIRST_BLOCK)
+
+    @compiled
+    def sum_squares(table, low, high, block_sums):
+        walk(borrowed(table), low, high, (borrowed(block_sums),))
+
+    return sum_squares
 
 
-_check32, _check64 = _make_check(np.dtype(np.int32)), _make_check(np.dtype(np.int64))
-_measure32, _measure64 = _make_measure(np.float32), _make_measure(np.float64)
+@cache
+def make_checks(precision: Precision) -> Checks:
+    find_non_finite = _make_find(precision)
 
+    @compiled
+    def serial(spans, table):
+        return find_non_finite(table, 0, table[-1, FIRST_BLOCK]) != 0
 
-@compiled
-def _find_non_finite32(table, low, high):
-    return _check32(borrowed(table), low, high, ())
+    @parallel
+    def threaded(spans, table):
+        blocks, found = table[-1, FIRST_BLOCK], 0
+        for t in prange(spans):
+            share = find_non_finite(table, t * blocks // spans, (t + 1) * blocks // spans)
+            found = max(found, share)
+        return found != 0
 
-
-@compiled
-def _find_non_finite64(table, low, high):
-    return _check64(borrowed(table), low, high, ())
-
-
-@compiled
-def _sum_squares32(table, low, high, block_sums):
-    _measure32(borrowed(table), low, high, (borrowed(block_sums),))
-
-
-@compiled
-def _sum_squares64(table, low, high, block_sums):
-    _measure64(borrowed(table), low, high, (borrowed(block_sums),))
-
-
-def find_non_finite(scalars, table, low, high):
-    """1 + the index of a tensor whose gradient has NaN or infinity in blocks [low, high), or 0 if there is none."""
-    raise TypeError("for compiled code")
-
-
-def sum_squares(scalars, table, low, high, block_sums):
-    """Fill `block_sums` with the sum of squares of each of the blocks [low, high) of the gradients."""
-    raise TypeError("for compiled code")
-
-
-@overload(find_non_finite)
-def _find_non_finite(scalars, table, low, high):
-    if scalars.dtype == types.float32:
-        return lambda scalars, table, low, high: _find_non_finite32(table, low, high)
-    return lambda scalars, table, low, high: _find_non_finite64(table, low, high)
-
-
-@overload(sum_squares)
-def _sum_squares(scalars, table, low, high, block_sums):
-    if scalars.dtype == types.float32:
-        return lambda scalars, table, low, high, block_sums: _sum_squares32(table, low, high, block_sums)
-    return lambda scalars, table, low, high, block_sums: _sum_squares64(table, low, high, block_sums)
+    holds_non_finite = Pair(serial, threaded, "the check of gradients")
+    return Checks(find_non_finite, _make_sum_squares(precision), holds_non_finite)
 
 
 @jitable
@@ -120,21 +117,3 @@ def sum_tensors(table, block_sums, sums, check):
         if check and code == 0 and not sums[i] < np.inf:
             code = complaint(i, NON_FINITE)
     return code
-
-
-@compiled
-def _holds_non_finite_serial(spans, scalars, table):
-    return find_non_finite(scalars, table, 0, table[-1, FIRST_BLOCK]) != 0
-
-
-@parallel
-def _holds_non_finite_threaded(spans, scalars, table):
-    blocks, found = table[-1, FIRST_BLOCK], 0
-    for t in prange(spans):
-        share = find_non_finite(scalars, table, t * blocks // spans, (t + 1) * blocks // spans)
-        found = max(found, share)
-    return found != 0
-
-
-# (spans, scalars, table): whether the gradients hold NaN or infinity.
-holds_non_finite = Pair(_holds_non_finite_serial, _holds_non_finite_threaded, "the check of gradients")

@@ -6,10 +6,12 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any, NamedTuple
 
+import numpy as np
 from numba import prange
 
 from ..element import make_element
 from ..jit import compiled, jitable, parallel
+from ..memory.storage import Precision, precision_of
 from ..reduce import make_ordered_sum
 from .dense import make_own_accumulators, make_row_accumulators, make_shared_accumulator
 
@@ -21,11 +23,11 @@ class ArrayUpdate(NamedTuple):
     threaded: Callable[..., Any]
 
 
-def _make_share(element, kind):
+def _make_share(element, kind, precision: Precision):
     """Compilable update of share t of `spans` of flat arrays."""
-    own = make_own_accumulators(element)
-    by_row = make_row_accumulators(element)
-    shared = make_shared_accumulator(element)
+    own = make_own_accumulators(element, precision)
+    by_row = make_row_accumulators(element, precision)
+    shared = make_shared_accumulator(element, precision)
     cut, cut_rest, load_first = element.slots.cut, element.rest.cut, element.first.load
 
     def elements(t, spans, p, g, slots, s):
@@ -48,17 +50,18 @@ def _make_share(element, kind):
 
 
 @cache
-def make_array_update(rule: Any, motion: str, kind: str, lean: bool) -> ArrayUpdate:
-    element = make_element(rule, motion, lean)
+def make_array_update(rule: Any, motion: str, kind: str, lean: bool, dtype: np.dtype[Any]) -> ArrayUpdate:
+    """Compiled updates of a parameter and gradient of this dtype, whose arrays are as its storage has them."""
+    element, precision = make_element(rule, motion, lean), precision_of(dtype)
     accumulate, flat, load, store = element.accumulate, element.slots.flat, element.first.load, element.first.store
-    share = _make_share(element, kind)
-    ordered_sum = make_ordered_sum(element.prepare)
+    share, real = _make_share(element, kind, precision), precision.real
+    ordered_sum = make_ordered_sum(element.prepare, precision.storage)
     by_tensor = kind == "tensor"
 
     def accumulate_all(p, g, slots, s):
         if p.size:
             G = slots[0]
-            store(G, 0, accumulate(p.dtype.type(ordered_sum(g, p, s)), load(G, 0), s))
+            store(G, 0, accumulate(real(ordered_sum(g, p, s)), load(G, 0), s))
 
     begin = jitable(accumulate_all if by_tensor else (lambda p, g, slots, s: None))
 

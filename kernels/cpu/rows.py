@@ -17,8 +17,9 @@ from numba import prange
 from ..element import first_of_sum, make_element, untouched
 from ..jit import Pair, compiled, forceinlined, jitable, parallel
 from ..memory.addresses import FIRST_SLOT, PARAMETER, WIDTH, Row
-from ..memory.headers import array_at, borrowed, on_stack, unpack
+from ..memory.headers import borrowed, on_stack, unpack
 from ..memory.prefetch import prefetch_lines, rows_ahead
+from ..memory.storage import Precision, precision_of
 from ..missed import make_row_catch_up
 from ..reduce import BLOCK, LANES, fold, make_ordered_sum
 from .dense import make_own_accumulators, make_row_step, make_shared_accumulator
@@ -26,10 +27,10 @@ from .dense import make_own_accumulators, make_row_step, make_shared_accumulator
 GROUP = 4  # rows whose sums of squares are formed before the first of them is stepped, so that no step waits for one
 
 
-def _make_row_at(element, kind: str, real):
+def _make_row_at(element, kind: str, precision: Precision):
     """Compilable ``(tensor, r) -> p, slots`` of row r; a first slot that its elements share is an array of one."""
     slots_at, first_at, rest_at = element.slots.at, element.first.at, element.rest.at
-    itemsize = real().itemsize
+    real, at = precision.real, precision.storage.at
 
     def of_each(tensor, r, n, start):
         return slots_at(tensor, start, n, real)
@@ -45,22 +46,22 @@ def _make_row_at(element, kind: str, real):
     @forceinlined
     def row_at(tensor, r):
         n, start = tensor[WIDTH], r * tensor[WIDTH]
-        return array_at(tensor[PARAMETER] + start * itemsize, n, real), slots_of(tensor, r, n, start)
+        return at(tensor[PARAMETER], start, n, real), slots_of(tensor, r, n, start)
 
     return row_at
 
 
-def _make_step(element, kind: str, watchful: bool):
+def _make_step(element, kind: str, precision: Precision, watchful: bool):
     """Compilable ``(p, g, square, slots, s)`` that steps a row, given its sum of squares if `kind` is "row".
 
     True if an accumulator became infinite.
     """
     own, row_step, shared = (
-        make_own_accumulators(element, watchful),
-        make_row_step(element),
-        make_shared_accumulator(element),
+        make_own_accumulators(element, precision, watchful),
+        make_row_step(element, precision),
+        make_shared_accumulator(element, precision),
     )
-    load, store = element.first.load, element.first.store
+    load, store, real = element.first.load, element.first.store, precision.real
 
     def by_element(p, g, square, slots, s):
         return own(p, g, slots, s)
@@ -68,12 +69,12 @@ def _make_step(element, kind: str, watchful: bool):
     def by_row(p, g, square, slots, s):
         G = row_step(p, g, square, load(slots[0], 0), slots[1:], s)
         store(slots[0], 0, G)
-        return G == p.dtype.type(np.inf)
+        return G == real(np.inf)
 
     def by_tensor(p, g, square, slots, s):
         G = load(slots[0], 0)
         shared(p, g, G, slots[1:], s)
-        return G == p.dtype.type(np.inf)
+        return G == real(np.inf)
 
     return forceinlined({"element": by_element, "row": by_row, "tensor": by_tensor}[kind])
 
@@ -83,14 +84,14 @@ def place(at, k):
     return at[k] if at.size else k
 
 
-def _make_prefetch_row(element, kind: str, real):
+def _make_prefetch_row(element, kind: str, precision: Precision):
     """Compilable ``(tensor, source, rows, at, k)``: prefetch the memory of row k of gradient, parameter and slots."""
-    by_row, itemsize, size_of_first = kind == "row", real().itemsize, element.first.size
+    by_row, real, size_of, size_of_first = kind == "row", precision.real, precision.storage.size, element.first.size
     prefetch_slots = (element.slots if kind == "element" else element.rest).prefetch
 
     @jitable
     def prefetch_row(tensor, source, rows, at, k):
-        size = tensor[WIDTH] * itemsize
+        size = size_of(tensor[WIDTH], real)
         offset = rows[k] * size
         prefetch_lines(source + place(at, k) * size, size)
         prefetch_lines(tensor[PARAMETER] + offset, size)
@@ -101,18 +102,21 @@ def _make_prefetch_row(element, kind: str, real):
     return prefetch_row
 
 
-def _make_update_rows(rule: Any, motion: str, kind: str, lean: bool, lagging: bool, watchful: bool, real: Any):
+def _make_update_rows(
+    rule: Any, motion: str, kind: str, lean: bool, lagging: bool, watchful: bool, dtype: np.dtype[Any]
+):
     """Compilable steps of the rows [low, high) of a gradient: whether an accumulator became infinite."""
-    element, itemsize = make_element(rule, motion, lean, summed=True), real().itemsize
-    row_at, step = _make_row_at(element, kind, real), _make_step(element, kind, watchful)
-    square_of = make_ordered_sum(element.prepare)
-    catch_up_row, stamp = make_row_catch_up(rule, motion, kind)
-    prefetch_row = _make_prefetch_row(element, kind, real)
+    element, precision = make_element(rule, motion, lean, summed=True), precision_of(dtype)
+    real, size_of, array_at = precision.real, precision.storage.size, precision.storage.at
+    row_at, step = _make_row_at(element, kind, precision), _make_step(element, kind, precision, watchful)
+    square_of = make_ordered_sum(element.prepare, precision.storage)
+    catch_up_row, stamp = make_row_catch_up(rule, motion, kind, precision.storage)
+    prefetch_row = _make_prefetch_row(element, kind, precision)
 
     @forceinlined
     def ready(k, high, rows, at, source, tensor, s_exact, lag):
         """Row k, caught up, and its gradient."""
-        size = tensor[WIDTH] * itemsize
+        size = size_of(tensor[WIDTH], real)
         ahead = rows_ahead(size)
         if k + ahead < high:
             prefetch_row(tensor, source, rows, at, k + ahead)
@@ -120,7 +124,7 @@ def _make_update_rows(rule: Any, motion: str, kind: str, lean: bool, lagging: bo
         if lagging:
             catch_up_row(rows[k], p, slots, lag, s_exact)
             stamp(rows[k], lag)
-        return p, slots, array_at(source + place(at, k) * size, tensor[WIDTH], real)
+        return p, slots, array_at(source + place(at, k) * size, 0, tensor[WIDTH], real)
 
     @forceinlined
     def update_each(low, high, rows, at, source, tensor, s, s_exact, lag):
@@ -140,7 +144,7 @@ def _make_update_rows(rule: Any, motion: str, kind: str, lean: bool, lagging: bo
                 squares[k - first] = square_of(g, p, s)
             for k in range(first, last):
                 p, slots = row_at(tensor, rows[k])
-                g = array_at(source + place(at, k) * tensor[WIDTH] * itemsize, tensor[WIDTH], real)
+                g = array_at(source, place(at, k) * tensor[WIDTH], tensor[WIDTH], real)
                 infinite |= step(p, g, squares[k - first], slots, s)
         return infinite
 
@@ -156,7 +160,7 @@ def make_update(
     `exact` are the scalars in float64 and `lag` is a :class:`..missed.Lag`, to catch up rows that lag. If not
     `watchful`, accumulators that become infinite may go unnoticed.
     """
-    Scalars, update_rows = rule.Scalars, _make_update_rows(rule, motion, kind, lean, lagging, watchful, dtype.type)
+    Scalars, update_rows = rule.Scalars, _make_update_rows(rule, motion, kind, lean, lagging, watchful, dtype)
 
     @forceinlined
     def update(low, high, rows, at, source, table, scalars, exact, lag):
@@ -184,9 +188,9 @@ def make_update(
 def make_catch_up_rows(rule: Any, motion: str, kind: str, dtype: np.dtype[Any]) -> Pair:
     """Compiled ``(spans, rows, table, exact, lag)``: catch distinct rows up."""
     element = make_element(rule, motion, False)
-    Scalars = rule.Scalars
-    row_at = _make_row_at(element, kind, dtype.type)
-    catch_up_row, _ = make_row_catch_up(rule, motion, kind)
+    Scalars, precision = rule.Scalars, precision_of(dtype)
+    row_at = _make_row_at(element, kind, precision)
+    catch_up_row, _ = make_row_catch_up(rule, motion, kind, precision.storage)
 
     @forceinlined
     def catch_up_rows(low, high, rows, table, exact, lag):
@@ -208,30 +212,30 @@ def make_catch_up_rows(rule: Any, motion: str, kind: str, dtype: np.dtype[Any]) 
     return Pair(serial, threaded, f"the catching up of {dtype} rows ({motion}, {kind})")
 
 
-def _make_sum_squares(prepare, real, Scalars):
+def _make_sum_squares(prepare, precision: Precision, Scalars):
     """Compilable sum of squares of the whole gradient in the order of :mod:`.reduce`; absent elements are 0.
 
     A span of rows leaves the sums of its blocks in `block_sums` from place `first` on, and returns how many there are.
     """
-    itemsize = real().itemsize
+    real, array_at, load = precision.real, precision.storage.at, precision.storage.load
 
     @jitable
     def add(g, p, s, lane, lanes):
         """Add the squares of elements of one block to the lanes; the first element goes to `lane`."""
         head = min(g.size, (LANES - lane) % LANES)
         for j in range(head):
-            x = np.float64(prepare(g[j], p[j], s))
+            x = np.float64(prepare(load(g, j), load(p, j), s))
             lanes[lane + j] += x * x
         whole = (g.size - head) // LANES
         for b in range(whole):
             start = head + b * LANES
             g_part, p_part = g[start : start + LANES], p[start : start + LANES]
             for j in range(LANES):
-                x = np.float64(prepare(g_part[j], p_part[j], s))
+                x = np.float64(prepare(load(g_part, j), load(p_part, j), s))
                 lanes[j] += x * x
         start = head + whole * LANES
         for j in range(start, g.size):
-            x = np.float64(prepare(g[j], p[j], s))
+            x = np.float64(prepare(load(g, j), load(p, j), s))
             lanes[j - start] += x * x
 
     @jitable
@@ -242,8 +246,8 @@ def _make_sum_squares(prepare, real, Scalars):
         for k in range(low, high):
             i, stop = rows[k] * width, (rows[k] + 1) * width
             begin = i
-            g = array_at(source + place(at, k) * width * itemsize, width, real)
-            p = array_at(table[0, PARAMETER] + i * itemsize, width, real)
+            g = array_at(source, place(at, k) * width, width, real)
+            p = array_at(table[0, PARAMETER], i, width, real)
             while i < stop:
                 if i // BLOCK != block:
                     if block >= 0:
@@ -279,7 +283,7 @@ def make_sum_of_squares(rule: Any, prepare_fully: bool, lean: bool, dtype: np.dt
     """
     element = make_element(rule, "plain", lean, summed=True)
     prepare = element.prepare if prepare_fully else jitable(first_of_sum(untouched))
-    sum_squares = _make_sum_squares(prepare, dtype.type, rule.Scalars)
+    sum_squares = _make_sum_squares(prepare, precision_of(dtype), rule.Scalars)
 
     @jitable
     def room(rows, width):

@@ -11,9 +11,9 @@ from numba import prange
 from ..element import make_element
 from ..jit import Pair, compiled, forceinlined, jitable, parallel
 from ..memory.addresses import FIRST_BLOCK, FIRST_SLOT, GRADIENT, PARAMETER, SIZE, make_walk
-from ..memory.headers import array_at, borrowed, unpack
-from ..memory.slots import as_computed, make_slots, make_widened
-from ..memory.storage import Storage, storages_of
+from ..memory.headers import borrowed, unpack
+from ..memory.slots import make_slots, make_widened
+from ..memory.storage import Storage, precision_of, storages_of
 from ..reduce import BLOCK, make_block_total
 from .gradient_checks import total
 
@@ -35,13 +35,13 @@ def make_terms(rule):
 def _make_block_sums(terms, count: int, storages: tuple[Storage, ...]):
     """Compilable ``(arrays, s, sums, b)``, which fills ``sums[:, b]`` with the sums of all terms over one block.
 
-    The arrays are the parameter, the gradient and the slots, whose storages are given.
+    The arrays are the parameter, the gradient and the slots; their storages are given in this order.
     """
     if count == 0:
         return jitable(lambda arrays, s, sums, b: None)
     j, before = count - 1, _make_block_sums(terms, count - 1, storages)
     term = forceinlined(lambda values, s: terms(values[0], values[1], values[2:], s)[j])
-    last = make_block_total(term, as_computed(2) + storages)
+    last = make_block_total(term, storages)
 
     @jitable
     def block_sums(arrays, s, sums, b):
@@ -54,9 +54,15 @@ def _make_block_sums(terms, count: int, storages: tuple[Storage, ...]):
 @cache
 def make_measure(rule: Any, dtype: np.dtype[Any]) -> Pair:
     """Compiled ``(spans, table, scalars, block_sums, sums)``, which fills ``sums[:, i]`` for tensor i of a table."""
-    count, real, itemsize, Scalars = len(rule.measured), dtype.type, dtype.itemsize, rule.Scalars
-    storages = storages_of(rule, rule.slots)
-    sum_block, slots_at = _make_block_sums(make_terms(rule), count, storages), make_slots(storages, FIRST_SLOT).at
+    count, Scalars, precision, storages = (
+        len(rule.measured),
+        rule.Scalars,
+        precision_of(dtype),
+        storages_of(rule, rule.slots),
+    )
+    real, storage = precision.real, precision.storage
+    at, slots_at = storage.at, make_slots(storages, FIRST_SLOT).at
+    sum_block = _make_block_sums(make_terms(rule), count, (storage, storage, *storages))
 
     @jitable
     def visit(table, i, low, high, arguments):
@@ -65,8 +71,8 @@ def make_measure(rule: Any, dtype: np.dtype[Any]) -> Pair:
         s = unpack(Scalars, scalars[i])
         for b in range(low, high):
             start = b * BLOCK
-            n, offset = min(BLOCK, row[SIZE] - start), start * itemsize
-            p, g = array_at(row[PARAMETER] + offset, n, real), array_at(row[GRADIENT] + offset, n, real)
+            n = min(BLOCK, row[SIZE] - start)
+            p, g = at(row[PARAMETER], start, n, real), at(row[GRADIENT], start, n, real)
             arrays = (p, g) + slots_at(row, start, n, real)
             sum_block(arrays, s, block_sums, row[FIRST_BLOCK] + b)
         return 0

@@ -28,18 +28,18 @@ from ..memory.addresses import (
     make_walk,
     read_gradients,
 )
-from ..memory.headers import array_at, borrowed, unpack
+from ..memory.headers import borrowed, unpack
+from ..memory.storage import Precision, precision_of
 from ..reduce import BLOCK, make_block_sum
 from .dense import make_own_accumulators, make_row_accumulators, make_shared_accumulator
-from .gradient_checks import find_non_finite, sum_squares, sum_tensors, total
+from .gradient_checks import make_checks, sum_tensors, total
 
 # The parts of a call's work; the argument `work` is the sum of those that are wanted.
 HEADERS, FINITE, NORMS, UPDATE = 1, 2, 4, 8
 
 
-def _make_block_sums(prepare, real, Scalars):
-    block_sum = make_block_sum(prepare)
-    itemsize = real().itemsize
+def _make_block_sums(prepare, precision: Precision, Scalars):
+    block_sum, real, at = make_block_sum(prepare, precision.storage), precision.real, precision.storage.at
 
     def block_sums(table, i, low, high, arguments):
         table, (scalars, sums) = borrowed((table, arguments))
@@ -48,8 +48,7 @@ def _make_block_sums(prepare, real, Scalars):
         for b in range(low, high):
             start = b * BLOCK
             n = min(BLOCK, row[SIZE] - start)
-            g = array_at(row[GRADIENT] + start * itemsize, n, real)
-            p = array_at(row[PARAMETER] + start * itemsize, n, real)
+            g, p = at(row[GRADIENT], start, n, real), at(row[PARAMETER], start, n, real)
             sums[row[FIRST_BLOCK] + b] = block_sum(g, p, s)
         return 0
 
@@ -63,21 +62,20 @@ def note_infinity(table, i, infinite):
     return 1 if infinite else 0
 
 
-def _make_update(element, kind, real, Scalars):
+def _make_update(element, kind, precision: Precision, Scalars):
     """Compilable update of units [low, high) of a tensor; 1 if an accumulator became infinite, else 0."""
-    own = make_own_accumulators(element)
-    shared = make_shared_accumulator(element)
-    by_row = make_row_accumulators(element)
+    own = make_own_accumulators(element, precision)
+    shared = make_shared_accumulator(element, precision)
+    by_row = make_row_accumulators(element, precision)
     slots_at, first = (element.slots if kind == "element" else element.rest).at, element.first
     first_at, load_first = first.at, first.load
-    itemsize = real().itemsize
+    real, at = precision.real, precision.storage.at
 
     def arrays(table, i, low, high):
         row = borrowed(table)[i]
         start = low * row[UNIT]
         n = min(high * row[UNIT], row[SIZE]) - start
-        offset = start * itemsize
-        p, g = array_at(row[PARAMETER] + offset, n, real), array_at(row[GRADIENT] + offset, n, real)
+        p, g = at(row[PARAMETER], start, n, real), at(row[GRADIENT], start, n, real)
         return p, g, slots_at(row, start, n, real), start
 
     def scalars_at(i, arguments):
@@ -134,23 +132,24 @@ def make_driver(rule: Any, motion: str, kind: str, lean: bool, dtype: np.dtype[A
     Returns 0, a negative code for `addresses.decode`, or 1 if some accumulators became infinite, whose tensors are then
     marked in the table.
     """
-    element = make_element(rule, motion, lean)
-    real, itemsize, Scalars, by_tensor = dtype.type, dtype.itemsize, rule.Scalars, kind == "tensor"
+    element, precision, by_tensor = make_element(rule, motion, lean), precision_of(dtype), kind == "tensor"
+    real, size, Scalars = precision.real, precision.storage.size, rule.Scalars
+    find_non_finite, sum_squares, _ = make_checks(precision)
     accumulate_tensors = _make_accumulate_tensors(element, real, Scalars)
-    square = make_walk(_make_block_sums(element.prepare, real, Scalars), FIRST_BLOCK)
-    update = make_walk(_make_update(element, kind, real, Scalars), FIRST_UNIT)
+    square = make_walk(_make_block_sums(element.prepare, precision, Scalars), FIRST_BLOCK)
+    update = make_walk(_make_update(element, kind, precision, Scalars), FIRST_UNIT)
 
     @compiled
     def serial(spans, work, gradients, table, scalars, guard, block_sums, sums):
         table, scalars, guard, block_sums, sums = borrowed((table, scalars, guard, block_sums, sums))
         blocks, code = table[-1, FIRST_BLOCK], 0
         if work & HEADERS:
-            code = read_gradients(gradients, table, guard, itemsize)
+            code = read_gradients(gradients, table, guard, size(1, real))
         if work & NORMS and code == 0:
-            sum_squares(scalars, table, 0, blocks, block_sums)
+            sum_squares(table, 0, blocks, block_sums)
             code = sum_tensors(table, block_sums, sums, work & FINITE)
         elif work & FINITE and code == 0:
-            code = complaint_of(find_non_finite(scalars, table, 0, blocks))
+            code = complaint_of(find_non_finite(table, 0, blocks))
         if code != 0 or not work & UPDATE:
             return code
         if by_tensor:
@@ -162,15 +161,15 @@ def make_driver(rule: Any, motion: str, kind: str, lean: bool, dtype: np.dtype[A
     def threaded(spans, work, gradients, table, scalars, guard, block_sums, sums):
         blocks, units, code = table[-1, FIRST_BLOCK], table[-1, FIRST_UNIT], 0
         if work & HEADERS:
-            code = read_gradients(gradients, table, guard, itemsize)
+            code = read_gradients(gradients, table, guard, size(1, real))
         if work & NORMS and code == 0:
             for t in prange(spans):
-                sum_squares(scalars, table, t * blocks // spans, (t + 1) * blocks // spans, block_sums)
+                sum_squares(table, t * blocks // spans, (t + 1) * blocks // spans, block_sums)
             code = sum_tensors(table, block_sums, sums, work & FINITE)
         elif work & FINITE and code == 0:
             found = 0
             for t in prange(spans):
-                share = find_non_finite(scalars, table, t * blocks // spans, (t + 1) * blocks // spans)
+                share = find_non_finite(table, t * blocks // spans, (t + 1) * blocks // spans)
                 found = max(found, share)
             code = complaint_of(found)
         if code != 0 or not work & UPDATE:

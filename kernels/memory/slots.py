@@ -34,7 +34,7 @@ _NONE = Slots(
 
 
 def as_computed(count: int) -> tuple[Storage, ...]:
-    """Storages of `count` arrays that all have the parameter's dtype."""
+    """Storages of `count` arrays that all have the dtype that is computed in."""
     return (AS_COMPUTED,) * count
 
 

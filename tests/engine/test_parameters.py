@@ -33,7 +33,6 @@ REFUSED = {
     "foreign-endian": (lambda: np.ones(3, np.dtype("f8").newbyteorder()), ValueError, "byte order"),
     "masked": (lambda: np.ma.ones(3), ValueError, "MaskedArray"),
     "subclass": (lambda: Subclass((2, 2)), ValueError, "Subclass"),
-    "float16": (lambda: np.ones(3, np.float16), ValueError, "astype"),
     "long double": (lambda: np.ones(3, np.longdouble), ValueError, "astype"),
     "int": (lambda: np.ones(3, int), ValueError, "astype"),
     "complex": (lambda: np.ones(3, complex), ValueError, "astype"),

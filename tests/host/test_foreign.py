@@ -230,7 +230,10 @@ class TestParameters:
     @pytest.mark.parametrize(
         ("array", "said"),
         [
-            (np.zeros(3, np.int64), "must be float32 or float64, not int64; pass one of dtype float32"),
+            (
+                np.zeros(3, np.int64),
+                "must be float32, float64, float16 or bfloat16, not int64; pass one of dtype float32",
+            ),
             (np.zeros(6)[::2], "must be C-contiguous, its strides are .*; pass a contiguous copy"),
         ],
     )

@@ -73,12 +73,15 @@ def test_a_table_larger_than_what_is_read_of_it(hyper, tmp_path):
 PROBE = """
 import numpy as np, fastadagrad as fa
 from fastadagrad.kernels.cpu import coalesce, gradient_checks
+from fastadagrad.kernels.memory import storage
 table = np.ones((40, 4), np.float32)
 opt = fa.ADAGRAD(params=table, momentum=0.9)
 opt.step(fa.Rows(np.arange(40)[::-1] // 2, table.copy()))
 opt.flush()
 [unit] = opt._session.engine.stepping.units
-pairs = [coalesce.inspect, coalesce.sort_rows, coalesce.sum_groups[np.float32], gradient_checks.holds_non_finite]
+single = storage.precision_of(np.dtype(np.float32))
+checks, sums = gradient_checks.make_checks(single), coalesce.make_sum_groups(single)
+pairs = [coalesce.inspect, coalesce.sort_rows, sums, checks.holds_non_finite]
 stats = [pair.serial.stats for pair in (*pairs, unit._driver, unit.lagging._catch_up)]
 print(*(sum(sum(each.values()) for each in kind) for kind in zip(*((s.cache_hits, s.cache_misses) for s in stats))))
 """

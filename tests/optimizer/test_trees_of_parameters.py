@@ -222,7 +222,7 @@ def test_gradients_in_another_structure(gradients, error, said):
             "parameter 'a/b' must be a numpy.ndarray .*, not list; pass numpy.asarray",
         ),
         ({"a": {"b": None}}, TypeError, "parameter 'a/b' must be a numpy.ndarray .*, not NoneType"),
-        ([{"b": np.ones(2, int)}], ValueError, "parameter '0/b' must be float32 or float64"),
+        ([{"b": np.ones(2, int)}], ValueError, "parameter '0/b' must be float32, float64, float16 or bfloat16"),
         ({"a": [W], "b": {"c": W}}, ValueError, "parameters 'a/0' and 'b/c' share memory|'b/c' and 'a/0' share memory"),
     ],
 )
