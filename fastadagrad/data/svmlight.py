@@ -89,7 +89,7 @@ def parse(
     bits = checked_bits(hash_bits)
     one_based = zero_based != "auto" and not zero_based
     lines = _as_lines(text)
-    unlabelled = not labelled and _lacks_label(lines)
+    unlabelled = not labelled and lacks_label(lines)
     if unlabelled:
         lines = _as_lines(_with_labels(lines))
     colons, newlines = kernels.count(lines)
@@ -134,9 +134,9 @@ def _as_lines(text: bytes | bytearray | memoryview | NDArray[np.uint8]) -> NDArr
     return lines
 
 
-def _lacks_label(text: NDArray[np.uint8]) -> bool:
+def lacks_label(text: bytes | NDArray[np.uint8]) -> bool:
     """Whether the first line that is not blank begins with a feature."""
-    first = re.search(rb"^[^\S\n]*([^\s#]+)", text.data, re.MULTILINE)
+    first = re.search(rb"^[^\S\n]*([^\s#]+)", text if isinstance(text, bytes) else text.data, re.MULTILINE)
     return first is not None and b":" in first[1]
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Self
 
+from ..data.named_columns import Columns
 from ..support import array_file
 from . import saved
+from .fitting import State
 from .predictor import Predictor
 
 
@@ -16,9 +18,12 @@ class PersistentPredictor(Predictor):
     best_epoch: int
     stopped_because: str
     learning_rate_: float
+    columns_: Columns | None
+    _state: State | None
+    _keeps: bool
 
     def save(self, path: array_file.Target) -> None:
-        """Write the model to a file.
+        """Write the model to a file, with the state of its training, if it has kept one to go on from.
 
         Parameters
         ----------
@@ -60,6 +65,8 @@ class PersistentPredictor(Predictor):
             self.feature_names,
             self.zero_based,
             self.learning_rate_,
+            self.columns_,
+            self._state,
         )
         saved.write(path, fitted)
 
@@ -108,4 +115,5 @@ class PersistentPredictor(Predictor):
         model.history, model.best_epoch = fitted.history, fitted.best_epoch
         model.stopped_because, model.learning_rate_ = fitted.stopped_because, fitted.learning_rate
         model.feature_names, model.zero_based = fitted.feature_names, fitted.zero_based
+        model.columns_, model._state, model._keeps = fitted.columns, fitted.state, fitted.state is not None
         return model
