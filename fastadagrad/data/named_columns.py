@@ -7,8 +7,8 @@ to, as in Vowpal Wabbit.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NoReturn
 
 import numpy as np
@@ -20,36 +20,11 @@ from ..support.hints import hint
 from .array_likes import first_not_finite
 from .columns import canonical
 from .labels import as_labels
+from .roles import Columns
 from .tables import CSR, Table
 
 RULES = ("refuse", "zero", "mean")  # what may become of missing numbers
 SHOWN = 10
-
-
-@dataclass(frozen=True)
-class Columns:
-    """Which columns of a table are what.
-
-    Parameters
-    ----------
-    numbers, categories : tuple of str
-        Names of the features that are numbers, and of those that are strings.
-    target, weight : str or None
-        Names of the columns of labels and of the examples' weights.
-    fill : mapping of str to float, or None
-        The number that stands for a missing one, by column; None: missing numbers are refused.
-    """
-
-    numbers: tuple[str, ...]
-    categories: tuple[str, ...] = ()
-    target: str | None = None
-    weight: str | None = None
-    fill: Mapping[str, float] | None = field(default=None)
-
-    @property
-    def all(self) -> list[str]:
-        more = [name for name in (self.target, self.weight) if name is not None]
-        return [*self.numbers, *self.categories, *more]
 
 
 def columns_of(
@@ -159,7 +134,8 @@ class Converter:
         if columns.weight is not None:
             weights = np.asarray(_as_numbers(batch.column(columns.weight)), np.float64)
             self._check_weights(weights, first)
-        return Table(features, labels, self.where, self.feature_names, hash_bits=self.hash_bits, weights=weights)
+        names, bits = self.feature_names, self.hash_bits
+        return Table(features, labels, self.where, names, hash_bits=bits, weights=weights, columns=columns)
 
     def numbers(self, batch: Any) -> NDArray[Any]:
         """The features that are numbers, (rows, numbers); missing ones are NaN."""

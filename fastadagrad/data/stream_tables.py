@@ -34,13 +34,27 @@ class TableSource(Protocol):
         """Batches of rows with these columns, in the source's order, or its parts in the order that is asked for."""
 
 
-def format_of(source: str | os.PathLike[str], head: bytes) -> str | None:
-    """The format of a source by its suffix and its first bytes: one of FORMATS, or None if it is none of these."""
+def format_of(source: str | os.PathLike[str], target: str | None = None) -> str | None:
+    """The format of a source by its suffix and its first bytes: one of FORMATS, or None if it is none of these.
+
+    Text with another suffix, or none, is CSV if its first line names the target.
+    """
+    head = contents.peek(source)
     if head.startswith(b"PAR1"):
         return "parquet"
     if head.startswith((b"ARROW1", b"FEA1")) or re.match(rb"\xff\xff\xff\xff(?s:.{3})\x00", head):
         return "arrow"
-    return "csv" if contents.suffix_of(source) in (".csv", ".tsv") else None
+    if contents.suffix_of(source) in (".csv", ".tsv"):
+        return "csv"
+    return "csv" if target is not None and _names(head, target) else None
+
+
+def _names(head: bytes, target: str) -> bool:
+    """Whether the first line of a text, of which this is the beginning, is a header with this name in it."""
+    first, _, rest = head.partition(b"\n")
+    words = {each.strip(b' \r"') for each in re.split(rb"[,;\t]", first.removeprefix(b"\xef\xbb\xbf"))}
+    cut_off = not rest and len(head) >= contents.HEAD  # the name may come later in a long line
+    return target.encode() in words or (cut_off and len(words) > 1 and b":" not in first)
 
 
 def open_source(source: str | os.PathLike[str], kind: str) -> TableSource:

@@ -18,9 +18,10 @@ from ..support.checks import whole_number
 from . import stream_tables
 from .ahead import Job, closed_at_end, composed, default_threads, in_order
 from .columns import checked_bits
-from .named_columns import RULES, Columns, Converter, Means, check_there, columns_of
+from .named_columns import RULES, Converter, Means, check_there, columns_of
+from .roles import Columns
 from .stream_text import TextSource
-from .tables import Table
+from .tables import Table, in_one
 
 FORMATS = ("svmlight", *stream_tables.FORMATS)
 DEFAULT_BITS = 18  # hash bits where hashing is needed and none are given; as many as Vowpal Wabbit's
@@ -39,7 +40,8 @@ class Stream:
         svmlight text, CSV with a header line, Parquet, Arrow IPC (a file or a stream), or ``-``, which is standard
         input. Text may be compressed by gzip, bzip2 or xz.
     format : {"svmlight", "csv", "parquet", "arrow"}, optional
-        By default what the suffix and the first bytes say; other text is CSV if there is a `target`, else svmlight.
+        By default what the suffix and the first bytes say; other text is CSV if its first line names the `target`, else
+        svmlight.
     target : str, optional
         The column of labels, numbers or strings, of sources with named columns.
     weight : str, optional
@@ -60,6 +62,8 @@ class Stream:
         Number of features of svmlight text, if they are not hashed; by default a pass over the source finds it.
     labelled : bool
         Whether there must be labels. If not, labels are NaN where there are none.
+    classes : sequence, optional
+        All labels, for a loss of classes, where not all occur in the first part of a source that can be read once only.
     threads : int, optional
         Threads that read and parse ahead; by default as many as there are cores, at most 4. With 0 there are none.
         What is read does not depend on them.
@@ -109,6 +113,7 @@ class Stream:
         zero_based: bool | Literal["auto"] = "auto",
         n_features: int | None = None,
         labelled: bool = True,
+        classes: Sequence[Any] | None = None,
         threads: int | None = None,
     ) -> None:
         if not isinstance(source, str | os.PathLike):
@@ -122,13 +127,14 @@ class Stream:
         self._threads = default_threads() if threads is None else whole_number("threads", threads, 0)
         self.n_features = None if n_features is None else whole_number("n_features", n_features, 1)
         self.hash_bits, self.labelled, self._missing = checked_bits(hash_bits), labelled, missing
+        self.classes = classes
         self._source, self.name = source, Path(contents.name_of(source)).name
         if source != contents.STDIN and not os.path.exists(source):
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), os.fspath(source))
         self._zero_based = zero_based
         self.columns: Columns | None = None
         named = {"target": target, "weight": weight, "drop": drop, "categories": categories}
-        self._format = format or _recognised(source, target is not None)
+        self._format = format or _recognised(source, target)
         self._taken = False
         self._table_source: stream_tables.TableSource | None = None
         self._text: TextSource | None = None
@@ -195,6 +201,34 @@ class Stream:
         self._missing = "refuse" if columns.fill is None else "zero"  # filled by those numbers
         return self
 
+    def table(self) -> Table:
+        r"""All examples in one Table, in memory.
+
+        Returns
+        -------
+        Table
+
+        Raises
+        ------
+        OSError, ValueError
+            As iterating over the Stream does; and if there are no rows.
+
+        Examples
+        --------
+        >>> import pathlib, tempfile
+        >>> from fastadagrad import Stream
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = pathlib.Path(folder) / "rain.csv"
+        ...     _ = path.write_text("cloud,rain\n.9,yes\n.1,no\n")
+        ...     table = Stream(path, target="rain").table()
+        >>> table.features.tolist(), table.labels.tolist()
+        ([[0.9], [0.1]], ['yes', 'no'])
+        """
+        parts = [part for part in self if len(part.labels)]
+        if not parts:
+            raise ValueError(f"{self.name} has no rows")
+        return in_one(parts)
+
     @property
     def feature_names(self) -> tuple[str, ...] | None:
         return self.columns.numbers if self.columns is not None and self.hash_bits is None else None
@@ -224,11 +258,16 @@ class Stream:
         """
         if self._taken and not self.repeatable:
             raise ValueError(f"{self.name} can be read once only, and has been")
-        if self._missing == "mean" and self.columns is not None and self.columns.fill is None:
-            self.columns = self._means().fill(self.columns)
+        self.settled_columns()
         self._taken = True
         jobs = composed(self._jobs(order), then)
         return in_order(jobs, self._threads, self._threads + ahead)
+
+    def settled_columns(self) -> Columns | None:
+        """The named columns, with the numbers that stand for missing ones; means are found by a pass, if need be."""
+        if self._missing == "mean" and self.columns is not None and self.columns.fill is None:
+            self.columns = self._means().fill(self.columns)
+        return self.columns
 
     def _jobs(self, order: Order | None) -> Iterator[Job[Table]]:
         if self._text is not None:
@@ -267,9 +306,7 @@ class Stream:
         return means
 
 
-def _recognised(source: str | os.PathLike[str], has_target: bool) -> str:
-    head = contents.peek(source)
-    if head.startswith((*contents.ZIP, contents.NPY)):
+def _recognised(source: str | os.PathLike[str], target: str | None) -> str:
+    if contents.peek(source).startswith((*contents.ZIP, contents.NPY)):
         raise ValueError(f"{contents.name_of(source)} is made of NumPy's arrays, which are read whole: use load")
-    found = stream_tables.format_of(source, head)
-    return found or ("csv" if has_target else "svmlight")
+    return stream_tables.format_of(source, target) or "svmlight"

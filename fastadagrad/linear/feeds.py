@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from ..data.tables import CSR, Table
+from ..data.tables import CSR, Table, cut
 from ..kernels.linear.layouts import Dense, Sparse, WeighedDense, WeighedSparse, shuffle
 from ..support.log import logger
 from .scaling import Scaling
@@ -59,15 +59,10 @@ class Preparing:
             if features.shape[1] != self.width:
                 raise ValueError(f"{table.name} must have {self.width} features, got {features.shape[1]}")
             return features
-        rows, width = features.shape
-        if width <= self.width:
-            return features._replace(shape=(rows, self.width))
-        if not self._warned:
+        if features.shape[1] > self.width and not self._warned:
             self._warned = True
             logger.warning("%s has columns beyond the %d features: these entries are ignored", table.name, self.width)
-        kept = features.indices < self.width
-        before = np.append(0, np.cumsum(kept, dtype=np.int64))
-        return CSR(features.data[kept], features.indices[kept], before[features.indptr], (rows, self.width))
+        return cut(features, self.width)
 
     def _check_labels(self, table: Table) -> None:
         targets = self.targets

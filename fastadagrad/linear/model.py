@@ -11,7 +11,7 @@ from numpy.typing import DTypeLike
 
 from ..data.columns import check_names
 from ..data.labels import as_labels
-from ..data.named_columns import Columns
+from ..data.roles import Columns
 from ..data.streams import Stream
 from ..data.tables import Table
 from . import arguments, targets
@@ -111,7 +111,7 @@ class LinearModel(PersistentPredictor):
         The epoch whose weights these are, 0 before the first has ended (after an interruption without validation, the
         weights have part of the next epoch, too); and "max_epochs", "patience", "non-finite loss" or "interrupted".
     columns_ : Columns or None
-        After training on a Stream with named columns: which of them are what.
+        After training on a Stream or a Table with named columns: which of them are what.
     zero_based : bool or None
         Whether columns counted from 0 in the svmlight text trained on: load examples to be scored with the same value.
     seconds, features_per_second : float
@@ -258,7 +258,7 @@ class LinearModel(PersistentPredictor):
         table = labelled(X, y, None, self.hash_bits, sample_weight)
         table, start = self._continued(table) if p["warm_start"] else (table, None)
         found = fit(p, self._settings, self._conduct, table, valid, progress, start=start, keeps=p["warm_start"])
-        self.zero_based, self.columns_ = X.zero_based if isinstance(X, Table) else None, None
+        self.zero_based, self.columns_ = (X.zero_based, X.columns) if isinstance(X, Table) else (None, None)
         self.history = []
         self._take(found, table, keeps=p["warm_start"])
         return self

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Any, Self
 
-from ..data.named_columns import Columns
+from ..data.roles import Columns
 from ..support import array_file
 from . import saved
 from .fitting import State
@@ -70,14 +70,21 @@ class PersistentPredictor(Predictor):
         )
         saved.write(path, fitted)
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether the model has kept a state from which `partial_fit` goes on, and `fit` with `warm_start`."""
+        return self._state is not None
+
     @classmethod
-    def load(cls, path: array_file.Target) -> Self:
+    def load(cls, path: array_file.Target, **changed: Any) -> Self:
         """Read a model that `save` wrote.
 
         Parameters
         ----------
         path : path-like or file object
             A file object must be open in binary mode, and is read from its position on.
+        **changed
+            Keywords of the model that are to have other values than in the file, for training that goes on.
 
         Returns
         -------
@@ -111,6 +118,8 @@ class PersistentPredictor(Predictor):
             model = cls(**fitted.parameters)
         except (TypeError, ValueError) as error:
             raise saved.refusal(path, error) from None
+        if changed:
+            model = cls(**{**fitted.parameters, **changed})
         model.coef_, model.intercept_, model._targets = fitted.coef, fitted.intercept, fitted.targets
         model.history, model.best_epoch = fitted.history, fitted.best_epoch
         model.stopped_because, model.learning_rate_ = fitted.stopped_because, fitted.learning_rate

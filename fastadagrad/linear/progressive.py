@@ -20,6 +20,7 @@ GOLDEN = (math.sqrt(5) - 1) / 2
 class Row(NamedTuple):
     """One row: losses are means, in the unit of the labels."""
 
+    epoch: int
     loss: float  # of all examples so far in this epoch, each before its update
     since: float  # of those since the last row
     examples: int  # so far in this epoch
@@ -32,8 +33,8 @@ Watch = Callable[[Row], object]
 class Progressive:
     """Adds up the losses of one epoch, and tells of them whenever the number of examples has doubled."""
 
-    def __init__(self, targets: Targets, watch: Watch | None) -> None:
-        self._targets, self._watch = targets, watch
+    def __init__(self, targets: Targets, watch: Watch | None, epoch: int = 1) -> None:
+        self._targets, self._watch, self._epoch = targets, watch, epoch
         self._labels = LabelsSeen(targets)
         self.total = self.weight = 0.0
         self.examples = 0
@@ -69,7 +70,7 @@ class Progressive:
         self._before = self.total, self.weight
         if self._watch is not None:
             since = (self.total - total) / max(self.weight - weight, 1e-300)
-            self._watch(Row(self._own(self.loss), self._own(since), self.examples, self.constant_loss))
+            self._watch(Row(self._epoch, self._own(self.loss), self._own(since), self.examples, self.constant_loss))
 
     @property
     def loss(self) -> float:
@@ -131,7 +132,7 @@ class LabelsSeen:
             return float(-(shares * np.log(shares)).sum())
         if record.labels == TWO_CLASSES:
             first, second = self._counts / max(self._counts.sum(), 1.0)
-            return least(lambda score: first * self._loss_of(score, -1.0) + second * self._loss_of(score, 1.0))
+            return least(lambda score: float(first * self._loss_of(score, -1.0) + second * self._loss_of(score, 1.0)))
         if not self._weight:
             return math.nan
         if record.name == "squared":

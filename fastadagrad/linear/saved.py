@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.named_columns import Columns
+from ..data.roles import Columns
 from ..kernels.linear.losses import CLASSES, LOSSES
 from ..support import array_file
 from . import saved_state

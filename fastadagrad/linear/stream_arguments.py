@@ -7,14 +7,14 @@ from collections.abc import Callable
 from typing import Any
 
 from ..data.columns import check_names
-from ..data.named_columns import Columns
+from ..data.roles import Columns
 from ..data.streams import Stream
 from ..data.tables import Table
 from .progressive import Row, Watch
 from .splits import labelled
 
 Tell = Callable[[dict[str, float]], object]
-HEADER = f"{'average':>12} {'since last':>12} {'examples':>14} {'best constant':>14}"
+HEADER = f"epoch {'average':>12} {'since last':>12} {'examples':>14} {'best constant':>14}"
 
 
 def check_alone(y: Any, sample_weight: Any) -> None:
@@ -78,4 +78,4 @@ def reports(progress: bool | Callable[..., Any]) -> tuple[Tell, Watch | None]:
 
 def shown(row: Row) -> str:
     """A row of the progressive losses as text."""
-    return f"{row.loss:12.6g} {row.since:12.6g} {row.examples:14,} {row.constant_loss:14.6g}"
+    return f"{row.epoch:>5} {row.loss:12.6g} {row.since:12.6g} {row.examples:14,} {row.constant_loss:14.6g}"

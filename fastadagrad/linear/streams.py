@@ -71,6 +71,7 @@ def fit_stream(
         If an option of the model has no meaning for a stream, or the examples do not suit the model.
     """
     _refuse(p, start)
+    classes = stream.classes if classes is None else classes
     known = 2**stream.hash_bits if stream.hash_bits is not None else stream.n_features
     survey = Survey(p, settings, known if start is None else len(start.trained.weights.p))
     source: _Source
@@ -301,7 +302,7 @@ class _StreamRun(Run):
         """Train for at most so many epochs, each on the buffers that `feeds` gives for its number."""
         try:
             for epoch in range(1, epochs + 1):
-                progressive = Progressive(self._fed.targets, watch)
+                progressive = Progressive(self._fed.targets, watch, epoch)
                 for feed in feeds(epoch):
                     self._train_on(feed, progressive)
                 progressive.finish()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -164,8 +165,10 @@ class Survey:
         to_be_classes = labels.dtype.kind in "US" if p["loss"] == "auto" else LOSSES[p["loss"]].labels in OF_CLASSES
         if self._many and to_be_classes and classes is None:
             raise ValueError(f"there are more than {MOST_DIFFERENT} different labels: too many to be classes")
-        often = 2 * len(labels) <= self.rows
-        chosen = targets.choose(p["loss"], np.repeat(labels, 2) if often else labels, p, classes)
+        if classes is not None and labels.dtype.kind not in "US":
+            with suppress(TypeError, ValueError):  # strings of a command line that spell numbers
+                classes = np.asarray(classes, np.float64)
+        chosen = targets.choose(p["loss"], labels, p, classes, self.rows)
         if chosen.classes is not None or p["scale"] == "none" or not p["intercept"] or self._of_labels is None:
             return chosen
         mean, spread = float(self._of_labels.mean[0]), float(self._of_labels.size[0])

@@ -196,9 +196,15 @@ def option_of(loss: str, parameters: Mapping[str, Any]) -> float:
 
 
 def choose(
-    loss: str, labels: NDArray[Any], parameters: Mapping[str, Any] | None = None, classes: Any = None
+    loss: str,
+    labels: NDArray[Any],
+    parameters: Mapping[str, Any] | None = None,
+    classes: Any = None,
+    rows: int | None = None,
 ) -> Targets:
     """Targets for these labels, in a model with these parameters; `classes` names all labels that will come.
+
+    `rows` is the number of examples, if `labels` has not one for each.
 
     The loss "auto" becomes logistic for two different labels. More labels are classes (softmax) if they are strings, or
     whole numbers of which at most 100 are different, each occurring twice or more on average. Other numbers are real
@@ -206,8 +212,9 @@ def choose(
     """
     different = np.unique(labels if classes is None else as_labels(classes))
     if loss == "auto":
-        loss = _guess(labels, different)
-        logger.info("loss: %s, for %d different labels in %d rows", loss, len(different), len(labels))
+        rows = len(labels) if rows is None else rows
+        loss = _guess(different, rows)
+        logger.info("loss: %s, for %d different labels in %d rows", loss, len(different), rows)
     kind = LOSSES[loss].labels
     if kind not in OF_CLASSES:
         targets = Targets(loss, option=option_of(loss, parameters or {}))
@@ -241,11 +248,11 @@ def _centre_and_spread(labels: NDArray[Any], weights: NDArray[np.float64] | None
     return float(np.ldexp(mean, exponent)), float(np.ldexp(spread, exponent))
 
 
-def _guess(labels: NDArray[Any], different: NDArray[Any]) -> str:
+def _guess(different: NDArray[Any], rows: int) -> str:
     if len(different) <= 2:
         return "logistic"
-    if labels.dtype.kind in "US":
+    if different.dtype.kind in "US":
         return "softmax"
-    whole = labels.dtype.kind != "f" or bool(np.all(different == np.round(different)))
-    few = len(different) <= MOST_CLASSES and 2 * len(different) <= len(labels)
+    whole = different.dtype.kind != "f" or bool(np.all(different == np.round(different)))
+    few = len(different) <= MOST_CLASSES and 2 * len(different) <= rows
     return "softmax" if whole and few else "squared"
