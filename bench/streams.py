@@ -42,18 +42,25 @@ def _parser() -> argparse.ArgumentParser:
 
 def make_svmlight(folder: Path, size: int) -> None:
     """Sparse rows: columns by a power law, values of four digits, labels by a sparse weight vector and noise."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
     rng = np.random.default_rng(0)
     weights = rng.standard_normal(FEATURES) * (rng.random(FEATURES) < 0.1)
-    with open(folder / "examples.svm", "w") as svm, open(folder / "examples.vw", "w") as vw:
+    places = pa.array(np.arange(0, ROWS * A_ROW + 1, A_ROW, dtype=np.int32))
+    with open(folder / "examples.svm", "wb") as svm, open(folder / "examples.vw", "wb") as vw:
         while svm.tell() < size:
             columns = np.sort((FEATURES ** rng.random((ROWS, A_ROW))).astype(np.int64), axis=1)
             columns += np.arange(A_ROW)  # so that none is repeated in a row
-            values = rng.random((ROWS, A_ROW)).round(4) + 0.0001
-            scores = (weights[columns % FEATURES] * values).sum(axis=1) + 0.1 * rng.standard_normal(ROWS)
-            for label, row, numbers in zip(scores > 0, columns.tolist(), values.tolist(), strict=True):
-                features = " ".join(f"{column}:{value:.4f}" for column, value in zip(row, numbers, strict=True))
-                svm.write(f"{'+1' if label else '-1'} {features}\n")
-                vw.write(f"{'1' if label else '-1'} | {features}\n")
+            values = rng.integers(1, 10_000, (ROWS, A_ROW))
+            scores = (weights[columns % FEATURES] * values / 10_000).sum(axis=1) + 0.1 * rng.standard_normal(ROWS)
+            digits = pc.utf8_lpad(pa.array(values.ravel()).cast(pa.string()), 4, "0")
+            words = pc.binary_join_element_wise(pa.array(columns.ravel()).cast(pa.string()), digits, ":0.")
+            rows = pc.binary_join(pa.ListArray.from_arrays(places, words), " ")
+            labels = pa.array(np.where(scores > 0, "1", "-1"))
+            for file, between in ((svm, " "), (vw, " | ")):
+                lines = pc.binary_join_element_wise(labels, rows, between)
+                file.write("\n".join(lines.to_pylist()).encode() + b"\n")
 
 
 def make_parquet(folder: Path, size: int) -> None:

@@ -34,7 +34,7 @@ EXAMPLES = (
     "fit train.svm.gz --valid 0.1 --test test.svm --model model.npz --plot losses.png",
     "fit counts.npz --loss poisson --l2 1e-4 --learning-rate auto --json",
     "fit clicks.parquet --target clicked --drop id --hash-bits 20 --model model.npz",
-    "zcat day.svm.gz | fastadagrad fit - --stream --hash-bits 20 --model model.npz",
+    "fit - --stream --hash-bits 20 --resume yesterday.npz --model today.npz",
 )
 MANY_CLASSES = 100
 

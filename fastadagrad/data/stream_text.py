@@ -58,11 +58,9 @@ class TextSource:
         zero_based: bool | Literal["auto"],
         labelled: bool,
         hash_bits: int | None,
-        block: int = BLOCK,
     ) -> None:
         self._source, self._name = source, contents.name_of(source)
         self._zero_based, self._labelled, self.hash_bits = zero_based, labelled, hash_bits
-        self._block = block
         self._style: _Style | None = None
         self._spans: list[_Span] | None = None  # known once all blocks have been read
         seekable = contents.is_repeatable(source)
@@ -115,7 +113,7 @@ class TextSource:
 
     def _next_block(self, file: IO[bytes]) -> bytes:
         with contents.refusing_damage(f"{self._name}: truncated or damaged"):
-            text = file.read(self._block)
+            text = file.read(BLOCK)
             line = b"" if text.endswith(b"\n") else file.readline(LONGEST_LINE)
         if len(line) == LONGEST_LINE:
             raise ValueError(f"{self._name} has a line of more than {LONGEST_LINE} bytes: this is no svmlight text")

@@ -144,8 +144,13 @@ class Stream:
             self._open_table(named)
 
     def _open_text(self, unfit: Mapping[str, Any]) -> None:
+        if "target" in unfit:
+            raise ValueError(
+                f"target names an array of a .npz file, or a column of CSV, Parquet or Arrow, but {self.name} is "
+                f"svmlight text, or its first line names no {unfit['target']!r}"
+            )
         if unfit:
-            raise ValueError(f"{next(iter(unfit))} names columns, which svmlight text has not: {self.name}")
+            raise ValueError(f"{next(iter(unfit))} names columns, and svmlight text, as {self.name} is, has none")
         if self.hash_bits is None and self.n_features is None and not contents.is_repeatable(self._source):
             self.hash_bits = DEFAULT_BITS
         self._text = TextSource(

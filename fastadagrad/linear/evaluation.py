@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from .links import LINKS
 from .survey import Moments, moments_of
-from .targets import Targets
+from .targets import Targets, warn_of_unknown
 
 if TYPE_CHECKING:
     from .predictor import Predictor
@@ -31,7 +31,8 @@ class Evaluation:
         self._model = model
         self._sums: dict[str, float] = {}
         self._weights: dict[str, int] = {}
-        self._unknown = 0
+        self._rows = self._unknown = 0
+        self._first: tuple[Any, int] | None = None  # the first unknown label, and its row
         self._errors: Moments | None = None
         self._labels: Moments | None = None
         self._logs = 0.0  # sum of y*log(y)
@@ -48,6 +49,10 @@ class Evaluation:
         known = chosen.known(labels)
         unknown = int(np.count_nonzero(~known))
         self._unknown += unknown
+        if unknown and self._first is None:
+            row = int(np.argmin(known))
+            self._first = labels[row].item(), self._rows + row
+        self._rows += len(labels)
         if chosen.classes is not None:
             self._add_mean("accuracy", 0.0, unknown)  # each is a miss
         scores, labels = scores[known], labels[known]
@@ -76,9 +81,14 @@ class Evaluation:
         self._logs += float(some @ np.log(some))
 
     def result(self) -> dict[str, float]:
-        """The numbers that `evaluate` finds of all examples that were added; empty if there were none."""
+        """The numbers that `evaluate` finds of all examples that were added; empty if there were none.
+
+        There is a warning if labels are of no class of the training.
+        """
         if not self._weights:
             return {}
+        if self._first is not None:
+            warn_of_unknown(self._unknown, self._rows, *self._first)
         found = {name: total / self._weights[name] for name, total in self._sums.items()}
         found.setdefault("loss", float("nan"))  # where no label was known
         found |= self._of_sums(found)

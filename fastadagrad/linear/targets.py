@@ -97,14 +97,7 @@ class Targets:
             if not unknown:
                 raise ValueError(f"y has {labels[row].item()!r} at row {row}: {self.classes_shown}")
             encoded[~known] = np.nan
-            logger.warning(
-                "%d of %d labels are of no class of the training, %r in row %d the first: they count as misses, "
-                "and the loss is that of the others",
-                known.size - np.count_nonzero(known),
-                known.size,
-                labels[row].item(),
-                row,
-            )
+            warn_of_unknown(int(known.size - np.count_nonzero(known)), known.size, labels[row].item(), row)
         return encoded
 
     def check_numbers(self, labels: NDArray[Any], what: str) -> None:
@@ -161,6 +154,18 @@ class Targets:
         if self.record.labels == COUNTS:
             centre, spread = 0.0, centre or 1.0
         return replace(self, centre=centre, spread=spread)
+
+
+def warn_of_unknown(count: int, rows: int, label: Any, row: int) -> None:
+    """Warn of labels that are none of the classes; the first of them is in this row."""
+    logger.warning(
+        "%d of %d labels are of no class of the training, %r in row %d the first: they count as misses, "
+        "and the loss is that of the others",
+        count,
+        rows,
+        label,
+        row,
+    )
 
 
 def _positions_by_value(classes: NDArray[Any], labels: NDArray[Any]) -> NDArray[np.int64]:
