@@ -33,19 +33,21 @@ Watch = Callable[[Row], object]
 class Progressive:
     """Adds up the losses of one epoch, and tells of them whenever the number of examples has doubled."""
 
-    def __init__(self, targets: Targets, watch: Watch | None, epoch: int = 1) -> None:
-        self._targets, self._watch, self._epoch = targets, watch, epoch
+    def __init__(self, targets: Targets, watch: Watch | None, epoch: int = 1, batch_size: int = 1) -> None:
+        self._targets, self._watch, self._epoch, self._batch_size = targets, watch, epoch, batch_size
         self._labels = LabelsSeen(targets)
         self.total = self.weight = 0.0
         self.examples = 0
-        self._before = 0.0, 0.0
-        self._next = 1
+        self._before = 0.0, 0.0, 0.0  # sums of losses, weights and labels at the last row
+        self._next, self._told = 1, 0
 
     def stretches(self, n: int) -> list[slice]:
-        """The next n examples, divided where a row is due after the last of a part."""
+        """The next n examples, divided where a row is due after the last of a part; batches are left whole."""
         ends, at, due = list[int](), self.examples, self._next
         while due < at + n:
-            ends.append(due - at)
+            end = -(-(due - at) // self._batch_size) * self._batch_size
+            if end < n and end not in ends:
+                ends.append(end)
             due *= 2
         starts = [0, *ends]
         return [slice(a, b) for a, b in zip(starts, [*ends, n], strict=True)]
@@ -57,20 +59,23 @@ class Progressive:
         self.examples += len(labels)
         self._labels.add(labels, importance)
         if self.examples >= self._next:
-            self._next *= 2
+            while self._next <= self.examples:
+                self._next *= 2
             self._tell()
 
     def finish(self) -> None:
         """Tell of the last examples, if they have no row."""
-        if self.examples and self.examples != self._next // 2:
+        if self.examples != self._told:
             self._tell()
 
     def _tell(self) -> None:
-        total, weight = self._before
-        self._before = self.total, self.weight
-        if self._watch is not None:
-            since = (self.total - total) / max(self.weight - weight, 1e-300)
-            self._watch(Row(self._epoch, self._own(self.loss), self._own(since), self.examples, self.constant_loss))
+        total, weight, labels = self._before
+        self._before, self._told = (self.total, self.weight, self._labels.sum), self.examples
+        if self._watch is None or self.weight == weight:
+            return
+        more = self.weight - weight
+        since = self._targets.in_own_unit((self.total - total) / more, (self._labels.sum - labels) / more)
+        self._watch(Row(self._epoch, self._own(self.loss), since, self.examples, self.constant_loss))
 
     @property
     def loss(self) -> float:
@@ -96,13 +101,13 @@ class LabelsSeen:
     def __init__(self, targets: Targets) -> None:
         self._targets = targets
         self._counts = np.zeros(len(targets.classes) if targets.classes is not None else 0)
-        self._weight = self._sum = self._squares = 0.0
-        self._sample, self._every, self._skip = list[float](), 1, 0
+        self._weight = self.sum = self._squares = 0.0
+        self._sample, self._every, self._seen = list[float](), 1, 0
 
     @property
     def mean(self) -> float:
         """The mean label; 0 of classes, which have no unit."""
-        return self._sum / self._weight if self._weight and self._targets.classes is None else 0.0
+        return self.sum / self._weight if self._weight and self._targets.classes is None else 0.0
 
     def add(self, labels: NDArray[np.float64], importance: NDArray[np.float64] | None) -> None:
         if self._counts.size:
@@ -113,16 +118,12 @@ class LabelsSeen:
         real = labels.astype(np.float64)
         weights = np.ones(len(real)) if importance is None else importance.astype(np.float64)
         self._weight += float(weights.sum())
-        self._sum += float(weights @ real)
+        self.sum += float(weights @ real)
         self._squares += float(weights @ (real * real))
-        chosen = real[self._skip :: self._every]
-        self._sample += chosen.tolist()
-        self._skip = (self._skip - len(real)) % self._every
+        self._sample += real[-self._seen % self._every :: self._every].tolist()
+        self._seen += len(real)
         while len(self._sample) > SAMPLE:  # every second one is kept, and from now on half as many are taken
-            if len(self._sample) % 2 == 0:
-                self._skip += self._every
             self._sample, self._every = self._sample[::2], 2 * self._every
-            self._skip %= self._every
 
     def best_loss(self) -> float:
         """The mean loss of the best constant score, in the unit of the encoded labels."""

@@ -238,6 +238,7 @@ class _Fed:
             p,
             settings,
         )
+        self.batch_size = int(p["batch_size"])
         self._trainer: Trainer | None = None
         self._seconds = 0.0
         self.values = 0
@@ -302,7 +303,7 @@ class _StreamRun(Run):
         """Train for at most so many epochs, each on the buffers that `feeds` gives for its number."""
         try:
             for epoch in range(1, epochs + 1):
-                progressive = Progressive(self._fed.targets, watch, epoch)
+                progressive = Progressive(self._fed.targets, watch, epoch, self._fed.batch_size)
                 for feed in feeds(epoch):
                     self._train_on(feed, progressive)
                 progressive.finish()
