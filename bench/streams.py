@@ -98,28 +98,29 @@ def contenders(folder: Path, epochs: int) -> dict[str, list[str]]:
     }
 
 
-def timed(command: list[str]) -> tuple[float, float]:
-    """Seconds and the most resident megabytes of a command."""
+def timed(command: list[str]) -> tuple[float, float, float]:
+    """Seconds of a command, seconds of cores that it took, and the most megabytes that it had resident."""
     start = time.perf_counter()
     child = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(child.pid, 0)
     child.returncode = os.waitstatus_to_exitcode(status)
     if child.returncode:
         raise SystemExit(f"{' '.join(command)} ended with {child.returncode}")
-    return time.perf_counter() - start, usage.ru_maxrss / 1024
+    return time.perf_counter() - start, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
 
 
 def race(folder: Path, turns: int, epochs: int, without: list[str]) -> None:
     entrants = {name: command for name, command in contenders(folder, epochs).items() if name not in without}
     entrants = {name: command for name, command in entrants.items() if _exists(command)}
-    found: dict[str, list[tuple[float, float]]] = {name: [] for name in entrants}
+    found: dict[str, list[tuple[float, float, float]]] = {name: [] for name in entrants}
     for turn in range(turns):
         for name, command in entrants.items():
             found[name].append(timed(command))
-            print(f"turn {turn + 1}: {name} {found[name][-1][0]:.1f} s", file=sys.stderr)
-    print(f"{'':24} {'seconds':>9} {'MB resident':>12}")
+            print(f"turn {turn + 1}: {name}", *(f"{number:.1f}" for number in found[name][-1]), file=sys.stderr)
+    print(f"{'':24} {'seconds':>9} {'of cores':>9} {'MB resident':>12}")
     for name, results in found.items():
-        print(f"{name:24} {statistics.median(r[0] for r in results):9.1f} {max(r[1] for r in results):12.0f}")
+        seconds, cores = (statistics.median(each[i] for each in results) for i in (0, 1))
+        print(f"{name:24} {seconds:9.1f} {cores:9.1f} {max(each[2] for each in results):12.0f}")
 
 
 def _exists(command: list[str]) -> bool:

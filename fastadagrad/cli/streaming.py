@@ -65,20 +65,17 @@ def open_stream(
     """The stream of a source, by the options of a command; `like` has the columns of the training."""
     from ..data.streams import Stream
 
-    target = arguments.target
-    if target is None and like is not None:
-        target, labelled = None, False
-    stream = Stream(
+    return Stream(
         source,
-        target=target,
+        target=arguments.target,
         hash_bits=hash_bits,
         zero_based=zero_based,
         n_features=n_features,
         labelled=labelled,
         classes=classes,
+        columns=like,
         **{name: getattr(arguments, name) for name in KEYWORDS},
     )
-    return stream if like is None else stream.with_columns(like)
 
 
 def check_unnamed(arguments: argparse.Namespace) -> None:

@@ -48,6 +48,10 @@ class Stream:
         The column of the examples' weights.
     drop, categories : sequence of str
         Columns to leave out; and columns of numbers or dates whose values are to be taken as strings.
+    columns : Columns, optional
+        The columns of a training, `columns` of its Stream or `columns_` of its model: these are taken, in their order,
+        with the numbers that stood for missing ones there, and others are left out. They stand in the place of `drop`,
+        `categories` and `missing`. The target may be another one, or lacking.
     missing : {"refuse", "zero", "mean"}
         What becomes of a missing number, or NaN: it is refused, with its row and column; or 0 or the mean of its column
         stands for it. The mean is that of the whole source, which is read once more for it. A missing string is taken
@@ -108,6 +112,7 @@ class Stream:
         weight: str | None = None,
         drop: Sequence[str] = (),
         categories: Sequence[str] = (),
+        columns: Columns | None = None,
         missing: Literal["refuse", "zero", "mean"] = "refuse",
         hash_bits: int | None = None,
         zero_based: bool | Literal["auto"] = "auto",
@@ -126,7 +131,8 @@ class Stream:
             raise ValueError(f"zero_based must be True, False or 'auto', not {zero_based!r}")
         self._threads = default_threads() if threads is None else whole_number("threads", threads, 0)
         self.n_features = None if n_features is None else whole_number("n_features", n_features, 1)
-        self.hash_bits, self.labelled, self._missing = checked_bits(hash_bits), labelled, missing
+        self._bits = self.hash_bits = checked_bits(hash_bits)
+        self.labelled, self._missing = labelled, missing
         self.classes = classes
         self._source, self.name = source, Path(contents.name_of(source)).name
         if source != contents.STDIN and not os.path.exists(source):
@@ -141,7 +147,7 @@ class Stream:
         if self._format == "svmlight":
             self._open_text({name: value for name, value in named.items() if value})
         else:
-            self._open_table(named)
+            self._open_table(named, columns)
 
     def _open_text(self, unfit: Mapping[str, Any]) -> None:
         if "target" in unfit:
@@ -158,17 +164,21 @@ class Stream:
         )
         self.repeatable = self._text.repeatable
 
-    def _open_table(self, named: dict[str, Any]) -> None:
+    def _open_table(self, named: dict[str, Any], columns: Columns | None) -> None:
         found = stream_tables.open_source(self._source, self._format)
-        if self.labelled and named["target"] is None:
-            columns = ", ".join(map(repr, found.schema.names[:10]))
-            raise ValueError(f"{self.name}: say which column has the labels (target, --target): there are {columns}")
+        if self.labelled and named["target"] is None and columns is None:
+            names = ", ".join(map(repr, found.schema.names[:10]))
+            raise ValueError(f"{self.name}: say which column has the labels (target, --target): there are {names}")
         for what in ("drop", "categories"):
             if isinstance(named[what], str):
                 raise TypeError(f"{what} must be a list of names, not the string {named[what]!r}")
+        self._table_source, self.repeatable = found, found.repeatable
+        if columns is not None:
+            self.columns = replace(columns, target=named["target"], weight=named["weight"])
+            self.with_columns(columns)
+            return
         if isinstance(found, stream_tables.CSVSource):
             found.take_as_strings([*named["categories"]])
-        self._table_source, self.repeatable = found, found.repeatable
         self.columns = columns_of(found.schema, self.name, **named)
         if self._missing == "zero":
             self.columns = replace(self.columns, fill=dict.fromkeys(self.columns.numbers, 0.0))
@@ -203,7 +213,10 @@ class Stream:
         self.columns = replace(
             columns, target=target if target in names else None, weight=weight if weight in names else None
         )
+        for name in (each for each in (own.target, own.weight) if each is not None):
+            check_there(name, names, self.name, "target or weight")
         self._missing = "refuse" if columns.fill is None else "zero"  # filled by those numbers
+        self.hash_bits = DEFAULT_BITS if self._bits is None and columns.categories else self._bits
         return self
 
     def table(self) -> Table:

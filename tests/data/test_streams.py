@@ -170,9 +170,10 @@ def test_missing_numbers_are_refused_or_filled(tmp_path, name):
 
 def test_means_of_the_training_fill_what_is_missing_later(tmp_path):
     first = write(tmp_path / "a.csv", pa.table({"x": [1.0, 3.0, None], "y": [0, 1, 1]}))
-    later = write(tmp_path / "b.csv", pa.table({"y": [0, 1], "other": [1, 2], "x": [None, 8.0]}))
+    day = pa.array([0, 1], pa.date32())
+    later = write(tmp_path / "b.csv", pa.table({"y": [0, 1], "day": day, "x": [None, 8.0], "word": ["a", "b"]}))
     columns = fa.Stream(first, target="y", missing="mean").settled_columns()
-    again = fa.Stream(later, labelled=False).with_columns(columns).table()
+    again = fa.Stream(later, columns=columns).table()
     assert again.features.tolist() == [[2.0], [8.0]]
     assert again.labels.tolist() == [0, 1]
 
