@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..kernels.linear.weight_arrays import Weights
+from .averaging import Mean
 from .fitting import State
 from .scaling import Scaling
 from .targets import Targets
@@ -19,6 +20,7 @@ from .training import Trained
 
 PREFIX = "state/"
 NAMES = {"method": str, "slots": list, "intercept": bool, "learning_rate": (int, float), "steps": int, "features": int}
+NAMES |= {"means": list}  # visits of each of the means with which averaging goes on
 
 
 def as_header(state: State) -> dict[str, Any]:
@@ -30,6 +32,7 @@ def as_header(state: State) -> dict[str, Any]:
         "learning_rate": state.learning_rate,
         "steps": state.trained.steps,
         "features": len(state.trained.weights.p),
+        "means": [mean.visits for mean in state.means],
     }
 
 
@@ -41,14 +44,16 @@ def as_arrays(state: State) -> dict[str, NDArray[Any]]:
     by_feature |= {
         name: each for name, each in (("shift", state.scaling.shift), ("size", state.scaling.size)) if each is not None
     }
+    by_feature |= {f"mean{i}": mean.weights for i, mean in enumerate(state.means)}
     touched = np.zeros(len(weights.p), np.bool)
     for name, each in by_feature.items():
         changed = each != (1 if name == "size" else 0)
         touched |= changed if changed.ndim == 1 else changed.any(axis=1)
-    found = {"rows": np.flatnonzero(touched)}
+    found: dict[str, NDArray[Any]] = {"rows": np.flatnonzero(touched)}
     found |= {name: each[touched] for name, each in by_feature.items()}
     found["intercept"] = intercept.p
     found |= {f"intercept_slot{i}": slot for i, slot in enumerate(intercept.slots)}
+    found |= {f"intercept_mean{i}": mean.intercept for i, mean in enumerate(state.means)}
     return {PREFIX + name: each for name, each in found.items()}
 
 
@@ -89,6 +94,13 @@ def of_file(header: Any, arrays: Mapping[str, NDArray[Any]], coef: NDArray[Any],
         whole("shift", (n,)) if PREFIX + "shift" in arrays else None,
         whole("size", (n,), 1.0) if PREFIX + "size" in arrays else None,
     )
+    means = tuple(
+        Mean(whole(f"mean{i}", shape), arrays[f"{PREFIX}intercept_mean{i}"], int(visits))
+        for i, visits in enumerate(header["means"])
+    )
+    if any(mean.intercept.shape != own[0].shape or mean.visits < 1 for mean in means):
+        raise ValueError("the means of its state have not the shapes that they should have")
     trained = Trained(weights, intercept, header["steps"])
     slot_names = tuple(map(str, header["slots"]))
-    return State(trained, scale, chosen, header["method"], slot_names, header["intercept"], header["learning_rate"])
+    of_header = header["method"], slot_names, header["intercept"], header["learning_rate"]
+    return State(trained, scale, chosen, *of_header, means)
