@@ -4,7 +4,8 @@
     python bench/streams.py race FOLDER --turns 3
 
 `make` writes examples.svm and examples.parquet of this size, and examples.vw, the examples of the first in Vowpal
-Wabbit's format. `race` trains once over each, in turns, and prints the medians: `fit --stream`, `fit --no-stream` and
+Wabbit's format. `race` trains once over each, in turns, and prints the medians: `fit --stream`, which reads a file
+twice; `fit - --stream`, which reads standard input once and hashes it, as Vowpal Wabbit does; `fit --no-stream`; and
 ``python -m vowpalwabbit``, which needs vowpalwabbit. Memory is the most that a process ever had resident.
 """
 
@@ -87,6 +88,7 @@ def contenders(folder: Path, epochs: int) -> dict[str, list[str]]:
     svm, parquet = str(folder / "examples.svm"), str(folder / "examples.parquet")
     return {
         "svmlight streamed": [*fit, svm, "--stream", *options],
+        "svmlight once": ["sh", "-c", '"$0" -m fastadagrad fit - --stream --quiet < "$1"', python, svm],
         "svmlight in memory": [*fit, svm, "--no-stream", *options],
         "svmlight Vowpal Wabbit": [
             *(python, "-m", "vowpalwabbit", "-d", str(folder / "examples.vw"), "--quiet"),

@@ -16,6 +16,7 @@ from fastadagrad.data import stream_tables, stream_text
 from fastadagrad.data.ahead import in_order
 from fastadagrad.data.loading import load
 from fastadagrad.data.tables import CSR
+from fastadagrad.kernels.text.svmlight import sort_rows
 
 RNG = np.random.default_rng(0)
 N = 3000
@@ -312,3 +313,20 @@ def test_an_error_comes_in_the_place_of_its_result(threads):
     assert [next(results), next(results)] == [0, 1]
     with pytest.raises(ValueError, match="the third"):
         next(results)
+
+
+def test_rows_of_any_length_are_sorted_stably():
+    lengths = np.append(RNG.integers(0, 130, 300), [64, 65])
+    starts = np.append(0, np.cumsum(lengths))
+    columns, data = RNG.integers(0, 200, starts[-1]).astype(np.int32), RNG.normal(size=starts[-1])
+    sorted_columns, sorted_data = columns.copy(), data.copy()
+    repeated = sort_rows(starts, sorted_columns, sorted_data)
+    first = -1
+    for row in range(len(lengths)):
+        part = slice(starts[row], starts[row + 1])
+        order = np.argsort(columns[part], kind="stable")
+        np.testing.assert_array_equal(sorted_columns[part], columns[part][order])
+        np.testing.assert_array_equal(sorted_data[part], data[part][order])
+        if first < 0 and (np.diff(sorted_columns[part]) == 0).any():
+            first = row
+    assert repeated == first
