@@ -49,7 +49,8 @@ class Material:
     def bounds(self) -> dict[str, dict[int, Bounds]]:
         """Start and best loss of each problem's seeds."""
         names = [problem.name for problem in self.plan.problems]
-        return {name: bounds_of(run for run in self.runs if run.cell.problem == name) for name in names}
+        of = {name: [run for run in self.runs if run.cell.problem == name] for name in names}
+        return {name: bounds_of(own, self.plan.best.get(name)) for name, own in of.items()}
 
     def chosen(self, problem: str) -> Iterator[tuple[Contender, list[Run]]]:
         """Each method's runs with its best rate."""
@@ -228,7 +229,7 @@ def _sensitivity(axes: Axes, material: Material, problem: str) -> None:
         for run in material.runs:
             if (run.cell.problem, run.cell.method) == (problem, method.label):
                 gaps.setdefault(run.cell.rate, []).append(bounds[run.cell.seed].gap(run.final))
-        x: Sequence[float] = rates
+        x: Sequence[float] = [rate for rate in material.plan.rates_of(problem, method) if rate is not None]
         if method.rate_free:
             x = (rates[0] / 1.6, rates[-1] * 1.6)
             gaps = dict.fromkeys(x, gaps[None])

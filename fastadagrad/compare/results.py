@@ -33,6 +33,7 @@ COLUMNS = (
     "seconds",
     "train_loss",
     "valid_loss",
+    "valid_score",
 )
 
 
@@ -85,7 +86,7 @@ class Journal:
         self._file: IO[bytes] | None = None
 
     def read(self) -> dict[Cell, Run]:
-        """All runs, by their cells."""
+        """All runs, by their cells; of one that was made more than once, the last."""
         try:
             content = self._path.read_bytes()
         except FileNotFoundError:
@@ -105,9 +106,10 @@ class Journal:
             found = json.loads(line)
             cell = Cell(**found["cell"])
             lists = (losses(found["valid"]), losses(found["train"]), tuple(map(float, found["seconds"])))
-            if any(len(values) != cell.epochs + 1 for values in lists):
+            scores = tuple(-math.inf if x is None else float(x) for x in found.get("scores", ()))
+            if any(len(values) != cell.epochs + 1 for values in (*lists, *([scores] if scores else []))):
                 raise ValueError("lists of a wrong length")
-            return Run(cell, found["steps_an_epoch"], *lists)
+            return Run(cell, found["steps_an_epoch"], *lists, scores, str(found.get("failed", "")))
         except DAMAGE as error:
             what = f"{type(error).__name__}: {error}"
             raise ValueError(f"{self._path}, line {number} is damaged ({what}): delete that line") from None
@@ -130,7 +132,7 @@ class Journal:
 
 def others_in(folder: Path, plan: Plan) -> int:
     """Count the runs in a folder that are not of the plan; a problem stays the same when its file has changed."""
-    return len({_named(cell) for cell in Journal(folder / JOURNAL).read()} - {*map(_named, plan.cells())})
+    return len({_named(cell) for cell in Journal(folder / JOURNAL).read()} - {*map(_named, plan.possible_cells())})
 
 
 def _named(cell: Cell) -> Cell:
@@ -144,7 +146,7 @@ def _refuse_to_replace(folder: Path, plan: Plan) -> None:
         runs = {_named(Cell(*(run[name] for name in Cell._fields))) for run in shown["runs"]}
     except DAMAGE:  # a damaged file shows no runs that could be lost
         return
-    lost = len(runs - {*map(_named, plan.cells())})
+    lost = len(runs - {*map(_named, plan.possible_cells())})
     if lost:
         raise ValueError(
             f"{folder} has results of {len(runs)} runs, {lost} of which are not of this comparison and would be lost "
@@ -153,10 +155,10 @@ def _refuse_to_replace(folder: Path, plan: Plan) -> None:
 
 
 def open_folder(folder: Path, plan: Plan) -> tuple[Journal, dict[Cell, Run]]:
-    """The journal of a folder, and those of the plan's runs that it has.
+    """The journal of a folder, and those of the plan's runs that it has, without those that failed.
 
-    All runs in a folder must be made by the same versions on the same machine, and the plan must have all runs that
-    the tables and the report in the folder show.
+    These include runs with rates by which the plan may be extended. All runs in a folder must be made by the same
+    versions on the same machine, and the plan must have all runs that the tables and the report in the folder show.
     """
     _refuse_to_replace(folder, plan)
     folder.mkdir(parents=True, exist_ok=True)
@@ -174,20 +176,41 @@ def open_folder(folder: Path, plan: Plan) -> tuple[Journal, dict[Cell, Run]]:
             f"{folder / JOURNAL} has runs, but there is no {PLAN} that says of what: choose another folder"
         )
     write_json(folder / PLAN, {"machine": here, "plan": plan.described()})
-    wanted = set(plan.cells())
-    return journal, {cell: run for cell, run in found.items() if cell in wanted}
+    wanted = set(plan.possible_cells())
+    return journal, {cell: run for cell, run in found.items() if cell in wanted and not run.failed}
 
 
 def tidy(runs: Iterable[Run]) -> Iterator[tuple[Any, ...]]:
-    """A row for each epoch of each run, in the order of COLUMNS; losses of diverged runs are infinite."""
+    """A row for each epoch of each run, in the order of COLUMNS; losses of diverged and failed runs are infinite."""
     for run in runs:
         cell = run.cell
-        for epoch, values in enumerate(zip(run.seconds, run.train, run.valid, strict=True)):
+        scores = run.scores or [None] * len(run.valid)
+        for epoch, values in enumerate(zip(run.seconds, run.train, run.valid, scores, strict=True)):
             yield (cell.problem, cell.method, cell.seed, cell.rate, epoch, epoch * run.steps_an_epoch, *values)
 
 
+def run_records(runs: Iterable[Run]) -> list[dict[str, Any]]:
+    """Runs in types that JSON has, a record each."""
+    return [
+        {
+            **run.cell._asdict(),
+            "final_loss": run.final,
+            "best_loss": min(run.valid),
+            "seconds": run.seconds[-1],
+            "steps": run.steps_an_epoch * run.cell.epochs,
+            "diverged": None if run.failed else run.diverged,
+            "failed": run.failed or None,
+            "final_score": run.scores[-1] if run.scores else None,
+        }
+        for run in runs
+    ]
+
+
 def write_csv(path: Path, runs: Iterable[Run]) -> None:
-    """Write the runs as CSV (RFC 4180); the learning rate is empty for a method without one."""
+    """Write the runs as CSV (RFC 4180).
+
+    The learning rate is empty for a method without one, and the score for a problem without one.
+    """
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     writer.writerow(COLUMNS)
@@ -211,9 +234,7 @@ def write_parquet(path: Path, runs: Iterable[Run]) -> None:
         pyarrow.float64(),
         pyarrow.int32(),
         pyarrow.int64(),
-        pyarrow.float64(),
-        pyarrow.float64(),
-        pyarrow.float64(),
+        *[pyarrow.float64()] * 4,
     )
     columns = zip(*tidy(runs), strict=True)
     arrays = [pyarrow.array(column, kind) for column, kind in zip(columns, kinds, strict=True)]

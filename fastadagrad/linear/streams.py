@@ -25,7 +25,7 @@ from ..support.stopping import Patience
 from .averaging import mean_of
 from .epochs import NON_FINITE, Outcome, Run
 from .feeds import BUFFER, Feed, Prepared, Preparing, buffers, values_of
-from .fitting import ENOUGH_UPDATES, FEWEST_EPOCHS, MOST_EPOCHS, Fit, State, continued, lazy_of, unscaled
+from .fitting import ENOUGH_UPDATES, FEWEST_EPOCHS, MOST_EPOCHS, Fit, State, continued, is_implicit, lazy_of, unscaled
 from .progressive import Progressive, Watch
 from .running import rescale
 from .scaling import Scaling
@@ -97,7 +97,7 @@ def fit_stream(
 def _refuse(p: Mapping[str, Any], start: State | None) -> None:
     if p["learning_rate"] == "auto" and start is None:
         raise ValueError("learning_rate='auto' tries rates on all of the examples: give a number to train on a stream")
-    if p["average"] is not False:
+    if p["average"] not in (False, "auto"):
         raise ValueError("average is not made of a stream: leave it out, or read the examples whole")
 
 
@@ -265,6 +265,7 @@ class _Fed:
             batch_size=p["batch_size"],
             lazy=lazy_of(p, self._settings, sparse),
             intercept=p["intercept"],
+            implicit=is_implicit(p, self._settings, p["lazy"], sparse),
             start=self._start,
         )
         self._start = None
