@@ -102,10 +102,10 @@ def fit(
         shape = f"(shape=({table.features.shape[0]}, 0))"
         raise ValueError(f"X has nothing to learn from: 0 feature(s) {shape} while a minimum of 1 is required")
     if start is not None:
-        chosen, settings = _continued(start, p, settings)
+        chosen, settings = continued(start, p, settings)
     chosen = chosen or targets.choose(p["loss"], table.labels, p)
     table = _filled(without_weightless(table), p, start)
-    lazy = _lazy(p, settings, isinstance(table.features, CSR))
+    lazy = lazy_of(p, settings, isinstance(table.features, CSR))
     if isinstance(table.features, CSR):
         check_width(table.features, bytes_a_feature(chosen.outputs, settings, p["batch_size"], lazy, p["dtype"]))
     seeks = start is None and len(table.labels) > 1 and finds_rate(p["learning_rate"], settings.rule.name)
@@ -135,7 +135,7 @@ def fit(
         batch_size=batch_size,
         lazy=lazy,
         intercept=intercept,
-        implicit=_is_implicit(p, settings, lazy, isinstance(table.features, CSR)),
+        implicit=is_implicit(p, settings, lazy, isinstance(table.features, CSR)),
     )
     average = averages(p["average"], settings)
     if folds is not None:
@@ -156,7 +156,7 @@ def fit(
         state = State(trainer.trained, scale.copy(), chosen, settings.rule.name, settings.slots, intercept, rate, means)
     del trainer, runner
     return Fit(
-        *_unscaled(outcome.weights, scale or measure(), chosen), chosen, rate, outcome, examples.values.size, state
+        *unscaled(outcome.weights, scale or measure(), chosen), chosen, rate, outcome, examples.values.size, state
     )
 
 
@@ -169,7 +169,7 @@ def _filled(table: Table, p: Mapping[str, Any], start: State | None) -> Table:
     return replace(table, features=scaling.without_zeros_left_out(table.features))
 
 
-def _continued(start: State, p: Mapping[str, Any], settings: Settings) -> tuple[Targets, Settings]:
+def continued(start: State, p: Mapping[str, Any], settings: Settings) -> tuple[Targets, Settings]:
     """The targets and the settings with which training goes on from a state.
 
     Raises
@@ -230,7 +230,7 @@ def of_one_part(p: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
     return {**p, "max_epochs": 1, "scale": scale, "average": average, "learning_rate": rate}
 
 
-def _is_implicit(p: Mapping[str, Any], settings: Settings, lazy: str, sparse: bool) -> bool:
+def is_implicit(p: Mapping[str, Any], settings: Settings, lazy: str, sparse: bool) -> bool:
     """Whether steps are implicit: unless it is said, they are where they can be."""
     steps_all = sparse and lazy == "dense" and moves_unnamed(settings)
     if p["implicit"] and steps_all:
@@ -263,7 +263,7 @@ def _take_over(trainer: Trainer, weights: Weights) -> None:
         own[...] = other
 
 
-def _lazy(p: Mapping[str, Any], settings: Settings, sparse: bool) -> str:
+def lazy_of(p: Mapping[str, Any], settings: Settings, sparse: bool) -> str:
     lazy = str(p["lazy"])
     reason = missed_steps_refusal(settings) if sparse and lazy == "exact" else None
     if reason is not None:
@@ -277,7 +277,7 @@ def _prepare(scale: Scaling, chosen: Targets, dtype: Any, table: Table, unknown:
     return as_examples(scale.apply(features, dtype), labels, table.weights)
 
 
-def _unscaled(
+def unscaled(
     weights: tuple[NDArray[Any], NDArray[Any]], scale: Scaling, chosen: Targets
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Weights and intercept for unscaled features and labels; the arrays of the scaling are overwritten."""
@@ -293,7 +293,7 @@ def _unscaled(
 
 def _unscaled_aside(scale: Scaling, chosen: Targets, weights: Weights) -> Weights:
     """Weights and intercept for unscaled features and labels; the scaling is not overwritten."""
-    return _unscaled(weights, scale.copy(), chosen)
+    return unscaled(weights, scale.copy(), chosen)
 
 
 def _has_lost(weights: NDArray[Any], raw: NDArray[np.float64]) -> bool:

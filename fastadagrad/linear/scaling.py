@@ -108,7 +108,7 @@ def measure(
     if scale == "standard":
         if isinstance(features, CSR):
             raise ValueError('scale="standard" would make a sparse X dense: use "maxabs" or "none"')
-        shift, size = _moments(features, centre, weights)
+        shift, size = moments(features, centre, weights)
     else:
         size = _largest(features)
     for part in parts_of(size.size):
@@ -153,7 +153,7 @@ def as_dense(features: NDArray[Any] | CSR) -> NDArray[Any]:
     return dense
 
 
-def _moments(
+def moments(
     features: NDArray[Any], centre: bool, weights: NDArray[np.float64] | None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Mean of each column (0 without `centre`), and root mean square distance from it, 0 for a constant column."""

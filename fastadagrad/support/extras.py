@@ -12,7 +12,7 @@ _BROUGHT_BY = {
     "matplotlib": ("matplotlib", "plot"),
     "optax": ("optax", "optax"),
     "pandas": ("pandas", "pandas"),
-    "pyarrow": ("pyarrow", "compare"),
+    "pyarrow": ("pyarrow", "tables"),
     "scipy": ("scipy", "scipy"),
     "sklearn": ("scikit-learn", "sklearn"),
     "torch": ("torch", "torch"),

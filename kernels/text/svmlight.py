@@ -32,6 +32,8 @@ EXPONENT_DIGITS = np.uint64(4)
 POWERS_OF_TEN = np.array([float(f"1e{power}") for power in range(EXACT_POWER + 1)])
 LARGEST_INDEX = np.uint64(np.iinfo(np.int32).max)
 
+SHORT_ROW = 64  # entries of a row that are sorted by insertion
+
 # Indices of the numbers in the state of a scan, which lets the scan stop at any token and go on from there.
 POS, ROW, ENTRY, INSIDE, NEXT_INDEX, WIDTH, LOWEST, UNSORTED, FAILED, PENDING = range(10)
 
@@ -256,9 +258,17 @@ def sort_rows(indptr, indices, data):
             ascending &= indices[entry - 1] < indices[entry]
         if ascending:
             continue
-        order = np.argsort(indices[start:stop], kind="mergesort")
-        indices[start:stop] = indices[start:stop][order]
-        data[start:stop] = data[start:stop][order]
+        if stop - start <= SHORT_ROW:  # by insertion, which allocates nothing
+            for entry in range(start + 1, stop):
+                index, value, place = indices[entry], data[entry], entry
+                while place > start and indices[place - 1] > index:
+                    indices[place], data[place] = indices[place - 1], data[place - 1]
+                    place -= 1
+                indices[place], data[place] = index, value
+        else:
+            order = np.argsort(indices[start:stop], kind="mergesort")
+            indices[start:stop] = indices[start:stop][order]
+            data[start:stop] = data[start:stop][order]
         for entry in range(start + 1, stop):
             if repeated < 0 and indices[entry - 1] == indices[entry]:
                 repeated = row
