@@ -8,6 +8,7 @@ you have                                       take
 gradients of your own                          `ADAGRAD` (params=...) and its ``step(gradients)``; `Rows` for some rows
 a loss, and perhaps data in minibatches        `minimize` in one call, or `ADAGRAD` (loss, params) and its ``iterate``
 X and y, for a linear model                    `LinearModel`; on the command line ``fastadagrad fit``
+a file larger than memory                      `Stream`, in the place of X and y
 no idea of a learning rate                     `find_learning_rate` (gives a `RateSearch`), `DoG`, `DoWG`, `COCOB`
 a loop of your own under ``numba.njit``        `compiled_update` (gives a `CompiledUpdate`)
 defaults of torch, Keras, optax, ...           `like`
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from . import scipy as scipy
     from . import sklearn as sklearn
     from .data.dataset import Dataset as Dataset
+    from .data.streams import Stream as Stream
     from .engine.rows import Rows as Rows
     from .linear import LinearModel as LinearModel
     from .nopython import CompiledUpdate as CompiledUpdate
@@ -63,6 +65,7 @@ _HOMES = {
     "Optimizer": "optimizer",
     "RateSearch": "optimizer.rate_finder",
     "Rows": "engine.rows",
+    "Stream": "data.streams",
     "build": "methods",
     "compiled_update": "nopython",
     "find_learning_rate": "optimizer.rate_finder",
@@ -72,7 +75,7 @@ _HOMES = {
 }
 _MODULES = ("adaptive", "base", "dataset", "first_order")  # modules that downhill has, too
 _INTERFACES = ("scipy", "sklearn")  # not in `__all__`: `import *` would replace the user's own `scipy` and `sklearn`
-__all__ += ["CompiledUpdate", "Dataset", "LinearModel", "Optimizer", "RateSearch", "Rows"]
+__all__ += ["CompiledUpdate", "Dataset", "LinearModel", "Optimizer", "RateSearch", "Rows", "Stream"]
 __all__ += [*_MODULES]
 __all__ += ["build", "compiled_update", "find_learning_rate", "like", "minimize", "register"]
 

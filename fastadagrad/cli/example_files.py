@@ -15,7 +15,7 @@ _BASES: dict[str, Base] = {"true": True, "false": False, "auto": "auto"}
 
 def add_arguments(parser: argparse.ArgumentParser, default: str) -> None:
     """Declare the common options; `default` is the text of the default of --zero-based."""
-    parser.add_argument("--target", metavar="NAME", help="array of a .npz file that holds the labels (y)")
+    parser.add_argument("--target", metavar="NAME", help="column of the labels, or array of a .npz file (y)")
     text = f"whether columns of svmlight text count from 0 rather than 1 (default: {default})"
     parser.add_argument("--zero-based", choices=tuple(_BASES), help=text)
 

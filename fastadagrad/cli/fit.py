@@ -15,9 +15,10 @@ from ..kernels.linear.losses import LOSSES, OPTIONS
 from ..support.contents import STDIN
 from ..support.extras import needed
 from ..support.log import logger
-from . import example_files, screen
+from . import example_files, fit_stream, screen, streaming
 
 if TYPE_CHECKING:
+    from ..data.streams import Stream
     from ..data.tables import Table
     from ..linear import LinearModel
 
@@ -32,13 +33,18 @@ EXAMPLES = (
     "fit digits --valid 0.2",
     "fit train.svm.gz --valid 0.1 --test test.svm --model model.npz --plot losses.png",
     "fit counts.npz --loss poisson --l2 1e-4 --learning-rate auto --json",
+    "fit clicks.parquet --target clicked --drop id --hash-bits 20 --model model.npz",
+    "fit - --stream --hash-bits 20 --resume yesterday.npz --model today.npz",
 )
 MANY_CLASSES = 100
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the command."""
-    source = "svmlight text (also compressed), .npz, iris, wine, digits, breast_cancer, diabetes, or - (standard input)"
+    source = (
+        "svmlight text (also compressed), CSV, Parquet, Arrow IPC, .npz, iris, wine, digits, breast_cancer, diabetes, "
+        "or - (standard input)"
+    )
     parser.add_argument("source", metavar="SOURCE", help=source)
     parser.add_argument("--valid", metavar="FILE|FRACTION", help="keep the weights that do best on these examples")
     parser.add_argument("--test", metavar="FILE", help="evaluate the finished model on these examples")
@@ -50,6 +56,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quiet", action="store_true", help="print warnings and errors only, and what --json does")
     bar = "show a bar instead of a row for each epoch (no), where standard error is a terminal"
     parser.add_argument("--progress", action=argparse.BooleanOptionalAction, default=False, help=bar)
+    streaming.add_arguments(parser)
+    streaming.add_training_arguments(parser)
     _add_model_options(parser.add_argument_group("model and training"))
 
 
@@ -117,36 +125,34 @@ def _rate(text: str) -> float | str:
 
 _OUTPUTS = {"model", "plot", "json", "quiet", "progress"}
 _OWN = {"command", "source", "valid", "test", "target", "zero_based", "features", *_OUTPUTS}
+_OWN |= {*streaming.KEYWORDS, *streaming.OF_FIT}
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command: load, train, save, evaluate and report."""
-    from ..data.loading import load
-    from ..linear import LinearModel
-
     options = {name: value for name, value in vars(arguments).items() if name not in _OWN}
-    model = LinearModel(**options)
+    streamed = streaming.is_wanted(arguments)
+    model = fit_stream.model_of(arguments, options)
     if arguments.progress:
         needed("tqdm.auto", "--progress")
     bar = arguments.progress and sys.stderr.isatty() and not arguments.quiet
     _check_paths(arguments)
-    base = example_files.base(arguments.zero_based, None)
-    bits, width = model.hash_bits, arguments.features
-    table = load(
-        arguments.source, dtype=None, target=arguments.target, n_features=width, zero_based=base, hash_bits=bits
-    )
-    test = None if arguments.test is None else _load_like(table, arguments.test, arguments)
-    valid = _validation(table, arguments)
-    _warn_of_many_classes(table, model)
+    examples = fit_stream.open_source(arguments, model) if streamed else _load(arguments, model)
+    if examples.hash_bits != model.hash_bits:  # as there are strings
+        model = fit_stream.model_of(arguments, {**options, "hash_bits": examples.hash_bits})
+    test = None if arguments.test is None else _load_like(examples, arguments.test, arguments)
+    valid = _validation(examples, arguments)
+    _warn_of_many_classes(examples, model)
     out = screen.Screen(patient=bool(arguments.model or arguments.plot))
     talks = not (arguments.json or arguments.quiet)
-    show = _Rows(out) if talks and not bar else None
+    rows = fit_stream.Rows(out if talks else None)
+    show = rows if streamed else _Rows(out) if talks and not bar else None
     if talks:
-        out.say(_describe(table))
-    model.fit(table, valid=valid, progress=bar or show or False)
-    report, failures = _report(model, table), list[Exception]()
+        out.say(_describe(examples))
+    model.fit(examples, valid=valid, progress=show or bar)
+    report, failures = _report(model, examples, rows.examples), list[Exception]()
     _write(model, {"model": arguments.model, "plot": arguments.plot}, report, failures)
-    parts = {**_parts(model, table, valid, vars(arguments).get("seed", 0)), "test": test}
+    parts = {**_parts(model, examples, valid, vars(arguments).get("seed", 0)), "test": test}
     for name, evaluated in parts.items():
         if evaluated is not None:
             with _kept(failures):
@@ -154,7 +160,9 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         screen.print_json(report)
     elif talks:
-        _print_summary(model, report, show, out)
+        if isinstance(show, _Rows) or not streamed:
+            _finish_rows(model, show, out)
+        _print_summary(model, report, out)
     for failure in failures:
         raise failure
     out.close()
@@ -208,20 +216,36 @@ def _write(
             report[name] = path
 
 
-def _load_like(table: Table, source: str, arguments: argparse.Namespace) -> Table:
+def _load(arguments: argparse.Namespace, model: LinearModel) -> Table:
+    """Read SOURCE whole."""
+    from ..data.loading import load
+
+    base, bits = example_files.base(arguments.zero_based, None), model.hash_bits
+    if streaming.has_named_columns(arguments, arguments.source):
+        return streaming.open_stream(arguments, arguments.source, hash_bits=bits, zero_based=base).table()
+    streaming.check_unnamed(arguments)
+    width, target = arguments.features, arguments.target
+    return load(arguments.source, dtype=None, target=target, n_features=width, zero_based=base, hash_bits=bits)
+
+
+def _load_like(table: Table | Stream, source: str, arguments: argparse.Namespace) -> Table:
     """Load examples for validation or test, with the columns of the training examples, from any kind of file."""
     from ..data.columns import check_names
     from ..data.loading import load, takes_target
+    from ..data.streams import Stream
 
+    if table.columns is not None and streaming.has_named_columns(arguments, source):
+        like = table.settled_columns() if isinstance(table, Stream) else table.columns
+        return streaming.open_stream(arguments, source, hash_bits=table.hash_bits, zero_based="auto", like=like).table()
     target = arguments.target if takes_target(source) else None
     base = example_files.base(arguments.zero_based, table.zero_based)
-    width = table.features.shape[1]
+    width = table.n_features if isinstance(table, Stream) else table.features.shape[1]
     found = load(source, dtype=None, target=target, n_features=width, zero_based=base, hash_bits=table.hash_bits)
     check_names(found.feature_names, table.feature_names, source)
     return found
 
 
-def _validation(table: Table, arguments: argparse.Namespace) -> float | Table | None:
+def _validation(table: Table | Stream, arguments: argparse.Namespace) -> float | Table | None:
     if arguments.valid is None:
         return None
     try:
@@ -233,13 +257,20 @@ def _validation(table: Table, arguments: argparse.Namespace) -> float | Table | 
     return fraction
 
 
-def _parts(model: LinearModel, table: Table, valid: float | Table | None, seed: int) -> dict[str, Table | None]:
-    """Return the examples that the model was trained on, and those held out; a fraction is split as by `fit`."""
+def _parts(
+    model: LinearModel, table: Table | Stream, valid: float | Table | None, seed: int
+) -> dict[str, Table | None]:
+    """Return the examples that the model was trained on, and those held out; a fraction is split as by `fit`.
+
+    A stream is not read once more to be evaluated.
+    """
+    from ..data.tables import Table
     from ..linear.splits import split
     from ..linear.targets import Targets
 
     if not isinstance(valid, float):
-        return {"train": table, "valid": valid}
+        return {"train": table if isinstance(table, Table) else None, "valid": valid}
+    assert isinstance(table, Table)  # as a fraction of a stream is refused
     level = logger.level
     logger.setLevel(logging.WARNING)  # `fit` has logged what there is to say of the split
     try:
@@ -249,21 +280,28 @@ def _parts(model: LinearModel, table: Table, valid: float | Table | None, seed: 
     return {"train": train, "valid": held_out}
 
 
-def _warn_of_many_classes(table: Table, model: LinearModel) -> None:
+def _warn_of_many_classes(table: Table | Stream, model: LinearModel) -> None:
     """Warn if there are so many classes that the labels are probably numbers to be predicted."""
     import numpy as np
 
+    from ..data.tables import Table
+
+    if not isinstance(table, Table):
+        return
     if model.loss == "softmax" and (classes := len(np.unique(table.labels))) > MANY_CLASSES:
         logger.warning("%d different labels, each a class of its own: for numbers, use --loss squared", classes)
 
 
-def _report(model: LinearModel, table: Table) -> dict[str, Any]:
+def _report(model: LinearModel, table: Table | Stream, examples: int) -> dict[str, Any]:
+    """What there is to report of a fit; `examples` is the number of those in an epoch of a stream."""
+    from ..data.tables import Table
+
     return {
         "source": table.name,
         "loss": model.loss,
         "method": model.method,
-        "examples": len(table.labels),
-        "features": table.features.shape[1],
+        "examples": len(table.labels) if isinstance(table, Table) else examples,
+        "features": len(model.coef_),
         "classes": None if model.classes_ is None else model.classes_.tolist(),
         "learning_rate": model.learning_rate_,
         "zero_weights": int((model.coef_ == 0).sum()),
@@ -276,9 +314,12 @@ def _report(model: LinearModel, table: Table) -> dict[str, Any]:
     }
 
 
-def _describe(table: Table) -> str:
-    from ..data.tables import CSR
+def _describe(table: Table | Stream) -> str:
+    from ..data.tables import CSR, Table
 
+    if not isinstance(table, Table):
+        kind = f"hashed into {2**table.hash_bits:,}" if table.hash_bits else "features as they come"
+        return f"{table.name}: a stream, {kind}"
     n, width = table.features.shape
     kind = f"{table.features.data.size / n:.4g} of {width:,}" if isinstance(table.features, CSR) else f"{width:,}"
     return f"{table.name}: {n:,} examples, {kind} features each"
@@ -312,12 +353,15 @@ class _Rows:
             self._say(history[kept - 1], "*")
 
 
-def _print_summary(model: LinearModel, report: dict[str, Any], show: _Rows | None, out: screen.Screen) -> None:
-    if show is None:  # a bar was shown while training, so no row has been printed
+def _finish_rows(model: LinearModel, show: _Rows | fit_stream.Rows | None, out: screen.Screen) -> None:
+    if not isinstance(show, _Rows):  # a bar was shown while training, so no row has been printed
         show = _Rows(out)
         for entry in model.history:
             show(entry)
     show.finish(model.history, model.best_epoch)
+
+
+def _print_summary(model: LinearModel, report: dict[str, Any], out: screen.Screen) -> None:
     out.say(
         f"{report['loss']} loss, {'' if report['method'] == 'adagrad' else report['method'] + ', '}"
         f"learning rate {report['learning_rate']:.3g}, "

@@ -6,12 +6,13 @@ import argparse
 import itertools
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ..support import strict_json
 from ..support.log import logger
-from . import example_files, screen
+from . import example_files, predict_stream, screen, streaming
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,42 +42,83 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--proba", action="store_true", help="probabilities: tabs between columns, labels above them")
     parser.add_argument("--no-header", action="store_true", help="with --proba, no line with the labels")
     example_files.add_arguments(parser, "as in the file the model was trained on")
+    streaming.add_arguments(parser)
     parser.add_argument("--json", action="store_true", help="one JSON object instead of a line for each example")
     parser.add_argument("--quiet", action="store_true", help="beside predictions, print warnings and errors only")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command: load the model and the examples, and write the predictions."""
-    from ..data.loading import load
     from ..linear import LinearModel
-    from ..support import outputs
 
     output = None if arguments.output == "-" else arguments.output
     example_files.check_outputs({"--output": output}, {"MODEL": arguments.model, "SOURCE": arguments.source})
     model = LinearModel.load(arguments.model)
-    width, base = len(model.coef_), example_files.base(arguments.zero_based, model.zero_based)
-    how: dict[str, Any] = {"target": arguments.target, "n_features": width, "zero_based": base}
-    table = load(arguments.source, dtype="float64", labelled=False, hash_bits=model.hash_bits, **how)
-    scores = model.decision_function(table)
-    found, reason = _evaluation(model, scores, table)
-    proba = arguments.proba
-    if arguments.json:
-        result = _as_json(model, scores, proba, found, reason)
-        if output is None:
-            screen.print_json(result)
-        lines: Iterable[str] = (f"{strict_json.dumps(result)}\n",)
+    proba, headed = arguments.proba, arguments.proba and not arguments.no_header
+    if predict_stream.can_be_streamed(arguments):
+        stream = predict_stream.open_source(arguments, model)
+        with _writer(output, model, proba, headed) as write:
+            base = example_files.base(arguments.zero_based, model.zero_based)
+            found, reason = predict_stream.score(model, stream, base, write)
     else:
-        headed = proba and not arguments.no_header
-        lines = _as_text(model, scores, proba, headed)
-        if output is None:
-            classes = model.classes_ if headed or not proba else None
-            screen.write_predictions(lines, [] if classes is None else classes.tolist())
-    if output is not None:
-        with outputs.replacing(output) as file:
-            file.writelines(line.encode(errors="backslashreplace") for line in lines)
+        table = _load(arguments, model)
+        scores = model.decision_function(table)
+        found, reason = _evaluation(model, scores, table)
+        if arguments.json:
+            _write_json(_as_json(model, scores, proba, found, reason), output)
+        else:
+            with _writer(output, model, proba, headed) as write:
+                write(scores)
     if found and not (arguments.quiet or arguments.json):
         print(example_files.shown(found), file=sys.stderr)
     return 0
+
+
+def _load(arguments: argparse.Namespace, model: LinearModel) -> Table:
+    """Read SOURCE whole."""
+    from ..data.loading import load
+
+    if streaming.has_named_columns(arguments, arguments.source):
+        return predict_stream.open_source(arguments, model).table()
+    streaming.check_unnamed(arguments)
+    width, base = len(model.coef_), example_files.base(arguments.zero_based, model.zero_based)
+    how: dict[str, Any] = {"target": arguments.target, "n_features": width, "zero_based": base}
+    return load(arguments.source, dtype="float64", labelled=False, hash_bits=model.hash_bits, **how)
+
+
+@contextmanager
+def _writer(output: str | None, model: LinearModel, proba: bool, headed: bool) -> Iterator[predict_stream.Write]:
+    """What writes the lines for scores, block by block, to standard output, or to a file that is then replaced."""
+    from ..support import outputs
+
+    begun = False
+
+    def lines_for(scores: NDArray[np.float64]) -> Iterator[str]:
+        nonlocal begun
+        header = [] if begun else _header(model, proba, headed)
+        begun = True
+        return itertools.chain(header, _as_text(model, scores, proba))
+
+    if output is not None:
+        with outputs.replacing(output) as file:
+            yield lambda scores: file.writelines(each.encode(errors="backslashreplace") for each in lines_for(scores))
+        return
+
+    def write(scores: NDArray[np.float64]) -> None:
+        classes = model.classes_ if (headed or not proba) and not begun else None
+        screen.write_predictions(lines_for(scores), [] if classes is None else classes.tolist())
+
+    yield write
+
+
+def _write_json(result: dict[str, Any], output: str | None) -> None:
+    from ..support import outputs
+
+    if output is None:
+        screen.print_json(result)
+        return
+    with outputs.replacing(output) as file:
+        file.write(f"{strict_json.dumps(result)}\n".encode(errors="backslashreplace"))
 
 
 def _evaluation(
@@ -112,17 +154,23 @@ def _as_json(
     return result if reason is None else {**result, "not_evaluated": reason}
 
 
-def _as_text(model: LinearModel, scores: NDArray[np.float64], proba: bool, headed: bool) -> Iterator[str]:
+def _header(model: LinearModel, proba: bool, headed: bool) -> list[str]:
+    """The line above all others, if there is one; labels that cannot be written as they are have a warning."""
     classes = [] if model.classes_ is None else model.classes_.tolist()
     if headed or not proba:
         broken = [each for each in map(str, classes) if _LINE_BREAK.search(each)]
         if broken:
             logger.warning("%d labels have line breaks: they are written as \\n or \\r", len(broken))
+    if not (proba and headed):
+        return []
+    return ["\t".join(_plain(label).replace("\t", "\\t") for label in classes) + "\n"]
+
+
+def _as_text(model: LinearModel, scores: NDArray[np.float64], proba: bool) -> Iterator[str]:
+    """A line for each example."""
     if not proba:
         return (f"{_plain(label)}\n" for label in model.labels_of(scores).tolist())
-    header = ["\t".join(_plain(label).replace("\t", "\\t") for label in classes) + "\n"] if headed else []
-    rows = model.probabilities_of(scores).tolist()
-    return itertools.chain(header, ("\t".join(map(repr, row)) + "\n" for row in rows))
+    return ("\t".join(map(repr, row)) + "\n" for row in model.probabilities_of(scores).tolist())
 
 
 def _plain(label: Any) -> str:

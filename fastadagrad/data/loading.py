@@ -20,8 +20,10 @@ from ..support.extras import needed
 from ..support.hints import hint
 from ..support.log import logger
 from .columns import checked_bits
+from .stream_tables import format_of
+from .streams import Stream
 from .svmlight import parse
-from .tables import CSR, Table, as_features, as_table, with_width
+from .tables import CSR, Table, as_features, as_table, cast, with_width
 
 BUILT_IN = ("breast_cancer", "diabetes", "digits", "iris", "wine")
 CSR_KEYS = ("data", "indices", "indptr", "shape")
@@ -46,11 +48,13 @@ def load(
     source : str or path
         ``breast_cancer``, ``diabetes``, ``digits``, ``iris`` or ``wine``, which scikit-learn ships (a file
         of such a name is ``./iris``); ``-``, which is standard input; or a file. By what they hold, not by
-        their names, these are ``.npz`` files or svmlight text, and may be compressed by gzip, bzip2 or xz.
+        their names, these are ``.npz`` files or svmlight text, and may be compressed by gzip, bzip2 or xz; Parquet or
+        Arrow IPC; or, by the suffix .csv or .tsv, CSV, as :class:`fastadagrad.Stream` takes them.
     dtype : {float32, float64, None}
         Dtype of the features; None: float64 for svmlight text, else as in :func:`as_features`.
     target : str, optional
-        Which array of a .npz file has the labels; "y" by default.
+        Which array of a .npz file has the labels; "y" by default. Of a source with named columns, which column has
+        them.
     n_features : int, optional
         Number of columns of a sparse table, so that a test file fits a training file. A narrower file is widened;
         columns beyond are ignored, with a logged warning. Dense features must have this width.
@@ -101,12 +105,19 @@ def load(
     if bits is not None and n_features not in (None, 2**bits):
         raise ValueError(f"n_features must be left out with hash_bits={bits}, which makes {2**bits}, got {n_features}")
     path = Path(source)
-    if target is not None and not takes_target(source):
-        raise ValueError(f"target names an array of a .npz file, but source is {os.fspath(source)!r}")
+    if target is not None and not takes_target(source, target):
+        raise ValueError(
+            f"target names an array of a .npz file, or a column of CSV, Parquet or Arrow, but source is "
+            f"{os.fspath(source)!r}"
+        )
     if isinstance(source, str) and (source in BUILT_IN or source == "linnerud"):
         table = _built_in(source, dtype, bits)
     elif source != contents.STDIN and not path.exists():
         _refuse_missing(path)
+    elif has_named_columns(source, target):
+        table = Stream(source, target=target, hash_bits=bits, labelled=labelled).table()
+        bits = table.hash_bits
+        table = table if dtype is None else replace(table, features=cast(table.features, np.dtype(dtype)))
     elif path.suffix.lower() == ".npz" and path.is_file():  # opened here, as only some of its arrays are read
         with open(path, "rb") as file:
             table = _from_npz(file, path, dtype, target, labelled, bits)
@@ -116,7 +127,7 @@ def load(
         return table
     if zero_based == "auto":
         warn_of_base(table, n_features, None)
-    return _with_width(table, n_features)
+    return fitted_to(table, n_features)
 
 
 def warn_of_base(table: Table, n_features: int, known: bool | None) -> None:
@@ -142,12 +153,25 @@ def warn_of_base(table: Table, n_features: int, known: bool | None) -> None:
     )
 
 
-def takes_target(source: str | os.PathLike[str]) -> bool:
-    """Whether `load` looks for the labels by name: in a .npz file."""
-    return contents.suffix_of(source) == ".npz" or contents.peek(source).startswith(contents.ZIP)
+def takes_target(source: str | os.PathLike[str], target: str | None = None) -> bool:
+    """Whether `load` looks for the labels by name: in a .npz file, or in one with named columns."""
+    is_npz = contents.suffix_of(source) == ".npz" or contents.peek(source).startswith(contents.ZIP)
+    return is_npz or has_named_columns(source, target)
 
 
-def _with_width(table: Table, n_features: int) -> Table:
+def has_named_columns(source: str | os.PathLike[str], target: str | None = None) -> bool:
+    """Whether a source is CSV, by its suffix or as its first line names the target, Parquet or Arrow IPC."""
+    return format_of(source, target) is not None
+
+
+def fitted_to(table: Table, n_features: int) -> Table:
+    """A table with so many features; a sparse one is widened, or cut with a logged warning.
+
+    Raises
+    ------
+    ValueError
+        If a dense one has not as many.
+    """
     if isinstance(table.features, CSR):
         features = with_width(table.features, n_features, table.name)
         unchanged = features.shape == table.features.shape

@@ -21,6 +21,7 @@ from .tables import CSR, cast_sparse
 SLOW_BATCH = 4096
 SHOWN = 60
 LONGEST_LINE = 4096  # bytes of a line that are looked at to find out what a text is
+NAMED = "say which column of its header has the labels, by target (--target), and give it a name that ends in .csv"
 SAVED = "numpy.savez('data.npz', X=X, y=y) makes a file of them that is taken"
 
 
@@ -308,9 +309,9 @@ def _other_format(text: NDArray[np.uint8], pos: int) -> str | None:
     if any(re.match(rb"[0-9]+:[-+.0-9]", each) and len(re.findall(rb"[,;]", each)) < 2 for each in features):
         return None  # some features are sound, so that an error about the malformed one says more
     if re.search(rb"[,;]", line):
-        return f"CSV (pandas.read_csv reads it; {SAVED})"
+        return f"CSV ({NAMED}; or pandas.read_csv reads it, and {SAVED})"
     if b"\t" in line:
-        return f"a table separated by tabs (pandas.read_csv(..., sep='\\t') reads it; {SAVED})"
+        return f"a table separated by tabs ({NAMED}; or pandas.read_csv(..., sep='\\t') reads it, and {SAVED})"
     return None
 
 

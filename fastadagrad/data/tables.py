@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
@@ -15,6 +16,7 @@ from .array_likes import NUMERIC, as_array, first_not_finite, is_missing
 from .columns import canonical, checked_bits, hashed
 from .labels import as_labels
 from .memory_at_hand import BYTES_A_FEATURE, advice, in_words
+from .roles import Columns
 
 LARGEST_WIDTH = 2**31
 
@@ -57,6 +59,8 @@ class Table:
         The columns have been hashed into 2**hash_bits; None: they are not hashed.
     weights : ndarray (n,) of float64 or None
         How much each row counts in training; None if all count the same.
+    columns : Columns or None
+        Of a source with named columns: which of them are what.
     """
 
     features: NDArray[Any] | CSR
@@ -66,6 +70,7 @@ class Table:
     zero_based: bool | None = None
     hash_bits: int | None = None
     weights: NDArray[np.float64] | None = None
+    columns: Columns | None = None
 
 
 def as_table(
@@ -187,19 +192,50 @@ def cast_sparse(features: CSR, dtype: np.dtype[Any], names: tuple[str, ...] | No
 
 def with_width(features: CSR, n_features: int, name: str) -> CSR:
     """The same rows with ``n_features`` columns: new columns are zero, columns beyond are dropped with a warning."""
+    fitting = cut(features, n_features)
+    if features.shape[1] > n_features:
+        logger.warning(
+            "%s has %d columns, %d were expected: its %d entries in the columns beyond are ignored",
+            name,
+            features.shape[1],
+            n_features,
+            features.indices.size - fitting.indices.size,
+        )
+    return fitting
+
+
+def cut(features: CSR, n_features: int) -> CSR:
+    """The same rows with ``n_features`` columns: new columns are zero, columns beyond are dropped."""
     rows, width = features.shape
     if width <= n_features:
         return features._replace(shape=(rows, n_features))
     kept = features.indices < n_features
-    logger.warning(
-        "%s has %d columns, %d were expected: its %d entries in the columns beyond are ignored",
-        name,
-        width,
-        n_features,
-        kept.size - np.count_nonzero(kept),
-    )
     before = np.concatenate(([0], np.cumsum(kept, dtype=np.int64)))
     return CSR(features.data[kept], features.indices[kept], before[features.indptr], (rows, n_features))
+
+
+def in_one(parts: Sequence[Table]) -> Table:
+    """Tables one after another, of one source, in one; sparse ones may have different numbers of columns."""
+    first = parts[0]
+    labels = np.concatenate([part.labels for part in parts])
+    features: NDArray[Any] | CSR
+    if isinstance(first.features, CSR):
+        sparse = [part.features for part in parts if isinstance(part.features, CSR)]
+        before = np.cumsum([0, *(each.data.size for each in sparse)]).tolist()
+        starts = [each.indptr[1:] + size for each, size in zip(sparse, before[:-1], strict=True)]
+        features = CSR(
+            np.concatenate([each.data for each in sparse]),
+            np.concatenate([each.indices for each in sparse]),
+            np.concatenate([np.zeros(1, np.int64), *starts]),
+            (labels.size, max(each.shape[1] for each in sparse)),
+        )
+    else:
+        features = np.concatenate([part.features for part in parts])
+    weights = None
+    if any(part.weights is not None for part in parts):
+        ones = (np.ones(len(part.labels)) if part.weights is None else part.weights for part in parts)
+        weights = np.concatenate(list(ones))
+    return replace(first, features=features, labels=labels, weights=weights)
 
 
 def _as_dense(X: Any, dtype: np.dtype[Any] | None) -> NDArray[Any]:

@@ -100,9 +100,9 @@ def fit(
         shape = f"(shape=({table.features.shape[0]}, 0))"
         raise ValueError(f"X has nothing to learn from: 0 feature(s) {shape} while a minimum of 1 is required")
     if start is not None:
-        chosen, settings = _continued(start, p, settings)
+        chosen, settings = continued(start, p, settings)
     chosen = chosen or targets.choose(p["loss"], table.labels, p)
-    lazy = _lazy(p, settings, isinstance(table.features, CSR))
+    lazy = lazy_of(p, settings, isinstance(table.features, CSR))
     if isinstance(table.features, CSR):
         check_width(table.features, bytes_a_feature(chosen.outputs, settings, p["batch_size"], lazy, p["dtype"]))
     table = without_weightless(table)
@@ -142,11 +142,11 @@ def fit(
         state = State(trainer.trained, scale.copy(), chosen, settings.rule.name, settings.slots, intercept, rate, means)
     del trainer, runner
     return Fit(
-        *_unscaled(outcome.weights, scale or measure(), chosen), chosen, rate, outcome, examples.values.size, state
+        *unscaled(outcome.weights, scale or measure(), chosen), chosen, rate, outcome, examples.values.size, state
     )
 
 
-def _continued(start: State, p: Mapping[str, Any], settings: Settings) -> tuple[Targets, Settings]:
+def continued(start: State, p: Mapping[str, Any], settings: Settings) -> tuple[Targets, Settings]:
     """The targets and the settings with which training goes on from a state.
 
     Raises
@@ -216,7 +216,7 @@ def _take_over(trainer: Trainer, weights: Weights) -> None:
         own[...] = other
 
 
-def _lazy(p: Mapping[str, Any], settings: Settings, sparse: bool) -> str:
+def lazy_of(p: Mapping[str, Any], settings: Settings, sparse: bool) -> str:
     lazy = str(p["lazy"])
     reason = missed_steps_refusal(settings) if sparse and lazy == "exact" else None
     if reason is not None:
@@ -229,7 +229,7 @@ def _prepare(scale: Scaling, chosen: Targets, dtype: Any, table: Table, unknown:
     return as_examples(scale.apply(table.features, dtype), labels, table.weights)
 
 
-def _unscaled(
+def unscaled(
     weights: tuple[NDArray[Any], NDArray[Any]], scale: Scaling, chosen: Targets
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Weights and intercept for unscaled features and labels; the arrays of the scaling are overwritten."""
@@ -245,7 +245,7 @@ def _unscaled(
 
 def _unscaled_aside(scale: Scaling, chosen: Targets, weights: Weights) -> Weights:
     """Weights and intercept for unscaled features and labels; the scaling is not overwritten."""
-    return _unscaled(weights, scale.copy(), chosen)
+    return unscaled(weights, scale.copy(), chosen)
 
 
 def _has_lost(weights: NDArray[Any], raw: NDArray[np.float64]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Literal, Unpack
 
@@ -11,12 +11,16 @@ from numpy.typing import DTypeLike
 
 from ..data.columns import check_names
 from ..data.labels import as_labels
+from ..data.roles import Columns
+from ..data.streams import Stream
 from ..data.tables import Table
 from . import arguments, targets
 from .fitting import Fit, State, fit
 from .methods import own_hyper
 from .persistent import PersistentPredictor
 from .splits import checked_validation, labelled, with_width_of
+from .stream_arguments import adopted_bits, as_validation, check_alone, check_going_on, reports
+from .streams import fit_stream
 from .typed_keywords import OwnHyper
 
 
@@ -107,6 +111,8 @@ class LinearModel(PersistentPredictor):
     best_epoch, stopped_because : int, str
         The epoch whose weights these are, 0 before the first has ended (after an interruption without validation, the
         weights have part of the next epoch, too); and "max_epochs", "patience", "non-finite loss" or "interrupted".
+    columns_ : Columns or None
+        After training on a Stream or a Table with named columns: which of them are what.
     zero_based : bool or None
         Whether columns counted from 0 in the svmlight text trained on: load examples to be scored with the same value.
     seconds, features_per_second : float
@@ -167,6 +173,7 @@ class LinearModel(PersistentPredictor):
         self.seconds = self.features_per_second = 0.0
         self.feature_names: tuple[str, ...] | None = None
         self.zero_based: bool | None = None
+        self.columns_: Columns | None = None
         self._targets = targets.Targets("")
         self._state: State | None = None
         self._keeps = False  # whether the latest training was to keep its state
@@ -201,15 +208,19 @@ class LinearModel(PersistentPredictor):
 
         Parameters
         ----------
-        X : array-like (n, features), sparse matrix, DataFrame or Table
-            A Table has its labels with it.
+        X : array-like (n, features), sparse matrix, DataFrame, Table or Stream
+            A Table has its labels with it. A Stream is read a block at a time, and trained on in bounded memory; from
+            one that can be read once only there is one epoch. If it hashes and the model does not, `hash_bits` becomes
+            the Stream's.
         y : array-like (n,), optional
             Numbers or strings.
         valid : float, Table or (X, y), optional
             A fraction of the examples, or separate examples, for validation, instead of the model's own `validation`.
-            After each epoch their loss decides whether the weights are the best so far, which are kept.
+            After each epoch their loss decides whether the weights are the best so far, which are kept. With a Stream
+            they must be separate examples.
         progress : bool or callable, default False
-            True shows a bar; a callable gets each epoch's entry of `history`.
+            True shows a bar, and for a Stream, on standard error, the progressive loss after 1, 2, 4, ... examples; a
+            callable gets each epoch's entry of `history`.
         sample_weight : array-like (n,), optional
             How much each example counts, at least 0. An example of weight 3 is visited three times an epoch; so is one
             of weight 2.5, with each visit counting 5/6. If all weights are large, examples are visited fewer times.
@@ -239,10 +250,16 @@ class LinearModel(PersistentPredictor):
         """
         p = self._parameters
         valid = p["validation"] if valid is None else checked_validation("valid", valid)
+        if isinstance(X, Stream):
+            check_alone(y, sample_weight)
+            found = self._streamed(X, valid, progress, self._state if p["warm_start"] else None)
+            self.history = []
+            self._take_stream(found, X)
+            return self
         table = labelled(X, y, None, self.hash_bits, sample_weight)
         table, start = self._continued(table) if p["warm_start"] else (table, None)
         found = fit(p, self._settings, self._conduct, table, valid, progress, start=start, keeps=p["warm_start"])
-        self.zero_based = X.zero_based if isinstance(X, Table) else None
+        self.zero_based, self.columns_ = (X.zero_based, X.columns) if isinstance(X, Table) else (None, None)
         self.history = []
         self._take(found, table, keeps=p["warm_start"])
         return self
@@ -252,8 +269,8 @@ class LinearModel(PersistentPredictor):
 
         Parameters
         ----------
-        X : array-like (n, features), sparse matrix, DataFrame or Table
-            Examples with the columns of the calls before.
+        X : array-like (n, features), sparse matrix, DataFrame, Table or Stream
+            Examples with the columns of the calls before. A Stream is read through once.
         y : array-like (n,), optional
             Numbers or strings; a Table has its own.
         classes : array-like, optional
@@ -274,7 +291,8 @@ class LinearModel(PersistentPredictor):
             If X, y, the classes or the weights are of another kind, or hold NaN or infinity; if a label is none of the
             classes; if the learning rate is "auto".
         RuntimeError
-            If the model was trained by `fit` without `warm_start`, or loaded: it then has no state to go on from.
+            If the model was trained by `fit` on examples in memory without `warm_start`, or loaded from a file of such
+            a model: it then has no state to go on from.
 
         Examples
         --------
@@ -288,12 +306,16 @@ class LinearModel(PersistentPredictor):
         array([ True, False])
         """
         p = self._parameters
-        table = labelled(X, y, None, self.hash_bits, sample_weight)
         if self._state is None and hasattr(self, "coef_") and not self._keeps:
             raise RuntimeError(
                 "this model has kept nothing to go on from: make it with warm_start=True before fit, or call "
                 "partial_fit on a new one"
             )
+        if isinstance(X, Stream):
+            check_alone(y, sample_weight)
+            self._take_stream(self._streamed(X, 0.0, False, self._state, classes, {"max_epochs": 1}), X)
+            return self
+        table = labelled(X, y, None, self.hash_bits, sample_weight)
         if p["learning_rate"] == "auto" and self._state is None:
             raise ValueError("learning_rate='auto' tries rates on all of the examples: give partial_fit a number")
         table, start = self._continued(table)
@@ -313,7 +335,31 @@ class LinearModel(PersistentPredictor):
         check_names(table.feature_names, self.feature_names, "X")
         return replace(table, features=with_width_of(table.features, len(self.coef_))), self._state
 
-    def _take(self, found: Fit, table: Table, *, keeps: bool) -> None:
+    def _streamed(
+        self,
+        stream: Stream,
+        valid: Any,
+        progress: bool | Callable[..., Any],
+        start: State | None,
+        classes: Any = None,
+        more: Mapping[str, Any] | None = None,
+    ) -> Fit:
+        """Train on a stream."""
+        self._parameters["hash_bits"] = adopted_bits(stream, self.hash_bits, start is not None)
+        if start is not None:
+            check_going_on(stream, self.feature_names, self.columns_)
+        p = {**self._parameters, **(more or {})}
+        held_out = as_validation(valid, self.hash_bits)
+        tell, watch = reports(progress)
+        return fit_stream(
+            p, self._settings, self._conduct, stream, held_out, tell=tell, watch=watch, start=start, classes=classes
+        )
+
+    def _take_stream(self, found: Fit, stream: Stream) -> None:
+        self._take(found, stream, keeps=True)
+        self.columns_, self.zero_based = stream.columns, stream.zero_based
+
+    def _take(self, found: Fit, table: Table | Stream, *, keeps: bool) -> None:
         """Take over the result of a fit, whose epochs are added to the history."""
         outcome, before = found.outcome, len(self.history)
         self.coef_, self.intercept_, self._targets, self.learning_rate_ = found[:4]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Any, Self
 
+from ..data.roles import Columns
 from ..support import array_file
 from . import saved
+from .fitting import State
 from .predictor import Predictor
 
 
@@ -16,9 +18,12 @@ class PersistentPredictor(Predictor):
     best_epoch: int
     stopped_because: str
     learning_rate_: float
+    columns_: Columns | None
+    _state: State | None
+    _keeps: bool
 
     def save(self, path: array_file.Target) -> None:
-        """Write the model to a file.
+        """Write the model to a file, with the state of its training, if it has kept one to go on from.
 
         `numpy.load` reads it, too: it has `coef`, `intercept` and `classes`. Where most of many weights are 0, it has
         only the others, `coef_values`, at `coef_positions` of the flat array, and `coef_shape`.
@@ -63,17 +68,26 @@ class PersistentPredictor(Predictor):
             self.feature_names,
             self.zero_based,
             self.learning_rate_,
+            self.columns_,
+            self._state,
         )
         saved.write(path, fitted)
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether the model has kept a state from which `partial_fit` goes on, and `fit` with `warm_start`."""
+        return self._state is not None
+
     @classmethod
-    def load(cls, path: array_file.Target) -> Self:
+    def load(cls, path: array_file.Target, **changed: Any) -> Self:
         """Read a model that `save` wrote.
 
         Parameters
         ----------
         path : path-like or file object
             A file object must be open in binary mode, and is read from its position on.
+        **changed
+            Keywords of the model that are to have other values than in the file, for training that goes on.
 
         Returns
         -------
@@ -107,8 +121,11 @@ class PersistentPredictor(Predictor):
             model = cls(**fitted.parameters)
         except (TypeError, ValueError) as error:
             raise saved.refusal(path, error) from None
+        if changed:
+            model = cls(**{**fitted.parameters, **changed})
         model.coef_, model.intercept_, model._targets = fitted.coef, fitted.intercept, fitted.targets
         model.history, model.best_epoch = fitted.history, fitted.best_epoch
         model.stopped_because, model.learning_rate_ = fitted.stopped_because, fitted.learning_rate
         model.feature_names, model.zero_based = fitted.feature_names, fitted.zero_based
+        model.columns_, model._state, model._keeps = fitted.columns, fitted.state, fitted.state is not None
         return model

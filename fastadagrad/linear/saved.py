@@ -9,15 +9,18 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..data.memory_at_hand import in_words
+from ..data.roles import Columns
 from ..kernels.linear.losses import CLASSES, LOSSES
 from ..support import array_file
+from . import saved_state
+from .fitting import State
 from .targets import OF_CLASSES, Targets, option_of
 
 KIND = "linear model"
@@ -38,6 +41,8 @@ class Fitted:
     feature_names: tuple[str, ...] | None
     zero_based: bool | None
     learning_rate: float
+    columns: Columns | None = None
+    state: State | None = None
 
 
 def write(path: array_file.Target, fitted: Fitted) -> None:
@@ -57,6 +62,11 @@ def write(path: array_file.Target, fitted: Fitted) -> None:
     arrays = {**_stored(fitted.coef), "intercept": fitted.intercept}
     if fitted.targets.classes is not None:
         arrays["classes"] = fitted.targets.classes
+    if fitted.columns is not None:
+        header["columns"] = asdict(fitted.columns)
+    if fitted.state is not None:
+        header["state"] = saved_state.as_header(fitted.state)
+        arrays |= saved_state.as_arrays(fitted.state)
     array_file.write(path, KIND, header, arrays)
 
 
@@ -75,6 +85,11 @@ def read(path: array_file.Target) -> Fitted:
         names = header["feature_names"]
         if names is not None and len(names) != len(coef):
             raise ValueError(f"{len(names)} feature_names for {len(coef)} features")
+        chosen = Targets(loss, classes, header["centre"], header["spread"], option)
+        columns = _columns(header["columns"]) if "columns" in header else None
+        state = None
+        if "state" in header:
+            state = saved_state.of_file(header["state"], arrays, coef, chosen)
     except KeyError as error:
         raise refusal(path, f"{error.args[0]} is missing") from None
     except (TypeError, ValueError) as error:
@@ -87,13 +102,15 @@ def read(path: array_file.Target) -> Fitted:
         header["parameters"],
         coef,
         arrays["intercept"],
-        Targets(loss, classes, header["centre"], header["spread"], option),
+        chosen,
         header["history"],
         header["best_epoch"],
         header["stopped_because"],
         None if names is None else tuple(names),
         header["zero_based"],
         header["learning_rate"],
+        columns,
+        state,
     )
 
 
@@ -131,6 +148,18 @@ def _restored(arrays: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
     return coef
 
 
+def _columns(header: Any) -> Columns:
+    """The named columns of the training, checked."""
+    found = Columns(**{**header, "numbers": tuple(header["numbers"]), "categories": tuple(header["categories"])})
+    names = [*found.numbers, *found.categories, *(each for each in (found.target, found.weight) if each is not None)]
+    fill = found.fill
+    if not all(isinstance(name, str) for name in names) or (
+        fill is not None and not (isinstance(fill, dict) and all(map(_is_finite, fill.values())))
+    ):
+        raise ValueError(f"columns are {header!r}")
+    return found
+
+
 def refusal(path: array_file.Target, reason: object) -> ValueError:
     """The error for a file of whose content no model can be made."""
     return ValueError(f"{array_file.name_of(path)} is a damaged fastadagrad {KIND} file: {reason}")
@@ -153,7 +182,7 @@ def _check_header(header: Any) -> None:
         "learning_rate": _is_finite(header["learning_rate"]) and header["learning_rate"] >= 0,
     }
     for name in header:
-        if name not in sound:
+        if name not in sound and name not in ("columns", "state"):
             raise ValueError(f"{name} is not known")
     for name, good in sound.items():
         if not good:

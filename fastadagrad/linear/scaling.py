@@ -106,7 +106,7 @@ def measure(
     if scale == "standard":
         if isinstance(features, CSR):
             raise ValueError('scale="standard" would make a sparse X dense: use "maxabs" or "none"')
-        shift, size = _moments(features, centre, weights)
+        shift, size = moments(features, centre, weights)
     else:
         size = _largest(features)
     for part in parts_of(size.size):
@@ -114,7 +114,7 @@ def measure(
     return Scaling(shift, size)
 
 
-def _moments(
+def moments(
     features: NDArray[Any], centre: bool, weights: NDArray[np.float64] | None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Mean of each column (0 without `centre`), and root mean square distance from it, 0 for a constant column."""

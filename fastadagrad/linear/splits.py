@@ -32,7 +32,7 @@ def _labelled(X: Any, y: Any, dtype: DTypeLike | None, hash_bits: int | None) ->
         names = X.feature_names
         table = as_table(X.features, X.labels, dtype=dtype, name=X.name, feature_names=names, hash_bits=bits)
         weights = checked_weights(X.weights, len(table.labels))
-        return replace(table, zero_based=X.zero_based, hash_bits=hash_bits, weights=weights)
+        return replace(table, zero_based=X.zero_based, hash_bits=hash_bits, weights=weights, columns=X.columns)
     if y is None:
         raise TypeError("y is missing: give labels with X, or a Table")
     return as_table(X, y, dtype=dtype, hash_bits=bits)

@@ -97,14 +97,7 @@ class Targets:
             if not unknown:
                 raise ValueError(f"y has {labels[row].item()!r} at row {row}: {self.classes_shown}")
             encoded[~known] = np.nan
-            logger.warning(
-                "%d of %d labels are of no class of the training, %r in row %d the first: they count as misses, "
-                "and the loss is that of the others",
-                known.size - np.count_nonzero(known),
-                known.size,
-                labels[row].item(),
-                row,
-            )
+            warn_of_unknown(int(known.size - np.count_nonzero(known)), known.size, labels[row].item(), row)
         return encoded
 
     def check_numbers(self, labels: NDArray[Any], what: str) -> None:
@@ -163,6 +156,18 @@ class Targets:
         return replace(self, centre=centre, spread=spread)
 
 
+def warn_of_unknown(count: int, rows: int, label: Any, row: int) -> None:
+    """Warn of labels that are none of the classes; the first of them is in this row."""
+    logger.warning(
+        "%d of %d labels are of no class of the training, %r in row %d the first: they count as misses, "
+        "and the loss is that of the others",
+        count,
+        rows,
+        label,
+        row,
+    )
+
+
 def _positions_by_value(classes: NDArray[Any], labels: NDArray[Any]) -> NDArray[np.int64]:
     """The position of each label's class, or -1, where labels and classes have dtypes of different kinds.
 
@@ -196,9 +201,15 @@ def option_of(loss: str, parameters: Mapping[str, Any]) -> float:
 
 
 def choose(
-    loss: str, labels: NDArray[Any], parameters: Mapping[str, Any] | None = None, classes: Any = None
+    loss: str,
+    labels: NDArray[Any],
+    parameters: Mapping[str, Any] | None = None,
+    classes: Any = None,
+    rows: int | None = None,
 ) -> Targets:
     """Targets for these labels, in a model with these parameters; `classes` names all labels that will come.
+
+    `rows` is the number of examples, if `labels` has not one for each.
 
     The loss "auto" becomes logistic for two different labels. More labels are classes (softmax) if they are strings, or
     whole numbers of which at most 100 are different, each occurring twice or more on average. Other numbers are real
@@ -206,8 +217,9 @@ def choose(
     """
     different = np.unique(labels if classes is None else as_labels(classes))
     if loss == "auto":
-        loss = _guess(labels, different)
-        logger.info("loss: %s, for %d different labels in %d rows", loss, len(different), len(labels))
+        rows = len(labels) if rows is None else rows
+        loss = _guess(different, rows)
+        logger.info("loss: %s, for %d different labels in %d rows", loss, len(different), rows)
     kind = LOSSES[loss].labels
     if kind not in OF_CLASSES:
         targets = Targets(loss, option=option_of(loss, parameters or {}))
@@ -241,11 +253,11 @@ def _centre_and_spread(labels: NDArray[Any], weights: NDArray[np.float64] | None
     return float(np.ldexp(mean, exponent)), float(np.ldexp(spread, exponent))
 
 
-def _guess(labels: NDArray[Any], different: NDArray[Any]) -> str:
+def _guess(different: NDArray[Any], rows: int) -> str:
     if len(different) <= 2:
         return "logistic"
-    if labels.dtype.kind in "US":
+    if different.dtype.kind in "US":
         return "softmax"
-    whole = labels.dtype.kind != "f" or bool(np.all(different == np.round(different)))
-    few = len(different) <= MOST_CLASSES and 2 * len(different) <= len(labels)
+    whole = different.dtype.kind != "f" or bool(np.all(different == np.round(different)))
+    few = len(different) <= MOST_CLASSES and 2 * len(different) <= rows
     return "softmax" if whole and few else "squared"

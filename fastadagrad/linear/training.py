@@ -158,7 +158,7 @@ class Trainer:
         start: Trained | None = None,
     ) -> None:
         self.examples, self.targets, self.settings = examples, targets, settings
-        self.batch_size = batch_size
+        self.batch_size, self.has_intercept = batch_size, intercept
         dense = is_dense(examples)
         self._way = _way(settings, batch_size, lazy, dense)
         online, _, exact, counts = self._way
@@ -172,8 +172,8 @@ class Trainer:
             _copy(self.intercept, start.intercept)
             self._steps = start.steps
         self._scalars = _Scalars(settings, intercept, dtype)
-        longest = int(np.diff(examples.starts).max(initial=0)) if isinstance(examples, Sparse | WeighedSparse) else 0
-        self._work = weight_arrays.make_work(self.weights, longest, online=online, exact=counts)
+        self._longest = _longest_row(examples)
+        self._work = weight_arrays.make_work(self.weights, self._longest, online=online, exact=counts)
         loops = passes.make_loops(
             form_for(settings),
             settings.motion,
@@ -191,6 +191,15 @@ class Trainer:
         self.seconds = 0.0  # spent in the loop
         with compilation(self._loop, "the training loop"):
             self._call(np.arange(0))
+
+    def feed(self, examples: Examples) -> None:
+        """Go on with other examples, which have the layout, the dtype and the features of those before."""
+        self.examples = examples
+        if (longest := _longest_row(examples)) > self._longest:
+            online, _, _, counts = self._way
+            self._longest = longest
+            self._work = weight_arrays.make_work(self.weights, longest, online=online, exact=counts)
+        self._rows = self._rows_between_reports(len(self.weights.p))
 
     def _rows_between_reports(self, features: int) -> int:
         """Rows of one call, in whole batches: enough that catching every feature up at its end takes little time."""
@@ -244,6 +253,11 @@ class Trainer:
     def parameters(self) -> tuple[NDArray[Any], NDArray[Any]]:
         """The weights and the intercept, not copied."""
         return self.weights.p, self.intercept.p
+
+
+def _longest_row(examples: Examples) -> int:
+    """The number of features that the longest row of sparse examples has; 0 for dense examples."""
+    return int(np.diff(examples.starts).max(initial=0)) if isinstance(examples, Sparse | WeighedSparse) else 0
 
 
 def _make_weights(layout: str, features: int, outputs: int, settings: Settings, dtype: Any) -> weight_arrays.Weights:

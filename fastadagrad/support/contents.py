@@ -11,9 +11,9 @@ import sys
 import tokenize
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 STDIN = "-"
 COMPRESSED = {".gz": "gzip", ".bz2": "bz2", ".xz": "lzma"}  # suffixes, and the modules that decompress
@@ -152,6 +152,28 @@ def read(source: str | os.PathLike[str]) -> bytes:
     with refusing_damage(f"{name_of(source)}: truncated, damaged or not {what}"):
         decompressed: bytes = codec.decompress(content)
     return decompressed
+
+
+@contextmanager
+def opened(source: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
+    """A file or standard input, opened to be read from its beginning on, decompressed, whatever the name is.
+
+    Standard input stays open. Whoever reads does so within `refusing_damage`.
+    """
+    with ExitStack() as stack:
+        raw = _stdin() if source == STDIN else stack.enter_context(open(source, "rb"))
+        codec = next((module for pattern, module in _CODECS if re.match(pattern, raw.peek(HEAD))), None)
+        yield raw if codec is None else stack.enter_context(importlib.import_module(codec).open(raw))
+
+
+def is_repeatable(source: str | os.PathLike[str]) -> bool:
+    """Whether a source can be read more than once: a regular file can."""
+    return source != STDIN and os.path.isfile(source)
+
+
+def is_compressed(head: bytes) -> bool:
+    """Whether a content that begins with these bytes is compressed in a way that `opened` undoes."""
+    return any(re.match(pattern, head) for pattern, _ in _CODECS)
 
 
 def read_text(path: str | os.PathLike[str]) -> str:

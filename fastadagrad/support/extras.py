@@ -10,7 +10,7 @@ _BROUGHT_BY = {
     "autograd": ("autograd", "autograd"),
     "matplotlib": ("matplotlib", "plot"),
     "pandas": ("pandas", "pandas"),
-    "pyarrow": ("pyarrow", "compare"),
+    "pyarrow": ("pyarrow", "tables"),
     "scipy": ("scipy", "scipy"),
     "sklearn": ("scikit-learn", "sklearn"),
     "tqdm": ("tqdm", "fit"),

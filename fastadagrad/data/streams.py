@@ -1,0 +1,330 @@
+"""Examples that are read a block at a time, so that they need not fit into memory."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..support import contents
+from ..support.checks import whole_number
+from . import stream_tables
+from .ahead import Job, closed_at_end, composed, default_threads, in_order
+from .columns import checked_bits
+from .named_columns import RULES, Converter, Means, check_there, columns_of
+from .roles import Columns
+from .stream_text import TextSource
+from .tables import Table, in_one
+
+FORMATS = ("svmlight", *stream_tables.FORMATS)
+DEFAULT_BITS = 18  # hash bits where hashing is needed and none are given; as many as Vowpal Wabbit's
+Order = Callable[[int], NDArray[np.int64]]
+
+
+class Stream:
+    r"""Examples in a file or on standard input, read a block at a time in the background.
+
+    `LinearModel.fit` and `partial_fit` take a Stream in the place of X and y, and train in bounded memory. Iterating
+    over a Stream gives its blocks as Tables, which `predict` and the like take.
+
+    Parameters
+    ----------
+    source : str or path
+        svmlight text, CSV with a header line, Parquet, Arrow IPC (a file or a stream), or ``-``, which is standard
+        input. Text may be compressed by gzip, bzip2 or xz.
+    format : {"svmlight", "csv", "parquet", "arrow"}, optional
+        By default what the suffix and the first bytes say; other text is CSV if its first line names the `target`, else
+        svmlight.
+    target : str, optional
+        The column of labels, numbers or strings, of sources with named columns.
+    weight : str, optional
+        The column of the examples' weights.
+    drop, categories : sequence of str
+        Columns to leave out; and columns of numbers or dates whose values are to be taken as strings.
+    columns : Columns, optional
+        The columns of a training, `columns` of its Stream or `columns_` of its model: these are taken, in their order,
+        with the numbers that stood for missing ones there, and others are left out. They stand in the place of `drop`,
+        `categories` and `missing`. The target may be another one, or lacking.
+    missing : {"refuse", "zero", "mean"}
+        What becomes of a missing number, or NaN: it is refused, with its row and column; or 0 or the mean of its column
+        stands for it. The mean is that of the whole source, which is read once more for it. A missing string is taken
+        as an empty one, and a missing label is refused.
+    hash_bits : int, optional
+        Hash the features into 2**hash_bits: those of svmlight by their numbers, columns by their names, strings by
+        name and value together. Where there are strings, or svmlight text that can be read once only, whose number of
+        features is not known, the default is 18; else nothing is hashed.
+    zero_based : bool or "auto"
+        Of svmlight text: whether columns count from 0 or from 1; "auto": from 0 if a column 0 occurs in the first 8 MB.
+    n_features : int, optional
+        Number of features of svmlight text, if they are not hashed; by default a pass over the source finds it.
+    labelled : bool
+        Whether there must be labels. If not, labels are NaN where there are none.
+    classes : sequence, optional
+        All labels, for a loss of classes, where not all occur in the first part of a source that can be read once only.
+    threads : int, optional
+        Threads that read and parse ahead; by default as many as there are cores, at most 4. With 0 there are none.
+        What is read does not depend on them.
+
+    Attributes
+    ----------
+    name : str
+    repeatable : bool
+        Whether the source can be read again: a file can, standard input or a pipe cannot.
+    columns : Columns or None
+        Which of the named columns are what.
+    feature_names : tuple of str or None
+
+    Raises
+    ------
+    OSError
+        If there is no such file, or it cannot be read.
+    ValueError, TypeError
+        If an argument makes no sense, or does not go with the source; the message names it.
+    RuntimeError
+        If pyarrow is needed and not installed.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> from fastadagrad import LinearModel, Stream
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> path = pathlib.Path(folder.name) / "rain.csv"
+    >>> _ = path.write_text("cloud,wind,rain\n.9,2,yes\n.1,3,no\n.8,1,yes\n.2,1,no\n")
+    >>> model = LinearModel(max_epochs=20).fit(Stream(path, target="rain"))
+    >>> [model.predict(table).tolist() for table in Stream(path, target="rain")]
+    [['yes', 'no', 'yes', 'no']]
+    >>> folder.cleanup()
+    """
+
+    def __init__(
+        self,
+        source: str | os.PathLike[str],
+        *,
+        format: Literal["svmlight", "csv", "parquet", "arrow"] | None = None,
+        target: str | None = None,
+        weight: str | None = None,
+        drop: Sequence[str] = (),
+        categories: Sequence[str] = (),
+        columns: Columns | None = None,
+        missing: Literal["refuse", "zero", "mean"] = "refuse",
+        hash_bits: int | None = None,
+        zero_based: bool | Literal["auto"] = "auto",
+        n_features: int | None = None,
+        labelled: bool = True,
+        classes: Sequence[Any] | None = None,
+        threads: int | None = None,
+    ) -> None:
+        if not isinstance(source, str | os.PathLike):
+            raise TypeError(f"source must be a path, or - for standard input, not {type(source).__name__}")
+        if missing not in RULES:
+            raise ValueError(f"missing must be one of {', '.join(map(repr, RULES))}, not {missing!r}")
+        if format not in (None, *FORMATS):
+            raise ValueError(f"format must be one of {', '.join(map(repr, FORMATS))}, not {format!r}")
+        if zero_based not in (True, False, "auto"):
+            raise ValueError(f"zero_based must be True, False or 'auto', not {zero_based!r}")
+        self._threads = default_threads() if threads is None else whole_number("threads", threads, 0)
+        self.n_features = None if n_features is None else whole_number("n_features", n_features, 1)
+        self._bits = self.hash_bits = checked_bits(hash_bits)
+        self.labelled, self._missing = labelled, missing
+        self.classes = classes
+        self._source, self.name = source, Path(contents.name_of(source)).name
+        if source != contents.STDIN and not os.path.exists(source):
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), os.fspath(source))
+        self._zero_based = zero_based
+        self.columns: Columns | None = None
+        named = {"target": target, "weight": weight, "drop": drop, "categories": categories}
+        self._format = format or _recognised(source, target)
+        self._taken = False
+        self._table_source: stream_tables.TableSource | None = None
+        self._text: TextSource | None = None
+        if self._format == "svmlight":
+            self._open_text({name: value for name, value in named.items() if value})
+        else:
+            self._open_table(named, columns)
+
+    def _open_text(self, unfit: Mapping[str, Any]) -> None:
+        if "target" in unfit:
+            raise ValueError(
+                f"target names an array of a .npz file, or a column of CSV, Parquet or Arrow, but {self.name} is "
+                f"svmlight text, or its first line names no {unfit['target']!r}"
+            )
+        if unfit:
+            raise ValueError(f"{next(iter(unfit))} names columns, and svmlight text, as {self.name} is, has none")
+        if self.hash_bits is None and self.n_features is None and not contents.is_repeatable(self._source):
+            self.hash_bits = DEFAULT_BITS
+        self._text = TextSource(
+            self._source, zero_based=self._zero_based, labelled=self.labelled, hash_bits=self.hash_bits
+        )
+        self.repeatable = self._text.repeatable
+
+    def _open_table(self, named: dict[str, Any], columns: Columns | None) -> None:
+        found = stream_tables.open_source(self._source, self._format)
+        if self.labelled and named["target"] is None and columns is None:
+            names = ", ".join(map(repr, found.schema.names[:10]))
+            raise ValueError(f"{self.name}: say which column has the labels (target, --target): there are {names}")
+        for what in ("drop", "categories"):
+            if isinstance(named[what], str):
+                raise TypeError(f"{what} must be a list of names, not the string {named[what]!r}")
+        self._table_source, self.repeatable = found, found.repeatable
+        if columns is not None:
+            self.columns = replace(columns, target=named["target"], weight=named["weight"])
+            self.with_columns(columns)
+            return
+        if isinstance(found, stream_tables.CSVSource):
+            found.take_as_strings([*named["categories"]])
+        self.columns = columns_of(found.schema, self.name, **named)
+        if self._missing == "zero":
+            self.columns = replace(self.columns, fill=dict.fromkeys(self.columns.numbers, 0.0))
+        if self._missing == "mean" and not self.repeatable:
+            raise ValueError(
+                f"missing='mean' takes the mean of the whole source, and {self.name} can be read once only"
+            )
+        if self.columns.categories and self.hash_bits is None:
+            self.hash_bits = DEFAULT_BITS
+
+    def with_columns(self, columns: Columns) -> Self:
+        """The same source with the columns that another one has: its features in their order, its missing numbers.
+
+        Parameters
+        ----------
+        columns : Columns
+            Those of a Stream, or of a model trained on one. Other columns of the source are left out. Without a
+            target here, the target there is taken, if the source has it.
+
+        Raises
+        ------
+        ValueError
+            If a feature is missing.
+        """
+        source, own = self._named
+        names = [str(name) for name in source.schema.names]
+        for name in (*columns.numbers, *columns.categories):
+            check_there(name, names, self.name, "a feature of the training")
+        if isinstance(source, stream_tables.CSVSource):
+            source.take_as_strings([*columns.categories])
+        target, weight = own.target or columns.target, own.weight or columns.weight
+        self.columns = replace(
+            columns, target=target if target in names else None, weight=weight if weight in names else None
+        )
+        for name in (each for each in (own.target, own.weight) if each is not None):
+            check_there(name, names, self.name, "target or weight")
+        self._missing = "refuse" if columns.fill is None else "zero"  # filled by those numbers
+        self.hash_bits = DEFAULT_BITS if self._bits is None and columns.categories else self._bits
+        return self
+
+    def table(self) -> Table:
+        r"""All examples in one Table, in memory.
+
+        Returns
+        -------
+        Table
+
+        Raises
+        ------
+        OSError, ValueError
+            As iterating over the Stream does; and if there are no rows.
+
+        Examples
+        --------
+        >>> import pathlib, tempfile
+        >>> from fastadagrad import Stream
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = pathlib.Path(folder) / "rain.csv"
+        ...     _ = path.write_text("cloud,rain\n.9,yes\n.1,no\n")
+        ...     table = Stream(path, target="rain").table()
+        >>> table.features.tolist(), table.labels.tolist()
+        ([[0.9], [0.1]], ['yes', 'no'])
+        """
+        parts = [part for part in self if len(part.labels)]
+        if not parts:
+            raise ValueError(f"{self.name} has no rows")
+        return in_one(parts)
+
+    @property
+    def feature_names(self) -> tuple[str, ...] | None:
+        return self.columns.numbers if self.columns is not None and self.hash_bits is None else None
+
+    @property
+    def zero_based(self) -> bool | None:
+        """Whether the columns of svmlight text count from 0; None before any was read, and for other formats."""
+        return None if self._text is None else self._text.zero_based
+
+    def __iter__(self) -> Iterator[Table]:
+        """The blocks in the source's order."""
+        return self.read(lambda table: table)
+
+    def read(self, then: Callable[[Table], Any], order: Order | None = None, ahead: int = 2) -> Iterator[Any]:
+        """What `then` makes of each block, in background threads, in order; `ahead` blocks are prepared in advance.
+
+        Parameters
+        ----------
+        order : callable, optional
+            Given the number of blocks (of row groups or record batches), the order to read them in, where that is
+            possible and the source has been read through before; else they come in the source's order.
+
+        Raises
+        ------
+        OSError, ValueError
+            If the source cannot be read, is damaged or malformed, or can be read once only and has been.
+        """
+        if self._taken and not self.repeatable:
+            raise ValueError(f"{self.name} can be read once only, and has been")
+        self.settled_columns()
+        self._taken = True
+        jobs = composed(self._jobs(order), then)
+        return in_order(jobs, self._threads, self._threads + ahead)
+
+    def settled_columns(self) -> Columns | None:
+        """The named columns, with the numbers that stand for missing ones; means are found by a pass, if need be."""
+        if self._missing == "mean" and self.columns is not None and self.columns.fill is None:
+            self.columns = self._means().fill(self.columns)
+        return self.columns
+
+    def _jobs(self, order: Order | None) -> Iterator[Job[Table]]:
+        if self._text is not None:
+            return self._text.jobs(order)
+        converter = self._converter()
+        return self._batches(converter.table, order)
+
+    @property
+    def _named(self) -> tuple[stream_tables.TableSource, Columns]:
+        """The source and its columns, if these have names."""
+        if self._table_source is None or self.columns is None:
+            raise ValueError(f"{self.name} is svmlight text, whose columns have no names")
+        return self._table_source, self.columns
+
+    def _converter(self) -> Converter:
+        source, columns = self._named
+        return Converter(source.schema, columns, self.hash_bits, self.name)
+
+    def _batches(self, make: Callable[[Any, int], Any], order: Order | None) -> Iterator[Job[Any]]:
+        source, columns = self._named
+        empty = True
+        for batch, first in source.batches(columns.all, order):
+            empty = False
+            yield partial(make, batch, first)
+        if empty:
+            raise ValueError(f"{self.name} has no rows")
+
+    def _means(self) -> Means:
+        """The means of the columns of numbers, for which the source is read once."""
+        converter = self._converter()
+        means = Means(len(converter.columns.numbers))
+        jobs = self._batches(lambda batch, first: Means.part(converter.numbers(batch)), None)
+        with closed_at_end(in_order(jobs, self._threads, self._threads + 2)) as parts:
+            for part in parts:
+                means.add(part)
+        return means
+
+
+def _recognised(source: str | os.PathLike[str], target: str | None) -> str:
+    if contents.peek(source).startswith((*contents.ZIP, contents.NPY)):
+        raise ValueError(f"{contents.name_of(source)} is made of NumPy's arrays, which are read whole: use load")
+    return stream_tables.format_of(source, target) or "svmlight"
