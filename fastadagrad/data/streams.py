@@ -190,7 +190,7 @@ class Stream:
             self.hash_bits = DEFAULT_BITS
 
     def with_columns(self, columns: Columns) -> Self:
-        """The same source with the columns that another one has: its features in their order, its missing numbers.
+        r"""Take the same source with the columns of another one: its features in their order, its missing numbers.
 
         Parameters
         ----------
@@ -198,10 +198,27 @@ class Stream:
             Those of a Stream, or of a model trained on one. Other columns of the source are left out. Without a
             target here, the target there is taken, if the source has it.
 
+        Returns
+        -------
+        Stream
+            The Stream itself.
+
         Raises
         ------
         ValueError
-            If a feature is missing.
+            If the source lacks a feature, or is svmlight text.
+
+        Examples
+        --------
+        >>> import pathlib, tempfile
+        >>> from fastadagrad import Stream
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = pathlib.Path(folder) / "rain.csv"
+        ...     _ = path.write_text("cloud,rain\n.9,yes\n,no\n")
+        ...     columns = Stream(path, target="rain", missing="zero").columns
+        ...     stream = Stream(path, target="rain").with_columns(columns)
+        ...     stream.table().features.tolist()
+        [[0.9], [0.0]]
         """
         source, own = self._named
         names = [str(name) for name in source.schema.names]
@@ -249,6 +266,7 @@ class Stream:
 
     @property
     def feature_names(self) -> tuple[str, ...] | None:
+        """Names of the features, if they have names and are not hashed."""
         return self.columns.numbers if self.columns is not None and self.hash_bits is None else None
 
     @property
@@ -261,18 +279,37 @@ class Stream:
         return self.read(lambda table: table)
 
     def read(self, then: Callable[[Table], Any], order: Order | None = None, ahead: int = 2) -> Iterator[Any]:
-        """What `then` makes of each block, in background threads, in order; `ahead` blocks are prepared in advance.
+        r"""Yield what `then` makes of each block, in background threads, in order.
 
         Parameters
         ----------
+        then : callable
+            Gets a Table and returns anything; it is called in several threads at a time.
         order : callable, optional
             Given the number of blocks (of row groups or record batches), the order to read them in, where that is
             possible and the source has been read through before; else they come in the source's order.
+        ahead : int
+            Number of blocks that are prepared in advance, beside those that threads are at work on.
+
+        Yields
+        ------
+        object
+            What `then` has returned.
 
         Raises
         ------
         OSError, ValueError
             If the source cannot be read, is damaged or malformed, or can be read once only and has been.
+
+        Examples
+        --------
+        >>> import pathlib, tempfile
+        >>> from fastadagrad import Stream
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = pathlib.Path(folder) / "rain.csv"
+        ...     _ = path.write_text("cloud,rain\n.9,yes\n.2,no\n")
+        ...     list(Stream(path, target="rain").read(lambda table: table.labels.tolist()))
+        [['yes', 'no']]
         """
         if self._taken and not self.repeatable:
             raise ValueError(f"{self.name} can be read once only, and has been")
@@ -282,7 +319,30 @@ class Stream:
         return in_order(jobs, self._threads, self._threads + ahead)
 
     def settled_columns(self) -> Columns | None:
-        """The named columns, with the numbers that stand for missing ones; means are found by a pass, if need be."""
+        r"""Return the named columns, with the numbers that stand for missing ones.
+
+        For ``missing="mean"`` the source is read, if it has not been.
+
+        Returns
+        -------
+        Columns or None
+            None for svmlight text.
+
+        Raises
+        ------
+        OSError, ValueError
+            If the source cannot be read, or is damaged or malformed.
+
+        Examples
+        --------
+        >>> import pathlib, tempfile
+        >>> from fastadagrad import Stream
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = pathlib.Path(folder) / "rain.csv"
+        ...     _ = path.write_text("cloud,rain\n.9,yes\n,no\n")
+        ...     Stream(path, target="rain", missing="mean").settled_columns().fill
+        {'cloud': 0.9}
+        """
         if self._missing == "mean" and self.columns is not None and self.columns.fill is None:
             self.columns = self._means().fill(self.columns)
         return self.columns

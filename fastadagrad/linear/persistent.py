@@ -97,9 +97,9 @@ class PersistentPredictor(Predictor):
         Raises
         ------
         ValueError
-            If the file is damaged, of another kind, or of a newer version.
+            If the file is damaged, of another kind, or of a newer version; or if a keyword makes no sense.
         TypeError
-            If a file object is open in text mode.
+            If a file object is open in text mode, or there is no such keyword.
         OSError
             If there is no such file, or it cannot be read.
 

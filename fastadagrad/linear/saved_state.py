@@ -19,15 +19,8 @@ from .targets import Targets
 from .training import Trained
 
 PREFIX = "state/"
-NAMES = {
-    "method": str,
-    "slots": list,
-    "intercept": bool,
-    "learning_rate": (int, float),
-    "steps": int,
-    "features": int,
-    "visits": list,  # of each of the means that averaging goes on with
-}
+NAMES = {"method": str, "slots": list, "intercept": bool, "learning_rate": (int, float), "steps": int, "features": int}
+NAMES |= {"means": list}  # visits of each of the means with which averaging goes on
 
 
 def as_header(state: State) -> dict[str, Any]:
@@ -39,7 +32,7 @@ def as_header(state: State) -> dict[str, Any]:
         "learning_rate": state.learning_rate,
         "steps": state.trained.steps,
         "features": len(state.trained.weights.p),
-        "visits": [mean.visits for mean in state.means],
+        "means": [mean.visits for mean in state.means],
     }
 
 
@@ -48,10 +41,10 @@ def as_arrays(state: State) -> dict[str, NDArray[Any]]:
     weights, intercept, _ = state.trained
     by_feature: dict[str, NDArray[Any]] = {"weights": weights.p}
     by_feature |= {f"slot{i}": slot for i, slot in enumerate(weights.slots)}
-    by_feature |= {f"mean{i}": mean.weights for i, mean in enumerate(state.means)}
     by_feature |= {
         name: each for name, each in (("shift", state.scaling.shift), ("size", state.scaling.size)) if each is not None
     }
+    by_feature |= {f"mean{i}": mean.weights for i, mean in enumerate(state.means)}
     touched = np.zeros(len(weights.p), np.bool)
     for name, each in by_feature.items():
         changed = each != (1 if name == "size" else 0)
@@ -77,8 +70,6 @@ def of_file(header: Any, arrays: Mapping[str, NDArray[Any]], coef: NDArray[Any],
     for name, kind in NAMES.items():
         if not isinstance(header[name], kind):  # type: ignore[arg-type]
             raise TypeError(f"the {name} of its state is {header[name]!r}")
-    if not all(type(visits) is int and visits > 0 for visits in header["visits"]):
-        raise ValueError(f"the visits of its state are {header['visits']}")
     rows, n = arrays[PREFIX + "rows"], header["features"]
     if rows.dtype.kind not in "iu" or (rows.size and not (0 <= rows.min() and rows.max() < n)) or n != len(coef):
         raise ValueError(f"the rows of its state are not among {n} features")
@@ -104,16 +95,12 @@ def of_file(header: Any, arrays: Mapping[str, NDArray[Any]], coef: NDArray[Any],
         whole("size", (n,), 1.0) if PREFIX + "size" in arrays else None,
     )
     means = tuple(
-        Mean(whole(f"mean{i}", shape), _mean_of_intercept(arrays, i, own[0].shape), visits)
-        for i, visits in enumerate(header["visits"])
+        Mean(whole(f"mean{i}", shape), arrays[f"{PREFIX}intercept_mean{i}"], int(visits))
+        for i, visits in enumerate(header["means"])
     )
+    if any(m.intercept.shape != own[0].shape or m.intercept.dtype != np.float64 or m.visits < 1 for m in means):
+        raise ValueError("the means of its state have not the shapes that they should have")
     trained = Trained(weights, intercept, header["steps"])
-    slot_names, rate = tuple(map(str, header["slots"])), header["learning_rate"]
-    return State(trained, scale, chosen, header["method"], slot_names, header["intercept"], rate, means)
-
-
-def _mean_of_intercept(arrays: Mapping[str, NDArray[Any]], number: int, shape: tuple[int, ...]) -> NDArray[Any]:
-    mean = arrays[f"{PREFIX}intercept_mean{number}"]
-    if mean.shape != shape or mean.dtype != np.float64:
-        raise ValueError(f"the mean of the intercept in its state is {mean.dtype} of shape {mean.shape}")
-    return mean
+    slot_names = tuple(map(str, header["slots"]))
+    of_header = header["method"], slot_names, header["intercept"], header["learning_rate"]
+    return State(trained, scale, chosen, *of_header, means)

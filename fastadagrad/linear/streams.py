@@ -22,6 +22,7 @@ from ..data.tables import CSR, Table
 from ..engine.options import Conduct, Settings
 from ..support.log import logger
 from ..support.stopping import Patience
+from .averaging import mean_of
 from .epochs import NON_FINITE, Outcome, Run
 from .feeds import BUFFER, Feed, Prepared, Preparing, buffers, values_of
 from .fitting import ENOUGH_UPDATES, FEWEST_EPOCHS, MOST_EPOCHS, Fit, State, continued, lazy_of, unscaled
@@ -128,6 +129,9 @@ def _train(
         if feed is None:
             raise ValueError("the stream has no rows to train on")
         trainer.feed(feed.examples)
+        if start is not None and start.means:  # the average is not made of a stream: training goes on from it
+            for own, mean in zip(trainer.parameters, mean_of(start.means, p["dtype"]), strict=True):
+                own[...] = mean
         judges = None if valid is None else _judges(valid, source.preparing, is_dense(feed.examples), p)
         run = _StreamRun(trainer, judges, Patience(conduct.patience, conduct.min_improvement))
         first = chain([feed], feeds)

@@ -23,6 +23,7 @@ from fastadagrad.linear.scaling import Scaling, measure, moments
 from fastadagrad.linear.survey import moments_of
 from fastadagrad.linear.targets import Targets
 from fastadagrad.linear.training import Scorer, Trainer, as_examples
+from fastadagrad.support import array_file
 
 RNG = np.random.default_rng(7)
 N, K = 2400, 6
@@ -307,6 +308,32 @@ def test_training_goes_on_from_a_file(text_file, tmp_path, loss, options):
     again = LinearModel.load(tmp_path / "m").partial_fit(stream)
     again.save(tmp_path / "n")
     equal(LinearModel.load(tmp_path / "n").partial_fit(stream), whole)
+
+
+@pytest.mark.parametrize("average", [True, 2])
+def test_averages_go_on_from_a_file(tmp_path, average):
+    options = {"average": average, "warm_start": True, "max_epochs": 2, "scale": "standard"}
+    model = LinearModel(**options).fit(X, LABELS["logistic"])
+    model.save(tmp_path / "m")
+    loaded = LinearModel.load(tmp_path / "m")
+    equal(loaded.fit(X, LABELS["logistic"]), model.fit(X, LABELS["logistic"]))
+
+
+@pytest.mark.parametrize("what", ["rows", "slots", "steps", "shape", "means"])
+def test_damaged_states_are_refused(tmp_path, text_file, what):
+    LinearModel().fit(fa.Stream(text_file("logistic"))).save(tmp_path / "m")
+    header, arrays = array_file.read(tmp_path / "m", "linear model")
+    if what == "rows":
+        arrays["state/rows"] = arrays["state/rows"] + 100
+    elif what == "shape":
+        arrays["state/intercept"] = np.zeros(3, np.float32)
+    elif what == "steps":
+        header["state"]["steps"] = "many"
+    else:
+        header["state"][what] = ["accumulator", "another"] if what == "slots" else [3]
+    array_file.write(tmp_path / "m", "linear model", header, arrays)
+    with pytest.raises(ValueError, match="is a damaged fastadagrad linear model file"):
+        LinearModel.load(tmp_path / "m")
 
 
 def test_blocks_by_hand_are_an_epoch(text_file):
