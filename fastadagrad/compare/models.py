@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.tables import CSR
+from ..data.tables import CSR, refuse_weights
 from ..support.extras import needed
 from .problem import Task
 
@@ -107,7 +107,7 @@ def _examples(path: str, identity: str) -> Batches:
     from ..data.loading import load
 
     csr_array = needed("scipy.sparse", "a file of examples").csr_array
-    table = load(Path(path), dtype=np.float32)
+    table = refuse_weights(load(Path(path), dtype=np.float32))
     classes = np.unique(table.labels)
     if len(classes) != 2:
         raise ValueError(f"{path} must have labels of two classes for logistic regression, not {len(classes)}")

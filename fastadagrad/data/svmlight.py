@@ -94,6 +94,8 @@ def parse(
         raise ValueError(f"dtype must be float32 or float64, got {dtype!r}")
     if zero_based not in (True, False, "auto"):
         raise ValueError(f"zero_based must be True, False or 'auto', got {zero_based!r}")
+    if weighted not in (True, False, "auto"):
+        raise ValueError(f"weighted must be True, False or 'auto', got {weighted!r}")
     bits = checked_bits(hash_bits)
     one_based = zero_based != "auto" and not zero_based
     lines = _as_lines(text)

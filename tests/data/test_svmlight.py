@@ -227,7 +227,9 @@ def test_float32_is_the_rounded_float64_and_must_be_finite():
         parse(b"1e39\n1 1:1e39", dtype=np.float32)
 
 
-@pytest.mark.parametrize("arguments", [{"dtype": np.int32}, {"dtype": "float16"}, {"zero_based": "maybe"}])
+@pytest.mark.parametrize(
+    "arguments", [{"dtype": np.int32}, {"dtype": "float16"}, {"zero_based": "maybe"}, {"weighted": "yes"}]
+)
 def test_bad_arguments(arguments):
     with pytest.raises(ValueError, match=r"must be .* got"):
         parse(b"1", **arguments)

@@ -1,6 +1,7 @@
 """Labels of svmlight text that have weights, against Python's ``split`` and ``float``."""
 
 import re
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fastadagrad.compare import duchi, models
 from fastadagrad.data.loading import load
 from fastadagrad.data.svmlight import SLOW_BATCH, has_weights, parse
 from fastadagrad.kernels.text import svmlight as kernels
@@ -176,3 +178,11 @@ def test_a_model_trains_with_the_weights_of_a_file(tmp_path):
     np.testing.assert_array_equal(found.coef_, expected.coef_)
     assert not np.array_equal(found.coef_, LinearModel("logistic").fit(plain).coef_)
     assert found.evaluate(weighed) == found.evaluate(plain)
+
+
+def test_what_would_pass_over_weights_refuses_them(tmp_path):
+    (tmp_path / "some.svm").write_text("+1:2 1:3\n-1:1 2:1\n")
+    path = str(tmp_path / "some.svm")
+    for use in (partial(models.logistic, path, "", 0), partial(duchi._read, path, None)):
+        with pytest.raises(ValueError, match=r"some\.svm has weights of examples \(label:weight\), which have no"):
+            use()
