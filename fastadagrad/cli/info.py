@@ -1,4 +1,4 @@
-"""Show versions, threads, CUDA and where compiled code is kept."""
+"""Show versions, threads, CUDA and where compiled code is kept; or what a model file holds."""
 
 from __future__ import annotations
 
@@ -14,28 +14,64 @@ from typing import Any
 from ..device.backend import INSTALL
 from . import screen
 
-USAGE = "[options]"
-EXAMPLES = ("info", "info --json")
+USAGE = "[MODEL] [options]"
+EXAMPLES = ("info", "info --json", "info model.npz")
 PACKAGES = ("fastadagrad", "numpy", "numba", "llvmlite", "numba-cuda", "scipy", "scikit-learn", "autograd", "tqdm")
+SHOWN = 10  # classes that are shown, of many
 POOLS = {"tbb": "tbbpool", "omp": "omppool", "workqueue": "workqueue"}
 CUDA_LIBRARIES = {"linux": "libcuda.so.1", "win32": "nvcuda.dll"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the command."""
+    parser.add_argument("model", metavar="MODEL", nargs="?", help="a file that fit --model wrote: show what it holds")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command: collect the facts and print them."""
-    found = _collect()
+    found = _collect() if arguments.model is None else _of_model(arguments.model)
     if arguments.json:
         screen.print_json(found)
         return 0
+    width = max(map(len, found)) + 1
     for name, value in found.items():
-        shown = "  ".join(f"{k} {v}" for k, v in value.items() if v) if isinstance(value, dict) else value
-        print(f"{name:10} {shown}")
+        print(f"{name:{width}}{_shown(value)}")
     return 0
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, dict):
+        return "  ".join(f"{k} {v}" for k, v in value.items() if v)
+    if isinstance(value, list):
+        some = ", ".join(map(str, value[:SHOWN]))
+        return some if len(value) <= SHOWN else f"{some}, ... ({len(value)})"
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+def _of_model(path: str) -> dict[str, Any]:
+    """What a model's file holds: what it is for, how it was trained, and how many of its weights are not 0."""
+    import numpy as np
+
+    from ..linear import LinearModel
+
+    model = LinearModel.load(path)
+    found = {
+        "model": path,
+        "bytes": os.path.getsize(path),
+        "loss": model.loss,
+        "method": model.method,
+        "learning_rate": model.learning_rate_,
+        "features": len(model.coef_),
+        "classes": None if model.classes_ is None else model.classes_.tolist(),
+        "weights": model.coef_.size,
+        "nonzero_weights": int(np.count_nonzero(model.coef_)),
+        "hash_bits": model.hash_bits,
+        "epochs": len(model.history),
+        "best_epoch": model.best_epoch,
+        "stopped_because": model.stopped_because,
+    }
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def _collect() -> dict[str, Any]:

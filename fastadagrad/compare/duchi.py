@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..data.loading import load
-from ..data.tables import CSR
+from ..data.tables import CSR, refuse_weights
 from ..engine.missed import moves_unnamed
 from ..engine.options import Rule, Settings, make_settings
 from ..engine.schedules import scalars_of_steps, sums_of_steps
@@ -266,7 +266,7 @@ def _read(source: str | os.PathLike[str], positive: str | None) -> tuple[CSR, Fl
     if contents.suffix_of(source) == TEXT:
         features, found = load_text(source)
     else:
-        table = load(source, dtype=np.float64)
+        table = refuse_weights(load(source, dtype=np.float64))
         features, found = as_csr(table.features), table.labels
     return _without_empty_columns(features), _two_classes(os.fspath(source), found, positive)
 

@@ -73,7 +73,8 @@ def load(
     -------
     Table
         The table. Its labels are float64 from svmlight text, else of the dtype in which they are stored; NaN where
-        there are none. Its ``zero_based`` is what was found.
+        there are none. Its ``zero_based`` is what was found. It has weights if labels of svmlight text have them,
+        ``+1:2.5 index:value ...``; one label must have a sign, a point or an exponent, or it could be a column.
 
     Raises
     ------
@@ -202,7 +203,8 @@ def _from_content(
     if not found.labels.size:
         raise ValueError(f"{name} has no rows")
     features = CSR(found.data, found.indices, found.indptr, (found.labels.size, found.n_features))
-    return Table(features, found.labels, Path(name).name, zero_based=found.zero_based, hash_bits=bits)
+    base, weights = found.zero_based, found.weights
+    return Table(features, found.labels, Path(name).name, zero_based=base, hash_bits=bits, weights=weights)
 
 
 def _from_npz(

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ..support import contents
 from .ahead import Job
-from .svmlight import Parsed, lacks_label, parse
+from .svmlight import Parsed, has_weights, lacks_label, parse
 from .tables import CSR, Table
 
 BLOCK = 1 << 23  # bytes of text that are parsed in one go
@@ -31,10 +31,11 @@ class _Span(NamedTuple):
 
 
 class _Style(NamedTuple):
-    """What the first block says of all: where columns count from, and whether lines have labels."""
+    """What the first block says of all: where columns count from, and whether lines have labels, and weights."""
 
     zero_based: bool
     labelled: bool
+    weighted: bool
 
 
 class TextSource:
@@ -123,12 +124,13 @@ class TextSource:
         """What the first block says; ValueError if it is text in UTF-16 or the like, which has no bytes for lines."""
         if contents.has_mark(text[:4]) and not text.startswith(codecs.BOM_UTF8):
             raise ValueError(f"{self._name} is in UTF-16 or UTF-32: a stream must be in UTF-8 (iconv -t utf-8)")
-        labelled = self._labelled or not lacks_label(text)
+        weighted = has_weights(text)
+        labelled = self._labelled or weighted or not lacks_label(text)
         if self._zero_based != "auto":
-            return _Style(bool(self._zero_based), labelled)
+            return _Style(bool(self._zero_based), labelled, weighted)
         with self._placed(0):
-            found = parse(text, zero_based="auto", labelled=self._labelled).zero_based
-        return _Style(bool(found), labelled)
+            found = parse(text, zero_based="auto", labelled=self._labelled, weighted=weighted).zero_based
+        return _Style(bool(found), labelled, weighted)
 
     def _job(self, text: bytes, lines: int) -> Job[Table]:
         return lambda: self._table(text, lines)
@@ -139,12 +141,19 @@ class TextSource:
         with self._placed(lines):
             if not style.labelled and not lacks_label(text) and re.search(rb"^[^\S\n]*[^\s#]", text, re.MULTILINE):
                 raise ValueError("line 1: has a label, and the lines before have none")
-            parsed = parse(text, zero_based=style.zero_based, labelled=style.labelled, hash_bits=self.hash_bits)
+            parsed = parse(
+                text,
+                zero_based=style.zero_based,
+                labelled=style.labelled,
+                hash_bits=self.hash_bits,
+                weighted=style.weighted,
+            )
         return self._as_table(parsed, style)
 
     def _as_table(self, parsed: Parsed, style: _Style) -> Table:
         features = CSR(parsed.data, parsed.indices, parsed.indptr, (parsed.labels.size, parsed.n_features))
-        return Table(features, parsed.labels, self._name, zero_based=style.zero_based, hash_bits=self.hash_bits)
+        base, bits = style.zero_based, self.hash_bits
+        return Table(features, parsed.labels, self._name, zero_based=base, hash_bits=bits, weights=parsed.weights)
 
     def _placed(self, lines: int) -> AbstractContextManager[None]:
         return _placed(self._name, lines)

@@ -26,7 +26,7 @@ SAVED = "numpy.savez('data.npz', X=X, y=y) makes a file of them that is taken"
 
 
 class Parsed(NamedTuple):
-    """A parsed text: CSR arrays, one label a row, the number of columns, and whether these counted from 0."""
+    """A parsed text: CSR arrays, a label a row, the number of columns, whether these counted from 0, and weights."""
 
     data: NDArray[Any]
     indices: NDArray[np.int32]
@@ -34,6 +34,7 @@ class Parsed(NamedTuple):
     labels: NDArray[np.float64]
     n_features: int
     zero_based: bool | None
+    weights: NDArray[np.float64] | None = None
 
 
 def parse(
@@ -43,6 +44,7 @@ def parse(
     zero_based: bool | Literal["auto"] = "auto",
     labelled: bool = True,
     hash_bits: int | None = None,
+    weighted: bool | Literal["auto"] = "auto",
 ) -> Parsed:
     r"""Parse svmlight text.
 
@@ -50,8 +52,9 @@ def parse(
     ----------
     text : bytes-like or uint8 ndarray
         Lines ``label [qid:N] index:value ... [# comment]``, ended by ``\n`` or ``\r\n`` and separated by
-        any white space. Numbers are decimal, with an optional exponent. ``qid:N`` is skipped, and so are
-        comments, blank lines and a byte order mark; text in UTF-16 or UTF-32 must have one.
+        any white space; or ``label:weight ...`` with how much each line counts. Numbers are decimal, with an optional
+        exponent. ``qid:N`` is skipped, and so are comments, blank lines and a byte order mark; text in UTF-16 or UTF-32
+        must have one.
     dtype : {float64, float32}
         Dtype of the data. Each value is the float64 nearest to the decimal number; float32 is rounded from that.
     zero_based : bool or "auto"
@@ -61,21 +64,25 @@ def parse(
     hash_bits : int, optional
         Hash the columns, counted from 0, into 2**hash_bits, as :func:`fastadagrad.data.tables.as_features` does. They
         may have up to 19 digits then.
+    weighted : bool or "auto"
+        Whether each label has a weight; "auto": if there is a colon where the first label should be, and if one of the
+        labels has a sign, a point or an exponent, as in ``+1:2.5``, so that it is no column.
 
     Returns
     -------
     Parsed
         ``data`` (nnz,) of dtype, ``indices`` (nnz,) int32 counted from 0, ``indptr`` (n + 1,) int64,
-        ``labels`` (n,) float64, NaN where lines have none, ``n_features``, and the ``zero_based`` found: None
-        where no row has a column to tell by. Rows are sorted by column.
+        ``labels`` (n,) float64, NaN where lines have none, ``n_features``, the ``zero_based`` found: None
+        where no row has a column to tell by, and ``weights`` (n,) float64, or None. Rows are sorted by column.
 
     Raises
     ------
     ValueError
         For a malformed, infinite or NaN number, several labels, a label that is a whole number, written without an
-        exponent, which float64 cannot hold, a column that is negative, repeated in its row or beyond int32 (unless
-        columns are hashed), or an infinite value after rounding. The message names the line and the text at fault, and
-        says what the text is, if it is no svmlight text.
+        exponent, which float64 cannot hold, a negative weight, a line without one where others have it, a column that
+        is negative, repeated in its row or beyond int32 (unless columns are hashed), or an infinite value after
+        rounding. The message names the line and the text at fault, and says what the text is, if it is no svmlight
+        text.
 
     Examples
     --------
@@ -87,17 +94,21 @@ def parse(
         raise ValueError(f"dtype must be float32 or float64, got {dtype!r}")
     if zero_based not in (True, False, "auto"):
         raise ValueError(f"zero_based must be True, False or 'auto', got {zero_based!r}")
+    if weighted not in (True, False, "auto"):
+        raise ValueError(f"weighted must be True, False or 'auto', got {weighted!r}")
     bits = checked_bits(hash_bits)
     one_based = zero_based != "auto" and not zero_based
     lines = _as_lines(text)
-    unlabelled = not labelled and lacks_label(lines)
+    with_weights = has_weights(lines) if weighted == "auto" else bool(weighted)
+    unlabelled = not (labelled or with_weights) and lacks_label(lines)
     if unlabelled:
         lines = _as_lines(_with_labels(lines))
     colons, newlines = kernels.count(lines)
     labels, indptr = np.empty(newlines), np.zeros(newlines + 1, np.int64)
+    weights = np.empty(newlines if with_weights else 0)
     indices: NDArray[Any] = np.empty(colons, np.int32 if bits is None else np.uint64)
     data = np.empty(colons, dtype)
-    state = _scan_all(lines, np.uint64(one_based), labels, indptr, indices, data)
+    state = _scan_all(lines, np.uint64(one_based), labels, weights, indptr, indices, data)
 
     rows, entries = int(state[kernels.ROW]), int(state[kernels.ENTRY])
     # Comments, blank lines and qid:N make the counts of the first pass too large.
@@ -120,7 +131,7 @@ def parse(
         data, indices, indptr = hashed(data, indices, indptr, bits)
         width = 2**bits
         data = cast_sparse(CSR(data, indices, indptr, (rows, width)), np.dtype(dtype)).data
-    return Parsed(data, indices, indptr, labels, width, found)
+    return Parsed(data, indices, indptr, labels, width, found, _trimmed(weights, rows) if with_weights else None)
 
 
 def _as_lines(text: bytes | bytearray | memoryview | NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -141,6 +152,17 @@ def lacks_label(text: bytes | NDArray[np.uint8]) -> bool:
     return first is not None and b":" in first[1]
 
 
+def has_weights(text: bytes | NDArray[np.uint8]) -> bool:
+    """Whether lines begin with a label and its weight: with a colon, before which one is no column, but has a sign.
+
+    A point or an exponent shows a label, too.
+    """
+    if not lacks_label(text):
+        return False
+    label = rb"^[^\S\n]*(?:[+-]|[0-9]*\.|[0-9]+[eE])[^\s:#]*:"
+    return re.search(label, text if isinstance(text, bytes) else text.data, re.MULTILINE) is not None
+
+
 def _with_labels(text: NDArray[np.uint8]) -> bytes:
     """The lines of a text that has no labels, each with the label 0 put before it."""
     lines = text.tobytes()
@@ -153,6 +175,7 @@ def _scan_all(
     text: NDArray[np.uint8],
     lowest_allowed: np.uint64,
     labels: NDArray[np.float64],
+    weights: NDArray[np.float64],
     indptr: NDArray[np.int64],
     indices: NDArray[Any],
     data: NDArray[Any],
@@ -162,21 +185,26 @@ def _scan_all(
     slow = np.empty((SLOW_BATCH, 4), np.int64)
     highest = np.uint64(np.iinfo(indices.dtype).max)
     while state[kernels.POS] < text.size:
-        kernels.scan(text, state, lowest_allowed, highest, slow, labels, indptr, indices, data)
-        _fill_slow(text, slow[: int(state[kernels.PENDING])], labels, data)
+        kernels.scan(text, state, lowest_allowed, highest, slow, labels, weights, indptr, indices, data)
+        _fill_slow(text, slow[: int(state[kernels.PENDING])], labels, weights, data)
         if state[kernels.FAILED]:
-            _refuse_token(text, int(state[kernels.POS]), bool(state[kernels.INSIDE]), int(highest))
+            _refuse_token(text, int(state[kernels.POS]), state[kernels.EXPECTED], int(highest), bool(weights.size))
     return state
 
 
 def _fill_slow(
-    text: NDArray[np.uint8], slow: NDArray[np.int64], labels: NDArray[np.float64], data: NDArray[Any]
+    text: NDArray[np.uint8],
+    slow: NDArray[np.int64],
+    labels: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    data: NDArray[Any],
 ) -> None:
     view = text.data
     values = np.array([float(view[start:stop]) for _, _, start, stop in slow.tolist()])
-    of_label = slow[:, 0] == 1
+    of_label = slow[:, 0] == kernels.LABEL
     _refuse_inexact(text, slow[of_label], values[of_label])
-    for array, chosen in ((labels, of_label), (data, ~of_label)):
+    for array, kind in ((labels, kernels.LABEL), (data, kernels.FEATURE), (weights, kernels.WEIGHT)):
+        chosen = slow[:, 0] == kind
         with np.errstate(over="ignore", under="ignore"):
             rounded = values[chosen].astype(array.dtype)
         infinite = np.flatnonzero(np.isinf(rounded))
@@ -214,7 +242,7 @@ def _token(text: NDArray[np.uint8], pos: int) -> str:
     return token if len(token) <= SHOWN else token[:SHOWN] + "..."
 
 
-def _refuse_token(text: NDArray[np.uint8], pos: int, inside: bool, highest: int) -> NoReturn:
+def _refuse_token(text: NDArray[np.uint8], pos: int, expected: np.uint64, highest: int, weighted: bool) -> NoReturn:
     what = contents.describe(text[: contents.HEAD].tobytes())
     if what is not None:
         raise ValueError(f"this {what}")
@@ -223,13 +251,19 @@ def _refuse_token(text: NDArray[np.uint8], pos: int, inside: bool, highest: int)
         _refuse(text, pos, f"this looks like {what}, not like svmlight text")
     token = _token(text, pos)
     index, colon, value = token.partition(":")
-    if not inside:
+    if expected == kernels.WEIGHT:
+        reason = "is not a weight: behind its label and a colon, a finite number of at least 0 is needed"
+    elif expected == kernels.LABEL:
         if token.startswith("\ufeff"):
             reason = "begins with a byte order mark, as where files have been joined: take it out"
         elif "," in token:
             reason = "has several labels; give each row one number"
+        elif weighted:
+            reason = "is not a label and its weight, as 1:2.5, and others are: give each line both"
         elif colon:
             reason = "stands where the label should; each line starts with one"
+            if re.fullmatch(r"[0-9]+:[+-]?[0-9.]+", token):
+                reason += f" (a label that has a weight is told by its sign, as +{token})"
         else:
             reason = "is not a label: a finite decimal number is needed"
     elif index == "qid":

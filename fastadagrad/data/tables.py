@@ -238,6 +238,13 @@ def in_one(parts: Sequence[Table]) -> Table:
     return replace(first, features=features, labels=labels, weights=weights)
 
 
+def refuse_weights(table: Table) -> Table:
+    """The table itself; ValueError if its rows have weights, for callers that would pass over them."""
+    if table.weights is not None:
+        raise ValueError(f"{table.name} has weights of examples (label:weight), which have no meaning here: drop them")
+    return table
+
+
 def _as_dense(X: Any, dtype: np.dtype[Any] | None) -> NDArray[Any]:
     array = as_array(X, "X")
     if array.ndim != 2:

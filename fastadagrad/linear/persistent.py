@@ -25,6 +25,9 @@ class PersistentPredictor(Predictor):
     def save(self, path: array_file.Target) -> None:
         """Write the model to a file, with the state of its training, if it has kept one to go on from.
 
+        `numpy.load` reads it, too: it has `coef`, `intercept` and `classes`. Where most of many weights are 0, it has
+        only the others, `coef_values`, at `coef_positions` of the flat array, and `coef_shape`.
+
         Parameters
         ----------
         path : path-like or file object

@@ -1,4 +1,8 @@
-"""Files of linear models: writing a fitted model, and reading one with checks that its parts fit together."""
+"""Files of linear models: writing a fitted model, and reading one with checks that its parts fit together.
+
+`numpy.load(file)["coef"]` gives the weights. Where most of many weights are 0, a file has only the others instead:
+`coef_values`, their `coef_positions` in the flat array, and its `coef_shape`.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..data.memory_at_hand import in_words
 from ..data.roles import Columns
 from ..kernels.linear.losses import CLASSES, LOSSES
 from ..support import array_file
@@ -19,6 +24,7 @@ from .fitting import State
 from .targets import OF_CLASSES, Targets, option_of
 
 KIND = "linear model"
+SMALL = 1 << 16  # bytes of weights that are written as they are, whatever they hold
 
 
 @dataclass(frozen=True)
@@ -53,7 +59,7 @@ def write(path: array_file.Target, fitted: Fitted) -> None:
         "zero_based": fitted.zero_based,
         "learning_rate": fitted.learning_rate,
     }
-    arrays = {"coef": fitted.coef, "intercept": fitted.intercept}
+    arrays = {**_stored(fitted.coef), "intercept": fitted.intercept}
     if fitted.targets.classes is not None:
         arrays["classes"] = fitted.targets.classes
     if fitted.columns is not None:
@@ -73,22 +79,28 @@ def read(path: array_file.Target) -> Fitted:
         if classes is not None and classes.dtype.kind == "S":  # older files have labels as bytes
             classes = np.char.decode(classes, "utf-8")
         option = option_of(loss, header["parameters"])
-        _check_arrays(loss, classes, arrays["coef"], arrays["intercept"])
+        coef = _restored(arrays)
+        _check_arrays(loss, classes, coef, arrays["intercept"])
+        _check_numbers(coef=arrays.get("coef_values", coef), intercept=arrays["intercept"])
         names = header["feature_names"]
-        if names is not None and len(names) != len(arrays["coef"]):
-            raise ValueError(f"{len(names)} feature_names for {len(arrays['coef'])} features")
+        if names is not None and len(names) != len(coef):
+            raise ValueError(f"{len(names)} feature_names for {len(coef)} features")
         chosen = Targets(loss, classes, header["centre"], header["spread"], option)
         columns = _columns(header["columns"]) if "columns" in header else None
         state = None
         if "state" in header:
-            state = saved_state.of_file(header["state"], arrays, arrays["coef"], chosen)
+            state = saved_state.of_file(header["state"], arrays, coef, chosen)
     except KeyError as error:
         raise refusal(path, f"{error.args[0]} is missing") from None
     except (TypeError, ValueError) as error:
         raise refusal(path, error) from None
+    except MemoryError:
+        shape = tuple(arrays["coef_shape"].tolist())
+        size = in_words(8 * math.prod(shape))
+        raise ValueError(f"{array_file.name_of(path)} has weights of shape {shape}, and memory lacks {size}") from None
     return Fitted(
         header["parameters"],
-        np.ascontiguousarray(arrays["coef"]),
+        coef,
         arrays["intercept"],
         chosen,
         header["history"],
@@ -100,6 +112,40 @@ def read(path: array_file.Target) -> Fitted:
         columns,
         state,
     )
+
+
+def _stored(coef: NDArray[np.float64]) -> dict[str, NDArray[Any]]:
+    """The weights as arrays of a file: all of them, or only those that are not 0 if these take less room."""
+    coef = np.ascontiguousarray(coef)
+    if coef.nbytes <= SMALL:
+        return {"coef": coef}
+    bits = coef.reshape(-1).view(np.uint64)  # of -0.0 they are not 0
+    position = np.dtype(np.uint32 if coef.size <= 2**32 else np.uint64)
+    if np.count_nonzero(bits) * (coef.itemsize + position.itemsize) >= coef.nbytes:
+        return {"coef": coef}
+    positions = np.flatnonzero(bits)
+    return {
+        "coef_values": coef.reshape(-1)[positions],
+        "coef_positions": positions.astype(position),
+        "coef_shape": np.array(coef.shape, np.int64),
+    }
+
+
+def _restored(arrays: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
+    """The weights from the arrays of a file; KeyError or ValueError if they are not all there or make no sense."""
+    if "coef_values" not in arrays:
+        return np.asarray(arrays["coef"], order="C")
+    values, positions, shape = (arrays[f"coef_{name}"] for name in ("values", "positions", "shape"))
+    if shape.ndim != 1 or shape.size not in (1, 2) or shape.dtype != np.int64 or shape.min() < 0:
+        raise ValueError(f"coef_shape is {shape.tolist()!r} of {shape.dtype}")
+    size = math.prod(shape.tolist())
+    if values.dtype != np.float64 or values.ndim != 1 or values.shape != positions.shape:
+        raise ValueError(f"coef_values of {values.dtype} and shape {values.shape} at positions {positions.shape}")
+    if positions.dtype.kind != "u" or np.any(positions[1:] <= positions[:-1]) or np.any(positions[-1:] >= size):
+        raise ValueError(f"coef_positions, of {positions.dtype}, do not rise within {size}")
+    coef = np.zeros(shape.tolist())
+    coef.reshape(-1)[positions] = values
+    return coef
 
 
 def _columns(header: Any) -> Columns:
@@ -168,6 +214,9 @@ def _check_arrays(loss: str, classes: NDArray[Any] | None, coef: NDArray[Any], i
         outputs = classes.shape if kind == CLASSES else ()
     if coef.shape[1:] != outputs or not coef.ndim or intercept.shape != outputs:
         raise ValueError(f"coef of shape {coef.shape} and intercept of shape {intercept.shape} for {loss} loss")
-    for name, array in (("coef", coef), ("intercept", intercept)):
+
+
+def _check_numbers(**arrays: NDArray[Any]) -> None:
+    for name, array in arrays.items():
         if array.dtype != np.float64 or not np.isfinite(array).all():
             raise ValueError(f"{name} is {array.dtype}, or not finite")

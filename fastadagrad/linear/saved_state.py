@@ -98,7 +98,7 @@ def of_file(header: Any, arrays: Mapping[str, NDArray[Any]], coef: NDArray[Any],
         Mean(whole(f"mean{i}", shape), arrays[f"{PREFIX}intercept_mean{i}"], int(visits))
         for i, visits in enumerate(header["means"])
     )
-    if any(mean.intercept.shape != own[0].shape or mean.visits < 1 for mean in means):
+    if any(m.intercept.shape != own[0].shape or m.intercept.dtype != np.float64 or m.visits < 1 for m in means):
         raise ValueError("the means of its state have not the shapes that they should have")
     trained = Trained(weights, intercept, header["steps"])
     slot_names = tuple(map(str, header["slots"]))

@@ -17,6 +17,7 @@ from ..kernels.linear.losses import COUNTS, LOSSES
 from . import scaling, targets
 from .fitting import check_width
 from .scaling import Scaling, exponents_of
+from .splits import without_weightless
 from .targets import OF_CLASSES, Targets
 from .training import bytes_a_feature
 
@@ -114,15 +115,18 @@ class Survey:
                 raise ValueError('scale="standard" would make a sparse X dense: use "maxabs" or "none"')
             self._grow(features)
             if self._scale == "maxabs":
-                inside = features
-                if features.shape[1] > self.width:
-                    kept = features.indices < self.width
-                    inside = features._replace(data=features.data[kept], indices=features.indices[kept])
+                inside = without_weightless(table).features
+                assert isinstance(inside, CSR)
+                if inside.shape[1] > self.width:
+                    kept = inside.indices < self.width
+                    inside = inside._replace(data=inside.data[kept], indices=inside.indices[kept])
                 largest_of_columns(inside.data, inside.indices.view(np.uint32), self._largest)
             return
         self.width = features.shape[1]
         if self._scale == "maxabs":
-            found = np.abs(features).max(axis=0, initial=0).astype(np.float64)
+            weighty = without_weightless(table).features
+            assert not isinstance(weighty, CSR)
+            found = np.abs(weighty).max(axis=0, initial=0).astype(np.float64)
             self._largest = found if len(self._largest) != self.width else np.maximum(self._largest, found)
         elif block.moments is not None:
             self._moments = block.moments if self._moments is None else self._moments.with_(block.moments)

@@ -1,9 +1,10 @@
 """Loops over svmlight (libsvm) text; :mod:`fastadagrad.data.svmlight` calls them.
 
-A line is ``label [qid:N] index:value ... [# comment]``. A number whose digits make an integer of at most
-2**53 and whose power of ten is within 22 is one exactly rounded float64 operation (Clinger, 1990). A
-longer one, up to 19 digits, is a quotient with one correction, used where that is provably enough. Every
-other number is set aside for Python's ``float``: all values are correctly rounded.
+A line is ``label [qid:N] index:value ... [# comment]``; in a text with weights it begins with
+``label:weight``. A number whose digits make an integer of at most 2**53 and whose power of ten is within
+22 is one exactly rounded float64 operation (Clinger, 1990). A longer one, up to 19 digits, is a quotient
+with one correction, used where that is provably enough. Every other number is set aside for Python's
+``float``: all values are correctly rounded.
 """
 
 from __future__ import annotations
@@ -33,9 +34,11 @@ POWERS_OF_TEN = np.array([float(f"1e{power}") for power in range(EXACT_POWER + 1
 LARGEST_INDEX = np.uint64(np.iinfo(np.int32).max)
 
 SHORT_ROW = 64  # entries of a row that are sorted by insertion
+# What a scan expects next: a label, a feature, or the weight right behind a label and its colon.
+LABEL, FEATURE, WEIGHT = NOUGHT, ONE, TWO
 
 # Indices of the numbers in the state of a scan, which lets the scan stop at any token and go on from there.
-POS, ROW, ENTRY, INSIDE, NEXT_INDEX, WIDTH, LOWEST, UNSORTED, FAILED, PENDING = range(10)
+POS, ROW, ENTRY, EXPECTED, NEXT_INDEX, WIDTH, LOWEST, UNSORTED, FAILED, PENDING = range(10)
 
 
 @compiled
@@ -184,30 +187,38 @@ def read_index(text, pos, lowest_allowed, highest_allowed):
     return end + ONE, index, sound
 
 
+@jitable
+def ends_label(text, end, weighted):
+    """Whether a label may end here: at the end of its token or, in a text with weights, at a colon with more behind."""
+    return text[end] == COLON and not ends_token(text[end + ONE]) if weighted else ends_token(text[end])
+
+
 @compiled
-def scan(text, state, lowest_allowed, highest_allowed, slow, labels, indptr, indices, data):
+def scan(text, state, lowest_allowed, highest_allowed, slow, labels, weights, indptr, indices, data):
     """Fill the arrays from ``state[POS]`` to the end, the first malformed token, or a full ``slow``.
 
-    The text ends in a newline, so that no inner loop has to look for its end. A row of ``slow`` is
-    (1 for a label, position in labels or data, start, end) of a number left to Python, as a large label is too.
+    The text ends in a newline, so that no inner loop has to look for its end. It has weights unless ``weights`` is
+    empty. A row of ``slow`` is (LABEL, FEATURE or WEIGHT, position in its array, start, end) of a number left to
+    Python, as a large label is too.
     """
-    text, state, slow, labels, indptr, indices, data = borrowed((text, state, slow, labels, indptr, indices, data))
+    text, state, slow, labels, weights = borrowed((text, state, slow, labels, weights))
+    indptr, indices, data = borrowed((indptr, indices, data))
     pos, row, entry, next_index = state[POS], state[ROW], state[ENTRY], state[NEXT_INDEX]
     width, lowest, unsorted = state[WIDTH], state[LOWEST], state[UNSORTED]
-    inside, sound, pending = state[INSIDE], True, NOUGHT
-    size, room = np.uint64(text.size), np.uint64(slow.shape[0])
+    expected, sound, pending = state[EXPECTED], True, NOUGHT
+    size, room, weighted = np.uint64(text.size), np.uint64(slow.shape[0]), weights.size != 0
     while pos < size and pending < room:
         if text[pos] == NEWLINE or text[pos] == HASH:
-            row += inside
+            row += expected  # LABEL before anything, FEATURE once there is a label; there is no end before a WEIGHT
             indptr[row] = entry
-            inside = NOUGHT
+            expected = LABEL
             pos = next_line(text, pos)
             continue
         if is_space(text[pos]):
             pos += ONE
             continue
         start, index, sound = pos, NOUGHT, True
-        if inside:
+        if expected == FEATURE:
             start, index, sound = read_index(text, pos, lowest_allowed, highest_allowed)
         if not sound:
             break
@@ -218,33 +229,45 @@ def scan(text, state, lowest_allowed, highest_allowed, slow, labels, indptr, ind
         if np.uint64(text[end]) | LOWER_CASE == LETTER_E:
             end, power, present = read_exponent(text, end + ONE, power)
             sound &= present
-        sound &= ends_token(text[end])
+        if expected == FEATURE:
+            sound &= ends_token(text[end])
+        elif expected == LABEL:
+            sound &= ends_label(text, end, weighted)
+        else:
+            sound &= ends_token(text[end]) and not negative
         if not sound:
             break
         value, certain = short_value(mantissa, digits, power)
         if not certain:
             value, certain = long_value(text, digit, mantissa, digits, power)
-        if not certain or (not inside and value >= LARGEST_EXACT):
-            slow[pending, 0] = not inside
-            slow[pending, 1] = entry if inside else row
+        if not certain or (expected == LABEL and value >= LARGEST_EXACT):
+            slow[pending, 0] = expected
+            slow[pending, 1] = entry if expected == FEATURE else row
             slow[pending, 2] = start
             slow[pending, 3] = end
             pending += ONE
         value = -value if negative else value
-        if inside:
+        if expected == FEATURE:
             indices[entry], data[entry] = index, value
             entry += ONE
             unsorted |= np.uint64(index < next_index)
             next_index = index + ONE
             width, lowest = max(width, next_index), min(lowest, index)
-        else:
+        elif expected == LABEL and weighted:
             labels[row] = value
-            inside, next_index = ONE, NOUGHT
+            expected = WEIGHT
+            end += ONE
+        else:
+            if expected == LABEL:
+                labels[row] = value
+            else:
+                weights[row] = value
+            expected, next_index = FEATURE, NOUGHT
             end = skip_query(text, end)
         pos = end + np.uint64(text[end] == SPACE)
     state[POS], state[ROW], state[ENTRY], state[NEXT_INDEX] = pos, row, entry, next_index
     state[WIDTH], state[LOWEST], state[UNSORTED] = width, lowest, unsorted
-    state[INSIDE], state[FAILED], state[PENDING] = inside, not sound, pending
+    state[EXPECTED], state[FAILED], state[PENDING] = expected, not sound, pending
 
 
 @compiled

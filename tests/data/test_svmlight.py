@@ -73,7 +73,7 @@ def outcome(function, text):
 
 def as_plain(text: bytes):
     """What ``parse`` gives, in the form of ``plain_parse``; repr tells -0.0 from 0.0."""
-    data, indices, indptr, labels, *_ = parse(text, zero_based=True)
+    data, indices, indptr, labels, *_ = parse(text, zero_based=True, weighted=False)
     rows = [dict(zip(indices[a:b].tolist(), data[a:b].tolist(), strict=True)) for a, b in pairwise(indptr.tolist())]
     return labels.tolist(), rows
 
@@ -102,7 +102,8 @@ def test_reads_every_form_that_the_format_has():
         b"# header: 1:2\n\n+1 1:.5 3:5.  # comment 9:9\r\n"
         b"-1\tqid:12  2:1e-3   4:-2E+2\t\n  \t\n0\n2.5 3:1#c\n1e1 2:+7 1:6"
     )
-    data, indices, indptr, labels, n_features, zero_based = parse(text)
+    data, indices, indptr, labels, n_features, zero_based, weights = parse(text)
+    assert weights is None
     assert data.tolist() == [0.5, 5.0, 1e-3, -200.0, 1.0, 6.0, 7.0]
     assert indices.tolist() == [0, 2, 1, 3, 2, 0, 1]
     assert indptr.tolist() == [0, 2, 4, 4, 5, 7]
@@ -118,8 +119,9 @@ def test_reads_every_form_that_the_format_has():
 
 @pytest.mark.parametrize("text", [b"", b"\n", b"   ", b"# only a comment", b"\r\n\r\n"])
 def test_text_without_rows_gives_empty_arrays(text):
-    data, indices, indptr, labels, n_features, zero_based = parse(text)
+    data, indices, indptr, labels, n_features, zero_based, weights = parse(text)
     assert (data.size, indices.size, indptr.tolist(), labels.size, n_features, zero_based) == (0, 0, [0], 0, 0, None)
+    assert weights is None
 
 
 @pytest.mark.parametrize(
@@ -162,7 +164,11 @@ def test_where_columns_start(text, zero_based, columns, width):
         (b"1\n-1e400", 2, "'-1e400' is too large for float64"),
         (b"1 1:1e18446744073709551617", 1, "is too large for float64"),
         (b"inf", 1, "'inf' is not a label"),
-        (b"\n1:2", 2, "'1:2' stands where the label should"),
+        (
+            b"\n1:2",
+            2,
+            "'1:2' stands where the label should; each line starts with one (a label",
+        ),
         (b"1 7", 1, "'7' is not of the form index:value"),
         (b"1 +7:1", 1, "index that is not a whole number"),
         (b"1 qid:x 1:1", 1, "is not a query id"),
@@ -221,7 +227,9 @@ def test_float32_is_the_rounded_float64_and_must_be_finite():
         parse(b"1e39\n1 1:1e39", dtype=np.float32)
 
 
-@pytest.mark.parametrize("arguments", [{"dtype": np.int32}, {"dtype": "float16"}, {"zero_based": "maybe"}])
+@pytest.mark.parametrize(
+    "arguments", [{"dtype": np.int32}, {"dtype": "float16"}, {"zero_based": "maybe"}, {"weighted": "yes"}]
+)
 def test_bad_arguments(arguments):
     with pytest.raises(ValueError, match=r"must be .* got"):
         parse(b"1", **arguments)

@@ -120,3 +120,16 @@ def test_it_is_part_of_a_file(tmp_path):
     model = LinearModel("squared", average=2).fit(X, Y)
     model.save(tmp_path / "model.npz")
     assert repr(LinearModel.load(tmp_path / "model.npz")) == repr(model) == "LinearModel('squared', average=2)"
+
+
+@pytest.mark.parametrize("average", [True, 1, 3])
+@pytest.mark.parametrize("make", [np.asarray, scipy.sparse.csr_array], ids=["dense", "sparse"])
+def test_the_mean_goes_on_from_a_file(tmp_path, average, make):
+    options = {**PLAIN, "average": average, "max_epochs": 2, "warm_start": True}
+    model = LinearModel("squared", **options).fit(make(X), Y)
+    model.save(tmp_path / "model.npz")
+    loaded = LinearModel.load(tmp_path / "model.npz")
+    for each in (model, loaded):
+        each.fit(make(X), Y).partial_fit(make(X)[:5], Y[:5])
+    np.testing.assert_array_equal(loaded.coef_, model.coef_)
+    np.testing.assert_array_equal(loaded.intercept_, model.intercept_)

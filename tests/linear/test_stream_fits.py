@@ -136,6 +136,20 @@ def test_a_sorted_file_is_mixed(tmp_path, monkeypatch):
     assert LinearModel(max_epochs=3, shuffle=False).fit(stream).evaluate(table)["loss"] > 1.05 * mixed
 
 
+def test_weights_in_text_are_heeded(tmp_path):
+    weights = RNG.integers(0, 3, N)
+    lines = text_of(LABELS["logistic"]).splitlines()
+    path = tmp_path / "weighed.svm"
+    labels, rest = zip(*(line.split(" ", 1) for line in lines), strict=True)
+    path.write_text("".join(f"{float(a):+g}:{w} {b}\n" for a, w, b in zip(labels, weights, rest, strict=True)))
+    options = {"shuffle": False, "max_epochs": 2, "dtype": "float64"}
+    whole, streamed = LinearModel(**options).fit(load(path, dtype=None)), LinearModel(**options).fit(fa.Stream(path))
+    np.testing.assert_allclose(streamed.coef_, whole.coef_, rtol=1e-9, atol=1e-12)
+    (tmp_path / "plain.svm").write_text("\n".join(lines))
+    plain = LinearModel(**options).fit(fa.Stream(tmp_path / "plain.svm"))
+    assert not np.allclose(plain.coef_, whole.coef_, rtol=1e-3)
+
+
 def test_columns_of_weights_are_heeded(parquet_file):
     weights = RNG.integers(0, 3, N)
     path, options = parquet_file("logistic", w=weights), {"shuffle": False, "max_epochs": 2, "dtype": "float64"}
