@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -36,13 +36,21 @@ class Plan:
     rates: tuple[float, ...]
     seeds: int
     epochs: Mapping[str, int]  # by problem
+    best: Mapping[str, float] = field(default_factory=dict)  # the optimum of the problems that know theirs
+    added: Mapping[tuple[str, str], tuple[float, ...]] = field(default_factory=dict)  # rates beyond the grid's ends
+
+    def rates_of(self, problem: str, method: Contender) -> tuple[float | None, ...]:
+        """The rates with which a method runs on a problem, rising: the grid's, and those by which it was extended."""
+        if method.rate_free:
+            return (None,)
+        return tuple(sorted({*self.rates, *self.added.get((problem, method.label), ())}))
 
     def cells(self) -> Iterator[Cell]:
         """Every run, problem by problem and seed by seed."""
         for problem in self.problems:
             for seed in range(self.seeds):
                 for method in self.methods:
-                    for rate in (None,) if method.rate_free else self.rates:
+                    for rate in self.rates_of(problem.name, method):
                         epochs = self.epochs[problem.name]
                         yield Cell(problem.name, problem.identity, method.label, seed, rate, epochs)
 

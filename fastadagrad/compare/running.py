@@ -26,8 +26,8 @@ from .problem import Task
 class Run:
     """The result of a cell of the grid.
 
-    Each tuple has an entry for the start and one for each epoch. From the first epoch on whose loss is not finite, all
-    losses are infinite.
+    Each tuple has an entry for the start and one for each epoch. From the first epoch on whose loss is not finite, or in
+    which the run has raised, all losses are infinite.
     """
 
     cell: Cell
@@ -35,6 +35,8 @@ class Run:
     valid: tuple[float, ...]
     train: tuple[float, ...]  # mean over the batches of an epoch; at the start the validation's
     seconds: tuple[float, ...]  # processor time spent on training until the end of each epoch
+    scores: tuple[float, ...] = ()  # `Task.score` of the validation samples; NaN where the loss is infinite; () without
+    failed: str = ""  # the error with which it has ended, if that was none of arithmetic, which is divergence
 
     @property
     def final(self) -> float:

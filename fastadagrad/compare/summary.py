@@ -5,9 +5,9 @@ Targets are as in J. J. More, S. M. Wild, "Benchmarking Derivative-Free Optimiza
 
     f_best + tau * (f_start - f_best)
 
-f_start at the start, f_best the lowest of all runs with the seed, of any method and rate, in any epoch. Performance
-profiles are as in E. D. Dolan, J. J. More, "Benchmarking optimization software with performance profiles", Mathematical
-Programming 91 (2002).
+f_start at the start, f_best the optimum where the problem knows it, else the lowest of all runs with the seed, of any
+method and rate, in any epoch. Performance profiles are as in E. D. Dolan, J. J. More, "Benchmarking optimization
+software with performance profiles", Mathematical Programming 91 (2002).
 """
 
 from __future__ import annotations
@@ -19,12 +19,15 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .contenders import Contender
 from .costs import Cost
 from .grid import Plan
 from .running import Run
 
 TAU = 0.01  # tolerance of the target, as in the formula above
 GOOD = 0.1  # largest gap to the best loss at which a learning rate is good
+LEAST_GAP = 1e-6  # smaller gaps differ by rounding only
+LEAST_FOR_QUARTILES = 4  # values, below which their spread is told from the lowest to the highest
 
 
 class Quartiles(NamedTuple):
@@ -55,27 +58,55 @@ def quartiles(values: Iterable[float]) -> Quartiles:
     return Quartiles(at(0.25), at(0.5), at(0.75))
 
 
+def spread(values: Iterable[float]) -> Quartiles:
+    """Quartiles; of fewer than LEAST_FOR_QUARTILES values the lowest, the median and the highest.
+
+    Examples
+    --------
+    >>> from fastadagrad.compare.summary import spread
+    >>> spread([2.0, 1.0])
+    Quartiles(low=1.0, median=1.5, high=2.0)
+    """
+    several = [*values]
+    found = quartiles(several)
+    if len(several) >= LEAST_FOR_QUARTILES:
+        return found
+    return Quartiles(min(several), found.median, max(several))
+
+
 class Bounds(NamedTuple):
-    """Start loss and best loss of one problem and seed."""
+    """Start loss and best loss of one problem and seed; both are infinite where no run got as far as a loss."""
 
     start: float
     best: float
 
     def gap(self, loss: float) -> float:
         """A loss on the scale from best to start: 1 at the start, 0 at the best loss."""
+        if not math.isfinite(self.start):
+            return math.inf
         if self.start == self.best:
             return 0.0 if loss <= self.best else math.inf
         return (loss - self.best) / (self.start - self.best)
 
 
-def bounds_of(runs: Iterable[Run]) -> dict[int, Bounds]:
-    """The bounds of each seed, from all runs of one problem."""
+def bounds_of(runs: Iterable[Run], known: float | None = None) -> dict[int, Bounds]:
+    """The bounds of each seed, from all runs of one problem.
+
+    Parameters
+    ----------
+    runs : iterable of Run
+    known : float, optional
+        The optimum, where the problem knows it (`Task.best`). A run that gets below shows that it is none, and then the
+        lowest loss of all runs is the best as it is elsewhere.
+    """
     found: dict[int, Bounds] = {}
     for run in runs:
-        lowest = min(run.valid)
-        known = found.get(run.cell.seed)
-        found[run.cell.seed] = Bounds(run.valid[0], lowest if known is None else min(known.best, lowest))
-    return found
+        at = found.get(run.cell.seed, Bounds(math.inf, math.inf))
+        start = at.start if math.isfinite(at.start) else run.valid[0]
+        found[run.cell.seed] = Bounds(start, min(at.best, *run.valid))
+    if known is None:
+        return found
+    return {seed: each._replace(best=min(each.best, known)) for seed, each in found.items()}
 
 
 def epoch_of_target(run: Run, bounds: Bounds, tau: float) -> int | None:
@@ -93,13 +124,16 @@ class Rated(NamedTuple):
 
 @dataclass(frozen=True)
 class Line:
-    """The results of one method on one problem; times to the target are infinite where it is not met."""
+    """The results of one method on one problem; times to the target are infinite where it is not met.
+
+    Tuples with an entry for each seed are in the order of the seeds.
+    """
 
     problem: str
     method: str
     rate_free: bool
     rate: float | None  # the best rate, which has the lowest median of final losses
-    final: Quartiles  # final losses with the best rate
+    final: Quartiles  # final losses with the best rate; see `spread`
     epochs_to_target: tuple[float, ...]  # with the best rate, for each seed
     seconds_to_target: tuple[float, ...]
     rates: tuple[Rated, ...]
@@ -108,11 +142,22 @@ class Line:
     diverged: int  # number of runs that diverged, of all rates
     runs: int
     cost: Cost | None = None
+    failed: int = 0  # number of runs that failed, of all rates
+    failures: tuple[str, ...] = ()  # the different messages of runs that failed
+    edge: str = ""  # "low" or "high" if the best rate is at that end of its grid
+    finals: tuple[float, ...] = ()  # final losses with the best rate, for each seed
+    gaps: tuple[float, ...] = ()  # gaps of the final losses to the best, with the best rate, for each seed
+    scores: tuple[float, ...] = ()  # final scores, such as accuracies, with the best rate, for each seed; () without
 
     @property
     def decades(self) -> float | None:
         """Width of the range of good rates, None if there is none."""
         return None if self.good is None else math.log10(self.good[1] / self.good[0])
+
+    @property
+    def gap(self) -> float:
+        """Median over the seeds of the gap of the final loss to the best, with the best rate."""
+        return quartiles(self.gaps).median if self.gaps else math.inf
 
 
 def summarise(
@@ -124,36 +169,62 @@ def summarise(
         by_problem[run.cell.problem].append(run)
     lines = []
     for name, several in by_problem.items():
-        bounds = bounds_of(several)
+        bounds = bounds_of(several, plan.best.get(name))
         for method in plan.methods:
             own = [run for run in several if run.cell.method == method.label]
             cost = costs.get(name, {}).get(method.label)
-            lines.append(_line(name, method.label, method.rate_free, own, bounds, tau, good, cost))
+            lines.append(_line(name, method, own, bounds, tau, good, cost))
     return lines
+
+
+def best_rate(runs: Sequence[Run]) -> tuple[list[float | None], int]:
+    """The rates of one method's runs on one problem, rising, and the position of the best.
+
+    The best has the lowest median of final losses, and is the lowest of those that are alike.
+    """
+    rates = sorted({run.cell.rate for run in runs}, key=lambda rate: rate or 0.0)
+    medians = [quartiles(run.final for run in runs if run.cell.rate == rate).median for rate in rates]
+    return rates, min(range(len(rates)), key=medians.__getitem__)
+
+
+def edge_of(runs: Sequence[Run]) -> str:
+    """The end of its grid, "low" or "high", at which the best rate of one method on one problem is; else "".
+
+    It is at none if there is but one rate, or if the next rate inside does as well but for LEAST_GAP of what the method
+    has gained. This goes by the method's own runs, so that it does not depend on which others it is compared with.
+    """
+    rates, best = best_rate(runs)
+    if len(rates) < 2 or 0 < best < len(rates) - 1:
+        return ""
+    inside = rates[1] if best == 0 else rates[-2]
+    last, neighbour = (
+        quartiles(run.final for run in runs if run.cell.rate == rate).median for rate in (rates[best], inside)
+    )
+    start = quartiles(run.valid[0] for run in runs).median
+    if neighbour - last <= LEAST_GAP * abs(start - last) and math.isfinite(last):
+        return ""
+    return "low" if best == 0 else "high"
 
 
 def _line(
     problem: str,
-    method: str,
-    rate_free: bool,
+    method: Contender,
     runs: Sequence[Run],
     bounds: Mapping[int, Bounds],
     tau: float,
     good: float,
     cost: Cost | None,
 ) -> Line:
-    rates = tuple(
-        _rated(rate, runs, bounds) for rate in sorted({run.cell.rate for run in runs}, key=lambda r: r or 0.0)
-    )
-    best = min(range(len(rates)), key=lambda i: rates[i].final.median)
+    order, best = best_rate(runs)
+    rates = tuple(_rated(rate, runs, bounds) for rate in order)
     chosen = [run for run in runs if run.cell.rate == rates[best].rate]
     reached = [(run, epoch_of_target(run, bounds[run.cell.seed], tau)) for run in chosen]
-    low, high = (None, None) if rate_free else good_range([r.gap for r in rates], best, good)
+    low, high = (None, None) if method.rate_free else good_range([r.gap for r in rates], best, good)
     span = None if low is None or high is None else (rates[low].rate, rates[high].rate)
     return Line(
         problem,
-        method,
-        rate_free,
+        method.label,
+        method.rate_free,
         rates[best].rate,
         rates[best].final,
         tuple(math.inf if epoch is None else float(epoch) for _, epoch in reached),
@@ -161,16 +232,22 @@ def _line(
         rates,
         span,  # type: ignore[arg-type]  # rates are numbers unless the method needs none
         span is not None and (low == 0 or high == len(rates) - 1),
-        sum(run.diverged is not None for run in runs),
+        sum(run.diverged is not None and not run.failed for run in runs),
         len(runs),
         cost,
+        failed=sum(bool(run.failed) for run in runs),
+        failures=tuple(dict.fromkeys(run.failed for run in runs if run.failed)),
+        edge="" if method.rate_free else edge_of(runs),
+        finals=tuple(run.final for run in chosen),
+        gaps=tuple(bounds[run.cell.seed].gap(run.final) for run in chosen),
+        scores=tuple(run.scores[-1] for run in chosen) if all(run.scores for run in chosen) else (),
     )
 
 
 def _rated(rate: float | None, runs: Sequence[Run], bounds: Mapping[int, Bounds]) -> Rated:
     own = [run for run in runs if run.cell.rate == rate]
     gaps = quartiles(bounds[run.cell.seed].gap(run.final) for run in own)
-    return Rated(rate, quartiles(run.final for run in own), gaps.median)
+    return Rated(rate, spread(run.final for run in own), gaps.median)
 
 
 def good_range(gaps: Sequence[float], best: int, good: float) -> tuple[int, int] | tuple[None, None]:

@@ -1,0 +1,174 @@
+"""The verdict against numbers worked out by hand, and against SciPy."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+pytest.importorskip("scipy")
+from scipy import stats
+
+from fastadagrad.compare.summary import Line, Quartiles, quartiles
+from fastadagrad.compare.verdict import (
+    LEAST_GAP,
+    QualityProfile,
+    holm,
+    interval,
+    medians,
+    quality_profiles,
+    ranks,
+    verdict_of,
+    wilcoxon,
+)
+
+INF = math.inf
+
+
+def line(problem, method, *gaps, rate=0.1, edge="", scores=(), failed=0):
+    """A line whose losses go from 11 at the start to 1 at best."""
+    finals = tuple(1 + 10 * gap for gap in gaps)
+    nothing = (INF,) * len(gaps)
+    return Line(
+        problem,
+        method,
+        rate is None,
+        rate,
+        Quartiles(*quartiles(finals)),
+        nothing,
+        nothing,
+        (),
+        None,
+        False,
+        0,
+        3 * len(gaps),
+        failed=failed,
+        edge=edge,
+        finals=finals,
+        gaps=gaps,
+        scores=scores,
+    )
+
+
+def test_a_matrix_and_its_standings():
+    lines = [
+        line("p", "sgd", 0.2, 0.3, 0.4),
+        line("p", "adam", 0.0, 0.1, 0.0, scores=(0.9, 0.8, 0.7)),
+        line("p", "cocob", 0.5, INF, INF, rate=None, failed=2),
+        line("q", "sgd", 0.0, 0.0, 0.0, edge="high"),
+        line("q", "adam", 1e-9, 0.0, 1e-7),
+        line("q", "cocob", 0.5, 0.5, 0.7, rate=None),
+    ]
+    found = verdict_of(lines)
+    assert found.problems == ("p", "q")
+    assert found.methods == ("adam", "sgd", "cocob")
+    assert [(s.wins, s.mean_rank) for s in found.standings] == [(2, 1.25), (1, 1.75), (0, 3.0)]
+    assert found.standings[0].gap == pytest.approx(5e-10)  # of 0 and 1e-9
+    assert {key: entry.rank for key, entry in found.entries.items()} == {
+        ("p", "sgd"): 2,
+        ("p", "adam"): 1,
+        ("p", "cocob"): 3,
+        ("q", "sgd"): 1,
+        ("q", "adam"): 1,
+        ("q", "cocob"): 3,
+    }
+    adam, cocob = found.entries["p", "adam"], found.entries["p", "cocob"]
+    assert (adam.gap, adam.loss, adam.score, adam.leads) == (0.0, 1.0, 0.8, True)
+    assert (cocob.gap, cocob.rate, cocob.failed, cocob.score) == (INF, None, 2, None)
+    assert found.entries["q", "sgd"].edge == "high"
+    sgd = found.paired[0]
+    assert (sgd.method, sgd.better, sgd.worse, sgd.pairs) == ("sgd", 3, 0, 6)
+    assert found.seeds == 3
+    assert found.sentence == (
+        "adam is best on 2 of 2 problems, shared ones included; its final loss is below that of sgd, the next, in 3 of "
+        f"6 pairs of problem and seed, which may be for the seeds alone (p = {sgd.p:.2g}); rates beyond the grid may do "
+        "better for sgd."
+    )
+
+
+def test_the_test_over_pairs_is_scipys():
+    rng = np.random.default_rng(0)
+    mine, other = 10 ** rng.uniform(-5, -2, (2, 7, 4))
+    other *= 3
+    lines = [
+        line(f"p{k}", name, *gaps[k])
+        for k in range(7)
+        for name, gaps in (("mine", mine), ("other", other), ("worst", 9 * other))
+    ]
+    found = verdict_of(lines)
+    by_name = {each.method: each for each in found.paired}
+    first = {"mine": mine, "other": other, "worst": 9 * other}
+    assert found.methods[0] == "mine"
+    raw, raw_problems = [], []
+    for name in ("other", "worst"):
+        difference = np.log10(first[name]) - np.log10(mine)
+        raw.append(stats.wilcoxon(difference.ravel()).pvalue)
+        raw_problems.append(stats.wilcoxon(np.median(difference, axis=1)).pvalue)
+        assert by_name[name].factor == pytest.approx(10 ** np.median(difference))
+        assert by_name[name].low <= by_name[name].factor <= by_name[name].high
+    low, high = sorted(raw)
+    assert sorted(each.p for each in found.paired) == pytest.approx([2 * low, max(high, 2 * low)])
+    low, high = sorted(raw_problems)
+    assert sorted(each.p_problems for each in found.paired) == pytest.approx([2 * low, max(high, 2 * low)])
+
+
+def test_too_few_pairs_are_not_tested():
+    lines = [line("p", "a", 0.0, 0.1), line("p", "b", 0.2, 0.3)]
+    found = verdict_of(lines)
+    assert [(each.p, each.p_problems) for each in found.paired] == [(None, None)]
+    assert found.sentence == (
+        "a is best on p; its final loss is below that of b, the next, in 2 of 2 seeds, too few for a test, which takes 6."
+    )
+
+
+@pytest.mark.parametrize(
+    ("lines", "sentence"),
+    [
+        ([line("p", "a", 0.0)], "a alone was run: name more methods to compare it with."),
+        ([line("p", "a", INF), line("p", "b", INF)], "No method has got to the end of its budget with a finite loss."),
+        (
+            [line("p", "a", 0.0), line("p", "b", LEAST_GAP / 2)],
+            "a and b share the first place: each is best on p, shared ones included.",
+        ),
+    ],
+)
+def test_other_sentences(lines, sentence):
+    assert verdict_of(lines).sentence == sentence
+
+
+def test_an_interval_is_that_of_all_samples_drawn_anew():
+    """With three seeds all 27 ways to draw can be listed, and the interval of 95 % goes from the first to the last."""
+    assert interval(np.array([[1.0, 2.0, 9.0]])) == (1.0, 9.0)
+    assert interval(np.array([[1.0]])) == (None, None)
+    assert interval(np.array([[0.5, INF, INF, INF, INF, INF, INF]])) == (INF, INF)
+    many = np.random.default_rng(1).standard_normal((1, 200))
+    low, high = interval(many)
+    theirs = stats.bootstrap(many, np.median, method="percentile", rng=2, n_resamples=2000).confidence_interval
+    assert (low, high) == pytest.approx(tuple(theirs), abs=0.05)
+
+
+@given(st.lists(st.floats(-1e6, 1e6) | st.just(INF), min_size=1, max_size=9))
+def test_medians(values):
+    assert float(medians(np.array(values))) == pytest.approx(quartiles(values).median, rel=1e-12)
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
+def test_ranks_are_scipys(gaps):
+    gaps = [round(gap, 3) for gap in gaps]  # so that whatever differs does so by more than rounding
+    assert [rank for rank, _ in ranks(gaps)] == stats.rankdata(gaps, method="min").tolist()
+    assert [mean for _, mean in ranks(gaps)] == stats.rankdata(gaps, method="average").tolist()
+
+
+def test_differences_that_are_all_zero():
+    assert wilcoxon(np.zeros(8)) == 1.0
+    assert wilcoxon(np.zeros(3)) is None
+    assert holm([None, 0.5]) == [None, 0.5]
+
+
+def test_quality_profiles():
+    lines = [line("p", "a", 0.5, 0.1), line("q", "a", 0.0, INF), line("p", "b", 0.0, 0.0), line("q", "b", 1.0, 2.0)]
+    found = quality_profiles(lines)
+    assert found["a"] == QualityProfile((0.0, 0.1, 0.5, INF), 4)
+    assert [found["a"].share(x) for x in (-1, 0, 0.1, 0.49, 0.5, 1e9)] == [0, 0.25, 0.5, 0.5, 0.75, 0.75]
+    assert QualityProfile((), 0).share(1) == 0
