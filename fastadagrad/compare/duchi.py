@@ -1,11 +1,11 @@
 """The experiment of Duchi, Hazan and Singer's Table 1: online learning of sparse linear classifiers.
 
-A quarter of the examples is held out. Six methods go through the others once, one example a step: RDA, FB, AdaGrad-RDA
-and AdaGrad-FB with the hinge loss and an l1 penalty, PA and AROW without a penalty. Each takes the learning rate (PA and
-AROW their aggressiveness C) with which it makes the fewest mistakes on the way, from a grid that is extended until that
-rate lies inside. The penalty is the same for all that have one: it is chosen so that RDA, with its own best rate, keeps
-about a tenth of the weights. The results are the error on the examples held out, and the share of the weights that each
-method keeps, over several shuffles.
+A quarter of the examples is held out. Six methods go through the others once, one example a step: RDA, FB,
+AdaGrad-RDA and AdaGrad-FB with the hinge loss and an l1 penalty, PA and AROW without a penalty. Each takes the learning
+rate (PA and AROW their aggressiveness C) with which it makes the fewest mistakes on the way, from a grid that is
+extended until that rate lies inside. The penalty is the same for all that have one: it is chosen so that RDA, with its
+own best rate, keeps about a tenth of the weights. The results are the error on the examples held out, and the share of
+the weights that each method keeps, over several shuffles.
 
 J. Duchi, E. Hazan, Y. Singer, "Adaptive Subgradient Methods for Online Learning and Stochastic Optimization", JMLR 12
 (2011), 2121-2159, section 6.1.
@@ -27,7 +27,7 @@ from ..data.loading import load
 from ..data.tables import CSR
 from ..support import contents
 from ..support.log import logger
-from .labelled_text import TEXT, as_csr, load_text
+from .labelled_text import FEATURES, TEXT, as_csr, load_text
 from .online_passes import CONTENDERS, Contender, Floats, Pass, Pool
 
 RATES = tuple(10.0 ** (k / 2) for k in range(-6, 3))  # where the search begins
@@ -107,6 +107,7 @@ def table1(
     nonzeros: float = 0.1,
     rates: Sequence[float] | None = None,
     delta: float = DELTA,
+    text: str = FEATURES[0],
     seed: int = 0,
     tell: Callable[[str], object] | None = None,
 ) -> list[Line]:
@@ -132,6 +133,9 @@ def table1(
         each method as many more as it takes for its best rate to lie inside.
     delta : float
         What the AdaGrad methods add to the root of the sum of squared gradients, `rms_regularizer` elsewhere.
+    text : str
+        Features of a text: ``"words"``, 1 where an example has a word; ``"bigrams"``, as the paper has them, 1 where it
+        has two words one after the other; or ``"tf-idf"``, words weighted by frequency and rarity, rows of length 1.
     seed : int
         Seed of the shuffles.
     tell : callable, optional
@@ -168,7 +172,9 @@ def table1(
     grid = RATES if rates is None else tuple(sorted(rates))
     if not grid or not all(0 < rate < math.inf for rate in grid):
         raise ValueError(f"rates must be positive learning rates to choose from, not {rates}")
-    features, labels = _read(source, positive)
+    if text not in FEATURES:
+        raise ValueError(f"text must be one of {', '.join(FEATURES)}, not {text!r}")
+    features, labels = _read(source, positive, text)
     test = int(len(labels) * held_out)
     if test < 1:
         raise ValueError(f"{os.fspath(source)} has {len(labels)} examples, of which held_out={held_out} leaves none")
@@ -239,10 +245,10 @@ def _warn_of_ends(lines: Sequence[Line]) -> None:
         logger.warning("the best rate is at an end of its grid, so that a wider one may do better: %s", ", ".join(ends))
 
 
-def _read(source: str | os.PathLike[str], positive: str | None) -> tuple[CSR, Floats]:
+def _read(source: str | os.PathLike[str], positive: str | None, text: str) -> tuple[CSR, Floats]:
     """Features, without columns that are always 0, and labels of -1 and 1."""
     if contents.suffix_of(source) == TEXT:
-        features, found = load_text(source)
+        features, found = load_text(source, text)
     else:
         table = load(source, dtype=np.float64)
         features, found = as_csr(table.features), table.labels

@@ -14,12 +14,19 @@ from ..support import contents
 from ..support.extras import needed
 
 TEXT = ".tsv"
+FEATURES = ("words", "bigrams", "tf-idf")
 
 
-def load_text(path: str | os.PathLike[str]) -> tuple[CSR, NDArray[Any]]:
-    """Read labels and features: words weighted by frequency and rarity (tf-idf), rows of length 1.
+def load_text(path: str | os.PathLike[str], features: str = FEATURES[0]) -> tuple[CSR, NDArray[Any]]:
+    """Read labels and features; blank lines are no examples.
 
-    Blank lines are no examples.
+    Parameters
+    ----------
+    path : path-like
+        Text, each line of which is a label, a tab and the example.
+    features : str
+        ``"words"``: 1 where an example has a word; ``"bigrams"``: 1 where it has two words one after the other;
+        ``"tf-idf"``: words weighted by frequency and rarity, rows of length 1.
 
     Raises
     ------
@@ -28,7 +35,12 @@ def load_text(path: str | os.PathLike[str]) -> tuple[CSR, NDArray[Any]]:
     RuntimeError
         If scikit-learn is not installed.
     """
-    vectorizer = needed("sklearn.feature_extraction.text", "text").TfidfVectorizer(sublinear_tf=True)
+    module = needed("sklearn.feature_extraction.text", "text")
+    vectorizer = {
+        "words": lambda: module.CountVectorizer(binary=True),
+        "bigrams": lambda: module.CountVectorizer(binary=True, ngram_range=(2, 2)),
+        "tf-idf": lambda: module.TfidfVectorizer(sublinear_tf=True),
+    }[features]()
     labels, texts = [], []
     for number, line in enumerate(StringIO(contents.read_text(path), newline=None), 1):
         label, tab, text = line.removeprefix("\ufeff").rstrip("\n").partition("\t")

@@ -1,4 +1,4 @@
-"""Online passes of the experiment `table1`: one method, one learning rate, one pass over the examples, from weights of 0.
+"""Online passes of the experiment `table1`: one method, one rate, one pass over the examples, from weights of 0.
 
 Each method of the AdaGrad paper's Table 1 is a `Contender`. Those with a penalty are methods of the library, whose
 compiled loops for linear models make the pass; PA and AROW, which have none, choose their steps themselves.
@@ -107,10 +107,11 @@ class Pool:
 
     def _aggressive_pass(self, name: str, rate: float, order: NDArray[np.int64]) -> Pass:
         weights = np.zeros(self._features)
+        arguments: list[Any]
         if name == "PA":
-            loop, arguments = make_passive_aggressive(), (rate, weights)
+            loop, arguments = make_passive_aggressive(), [rate, weights]
         else:
-            loop, arguments = make_arow(), (1 / rate, weights, np.ones(self._features))
+            loop, arguments = make_arow(), [1 / rate, weights, np.ones(self._features)]
         with compilation(loop, f"the loop of {name}"):
             mistakes = loop(self.examples, order, *arguments)
         return Pass(rate, int(mistakes), weights)
