@@ -17,6 +17,8 @@ from typing import Any
 
 from ..support.outputs import replacing
 from . import drawing, report_tables
+from .benchopt_table import NAME as BENCHOPT
+from .benchopt_table import write_benchopt
 from .drawing import Looks, drawn, looks_of, number_of, swatch
 from .material import Material
 from .panels import Axis, Panel, Scale, Series, of_problem, overview
@@ -29,7 +31,7 @@ BESIDE = {  # files in the same folder, to which the report has links
     "results.csv": "every epoch of every run",
     "results.parquet": "the same, for tables in memory",
     "results.json": "plan, table and runs",
-    "benchopt.parquet": "the best rates' runs, as Benchopt reads them",
+    BENCHOPT: "the best rates' runs, as Benchopt reads them",
 }
 SWITCHES = (  # of the bar at the top: name, value, words
     ("y", (("gap", "left to gain"), ("loss", "loss"), ("score", "score"))),
@@ -40,14 +42,15 @@ SHORT = {"gap": "left", "loss": "loss", "score": "score", "share": "share", "epo
 
 
 def write_report(folder: Path, material: Material, about: Mapping[str, Any]) -> None:
-    """Draw the figures into files of their own, and write the report.
+    """Draw the figures into files of their own, write the table for Benchopt, and the report.
 
     Raises
     ------
     RuntimeError
-        If matplotlib is not installed.
+        If matplotlib or pyarrow is not installed.
     """
     write_pictures(folder, material)
+    write_benchopt(folder / BENCHOPT, material, about)
     page = "\n".join(_page(folder, material, about))
     with replacing(folder / NAME) as file:
         file.write(page.encode())
