@@ -26,6 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--methods", nargs="+", action="extend", metavar="METHOD", help=methods)
     parser.add_argument("--list", action="store_true", help="print the names of problems and methods, and end")
     parser.add_argument("--rates", metavar="LOW:HIGH:N", help="learning rates, evenly in their logarithms (1e-4:10:11)")
+    beyond = "go on beyond an end of the rates where a method's best rate is there (but for --quick)"
+    parser.add_argument("--extend", action=argparse.BooleanOptionalAction, help=beyond)
     parser.add_argument("--seeds", type=int, metavar="N", help="start values and orders of the data (5)")
     parser.add_argument("--epochs", type=int, metavar="N", help="budget of every run (each problem's own)")
     parser.add_argument("--jobs", type=int, metavar="N", help="processes (one a core); 0: in this one")
@@ -60,11 +62,12 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.recipe is not None:
         return _run_table1(arguments)
     from ..compare import comparison
-    from ..compare.result_table import text_table
+    from ..compare.result_table import whole_text
 
     options = {name: getattr(arguments, name) for name in ("rates", "seeds", "epochs")}
     usual = {"rates": comparison.QUICK_RATES, "seeds": 1, "epochs": comparison.QUICK_EPOCHS} if arguments.quick else {}
     given: dict[str, Any] = usual | {name: value for name, value in options.items() if value is not None}
+    given["extend"] = not arguments.quick if arguments.extend is None else arguments.extend
     progress = sys.stderr.isatty() and not arguments.quiet if arguments.progress is None else arguments.progress
     if progress:
         needed("tqdm.auto", "--progress")
@@ -74,7 +77,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         screen.print_json(found.as_json())
     else:
-        print(text_table(found.lines, screen.width()))
+        print(whole_text(found.plan, found.lines, found.verdict, screen.width()))
         print(f"\nreport: {found.folder / 'report.html'}")
     return 0
 

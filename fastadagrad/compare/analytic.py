@@ -31,7 +31,7 @@ def rosenbrock(dimensions: int, seed: int) -> Task:
     start = np.full(dimensions, -1.2)
     start[1::2] = 1.0
     start += 0.1 * np.random.default_rng([seed, 0]).standard_normal(dimensions)
-    return Task(params=start, loss=rosenbrock_value, updates=10, epochs=100)
+    return Task(params=start, loss=rosenbrock_value, updates=10, epochs=100, best=0.0)
 
 
 class Quadratic:
@@ -57,7 +57,7 @@ class Quadratic:
 def quadratic(condition: float, rotated: bool, seed: int) -> Task:
     """A quadratic as a task, which starts at normal numbers."""
     start = np.random.default_rng([seed, 0]).standard_normal(DIMENSIONS)
-    return Task(params=start, loss=Quadratic(condition, rotated), updates=10, epochs=50)
+    return Task(params=start, loss=Quadratic(condition, rotated), updates=10, epochs=50, best=0.0)
 
 
 def factorisation_value(params: dict[str, Floats], y: Floats) -> tuple[float, dict[str, Floats]]:

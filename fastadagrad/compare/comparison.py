@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Generator, Iterable, Iterator, Sequence
-from contextlib import closing
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -15,36 +14,32 @@ from typing import Any
 from ..support.checks import whole_number
 from ..support.extras import needed
 from ..support.figures import new_figure
-from ..support.interrupts import whole
 from ..support.log import logger
 from .contenders import as_contenders
-from .costs import Cost, costs_of
 from .figures import Material
-from .grid import RATES, SEEDS, Cell, Plan, as_rates
-from .pool import refuse_unguarded, run_here, run_in_processes
+from .grid import RATES, SEEDS, Plan, as_rates
+from .making import make_runs, measured_costs
+from .pool import refuse_unguarded
 from .problem import Problem
 from .problems import as_problems, task_of
 from .report import write_report
-from .result_table import as_records, text_table
+from .result_table import as_records, whole_text
 from .results import (
-    COSTS,
     RESULTS,
     command_line,
     machine,
-    open_folder,
     others_in,
     parquet,
-    read_json,
     write_csv,
     write_json,
     write_parquet,
 )
 from .running import Run, check_start
 from .summary import GOOD, TAU, Line, summarise
+from .verdict import Verdict, as_record, verdict_of
 
 FOLDER = "comparison"
 QUICK_RATES, QUICK_EPOCHS = "1e-3:1:4", 3
-SECONDS_BETWEEN_LINES = 30
 
 
 @dataclass(frozen=True)
@@ -63,6 +58,8 @@ class Comparison:
         A summary for each problem and method.
     about : dict of str to object
         Versions, machine, date and command.
+    verdict : Verdict
+        Which method is best on which problem, by how much, and how sure that is.
 
     Examples
     --------
@@ -80,8 +77,12 @@ class Comparison:
     lines: tuple[Line, ...]
     about: dict[str, Any]
 
+    @cached_property
+    def verdict(self) -> Verdict:
+        return verdict_of(self.lines)
+
     def __str__(self) -> str:
-        return text_table(self.lines)
+        return whole_text(self.plan, self.lines, self.verdict)
 
     def as_json(self) -> dict[str, Any]:
         """Return the contents of results.json.
@@ -89,7 +90,8 @@ class Comparison:
         Returns
         -------
         dict of str to object
-            In types that JSON has: "about", "plan", "table" (the lines) and "runs", with losses in the problem's unit.
+            In types that JSON has: "about", "plan", "verdict", "table" (the lines) and "runs", with losses in the
+            problem's unit.
 
         Examples
         --------
@@ -98,7 +100,7 @@ class Comparison:
         >>> with tempfile.TemporaryDirectory() as out:
         ...     found = compare("quadratic:100", "adagrad", rates=[1.0], seeds=1, jobs=0, out=out, report=False)
         >>> [*found.as_json()], found.as_json()["runs"][0]["method"]
-        (['about', 'plan', 'table', 'runs'], 'adagrad')
+        (['about', 'plan', 'verdict', 'table', 'runs'], 'adagrad')
         """
         runs = [
             {
@@ -107,16 +109,24 @@ class Comparison:
                 "best_loss": min(run.valid),
                 "seconds": run.seconds[-1],
                 "steps": run.steps_an_epoch * run.cell.epochs,
-                "diverged": run.diverged,
+                "diverged": None if run.failed else run.diverged,
+                "failed": run.failed or None,
+                "final_score": run.scores[-1] if run.scores else None,
             }
             for run in self.runs
         ]
-        return {"about": self.about, "plan": self.plan.described(), "table": as_records(self.lines), "runs": runs}
+        return {
+            "about": self.about,
+            "plan": self.plan.described(),
+            "verdict": as_record(self.verdict),
+            "table": as_records(self.lines),
+            "runs": runs,
+        }
 
 
 def compare(
     problems: str | Problem | Sequence[str | Problem],
-    methods: str | Sequence[str] | None = None,
+    methods: str | type | Sequence[str | type] | None = None,
     *,
     rates: str | Sequence[float] = RATES,
     seeds: int = SEEDS,
@@ -126,19 +136,24 @@ def compare(
     tau: float = TAU,
     report: bool = True,
     progress: bool = False,
+    extend: bool = True,
 ) -> Comparison:
     """Run methods on problems with an equal budget, and show which does best, how fast, and how reliably.
 
     Every method has the same start values, order of data, epochs and learning rates; a method that takes no learning
     rate runs once a seed. Each run has one thread. Finished runs stay in the folder `out`: when `compare` is called
     again, also after Ctrl-C or a crash, or with more methods, rates or seeds, it makes only the runs that are missing.
+    A run that raises counts as one that never gets anywhere: as diverged after an ArithmeticError or a LinAlgError of
+    NumPy, as failed after any other, which is told; a failed run is made again by the next call.
 
     Parameters
     ----------
     problems : str, Problem or sequence of them
         See `fastadagrad.compare.problems.problem_named`.
-    methods : str or sequence of str, optional
-        Each is ``name`` or ``name:option=value,...``. By default every method that there is.
+    methods : str, class, or sequence of them, optional
+        Each is ``name`` or ``name:option=value,...``; ``name:paper`` has the numbers of the method's paper. So are
+        ``torch:Adagrad``, ``optax:adagrad``, ``scipy:L-BFGS-B`` and ``module:Class`` or a class with a method `step`:
+        see `fastadagrad.compare.outside`. By default every method that there is.
     rates : str or sequence of float
         ``LOW:HIGH:N``, or the learning rates.
     seeds : int
@@ -157,6 +172,9 @@ def compare(
         Draw figures (needs the extra ``compare``) and write report.html.
     progress : bool
         Show a bar.
+    extend : bool
+        Where a method's best rate on a problem is at an end of `rates`, go on beyond that end with this method, in the
+        same steps, until its best rate is inside, or 6 rates have been added.
 
     Returns
     -------
@@ -171,7 +189,7 @@ def compare(
     OSError
         If a file cannot be read or written.
     RuntimeError
-        If a run fails, or an extra is missing.
+        If a process ends before its time, or an extra is missing.
 
     Examples
     --------
@@ -183,16 +201,17 @@ def compare(
     ['sgd', 'adagrad']
     """
     refuse_unguarded()
-    plan = make_plan(problems, methods, rates, seeds, epochs)
+    plan = make_plan(problems, methods, rates, seeds, epochs, extend)
     workers = _checked_jobs(jobs)
     if not 0 < tau < 1:
         raise ValueError(f"tau must be between 0 and 1, not {tau!r}")
     parquet()
+    needed("scipy.stats", "the verdict of a comparison")
     if report:
         new_figure()
     folder = free_folder(plan) if out is None else Path(out)
-    runs = _run_missing(folder, plan, workers, progress)
-    costs = _costs(folder, plan)
+    plan, runs = make_runs(folder, plan, workers, progress)
+    costs = measured_costs(folder, plan)
     lines = tuple(summarise(plan, runs, costs, tau))
     about = {**machine(), "date": datetime.now(UTC).isoformat(timespec="seconds"), "jobs": workers}
     about |= {"command": command_line(), "tau": tau, "good": GOOD}
@@ -207,10 +226,11 @@ def compare(
 
 def make_plan(
     problems: str | Problem | Sequence[str | Problem],
-    methods: str | Sequence[str] | None,
+    methods: str | type | Sequence[str | type] | None,
     rates: str | Sequence[float],
     seeds: int,
     epochs: int | None,
+    extend: bool = False,
 ) -> Plan:
     """Make the plan of a comparison, checking everything that can be checked before work starts."""
     grid = as_rates(rates)
@@ -218,12 +238,16 @@ def make_plan(
     epochs = None if epochs is None else whole_number("epochs", epochs, 1)
     chosen = as_problems(problems)  # before the methods, as the user's own module may register one
     contenders = as_contenders(methods)
-    budgets = {}
+    budgets, best, scores = {}, {}, {}
     for problem in chosen:
         task = task_of(problem, 0)
-        check_start(problem.name, task, contenders[0])
+        check_start(problem.name, task)
         budgets[problem.name] = task.epochs if epochs is None else epochs
-    return Plan(chosen, contenders, grid, seeds, budgets)
+        if task.best is not None:
+            best[problem.name] = float(task.best)
+        if task.score is not None:
+            scores[problem.name] = task.score_name
+    return Plan(chosen, contenders, grid, seeds, budgets, best, extend, scores=scores)
 
 
 def free_folder(plan: Plan) -> Path:
@@ -240,73 +264,3 @@ def _checked_jobs(jobs: int | None) -> int:
     if jobs is None:
         return os.cpu_count() or 1
     return whole_number("jobs", jobs, 0)
-
-
-def _run_missing(folder: Path, plan: Plan, jobs: int, progress: bool) -> list[Run]:
-    journal, done = open_folder(folder, plan)
-    cells = list(plan.cells())
-    missing = [cell for cell in cells if cell not in done]
-    if done and missing:
-        logger.info("%d of %d runs are in %s already", len(done), len(cells), folder)
-    if missing:
-        try:
-            with closing(_results(missing, plan, jobs)) as results:
-                for run in _shown(results, len(missing), progress, jobs):
-                    with whole():  # so that every run that is written is counted
-                        journal.append(run)
-                        done[run.cell] = run
-        except KeyboardInterrupt:
-            logger.warning("%d of %d runs are kept in %s: the same command goes on", len(done), len(cells), folder)
-            raise
-        finally:
-            journal.close()
-    return [done[cell] for cell in cells]
-
-
-def _results(cells: Sequence[Cell], plan: Plan, jobs: int) -> Generator[Run, None, None]:
-    problems = {problem.name: problem for problem in plan.problems}
-    methods = {method.label: method for method in plan.methods}
-    if jobs == 0:
-        return run_here(cells, problems, methods)
-    return run_in_processes(cells, problems, methods, min(jobs, len(cells)))
-
-
-def _shown(results: Iterable[Run], total: int, progress: bool, jobs: int) -> Iterator[Run]:
-    if not progress:
-        yield from _told(results, total, jobs)
-        return
-    with needed("tqdm.auto", "progress=True").tqdm(total=total, unit="run", smoothing=0.05) as bar:
-        for run in results:
-            bar.set_postfix_str(f"{run.cell.problem}, {run.cell.method}", refresh=False)
-            bar.update()
-            yield run
-
-
-def _told(results: Iterable[Run], total: int, jobs: int) -> Iterator[Run]:
-    """Log the number of runs, then from time to time how many are done and how long the others will take."""
-    workers = min(jobs, total)
-    where = "this process" if jobs == 0 else f"{workers} process{'es' if workers > 1 else ''}"
-    logger.info("%d runs in %s", total, where)
-    began = told = time.monotonic()
-    for done, run in enumerate(results, 1):
-        yield run
-        now = time.monotonic()
-        if now - told >= SECONDS_BETWEEN_LINES and done < total:
-            told, left = now, (now - began) / done * (total - done)
-            shown = f"{left / 60:.0f} min" if left >= 90 else f"{left:.0f} s"
-            logger.info("%d of %d runs done, about %s left", done, total, shown)
-
-
-def _costs(folder: Path, plan: Plan) -> dict[str, dict[str, Cost]]:
-    """The costs of the methods' steps, measured once: those of an earlier call with these methods are kept."""
-    stored = read_json(folder / COSTS) or {}
-    costs: dict[str, dict[str, Cost]] = {}
-    for problem in plan.problems:
-        key = f"{problem.name} {problem.identity}".strip()
-        known = stored.get(key, {})
-        if not known.keys() >= {method.label for method in plan.methods}:
-            measured = costs_of(task_of(problem, 0), plan.methods)
-            known = stored[key] = {label: cost._asdict() for label, cost in measured.items()}
-            write_json(folder / COSTS, stored)
-        costs[problem.name] = {method.label: Cost(**known[method.label]) for method in plan.methods}
-    return costs

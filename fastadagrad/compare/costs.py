@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from statistics import median
+from contextlib import suppress
 from typing import NamedTuple
 
 import numpy as np
@@ -22,7 +22,9 @@ class Cost(NamedTuple):
     """The cost of one method's step on one problem."""
 
     microseconds: float  # median time of a step
-    bytes: float  # of state for each element of the parameters
+    bytes: float | None  # of state for each element of the parameters; None if it is not known
+    low: float | None = None  # quartiles of the time
+    high: float | None = None
 
 
 class _Stepping:
@@ -64,11 +66,21 @@ def state_bytes(opt: Optimizer) -> float:
 
 
 def costs_of(task: Task, methods: Sequence[Contender]) -> Mapping[str, Cost]:
-    """Time and memory of each method's steps alone, gradients given, on one thread; the methods take turns."""
+    """Time and memory of each method's steps alone, gradients given, on one thread; the methods take turns.
+
+    Methods whose steps raise are left out, and so are those that have no steps of their own.
+    """
     with unwarned():
-        stepping = {method.label: _Stepping(task, method) for method in methods}
+        stepping = {}
+        for method in methods:
+            with suppress(Exception):  # its runs tell which
+                stepping[method.label] = _Stepping(task, method)
         turns: dict[str, list[float]] = {label: [] for label in stepping}
         for _ in range(ROUNDS):
             for label, one in stepping.items():
                 turns[label].append(one.seconds())
-    return {label: Cost(1e6 * median(turns[label]), one.bytes) for label, one in stepping.items()}
+    found = {}
+    for label, one in stepping.items():
+        low, middle, high = (1e6 * float(value) for value in np.quantile(turns[label], (0.25, 0.5, 0.75)))
+        found[label] = Cost(middle, one.bytes, low, high)
+    return found

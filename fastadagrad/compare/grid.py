@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,6 +14,7 @@ from .problem import Problem
 
 RATES = "1e-4:10:11"
 SEEDS = 5
+MOST_ADDED = 6  # rates by which the grid is extended at each of its ends, at most
 
 
 class Cell(NamedTuple):
@@ -29,7 +30,11 @@ class Cell(NamedTuple):
 
 @dataclass(frozen=True)
 class Plan:
-    """Problems x methods x seeds x rates, all with the same epochs."""
+    """Problems x methods x seeds x rates, all with the same epochs.
+
+    Where a method's best rate on a problem is at an end of the grid, its grid is extended beyond that end in the steps
+    in which the last two rates lie apart, until the best rate is inside, or MOST_ADDED rates have been added.
+    """
 
     problems: tuple[Problem, ...]
     methods: tuple[Contender, ...]
@@ -37,7 +42,9 @@ class Plan:
     seeds: int
     epochs: Mapping[str, int]  # by problem
     best: Mapping[str, float] = field(default_factory=dict)  # the optimum of the problems that know theirs
+    extends: bool = False  # whether the grid may be extended
     added: Mapping[tuple[str, str], tuple[float, ...]] = field(default_factory=dict)  # rates beyond the grid's ends
+    scores: Mapping[str, str] = field(default_factory=dict)  # what the scores of problems that have one are called
 
     def rates_of(self, problem: str, method: Contender) -> tuple[float | None, ...]:
         """The rates with which a method runs on a problem, rising: the grid's, and those by which it was extended."""
@@ -45,14 +52,59 @@ class Plan:
             return (None,)
         return tuple(sorted({*self.rates, *self.added.get((problem, method.label), ())}))
 
+    def rates_in(self, problem: str, method: Contender, seed: int) -> tuple[float | None, ...]:
+        """The rates of `rates_of` that the runs with a seed have: all of them."""
+        return self.rates_of(problem, method)
+
     def cells(self) -> Iterator[Cell]:
         """Every run, problem by problem and seed by seed."""
         for problem in self.problems:
             for seed in range(self.seeds):
                 for method in self.methods:
-                    for rate in self.rates_of(problem.name, method):
-                        epochs = self.epochs[problem.name]
-                        yield Cell(problem.name, problem.identity, method.label, seed, rate, epochs)
+                    for rate in self.rates_in(problem.name, method, seed):
+                        yield self._cell(problem, method, seed, rate)
+
+    def possible_cells(self) -> Iterator[Cell]:
+        """Every run of the plan, and every one by which it may be extended."""
+        yield from self.cells()
+        beyond = [rate for end in self.beyond for rate in end]
+        for problem in self.problems:
+            for seed in range(self.seeds):
+                for method in self.methods:
+                    for rate in [] if method.rate_free else beyond:
+                        yield self._cell(problem, method, seed, rate)
+
+    def _cell(self, problem: Problem, method: Contender, seed: int, rate: float | None) -> Cell:
+        identity = " ".join(filter(None, (problem.identity, method.identity)))
+        return Cell(problem.name, identity, method.label, seed, rate, self.epochs[problem.name])
+
+    @property
+    def beyond(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """The rates by which the grid may be extended, below it and above it, the nearest first."""
+        if not self.extends or len(self.rates) < 2:
+            return (), ()
+        return _beyond(self.rates[0], self.rates[1]), _beyond(self.rates[-1], self.rates[-2])
+
+    def wider(self, edges: Mapping[tuple[str, str], str]) -> Plan:
+        """The plan with one rate more for each problem and method whose best rate is at an end of its grid.
+
+        Parameters
+        ----------
+        edges : mapping
+            (problem, method) -> "low" or "high", the end at which the best rate is, or "".
+
+        Returns
+        -------
+        Plan
+            This plan, if no rate is to be added.
+        """
+        added = dict(self.added)
+        for pair, edge in edges.items():
+            own = added.get(pair, ())
+            more = [rate for rate in self.beyond[edge == "high"] if rate not in own] if edge else []
+            if more:
+                added[pair] = (*own, more[0])
+        return self if added == self.added else replace(self, added=added)
 
     def described(self) -> dict[str, Any]:
         """The plan in types that JSON has."""
@@ -61,7 +113,10 @@ class Plan:
                 p.name: {"origin": p.origin, "convex": p.convex, "identity": p.identity} for p in self.problems
             },
             "methods": {m.label: {"method": m.name, "rate_free": m.rate_free, **m.options} for m in self.methods},
+            "unlike_the_papers": {m.label: list(m.unlike_paper) for m in self.methods if m.unlike_paper},
             "rates": list(self.rates),
+            "rates_added": [{"problem": p, "method": m, "rates": sorted(r)} for (p, m), r in self.added.items()],
+            "optimum": dict(self.best),
             "seeds": self.seeds,
             "epochs": dict(self.epochs),
         }
@@ -80,6 +135,12 @@ def as_rates(given: str | Sequence[float]) -> tuple[float, ...]:
     if not rates or not all(0 < rate < math.inf for rate in rates) or len({*rates}) < len(rates):
         raise ValueError(f"rates must be different numbers above 0, not {given!r}")
     return tuple(sorted(rates))
+
+
+def _beyond(last: float, inside: float) -> tuple[float, ...]:
+    """The rates beyond the last one of a grid, as far apart as it is from its neighbour."""
+    rates = (last * (last / inside) ** k for k in range(1, MOST_ADDED + 1))
+    return tuple(float(f"{rate:.6g}") for rate in rates if 1e-300 < rate < 1e300)
 
 
 def _grid(text: str) -> list[float]:

@@ -38,7 +38,10 @@ def refuse_unguarded() -> None:
 
 
 class Worker:
-    """Runs cells one after the other; it keeps the latest task, as the next cell most likely has the same."""
+    """Runs cells one after the other; it keeps the latest task, as the next cell most likely has the same.
+
+    A run that raises is a result, too (`Run.failed`).
+    """
 
     def __init__(self, problems: Mapping[str, Problem], methods: Mapping[str, Contender]) -> None:
         self._problems, self._methods = problems, methods
@@ -47,7 +50,7 @@ class Worker:
 
     def __call__(self, cell: Cell) -> Run:
         from .problems import task_of
-        from .running import lazy_for, run
+        from .running import broken, lazy_for, run
 
         key, method = (cell.problem, cell.seed), self._methods[cell.method]
         try:
@@ -57,10 +60,8 @@ class Worker:
             if kind not in self._lazy:
                 self._lazy[kind] = lazy_for(task, method)
             return run(cell, task, method, self._lazy[kind])
-        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
-            at = "" if cell.rate is None else f", learning rate {cell.rate:g}"
-            where = f"{cell.problem} by {cell.method}{at}, seed {cell.seed}"
-            raise RuntimeError(f"{where}: {type(error).__name__}: {error}") from error
+        except Exception as error:
+            return broken(cell, error)
 
 
 _worker: Worker | None = None
@@ -108,9 +109,9 @@ def run_in_processes(
     Raises
     ------
     RuntimeError
-        If a run fails, or a process ends before its time.
+        If a process ends before its time.
     ValueError
-        If a problem cannot be sent to another process.
+        If a problem or a method cannot be sent to another process.
     """
     from concurrent.futures import ProcessPoolExecutor, as_completed
     from concurrent.futures.process import BrokenProcessPool
@@ -146,7 +147,8 @@ def _pickled(problems: Mapping[str, Problem], methods: Mapping[str, Contender]) 
         return pickle.dumps((named, dict(methods)))
     except (AttributeError, TypeError, pickle.PicklingError) as error:
         raise ValueError(
-            f"a problem cannot be sent to other processes ({error}): its make must be a function of a module, or jobs 0"
+            f"a problem or a method cannot be sent to other processes ({error}): the make of a problem, and a class of "
+            "your own, must be of a module, or jobs 0"
         ) from None
 
 

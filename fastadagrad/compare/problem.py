@@ -35,6 +35,14 @@ class Task:
         Updates in an epoch, if there are no data.
     epochs : int, default 20
         Epochs of a run.
+    best : float, optional
+        The lowest value that the validation loss can have, where it is known, such as 0 of a quadratic. Gaps are then
+        those to the optimum. None: gaps are those to the lowest loss of all runs.
+    score : callable, optional
+        ``score(params, *valid)`` returns a number that is shown beside the loss and is better the higher it is, such as
+        the accuracy of the samples to validate on.
+    score_name : str, default "score"
+        What the score is called.
 
     Examples
     --------
@@ -52,6 +60,9 @@ class Task:
     batch_size: int = 32
     updates: int = 1
     epochs: int = 20
+    best: float | None = None
+    score: Callable[..., float] | None = None
+    score_name: str = "score"
 
     def copied(self) -> Any:
         """Copy the start values for one run.

@@ -168,4 +168,8 @@ def task_of(problem: Problem, seed: int) -> Task:
         raise TypeError(f"problem {problem.name!r} must make {expected}, not {type(task).__name__}")
     for name in ("epochs", "updates"):
         whole_number(f"problem {problem.name!r}: {name}", getattr(task, name), 1)
+    if task.best is not None and not (isinstance(task.best, int | float) and math.isfinite(task.best)):
+        raise ValueError(f"problem {problem.name!r}: best must be a finite number or None, not {task.best!r}")
+    if task.score is not None and not callable(task.score):
+        raise TypeError(f"problem {problem.name!r}: score must be callable as score(params, *valid) or None")
     return task

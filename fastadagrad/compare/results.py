@@ -85,7 +85,7 @@ class Journal:
         self._file: IO[bytes] | None = None
 
     def read(self) -> dict[Cell, Run]:
-        """All runs, by their cells."""
+        """All runs, by their cells; of one that was made more than once, the last."""
         try:
             content = self._path.read_bytes()
         except FileNotFoundError:
@@ -105,9 +105,10 @@ class Journal:
             found = json.loads(line)
             cell = Cell(**found["cell"])
             lists = (losses(found["valid"]), losses(found["train"]), tuple(map(float, found["seconds"])))
-            if any(len(values) != cell.epochs + 1 for values in lists):
+            scores = tuple(-math.inf if x is None else float(x) for x in found.get("scores", ()))
+            if any(len(values) != cell.epochs + 1 for values in (*lists, *([scores] if scores else []))):
                 raise ValueError("lists of a wrong length")
-            return Run(cell, found["steps_an_epoch"], *lists)
+            return Run(cell, found["steps_an_epoch"], *lists, scores, str(found.get("failed", "")))
         except DAMAGE as error:
             what = f"{type(error).__name__}: {error}"
             raise ValueError(f"{self._path}, line {number} is damaged ({what}): delete that line") from None
@@ -130,7 +131,7 @@ class Journal:
 
 def others_in(folder: Path, plan: Plan) -> int:
     """Count the runs in a folder that are not of the plan; a problem stays the same when its file has changed."""
-    return len({_named(cell) for cell in Journal(folder / JOURNAL).read()} - {*map(_named, plan.cells())})
+    return len({_named(cell) for cell in Journal(folder / JOURNAL).read()} - {*map(_named, plan.possible_cells())})
 
 
 def _named(cell: Cell) -> Cell:
@@ -144,7 +145,7 @@ def _refuse_to_replace(folder: Path, plan: Plan) -> None:
         runs = {_named(Cell(*(run[name] for name in Cell._fields))) for run in shown["runs"]}
     except DAMAGE:  # a damaged file shows no runs that could be lost
         return
-    lost = len(runs - {*map(_named, plan.cells())})
+    lost = len(runs - {*map(_named, plan.possible_cells())})
     if lost:
         raise ValueError(
             f"{folder} has results of {len(runs)} runs, {lost} of which are not of this comparison and would be lost "
@@ -153,9 +154,9 @@ def _refuse_to_replace(folder: Path, plan: Plan) -> None:
 
 
 def open_folder(folder: Path, plan: Plan) -> tuple[Journal, dict[Cell, Run]]:
-    """The journal of a folder, and those of the plan's runs that it has.
+    """The journal of a folder, and those of the plan's runs that it has, without those that failed.
 
-    All runs in a folder must be made by the same versions on the same machine, and the plan must have all runs that
+    These include runs with rates by which the plan may be extended. All runs in a folder must be made by the same versions on the same machine, and the plan must have all runs that
     the tables and the report in the folder show.
     """
     _refuse_to_replace(folder, plan)
@@ -174,8 +175,8 @@ def open_folder(folder: Path, plan: Plan) -> tuple[Journal, dict[Cell, Run]]:
             f"{folder / JOURNAL} has runs, but there is no {PLAN} that says of what: choose another folder"
         )
     write_json(folder / PLAN, {"machine": here, "plan": plan.described()})
-    wanted = set(plan.cells())
-    return journal, {cell: run for cell, run in found.items() if cell in wanted}
+    wanted = set(plan.possible_cells())
+    return journal, {cell: run for cell, run in found.items() if cell in wanted and not run.failed}
 
 
 def tidy(runs: Iterable[Run]) -> Iterator[tuple[Any, ...]]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import time
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import repeat
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..data.dataset import Dataset, sample_count
+from ..optimizer.adaptive import SGD
 from ..optimizer.by_gradients import session_of
 from ..optimizer.monitors import WeightedMean
 from ..optimizer.optimizer import Optimizer
@@ -21,13 +22,16 @@ from .contenders import Contender
 from .grid import Cell
 from .problem import Task
 
+DIVERGENCE = (ArithmeticError, np.linalg.LinAlgError)  # errors that too long steps lead to
+LONGEST = 300  # characters of an error that are kept
+
 
 @dataclass(frozen=True)
 class Run:
     """The result of a cell of the grid.
 
-    Each tuple has an entry for the start and one for each epoch. From the first epoch on whose loss is not finite, or in
-    which the run has raised, all losses are infinite.
+    Each tuple has an entry for the start and one for each epoch. From the first epoch on whose loss is not finite, or
+    in which the run has raised, all losses are infinite.
     """
 
     cell: Cell
@@ -35,7 +39,9 @@ class Run:
     valid: tuple[float, ...]
     train: tuple[float, ...]  # mean over the batches of an epoch; at the start the validation's
     seconds: tuple[float, ...]  # processor time spent on training until the end of each epoch
-    scores: tuple[float, ...] = ()  # `Task.score` of the validation samples; NaN where the loss is infinite; () without
+    scores: tuple[
+        float, ...
+    ] = ()  # `Task.score` of the validation samples; -inf where the loss is infinite; () without
     failed: str = ""  # the error with which it has ended, if that was none of arithmetic, which is divergence
 
     @property
@@ -60,31 +66,82 @@ def unwarned() -> Iterator[None]:
 def run(cell: Cell, task: Task, method: Contender, lazy: str) -> Run:
     """Train from the start values as `Optimizer.iterate` does, but without early stopping and without restoring.
 
-    Times are processor times of training, without validation, so that other processes hardly lengthen them.
+    Times are processor times of training, without validation, so that other processes hardly lengthen them. A run that
+    raises ends there: an error of arithmetic is divergence, any other error is told in `Run.failed`.
     """
-    opt = method.build(task.loss, task.copied(), cell.rate, lazy)
-    data, held_out = task.training(cell.seed), task.validation()
-    with unwarned():
-        valid = [_validated(opt, held_out)]
-        train, seconds = valid[:], [0.0]
-        while len(valid) <= cell.epochs and math.isfinite(valid[-1]):
-            began = time.process_time()
-            train.append(train_epoch(opt, data, task.updates))
-            seconds.append(seconds[-1] + time.process_time() - began)
-            valid.append(_validated(opt, held_out) if math.isfinite(train[-1]) else math.inf)
-    missing = cell.epochs + 1 - len(valid)
-    return Run(
-        cell,
-        task.steps_an_epoch,
-        (*valid, *repeat(math.inf, missing)),
-        (*train, *repeat(math.inf, missing)),
-        (*seconds, *repeat(seconds[-1], missing)),
-    )
+    valid, train, seconds, scores = [], [], [], []
+    steps, failed = 0, ""
+    try:
+        with unwarned():
+            opt = method.build(task.loss, task.copied(), cell.rate, lazy)
+            data, held_out, steps = task.training(cell.seed), task.validation(), task.steps_an_epoch
+            valid.append(_validated(opt, held_out))
+            scores.append(_score(task, opt, held_out, valid[-1]))
+            train, seconds = valid[:], [0.0]
+            while len(valid) <= cell.epochs and math.isfinite(valid[-1]):
+                began = time.process_time()
+                loss = train_epoch(opt, data, task.updates)
+                passed = time.process_time() - began
+                reached = _validated(opt, held_out) if math.isfinite(loss) else math.inf
+                scores.append(_score(task, opt, held_out, reached))
+                train, valid, seconds = [*train, loss], [*valid, reached], [*seconds, seconds[-1] + passed]
+    except DIVERGENCE:
+        pass
+    except Exception as error:
+        failed = told(error)
+    return _filled(cell, steps, valid, train, seconds, scores if task.score is not None else [], failed)
 
 
-def _validated(opt: Optimizer, data: Dataset | None) -> float:
+def broken(cell: Cell, error: Exception) -> Run:
+    """The run of a cell that has raised before its first loss was known."""
+    return _filled(cell, 0, [], [], [], [], "" if isinstance(error, DIVERGENCE) else told(error))
+
+
+def told(error: Exception) -> str:
+    """An error in one line."""
+    text = " ".join(f"{type(error).__name__}: {error}".split())
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
+
+
+def _filled(
+    cell: Cell,
+    steps: int,
+    valid: Sequence[float],
+    train: Sequence[float],
+    seconds: Sequence[float],
+    scores: Sequence[float],
+    failed: str,
+) -> Run:
+    """A run whose lists are filled up to the last epoch."""
+    length = cell.epochs + 1
+
+    def filled(values: Sequence[float], value: float) -> tuple[float, ...]:
+        return (*values, *repeat(value, length - len(values)))
+
+    spent = filled(seconds, seconds[-1] if seconds else 0.0)
+    known = filled(scores, -math.inf) if scores else ()
+    return Run(cell, steps, filled(valid[: len(train)], math.inf), filled(train, math.inf), spent, known, failed)
+
+
+def _validated(opt: Any, data: Dataset | None) -> float:
     loss = float(opt.evaluate(data)["loss"])
     return loss if math.isfinite(loss) else math.inf
+
+
+def _score(task: Task, opt: Any, data: Dataset | None, loss: float) -> float:
+    """The task's score of the validation samples; -inf where it has none, or where the loss is infinite."""
+    if task.score is None or not math.isfinite(loss):
+        return -math.inf
+    [batch] = [()] if data is None else data.batches()
+    found = float(task.score(params_of(opt), *session_of(opt).objective.arguments(batch)))
+    return found if math.isfinite(found) else -math.inf
+
+
+def params_of(opt: Optimizer) -> Any:
+    """An optimizer's parameters in the structure that the loss takes."""
+    session = session_of(opt)
+    session.flush()
+    return session.params.given
 
 
 def train_epoch(opt: Optimizer, data: Dataset | None, updates: int) -> float:
@@ -101,11 +158,14 @@ def train_epoch(opt: Optimizer, data: Dataset | None, updates: int) -> float:
     return float(mean.means()["loss"])
 
 
-def check_start(name: str, task: Task, method: Contender) -> None:
+def check_start(name: str, task: Task) -> None:
     """Raise ValueError, or the error of the loss, for a user's task whose loss fails at the start values."""
-    opt = method.build(task.loss, task.copied(), None, lazy_for(task, method))
+    opt = SGD(task.loss, task.copied(), threads=1)
     with unwarned():
         loss = _validated(opt, task.validation())
+        _score(task, opt, task.validation(), loss)
+        with suppress(*DIVERGENCE):
+            session_of(opt).train_on(session_of(opt).objective.arguments(first_batch(task)))
     if not math.isfinite(loss):
         raise ValueError(f"problem {name!r}: the validation loss of the start values must be finite, not {loss}")
 
@@ -127,7 +187,7 @@ def lazy_for(task: Task, method: Contender) -> str:
             session = session_of(method.build(task.loss, task.copied(), None, lazy))
             with unwarned():
                 session.train_on(session.objective.arguments(first_batch(task)))
-        except FloatingPointError:
+        except DIVERGENCE:
             return lazy
         except ValueError as error:
             if lazy == "dense" or "lazy='dense'" not in str(error):

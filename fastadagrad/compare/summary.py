@@ -159,6 +159,11 @@ class Line:
         """Median over the seeds of the gap of the final loss to the best, with the best rate."""
         return quartiles(self.gaps).median if self.gaps else math.inf
 
+    @property
+    def score(self) -> float | None:
+        """Median over the seeds of the final score, None if the problem has none."""
+        return -quartiles(-score for score in self.scores).median if self.scores else None
+
 
 def summarise(
     plan: Plan, runs: Iterable[Run], costs: Mapping[str, Mapping[str, Cost]], tau: float = TAU, good: float = GOOD

@@ -167,7 +167,6 @@ def ranks(gaps: Sequence[float]) -> list[tuple[int, float]]:
 
 def _entry(line: Line, rank: int) -> Entry:
     low, high = interval(np.array([line.gaps]))
-    score = quartiles(line.scores).median if line.scores else None
     return Entry(
         line.problem,
         line.method,
@@ -176,7 +175,7 @@ def _entry(line: Line, rank: int) -> Entry:
         low,
         high,
         line.final.median,
-        score,
+        line.score,
         line.rate,
         line.edge,
         line.diverged,
