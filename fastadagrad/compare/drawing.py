@@ -164,7 +164,7 @@ def _line(panel: Panel, series: Series, inner: Frame, looks: Looks, end: tuple[f
     place, name = looks.place(series.method), looks.names[series.method]
     low, high = (inner.points(series, panel.step, which) for which in (0, 2))
     band = "" if panel.step else f'<path class="spread" d="{path_of([*low, *high[::-1]])}Z"/>'
-    marked = best_point(series, inner) if panel.key else end
+    marked = best_point(series, inner) if panel.key and not panel.step else end
     mark = ENDS[place] if place >= 0 else SMALL_END
     x = WIDTH - RIGHT
     if panel.key:

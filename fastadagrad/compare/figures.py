@@ -47,14 +47,16 @@ def figures(material: Material) -> Iterator[tuple[str, Figure]]:
     names = [problem.name for problem in material.plan.problems]
     if len(names) > 1:
         yield "profiles", profiles_of(material)
-        yield "rates", by_rate(material, names)
+        if material.rated:
+            yield "rates", by_rate(material, names)
     for problem in material.plan.problems:
         name = problem.name
         if not any(math.isfinite(bounds.start) for bounds in material.bounds[name].values()):
             continue
         yield f"{name}-epochs", by_time(material, name, "epochs")
         yield f"{name}-seconds", by_time(material, name, "seconds")
-        yield f"{name}-rates", by_rate(material, [name])
+        if material.rated:
+            yield f"{name}-rates", by_rate(material, [name])
         if problem.plane is not None:
             yield f"{name}-paths", paths(material, problem)
 
@@ -176,9 +178,6 @@ def by_rate(material: Material, problems: Sequence[str]) -> Figure:
     figure = new_figure(6.4, 4.8 if columns == 1 else 1.3 + 2.2 * rows)
     frames = figure.subplots(rows, columns, squeeze=False)
     for i, (axes, problem) in enumerate(zip(frames.flat, problems, strict=False)):
-        if all(line.rate_free for line in material.lines if line.problem == problem):
-            axes.set_visible(False)
-            continue
         draw(axes, material, sensitivity(material, problem), "rate", "gap", ends_only=False)
         axes.set_title(f"{problem}, {material.plan.epochs[problem]} epochs", fontsize=11)
         if i >= len(problems) - columns:

@@ -52,6 +52,11 @@ class Material:
             first = (*first[: EMPHASISED - 1], OURS)
         return first
 
+    @property
+    def rated(self) -> bool:
+        """Whether a method takes a learning rate."""
+        return not all(method.rate_free for method in self.plan.methods)
+
     def line_of(self, problem: str, method: str) -> Line:
         """The summary of a method on a problem."""
         [line] = (line for line in self.lines if (line.problem, line.method) == (problem, method))

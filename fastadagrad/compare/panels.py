@@ -88,7 +88,7 @@ def overview(material: Material) -> Iterator[Panel]:
 def of_problem(material: Material, problem: str) -> Iterator[Panel]:
     """Panels of one problem: losses by epochs or seconds, and final losses by learning rates."""
     yield curves(material, problem)
-    if not all(line.rate_free for line in material.lines if line.problem == problem):
+    if material.rated:
         yield sensitivity(material, problem)
 
 
@@ -157,11 +157,13 @@ def quality(material: Material) -> Panel:
     x = (low, *[gap for gap in gaps if gap > low], ROOF)
     for label, each in found.items():
         y = tuple(each.share(gap) for gap in x)
-        series.append(Series(label, f"{each.share(LEAST_GAP * 1.01):.0%} at the best loss", (x,), ((y, y, y),)))
+        note = f"{each.share(LEAST_GAP):.0%} at the best loss"
+        series.append(Series(label, note, (x,), ((y, y, y),)))
     xs = {"gap": Axis("share of the loss left to gain, at most", (Scale(True, low, ROOF, log_ticks(low, ROOF)),))}
     pairs = next(iter(found.values())).pairs
     ys = {"share": Axis(f"share of {pairs} pairs of problem and seed", (_of_shares(),))}
-    return Panel("How much is left at the end: higher is better", xs, ys, tuple(series), step=True)
+    title = "How much is left at the end: higher is better"
+    return Panel(title, xs, ys, tuple(series), step=True, key=material.verdict.methods)
 
 
 def performance(material: Material) -> Panel:
@@ -229,7 +231,9 @@ def _loss_axes(material: Material, problem: str, series: Sequence[Series]) -> di
         losses = losses[::-1]
     axes["loss"] = Axis("loss", losses, f"below {floor or 0:.1g}", f"above {highest:.3g}, or diverged")
     if len(series[0].ys) > 2:
-        axes["score"] = Axis("score", scales_of(series, 2, None, None), "", "diverged")
+        axes["score"] = Axis(
+            material.plan.scores.get(problem, "score"), scales_of(series, 2, None, None), "", "diverged"
+        )
     return axes
 
 

@@ -120,12 +120,12 @@ function draw(svg, panel) {
     const band = [...pointsOf(panel, series, seen, 0), ...pointsOf(panel, series, seen, 2).reverse()];
     set(".spread", "d", pathOf(band) + "Z");
     let marked = ends[i];
-    if (panel.key) {
+    if (panel.key && !panel.step) {
       const middle = series.ys[seen.y][1].map((y) => (y === null ? Infinity : y));
       const most = seen.yAxis.name === "score" ? middle.map((y) => (isFinite(y) ? -y : Infinity)) : middle;
       const best = most.indexOf(Math.min(...most));
       marked = [left(seen.xScale, series.xs[seen.x][best]), top_(seen.yScale, series.ys[seen.y][1][best])];
-    } else {
+    } else if (!panel.key) {
       const height = box.top + moved[order.indexOf(i)] * room;
       set(".lead", "d", `M${ends[i][0] + 4},${ends[i][1]}L${FRAME_RIGHT + 12},${height}`);
       set(".name", "y", height + 4);

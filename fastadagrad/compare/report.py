@@ -24,7 +24,7 @@ from .material import Material
 from .panels import Axis, Panel, Scale, Series, of_problem, overview
 from .path_panels import paths
 from .picture_files import write_pictures
-from .report_texts import definitions, introduction
+from .report_texts import definitions, introduction, remarks
 
 NAME = "report.html"
 BESIDE = {  # files in the same folder, to which the report has links
@@ -76,6 +76,7 @@ def _page(folder: Path, material: Material, about: Mapping[str, Any]) -> Iterato
     yield f'<p class="faint">{html.escape(introduction(material))}</p>'
     yield report_tables.matrix(material, looks)
     yield report_tables.compared(material.verdict)
+    yield remarks(material)
     yield _bar(material)
     yield _legend(looks)
     everywhere = [*overview(material)]

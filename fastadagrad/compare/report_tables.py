@@ -69,7 +69,8 @@ def matrix(material: Material, looks: Looks) -> str:
 
 
 def _named(looks: Looks, method: str) -> Cell:
-    return Cell(f"{swatch(looks, method)}{html.escape(method)}")
+    breakable = html.escape(method).replace(":", ":<wbr>").replace(",", ",<wbr>")
+    return Cell(f'<span class="named">{swatch(looks, method)}<span>{breakable}</span></span>')
 
 
 def _gap(entry: Entry) -> Cell:
@@ -128,15 +129,16 @@ def _pair(each: Paired, tested: bool, by_problems: bool) -> list[Cell]:
 
 def of_problem(material: Material, problem: str, looks: Looks) -> str:
     """The results on one problem, a line for each method; those that share the first place are highlighted."""
-    rows = []
-    for line in ranked(line for line in material.lines if line.problem == problem):
+    rows, lines = [], ranked(line for line in material.lines if line.problem == problem)
+    kept = len(HEADINGS) if any(line.diverged or line.failed for line in lines) else len(HEADINGS) - 1
+    for line in lines:
         leads = material.verdict.entries[problem, line.method].leads
         cells = [_named(looks, line.method)]
-        cells += [Cell(html.escape(text), sort_key(text)) for text in cells_of(line)[1:]]
+        cells += [Cell(html.escape(text), sort_key(text)) for text in cells_of(line)[1:kept]]
         for cell in cells:
             cell.best = leads
         rows.append(cells)
-    return table([*HEADINGS], rows)
+    return table([*HEADINGS][:kept], rows)
 
 
 def sort_key(text: str) -> float:

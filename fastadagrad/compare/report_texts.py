@@ -6,6 +6,7 @@ import html
 from collections.abc import Iterator
 
 from .material import Material
+from .result_table import FIRST, notes
 from .summary import GOOD, LEAST_GAP
 
 
@@ -26,6 +27,16 @@ def introduction(material: Material) -> str:
     )
 
 
+def remarks(material: Material) -> str:
+    """What is to be said of the tables: marks, failures, and what differs from the papers, as a list."""
+    found = [note for note in notes(material.plan, material.lines) if not note.startswith(f"{FIRST}:")]
+    items = "".join(f"<li>{html.escape(note)}</li>" for note in found)
+    if not found:
+        return ""
+    opened = " open" if any(line.failed for line in material.lines) else ""
+    return f'<details{opened}><summary>Remarks on the tables</summary><ul class="faint">{items}</ul></details>'
+
+
 def definitions(tau: float) -> Iterator[str]:
     """The words of tables and figures, with where they come from."""
     left = "(f - f_best) / (f_start - f_best)"
@@ -37,7 +48,7 @@ def definitions(tau: float) -> Iterator[str]:
         "final loss": "Validation loss after the last epoch, median over the seeds, with the best learning rate: the "
         "one for which this median is lowest. Nothing is stopped early, and no earlier parameters are restored.",
         "to target": f"Until {tau:g} of the loss is left to gain (Mor\u00e9 and Wild 2009), with the best rate; median "
-        "over the seeds; \u201cnot reached\u201d where half of them or more do not get there. Seconds are the "
+        "over the seeds; \u201cnever\u201d where half of them or more do not get there. Seconds are the "
         "processor's, of training only.",
         "good rates": "Those around the best, and how many powers of ten they span, for which the median of what is "
         f"left to gain is at most {GOOD:g}; \u201cat least\u201d where they reach the end of the grid.",
