@@ -15,6 +15,7 @@ USAGE = "PROBLEM [PROBLEM ...] [options]"
 EXAMPLES = (
     "compare rosenbrock digits-mlp --quick",
     "compare train.svm --methods sgd:momentum=0.9 adagrad ftrl --seeds 3 --out first",
+    "compare digits breast_cancer --methods adagrad adam:paper scipy:L-BFGS-B",
     "compare text.tsv --recipe table1 --positive spam",
 )
 
@@ -22,7 +23,8 @@ EXAMPLES = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the command."""
     parser.add_argument("problems", nargs="*", metavar="PROBLEM", help=_problems())
-    methods = "names, as in sgd:momentum=0.9,nesterov=1 (all that there are); may be repeated"
+    methods = "names, as in sgd:momentum=0.9,nesterov=1 or adam:paper (all that there are); torch:NAME, optax:NAME, "
+    methods += "scipy:L-BFGS-B, or module:Class of your own, with a method step(gradients); may be repeated"
     parser.add_argument("--methods", nargs="+", action="extend", metavar="METHOD", help=methods)
     parser.add_argument("--list", action="store_true", help="print the names of problems and methods, and end")
     parser.add_argument("--rates", metavar="LOW:HIGH:N", help="learning rates, evenly in their logarithms (1e-4:10:11)")
@@ -35,9 +37,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", metavar="DIR", help=taken_up)
     parser.add_argument(
         "--recipe",
-        choices=("table1",),
-        help="of PROBLEM, one file of two classes (.tsv is text, label and tab first), the experiment of Table 1 of "
-        "the AdaGrad paper: RDA, FB, AdaGrad-RDA and AdaGrad-FB, one pass; takes --rates, --seeds, --positive, --json",
+        choices=("algoperf", "table1"),
+        help="algoperf: 5 rates drawn from the range of --rates in each of 5 studies (--seeds), of which the fastest "
+        "to the target counts, if 3 studies get there. table1: of PROBLEM, one file of two classes (.tsv is text, label "
+        "and tab first), the experiment of Table 1 of the AdaGrad paper: RDA, FB, AdaGrad-RDA and AdaGrad-FB, one "
+        "pass; takes --rates, --seeds, --positive, --json",
     )
     parser.add_argument("--positive", metavar="LABEL", help="with --recipe: the class that is told from the others")
     parser.add_argument("--quick", action="store_true", help="one seed, 4 rates, 3 epochs, to see that it works")
@@ -59,8 +63,10 @@ def run(arguments: argparse.Namespace) -> int:
         return _list()
     if not arguments.problems:
         raise ValueError(_no_problem(arguments.methods or []))
-    if arguments.recipe is not None:
+    if arguments.recipe == "table1":
         return _run_table1(arguments)
+    if arguments.recipe == "algoperf":
+        return _run_algoperf(arguments)
     from ..compare import comparison
     from ..compare.result_table import whole_text
 
@@ -68,11 +74,13 @@ def run(arguments: argparse.Namespace) -> int:
     usual = {"rates": comparison.QUICK_RATES, "seeds": 1, "epochs": comparison.QUICK_EPOCHS} if arguments.quick else {}
     given: dict[str, Any] = usual | {name: value for name, value in options.items() if value is not None}
     given["extend"] = not arguments.quick if arguments.extend is None else arguments.extend
-    progress = sys.stderr.isatty() and not arguments.quiet if arguments.progress is None else arguments.progress
-    if progress:
-        needed("tqdm.auto", "--progress")
     found = comparison.compare(
-        arguments.problems, arguments.methods, jobs=arguments.jobs, out=arguments.out, progress=progress, **given
+        arguments.problems,
+        arguments.methods,
+        jobs=arguments.jobs,
+        out=arguments.out,
+        progress=_with_bar(arguments),
+        **given,
     )
     if arguments.json:
         screen.print_json(found.as_json())
@@ -82,12 +90,42 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _with_bar(arguments: argparse.Namespace) -> bool:
+    """Whether to show a bar; RuntimeError if it is asked for and cannot be made."""
+    wanted: bool = sys.stderr.isatty() and not arguments.quiet if arguments.progress is None else arguments.progress
+    if wanted:
+        needed("tqdm.auto", "--progress")
+    return wanted
+
+
+def _run_algoperf(arguments: argparse.Namespace) -> int:
+    """Compare by the protocol of AlgoPerf, and print its table."""
+    from ..compare.algoperf import TRIALS, algoperf, as_json
+
+    idle = [name for name in ("positive", "quick", "extend") if getattr(arguments, name)]
+    if idle:
+        raise ValueError(
+            f"--recipe algoperf takes no --{idle[0]}: it draws {TRIALS} rates a study from those of --rates"
+        )
+    options = {"rates": arguments.rates, "studies": arguments.seeds, "epochs": arguments.epochs}
+    given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
+    more: dict[str, Any] = {"jobs": arguments.jobs, "out": arguments.out, "progress": _with_bar(arguments)}
+    found = algoperf(arguments.problems, arguments.methods, **given, **more)
+    if arguments.json:
+        screen.print_json(as_json(found))
+    else:
+        print(found)
+        print(f"\nruns: {found.folder / 'results.csv'}")
+    return 0
+
+
 def _list() -> int:
     """Print the names of problems and methods, one on each line, which shell scripts can read."""
     from ..compare.problems import NAMED
+    from ..data.loading import BUILT_IN
     from ..optimizer.methods import METHODS
 
-    for kind, names in (("problems", NAMED), ("methods", METHODS)):
+    for kind, names in (("problems", [*NAMED, *BUILT_IN]), ("methods", METHODS)):
         print(f"{kind}:")
         for name in names:
             print(f"  {name}")

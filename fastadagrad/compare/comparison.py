@@ -30,6 +30,7 @@ from .results import (
     machine,
     others_in,
     parquet,
+    run_records,
     write_csv,
     write_json,
     write_parquet,
@@ -102,25 +103,12 @@ class Comparison:
         >>> [*found.as_json()], found.as_json()["runs"][0]["method"]
         (['about', 'plan', 'verdict', 'table', 'runs'], 'adagrad')
         """
-        runs = [
-            {
-                **run.cell._asdict(),
-                "final_loss": run.final,
-                "best_loss": min(run.valid),
-                "seconds": run.seconds[-1],
-                "steps": run.steps_an_epoch * run.cell.epochs,
-                "diverged": None if run.failed else run.diverged,
-                "failed": run.failed or None,
-                "final_score": run.scores[-1] if run.scores else None,
-            }
-            for run in self.runs
-        ]
         return {
             "about": self.about,
             "plan": self.plan.described(),
             "verdict": as_record(self.verdict),
             "table": as_records(self.lines),
-            "runs": runs,
+            "runs": run_records(self.runs),
         }
 
 
@@ -202,7 +190,7 @@ def compare(
     """
     refuse_unguarded()
     plan = make_plan(problems, methods, rates, seeds, epochs, extend)
-    workers = _checked_jobs(jobs)
+    workers = checked_jobs(jobs)
     if not 0 < tau < 1:
         raise ValueError(f"tau must be between 0 and 1, not {tau!r}")
     parquet()
@@ -260,7 +248,8 @@ def free_folder(plan: Plan) -> Path:
     raise AssertionError
 
 
-def _checked_jobs(jobs: int | None) -> int:
+def checked_jobs(jobs: int | None) -> int:
+    """The number of processes: as given, or one for each core."""
     if jobs is None:
         return os.cpu_count() or 1
     return whole_number("jobs", jobs, 0)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..optimizer.by_gradients import session_of
 from ..optimizer.optimizer import Optimizer
 from .contenders import Contender
+from .outside import Outside, OutsideContender
 from .problem import Task
 from .running import first_batch, lazy_for, unwarned
 
@@ -33,19 +34,27 @@ class _Stepping:
     def __init__(self, task: Task, method: Contender) -> None:
         own, self._start = task.copied(), task.copied()
         self._opt = method.build(task.loss, own, None, lazy_for(task, method))
-        session = session_of(self._opt)
-        objective = session.objective
-        arguments = objective.arguments(first_batch(task))
-        _, flat = objective.value_and_gradients(arguments)
-        given = [given for given in (flat, session.products(arguments)) if given]
-        self._given = [session.params.restructure(arrays) for arrays in given]
+        if isinstance(self._opt, Outside):
+            self._restart: Callable[[], None] = self._opt.restart
+            self._given: list[Any] = [self._opt.gradients_of(first_batch(task))]
+        else:
+            self._restart = self._start_again
+            session = session_of(self._opt)
+            objective = session.objective
+            arguments = objective.arguments(first_batch(task))
+            _, flat = objective.value_and_gradients(arguments)
+            given = [given for given in (flat, session.products(arguments)) if given]
+            self._given = [session.params.restructure(arrays) for arrays in given]
         self.calls = 1
         self.calls = max(1, min(MOST_CALLS, int(ROUND_SECONDS / max(self.seconds(), 1e-7))))
 
-    def seconds(self) -> float:
-        """Seconds of one step, from many steps timed together."""
+    def _start_again(self) -> None:
         self._opt.set_params(self._start)
         self._opt.reset()
+
+    def seconds(self) -> float:
+        """Seconds of one step, from many steps timed together."""
+        self._restart()
         step, given = self._opt.step, self._given
         step(*given)
         began = time.perf_counter()
@@ -54,9 +63,9 @@ class _Stepping:
         return (time.perf_counter() - began) / self.calls
 
     @property
-    def bytes(self) -> float:
-        """Bytes of state for each element of the parameters."""
-        return state_bytes(self._opt)
+    def bytes(self) -> float | None:
+        """Bytes of state for each element of the parameters; None if they are not known."""
+        return self._opt.state_bytes() if isinstance(self._opt, Outside) else state_bytes(self._opt)
 
 
 def state_bytes(opt: Optimizer) -> float:
@@ -73,6 +82,8 @@ def costs_of(task: Task, methods: Sequence[Contender]) -> Mapping[str, Cost]:
     with unwarned():
         stepping = {}
         for method in methods:
+            if isinstance(method, OutsideContender) and method.library == "scipy":
+                continue
             with suppress(Exception):  # its runs tell which
                 stepping[method.label] = _Stepping(task, method)
         turns: dict[str, list[float]] = {label: [] for label in stepping}

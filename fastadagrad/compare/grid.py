@@ -117,6 +117,7 @@ class Plan:
             "rates": list(self.rates),
             "rates_added": [{"problem": p, "method": m, "rates": sorted(r)} for (p, m), r in self.added.items()],
             "optimum": dict(self.best),
+            "scores": dict(self.scores),
             "seeds": self.seeds,
             "epochs": dict(self.epochs),
         }

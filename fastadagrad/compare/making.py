@@ -54,7 +54,9 @@ def _make_missing(folder: Path, plan: Plan, journal: Journal, done: dict[Cell, R
     if not missing:
         return
     there = len(cells) - len(missing)
-    if there and not plan.added:
+    if plan.added:
+        logger.info("best rates are at ends of the grid: it goes on there")
+    elif there:
         logger.info("%d of %d runs are in %s already", there, len(cells), folder)
     try:
         with closing(_results(missing, plan, jobs)) as results:

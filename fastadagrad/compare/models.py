@@ -1,25 +1,24 @@
-"""Problems that learn from samples: digits by a linear model and by a network, and logistic regression on a file."""
+"""Problems that learn from samples: digits by a linear model and by a network."""
 
 from __future__ import annotations
 
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..data.tables import CSR
-from ..support.extras import needed
 from .problem import Task
 
 Floats = NDArray[np.float32]
 Batches = tuple[tuple[Any, ...], tuple[Any, ...]]
 HELD_OUT = 0.2
 HIDDEN = 32
+SCORED: dict[str, Any] = {"score_name": "accuracy", "epochs": 20}
 
 
-def _split(n: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def split(n: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Positions of samples to train on and to validate on, always the same."""
     order = np.random.default_rng(0).permutation(n)
     held_out = round(n * HELD_OUT)
@@ -34,7 +33,7 @@ def _digits() -> Batches:
     table = load("digits")
     assert not isinstance(table.features, CSR)
     x, digit = table.features / np.float32(16), table.labels.astype(np.intp)
-    train, valid = _split(len(digit))
+    train, valid = split(len(digit))
     return (x[train], digit[train]), (x[valid], digit[valid])
 
 
@@ -48,6 +47,16 @@ def cross_entropy(scores: Floats, target: NDArray[np.intp]) -> tuple[float, Floa
     slope = weights / sums[:, None]
     slope[each, target] -= 1
     return float(value), slope / np.float32(len(target))
+
+
+def accuracy(scores: Floats, target: NDArray[np.intp]) -> float:
+    """The share of samples whose class has the highest score."""
+    return float(np.mean(scores.argmax(axis=1) == target))
+
+
+def softmax_accuracy(params: dict[str, Floats], x: Floats, digit: NDArray[np.intp]) -> float:
+    """The accuracy of a linear model of the digits."""
+    return accuracy(x @ params["weights"] + params["bias"], digit)
 
 
 def softmax_loss(params: dict[str, Floats], x: Floats, digit: NDArray[np.intp]) -> tuple[float, dict[str, Floats]]:
@@ -64,7 +73,7 @@ def digits_softmax(seed: int) -> Task:
         "weights": 0.01 * start.standard_normal((64, 10), np.float32),
         "bias": np.zeros(10, np.float32),
     }
-    return Task(params=params, loss=softmax_loss, train=train, valid=valid, epochs=20)
+    return Task(params=params, loss=softmax_loss, train=train, valid=valid, score=softmax_accuracy, **SCORED)
 
 
 def network_loss(params: dict[str, Floats], x: Floats, digit: NDArray[np.intp]) -> tuple[float, dict[str, Floats]]:
@@ -81,6 +90,12 @@ def network_loss(params: dict[str, Floats], x: Floats, digit: NDArray[np.intp]) 
     return value, gradients
 
 
+def network_accuracy(params: dict[str, Floats], x: Floats, digit: NDArray[np.intp]) -> float:
+    """The accuracy of the network."""
+    hidden = np.tanh(x @ params["hidden"] + params["hidden bias"])
+    return accuracy(hidden @ params["output"] + params["output bias"], digit)
+
+
 def digits_mlp(seed: int) -> Task:
     """A network for the digits, which begins at normal numbers scaled by the width of each layer's input."""
     train, valid = _digits()
@@ -91,39 +106,4 @@ def digits_mlp(seed: int) -> Task:
         "output": start.standard_normal((HIDDEN, 10), np.float32) / np.float32(HIDDEN**0.5),
         "output bias": np.zeros(10, np.float32),
     }
-    return Task(params=params, loss=network_loss, train=train, valid=valid, epochs=20)
-
-
-def logistic_loss(params: dict[str, Floats], x: Any, sign: Floats) -> tuple[float, dict[str, Floats]]:
-    """Mean of log(1 + exp(-s z)) and its gradients, s being the label, -1 or 1, and z = x @ w + b."""
-    z = sign * (x @ params["w"] + params["b"])
-    value = np.mean(np.logaddexp(np.float32(0), -z), dtype=np.float64)
-    slope = -sign * np.exp(-np.logaddexp(np.float32(0), z)) / np.float32(len(sign))
-    return float(value), {"w": x.T @ slope, "b": slope.sum(keepdims=True)}
-
-
-@cache
-def _examples(path: str, identity: str) -> Batches:
-    from ..data.loading import load
-
-    csr_array = needed("scipy.sparse", "a file of examples").csr_array
-    table = load(Path(path), dtype=np.float32)
-    classes = np.unique(table.labels)
-    if len(classes) != 2:
-        raise ValueError(f"{path} must have labels of two classes for logistic regression, not {len(classes)}")
-    if len(table.labels) < 10:
-        raise ValueError(f"{path} has {len(table.labels)} examples; to hold some of them out takes 10 or more")
-    sign = np.where(table.labels == classes[1], np.float32(1), np.float32(-1))
-    x = table.features
-    if isinstance(x, CSR):
-        x = csr_array((x.data, x.indices, x.indptr), shape=x.shape)
-    train, valid = _split(len(sign))
-    return (x[train], sign[train]), (x[valid], sign[valid])
-
-
-def logistic(path: str, identity: str, seed: int) -> Task:
-    """Logistic regression on a file of examples, sparse or dense, a fifth of which is held out; it is convex."""
-    train, valid = _examples(path, identity)
-    start = np.random.default_rng([seed, 0])
-    params = {"w": 0.01 * start.standard_normal(train[0].shape[1], np.float32), "b": np.zeros(1, np.float32)}
-    return Task(params=params, loss=logistic_loss, train=train, valid=valid, batch_size=256, epochs=10)
+    return Task(params=params, loss=network_loss, train=train, valid=valid, score=network_accuracy, **SCORED)

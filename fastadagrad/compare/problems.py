@@ -14,6 +14,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ..data.loading import BUILT_IN
+from ..kernels.linear.losses import LOSSES
 from ..support.checks import whole_number
 from ..support.hints import hint
 from .problem import Problem, Task
@@ -24,7 +26,8 @@ VALLEY = (-2.0, 2.0, -1.0, 3.0)
 
 HELP = (
     "rosenbrock, rosenbrock100, quadratic[:CONDITION], quadratic-rotated[:CONDITION], factorisation, digits-softmax, "
-    "digits-mlp, text[:FILE], a svmlight or .npz file of two classes, or module:attribute of your own"
+    f"digits-mlp, text[:FILE], {', '.join(BUILT_IN)}, a svmlight or .npz file, these two with LOSS: before them for a "
+    f"linear model with this loss ({', '.join(LOSSES)}), or module:attribute of your own"
 )
 
 
@@ -77,9 +80,10 @@ def problem_named(spec: str) -> Problem:
     Parameters
     ----------
     spec : str
-        A built-in name (``quadratic:1e6`` has this condition number, ``text:FILE`` this text), a file with examples of
-        two classes, or ``module:attribute``, which is a `Problem` or a callable that makes a `Task` from a seed. The
-        module is looked for in the current folder, too.
+        A built-in name (``quadratic:1e6`` has this condition number, ``text:FILE`` this text); a file with examples, or
+        the name of a data set that ``fit`` knows, for a linear model whose loss follows from the labels, or is named
+        first, as in ``hinge:breast_cancer``; or ``module:attribute``, which is a `Problem` or a callable that makes a
+        `Task` from a seed. The module is looked for in the current folder, too.
 
     Raises
     ------
@@ -97,23 +101,31 @@ def problem_named(spec: str) -> Problem:
     name, _, argument = spec.partition(":")
     if name in NAMED:
         found = NAMED[name](name, argument)
-    elif os.path.isfile(spec) or spec.lower().endswith(SUFFIXES):
-        found = _of_file(spec)
+    elif name in LOSSES:
+        found = _linear(argument, name)
+    elif spec in BUILT_IN or os.path.isfile(spec) or spec.lower().endswith(SUFFIXES):
+        found = _linear(spec, "auto")
     elif argument:
         found = _own(spec, name, argument)
     else:
-        raise ValueError(f"there is no problem {spec!r}: {hint(spec, NAMED) or f'expected {HELP}'}")
+        raise ValueError(f"there is no problem {spec!r}: {hint(spec, [*NAMED, *BUILT_IN]) or f'expected {HELP}'}")
     return replace(found, origin=spec)
 
 
-def _of_file(path: str) -> Problem:
-    from .models import logistic
+def _linear(source: str, loss: str) -> Problem:
+    """A linear model of a file or of a data set by its name."""
+    from .linear_losses import AUTO, linear
 
-    label = Path(path).name
-    while label.lower().endswith(SUFFIXES):
-        label = label[: label.rindex(".")]
-    identity = _digest(path)
-    return Problem(label or Path(path).name, partial(logistic, path, identity), convex=True, identity=identity)
+    if not source:
+        raise ValueError(f"problem '{loss}:' lacks a file or a data set, one of {', '.join(BUILT_IN)}")
+    label, identity = source, ""
+    if source not in BUILT_IN:
+        label, identity = Path(source).name, _digest(source)
+        while label.lower().endswith(SUFFIXES):
+            label = label[: label.rindex(".")]
+        label = label or Path(source).name
+    named = label if loss == AUTO else f"{label}-{loss}"
+    return Problem(named, partial(linear, source, identity, loss), convex=True, identity=identity)
 
 
 def _digest(path: str) -> str:

@@ -13,6 +13,7 @@ from .verdict import Entry, Verdict, ranks
 HEADINGS = {  # headings of columns in a report, and in a terminal
     "method": "method",
     "final loss": "final loss",
+    "final score": "score",
     "spread of the final loss": "spread",
     "epochs to target": "epochs",
     "seconds to target": "seconds",
@@ -39,6 +40,7 @@ def cells_of(line: Line) -> tuple[str, ...]:
     return (
         line.method,
         f"{final.median:.4g}" if finite else _how_it_ended(line),
+        NONE if line.score is None or not math.isfinite(line.score) else f"{line.score:.4g}",
         f"{_number(final.low, 4)} to {_number(final.high, 4)}" if finite and seeds > 1 else NONE,
         _number(quartiles(line.epochs_to_target).median, 3, NEVER),
         _number(quartiles(line.seconds_to_target).median, 2, NEVER),
@@ -102,18 +104,20 @@ def text_table(lines: Sequence[Line], width: int | None = None) -> str:
     kept, left_out = [*range(len(names))], list[str]()
     if not any(line.diverged or line.failed for line in lines):
         kept.remove(names.index("ended early"))
+    if not any(line.scores for line in lines):
+        kept.remove(names.index("score"))
     for name in LEAST_WANTED:
-        if width is None or max(len(row) for rows in tables.values() for row in _aligned(rows, kept)) <= width:
+        if width is None or max(len(row) for rows in tables.values() for row in aligned(rows, kept)) <= width:
             break
         kept.remove(names.index(name))
         left_out.append(name)
-    parts = ["\n".join([problem, *_aligned(rows, kept)]) for problem, rows in tables.items()]
+    parts = ["\n".join([problem, *aligned(rows, kept)]) for problem, rows in tables.items()]
     if left_out:
         parts.append(f"(for want of room without: {', '.join(left_out)})")
     return "\n\n".join(parts)
 
 
-def _aligned(rows: Sequence[Sequence[str]], columns: Sequence[int]) -> list[str]:
+def aligned(rows: Sequence[Sequence[str]], columns: Sequence[int]) -> list[str]:
     """Return the rows as lines with these columns, of which the first is aligned to the left."""
     widths = [max(len(row[i]) for row in rows) for i in columns]
     pairs = [[(row[i], w) for i, w in zip(columns, widths, strict=True)] for row in rows]
@@ -142,7 +146,7 @@ def matrix_text(verdict: Verdict, width: int | None = None) -> list[str]:
     while columns:
         for taken in range(len(columns), 0, -1):
             rows = [[*own, *others] for own, others in zip(first, zip(*columns[:taken], strict=True), strict=True)]
-            text = _aligned(rows, range(len(rows[0])))
+            text = aligned(rows, range(len(rows[0])))
             if width is None or max(map(len, text)) <= width:
                 break
         found += [*([""] if found else []), *text]
@@ -172,6 +176,8 @@ def notes(plan: Plan, lines: Sequence[Line]) -> list[str]:
     if plan.seeds > 1:
         ends = "quartiles" if plan.seeds >= LEAST_FOR_QUARTILES else "the lowest and the highest"
         found.append(f"spread: {ends} of the final losses of {plan.seeds} seeds.")
+    for name in dict.fromkeys(plan.scores.values()):
+        found.append(f"score: {name} of {', '.join(p for p, called in plan.scores.items() if called == name)}.")
     if any(not line.rate_free for line in lines):
         found.append(f"good rates: those around the best with at most {GOOD:g} of the loss left to gain, in decades.")
     for line in lines:

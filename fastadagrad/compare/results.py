@@ -33,6 +33,7 @@ COLUMNS = (
     "seconds",
     "train_loss",
     "valid_loss",
+    "valid_score",
 )
 
 
@@ -156,8 +157,8 @@ def _refuse_to_replace(folder: Path, plan: Plan) -> None:
 def open_folder(folder: Path, plan: Plan) -> tuple[Journal, dict[Cell, Run]]:
     """The journal of a folder, and those of the plan's runs that it has, without those that failed.
 
-    These include runs with rates by which the plan may be extended. All runs in a folder must be made by the same versions on the same machine, and the plan must have all runs that
-    the tables and the report in the folder show.
+    These include runs with rates by which the plan may be extended. All runs in a folder must be made by the same
+    versions on the same machine, and the plan must have all runs that the tables and the report in the folder show.
     """
     _refuse_to_replace(folder, plan)
     folder.mkdir(parents=True, exist_ok=True)
@@ -180,15 +181,36 @@ def open_folder(folder: Path, plan: Plan) -> tuple[Journal, dict[Cell, Run]]:
 
 
 def tidy(runs: Iterable[Run]) -> Iterator[tuple[Any, ...]]:
-    """A row for each epoch of each run, in the order of COLUMNS; losses of diverged runs are infinite."""
+    """A row for each epoch of each run, in the order of COLUMNS; losses of diverged and failed runs are infinite."""
     for run in runs:
         cell = run.cell
-        for epoch, values in enumerate(zip(run.seconds, run.train, run.valid, strict=True)):
+        scores = run.scores or [None] * len(run.valid)
+        for epoch, values in enumerate(zip(run.seconds, run.train, run.valid, scores, strict=True)):
             yield (cell.problem, cell.method, cell.seed, cell.rate, epoch, epoch * run.steps_an_epoch, *values)
 
 
+def run_records(runs: Iterable[Run]) -> list[dict[str, Any]]:
+    """Runs in types that JSON has, a record each."""
+    return [
+        {
+            **run.cell._asdict(),
+            "final_loss": run.final,
+            "best_loss": min(run.valid),
+            "seconds": run.seconds[-1],
+            "steps": run.steps_an_epoch * run.cell.epochs,
+            "diverged": None if run.failed else run.diverged,
+            "failed": run.failed or None,
+            "final_score": run.scores[-1] if run.scores else None,
+        }
+        for run in runs
+    ]
+
+
 def write_csv(path: Path, runs: Iterable[Run]) -> None:
-    """Write the runs as CSV (RFC 4180); the learning rate is empty for a method without one."""
+    """Write the runs as CSV (RFC 4180).
+
+    The learning rate is empty for a method without one, and the score for a problem without one.
+    """
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     writer.writerow(COLUMNS)
@@ -212,9 +234,7 @@ def write_parquet(path: Path, runs: Iterable[Run]) -> None:
         pyarrow.float64(),
         pyarrow.int32(),
         pyarrow.int64(),
-        pyarrow.float64(),
-        pyarrow.float64(),
-        pyarrow.float64(),
+        *[pyarrow.float64()] * 4,
     )
     columns = zip(*tidy(runs), strict=True)
     arrays = [pyarrow.array(column, kind) for column, kind in zip(columns, kinds, strict=True)]

@@ -17,9 +17,9 @@ from ..data.dataset import Dataset, sample_count
 from ..optimizer.adaptive import SGD
 from ..optimizer.by_gradients import session_of
 from ..optimizer.monitors import WeightedMean
-from ..optimizer.optimizer import Optimizer
 from .contenders import Contender
 from .grid import Cell
+from .outside import ByEvaluations, Outside, OutsideContender
 from .problem import Task
 
 DIVERGENCE = (ArithmeticError, np.linalg.LinAlgError)  # errors that too long steps lead to
@@ -39,9 +39,7 @@ class Run:
     valid: tuple[float, ...]
     train: tuple[float, ...]  # mean over the batches of an epoch; at the start the validation's
     seconds: tuple[float, ...]  # processor time spent on training until the end of each epoch
-    scores: tuple[
-        float, ...
-    ] = ()  # `Task.score` of the validation samples; -inf where the loss is infinite; () without
+    scores: tuple[float, ...] = ()  # `Task.score` of the samples to validate on; -inf where the loss is infinite
     failed: str = ""  # the error with which it has ended, if that was none of arithmetic, which is divergence
 
     @property
@@ -133,29 +131,34 @@ def _score(task: Task, opt: Any, data: Dataset | None, loss: float) -> float:
     if task.score is None or not math.isfinite(loss):
         return -math.inf
     [batch] = [()] if data is None else data.batches()
-    found = float(task.score(params_of(opt), *session_of(opt).objective.arguments(batch)))
+    session = session_of(getattr(opt, "evaluator", opt))
+    session.flush()
+    found = float(task.score(session.params.given, *session.objective.arguments(batch)))
     return found if math.isfinite(found) else -math.inf
 
 
-def params_of(opt: Optimizer) -> Any:
-    """An optimizer's parameters in the structure that the loss takes."""
-    session = session_of(opt)
-    session.flush()
-    return session.params.given
-
-
-def train_epoch(opt: Optimizer, data: Dataset | None, updates: int) -> float:
+def train_epoch(opt: Any, data: Dataset | None, updates: int) -> float:
     """Train for an epoch; the mean loss of its batches, which is infinite if a loss or a gradient is not finite."""
-    mean, session = WeightedMean(), session_of(opt)
+    if isinstance(opt, ByEvaluations):
+        return opt.train_epoch(data, updates)
+    mean = WeightedMean()
     for batch in repeat((), updates) if data is None else data:
         try:
-            values = session.train_on(session.objective.arguments(batch))
+            values = train_on(opt, batch)
         except FloatingPointError:
             return math.inf
         if not math.isfinite(values["loss"]):
             return math.inf
         mean.add(values, 1 if data is None else sample_count(batch))
     return float(mean.means()["loss"])
+
+
+def train_on(opt: Any, batch: Any) -> Any:
+    """Make the step of one batch; the loss before it, as ``{"loss": ...}``."""
+    if isinstance(opt, Outside):
+        return opt.train_on(batch)
+    session = session_of(opt)
+    return session.train_on(session.objective.arguments(batch))
 
 
 def check_start(name: str, task: Task) -> None:
@@ -180,8 +183,10 @@ def lazy_for(task: Task, method: Contender) -> str:
     """The option `lazy` with which a method takes the gradients of a task, found by one step, which also compiles it.
 
     It is "touched" for all methods, as frameworks treat row-sparse gradients, but "dense" for methods that cannot leave
-    rows out.
+    rows out. Methods that are not of this library get dense gradients.
     """
+    if isinstance(method, OutsideContender):
+        return "dense"
     for lazy in ("touched", "dense"):
         try:
             session = session_of(method.build(task.loss, task.copied(), None, lazy))

@@ -8,11 +8,14 @@ from typing import Any
 # What is to be installed: a distribution, and the extra that brings it.
 _BROUGHT_BY = {
     "autograd": ("autograd", "autograd"),
+    "jax": ("jax", "jax"),
     "matplotlib": ("matplotlib", "plot"),
+    "optax": ("optax", "optax"),
     "pandas": ("pandas", "pandas"),
     "pyarrow": ("pyarrow", "compare"),
     "scipy": ("scipy", "scipy"),
     "sklearn": ("scikit-learn", "sklearn"),
+    "torch": ("torch", "torch"),
     "tqdm": ("tqdm", "fit"),
 }
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from fastadagrad.compare import compare as run_comparison
-from fastadagrad.compare import comparison
+from fastadagrad.compare import making
 
 for extra in ("pyarrow", "matplotlib"):
     pytest.importorskip(extra)
@@ -43,7 +43,9 @@ def own(tmp_path, monkeypatch):
 
 
 def compare(*args, **kwargs):
-    return run_comparison(*args, **{"jobs": 0, "report": False, "rates": "0.01:1:3", "seeds": 2, **kwargs})
+    return run_comparison(
+        *args, **{"jobs": 0, "report": False, "rates": "0.01:1:3", "seeds": 2, "extend": False, **kwargs}
+    )
 
 
 def curves(found):
@@ -70,14 +72,14 @@ def test_the_budget_is_equal(tmp_path):
 
 def test_only_what_is_missing_is_run(tmp_path, monkeypatch):
     ran = []
-    real = comparison.run_here
+    real = making.run_here
 
     def counted(cells, problems, methods):
         cells = list(cells)
         ran.append(len(cells))
         return real(cells, problems, methods)
 
-    monkeypatch.setattr(comparison, "run_here", counted)
+    monkeypatch.setattr(making, "run_here", counted)
     first = compare("quadratic:10", ["sgd", "adagrad"], out=tmp_path, epochs=2)
     again = compare("quadratic:10", ["sgd", "adagrad"], out=tmp_path, epochs=2)
     assert ran == [12]
@@ -96,7 +98,7 @@ class Killed(BaseException):
 
 def test_killed_and_taken_up_it_has_the_same_bits(tmp_path, monkeypatch):
     whole = compare("factorisation", ["sgd", "adagrad"], out=tmp_path / "whole", epochs=2)
-    real = comparison.run_here
+    real = making.run_here
 
     def killed(cells, problems, methods):
         for number, run in enumerate(real(cells, problems, methods)):
@@ -104,13 +106,13 @@ def test_killed_and_taken_up_it_has_the_same_bits(tmp_path, monkeypatch):
                 raise Killed
             yield run
 
-    monkeypatch.setattr(comparison, "run_here", killed)
+    monkeypatch.setattr(making, "run_here", killed)
     with pytest.raises(Killed):
         compare("factorisation", ["sgd", "adagrad"], out=tmp_path / "cut", epochs=2)
     journal = tmp_path / "cut" / "runs.jsonl"
     assert len(journal.read_bytes().splitlines()) == 7
     journal.write_bytes(journal.read_bytes()[:-11])
-    monkeypatch.setattr(comparison, "run_here", real)
+    monkeypatch.setattr(making, "run_here", real)
     assert curves(compare("factorisation", ["sgd", "adagrad"], out=tmp_path / "cut", epochs=2)) == curves(whole)
 
 

@@ -158,8 +158,8 @@ def test_files_that_will_not_do(tmp_path):
         problem_named(str(tmp_path / "missing.svm"))
     path = tmp_path / "three.svm"
     path.write_text("\n".join(f"{k % 3} 1:1" for k in range(30)))
-    with pytest.raises(ValueError, match=r"labels of two classes for logistic regression, not 3"):
-        task_of(problem_named(str(path)), 0)
+    with pytest.raises(ValueError, match=r"three\.svm: y has 3 classes: hinge takes two; use softmax"):
+        task_of(problem_named(f"hinge:{path}"), 0)
     path.write_text("1 1:1\n-1 1:2\n")
     with pytest.raises(ValueError, match="has 2 examples"):
         task_of(problem_named(str(path)), 0)

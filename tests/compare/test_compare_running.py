@@ -138,7 +138,7 @@ def test_a_method_that_moves_every_row_is_given_dense_gradients(monkeypatch):
 def test_a_start_that_nothing_can_begin_with():
     task = Task(params=np.ones(2), loss=lambda w: (np.nan, w))
     with pytest.raises(ValueError, match="problem 'odd': the validation loss of the start values must be finite"):
-        check_start("odd", task, contender_named("sgd"))
+        check_start("odd", task)
 
 
 def test_costs():
@@ -243,13 +243,11 @@ def test_processes_have_one_thread_and_the_users_methods(own):
 
 def test_processes_that_fail(own):
     methods = {"sgd": contender_named("sgd")}
-    for name, message in [
-        ("failing", "failing by sgd, learning rate 0.1, seed 3: KeyError: 'no such word'"),
-        ("dying", "a process ended before its time"),
-    ]:
-        problem = problem_named(f"counting_threads:{name}")
-        with pytest.raises(RuntimeError, match=message):
-            list(run_in_processes([cell("sgd", 0.1, 3, 1, name)], {name: problem}, methods, 1))
+    failing, dying = (problem_named(f"counting_threads:{name}") for name in ("failing", "dying"))
+    [found] = run_in_processes([cell("sgd", 0.1, 3, 1, "failing")], {"failing": failing}, methods, 1)
+    assert (found.failed, found.valid) == ("KeyError: 'no such word'", (math.inf, math.inf))
+    with pytest.raises(RuntimeError, match="a process ended before its time"):
+        list(run_in_processes([cell("sgd", 0.1, 3, 1, "dying")], {"dying": dying}, methods, 1))
 
 
 def test_a_loss_may_be_left_to_autograd():
@@ -276,7 +274,7 @@ def test_tasks_of_all_kinds_of_params():
 
 SCRIPT = """
 from fastadagrad.compare import compare
-found = compare("quadratic:100", ["sgd"], rates="0.1:1:2", seeds=1, report=False, jobs={jobs})
+found = compare("quadratic:100", ["sgd"], rates="0.1:1:2", seeds=1, report=False, jobs={jobs}, extend=False)
 print(len(found.runs))
 """
 

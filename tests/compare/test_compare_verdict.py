@@ -81,9 +81,9 @@ def test_a_matrix_and_its_standings():
     assert (sgd.method, sgd.better, sgd.worse, sgd.pairs) == ("sgd", 3, 0, 6)
     assert found.seeds == 3
     assert found.sentence == (
-        "adam is best on 2 of 2 problems, shared ones included; its final loss is below that of sgd, the next, in 3 of "
-        f"6 pairs of problem and seed, which may be for the seeds alone (p = {sgd.p:.2g}); rates beyond the grid may do "
-        "better for sgd."
+        "adam is best on 2 of 2 problems, shared ones included; its final loss is below that of sgd, the next, in 3 "
+        f"of 6 pairs of problem and seed, which may be for the seeds alone (p = {sgd.p:.2g}); rates beyond the grid "
+        "may do better for sgd."
     )
 
 
@@ -118,7 +118,8 @@ def test_too_few_pairs_are_not_tested():
     found = verdict_of(lines)
     assert [(each.p, each.p_problems) for each in found.paired] == [(None, None)]
     assert found.sentence == (
-        "a is best on p; its final loss is below that of b, the next, in 2 of 2 seeds, too few for a test, which takes 6."
+        "a is best on p; its final loss is below that of b, the next, in 2 of 2 seeds, too few for a test, "
+        "which takes 6."
     )
 
 

@@ -1,0 +1,307 @@
+"""Contenders that are not of this library: those of torch, optax and SciPy, and classes of the user's.
+
+``torch:Adagrad``
+    A class of `torch.optim` that steps by gradients. It works on the parameters' own memory, on the CPU.
+``optax:adagrad``
+    A function of `optax` (``optax:contrib.dog`` of its submodule) that makes a gradient transformation. Its update is
+    compiled by JAX.
+``scipy:L-BFGS-B``
+    A method of `scipy.optimize.minimize` that goes by gradients; see `ByEvaluations`.
+``module:Class``, or the class itself
+    ``Class(params, learning_rate=..., **options)`` makes an optimizer of a list of arrays, and ``step(gradients)``
+    updates these arrays in place. A class whose constructor has no `learning_rate` needs none, and runs once a seed.
+
+Options are written behind another colon, as in ``torch:SGD:momentum=0.9,nesterov=true``. A learning rate among them is
+kept, so that the method runs once a seed.
+
+The rules are the same for all: the same start values, losses, gradients, batches and epochs, and one thread. Gradients
+come from the same function, are dense, and those that are not finite end the run as diverged.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import inspect
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import numpy as np
+
+from ..optimizer.adaptive import SGD
+from ..optimizer.by_gradients import session_of
+from ..support.extras import needed
+from ..support.hints import hint
+from .contenders import Contender, parsed_options
+from .evaluations import METHODS as SCIPY_METHODS
+from .evaluations import ByEvaluations as ByEvaluations
+from .evaluations import dense
+
+Arrays = list[Any]
+Step = Callable[[Arrays], None]
+RATES = {"torch": "lr", "optax": "learning_rate", "": "learning_rate"}  # what the learning rate is called
+
+
+@dataclass(frozen=True)
+class OutsideContender(Contender):
+    """A method of another library, or a class of the user's.
+
+    `name` is what the library calls it, or its module and its name. `made` is the user's class, if it was given itself.
+    """
+
+    library: str = ""  # "torch", "optax", "scipy", or "" for a class of the user's
+    takes_rate: bool = True
+    made: Any = field(default=None, compare=False)
+
+    @property
+    def unlike_paper(self) -> tuple[str, ...]:
+        """Nothing is known of the papers of these methods."""
+        return ()
+
+    @property
+    def rate_free(self) -> bool:
+        """Whether the method runs once a seed, because it takes no learning rate or has one among its options."""
+        return not self.takes_rate or RATES.get(self.library) in self.options
+
+    def build(self, loss: Any, params: Any, rate: float | None, lazy: str) -> Any:
+        """What trains the parameters; without a rate, a method that takes one has its own default, or 0.01."""
+        if self.library == "scipy":
+            return ByEvaluations(loss, params, self.name, self.options)
+        return Outside(loss, params, self._stepper(rate))
+
+    def _stepper(self, rate: float | None) -> Callable[[Arrays], tuple[Step, Callable[[], Any]]]:
+        options = dict(self.options)
+        if self.takes_rate and not self.rate_free:
+            options[RATES[self.library]] = 0.01 if rate is None else rate
+        if self.library == "torch":
+            return lambda arrays: _torch(self.name, arrays, options)
+        if self.library == "optax":
+            return lambda arrays: _optax(self.name, arrays, options)
+        return lambda arrays: _users(self.made or _named_class(self.label, self.name), arrays, options)
+
+
+class Outside:
+    """Parameters that another library's method trains, with losses and gradients as the methods here have them.
+
+    Parameters
+    ----------
+    loss : callable
+        See `Task`.
+    params : ndarray, list or dict of ndarray
+        Updated in place.
+    make : callable
+        ``make(arrays)`` returns ``step(gradients)``, which updates the arrays in place, and a function that returns the
+        arrays of the method's state, or None if they are not known.
+    """
+
+    def __init__(self, loss: Any, params: Any, make: Callable[[Arrays], tuple[Step, Callable[[], Any]]]) -> None:
+        self.evaluator = SGD(loss, params, threads=1)
+        self._session = session_of(self.evaluator)
+        self._arrays: Arrays = [*self.evaluator.params.values()]
+        self._start = [np.array(array) for array in self._arrays]
+        self._make = make
+        self.step, self._state = make(self._arrays)
+
+    def evaluate(self, data: Any) -> Mapping[str, float]:
+        """The loss of data, as `Optimizer.evaluate` gives it."""
+        return self.evaluator.evaluate(data)
+
+    def train_on(self, batch: Any) -> dict[str, float]:
+        """Make the step of one batch, unless its loss is not finite; the loss before it.
+
+        Raises
+        ------
+        FloatingPointError
+            If a gradient is not finite.
+        """
+        loss, gradients = self._session.objective.value_and_gradients(self._session.objective.arguments(batch))
+        if np.isfinite(loss):
+            given = self._dense(gradients)
+            if not all(np.isfinite(gradient).all() for gradient in given):
+                raise FloatingPointError("a gradient is not finite")
+            self.step(given)
+        return {"loss": loss}
+
+    def gradients_of(self, batch: Any) -> Arrays:
+        """The gradients of a batch, one array for each parameter."""
+        return self._dense(self._session.objective.value_and_gradients(self._session.objective.arguments(batch))[1])
+
+    def _dense(self, gradients: Sequence[Any]) -> Arrays:
+        return [dense(gradient, array) for gradient, array in zip(gradients, self._arrays, strict=True)]
+
+    def restart(self) -> None:
+        """Set the parameters to the start values, and the method's state to its beginning."""
+        for array, start in zip(self._arrays, self._start, strict=True):
+            array[...] = start
+        self.step, self._state = self._make(self._arrays)
+
+    def state_bytes(self) -> float | None:
+        """Bytes of state for each element of the parameters; None if they are not known."""
+        held = self._state()
+        return None if held is None else held / sum(array.size for array in self._arrays)
+
+
+def outside_contender(spec: str | type) -> OutsideContender:
+    """The contender of ``torch:NAME``, ``optax:NAME``, ``scipy:NAME``, ``module:Class`` or a class; see above."""
+    if isinstance(spec, type):
+        _refuse_no_step(spec.__name__, spec)
+        name = f"{spec.__module__}:{spec.__qualname__}"
+        return OutsideContender(spec.__name__, name, {}, _source(spec), "", "learning_rate" in _parameters(spec), spec)
+    library, _, rest = spec.partition(":")
+    name, _, text = rest.partition(":")
+    name, library = name.strip(), library.strip()
+    options = parsed_options(spec, [part.strip() for part in text.split(",") if part.strip()], ("threads",))
+    if library == "scipy":
+        known = {each.lower(): each for each in SCIPY_METHODS}
+        needed("scipy.optimize", f"method {spec!r}")
+        if name.lower() not in known:
+            expected = f"expected one that goes by gradients: {', '.join(SCIPY_METHODS)}"
+            raise ValueError(f"method {spec!r}: {hint(name, SCIPY_METHODS) or expected}")
+        return OutsideContender(spec, known[name.lower()], options, _version("scipy"), "scipy", False)
+    if library in ("torch", "optax"):
+        make = _of_torch(spec, name) if library == "torch" else _of_optax(spec, name)
+        _refuse_options(spec, make, options)
+        return OutsideContender(spec, name, options, _version(library), library, RATES[library] in _parameters(make))
+    made = _named_class(spec, f"{library}:{name}")
+    _refuse_options(spec, made, options)
+    takes_rate = "learning_rate" in _parameters(made)
+    return OutsideContender(spec, f"{library}:{name}", options, _source(made), "", takes_rate)
+
+
+def _version(package: str) -> str:
+    try:
+        return f"{package} {version(package)}"
+    except PackageNotFoundError:
+        return package
+
+
+def _source(made: Any) -> str:
+    """Text that changes with the module that a class stands in, as far as its source can be read."""
+    try:
+        return hashlib.sha256(inspect.getsource(sys.modules[made.__module__]).encode()).hexdigest()[:16]
+    except (AttributeError, KeyError, OSError, TypeError):
+        return ""
+
+
+def _parameters(made: Any) -> Mapping[str, inspect.Parameter]:
+    try:
+        return inspect.signature(made).parameters
+    except (TypeError, ValueError):
+        return {}
+
+
+def _refuse_options(spec: str, made: Any, options: Mapping[str, Any]) -> None:
+    known = _parameters(made)
+    if not known or any(each.kind is each.VAR_KEYWORD for each in known.values()):
+        return
+    for option in options:
+        if option not in known:
+            expected = f"known are {', '.join([*known][1:])}"
+            raise TypeError(f"method {spec!r}: unknown option {option!r}: {hint(option, known) or expected}")
+
+
+def _refuse_no_step(spec: str, made: Any) -> None:
+    if not callable(getattr(made, "step", None)):
+        raise TypeError(f"method {spec!r} must be a class with a method step(gradients), which {made!r} lacks")
+
+
+def _named_class(spec: str, name: str) -> Any:
+    """The user's class of ``module:Class``; the module is looked for in the current folder, too."""
+    module_name, _, attribute = name.partition(":")
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    try:
+        found = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name not in (module_name, module_name.partition(".")[0]):
+            raise
+        from ..optimizer.methods import METHODS
+
+        also = hint(module_name, [*METHODS, "torch", "optax", "scipy"])
+        more = f"; {also}" if also else ""
+        raise ValueError(f"method {spec!r}: there is no module {module_name!r} here{more}") from None
+    for part in attribute.split("."):
+        if not hasattr(found, part):
+            raise ValueError(f"method {spec!r}: module {module_name!r} has no {attribute!r}")
+        found = getattr(found, part)
+    _refuse_no_step(spec, found)
+    return found
+
+
+def _users(made: Any, arrays: Arrays, options: Mapping[str, Any]) -> tuple[Step, Callable[[], Any]]:
+    return made(arrays, **options).step, lambda: None
+
+
+def _of_torch(spec: str, name: str) -> Any:
+    optim = needed("torch.optim", f"method {spec!r}")
+    made = getattr(optim, name, None)
+    if not (isinstance(made, type) and issubclass(made, optim.Optimizer)) or made is optim.Optimizer:
+        names = [each for each, kind in vars(optim).items() if isinstance(kind, type)]
+        raise ValueError(f"method {spec!r}: {hint(name, names) or f'torch.optim has no optimizer {name!r}'}")
+    if name == "LBFGS":
+        raise ValueError(f"method {spec!r} evaluates the loss many times in each step: use scipy:L-BFGS-B")
+    if name == "SparseAdam":
+        raise ValueError(f"method {spec!r} takes sparse gradients only, and all methods get the same: use torch:Adam")
+    return made
+
+
+def _torch(name: str, arrays: Arrays, options: Mapping[str, Any]) -> tuple[Step, Callable[[], Any]]:
+    torch = needed("torch", f"method torch:{name}")
+    torch.set_num_threads(1)
+    tensors = [torch.from_numpy(array) for array in arrays]  # share the arrays' memory
+    optimizer = _of_torch(f"torch:{name}", name)(tensors, **options)
+
+    def step(gradients: Arrays) -> None:
+        for tensor, gradient in zip(tensors, gradients, strict=True):
+            tensor.grad = torch.from_numpy(gradient)
+        optimizer.step()
+
+    def held() -> int:
+        kept = (value for slots in optimizer.state.values() for value in slots.values())
+        return sum(value.nbytes for value in kept if torch.is_tensor(value) and value.ndim)
+
+    return step, held
+
+
+def _of_optax(spec: str, name: str) -> Any:
+    found: Any = needed("optax", f"method {spec!r}")
+    for part in name.split("."):
+        if part == "contrib":
+            found = needed("optax.contrib", f"method {spec!r}")
+        elif not hasattr(found, part):
+            raise ValueError(f"method {spec!r}: {hint(part, dir(found)) or f'optax has no {name!r}'}")
+        else:
+            found = getattr(found, part)
+    if not callable(found):
+        raise TypeError(f"method {spec!r} must be a function of optax that makes a transformation, not {found!r}")
+    return found
+
+
+def _optax(name: str, arrays: Arrays, options: Mapping[str, Any]) -> tuple[Step, Callable[[], Any]]:
+    jax = needed("jax", f"method optax:{name}")
+    optax = needed("optax", f"method optax:{name}")
+    doubles = any(array.dtype == np.float64 for array in arrays)
+    wide = jax.enable_x64 if hasattr(jax, "enable_x64") else needed("jax.experimental", "float64").enable_x64
+    with wide(doubles):
+        transform = optax.with_extra_args_support(_of_optax(f"optax:{name}", name)(**options))
+        state = [transform.init([jax.numpy.asarray(array) for array in arrays])]
+
+        @jax.jit  # type: ignore[untyped-decorator]
+        def updated(gradients: Any, state: Any, params: Any) -> Any:
+            updates, state = transform.update(gradients, state, params)
+            return optax.apply_updates(params, updates), state
+
+    def step(gradients: Arrays) -> None:
+        with wide(doubles):
+            found, state[0] = updated(gradients, state[0], [np.array(array) for array in arrays])
+        for array, new in zip(arrays, found, strict=True):
+            array[...] = new
+
+    def held() -> int:
+        return sum(leaf.nbytes for leaf in jax.tree_util.tree_leaves(state[0]) if getattr(leaf, "ndim", 0))
+
+    return step, held
