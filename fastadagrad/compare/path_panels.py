@@ -25,17 +25,24 @@ STILL = 0.01  # of the frame's width: a path that is not longer hardly moves
 
 
 def path(problem: Problem, method: Contender, rate: float | None, epochs: int) -> tuple[Any, float]:
-    """The points that the updates of a run with seed 0 reach, and the loss at the end."""
+    """The points that the updates of a run with seed 0 reach, and the loss at the end.
+
+    A run that raises ends there, as it does where it is made for the results; its loss is infinite then.
+    """
     task = task_of(problem, 0)
     point = task.copied()
-    opt = method.build(task.loss, point, rate, lazy_for(task, method))
     data, points = task.training(0), [point.copy()]
     with unwarned():
-        for _ in range(epochs * (1 if data is not None else task.updates)):
-            if not math.isfinite(train_epoch(opt, data, 1)):
-                break
-            points.append(point.copy())
-        return np.array(points), float(opt.evaluate(task.validation())["loss"])
+        try:
+            opt = method.build(task.loss, point, rate, lazy_for(task, method))
+            for _ in range(epochs * (1 if data is not None else task.updates)):
+                if not math.isfinite(train_epoch(opt, data, 1)):
+                    break
+                points.append(point.copy())
+            loss = float(opt.evaluate(task.validation())["loss"])
+        except Exception:
+            loss = math.inf
+    return np.array(points), loss
 
 
 def surface(problem: Problem) -> tuple[Any, Any, Any]:
@@ -71,7 +78,7 @@ def paths(material: Material, problem: Problem) -> Iterator[str]:
             f'<circle class="from" cx="{first[0]:.1f}" cy="{first[1]:.1f}" r="3.2"/>'
             f'<path class="to" d="M{last[0] - 3.4:.1f},{last[1] - 3.4:.1f}h6.8v6.8h-6.8z"/>'
         )
-        said = [label, "needs no rate" if rate is None else f"rate {rate:.2g}", f"loss {loss:.2g}"]
+        said = [label, "needs no rate" if rate is None else f"rate {rate:.2g}", f"loss {loss:.2g}" if math.isfinite(loss) else "diverged or failed"]
         caption = html.escape(", ".join(said)) + _remark(points, problem.plane)
         yield (
             f'<figure><svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{html.escape(said[0])}">'
