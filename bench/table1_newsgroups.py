@@ -10,6 +10,7 @@ each group and shuffle it prints the test errors, and says on how many of them A
 from __future__ import annotations
 
 import argparse
+import logging
 import tempfile
 import zipfile
 from pathlib import Path
@@ -39,6 +40,7 @@ def main() -> None:
     parser.add_argument("--delta", type=float, default=DELTA)
     parser.add_argument("--text", choices=FEATURES, default="bigrams")
     given = parser.parse_args()
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
     below = of = 0
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "newsgroups.tsv")

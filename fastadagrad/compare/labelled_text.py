@@ -31,7 +31,8 @@ def load_text(path: str | os.PathLike[str], features: str = FEATURES[0]) -> tupl
     Raises
     ------
     OSError, ValueError
-        If the file cannot be read, is no text in UTF-8 (or UTF-16 with a byte order mark), or if a line has no tab.
+        If the file cannot be read, is no text in UTF-8 (or UTF-16 with a byte order mark), if a line has no tab, or if
+        no example has a word.
     RuntimeError
         If scikit-learn is not installed.
     """
@@ -52,7 +53,12 @@ def load_text(path: str | os.PathLike[str], features: str = FEATURES[0]) -> tupl
         texts.append(text)
     if not texts:
         raise ValueError(f"{os.fspath(path)} is empty: it must have a label, a tab and text on each line")
-    return as_csr(vectorizer.fit_transform(texts)), np.array(labels)
+    try:
+        found = vectorizer.fit_transform(texts)
+    except ValueError:  # the vocabulary is empty
+        what = "pair of words" if features == "bigrams" else "word"
+        raise ValueError(f"{os.fspath(path)}: no example has a {what} of two letters or more") from None
+    return as_csr(found), np.array(labels)
 
 
 def as_csr(features: Any) -> CSR:

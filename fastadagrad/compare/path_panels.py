@@ -78,7 +78,11 @@ def paths(material: Material, problem: Problem) -> Iterator[str]:
             f'<circle class="from" cx="{first[0]:.1f}" cy="{first[1]:.1f}" r="3.2"/>'
             f'<path class="to" d="M{last[0] - 3.4:.1f},{last[1] - 3.4:.1f}h6.8v6.8h-6.8z"/>'
         )
-        said = [label, "needs no rate" if rate is None else f"rate {rate:.2g}", f"loss {loss:.2g}" if math.isfinite(loss) else "diverged or failed"]
+        said = [
+            label,
+            "needs no rate" if rate is None else f"rate {rate:.2g}",
+            f"loss {loss:.2g}" if math.isfinite(loss) else "diverged or failed",
+        ]
         caption = html.escape(", ".join(said)) + _remark(points, problem.plane)
         yield (
             f'<figure><svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{html.escape(said[0])}">'

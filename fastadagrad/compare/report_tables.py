@@ -87,12 +87,12 @@ def percent(gap: float) -> str:
     Examples
     --------
     >>> from fastadagrad.compare.report_tables import percent
-    >>> [percent(gap) for gap in (0.0, 1e-7, 0.00034, 0.0734, 1.6)]
-    ['0 %', '0 %', '0.034 %', '7.3 %', '160 %']
+    >>> [percent(gap) for gap in (0.0, 1e-7, 0.00034, 0.0734, 0.9996, 1.6)]
+    ['0 %', '0 %', '0.034 %', '7.3 %', '100 %', '160 %']
     """
     if abs(gap) < 1e-6:
         return "0 %"
-    return f"{100 * gap:.2g} %" if abs(gap) < 1 else f"{100 * gap:.3g} %"
+    return f"{100 * gap:.2g} %" if abs(gap) < 0.095 or abs(gap) > 100 else f"{100 * gap:.0f} %"
 
 
 def compared(verdict: Verdict) -> str:
