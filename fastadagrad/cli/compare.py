@@ -100,7 +100,7 @@ def _with_bar(arguments: argparse.Namespace) -> bool:
 
 def _run_algoperf(arguments: argparse.Namespace) -> int:
     """Compare by the protocol of AlgoPerf, and print its table."""
-    from ..compare.algoperf import TRIALS, algoperf, as_json
+    from ..compare.studies import TRIALS, algoperf, as_json
 
     idle = [name for name in (*table1.OWN, "quick", "extend") if getattr(arguments, name)]
     if idle:

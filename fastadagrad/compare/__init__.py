@@ -10,11 +10,22 @@ if TYPE_CHECKING:
     from .comparison import compare as compare
     from .problem import Problem as Problem
     from .problem import Task as Task
+    from .studies import AlgoPerf as AlgoPerf
+    from .studies import algoperf as algoperf
+    from .verdict import Verdict as Verdict
 
 # Names are imported when they are first asked for. A worker process imports this package before it sets how many
 # threads NumPy's libraries may have, and these libraries must not be loaded earlier.
-_HOMES = {"Comparison": "comparison", "Problem": "problem", "Task": "problem", "compare": "comparison"}
-__all__ = ["Comparison", "Problem", "Task", "compare"]
+_HOMES = {
+    "AlgoPerf": "studies",
+    "Comparison": "comparison",
+    "Problem": "problem",
+    "Task": "problem",
+    "Verdict": "verdict",
+    "algoperf": "studies",
+    "compare": "comparison",
+}
+__all__ = ["AlgoPerf", "Comparison", "Problem", "Task", "Verdict", "algoperf", "compare"]
 
 
 def __getattr__(name: str) -> Any:

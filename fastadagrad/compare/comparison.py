@@ -67,9 +67,9 @@ class Comparison:
     >>> import tempfile
     >>> from fastadagrad.compare import compare
     >>> with tempfile.TemporaryDirectory() as out:
-    ...     found = compare("quadratic:100", "adagrad", rates="0.1:1:2", seeds=1, jobs=0, out=out, report=False)
+    ...     found = compare("quadratic:100", "adagrad", rates=[1.0], seeds=1, jobs=0, out=out, report=False)
     >>> len(found.runs), len(found.lines), "adagrad" in str(found)
-    (2, 1, True)
+    (1, 1, True)
     """
 
     folder: Path

@@ -81,14 +81,43 @@ class Paired(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """All that stands above the tables; `text.py` and the report render the same."""
+    """Which method is best on which problem, by how much, and how sure that is: what stands above the tables.
+
+    Attributes
+    ----------
+    sentence : str
+        The verdict in one sentence.
+    problems : tuple of str
+        In the plan's order: rows of the matrix.
+    methods : tuple of str
+        The best first, as in `standings`: columns of the matrix.
+    entries : mapping of (str, str) to Entry
+        The matrix, by problem and method: rank, gap with its interval, loss, score, best rate, and runs that ended
+        early.
+    standings : tuple of Standing
+        Of each method the problems won, the mean rank and the median gap, in the order of these.
+    paired : tuple of Paired
+        The first method with each of the others, in the order of `standings`: in how many pairs of problem and seed it
+        has the lower gap, by which factor, and p of Wilcoxon's signed rank test, corrected by Holm.
+    seeds : int
+        Number of seeds.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from fastadagrad.compare import compare
+    >>> with tempfile.TemporaryDirectory() as out:
+    ...     found = compare("quadratic:100", ["sgd", "cocob"], rates=[1e-3], seeds=1, jobs=0, out=out, report=False)
+    >>> found.verdict.methods, found.verdict.entries["quadratic-100", "sgd"].rank
+    (('cocob', 'sgd'), 2)
+    """
 
     sentence: str
-    problems: tuple[str, ...]  # in the plan's order: rows of the matrix
-    methods: tuple[str, ...]  # the best first, as in `standings`: columns of the matrix
-    entries: Mapping[tuple[str, str], Entry]  # by (problem, method)
-    standings: tuple[Standing, ...]  # by mean rank, then wins, then gap
-    paired: tuple[Paired, ...]  # the first method with each of the others, in the order of `standings`
+    problems: tuple[str, ...]
+    methods: tuple[str, ...]
+    entries: Mapping[tuple[str, str], Entry]
+    standings: tuple[Standing, ...]
+    paired: tuple[Paired, ...]
     seeds: int
 
 
@@ -295,6 +324,8 @@ def _sentence(
     shared = "" if alone else ", shared ones included"
     if len(level) > 1:
         names = f"{', '.join(level[:-1])} and {level[-1]}"
+        if len(problems) == 1:
+            return f"{names} share the first place on {where}{_and_edges(entries, level)}."
         return f"{names} share the first place: each is best on {where}{shared}{_and_edges(entries, level)}."
     said = f"{first.method} is best on {where}{shared}" if first.wins else f"{first.method} has the lowest mean rank"
     next_one = paired[0]

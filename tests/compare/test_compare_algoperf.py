@@ -9,11 +9,11 @@ import pytest
 pytest.importorskip("pyarrow")
 pytest.importorskip("scipy")
 
-from fastadagrad.compare.algoperf import DrawnPlan, Timed, algoperf, scores_of, times_of
 from fastadagrad.compare.contenders import Contender
 from fastadagrad.compare.grid import Cell
 from fastadagrad.compare.problem import Problem
 from fastadagrad.compare.running import Run
+from fastadagrad.compare.studies import DrawnPlan, Timed, algoperf, scores_of, times_of
 
 INF = math.inf
 PLAN = DrawnPlan(

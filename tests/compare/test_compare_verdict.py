@@ -130,7 +130,16 @@ def test_too_few_pairs_are_not_tested():
         ([line("p", "a", INF), line("p", "b", INF)], "No method has got to the end of its budget with a finite loss."),
         (
             [line("p", "a", 0.0), line("p", "b", LEAST_GAP / 2)],
-            "a and b share the first place: each is best on p, shared ones included.",
+            "a and b share the first place on p.",
+        ),
+        (
+            [
+                line(p, m, gap, edge=e)
+                for p in "pq"
+                for m, gap, e in (("a", 0.0, ""), ("b", 0.0, ""), ("c", 1.0, "low"))
+            ],
+            "a and b share the first place: each is best on 2 of 2 problems, shared ones included; rates beyond the "
+            "grid may do better for c.",
         ),
     ],
 )

@@ -96,13 +96,38 @@ def _median(values: Sequence[float]) -> float:
 
 
 class AlgoPerf(NamedTuple):
-    """The results of the protocol."""
+    """The results of the protocol of AlgoPerf.
+
+    Attributes
+    ----------
+    folder : Path
+        Folder of results.
+    plan : DrawnPlan
+        Problems, methods, seeds, epochs and the rates that each study has drawn.
+    runs : tuple of Run
+        The runs, each with the losses and the seconds of its epochs.
+    times : tuple of Timed
+        The epochs and seconds to the target of each problem and method, by study.
+    by_epochs, by_seconds : dict of str to float
+        The score of each method, from 0 to 1.
+    tau : float
+        Tolerance of the target.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from fastadagrad.compare import algoperf
+    >>> with tempfile.TemporaryDirectory() as out:
+    ...     found = algoperf("quadratic:10", "cocob", studies=3, jobs=0, out=out)
+    >>> found.by_epochs, found.times[0].reached
+    ({'cocob': 1.0}, 3)
+    """
 
     folder: Path
     plan: DrawnPlan
     runs: tuple[Run, ...]
-    times: tuple[Timed, ...]  # problem by problem, in the order of the plan's methods
-    by_epochs: dict[str, float]  # method -> score
+    times: tuple[Timed, ...]
+    by_epochs: dict[str, float]
     by_seconds: dict[str, float]
     tau: float
 
@@ -149,7 +174,7 @@ def algoperf(
     Examples
     --------
     >>> import tempfile
-    >>> from fastadagrad.compare.algoperf import algoperf
+    >>> from fastadagrad.compare import algoperf
     >>> with tempfile.TemporaryDirectory() as out:
     ...     found = algoperf("quadratic:10", ["sgd", "adagrad"], rates="0.1:1:2", studies=1, trials=2, jobs=0, out=out)
     >>> len(found.runs), [*found.by_epochs]
@@ -196,7 +221,7 @@ def scores_of(times: Sequence[Timed], measure: str) -> dict[str, float]:
 
     Examples
     --------
-    >>> from fastadagrad.compare.algoperf import Timed, scores_of
+    >>> from fastadagrad.compare.studies import Timed, scores_of
     >>> scores_of([Timed("p", "a", (2.0,), (1.0,)), Timed("p", "b", (5.0,), (1.0,))], "median_epochs")
     {'a': 1.0, 'b': 0.5}
     """
