@@ -8,6 +8,7 @@ most six methods have a colour of their own, and all differ in colour, dashes an
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +28,7 @@ COLORS = (*PALETTE[:4], PALETTE[5], PALETTE[4])  # in the order of Material.emph
 GREY = "0.66"
 DASHES: tuple[Any, ...] = ("-", (0, (4, 1.5)), (0, (1, 1)), (0, (6, 1.5, 1, 1.5)))
 MARKERS = "os^Dv*PX"
-BAND = 0.05  # height of the bands beyond an axis, as a share of the frame's
+BAND = 0.075  # height of the bands beyond an axis, as a share of the frame's
 NOTE: dict[str, Any] = {"fontsize": 9, "color": "0.35"}
 
 
@@ -124,7 +125,7 @@ def _prepare(axes: Axes, x_axis: Axis, y_axis: Axis, scale: Scale) -> None:
         if there:
             axes.axhspan(*ends, color="0.5", alpha=0.15, lw=0)
             middle = (ends[0] + ends[1]) / 2
-            axes.text(0.01, middle, words, transform=axes.transAxes, va="center", fontsize=8, color="0.4", zorder=4)
+            axes.text(0.01, middle, words, transform=axes.transAxes, va="center", fontsize=7, color="0.4", zorder=4)
     if y_axis.guide is not None and scale.low <= y_axis.guide <= scale.high:
         axes.axhline(_placed(y_axis.guide, scale), color="0.4", lw=0.9, ls=":")
     dress(axes)
@@ -178,14 +179,16 @@ def by_rate(material: Material, problems: Sequence[str]) -> Figure:
     figure = new_figure(6.4, 4.8 if columns == 1 else 1.3 + 2.2 * rows)
     frames = figure.subplots(rows, columns, squeeze=False)
     for i, (axes, problem) in enumerate(zip(frames.flat, problems, strict=False)):
-        draw(axes, material, sensitivity(material, problem), "rate", "gap", ends_only=False)
+        panel = sensitivity(material, problem)
+        draw(axes, material, panel, "rate", "gap", ends_only=False)
         axes.set_title(f"{problem}, {material.plan.epochs[problem]} epochs", fontsize=11)
         if i >= len(problems) - columns:
-            axes.set_xlabel("learning rate")
+            axes.set_xlabel(panel.xs["rate"].label)
     for axes in frames.flat[len(problems) :]:
         axes.set_visible(False)
     figure.supylabel("share of the loss left to gain", fontsize=10)
-    figure.suptitle("below the dotted line rates are good", **NOTE)
+    said = [*textwrap.wrap(material.verdict.sentence, 100), "Below the dotted line rates are good."]
+    figure.suptitle("\n".join(said), **NOTE)
     _legend(figure, frames[0, 0])
     return figure
 

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..engine.options import Options
 from .material import Material
 from .running import Run
 from .summary import GOOD, LEAST_GAP, Bounds, Line, profiles, share_within, spread
@@ -23,6 +24,7 @@ ROOF = 2.0  # a larger gap, such as that of a run that diverged, is drawn in the
 MOST_POINTS = 160  # of a line; of more, some are left out
 MOST_TICKS = 6
 LEAST_RATIO = 1e-12  # of the lowest loss on a logarithmic axis to the highest
+DEFAULT_RATE = Options().learning_rate
 WIDE = 10.0  # ratio of losses from which on their axis is logarithmic at first
 
 
@@ -141,7 +143,7 @@ def sensitivity(material: Material, problem: str) -> Panel:
     low, high = every[0], every[-1]
     if low == high:
         low, high = low / 2, high * 2
-    xs = {"rate": Axis("learning rate", (Scale(True, low, high, log_ticks(low, high)),))}
+    xs = {"rate": Axis(f"learning rate (default {DEFAULT_RATE:g})", (Scale(True, low, high, log_ticks(low, high)),))}
     ys = _loss_axes(material, problem, series)
     gap = ys["gap"]._replace(guide=GOOD, guided=f"good rates, {GOOD:g}")
     key = tuple(sorted(lowest, key=lowest.__getitem__))
@@ -207,10 +209,18 @@ def _note(line: Line) -> str:
 
 
 def _bands(values: Iterable[Sequence[float]]) -> tuple[tuple[float, ...], tuple[float, ...], tuple[float, ...]]:
-    """Lower ends, medians and upper ends of several sets of values; see `spread`."""
+    """Lower ends, medians and upper ends of several sets of values; see `spread`.
+
+    They are rounded here, so that axes are made for the numbers that the page and its script have.
+    """
     found = [spread(math.inf if math.isnan(value) else value for value in each) for each in values]
-    low, middle, high = (tuple(ends) for ends in zip(*found, strict=True))
+    low, middle, high = (tuple(rounded(value) for value in ends) for ends in zip(*found, strict=True))
     return low, middle, high
+
+
+def rounded(value: float) -> float:
+    """A number with as many digits as the page has, which are enough for the eye."""
+    return float(f"{value:.4g}")
 
 
 def _loss_axes(material: Material, problem: str, series: Sequence[Series]) -> dict[str, Axis]:
@@ -218,7 +228,8 @@ def _loss_axes(material: Material, problem: str, series: Sequence[Series]) -> di
     roof = f"more than {ROOF:g}, or diverged"
     gaps = scales_of(series, 0, LEAST_GAP, ROOF)
     if gaps[0].log:  # the share left is at most 1 but for losses above the start's, and the eye should see that
-        gaps = (gaps[0]._replace(high=max(1.0, gaps[0].high)), *gaps[1:])
+        low, high = gaps[0].low, max(1.0, gaps[0].high)
+        gaps = (gaps[0]._replace(high=high, ticks=log_ticks(low, high)), *gaps[1:])
     axes = {"gap": Axis("share of the loss left to gain", gaps, f"below {LEAST_GAP:g}", roof)}
     bounds = [each for each in material.bounds[problem].values() if math.isfinite(each.start)]
     start, best = (float(np.median(ends)) for ends in zip(*bounds, strict=True)) if bounds else (1.0, 0.0)

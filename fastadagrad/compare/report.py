@@ -21,7 +21,7 @@ from .benchopt_table import NAME as BENCHOPT
 from .benchopt_table import write_benchopt
 from .drawing import Looks, drawn, looks_of, number_of, swatch
 from .material import Material
-from .panels import Axis, Panel, Scale, Series, of_problem, overview
+from .panels import Axis, Panel, Scale, Series, of_problem, overview, rounded
 from .path_panels import paths
 from .picture_files import write_pictures
 from .report_texts import definitions, introduction, remarks
@@ -183,13 +183,13 @@ def _of_series(series: Series, looks: Looks) -> dict[str, Any]:
     return {
         "method": looks.methods.index(series.method),
         "note": series.note,
-        "xs": [[*map(_rounded, values)] for values in series.xs],
-        "ys": [[[*map(_rounded, values)] for values in band] for band in series.ys],
+        "xs": [[*map(_finite, values)] for values in series.xs],
+        "ys": [[[*map(_finite, values)] for values in band] for band in series.ys],
     }
 
 
-def _rounded(value: float) -> float | None:
-    return float(f"{value:.4g}") if math.isfinite(value) else None
+def _finite(value: float) -> float | None:
+    return rounded(value) if math.isfinite(value) else None
 
 
 def _made_by(folder: Path, about: Mapping[str, Any]) -> Iterator[str]:
