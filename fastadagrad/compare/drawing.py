@@ -14,12 +14,12 @@ from typing import NamedTuple
 
 from .panels import Axis, Panel, Scale, Series
 
-WIDTH, HEIGHT = 420, 330
-LEFT, RIGHT, TOP, BOTTOM = 46, 124, 30, 46  # margins of the frame
+WIDTH, HEIGHT = 400, 330
+LEFT, RIGHT, TOP, BOTTOM = 46, 128, 30, 46  # margins of the frame
 BAND = 24  # height of the bands for values that are below or above the axis
 IN_BAND = 6  # from the axis to the line in a band, whose other part has the words
 NAME_STEP = 13.5  # between names
-LONGEST_NAME = 13
+LONGEST_NAME = 12
 ENDS = (
     "M-3.6,0a3.6,3.6 0 1,0 7.2,0a3.6,3.6 0 1,0 -7.2,0z",
     "M-3.2,-3.2h6.4v6.4h-6.4z",

@@ -101,7 +101,7 @@ def test_it_says_all_without_its_script(made):
     names = re.findall(r'<text class="name"[^>]*>([^<]*)</text>', text)
     assert len(names) == 6 * len(METHODS)
     assert "sgd" in names
-    assert "sgd:momentum\u2026" in names
+    assert "sgd:momentu\u2026" in names
     assert all(what["hidden"] is None for _, what in page.tags if "data-script" in what)
 
 
