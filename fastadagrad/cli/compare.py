@@ -137,10 +137,13 @@ def _no_problem(methods: Sequence[str]) -> str:
 
     The usual reason is that `--methods`, which takes several values, has taken the problem for one of them.
     """
+    from ..compare.contenders import is_outside
+    from ..compare.problems import NAMED
     from ..optimizer.methods import METHODS
 
     expected = f"PROBLEM is missing: expected {_problems()}"
-    taken = [spec for spec in methods if spec.partition(":")[0].lower() not in METHODS]
+    names = [(spec, spec.partition(":")[0]) for spec in methods if spec.partition(":")[0].lower() not in METHODS]
+    taken = [spec for spec, name in names if name in NAMED or not is_outside(spec)]
     if not taken:
         return expected
     return f"PROBLEM is missing, and --methods has {taken[0]!r}, which is no method: name problems before --methods"

@@ -59,8 +59,6 @@ class Comparison:
         A summary for each problem and method.
     about : dict of str to object
         Versions, machine, date and command.
-    verdict : Verdict
-        Which method is best on which problem, by how much, and how sure that is.
 
     Examples
     --------
@@ -80,6 +78,26 @@ class Comparison:
 
     @cached_property
     def verdict(self) -> Verdict:
+        """The verdict: which method is best on which problem, by how much, and how sure that is.
+
+        Returns
+        -------
+        Verdict
+
+        Raises
+        ------
+        RuntimeError
+            If SciPy is not installed.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from fastadagrad.compare import compare
+        >>> with tempfile.TemporaryDirectory() as out:
+        ...     found = compare("quadratic:100", "adagrad", rates=[1.0], seeds=1, jobs=0, out=out, report=False)
+        >>> found.verdict.sentence
+        'adagrad alone was run: name more methods to compare it with.'
+        """
         return verdict_of(self.lines)
 
     def __str__(self) -> str:

@@ -116,7 +116,7 @@ def linear(source: str, identity: str, loss: str, seed: int) -> Task:
         loss=partial(linear_loss, targets),
         train=known.train,
         valid=known.valid,
-        batch_size=min(256, max(1, len(known.train[1]) // 8)),
+        batch_size=min(256, max(1, len(known.train[1]) // 32)),
         epochs=10,
         **scored,
     )

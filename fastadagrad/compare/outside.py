@@ -251,7 +251,6 @@ def _of_torch(spec: str, name: str) -> Any:
 
 def _torch(name: str, arrays: Arrays, options: Mapping[str, Any]) -> tuple[Step, Callable[[], Any]]:
     torch = needed("torch", f"method torch:{name}")
-    torch.set_num_threads(1)
     tensors = [torch.from_numpy(array) for array in arrays]  # share the arrays' memory
     optimizer = _of_torch(f"torch:{name}", name)(tensors, **options)
 
@@ -286,7 +285,8 @@ def _optax(name: str, arrays: Arrays, options: Mapping[str, Any]) -> tuple[Step,
     optax = needed("optax", f"method optax:{name}")
     doubles = any(array.dtype == np.float64 for array in arrays)
     wide = jax.enable_x64 if hasattr(jax, "enable_x64") else needed("jax.experimental", "float64").enable_x64
-    with wide(doubles):
+    cpu = jax.devices("cpu")[0]
+    with wide(doubles), jax.default_device(cpu):
         transform = optax.with_extra_args_support(_of_optax(f"optax:{name}", name)(**options))
         state = [transform.init([jax.numpy.asarray(array) for array in arrays])]
 
@@ -295,8 +295,11 @@ def _optax(name: str, arrays: Arrays, options: Mapping[str, Any]) -> tuple[Step,
             updates, state = transform.update(gradients, state, params)
             return optax.apply_updates(params, updates), state
 
+        start = [np.array(array) for array in arrays]
+        updated([np.zeros_like(array) for array in arrays], state[0], start)  # compiles it, before a run is timed
+
     def step(gradients: Arrays) -> None:
-        with wide(doubles):
+        with wide(doubles), jax.default_device(cpu):
             found, state[0] = updated(gradients, state[0], [np.array(array) for array in arrays])
         for array, new in zip(arrays, found, strict=True):
             array[...] = new

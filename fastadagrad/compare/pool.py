@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1"
 )
+ON_THE_CPU = {"JAX_PLATFORMS": "cpu"}  # or each process would take a share of a GPU's memory
 
 
 UNGUARDED = (
@@ -118,7 +119,7 @@ def run_in_processes(
 
     payload = _pickled(problems, methods)
     before = {child.pid for child in multiprocessing.active_children()}
-    with _environment(ONE_THREAD):
+    with _environment(ONE_THREAD | ON_THE_CPU):
         context = multiprocessing.get_context("spawn")
         begun = context.Event()
         pool = ProcessPoolExecutor(jobs, context, initializer=_begin, initargs=(payload, begun))

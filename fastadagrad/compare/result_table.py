@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -126,11 +127,19 @@ def aligned(rows: Sequence[Sequence[str]], columns: Sequence[int]) -> list[str]:
 
 def whole_text(plan: Plan, lines: Sequence[Line], verdict: Verdict, width: int | None = None) -> str:
     """All of the results as text: the verdict, its matrix, a table for each problem, and notes on them."""
-    parts = [verdict.sentence]
+    parts = [_wrapped([verdict.sentence], width)]
     if len(verdict.problems) > 1 and len(verdict.methods) > 1:
         parts.append("\n".join(matrix_text(verdict, width)))
-    parts += [text_table(lines, width), "\n".join(notes(plan, lines))]
+    parts += [text_table(lines, width), _wrapped(notes(plan, lines), width)]
     return "\n\n".join(filter(None, parts))
+
+
+def _wrapped(sentences: Sequence[str], width: int | None) -> str:
+    """Sentences one below the other, broken between words where they are wider than `width`."""
+    if width is None:
+        return "\n".join(sentences)
+    wrapper = textwrap.TextWrapper(width, break_long_words=False, break_on_hyphens=False)
+    return "\n".join(map(wrapper.fill, sentences))
 
 
 def matrix_text(verdict: Verdict, width: int | None = None) -> list[str]:

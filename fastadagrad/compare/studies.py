@@ -152,14 +152,26 @@ def algoperf(
 
     Parameters
     ----------
-    problems, methods, epochs, jobs, out, tau, progress
-        See `fastadagrad.compare.compare`, whose folders hold what is finished in the same way.
+    problems : str, Problem or sequence of them
+        As those of `compare`.
+    methods : str, class, or sequence of them, optional
+        As those of `compare`.
     rates : str or sequence of float
         Their lowest and their highest are the ends of the range from which rates are drawn.
     studies : int
         Repetitions of the whole search, each with start values, an order of the data and rates of its own.
     trials : int
         Learning rates that each study draws.
+    epochs : int, optional
+        Epochs of every run; by default each problem has its own number.
+    jobs : int, optional
+        Processes, as those of `compare`.
+    out : path-like, optional
+        Folder for the results, which is made and taken up as that of `compare`.
+    tau : float
+        Tolerance of the target, as that of `compare`.
+    progress : bool
+        Show a bar.
 
     Returns
     -------
@@ -168,8 +180,12 @@ def algoperf(
 
     Raises
     ------
-    ValueError, TypeError, OSError, RuntimeError
-        As `compare` does.
+    ValueError, TypeError
+        For arguments that make no sense, and if `out` has results of another comparison.
+    OSError
+        If a file cannot be read or written.
+    RuntimeError
+        If a process ends before its time, or an extra is missing.
 
     Examples
     --------

@@ -205,8 +205,8 @@ def edge_of(runs: Sequence[Run]) -> str:
     last, neighbour = (
         quartiles(run.final for run in runs if run.cell.rate == rate).median for rate in (rates[best], inside)
     )
-    start = quartiles(run.valid[0] for run in runs).median
-    if neighbour - last <= LEAST_GAP * abs(start - last) and math.isfinite(last):
+    starts = [run.valid[0] for run in runs if math.isfinite(run.valid[0])]
+    if math.isfinite(last) and neighbour - last <= LEAST_GAP * abs(quartiles(starts).median - last):
         return ""
     return "low" if best == 0 else "high"
 

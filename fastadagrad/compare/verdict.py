@@ -334,9 +334,9 @@ def _sentence(
     if next_one.p is None:
         said += f", too few for a test, which takes {LEAST_PAIRS}"
     elif next_one.p > SURE:
-        said += f", which may be for the seeds alone (p = {next_one.p:.2g})"
+        said += f", which the seeds alone may explain (p = {next_one.p:.2g})"
     else:
-        said += f", which is hardly for the seeds alone (p = {next_one.p:.2g})"
+        said += f", which the seeds alone hardly explain (p = {next_one.p:.2g})"
     return f"{said}{_and_edges(entries, [first.method])}."
 
 

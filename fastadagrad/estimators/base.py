@@ -14,26 +14,20 @@ from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_random_state
 from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from ..data.tables import as_table
-from ..engine.options import Conduct, Settings
-from ..linear import arguments, fitting
+from ..linear import fitting
 from ..linear.epochs import NON_FINITE
 from ..linear.fitting import Fit, State
-from ..linear.methods import own_hyper, rule_for
 from ..linear.targets import Targets
 from ..linear.visits import checked_weights
-from ..support.checks import checked_number, whole_number
 from .callbacks import CallbackSupportMixin, Epochs
+from .parameters import Checked, in_own_words
 
-DECAYS = ("weight_decay", "decoupled_weight_decay")
-OWN_L1 = "rda_l1"  # of dual averaging, which has the same penalty in the formula itself
 SET_BEFORE_TRAINING = ("n_features_in_", "feature_names_in_", "classes_", "_one_column")
-PENALTIES = (None, "l1", "l2", "elasticnet")
 
 
 class Problem(NamedTuple):
@@ -44,14 +38,6 @@ class Problem(NamedTuple):
     weights: NDArray[np.float64] | None
 
 
-class Checked(NamedTuple):
-    """Checked parameters of an estimator, as linear models take them."""
-
-    parameters: dict[str, Any]
-    settings: Settings
-    conduct: Conduct
-
-
 class LinearEstimator(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     """Training, prediction and checks of parameters that the classifier and the regressor share."""
 
@@ -60,73 +46,6 @@ class LinearEstimator(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     n_features_in_: int
     n_iter_: int
     _states: list[State | None]
-
-    # Parameters, by the names that subclasses set
-
-    def _checked(self, loss: str, dtype: Any, seed: int, *, once: bool = False) -> Checked:
-        """Check parameters for a fit or, with `once`, for the single epoch of a `partial_fit`."""
-        epochs = None if self.max_iter is None else whole_number("max_iter", self.max_iter, 1)
-        if once and isinstance(self.learning_rate, str):
-            raise ValueError("learning_rate='auto' tries rates on all of the examples: give partial_fit a number")
-        held_out = self._validation_share() if self._truth("early_stopping") and not once else 0.0
-        parameters = {
-            "loss": loss,
-            "method": self.method,
-            "learning_rate": self.learning_rate,
-            "momentum": self.momentum,
-            "nesterov": self.nesterov,
-            "quantile": getattr(self, "quantile", 0.5) if loss == "quantile" else 0.5,
-            "delta": getattr(self, "delta", 1.0) if loss == "huber" else 1.0,
-            "batch_size": self.batch_size,
-            "max_epochs": 1 if once else epochs,
-            "patience": whole_number("n_iter_no_change", self.n_iter_no_change, 0),
-            "min_improvement": checked_number("tol", self.tol),
-            "intercept": self._truth("fit_intercept"),
-            "scale": "none" if once and self.scale == "auto" else self.scale,
-            "validation": held_out,
-            "shuffle": self.shuffle,
-            "seed": seed,
-            "dtype": dtype,
-            "lazy": self.lazy,
-            "average": self.average,
-            "warm_start": True,
-            "hash_bits": None,
-            **self._penalties(),
-        }
-        more = {} if self.method_params is None else self.method_params
-        if not isinstance(more, dict):
-            raise TypeError(f"method_params must be a dict of hyperparameters, not {type(more).__name__}")
-        twice = [name for name in more if name in parameters]
-        if twice:
-            raise ValueError(f"method_params has {', '.join(twice)}, which the estimator itself has as a parameter")
-        own = {OWN_L1: parameters.pop(OWN_L1)} if OWN_L1 in parameters else {}
-        own |= {name: value for name, value in more.items() if name not in DECAYS}
-        parameters |= {name: more.get(name, 0.0) for name in DECAYS}
-        return Checked(*arguments.check(arguments.refuse_unknown(parameters, own)))
-
-    def _truth(self, name: str) -> bool:
-        value = getattr(self, name)
-        if not isinstance(value, bool | np.bool):
-            raise TypeError(f"{name} must be True or False, not {value!r}")
-        return bool(value)
-
-    def _validation_share(self) -> float:
-        share = checked_number("validation_fraction", self.validation_fraction)
-        if not 0 < share < 1:
-            raise ValueError(f"validation_fraction must be between 0 and 1, and neither, not {share:g}")
-        return share
-
-    def _penalties(self) -> dict[str, float]:
-        """Strengths of l1 and l2, by the names of a linear model's parameters."""
-        if self.penalty not in PENALTIES:
-            raise ValueError(f"penalty must be one of {', '.join(map(repr, PENALTIES))}, not {self.penalty!r}")
-        alpha, ratio = checked_number("alpha", self.alpha), checked_number("l1_ratio", self.l1_ratio)
-        if ratio > 1:
-            raise ValueError(f"l1_ratio must be at most 1, not {ratio:g}: it is the share of l1 in the penalty")
-        share = {None: 0.0, "l1": 1.0, "l2": 0.0, "elasticnet": ratio}[self.penalty]
-        l1, l2 = (0.0, 0.0) if self.penalty is None else (alpha * share, alpha * (1.0 - share))
-        in_formula = OWN_L1 in own_hyper(rule_for(self.method)) and l1 > 0
-        return {"l1": 0.0, "l2": l2, OWN_L1: l1} if in_formula else {"l1": l1, "l2": l2}
 
     # Training
 
@@ -144,6 +63,12 @@ class LinearEstimator(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         self, X: Any, y: Any, problems: Sequence[Problem], checked: Checked, starts: Sequence[State | None]
     ) -> None:
         """Fit one output after the other, or several at a time, and take over the results."""
+        with in_own_words(self):
+            self._train_each(X, y, problems, checked, starts)
+
+    def _train_each(
+        self, X: Any, y: Any, problems: Sequence[Problem], checked: Checked, starts: Sequence[State | None]
+    ) -> None:
         if checked.parameters["validation"] and X.shape[0] < 2:
             raise ValueError("early_stopping sets examples aside, and X has only one sample")
         table = as_table(X, problems[0].labels, dtype=None)  # which looks at X once for all outputs
@@ -216,7 +141,7 @@ class LinearEstimator(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
                 "the loss was not finite: the weights are those of the epoch before; scale X, or use a smaller "
                 "learning_rate",
                 ConvergenceWarning,
-                stacklevel=4,
+                stacklevel=5,
             )
 
     @abstractmethod
@@ -225,10 +150,6 @@ class LinearEstimator(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
 
     def _attributes_of_one(self, weights: NDArray[Any], intercept: NDArray[Any]) -> dict[str, Any]:
         return self._attributes([weights], [intercept])
-
-    def _seed(self) -> int:
-        state = self.random_state
-        return int(state) if isinstance(state, int | np.integer) else int(check_random_state(state).randint(2**31 - 1))
 
     # Predictions
 

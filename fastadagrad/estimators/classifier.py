@@ -14,6 +14,7 @@ from sklearn.utils.validation import column_or_1d
 
 from ..linear.targets import Targets
 from ..linear.visits import checked_weights
+from . import parameters
 from .base import Problem
 from .callbacks import with_callbacks
 from .class_predictor import ClassPredictor
@@ -57,10 +58,11 @@ class AdaGradClassifier(ClassifierMixin, ClassPredictor):
         How features are scaled while training: "auto" is "standard" for dense X and "maxabs" for sparse X, and "none"
         in `partial_fit`. `coef_` is for the unscaled features.
     shuffle : bool, default True
-        Whether each epoch has its own order. The orders depend on the contents of the examples, and not on the order in
-        which they are given.
+        Whether each epoch has its own order. The orders, and the choice of the examples that are set aside, depend on
+        the contents of the examples, and not on the order in which they are given.
     average : bool or int, default False
         True: the weights are the mean of those that training passed through; an int: the mean over so many last epochs.
+        It goes on from call to call of `partial_fit`.
     warm_start : bool, default False
         Whether `fit` goes on from where the fit before it ended, with its classes and scales, and its learning
         rate if that is "auto".
@@ -100,11 +102,13 @@ class AdaGradClassifier(ClassifierMixin, ClassPredictor):
     Notes
     -----
     An example of weight 3 is visited three times an epoch, so that whole weights give what repetitions give, up to
-    rounding; not so with `early_stopping`, or where weights are above 9 on average, which are then visited less often.
+    rounding; not so where weights are above 9 on average, which are then visited less often, nor with `early_stopping`
+    or the learning rate "auto", which set examples aside as a whole: else one of weight 3 could judge what it trains.
 
-    `partial_fit`, and `fit` with `warm_start`, go on from the weights that were kept, the mean or the best, and from
-    what the method keeps beside the last ones; methods of dual averaging place the weights by the latter alone. In
-    `partial_fit`, `average` is of one call, and `early_stopping` has no meaning.
+    `partial_fit`, and `fit` with `warm_start`, go on from the weights that were kept, the last or the best, and from
+    what the method keeps beside the last ones; methods of dual averaging place the weights by the latter alone. With
+    `average` the mean goes on, and a `partial_fit` is an epoch that counts by its examples. In `partial_fit`,
+    `early_stopping` has no meaning.
 
     Examples
     --------
@@ -199,7 +203,7 @@ class AdaGradClassifier(ClassifierMixin, ClassPredictor):
         >>> AdaGradClassifier(random_state=0).fit(X, y).classes_
         array([0, 1, 2])
         """
-        going_on = self._truth("warm_start") and hasattr(self, "_states")
+        going_on = parameters.truth(self, "warm_start") and hasattr(self, "_states")
         with self._unchanged_if_it_fails():
             X, y = self._validated(X, y, reset=not going_on)
             return self._fit(X, y, sample_weight, None, going_on=going_on, once=False)
@@ -256,15 +260,14 @@ class AdaGradClassifier(ClassifierMixin, ClassPredictor):
         check_classification_targets(y)
         y = column_or_1d(y, warn=True)
         known = self.classes_ if going_on else unique_labels(y if classes is None else classes)
-        if self.loss not in LOSSES:
-            raise ValueError(f"loss must be one of {', '.join(map(repr, LOSSES))}, not {self.loss!r}")
+        parameters.one_of("loss", self.loss, LOSSES)
         if len(known) < 2:
             raise ValueError(f"y has the one class {known.tolist()[0]!r}, and a classifier needs two classes or more")
         strange = np.setdiff1d(y, known)
         if strange.size:
             raise ValueError(f"y has the label {strange.tolist()[0]!r}, which is none of the classes {known}")
         loss = ("logistic" if len(known) == 2 else "softmax") if self.loss == "auto" else self.loss
-        checked = self._checked(loss, X.dtype.type, self._seed(), once=once)
+        checked = parameters.checked(self, loss, X.dtype.type, parameters.seed_of(self.random_state), once=once)
         positions = np.searchsorted(known, y)
         weights = self._weights_of_classes(self._weights(sample_weight, X), known, y, positions)
         if weights is not None and not once and len(np.unique(positions[weights > 0])) < 2:
@@ -287,8 +290,11 @@ class AdaGradClassifier(ClassifierMixin, ClassPredictor):
         if isinstance(self.class_weight, str) and self.class_weight == "balanced":
             sums = np.bincount(positions, weights, len(known))
             factors[sums > 0] = sums.sum() / (np.count_nonzero(sums) * sums[sums > 0])
-        else:  # it refuses what is no dict of classes
-            factors = np.asarray(compute_class_weight(self.class_weight, classes=known, y=y), np.float64)
+        else:
+            try:  # it refuses what is no dict of classes
+                factors = np.asarray(compute_class_weight(self.class_weight, classes=known, y=y), np.float64)
+            except TypeError:
+                factors[:] = np.nan
             if not (np.isfinite(factors).all() and (factors >= 0).all()):
                 raise ValueError(f"class_weight must have finite numbers of at least 0, not {self.class_weight!r}")
         return checked_weights(factors[positions] * (1.0 if weights is None else weights), len(positions))

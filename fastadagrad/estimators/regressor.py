@@ -11,6 +11,7 @@ from sklearn.base import RegressorMixin
 
 from ..linear.links import LINKS
 from ..linear.targets import choose
+from . import parameters
 from .base import LinearEstimator, Problem
 from .callbacks import with_callbacks
 
@@ -59,10 +60,11 @@ class AdaGradRegressor(RegressorMixin, LinearEstimator):
         then standardised, too, if there is an intercept. In `partial_fit` "auto" is "none". `coef_` is for the unscaled
         features and targets.
     shuffle : bool, default True
-        Whether each epoch has its own order. The orders depend on the contents of the examples, and not on the order in
-        which they are given.
+        Whether each epoch has its own order. The orders, and the choice of the examples that are set aside, depend on
+        the contents of the examples, and not on the order in which they are given.
     average : bool or int, default False
         True: the weights are the mean of those that training passed through; an int: the mean over so many last epochs.
+        It goes on from call to call of `partial_fit`.
     warm_start : bool, default False
         Whether `fit` goes on from where the fit before it ended, with its scales, and its learning rate if
         that is "auto".
@@ -99,11 +101,13 @@ class AdaGradRegressor(RegressorMixin, LinearEstimator):
     Notes
     -----
     An example of weight 3 is visited three times an epoch, so that whole weights give what repetitions give, up to
-    rounding; not so with `early_stopping`, or where weights are above 9 on average, which are then visited less often.
+    rounding; not so where weights are above 9 on average, which are then visited less often, nor with `early_stopping`
+    or the learning rate "auto", which set examples aside as a whole: else one of weight 3 could judge what it trains.
 
-    `partial_fit`, and `fit` with `warm_start`, go on from the weights that were kept, the mean or the best, and from
-    what the method keeps beside the last ones; methods of dual averaging place the weights by the latter alone. In
-    `partial_fit`, `average` is of one call, and `early_stopping` has no meaning.
+    `partial_fit`, and `fit` with `warm_start`, go on from the weights that were kept, the last or the best, and from
+    what the method keeps beside the last ones; methods of dual averaging place the weights by the latter alone. With
+    `average` the mean goes on, and a `partial_fit` is an epoch that counts by its examples. In `partial_fit`,
+    `early_stopping` has no meaning.
 
     Examples
     --------
@@ -200,7 +204,7 @@ class AdaGradRegressor(RegressorMixin, LinearEstimator):
         >>> AdaGradRegressor(random_state=0).fit(X, 3 * X[:, 0] + 1).coef_.round(1)
         array([3.])
         """
-        going_on = self._truth("warm_start") and hasattr(self, "_states")
+        going_on = parameters.truth(self, "warm_start") and hasattr(self, "_states")
         with self._unchanged_if_it_fails():
             return self._fit(X, y, sample_weight, going_on=going_on, once=False)
 
@@ -241,9 +245,8 @@ class AdaGradRegressor(RegressorMixin, LinearEstimator):
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, *, going_on: bool, once: bool) -> Self:
         X, y = self._validated(X, y, reset=not going_on, multi_output=True, y_numeric=True)
-        if self.loss not in LOSSES:
-            raise ValueError(f"loss must be one of {', '.join(map(repr, LOSSES))}, not {self.loss!r}")
-        checked = self._checked(self.loss, X.dtype.type, self._seed(), once=once)
+        parameters.one_of("loss", self.loss, LOSSES)
+        checked = parameters.checked(self, self.loss, X.dtype.type, parameters.seed_of(self.random_state), once=once)
         weights = self._weights(sample_weight, X)
         columns = np.ascontiguousarray(np.asarray(y, np.float64).reshape(len(y), -1).T)
         problems = [Problem(labels, choose(self.loss, labels, checked.parameters), weights) for labels in columns]

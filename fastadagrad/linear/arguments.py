@@ -51,13 +51,14 @@ def refuse_unknown(given: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str
     rule = rule_for(given["method"])
     known = {**given, **own_hyper(rule)}
     elsewhere = dict.fromkeys(OF_FIT, "fit takes it")
-    elsewhere |= {name: _of_others(name, rule) for name in own if name not in known and takers_of(name)}
+    elsewhere |= {name: of_others(name, rule) for name in own if name not in known and takers_of(name)}
     elsewhere |= {name: f"it is {NOT_HERE}" for name in own if name not in elsewhere and _is_not_here(name, known)}
     options.refuse_unknown(own, known, "LinearModel", LINEAR_MODELS, elsewhere)
     return {**known, **own}
 
 
-def _of_others(name: str, rule: Rule) -> str:
+def of_others(name: str, rule: Rule) -> str:
+    """For a message: the methods that have a hyperparameter, and what a method has in its place."""
     own = ", ".join(own_hyper(rule)) or "none"
     return f"it is for method {' or '.join(map(repr, takers_of(name)))}; of its own, {rule.name!r} has {own}"
 
@@ -133,7 +134,7 @@ def _one_of(name: str, value: Any, choices: tuple[str, ...]) -> str:
 def _average(value: Any) -> bool | int:
     if isinstance(value, bool | np.bool):
         return bool(value)
-    return whole_number("average", value, 1)
+    return whole_number("average", value, 1, options.MOST)
 
 
 def _option_of_loss(name: str, given: Mapping[str, Any]) -> float:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,26 +12,55 @@ from numpy.typing import NDArray
 from .training import Trainer
 
 POINTS = 16  # times in an epoch at which weights are taken, for which every feature has to be caught up
+Weights = tuple[NDArray[Any], NDArray[Any]]  # weights and intercept
+
+
+class Mean(NamedTuple):
+    """The means of weights and intercept over a part of the training, and the number of visits of examples in it."""
+
+    weights: NDArray[np.float64]
+    intercept: NDArray[np.float64]
+    visits: int
+
+
+def mean_of(means: Sequence[Mean], dtype: Any) -> Weights:
+    """The mean over several parts of the training, in the dtype of the weights."""
+    visits = [each.visits for each in means]
+    if len({*visits}) == 1:
+        found = [np.mean(parts, axis=0) for parts in list(zip(*means, strict=True))[:2]]
+    else:
+        found = [np.average(parts, axis=0, weights=visits) for parts in list(zip(*means, strict=True))[:2]]
+    return found[0].astype(dtype), found[1].astype(dtype)
 
 
 class AveragingTrainer:
     """A trainer that lets another one train, and whose weights are the mean of those that the other has passed through.
 
     Polyak and Ruppert average the weights after every step. Weights taken at a few points of each epoch have nearly the
-    same mean, since weights of neighbouring steps differ little.
+    same mean, since weights of neighbouring steps differ little. An epoch counts by the number of its visits.
 
     Parameters
     ----------
     last : int, optional
         The number of epochs, up to the latest, over which weights are averaged; None: all epochs.
+    means : iterable of Mean
+        Those of the training before, if it goes on.
     """
 
-    def __init__(self, trainer: Trainer, last: int | None) -> None:
+    def __init__(self, trainer: Trainer, last: int | None, means: Iterable[Mean] = ()) -> None:
         self._trainer, self._last = trainer, last
         self.examples, self.targets = trainer.examples, trainer.targets
-        self._epochs = 0
         self._parameters = trainer.parameters
-        self._means: deque[list[NDArray[np.float64]]] = deque(maxlen=last or 1)  # one an epoch, or one of all epochs
+        self._means: deque[Mean] = deque(maxlen=last or 1)  # one an epoch, or one of all epochs
+        for mean in means:
+            self._add(mean)
+        self._visits = [sum(mean.visits for mean in self._means)]  # in the mean, before the first epoch and after each
+        if self._means:
+            self._parameters = mean_of(self._means, self._dtype)
+
+    @property
+    def _dtype(self) -> Any:
+        return self._trainer.parameters[0].dtype
 
     def epoch(self, order: NDArray[np.int64], report: Callable[[int], object] | None = None) -> float:
         """Train on the examples in this order; the mean loss of each before its update."""
@@ -42,19 +71,36 @@ class AveragingTrainer:
             total += trainer.train(order[start : start + size], report)
             for mean, weights in zip(means, trainer.parameters, strict=True):
                 mean += (weights - mean) / taken
-        self._epochs += 1
-        if self._last is None and self._means:
-            for mean, new in zip(self._means[0], means, strict=True):
-                mean += (new - mean) / self._epochs
-        else:
-            self._means.append(means)
-        weights, intercept = (np.mean([means[i] for means in self._means], axis=0) for i in range(2))
-        dtype = trainer.parameters[0].dtype
-        self._parameters = weights.astype(dtype), intercept.astype(dtype)
+        self._add(Mean(means[0], means[1], len(order)))
+        self._visits.append(sum(mean.visits for mean in self._means))
+        self._parameters = mean_of(self._means, self._dtype)
         return total / trainer.weight_of(order)
 
+    def _add(self, new: Mean) -> None:
+        if self._last is not None or not self._means:
+            self._means.append(new)
+            return
+        before = self._means[0]
+        visits = before.visits + new.visits
+        share = visits / new.visits
+        weights, intercept = (old + (more - old) / share for old, more in zip(before[:2], new[:2], strict=True))
+        self._means[0] = Mean(weights, intercept, visits)
+
+    def go_on_from(self, kept: Weights, epoch: int) -> tuple[Mean, ...]:
+        """The means with which training goes on, given the weights that were kept, those of an epoch.
+
+        If these are the latest mean, the other trainer goes on from its own last weights. If validation has kept an
+        earlier mean, the other trainer gets it, too.
+        """
+        if all(np.array_equal(own, other) for own, other in zip(self._parameters, kept, strict=True)):
+            return tuple(self._means) if self._visits[-1] else ()
+        for own, other in zip(self._trainer.parameters, kept, strict=True):
+            own[...] = other
+        weights, intercept = (each.astype(np.float64) for each in kept)
+        return (Mean(weights, intercept, self._visits[epoch]),) if self._visits[epoch] else ()
+
     @property
-    def parameters(self) -> tuple[NDArray[Any], NDArray[Any]]:
+    def parameters(self) -> Weights:
         """The means of weights and intercept, in the dtype of the weights; the weights before the first epoch."""
         return self._parameters
 

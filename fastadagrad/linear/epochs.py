@@ -135,7 +135,7 @@ class Run:
             self._warned = True
             logger.warning(
                 "epoch %d: %d weights no longer move, as %s cannot hold the sums of their squared gradients: use a "
-                "smaller learning rate, scale='auto' or dtype='float64'",
+                "smaller learning rate, scale='auto' or float64",
                 epoch,
                 stuck,
                 dtype,

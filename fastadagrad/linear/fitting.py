@@ -22,16 +22,16 @@ from ..data.tables import CSR, Table
 from ..engine.options import Conduct, Settings
 from ..support.stopping import Patience
 from . import rate_trials, scaling, targets
-from .averaging import AveragingTrainer
+from .averaging import AveragingTrainer, Mean, mean_of
 from .epochs import NON_FINITE, Outcome, Run, Watcher, reporting
 from .links import LINKS
 from .methods import missed_steps_refusal
 from .scaling import Scaling
-from .splits import split, without_weightless
+from .splits import rows_of, split, without_weightless
 from .targets import Targets
 from .training import Examples, Trained, Trainer, as_examples, bytes_a_feature
 from .visits import Visits, visits_of
-from .visits import by_content as in_order_of_content
+from .visits import by_content as by_content_of
 
 FEWEST_EPOCHS, MOST_EPOCHS, ENOUGH_UPDATES = 10, 50, 10_000
 NEGLIGIBLE = 1e-7  # size of a weight that does not matter, as a share of the largest
@@ -50,6 +50,7 @@ class State(NamedTuple):
     slots: tuple[str, ...]
     intercept: bool
     learning_rate: float  # which is found once only, where it is found by trials
+    means: tuple[Mean, ...] = ()  # with which averaging goes on
 
 
 class Fit(NamedTuple):
@@ -89,7 +90,8 @@ def fit(
     keeps : bool
         Whether the state in which the fit ends is wanted.
     by_content : bool
-        Whether the first order of the examples depends on their contents, and not on their order in the table.
+        Whether the first order of the examples, and the choice of those that are set aside or tried on, depend on their
+        contents, and not on their order in the table.
     watched : callable, optional
         Makes the `Watcher` of the run, given a function that makes weights for the unscaled features from those in
         training.
@@ -103,7 +105,10 @@ def fit(
     lazy = _lazy(p, settings, isinstance(table.features, CSR))
     if isinstance(table.features, CSR):
         check_width(table.features, bytes_a_feature(chosen.outputs, settings, p["batch_size"], lazy, p["dtype"]))
-    table, held_out = split(without_weightless(table), valid, p["seed"], chosen)
+    table = without_weightless(table)
+    if by_content and (valid or p["learning_rate"] == "auto"):  # else no examples are drawn, and nothing is copied
+        table = rows_of(table, _in_order_of_content(table, chosen))
+    table, held_out = split(table, valid, p["seed"], chosen)
     if p["scale"] != "none" and p["intercept"] and start is None:
         chosen = chosen.standardised(table.labels, table.weights)
     visits = visits_of(len(table.labels), table.weights)
@@ -126,16 +131,16 @@ def fit(
     trainer = trainer_of(examples, settings, start=None if start is None else start.trained)
     rng = _orders(p, trainer.trained.steps)
     with reporting(progress, epochs, len(order)) as (report, tell):
-        run = Run(_averaging(trainer, p["average"]), judges, Patience(conduct.patience, conduct.min_improvement))
+        runner = _averaging(trainer, p["average"], () if start is None else start.means)
+        run = Run(runner, judges, Patience(conduct.patience, conduct.min_improvement))
         watcher = watched(partial(_unscaled_aside, scale, chosen)) if watched is not None and scale else None
         outcome = run.run(epochs, order, rng, report, tell, watcher)
     del run
     rate, state = settings.learning_rate_at(0), start
     if keeps and scale is not None and outcome.ended_by != NON_FINITE:
-        for own, kept in zip(trainer.parameters, outcome.weights, strict=True):
-            own[...] = kept  # the best, or the mean: what comes next goes on from there
-        state = State(trainer.trained, scale.copy(), chosen, settings.rule.name, settings.slots, intercept, rate)
-    del trainer
+        means = _go_on_from(runner, outcome)
+        state = State(trainer.trained, scale.copy(), chosen, settings.rule.name, settings.slots, intercept, rate, means)
+    del trainer, runner
     return Fit(
         *_unscaled(outcome.weights, scale or measure(), chosen), chosen, rate, outcome, examples.values.size, state
     )
@@ -157,8 +162,9 @@ def _continued(start: State, p: Mapping[str, Any], settings: Settings) -> tuple[
         ("intercept", str(start.intercept), str(p["intercept"])),
     ):
         if now not in (before, "auto"):
+            why = ", by momentum or an option of the method" if name == "slots" else ""
             raise ValueError(
-                f"training goes on with {name} {before!r}, with which it began, and {name} is {now!r} now: "
+                f"training goes on with {name} {before!r}, with which it began, and {name} is {now!r} now{why}: "
                 "begin with a new model"
             )
     chosen = replace(start.targets, option=targets.option_of(start.targets.loss, p))
@@ -171,10 +177,14 @@ def with_rate(settings: Settings, rate: float) -> Settings:
 
 def _order(table: Table, chosen: Targets, visits: Visits) -> NDArray[np.int64]:
     """The visits in an order that depends on the contents of the examples."""
-    labels = table.labels if chosen.classes is None else chosen.groups(table.labels)
-    examples = in_order_of_content(table.features, labels)
+    examples = _in_order_of_content(table, chosen)
     counts = np.bincount(visits.order, minlength=len(examples))[examples]
     return np.repeat(examples, counts)
+
+
+def _in_order_of_content(table: Table, chosen: Targets) -> NDArray[np.int64]:
+    labels = table.labels if chosen.classes is None else chosen.groups(table.labels)
+    return by_content_of(table.features, labels, table.weights)
 
 
 def _orders(p: Mapping[str, Any], steps: int) -> np.random.Generator | None:
@@ -185,10 +195,25 @@ def _orders(p: Mapping[str, Any], steps: int) -> np.random.Generator | None:
     return np.random.default_rng([p["seed"], 1, *([steps] if steps else [])]) if p["shuffle"] else None
 
 
-def _averaging(trainer: Trainer, average: bool | int) -> Trainer | AveragingTrainer:
-    if average is False:
-        return trainer
-    return AveragingTrainer(trainer, None if average is True else average)
+def _averaging(trainer: Trainer, average: bool | int, means: tuple[Mean, ...]) -> Trainer | AveragingTrainer:
+    if average is not False:
+        return AveragingTrainer(trainer, None if average is True else average, means)
+    if means:  # no average any more: training goes on from the last one
+        _take_over(trainer, mean_of(means, trainer.parameters[0].dtype))
+    return trainer
+
+
+def _go_on_from(trainer: Trainer | AveragingTrainer, outcome: Outcome) -> tuple[Mean, ...]:
+    """Let training go on from the weights that were kept; returns the means, if weights are averaged."""
+    if isinstance(trainer, AveragingTrainer):
+        return trainer.go_on_from(outcome.weights, outcome.best_epoch)
+    _take_over(trainer, outcome.weights)
+    return ()
+
+
+def _take_over(trainer: Trainer, weights: Weights) -> None:
+    for own, other in zip(trainer.parameters, weights, strict=True):
+        own[...] = other
 
 
 def _lazy(p: Mapping[str, Any], settings: Settings, sparse: bool) -> str:

@@ -84,7 +84,8 @@ class LinearModel(PersistentPredictor):
         "dense".
     average : bool or int, default False
         True: the weights are the mean of those that training passed through, taken at a few points of each epoch
-        (Polyak and Ruppert). An int: the mean over so many last epochs. Validation judges the mean.
+        (Polyak and Ruppert). An int: the mean over so many last epochs. Validation judges the mean. It goes on in
+        `partial_fit`, each call of which is an epoch that counts by its examples, and where `fit` goes on.
     warm_start : bool, default False
         Whether `fit` goes on from the weights and the method's state of the fit before, with the same classes and
         scales, and the same learning rate if that is "auto". Such a model keeps these for `partial_fit`, too.

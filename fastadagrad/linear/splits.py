@@ -114,7 +114,7 @@ def _set_aside(table: Table, fraction: float, seed: int, groups: NDArray[np.int6
     parts = np.sort(order[~chosen]), np.sort(order[chosen])
     unseen = np.count_nonzero(np.bincount(groups)) - np.count_nonzero(np.bincount(groups[parts[1]]))
     if unseen:
-        logger.info("validation=%g: %d of the classes have too few examples to be validated on", fraction, unseen)
+        logger.info("%d of the classes have too few examples to be validated on", unseen)
     train, held_out = (rows_of(table, rows) for rows in parts)
     return train, held_out
 

@@ -67,7 +67,10 @@ def visits_of(n: int, weights: NDArray[np.float64] | None) -> Visits:
     return Visits(np.repeat(np.arange(n), counts), None if (importance[counts > 0] == 1).all() else importance)
 
 
-def by_content(features: NDArray[Any] | CSR, labels: NDArray[Any]) -> NDArray[np.int64]:
+def by_content(
+    features: NDArray[Any] | CSR, labels: NDArray[Any], weights: NDArray[np.float64] | None = None
+) -> NDArray[np.int64]:
     """The order of the examples by their contents, whatever their order in the data; equal examples are neighbours."""
-    order: NDArray[np.int64] = np.argsort(keys_of_rows(features, labels), kind="stable")
+    keys = keys_of_rows(features, labels)
+    order: NDArray[np.int64] = np.argsort(keys, kind="stable") if weights is None else np.lexsort((weights, keys))
     return order

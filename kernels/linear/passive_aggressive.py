@@ -1,8 +1,8 @@
 """Online passes of classifiers that choose each step themselves: passive-aggressive ones, and AROW.
 
-Both step where the hinge loss max(0, 1 - y*z) of a score z = w . x is above 0, y being the label, -1 or 1. PA-I goes as
-far as makes it 0, but at most C times the example; AROW keeps a variance v for each weight, which shrinks as its feature
-is seen:
+Both step where the hinge loss max(0, 1 - y*z) of a score z = w . x is above 0, y being the label, -1 or 1. PA-I goes
+as far as makes it 0, but at most C times the example; AROW keeps a variance v for each weight, which shrinks as its
+feature is seen:
 
     PA-I   w <- w + min(C, loss / |x|^2) * y * x
     AROW   a  = 1 / (r + sum_j v_j * x_j^2)

@@ -105,15 +105,16 @@ def test_weights():
 
 @row(
     "an int as `random_state` makes a fit repeatable; the order of the rows matters to `SGDClassifier`",
-    "the same bits each time; the order of the rows is of no account, up to rounding, with `shuffle=True` and no early "
-    "stopping",
+    "the same bits each time; the order of the rows is of no account, up to rounding, with `shuffle=True`",
 )
 def test_random_state():
     moved = np.random.default_rng(0).permutation(150)
     model, again = (AdaGradClassifier(random_state=0).fit(X, Y) for _ in range(2))
     np.testing.assert_array_equal(model.coef_, again.coef_)
-    other = AdaGradClassifier(random_state=0).fit(X[moved], Y[moved])
-    np.testing.assert_allclose(other.coef_, model.coef_, rtol=1e-9)
+    for options in ({}, {"early_stopping": True}):
+        first = AdaGradClassifier(random_state=0, **options).fit(X, Y)
+        other = AdaGradClassifier(random_state=0, **options).fit(X[moved], Y[moved])
+        np.testing.assert_allclose(other.coef_, first.coef_, rtol=1e-9)
 
 
 @row(
@@ -153,10 +154,14 @@ def test_early_stopping():
 
 
 @row(
-    "`average=True` averages the weights of all steps, `average=10` from the tenth example on",
-    "`True`: the weights at 16 points of each epoch; an int: the same in the last so many epochs",
+    "`average=True` averages the weights of all steps, `average=10` from the tenth example on; `partial_fit` goes on",
+    "`True`: the weights at 16 points of each epoch; an int: the same in the last so many epochs; `partial_fit` goes "
+    "on",
 )
 def test_average():
+    parts, first, second = (AdaGradRegressor(average=each, shuffle=False) for each in (True, 1, 1))
+    ends = [model.partial_fit(REAL_X, REAL_Y).partial_fit(REAL_X, REAL_Y).coef_ for model in (parts, second)]
+    np.testing.assert_allclose(ends[0], (first.partial_fit(REAL_X, REAL_Y).coef_ + ends[1]) / 2, rtol=1e-10)
     last = AdaGradRegressor(average=1, max_iter=1, shuffle=False).fit(REAL_X, REAL_Y)
     every = AdaGradRegressor(average=True, max_iter=1, shuffle=False).fit(REAL_X, REAL_Y)
     np.testing.assert_array_equal(last.coef_, every.coef_)

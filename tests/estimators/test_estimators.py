@@ -133,6 +133,30 @@ def test_the_order_of_examples_and_their_repetitions_are_of_no_account():
         np.testing.assert_allclose(other.coef_, first.coef_, rtol=1e-9)
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"early_stopping": True, "validation_fraction": 0.3},
+        {"early_stopping": True, "class_weight": "balanced"},
+        {"learning_rate": "auto"},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("form", ["dense", "csr"])
+def test_the_order_of_examples_is_of_no_account_where_some_are_drawn(options, form):
+    rng = np.random.default_rng(0)
+    rows = rng.integers(0, 150, 200)  # some of them twice or more
+    moved, weights = rng.permutation(200), rng.integers(0, 4, 200) / 2
+    for given in (None, weights):
+        fits = []
+        for order in (np.arange(200), moved):
+            some = None if given is None else given[order]
+            model = AdaGradClassifier("logistic", random_state=1, **options)
+            fits.append(model.fit(FORMS[form](X[rows][order]), Y3[rows][order], sample_weight=some))
+        assert fits[0].n_iter_ == fits[1].n_iter_
+        np.testing.assert_allclose(fits[0].coef_, fits[1].coef_, rtol=1e-9)
+
+
 def test_wide_indices_and_columns_names():
     pandas = pytest.importorskip("pandas")
     dense, wide = (AdaGradClassifier(scale="none", random_state=0).fit(f(X), Y3) for f in (np.asarray, of_wide_indices))
@@ -222,6 +246,18 @@ def test_warm_start():
     assert not np.array_equal(again.coef_, cold.coef_)
 
 
+def test_an_average_goes_on_from_part_to_part():
+    parts = [(X[:50], Y3[:50]), (X[50:60], Y3[50:60]), (X[60:], Y3[60:])]
+    each, mean = (AdaGradClassifier("hinge", shuffle=False, average=average) for average in (1, True))
+    found = [each.partial_fit(*part, classes=[0, 1, 2]).coef_.copy() for part in parts]
+    for part in parts:
+        mean = pickle.loads(pickle.dumps(mean.partial_fit(*part, classes=[0, 1, 2])))
+    np.testing.assert_allclose(mean.coef_, np.average(found, axis=0, weights=[50, 10, 90]), rtol=1e-10)
+    kept = mean.coef_.copy()
+    mean.set_params(average=False).partial_fit(X[:1], Y3[:1], sample_weight=[1e-12])
+    np.testing.assert_allclose(mean.coef_, kept, rtol=1e-6)
+
+
 def test_parameters_may_change_between_parts():
     changed, slow = (AdaGradClassifier(shuffle=False).partial_fit(X[:70], Y2[:70], classes=[0, 1]) for _ in range(2))
     slow.partial_fit(X[70:], Y2[70:])
@@ -233,7 +269,7 @@ def test_parameters_may_change_between_parts():
         slow.set_params(momentum=0.5).partial_fit(X, Y2)
     with pytest.raises(ValueError, match="training goes on with loss 'logistic', with which it began"):
         slow.set_params(momentum=0.0, loss="hinge").partial_fit(X, Y2)
-    with pytest.raises(ValueError, match="training goes on with intercept 'True', with which it began"):
+    with pytest.raises(ValueError, match="training goes on with fit_intercept 'True', with which it began"):
         slow.set_params(loss="auto", fit_intercept=False).partial_fit(X, Y2)
     with pytest.raises(ValueError, match="learning_rate='auto' tries rates on all of the examples"):
         AdaGradRegressor(learning_rate="auto").partial_fit(X, Y3)
@@ -244,7 +280,7 @@ def test_parameters_may_change_between_parts():
 
 def test_a_fit_that_fails_leaves_the_estimator_as_it_was():
     model = AdaGradClassifier(penalty="l1", method="ftrl")  # which has penalties of its own
-    with pytest.raises(ValueError, match="l1"):
+    with pytest.raises(ValueError, match="penalty='l1' does not go with method='ftrl'"):
         model.fit(X, Y3)
     assert not hasattr(model, "classes_")
     with pytest.raises(NotFittedError):
@@ -257,7 +293,7 @@ def test_a_fit_that_fails_leaves_the_estimator_as_it_was():
         narrow.set_params(max_iter=None).partial_fit(X, Y3)
     trained = AdaGradClassifier(random_state=0).fit(X, Y3)
     expected = trained.predict(X)
-    with pytest.raises(ValueError, match=r"validation=0\.001"):
+    with pytest.raises(ValueError, match=r"validation_fraction=0\.001"):
         trained.set_params(early_stopping=True, validation_fraction=0.001).fit(X, np.array(["a", "b"])[Y2 + 0])
     np.testing.assert_array_equal(trained.predict(X), expected)
 
@@ -312,12 +348,12 @@ def test_a_loss_that_is_not_finite_warns():
         ({"method": "adagard"}, "did you mean 'adagrad'"),
         ({"method": "dog"}, "does not train linear models"),
         ({"method_params": {"rms_regulariser": 1.0}}, "did you mean 'rms_regularizer'"),
-        ({"method_params": {"l1": 1.0}}, "method_params has l1, which the estimator itself has"),
+        ({"method_params": {"l1": 1.0}}, "method_params has no 'l1': set penalty='l1'"),
         ({"method_params": 3}, "method_params must be a dict"),
         ({"scale": "minmax"}, "scale must be one of"),
         ({"batch_size": 0}, "batch_size must be a whole number of at least 1"),
         ({"learning_rate": -1.0}, "learning_rate must be"),
-        ({"random_state": "x"}, "cannot be used to seed"),
+        ({"random_state": "x"}, "random_state must be an int from 0 to 4294967295, a RandomState or None, not 'x'"),
     ],
     ids=str,
 )

@@ -1,3 +1,5 @@
+import pickle
+
 import numpy as np
 import pytest
 import scipy.sparse
@@ -31,6 +33,56 @@ def test_the_mean_of_all(make, options):
 def test_the_mean_of_the_last_epochs(last):
     model = LinearModel("squared", average=last, max_epochs=4, **PLAIN).fit(X, Y)
     np.testing.assert_allclose(model.coef_, iterates(4)[-last:].mean(axis=(0, 1)), rtol=1e-10)
+
+
+@pytest.mark.parametrize("make", [np.asarray, scipy.sparse.csr_array], ids=["dense", "sparse"])
+def test_the_mean_goes_on_from_call_to_call(make):
+    """Of single examples it is the mean of all weights that there have been."""
+    plain, averaged, found = LinearModel("squared", **PLAIN), LinearModel("squared", average=True, **PLAIN), []
+    for row in range(len(X)):
+        found.append(plain.partial_fit(make(X)[row : row + 1], Y[row : row + 1]).coef_)
+        averaged = pickle.loads(pickle.dumps(averaged))
+        averaged.partial_fit(make(X)[row : row + 1], Y[row : row + 1])
+        np.testing.assert_allclose(averaged.coef_, np.mean(found, axis=0), rtol=1e-10)
+
+
+def test_parts_count_by_their_examples():
+    sizes = [1, 30, 5, 28]
+    parts = np.split(np.arange(64), np.cumsum(sizes)[:-1])
+
+    def means(average):
+        model = LinearModel("squared", average=average, **PLAIN)
+        return [model.partial_fit(X[rows], Y[rows]).coef_ for rows in parts]
+
+    each = means(1)  # the mean of one call
+    np.testing.assert_allclose(means(True)[-1], np.average(each, axis=0, weights=sizes), rtol=1e-10)
+    np.testing.assert_allclose(means(2)[-1], np.average(each[-2:], axis=0, weights=sizes[-2:]), rtol=1e-10)
+    assert not np.allclose(means(2)[-1], np.mean(each[-2:], axis=0), rtol=1e-3)
+
+
+@pytest.mark.parametrize("average", [True, 1, 3, 4])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_warm_starts_are_epochs_of_one_average(average, dtype):
+    options = PLAIN | {"average": average, "dtype": dtype}
+    whole = LinearModel("squared", max_epochs=6, **options).fit(X, Y)
+    warm = LinearModel("squared", max_epochs=2, warm_start=True, **options)
+    for _ in range(3):
+        warm.fit(X, Y)
+    np.testing.assert_array_equal(warm.coef_, whole.coef_)
+    np.testing.assert_array_equal(warm.intercept_, whole.intercept_)
+
+
+@pytest.mark.parametrize("average", [True, 3])
+def test_where_an_earlier_mean_was_the_best_it_goes_on_from_that(average):
+    """One more example that counts for nothing does not change it."""
+    rng = np.random.default_rng(0)
+    x, noise = rng.normal(size=(80, 3)), rng.normal(size=80)
+    options = {"warm_start": True, "dtype": np.float64, "validation": 0.25, "learning_rate": 2.0}
+    model = LinearModel("squared", average=average, **options).fit(x, noise)
+    assert 0 < model.best_epoch < len(model.history)
+    kept = model.coef_.copy()
+    model.partial_fit(x[:1], noise[:1], sample_weight=[1e-12])
+    np.testing.assert_allclose(model.coef_, kept, rtol=1e-6)
 
 
 def test_validation_judges_the_mean():

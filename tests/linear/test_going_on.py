@@ -136,9 +136,7 @@ def test_after_a_beginning_whose_loss_is_not_finite_training_begins_anew(options
     np.testing.assert_array_equal(spoilt.partial_fit(X, y).coef_, fresh.partial_fit(X, y).coef_)
 
 
-@pytest.mark.parametrize(
-    "options", [{"average": True}, {"average": 3}, {"validation": 0.25, "learning_rate": 2.0}], ids=str
-)
+@pytest.mark.parametrize("options", [{}, {"validation": 0.25, "learning_rate": 2.0}], ids=str)
 def test_training_goes_on_from_the_weights_that_were_kept(options):
     rng = np.random.default_rng(0)
     x, noise = rng.normal(size=(80, 3)), rng.normal(size=80)

@@ -134,6 +134,11 @@ def test_an_order_by_content_does_not_depend_on_places(make):
     assert not np.array_equal(both[order], both)
 
 
+def test_equal_examples_are_in_the_order_of_their_weights():
+    rows, labels, weights = np.ones((5, 2)), np.zeros(5), np.array([3.0, 1.0, 2.0, 5.0, 4.0])
+    assert weights[by_content(rows, labels, weights)].tolist() == [1, 2, 3, 4, 5]
+
+
 @pytest.mark.parametrize(
     ("weights", "error", "message"),
     [
