@@ -13,6 +13,7 @@ from .papers import PRESET, preset, unlike_paper
 
 # NAG takes part with momentum, as without it NAG is SGD.
 USUAL = {"nag": "nag:momentum=0.9"}
+LIBRARIES = ("torch", "optax", "scipy")  # whose methods take part, as fastadagrad.compare.outside describes
 SET_BY_THE_COMPARISON = (
     "learning_rate",
     "lr_decay",
@@ -115,8 +116,10 @@ def is_outside(spec: str) -> bool:
     [True, True, False, False]
     """
     name, colon, rest = spec.partition(":")
-    if not colon or name.lower() in METHODS:
+    if not colon or not name.strip() or name.lower() in METHODS:
         return False
+    if name.strip() in LIBRARIES:
+        return True
     first = rest.partition(":")[0].partition(",")[0].strip()
     return bool(first) and "=" not in first and first != PRESET
 

@@ -154,6 +154,8 @@ def outside_contender(spec: str | type) -> OutsideContender:
     library, _, rest = spec.partition(":")
     name, _, text = rest.partition(":")
     name, library = name.strip(), library.strip()
+    if not name:
+        raise ValueError(f"method {spec!r} lacks a name behind the colon, as in torch:Adagrad or scipy:L-BFGS-B")
     options = parsed_options(spec, [part.strip() for part in text.split(",") if part.strip()], ("threads",))
     if library == "scipy":
         known = {each.lower(): each for each in SCIPY_METHODS}
@@ -233,7 +235,15 @@ def _named_class(spec: str, name: str) -> Any:
 
 
 def _users(made: Any, arrays: Arrays, options: Mapping[str, Any]) -> tuple[Step, Callable[[], Any]]:
-    return made(arrays, **options).step, lambda: None
+    own = made(arrays, **options).step
+
+    def step(gradients: Arrays) -> None:
+        if isinstance(own(gradients), list | tuple | np.ndarray):
+            raise TypeError(
+                f"step of {made.__name__} returns arrays; it must update those that it was made with in place"
+            )
+
+    return step, lambda: None
 
 
 def _of_torch(spec: str, name: str) -> Any:

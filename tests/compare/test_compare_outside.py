@@ -123,6 +123,8 @@ def test_it_gets_dense_gradients_of_rows(mine):
 def test_a_class_that_raises_fails_and_one_that_overflows_diverges(monkeypatch):
     monkeypatch.setattr(Descent, "step", lambda self, gradients: [][0])
     assert ran(Descent, 0.1).failed == "IndexError: list index out of range"
+    monkeypatch.setattr(Descent, "step", lambda self, gradients: [p - g for p, g in zip(self.params, gradients)])  # noqa: B905
+    assert "it must update those that it was made with in place" in ran(Descent, 0.1).failed
     monkeypatch.undo()
     far = ran(Descent, 1e200)
     assert (far.failed, far.diverged) == ("", 1)
@@ -143,6 +145,8 @@ def test_names_and_options(mine):
         ("adagard:Method", ValueError, "did you mean 'adagrad'"),
         (f"{mine}:momentom=0.9", TypeError, "did you mean 'momentum'"),
         (f"{mine}:momentum", ValueError, "expected option=value"),
+        ("torch:", ValueError, "lacks a name behind the colon"),
+        (":Method", ValueError, "there is no method ''"),
         ("scipy:Nelder-Mead", ValueError, "expected one that goes by gradients: L-BFGS-B"),
     ]:
         with pytest.raises(error, match=message):
