@@ -79,6 +79,11 @@ def _as_it_is(q, own, H, s):
     return q
 
 
+def _no_displacement(g, H, own, s):
+    """The displacement under a rule that computes parameters from slots: there is none."""
+    return s.zero, own
+
+
 class Element(NamedTuple):
     """Compilable pieces of one variant of the step."""
 
@@ -86,6 +91,7 @@ class Element(NamedTuple):
     accumulate: object  # (square, G, s) -> G: step of an accumulator G that a row or a tensor shares
     advance: object  # (p, g, G, rest, s) -> p, rest: step of an element with such a G
     step: object  # (p, g, slots, s) -> p, slots: step of an element with slots of its own
+    displacement: object  # (p, g, slots, s) -> d: by which that step moves p, before decay, motion and penalties
     infinite: object  # (slots, infinity) -> bool: whether a sum of squares among the slots is infinite
     slots: Slots  # access to all slots
     first: Storage  # of the first slot
@@ -123,6 +129,7 @@ def make_element(rule, motion: str, lean: bool, summed: bool = False) -> Element
     """
     count, move = len(rule.slots), _make_move(rule, motion, lean)
     accumulate, scale = jitable(rule.accumulate), jitable(rule.scale)
+    delta = jitable(_no_displacement if places(rule) else rule.delta)
     penalised = jitable(_as_it_is) if lean else _make_proximal(rule)
     own_of, moved_of = make_first(count), make_behind(count)
 
@@ -143,6 +150,12 @@ def make_element(rule, motion: str, lean: bool, summed: bool = False) -> Element
         return p, own + moved
 
     @jitable
+    def displacement(p, g, slots, s):
+        g = prepared(g, p, s)
+        own = accumulate(p, g, g * g, own_of(slots), s)
+        return delta(g, scale(own, s), own, s)[0]
+
+    @jitable
     def accumulate_shared(square, G, s):
         return accumulate(s.zero, s.zero, square, (G,), s)[0]
 
@@ -157,6 +170,7 @@ def make_element(rule, motion: str, lean: bool, summed: bool = False) -> Element
         accumulate_shared,
         advance_shared,
         step,
+        displacement,
         _make_is_infinite(rule),
         make_slots(storages, FIRST_SLOT),
         (*storages, AS_COMPUTED)[0],

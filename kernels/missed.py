@@ -60,23 +60,29 @@ def missed_alike(steps, s):
     return missed_steps(steps, steps * s.l1_step, 0.0 if s.keep == s.one else steps * log(s.keep))
 
 
+def make_with_scalars(Scalars, **instead):
+    """Compilable ``(s, x)``: the scalars `s`, but for those whose functions ``(s, x)`` are given by name."""
+
+    def make_from(i):
+        if i == len(Scalars._fields):
+            return forceinlined(lambda s, x: ())
+        rest, value = make_from(i + 1), instead.get(Scalars._fields[i])
+        if value is None:
+            return forceinlined(lambda s, x: (s[i],) + rest(s, x))
+        value = forceinlined(value)
+        return forceinlined(lambda s, x: (value(s, x),) + rest(s, x))
+
+    values = make_from(0)
+    return forceinlined(lambda s, x: Scalars(*values(s, x)))
+
+
 def make_by_l1_alone(Scalars):
     """Compilable ``(s)``: the scalars `s` with l2 and decoupled decay as constants that have no effect.
 
     LLVM then removes the powers that l2 and decay need, and vectorises the loop over weights.
     """
-    neutral = {"l2_step": 0.0, "keep": 1.0}
-
-    def make_from(i):
-        if i == len(Scalars._fields):
-            return forceinlined(lambda s: ())
-        rest, value = make_from(i + 1), neutral.get(Scalars._fields[i])
-        return (
-            forceinlined(lambda s: (s[i],) + rest(s)) if value is None else forceinlined(lambda s: (value,) + rest(s))
-        )
-
-    values = make_from(0)
-    return forceinlined(lambda s: Scalars(*values(s)))
+    with_neutral = make_with_scalars(Scalars, l2_step=lambda s, x: 0.0, keep=lambda s, x: 1.0)
+    return forceinlined(lambda s: with_neutral(s, None))
 
 
 def make_catch_up(rule, motion: str):

@@ -17,7 +17,7 @@ from ..support.attributes import MAKING, OF_DATASETS, RUNNING
 from ..support.checks import checked_number, whole_number
 from ..support.hints import LINEAR_MODELS, meant_by
 from . import scaling
-from .methods import default_rate, own_hyper, rule_for, takers_of
+from .methods import default_rate, finds_rate, implicit_refusal, own_hyper, rule_for, takers_of
 from .splits import checked_validation
 from .training import LAZY
 
@@ -107,6 +107,7 @@ def check(given: Mapping[str, Any]) -> tuple[dict[str, Any], Settings, Conduct]:
         for name, value in vars(part).items()
         if name in of_rule
     }
+    plain["implicit"] = _implicit(given["implicit"], settings, plain["batch_size"])
     if automatic or given["learning_rate"] is None:
         plain["learning_rate"] = given["learning_rate"]
     if not automatic and settings.learning_rate_at(0) * plain["decoupled_weight_decay"] >= 1:
@@ -119,7 +120,7 @@ def _rate(given: Any, rule: Rule) -> tuple[Any, bool]:
     """The learning rate to begin with, and whether another one is to be found by trial."""
     if callable(given):
         raise TypeError("learning_rate must be a number: a schedule would have to know how many examples there are")
-    automatic = isinstance(given, str) and given == "auto"
+    automatic = finds_rate(given, rule.name)
     if automatic and not trait(rule, "takes_rate"):
         raise ValueError(f"learning_rate='auto' finds nothing for {rule.name.upper()}, which goes by no learning rate")
     return default_rate(rule) if automatic or given is None else given, automatic
@@ -131,10 +132,22 @@ def _one_of(name: str, value: Any, choices: tuple[str, ...]) -> str:
     return str(value)
 
 
-def _average(value: Any) -> bool | int:
+def _average(value: Any) -> bool | int | str:
+    if isinstance(value, str):
+        if value != "auto":
+            raise ValueError(f"average must be True, False, 'auto' or a number of epochs, not {value!r}")
+        return value
     if isinstance(value, bool | np.bool):
         return bool(value)
     return whole_number("average", value, 1, options.MOST)
+
+
+def _implicit(value: Any, settings: Settings, batch_size: int) -> bool | None:
+    if value is None:
+        return None
+    if checked("implicit", value, True) and (reason := implicit_refusal(settings, batch_size)) is not None:
+        raise ValueError(f"implicit=True is not possible: {reason}")
+    return bool(value)
 
 
 def _option_of_loss(name: str, given: Mapping[str, Any]) -> float:

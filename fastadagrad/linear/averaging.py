@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from .training import Trainer
 
 POINTS = 16  # times in an epoch at which weights are taken, for which every feature has to be caught up
+STRETCH = 256  # visits between two of these times, at least
 Weights = tuple[NDArray[Any], NDArray[Any]]  # weights and intercept
 
 
@@ -37,7 +38,8 @@ class AveragingTrainer:
     """A trainer that lets another one train, and whose weights are the mean of those that the other has passed through.
 
     Polyak and Ruppert average the weights after every step. Weights taken at a few points of each epoch have nearly the
-    same mean, since weights of neighbouring steps differ little. An epoch counts by the number of its visits.
+    same mean, since weights of neighbouring steps differ little. An epoch counts by the number of its visits. Where
+    there are few examples for many features, weights are taken less often, as that takes a pass over all of them.
 
     Parameters
     ----------
@@ -45,10 +47,13 @@ class AveragingTrainer:
         The number of epochs, up to the latest, over which weights are averaged; None: all epochs.
     means : iterable of Mean
         Those of the training before, if it goes on.
+    late : float
+        How much more later weights count in the mean of all epochs: by about this power of their number (O. Shamir and
+        T. Zhang, "Stochastic Gradient Descent for Non-smooth Optimization", ICML 2013).
     """
 
-    def __init__(self, trainer: Trainer, last: int | None, means: Iterable[Mean] = ()) -> None:
-        self._trainer, self._last = trainer, last
+    def __init__(self, trainer: Trainer, last: int | None, means: Iterable[Mean] = (), *, late: float = 0.0) -> None:
+        self._trainer, self._last, self._late = trainer, last, late
         self.examples, self.targets = trainer.examples, trainer.targets
         self._parameters = trainer.parameters
         self._means: deque[Mean] = deque(maxlen=last or 1)  # one an epoch, or one of all epochs
@@ -66,7 +71,8 @@ class AveragingTrainer:
         """Train on the examples in this order; the mean loss of each before its update."""
         trainer, total = self._trainer, 0.0
         means = [np.zeros(array.shape) for array in trainer.parameters]
-        size = -(-len(order) // (POINTS * trainer.batch_size)) * trainer.batch_size
+        points = max(1, min(POINTS, len(order) // STRETCH, trainer.examples.values.size // max(1, len(means[0]))))
+        size = -(-len(order) // (points * trainer.batch_size)) * trainer.batch_size
         for taken, start in enumerate(range(0, len(order), size), 1):
             total += trainer.train(order[start : start + size], report)
             for mean, weights in zip(means, trainer.parameters, strict=True):
@@ -82,7 +88,7 @@ class AveragingTrainer:
             return
         before = self._means[0]
         visits = before.visits + new.visits
-        share = visits / new.visits
+        share = (visits / new.visits + self._late) / (1 + self._late)
         weights, intercept = (old + (more - old) / share for old, more in zip(before[:2], new[:2], strict=True))
         self._means[0] = Mean(weights, intercept, visits)
 

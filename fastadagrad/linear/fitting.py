@@ -19,13 +19,14 @@ from numpy.typing import NDArray
 from ..data import memory_at_hand
 from ..data.memory_at_hand import advice, in_words
 from ..data.tables import CSR, Table
+from ..engine.missed import moves_unnamed
 from ..engine.options import Conduct, Settings
 from ..support.stopping import Patience
 from . import rate_trials, scaling, targets
 from .averaging import AveragingTrainer, Mean, mean_of
 from .epochs import NON_FINITE, Outcome, Run, Watcher, reporting
 from .links import LINKS
-from .methods import missed_steps_refusal
+from .methods import averages, finds_rate, implicit_refusal, missed_steps_refusal
 from .scaling import Scaling
 from .splits import rows_of, split, without_weightless
 from .targets import Targets
@@ -33,6 +34,7 @@ from .training import Examples, Trained, Trainer, as_examples, bytes_a_feature
 from .visits import Visits, visits_of
 from .visits import by_content as by_content_of
 
+LATE = 3.0  # power of its number by which an epoch counts in a mean that is made unless it is said
 FEWEST_EPOCHS, MOST_EPOCHS, ENOUGH_UPDATES = 10, 50, 10_000
 NEGLIGIBLE = 1e-7  # size of a weight that does not matter, as a share of the largest
 Progress = bool | Callable[..., Any]
@@ -102,11 +104,12 @@ def fit(
     if start is not None:
         chosen, settings = _continued(start, p, settings)
     chosen = chosen or targets.choose(p["loss"], table.labels, p)
+    table = _filled(without_weightless(table), p, start)
     lazy = _lazy(p, settings, isinstance(table.features, CSR))
     if isinstance(table.features, CSR):
         check_width(table.features, bytes_a_feature(chosen.outputs, settings, p["batch_size"], lazy, p["dtype"]))
-    table = without_weightless(table)
-    if by_content and (valid or p["learning_rate"] == "auto"):  # else no examples are drawn, and nothing is copied
+    seeks = start is None and len(table.labels) > 1 and finds_rate(p["learning_rate"], settings.rule.name)
+    if by_content and (valid or seeks):  # else no examples are drawn, and nothing is copied
         table = rows_of(table, _in_order_of_content(table, chosen))
     table, held_out = split(table, valid, p["seed"], chosen)
     if p["scale"] != "none" and p["intercept"] and start is None:
@@ -119,19 +122,30 @@ def fit(
     examples = prepare(replace(table, weights=visits.importance))
     judges = None if held_out is None else prepare(held_out, unknown=True)
     folds = None
-    if p["learning_rate"] == "auto" and start is None:
+    if seeks:
         folds = rate_trials.make_folds(table, chosen.groups(table.labels), prepare, epochs, p["seed"])
     reused = start is not None or keeps or watched is not None or not isinstance(table.features, CSR)
     scale = prepare.args[0] if reused else None
     del prepare
     width, batch_size, intercept = table.features.shape[1], p["batch_size"], p["intercept"]
-    trainer_of = partial(Trainer, features=width, targets=chosen, batch_size=batch_size, lazy=lazy, intercept=intercept)
+    trainer_of = partial(
+        Trainer,
+        features=width,
+        targets=chosen,
+        batch_size=batch_size,
+        lazy=lazy,
+        intercept=intercept,
+        implicit=_is_implicit(p, settings, lazy, isinstance(table.features, CSR)),
+    )
+    average = averages(p["average"], settings)
     if folds is not None:
-        settings = with_rate(settings, rate_trials.search(folds, trainer_of, settings))
+        averaging = partial(_averaging, average=average, means=())
+        rate = rate_trials.search(folds, lambda *of: averaging(trainer_of(*of)), settings)
+        settings = with_rate(settings, rate)
     trainer = trainer_of(examples, settings, start=None if start is None else start.trained)
     rng = _orders(p, trainer.trained.steps)
     with reporting(progress, epochs, len(order)) as (report, tell):
-        runner = _averaging(trainer, p["average"], () if start is None else start.means)
+        runner = _averaging(trainer, average, () if start is None else start.means)
         run = Run(runner, judges, Patience(conduct.patience, conduct.min_improvement))
         watcher = watched(partial(_unscaled_aside, scale, chosen)) if watched is not None and scale else None
         outcome = run.run(epochs, order, rng, report, tell, watcher)
@@ -144,6 +158,15 @@ def fit(
     return Fit(
         *_unscaled(outcome.weights, scale or measure(), chosen), chosen, rate, outcome, examples.values.size, state
     )
+
+
+def _filled(table: Table, p: Mapping[str, Any], start: State | None) -> Table:
+    """The examples with dense features, where these are to be standardised; else as they are."""
+    if start is not None and start.scaling.shift is not None:
+        return replace(table, features=scaling.as_dense(table.features))
+    if start is not None or p["scale"] != "auto":
+        return table
+    return replace(table, features=scaling.without_zeros_left_out(table.features))
 
 
 def _continued(start: State, p: Mapping[str, Any], settings: Settings) -> tuple[Targets, Settings]:
@@ -168,7 +191,8 @@ def _continued(start: State, p: Mapping[str, Any], settings: Settings) -> tuple[
                 "begin with a new model"
             )
     chosen = replace(start.targets, option=targets.option_of(start.targets.loss, p))
-    return chosen, with_rate(settings, start.learning_rate) if p["learning_rate"] == "auto" else settings
+    found = finds_rate(p["learning_rate"], settings.rule.name)
+    return chosen, with_rate(settings, start.learning_rate) if found else settings
 
 
 def with_rate(settings: Settings, rate: float) -> Settings:
@@ -195,8 +219,31 @@ def _orders(p: Mapping[str, Any], steps: int) -> np.random.Generator | None:
     return np.random.default_rng([p["seed"], 1, *([steps] if steps else [])]) if p["shuffle"] else None
 
 
-def _averaging(trainer: Trainer, average: bool | int, means: tuple[Mean, ...]) -> Trainer | AveragingTrainer:
-    if average is not False:
+def of_one_part(p: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
+    """Parameters for one epoch of one part of the examples, of which more will come.
+
+    What is found from all of the examples, such as the learning rate, cannot be found then.
+    """
+    rate = settings.learning_rate_at(0) if p["learning_rate"] is None else p["learning_rate"]
+    scale = "none" if p["scale"] == "auto" else p["scale"]
+    average = False if p["average"] == "auto" else p["average"]
+    return {**p, "max_epochs": 1, "scale": scale, "average": average, "learning_rate": rate}
+
+
+def _is_implicit(p: Mapping[str, Any], settings: Settings, lazy: str, sparse: bool) -> bool:
+    """Whether steps are implicit: unless it is said, they are where they can be."""
+    steps_all = sparse and lazy == "dense" and moves_unnamed(settings)
+    if p["implicit"] and steps_all:
+        raise ValueError('implicit=True steps the features of an example alone, and lazy="dense" steps all of them')
+    if p["implicit"] is not None:
+        return bool(p["implicit"])
+    return not steps_all and implicit_refusal(settings, p["batch_size"]) is None
+
+
+def _averaging(trainer: Trainer, average: bool | int | str, means: tuple[Mean, ...]) -> Trainer | AveragingTrainer:
+    if average == "auto":
+        return AveragingTrainer(trainer, None, means, late=LATE)
+    if average is not False and not isinstance(average, str):
         return AveragingTrainer(trainer, None if average is True else average, means)
     if means:  # no average any more: training goes on from the last one
         _take_over(trainer, mean_of(means, trainer.parameters[0].dtype))
@@ -226,7 +273,8 @@ def _lazy(p: Mapping[str, Any], settings: Settings, sparse: bool) -> str:
 
 def _prepare(scale: Scaling, chosen: Targets, dtype: Any, table: Table, unknown: bool = False) -> Examples:
     labels = chosen.encode(table.labels, dtype, unknown=unknown)
-    return as_examples(scale.apply(table.features, dtype), labels, table.weights)
+    features = table.features if scale.shift is None else scaling.as_dense(table.features)
+    return as_examples(scale.apply(features, dtype), labels, table.weights)
 
 
 def _unscaled(

@@ -14,12 +14,16 @@ from ..kernels.rules import form_of, places, trait
 from ..support import hints
 
 START = 0.1  # learning rate of methods that have no other default
+# Defaults of linear models where the method has others. With ADAGRAD's own 1e-8 the first step of a rare feature is the
+# whole learning rate, however small its gradient: see bench/study_linear.py and the guide.
+DEFAULTS: dict[str, dict[str, Any]] = {"adagrad": {"rms_regularizer": 0.1}}
+TUNED = ("adagrad",)  # methods whose learning rate is found by trial, and whose weights are averaged, unless it is said
 UNPENALISED = {"l1": 0.0, "l2": 0.0, "weight_decay": 0.0, "decoupled_weight_decay": 0.0}
 
 
 def own_hyper(rule: Rule) -> dict[str, Any]:
     """The hyperparameters of a method beside the options of all methods, with their defaults."""
-    return {field.name: field.default for field in fields(rule.Hyperparameters)}
+    return {field.name: field.default for field in fields(rule.Hyperparameters)} | DEFAULTS.get(rule.name, {})
 
 
 def trainers() -> list[str]:
@@ -74,6 +78,37 @@ def form_for(settings: Settings) -> Any:
 def default_rate(rule: Rule) -> float:
     """The learning rate of a method if none is given."""
     return float(trait(rule, "defaults").get("learning_rate", START))
+
+
+def finds_rate(given: Any, method: str) -> bool:
+    """Whether a learning rate as it was given, None included, is to be found by trial."""
+    return (isinstance(given, str) and given == "auto") or (given is None and method in TUNED)
+
+
+def implicit_refusal(settings: Settings, batch_size: int) -> str | None:
+    """Why steps cannot be implicit; None if they can."""
+    if batch_size != 1:
+        return "an implicit step is of one example: use batch_size=1"
+    if settings.motion != "plain":
+        return "momentum moves weights beyond what one example asks for: use momentum=0"
+    if not trait(settings.form, "along_gradient"):
+        able = [name for name in trainers() if _is_along_gradient(rule_named(name))]
+        return f"a step of {settings.rule.name.upper()} is no multiple of its gradient: use method={' or '.join(able)}"
+    return None
+
+
+def _is_along_gradient(rule: Rule) -> bool:
+    return bool(trait(form_of(rule, rule.Hyperparameters()), "along_gradient"))
+
+
+def averages(average: bool | int | str, settings: Settings) -> bool | int | str:
+    """How weights are averaged: "auto" stays where they are to be, and else becomes False.
+
+    Means of weights of which some are 0 now and then are not 0, so that weights with an l1 penalty are not averaged.
+    """
+    if average != "auto":
+        return average
+    return "auto" if settings.rule.name in TUNED and not settings.options.l1 else False
 
 
 def _keeps_slots(settings: Settings) -> bool:

@@ -13,7 +13,7 @@ from ..data.columns import check_names
 from ..data.labels import as_labels
 from ..data.tables import Table
 from . import arguments, targets
-from .fitting import Fit, State, fit
+from .fitting import Fit, State, fit, of_one_part
 from .methods import own_hyper
 from .persistent import PersistentPredictor
 from .splits import checked_validation, labelled, with_width_of
@@ -36,10 +36,12 @@ class LinearModel(PersistentPredictor):
         more than gradients. DoG, DoWG and D-adaptation, which measure all weights at each step, and ESGD, which needs
         Hessian-vector products, are refused.
     learning_rate : float or "auto", optional
-        By default 0.1, or the method's own default. For ADAGRAD it is the length of the first step, in scaled units
-        (see `scale`). "auto" finds a rate by short, cross-validated fits on some of the training examples, which `seed`
-        chooses; examples for validation are not used. This takes as long as about two fits, or several if examples are
-        few. Ctrl-C meanwhile raises KeyboardInterrupt.
+        "auto" finds a rate by fits to at most 10,000 of the training examples, which `seed` chooses and of which parts
+        are held out; examples for validation are not used. Rates go up or down by half decades from 0.1, which is left
+        only for one that is better by more than a standard error. Ctrl-C meanwhile raises KeyboardInterrupt. By default
+        "auto" for ADAGRAD, and else the method's own default, or 0.1; in `partial_fit` always the latter. For ADAGRAD
+        the rate is the length of the first step, in scaled units (see `scale`), but for `implicit` and
+        `rms_regularizer`.
     momentum, l1, l2, weight_decay, decoupled_weight_decay : float, default 0
         As in :class:`fastadagrad.ADAGRAD`. l1 and l2 are strengths per example; penalties and decays act on the weights
         of the scaled features, and never on the intercept.
@@ -63,7 +65,8 @@ class LinearModel(PersistentPredictor):
         Whether a constant is added to the scores, one a class for softmax. Penalties and decays leave it alone.
     scale : {"auto", "standard", "maxabs", "none"}, default "auto"
         How features are scaled while training: to mean 0 and standard deviation 1 ("standard"), or to a largest
-        absolute value of 1 ("maxabs"); "auto" is "standard" for dense and "maxabs" for sparse features. Unless `scale`
+        absolute value of 1 ("maxabs"). "auto" is "standard" for dense features, and for sparse ones of which more than
+        half are stored; "none" for sparse rows of length 1, as tf-idf makes them; else "maxabs". Unless `scale`
         is "none" or there is no intercept, real labels are standardised and counts divided by their mean, so that their
         unit does not matter. Only the reported squared loss is in the square of that unit, and infinite or 0 where
         float64 cannot hold it. The finished weights are for the unscaled features.
@@ -82,10 +85,15 @@ class LinearModel(PersistentPredictor):
         next occurs, not at all, or by stepping every feature each time. RMSProp, ADADELTA, RProp, Adam and AdaMax
         change their slots of a feature in each step and have no closed form: for sparse X they need "touched" or
         "dense".
-    average : bool or int, default False
+    average : bool, int or "auto", default "auto"
         True: the weights are the mean of those that training passed through, taken at a few points of each epoch
-        (Polyak and Ruppert). An int: the mean over so many last epochs. Validation judges the mean. It goes on in
-        `partial_fit`, each call of which is an epoch that counts by its examples, and where `fit` goes on.
+        (Polyak and Ruppert). An int: the mean over so many last epochs. Validation judges the mean, which goes on over
+        calls of `partial_fit` and `warm_start`. "auto": for ADAGRAD without l1, the mean of all, in which an epoch
+        counts by about the third power of its number, but not in `partial_fit`; else False.
+    implicit : bool, optional
+        Whether steps are implicit, so that no learning rate makes them overshoot: a step ends where many small steps on
+        the same example would (Karampatziakis and Langford, "Online Importance Weight Aware Updates", UAI 2011). By
+        default they are where they can be: with single examples, no momentum, and ADAGRAD, SGD or RMSProp.
     warm_start : bool, default False
         Whether `fit` goes on from the weights and the method's state of the fit before, with the same classes and
         scales, and the same learning rate if that is "auto". Such a model keeps these for `partial_fit`, too.
@@ -93,8 +101,8 @@ class LinearModel(PersistentPredictor):
         Hash the columns of a sparse X, up to 2**63 of them, into 2**hash_bits, before anything is made for each
         column; `predict` and the like do the same. Values whose columns fall together in a row are added.
     **own
-        Hyperparameters of the method alone: `rms_regularizer` of ADAGRAD, `ftrl_l1` of FTRL (which, like l1, does not
-        act on the intercept), `beta1_halflife` of Adam, ...
+        Hyperparameters of the method alone: `rms_regularizer` of ADAGRAD, by default 0.1 here, `ftrl_l1` of FTRL
+        (which, like l1, does not act on the intercept), `beta1_halflife` of Adam, ...
 
     Attributes
     ----------
@@ -154,7 +162,8 @@ class LinearModel(PersistentPredictor):
         seed: int = 0,
         dtype: DTypeLike = np.float32,
         lazy: Literal["exact", "touched", "dense"] = "exact",
-        average: bool | int = False,
+        average: bool | int | Literal["auto"] = "auto",
+        implicit: bool | None = None,
         warm_start: bool = False,
         hash_bits: int | None = None,
         **own: Unpack[OwnHyper],
@@ -301,7 +310,7 @@ class LinearModel(PersistentPredictor):
         if classes is not None and known is not None and not np.array_equal(np.unique(as_labels(classes)), known):
             raise ValueError(f"classes={classes!r} are not those of the first call: {known}")
         chosen = None if start else targets.choose(p["loss"], table.labels, p, classes)
-        once = {**p, "max_epochs": 1, "scale": "none" if p["scale"] == "auto" else p["scale"]}
+        once = of_one_part(p, self._settings)
         more = fit(once, self._settings, self._conduct, table, 0.0, False, chosen=chosen, start=start, keeps=True)
         self._take(more, table, keeps=True)
         return self

@@ -13,20 +13,23 @@ from numpy.typing import NDArray
 from ..data.tables import Table
 from ..engine.options import Settings
 from ..support.log import logger
+from .averaging import AveragingTrainer
 from .methods import START
 from .scaling import exponents_of
 from .splits import in_proportion, rows_of
 from .training import Examples, Scorer, Trainer, importance_of
 
 DECADES = 6  # factors of 10 by which the search goes up or down from START, at most
-FINEST = 0.25  # smallest step of the search, in decades
-FOLDS = 5
+STEP = 0.5  # of the search, in decades
 MOST_EXAMPLES = 10_000
-# All folds of a trial together visit a fifth of the examples that a fit visits, or LEAST_VISITS if that is more.
-SHARE, LEAST_VISITS = 5, 10_000
+# Folds of a trial, by the number of examples: a large part that is held out once judges as well as many small ones.
+FOLDS = ((2_000, 5), (5_000, 3), (MOST_EXAMPLES, 1))
+HELD_OUT = 5  # a fold holds out one in so many examples, or one in the number of folds
+GROUPS = 20  # parts of the held-out examples, whose losses show how sure a difference of two rates is
 
 Prepare = Callable[[Table], Examples]
-MakeTrainer = Callable[[Examples, Settings], Trainer]
+AnyTrainer = Trainer | AveragingTrainer
+MakeTrainer = Callable[[Examples, Settings], AnyTrainer]
 
 
 class Fold(NamedTuple):
@@ -34,13 +37,14 @@ class Fold(NamedTuple):
 
     fitted: Examples
     orders: list[NDArray[np.int64]]  # one an epoch
-    held_out: Examples
+    held_out: list[Examples]  # in parts
 
 
 def make_folds(table: Table, groups: NDArray[np.int64], prepare: Prepare, epochs: int, seed: int) -> list[Fold]:
-    """Five folds of some of the examples, each of which holds out a fifth of every group, for a fit of `epochs` epochs.
+    """Folds of at most MOST_EXAMPLES of the examples, for trials that have as many epochs as the fit.
 
-    The only example of a group is never held out, as a fit without it could not know its class.
+    A fold holds out its share of every group. The only example of a group is never held out, as a fit without it could
+    not know its class.
 
     Raises
     ------
@@ -51,22 +55,21 @@ def make_folds(table: Table, groups: NDArray[np.int64], prepare: Prepare, epochs
     if n < 2:
         raise ValueError(f"learning_rate='auto' takes two examples or more, got {n}: give a number")
     rng = np.random.default_rng([seed, 2])
-    visits = max(n * epochs // SHARE, LEAST_VISITS)
     order = rng.permutation(n)
-    chosen = order[in_proportion(groups[order], min(n, MOST_EXAMPLES, visits // (FOLDS - 1)), spare=0)]
-    fold_of = _deal(groups[chosen])
-    count = int(fold_of.max()) + 1
-    epochs = min(epochs, max(1, round(visits / (len(chosen) * (count - 1)))))
-    fitted = prepare(rows_of(table, chosen))
-    folds = []
-    for fold in range(count):
+    chosen = order[in_proportion(groups[order], min(n, MOST_EXAMPLES), spare=0)]
+    count = next((folds for most, folds in FOLDS if len(chosen) <= most), 1)
+    fold_of = _deal(groups[chosen], count if count > 1 else HELD_OUT)
+    fitted, folds = prepare(rows_of(table, chosen)), []
+    for fold in range(min(count, int(fold_of.max()) + 1)):
         orders = [rng.permutation(np.flatnonzero(fold_of != fold)) for _ in range(epochs)]
-        folds.append(Fold(fitted, orders, prepare(rows_of(table, chosen[fold_of == fold]))))
+        held_out = chosen[fold_of == fold]
+        parts = np.array_split(held_out, min(len(held_out), max(GROUPS // count, 1)))
+        folds.append(Fold(fitted, orders, [prepare(rows_of(table, part)) for part in parts]))
     return folds
 
 
-def _deal(groups: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The fold that holds each example out, or -1 if none does; every fold has its share of each group."""
+def _deal(groups: NDArray[np.int64], folds: int) -> NDArray[np.int64]:
+    """The fold, of so many, that holds each example out, or -1 if none does; every fold has its share of each group."""
     _, group, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     held_out = sizes[group] > 1
     if not held_out.any():  # each example is the only one of its group
@@ -74,16 +77,15 @@ def _deal(groups: NDArray[np.int64]) -> NDArray[np.int64]:
     dealt = np.argsort(group, kind="stable")
     dealt = dealt[held_out[dealt]]
     fold_of = np.full(len(groups), -1)
-    fold_of[dealt] = np.arange(len(dealt)) % min(FOLDS, len(dealt))
+    fold_of[dealt] = np.arange(len(dealt)) % min(folds, len(dealt))
     return fold_of
 
 
 def search(folds: list[Fold], trainer_of: MakeTrainer, settings: Settings) -> float:
-    """The learning rate whose short fits have the lowest loss on held-out examples, or one that is as good.
+    """The learning rate whose fits have the lowest loss on held-out examples, or one that is as good.
 
-    The search goes from `START` up or down by factors of 10 for as long as the mean loss of the held-out examples
-    falls, and then tries half a decade and a quarter of a decade to either side of the best rate. Of all the rates
-    whose loss exceeds the lowest by no more than one standard error of that difference over the folds, the nearest to
+    The search goes from `START` up or down by half decades for as long as the mean loss of the held-out examples falls.
+    Of all the rates whose loss exceeds the lowest by no more than one standard error of that difference, the nearest to
     `START` is taken.
 
     Raises
@@ -99,15 +101,13 @@ def search(folds: list[Fold], trainer_of: MakeTrainer, settings: Settings) -> fl
         with np.errstate(over="ignore"):
             return float(found[decades].mean())
 
-    best, step = 0.0, 1.0
-    while step >= FINEST:
-        best, before = min((best, best - step, best + step), key=mean_loss), best
-        if best == before and step == 1 and math.isinf(mean_loss(best)):
-            best -= step  # all rates around have diverged: go on with lower rates
-        elif best == before or step < 1:
-            step /= 2
-        if abs(best) >= DECADES:
+    best = min((0.0, -STEP, STEP), key=mean_loss)
+    while 0 < abs(best) < DECADES or math.isinf(mean_loss(best)):
+        diverges = math.isinf(mean_loss(best))
+        further = best - STEP if diverges else best + math.copysign(STEP, best)
+        if abs(further) > DECADES or not (diverges or mean_loss(further) < mean_loss(best)):
             break
+        best = further
     if math.isinf(mean_loss(best)):
         raise ValueError(
             f"learning_rate='auto' finds no rate down to {_rate(best):g} at which training does not diverge: "
@@ -128,26 +128,31 @@ def _rate(decades: float) -> float:
 
 
 def _losses(folds: list[Fold], trainer_of: MakeTrainer, settings: Settings, rate: float) -> NDArray[np.float64]:
-    """Mean loss of each fold's held-out examples, infinite where training diverges."""
+    """Mean loss of each part of the held-out examples, infinite where training diverges."""
     options = replace(settings.options, learning_rate=rate)
     if rate * options.decoupled_weight_decay >= 1:  # weights would change sign
-        return np.full(len(folds), np.inf)
-    return np.array([_loss(fold, trainer_of(fold.fitted, replace(settings, options=options))) for fold in folds])
+        return np.full(sum(len(fold.held_out) for fold in folds), np.inf)
+    trained = (_losses_of(fold, trainer_of(fold.fitted, replace(settings, options=options))) for fold in folds)
+    return np.concatenate(list(trained))
 
 
-def _loss(fold: Fold, trainer: Trainer) -> float:
+def _losses_of(fold: Fold, trainer: AnyTrainer) -> NDArray[np.float64]:
     for order in fold.orders:
         if not math.isfinite(trainer.epoch(order)):
-            return math.inf
+            return np.full(len(fold.held_out), np.inf)
     scorer = Scorer(trainer.targets)
-    scores = scorer.scores(fold.held_out, *trainer.parameters)
-    loss = scorer.loss(scores, fold.held_out.labels, importance_of(fold.held_out))
-    return loss if math.isfinite(loss) else math.inf
+    losses = [
+        scorer.loss(scorer.scores(part, *trainer.parameters), part.labels, importance_of(part))
+        for part in fold.held_out
+    ]
+    return np.nan_to_num(losses, nan=np.inf, posinf=np.inf)
 
 
 def _ties(losses: NDArray[np.float64], lowest: NDArray[np.float64]) -> bool:
     if not np.isfinite(losses).all():
         return False
     excess = losses - lowest
+    if len(excess) == 1:
+        return bool(excess[0] <= 0)
     excess = np.ldexp(excess, -exponents_of(np.abs(excess).max()))
     return bool(excess.mean() <= excess.std(ddof=1) / math.sqrt(len(excess)))

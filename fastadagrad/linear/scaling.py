@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,8 @@ from ..kernels.linear.layouts import largest_of_columns
 
 SCALES = ("auto", "standard", "maxabs", "none")
 SMALLEST_EXPONENT = -1000  # 2**1000, by which numbers are then multiplied, is finite
+UNIT = 1e-3  # by which the squared length of a row may differ from 1 for the row to be of unit length
+FULL = 0.5  # share of stored values above which features are dense
 _CHUNK = 1 << 20  # elements of a dense matrix that are copied at a time
 _FEW = 1 << 16  # elements of a vector that are treated at a time
 
@@ -97,9 +100,8 @@ def measure(
 
     A shift needs an intercept. An example of weight 2 counts as two examples.
     """
-    sparse = isinstance(features, CSR)
     if scale == "auto":
-        scale = "maxabs" if sparse else "standard"
+        scale = _best_scale(features)
     shift = None
     if scale == "none":
         return Scaling(None, None)
@@ -112,6 +114,43 @@ def measure(
     for part in parts_of(size.size):
         size[part][size[part] == 0] = 1.0
     return Scaling(shift, size)
+
+
+def _best_scale(features: NDArray[Any] | CSR) -> str:
+    """The scaling that suits features of a kind.
+
+    Rows of texts by tf-idf have length 1, and their rare words count more than frequent ones already. Dividing each
+    word by its largest value would make those of rare words far larger still.
+    """
+    if not isinstance(features, CSR):
+        return "standard"
+    squares = np.zeros(len(features.indptr) - 1)
+    filled = np.flatnonzero(np.diff(features.indptr))
+    for rows in np.array_split(filled, max(1, features.data.size // _CHUNK)):
+        if not len(rows):
+            break
+        data = features.data[features.indptr[rows[0]] : features.indptr[rows[-1] + 1]].astype(np.float64)
+        squares[rows] = np.add.reduceat(data * data, features.indptr[rows] - features.indptr[rows[0]])
+        if np.abs(squares[rows] - 1).max() > UNIT:
+            return "maxabs"
+    return "none" if len(filled) else "maxabs"
+
+
+def without_zeros_left_out(features: NDArray[Any] | CSR) -> NDArray[Any] | CSR:
+    """Sparse features of which more than half are stored as a dense array, which takes less memory; else as they are.
+
+    The svmlight format has no other way of writing dense data, which train better with the mean of each column at 0.
+    """
+    full = isinstance(features, CSR) and features.data.size > FULL * math.prod(features.shape)
+    return as_dense(features) if full else features
+
+
+def as_dense(features: NDArray[Any] | CSR) -> NDArray[Any]:
+    if not isinstance(features, CSR):
+        return features
+    dense = np.zeros(features.shape, features.data.dtype)
+    dense[np.repeat(np.arange(features.shape[0]), np.diff(features.indptr)), features.indices] = features.data
+    return dense
 
 
 def _moments(

@@ -141,6 +141,8 @@ class Trainer:
 
     Parameters
     ----------
+    implicit : bool
+        Whether steps are implicit, which takes a `batch_size` of 1.
     start : Trained, optional
         Weights to go on from, which are copied; None: the training begins.
     """
@@ -155,6 +157,7 @@ class Trainer:
         batch_size: int,
         lazy: str,
         intercept: bool,
+        implicit: bool = False,
         start: Trained | None = None,
     ) -> None:
         self.examples, self.targets, self.settings = examples, targets, settings
@@ -185,6 +188,7 @@ class Trainer:
             timed=settings.scheduled,
             intercept=intercept,
             weighed=importance_of(examples) is not None,
+            implicit=implicit,
         )
         self._loop = loops.online if online else loops.batches
         self._rows = self._rows_between_reports(features)

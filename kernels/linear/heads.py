@@ -13,7 +13,7 @@ from ..memory.slots import as_computed, make_behind, make_first, make_slots
 from ..missed import make_catch_up
 from ..motion import SLOTS
 from ..rules import places
-from .switch import slope_of, softmax, value_of
+from .switch import share_of, share_of_softmax, slope_of, softmax, value_of
 
 
 class Outputs(NamedTuple):
@@ -31,6 +31,9 @@ class Outputs(NamedTuple):
     add: object  # (gradient, j, x, slope): add slope * x to gradient[j]
     added: object  # (gradient, j): whether something has been added to gradient[j]
     catch_up: object  # (weights, j, missed, s)
+    begin_ahead: object  # (work) -> the move of the score, or of each score, before any feature is looked at
+    ahead: object  # (weights, j, x, slope, moved, s) -> moved, to which what `step` would add to the score is added
+    share: object  # (loss, score, label, slope, moved, work) -> share of the explicit step, as `.implicit` has it
 
 
 def _make_sum(real):
@@ -91,7 +94,17 @@ def _make_element_catch_up(rule, motion, element: Element):
     return element_catch_up
 
 
-def _make_one_output(real, step_element, catch_up_element) -> Outputs:
+def _make_element_ahead(element: Element):
+    displacement, load = element.displacement, element.slots.load
+
+    @forceinlined
+    def ahead(p, slots, i, g, s):
+        return displacement(p[i], g, load(slots, i), s)
+
+    return ahead
+
+
+def _make_one_output(real, step_element, catch_up_element, element_ahead) -> Outputs:
     plus, is_sum = _make_sum(real)
 
     def slope(loss, score, label, share, work):
@@ -117,11 +130,20 @@ def _make_one_output(real, step_element, catch_up_element) -> Outputs:
     def catch_up(w, j, missed, s):
         catch_up_element(w.p, w.slots, j, missed, s)
 
-    others = map(forceinlined, (step, step_with, add, added, catch_up))
+    def begin_ahead(work):
+        return 0.0
+
+    def ahead(w, j, x, slope, moved, s):
+        return moved + np.float64(x * element_ahead(w.p, w.slots, j, slope * x, s))
+
+    def share(loss, score, label, slope, moved, work):
+        return share_of(loss, score, label, np.float64(slope), moved / slope) if slope != 0 else 1.0
+
+    others = map(forceinlined, (step, step_with, add, added, catch_up, begin_ahead, ahead, share))
     return Outputs(forceinlined(slope), forceinlined(weigh), value_of, *others)
 
 
-def _make_many_outputs(real, step_element, catch_up_element) -> Outputs:
+def _make_many_outputs(real, step_element, catch_up_element, element_ahead) -> Outputs:
     plus, is_sum = _make_sum(real)
 
     def slope(loss, scores, label, share, work):
@@ -158,10 +180,31 @@ def _make_many_outputs(real, step_element, catch_up_element) -> Outputs:
         for k in range(w.p.shape[1]):
             catch_up_element(w.p, w.slots, (j, k), missed, s)
 
-    return Outputs(*map(forceinlined, (slope, weigh, value, step, step_with, add, added, catch_up)))
+    def begin_ahead(work):
+        for k in range(work.moved.size):
+            work.moved[k] = 0.0
+        return work.moved
+
+    def ahead(w, j, x, slopes, moved, s):
+        for k in range(slopes.size):
+            moved[k] += np.float64(x * element_ahead(w.p, w.slots, (j, k), slopes[k] * x, s))
+        return moved
+
+    def share(loss, scores, label, slopes, moved, work):
+        chances, label = work.slopes, np.int64(label)  # the chances of the classes, less 1 for the label's
+        miss, others = -chances[label], 0.0
+        for k in range(chances.size):
+            if k != label:
+                others += chances[k] * moved[k]
+        ahead = others / miss - moved[label] if miss > 0.0 else 0.0
+        return share_of_softmax(chances[label] + 1.0, miss, ahead)
+
+    functions = slope, weigh, value, step, step_with, add, added, catch_up, begin_ahead, ahead, share
+    return Outputs(*map(forceinlined, functions))
 
 
 def make_outputs(rule, motion: str, element: Element, real, classes: bool) -> Outputs:
     """Treatment of one output, or of several where there are `classes`."""
-    pieces = real, _make_element_step(element), _make_element_catch_up(rule, motion, element)
+    steps = _make_element_step(element), _make_element_catch_up(rule, motion, element), _make_element_ahead(element)
+    pieces = real, *steps
     return _make_many_outputs(*pieces) if classes else _make_one_output(*pieces)

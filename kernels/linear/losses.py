@@ -6,8 +6,9 @@ has, tests/linear/test_every_loss.py says so.
 
 A loss of one score is two functions of plain Python. `slope` gives the derivative by the score, and two numbers (parts)
 of which `value` makes the loss. They are apart because a step waits for the slope, but not for work that only the loss
-itself needs. `softmax` has a score and a slope for each class. All arithmetic is float64, whatever the weights are:
-next to the update of the weights one exponential costs little, and the reported losses do not lose digits.
+itself needs. `softmax` has a score and a slope for each class. `share` says how far an implicit step goes. All
+arithmetic is float64, whatever the weights are: next to the update of the weights one exponential costs little, and the
+reported losses do not lose digits.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from math import exp, log, log1p
 from typing import Any, NamedTuple
 
 import numpy as np
+
+from . import implicit
 
 # Kinds of labels, as the functions below take them.
 TWO_CLASSES = "two classes"  # -1 and +1
@@ -71,6 +74,7 @@ class Loss(NamedTuple):
     unit: str  # said of it on the axis of a figure
     monitors: tuple[str, ...]  # beside the loss itself, by their names in `fastadagrad.linear.monitors`
     slope: Callable[..., Any] | None = None  # (score, label[, option]) -> slope, parts; None: a score for each class
+    share: Callable[..., Any] | None = None  # (score, label, slope, reach[, option]) -> see kernels/linear/implicit.py
     value: Callable[..., Any] = first_part  # (parts) -> loss
     in_unit: Callable[[float, float, float], float] = as_it_is
     option: Option | None = None
@@ -159,11 +163,31 @@ def softmax(scores, label, slopes):
 QUANTILE = Option("quantile", 0.5, 0.0, 1.0, "share of the labels that are to be below the prediction")
 DELTA = Option("delta", 1.0, 0.0, math.inf, "error, in the unit of the labels, from which on a loss is linear", True)
 RECORDS = (
-    Loss("logistic", 0, TWO_CLASSES, LOGIT, "nats", ("accuracy",), logistic, logistic_value),
-    Loss("squared", 1, NUMBERS, IDENTITY, "half the squared error", ("rmse", "r2"), squared, in_unit=squared_in_unit),
-    Loss("hinge", 2, TWO_CLASSES, SIGN, "", ("accuracy",), hinge),
+    Loss("logistic", 0, TWO_CLASSES, LOGIT, "nats", ("accuracy",), logistic, implicit.of_logistic, logistic_value),
+    Loss(
+        "squared",
+        1,
+        NUMBERS,
+        IDENTITY,
+        "half the squared error",
+        ("rmse", "r2"),
+        squared,
+        implicit.of_squared,
+        in_unit=squared_in_unit,
+    ),
+    Loss("hinge", 2, TWO_CLASSES, SIGN, "", ("accuracy",), hinge, implicit.of_hinge),
     Loss("softmax", 3, CLASSES, SOFTMAX, "nats", ("accuracy",)),
-    Loss("poisson", 4, COUNTS, LOG, "nats, without log(y!)", ("deviance", "d2"), poisson, in_unit=poisson_in_unit),
+    Loss(
+        "poisson",
+        4,
+        COUNTS,
+        LOG,
+        "nats, without log(y!)",
+        ("deviance", "d2"),
+        poisson,
+        implicit.of_poisson,
+        in_unit=poisson_in_unit,
+    ),
     Loss(
         "quantile",
         5,
@@ -172,6 +196,7 @@ RECORDS = (
         "in the unit of the labels",
         ("coverage",),
         pinball,
+        implicit.of_pinball,
         in_unit=pinball_in_unit,
         option=QUANTILE,
     ),
@@ -183,6 +208,7 @@ RECORDS = (
         "half the squared error, linear from delta on",
         ("r2", "mae"),
         huber,
+        implicit.of_huber,
         in_unit=squared_in_unit,
         option=DELTA,
     ),

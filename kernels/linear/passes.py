@@ -17,6 +17,7 @@ import numpy as np
 from ..element import make_element
 from ..jit import compiled, forceinlined
 from ..memory.headers import borrowed
+from ..missed import make_with_scalars
 from ..motion import slot_names
 from .heads import Outputs, make_outputs
 from .layouts import LAYOUTS, Layout
@@ -53,20 +54,23 @@ class _Pieces(NamedTuple):
     weigh: Any  # (examples, n, slope) -> slope, multiplied by the importance of example n if examples are weighed
     tell: Any  # (loss, score, label, parts): the number that the loop adds up, a loss or a count of mistakes
     told: Any  # (examples, n, number) -> the number, multiplied by that importance
+    implicit: Any  # (s, s_intercept, loss, z, examples, n, slope, weighed, weights, intercept, work) -> s, s_intercept
 
 
 class _Intercept(NamedTuple):
     """Compilable steps of the intercept, or nothing where it is to stay 0."""
 
     step: Any  # (intercept, slope, s)
+    ahead: Any  # (intercept, slope, moved, s) -> moved, to which what `step` would add to the score is added
     add: Any  # (gradient, slope)
     step_with: Any  # (intercept, gradient, s)
 
 
 def _make_intercept(real, outputs: Outputs) -> _Intercept:
-    step, add, step_with = outputs.step, outputs.add, outputs.step_with
+    step, ahead, add, step_with = outputs.step, outputs.ahead, outputs.add, outputs.step_with
     return _Intercept(
         forceinlined(lambda intercept, slope, s: step(intercept, 0, real(1), slope, s)),
+        forceinlined(lambda intercept, slope, moved, s: ahead(intercept, 0, real(1), slope, moved, s)),
         forceinlined(lambda gradient, slope: add(gradient, 0, real(1), slope)),
         forceinlined(lambda intercept, gradient, s: step_with(intercept, 0, gradient, s)),
     )
@@ -74,6 +78,7 @@ def _make_intercept(real, outputs: Outputs) -> _Intercept:
 
 NO_INTERCEPT = _Intercept(
     forceinlined(lambda intercept, slope, s: None),
+    forceinlined(lambda intercept, slope, moved, s: moved),
     forceinlined(lambda gradient, slope: None),
     forceinlined(lambda intercept, gradient, s: None),
 )
@@ -105,6 +110,29 @@ def _make_tell(outputs: Outputs, mistakes: bool):
     return _mistake if mistakes else forceinlined(lambda loss, score, label, parts: value(loss, parts))
 
 
+@forceinlined
+def _explicit(s, s_intercept, loss, z, examples, n, slope, weighed, weights, intercept, work):
+    return s, s_intercept
+
+
+def _make_implicit(Scalars, real, outputs: Outputs, row_steps: RowSteps, ahead_of_intercept):
+    """The scalars of an implicit step: the learning rate is multiplied by the share of the explicit step to be made.
+
+    All features, and the intercept, make the same share of their steps.
+    """
+    ahead_of_row, share_of_step = row_steps.ahead, outputs.share
+    at_rate = make_with_scalars(Scalars, learning_rate=lambda s, share: s.learning_rate * real(share))
+
+    @forceinlined
+    def implicit(s, s_intercept, loss, z, examples, n, slope, weighed, weights, intercept, work):
+        moved = ahead_of_row(examples, n, weights, weighed, s, work)
+        moved = ahead_of_intercept(intercept, weighed, moved, s_intercept)
+        share = share_of_step(loss, z, examples.labels[n], slope, moved, work)
+        return at_rate(s, share), at_rate(s_intercept, share)
+
+    return implicit
+
+
 def make_loops(
     rule,
     motion: str,
@@ -118,6 +146,7 @@ def make_loops(
     intercept: bool = True,
     mistakes: bool = False,
     weighed: bool = False,
+    implicit: bool = False,
 ) -> Loops:
     """Loops for one form of a method and one variant.
 
@@ -133,12 +162,16 @@ def make_loops(
         Whether wrong signs are counted, in the place of the sum of the losses.
     weighed : bool
         Whether examples have an importance, a factor of their slopes and of the numbers that are added up.
+    implicit : bool
+        Whether the online loop makes implicit steps (:mod:`.implicit`), for a rule with the trait `along_gradient`.
     """
-    return _make_loops(rule, motion, lean, layout, classes, exact, dtype, timed, intercept, mistakes, weighed)
+    return _make_loops(rule, motion, lean, layout, classes, exact, dtype, timed, intercept, mistakes, weighed, implicit)
 
 
 @cache  # here and not on `make_loops`: the same arguments in another order, or by keyword, would be another key
-def _make_loops(rule, motion, lean, layout, classes, exact, dtype, timed, intercept, mistakes, weighed) -> Loops:
+def _make_loops(
+    rule, motion, lean, layout, classes, exact, dtype, timed, intercept, mistakes, weighed, implicit
+) -> Loops:
     way = way_to_catch_up(rule, exact, timed)
     element, rows, real = make_element(rule, motion, lean), LAYOUTS[layout], dtype.type
     outputs, score = make_outputs(rule, motion, element, real, classes), make_score(rows, real, classes)
@@ -148,8 +181,10 @@ def _make_loops(rule, motion, lean, layout, classes, exact, dtype, timed, interc
     counts = way in ("alike", "sums")
     prefetch_next = make_prefetch_next(rows, slots_apart, counts) if sparse else prefetch_none
     catch_up_row, catch_up_all = make_catch_up_rows(rows, outputs.catch_up, way)
-    in_place = make_steps_in_place(rows, catch_up_row, score, outputs.step)
+    in_place = make_steps_in_place(rows, catch_up_row, score, outputs)
     row_steps = make_gathered_steps(rule, motion, rows, element, exact, dtype) if gathers else in_place
+
+    of_intercept = _make_intercept(real, outputs) if intercept else NO_INTERCEPT
 
     @forceinlined
     def next_row(examples, order, i, weights, work):
@@ -166,10 +201,11 @@ def _make_loops(rule, motion, lean, layout, classes, exact, dtype, timed, interc
         in_place,
         row_steps,
         make_reading(rule.Scalars, timed, way),
-        _make_intercept(real, outputs) if intercept else NO_INTERCEPT,
+        of_intercept,
         _make_weigh(outputs) if weighed else _as_it_is,
         _make_tell(outputs, mistakes),
         _share if weighed else _as_it_is,
+        _make_implicit(rule.Scalars, real, outputs, row_steps, of_intercept.ahead) if implicit else _explicit,
     )
     return Loops(_make_online(pieces), _make_batches(pieces))
 
@@ -178,7 +214,8 @@ def _make_online(pieces: _Pieces):
     real, slope_of, weigh, tell, told = pieces.real, pieces.outputs.slope, pieces.weigh, pieces.tell, pieces.told
     begin, at, end = pieces.reading
     step_intercept = pieces.intercept.step
-    next_row, (score_row, step_row), catch_up_all = pieces.next_row, pieces.row_steps, pieces.catch_up_all
+    next_row, (score_row, step_row, _), catch_up_all = pieces.next_row, pieces.row_steps, pieces.catch_up_all
+    implicit = pieces.implicit
 
     @compiled
     def online(loss, examples, order, weights, intercept, rates, work):
@@ -191,9 +228,10 @@ def _make_online(pieces: _Pieces):
             n = next_row(examples, order, i, weights, work)
             z = score_row(examples, n, i, weights, intercept, work, s_missed)
             slope, parts = slope_of(loss, z, examples.labels[n], real(1), work)
-            slope = weigh(examples, n, slope)
-            step_row(examples, n, weights, slope, s, work)
-            step_intercept(intercept, slope, s_intercept)
+            weighed = weigh(examples, n, slope)
+            s, s_intercept = implicit(s, s_intercept, loss, z, examples, n, slope, weighed, weights, intercept, work)
+            step_row(examples, n, weights, weighed, s, work)
+            step_intercept(intercept, weighed, s_intercept)
             total += told(examples, n, tell(loss, z, examples.labels[n], parts))
         catch_up_all(order.size, weights, work.last, end(rates, order.size, scalars))
         return total
@@ -207,7 +245,7 @@ def _make_batches(pieces: _Pieces):
     step_with, add, added = pieces.outputs.step_with, pieces.outputs.add, pieces.outputs.added
     span, value_at, column = pieces.rows.span, pieces.rows.value, pieces.rows.column
     next_row, score_row, catch_up_all = pieces.next_row, pieces.in_place.score, pieces.catch_up_all
-    _, add_to_intercept, step_intercept_with = pieces.intercept
+    _, _, add_to_intercept, step_intercept_with = pieces.intercept
 
     @forceinlined
     def add_row(examples, n, work, slope):

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from ..jit import forceinlined
 from ..memory.prefetch import NEAR_WEIGHTS, prefetch
 from ..missed import missed_alike, missed_steps
+from .heads import Outputs
 from .layouts import Layout
 
 
@@ -15,10 +16,12 @@ class RowSteps(NamedTuple):
 
     score: object  # (examples, n, now, weights, intercept, work, s): with its weights as of step `now`
     step: object  # (examples, n, weights, slope, s, work), after `score` and before any other row
+    ahead: object  # (examples, n, weights, slope, s, work), between them: the move of the score that `step` would make
 
 
-def make_steps_in_place(layout: Layout, catch_up_row, score, step) -> RowSteps:
+def make_steps_in_place(layout: Layout, catch_up_row, score, outputs: Outputs) -> RowSteps:
     """Steps of one feature after the other."""
+    step, begin_ahead, ahead = outputs.step, outputs.begin_ahead, outputs.ahead
     span, value_at, column = layout.span, layout.value, layout.column
 
     @forceinlined
@@ -32,7 +35,14 @@ def make_steps_in_place(layout: Layout, catch_up_row, score, step) -> RowSteps:
         for t in range(start, stop):
             step(w, column(x, t), value_at(x, n, t), slope, s)
 
-    return RowSteps(score_row, step_row)
+    @forceinlined
+    def ahead_of_row(x, n, w, slope, s, work):
+        moved, (start, stop) = begin_ahead(work), span(x, n)
+        for t in range(start, stop):
+            moved = ahead(w, column(x, t), value_at(x, n, t), slope, moved, s)
+        return moved
+
+    return RowSteps(score_row, step_row, ahead_of_row)
 
 
 prefetch_none = forceinlined(lambda x, order, i, w, last: None)

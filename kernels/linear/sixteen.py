@@ -51,15 +51,15 @@ def whole_groups(features: int) -> int:
 
 
 def room_for(features: int, slots: int) -> int:
-    """Elements that the gathered weights of so many features take: a value, a weight and its slots for each."""
-    return whole_groups(features) * (2 + slots)
+    """Elements that the gathered weights of so many features take: a value, a weight, slots and a move of each."""
+    return whole_groups(features) * (3 + slots)
 
 
 class _Group(NamedTuple):
     """How weights and their slots lie: those of a feature together, gathered ones as arrays of sixteen."""
 
     width: np.uint64  # elements of a feature in `Weights.together`
-    size: np.uint64  # elements of a group in `Work.gathered`: values, weights, and each slot
+    size: np.uint64  # elements of a group in `Work.gathered`: values, weights, each slot, and moves
     load: Any  # (together, at) -> weight and slots
     store: Any  # (together, at, values)
     load_gathered: Any
@@ -180,10 +180,31 @@ def _make_step_row(layout: Layout, element: Element, group: _Group):
     return step_row
 
 
+def _make_ahead_of_row(layout: Layout, element: Element, group: _Group):
+    span, displacement = layout.span, element.displacement
+    size, load_gathered, moves = group.size, group.load_gathered, group.size - _ABREAST
+
+    @forceinlined
+    def ahead_of_row(x, n, w, slope, s, work):
+        (first, stop), gathered, at, moved = span(x, n), work.gathered, np.uint64(0), 0.0
+        room = np.uint64(gathered.size)  # so that LLVM does not see the constant 16, as above
+        while first < stop:
+            for k in range(min(_ABREAST, room)):  # also places behind the last feature, whose results are not used
+                values, value = load_gathered(gathered, at + _ABREAST + k), gathered[at + k]
+                gathered[at + moves + k] = value * displacement(values[0], slope * value, values[1:], s)
+            for k in range(min(_ABREAST, stop - first)):
+                moved += np.float64(gathered[at + moves + k])
+            first += _ABREAST
+            at += size
+        return moved
+
+    return ahead_of_row
+
+
 def make_gathered_steps(
     rule: Any, motion: str, layout: Layout, element: Element, exact: bool, dtype: np.dtype
 ) -> RowSteps:
     """Steps of single weights; the weight and the slots of a feature lie side by side, in `Weights.together`."""
     group = _make_group(len(slot_names(rule, motion)))
     score = _make_score_up_to_date(rule, motion, layout, dtype.type, group) if exact else _make_score(layout, group)
-    return RowSteps(score, _make_step_row(layout, element, group))
+    return RowSteps(score, _make_step_row(layout, element, group), _make_ahead_of_row(layout, element, group))

@@ -31,10 +31,14 @@ def make_weights(layout: str, features: int, outputs: int, slots: int, dtype: np
 
 
 class Work(NamedTuple):
-    """Scratch arrays, allocated once for many epochs; between calls all but scores, slopes, missed, gathered are 0."""
+    """Scratch arrays, allocated once for many epochs.
+
+    Between calls gradients and `last` are 0; nothing is expected of the others.
+    """
 
     scores: np.ndarray  # (classes,)
     slopes: np.ndarray  # (classes,) float64
+    moved: np.ndarray  # (classes,) float64, by how much an explicit step would lower each class's score
     gradient: np.ndarray  # of a batch, shaped as the weights; +0 where nothing was added (see `.heads.Outputs`)
     intercept_gradient: np.ndarray
     last: np.ndarray  # (features,) int32, steps of this call that each feature has had
@@ -57,6 +61,7 @@ def make_work(weights: Weights, longest: int, *, online: bool, exact: bool) -> W
     gathered = longest if online and weights.together.size else 0
     return Work(
         np.zeros(classes, p.dtype),
+        np.zeros(classes),
         np.zeros(classes),
         np.zeros((0 if online else features, *p.shape[1:]), p.dtype),
         np.zeros((1, *p.shape[1:]), p.dtype),

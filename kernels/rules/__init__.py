@@ -68,6 +68,7 @@ TRAITS: dict[str, Any] = {
     "rate_divides": False,  # the formula divides by the learning rate: 0 is refused
     "rate_free": False,  # no learning rate has to be chosen
     "takes_rate": True,  # the step depends on the learning rate
+    "along_gradient": False,  # d is learning_rate times g, divided by an H to which the rate is of no account
     "fed": "",  # the slot that takes the Hessian-vector product, which is given with each gradient
     "stored": {},  # slots that lie in memory in another dtype than the parameter's: see kernels/memory/storage.py
     "starts": (),  # hyperparameters that set the initial values of slots

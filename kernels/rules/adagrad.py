@@ -31,7 +31,7 @@ example = """\
 (True, 'max_epochs')
 """
 slots = ("accumulator",)
-squares = shares = rests = True
+squares = shares = rests = along_gradient = True
 starts = ("initial_accumulator_value",)
 
 

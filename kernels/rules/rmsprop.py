@@ -72,7 +72,7 @@ def scale_by_variance(own, s):
 class Plain:
     """The form without the mean of gradients."""
 
-    name, Scalars, squares = "rmsprop_plain", Scalars, True
+    name, Scalars, squares, along_gradient = "rmsprop_plain", Scalars, True, True
     slots = ("mean_square",)
     initial = staticmethod(lambda hyper, a: (0.0,))
     accumulate, scale, delta = staticmethod(accumulate), staticmethod(scale), staticmethod(delta)
@@ -81,7 +81,7 @@ class Plain:
 class Centered:
     """The form of Graves, which subtracts the squared mean of gradients from the mean square."""
 
-    name, Scalars, squares = "rmsprop", Scalars, True
+    name, Scalars, squares, along_gradient = "rmsprop", Scalars, True, True
     slots = ("mean_square", "mean")
     initial = staticmethod(lambda hyper, a: (0.0, 0.0))
     accumulate, scale = staticmethod(accumulate_mean_too), staticmethod(scale_by_variance)

@@ -24,7 +24,7 @@ example = """\
 array([ 0.75, -1.5 ])
 """
 slots = ()
-rests = True
+rests = along_gradient = True
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,112 @@
+"""Implicit updates: how far a step goes, so that no learning rate makes it overshoot.
+
+An explicit step moves the score by the slope where it begins, and a large one goes far beyond the label. An implicit
+step of N. Karampatziakis and J. Langford, "Online Importance Weight Aware Updates" (UAI 2011), is what becomes of many
+small steps, each with the slope where it begins:
+
+    dz/dt = -reach * slope(z)      from t = 0 to 1
+
+Here the reach is by how much the score would move for each unit of slope: for ADAGRAD, the learning rate times the sum
+of x*x/H over the example's features. The slope falls to 0 on the way, and the step ends before it. So an example of
+importance 2 has the same effect as the example twice in a row, but for the accumulators, which the square of the first
+slope enters.
+
+Each function has the score, its label, the loss's slope there and the reach, and returns the share of the explicit
+step that this amounts to, between 0 and 1. As gradients of all weights of an example are multiples of one slope, the
+share of the score's move is the share of the learning rate. The functions are plain Python in float64.
+"""
+
+from __future__ import annotations
+
+from math import exp, expm1, isinf, log, log1p
+
+import numpy as np
+
+NEWTON_STEPS = 30
+FAR = 500.0  # a margin or a reach beyond these acts as if it were this, so that no exponential overflows
+FARTHEST = 1e80
+SMALLEST = 2.0**-1022
+ACCURACY = 1e-10  # relative, of the margin's move
+
+
+def of_decay(reach):
+    """The share if the slope is proportional to the distance that is left."""
+    return min(-expm1(-reach) / reach, 1.0) if reach > 0.0 else 1.0
+
+
+def of_squared(score, label, slope, reach):
+    return of_decay(reach)
+
+
+def of_margin(margin, miss, reach):
+    """The share for log(1 + exp(-margin)), whose slope is -miss.
+
+    The margin moves by the d for which d + exp(margin) * (exp(d) - 1) = reach. The left side is convex, so that
+    Newton's method comes down to d from any bound above it.
+    """
+    reach = min(reach, FARTHEST)
+    explicit = reach * miss
+    if not explicit > 0.0 or margin > FAR:
+        return 1.0
+    odds = exp(max(margin, -FAR))
+    d = min(explicit, log1p(reach / odds))
+    for _ in range(NEWTON_STEPS):
+        grown = odds * exp(d)
+        down = (d + (grown - odds if d > 0.1 else odds * expm1(d)) - reach) / (1.0 + grown)
+        d -= down
+        if not down > ACCURACY * d:
+            break
+    return min(d / explicit, 1.0)
+
+
+def of_logistic(score, label, slope, reach):
+    return of_margin(np.float64(score) * np.float64(label), abs(slope), reach)
+
+
+def of_softmax(chance, miss, ahead):
+    """The share for the chance that a softmax gives to the label's class, and 1 - chance without loss of digits.
+
+    `ahead` is the explicit step's move of the label's score, less the mean move of the other scores by their chances.
+    The other classes are taken as one, whose score is the logarithm of the sum of their exponentials. That score falls
+    more slowly than the tangent from which `ahead` is taken, so that the share is rather too small than too large.
+    """
+    if not (miss > 0.0 and chance > 0.0 and ahead > 0.0):
+        return 1.0
+    return of_margin(log(chance) - log(miss), miss, ahead / miss)
+
+
+def of_hinge(score, label, slope, reach):
+    gap = 1.0 - np.float64(score) * np.float64(label)
+    return gap / reach if 0.0 < gap < reach else 1.0
+
+
+def of_poisson(score, label, slope, reach):
+    """The score falls by the logarithm of exp(-label*reach) + exp(score) * (1 - exp(-label*reach)) / label.
+
+    For a label of 0, that is the logarithm of 1 + exp(score) * reach.
+    """
+    if slope == 0.0 or isinf(slope) or not reach > 0.0:
+        return 1.0
+    label, score = np.float64(label), np.float64(score)
+    decayed = -expm1(-label * reach) / label if label > 0.0 else reach
+    grown = decayed * slope  # what the logarithm is of, less 1
+    if isinf(grown):
+        return 0.0
+    fallen = log1p(grown) if grown > -0.5 else log(max(exp(-label * reach) + decayed * exp(score), SMALLEST))
+    return min(fallen / (reach * slope), 1.0)
+
+
+def of_pinball(score, label, slope, reach, level):
+    error, explicit = abs(np.float64(label) - np.float64(score)), reach * abs(slope)
+    return error / explicit if error < explicit else 1.0
+
+
+def of_huber(score, label, slope, reach, delta):
+    """The score moves at a constant speed until the error is delta, and from there on as under the squared loss."""
+    beyond = abs(np.float64(score) - np.float64(label)) - delta
+    if beyond <= 0.0:
+        return of_decay(reach)
+    explicit = reach * delta
+    if explicit <= beyond:
+        return 1.0
+    return (beyond - delta * expm1(beyond / delta - reach)) / explicit
