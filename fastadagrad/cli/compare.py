@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..support.extras import needed
-from ..support.log import logger
-from . import screen
+from . import screen, table1
 
 USAGE = "PROBLEM [PROBLEM ...] [options]"
 EXAMPLES = (
@@ -39,11 +38,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--recipe",
         choices=("algoperf", "table1"),
         help="algoperf: 5 rates drawn from the range of --rates in each of 5 studies (--seeds), of which the fastest "
-        "to the target counts, if 3 studies get there. table1: of PROBLEM, one file of two classes (.tsv is text, "
-        "label and tab first), the experiment of Table 1 of the AdaGrad paper: RDA, FB, AdaGrad-RDA and AdaGrad-FB, "
-        "one pass; takes --rates, --seeds, --positive, --json",
+        f"to the target counts, if 3 studies get there. {table1.HELP}",
     )
-    parser.add_argument("--positive", metavar="LABEL", help="with --recipe: the class that is told from the others")
+    table1.add_arguments(parser)
     parser.add_argument("--quick", action="store_true", help="one seed, 4 rates, 3 epochs, to see that it works")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--quiet", action="store_true", help="beside the table, print warnings and errors only")
@@ -64,9 +61,12 @@ def run(arguments: argparse.Namespace) -> int:
     if not arguments.problems:
         raise ValueError(_no_problem(arguments.methods or []))
     if arguments.recipe == "table1":
-        return _run_table1(arguments)
+        return table1.run(arguments)
     if arguments.recipe == "algoperf":
         return _run_algoperf(arguments)
+    own = [name for name in table1.OWN if getattr(arguments, name) is not None]
+    if own:
+        raise ValueError(f"--{own[0]} is of --recipe table1: leave it out, or add the recipe")
     from ..compare import comparison
     from ..compare.result_table import whole_text
 
@@ -102,7 +102,7 @@ def _run_algoperf(arguments: argparse.Namespace) -> int:
     """Compare by the protocol of AlgoPerf, and print its table."""
     from ..compare.studies import TRIALS, algoperf, as_json
 
-    idle = [name for name in ("positive", "quick", "extend") if getattr(arguments, name)]
+    idle = [name for name in (*table1.OWN, "quick", "extend") if getattr(arguments, name)]
     if idle:
         raise ValueError(
             f"--recipe algoperf takes no --{idle[0]}: it draws {TRIALS} rates a study from those of --rates"
@@ -147,27 +147,3 @@ def _no_problem(methods: Sequence[str]) -> str:
     if not taken:
         return expected
     return f"PROBLEM is missing, and --methods has {taken[0]!r}, which is no method: name problems before --methods"
-
-
-def _run_table1(arguments: argparse.Namespace) -> int:
-    """Run the experiment of Duchi, Hazan and Singer, and print its table."""
-    from ..compare import duchi
-    from ..compare.grid import as_rates
-    from ..compare.results import command_line, machine
-
-    idle = [name for name in ("methods", "epochs", "jobs", "quick") if getattr(arguments, name)]
-    if idle or len(arguments.problems) != 1:
-        found = f"--{idle[0]}" if idle else f"{len(arguments.problems)} of them"
-        raise ValueError(f"--recipe table1 takes one file, and no --methods, --epochs, --jobs or --quick, not {found}")
-    given: dict[str, Any] = {"positive": arguments.positive}
-    if arguments.rates is not None:
-        given["rates"] = as_rates(arguments.rates)
-    if arguments.seeds is not None:
-        given["shuffles"] = arguments.seeds
-    lines = duchi.table1(*arguments.problems, tell=None if arguments.quiet else logger.info, **given)
-    if arguments.json:
-        about = {"command": command_line(), "machine": machine(), "source": arguments.problems[0]}
-        screen.print_json({**about, "lines": duchi.as_records(lines)})
-    else:
-        print(duchi.text_of(lines))
-    return 0

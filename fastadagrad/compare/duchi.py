@@ -1,10 +1,11 @@
 """The experiment of Duchi, Hazan and Singer's Table 1: online learning of sparse linear classifiers.
 
-A quarter of the examples is held out. Four methods go through the others once, one example a step, with the hinge loss
-and an l1 penalty; each takes the learning rate with which it makes the fewest mistakes on the way. The penalty is the
-same for all, as it is part of the problem: it is chosen so that AdaGrad-RDA keeps about a tenth of the weights. The
-results are the error on the examples held out, and the share of the weights that each method keeps, over several
-shuffles.
+A quarter of the examples is held out. Six methods go through the others once, one example a step: RDA, FB,
+AdaGrad-RDA and AdaGrad-FB with the hinge loss and an l1 penalty, PA and AROW without a penalty. Each takes the learning
+rate (PA and AROW their aggressiveness C) with which it makes the fewest mistakes on the way, from a grid that is
+extended until that rate lies inside. The penalty is the same for all that have one: it is chosen so that RDA, with its
+own best rate, keeps about a tenth of the weights. The results are the error on the examples held out, and the share of
+the weights that each method keeps, over several shuffles.
 
 J. Duchi, E. Hazan, Y. Singer, "Adaptive Subgradient Methods for Online Learning and Stochastic Optimization", JMLR 12
 (2011), 2121-2159, section 6.1.
@@ -16,53 +17,28 @@ import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, cast
+from fnmatch import fnmatchcase
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..data.loading import load
 from ..data.tables import CSR, refuse_weights
-from ..engine.missed import moves_unnamed
-from ..engine.options import Rule, Settings, make_settings
-from ..engine.schedules import scalars_of_steps, sums_of_steps
-from ..engine.state import begin_all
-from ..kernels.linear.layouts import Sparse
-from ..kernels.linear.losses import LOSSES
-from ..kernels.linear.passes import make_loops
-from ..kernels.linear.rates import Rates, RatesOfSteps
-from ..kernels.linear.switch import Chosen
-from ..kernels.linear.weight_arrays import Weights, make_weights, make_work
-from ..kernels.rules import adagrad, adagrad_da, rda, sgd
 from ..support import contents
-from ..support.log import compilation
-from .labelled_text import TEXT, as_csr, load_text
+from ..support.log import logger
+from .labelled_text import FEATURES, TEXT, as_csr, load_text
+from .online_passes import CONTENDERS, Contender, Floats, Pass, Pool
 
-RATES = tuple(10.0 ** (k / 2) for k in range(-6, 3))
+RATES = tuple(10.0 ** (k / 2) for k in range(-6, 3))  # where the search begins
+STEP = math.sqrt(10)  # ratio of neighbouring rates where the grid is extended
+MOST_STEPS = 12  # of an extension, on each side
 PENALTIES = tuple(10.0 ** (k / 2) for k in range(-14, 3))  # the penalty is searched for between two of these
-HALVINGS = 6
+HALVINGS = 8
 CLOSE = 0.05  # relative difference from the wanted share of weights at which the search ends
+DELTA = 1e-8
 
-LEADER = "AdaGrad-RDA"
-HINGE = Chosen(LOSSES["hinge"].number, 0.0)
-
-Floats = NDArray[np.float64]
-
-
-class Contender(NamedTuple):
-    """A method, and how a rate and a penalty become its hyperparameters."""
-
-    name: str
-    rule: Rule
-    hyper: Callable[[float, float], dict[str, Any]]
-
-
-CONTENDERS = (
-    Contender("RDA", rda, lambda a, l1: {"learning_rate": a, "rda_l1": l1}),
-    Contender("FB", sgd, lambda a, l1: {"learning_rate": lambda t: a / math.sqrt(t + 1), "l1": l1}),
-    Contender("AdaGrad-RDA", adagrad_da, lambda a, l1: {"learning_rate": a, "rda_l1": l1}),
-    Contender("AdaGrad-FB", adagrad, lambda a, l1: {"learning_rate": a, "l1": l1}),
-)
+LEADER = "RDA"
 
 
 @dataclass(frozen=True)
@@ -73,10 +49,12 @@ class Line:
     ----------
     method : str
     l1 : float
-        The penalty.
+        The penalty; 0 for PA and AROW, which have none.
     rates, errors, nonzeros, mistakes : ndarray, shape (shuffles,)
-        Learning rate; share of wrong answers on the examples held out; share of weights that are not 0; share of wrong
-        answers during the pass, each before its update.
+        Learning rate, or C of PA and AROW; share of wrong answers on the examples held out; share of weights that are
+        not 0; share of wrong answers during the pass, each before its update.
+    at_end : ndarray of bool, shape (shuffles,)
+        Whether the rate is the first or the last of its grid, so that one beyond it might do better.
     """
 
     method: str
@@ -85,71 +63,39 @@ class Line:
     errors: Floats
     nonzeros: Floats
     mistakes: Floats
+    at_end: NDArray[np.bool_]
 
 
-class _Pass(NamedTuple):
-    rate: float
-    mistakes: int
-    weights: Floats
+@dataclass(frozen=True)
+class Search:
+    """How the best rate of a pass is searched for: among `rates`, beyond whose ends it goes on if `extended`."""
+
+    pool: Pool
+    rates: tuple[float, ...]
+    extended: bool
+    delta: float
+
+    def best(self, contender: Contender, l1: float, order: NDArray[np.int64]) -> tuple[Pass, bool]:
+        """The pass of the fewest mistakes, of several such the one with the lowest rate; and whether it is at an end.
+
+        A rate is at the end of its grid only if it does better than its neighbour: where all rates of one side make
+        the same mistakes, nothing would come of others.
+        """
+        passes = [self.pool.one_pass(contender, rate, l1, self.delta, order) for rate in self.rates]
+        for side in (0, -1):
+            for _ in range(MOST_STEPS if self.extended else 0):
+                if not _better_at(passes, side):
+                    break
+                rate = passes[side].rate * (STEP if side else 1 / STEP)
+                passes.insert(len(passes) if side else 0, self.pool.one_pass(contender, rate, l1, self.delta, order))
+        found = min(passes, key=lambda each: (each.mistakes, each.rate))
+        return found, any(found is passes[side] and _better_at(passes, side) for side in (0, -1))
 
 
-class _Pool:
-    """Examples, and passes over them."""
-
-    def __init__(self, features: CSR, labels: Floats) -> None:
-        starts = features.indptr.view(np.uint64)
-        self.examples = Sparse(features.data.astype(np.float64), features.indices.view(np.uint32), starts, labels)
-        self._features, self._longest = features.shape[1], int(np.diff(starts).max(initial=0))
-
-    def best_pass(self, contender: Contender, l1: float, order: NDArray[np.int64], rates: Sequence[float]) -> _Pass:
-        """The pass with the rate of the fewest mistakes; of several such rates, the lowest."""
-        passes = (self.one_pass(contender, rate, l1, order) for rate in sorted(rates))
-        return min(passes, key=lambda each: each.mistakes)
-
-    def one_pass(self, contender: Contender, rate: float, l1: float, order: NDArray[np.int64]) -> _Pass:
-        settings, _ = make_settings(contender.rule, contender.hyper(rate, l1))
-        weights, no_intercept = (self._fresh(*shape, settings) for shape in (("sparse", self._features), ("dense", 1)))
-        exact = moves_unnamed(settings)
-        loop = make_loops(
-            cast(Any, settings.form),
-            settings.motion,
-            settings.lean,
-            "sparse",
-            False,
-            exact,
-            weights.p.dtype,
-            timed=settings.scheduled,
-            intercept=False,
-            mistakes=True,
-        ).online
-        work = make_work(weights, self._longest, online=True, exact=exact)
-        arguments = weights, no_intercept, _rates(settings, len(order)), work
-        with compilation(loop, "the online loop"):
-            mistakes = loop(HINGE, self.examples, order, *arguments)
-        return _Pass(rate, int(mistakes), weights.p.copy())
-
-    @staticmethod
-    def _fresh(layout: str, features: int, settings: Settings) -> Weights:
-        weights = make_weights(layout, features, 0, len(settings.slots), np.dtype(np.float64))
-        begin_all(weights.slots, settings, weights.p)
-        return weights
-
-    def error(self, weights: Floats, rows: NDArray[np.int64]) -> float:
-        """Share of these examples that the weights get wrong; a score of 0 is wrong."""
-        x, wrong = self.examples, 0
-        for n in rows.tolist():
-            span = slice(int(x.starts[n]), int(x.starts[n + 1]))
-            wrong += x.values[span] @ weights[x.columns[span]] * x.labels[n] <= 0
-        return float(wrong) / len(rows)
-
-
-def _rates(settings: Settings, steps: int) -> Rates | RatesOfSteps:
-    exact = np.array(settings.scalars(0))
-    if not settings.scheduled:
-        return Rates(exact, exact, exact)
-    of_steps = scalars_of_steps(settings, 0, steps)
-    with_one_before = np.concatenate([[exact], of_steps])
-    return RatesOfSteps(with_one_before, with_one_before, exact, sums_of_steps(settings, of_steps))
+def _better_at(passes: Sequence[Pass], side: int) -> bool:
+    """Whether the pass at one end makes fewer mistakes than all others, or is the only one."""
+    end = passes[side]
+    return all(end.mistakes < each.mistakes for each in passes if each is not end)
 
 
 def table1(
@@ -159,7 +105,9 @@ def table1(
     shuffles: int = 4,
     held_out: float = 0.25,
     nonzeros: float = 0.1,
-    rates: Sequence[float] = RATES,
+    rates: Sequence[float] | None = None,
+    delta: float = DELTA,
+    text: str = FEATURES[0],
     seed: int = 0,
     tell: Callable[[str], object] | None = None,
 ) -> list[Line]:
@@ -171,16 +119,23 @@ def table1(
         A source that the command `fit` reads; or text in a file whose name ends in .tsv, each line of which is a label,
         a tab and the example (needs the extra ``fit``).
     positive : str, optional
-        The label that is to be told from all others. It is needed if there are more than two labels.
+        The label that is to be told from all others, or a pattern that several labels match, as ``comp.*``. It is
+        needed if there are more than two labels.
     shuffles : int
         Number of orders of the examples.
     held_out : float
         Share of the examples to hold out.
     nonzeros : float
-        Share of the weights that AdaGrad-RDA is to keep on the first shuffle. Of the penalties tried, the one that
-        comes nearest to it is taken.
-    rates : sequence of float
-        Learning rates to choose from.
+        Share of the weights that RDA is to keep on the first shuffle. Of the penalties tried, the one that comes
+        nearest to it is taken; a warning says if none comes near.
+    rates : sequence of float, optional
+        Learning rates to choose from, and nothing beyond them. By default half powers of ten from 0.001 to 10, and for
+        each method as many more as it takes for its best rate to lie inside.
+    delta : float
+        What the AdaGrad methods add to the root of the sum of squared gradients, `rms_regularizer` elsewhere.
+    text : str
+        Features of a text: ``"words"``, 1 where an example has a word; ``"bigrams"``, as the paper has them, 1 where it
+        has two words one after the other; or ``"tf-idf"``, words weighted by frequency and rarity, rows of length 1.
     seed : int
         Seed of the shuffles.
     tell : callable, optional
@@ -199,45 +154,61 @@ def table1(
     Examples
     --------
     >>> for line in table1("digits", positive="0", nonzeros=0.3, shuffles=2):
-    ...     print(line.method, bool(line.errors.mean() < 0.02))
+    ...     print(line.method, bool(line.errors.mean() < 0.04))
     RDA True
     FB True
     AdaGrad-RDA True
     AdaGrad-FB True
+    PA True
+    AROW True
     """
     if shuffles < 1:
         raise ValueError(f"shuffles must be at least 1, not {shuffles}")
     for name, share in (("held_out", held_out), ("nonzeros", nonzeros)):
         if not 0 < share < 1:
             raise ValueError(f"{name} must be between 0 and 1, not {share}")
-    if not rates or min(rates) <= 0:
+    if not 0 <= delta < math.inf:
+        raise ValueError(f"delta must be a number of at least 0, not {delta}")
+    grid = RATES if rates is None else tuple(sorted(rates))
+    if not grid or not all(0 < rate < math.inf for rate in grid):
         raise ValueError(f"rates must be positive learning rates to choose from, not {rates}")
-    features, labels = _read(source, positive)
-    if int(len(labels) * held_out) < 1:
+    if text not in FEATURES:
+        raise ValueError(f"text must be one of {', '.join(FEATURES)}, not {text!r}")
+    features, labels = _read(source, positive, text)
+    test = int(len(labels) * held_out)
+    if test < 1:
         raise ValueError(f"{os.fspath(source)} has {len(labels)} examples, of which held_out={held_out} leaves none")
-    pool, test = _Pool(features, labels), int(len(labels) * held_out)
+    search = Search(Pool(features, labels), grid, rates is None, delta)
     orders = [np.random.default_rng([seed, k]).permutation(len(labels)) for k in range(shuffles)]
     tell = tell or (lambda text: None)
-    tell(f"looking for the penalty that leaves {nonzeros:.0%} of the weights")
-    l1 = _penalty(pool, orders[0][test:], rates, nonzeros)
+    tell(f"looking for the penalty under which {LEADER} keeps {nonzeros:.0%} of the weights")
+    l1 = _penalty(search, orders[0][test:], nonzeros)
+    several = f"{shuffles} shuffle{'s' if shuffles > 1 else ''}"
     lines = []
     for contender in CONTENDERS:
-        tell(f"{contender.name}: {shuffles} shuffle{'s' if shuffles > 1 else ''}, {len(rates)} rates")
-        passes = [pool.best_pass(contender, l1, order[test:], rates) for order in orders]
-        lines.append(
-            Line(
-                contender.name,
-                l1,
-                np.array([each.rate for each in passes]),
-                np.array([pool.error(each.weights, order[:test]) for each, order in zip(passes, orders, strict=True)]),
-                np.array([np.count_nonzero(each.weights) / each.weights.size for each in passes]),
-                np.array([each.mistakes / (len(labels) - test) for each in passes]),
-            )
-        )
+        lines.append(_line(search, contender, l1 if contender.penalised else 0.0, orders, test))
+        rate = np.median(lines[-1].rates)
+        tell(f"{contender.name}: {several}, the best {'rate' if contender.penalised else 'C'} {rate:.3g}")
+    _warn_of_ends(lines)
     return lines
 
 
-def _penalty(pool: _Pool, order: NDArray[np.int64], rates: Sequence[float], wanted: float) -> float:
+def _line(search: Search, contender: Contender, l1: float, orders: Sequence[NDArray[np.int64]], test: int) -> Line:
+    found = [search.best(contender, l1, order[test:]) for order in orders]
+    passes = [each for each, _ in found]
+    errors = [search.pool.error(each.weights, order[:test]) for each, order in zip(passes, orders, strict=True)]
+    return Line(
+        contender.name,
+        l1,
+        np.array([each.rate for each in passes]),
+        np.array(errors),
+        np.array([np.count_nonzero(each.weights) / each.weights.size for each in passes]),
+        np.array([each.mistakes / (len(orders[0]) - test) for each in passes]),
+        np.array([at_end for _, at_end in found]),
+    )
+
+
+def _penalty(search: Search, order: NDArray[np.int64], wanted: float) -> float:
     """The penalty, of all that are tried, under which the share of weights kept is nearest to the wanted one.
 
     Penalties are tried from low to high, as the share says little under a penalty so high that nothing is learned; then
@@ -247,7 +218,7 @@ def _penalty(pool: _Pool, order: NDArray[np.int64], rates: Sequence[float], want
     shares: dict[float, float] = {}
 
     def share_under(l1: float) -> float:
-        weights = pool.best_pass(leader, l1, order, rates).weights
+        weights = search.best(leader, l1, order)[0].weights
         shares[l1] = np.count_nonzero(weights) / weights.size
         return shares[l1]
 
@@ -258,13 +229,26 @@ def _penalty(pool: _Pool, order: NDArray[np.int64], rates: Sequence[float], want
             break
         middle = math.sqrt(low * high)
         low, high = (middle, high) if share_under(middle) > wanted else (low, middle)
-    return min(shares, key=lambda l1: abs(shares[l1] - wanted))
+    nearest = min(shares, key=lambda l1: abs(shares[l1] - wanted))
+    if abs(shares[nearest] - wanted) > 2 * CLOSE * wanted:
+        logger.warning(
+            "no penalty was found under which %s keeps about %.3g of the weights: with l1 = %.3g, the nearest, it "
+            "keeps %.3g (from %.3g to %.3g with others)",
+            *(LEADER, wanted, nearest, shares[nearest], min(shares.values()), max(shares.values())),
+        )
+    return nearest
 
 
-def _read(source: str | os.PathLike[str], positive: str | None) -> tuple[CSR, Floats]:
+def _warn_of_ends(lines: Sequence[Line]) -> None:
+    ends = [line.method for line in lines if line.at_end.any()]
+    if ends:
+        logger.warning("the best rate is at an end of its grid, so that a wider one may do better: %s", ", ".join(ends))
+
+
+def _read(source: str | os.PathLike[str], positive: str | None, text: str) -> tuple[CSR, Floats]:
     """Features, without columns that are always 0, and labels of -1 and 1."""
     if contents.suffix_of(source) == TEXT:
-        features, found = load_text(source)
+        features, found = load_text(source, text)
     else:
         table = refuse_weights(load(source, dtype=np.float64))
         features, found = as_csr(table.features), table.labels
@@ -278,31 +262,39 @@ def _without_empty_columns(features: CSR) -> CSR:
 
 
 def _two_classes(name: str, labels: NDArray[Any], positive: str | None) -> Floats:
-    classes = np.unique(labels)
+    classes, places = np.unique(labels, return_inverse=True)
     spelt = [f"{label:g}" if isinstance(label, float | int) else str(label) for label in classes.tolist()]
     if positive is None and len(classes) == 2:
         positive = spelt[1]
-    if positive not in spelt or len(classes) < 2:
+    wanted = [positive is not None and (label == positive or fnmatchcase(label, positive)) for label in spelt]
+    if positive in spelt:  # a label that happens to be a pattern too
+        wanted = [label == positive for label in spelt]
+    if not any(wanted) or all(wanted):
         raise ValueError(
             f"{name} has the labels {', '.join(spelt[:10])}{', ...' if len(spelt) > 10 else ''}: "
-            f"positive must be the one that is told from the others, not {positive!r}"
+            f"positive must be the one that is told from the others, or a pattern that some match, not {positive!r}"
         )
-    return np.where(labels == classes[spelt.index(positive)], 1.0, -1.0)
+    return np.where(np.array(wanted)[places], 1.0, -1.0)
 
 
 def text_of(lines: Sequence[Line]) -> str:
-    """The table of results as text: means over the shuffles; if there are several, the error's standard deviation."""
-    rows = [f"{'method':12} {'test error':>18} {'non-zeros':>10} {'mistakes':>9} {'rate':>9} {'l1':>9}"]
+    """The table of results as text: means over the shuffles; if there are several, the error's standard deviation.
+
+    Where a rate is at an end of its grid, an asterisk says so.
+    """
+    rows = [f"{'method':12} {'test error':>18} {'non-zeros':>10} {'mistakes':>9} {'rate or C':>10} {'l1':>9}"]
     for line in lines:
         error = f"{line.errors.mean():.4f}" + (f" +- {line.errors.std():.4f}" if line.errors.size > 1 else "")
-        rows.append(
-            f"{line.method:12} {error:>18} {line.nonzeros.mean():10.3f} {line.mistakes.mean():9.4f} "
-            f"{np.median(line.rates):9.3g} {line.l1:9.3g}"
-        )
+        rate = f"{np.median(line.rates):.3g}{'*' if line.at_end.any() else ''}"
+        l1 = f"{line.l1:.3g}" if line.l1 else "-"
+        shares = f"{line.nonzeros.mean():10.3f} {line.mistakes.mean():9.4f}"
+        rows.append(f"{line.method:12} {error:>18} {shares} {rate:>10} {l1:>9}")
+    if any(line.at_end.any() for line in lines):
+        rows.append("* at an end of the grid: a wider one may do better")
     return "\n".join(rows)
 
 
 def as_records(lines: Sequence[Line]) -> list[dict[str, Any]]:
     """The lines in types that JSON has."""
-    arrays = ("rates", "errors", "nonzeros", "mistakes")
+    arrays = ("rates", "errors", "nonzeros", "mistakes", "at_end")
     return [{"method": x.method, "l1": x.l1, **{name: getattr(x, name).tolist() for name in arrays}} for x in lines]

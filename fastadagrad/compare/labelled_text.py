@@ -14,21 +14,34 @@ from ..support import contents
 from ..support.extras import needed
 
 TEXT = ".tsv"
+FEATURES = ("words", "bigrams", "tf-idf")
 
 
-def load_text(path: str | os.PathLike[str]) -> tuple[CSR, NDArray[Any]]:
-    """Read labels and features: words weighted by frequency and rarity (tf-idf), rows of length 1.
+def load_text(path: str | os.PathLike[str], features: str = FEATURES[0]) -> tuple[CSR, NDArray[Any]]:
+    """Read labels and features; blank lines are no examples.
 
-    Blank lines are no examples.
+    Parameters
+    ----------
+    path : path-like
+        Text, each line of which is a label, a tab and the example.
+    features : str
+        ``"words"``: 1 where an example has a word; ``"bigrams"``: 1 where it has two words one after the other;
+        ``"tf-idf"``: words weighted by frequency and rarity, rows of length 1.
 
     Raises
     ------
     OSError, ValueError
-        If the file cannot be read, is no text in UTF-8 (or UTF-16 with a byte order mark), or if a line has no tab.
+        If the file cannot be read, is no text in UTF-8 (or UTF-16 with a byte order mark), if a line has no tab, or if
+        no example has a word.
     RuntimeError
         If scikit-learn is not installed.
     """
-    vectorizer = needed("sklearn.feature_extraction.text", "text").TfidfVectorizer(sublinear_tf=True)
+    module = needed("sklearn.feature_extraction.text", "text")
+    vectorizer = {
+        "words": lambda: module.CountVectorizer(binary=True),
+        "bigrams": lambda: module.CountVectorizer(binary=True, ngram_range=(2, 2)),
+        "tf-idf": lambda: module.TfidfVectorizer(sublinear_tf=True),
+    }[features]()
     labels, texts = [], []
     for number, line in enumerate(StringIO(contents.read_text(path), newline=None), 1):
         label, tab, text = line.removeprefix("\ufeff").rstrip("\n").partition("\t")
@@ -40,7 +53,12 @@ def load_text(path: str | os.PathLike[str]) -> tuple[CSR, NDArray[Any]]:
         texts.append(text)
     if not texts:
         raise ValueError(f"{os.fspath(path)} is empty: it must have a label, a tab and text on each line")
-    return as_csr(vectorizer.fit_transform(texts)), np.array(labels)
+    try:
+        found = vectorizer.fit_transform(texts)
+    except ValueError:  # the vocabulary is empty
+        what = "pair of words" if features == "bigrams" else "word"
+        raise ValueError(f"{os.fspath(path)}: no example has a {what} of two letters or more") from None
+    return as_csr(found), np.array(labels)
 
 
 def as_csr(features: Any) -> CSR:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..data.loading import BUILT_IN, load
-from ..data.tables import CSR
+from ..data.tables import CSR, refuse_weights
 from ..kernels.jit import compiled
 from ..kernels.linear.losses import CLASSES, LOSSES, NUMBERS, TWO_CLASSES
 from ..kernels.linear.switch import slope_of, softmax, value_of
@@ -61,7 +61,7 @@ def examples(source: str, identity: str, loss: str) -> Examples:
     Mean and standard deviation, of features and of labels that are numbers, are those of the samples to train on.
     Sparse features are left as they are.
     """
-    table = load(source if source in BUILT_IN else Path(source), dtype=np.float32)
+    table = refuse_weights(load(source if source in BUILT_IN else Path(source), dtype=np.float32))
     if len(table.labels) < LEAST_EXAMPLES:
         few = f"{source} has {len(table.labels)} examples; to hold some of them out takes {LEAST_EXAMPLES} or more"
         raise ValueError(few)

@@ -1,166 +1,198 @@
-"""The report: one HTML file with tables, figures, definitions, plan and machine; it loads nothing from the network."""
+"""The report: one HTML file with the verdict, tables, figures, definitions, plan and machine.
+
+It loads nothing, neither from the network nor from other files, and can be read without scripts. With them it switches
+axes, isolates methods, shows values and sorts tables (report.js). Its look is report.css; both are put into the page.
+"""
 
 from __future__ import annotations
 
-import base64
 import html
-import io
+import json
+import math
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..support.outputs import replacing
-from .figures import Material, figures
-from .result_table import HEADINGS, cells_of, ranked
-from .summary import GOOD
+from . import drawing, report_tables
+from .benchopt_table import NAME as BENCHOPT
+from .benchopt_table import write_benchopt
+from .drawing import Looks, drawn, looks_of, number_of, swatch
+from .material import Material
+from .panels import Axis, Panel, Scale, Series, of_problem, overview, rounded
+from .path_panels import paths
+from .picture_files import write_pictures
+from .report_texts import definitions, introduction, remarks
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-FOLDER, NAME = "figures", "report.html"
-PNG_COLORS = 128
-
-_STYLE = """
-:root { color-scheme: light dark; --text: #1b1b1b; --faint: #5a5a5a; --back: #fff; --line: #d0d0d0; --first: #e8f1f8; }
-@media (prefers-color-scheme: dark) {
-  :root { --text: #e6e6e6; --faint: #a8a8a8; --back: #16181b; --line: #3a3d42; --first: #1d2d3a; }
+NAME = "report.html"
+BESIDE = {  # files in the same folder, to which the report has links
+    "results.csv": "every epoch of every run",
+    "results.parquet": "the same, for tables in memory",
+    "results.json": "plan, table and runs",
+    BENCHOPT: "the best rates' runs, as Benchopt reads them",
 }
-body { color: var(--text); background: var(--back); font: 16px/1.5 system-ui, sans-serif; margin: 0 auto;
-  max-width: 64rem; padding: 1rem; }
-h1 { font-size: 1.6rem; } h2 { font-size: 1.25rem; margin-top: 2.5rem; }
-p, dd { max-width: 46rem; } .faint, figcaption { color: var(--faint); font-size: .9rem; }
-.wide { overflow-x: auto; }
-table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; }
-th, td { padding: .3rem .6rem; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap; }
-th { white-space: normal; vertical-align: bottom; } th:first-child, td:first-child { text-align: left; }
-tbody tr:first-child { background: var(--first); }
-.figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); gap: 1rem;
-  margin-top: 1rem; }
-figure { margin: 0; overflow-x: auto; } @media (max-width: 36rem) { figure img { min-width: 34rem; } }
-figure img { width: 100%; height: auto; background: #fff; border-radius: 4px; }
-dt { font-weight: 600; margin-top: .5rem; } dd { margin: 0; overflow-wrap: anywhere; }
-.short { display: grid; grid-template-columns: max-content 1fr; gap: 0 1rem; } .short dt { margin: 0; }
-pre { white-space: pre-wrap; padding: .6rem; border: 1px solid var(--line); border-radius: 4px; }
-"""
-
-_HEAD = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<style>{style}</style>
-</head>
-<body>
-<h1>{title}</h1>
-"""
+SWITCHES = (  # of the bar at the top: name, value, words
+    ("y", (("gap", "left to gain"), ("loss", "loss"), ("score", "score"))),
+    ("scale", (("", "as fits"), ("log", "log"), ("linear", "linear"))),
+    ("x", (("epochs", "epochs"), ("seconds", "seconds"))),
+)
+SHORT = {"gap": "left", "loss": "loss", "score": "score", "share": "share", "epochs": "epoch", "seconds": "second"}
 
 
 def write_report(folder: Path, material: Material, about: Mapping[str, Any]) -> None:
-    """Draw the figures into a folder of their own, and write the report with all of them inside.
+    """Draw the figures into files of their own, write the table for Benchopt, and the report.
 
     Raises
     ------
     RuntimeError
-        If matplotlib is not installed.
+        If matplotlib or pyarrow is not installed.
     """
-    (folder / FOLDER).mkdir(exist_ok=True)
-    drawn: dict[str, list[str]] = {}
-    for owner, name, caption, figure in figures(material):
-        pictures = {"svg": svg(figure), "png": png(figure)}
-        for suffix, content in pictures.items():
-            with replacing(folder / FOLDER / f"{file_name(name)}.{suffix}") as file:
-                file.write(content)
-        drawn.setdefault(owner, []).append(_figure(pictures["svg"], caption))
-    page = "\n".join(_parts(material, about, drawn))
+    write_pictures(folder, material)
+    write_benchopt(folder / BENCHOPT, material, about)
+    page = "\n".join(_page(folder, material, about))
     with replacing(folder / NAME) as file:
         file.write(page.encode())
 
 
-def svg(figure: Figure) -> bytes:
-    """A figure as SVG, which can be shown at any size."""
-    content = io.BytesIO()
-    figure.savefig(content, format="svg", metadata={"Date": None})
-    return content.getvalue()
+def part_of(name: str) -> str:
+    """The text of a file that belongs to the page and lies beside this module."""
+    return files(__package__).joinpath(name).read_text("utf-8")
 
 
-def png(figure: Figure) -> bytes:
-    """A figure as PNG in few colours, so that the file is small."""
-    from PIL import Image  # matplotlib, without which there is no figure, depends on it
-
-    content = io.BytesIO()
-    figure.savefig(content, format="png")
-    picture = Image.open(content).convert("RGB")
-    few = picture.quantize(PNG_COLORS, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
-    content = io.BytesIO()
-    few.save(content, format="png", optimize=True)
-    return content.getvalue()
-
-
-def file_name(name: str) -> str:
-    """A name made into one that files can have on any system."""
-    return "".join(c if c.isalnum() or c in "-_." else "_" for c in name)
-
-
-def _figure(content: bytes, caption: str) -> str:
-    data, text = base64.b64encode(content).decode(), html.escape(caption)
-    return f'<figure><img alt="{text}" src="data:image/svg+xml;base64,{data}"><figcaption>{text}</figcaption></figure>'
-
-
-def _parts(material: Material, about: Mapping[str, Any], drawn: Mapping[str, list[str]]) -> Iterator[str]:
-    plan = material.plan
-    names = [problem.name for problem in plan.problems]
+def _page(folder: Path, material: Material, about: Mapping[str, Any]) -> Iterator[str]:
+    looks = looks_of([method.label for method in material.plan.methods], material.emphasised)
+    names = [problem.name for problem in material.plan.problems]
     title = html.escape(f"Methods compared on {', '.join(names)}")
-    yield _HEAD.format(title=title, style=_STYLE)
-    rated = f"{len(plan.rates)} learning rates from {plan.rates[0]:g} to {plan.rates[-1]:g}"
-    seeds = f"{plan.seeds} seed{'s' if plan.seeds > 1 else ''}"
-    diverged = sum(line.diverged for line in material.lines)
+    panels: list[Panel] = []
     yield (
-        f"<p>{len(plan.methods)} methods, {rated}, {seeds}: {len(material.runs)} runs, of which {diverged} "
-        "diverged. Every method had the same start values, order of data, epochs and learning rates; those that take "
-        "none ran once a seed. The best rate of each is chosen with hindsight, by the losses shown here.</p>"
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{title}</title><style>\n{part_of('report.css')}</style></head><body>"
     )
-    yield f'<div class="figures">{"".join(drawn.get("", []))}</div>'
-    for problem in plan.problems:
-        name, kind = problem.name, "; convex" if problem.convex else ""
-        yield f'<h2>{html.escape(name)}</h2><p class="faint">{plan.epochs[name]} epochs{kind}</p>'
-        yield _table(material, name)
-        yield f'<div class="figures">{"".join(drawn.get(name, []))}</div>'
-    yield from _definitions(material.tau)
-    yield from _made_by(about)
-    yield "</body></html>\n"
+    yield f"<h1>{title}</h1>"
+    yield f'<p class="verdict">{html.escape(material.verdict.sentence)}</p>'
+    yield f'<p class="faint">{html.escape(introduction(material))}</p>'
+    yield report_tables.matrix(material, looks)
+    yield report_tables.compared(material.verdict)
+    yield remarks(material)
+    yield _bar(material)
+    yield _legend(looks)
+    everywhere = [*overview(material)]
+    if everywhere:
+        yield f"<h2>All problems</h2>{_figures(everywhere, panels, looks)}"
+    for problem in material.plan.problems:
+        epochs, kind = material.plan.epochs[problem.name], "; convex" if problem.convex else ""
+        known = material.plan.best.get(problem.name)
+        optimum = "" if known is None else f"; its lowest loss is known: {known:g}"
+        yield f"<h2>{html.escape(problem.name)}</h2>"
+        yield f'<p class="faint">{epochs} epoch{"s" if epochs > 1 else ""}{kind}{optimum}</p>'
+        yield report_tables.of_problem(material, problem.name, looks)
+        if any(run.cell.problem == problem.name and math.isfinite(run.valid[0]) for run in material.runs):
+            yield _figures(of_problem(material, problem.name), panels, looks)
+        if problem.plane is not None:
+            yield "<h3>Paths of seed 0, with the best rates</h3>"
+            yield '<p class="faint">From dot to square; the loss is lowest at the cross.</p>'
+            yield f'<div class="paths">{"".join(paths(material, problem))}</div>'
+    yield from definitions(material.tau)
+    yield from _made_by(folder, about)
+    yield f'<script type="application/json" id="data">{_data(panels, looks)}</script>'
+    yield f"<script>\n{part_of('report.js')}</script></body></html>\n"
 
 
-def _table(material: Material, problem: str) -> str:
-    head = "".join(f"<th>{html.escape(heading)}</th>" for heading in HEADINGS)
-    rows = (cells_of(line) for line in ranked(line for line in material.lines if line.problem == problem))
-    body = "".join(f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
-    return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+def _figures(several: Iterable[Panel], panels: list[Panel], looks: Looks) -> str:
+    """Figures of panels, which are added to those of the page."""
+    parts = []
+    for panel in several:
+        caption = html.escape(panel.title)
+        parts.append(f"<figure><figcaption>{caption}</figcaption>{drawn(panel, len(panels), looks)}</figure>")
+        panels.append(panel)
+    return f'<div class="figures">{"".join(parts)}</div>'
 
 
-def _definitions(tau: float) -> Iterator[str]:
-    left = "(f - f_best) / (f_start - f_best)"
-    terms = {
-        "left to gain": f"{left}, f the validation loss, f_start that of the start and f_best the lowest of all runs "
-        "with the same seed, of any method and rate, in any epoch.",
-        "final loss": "Validation loss after the last epoch, median over the seeds, with the best learning rate: the "
-        "one for which this median is lowest. Nothing is stopped early, and no earlier parameters are restored.",
-        "to target": f"Until {tau:g} of the loss is left to gain (Mor\u00e9 and Wild 2009), with the best rate; median "
-        "over the seeds, - where half of them or more do not get there. Seconds are the processor's, of training only.",
-        "good rates": "Those around the best, and how many powers of ten they span, for which the median of what is "
-        f"left to gain is at most {GOOD:g}; >= where they reach the end of the grid, so that there may be more.",
-        "us a step": "Microseconds of one update alone, its gradient given, on one thread: median of many turns.",
-        "bytes of state a parameter": "What the method keeps for each element of the parameters.",
-        "performance profile": "The share of problems and seeds in which a method gets to the target within a factor "
-        "of what the fastest method takes (Dolan and Mor\u00e9 2002).",
+def _bar(material: Material) -> str:
+    """Switches of all panels; without a script they are hidden."""
+    scored = any(run.scores for run in material.runs)
+    groups = []
+    for name, options in SWITCHES:
+        kept = [option for option in options if option[0] != "score" or scored]
+        labels = (
+            f'<label><input type="radio" name="{name}" value="{value}"{" checked" if i == 0 else ""}>{words}</label>'
+            for i, (value, words) in enumerate(kept)
+        )
+        groups.append(f'<span class="switches" role="radiogroup">{"".join(labels)}</span>')
+    return f'<div class="bar" data-script hidden>{"".join(groups)}</div>'
+
+
+def _legend(looks: Looks) -> str:
+    order = [*looks.emphasised, *(method for method in looks.methods if method not in looks.emphasised)]
+    chips = (
+        f'<button type="button" class="chip" data-pick="{looks.methods.index(method)}" aria-pressed="false">'
+        f"{swatch(looks, method)}{html.escape(method)}</button>"
+        for method in order
+    )
+    every = '<button type="button" class="chip" id="all" hidden>show all</button>'
+    hint = (
+        '<p class="faint" data-script hidden>Choose methods here, or by their names in the figures, to see them alone; '
+        "point at a line for its values.</p>"
+    )
+    return f'<div class="legend">{"".join(chips)}{every}</div>{hint}'
+
+
+def _data(panels: Iterable[Panel], looks: Looks) -> str:
+    """What the script needs, as JSON that can stand within HTML."""
+    box: dict[str, float] = {
+        "width": drawing.WIDTH,
+        "height": drawing.HEIGHT,
+        "left": drawing.LEFT,
+        "right": drawing.RIGHT,
     }
-    yield "<h2>What the words mean</h2><dl>"
-    yield from (f"<dt>{html.escape(term)}</dt><dd>{html.escape(text)}</dd>" for term, text in terms.items())
-    yield "</dl>"
+    box |= {
+        "top": drawing.TOP,
+        "bottom": drawing.BOTTOM,
+        "band": drawing.BAND,
+        "inBand": drawing.IN_BAND,
+        "step": drawing.NAME_STEP,
+    }
+    found = {"methods": looks.methods, "panels": [_of_panel(panel, looks) for panel in panels], "box": box}
+    return json.dumps(found, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
 
 
-def _made_by(about: Mapping[str, Any]) -> Iterator[str]:
+def _of_panel(panel: Panel, looks: Looks) -> dict[str, Any]:
+    return {
+        "xs": [_of_axis(name, axis) for name, axis in panel.xs.items()],
+        "ys": [_of_axis(name, axis) for name, axis in panel.ys.items()],
+        "series": [_of_series(each, looks) for each in panel.series],
+        "step": panel.step,
+        "key": bool(panel.key),
+        "paired": panel.xs.keys() == panel.ys.keys(),
+    }
+
+
+def _of_axis(name: str, axis: Axis) -> dict[str, Any]:
+    found = {key: getattr(axis, key) for key in ("label", "below", "above", "guide", "guided")}
+    return {"name": name, "short": SHORT.get(name, name), "scales": [*map(_of_scale, axis.scales)], **found}
+
+
+def _of_scale(scale: Scale) -> dict[str, Any]:
+    return {**scale._asdict(), "labels": [*map(number_of, scale.ticks)]}
+
+
+def _of_series(series: Series, looks: Looks) -> dict[str, Any]:
+    return {
+        "method": looks.methods.index(series.method),
+        "note": series.note,
+        "xs": [[*map(_finite, values)] for values in series.xs],
+        "ys": [[[*map(_finite, values)] for values in band] for band in series.ys],
+    }
+
+
+def _finite(value: float) -> float | None:
+    return rounded(value) if math.isfinite(value) else None
+
+
+def _made_by(folder: Path, about: Mapping[str, Any]) -> Iterator[str]:
     yield '<h2>How it was made</h2><dl class="short">'
     for name, value in about.items():
         if name != "command":
@@ -168,3 +200,7 @@ def _made_by(about: Mapping[str, Any]) -> Iterator[str]:
     yield "</dl>"
     if about.get("command"):
         yield f"<p>By the command</p><pre>{html.escape(shlex.join(about['command']))}</pre>"
+    there = [(name, what) for name, what in BESIDE.items() if (folder / name).exists()]
+    if there:
+        links = "; ".join(f'<a href="{name}">{name}</a>, {what}' for name, what in there)
+        yield f"<p>In the same folder: {links}.</p>"

@@ -79,31 +79,38 @@ def test_table1(capsys):
     printed, told = capsys.readouterr()
     rows = printed.splitlines()
     assert rows[0].split()[:3] == ["method", "test", "error"]
-    assert [row.split()[0] for row in rows[1:]] == ["RDA", "FB", "AdaGrad-RDA", "AdaGrad-FB"]
-    assert "fastadagrad: FB: 2 shuffles, 2 rates" in told
+    assert [row.split()[0] for row in rows[1:7]] == ["RDA", "FB", "AdaGrad-RDA", "AdaGrad-FB", "PA", "AROW"]
+    assert "fastadagrad: FB: 2 shuffles, the best rate 0." in told
     assert main([*arguments, "--json", "--quiet", "--positive", "0"]) == 0
     printed, told = capsys.readouterr()
-    assert told == ""
+    assert all("no penalty" in line or "at an end of its grid" in line for line in told.splitlines())
     found = json.loads(printed)
-    assert len(found["lines"]) == 4
+    assert len(found["lines"]) == 6
     assert all(set(line["rates"]) <= {0.01, 0.1} for line in found["lines"])
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["iris"], "iris has the labels 0, 1, 2: positive must be the one that is told from the others, not None"),
+        (["iris"], "iris has the labels 0, 1, 2: positive must be the one that is told from the others, or a pattern"),
         (
             ["iris", "wine"],
-            "--recipe table1 takes one file, and no --methods, --epochs, --jobs or --quick, not 2 of them",
+            "--recipe table1 takes one file, and no --methods, --epochs, --jobs, --quick or --extend, not 2 of them",
         ),
         (["iris", "--epochs", "3"], "not --epochs"),
         (["nowhere.svm"], "No such file"),
+        (["breast_cancer", "--delta", "-1"], "delta must be a number of at least 0, not -1"),
     ],
 )
 def test_table1_refuses(capsys, arguments, message):
     assert main(["compare", *arguments, "--recipe", "table1"]) == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", [["--delta", "1"], ["--text", "words"], ["--positive", "1"]])
+def test_options_of_table1_are_refused_without_it(capsys, option):
+    assert main(["compare", "rosenbrock", *option]) == 2
+    assert f"{option[0]} is of --recipe table1" in capsys.readouterr().err
 
 
 def test_methods_do_not_swallow_the_problem_without_a_word(capsys):
@@ -170,7 +177,7 @@ def test_a_single_seed_has_no_quartiles_and_a_single_shuffle_no_spread(tmp_path,
     assert main(["compare", "breast_cancer", "--recipe", "table1", "--seeds", "1", "--rates", "0.01:0.1:2"]) == 0
     printed, told = capsys.readouterr()
     assert "+-" not in printed
-    assert "FB: 1 shuffle, 2 rates" in told
+    assert "FB: 1 shuffle, the best rate" in told
 
 
 def test_a_comparison_is_not_replaced_by_a_part_of_it(tmp_path, monkeypatch, capsys):

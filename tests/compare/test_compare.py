@@ -1,24 +1,18 @@
 """Whole comparisons."""
 
-import base64
 import csv
 import json
-import math
 import os
-import re
 import signal
 import subprocess
 import sys
 import time
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 
-from fastadagrad.compare import Problem, Task, comparison, figures, making
 from fastadagrad.compare import compare as run_comparison
-from fastadagrad.compare.figures import Material
-from fastadagrad.compare.summary import bounds_of
+from fastadagrad.compare import making
 
 for extra in ("pyarrow", "matplotlib"):
     pytest.importorskip(extra)
@@ -148,143 +142,6 @@ def test_ctrl_c_keeps_what_is_finished(tmp_path, own, name):
     assert f"{finished} of 550 runs are kept in comparison" in errors
     assert errors.count("\n") == 2
     assert "Traceback" not in errors
-
-
-class Reader(HTMLParser):
-    """Whether tags are closed, and what a page asks for."""
-
-    VOID = ("meta", "img")
-
-    def __init__(self):
-        super().__init__()
-        self.open, self.sources, self.texts, self.counts = [], [], [], {}
-
-    def handle_starttag(self, tag, attrs):
-        self.counts[tag] = self.counts.get(tag, 0) + 1
-        self.sources += [value for name, value in attrs if name in ("src", "href", "srcset", "data", "action")]
-        if tag not in self.VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.texts.append(data)
-
-
-def test_the_report_is_one_file(tmp_path, own):
-    methods = ["sgd", "adagrad", "cocob"]
-    found = compare([own, "rosenbrock"], methods, out=tmp_path / "<b>&", epochs=3, report=True)
-    page = (found.folder / "report.html").read_text()
-    reader = Reader()
-    reader.feed(page)
-    assert reader.open == []
-    assert reader.counts["table"] == 2
-    assert reader.counts["img"] == 2 + 3 + 4
-    assert all(source.startswith("data:image/svg+xml;base64,") for source in reader.sources)
-    assert not re.search(r"https?:|//[a-z]|@import|url\(", re.sub(r"base64,[^\"]*", "", page))
-    assert "prefers-color-scheme: dark" in page
-    assert 'name="viewport"' in page
-    pictures = [base64.b64decode(source.partition(",")[2]) for source in reader.sources]
-    files = [path.read_bytes() for path in (found.folder / "figures").glob("*.svg")]
-    assert sorted(pictures) == sorted(files)
-    assert all(b"</svg>" in picture for picture in pictures)
-    for path in (found.folder / "figures").glob("*.svg"):
-        small = path.with_suffix(".png").read_bytes()
-        assert small.startswith(b"\x89PNG")
-        assert len(small) < 100_000
-    text = "".join(reader.texts)
-    for word in (*methods, "bowl", "needs no rate", np.__version__, found.about["processor"], "Mor\u00e9"):
-        assert word in text
-
-
-def test_names_are_escaped_in_the_report(tmp_path):
-    def make(seed):
-        return Task(params=np.ones(2), loss=lambda w: (w @ w, 2 * w), epochs=2)
-
-    found = compare([Problem("<i>&/..", make)], ["sgd"], out=tmp_path, report=True)
-    page = (found.folder / "report.html").read_text()
-    assert "<i>" not in page
-    assert "<h2>&lt;i&gt;&amp;/..</h2>" in page
-    assert {path.name for path in (tmp_path / "figures").iterdir()} >= {"_i___..-epochs.svg"}
-
-
-LONG = "sgd:momentum=0.9,nesterov=1"
-
-
-@pytest.fixture(scope="module")
-def material(tmp_path_factory):
-    methods = ["sgd", "adagrad", "cocob", LONG]
-    found = compare(
-        ["rosenbrock", "factorisation"], methods, out=tmp_path_factory.mktemp("m"), rates="1e-3:10:5", epochs=4
-    )
-    return Material(found.plan, found.runs, found.lines)
-
-
-def test_figures_show_what_was_measured(material):
-    figure = figures.by_epochs(material, "factorisation")
-    [axes] = figure.axes
-    lines = {line.get_label(): line for line in axes.get_lines() if not line.get_label().startswith("_")}
-    assert set(lines) == {"sgd", "adagrad", "cocob", LONG}
-    assert {text.get_text() for text in axes.texts} == set(lines)
-    bounds = bounds_of(run for run in material.runs if run.cell.problem == "factorisation")
-    for method, runs in material.chosen("factorisation"):
-        x, y = lines[method.label].get_data()
-        assert list(x) == [0, 1, 2, 3, 4]
-        for epoch in x:
-            gaps = [bounds[run.cell.seed].gap(run.valid[epoch]) for run in runs]
-            assert y[epoch] == pytest.approx(max(np.median(gaps), figures.LEAST_GAP / 10))
-    assert axes.get_yscale() == "log"
-    assert axes.get_xlabel() == "epochs"
-    assert "left to gain" in axes.get_ylabel()
-    styles = [(line.get_color(), line.get_linestyle(), line.get_marker()) for line in lines.values()]
-    assert len({*styles}) == 4
-
-
-def test_diverged_runs_do_not_stretch_the_axes(material):
-    assert any(run.diverged for run in material.runs if run.cell.problem == "rosenbrock")
-    for _, name, caption, figure in figures.figures(material):
-        assert caption
-        for axes in figure.axes:
-            if axes.get_yscale() == "log":
-                low, high = axes.get_ylim()
-                assert figures.LEAST_GAP <= low < high <= figures.TOP, name
-            assert all(math.isfinite(limit) for limit in (*axes.get_xlim(), *axes.get_ylim()))
-
-
-def test_text_is_legible(material):
-    """At 600 pixels wide, letters are at least 8 pixels high, and nothing sticks out."""
-    for _, name, _, figure in figures.figures(material):
-        figure.draw_without_rendering()
-        scale = 600 / (figure.get_figwidth() * figure.dpi)
-        for axes in figure.axes:
-            if not axes.get_visible():
-                continue
-            for text in (axes.title, axes.xaxis.label, axes.yaxis.label, *axes.texts):
-                if text.get_text():
-                    assert text.get_fontsize() * figure.dpi / 72 * scale > 8
-                    box = text.get_window_extent()
-                    assert box.x0 >= 0, name
-                    assert box.x1 <= figure.bbox.width, name
-        for legend in figure.legends:
-            box = legend.get_window_extent()
-            assert 0 <= box.x0 < box.x1 <= figure.bbox.width, name
-
-
-def test_styles_of_many_methods_differ(tmp_path):
-    methods = ["sgd", *(f"sgd:momentum=0.{k}" for k in range(1, 30))]
-    plan = comparison.make_plan("quadratic", methods, [0.1], 1, 1)
-    material = Material(plan, (), ())
-    styles = [tuple(map(str, material.style(method).values())) for method in plan.methods]
-    assert len({*styles}) == 30
-
-
-def test_paths_lead_to_where_the_run_ended(material):
-    [problem] = [problem for problem in material.plan.problems if problem.plane]
-    for method, runs in material.chosen("rosenbrock"):
-        points, loss = figures.path(problem, method, runs[0].cell.rate, 4)
-        assert points.shape == (41, 2)
-        assert loss == runs[0].final
 
 
 def test_results_in_json(tmp_path):
