@@ -17,6 +17,7 @@ from ..engine.options import Conduct, Rule, Settings, refusals_of
 from ..kernels.linear.losses import OPTIONS
 from ..kernels.rules import form_of
 from ..linear import arguments
+from ..linear.fitting import of_one_part
 from ..linear.methods import own_hyper, rule_for, takers_of
 from ..support.checks import checked_number, shown, whole_number
 from ..support.hints import KEYWORDS, hint
@@ -85,17 +86,18 @@ def _checked(estimator: Any, loss: str, dtype: Any, seed: int, once: bool) -> Ch
         "nesterov": estimator.nesterov,
         **options,
         "batch_size": estimator.batch_size,
-        "max_epochs": 1 if once else epochs,
+        "max_epochs": epochs,
         "patience": whole_number("n_iter_no_change", estimator.n_iter_no_change, 0),
         "min_improvement": checked_number("tol", estimator.tol),
         "intercept": truth(estimator, "fit_intercept"),
-        "scale": "none" if once and isinstance(estimator.scale, str) and estimator.scale == "auto" else estimator.scale,
+        "scale": estimator.scale,
         "validation": share if stops and not once else 0.0,
         "shuffle": estimator.shuffle,
         "seed": seed,
         "dtype": dtype,
         "lazy": estimator.lazy,
         "average": estimator.average,
+        "implicit": estimator.implicit,
         "warm_start": True,
         "hash_bits": None,
         **{name: value for name, value in penalties.items() if name != OWN_L1},
@@ -105,7 +107,8 @@ def _checked(estimator: Any, loss: str, dtype: Any, seed: int, once: bool) -> Ch
         raise ValueError(f"method_params has {OWN_L1!r}, which penalty={estimator.penalty!r} sets to alpha: drop one")
     own = {name: value for name, value in (penalties | more).items() if name not in (*DECAYS, "l1", "l2")}
     parameters |= {name: more.get(name, 0.0) for name in DECAYS}
-    return Checked(*arguments.check(arguments.refuse_unknown(parameters, own)))
+    found = Checked(*arguments.check(arguments.refuse_unknown(parameters, own)))
+    return found._replace(parameters=of_one_part(found.parameters, found.settings)) if once else found
 
 
 def truth(estimator: Any, name: str) -> bool:

@@ -42,7 +42,8 @@ class AdaGradRegressor(RegressorMixin, LinearEstimator):
     method : str, default "adagrad"
         Name of the method, as `fastadagrad.build` takes it; methods that need more than gradients are refused.
     learning_rate : float or "auto", optional
-        By default 0.1, or the method's own default. "auto" finds a rate by short, cross-validated fits.
+        "auto" finds a rate by short fits to at most 10,000 of the examples, of which parts are held out. By default
+        "auto" for ADAGRAD, and else the method's own default, or 0.1; in `partial_fit` always the latter.
     momentum, nesterov : float, bool, default 0 and False
         As in `fastadagrad.ADAGRAD`.
     batch_size : int, default 1
@@ -56,18 +57,23 @@ class AdaGradRegressor(RegressorMixin, LinearEstimator):
     fit_intercept : bool, default True
         Whether a constant is added to the scores.
     scale : {"auto", "standard", "maxabs", "none"}, default "auto"
-        How features are scaled while training: "auto" is "standard" for dense X and "maxabs" for sparse X; targets are
-        then standardised, too, if there is an intercept. In `partial_fit` "auto" is "none". `coef_` is for the unscaled
-        features and targets.
+        How features are scaled while training, as in `fastadagrad.LinearModel`: "auto" is "standard" for dense X, and
+        for sparse X of which more than half is stored, "none" for sparse rows of length 1, else "maxabs". Unless
+        `scale` is "none" or there is no intercept, targets are standardised, too. In `partial_fit` "auto" is "none".
+        `coef_` is for the unscaled features and targets.
     shuffle : bool, default True
         Whether each epoch has its own order. The orders, and the choice of the examples that are set aside, depend on
         the contents of the examples, and not on the order in which they are given.
-    average : bool or int, default False
+    average : bool, int or "auto", default "auto"
         True: the weights are the mean of those that training passed through; an int: the mean over so many last epochs.
-        It goes on from call to call of `partial_fit`.
+        It goes on from call to call of `partial_fit`. "auto": for ADAGRAD without l1, the mean of all, in which an
+        epoch counts by about the third power of its number, but not in `partial_fit`; else False.
+    implicit : bool, optional
+        Whether steps are implicit, so that no learning rate makes them overshoot, as in `fastadagrad.LinearModel`. By
+        default they are where they can be: with single examples, no momentum, and ADAGRAD, SGD or RMSProp.
     warm_start : bool, default False
         Whether `fit` goes on from where the fit before it ended, with its scales, and its learning rate if
-        that is "auto".
+        that was found.
     early_stopping : bool, default False
         Whether the share `validation_fraction` of the examples is set aside; the weights kept are then those with the
         lowest loss on these examples.
@@ -101,13 +107,13 @@ class AdaGradRegressor(RegressorMixin, LinearEstimator):
     Notes
     -----
     An example of weight 3 is visited three times an epoch, so that whole weights give what repetitions give, up to
-    rounding; not so where weights are above 9 on average, which are then visited less often, nor with `early_stopping`
-    or the learning rate "auto", which set examples aside as a whole: else one of weight 3 could judge what it trains.
+    rounding; not so where weights are above 9 on average, which are then visited less often, nor with `early_stopping`,
+    which sets examples aside as a whole: else one of weight 3 could judge what it trains.
 
     `partial_fit`, and `fit` with `warm_start`, go on from the weights that were kept, the last or the best, and from
     what the method keeps beside the last ones; methods of dual averaging place the weights by the latter alone. With
-    `average` the mean goes on, and a `partial_fit` is an epoch that counts by its examples. In `partial_fit`,
-    `early_stopping` has no meaning.
+    `average` True or an int the mean goes on, and a `partial_fit` is an epoch that counts by its examples; with "auto",
+    `partial_fit` goes on from the mean, and makes no more of it. In `partial_fit`, `early_stopping` has no meaning.
 
     Examples
     --------
@@ -139,7 +145,8 @@ class AdaGradRegressor(RegressorMixin, LinearEstimator):
         fit_intercept: bool = True,
         scale: Literal["auto", "standard", "maxabs", "none"] = "auto",
         shuffle: bool = True,
-        average: bool | int = False,
+        average: bool | int | Literal["auto"] = "auto",
+        implicit: bool | None = None,
         warm_start: bool = False,
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
@@ -166,6 +173,7 @@ class AdaGradRegressor(RegressorMixin, LinearEstimator):
         self.scale = scale
         self.shuffle = shuffle
         self.average = average
+        self.implicit = implicit
         self.warm_start = warm_start
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction

@@ -12,12 +12,14 @@ from numpy.typing import NDArray
 
 from ..data.tables import Table
 from ..engine.options import Settings
+from ..kernels.linear.content import keys_of_rows
 from ..support.log import logger
 from .averaging import AveragingTrainer
 from .methods import START
 from .scaling import exponents_of
 from .splits import in_proportion, rows_of
 from .training import Examples, Scorer, Trainer, importance_of
+from .visits import visits_of
 
 DECADES = 6  # factors of 10 by which the search goes up or down from START, at most
 STEP = 0.5  # of the search, in decades
@@ -25,6 +27,7 @@ MOST_EXAMPLES = 10_000
 # Folds of a trial, by the number of examples: a large part that is held out once judges as well as many small ones.
 FOLDS = ((2_000, 5), (5_000, 3), (MOST_EXAMPLES, 1))
 HELD_OUT = 5  # a fold holds out one in so many examples, or one in the number of folds
+FEW = 10  # visits to a row, on average, above which there are but few different rows
 GROUPS = 20  # parts of the held-out examples, whose losses show how sure a difference of two rates is
 
 Prepare = Callable[[Table], Examples]
@@ -41,44 +44,69 @@ class Fold(NamedTuple):
 
 
 def make_folds(table: Table, groups: NDArray[np.int64], prepare: Prepare, epochs: int, seed: int) -> list[Fold]:
-    """Folds of at most MOST_EXAMPLES of the examples, for trials that have as many epochs as the fit.
+    """Folds of at most MOST_EXAMPLES of the visits to examples, for trials that have as many epochs as the fit.
 
     A fold holds out its share of every group. The only example of a group is never held out, as a fit without it could
-    not know its class.
+    not know its class. Visits are dealt rather than examples, so that an example of weight 3 gives the folds that three
+    such examples give.
 
     Raises
     ------
     ValueError
         If there are fewer than two examples.
     """
-    n = len(table.labels)
-    if n < 2:
-        raise ValueError(f"learning_rate='auto' takes two examples or more, got {n}: give a number")
+    if len(table.labels) < 2:
+        raise ValueError(f"learning_rate='auto' takes two examples or more, got {len(table.labels)}: give a number")
+    visits = visits_of(len(table.labels), table.weights)
     rng = np.random.default_rng([seed, 2])
-    order = rng.permutation(n)
-    chosen = order[in_proportion(groups[order], min(n, MOST_EXAMPLES), spare=0)]
+    order = visits.order[rng.permutation(len(visits.order))]
+    chosen = order[in_proportion(groups[order], min(len(order), MOST_EXAMPLES), spare=0)]
     count = next((folds for most, folds in FOLDS if len(chosen) <= most), 1)
-    fold_of = _deal(groups[chosen], count if count > 1 else HELD_OUT)
-    fitted, folds = prepare(rows_of(table, chosen)), []
+    visited = rows_of(table, chosen)
+    fold_of = _deal(groups[chosen], _kinds(visited), count if count > 1 else HELD_OUT)
+    if visits.importance is not None or visited.weights is not None:
+        visited = replace(visited, weights=None if visits.importance is None else visits.importance[chosen])
+    fitted, folds = prepare(visited), []
     for fold in range(min(count, int(fold_of.max()) + 1)):
         orders = [rng.permutation(np.flatnonzero(fold_of != fold)) for _ in range(epochs)]
-        held_out = chosen[fold_of == fold]
+        held_out = np.flatnonzero(fold_of == fold)
         parts = np.array_split(held_out, min(len(held_out), max(GROUPS // count, 1)))
-        folds.append(Fold(fitted, orders, [prepare(rows_of(table, part)) for part in parts]))
+        folds.append(Fold(fitted, orders, [prepare(rows_of(visited, part)) for part in parts]))
     return folds
 
 
-def _deal(groups: NDArray[np.int64], folds: int) -> NDArray[np.int64]:
-    """The fold, of so many, that holds each example out, or -1 if none does; every fold has its share of each group."""
-    _, group, sizes = np.unique(groups, return_inverse=True, return_counts=True)
-    held_out = sizes[group] > 1
-    if not held_out.any():  # each example is the only one of its group
+def _kinds(visited: Table) -> NDArray[np.int64]:
+    """Numbers from 0 on, in the order in which they first occur, of the visits whose rows are to be held out together.
+
+    Visits to rows with equal features are, so that none judges what it trains. If there are but few different rows,
+    each visit is held out by itself: else there would be little to learn of the rows that are held out.
+    """
+    n = len(visited.labels)
+    _, first, kind = np.unique(keys_of_rows(visited.features, np.zeros(n)), return_index=True, return_inverse=True)
+    if len(first) * FEW < n or len(first) < 2:
+        return np.arange(n)
+    numbers = np.empty(len(first), np.int64)
+    numbers[np.argsort(first)] = np.arange(len(first))
+    return numbers[kind]
+
+
+def _deal(groups: NDArray[np.int64], kinds: NDArray[np.int64], folds: int) -> NDArray[np.int64]:
+    """The fold, of so many, that holds each visit out, or -1 if none does; every fold has its share of each group.
+
+    Visits of a kind are held out together, and count in the group of the first of them.
+    """
+    pairs = np.unique(np.column_stack([groups, kinds]), axis=0)
+    _, group, sizes = np.unique(pairs[:, 0], return_inverse=True, return_counts=True)
+    held_out = np.ones(int(kinds.max()) + 1, np.bool)
+    held_out[pairs[sizes[group] == 1, 1]] = False  # the only ones of their group
+    if not held_out.any():
         held_out[:] = True
-    dealt = np.argsort(group, kind="stable")
+    group_of = groups[np.unique(kinds, return_index=True)[1]]
+    dealt = np.argsort(group_of, kind="stable")
     dealt = dealt[held_out[dealt]]
-    fold_of = np.full(len(groups), -1)
+    fold_of = np.full(len(held_out), -1)
     fold_of[dealt] = np.arange(len(dealt)) % min(folds, len(dealt))
-    return fold_of
+    return fold_of[kinds]
 
 
 def search(folds: list[Fold], trainer_of: MakeTrainer, settings: Settings) -> float:
