@@ -11,7 +11,7 @@ from numpy.typing import DTypeLike, NDArray
 from ..data.tables import CSR, Table, cut
 from ..kernels.linear.layouts import Dense, Sparse, WeighedDense, WeighedSparse, shuffle
 from ..support.log import logger
-from .scaling import Scaling
+from .scaling import Scaling, as_dense
 from .targets import Targets
 from .training import Examples, as_examples, importance_of, is_dense
 from .visits import visits_of
@@ -62,7 +62,8 @@ class Preparing:
         if features.shape[1] > self.width and not self._warned:
             self._warned = True
             logger.warning("%s has columns beyond the %d features: these entries are ignored", table.name, self.width)
-        return cut(features, self.width)
+        fitted = cut(features, self.width)
+        return fitted if self.scale.shift is None else as_dense(fitted)  # where means are at 0, no zeros are left out
 
     def _check_labels(self, table: Table) -> None:
         targets = self.targets

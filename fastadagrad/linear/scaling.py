@@ -124,6 +124,11 @@ def _best_scale(features: NDArray[Any] | CSR) -> str:
     """
     if not isinstance(features, CSR):
         return "standard"
+    return "none" if of_unit_length(features) else "maxabs"
+
+
+def of_unit_length(features: CSR) -> bool | None:
+    """Whether all rows that have values have length 1; None if no row has any."""
     squares = np.zeros(len(features.indptr) - 1)
     filled = np.flatnonzero(np.diff(features.indptr))
     for rows in np.array_split(filled, max(1, features.data.size // _CHUNK)):
@@ -132,8 +137,8 @@ def _best_scale(features: NDArray[Any] | CSR) -> str:
         data = features.data[features.indptr[rows[0]] : features.indptr[rows[-1] + 1]].astype(np.float64)
         squares[rows] = np.add.reduceat(data * data, features.indptr[rows] - features.indptr[rows[0]])
         if np.abs(squares[rows] - 1).max() > UNIT:
-            return "maxabs"
-    return "none" if len(filled) else "maxabs"
+            return False
+    return True if len(filled) else None
 
 
 def without_zeros_left_out(features: NDArray[Any] | CSR) -> NDArray[Any] | CSR:

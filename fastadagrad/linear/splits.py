@@ -12,6 +12,7 @@ from ..data.columns import check_names
 from ..data.loading import warn_of_base
 from ..data.tables import CSR, Table, as_table, with_width
 from ..support.log import logger
+from .scaling import as_dense
 from .targets import Targets
 from .visits import checked_weights
 
@@ -90,10 +91,11 @@ def split(table: Table, valid: Any, seed: int, targets: Targets) -> tuple[Table,
     width = table.features.shape[1]
     warn_of_base(held_out, width, table.zero_based)
     features = held_out.features
-    if isinstance(features, CSR) != isinstance(table.features, CSR):
-        raise ValueError("the validation examples must be sparse if the training examples are, and dense if not")
+    if isinstance(table.features, CSR) and not isinstance(features, CSR):
+        raise ValueError("the validation examples must be sparse if the training examples are")
     if isinstance(features, CSR):
         features = with_width(features, width, "the validation examples")
+        features = features if isinstance(table.features, CSR) else as_dense(features)
     elif features.shape[1] != width:
         raise ValueError(f"the validation examples must have {width} features, got {features.shape[1]}")
     return table, Table(features, held_out.labels, held_out.name, weights=held_out.weights)

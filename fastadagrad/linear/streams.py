@@ -207,6 +207,7 @@ class _Once:
             values += values_of(block.table)
             if values >= buffer:
                 break
+        survey.settle()
         self.preparing = Preparing(survey.scaling(), survey.targets(classes), survey.width, p["dtype"])
 
     def _tables(self) -> Iterator[Table]:

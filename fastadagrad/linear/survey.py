@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -10,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.tables import CSR, Table
+from ..data.tables import CSR, Table, cut
 from ..engine.options import Settings
 from ..kernels.linear.layouts import largest_of_columns
 from ..kernels.linear.losses import COUNTS, LOSSES
@@ -22,6 +23,7 @@ from .targets import OF_CLASSES, Targets
 from .training import bytes_a_feature
 
 MOST_DIFFERENT = 10_000  # labels that are told apart
+LEAST_FULL = 0.25  # share of stored values below which a block of sparse rows is surely not of dense data
 
 
 class Moments(NamedTuple):
@@ -30,6 +32,15 @@ class Moments(NamedTuple):
     weight: float
     mean: NDArray[np.float64]
     size: NDArray[np.float64]
+
+    def of_width(self, width: int) -> Moments:
+        """Those of these rows with so many columns: new ones are 0, and those beyond are dropped."""
+        if len(self.mean) == width:
+            return self
+        wide = np.zeros((2, width))
+        for row, old in zip(wide, (self.mean, self.size), strict=True):
+            row[: len(old)] = old[:width]
+        return Moments(self.weight, *wide)
 
     def with_(self, other: Moments) -> Moments:
         """Those of these rows and others together, by the formula of Chan, Golub and LeVeque."""
@@ -57,8 +68,9 @@ class Block(NamedTuple):
 
     table: Table
     labels: NDArray[Any]  # those that differ
-    moments: Moments | None  # of the features, if they are dense and to be centred or scaled by their deviation
+    moments: Moments | None  # of the features, if they are, or may turn out to be, scaled by their deviation
     of_labels: Moments | None  # if they are numbers
+    unit: bool | None = None  # whether sparse rows have length 1, where that decides how they are scaled
 
 
 class Survey:
@@ -71,8 +83,11 @@ class Survey:
         self._p, self._settings = p, settings
         self.width = width or 0
         self.fixed_width = width is not None
-        self.rows = self.values = 0
+        self.rows = self._weighty_rows = self._stored = 0
         self.sparse: bool | None = None
+        self._unit: bool | None = None  # None: no row has values
+        self._may_be_full = True  # whether sparse rows may turn out to be those of dense data
+        self._settled: str | None = None
         self._largest = np.zeros(self.width)
         self._moments: Moments | None = None
         self._of_labels: Moments | None = None
@@ -81,8 +96,23 @@ class Survey:
 
     @property
     def _scale(self) -> str:
+        """The kind of scaling; "auto" becomes what suits all that has been added, as `scaling.measure` would find it.
+
+        But sparse rows with a block that is less than LEAST_FULL are never those of dense data.
+        """
         scale = str(self._p["scale"])
-        return scale if scale != "auto" else "maxabs" if self.sparse else "standard"
+        if scale != "auto" or self._settled is not None:
+            return self._settled or scale
+        if not self.sparse:
+            return "standard"
+        if self._may_be_full and self._stored > scaling.FULL * self._weighty_rows * self.width:
+            return "standard"
+        return "none" if self._unit else "maxabs"
+
+    def settle(self) -> None:
+        """Stay with the width and the kind of scaling that have been found, whatever is added from now on."""
+        if self.sparse is not None:
+            self._settled, self.fixed_width = self._scale, True
 
     def examine(self, table: Table) -> Block:
         """Find what can be found of a block alone; this may run in another thread."""
@@ -91,10 +121,24 @@ class Survey:
         found = None
         if scale in ("standard", "auto") and not isinstance(features, CSR) and len(labels):
             found = moments_of(features, self._p["intercept"], table.weights)
+        unit = None
+        if scale == "auto" and isinstance(features, CSR) and len(labels):
+            weighty = self._weighty(table)
+            assert isinstance(weighty.features, CSR)
+            unit = scaling.of_unit_length(weighty.features)
+            if weighty.features.data.size >= LEAST_FULL * math.prod(weighty.features.shape):
+                found = moments_of(scaling.as_dense(weighty.features), self._p["intercept"], weighty.weights)
         of_labels = None
         if labels.dtype.kind in "biuf" and len(labels):
             of_labels = moments_of(labels.astype(np.float64)[:, None], True, table.weights)
-        return Block(table, np.unique(labels), found, of_labels)
+        return Block(table, np.unique(labels), found, of_labels, unit)
+
+    def _weighty(self, table: Table) -> Table:
+        """The rows that train something, and of sparse ones the columns that there are to be."""
+        table = without_weightless(table)
+        if self.fixed_width and isinstance(table.features, CSR) and table.features.shape[1] > self.width:
+            table = replace(table, features=cut(table.features, self.width))
+        return table
 
     def add(self, block: Block) -> None:
         """Take a block in.
@@ -104,32 +148,45 @@ class Survey:
         ValueError
             If there are more features than memory has room for, or labels are numbers here and strings there.
         """
-        table = block.table
-        features = table.features
+        features = block.table.features
         self.sparse = isinstance(features, CSR)
-        self.rows += len(table.labels)
-        self.values += (features.data if isinstance(features, CSR) else features).size
-        self._add_labels(block, table.name)
+        self.rows += len(block.table.labels)
+        self._add_labels(block, block.table.name)
         if isinstance(features, CSR):
-            if self._scale == "standard":
+            if self._p["scale"] == "standard":
                 raise ValueError('scale="standard" would make a sparse X dense: use "maxabs" or "none"')
             self._grow(features)
-            if self._scale == "maxabs":
-                inside = without_weightless(table).features
-                assert isinstance(inside, CSR)
-                if inside.shape[1] > self.width:
-                    kept = inside.indices < self.width
-                    inside = inside._replace(data=inside.data[kept], indices=inside.indices[kept])
-                largest_of_columns(inside.data, inside.indices.view(np.uint32), self._largest)
+            self._add_sparse(block)
             return
         self.width = features.shape[1]
         if self._scale == "maxabs":
-            weighty = without_weightless(table).features
+            weighty = without_weightless(block.table).features
             assert not isinstance(weighty, CSR)
             found = np.abs(weighty).max(axis=0, initial=0).astype(np.float64)
             self._largest = found if len(self._largest) != self.width else np.maximum(self._largest, found)
         elif block.moments is not None:
             self._moments = block.moments if self._moments is None else self._moments.with_(block.moments)
+
+    def _add_sparse(self, block: Block) -> None:
+        """Take in what tells how sparse features are to be scaled."""
+        if self._p["scale"] == "none":
+            return
+        table = self._weighty(block.table)
+        features = table.features
+        assert isinstance(features, CSR)
+        largest_of_columns(features.data, features.indices.view(np.uint32), self._largest)
+        self._stored += features.data.size
+        self._weighty_rows += features.shape[0]
+        if block.unit is not None:
+            self._unit = block.unit and self._unit is not False
+        found = block.moments
+        if found is None and self._settled == "standard" and len(table.labels):
+            found = moments_of(scaling.as_dense(features), self._p["intercept"], table.weights)
+        if found is not None and self._may_be_full:
+            found = found.of_width(self.width)
+            self._moments = found if self._moments is None else self._moments.of_width(self.width).with_(found)
+        elif len(table.labels):
+            self._may_be_full, self._moments = False, None
 
     def _grow(self, features: CSR) -> None:
         width = features.shape[1]
@@ -187,7 +244,7 @@ class Survey:
         if self._scale == "maxabs":
             size, shift = self._largest[: self.width].copy(), None
         else:
-            found = self._moments or Moments(0.0, np.zeros(self.width), np.zeros(self.width))
+            found = (self._moments or Moments(0.0, np.zeros(self.width), np.zeros(self.width))).of_width(self.width)
             shift, size = found.mean.copy(), found.size.copy()
         for part in scaling.parts_of(size.size):
             size[part][size[part] == 0] = 1.0

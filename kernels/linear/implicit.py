@@ -27,6 +27,9 @@ FAR = 500.0  # a margin or a reach beyond these acts as if it were this, so that
 FARTHEST = 1e80
 SMALLEST = 2.0**-1022
 ACCURACY = 1e-10  # relative, of the margin's move
+# By how much a step to a kink of the loss goes beyond it, relative. A step that ended at the kink itself would leave it
+# to rounding on which side the example is when it comes next.
+BEYOND = 1e-9
 
 
 def of_decay(reach):
@@ -77,7 +80,7 @@ def of_softmax(chance, miss, ahead):
 
 def of_hinge(score, label, slope, reach):
     gap = 1.0 - np.float64(score) * np.float64(label)
-    return gap / reach if 0.0 < gap < reach else 1.0
+    return min((gap + BEYOND) / reach, 1.0) if gap > 0.0 and reach > 0.0 else 1.0
 
 
 def of_poisson(score, label, slope, reach):
@@ -98,6 +101,7 @@ def of_poisson(score, label, slope, reach):
 
 def of_pinball(score, label, slope, reach, level):
     error, explicit = abs(np.float64(label) - np.float64(score)), reach * abs(slope)
+    error += BEYOND * (abs(np.float64(label)) + error)
     return error / explicit if error < explicit else 1.0
 
 
