@@ -119,13 +119,14 @@ def test_random_state():
 
 @row(
     "`partial_fit` makes one epoch of what it is given; the first call of a classifier wants `classes`",
-    'the same; `scale="auto"` leaves the features as they come there',
+    'the same; there `scale="auto"` leaves the features as they come, and no learning rate is found and no average made',
 )
 def test_partial_fit():
     parts = AdaGradClassifier(shuffle=False).partial_fit(X[::2], Y[::2], classes=[0, 1, 2])
     parts.partial_fit(X[1::2], Y[1::2])
     order = np.r_[0:150:2, 1:150:2]
-    whole = AdaGradClassifier(shuffle=False, scale="none", max_iter=1).fit(X[order], Y[order])
+    options = {"scale": "none", "max_iter": 1, "learning_rate": 0.1, "average": False}
+    whole = AdaGradClassifier(shuffle=False, **options).fit(X[order], Y[order])
     np.testing.assert_allclose(parts.coef_, whole.coef_, rtol=1e-9)
     with pytest.raises(ValueError, match="classes must be passed on the first call"):
         AdaGradClassifier().partial_fit(X, Y)
@@ -147,6 +148,7 @@ def test_warm_start():
 )
 def test_early_stopping():
     noise, options = np.random.default_rng(0).normal(size=(200, 21)), {"early_stopping": True, "random_state": 1}
+    options |= {"learning_rate": 0.1, "average": False}
     stopped = AdaGradRegressor(**options, n_iter_no_change=3).fit(noise[:, 1:], noise[:, 0])
     assert stopped.n_iter_ < 50
     short = AdaGradRegressor(**options, max_iter=stopped.n_iter_ - 4).fit(noise[:, 1:], noise[:, 0])
@@ -165,7 +167,12 @@ def test_average():
     last = AdaGradRegressor(average=1, max_iter=1, shuffle=False).fit(REAL_X, REAL_Y)
     every = AdaGradRegressor(average=True, max_iter=1, shuffle=False).fit(REAL_X, REAL_Y)
     np.testing.assert_array_equal(last.coef_, every.coef_)
-    assert not np.array_equal(AdaGradRegressor(max_iter=1, shuffle=False).fit(REAL_X, REAL_Y).coef_, every.coef_)
+    none = AdaGradRegressor(average=False, max_iter=1, shuffle=False).fit(REAL_X, REAL_Y)
+    assert not np.array_equal(none.coef_, every.coef_)
+    by_default = AdaGradRegressor(max_iter=2, shuffle=False).fit(REAL_X, REAL_Y).coef_
+    for average in (True, False):  # its own average counts later epochs more
+        other = AdaGradRegressor(average=average, max_iter=2, shuffle=False).fit(REAL_X, REAL_Y)
+        assert not np.array_equal(by_default, other.coef_)
 
 
 @row(
@@ -234,7 +241,7 @@ def test_interrupts(monkeypatch):
 def test_divergence():
     from sklearn.exceptions import ConvergenceWarning
 
-    model = AdaGradRegressor(method="sgd", learning_rate=1e6, scale="none", random_state=0)
+    model = AdaGradRegressor(method="sgd", learning_rate=1e6, implicit=False, scale="none", random_state=0)
     with pytest.warns(ConvergenceWarning):
         model.fit(REAL_X * 1e6, REAL_Y)
     assert np.isfinite(model.coef_).all()

@@ -98,6 +98,8 @@ def test_every_method_trains_with_the_bits_of_a_linear_model(method, form):
         ({"penalty": "l1", "alpha": 0.01}, {"l1": 0.01}),
         ({"penalty": "l2", "alpha": 0.01}, {"l2": 0.01}),
         ({"penalty": "elasticnet", "alpha": 0.01, "l1_ratio": 0.25}, {"l1": 0.0025, "l2": 0.0075}),
+        ({"average": "auto", "implicit": False}, {"average": "auto", "implicit": False}),
+        ({"implicit": True, "learning_rate": 0.3}, {"implicit": True, "learning_rate": 0.3}),
         ({"average": 2, "momentum": 0.5, "nesterov": True}, {"average": 2, "momentum": 0.5, "nesterov": True}),
         ({"early_stopping": True, "validation_fraction": 0.2}, {"validation": 0.2}),
         (
@@ -225,7 +227,8 @@ def test_weights_that_float32_cannot_hold_are_refused():
 
 @pytest.mark.parametrize("form", ["dense", "csr"])
 def test_parts(form):
-    whole = AdaGradClassifier(shuffle=False, scale="none", max_iter=1).fit(FORMS[form](X), Y3)
+    options = {"scale": "none", "max_iter": 1, "learning_rate": 0.1, "average": False}
+    whole = AdaGradClassifier(shuffle=False, **options).fit(FORMS[form](X), Y3)
     parts = AdaGradClassifier(shuffle=False)
     for rows in (slice(0, 70), slice(70, 71), slice(71, 150)):
         parts.partial_fit(FORMS[form](X)[rows], Y3[rows], classes=[0, 1, 2])
@@ -327,7 +330,8 @@ def test_random_states():
 
 def test_a_loss_that_is_not_finite_warns():
     with pytest.warns(ConvergenceWarning, match="the loss was not finite"):
-        AdaGradRegressor(method="sgd", learning_rate=1e6, scale="none", random_state=0).fit(REAL_X * 1e6, REAL_Y)
+        options = {"method": "sgd", "learning_rate": 1e6, "implicit": False, "scale": "none", "random_state": 0}
+        AdaGradRegressor(**options).fit(REAL_X * 1e6, REAL_Y)
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ TAKES = {
     "n_jobs": {"None", "minus"},
     "random_state": {"None"},
     "learning_rate": {"None", "array"},
+    "implicit": {"None"},
     "method_params": {"None"},
     "class_weight": {"None"},
     "penalty": {"None"},
@@ -158,7 +159,7 @@ def test_strengths_that_float32_cannot_hold(parameters, message):
 
 def test_steps_that_cannot_be_caught_up():
     with pytest.raises(ValueError, match=r"method_params\['weight_decay'\] cannot be caught up .* penalty='l2'"):
-        AdaGradRegressor(method_params={"weight_decay": 0.1}).fit(scipy.sparse.csr_matrix(X), Y)
+        AdaGradRegressor(method_params={"weight_decay": 0.1}).fit(scipy.sparse.csr_matrix(X * (X > 5)), Y)
 
 
 def test_examples_that_are_all_alone_in_their_class():

@@ -134,8 +134,9 @@ def test_callbacks():
     assert (len(told.scores), told.begun) == (4, -4)
     assert told.scores[-1] == model.score(X, Y)
     stopping = Recorder(stop_after=2)
-    stopped = AdaGradClassifier(max_iter=4, random_state=0).set_callbacks(stopping).fit(X, Y)
-    two = AdaGradClassifier(max_iter=2, random_state=0).fit(X, Y)
+    four, two = (AdaGradClassifier(max_iter=each, learning_rate=0.1, random_state=0) for each in (4, 2))
+    stopped = four.set_callbacks(stopping).fit(X, Y)
+    two.fit(X, Y)
     assert stopped.n_iter_ == 2
     np.testing.assert_array_equal(stopped.coef_, two.coef_)
     AdaGradClassifier("hinge", max_iter=2).set_callbacks(Recorder()).fit(X3, Y3)

@@ -27,6 +27,7 @@ from fastadagrad.support import array_file
 
 RNG = np.random.default_rng(7)
 N, K = 2400, 6
+AS_STREAMED = {"learning_rate": 0.1, "average": False}  # by default other in memory, where all examples are at hand
 X = np.where(RNG.random((N, K)) < 0.6, RNG.normal(size=(N, K)) * [1, 10, 0.1, 1, 1, 3], 0).round(4)
 SCORE = X @ [1.0, -0.1, 5.0, 0.0, 0.5, 0.2] + 0.3 * RNG.normal(size=N)
 LABELS = {
@@ -85,26 +86,98 @@ def equal(one, other):
 
 
 @pytest.mark.parametrize("loss", ["logistic", "hinge", "softmax"])
-@pytest.mark.parametrize("options", [{}, {"batch_size": 7}, {"scale": "none", "dtype": "float64"}], ids=str)
+@pytest.mark.parametrize(
+    "options",
+    [{"scale": "maxabs"}, {"scale": "maxabs", "batch_size": 7}, {"scale": "none", "dtype": "float64"}],
+    ids=str,
+)
 def test_a_sparse_stream_in_its_own_order_is_the_fit_in_memory(text_file, loss, options, monkeypatch):
-    path, options = text_file(loss), {"loss": loss, "shuffle": False, "max_epochs": 3, **options}
+    path, options = text_file(loss), {"loss": loss, "shuffle": False, "max_epochs": 3, **AS_STREAMED, **options}
     if "batch_size" not in options:  # a batch ends with its buffer
         monkeypatch.setattr(streams.fit_stream, "__kwdefaults__", {**streams.fit_stream.__kwdefaults__, "buffer": 999})
     whole = LinearModel(**options).fit(load(path, dtype=None))
     streamed = LinearModel(**options).fit(fa.Stream(path))
     equal(whole, streamed)
+    for name in AS_STREAMED:
+        del options[name]
+    equal(LinearModel(**options).fit(fa.Stream(path)), streamed)
     assert [e["loss"] for e in streamed.history] == pytest.approx([e["loss"] for e in whole.history], rel=1e-12)
 
 
 @pytest.mark.parametrize("loss", LABELS)
 def test_a_dense_stream_in_its_own_order_is_nearly_the_fit_in_memory(parquet_file, loss):
     path, options = parquet_file(loss), {"loss": loss, "shuffle": False, "max_epochs": 2, "dtype": "float64"}
+    options |= AS_STREAMED
     whole = LinearModel(**options).fit(load(path, target="y", dtype=None))
     streamed = LinearModel(**options).fit(fa.Stream(path, target="y"))
     np.testing.assert_allclose(streamed.coef_, whole.coef_, rtol=1e-9, atol=1e-12)
     np.testing.assert_allclose(streamed.intercept_, whole.intercept_, rtol=1e-9, atol=1e-12)
     assert [e["loss"] for e in streamed.history] == pytest.approx([e["loss"] for e in whole.history], rel=1e-9)
     assert streamed.feature_names == whole.feature_names == tuple(f"x{j}" for j in range(K))
+
+
+def lines_of(rows):
+    """svmlight text of sparse rows, with labels that follow from their first column."""
+    return "".join(
+        f"{int(row[0] > 0.2)} " + " ".join(f"{j + 1}:{x!r}" for j, x in enumerate(row.tolist()) if x) + "\n"
+        for row in rows
+    )
+
+
+def rows_stored(share, unit):
+    rng = np.random.default_rng(2)
+    rows = np.where(rng.random((900, 24)) < share, rng.uniform(0.1, 3, (900, 24)) + 5, 0)
+    rows[40:50] = 0
+    rows[:, 23] = np.where(np.arange(900) > 800, rows[:, 23], 0)  # a column that comes late
+    rows[:, 22] = 1.1  # a constant one
+    if unit:
+        rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    return rows
+
+
+KINDS = {"full": (0.8, False), "half": (0.3, False), "texts": (0.1, True), "full of length 1": (0.8, True)}
+
+
+@pytest.mark.parametrize("intercept", [True, False])
+@pytest.mark.parametrize("kind", KINDS)
+def test_sparse_streams_are_scaled_as_in_memory(tmp_path, kind, intercept):
+    rows = rows_stored(*KINDS[kind])
+    (tmp_path / "rows.svm").write_text(lines_of(rows))
+    options = {"shuffle": False, "max_epochs": 2, "dtype": "float64", "intercept": intercept, **AS_STREAMED}
+    table, model = load(tmp_path / "rows.svm", dtype=None), LinearModel(**options)
+    whole, streamed = (
+        LinearModel(**options).fit(table, valid=table),
+        model.fit(fa.Stream(tmp_path / "rows.svm"), valid=table),
+    )
+    np.testing.assert_allclose(streamed.coef_, whole.coef_, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(streamed.intercept_, whole.intercept_, rtol=1e-9, atol=1e-12)
+    scale = model._state.scaling
+    assert (scale.shift is not None) == kind.startswith("full")
+    assert (scale.size is None) == (kind == "texts")
+    goes_on = model.partial_fit(fa.Stream(tmp_path / "rows.svm"))
+    assert goes_on.history[-1]["loss"] < goes_on.history[0]["loss"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_how_sparse_rows_are_scaled_is_found_of_the_first_buffer(monkeypatch, kind):
+    """A stream that is read once only stays with it, and with the columns that have come until then."""
+    monkeypatch.setattr(streams.fit_stream, "__kwdefaults__", {**streams.fit_stream.__kwdefaults__, "buffer": 3000})
+    rows = rows_stored(*KINDS[kind])
+    from_stdin(monkeypatch, lines_of(np.concatenate([rows[:800, :23], np.tile(rows[850:], (20, 1))])))
+    model = LinearModel("logistic").fit(fa.Stream("-"))
+    assert (model._state.scaling.shift is not None) == kind.startswith("full")
+    assert model.coef_.shape == (23,)
+    assert np.isfinite(model.coef_).all()
+    assert model.history[0]["loss"] < 0.69
+
+
+def test_a_few_full_rows_are_no_dense_data(tmp_path):
+    rows = np.zeros((400, 200))
+    rows[:300] = RNG.normal(size=(300, 200))
+    rows[300:, :2] = 1.5
+    (tmp_path / "rows.svm").write_text(lines_of(rows))
+    model = LinearModel().fit(fa.Stream(tmp_path / "rows.svm"))
+    assert model._state.scaling.shift is None  # as a block of the last rows is nearly empty
 
 
 @pytest.mark.parametrize("kind", ["text", "parquet"])
@@ -131,9 +204,10 @@ def test_a_sorted_file_is_mixed(tmp_path, monkeypatch):
     path = tmp_path / "sorted.svm"
     path.write_text("\n".join(lines) + "\n")
     stream, table = fa.Stream(path), load(path, dtype=None)
-    mixed = LinearModel(max_epochs=3).fit(stream).evaluate(table)["loss"]
-    assert mixed < 1.05 * LinearModel(max_epochs=3).fit(table).evaluate(table)["loss"]
-    assert LinearModel(max_epochs=3, shuffle=False).fit(stream).evaluate(table)["loss"] > 1.05 * mixed
+    options = {"max_epochs": 3, "scale": "maxabs", **AS_STREAMED}
+    mixed = LinearModel(**options).fit(stream).evaluate(table)["loss"]
+    assert mixed < 1.05 * LinearModel(**options).fit(table).evaluate(table)["loss"]
+    assert LinearModel(**options, shuffle=False).fit(stream).evaluate(table)["loss"] > 1.05 * mixed
 
 
 def test_weights_in_text_are_heeded(tmp_path):
@@ -142,7 +216,7 @@ def test_weights_in_text_are_heeded(tmp_path):
     path = tmp_path / "weighed.svm"
     labels, rest = zip(*(line.split(" ", 1) for line in lines), strict=True)
     path.write_text("".join(f"{float(a):+g}:{w} {b}\n" for a, w, b in zip(labels, weights, rest, strict=True)))
-    options = {"shuffle": False, "max_epochs": 2, "dtype": "float64"}
+    options = {"shuffle": False, "max_epochs": 2, "dtype": "float64", **AS_STREAMED}
     whole, streamed = LinearModel(**options).fit(load(path, dtype=None)), LinearModel(**options).fit(fa.Stream(path))
     np.testing.assert_allclose(streamed.coef_, whole.coef_, rtol=1e-9, atol=1e-12)
     (tmp_path / "plain.svm").write_text("\n".join(lines))
@@ -153,6 +227,7 @@ def test_weights_in_text_are_heeded(tmp_path):
 def test_columns_of_weights_are_heeded(parquet_file):
     weights = RNG.integers(0, 3, N)
     path, options = parquet_file("logistic", w=weights), {"shuffle": False, "max_epochs": 2, "dtype": "float64"}
+    options |= AS_STREAMED
     streamed = LinearModel(**options).fit(fa.Stream(path, target="y", weight="w"))
     whole = LinearModel(**options).fit(X, LABELS["logistic"], sample_weight=weights)
     np.testing.assert_allclose(streamed.coef_, whole.coef_, rtol=1e-9)
@@ -280,7 +355,8 @@ def test_running_scales_of_dense_features(monkeypatch, tmp_path):
     found = model.evaluate(Table(X, LABELS["logistic"], feature_names=tuple(f"x{j}" for j in range(K))))
     assert (
         found["loss"]
-        < 1.15 * LinearModel(max_epochs=1).fit(X, LABELS["logistic"]).evaluate(X, LABELS["logistic"])["loss"]
+        < 1.15
+        * LinearModel(max_epochs=1, **AS_STREAMED).fit(X, LABELS["logistic"]).evaluate(X, LABELS["logistic"])["loss"]
     )
 
 
