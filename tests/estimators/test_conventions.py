@@ -119,7 +119,7 @@ def test_random_state():
 
 @row(
     "`partial_fit` makes one epoch of what it is given; the first call of a classifier wants `classes`",
-    'the same; there `scale="auto"` leaves the features as they come, and no learning rate is found and no average made',
+    'the same; there `scale="auto"` leaves the features as they come; no rate is found, and no average is made',
 )
 def test_partial_fit():
     parts = AdaGradClassifier(shuffle=False).partial_fit(X[::2], Y[::2], classes=[0, 1, 2])

@@ -240,8 +240,8 @@ def test_parts(form):
 
 
 def test_warm_start():
-    cold = AdaGradClassifier(shuffle=False, max_iter=6).fit(X, Y3)
-    warm = AdaGradClassifier(shuffle=False, max_iter=2, warm_start=True)
+    cold = AdaGradClassifier(shuffle=False, max_iter=6, learning_rate=0.1).fit(X, Y3)
+    warm = AdaGradClassifier(shuffle=False, max_iter=2, learning_rate=0.1, warm_start=True)
     for _ in range(3):
         warm.fit(X, Y3)
     np.testing.assert_array_equal(warm.coef_, cold.coef_)
@@ -329,8 +329,8 @@ def test_random_states():
 
 
 def test_a_loss_that_is_not_finite_warns():
+    options = {"method": "sgd", "learning_rate": 1e6, "implicit": False, "scale": "none", "random_state": 0}
     with pytest.warns(ConvergenceWarning, match="the loss was not finite"):
-        options = {"method": "sgd", "learning_rate": 1e6, "implicit": False, "scale": "none", "random_state": 0}
         AdaGradRegressor(**options).fit(REAL_X * 1e6, REAL_Y)
 
 
