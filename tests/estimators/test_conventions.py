@@ -78,7 +78,7 @@ def test_penalties():
 )
 def test_scale():
     units = np.array([1e-3, 1.0, 1e3, 1e6])
-    model, other = (AdaGradClassifier(shuffle=False).fit(X * unit, Y) for unit in (1.0, units))
+    model, other = (AdaGradClassifier(shuffle=False, random_state=0).fit(X * unit, Y) for unit in (1.0, units))
     np.testing.assert_allclose(other.coef_ * units, model.coef_, rtol=1e-6)
 
 
@@ -137,8 +137,12 @@ def test_partial_fit():
     "from the weights, what the method keeps beside them, the scales and the classes",
 )
 def test_warm_start():
-    whole = AdaGradRegressor(max_iter=4, shuffle=False).fit(REAL_X, REAL_Y)
-    warm = AdaGradRegressor(max_iter=2, shuffle=False, warm_start=True).fit(REAL_X, REAL_Y).fit(REAL_X, REAL_Y)
+    whole = AdaGradRegressor(max_iter=4, learning_rate=0.1, shuffle=False).fit(REAL_X, REAL_Y)
+    warm = (
+        AdaGradRegressor(max_iter=2, learning_rate=0.1, shuffle=False, warm_start=True)
+        .fit(REAL_X, REAL_Y)
+        .fit(REAL_X, REAL_Y)
+    )
     np.testing.assert_array_equal(warm.coef_, whole.coef_)
 
 
@@ -161,17 +165,17 @@ def test_early_stopping():
     "on",
 )
 def test_average():
-    parts, first, second = (AdaGradRegressor(average=each, shuffle=False) for each in (True, 1, 1))
+    parts, first, second = (AdaGradRegressor(average=each, shuffle=False, random_state=0) for each in (True, 1, 1))
     ends = [model.partial_fit(REAL_X, REAL_Y).partial_fit(REAL_X, REAL_Y).coef_ for model in (parts, second)]
     np.testing.assert_allclose(ends[0], (first.partial_fit(REAL_X, REAL_Y).coef_ + ends[1]) / 2, rtol=1e-10)
-    last = AdaGradRegressor(average=1, max_iter=1, shuffle=False).fit(REAL_X, REAL_Y)
-    every = AdaGradRegressor(average=True, max_iter=1, shuffle=False).fit(REAL_X, REAL_Y)
+    last = AdaGradRegressor(average=1, max_iter=1, shuffle=False, random_state=0).fit(REAL_X, REAL_Y)
+    every = AdaGradRegressor(average=True, max_iter=1, shuffle=False, random_state=0).fit(REAL_X, REAL_Y)
     np.testing.assert_array_equal(last.coef_, every.coef_)
-    none = AdaGradRegressor(average=False, max_iter=1, shuffle=False).fit(REAL_X, REAL_Y)
+    none = AdaGradRegressor(average=False, max_iter=1, shuffle=False, random_state=0).fit(REAL_X, REAL_Y)
     assert not np.array_equal(none.coef_, every.coef_)
-    by_default = AdaGradRegressor(max_iter=2, shuffle=False).fit(REAL_X, REAL_Y).coef_
+    by_default = AdaGradRegressor(max_iter=2, shuffle=False, random_state=0).fit(REAL_X, REAL_Y).coef_
     for average in (True, False):  # its own average counts later epochs more
-        other = AdaGradRegressor(average=average, max_iter=2, shuffle=False).fit(REAL_X, REAL_Y)
+        other = AdaGradRegressor(average=average, max_iter=2, shuffle=False, random_state=0).fit(REAL_X, REAL_Y)
         assert not np.array_equal(by_default, other.coef_)
 
 
