@@ -163,8 +163,8 @@ def test_early_stopping():
 
 @row(
     "`average=True` averages the weights of all steps, `average=10` from the tenth example on; `partial_fit` goes on",
-    "`True`: the weights at up to 16 points of each epoch; an int: the same in the last so many epochs; `partial_fit` goes "
-    "on",
+    "`True`: the weights at up to 16 points of each epoch; an int: the same in the last so many epochs; "
+    "`partial_fit` goes on",
 )
 def test_average():
     parts, first, second = (AdaGradRegressor(average=each, shuffle=False, random_state=0) for each in (True, 1, 1))
