@@ -84,6 +84,7 @@ WILD = st.one_of(st.floats(-1e3, 1e3), st.sampled_from([0.0, 1e30, -1e30, 1e300,
 @given(score=WILD, number=st.floats(-1e6, 1e6), reach=st.floats(0, allow_infinity=True))
 @example(score=0.0, number=0.0, reach=0.0)
 @example(score=-700.0, number=1.0, reach=math.inf)
+@example(score=-220.0, number=0.0, reach=1e-228)
 @settings(max_examples=150, deadline=None)
 def test_a_share_is_between_0_and_1(loss, score, number, reach):
     label, option = label_for(loss, number), option_of(loss)
