@@ -107,8 +107,11 @@ def fit(
     table = _filled(without_weightless(table), p, start)
     lazy = lazy_of(p, settings, isinstance(table.features, CSR))
     if isinstance(table.features, CSR):
-        check_width(table.features, bytes_a_feature(chosen.outputs, settings, p["batch_size"], lazy, p["dtype"]))
-    seeks = start is None and len(table.labels) > 1 and finds_rate(p["learning_rate"], settings.rule.name)
+        how = p["batch_size"], lazy, p["dtype"], means_kept(p, settings)
+        check_width(table.features, bytes_a_feature(chosen.outputs, settings, *how))
+    seeks = start is None and finds_rate(p["learning_rate"], settings.rule.name)
+    if p["learning_rate"] is None and len(table.labels) < 2:  # there is nothing to try a rate on: it is START
+        seeks = False
     if by_content and (valid or seeks):  # else no examples are drawn, and nothing is copied
         table = rows_of(table, _in_order_of_content(table, chosen))
     table, held_out = split(table, valid, p["seed"], chosen)
@@ -228,6 +231,14 @@ def of_one_part(p: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
     scale = "none" if p["scale"] == "auto" else p["scale"]
     average = False if p["average"] == "auto" else p["average"]
     return {**p, "max_epochs": 1, "scale": scale, "average": average, "learning_rate": rate}
+
+
+def means_kept(p: Mapping[str, Any], settings: Settings) -> int:
+    """How many means of weights an average takes, 0 if there is none: one of all epochs, or one of each of the last."""
+    average = averages(p["average"], settings)
+    if isinstance(average, bool | str):
+        return int(average is not False)
+    return min(average, p["max_epochs"] or MOST_EPOCHS)
 
 
 def is_implicit(p: Mapping[str, Any], settings: Settings, lazy: str, sparse: bool) -> bool:
