@@ -104,6 +104,7 @@ def fit(
     if start is not None:
         chosen, settings = continued(start, p, settings)
     chosen = chosen or targets.choose(p["loss"], table.labels, p)
+    came_sparse = isinstance(table.features, CSR)
     table = _filled(without_weightless(table), p, start)
     lazy = lazy_of(p, settings, isinstance(table.features, CSR))
     if isinstance(table.features, CSR):
@@ -114,7 +115,8 @@ def fit(
         seeks = False
     if by_content and (valid or seeks):  # else no examples are drawn, and nothing is copied
         table = rows_of(table, _in_order_of_content(table, chosen))
-    table, held_out = split(table, valid, p["seed"], chosen)
+    filled = came_sparse and not isinstance(table.features, CSR)
+    table, held_out = split(table, valid, p["seed"], chosen, filled=filled)
     if p["scale"] != "none" and p["intercept"] and start is None:
         chosen = chosen.standardised(table.labels, table.weights)
     visits = visits_of(len(table.labels), table.weights)
@@ -222,12 +224,13 @@ def _orders(p: Mapping[str, Any], steps: int) -> np.random.Generator | None:
     return np.random.default_rng([p["seed"], 1, *([steps] if steps else [])]) if p["shuffle"] else None
 
 
-def of_one_part(p: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
+def of_one_part(p: Mapping[str, Any], settings: Settings, start: State | None) -> dict[str, Any]:
     """Parameters for one epoch of one part of the examples, of which more will come.
 
-    What is found from all of the examples, such as the learning rate, cannot be found then.
+    What is found from all of the examples, such as the learning rate, cannot be found then. A rate that a fit before
+    has found stays.
     """
-    rate = settings.learning_rate_at(0) if p["learning_rate"] is None else p["learning_rate"]
+    rate = settings.learning_rate_at(0) if p["learning_rate"] is None and start is None else p["learning_rate"]
     scale = "none" if p["scale"] == "auto" else p["scale"]
     average = False if p["average"] == "auto" else p["average"]
     return {**p, "max_epochs": 1, "scale": scale, "average": average, "learning_rate": rate}

@@ -12,6 +12,7 @@ from ..data.columns import check_names
 from ..data.loading import warn_of_base
 from ..data.tables import CSR, Table, as_table, with_width
 from ..support.log import logger
+from .scaling import as_dense
 from .targets import Targets
 from .visits import checked_weights
 
@@ -70,10 +71,13 @@ def checked_validation(name: str, value: Any) -> float | Table | tuple[Any, Any]
     return float(value)
 
 
-def split(table: Table, valid: Any, seed: int, targets: Targets) -> tuple[Table, Table | None]:
+def split(
+    table: Table, valid: Any, seed: int, targets: Targets, *, filled: bool = False
+) -> tuple[Table, Table | None]:
     """Training and validation examples; the validation examples get as many columns as the training examples have.
 
-    A fraction takes its share of each class, and leaves at least one example of each class to train on.
+    A fraction takes its share of each class, and leaves at least one example of each class to train on. `filled` says
+    that the training examples came sparse and have become dense; sparse validation examples then become dense, too.
     """
     if isinstance(valid, float):
         return _set_aside(table, valid, seed, targets.groups(table.labels)) if valid else (table, None)
@@ -90,6 +94,8 @@ def split(table: Table, valid: Any, seed: int, targets: Targets) -> tuple[Table,
     width = table.features.shape[1]
     warn_of_base(held_out, width, table.zero_based)
     features = held_out.features
+    if filled and isinstance(features, CSR):
+        features = as_dense(with_width(features, width, "the validation examples"))
     if isinstance(features, CSR) != isinstance(table.features, CSR):
         raise ValueError("the validation examples must be sparse if the training examples are, and dense if not")
     if isinstance(features, CSR):

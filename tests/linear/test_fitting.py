@@ -19,7 +19,7 @@ PART = 8 << 16  # so neither do those of the part of a mean that is made at a ti
 OPTIONS = [
     ({}, 32),
     ({"validation": 0.2}, 32),
-    ({"learning_rate": 0.1}, 32),
+    ({"learning_rate": "auto"}, 32),
     ({"scale": "none"}, 32),
     ({"average": True, "l1": 1e-6}, 36),
     ({"average": 3, "max_epochs": 4}, 48),
@@ -66,7 +66,7 @@ def how(model):
 @pytest.mark.parametrize(("options", "most"), OPTIONS)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_bytes_for_each_feature(options, most, dtype):
-    y, options = np.arange(ROWS) % 2, {"max_epochs": 2, **options}
+    y, options = np.arange(ROWS) % 2, {"max_epochs": 2, "learning_rate": 0.1, **options}
     LinearModel(**options).fit(wide(1000, dtype), y)
     X = wide(FEATURES, dtype)
     model = LinearModel(**options)
@@ -122,11 +122,11 @@ def test_many_values_of_each_feature():
 
 def test_classes_take_everything_each():
     X, y = wide(FEATURES), np.arange(ROWS) % 3
-    LinearModel(max_epochs=1).fit(wide(1000), y)
-    peak, said = held(LinearModel(max_epochs=1), X, y)
+    LinearModel(max_epochs=2, learning_rate=0.1).fit(wide(1000), y)
+    peak, said = held(LinearModel(max_epochs=2, learning_rate=0.1), X, y)
     assert said == 3 * 32
     assert peak < said * FEATURES + SLACK + 3 * PART
-    model = LinearModel(max_epochs=1, average=False)
+    model = LinearModel(max_epochs=1, average=False, learning_rate=0.1)
     peak, said = held(model, X, y)
     assert said == 4 * 3 + 8 * (3 + 1)
     assert peak < said * FEATURES + SLACK
@@ -157,11 +157,11 @@ def status(name):
     return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith(name))
 
 y = np.arange(ROWS) % 2
-LinearModel(max_epochs=2, average=False).fit(wide(1000), y, valid=0.2)
+LinearModel(max_epochs=2, average=False, learning_rate=0.1).fit(wide(1000), y, valid=0.2)
 X = wide(8_000_000)
 open("/proc/self/clear_refs", "w").write("5")
 before = status("VmRSS")
-LinearModel(max_epochs=2, average=False).fit(X, y, valid=0.2)
+LinearModel(max_epochs=2, average=False, learning_rate=0.1).fit(X, y, valid=0.2)
 print(1024 * (status("VmHWM") - before) / X.shape[1])
 """
 

@@ -142,7 +142,7 @@ def test_dense_and_sparse_agree():
 def test_l1_zeroes_the_weights_that_a_dense_proximal_run_zeroes():
     X, y = sparse()
     zeros = [
-        np.flatnonzero(LinearModel(l1=0.03, lazy=lazy, dtype=np.float64, seed=1).fit(X, y).coef_ == 0)
+        np.flatnonzero(LinearModel(l1=0.03, lazy=lazy, dtype=np.float64, seed=1, **EXPLICIT).fit(X, y).coef_ == 0)
         for lazy in ("exact", "dense")
     ]
     assert 5 < len(zeros[0]) < 35
@@ -244,7 +244,7 @@ def test_progress_callable_sees_every_epoch():
 
 def test_non_finite_loss_ends_the_fit(caplog):
     X = np.random.default_rng(0).normal(size=(50, 2)) * 1e30
-    model = LinearModel("squared", scale="none").fit(X, X[:, 0])
+    model = LinearModel("squared", scale="none", learning_rate=0.1, implicit=False).fit(X, X[:, 0])
     assert model.stopped_because == "non-finite loss"
     assert np.isfinite(model.coef_).all()
     assert "keeping the weights before it" in caplog.text
