@@ -71,9 +71,7 @@ def checked_validation(name: str, value: Any) -> float | Table | tuple[Any, Any]
     return float(value)
 
 
-def split(
-    table: Table, valid: Any, seed: int, targets: Targets, *, filled: bool = False
-) -> tuple[Table, Table | None]:
+def split(table: Table, valid: Any, seed: int, targets: Targets, *, filled: bool = False) -> tuple[Table, Table | None]:
     """Training and validation examples; the validation examples get as many columns as the training examples have.
 
     A fraction takes its share of each class, and leaves at least one example of each class to train on. `filled` says

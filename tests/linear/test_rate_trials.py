@@ -38,8 +38,7 @@ def test_learning_rate_found_for_features_of_any_size(factor):
     X = (X - X.mean(axis=0)) / X.std(axis=0)
     options = {"scale": "none", "intercept": False, "rms_regularizer": 1e-8}
     default, found = (
-        LinearModel(**options, learning_rate=rate).fit(X * factor, y).evaluate(X * factor, y)
-        for rate in (0.1, "auto")
+        LinearModel(**options, learning_rate=rate).fit(X * factor, y).evaluate(X * factor, y) for rate in (0.1, "auto")
     )
     assert found["accuracy"] > 0.9
     assert found["loss"] < default["loss"] / 2

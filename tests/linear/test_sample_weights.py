@@ -24,7 +24,9 @@ LABELS = {
 
 
 def model(loss, **options):
-    return LinearModel(loss, **{"dtype": np.float64, "shuffle": False, "max_epochs": 5, "learning_rate": 0.1, **options})
+    return LinearModel(
+        loss, **{"dtype": np.float64, "shuffle": False, "max_epochs": 5, "learning_rate": 0.1, **options}
+    )
 
 
 @pytest.mark.parametrize("loss", LABELS)
