@@ -21,7 +21,7 @@ def test_fit_prints_a_table(capsys, text_file):
     assert lines[0] == "train.svm: 200 examples, 5 of 5 features each"
     assert lines[1].split() == ["epoch", "progressive", "valid", "loss", "accuracy"]
     assert [line.split()[0] for line in lines[2:5]] == ["1", "2", "3"]
-    assert lines[5].startswith("logistic loss, learning rate 0.1, epoch ")
+    assert lines[5].startswith("logistic loss, learning rate ")
     assert lines[6].startswith("train: loss ")
     assert lines[7].startswith("valid: loss ")
     assert lines[8].startswith("test: loss ")
@@ -62,7 +62,10 @@ def test_fit_finds_a_learning_rate(capsys, text_file):
     assert f"learning rate {expected:.3g}, by " in err
     out = run(capsys, "fit", text_file, "--learning-rate", "auto", "--epochs", 3, "--json")[1]
     assert json.loads(out)["learning_rate"] == expected
-    assert json.loads(run(capsys, "fit", text_file, "--epochs", 1, "--json")[1])["learning_rate"] == 0.1
+    assert json.loads(run(capsys, "fit", text_file, "--epochs", 3, "--json")[1])["learning_rate"] == expected
+    for options in (["--method", "sgd"], ["--learning-rate", 0.1]):
+        report = json.loads(run(capsys, "fit", text_file, "--epochs", 1, "--json", *options)[1])
+        assert report["learning_rate"] == 0.1
 
 
 def test_fit_draws_its_epochs(capsys, text_file, tmp_path):
