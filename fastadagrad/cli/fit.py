@@ -77,7 +77,9 @@ def _add_model_options(group: Any) -> None:
     for name, (loss, option) in OPTIONS.items():
         number(f"--{name}", f"of the {loss} loss: {option.meaning} ({option.default:g})")
     switch("--method", f"{', '.join(methods)} (adagrad)", metavar="NAME")
-    switch("--learning-rate", "auto: by short fits (0.1, or the method's own)", type=_rate, metavar="X|auto")
+    switch(
+        "--learning-rate", "auto: by short fits (auto for adagrad, else the method's own)", type=_rate, metavar="X|auto"
+    )
     number("--l1", "strength of the penalty on |w|, per example (0)")
     number("--l2", "strength of the penalty on w*w/2, per example (0)")
     number("--momentum", "share of a step that the next one repeats (0)")

@@ -245,7 +245,7 @@ def test_wrong_usage_exits_with_2(capsys):
 def test_ctrl_c_keeps_the_model_and_exits_with_130(capsys, tmp_path, monkeypatch, number):
     from fastadagrad.linear.training import Trainer
 
-    whole_epoch = Trainer.epoch
+    whole_epoch = Trainer.train  # there is one call an epoch of so few examples
 
     def interrupted(self, *rest):
         interrupted.calls += 1
@@ -254,8 +254,8 @@ def test_ctrl_c_keeps_the_model_and_exits_with_130(capsys, tmp_path, monkeypatch
         return whole_epoch(self, *rest)
 
     interrupted.calls = 0
-    monkeypatch.setattr(Trainer, "epoch", interrupted)
-    status, out, _ = run(capsys, "fit", "iris", "--model", tmp_path / "m")
+    monkeypatch.setattr(Trainer, "train", interrupted)
+    status, out, _ = run(capsys, "fit", "iris", "--learning-rate", 0.1, "--model", tmp_path / "m")
     assert status == 130
     assert "interrupted" in out
     assert len(LinearModel.load(tmp_path / "m").history) == 2
@@ -269,8 +269,8 @@ def test_ctrl_c_in_the_first_epoch_leaves_an_older_model_alone(capsys, tmp_path,
     model = tmp_path / "m"
     run(capsys, "fit", "iris", "--model", model)
     before = model.read_bytes()
-    monkeypatch.setattr("fastadagrad.linear.training.Trainer.epoch", interrupted)
-    options = ["--model", model, "--plot", tmp_path / "a.png", "--json"]
+    monkeypatch.setattr("fastadagrad.linear.training.Trainer.train", interrupted)
+    options = ["--learning-rate", 0.1, "--model", model, "--plot", tmp_path / "a.png", "--json"]
     status, out, err = run(capsys, "fit", "iris", *options)
     assert status == 130
     assert not {"model", "plot"} & json.loads(out).keys()

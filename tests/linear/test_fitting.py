@@ -15,7 +15,7 @@ from fastadagrad.linear.training import bytes_a_feature
 
 FEATURES = 2_000_000
 SLACK = 400_000  # bytes that do not grow with the features
-PART = 8 << 16  # so neither do those of the part of a mean that is made at a time
+PART = 2 * (8 << 16)  # nor do the difference and the quotient of the part of a mean that is made at a time
 OPTIONS = [
     ({}, 32),
     ({"validation": 0.2}, 32),
