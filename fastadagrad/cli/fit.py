@@ -77,9 +77,7 @@ def _add_model_options(group: Any) -> None:
     for name, (loss, option) in OPTIONS.items():
         number(f"--{name}", f"of the {loss} loss: {option.meaning} ({option.default:g})")
     switch("--method", f"{', '.join(methods)} (adagrad)", metavar="NAME")
-    switch(
-        "--learning-rate", "auto: by short fits (auto for adagrad, else the method's own)", type=_rate, metavar="X|auto"
-    )
+    switch("--learning-rate", "auto: by trials (auto for adagrad, or the method's own)", type=_rate, metavar="X|auto")
     number("--l1", "strength of the penalty on |w|, per example (0)")
     number("--l2", "strength of the penalty on w*w/2, per example (0)")
     number("--momentum", "share of a step that the next one repeats (0)")
@@ -297,6 +295,7 @@ def _warn_of_many_classes(table: Table | Stream, model: LinearModel) -> None:
 def _report(model: LinearModel, table: Table | Stream, examples: int) -> dict[str, Any]:
     """What there is to report of a fit; `examples` is the number of those in an epoch of a stream."""
     from ..data.tables import Table
+    from ..linear.epochs import still_falling
 
     return {
         "source": table.name,
@@ -306,6 +305,7 @@ def _report(model: LinearModel, table: Table | Stream, examples: int) -> dict[st
         "features": len(model.coef_),
         "classes": None if model.classes_ is None else model.classes_.tolist(),
         "learning_rate": model.learning_rate_,
+        "still_falling": still_falling(model.history, model.stopped_because),
         "zero_weights": int((model.coef_ == 0).sum()),
         "epochs": len(model.history),
         "best_epoch": model.best_epoch,
@@ -370,6 +370,10 @@ def _print_summary(model: LinearModel, report: dict[str, Any], out: screen.Scree
         f"epoch {model.best_epoch} of {report['epochs']} kept ({model.stopped_because}), "
         f"{report['seconds']:.3g} s ({report['features_per_second'] / 1e6:.3g} million features/s)"
     )
+    if share := report["still_falling"]:
+        out.say(
+            f"the loss was still falling, by {share:.1%} in the last epoch: --epochs {2 * report['epochs']} may help"
+        )
     for name in ("train", "valid", "test"):
         if name in report:
             out.say(f"{name}: {example_files.shown(report[name])}")

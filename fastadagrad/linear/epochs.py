@@ -19,6 +19,7 @@ from .scaling import only_finite
 from .training import Examples, Scorer, Trainer, importance_of
 
 NON_FINITE = "non-finite loss"
+FALLING = 0.01  # share by which the loss of an epoch is below that of the one before, if more epochs are worth a word
 AnyTrainer = Trainer | AveragingTrainer
 Report = Callable[[int], object]  # gets the number of examples just done
 Tell = Callable[[dict[str, float]], object]  # gets an epoch's entry of the history
@@ -32,6 +33,19 @@ class Outcome(NamedTuple):
     best_epoch: int
     ended_by: str
     seconds: float
+
+
+def still_falling(history: list[dict[str, float]], ended_by: str) -> float:
+    """The share by which the loss fell in the last epoch, if there were no more epochs though it was falling; else 0.
+
+    Where there are examples for validation, it is their loss.
+    """
+    if ended_by != "max_epochs" or len(history) < 2:
+        return 0.0
+    name = "valid_loss" if "valid_loss" in history[-1] else "loss"
+    before, last = (entry.get(name, 0.0) for entry in history[-2:])
+    fallen = 1 - last / before if before > 0 else 0.0
+    return fallen if math.isfinite(fallen) and fallen > FALLING else 0.0
 
 
 class Watcher(Protocol):

@@ -16,7 +16,7 @@ from ..support import hints
 START = 0.1  # learning rate of methods that have no other default
 # Defaults of linear models where the method has others. With ADAGRAD's own 1e-8 the first step of a rare feature is the
 # whole learning rate, however small its gradient: see bench/study_linear.py and the guide.
-DEFAULTS: dict[str, dict[str, Any]] = {"adagrad": {"rms_regularizer": 0.1}}
+DEFAULTS: dict[str, dict[str, Any]] = {"adagrad": {"rms_regularizer": 0.3}}
 TUNED = ("adagrad",)  # methods whose learning rate is found by trial, and whose weights are averaged, unless it is said
 UNPENALISED = {"l1": 0.0, "l2": 0.0, "weight_decay": 0.0, "decoupled_weight_decay": 0.0}
 

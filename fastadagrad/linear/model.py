@@ -105,7 +105,7 @@ class LinearModel(PersistentPredictor):
         Hash the columns of a sparse X, up to 2**63 of them, into 2**hash_bits, before anything is made for each
         column; `predict` and the like do the same. Values whose columns fall together in a row are added.
     **own
-        Hyperparameters of the method alone: `rms_regularizer` of ADAGRAD, by default 0.1 here, `ftrl_l1` of FTRL
+        Hyperparameters of the method alone: `rms_regularizer` of ADAGRAD, by default 0.3 here, `ftrl_l1` of FTRL
         (which, like l1, does not act on the intercept), `beta1_halflife` of Adam, ...
 
     Attributes

@@ -138,7 +138,7 @@ def test_nonsense_is_refused_by_name(make, name, value):
         ({"method": "l1"}, "there is no method 'l1'"),
         ({"method": "seed"}, "there is no method 'seed'"),
     ],
-    ids=str,
+    ids=lambda each: re.sub(" at 0x[0-9a-fA-F]+", "", str(each)),
 )
 def test_what_does_not_go_together(parameters, message):
     refused(AdaGradRegressor, message, **parameters)
