@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 LITTLE = 1 << 26  # bytes that are taken to be free, since to find out would take longer than a small fit
-BYTES_A_FEATURE = 12  # bytes that a default fit of a linear model with one output to sparse examples holds
+BYTES_A_FEATURE = 32  # bytes that a default fit of a linear model with one output to sparse examples holds
 SUGGESTED_BITS = 24  # the largest number of hash bits that is advised
 CGROUPS = Path("/sys/fs/cgroup")
 

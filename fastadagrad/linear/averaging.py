@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from .scaling import parts_of
 from .training import Trainer
 
 POINTS = 16  # times in an epoch at which weights are taken, for which every feature has to be caught up
@@ -26,12 +27,25 @@ class Mean(NamedTuple):
 
 def mean_of(means: Sequence[Mean], dtype: Any) -> Weights:
     """The mean over several parts of the training, in the dtype of the weights."""
+    found = np.empty(means[0].weights.shape, dtype), np.empty(means[0].intercept.shape, dtype)
+    _write_mean(found, means)
+    return found
+
+
+def _write_mean(out: Weights, means: Sequence[Mean]) -> None:
+    """Write the mean into arrays, part by part: where there are many features, float64 copies would take memory."""
     visits = [each.visits for each in means]
-    if len({*visits}) == 1:
-        found = [np.mean(parts, axis=0) for parts in list(zip(*means, strict=True))[:2]]
-    else:
-        found = [np.average(parts, axis=0, weights=visits) for parts in list(zip(*means, strict=True))[:2]]
-    return found[0].astype(dtype), found[1].astype(dtype)
+    alike = len({*visits}) == 1
+    for array, *wholes in zip(out, *(mean[:2] for mean in means), strict=True):
+        for rows in parts_of(len(array)):
+            parts = [whole[rows] for whole in wholes]
+            array[rows] = np.mean(parts, axis=0) if alike else np.average(parts, axis=0, weights=visits)
+
+
+def _approach(mean: NDArray[np.float64], other: NDArray[Any], divisor: float) -> None:
+    """Move a mean towards other weights by their difference over a divisor, in place."""
+    for rows in parts_of(len(mean)):
+        mean[rows] += (other[rows] - mean[rows]) / divisor
 
 
 class AveragingTrainer:
@@ -57,8 +71,8 @@ class AveragingTrainer:
         self.examples, self.targets = trainer.examples, trainer.targets
         self._parameters = trainer.parameters
         self._means: deque[Mean] = deque(maxlen=last or 1)  # one an epoch, or one of all epochs
-        for mean in means:
-            self._add(mean)
+        for mean in means:  # copied, as this one goes on in place, and others may go on from them too
+            self._add(Mean(mean.weights.copy(), mean.intercept.copy(), mean.visits))
         self._visits = [sum(mean.visits for mean in self._means)]  # in the mean, before the first epoch and after each
         if self._means:
             self._parameters = mean_of(self._means, self._dtype)
@@ -76,8 +90,9 @@ class AveragingTrainer:
         for taken, start in enumerate(range(0, len(order), size), 1):
             total += trainer.train(order[start : start + size], report)
             for mean, weights in zip(means, trainer.parameters, strict=True):
-                mean += (weights - mean) / taken
+                _approach(mean, weights, taken)
         self._add(Mean(means[0], means[1], len(order)))
+        del means  # before there are two of the next
         self._visits.append(sum(mean.visits for mean in self._means))
         self._parameters = mean_of(self._means, self._dtype)
         return total / trainer.weight_of(order)
@@ -89,8 +104,9 @@ class AveragingTrainer:
         before = self._means[0]
         visits = before.visits + new.visits
         share = (visits / new.visits + self._late) / (1 + self._late)
-        weights, intercept = (old + (more - old) / share for old, more in zip(before[:2], new[:2], strict=True))
-        self._means[0] = Mean(weights, intercept, visits)
+        for old, more in zip(before[:2], new[:2], strict=True):
+            _approach(old, more, share)
+        self._means[0] = before._replace(visits=visits)
 
     def go_on_from(self, kept: Weights, epoch: int) -> tuple[Mean, ...]:
         """The means with which training goes on, given the weights that were kept, those of an epoch.

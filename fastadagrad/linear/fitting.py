@@ -107,8 +107,11 @@ def fit(
     table = _filled(without_weightless(table), p, start)
     lazy = lazy_of(p, settings, isinstance(table.features, CSR))
     if isinstance(table.features, CSR):
-        check_width(table.features, bytes_a_feature(chosen.outputs, settings, p["batch_size"], lazy, p["dtype"]))
-    seeks = start is None and len(table.labels) > 1 and finds_rate(p["learning_rate"], settings.rule.name)
+        how = p["batch_size"], lazy, p["dtype"], means_kept(p, settings, table.features.shape[1])
+        check_width(table.features, bytes_a_feature(chosen.outputs, settings, *how))
+    seeks = start is None and finds_rate(p["learning_rate"], settings.rule.name)
+    if p["learning_rate"] is None and len(table.labels) < 2:  # there is nothing to try a rate on: it is START
+        seeks = False
     if by_content and (valid or seeks):  # else no examples are drawn, and nothing is copied
         table = rows_of(table, _in_order_of_content(table, chosen))
     table, held_out = split(table, valid, p["seed"], chosen)
@@ -137,7 +140,7 @@ def fit(
         intercept=intercept,
         implicit=is_implicit(p, settings, lazy, isinstance(table.features, CSR)),
     )
-    average = averages(p["average"], settings)
+    average = averages(p["average"], settings, width)
     if folds is not None:
         averaging = partial(_averaging, average=average, means=())
         rate = rate_trials.search(folds, lambda *of: averaging(trainer_of(*of)), settings)
@@ -219,15 +222,24 @@ def _orders(p: Mapping[str, Any], steps: int) -> np.random.Generator | None:
     return np.random.default_rng([p["seed"], 1, *([steps] if steps else [])]) if p["shuffle"] else None
 
 
-def of_one_part(p: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
+def of_one_part(p: Mapping[str, Any], settings: Settings, start: State | None) -> dict[str, Any]:
     """Parameters for one epoch of one part of the examples, of which more will come.
 
-    What is found from all of the examples, such as the learning rate, cannot be found then.
+    What is found from all of the examples, such as the learning rate, cannot be found then. A rate that a fit before
+    has found stays.
     """
-    rate = settings.learning_rate_at(0) if p["learning_rate"] is None else p["learning_rate"]
+    rate = settings.learning_rate_at(0) if p["learning_rate"] is None and start is None else p["learning_rate"]
     scale = "none" if p["scale"] == "auto" else p["scale"]
     average = False if p["average"] == "auto" else p["average"]
     return {**p, "max_epochs": 1, "scale": scale, "average": average, "learning_rate": rate}
+
+
+def means_kept(p: Mapping[str, Any], settings: Settings, width: int) -> int:
+    """How many means of weights an average takes, 0 if there is none: one of all epochs, or one of each of the last."""
+    average = averages(p["average"], settings, width)
+    if isinstance(average, bool | str):
+        return int(average is not False)
+    return min(average, p["max_epochs"] or MOST_EPOCHS)
 
 
 def is_implicit(p: Mapping[str, Any], settings: Settings, lazy: str, sparse: bool) -> bool:

@@ -332,7 +332,7 @@ class LinearModel(PersistentPredictor):
         if classes is not None and known is not None and not np.array_equal(np.unique(as_labels(classes)), known):
             raise ValueError(f"classes={classes!r} are not those of the first call: {known}")
         chosen = None if start else targets.choose(p["loss"], table.labels, p, classes)
-        once = of_one_part(p, self._settings)
+        once = of_one_part(p, self._settings, start)
         more = fit(once, self._settings, self._conduct, table, 0.0, False, chosen=chosen, start=start, keeps=True)
         self._take(more, table, keeps=True)
         return self

@@ -74,7 +74,8 @@ def checked_validation(name: str, value: Any) -> float | Table | tuple[Any, Any]
 def split(table: Table, valid: Any, seed: int, targets: Targets) -> tuple[Table, Table | None]:
     """Training and validation examples; the validation examples get as many columns as the training examples have.
 
-    A fraction takes its share of each class, and leaves at least one example of each class to train on.
+    A fraction takes its share of each class, and leaves at least one example of each class to train on. Sparse
+    validation examples become dense where the training examples are, which may have come sparse, too.
     """
     if isinstance(valid, float):
         return _set_aside(table, valid, seed, targets.groups(table.labels)) if valid else (table, None)

@@ -16,7 +16,7 @@ from ..engine.options import Settings
 from ..kernels.linear.layouts import largest_of_columns
 from ..kernels.linear.losses import COUNTS, LOSSES
 from . import scaling, targets
-from .fitting import check_width
+from .fitting import check_width, means_kept
 from .scaling import Scaling, exponents_of
 from .splits import without_weightless
 from .targets import OF_CLASSES, Targets
@@ -192,7 +192,9 @@ class Survey:
         width = features.shape[1]
         if width <= self.width or self.fixed_width:
             return
-        check_width(features, bytes_a_feature(0, self._settings, self._p["batch_size"], self._p["lazy"], np.float32))
+        means = 0 if self._p["average"] == "auto" else means_kept(self._p, self._settings, width)
+        how = self._p["batch_size"], self._p["lazy"], np.float32, means
+        check_width(features, bytes_a_feature(0, self._settings, *how))
         self.width = width
         if width > len(self._largest):
             larger = np.zeros(max(width, min(2 * len(self._largest), width + (1 << 22))))

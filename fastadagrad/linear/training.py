@@ -122,10 +122,17 @@ def _way(settings: Settings, batch_size: int, lazy: str, dense: bool) -> _Way:
     return _Way(batch_size == 1 and not sweep, sweep, exact, exact and not places(settings.form))
 
 
-def bytes_a_feature(outputs: int, settings: Settings, batch_size: int, lazy: str, dtype: DTypeLike) -> int:
+def bytes_a_feature(
+    outputs: int, settings: Settings, batch_size: int, lazy: str, dtype: DTypeLike, means: int = 0
+) -> int:
     """The most bytes that a fit to sparse examples holds at a time for each feature, beside the examples.
 
     For a default model with one output they are `BYTES_A_FEATURE` of :mod:`fastadagrad.data.memory_at_hand`.
+
+    Parameters
+    ----------
+    means : int
+        How many means of weights are kept, in float64, where weights are averaged; else 0.
     """
     online, _, _, counts = _way(settings, batch_size, lazy, dense=False)
     number, each, size = np.dtype(dtype).itemsize, max(outputs, 1), np.dtype(np.float64).itemsize
@@ -133,7 +140,8 @@ def bytes_a_feature(outputs: int, settings: Settings, batch_size: int, lazy: str
     kept = weights  # a copy, the weights of the best epoch
     work = (0 if online else weights) + (4 if counts else 0)
     finished = size * each if outputs == 0 else size * (each + 1)  # weights of one output overwrite the sizes
-    return max(weights * (1 + len(settings.slots)) + work + kept, kept + finished)
+    averaging = size * each * (means + 1) + weights if means else 0  # also that of the epoch, and the one of all
+    return max(weights * (1 + len(settings.slots)) + work + kept + averaging, kept + finished)
 
 
 class Trainer:

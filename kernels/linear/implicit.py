@@ -90,13 +90,16 @@ def of_poisson(score, label, slope, reach):
     """
     if slope == 0.0 or isinf(slope) or not reach > 0.0:
         return 1.0
+    explicit = reach * slope
+    if explicit == 0.0:  # the product has underflowed
+        return 1.0
     label, score = np.float64(label), np.float64(score)
     decayed = -expm1(-label * reach) / label if label > 0.0 else reach
     grown = decayed * slope  # what the logarithm is of, less 1
     if isinf(grown):
         return 0.0
     fallen = log1p(grown) if grown > -0.5 else log(max(exp(-label * reach) + decayed * exp(score), SMALLEST))
-    return min(fallen / (reach * slope), 1.0)
+    return min(fallen / explicit, 1.0)
 
 
 def of_pinball(score, label, slope, reach, level):

@@ -48,6 +48,8 @@ slots = ("mean_size",)
 #                       not name can be caught up in closed form (kernels/missed.py).
 # timed = False         True: `scalar_values` goes by the step's number t, and is asked before each step (adam.py).
 # penalised = True      False: H is no metric, so that l1 and l2 are refused.
+# along_gradient = False  True: d is learning_rate times g, divided by an H to which the rate is of no account, so that
+#                       linear models can make implicit steps.
 # takes_rate = True     False: the learning rate changes nothing, and neither does a schedule of it.
 # rate_divides = False  True: the formula divides by the learning rate, so that 0 is refused.
 # rate_free = False     True: no learning rate has to be chosen, so that comparisons try only the default.

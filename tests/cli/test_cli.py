@@ -21,7 +21,7 @@ def test_fit_prints_a_table(capsys, text_file):
     assert lines[0] == "train.svm: 200 examples, 5 of 5 features each"
     assert lines[1].split() == ["epoch", "progressive", "valid", "loss", "accuracy"]
     assert [line.split()[0] for line in lines[2:5]] == ["1", "2", "3"]
-    assert lines[5].startswith("logistic loss, learning rate 0.1, epoch ")
+    assert lines[5].startswith("logistic loss, learning rate ")
     assert lines[6].startswith("train: loss ")
     assert lines[7].startswith("valid: loss ")
     assert lines[8].startswith("test: loss ")
@@ -62,7 +62,10 @@ def test_fit_finds_a_learning_rate(capsys, text_file):
     assert f"learning rate {expected:.3g}, by " in err
     out = run(capsys, "fit", text_file, "--learning-rate", "auto", "--epochs", 3, "--json")[1]
     assert json.loads(out)["learning_rate"] == expected
-    assert json.loads(run(capsys, "fit", text_file, "--epochs", 1, "--json")[1])["learning_rate"] == 0.1
+    assert json.loads(run(capsys, "fit", text_file, "--epochs", 3, "--json")[1])["learning_rate"] == expected
+    for options in (["--method", "sgd"], ["--learning-rate", 0.1]):
+        report = json.loads(run(capsys, "fit", text_file, "--epochs", 1, "--json", *options)[1])
+        assert report["learning_rate"] == 0.1
 
 
 def test_fit_draws_its_epochs(capsys, text_file, tmp_path):
@@ -242,7 +245,7 @@ def test_wrong_usage_exits_with_2(capsys):
 def test_ctrl_c_keeps_the_model_and_exits_with_130(capsys, tmp_path, monkeypatch, number):
     from fastadagrad.linear.training import Trainer
 
-    whole_epoch = Trainer.epoch
+    whole_epoch = Trainer.train  # there is one call an epoch of so few examples
 
     def interrupted(self, *rest):
         interrupted.calls += 1
@@ -251,8 +254,8 @@ def test_ctrl_c_keeps_the_model_and_exits_with_130(capsys, tmp_path, monkeypatch
         return whole_epoch(self, *rest)
 
     interrupted.calls = 0
-    monkeypatch.setattr(Trainer, "epoch", interrupted)
-    status, out, _ = run(capsys, "fit", "iris", "--model", tmp_path / "m")
+    monkeypatch.setattr(Trainer, "train", interrupted)
+    status, out, _ = run(capsys, "fit", "iris", "--learning-rate", 0.1, "--model", tmp_path / "m")
     assert status == 130
     assert "interrupted" in out
     assert len(LinearModel.load(tmp_path / "m").history) == 2
@@ -266,8 +269,8 @@ def test_ctrl_c_in_the_first_epoch_leaves_an_older_model_alone(capsys, tmp_path,
     model = tmp_path / "m"
     run(capsys, "fit", "iris", "--model", model)
     before = model.read_bytes()
-    monkeypatch.setattr("fastadagrad.linear.training.Trainer.epoch", interrupted)
-    options = ["--model", model, "--plot", tmp_path / "a.png", "--json"]
+    monkeypatch.setattr("fastadagrad.linear.training.Trainer.train", interrupted)
+    options = ["--learning-rate", 0.1, "--model", model, "--plot", tmp_path / "a.png", "--json"]
     status, out, err = run(capsys, "fit", "iris", *options)
     assert status == 130
     assert not {"model", "plot"} & json.loads(out).keys()

@@ -114,7 +114,7 @@ def test_the_largest_indices_of_text():
         parse(b"1 1:1\n1 10000000000000000000:1\n", hash_bits=20)
     with pytest.raises(ValueError, match="line 1: index 3 occurs more than once"):
         parse(b"1 3:1 3:2\n", hash_bits=20)
-    said = r"line 2: '4000000000:1' has an index beyond int32 \(2147483647\): a weight .* take 48 GB; hash .* hash_bits"
+    said = r"line 2: '4000000000:1' has an index beyond int32 \(2147483647\): a weight .* take 128 GB; hash .* hash_bits"
     with pytest.raises(ValueError, match=said):
         parse(b"1 1:1\n1 4000000000:1\n")
 
@@ -124,7 +124,7 @@ def test_too_many_columns_are_named_with_what_to_do():
     said = rf"got shape \(300, 10000000000\), the largest of those in use {X.indices.max()}: a weight for each"
     with pytest.raises(ValueError, match=said):
         as_features(X)
-    with pytest.raises(ValueError, match=r"a weight for each column would take 120 GB; hash .* \(fit --hash-bits 24\)"):
+    with pytest.raises(ValueError, match=r"a weight for each column would take 320 GB; hash .* \(fit --hash-bits 24\)"):
         LinearModel().fit(X, np.arange(300) % 2)
 
 
@@ -181,7 +181,7 @@ def test_refusals():
 
 
 def test_memory_is_checked_for_the_hashed_columns(monkeypatch):
-    monkeypatch.setattr(memory_at_hand, "bytes_at_hand", lambda: 13 << BITS)
+    monkeypatch.setattr(memory_at_hand, "bytes_at_hand", lambda: 33 << BITS)
     monkeypatch.setattr(memory_at_hand, "LITTLE", 0)
     assert trained()[0].history
     with pytest.raises(ValueError, match="X has 2,048 columns"):

@@ -57,7 +57,11 @@ def test_defaults_that_are_told():
     assert model._parameters["method"] == "adagrad"
     assert model._parameters["scale"] == "auto"
     x = np.random.default_rng(0).standard_normal((50, 2))
-    assert fa.LinearModel(max_epochs=1).fit(x, x[:, 0] > 0).learning_rate_ == 0.1
+    assert model._parameters["average"] == "auto"
+    assert model._parameters["implicit"] is model._parameters["learning_rate"] is None
+    found = fa.LinearModel(max_epochs=1).fit(x, x[:, 0] > 0).learning_rate_
+    assert found == fa.LinearModel(max_epochs=1, learning_rate="auto").fit(x, x[:, 0] > 0).learning_rate_ != 0.1
+    assert fa.LinearModel().partial_fit(x, x[:, 0] > 0).learning_rate_ == 0.1
 
 
 @pytest.fixture(scope="module")

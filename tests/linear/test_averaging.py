@@ -4,13 +4,19 @@ import numpy as np
 import pytest
 import scipy.sparse
 
-from fastadagrad.linear import LinearModel
+from fastadagrad.linear import LinearModel, averaging, fitting
 from fastadagrad.linear.averaging import POINTS
 
 RNG = np.random.default_rng(5)
 X = RNG.normal(size=(POINTS * 4, 5))
 Y = X @ [1.0, -2.0, 0.5, 0.0, 1.0] + RNG.normal(size=len(X))
-PLAIN = {"scale": "none", "shuffle": False, "dtype": np.float64, "patience": 10**6}
+PLAIN = {"scale": "none", "shuffle": False, "dtype": np.float64, "patience": 10**6, "learning_rate": 0.1}
+
+
+@pytest.fixture(autouse=True)
+def short_stretches(monkeypatch):
+    """Weights are taken as often in an epoch of these few examples as in one of many."""
+    monkeypatch.setattr(averaging, "STRETCH", 1)
 
 
 def iterates(epochs, make=np.asarray, **options):
@@ -33,6 +39,35 @@ def test_the_mean_of_all(make, options):
 def test_the_mean_of_the_last_epochs(last):
     model = LinearModel("squared", average=last, max_epochs=4, **PLAIN).fit(X, Y)
     np.testing.assert_allclose(model.coef_, iterates(4)[-last:].mean(axis=(0, 1)), rtol=1e-10)
+
+
+@pytest.mark.parametrize("options", [{}, {"batch_size": 2}, {"implicit": False}], ids=str)
+def test_the_mean_that_later_epochs_dominate(options):
+    """Of epoch n it has the share (late + 1) / (late + n), whose products with those left by later ones sum to 1."""
+    model = LinearModel("squared", max_epochs=6, **PLAIN, **options).fit(X, Y)
+    means = iterates(6, **options).mean(axis=1)
+    expected, late = means[0], fitting.LATE
+    for n, mean in enumerate(means[1:], 2):
+        expected = expected + (mean - expected) * (late + 1) / (late + n)
+    np.testing.assert_allclose(model.coef_, expected, rtol=1e-10)
+    assert not np.allclose(model.coef_, means.mean(axis=0), rtol=1e-3)
+
+
+@pytest.mark.parametrize("options", [{"l1": 0.01}, {"method": "sgd"}], ids=str)
+def test_where_nothing_is_averaged_by_default(options):
+    """Means are seldom 0, as l1 makes weights."""
+    options = {**PLAIN, "max_epochs": 3, **options}
+    default, last, mean = (LinearModel("squared", average=each, **options).fit(X, Y) for each in ("auto", False, True))
+    np.testing.assert_array_equal(default.coef_, last.coef_)
+    assert not np.array_equal(default.coef_, mean.coef_)
+
+
+def test_few_examples_of_many_features_are_averaged_less_often(monkeypatch):
+    """As that takes a pass over all features: a stretch has as many visits as it says, at least."""
+    monkeypatch.setattr(averaging, "STRETCH", len(X) // 2)
+    model = LinearModel("squared", average=True, max_epochs=1, **PLAIN).fit(X, Y)
+    halves = iterates(1)[0, [POINTS // 2 - 1, -1]]
+    np.testing.assert_allclose(model.coef_, halves.mean(axis=0), rtol=1e-10)
 
 
 @pytest.mark.parametrize("make", [np.asarray, scipy.sparse.csr_array], ids=["dense", "sparse"])

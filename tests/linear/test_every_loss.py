@@ -61,8 +61,8 @@ def test_options_of_losses(name, tmp_path, capsys):
     other = (option.default + min(option.below, 2 * option.default)) / 2
     given = inspect.signature(LinearModel).parameters[name]
     assert (given.default, given.kind) == (option.default, given.KEYWORD_ONLY)
-    model = trained(loss, **{name: other})
-    assert not np.array_equal(model.coef_, trained(loss).coef_)
+    model = trained(loss, learning_rate=0.1, **{name: other})
+    assert not np.array_equal(model.coef_, trained(loss, learning_rate=0.1).coef_)
     model.save(tmp_path / "model")
     loaded = LinearModel.load(tmp_path / "model")
     assert repr(loaded) == repr(model)
@@ -70,7 +70,7 @@ def test_options_of_losses(name, tmp_path, capsys):
     assert loaded.evaluate(X, labels_for(loss)) == model.evaluate(X, labels_for(loss))
     np.savez(tmp_path / "examples.npz", X=X, y=labels_for(loss))
     command = ["fit", tmp_path / "examples.npz", "--loss", loss, f"--{name}", other, "--epochs", "5", "--valid", "0.25"]
-    status, out, _ = run(capsys, *command, "--json")
+    status, out, _ = run(capsys, *command, "--learning-rate", "0.1", "--json")
     assert status == 0
     assert json.loads(out)["history"] == model.history
     between = f"between {option.above:g} and {option.below:g}, and neither"
@@ -100,7 +100,7 @@ def test_record_names_what_there_is(loss):
     assert record.link in LINKS
     assert {*record.monitors} <= {*MONITORS}
     assert record.labels in (*OF_CLASSES, *REAL)
-    assert (record.slope is None) == (record.labels == losses.CLASSES)
+    assert (record.slope is None) == (record.share is None) == (record.labels == losses.CLASSES)
 
 
 @EVERY

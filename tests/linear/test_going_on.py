@@ -23,7 +23,9 @@ OPTIONS = [{}, {"momentum": 0.5}, {"batch_size": 5}, {"method": "ftrl"}, {"metho
 
 
 def model(loss, **options):
-    return LinearModel(loss, **{"scale": "none", "shuffle": False, "dtype": np.float64, **options})
+    """One whose calls go by the same rate, and whose weights are those of its last step, whoever calls."""
+    same = {"learning_rate": 0.1, "average": False}
+    return LinearModel(loss, **{"scale": "none", "shuffle": False, "dtype": np.float64, **same, **options})
 
 
 @pytest.mark.parametrize("loss", LABELS)
@@ -118,7 +120,7 @@ def test_a_failed_part_changes_nothing():
 
 def test_a_part_whose_loss_is_not_finite_is_as_if_it_had_not_been():
     y = LABELS["squared"]
-    options = {"method": "sgd", "learning_rate": 0.01}
+    options = {"method": "sgd", "learning_rate": 0.01, "implicit": False}
     good, spoilt = (model("squared", **options).partial_fit(X[:30], y[:30]) for _ in range(2))
     with np.errstate(over="ignore", invalid="ignore"):
         spoilt.partial_fit(X[30:] * 1e160, y[30:])
@@ -129,7 +131,7 @@ def test_a_part_whose_loss_is_not_finite_is_as_if_it_had_not_been():
 
 @pytest.mark.parametrize("options", [{}, {"warm_start": True}], ids=str)
 def test_after_a_beginning_whose_loss_is_not_finite_training_begins_anew(options):
-    y, options = LABELS["squared"], {"method": "sgd", "learning_rate": 0.1, **options}
+    y, options = LABELS["squared"], {"method": "sgd", "learning_rate": 0.1, "implicit": False, **options}
     spoilt, fresh = model("squared", **options), model("squared", **options)
     spoilt.partial_fit(X * 1e6, y)
     assert spoilt.stopped_because == "non-finite loss"

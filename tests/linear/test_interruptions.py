@@ -1,6 +1,7 @@
 """Ctrl-C in a fit of a linear model: the weights that it leaves."""
 
 import numpy as np
+import pytest
 from linear_examples import classification
 
 from fastadagrad.linear import LinearModel
@@ -22,8 +23,8 @@ def test_interruption_of_the_first_epoch(monkeypatch):
     def interrupt(self, *rest):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("fastadagrad.linear.training.Trainer.epoch", interrupt)
-    model = LinearModel().fit(*classification())
+    monkeypatch.setattr("fastadagrad.linear.training.Trainer.train", interrupt)
+    model = LinearModel(learning_rate=0.1).fit(*classification())
     assert (model.stopped_because, model.best_epoch, model.history) == ("interrupted", 0, [])
     assert not model.coef_.any()
 
@@ -45,8 +46,8 @@ def interrupt_call(monkeypatch, number):
 
 def test_interruption_within_an_epoch_keeps_what_it_has_learnt(monkeypatch):
     X, y = classification()
-    options = {"scale": "none", "shuffle": False}
-    expected = LinearModel(max_epochs=1, **options).fit(X[:200], y[:200])
+    options = {"scale": "none", "shuffle": False, "learning_rate": 0.1}
+    expected = LinearModel(max_epochs=1, average=False, **options).fit(X[:200], y[:200])
     interrupt_call(monkeypatch, 2)
     model = LinearModel(**options).fit(X, y)
     assert (model.stopped_because, model.best_epoch, model.history) == ("interrupted", 0, [])
@@ -55,8 +56,18 @@ def test_interruption_within_an_epoch_keeps_what_it_has_learnt(monkeypatch):
 
 def test_interruption_with_validation_keeps_the_best_epoch(monkeypatch):
     X, y = classification()
-    expected = LinearModel(max_epochs=1).fit(X, y, valid=(X, y))
+    expected = LinearModel(max_epochs=1, learning_rate=0.1).fit(X, y, valid=(X, y))
     interrupt_call(monkeypatch, 6)
-    model = LinearModel().fit(X, y, valid=(X, y))
+    model = LinearModel(learning_rate=0.1).fit(X, y, valid=(X, y))
     assert (model.stopped_because, model.best_epoch) == ("interrupted", 1)
     np.testing.assert_array_equal(model.coef_, expected.coef_)
+
+
+def test_interruption_of_the_trials_leaves_the_model_as_it_was(monkeypatch):
+    """There are no weights yet that could be kept."""
+    X, y = classification()
+    model = LinearModel()
+    interrupt_call(monkeypatch, 2)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(X, y)
+    assert not hasattr(model, "coef_")

@@ -4,6 +4,7 @@ import math
 import numpy as np
 import pytest
 import scipy.sparse
+from explicit import EXPLICIT
 from linear_examples import classification, cross_validate, sparse
 from places import A9A
 
@@ -44,7 +45,7 @@ def test_a9a():
 def test_l1_on_a9a_is_the_dense_proximal_run():
     """The same zeros and the same objective as the optimizer's dense steps, one an example."""
     table, l1, common = load(A9A, n_features=123), 1e-3, {"learning_rate": 0.1, "rms_regularizer": 1e-8}
-    model = LinearModel(l1=l1, max_epochs=1, scale="none", shuffle=False, dtype=np.float64, **common).fit(table)
+    model = LinearModel(l1=l1, max_epochs=1, scale="none", shuffle=False, dtype=np.float64, **EXPLICIT).fit(table)
     X, y = scipy.sparse.csr_array(table.features[:3], shape=table.features.shape).toarray().astype(float), table.labels
     w, b = np.zeros(123), np.zeros(1)
     opt = fa.ADAGRAD(params=[w, b], groups={"param0": {"l1": l1}}, **common)
@@ -80,12 +81,12 @@ def test_each_epoch_and_seed_has_its_own_order(monkeypatch):
 
     monkeypatch.setattr(Trainer, "epoch", noting)
     for seed in (3, 3, 4):
-        LinearModel(seed=seed, max_epochs=2).fit(X, y)
+        LinearModel(seed=seed, max_epochs=2, average=False, learning_rate=0.1).fit(X, y)
     first, again, other = orders[:2], orders[2:4], orders[4:]
     assert first == again
     assert len({tuple(order) for order in (*first, *other)}) == 4
     assert all(sorted(order) == list(range(len(y))) for order in orders)
-    LinearModel(shuffle=False, max_epochs=1).fit(X, y)
+    LinearModel(shuffle=False, max_epochs=1, average=False, learning_rate=0.1).fit(X, y)
     assert orders[-1] == list(range(len(y)))
 
 
@@ -94,7 +95,8 @@ def test_momentum_is_that_of_the_optimizer(nesterov):
     X, y = classification(n=40)
     X /= np.abs(X).max(axis=0)
     options = {"learning_rate": 0.1, "momentum": 0.9, "nesterov": nesterov, "rms_regularizer": 1e-8}
-    model = LinearModel(scale="none", shuffle=False, max_epochs=1, dtype=np.float64, **options).fit(X, y)
+    plain = {"scale": "none", "shuffle": False, "max_epochs": 1, "dtype": np.float64, **EXPLICIT}
+    model = LinearModel(**plain, momentum=0.9, nesterov=nesterov).fit(X, y)
     w, b = np.zeros(X.shape[1]), np.zeros(1)
     opt = fa.ADAGRAD(params=[w, b], **options)
     for x, label in zip(X, 2.0 * y - 1, strict=True):
@@ -140,7 +142,7 @@ def test_dense_and_sparse_agree():
 def test_l1_zeroes_the_weights_that_a_dense_proximal_run_zeroes():
     X, y = sparse()
     zeros = [
-        np.flatnonzero(LinearModel(l1=0.03, lazy=lazy, dtype=np.float64, seed=1).fit(X, y).coef_ == 0)
+        np.flatnonzero(LinearModel(l1=0.03, lazy=lazy, dtype=np.float64, seed=1, **EXPLICIT).fit(X, y).coef_ == 0)
         for lazy in ("exact", "dense")
     ]
     assert 5 < len(zeros[0]) < 35
@@ -242,7 +244,7 @@ def test_progress_callable_sees_every_epoch():
 
 def test_non_finite_loss_ends_the_fit(caplog):
     X = np.random.default_rng(0).normal(size=(50, 2)) * 1e30
-    model = LinearModel("squared", scale="none").fit(X, X[:, 0])
+    model = LinearModel("squared", scale="none", learning_rate=0.1, implicit=False).fit(X, X[:, 0])
     assert model.stopped_because == "non-finite loss"
     assert np.isfinite(model.coef_).all()
     assert "keeping the weights before it" in caplog.text

@@ -76,7 +76,7 @@ def test_an_infinite_prediction_is_told_of(caplog):
 
 
 def test_an_exponential_beyond_the_dtype_ends_the_fit(caplog):
-    model = fitted(learning_rate=50.0, max_epochs=3)
+    model = fitted(learning_rate=50.0, max_epochs=3, implicit=False)
     assert model.stopped_because == "non-finite loss"
     assert np.isfinite(model.coef_).all()
     assert "keeping the weights before it" in caplog.text

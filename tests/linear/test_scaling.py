@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import scipy.sparse
 
 from fastadagrad.linear import LinearModel, scaling
 
@@ -52,7 +53,7 @@ def test_the_least_variation_is_none_of_a_constant():
 def test_a_constant_column_gets_no_weight(n, dtype):
     X = np.random.default_rng(0).normal(size=(n, 2))
     X[:, 1] = 7.1
-    model = LinearModel(dtype=dtype).fit(X, X[:, 0] > 0)
+    model = LinearModel(dtype=dtype, learning_rate=0.1).fit(X, X[:, 0] > 0)
     assert model.coef_[1] == 0
     assert 1 < model.coef_[0] < 100
 
@@ -78,3 +79,13 @@ def test_what_the_dtype_cannot_hold_is_named_after_scaling_only():
     assert LinearModel(scale="maxabs").fit(X, y).predict(X).tolist() == y
     with pytest.raises(ValueError, match=r"X has inf at row 0, column 0 \(as float32\)"):
         LinearModel(scale="none").fit(X, y)
+
+
+@pytest.mark.parametrize("make", [np.asarray, scipy.sparse.csr_array], ids=["dense", "sparse"])
+def test_full_sparse_examples_train_as_dense_ones_do_validation_included(make):
+    X = np.random.default_rng(0).normal(size=(100, 3))
+    y, options = X[:, 0] > X[:, 1], {"max_epochs": 3}
+    expected = LinearModel(**options).fit(X, y, valid=(X[:50], y[:50]))
+    found = LinearModel(**options).fit(scipy.sparse.csr_array(X), y, valid=(make(X[:50]), y[:50]))
+    np.testing.assert_array_equal(found.coef_, expected.coef_)
+    assert found.history == expected.history

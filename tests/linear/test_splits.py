@@ -92,9 +92,13 @@ def folds_of(labels, loss="auto"):
     return rate_trials.make_folds(table, targets.groups(labels), prepare, 10, 0)
 
 
+def labels_held_out(fold):
+    return np.concatenate([part.labels for part in fold.held_out])
+
+
 def test_folds_hold_out_a_fifth_of_each_class():
     folds = folds_of(np.repeat([0, 1, 2], [100, 50, 10]))
-    assert [sizes(fold.held_out.labels) for fold in folds] == [{0: 20, 1: 10, 2: 2}] * 5
+    assert [sizes(labels_held_out(fold)) for fold in folds] == [{0: 20, 1: 10, 2: 2}] * 5
 
 
 @pytest.mark.parametrize("rare", [1, 2, 4])
@@ -103,7 +107,7 @@ def test_a_class_that_a_fold_holds_out_is_in_what_it_fits(rare):
     for fold in folds:
         for order in fold.orders:
             assert set(fold.fitted.labels[order]) == {0, 1, 2}
-    held_out = np.concatenate([fold.held_out.labels for fold in folds])
+    held_out = np.concatenate([labels_held_out(fold) for fold in folds])
     assert sizes(held_out) == {0: 60, 1: 50} | ({2: rare} if rare > 1 else {})
 
 
@@ -113,12 +117,33 @@ def test_folds_of_real_labels_are_dealt_in_turn():
     order = rng.permutation(23)
     folds = folds_of(labels, "squared")
     for number, fold in enumerate(folds):
-        np.testing.assert_array_equal(fold.held_out.labels, labels[order[number::5]])
+        np.testing.assert_array_equal(labels_held_out(fold), labels[order[number::5]])
         rest = np.flatnonzero(np.arange(23) % 5 != number)
         np.testing.assert_array_equal(fold.orders[0], rng.permutation(rest))
         for _ in fold.orders[1:]:
             rng.permutation(rest)
     assert all(np.array_equal(a.fitted.labels, b.fitted.labels) for a, b in pairwise(folds))
+
+
+@pytest.mark.parametrize(
+    ("examples", "folds", "held_out", "parts"),
+    [(40, 5, 8, 4), (2_000, 5, 400, 4), (2_500, 3, 833, 6), (5_500, 1, 1_100, 20), (12_000, 1, 2_000, 20)],
+)
+def test_many_examples_are_in_fewer_folds(examples, folds, held_out, parts):
+    """At most 10,000 are tried on; what a fold holds out is in parts of about the same size."""
+    found = folds_of(np.arange(examples) % 2)
+    assert len(found) == folds
+    for fold in found:
+        sizes_of_parts = [len(part.labels) for part in fold.held_out]
+        assert len(sizes_of_parts) == parts
+        assert max(sizes_of_parts) - min(sizes_of_parts) <= 1
+        assert abs(sum(sizes_of_parts) - held_out) <= 1
+        assert len(fold.orders[0]) + sum(sizes_of_parts) == min(examples, rate_trials.MOST_EXAMPLES)
+
+
+def test_one_example_has_no_folds():
+    with pytest.raises(ValueError, match="learning_rate='auto' takes two examples or more, got 1: give a number"):
+        folds_of([1.5], "squared")
 
 
 def test_folds_where_every_class_has_one_example():

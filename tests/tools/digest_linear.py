@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 from digest_cases import DTYPES, Arrays, Case, bits, methods, numbers
+from explicit import EXPLICIT, LAST
 
 import fastadagrad as fa
 
@@ -27,7 +28,7 @@ LOSSES = (
     "huber",
 )  # test_every_loss names what is missing
 UNSCALED: dict[str, Any] = {"scale": "none", "learning_rate": 0.25, "shuffle": False}
-PLAIN: dict[str, dict[str, Any]] = {
+PLAIN: dict[str, dict[str, Any]] = {  # beside EXPLICIT
     "as it comes": {},
     "not scaled": UNSCALED,
     "momentum": {"momentum": 0.5},
@@ -125,13 +126,15 @@ def cases() -> Iterator[Case]:
             if dtype is np.float32:
                 chosen += [("csr", "hashed", {"hash_bits": 4}), ("dense", "found rate", {"learning_rate": "auto"})]
             for layout, name, option in chosen:
-                run = partial(fitted, loss, layout.partition(",")[0], dtype, option)
+                run = partial(fitted, loss, layout.partition(",")[0], dtype, {**EXPLICIT, **option})
                 yield Case(f"linear {loss} | {which} | {layout} | {name}", run)
             for layout in ("dense", "csr"):
-                run = partial(fitted, loss, layout, dtype, UNSCALED, weights_alone=True)
+                yield Case(f"linear {loss} | {which} | {layout} | by default", partial(fitted, loss, layout, dtype, {}))
+                run = partial(fitted, loss, layout, dtype, {**EXPLICIT, **UNSCALED}, weights_alone=True)
                 yield Case(f"linear {loss} | {which} | {layout} | weights alone", run)
     for method, layout in itertools.product(methods(), ("dense", "csr")):  # those that measure are refused
-        option = {**UNSCALED, "method": method, "lazy": "touched"}
+        own = EXPLICIT if method == "adagrad" else LAST
+        option = {**own, **UNSCALED, "method": method, "lazy": "touched"}
         run = partial(fitted, "logistic", layout, np.float32, option, weights_alone=True)
         yield Case(f"linear logistic | float32 | {layout} | method {method}", run)
     for name, option in {"as it comes": [], "hashed": ["--hash-bits", "5"], "momentum": ["--momentum", "0.5"]}.items():
