@@ -114,7 +114,9 @@ def test_the_largest_indices_of_text():
         parse(b"1 1:1\n1 10000000000000000000:1\n", hash_bits=20)
     with pytest.raises(ValueError, match="line 1: index 3 occurs more than once"):
         parse(b"1 3:1 3:2\n", hash_bits=20)
-    said = r"line 2: '4000000000:1' has an index beyond int32 \(2147483647\): a weight .* take 128 GB; hash .* hash_bits"
+    said = (
+        r"line 2: '4000000000:1' has an index beyond int32 \(2147483647\): a weight .* take 128 GB; hash .* hash_bits"
+    )
     with pytest.raises(ValueError, match=said):
         parse(b"1 1:1\n1 4000000000:1\n")
 
