@@ -108,7 +108,10 @@ def _checked(estimator: Any, loss: str, dtype: Any, seed: int, once: bool) -> Ch
     own = {name: value for name, value in (penalties | more).items() if name not in (*DECAYS, "l1", "l2")}
     parameters |= {name: more.get(name, 0.0) for name in DECAYS}
     found = Checked(*arguments.check(arguments.refuse_unknown(parameters, own)))
-    return found._replace(parameters=of_one_part(found.parameters, found.settings)) if once else found
+    if not once:
+        return found
+    states = getattr(estimator, "_states", None) or [None]  # those of training before, of which each has one
+    return found._replace(parameters=of_one_part(found.parameters, found.settings, states[0]))
 
 
 def truth(estimator: Any, name: str) -> bool:
