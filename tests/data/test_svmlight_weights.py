@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fastadagrad.compare import duchi, models
+from fastadagrad.compare import duchi, linear_losses
 from fastadagrad.data.loading import load
 from fastadagrad.data.svmlight import SLOW_BATCH, has_weights, parse
 from fastadagrad.kernels.text import svmlight as kernels
@@ -183,6 +183,6 @@ def test_a_model_trains_with_the_weights_of_a_file(tmp_path):
 def test_what_would_pass_over_weights_refuses_them(tmp_path):
     (tmp_path / "some.svm").write_text("+1:2 1:3\n-1:1 2:1\n")
     path = str(tmp_path / "some.svm")
-    for use in (partial(models.logistic, path, "", 0), partial(duchi._read, path, None)):
+    for use in (partial(linear_losses.examples, path, "", "auto"), partial(duchi._read, path, None, "words")):
         with pytest.raises(ValueError, match=r"some\.svm has weights of examples \(label:weight\), which have no"):
             use()

@@ -152,8 +152,8 @@ def test_the_loops_make_the_steps_of_the_formula(loss, make):
     options = {loss.option.name: OPTIONS[loss.name]} if loss.option else {}
     plain = {"scale": "none", "shuffle": False, "average": False, "dtype": np.float64, "max_epochs": 1}
     for rate in (0.1, 10.0):
-        model = LinearModel(loss.name, learning_rate=rate, **plain, **options).fit(make(X), y)
-        w, b = by_formula(loss, X, y, rate, 0.1)
+        model = LinearModel(loss.name, learning_rate=rate, rms_regularizer=0.2, **plain, **options).fit(make(X), y)
+        w, b = by_formula(loss, X, y, rate, 0.2)
         np.testing.assert_allclose(model.coef_, w, rtol=1e-8, atol=1e-10)
         np.testing.assert_allclose(model.intercept_, b, rtol=1e-8, atol=1e-10)
 
