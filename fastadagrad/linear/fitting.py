@@ -143,7 +143,8 @@ def fit(
     average = averages(p["average"], settings, width)
     if folds is not None:
         averaging = partial(_averaging, average=average, means=())
-        rate = rate_trials.search(folds, lambda *of: averaging(trainer_of(*of)), settings)
+        asked = p["learning_rate"] is not None
+        rate = rate_trials.search(folds, lambda *of: averaging(trainer_of(*of)), settings, asked=asked)
         settings = with_rate(settings, rate)
     trainer = trainer_of(examples, settings, start=None if start is None else start.trained)
     rng = _orders(p, trainer.trained.steps)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable
 from dataclasses import replace
@@ -109,12 +110,14 @@ def _deal(groups: NDArray[np.int64], kinds: NDArray[np.int64], folds: int) -> ND
     return fold_of[kinds]
 
 
-def search(folds: list[Fold], trainer_of: MakeTrainer, settings: Settings) -> float:
+def search(folds: list[Fold], trainer_of: MakeTrainer, settings: Settings, *, asked: bool = True) -> float:
     """The learning rate whose fits have the lowest loss on held-out examples, or one that is as good.
 
     The search goes from `START` up or down by half decades for as long as the mean loss of the held-out examples falls.
     Of all the rates whose loss exceeds the lowest by no more than one standard error of that difference, the nearest to
     `START` is taken.
+
+    Where it ends at the last rate that it tries, a warning says so, if the search was `asked` for.
 
     Raises
     ------
@@ -145,7 +148,7 @@ def search(folds: list[Fold], trainer_of: MakeTrainer, settings: Settings) -> fl
     rate = _rate(chosen)
     if abs(chosen) >= DECADES:
         message = "learning rate %g is the last that was tried: is there something to learn, or is X scaled badly?"
-        logger.warning(message, rate)
+        logger.log(logging.WARNING if asked else logging.INFO, message, rate)
     logger.info("learning rate %g, by %d trials on %d examples", rate, len(found), len(folds[0].fitted.labels))
     return rate
 
