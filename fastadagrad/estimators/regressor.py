@@ -70,7 +70,7 @@ class AdaGradRegressor(RegressorMixin, LinearEstimator):
         epoch counts by about the third power of its number, but not in `partial_fit`; else False.
     implicit : bool, optional
         Whether steps are implicit, so that no learning rate makes them overshoot, as in `fastadagrad.LinearModel`. By
-        default they are where they can be: with single examples, no momentum, and ADAGRAD, SGD or RMSProp.
+        default they are for ADAGRAD with single examples and no momentum; SGD and RMSProp can make them, too.
     warm_start : bool, default False
         Whether `fit` goes on from where the fit before it ended, with its scales, and its learning rate if
         that was found.

@@ -26,7 +26,7 @@ from . import rate_trials, scaling, targets
 from .averaging import AveragingTrainer, Mean, mean_of
 from .epochs import NON_FINITE, Outcome, Run, Watcher, reporting
 from .links import LINKS
-from .methods import averages, finds_rate, implicit_refusal, missed_steps_refusal
+from .methods import TUNED, averages, finds_rate, implicit_refusal, missed_steps_refusal
 from .scaling import Scaling
 from .splits import rows_of, split, without_weightless
 from .targets import Targets
@@ -244,13 +244,13 @@ def means_kept(p: Mapping[str, Any], settings: Settings, width: int) -> int:
 
 
 def is_implicit(p: Mapping[str, Any], settings: Settings, lazy: str, sparse: bool) -> bool:
-    """Whether steps are implicit: unless it is said, they are where they can be."""
+    """Whether steps are implicit: unless it is said, those of ADAGRAD are where they can be."""
     steps_all = sparse and lazy == "dense" and moves_unnamed(settings)
     if p["implicit"] and steps_all:
         raise ValueError('implicit=True steps the features of an example alone, and lazy="dense" steps all of them')
     if p["implicit"] is not None:
         return bool(p["implicit"])
-    return not steps_all and implicit_refusal(settings, p["batch_size"]) is None
+    return settings.rule.name in TUNED and not steps_all and implicit_refusal(settings, p["batch_size"]) is None
 
 
 def _averaging(trainer: Trainer, average: bool | int | str, means: tuple[Mean, ...]) -> Trainer | AveragingTrainer:

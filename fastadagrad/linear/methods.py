@@ -18,7 +18,7 @@ START = 0.1  # learning rate of methods that have no other default
 # whole learning rate, however small its gradient: see bench/study_linear.py and the guide.
 DEFAULTS: dict[str, dict[str, Any]] = {"adagrad": {"rms_regularizer": 0.3}}
 WIDE = 1 << 24  # features from which on the memory that an average takes is not taken unless it is asked for
-TUNED = ("adagrad",)  # methods whose learning rate is found by trial, and whose weights are averaged, unless it is said
+TUNED = ("adagrad",)  # methods that find their rate, average weights and make implicit steps unless it is said
 UNPENALISED = {"l1": 0.0, "l2": 0.0, "weight_decay": 0.0, "decoupled_weight_decay": 0.0}
 
 

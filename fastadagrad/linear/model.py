@@ -97,7 +97,7 @@ class LinearModel(PersistentPredictor):
     implicit : bool, optional
         Whether steps are implicit, so that no learning rate makes them overshoot: a step ends where many small steps on
         the same example would (Karampatziakis and Langford, "Online Importance Weight Aware Updates", UAI 2011). By
-        default they are where they can be: with single examples, no momentum, and ADAGRAD, SGD or RMSProp.
+        default they are for ADAGRAD with single examples and no momentum; SGD and RMSProp can make them, too.
     warm_start : bool, default False
         Whether `fit` goes on from the weights and the method's state of the fit before, with the same classes and
         scales, and the same learning rate if that is "auto". Such a model keeps these for `partial_fit`, too.
