@@ -94,7 +94,7 @@ class TestDefaults:
         assert default(SGDClassifier, "max_iter") == 1000
         for examples, epochs in ((2000, 10), (500, 20), (100, 50)):
             x = rng.standard_normal((examples, 2))
-            assert AdaGradClassifier().fit(x, x[:, 0] > 0).n_iter_ == epochs
+            assert AdaGradClassifier(learning_rate=0.1).fit(x, x[:, 0] > 0).n_iter_ == epochs
 
     def test_l2_shrinks_or_divides(self):
         """Under a gradient of 0, of an example far on its side of the hinge."""
