@@ -129,16 +129,15 @@ def _best_scale(features: NDArray[Any] | CSR) -> str:
 
 def of_unit_length(features: CSR) -> bool | None:
     """Whether all rows that have values have length 1; None if no row has any."""
-    squares = np.zeros(len(features.indptr) - 1)
     filled = np.flatnonzero(np.diff(features.indptr))
-    for rows in np.array_split(filled, max(1, features.data.size // _CHUNK)):
-        if not len(rows):
-            break
-        data = features.data[features.indptr[rows[0]] : features.indptr[rows[-1] + 1]].astype(np.float64)
-        squares[rows] = np.add.reduceat(data * data, features.indptr[rows] - features.indptr[rows[0]])
-        if np.abs(squares[rows] - 1).max() > UNIT:
+    if not len(filled):
+        return None
+    for rows in np.array_split(filled, min(len(filled), 1 + features.data.size // _FEW)):
+        first, last = features.indptr[rows[0]], features.indptr[rows[-1] + 1]
+        squares = np.square(features.data[first:last], dtype=np.float64)
+        if np.abs(np.add.reduceat(squares, features.indptr[rows] - first) - 1).max() > UNIT:
             return False
-    return True if len(filled) else None
+    return True
 
 
 def without_zeros_left_out(features: NDArray[Any] | CSR) -> NDArray[Any] | CSR:

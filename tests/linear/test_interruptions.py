@@ -14,9 +14,10 @@ def test_interruption_keeps_the_weights_so_far():
             raise KeyboardInterrupt
 
     X, y = classification()
-    model = LinearModel().fit(X, y, progress=interrupt)
+    model = LinearModel(learning_rate=0.1).fit(X, y, progress=interrupt)
     assert model.stopped_because == "interrupted"
-    np.testing.assert_array_equal(model.coef_, LinearModel(max_epochs=2).fit(X, y).coef_)
+    whole = LinearModel(learning_rate=0.1, max_epochs=2).fit(X, y)
+    np.testing.assert_array_equal(model.coef_, whole.coef_)
 
 
 def test_interruption_of_the_first_epoch(monkeypatch):

@@ -4,6 +4,7 @@ import logging
 
 import numpy as np
 import pytest
+from explicit import EXPLICIT
 from linear_examples import classification, cross_validate, sparse
 from places import A9A
 
@@ -61,8 +62,9 @@ def test_learning_rate_found_on_a9a():
     test = load(A9A.with_name("a9a.test.svm.gz"), n_features=123)
     default, found = (LinearModel(learning_rate=rate).fit(train).evaluate(test) for rate in (0.1, "auto"))
     assert found["loss"] <= default["loss"] * 1.005
-    for far in (1e-3, 10):
-        assert found["loss"] < LinearModel(learning_rate=far).fit(train).evaluate(test)["loss"] - 0.01
+    for far in (1e-3, 10):  # in explicit steps
+        model = LinearModel(**{**EXPLICIT, "learning_rate": far}).fit(train)
+        assert found["loss"] < model.evaluate(test)["loss"] - 0.01
 
 
 @pytest.mark.parametrize(
