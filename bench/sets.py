@@ -18,8 +18,9 @@ from data import A9A, Absent
 
 SEED = 20260101
 HELD_OUT = 0.25  # share of the examples that are for testing alone
-LATEST_CLASS = 20  # examples that a class needs at least, so that some are on both sides of a split
+LEAST_OF_A_CLASS = 20  # examples of a class, so that there are some on both sides of a split
 
+LEAST_OF_A_BREED = 400
 Examples = tuple[Any, Any]  # X, y
 
 
@@ -38,7 +39,8 @@ class Set:
 
         X, y = self.read()
         classes = None if self.regression else y
-        return tuple(train_test_split(X, y, test_size=HELD_OUT, random_state=SEED, stratify=classes))  # type: ignore[return-value]
+        X, X_test, y, y_test = train_test_split(X, y, test_size=HELD_OUT, random_state=SEED, stratify=classes)
+        return X, X_test, y, y_test
 
 
 def _keel(name: str) -> Callable[[], Examples]:
@@ -109,10 +111,10 @@ def _words(texts: Any, **options: Any) -> Any:
     return TfidfVectorizer(sublinear_tf=True, **options).fit_transform(texts)
 
 
-def _often(labels: Any) -> Any:
-    """Which examples have a label that at least LATEST_CLASS of them have."""
+def _often(labels: Any, least: int = LEAST_OF_A_CLASS) -> Any:
+    """Which examples have a label that at least so many of them have."""
     _, inverse, counts = np.unique(labels, return_inverse=True, return_counts=True)
-    return counts[inverse] >= LATEST_CLASS
+    return counts[inverse] >= least
 
 
 def _a9a() -> Examples:
@@ -159,8 +161,7 @@ def _breeds() -> Examples:
     frame = _frame("openintro", "seattlepets")
     frame = frame[frame["species"] == "Dog"]
     breed = frame["primary_breed"].to_numpy(str)
-    often = np.array([(breed == each).sum() >= 400 for each in np.unique(breed)])
-    chosen = np.isin(breed, np.unique(breed)[often])
+    chosen = _often(breed, LEAST_OF_A_BREED)
     text = frame["animal_name"].fillna("") + " zip" + frame["zip_code"].fillna("").str[:5]
     return _words(text[chosen], analyzer="char_wb", ngram_range=(2, 4), min_df=3), breed[chosen]
 

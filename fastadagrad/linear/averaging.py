@@ -9,12 +9,36 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..engine.options import Settings
+from .methods import TUNED
 from .scaling import parts_of
 from .training import Trainer
 
+LATE = 3.0  # power of its number by which an epoch counts in the mean of average="auto"
+MOST_AUTOMATIC = 1 << 24  # features of a model whose weights average="auto" averages, which takes memory
 POINTS = 16  # times in an epoch at which weights are taken, for which every feature has to be caught up
 STRETCH = 256  # visits between two of these times, at least
 Weights = tuple[NDArray[Any], NDArray[Any]]  # weights and intercept
+
+
+class Average(NamedTuple):
+    """What weights are averaged over."""
+
+    last: int | None  # the number of epochs, up to the latest; None: all epochs
+    late: float = 0.0  # later epochs count more in the mean of all, by about this power of their number
+
+
+def average_of(wanted: bool | int | str, settings: Settings, width: int) -> Average | None:
+    """What a model's parameter `average` comes to for so many features; None if weights are not averaged.
+
+    "auto" leaves weights with an l1 penalty alone: the mean of weights that are 0 now and then is not 0.
+    """
+    if wanted == "auto":
+        suits = settings.rule.name in TUNED and not settings.options.l1 and width <= MOST_AUTOMATIC
+        return Average(None, LATE) if suits else None
+    if isinstance(wanted, bool):
+        return Average(None) if wanted else None
+    return Average(int(wanted))
 
 
 class Mean(NamedTuple):
@@ -57,20 +81,18 @@ class AveragingTrainer:
 
     Parameters
     ----------
-    last : int, optional
-        The number of epochs, up to the latest, over which weights are averaged; None: all epochs.
+    average : Average
+        Later epochs count more as in O. Shamir and T. Zhang, "Stochastic Gradient Descent for Non-smooth Optimization:
+        Convergence Results and Optimal Averaging Schemes", ICML 2013.
     means : iterable of Mean
         Those of the training before, if it goes on.
-    late : float
-        How much more later weights count in the mean of all epochs: by about this power of their number (O. Shamir and
-        T. Zhang, "Stochastic Gradient Descent for Non-smooth Optimization", ICML 2013).
     """
 
-    def __init__(self, trainer: Trainer, last: int | None, means: Iterable[Mean] = (), *, late: float = 0.0) -> None:
-        self._trainer, self._last, self._late = trainer, last, late
+    def __init__(self, trainer: Trainer, average: Average, means: Iterable[Mean] = ()) -> None:
+        self._trainer, (self._last, self._late) = trainer, average
         self.examples, self.targets = trainer.examples, trainer.targets
         self._parameters = trainer.parameters
-        self._means: deque[Mean] = deque(maxlen=last or 1)  # one an epoch, or one of all epochs
+        self._means: deque[Mean] = deque(maxlen=average.last or 1)  # one an epoch, or one of all epochs
         for mean in means:  # copied, as this one goes on in place, and others may go on from them too
             self._add(Mean(mean.weights.copy(), mean.intercept.copy(), mean.visits))
         self._visits = [sum(mean.visits for mean in self._means)]  # in the mean, before the first epoch and after each

@@ -23,10 +23,10 @@ from ..engine.missed import moves_unnamed
 from ..engine.options import Conduct, Settings
 from ..support.stopping import Patience
 from . import rate_trials, scaling, targets
-from .averaging import AveragingTrainer, Mean, mean_of
+from .averaging import Average, AveragingTrainer, Mean, average_of, mean_of
 from .epochs import NON_FINITE, Outcome, Run, Watcher, reporting
 from .links import LINKS
-from .methods import TUNED, averages, finds_rate, implicit_refusal, missed_steps_refusal
+from .methods import TUNED, finds_rate, implicit_refusal, missed_steps_refusal
 from .scaling import Scaling
 from .splits import rows_of, split, without_weightless
 from .targets import Targets
@@ -34,7 +34,6 @@ from .training import Examples, Trained, Trainer, as_examples, bytes_a_feature
 from .visits import Visits, visits_of
 from .visits import by_content as by_content_of
 
-LATE = 3.0  # power of its number by which an epoch counts in a mean that is made unless it is said
 FEWEST_EPOCHS, MOST_EPOCHS, ENOUGH_UPDATES = 10, 50, 10_000
 NEGLIGIBLE = 1e-7  # size of a weight that does not matter, as a share of the largest
 Progress = bool | Callable[..., Any]
@@ -109,9 +108,7 @@ def fit(
     if isinstance(table.features, CSR):
         how = p["batch_size"], lazy, p["dtype"], means_kept(p, settings, table.features.shape[1])
         check_width(table.features, bytes_a_feature(chosen.outputs, settings, *how))
-    seeks = start is None and finds_rate(p["learning_rate"], settings.rule.name)
-    if p["learning_rate"] is None and len(table.labels) < 2:  # there is nothing to try a rate on: it is START
-        seeks = False
+    seeks = start is None and _seeks_rate(p, settings, len(table.labels))
     if by_content and (valid or seeks):  # else no examples are drawn, and nothing is copied
         table = rows_of(table, _in_order_of_content(table, chosen))
     table, held_out = split(table, valid, p["seed"], chosen)
@@ -140,11 +137,10 @@ def fit(
         intercept=intercept,
         implicit=is_implicit(p, settings, lazy, isinstance(table.features, CSR)),
     )
-    average = averages(p["average"], settings, width)
+    average = average_of(p["average"], settings, width)
     if folds is not None:
-        averaging = partial(_averaging, average=average, means=())
-        asked = p["learning_rate"] is not None
-        rate = rate_trials.search(folds, lambda *of: averaging(trainer_of(*of)), settings, asked=asked)
+        averaged = partial(_averaged, trainer_of, average)
+        rate = rate_trials.search(folds, averaged, settings, asked=p["learning_rate"] is not None)
         settings = with_rate(settings, rate)
     trainer = trainer_of(examples, settings, start=None if start is None else start.trained)
     rng = _orders(p, trainer.trained.steps)
@@ -162,6 +158,12 @@ def fit(
     return Fit(
         *unscaled(outcome.weights, scale or measure(), chosen), chosen, rate, outcome, examples.values.size, state
     )
+
+
+def _seeks_rate(p: Mapping[str, Any], settings: Settings, examples: int) -> bool:
+    """Whether the learning rate is to be found by trial, for which one example does not do."""
+    wanted = finds_rate(p["learning_rate"], settings.rule.name)
+    return wanted and (examples > 1 or p["learning_rate"] is not None)  # what was asked for is refused, not left out
 
 
 def _filled(table: Table, p: Mapping[str, Any], start: State | None) -> Table:
@@ -237,10 +239,8 @@ def of_one_part(p: Mapping[str, Any], settings: Settings, start: State | None) -
 
 def means_kept(p: Mapping[str, Any], settings: Settings, width: int) -> int:
     """How many means of weights an average takes, 0 if there is none: one of all epochs, or one of each of the last."""
-    average = averages(p["average"], settings, width)
-    if isinstance(average, bool | str):
-        return int(average is not False)
-    return min(average, p["max_epochs"] or MOST_EPOCHS)
+    average = average_of(p["average"], settings, width)
+    return 0 if average is None else min(average.last or 1, p["max_epochs"] or MOST_EPOCHS)
 
 
 def is_implicit(p: Mapping[str, Any], settings: Settings, lazy: str, sparse: bool) -> bool:
@@ -253,11 +253,15 @@ def is_implicit(p: Mapping[str, Any], settings: Settings, lazy: str, sparse: boo
     return settings.rule.name in TUNED and not steps_all and implicit_refusal(settings, p["batch_size"]) is None
 
 
-def _averaging(trainer: Trainer, average: bool | int | str, means: tuple[Mean, ...]) -> Trainer | AveragingTrainer:
-    if average == "auto":
-        return AveragingTrainer(trainer, None, means, late=LATE)
-    if average is not False and not isinstance(average, str):
-        return AveragingTrainer(trainer, None if average is True else average, means)
+def _averaged(
+    trainer_of: Callable[..., Trainer], average: Average | None, examples: Examples, settings: Settings
+) -> Trainer | AveragingTrainer:
+    return _averaging(trainer_of(examples, settings), average, ())
+
+
+def _averaging(trainer: Trainer, average: Average | None, means: tuple[Mean, ...]) -> Trainer | AveragingTrainer:
+    if average is not None:
+        return AveragingTrainer(trainer, average, means)
     if means:  # no average any more: training goes on from the last one
         _take_over(trainer, mean_of(means, trainer.parameters[0].dtype))
     return trainer

@@ -17,7 +17,6 @@ START = 0.1  # learning rate of methods that have no other default
 # Defaults of linear models where the method has others. With ADAGRAD's own 1e-8 the first step of a rare feature is the
 # whole learning rate, however small its gradient: see bench/study_linear.py and the guide.
 DEFAULTS: dict[str, dict[str, Any]] = {"adagrad": {"rms_regularizer": 0.3}}
-WIDE = 1 << 24  # features from which on the memory that an average takes is not taken unless it is asked for
 TUNED = ("adagrad",)  # methods that find their rate, average weights and make implicit steps unless it is said
 UNPENALISED = {"l1": 0.0, "l2": 0.0, "weight_decay": 0.0, "decoupled_weight_decay": 0.0}
 
@@ -100,16 +99,6 @@ def implicit_refusal(settings: Settings, batch_size: int) -> str | None:
 
 def _is_along_gradient(rule: Rule) -> bool:
     return bool(trait(form_of(rule, rule.Hyperparameters()), "along_gradient"))
-
-
-def averages(average: bool | int | str, settings: Settings, width: int) -> bool | int | str:
-    """How the weights of so many features are averaged: "auto" stays where they are to be, and else becomes False.
-
-    Means of weights of which some are 0 now and then are not 0, so that weights with an l1 penalty are not averaged.
-    """
-    if average != "auto":
-        return average
-    return "auto" if settings.rule.name in TUNED and not settings.options.l1 and width <= WIDE else False
 
 
 def _keeps_slots(settings: Settings) -> bool:

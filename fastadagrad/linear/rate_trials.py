@@ -1,4 +1,4 @@
-"""The search for a linear model's learning rate by trials: short fits on some examples, judged by other examples."""
+"""The search for a linear model's learning rate by trials: fits to some examples, judged by other examples."""
 
 from __future__ import annotations
 
@@ -115,9 +115,8 @@ def search(folds: list[Fold], trainer_of: MakeTrainer, settings: Settings, *, as
 
     The search goes from `START` up or down by half decades for as long as the mean loss of the held-out examples falls.
     Of all the rates whose loss exceeds the lowest by no more than one standard error of that difference, the nearest to
-    `START` is taken.
-
-    Where it ends at the last rate that it tries, a warning says so, if the search was `asked` for.
+    `START` is taken. If that is the last rate that may be tried, the log says so: as a warning if the user has `asked`
+    for a search.
 
     Raises
     ------

@@ -191,13 +191,13 @@ def _make_many_outputs(real, step_element, catch_up_element, element_ahead) -> O
         return moved
 
     def share(loss, scores, label, slopes, moved, work):
-        chances, label = work.slopes, np.int64(label)  # the chances of the classes, less 1 for the label's
-        miss, others = -chances[label], 0.0
-        for k in range(chances.size):
+        exact, label = work.slopes, np.int64(label)  # probabilities of the classes, less 1 for the label's
+        miss, others = -exact[label], 0.0
+        for k in range(exact.size):
             if k != label:
-                others += chances[k] * moved[k]
+                others += exact[k] * moved[k]
         ahead = others / miss - moved[label] if miss > 0.0 else 0.0
-        return share_of_softmax(chances[label] + 1.0, miss, ahead)
+        return share_of_softmax(exact[label] + 1.0, miss, ahead)
 
     functions = slope, weigh, value, step, step_with, add, added, catch_up, begin_ahead, ahead, share
     return Outputs(*map(forceinlined, functions))

@@ -22,13 +22,12 @@ from math import exp, expm1, isinf, log, log1p
 
 import numpy as np
 
-NEWTON_STEPS = 30
-FAR = 500.0  # a margin or a reach beyond these acts as if it were this, so that no exponential overflows
-FARTHEST = 1e80
-SMALLEST = 2.0**-1022
-ACCURACY = 1e-10  # relative, of the margin's move
-# By how much a step to a kink of the loss goes beyond it, relative. A step that ended at the kink itself would leave it
-# to rounding on which side the example is when it comes next.
+# Larger margins and reaches are taken for these, so that no exponential overflows; the share is 0 or 1 by then.
+LARGEST_MARGIN, LARGEST_REACH = 500.0, 1e80
+SMALLEST = 2.0**-1022  # in the place of 0, of which there is no logarithm
+NEWTON_STEPS, ACCURACY = 30, 1e-10  # at most so many steps, until one is below this share of the margin's move
+# A step to a kink of the loss goes beyond it by this share. A step that ended at the kink would leave it to rounding on
+# which side of the kink the example is when it comes next.
 BEYOND = 1e-9
 
 
@@ -47,11 +46,11 @@ def of_margin(margin, miss, reach):
     The margin moves by the d for which d + exp(margin) * (exp(d) - 1) = reach. The left side is convex, so that
     Newton's method comes down to d from any bound above it.
     """
-    reach = min(reach, FARTHEST)
+    reach = min(reach, LARGEST_REACH)
     explicit = reach * miss
-    if not explicit > 0.0 or margin > FAR:
+    if not explicit > 0.0 or margin > LARGEST_MARGIN:
         return 1.0
-    odds = exp(max(margin, -FAR))
+    odds = exp(max(margin, -LARGEST_MARGIN))
     d = min(explicit, log1p(reach / odds))
     for _ in range(NEWTON_STEPS):
         grown = odds * exp(d)
@@ -66,16 +65,17 @@ def of_logistic(score, label, slope, reach):
     return of_margin(np.float64(score) * np.float64(label), abs(slope), reach)
 
 
-def of_softmax(chance, miss, ahead):
-    """The share for the chance that a softmax gives to the label's class, and 1 - chance without loss of digits.
+def of_softmax(probability, miss, ahead):
+    """The share for the probability that a softmax gives to the label's class; `miss` is 1 less it, to full precision.
 
-    `ahead` is the explicit step's move of the label's score, less the mean move of the other scores by their chances.
-    The other classes are taken as one, whose score is the logarithm of the sum of their exponentials. That score falls
-    more slowly than the tangent from which `ahead` is taken, so that the share is rather too small than too large.
+    `ahead` is the explicit step's move of the label's score, less the mean move of the other scores, weighed by their
+    probabilities. The other classes are taken as one, whose score is the logarithm of the sum of their exponentials.
+    That score falls more slowly than the tangent from which `ahead` is taken, so that the share is rather too small
+    than too large.
     """
-    if not (miss > 0.0 and chance > 0.0 and ahead > 0.0):
+    if not (miss > 0.0 and probability > 0.0 and ahead > 0.0):
         return 1.0
-    return of_margin(log(chance) - log(miss), miss, ahead / miss)
+    return of_margin(log(probability) - log(miss), miss, ahead / miss)
 
 
 def of_hinge(score, label, slope, reach):

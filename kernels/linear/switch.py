@@ -18,55 +18,31 @@ class Chosen(NamedTuple):
     option: float  # value of the loss's option; any number for a loss without one
 
 
-def _make_slope(loss):
-    """Compilable ``(chosen, score, label)``."""
-    slope = forceinlined(loss.slope)
-    if loss.option is None:
-        return forceinlined(lambda chosen, score, label: slope(score, label))
-    return forceinlined(lambda chosen, score, label: slope(score, label, chosen.option))
+def _make_piece(function, option):
+    """Compilable ``(chosen, *args)``: a loss's function, to which the value of the loss's option is given last."""
+    function = forceinlined(function)
+    if option is None:
+        return forceinlined(lambda chosen, *args: function(*args))
+    return forceinlined(lambda chosen, *args: function(*args, chosen.option))
 
 
-def _make_slope_of(records):
-    """Compilable ``slope_of(chosen, score, label)``: the slope of the chosen loss, and parts of its value.
+def _make_choice(records, name):
+    """Compilable ``(chosen, *args)``: the function of this name of the chosen loss.
 
     It branches at run time. The processor predicts the branches, as a loop has the same loss all the time.
     """
-    number, slope = records[0].number, _make_slope(records[0])
+    number, piece = records[0].number, _make_piece(getattr(records[0], name), records[0].option)
     if len(records) == 1:
-        return slope
-    others = _make_slope_of(records[1:])
+        return piece
+    others = _make_choice(records[1:], name)
 
     @forceinlined
-    def slope_of(chosen, score, label):
+    def choice(chosen, *args):
         if chosen.number == number:
-            return slope(chosen, score, label)
-        return others(chosen, score, label)
+            return piece(chosen, *args)
+        return others(chosen, *args)
 
-    return slope_of
-
-
-def _make_share(loss):
-    """Compilable ``(chosen, score, label, slope, reach)``."""
-    share = forceinlined(loss.share)
-    if loss.option is None:
-        return forceinlined(lambda chosen, score, label, slope, reach: share(score, label, slope, reach))
-    return forceinlined(lambda chosen, score, label, slope, reach: share(score, label, slope, reach, chosen.option))
-
-
-def _make_share_of(records):
-    """Compilable ``share_of(chosen, score, label, slope, reach)``: the share of the explicit step that is made."""
-    number, share = records[0].number, _make_share(records[0])
-    if len(records) == 1:
-        return share
-    others = _make_share_of(records[1:])
-
-    @forceinlined
-    def share_of(chosen, score, label, slope, reach):
-        if chosen.number == number:
-            return share(chosen, score, label, slope, reach)
-        return others(chosen, score, label, slope, reach)
-
-    return share_of
+    return choice
 
 
 def _make_value_of(records):
@@ -82,10 +58,10 @@ def _make_value_of(records):
     return value_of
 
 
-slope_of = _make_slope_of(OF_ONE_SCORE)
 forceinlined(implicit.of_decay)  # the losses' functions call these
 forceinlined(implicit.of_margin)
-share_of = _make_share_of(OF_ONE_SCORE)
+slope_of = _make_choice(OF_ONE_SCORE, "slope")  # (chosen, score, label) -> slope, parts of the loss
+share_of = _make_choice(OF_ONE_SCORE, "share")  # (chosen, score, label, slope, reach) -> share of the explicit step
 share_of_softmax = forceinlined(implicit.of_softmax)
 value_of = _make_value_of([loss for loss in OF_ONE_SCORE if loss.value is not first_part])
 softmax = forceinlined(losses.softmax)

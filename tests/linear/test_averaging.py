@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 
-from fastadagrad.linear import LinearModel, averaging, fitting
+from fastadagrad.linear import LinearModel, averaging
 from fastadagrad.linear.averaging import POINTS
 
 RNG = np.random.default_rng(5)
@@ -46,7 +46,7 @@ def test_the_mean_that_later_epochs_dominate(options):
     """Of epoch n it has the share (late + 1) / (late + n), whose products with those left by later ones sum to 1."""
     model = LinearModel("squared", max_epochs=6, **PLAIN, **options).fit(X, Y)
     means = iterates(6, **options).mean(axis=1)
-    expected, late = means[0], fitting.LATE
+    expected, late = means[0], averaging.LATE
     for n, mean in enumerate(means[1:], 2):
         expected = expected + (mean - expected) * (late + 1) / (late + n)
     np.testing.assert_allclose(model.coef_, expected, rtol=1e-10)
