@@ -109,8 +109,17 @@ def called(tmp_path_factory):
 
 @pytest.mark.parametrize(
     "name",
-    ["scan", "survey", "online", "online_implicit", "online_exact", "batches", "score_all", "step_rows"]
-    + ["read_gradients"],
+    [
+        "scan",
+        "survey",
+        "online",
+        "online_implicit",
+        "online_exact",
+        "batches",
+        "score_all",
+        "step_rows",
+        "read_gradients",
+    ],
 )
 def test_no_references_are_counted(called, name):
     """Each count is an atomic operation, and one for each row or tensor would be most of the work."""

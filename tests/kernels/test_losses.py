@@ -78,7 +78,7 @@ def test_what_cannot_move_a_weight_leaves_no_subnormal_number(classes):
         trainer.epoch(np.arange(1))
         squares = trainer.weights.slots[0]
         assert np.all((squares == 0) | (squares >= np.finfo(np.float32).tiny))
-        assert np.any(squares != 0) == (sure < 44 or classes > 0 and sure == 0)
+        assert np.any(squares != 0) == (sure < 44 or (classes > 0 and sure == 0))
 
 
 @settings(derandomize=True, deadline=None)
