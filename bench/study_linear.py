@@ -8,8 +8,8 @@ tuned       LogisticRegression or Ridge of scikit-learn on the same scaled featu
             found by cross-validation on the training examples
 SGD         SGDClassifier(loss="log_loss") or SGDRegressor with their defaults, on the same scaled features; median of
             three seeds
-default     LinearModel() or, for regression, LinearModel("squared"); median of three seeds
-auto        the same with learning_rate="auto"
+default     LinearModel() or, for regression, LinearModel("squared"), whose learning rate is found by trial ("auto"); median
+            of three seeds
 e=1e-8      the default but for ADAGRAD's own rms_regularizer
 rate 0.1    the default but for one learning rate for all sets
 rate 1      the same with a rate that is far too high for most
@@ -45,7 +45,6 @@ STRENGTHS = 10.0 ** np.arange(-3, 4)  # C, or 1/alpha of Ridge; where the best i
 FOLDS = 3
 VARIANTS: dict[str, dict[str, Any]] = {
     "default": {},
-    "auto": {"learning_rate": "auto"},
     "e=1e-8": {"rms_regularizer": 1e-8},
     "rate 0.1": {"learning_rate": 0.1},
     "rate 1": {"learning_rate": 1.0},
