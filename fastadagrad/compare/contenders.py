@@ -13,7 +13,7 @@ from .papers import PRESET, preset, unlike_paper
 
 # NAG takes part with momentum, as without it NAG is SGD.
 USUAL = {"nag": "nag:momentum=0.9"}
-LIBRARIES = ("torch", "optax", "scipy")  # whose methods take part, as fastadagrad.compare.outside describes
+FRAMEWORKS = ("torch", "optax", "scipy")  # whose methods take part, as fastadagrad.compare.outside describes
 SET_BY_THE_COMPARISON = (
     "learning_rate",
     "lr_decay",
@@ -34,7 +34,7 @@ class Contender:
     label: str
     name: str
     options: Mapping[str, Any] = field(default_factory=dict)
-    identity: str = ""  # text that changes with what a method of another library, or of the user's own, is made from
+    identity: str = ""  # text that changes with what a method of another framework, or of the user's own, is made from
 
     @property
     def unlike_paper(self) -> tuple[str, ...]:
@@ -74,7 +74,7 @@ def contender_named(spec: str | type) -> Contender:
     ValueError, TypeError
         For an unknown method or option, or a value that the method refuses.
     RuntimeError
-        If a library is not installed.
+        If a framework is not installed.
 
     Examples
     --------
@@ -107,7 +107,7 @@ def contender_named(spec: str | type) -> Contender:
 
 
 def is_outside(spec: str) -> bool:
-    """Whether a method's name on the command line is of another library, or of a class of the user's.
+    """Whether a method's name on the command line is of another framework, or of a class of the user's.
 
     Examples
     --------
@@ -118,7 +118,7 @@ def is_outside(spec: str) -> bool:
     name, colon, rest = spec.partition(":")
     if not colon or not name.strip() or name.lower() in METHODS:
         return False
-    if name.strip() in LIBRARIES:
+    if name.strip() in FRAMEWORKS:
         return True
     first = rest.partition(":")[0].partition(",")[0].strip()
     return bool(first) and "=" not in first and first != PRESET

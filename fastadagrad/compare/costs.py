@@ -82,7 +82,7 @@ def costs_of(task: Task, methods: Sequence[Contender]) -> Mapping[str, Cost]:
     with unwarned():
         stepping = {}
         for method in methods:
-            if isinstance(method, OutsideContender) and method.library == "scipy":
+            if isinstance(method, OutsideContender) and method.framework == "scipy":
                 continue
             with suppress(Exception):  # its runs tell which
                 stepping[method.label] = _Stepping(task, method)

@@ -48,12 +48,12 @@ RATES = {"torch": "lr", "optax": "learning_rate", "": "learning_rate"}  # what t
 
 @dataclass(frozen=True)
 class OutsideContender(Contender):
-    """A method of another library, or a class of the user's.
+    """A method of another framework, or a class of the user's.
 
-    `name` is what the library calls it, or its module and its name. `made` is the user's class, if it was given itself.
+    `name` is what the framework calls it, or its module and its name. `made` is the user's class, if it was given itself.
     """
 
-    library: str = ""  # "torch", "optax", "scipy", or "" for a class of the user's
+    framework: str = ""  # "torch", "optax", "scipy", or "" for a class of the user's
     takes_rate: bool = True
     made: Any = field(default=None, compare=False)
 
@@ -65,27 +65,27 @@ class OutsideContender(Contender):
     @property
     def rate_free(self) -> bool:
         """Whether the method runs once a seed, because it takes no learning rate or has one among its options."""
-        return not self.takes_rate or RATES.get(self.library) in self.options
+        return not self.takes_rate or RATES.get(self.framework) in self.options
 
     def build(self, loss: Any, params: Any, rate: float | None, lazy: str) -> Any:
         """What trains the parameters; without a rate, a method that takes one has its own default, or 0.01."""
-        if self.library == "scipy":
+        if self.framework == "scipy":
             return ByEvaluations(loss, params, self.name, self.options)
         return Outside(loss, params, self._stepper(rate))
 
     def _stepper(self, rate: float | None) -> Callable[[Arrays], tuple[Step, Callable[[], Any]]]:
         options = dict(self.options)
         if self.takes_rate and not self.rate_free:
-            options[RATES[self.library]] = 0.01 if rate is None else rate
-        if self.library == "torch":
+            options[RATES[self.framework]] = 0.01 if rate is None else rate
+        if self.framework == "torch":
             return lambda arrays: _torch(self.name, arrays, options)
-        if self.library == "optax":
+        if self.framework == "optax":
             return lambda arrays: _optax(self.name, arrays, options)
         return lambda arrays: _users(self.made or _named_class(self.label, self.name), arrays, options)
 
 
 class Outside:
-    """Parameters that another library's method trains, with losses and gradients as the methods here have them.
+    """Parameters that another framework's method trains, with losses and gradients as the methods here have them.
 
     Parameters
     ----------
@@ -151,27 +151,29 @@ def outside_contender(spec: str | type) -> OutsideContender:
         _refuse_no_step(spec.__name__, spec)
         name = f"{spec.__module__}:{spec.__qualname__}"
         return OutsideContender(spec.__name__, name, {}, _source(spec), "", "learning_rate" in _parameters(spec), spec)
-    library, _, rest = spec.partition(":")
+    framework, _, rest = spec.partition(":")
     name, _, text = rest.partition(":")
-    name, library = name.strip(), library.strip()
+    name, framework = name.strip(), framework.strip()
     if not name:
         raise ValueError(f"method {spec!r} lacks a name behind the colon, as in torch:Adagrad or scipy:L-BFGS-B")
     options = parsed_options(spec, [part.strip() for part in text.split(",") if part.strip()], ("threads",))
-    if library == "scipy":
+    if framework == "scipy":
         known = {each.lower(): each for each in SCIPY_METHODS}
         needed("scipy.optimize", f"method {spec!r}")
         if name.lower() not in known:
             expected = f"expected one that goes by gradients: {', '.join(SCIPY_METHODS)}"
             raise ValueError(f"method {spec!r}: {hint(name, SCIPY_METHODS) or expected}")
         return OutsideContender(spec, known[name.lower()], options, _version("scipy"), "scipy", False)
-    if library in ("torch", "optax"):
-        make = _of_torch(spec, name) if library == "torch" else _of_optax(spec, name)
+    if framework in ("torch", "optax"):
+        make = _of_torch(spec, name) if framework == "torch" else _of_optax(spec, name)
         _refuse_options(spec, make, options)
-        return OutsideContender(spec, name, options, _version(library), library, RATES[library] in _parameters(make))
-    made = _named_class(spec, f"{library}:{name}")
+        return OutsideContender(
+            spec, name, options, _version(framework), framework, RATES[framework] in _parameters(make)
+        )
+    made = _named_class(spec, f"{framework}:{name}")
     _refuse_options(spec, made, options)
     takes_rate = "learning_rate" in _parameters(made)
-    return OutsideContender(spec, f"{library}:{name}", options, _source(made), "", takes_rate)
+    return OutsideContender(spec, f"{framework}:{name}", options, _source(made), "", takes_rate)
 
 
 def _version(package: str) -> str:

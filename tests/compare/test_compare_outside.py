@@ -157,14 +157,14 @@ def test_names_and_options(mine):
         as_contenders([Descent, type("Descent", (Descent,), {})])
 
 
-@pytest.mark.parametrize("library", ["torch", "optax"])
-def test_what_is_not_installed_is_said(library, monkeypatch):
-    monkeypatch.setitem(sys.modules, library, None)
-    monkeypatch.setitem(sys.modules, f"{library}.optim", None)
+@pytest.mark.parametrize("framework", ["torch", "optax"])
+def test_what_is_not_installed_is_said(framework, monkeypatch):
+    monkeypatch.setitem(sys.modules, framework, None)
+    monkeypatch.setitem(sys.modules, f"{framework}.optim", None)
     with pytest.raises(
-        RuntimeError, match=rf'method .{library}:adam. needs {library}: pip install "fastadagrad\[{library}\]"'
+        RuntimeError, match=rf'method .{framework}:adam. needs {framework}: pip install "fastadagrad\[{framework}\]"'
     ):
-        contender_named(f"{library}:adam")
+        contender_named(f"{framework}:adam")
 
 
 @pytest.mark.parametrize("method", ["L-BFGS-B", "BFGS", "CG", "TNC", "SLSQP"])
