@@ -171,7 +171,7 @@ def test_results_in_json(tmp_path):
         ({"seeds": None}, "seeds must be a whole number of at least 1, not None"),
         ({"epochs": 1.5}, "epochs must be a whole number of at least 1, not 1.5"),
         ({"jobs": -1}, "jobs must be a whole number of at least 0, not -1"),
-        ({"tau": 1}, "tau must be between 0 and 1, not 1"),
+        ({"tau": 1}, "tau must be between 0 and 1, and neither, not 1"),
         ({"rates": "1:2"}, "rates must be LOW:HIGH:N"),
         ({"methods": []}, "methods: expected at least one"),
     ],
