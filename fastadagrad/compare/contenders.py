@@ -10,6 +10,7 @@ from ..engine.options import hyper_names, make_settings, refuse_unknown
 from ..kernels.rules import trait
 from ..optimizer.methods import METHODS, method_named
 from .papers import PRESET, preset, unlike_paper
+from .training import OwnTrainer, Trainer
 
 # NAG takes part with momentum, as without it NAG is SGD.
 USUAL = {"nag": "nag:momentum=0.9"}
@@ -46,12 +47,17 @@ class Contender:
         """Whether the method needs no learning rate, so that it runs once a seed."""
         return bool(trait(method_named(self.name).rule, "rate_free"))
 
-    def build(self, loss: Any, params: Any, rate: float | None, lazy: str) -> Any:
-        """An optimizer on one thread; if `rate` is None, it has the method's default."""
+    @property
+    def has_lazy(self) -> bool:
+        """Whether the method has the option `lazy`, which says what becomes of row-sparse gradients."""
+        return True
+
+    def build(self, loss: Any, params: Any, rate: float | None, lazy: str) -> Trainer:
+        """What trains the parameters by this method, on one thread; if `rate` is None, at the method's default."""
         hyper = {"lazy": lazy, **self.options, "threads": 1, "nonfinite": "raise"}
         if rate is not None:
             hyper["learning_rate"] = rate
-        return method_named(self.name)(loss, params, **hyper)
+        return OwnTrainer(method_named(self.name)(loss, params, **hyper))
 
 
 def usual_contenders() -> list[str]:

@@ -17,7 +17,7 @@ from .material import Material
 from .panels import thinned
 from .problem import Problem
 from .problems import task_of
-from .running import lazy_for, train_epoch, unwarned
+from .running import lazy_for, unwarned
 
 WIDTH, HEIGHT = 160, 140
 CONTOURS = 12
@@ -34,12 +34,12 @@ def path(problem: Problem, method: Contender, rate: float | None, epochs: int) -
     data, points = task.training(0), [point.copy()]
     with unwarned():
         try:
-            opt = method.build(task.loss, point, rate, lazy_for(task, method))
+            trainer = method.build(task.loss, point, rate, lazy_for(task, method))
             for _ in range(epochs * (1 if data is not None else task.updates)):
-                if not math.isfinite(train_epoch(opt, data, 1)):
+                if not math.isfinite(trainer.train_epoch(data, 1)):
                     break
                 points.append(point.copy())
-            loss = float(opt.evaluate(task.validation())["loss"])
+            loss = trainer.loss(task.validation())
         except Exception:
             loss = math.inf
     return np.array(points), loss
