@@ -15,9 +15,9 @@ from ..support.extras import needed
 from ..support.figures import new_figure
 from ..support.log import logger
 from .contenders import as_contenders
-from .figures import Material
 from .grid import RATES, SEEDS, Plan, as_rates
 from .making import make_runs, measured_costs
+from .material import Material
 from .pool import refuse_unguarded
 from .problem import Problem
 from .problems import as_problems, task_of

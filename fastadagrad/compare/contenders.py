@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -156,8 +156,9 @@ def _value(text: str) -> Any:
 
 def as_contenders(given: Sequence[str | type] | str | type | None) -> tuple[Contender, ...]:
     """The given methods as Contenders; by default every method that there is."""
-    several = [given] if isinstance(given, str | type) else given
-    specs: list[str | type] = [*usual_contenders()] if several is None else [*several]
+    if given is None:
+        given = usual_contenders()
+    specs: list[Any] = [*given] if isinstance(given, Iterable) and not isinstance(given, str | type) else [given]
     if not specs:
         raise ValueError(f"methods: expected at least one of {', '.join(METHODS)}")
     for spec in specs:

@@ -20,11 +20,7 @@ come from the same function, are dense, and those that are not finite end the ru
 
 from __future__ import annotations
 
-import hashlib
-import importlib
 import inspect
-import os
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
@@ -39,6 +35,7 @@ from ..support.hints import hint
 from .contenders import FRAMEWORKS, Contender, parsed_options
 from .evaluations import METHODS as SCIPY_METHODS
 from .evaluations import ByEvaluations
+from .named_objects import imported, source_digest
 from .training import SteppingTrainer, Trainer, as_dense
 
 Arrays = list[Any]
@@ -142,6 +139,7 @@ class Outside(SteppingTrainer):
 def outside_contender(spec: str | type) -> OutsideContender:
     """The contender of ``torch:NAME``, ``optax:NAME``, ``scipy:NAME``, ``module:Class`` or a class; see above."""
     if isinstance(spec, type):
+        _refuse_no_step(spec.__name__, spec)
         return _contender_of_class(spec.__name__, f"{spec.__module__}:{spec.__qualname__}", spec, {}, made=spec)
     before, _, rest = spec.partition(":")
     name, _, text = rest.partition(":")
@@ -163,9 +161,9 @@ def outside_contender(spec: str | type) -> OutsideContender:
 def _contender_of_class(
     label: str, name: str, users: type, options: Mapping[str, Any], made: type | None = None
 ) -> OutsideContender:
-    _refuse_no_step(label, users)
     _refuse_options(label, users, options)
-    return OutsideContender(label, name, options, _source(users), "", "learning_rate" in _parameters(users), made)
+    takes_rate, identity = "learning_rate" in _parameters(users), source_digest(users.__module__)
+    return OutsideContender(label, name, options, identity, "", takes_rate, made)
 
 
 def _of_scipy(spec: str, name: str) -> str:
@@ -183,14 +181,6 @@ def _version(package: str) -> str:
         return f"{package} {version(package)}"
     except PackageNotFoundError:
         return package
-
-
-def _source(made: Any) -> str:
-    """Text that changes with the module that a class stands in, as far as its source can be read."""
-    try:
-        return hashlib.sha256(inspect.getsource(sys.modules[made.__module__]).encode()).hexdigest()[:16]
-    except (AttributeError, KeyError, OSError, TypeError):
-        return ""
 
 
 def _parameters(made: Any) -> Mapping[str, inspect.Parameter]:
@@ -216,22 +206,10 @@ def _refuse_no_step(spec: str, made: Any) -> None:
 
 
 def _named_class(spec: str, name: str) -> Any:
-    """The user's class of ``module:Class``; the module is looked for in the current folder, too."""
-    module_name, _, attribute = name.partition(":")
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
-    try:
-        found = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        if error.name not in (module_name, module_name.partition(".")[0]):
-            raise
-        also = hint(module_name, [*METHODS, *FRAMEWORKS])
-        more = f"; {also}" if also else ""
-        raise ValueError(f"method {spec!r}: there is no module {module_name!r} here{more}") from None
-    for part in attribute.split("."):
-        if not hasattr(found, part):
-            raise ValueError(f"method {spec!r}: module {module_name!r} has no {attribute!r}")
-        found = getattr(found, part)
+    """The user's class of ``module:Class``."""
+    meant = hint(name.partition(":")[0], [*METHODS, *FRAMEWORKS])
+    found = imported(f"method {spec!r}", name, meant or "")
+    _refuse_no_step(spec, found)
     return found
 
 

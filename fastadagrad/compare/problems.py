@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-import inspect
 import math
 import os
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -18,6 +16,7 @@ from ..data.loading import BUILT_IN
 from ..kernels.linear.losses import LOSSES
 from ..support.checks import whole_number
 from ..support.hints import hint
+from .named_objects import imported, source_digest
 from .problem import Problem, Task
 
 SUFFIXES = (".svm", ".svmlight", ".libsvm", ".npz", ".gz", ".bz2", ".xz", ".txt")
@@ -106,7 +105,7 @@ def problem_named(spec: str) -> Problem:
     elif spec in BUILT_IN or os.path.isfile(spec) or spec.lower().endswith(SUFFIXES):
         found = _linear(spec, "auto")
     elif argument:
-        found = _own(spec, name, argument)
+        found = _own(spec)
     else:
         raise ValueError(f"there is no problem {spec!r}: {hint(spec, [*NAMED, *BUILT_IN]) or f'expected {HELP}'}")
     return replace(found, origin=spec)
@@ -132,24 +131,12 @@ def _digest(path: str) -> str:
     return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]
 
 
-def _own(spec: str, module_name: str, attribute: str) -> Problem:
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
-    try:
-        module = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        if error.name != module_name.partition(".")[0] and error.name != module_name:
-            raise
-        raise ValueError(f"problem {spec!r}: there is no module {module_name!r} here, nor an installed one") from None
-    if not hasattr(module, attribute):
-        raise ValueError(f"problem {spec!r}: module {module_name!r} has no {attribute!r}")
-    found = getattr(module, attribute)
-    try:
-        identity = hashlib.sha256(inspect.getsource(module).encode()).hexdigest()[:16]
-    except (OSError, TypeError):
-        identity = ""
+def _own(spec: str) -> Problem:
+    """The user's problem of ``module:attribute``."""
+    module, _, attribute = spec.partition(":")
+    found, identity = imported(f"problem {spec!r}", spec), source_digest(module)
     if isinstance(found, Problem):
-        return Problem(found.name, found.make, found.convex, identity, plane=found.plane)
+        return replace(found, identity=identity)
     if not callable(found):
         expected = "a fastadagrad.compare.Problem, or a callable that makes a Task of a seed"
         raise TypeError(f"problem {spec!r} must be {expected}, not {type(found).__name__}")
@@ -158,7 +145,7 @@ def _own(spec: str, module_name: str, attribute: str) -> Problem:
 
 def as_problems(given: Sequence[str | Problem] | str | Problem) -> tuple[Problem, ...]:
     """The given problems as Problem objects; ValueError if there are none, or two of one name."""
-    several = [given] if isinstance(given, str | Problem) else list(given)
+    several: list[Any] = [*given] if isinstance(given, Iterable) and not isinstance(given, str) else [given]
     for one in several:
         if not isinstance(one, str | Problem):
             raise TypeError(f"problems must be names or fastadagrad.compare.Problem, not {type(one).__name__}")
