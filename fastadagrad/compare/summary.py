@@ -224,8 +224,7 @@ def _line(
     rates = tuple(_rated(rate, runs, bounds) for rate in order)
     chosen = [run for run in runs if run.cell.rate == rates[best].rate]
     reached = [(run, epoch_of_target(run, bounds[run.cell.seed], tau)) for run in chosen]
-    low, high = (None, None) if method.rate_free else good_range([r.gap for r in rates], best, good)
-    span = None if low is None or high is None else (rates[low].rate, rates[high].rate)
+    span = None if method.rate_free else good_range([each.gap for each in rates], best, good)
     return Line(
         problem,
         method.label,
@@ -235,8 +234,8 @@ def _line(
         tuple(math.inf if epoch is None else float(epoch) for _, epoch in reached),
         tuple(math.inf if epoch is None else run.seconds[epoch] for run, epoch in reached),
         rates,
-        span,  # type: ignore[arg-type]  # rates are numbers unless the method needs none
-        span is not None and (low == 0 or high == len(rates) - 1),
+        None if span is None else (_number(rates[span[0]]), _number(rates[span[1]])),
+        span is not None and (span[0] == 0 or span[1] == len(rates) - 1),
         sum(run.diverged is not None and not run.failed for run in runs),
         len(runs),
         cost,
@@ -255,8 +254,16 @@ def _rated(rate: float | None, runs: Sequence[Run], bounds: Mapping[int, Bounds]
     return Rated(rate, spread(run.final for run in own), gaps.median)
 
 
-def good_range(gaps: Sequence[float], best: int, good: float) -> tuple[int, int] | tuple[None, None]:
+def _number(rated: Rated) -> float:
+    """The rate of a method that takes one."""
+    assert rated.rate is not None
+    return rated.rate
+
+
+def good_range(gaps: Sequence[float], best: int, good: float) -> tuple[int, int] | None:
     """Positions of the first and the last of the neighbouring rates around the best whose gaps are at most `good`.
+
+    None if the best rate itself leaves more.
 
     Examples
     --------
@@ -265,7 +272,7 @@ def good_range(gaps: Sequence[float], best: int, good: float) -> tuple[int, int]
     (2, 4)
     """
     if gaps[best] > good:
-        return None, None
+        return None
     low = high = best
     while low > 0 and gaps[low - 1] <= good:
         low -= 1

@@ -70,14 +70,13 @@ class Paired(NamedTuple):
     worse: int
     pairs: int  # those that are tied included
     factor: float  # median over the pairs of the other's gap over the first's
-    low: (
-        float | None
-    )  # ends of the factor's interval of LEVEL, seeds drawn anew within each problem; None with one seed
+    # Ends of the factor's interval of LEVEL, for which seeds are drawn anew within each problem; None with one seed.
+    low: float | None
     high: float | None
     p: float | None  # of the test over the pairs, by Holm; None with fewer than LEAST_PAIRS
     p_problems: (
         float | None
-    )  # of the test over the problems' medians, by Holm; None with fewer than LEAST_PAIRS problems
+    )  # of the test over the problems' medians, by Holm; None with fewer than LEAST_PAIRS of these
 
 
 class Verdict(NamedTuple):
