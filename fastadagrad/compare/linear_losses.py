@@ -21,12 +21,13 @@ from .problem import Task
 
 Params = dict[str, NDArray[np.float32]]
 AUTO = "auto"
-LEAST_EXAMPLES = 10
+LEAST_EXAMPLES = 10  # of a source, a fifth of which is held out
 OPTIONS = {loss.option.name: loss.option.default for loss in LOSSES.values() if loss.option is not None}
 
 
-def of_one_score(loss: Any, scores: Any, labels: Any, slopes: Any) -> Any:
-    """The sum of the losses; fills `slopes` with the derivatives by the scores."""
+@compiled  # type: ignore[untyped-decorator]
+def sum_of_losses(loss: Any, scores: Any, labels: Any, slopes: Any) -> Any:
+    """The sum of the losses of examples with one score each; fills `slopes` with the derivatives by the scores."""
     total = 0.0
     for n in range(scores.size):
         slopes[n], parts = slope_of(loss, scores[n], labels[n])
@@ -34,16 +35,13 @@ def of_one_score(loss: Any, scores: Any, labels: Any, slopes: Any) -> Any:
     return total
 
 
-def of_classes(scores: Any, labels: Any, slopes: Any) -> Any:
-    """The sum of softmax's losses; fills `slopes`, a row for each example."""
+@compiled  # type: ignore[untyped-decorator]
+def sum_of_softmax(scores: Any, labels: Any, slopes: Any) -> Any:
+    """The sum of softmax's losses; fills `slopes` with the derivatives by the scores, a row for each example."""
     total = 0.0
     for n in range(len(scores)):
         total += softmax(scores[n], np.int64(labels[n]), slopes[n])
     return total
-
-
-_of_one_score: Any = compiled(of_one_score)  # type: ignore[no-untyped-call]
-_of_classes: Any = compiled(of_classes)  # type: ignore[no-untyped-call]
 
 
 class Examples(NamedTuple):
@@ -59,7 +57,8 @@ def examples(source: str, identity: str, loss: str) -> Examples:
     """The examples of a source, split once for all; labels as the loss takes them, dense features standardised.
 
     Mean and standard deviation, of features and of labels that are numbers, are those of the samples to train on.
-    Sparse features are left as they are.
+    Sparse features are left as they are. The result is kept for the next call; `identity`, which changes with the
+    contents of a file, makes sure that it is not that of a file which has been written anew.
     """
     table = refuse_weights(load(source if source in BUILT_IN else Path(source), dtype=np.float32))
     if len(table.labels) < LEAST_EXAMPLES:
@@ -85,7 +84,7 @@ def linear_loss(targets: Targets, params: Params, x: Any, y: NDArray[np.float64]
     """The mean loss of examples, and its gradients for the weights "w" and the intercepts "b"."""
     scores = x @ params["w"] + params["b"]
     slopes = np.empty(scores.shape, np.float64)
-    value = _of_classes(scores, y, slopes) if targets.outputs else _of_one_score(targets.chosen, scores, y, slopes)
+    value = sum_of_softmax(scores, y, slopes) if targets.outputs else sum_of_losses(targets.chosen, scores, y, slopes)
     slopes = (slopes / len(y)).astype(params["w"].dtype)
     return float(value) / len(y), {"w": x.T @ slopes, "b": slopes.sum(axis=0).reshape(params["b"].shape)}
 
