@@ -43,7 +43,7 @@ Step = Callable[[Arrays], object]
 BytesHeld = Callable[[], float | None]  # of a method's state; None where they are not known
 Make = Callable[[Arrays], tuple[Step, BytesHeld]]
 RATES = {"torch": "lr", "optax": "learning_rate", "": "learning_rate"}  # what a framework calls the learning rate
-DEFAULT_RATE = 0.01  # where a step alone is looked at
+RATE_OF_COSTS = 0.01  # with which a step is timed
 
 
 @dataclass(frozen=True)
@@ -73,12 +73,12 @@ class OutsideContender(Contender):
         return False
 
     def build(self, loss: Any, params: Any, rate: float | None, lazy: str) -> Trainer:
-        """What trains the parameters by this method; if `rate` is None, one that takes a rate has DEFAULT_RATE."""
+        """What trains the parameters by this method; if `rate` is None, one that takes a rate has RATE_OF_COSTS."""
         if self.framework == "scipy":
             return ByEvaluations(loss, params, self.name, self.options)
         options = dict(self.options)
         if not self.rate_free:
-            options[RATES[self.framework]] = DEFAULT_RATE if rate is None else rate
+            options[RATES[self.framework]] = RATE_OF_COSTS if rate is None else rate
         return Outside(loss, params, lambda arrays: self._made_for(arrays, options))
 
     def _made_for(self, arrays: Arrays, options: Mapping[str, Any]) -> tuple[Step, BytesHeld]:
@@ -139,7 +139,6 @@ class Outside(SteppingTrainer):
 def outside_contender(spec: str | type) -> OutsideContender:
     """The contender of ``torch:NAME``, ``optax:NAME``, ``scipy:NAME``, ``module:Class`` or a class; see above."""
     if isinstance(spec, type):
-        _refuse_no_step(spec.__name__, spec)
         return _contender_of_class(spec.__name__, f"{spec.__module__}:{spec.__qualname__}", spec, {}, made=spec)
     before, _, rest = spec.partition(":")
     name, _, text = rest.partition(":")
@@ -161,6 +160,7 @@ def outside_contender(spec: str | type) -> OutsideContender:
 def _contender_of_class(
     label: str, name: str, users: type, options: Mapping[str, Any], made: type | None = None
 ) -> OutsideContender:
+    _refuse_no_step(label, users)
     _refuse_options(label, users, options)
     takes_rate, identity = "learning_rate" in _parameters(users), source_digest(users.__module__)
     return OutsideContender(label, name, options, identity, "", takes_rate, made)
@@ -201,16 +201,14 @@ def _refuse_options(spec: str, made: Any, options: Mapping[str, Any]) -> None:
 
 
 def _refuse_no_step(spec: str, made: Any) -> None:
-    if not callable(getattr(made, "step", None)):
-        raise TypeError(f"method {spec!r} must be a class with a method step(gradients), which {made!r} lacks")
+    if not (isinstance(made, type) and callable(getattr(made, "step", None))):
+        raise TypeError(f"method {spec!r} must be a class with a method step(gradients), not {made!r}")
 
 
 def _named_class(spec: str, name: str) -> Any:
     """The user's class of ``module:Class``."""
     meant = hint(name.partition(":")[0], [*METHODS, *FRAMEWORKS])
-    found = imported(f"method {spec!r}", name, meant or "")
-    _refuse_no_step(spec, found)
-    return found
+    return imported(f"method {spec!r}", name, meant or "")
 
 
 def _users(made: Any, arrays: Arrays, options: Mapping[str, Any]) -> tuple[Step, BytesHeld]:

@@ -51,6 +51,9 @@ class Useless:
     pass
 
 
+INSTANCE = RateFree([])
+
+
 def squares(p, x, y):
     error = x @ p["w"] + p["b"] - y
     return error @ error / len(y), {"w": 2 * error @ x / len(y), "b": 2 * error.sum(keepdims=True) / len(y)}
@@ -140,6 +143,7 @@ def test_names_and_options(mine):
     assert made.unlike_paper == ()
     for wrong, error, message in [
         ("descents:Useless", TypeError, "must be a class with a method step"),
+        ("descents:INSTANCE", TypeError, "must be a class with a method step"),
         ("descents:Nothing", ValueError, "module 'descents' has no 'Nothing'"),
         ("no_such_module_here:Method", ValueError, "there is no module 'no_such_module_here'"),
         ("adagard:Method", ValueError, "did you mean 'adagrad'"),
@@ -151,7 +155,7 @@ def test_names_and_options(mine):
     ]:
         with pytest.raises(error, match=message):
             contender_named(wrong)
-    with pytest.raises(TypeError, match=r"which .*Useless.* lacks"):
+    with pytest.raises(TypeError, match=r"must be a class with a method step\(gradients\), not .*Useless"):
         contender_named(Useless)
     with pytest.raises(ValueError, match="two called 'Descent'"):
         as_contenders([Descent, type("Descent", (Descent,), {})])
