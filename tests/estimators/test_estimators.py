@@ -9,6 +9,7 @@ import scipy.sparse
 from sklearn.base import clone
 from sklearn.datasets import load_diabetes, load_iris
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.model_selection import cross_val_score
 
 from fastadagrad.estimators import classifier, regressor
 from fastadagrad.kernels.linear.losses import LOSSES
@@ -277,7 +278,9 @@ def test_parameters_may_change_between_parts():
     with pytest.raises(ValueError, match="learning_rate='auto' tries rates on all of the examples"):
         AdaGradRegressor(learning_rate="auto").partial_fit(X, Y3)
     rest = AdaGradClassifier("logistic").partial_fit(X, Y3, classes=[0, 1, 2])
-    with pytest.raises(ValueError, match="the loss with which it began, and loss is 'softmax' now"):
+    with pytest.raises(
+        ValueError, match="loss is 'softmax' now, and training goes on with the loss with which it began"
+    ):
         rest.set_params(loss="softmax").partial_fit(X, Y3)
 
 
@@ -328,10 +331,13 @@ def test_random_states():
     np.testing.assert_array_equal(*drawn)
 
 
-def test_a_loss_that_is_not_finite_warns():
+@pytest.mark.parametrize("way", [AdaGradRegressor.fit, AdaGradRegressor.partial_fit, cross_val_score])
+@pytest.mark.parametrize("targets", [1, 2])
+def test_a_loss_that_is_not_finite_warns_of_the_users_line(way, targets):
     options = {"method": "sgd", "learning_rate": 1e6, "implicit": False, "scale": "none", "random_state": 0}
-    with pytest.warns(ConvergenceWarning, match="the loss was not finite"):
-        AdaGradRegressor(**options).fit(REAL_X * 1e6, REAL_Y)
+    with pytest.warns(ConvergenceWarning, match="the loss was not finite") as found:
+        way(AdaGradRegressor(**options), REAL_X * 1e6, np.column_stack([REAL_Y] * targets))
+    assert {each.filename for each in found if each.category is ConvergenceWarning} == {__file__}
 
 
 @pytest.mark.parametrize(
