@@ -23,13 +23,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.loading import load
-from ..data.tables import CSR, refuse_weights
+from ..data.tables import CSR
 from ..support import contents
 from ..support.checks import checked_number, checked_share, whole_number
 from ..support.log import logger
 from .grid import as_rates
 from .labelled_text import FEATURES, TEXT, as_csr, load_text
+from .named_sources import load_examples, source_named
 from .online_passes import CONTENDERS, Contender, Floats, Pass, Pool
 
 RATES = tuple(10.0 ** (k / 2) for k in range(-6, 3))  # where the search begins
@@ -117,8 +117,8 @@ def table1(
     Parameters
     ----------
     source : str or path
-        A source that the command `fit` reads; or text in a file whose name ends in .tsv, each line of which is a label,
-        a tab and the example (needs the extra ``fit``).
+        A source that the command `fit` reads, as ``FILE:COLUMN`` if its columns have names; or text in a file whose
+        name ends in .tsv, each line of which is a label, a tab and the example (needs the extra ``fit``).
     positive : str, optional
         The label that is to be told from all others, or a pattern that several labels match, as ``comp.*``. It is
         needed if there are more than two labels.
@@ -245,7 +245,7 @@ def _read(source: str | os.PathLike[str], positive: str | None, text: str) -> tu
     if contents.suffix_of(source) == TEXT:
         features, found = load_text(source, text)
     else:
-        table = refuse_weights(load(source, dtype=np.float64))
+        table = load_examples(source_named(os.fspath(source)), np.float64)
         features, found = as_csr(table.features), table.labels
     return _without_empty_columns(features), _two_classes(os.fspath(source), found, positive)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import importlib
 import math
-import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -17,16 +16,17 @@ from ..kernels.linear.losses import LOSSES
 from ..support.checks import whole_number
 from ..support.hints import hint
 from .named_objects import imported, source_digest
+from .named_sources import is_named, source_named
 from .problem import Problem, Task
 
-SUFFIXES = (".svm", ".svmlight", ".libsvm", ".npz", ".gz", ".bz2", ".xz", ".txt")
 CONDITION = 1e4  # condition number of a quadratic, unless its name has another
 VALLEY = (-2.0, 2.0, -1.0, 3.0)
 
 HELP = (
     "rosenbrock, rosenbrock100, quadratic[:CONDITION], quadratic-rotated[:CONDITION], factorisation, digits-softmax, "
-    f"digits-mlp, text[:FILE], {', '.join(BUILT_IN)}, a svmlight or .npz file, these two with LOSS: before them for a "
-    f"linear model with this loss ({', '.join(LOSSES)}), or module:attribute of your own"
+    f"digits-mlp, text[:FILE], {', '.join(BUILT_IN)}, a svmlight or .npz file, CSV, Parquet or Arrow as FILE:COLUMN, "
+    f"these data with LOSS: before them for a linear model with that loss ({', '.join(LOSSES)}), or "
+    "module:attribute of your own"
 )
 
 
@@ -81,8 +81,9 @@ def problem_named(spec: str) -> Problem:
     spec : str
         A built-in name (``quadratic:1e6`` has this condition number, ``text:FILE`` this text); a file with examples, or
         the name of a data set that ``fit`` knows, for a linear model whose loss follows from the labels, or is named
-        first, as in ``hinge:breast_cancer``; or ``module:attribute``, which is a `Problem` or a callable that makes a
-        `Task` from a seed. The module is looked for in the current folder, too.
+        first, as in ``hinge:breast_cancer``; behind a file with named columns that of the labels, as in
+        ``train.csv:price``; or ``module:attribute``, which is a `Problem` or a callable that makes a `Task` from a
+        seed. The module is looked for in the current folder, too.
 
     Raises
     ------
@@ -102,7 +103,7 @@ def problem_named(spec: str) -> Problem:
         found = NAMED[name](name, argument)
     elif name in LOSSES:
         found = _linear(argument, name)
-    elif spec in BUILT_IN or os.path.isfile(spec) or spec.lower().endswith(SUFFIXES):
+    elif is_named(spec):
         found = _linear(spec, "auto")
     elif argument:
         found = _own(spec)
@@ -117,14 +118,10 @@ def _linear(source: str, loss: str) -> Problem:
 
     if not source:
         raise ValueError(f"problem '{loss}:' lacks a file or a data set, one of {', '.join(BUILT_IN)}")
-    label, identity = source, ""
-    if source not in BUILT_IN:
-        label, identity = Path(source).name, _digest(source)
-        while label.lower().endswith(SUFFIXES):
-            label = label[: label.rindex(".")]
-        label = label or Path(source).name
-    named = label if loss == AUTO else f"{label}-{loss}"
-    return Problem(named, partial(linear, source, identity, loss), convex=True, identity=identity)
+    found = source_named(source)
+    identity = _digest(found.path) if found.is_file else ""
+    named = found.label() if loss == AUTO else f"{found.label()}-{loss}"
+    return Problem(named, partial(linear, found, identity, loss), convex=True, identity=identity)
 
 
 def _digest(path: str) -> str:

@@ -62,7 +62,13 @@ def _number(value: float, digits: int, otherwise: str = NONE) -> str:
 
 
 def how_it_ended(results: Line | Entry) -> str:
-    """What stands in the place of a loss that is infinite: what more of a method's runs have done, of all rates."""
+    """What stands in the place of a loss, or of a gap, that is infinite.
+
+    The gap of a finite loss is infinite where no method has got below the start. Of others, it is what more of the
+    method's runs have done, of all rates.
+    """
+    if math.isfinite(results.loss):
+        return "above the start"
     return "failed" if results.failed > results.diverged else "diverged"
 
 

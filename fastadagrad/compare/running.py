@@ -151,6 +151,8 @@ def lazy_for(task: Task, method: Contender) -> str:
     rows out, and for those from elsewhere, which have no such option.
     """
     if not method.has_lazy:
+        with suppress(Exception):  # the runs tell of it
+            _try_step(task, method, "dense")
         return "dense"
     try:
         _try_step(task, method, "touched")
@@ -163,6 +165,7 @@ def lazy_for(task: Task, method: Contender) -> str:
 
 
 def _try_step(task: Task, method: Contender, lazy: str) -> None:
+    """Make one step before runs are timed: the first of a process may compile and import."""
     with unwarned(), suppress(*DIVERGENCE):
         trainer = method.build(task.loss, task.copied(), None, lazy)
         if isinstance(trainer, SteppingTrainer):

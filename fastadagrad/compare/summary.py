@@ -144,7 +144,7 @@ class Line:
     cost: Cost | None = None
     failed: int = 0  # number of runs that failed, of all rates
     failures: tuple[str, ...] = ()  # the different messages of runs that failed
-    edge: str = ""  # "low" or "high" if the best rate is at that end of its grid
+    edge: str = ""  # "low" or "high" if the best rate is at that end of its grid, and has a finite final loss
     finals: tuple[float, ...] = ()  # final losses with the best rate, for each seed
     gaps: tuple[float, ...] = ()  # gaps of the final losses to the best, with the best rate, for each seed
     scores: tuple[float, ...] = ()  # final scores, such as accuracies, with the best rate, for each seed; () without
@@ -158,6 +158,11 @@ class Line:
     def gap(self) -> float:
         """Median over the seeds of the gap of the final loss to the best, with the best rate."""
         return quartiles(self.gaps).median if self.gaps else math.inf
+
+    @property
+    def loss(self) -> float:
+        """Median over the seeds of the final loss, with the best rate."""
+        return self.final.median
 
     @property
     def score(self) -> float | None:
@@ -241,7 +246,7 @@ def _line(
         cost,
         failed=sum(bool(run.failed) for run in runs),
         failures=tuple(dict.fromkeys(run.failed for run in runs if run.failed)),
-        edge="" if method.rate_free else edge_of(runs),
+        edge="" if method.rate_free or not math.isfinite(rates[best].final.median) else edge_of(runs),
         finals=tuple(run.final for run in chosen),
         gaps=tuple(bounds[run.cell.seed].gap(run.final) for run in chosen),
         scores=tuple(run.scores[-1] for run in chosen) if all(run.scores for run in chosen) else (),

@@ -144,6 +144,16 @@ def test_nonsense(arguments, message):
         table1("breast_cancer", **arguments)
 
 
+def test_a_file_with_named_columns(tmp_path):
+    pytest.importorskip("pyarrow")
+    rng, path = np.random.default_rng(3), tmp_path / "some.csv"
+    rows = [f"{a:.3f},{b:.3f},{'yes' if a > b else 'no'}" for a, b in rng.standard_normal((40, 2))]
+    path.write_text("\n".join(["a,b,kind", *rows]))
+    with pytest.raises(ValueError, match=r"as in .*some\.csv:COLUMN; there are 'a', 'b', 'kind'"):
+        table1(path)
+    assert len(table1(f"{path}:kind", shuffles=1, rates=(0.1,))) == 6
+
+
 def test_compressed_files(tmp_path):
     path = write(tmp_path / "data.svm", np.random.default_rng(0))
     packed = tmp_path / "data.svm.bz2"

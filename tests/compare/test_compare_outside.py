@@ -133,6 +133,21 @@ def test_a_class_that_raises_fails_and_one_that_overflows_diverges(monkeypatch):
     assert (far.failed, far.diverged) == ("", 1)
 
 
+@pytest.mark.parametrize("error", [None, KeyError("word")])
+def test_its_first_step_is_made_before_runs_are_timed(error):
+    steps = []
+
+    class Slow(Descent):
+        def step(self, gradients):
+            steps.append(gradients)
+            if error is not None:
+                raise error
+
+    assert lazy_for(regression(0), contender_named(Slow)) == "dense"
+    assert len(steps) == 1
+    assert ran(Slow, 0.1).failed == ("" if error is None else "KeyError: 'word'")
+
+
 def test_names_and_options(mine):
     made = contender_named(f"{mine}:momentum=0.9")
     assert (made.label, dict(made.options), made.rate_free) == (f"{mine}:momentum=0.9", {"momentum": 0.9}, False)

@@ -96,6 +96,12 @@ def test_lines():
     assert cocob.epochs_to_target == (INF, 1, 1)
 
 
+def test_where_every_rate_diverges_no_best_one_is_at_an_end():
+    runs = [*several("sgd", 0.1, INF, INF, 3.0), *several("sgd", 1.0, INF, INF, INF)]
+    [line] = summarise(a_plan("sgd", rates=(0.1, 1.0)), runs, {})
+    assert (line.loss, line.edge, cells_of(line)[1]) == (INF, "", "diverged")
+
+
 def test_profiles():
     def line(method, problem, *epochs):
         [made] = summarise(a_plan(method, rates=(1.0,), seeds=1), [run(method, 0, 1.0, 2.0, 1.0, 1.0)], {})

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastadagrad.compare import duchi, linear_losses
+from fastadagrad.compare.named_sources import source_named
 from fastadagrad.data.loading import load
 from fastadagrad.data.svmlight import SLOW_BATCH, has_weights, parse
 from fastadagrad.kernels.text import svmlight as kernels
@@ -148,6 +149,9 @@ def test_a_model_trains_with_the_weights_of_a_file(tmp_path):
 def test_what_would_pass_over_weights_refuses_them(tmp_path):
     (tmp_path / "some.svm").write_text("+1:2 1:3\n-1:1 2:1\n")
     path = str(tmp_path / "some.svm")
-    for use in (partial(linear_losses.examples, path, "", "auto"), partial(duchi._read, path, None, "words")):
+    for use in (
+        partial(linear_losses.examples, source_named(path), "", "auto"),
+        partial(duchi._read, path, None, "words"),
+    ):
         with pytest.raises(ValueError, match=r"some\.svm has weights of examples \(label:weight\), which have no"):
             use()
