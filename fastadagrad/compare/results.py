@@ -257,5 +257,8 @@ def write_parquet(path: Path, runs: Iterable[Run]) -> None:
 
 
 def command_line() -> list[str]:
-    """The command line of this process, with the program's name without its folder."""
-    return [Path(sys.argv[0]).name, *sys.argv[1:]] if sys.argv and sys.argv[0] else []
+    """The command line of this process, with the program's name without its folder; of ``python -m``, the package's."""
+    if not (sys.argv and sys.argv[0]):
+        return []
+    program = Path(sys.argv[0])
+    return [program.parent.name if program.name == "__main__.py" else program.name, *sys.argv[1:]]
