@@ -10,7 +10,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from ..support.checks import checked_share, whole_number
+from ..support.checks import checked_share, shown, whole_number
 from ..support.extras import needed
 from ..support.figures import new_figure
 from ..support.log import logger
@@ -196,7 +196,7 @@ def compare(
     needed("scipy.stats", "the verdict of a comparison")
     if report:
         new_figure()
-    folder = free_folder(plan) if out is None else Path(out)
+    folder = folder_of(out, plan)
     plan, runs = make_runs(folder, plan, workers, progress)
     costs = measured_costs(folder, plan)
     lines = tuple(summarise(plan, runs, costs, tau))
@@ -234,7 +234,16 @@ def make_plan(
     return Plan(chosen, contenders, grid, seeds, budgets, best, extend, scores=scores)
 
 
-def free_folder(plan: Plan) -> Path:
+def folder_of(out: str | os.PathLike[str] | None, plan: Plan) -> Path:
+    """The folder for the results: the one that is given, or the first of the default ones that is free."""
+    if out is None:
+        return _free_folder(plan)
+    if not isinstance(out, str | os.PathLike):
+        raise TypeError(f"out must be the path of a folder, or None, not {shown(out)}")
+    return Path(out)
+
+
+def _free_folder(plan: Plan) -> Path:
     """Return the first of the default folders that has no runs of another comparison."""
     for number in count(1):
         folder = Path(FOLDER if number == 1 else f"{FOLDER}-{number}")

@@ -20,7 +20,7 @@ from .problems import task_of
 from .running import lazy_for, unwarned
 
 WIDTH, HEIGHT = 160, 140
-CONTOURS = 12
+CONTOURS, GRID = 12, 121  # lines, and points along each axis from which they are made
 STILL = 0.01  # of the frame's width: a path that is not longer hardly moves
 
 
@@ -49,8 +49,13 @@ def surface(problem: Problem) -> tuple[Any, Any, Any]:
     """Coordinates of a grid over the problem's plane, and the losses there."""
     assert problem.plane is not None
     loss = task_of(problem, 0).loss
-    x, y = np.linspace(*problem.plane[:2], 121), np.linspace(*problem.plane[2:], 121)
-    return x, y, np.array([[loss(np.array([a, b]))[0] for a in x] for b in y])
+
+    def height(point: Any) -> float:
+        found = loss(point)
+        return float(found[0] if isinstance(found, tuple) else found)  # some losses return gradients, too
+
+    x, y = np.linspace(*problem.plane[:2], GRID), np.linspace(*problem.plane[2:], GRID)
+    return x, y, np.array([[height(np.array([a, b])) for a in x] for b in y])
 
 
 def levels_of(heights: Any) -> Any:

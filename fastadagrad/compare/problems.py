@@ -13,7 +13,7 @@ from typing import Any
 
 from ..data.loading import BUILT_IN
 from ..kernels.linear.losses import LOSSES
-from ..support.checks import whole_number
+from ..support.checks import shown, whole_number
 from ..support.hints import hint
 from .named_objects import imported, source_digest
 from .named_sources import is_named, source_named
@@ -158,6 +158,8 @@ def as_problems(given: Sequence[str | Problem] | str | Problem) -> tuple[Problem
 
 def task_of(problem: Problem, seed: int) -> Task:
     """The problem's task for a seed, checked; TypeError or ValueError says what is wrong with a user's task."""
+    if not callable(problem.make):
+        raise TypeError(f"problem {problem.name!r}: make must be callable as make(seed), not {shown(problem.make)}")
     task = problem.make(seed)
     if not isinstance(task, Task):
         expected = "a fastadagrad.compare.Task for a seed"
@@ -168,4 +170,18 @@ def task_of(problem: Problem, seed: int) -> Task:
         raise ValueError(f"problem {problem.name!r}: best must be a finite number or None, not {task.best!r}")
     if task.score is not None and not callable(task.score):
         raise TypeError(f"problem {problem.name!r}: score must be callable as score(params, *valid) or None")
+    if problem.plane is not None:
+        _check_plane(problem.name, problem.plane, task)
     return task
+
+
+def _check_plane(name: str, plane: Any, task: Task) -> None:
+    """Refuse a plane over which no paths can be drawn, before there are runs that a figure would come after."""
+    four = isinstance(plane, tuple | list) and len(plane) == 4 and all(isinstance(end, int | float) for end in plane)
+    if not (four and all(-math.inf < low < high < math.inf for low, high in (plane[:2], plane[2:]))):
+        raise ValueError(
+            f"problem {name!r}: plane must be four numbers, x from, x to, y from and y to, not {shown(plane)}"
+        )
+    if getattr(task.params, "shape", None) != (2,) or task.train is not None:
+        suits = "a task without data whose params are one array of two numbers"
+        raise ValueError(f"problem {name!r}: plane is for {suits}: leave it out")

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..support.checks import checked_share, whole_number
-from .comparison import checked_jobs, free_folder, make_plan
+from .comparison import checked_jobs, folder_of, make_plan
 from .contenders import Contender
 from .grid import RATES, Plan
 from .making import make_runs
@@ -197,7 +197,7 @@ def algoperf(
     plan = DrawnPlan(**vars(make_plan(problems, methods, rates, studies, epochs)), trials=trials)
     workers = checked_jobs(jobs)
     parquet()
-    folder = free_folder(plan) if out is None else Path(out)
+    folder = folder_of(out, plan)
     _, runs = make_runs(folder, plan, workers, progress)
     times = times_of(plan, runs, tau)
     by_epochs, by_seconds = (scores_of(times, name) for name in ("median_epochs", "median_seconds"))

@@ -15,6 +15,7 @@ from ..engine.rows import Rows
 from ..optimizer.by_gradients import session_of
 from ..optimizer.monitors import WeightedMean
 from ..optimizer.optimizer import Optimizer
+from ..support.checks import shown
 
 
 class Trainer(ABC):
@@ -39,7 +40,11 @@ class Trainer(ABC):
         """What a task's `score` gives for data that are one batch; -inf if that is not finite."""
         [batch] = [()] if data is None else data.batches()
         self._session.flush()
-        found = float(score(self._session.params.given, *self._arguments(batch)))
+        given = score(self._session.params.given, *self._arguments(batch))
+        try:
+            found = float(given)
+        except (TypeError, ValueError):
+            raise TypeError(f"score must return a number, not {shown(given)}") from None
         return found if math.isfinite(found) else -math.inf
 
     @abstractmethod

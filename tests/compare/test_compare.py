@@ -178,12 +178,13 @@ def test_results_in_json(tmp_path):
         ({"rates": [0.1, 0.1]}, "rates must be one number above 0, or several different ones, not"),
         ({"methods": []}, "methods: expected at least one"),
         ({"methods": 3}, "methods must be names such as 'adagrad' or 'sgd:momentum=0.9', or classes, not 3"),
+        ({"out": 3}, "out must be the path of a folder, or None, not 3"),
         ({"problems": 3}, "problems must be names or fastadagrad.compare.Problem, not int"),
     ],
 )
 def test_arguments_that_make_no_sense(tmp_path, wrong, message):
     with pytest.raises((TypeError, ValueError), match=message):
-        compare(**{"problems": "quadratic", "methods": ["sgd"], **wrong}, out=tmp_path / "none")
+        compare(**{"problems": "quadratic", "methods": ["sgd"], "out": tmp_path / "none", **wrong})
     assert not (tmp_path / "none").exists()
 
 
