@@ -28,9 +28,9 @@ class ByEvaluations(Trainer):
     """Parameters that a method of `scipy.optimize.minimize` trains, within the budget that the others have.
 
     Such a method needs the loss of all samples, so that one evaluation of loss and gradient is the pass over the data
-    that is an epoch of the others; without data, an epoch has as many evaluations as the others have updates. What has
-    been reached is the point with the lowest loss so far: a line search tries others. Once the method has converged,
-    or given up, the parameters stay.
+    that is an epoch of the others; without data, an epoch has as many evaluations as the others have updates. After an
+    epoch the parameters are those with the lowest loss so far, as a line search tries worse ones, too. Once the method
+    has converged, or given up, they stay.
 
     The method runs in a thread of its own, and only while its next point is waited for.
     """

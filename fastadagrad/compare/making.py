@@ -1,4 +1,4 @@
-"""The work of a comparison: the runs that are missing, with rates beyond the grid where these are needed, and costs."""
+"""The work of a comparison: missing runs are made, the grid is extended where it has to be, and steps are timed."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from .grid import Plan
 from .summary import GOOD, LEAST_FOR_QUARTILES, LEAST_GAP, Line, quartiles
 from .verdict import Entry, Verdict, ranks
 
-HEADINGS = {  # headings of columns in a report, and in a terminal
+HEADINGS = {  # of columns: in a report, and shorter in a terminal
     "method": "method",
     "final loss": "final loss",
     "final score": "score",
@@ -26,7 +26,14 @@ HEADINGS = {  # headings of columns in a report, and in a terminal
 }
 NONE = "-"
 NEVER, NO_RATE = "never", "no rate"
-LEAST_WANTED = ("bytes", "us/step", "spread", "seconds", "good rates", "epochs")  # where a terminal is too narrow
+LEAST_WANTED = (
+    "bytes",
+    "us/step",
+    "spread",
+    "seconds",
+    "good rates",
+    "epochs",
+)  # are left out, in this order, if need be
 FIRST, EDGE = "*", "!"  # marks of a method that no other is better than, and of a best rate at an end of its grid
 
 
