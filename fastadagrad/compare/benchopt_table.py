@@ -19,6 +19,7 @@ from .results import parquet
 from .running import Run
 
 NAME = "benchopt.parquet"
+OBJECTIVE = "validation loss"
 COLUMNS: dict[str, type] = {
     "objective_name": str,
     "obj_description": str,
@@ -73,7 +74,7 @@ def _row(about: Mapping[str, Any], run: Run, epoch: int) -> dict[str, Any]:
         "with the learning rate that has the lowest final loss" if cell.rate is not None else "takes no learning rate"
     )
     return {
-        "objective_name": "validation loss",
+        "objective_name": OBJECTIVE,
         "obj_description": "loss of the samples to validate on, after each epoch",
         "solver_name": cell.method,
         "solver_description": rate,

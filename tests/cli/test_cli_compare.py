@@ -98,7 +98,7 @@ def test_table1(capsys):
         ),
         (["iris", "--epochs", "3"], "not --epochs"),
         (["nowhere.svm"], "No such file"),
-        (["breast_cancer", "--delta", "-1"], "delta must be a number of at least 0, not -1"),
+        (["breast_cancer", "--delta", "-1"], "delta must be finite and at least 0, not -1.0"),
     ],
 )
 def test_table1_refuses(capsys, arguments, message):
