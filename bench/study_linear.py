@@ -8,8 +8,8 @@ tuned       LogisticRegression or Ridge of scikit-learn on the same scaled featu
             found by cross-validation on the training examples
 SGD         SGDClassifier(loss="log_loss") or SGDRegressor with their defaults, on the same scaled features; median of
             three seeds
-default     LinearModel() or, for regression, LinearModel("squared"), whose learning rate is found by trial ("auto"); median
-            of three seeds
+default     LinearModel() or, for regression, LinearModel("squared"), whose learning rate is found by trial, as by
+            learning_rate="auto"; median of three seeds
 e=1e-8      the default but for ADAGRAD's own rms_regularizer
 rate 0.1    the default but for one learning rate for all sets
 rate 1      the same with a rate that is far too high for most
