@@ -1,5 +1,6 @@
 """Fixtures of several test files."""
 
+import gc
 import logging
 import os
 import signal
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 from gpu import Hardware, Interpreter, why_no_hardware
 from places import ROOT
+from quick_cases import is_quick
 from sparse import set_thresholds
 
 from fastadagrad.device import backend
@@ -56,6 +58,12 @@ def gpu(request, monkeypatch):
             yield _installed(Hardware(), monkeypatch)
     else:
         yield _installed(Hardware() if kind == "hardware" else Interpreter(), monkeypatch)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def what_there_is_is_no_garbage():
+    """Keep collections from looking through the millions of objects that compiling leaves behind."""
+    gc.freeze()
 
 
 @pytest.fixture
@@ -115,14 +123,15 @@ def pytest_terminal_summary(terminalreporter):
 
 
 def pytest_collection_modifyitems(items):
-    """Tests of CUDA's kernels are marked, and what is the same code for other dtypes is slow.
+    """Mark tests of CUDA's kernels, and as slow what compiles the same code as quicker tests for another case.
 
-    Threaded kernels for float64, or other indices, are the same code: compiled and shown with the slow tests.
+    Threaded kernels for float64, or other indices, are such cases; so are those that `quick_cases` does not name.
     """
     for item in items:
         if is_of_cuda(item.path) or {"gpu", "interpreter"} & {*getattr(item, "fixturenames", ())}:
             item.add_marker(pytest.mark.cuda)
         params = item.callspec.params if hasattr(item, "callspec") else {}
         other = params.get("dtype") is np.float64 or params.get("index_dtype") is np.int64
-        if other and params.get("threads") in (2, "threaded") and item.module.__name__ in TWICE:
+        threaded_twice = other and params.get("threads") in (2, "threaded") and item.module.__name__ in TWICE
+        if threaded_twice or not is_quick(getattr(item, "originalname", item.name), params):
             item.add_marker(pytest.mark.slow)

@@ -318,6 +318,7 @@ def test_as_a_process(tmp_path):
     assert done.stderr == "fastadagrad: digits must have 4 features, got 64\n"
 
 
+@pytest.mark.slow
 def test_compiled_loops_are_read_from_the_cache(tmp_path):
     """A second process compiles nothing."""
     script = (

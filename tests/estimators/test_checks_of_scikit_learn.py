@@ -39,7 +39,7 @@ def failures(estimator):
     return {each["check_name"]: each["exception"] for each in found if each["status"] not in ("passed", "skipped")}
 
 
-@pytest.mark.parametrize("estimator", [VARIANTS[0], VARIANTS[5]], ids=repr)
+@pytest.mark.parametrize("estimator", [VARIANTS[0], pytest.param(VARIANTS[5], marks=pytest.mark.slow)], ids=repr)
 def test_the_defaults(estimator):
     assert failures(estimator) == {}
 

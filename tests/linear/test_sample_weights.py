@@ -64,7 +64,7 @@ def test_fractions_count_as_they_say():
     """The minimum of a weighted sum of squares is that of its normal equations."""
     weights = RNG.random(40) + 0.1
     y = SCORE + RNG.normal(size=40)
-    found = LinearModel("squared", max_epochs=3000, dtype=np.float64, average=500, patience=10**6)
+    found = LinearModel("squared", learning_rate=0.3, max_epochs=3000, dtype=np.float64, average=500, patience=10**6)
     found.fit(X, y, sample_weight=weights)
     A = np.column_stack([X, np.ones(40)]) * np.sqrt(weights)[:, None]
     expected = np.linalg.lstsq(A, y * np.sqrt(weights), rcond=None)[0]
