@@ -78,6 +78,13 @@ def _add_model_options(group: Any) -> None:
         number(f"--{name}", f"of the {loss} loss: {option.meaning} ({option.default:g})")
     switch("--method", f"{', '.join(methods)} (adagrad)", metavar="NAME")
     switch("--learning-rate", "auto: by trials (auto for adagrad, or the method's own)", type=_rate, metavar="X|auto")
+    averaged = (
+        "mean of the weights of all training, or of the last N epochs, or no mean (auto: of all, later ones counting "
+        "more, for adagrad without l1)"
+    )
+    switch("--average", averaged, type=_average, metavar="auto|yes|no|N")
+    implicit = "steps that no rate makes overshoot (where they can be, for adagrad)"
+    switch("--implicit", implicit, action=argparse.BooleanOptionalAction)
     number("--l1", "strength of the penalty on |w|, per example (0)")
     number("--l2", "strength of the penalty on w*w/2, per example (0)")
     number("--momentum", "share of a step that the next one repeats (0)")
@@ -121,6 +128,15 @@ def _rate(text: str) -> float | str:
         return text if text == "auto" else float(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"must be a number or auto, not {text!r}") from None
+
+
+def _average(text: str) -> bool | int | str:
+    words: dict[str, bool | str] = {"auto": "auto", "yes": True, "no": False}
+    if text in words:
+        return words[text]
+    if text.isdecimal() and int(text):
+        return int(text)
+    raise argparse.ArgumentTypeError(f"must be auto, yes, no or a number of epochs, not {text!r}")
 
 
 _OUTPUTS = {"model", "plot", "json", "quiet", "progress"}
