@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..data.streams import Stream
-from ..data.tables import CSR, Table
+from ..data.tables import Table
 from ..engine.options import Conduct, Settings
 from ..support.log import logger
 from ..support.stopping import Patience
@@ -26,12 +26,12 @@ from .averaging import mean_of
 from .epochs import NON_FINITE, Outcome, Run
 from .feeds import BUFFER, Feed, Prepared, Preparing, buffers, values_of
 from .fitting import ENOUGH_UPDATES, FEWEST_EPOCHS, MOST_EPOCHS, Fit, State, continued, is_implicit, lazy_of, unscaled
+from .judges import Judges
 from .progressive import Progressive, Watch
 from .running import rescale
 from .scaling import Scaling
-from .splits import split
 from .survey import Block, Survey
-from .training import Examples, Trained, Trainer, as_examples, importance_of, is_dense
+from .training import Examples, Trained, Trainer, importance_of, is_dense
 
 AHEAD = 6  # blocks that are prepared while others are trained on
 Tell = Callable[[dict[str, float]], object]
@@ -91,7 +91,7 @@ def fit_stream(
     if not survey.width and survey.sparse is not None:
         raise ValueError(f"{stream.name} has nothing to learn from: 0 features")
     epochs = _epochs(p, stream, survey.rows)
-    return _train(p, settings, conduct, source, valid, start, epochs, tell, watch)
+    return _train(p, settings, conduct, stream, source, valid, start, epochs, tell, watch)
 
 
 def _refuse(p: Mapping[str, Any], start: State | None) -> None:
@@ -114,6 +114,7 @@ def _train(
     p: Mapping[str, Any],
     settings: Settings,
     conduct: Conduct,
+    stream: Stream,
     source: _Source,
     valid: Table | None,
     start: State | None,
@@ -132,7 +133,7 @@ def _train(
         if start is not None and start.means:  # the average is not made of a stream: training goes on from it
             for own, mean in zip(trainer.parameters, mean_of(start.means, p["dtype"]), strict=True):
                 own[...] = mean
-        judges = None if valid is None else _judges(valid, source.preparing, is_dense(feed.examples), p)
+        judges = None if valid is None else Judges(valid, stream, source.preparing, is_dense(feed.examples), p)
         run = _StreamRun(trainer, judges, Patience(conduct.patience, conduct.min_improvement))
         first = chain([feed], feeds)
         outcome = run.over(epochs, lambda epoch: first if epoch == 1 else source.feeds(epoch), tell, watch)
@@ -146,21 +147,6 @@ def _train(
         state = State(trainer.trained, scale.copy(), chosen, settings.rule.name, settings.slots, p["intercept"], rate)
     weights, intercept = unscaled(outcome.weights, scale.copy(), chosen)
     return Fit(weights, intercept, chosen, rate, outcome, trainer.values // max(1, len(outcome.history)), state)
-
-
-def _judges(valid: Table, preparing: Preparing, dense: bool, p: Mapping[str, Any]) -> Examples:
-    """The examples for validation, scaled as those for training."""
-    width, targets = preparing.width, preparing.targets
-    none = np.empty(0, np.int32)
-    empty: NDArray[Any] | CSR = np.empty((0, width))
-    if not dense:
-        empty = CSR(np.empty(0), none, np.zeros(1, np.int64), (0, width))
-    names = valid.feature_names if valid.hash_bits is None else None
-    columns = Table(empty, valid.labels[:0], feature_names=names, hash_bits=valid.hash_bits)
-    _, held_out = split(columns, (valid, None), p["seed"], targets)
-    assert held_out is not None  # as examples were given
-    labels = targets.encode(held_out.labels, p["dtype"], unknown=True)
-    return as_examples(preparing.scale.apply(held_out.features, p["dtype"]), labels, held_out.weights)
 
 
 class _Source(Protocol):
@@ -301,9 +287,9 @@ class _Fed:
 class _StreamRun(Run):
     """A run whose epochs are made of buffers."""
 
-    def __init__(self, trainer: _Fed, held_out: Examples | None, patience: Patience) -> None:
-        super().__init__(trainer, held_out, patience)  # type: ignore[arg-type]
-        self._fed = trainer
+    def __init__(self, trainer: _Fed, judges: Judges | None, patience: Patience) -> None:
+        super().__init__(trainer, None, patience)  # type: ignore[arg-type]
+        self._fed, self._judges = trainer, judges
 
     def over(self, epochs: int, feeds: Callable[[int], Iterator[Feed]], tell: Tell, watch: Watch | None) -> Outcome:
         """Train for at most so many epochs, each on the buffers that `feeds` gives for its number."""
@@ -314,6 +300,7 @@ class _StreamRun(Run):
                     self._train_on(feed, progressive)
                 progressive.finish()
                 self._mean_label = progressive.mean_label
+                self._held_out = None if self._judges is None else self._judges.examples
                 entry = self._close_epoch(epoch, progressive.loss)
                 entry["constant_loss"] = progressive.constant_loss
                 tell(entry)
