@@ -322,7 +322,8 @@ class LinearModel(PersistentPredictor):
             )
         if isinstance(X, Stream):
             check_alone(y, sample_weight)
-            self._take_stream(self._streamed(X, 0.0, False, self._state, classes, {"max_epochs": 1}), X)
+            once = {**of_one_part(p, self._settings, self._state), "scale": p["scale"]}  # the stream is looked through
+            self._take_stream(self._streamed(X, 0.0, False, self._state, classes, once), X)
             return self
         table = labelled(X, y, None, self.hash_bits, sample_weight)
         if p["learning_rate"] == "auto" and self._state is None:
