@@ -2,18 +2,23 @@
 
 import numpy as np
 import pytest
-from streamed import LABELS, K, X, equal
+from streamed import LABELS, PLAIN, K, X, equal
 
 import fastadagrad as fa
 from fastadagrad.data.tables import Table
 from fastadagrad.linear import LinearModel
+from fastadagrad.linear.training import Trainer
 from fastadagrad.support import array_file
 
 pytestmark = pytest.mark.usefixtures("small_blocks")
 
 
 @pytest.mark.parametrize("loss", ["logistic", "squared", "softmax"])
-@pytest.mark.parametrize("options", [{}, {"method": "adam", "lazy": "touched"}, {"scale": "none"}], ids=str)
+@pytest.mark.parametrize(
+    "options",
+    [PLAIN, {"method": "adam", "lazy": "touched"}, {"scale": "none", "average": True}, {"average": "auto"}],
+    ids=str,
+)
 def test_training_goes_on_from_a_file(text_file, tmp_path, loss, options):
     options = {"loss": loss, "shuffle": False, "warm_start": True, **options}
     stream = fa.Stream(text_file(loss))
@@ -22,6 +27,8 @@ def test_training_goes_on_from_a_file(text_file, tmp_path, loss, options):
     loaded = LinearModel.load(tmp_path / "m", max_epochs=2)
     assert loaded.goes_on
     equal(loaded.fit(stream), whole)
+    if options.get("average") == "auto":
+        return  # partial_fit has no such average
     again = LinearModel.load(tmp_path / "m").partial_fit(stream)
     again.save(tmp_path / "n")
     equal(LinearModel.load(tmp_path / "n").partial_fit(stream), whole)
@@ -47,7 +54,7 @@ def test_damaged_states_are_refused(tmp_path, text_file, what):
     elif what == "steps":
         header["state"]["steps"] = "many"
     else:
-        header["state"][what] = ["accumulator", "another"] if what == "slots" else [3]
+        header["state"][what] = ["accumulator", "another"] if what == "slots" else [3, 4]
     array_file.write(tmp_path / "m", "linear model", header, arrays)
     with pytest.raises(ValueError, match="is a damaged fastadagrad linear model file"):
         LinearModel.load(tmp_path / "m")
@@ -60,3 +67,22 @@ def test_blocks_by_hand_are_an_epoch(text_file):
         wide = Table(table.features._replace(shape=(len(table.labels), K)), table.labels)
         by_hand.partial_fit(wide, classes=[0, 1])
     equal(by_hand, LinearModel(**options).partial_fit(stream))
+
+
+def test_without_an_average_training_goes_on_from_the_one_before(text_file):
+    stream = fa.Stream(text_file("logistic"))
+    model = LinearModel(average=True, learning_rate=0.1, max_epochs=2).fit(stream)
+    [mean] = model._state.means
+    begun = []
+    train = Trainer.train
+
+    def watched(self, order, *rest):
+        begun.append(self.parameters[0].copy())
+        return train(self, order, *rest)
+
+    model._parameters["average"] = False
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Trainer, "train", watched)
+        model.partial_fit(stream)
+    np.testing.assert_array_equal(begun[0], mean.weights.astype(np.float32))
+    assert model._state.means == ()

@@ -1,7 +1,7 @@
 """Streams that can be read once only."""
 
 import pytest
-from streamed import AS_STREAMED, LABELS, K, N, X, equal, from_stdin, text_of
+from streamed import LABELS, PLAIN, K, N, X, equal, from_stdin, text_of
 
 import fastadagrad as fa
 from fastadagrad.data.tables import Table
@@ -32,8 +32,7 @@ def test_running_scales_of_dense_features(monkeypatch, tmp_path, buffer_of):
     found = model.evaluate(Table(X, LABELS["logistic"], feature_names=tuple(f"x{j}" for j in range(K))))
     assert (
         found["loss"]
-        < 1.15
-        * LinearModel(max_epochs=1, **AS_STREAMED).fit(X, LABELS["logistic"]).evaluate(X, LABELS["logistic"])["loss"]
+        < 1.15 * LinearModel(max_epochs=1, **PLAIN).fit(X, LABELS["logistic"]).evaluate(X, LABELS["logistic"])["loss"]
     )
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from streamed import AS_STREAMED, RNG, SCORE, K, N, X, from_stdin, lines_of
+from streamed import PLAIN, RNG, SCORE, K, N, X, from_stdin, lines_of
 
 import fastadagrad as fa
 from fastadagrad.data.loading import load
@@ -35,7 +35,7 @@ KINDS = {"full": (0.8, False), "half": (0.3, False), "texts": (0.1, True), "full
 def test_sparse_streams_are_scaled_as_in_memory(tmp_path, kind, intercept):
     rows = rows_stored(*KINDS[kind])
     (tmp_path / "rows.svm").write_text(lines_of(rows))
-    options = {"shuffle": False, "max_epochs": 2, "dtype": "float64", "intercept": intercept, **AS_STREAMED}
+    options = {"shuffle": False, "max_epochs": 2, "dtype": "float64", "intercept": intercept, **PLAIN}
     table, model = load(tmp_path / "rows.svm", dtype=None), LinearModel(**options)
     whole, streamed = (
         LinearModel(**options).fit(table, valid=table),

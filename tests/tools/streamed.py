@@ -7,7 +7,7 @@ import numpy as np
 
 RNG = np.random.default_rng(7)
 N, K = 2400, 6
-AS_STREAMED = {"learning_rate": 0.1, "average": False}  # by default other in memory, where all examples are at hand
+PLAIN = {"learning_rate": 0.1, "average": False}  # what has the same bits in memory
 X = np.where(RNG.random((N, K)) < 0.6, RNG.normal(size=(N, K)) * [1, 10, 0.1, 1, 1, 3], 0).round(4)
 SCORE = X @ [1.0, -0.1, 5.0, 0.0, 0.5, 0.2] + 0.3 * RNG.normal(size=N)
 LABELS = {

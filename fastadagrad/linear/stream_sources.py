@@ -1,0 +1,94 @@
+"""Where the buffers of a fit to a stream come from: a stream that is read anew for each epoch, or once only."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import closing
+from typing import Any, Protocol
+
+import numpy as np
+
+from ..data.streams import Stream
+from ..data.tables import Table
+from .fed import Fed
+from .feeds import Feed, Prepared, Preparing, buffers, values_of
+from .survey import Block, Survey
+
+AHEAD = 6  # blocks that are prepared while others are trained on
+
+
+class Source(Protocol):
+    """What gives the buffers of each epoch, prepared as `preparing` says."""
+
+    preparing: Preparing
+    trainer: Fed
+
+    def feeds(self, epoch: int) -> Generator[Feed, None, None]: ...
+
+
+class Passes:
+    """A stream whose scales are known, and which is read anew for each epoch, if there are several."""
+
+    trainer: Fed
+
+    def __init__(self, stream: Stream, preparing: Preparing, p: Mapping[str, Any], steps: int, buffer: int) -> None:
+        self.preparing, self._stream, self._buffer = preparing, stream, buffer
+        self._rng = _orders(p, steps)
+        self._seed = None if self._rng is None else [p["seed"], 2, steps]
+
+    def feeds(self, epoch: int) -> Generator[Feed, None, None]:
+        """The buffers of an epoch."""
+        order = None
+        if self._seed is not None:
+            order = np.random.default_rng([*self._seed, epoch]).permutation
+        blocks = self._stream.read(self.preparing, order, AHEAD)
+        with closing(blocks):  # type: ignore[type-var]
+            yield from buffers(blocks, list, self._rng, self._buffer)
+
+
+class Once:
+    """A stream that can be read once only; its scales grow with what has been read, and the weights go with them.
+
+    Parameters
+    ----------
+    survey : Survey
+        Gets the first buffer at once, and the rest as it is read.
+    """
+
+    trainer: Fed
+
+    def __init__(self, stream: Stream, survey: Survey, p: Mapping[str, Any], classes: Any, buffer: int) -> None:
+        self._survey, self._buffer, self._rng = survey, buffer, _orders(p, 0)
+        self._blocks = stream.read(survey.examine, ahead=AHEAD)
+        self._first = list[Block]()
+        values = 0
+        for block in self._blocks:
+            survey.add(block)
+            self._first.append(block)
+            values += values_of(block.table)
+            if values >= buffer:
+                break
+        survey.settle()
+        self.preparing = Preparing(survey.scaling(), survey.targets(classes), survey.width, p["dtype"])
+
+    def _tables(self) -> Iterator[Table]:
+        while self._first:
+            yield self._first.pop(0).table
+        for block in self._blocks:
+            self._survey.add(block)
+            yield block.table
+
+    def _prepared(self, tables: list[Table]) -> list[Prepared]:
+        scale = self._survey.scaling()
+        self.trainer.rescale(self.preparing.scale, scale)
+        self.preparing.scale = scale
+        return [self.preparing(table) for table in tables]
+
+    def feeds(self, epoch: int) -> Generator[Feed, None, None]:
+        """The buffers of the one epoch."""
+        with closing(self._blocks):  # type: ignore[type-var]
+            yield from buffers(self._tables(), self._prepared, self._rng, self._buffer)
+
+
+def _orders(p: Mapping[str, Any], steps: int) -> np.random.Generator | None:
+    return np.random.default_rng([p["seed"], 1, *([steps] if steps else [])]) if p["shuffle"] else None
