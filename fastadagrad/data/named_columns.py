@@ -135,7 +135,7 @@ class Converter:
             weights = np.asarray(_as_numbers(batch.column(columns.weight)), np.float64)
             self._check_weights(weights, first)
         names, bits = self.feature_names, self.hash_bits
-        return Table(features, labels, self.where, names, hash_bits=bits, weights=weights, columns=columns)
+        return Table(features, labels, self.where, names, hash_bits=bits, weights=weights, columns=columns, first=first)
 
     def numbers(self, batch: Any) -> NDArray[Any]:
         """The features that are numbers, (rows, numbers); missing ones are NaN."""

@@ -97,6 +97,18 @@ def test_blocks_with_named_columns_are_the_whole(tmp_path, name, threads):
 
 
 @pytest.mark.usefixtures("small_blocks")
+@pytest.mark.parametrize("name", ["d.svm", *FILES])
+def test_blocks_say_where_they_begin(tmp_path, name):
+    path = svmlight(tmp_path / name) if name == "d.svm" else write(tmp_path / name, frame())
+    stream = fa.Stream(path, target=None if name == "d.svm" else "y")
+    ends = np.cumsum([len(table.labels) for table in stream]).tolist()
+    backwards = {table.first: len(table.labels) for table in stream.read(lambda t: t, lambda n: np.arange(n)[::-1])}
+    assert sorted(backwards) == [0, *ends[:-1]]
+    assert [first + backwards[first] for first in sorted(backwards)] == ends
+    assert stream.table().first is None
+
+
+@pytest.mark.usefixtures("small_blocks")
 @pytest.mark.parametrize("name", ["d.svm", "d.parquet", "d.arrow"])
 def test_blocks_come_in_the_order_asked_for(tmp_path, name):
     path = svmlight(tmp_path / name) if name == "d.svm" else write(tmp_path / name, frame())
