@@ -18,6 +18,24 @@ from .scaling import Scaling
 from .training import Examples, Trained, Trainer, is_dense
 
 
+def make_trainer(
+    p: Mapping[str, Any], preparing: Preparing, examples: Examples, settings: Settings, start: Trained | None = None
+) -> Trainer:
+    """The trainer of a model with the parameters `p`, for examples that have been prepared so."""
+    sparse = not is_dense(examples)
+    return Trainer(
+        examples,
+        settings,
+        features=preparing.width,
+        targets=preparing.targets,
+        batch_size=p["batch_size"],
+        lazy=lazy_of(p, settings, sparse),
+        intercept=p["intercept"],
+        implicit=is_implicit(p, settings, p["lazy"], sparse),
+        start=start,
+    )
+
+
 class Fed:
     """A trainer that is fed one buffer after another.
 
@@ -56,18 +74,7 @@ class Fed:
         if trainer is not None:  # from now on, examples have an importance, or no longer
             self._start = trainer.trained
             self._seconds += trainer.seconds
-        p, sparse = self._p, not is_dense(examples)
-        self._trainer = Trainer(
-            examples,
-            self._settings,
-            features=self._preparing.width,
-            targets=self.targets,
-            batch_size=p["batch_size"],
-            lazy=lazy_of(p, self._settings, sparse),
-            intercept=p["intercept"],
-            implicit=is_implicit(p, self._settings, p["lazy"], sparse),
-            start=self._start,
-        )
+        self._trainer = make_trainer(self._p, self._preparing, examples, self._settings, self._start)
         self._start = None
         if self._before:  # no average any more: training goes on from the last one
             self._become(mean_of(self._before, examples.values.dtype))
@@ -100,13 +107,13 @@ class Fed:
             self._mean.end_epoch(self._now.parameters)
 
     def rescale(self, old: Scaling, new: Scaling) -> None:
-        """Bring the weights, if there are any yet, to other scales of the features."""
+        """Go on with examples by other scales, if any have come before."""
         if self._trainer is None:
             return
         rescale(self._trainer, old, new)
         self._shown = None
-        if self._mean is not None:
-            self._mean.rescale(old, new, self._trainer.has_intercept)
+        if self._mean is not None and self._trainer.has_intercept:
+            self._mean.rescale(old, new)
 
     def go_on_from(self, kept: Weights, epoch: int) -> tuple[Mean, ...]:
         """Let training go on from the weights that were kept, those of an epoch; returns their means, if any."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..support import interrupts
 from .averaging import POINTS, STRETCH, Average, Mean, Weights, approach, mean_of
-from .running import rescale_weights
+from .running import take_up_shift
 from .scaling import Scaling
 
 
@@ -84,7 +84,7 @@ class RunningMean:
         return mean_of(means, now[0].dtype) if means else now
 
     def _of_point(self, weights: Weights) -> Mean:
-        return Mean(*(np.array(each, np.float64, order="C") for each in weights), self._visits)
+        return Mean(np.array(weights[0], np.float64, order="C"), np.array(weights[1], np.float64), self._visits)
 
     def _approached(self, mean: Mean, weights: Weights) -> Mean:
         """A mean with another point; its arrays are overwritten."""
@@ -94,10 +94,10 @@ class RunningMean:
             approach(old, more, share)
         return mean._replace(visits=visits)
 
-    def rescale(self, old: Scaling, new: Scaling, intercept: bool) -> None:
-        """Bring the mean to another scale of the features."""
+    def rescale(self, old: Scaling, new: Scaling) -> None:
+        """Bring the mean of a model with an intercept to another scale of the features."""
         for mean in self._means:
-            rescale_weights(mean.weights, mean.intercept if intercept else None, old, new)
+            take_up_shift(mean.weights, mean.intercept, old, new)
 
     def go_on_from(self, trained: Weights, kept: Weights, epoch: int) -> tuple[Mean, ...]:
         """The means with which training goes on, given the weights that were kept, those of an epoch.

@@ -88,19 +88,40 @@ def test_moments_of_blocks_together_are_those_of_the_whole(centre, weighed):
         assert found.size[K] == 0  # a constant column stays one
 
 
-def test_rescaling_leaves_scores_as_they_are():
+def test_other_scales_leave_weights_and_the_score_of_the_mean_as_they_are():
     old = measure("standard", X[:100], True)
     new = measure("standard", X, True)
     settings = LinearModel()._settings
     chosen = Targets("squared")
     make = {"features": K, "targets": chosen, "batch_size": 1, "lazy": "exact", "intercept": True}
-    examples = as_examples(old.apply(X, np.float64), SCORE)
-    trainer = Trainer(examples, settings, **make)
+    trainer = Trainer(as_examples(old.apply(X, np.float64), SCORE), settings, **make)
     trainer.train(np.arange(N))
-    before = Scorer(chosen).scores(examples, *trainer.parameters)
-    squares = trainer.trained.weights.slots[0].copy()
+    before, squares = trainer.parameters[0].copy(), trainer.trained.weights.slots[0].copy()
+    mean = as_examples(old.apply(new.shift[None], np.float64), SCORE[:1])
+    score = Scorer(chosen).scores(mean, *trainer.parameters)
     rescale(trainer, old, new)
-    after = Scorer(chosen).scores(as_examples(new.apply(X, np.float64), SCORE), *trainer.parameters)
-    np.testing.assert_allclose(after, before, rtol=1e-9, atol=1e-9)
+    np.testing.assert_array_equal(trainer.parameters[0], before)
+    mean = as_examples(new.apply(new.shift[None], np.float64), SCORE[:1])
+    np.testing.assert_allclose(Scorer(chosen).scores(mean, *trainer.parameters), score, rtol=1e-9)
     np.testing.assert_allclose(trainer.trained.weights.slots[0], squares * (old.size / new.size) ** 2, rtol=1e-9)
     rescale(trainer, Scaling(None, None), Scaling(None, None))
+
+
+@pytest.mark.parametrize("rate", [0.1, 1.0])
+def test_running_scales_are_as_good_as_those_of_a_pass_before(monkeypatch, tmp_path, buffer_of, rate):
+    """Weights of rare columns, whose first values are smaller than later ones, do not grow with the scales."""
+    buffer_of(4000)
+    rng, columns = np.random.default_rng(0), 3000
+    weights, lines = rng.standard_normal(columns), []
+    for _ in range(6000):
+        used = np.unique((columns ** rng.random(12)).astype(int))
+        values = rng.random(used.size).round(3) + 0.001
+        label = weights[used] @ values + rng.standard_normal() > 0
+        lines.append(f"{label:d} " + " ".join(f"{j}:{value:.3f}" for j, value in zip(used, values, strict=True)) + "\n")
+    (tmp_path / "train.svm").write_text("".join(lines[:5000]))
+    (tmp_path / "test.svm").write_text("".join(lines[5000:]))
+    options, test = {"learning_rate": rate, "max_epochs": 1, "scale": "maxabs"}, load(tmp_path / "test.svm", dtype=None)
+    twice = LinearModel(**options).fit(fa.Stream(tmp_path / "train.svm", n_features=columns)).evaluate(test)["loss"]
+    from_stdin(monkeypatch, "".join(lines[:5000]))
+    once = LinearModel(**options).fit(fa.Stream("-", n_features=columns)).evaluate(test)["loss"]
+    assert once < 1.03 * twice < 0.65
