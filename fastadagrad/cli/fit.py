@@ -173,6 +173,8 @@ def run(arguments: argparse.Namespace) -> int:
         if evaluated is not None:
             with _kept(failures):
                 report[name] = model.evaluate(evaluated)
+    if streamed and isinstance(valid, float):
+        report["valid"] = fit_stream.validation_of(model)
     if arguments.json:
         screen.print_json(report)
     elif talks:
@@ -278,15 +280,16 @@ def _parts(
 ) -> dict[str, Table | None]:
     """Return the examples that the model was trained on, and those held out; a fraction is split as by `fit`.
 
-    A stream is not read once more to be evaluated.
+    A stream is not read once more to be evaluated, nor is what was set aside of it.
     """
     from ..data.tables import Table
     from ..linear.splits import split
     from ..linear.targets import Targets
 
+    if not isinstance(table, Table):
+        return {"valid": None if isinstance(valid, float) else valid}
     if not isinstance(valid, float):
-        return {"train": table if isinstance(table, Table) else None, "valid": valid}
-    assert isinstance(table, Table)  # as a fraction of a stream is refused
+        return {"train": table, "valid": valid}
     level = logger.level
     logger.setLevel(logging.WARNING)  # `fit` has logged what there is to say of the split
     try:
@@ -391,7 +394,7 @@ def _print_summary(model: LinearModel, report: dict[str, Any], out: screen.Scree
             f"the loss was still falling, by {share:.1%} in the last epoch: --epochs {2 * report['epochs']} may help"
         )
     for name in ("train", "valid", "test"):
-        if name in report:
+        if report.get(name):
             out.say(f"{name}: {example_files.shown(report[name])}")
     for name in ("model", "plot"):
         if name in report:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import Any, Protocol
 
 import numpy as np
 
+from ..data.ahead import closed_at_end
 from ..data.streams import Stream
 from ..data.tables import Table
 from .fed import Fed
 from .feeds import Feed, Prepared, Preparing, buffers, values_of
-from .survey import Block, Survey
+from .survey import Survey
 
 AHEAD = 6  # blocks that are prepared while others are trained on
 
@@ -42,29 +42,40 @@ class Passes:
         if self._seed is not None:
             order = np.random.default_rng([*self._seed, epoch]).permutation
         blocks = self._stream.read(self.preparing, order, AHEAD)
-        with closing(blocks):  # type: ignore[type-var]
+        with closed_at_end(blocks):
             yield from buffers(blocks, list, self._rng, self._buffer)
 
 
 class Once:
-    """A stream that can be read once only; its scales grow with what has been read, and the weights go with them.
+    """A stream that can be read once only; its scales grow with what has been read, and training goes with them.
 
     Parameters
     ----------
     survey : Survey
         Gets the first buffer at once, and the rest as it is read.
+    first : callable
+        Gets each block of the first buffer.
     """
 
     trainer: Fed
 
-    def __init__(self, stream: Stream, survey: Survey, p: Mapping[str, Any], classes: Any, buffer: int) -> None:
+    def __init__(
+        self,
+        stream: Stream,
+        survey: Survey,
+        p: Mapping[str, Any],
+        classes: Any,
+        buffer: int,
+        first: Callable[[Table], object],
+    ) -> None:
         self._survey, self._buffer, self._rng = survey, buffer, _orders(p, 0)
         self._blocks = stream.read(survey.examine, ahead=AHEAD)
-        self._first = list[Block]()
+        self._first = list[Table]()
         values = 0
         for block in self._blocks:
             survey.add(block)
-            self._first.append(block)
+            first(block.table)
+            self._first.append(block.table)
             values += values_of(block.table)
             if values >= buffer:
                 break
@@ -73,7 +84,7 @@ class Once:
 
     def _tables(self) -> Iterator[Table]:
         while self._first:
-            yield self._first.pop(0).table
+            yield self._first.pop(0)
         for block in self._blocks:
             self._survey.add(block)
             yield block.table
@@ -86,7 +97,7 @@ class Once:
 
     def feeds(self, epoch: int) -> Generator[Feed, None, None]:
         """The buffers of the one epoch."""
-        with closing(self._blocks):  # type: ignore[type-var]
+        with closed_at_end(self._blocks):
             yield from buffers(self._tables(), self._prepared, self._rng, self._buffer)
 
 

@@ -10,12 +10,14 @@ it, the blocks that make a buffer come from all over the file.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
+from functools import partial
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
+from ..data.ahead import closed_at_end
 from ..data.streams import Stream
 from ..data.tables import CSR, Table
 from ..engine.options import Conduct, Settings
@@ -36,9 +38,13 @@ from .fitting import (
     unscaled,
 )
 from .judges import Judges
+from .methods import finds_rate
 from .progressive import Progressive, Watch
+from .rate_trials import MOST_EXAMPLES
+from .sampling import FOR_RATES, Aside, Sample, numbers_of
+from .stream_rates import with_tried_rate
 from .stream_sources import AHEAD, Once, Passes, Source
-from .survey import Survey
+from .survey import Block, Survey
 from .training import bytes_a_feature, importance_of, is_dense
 
 OF_SCALES = 8  # bytes of a feature's scale, which the state of a stream keeps
@@ -50,7 +56,7 @@ def fit_stream(
     settings: Settings,
     conduct: Conduct,
     stream: Stream,
-    valid: Table | None,
+    valid: Table | float | None,
     *,
     tell: Tell,
     watch: Watch | None = None,
@@ -62,8 +68,8 @@ def fit_stream(
 
     Parameters
     ----------
-    valid : Table or None
-        Examples that judge the weights after each epoch.
+    valid : Table, float or None
+        Examples that judge the weights after each epoch, or the fraction of the stream's that is set aside to do so.
     tell, watch : callable
         Get each epoch's entry of the history, and the rows of the progressive losses.
     start : State, optional
@@ -78,33 +84,95 @@ def fit_stream(
     ValueError, TypeError
         If an option of the model has no meaning for a stream, or the examples do not suit the model.
     """
-    _refuse(p, start)
-    classes = stream.classes if classes is None else classes
-    known = 2**stream.hash_bits if stream.hash_bits is not None else stream.n_features
-    survey = Survey(p, settings, known if start is None else len(start.trained.weights.p))
+    given, aside = (None, _aside(p, stream, valid)) if isinstance(valid, float) else (valid, None)
+    begun = _begun(p, settings, stream, start, stream.classes if classes is None else classes, buffer, aside)
+    preparing = begun.source.preparing
+    if not preparing.width:
+        raise ValueError(f"{stream.name} has nothing to learn from: 0 features")
+    _check_width(p, begun.settings, preparing)
+    held_out = given if aside is None else aside.table()
+    epochs = _epochs(p, stream, begun.rows)
+    rows = begun.sample.table() if begun.sample is not None else None
+    if rows is not None:
+        settings = with_tried_rate(rows, preparing, p, settings, epochs)
+        begun = begun._replace(settings=settings, sample=None)
+    return _train(p, begun.settings, conduct, stream, begun.source, held_out, start, epochs, tell, watch)
+
+
+class _Begun(NamedTuple):
+    """What there is before training begins."""
+
     source: Source
+    settings: Settings
+    rows: int  # that have been seen, except those set aside; 0 if none have been
+    sample: Sample | None = None  # of the rows, on which rates are to be tried
+
+
+def _begun(
+    p: Mapping[str, Any],
+    settings: Settings,
+    stream: Stream,
+    start: State | None,
+    classes: Any,
+    buffer: int,
+    aside: Aside | None,
+) -> _Begun:
+    """The source of buffers, and what was found of the stream in order to make it."""
     if start is not None:
         chosen, settings = continued(start, p, settings)
-        preparing = Preparing(start.scaling, chosen, survey.width, p["dtype"])
-        source = Passes(stream, preparing, p, start.trained.steps, buffer)
-    elif stream.repeatable:
-        with closing(stream.read(survey.examine, ahead=AHEAD)) as blocks:  # type: ignore[type-var]
-            for block in blocks:
-                survey.add(block)
-        preparing = Preparing(survey.scaling(), survey.targets(classes), survey.width, p["dtype"])
-        source = Passes(stream, preparing, p, 0, buffer)
-    else:
-        source = Once(stream, survey, p, classes, buffer)
-    if not survey.width and survey.sparse is not None:
-        raise ValueError(f"{stream.name} has nothing to learn from: 0 features")
-    _check_width(p, settings, source.preparing)
-    epochs = _epochs(p, stream, survey.rows)
-    return _train(p, settings, conduct, stream, source, valid, start, epochs, tell, watch)
+        preparing = Preparing(start.scaling, chosen, len(start.trained.weights.p), p["dtype"], aside)
+        if aside is not None:
+            with closed_at_end(stream.read(lambda table: (table, aside.numbers_of(table)), ahead=AHEAD)) as parts:
+                for part in parts:
+                    aside.add(*part)
+        return _Begun(Passes(stream, preparing, p, start.trained.steps, buffer), settings, 0)
+    known = 2**stream.hash_bits if stream.hash_bits is not None else stream.n_features
+    survey = Survey(p, settings, known)
+    sample = Sample(MOST_EXAMPLES) if finds_rate(p["learning_rate"], settings.rule.name) else None
+
+    def add_to_sample(table: Table) -> None:
+        if sample is not None:
+            sample.add(table, numbers_of(table, p["seed"], FOR_RATES))
+
+    if not stream.repeatable:
+        source = Once(stream, survey, p, classes, buffer, add_to_sample)
+        return _Begun(source, settings, survey.rows, sample)
+
+    with closed_at_end(stream.read(partial(_examined, survey, aside), ahead=AHEAD)) as blocks:
+        for block, whole, numbers in blocks:
+            survey.add(block)
+            add_to_sample(block.table)
+            if aside is not None:
+                aside.add(whole, numbers)
+    preparing = Preparing(survey.scaling(), survey.targets(classes), survey.width, p["dtype"], aside)
+    return _Begun(Passes(stream, preparing, p, 0, buffer), settings, survey.rows, sample)
 
 
-def _refuse(p: Mapping[str, Any], start: State | None) -> None:
-    if p["learning_rate"] == "auto" and start is None:
-        raise ValueError("learning_rate='auto' tries rates on all of the examples: give a number to train on a stream")
+def _examined(survey: Survey, aside: Aside | None, table: Table) -> tuple[Block, Table, NDArray[np.float64]]:
+    """What is found of the rows of a block that are trained on, and the labels of all; this may run in a thread."""
+    if aside is None:
+        return survey.examine(table), table, np.empty(0)
+    numbers = aside.numbers_of(table)
+    block = survey.examine(aside.left_of(table, numbers))
+    return block._replace(labels=np.unique(table.labels)), table, numbers
+
+
+def _aside(p: Mapping[str, Any], stream: Stream, fraction: float) -> Aside | None:
+    """What is to be set aside for validation.
+
+    Raises
+    ------
+    ValueError
+        If the stream can be read once only.
+    """
+    if not fraction:
+        return None
+    if not stream.repeatable:
+        raise ValueError(
+            f"validation={fraction:g} of {stream.name}, which can be read once only, would choose among weights of one "
+            "epoch, whose progressive loss is that of examples before they train: leave it out, or give a file"
+        )
+    return Aside(fraction, p["seed"])
 
 
 def _check_width(p: Mapping[str, Any], settings: Settings, preparing: Preparing) -> None:
@@ -171,16 +239,18 @@ class _StreamRun(Run):
 
     def over(self, epochs: int, feeds: Callable[[int], Iterator[Feed]], tell: Tell, watch: Watch | None) -> Outcome:
         """Train for at most so many epochs, each on the buffers that `feeds` gives for its number."""
+        judges = self._judges
+        judge = None if judges is None else lambda: judges.loss(*self._fed.parameters)
         try:
             for epoch in range(1, epochs + 1):
-                progressive = Progressive(self._fed.targets, watch, epoch, self._fed.batch_size)
+                progressive = Progressive(self._fed.targets, watch, epoch, self._fed.batch_size, judge)
                 self._fed.begin_epoch()
                 for feed in feeds(epoch):
                     self._train_on(feed, progressive)
                 self._fed.end_epoch()
                 progressive.finish()
                 self._mean_label = progressive.mean_label
-                self._held_out = None if self._judges is None else self._judges.examples
+                self._held_out = None if judges is None else judges.examples
                 entry = self._close_epoch(epoch, progressive.loss)
                 entry["constant_loss"] = progressive.constant_loss
                 tell(entry)

@@ -100,8 +100,6 @@ def test_columns_of_weights_are_heeded(parquet_file):
 @pytest.mark.parametrize(
     ("model", "more", "message"),
     [
-        ({"learning_rate": "auto"}, {}, "learning_rate='auto' tries rates on all of the examples"),
-        ({"validation": 0.1}, {}, "validation=0.1 cannot be set aside of a stream"),
         ({"hash_bits": 8}, {}, "has hash_bits=None, but the model has hash_bits=8"),
         ({"scale": "standard"}, {}, "would make a sparse X dense"),
         ({"loss": "hinge"}, {"y": [1]}, "y must be left out with a Stream"),
