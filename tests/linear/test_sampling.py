@@ -18,9 +18,7 @@ def blocks_of(text_file):
 
 def rows_in(table):
     rows = np.column_stack([as_dense(table), table.labels])  # those of few values are not unique
-    return {
-        tuple(row) for row in rows[np.count_nonzero(rows, axis=1) > 2].tolist()
-    }
+    return {tuple(row) for row in rows[np.count_nonzero(rows, axis=1) > 2].tolist()}
 
 
 def as_dense(table):
