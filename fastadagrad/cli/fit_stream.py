@@ -61,7 +61,7 @@ def model_of(arguments: argparse.Namespace, options: dict[str, Any]) -> LinearMo
 
 def open_source(arguments: argparse.Namespace, model: LinearModel) -> Stream:
     """The stream to train on, with the features that the model has, if it goes on."""
-    known = len(model.coef_) if model.goes_on and model.hash_bits is None else arguments.features
+    known = model.n_features if model.goes_on and model.hash_bits is None else arguments.features
     return streaming.open_stream(
         arguments,
         arguments.source,

@@ -51,8 +51,6 @@ def _shown(value: Any) -> str:
 
 def _of_model(path: str) -> dict[str, Any]:
     """What a model's file holds: what it is for, how it was trained, and how many of its weights are not 0."""
-    import numpy as np
-
     from ..linear import LinearModel
 
     model = LinearModel.load(path)
@@ -62,10 +60,10 @@ def _of_model(path: str) -> dict[str, Any]:
         "loss": model.loss,
         "method": model.method,
         "learning_rate": model.learning_rate_,
-        "features": len(model.coef_),
+        "features": model.n_features,
         "classes": None if model.classes_ is None else model.classes_.tolist(),
-        "weights": model.coef_.size,
-        "nonzero_weights": int(np.count_nonzero(model.coef_)),
+        "weights": model.n_features * model.intercept_.size,
+        "nonzero_weights": model.nonzero_weights,
         "hash_bits": model.hash_bits,
         "epochs": len(model.history),
         "best_epoch": model.best_epoch,

@@ -40,7 +40,7 @@ def open_source(arguments: argparse.Namespace, model: LinearModel) -> Stream:
     if not named:
         streaming.check_unnamed(arguments)
     base = "auto" if named else example_files.base(arguments.zero_based, model.zero_based)
-    width = len(model.coef_) if model.hash_bits is None and not named else None
+    width = model.n_features if model.hash_bits is None and not named else None
     like = model.columns_ if named else None
     if named and like is None and model.feature_names is not None:
         from ..data.roles import Columns
@@ -62,7 +62,7 @@ def score(model: LinearModel, stream: Stream, base: Any, write: Write) -> tuple[
     from ..data.loading import fitted_to, warn_of_base
     from ..linear.evaluation import Evaluation
 
-    width, first, rows = len(model.coef_), True, 0
+    width, first, rows = model.n_features, True, 0
     evaluation, reason = Evaluation(model), None
     with closing(stream.read(lambda table: table)) as blocks:  # type: ignore[type-var]
         for block in blocks:

@@ -9,6 +9,7 @@ from ..support import array_file
 from . import saved
 from .fitting import State
 from .predictor import Predictor
+from .saved_state import StoredState
 
 
 class PersistentPredictor(Predictor):
@@ -19,8 +20,20 @@ class PersistentPredictor(Predictor):
     stopped_because: str
     learning_rate_: float
     columns_: Columns | None
-    _state: State | None
     _keeps: bool
+
+    @property
+    def _state(self) -> State | None:
+        """The state of training, of which whole arrays are made when it is first asked for."""
+        held = vars(self)["_state"]
+        if isinstance(held, StoredState):
+            held = vars(self)["_state"] = held.state()
+        state: State | None = held
+        return state
+
+    @_state.setter
+    def _state(self, state: State | None) -> None:
+        vars(self)["_state"] = state
 
     def save(self, path: array_file.Target) -> None:
         """Write the model to a file, with the state of its training, if it has kept one to go on from.
@@ -54,12 +67,12 @@ class PersistentPredictor(Predictor):
         >>> LinearModel.load(file).predict([[2.0]])
         array([1])
         """
-        if not hasattr(self, "coef_"):
+        if not self._is_trained:
             raise RuntimeError("this model has not been trained: call fit first")
         validation = self._parameters["validation"]
         fitted = saved.Fitted(
             {**self._parameters, "validation": validation if isinstance(validation, float) else 0.0},
-            self.coef_,
+            self._weights,
             self.intercept_,
             self._targets,
             self.history,
@@ -69,14 +82,14 @@ class PersistentPredictor(Predictor):
             self.zero_based,
             self.learning_rate_,
             self.columns_,
-            self._state,
+            vars(self)["_state"],
         )
         saved.write(path, fitted)
 
     @property
     def goes_on(self) -> bool:
         """Whether the model has kept a state from which `partial_fit` goes on, and `fit` with `warm_start`."""
-        return self._state is not None
+        return vars(self)["_state"] is not None
 
     @classmethod
     def load(cls, path: array_file.Target, **changed: Any) -> Self:
@@ -123,9 +136,10 @@ class PersistentPredictor(Predictor):
             raise saved.refusal(path, error) from None
         if changed:
             model = cls(**{**fitted.parameters, **changed})
-        model.coef_, model.intercept_, model._targets = fitted.coef, fitted.intercept, fitted.targets
+        vars(model)["coef_"], vars(model)["_state"] = fitted.coef, fitted.state
+        model.intercept_, model._targets = fitted.intercept, fitted.targets
         model.history, model.best_epoch = fitted.history, fitted.best_epoch
         model.stopped_because, model.learning_rate_ = fitted.stopped_because, fitted.learning_rate
         model.feature_names, model.zero_based = fitted.feature_names, fitted.zero_based
-        model.columns_, model._state, model._keeps = fitted.columns, fitted.state, fitted.state is not None
+        model.columns_, model._keeps = fitted.columns, fitted.state is not None
         return model

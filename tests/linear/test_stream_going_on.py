@@ -16,7 +16,12 @@ pytestmark = pytest.mark.usefixtures("small_blocks")
 @pytest.mark.parametrize("loss", ["logistic", "squared", "softmax"])
 @pytest.mark.parametrize(
     "options",
-    [PLAIN, {"method": "adam", "lazy": "touched"}, {"scale": "none", "average": True}, {"average": "auto"}],
+    [
+        PLAIN,
+        {"method": "adam", "lazy": "touched"},
+        {"scale": "none", "average": True},
+        {"average": "auto", "learning_rate": 0.1},
+    ],
     ids=str,
 )
 def test_training_goes_on_from_a_file(text_file, tmp_path, loss, options):
