@@ -250,10 +250,10 @@ def _load_like(table: Table | Stream, source: str, arguments: argparse.Namespace
     """Load examples for validation or test, with the columns of the training examples, from any kind of file."""
     from ..data.columns import check_names
     from ..data.loading import load, takes_target
-    from ..data.streams import Stream
+    from ..data.streams import Stream, settle_columns
 
     if table.columns is not None and streaming.has_named_columns(arguments, source):
-        like = table.settled_columns() if isinstance(table, Stream) else table.columns
+        like = settle_columns(table) if isinstance(table, Stream) else table.columns
         return streaming.open_stream(arguments, source, hash_bits=table.hash_bits, zero_based="auto", like=like).table()
     target = arguments.target if takes_target(source) else None
     base = example_files.base(arguments.zero_based, table.zero_based)

@@ -52,37 +52,13 @@ class Predictor:
 
     @property
     def n_features(self) -> int:
-        """Number of features of the training.
-
-        Raises
-        ------
-        RuntimeError
-            If the model has not been trained.
-
-        Examples
-        --------
-        >>> from fastadagrad.linear import LinearModel
-        >>> LinearModel().fit([[1.0, 0.0], [-1.0, 0.0]], [1, 0]).n_features
-        2
-        """
+        """Number of features of the training."""
         self._check_trained()
         return self._weights.shape[0]
 
     @property
     def nonzero_weights(self) -> int:
-        """Number of weights that are not 0.
-
-        Raises
-        ------
-        RuntimeError
-            If the model has not been trained.
-
-        Examples
-        --------
-        >>> from fastadagrad.linear import LinearModel
-        >>> LinearModel().fit([[1.0, 0.0], [-1.0, 0.0]], [1, 0]).nonzero_weights
-        1
-        """
+        """Number of weights that are not 0."""
         self._check_trained()
         held = self._weights
         return int(np.count_nonzero(held.values if isinstance(held, FewWeights) else held))

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..data.columns import check_names
 from ..data.roles import Columns
-from ..data.streams import Stream
+from ..data.streams import Stream, take_columns
 from ..data.tables import Table
 from .progressive import Row, Watch
 from .splits import labelled
@@ -45,7 +45,7 @@ def adopted_bits(stream: Stream, own: int | None, goes_on: bool) -> int | None:
 def check_going_on(stream: Stream, names: tuple[str, ...] | None, columns: Columns | None) -> None:
     """Check that a stream has the columns of the training before, and let it take them as that did."""
     if columns is not None and stream.columns is not None:
-        stream.with_columns(columns)
+        take_columns(stream, columns)
     check_names(stream.feature_names, names, stream.name)
 
 

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from ..data.ahead import closed_at_end
-from ..data.streams import Stream
+from ..data.streams import Stream, read_blocks
 from ..data.tables import Table
 from .fed import Fed
 from .feeds import Feed, Prepared, Preparing, buffers, values_of
@@ -41,7 +41,7 @@ class Passes:
         order = None
         if self._seed is not None:
             order = np.random.default_rng([*self._seed, epoch]).permutation
-        blocks = self._stream.read(self.preparing, order, AHEAD)
+        blocks = read_blocks(self._stream, self.preparing, order, AHEAD)
         with closed_at_end(blocks):
             yield from buffers(blocks, list, self._rng, self._buffer)
 
@@ -69,7 +69,7 @@ class Once:
         first: Callable[[Table], object],
     ) -> None:
         self._survey, self._buffer, self._rng = survey, buffer, _orders(p, 0)
-        self._blocks = stream.read(survey.examine, ahead=AHEAD)
+        self._blocks = read_blocks(stream, survey.examine, ahead=AHEAD)
         self._first = list[Table]()
         values = 0
         for block in self._blocks:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..data.ahead import closed_at_end
-from ..data.streams import Stream
+from ..data.streams import Stream, read_blocks
 from ..data.tables import CSR, Table
 from ..engine.options import Conduct, Settings
 from ..support.log import logger
@@ -122,7 +122,7 @@ def _begun(
         chosen, settings = continued(start, p, settings)
         preparing = Preparing(start.scaling, chosen, len(start.trained.weights.p), p["dtype"], aside)
         if aside is not None:
-            with closed_at_end(stream.read(lambda table: (table, aside.numbers_of(table)), ahead=AHEAD)) as parts:
+            with closed_at_end(read_blocks(stream, partial(_numbered, aside), ahead=AHEAD)) as parts:
                 for part in parts:
                     aside.add(*part)
         return _Begun(Passes(stream, preparing, p, start.trained.steps, buffer), settings, 0)
@@ -138,7 +138,7 @@ def _begun(
         source = Once(stream, survey, p, classes, buffer, add_to_sample)
         return _Begun(source, settings, survey.rows, sample)
 
-    with closed_at_end(stream.read(partial(_examined, survey, aside), ahead=AHEAD)) as blocks:
+    with closed_at_end(read_blocks(stream, partial(_examined, survey, aside), ahead=AHEAD)) as blocks:
         for block, whole, numbers in blocks:
             survey.add(block)
             add_to_sample(block.table)
@@ -155,6 +155,10 @@ def _examined(survey: Survey, aside: Aside | None, table: Table) -> tuple[Block,
     numbers = aside.numbers_of(table)
     block = survey.examine(aside.left_of(table, numbers))
     return block._replace(labels=np.unique(table.labels)), table, numbers
+
+
+def _numbered(aside: Aside, table: Table) -> tuple[Table, NDArray[np.float64]]:
+    return table, aside.numbers_of(table)
 
 
 def _aside(p: Mapping[str, Any], stream: Stream, fraction: float) -> Aside | None:
