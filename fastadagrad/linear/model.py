@@ -336,6 +336,8 @@ class LinearModel(PersistentPredictor):
         chosen = None if start else targets.choose(p["loss"], table.labels, p, classes)
         once = of_one_part(p, self._settings, start)
         more = fit(once, self._settings, self._conduct, table, 0.0, False, chosen=chosen, start=start, keeps=True)
+        if isinstance(X, Table):
+            self.zero_based, self.columns_ = X.zero_based, X.columns
         self._take(more, table, keeps=True)
         return self
 
