@@ -61,7 +61,11 @@ def model_of(arguments: argparse.Namespace, options: dict[str, Any]) -> LinearMo
 
 def open_source(arguments: argparse.Namespace, model: LinearModel) -> Stream:
     """The stream to train on, with the features that the model has, if it goes on."""
-    known = model.n_features if model.goes_on and model.hash_bits is None else arguments.features
+    known = arguments.features
+    if model.goes_on and model.hash_bits is None:
+        if known not in (None, model.n_features):
+            raise ValueError(f"--features is {known}, and the model to go on from has {model.n_features}")
+        known = model.n_features
     return streaming.open_stream(
         arguments,
         arguments.source,

@@ -18,7 +18,7 @@ from ..support.checks import whole_number
 from . import stream_tables
 from .ahead import Job, closed_at_end, composed, default_threads, in_order
 from .columns import checked_bits
-from .named_columns import RULES, Converter, Means, check_there, columns_of
+from .named_columns import RULES, Converter, Means, check_numbers, check_there, columns_of, is_string
 from .roles import Columns
 from .stream_text import TextSource
 from .tables import Table, in_one
@@ -151,6 +151,8 @@ class Stream:
             self._open_table(named, columns)
 
     def _open_text(self, unfit: Mapping[str, Any]) -> None:
+        if contents.is_repeatable(self._source) and not os.path.getsize(self._source):
+            raise ValueError(f"{self.name} has no rows")
         if "target" in unfit:
             raise ValueError(
                 f"target names an array of a .npz file, or a column of CSV, Parquet or Arrow, but {self.name} is "
@@ -179,8 +181,9 @@ class Stream:
             take_columns(self, columns)
             return
         if isinstance(found, stream_tables.CSVSource):
-            found.take_as_strings([*named["categories"]])
+            found.take_as_strings(named["categories"])
         self.columns = columns_of(found.schema, self.name, **named)
+        check_numbers(found.schema, self.columns, self.name)
         if self._missing == "zero":
             self.columns = replace(self.columns, fill=dict.fromkeys(self.columns.numbers, 0.0))
         if self._missing == "mean" and not self.repeatable:
@@ -333,16 +336,20 @@ def take_columns(stream: Stream, columns: Columns) -> None:
     for name in (each for each in (own.target, own.weight) if each is not None):
         check_there(name, names, stream.name, "target or weight")
     if isinstance(source, stream_tables.CSVSource):
-        source.take_as_strings([*columns.categories])
+        source.take_as_strings(columns.categories)
+        source.take_as_numbers([name for name in columns.numbers if is_string(source.schema.field(name).type)])
     target, weight = own.target or columns.target, own.weight or columns.weight
     stream.columns = replace(
         columns, target=target if target in names else None, weight=weight if weight in names else None
     )
+    check_numbers(source.schema, stream.columns, stream.name)
     stream._missing = "refuse" if columns.fill is None else "zero"  # filled by those numbers
     stream.hash_bits = DEFAULT_BITS if stream._bits is None and columns.categories else stream._bits
 
 
 def _recognised(source: str | os.PathLike[str], target: str | None) -> str:
     if contents.peek(source).startswith((*contents.ZIP, contents.NPY)):
-        raise ValueError(f"{contents.name_of(source)} is made of NumPy's arrays, which are read whole: use load")
+        raise ValueError(
+            f"{contents.name_of(source)} is made of NumPy's arrays, which are read whole: use load (leave --stream out)"
+        )
     return stream_tables.format_of(source, target) or "svmlight"

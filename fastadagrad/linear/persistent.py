@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Self
 
-from ..data.roles import Columns
 from ..support import array_file
 from . import saved
 from .fitting import State
+from .methods import own_hyper, rule_for
 from .predictor import Predictor
 from .saved_state import StoredState
 
@@ -19,7 +19,6 @@ class PersistentPredictor(Predictor):
     best_epoch: int
     stopped_because: str
     learning_rate_: float
-    columns_: Columns | None
     _keeps: bool
 
     @property
@@ -110,7 +109,8 @@ class PersistentPredictor(Predictor):
         Raises
         ------
         ValueError
-            If the file is damaged, of another kind, or of a newer version; or if a keyword makes no sense.
+            If the file is damaged, of another kind, or of a newer version; or if a keyword makes no sense, such as
+            another `hash_bits` than that of the features.
         TypeError
             If a file object is open in text mode, or there is no such keyword.
         OSError
@@ -135,7 +135,7 @@ class PersistentPredictor(Predictor):
         except (TypeError, ValueError) as error:
             raise saved.refusal(path, error) from None
         if changed:
-            model = cls(**{**fitted.parameters, **changed})
+            model = cls(**_changed(fitted.parameters, changed))
         vars(model)["coef_"], vars(model)["_state"] = fitted.coef, fitted.state
         model.intercept_, model._targets = fitted.intercept, fitted.targets
         model.history, model.best_epoch = fitted.history, fitted.best_epoch
@@ -143,3 +143,14 @@ class PersistentPredictor(Predictor):
         model.feature_names, model.zero_based = fitted.feature_names, fitted.zero_based
         model.columns_, model._keeps = fitted.columns, fitted.state is not None
         return model
+
+
+def _changed(parameters: dict[str, Any], changed: dict[str, Any]) -> dict[str, Any]:
+    """The parameters of a trained model with others in their place; of another method, without those of the old one."""
+    bits = parameters["hash_bits"]
+    if changed.get("hash_bits", bits) != bits:
+        raise ValueError(f"hash_bits is {changed['hash_bits']}, and the model was trained with hash_bits={bits}")
+    if str(changed.get("method", parameters["method"])).lower() == parameters["method"]:
+        return {**parameters, **changed}
+    own = own_hyper(rule_for(parameters["method"]))
+    return {**{name: value for name, value in parameters.items() if name not in own}, **changed}

@@ -7,8 +7,9 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.columns import check_names
+from ..data.columns import check_hashed, check_names
 from ..data.loading import warn_of_base
+from ..data.roles import Columns
 from ..data.tables import CSR, Table, as_features, names_of
 from ..kernels.linear.losses import LOSSES
 from . import targets
@@ -24,6 +25,7 @@ class Predictor:
     intercept_: NDArray[np.float64]
     feature_names: tuple[str, ...] | None
     zero_based: bool | None
+    columns_: Columns | None
     _parameters: dict[str, Any]
     _targets: targets.Targets
 
@@ -98,6 +100,8 @@ class Predictor:
         if isinstance(X, Table):
             warn_of_base(X, self.n_features, self.zero_based)
         bits = bits_to_come(X, self.hash_bits)
+        if isinstance(X, Table) and X.hash_bits is not None:
+            check_hashed(X.columns, self.columns_, X.name)
         features = as_features(X.features if isinstance(X, Table) else X, dtype=np.float64, hash_bits=bits)
         return with_width_of(features, self.n_features)
 

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from ..data.columns import check_names
+from ..data.columns import check_hashed, check_names
 from ..data.roles import Columns
 from ..data.streams import Stream, take_columns
 from ..data.tables import Table
@@ -44,6 +44,8 @@ def adopted_bits(stream: Stream, own: int | None, goes_on: bool) -> int | None:
 
 def check_going_on(stream: Stream, names: tuple[str, ...] | None, columns: Columns | None) -> None:
     """Check that a stream has the columns of the training before, and let it take them as that did."""
+    if stream.hash_bits is not None:
+        check_hashed(stream.columns, columns, stream.name)
     if columns is not None and stream.columns is not None:
         take_columns(stream, columns)
     check_names(stream.feature_names, names, stream.name)

@@ -79,6 +79,8 @@ class Once:
             values += values_of(block.table)
             if values >= buffer:
                 break
+        if not survey.rows:
+            raise ValueError(f"{stream.name} has no rows to train on")
         survey.settle()
         self.preparing = Preparing(survey.scaling(), survey.targets(classes), survey.width, p["dtype"])
 

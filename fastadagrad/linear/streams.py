@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..data.ahead import closed_at_end
+from ..data.labels import as_labels
 from ..data.streams import Stream, read_blocks
 from ..data.tables import CSR, Table
 from ..engine.options import Conduct, Settings
@@ -45,6 +46,7 @@ from .sampling import FOR_RATES, Aside, Sample, numbers_of
 from .stream_rates import with_tried_rate
 from .stream_sources import AHEAD, Once, Passes, Source
 from .survey import Block, Survey
+from .targets import Targets
 from .training import bytes_a_feature, importance_of, is_dense
 
 OF_SCALES = 8  # bytes of a feature's scale, which the state of a stream keeps
@@ -120,6 +122,7 @@ def _begun(
     """The source of buffers, and what was found of the stream in order to make it."""
     if start is not None:
         chosen, settings = continued(start, p, settings)
+        _check_classes(classes, chosen)
         preparing = Preparing(start.scaling, chosen, len(start.trained.weights.p), p["dtype"], aside)
         if aside is not None:
             with closed_at_end(read_blocks(stream, partial(_numbered, aside), ahead=AHEAD)) as parts:
@@ -144,8 +147,19 @@ def _begun(
             add_to_sample(block.table)
             if aside is not None:
                 aside.add(whole, numbers)
+    if not survey.rows:
+        raise ValueError(f"{stream.name} has no rows to train on")
     preparing = Preparing(survey.scaling(), survey.targets(classes), survey.width, p["dtype"], aside)
     return _Begun(Passes(stream, preparing, p, 0, buffer), settings, survey.rows, sample)
+
+
+def _check_classes(classes: Any, targets: Targets) -> None:
+    """Raise ValueError if classes are named that are not those with which training began."""
+    if classes is None or targets.classes is None:
+        return
+    named = np.unique(as_labels(classes))
+    if len(named) != len(targets.classes) or not targets.known(named).all():
+        raise ValueError(f"classes={list(classes)!r} are not those with which training began: {targets.classes_shown}")
 
 
 def _examined(survey: Survey, aside: Aside | None, table: Table) -> tuple[Block, Table, NDArray[np.float64]]:
@@ -215,7 +229,7 @@ def _train(
     try:
         feed = next(feeds, None)
         if feed is None:
-            raise ValueError("the stream has no rows to train on")
+            raise ValueError(f"{stream.name} has no rows to train on")
         trainer.feed(feed.examples)
         judges = None if valid is None else Judges(valid, stream, source.preparing, is_dense(feed.examples), p)
         run = _StreamRun(trainer, judges, Patience(conduct.patience, conduct.min_improvement))
@@ -251,6 +265,8 @@ class _StreamRun(Run):
                 self._fed.begin_epoch()
                 for feed in feeds(epoch):
                     self._train_on(feed, progressive)
+                if not progressive.weight:
+                    raise ValueError("all examples of the stream have weight 0, or there are none: nothing to train on")
                 self._fed.end_epoch()
                 progressive.finish()
                 self._mean_label = progressive.mean_label
