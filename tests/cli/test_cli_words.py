@@ -95,10 +95,10 @@ def history(losses):
     ],
 )
 def test_the_kept_and_the_last_epoch_have_rows(capsys, kept, epochs, rows):
-    from fastadagrad.cli.fit import _Rows
+    from fastadagrad.cli.fit_report import EpochRows
     from fastadagrad.cli.screen import Screen
 
-    show = _Rows(Screen(patient=False))
+    show = EpochRows(Screen(patient=False))
     entries = history([0.5] * epochs)
     for entry in entries:
         show(entry)
