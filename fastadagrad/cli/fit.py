@@ -30,9 +30,10 @@ EXAMPLES = (
     "fit clicks.parquet --target clicked --drop id --hash-bits 20 --model model.npz",
     "fit - --stream --hash-bits 20 --resume yesterday.npz --model today.npz",
 )
-MANY_CLASSES = 100
+MANY_CLASSES = 100  # from which on a warning says that the labels may be numbers to be predicted
 
 
+# Options that are no keywords of a model.
 _OUTPUTS = {"model", "plot", "json", "quiet", "progress"}
 _OWN = {"command", "source", "valid", "test", "target", "zero_based", "features", *_OUTPUTS}
 _OWN |= {*streaming.KEYWORDS, *streaming.OF_FIT}

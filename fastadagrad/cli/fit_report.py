@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from ..data.tables import Table
     from ..linear import LinearModel
 
-COLUMNS = {
+COLUMNS = {  # entries of the history that the rows show, with their headings
     "loss": "progressive",
     "valid_loss": "valid loss",
     **{f"valid_{name}": name for loss in LOSSES.values() for name in loss.monitors},

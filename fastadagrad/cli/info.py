@@ -18,6 +18,7 @@ USAGE = "[MODEL] [options]"
 EXAMPLES = ("info", "info --json", "info model.npz")
 PACKAGES = ("fastadagrad", "numpy", "numba", "llvmlite", "numba-cuda", "scipy", "scikit-learn", "autograd", "tqdm")
 SHOWN = 10  # classes that are shown, of many
+# The module of each threading layer of Numba, and where CUDA's driver is.
 POOLS = {"tbb": "tbbpool", "omp": "omppool", "workqueue": "workqueue"}
 CUDA_LIBRARIES = {"linux": "libcuda.so.1", "win32": "nvcuda.dll"}
 

@@ -24,7 +24,7 @@ from .roles import Columns
 from .tables import CSR, Table
 
 RULES = ("refuse", "zero", "mean")  # what may become of missing numbers
-SHOWN = 10
+SHOWN = 10  # names of columns that a message lists
 
 
 def columns_of(

@@ -18,7 +18,7 @@ from ..support import contents
 from ..support.extras import needed
 
 BATCH = 1 << 23  # bytes of the features of a batch, as float64
-FEWEST_ROWS = 256
+FEWEST_ROWS = 256  # of a batch, however many columns there are
 HEAD = 1 << 20  # bytes of CSV by which the types of its columns are found
 FORMATS = ("csv", "parquet", "arrow")
 COMPRESSED_INSIDE = (".parquet", ".arrow", ".arrows", ".feather")  # suffixes of formats whose parts are compressed

@@ -18,7 +18,7 @@ from .svmlight import has_weights, lacks_label, parse
 from .tables import CSR, Table
 
 BLOCK = 1 << 23  # bytes of text that are parsed in one go
-LONGEST_LINE = 1 << 26
+LONGEST_LINE = 1 << 26  # bytes, beyond which a text is taken for something else
 Order = Callable[[int], NDArray[np.int64]]  # the order in which so many blocks are to be read
 
 

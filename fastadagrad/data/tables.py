@@ -18,7 +18,7 @@ from .labels import as_labels
 from .memory_at_hand import BYTES_A_FEATURE, advice, in_words
 from .roles import Columns
 
-LARGEST_WIDTH = 2**31
+LARGEST_WIDTH = 2**31  # columns are int32
 
 
 class CSR(NamedTuple):

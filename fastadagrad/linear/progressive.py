@@ -14,7 +14,7 @@ from .targets import Targets
 from .training import Scorer
 
 SAMPLE = 1 << 12  # labels of which the best constant is found, where it does not follow from sums
-GOLDEN = (math.sqrt(5) - 1) / 2
+GOLDEN = (math.sqrt(5) - 1) / 2  # share of the golden section
 
 
 class Row(NamedTuple):

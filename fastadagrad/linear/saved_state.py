@@ -18,7 +18,7 @@ from .scaling import Scaling
 from .targets import Targets
 from .training import Trained
 
-PREFIX = "state/"
+PREFIX = "state/"  # of the names of its arrays in the file
 NAMES = {"method": str, "slots": list, "intercept": bool, "learning_rate": (int, float), "steps": int, "features": int}
 NAMES |= {"means": list}  # visits of each of the means with which averaging goes on
 

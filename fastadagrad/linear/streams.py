@@ -86,6 +86,7 @@ def fit_stream(
     ValueError, TypeError
         If an option of the model has no meaning for a stream, or the examples do not suit the model.
     """
+    _check_labelled(stream)
     given, aside = (None, _aside(p, stream, valid)) if isinstance(valid, float) else (valid, None)
     begun = _begun(p, settings, stream, start, stream.classes if classes is None else classes, buffer, aside)
     preparing = begun.source.preparing
@@ -99,6 +100,15 @@ def fit_stream(
         settings = with_tried_rate(rows, preparing, p, settings, epochs)
         begun = begun._replace(settings=settings, sample=None)
     return _train(p, begun.settings, conduct, stream, begun.source, held_out, start, epochs, tell, watch)
+
+
+def _check_labelled(stream: Stream) -> None:
+    """Raise ValueError if a stream has no labels, or need not have any."""
+    columns = stream.columns
+    if columns is not None and columns.target is None:
+        raise ValueError(f"{stream.name} has no column of labels to train on: name the one that has (target, --target)")
+    if not stream.labelled:
+        raise ValueError(f"{stream.name} was opened with labelled=False, and training takes labels")
 
 
 class _Begun(NamedTuple):

@@ -1,6 +1,8 @@
 """Linear models trained on streams: the bits of a fit in memory, in the same order, on any number of threads."""
 
 import numpy as np
+import pyarrow
+import pyarrow.parquet
 import pytest
 from streamed import LABELS, PLAIN, RNG, K, N, X, equal, text_of
 
@@ -101,13 +103,25 @@ def test_columns_of_weights_are_heeded(parquet_file):
     ("model", "more", "message"),
     [
         ({"hash_bits": 8}, {}, "has hash_bits=None, but the model has hash_bits=8"),
+        ({}, {"labelled": False}, "was opened with labelled=False, and training takes labels"),
         ({"scale": "standard"}, {}, "would make a sparse X dense"),
         ({"loss": "hinge"}, {"y": [1]}, "y must be left out with a Stream"),
     ],
 )
 def test_what_has_no_meaning_for_a_stream_is_refused(text_file, model, more, message):
+    stream = fa.Stream(text_file("logistic"), labelled="labelled" not in more)
     with pytest.raises((ValueError, TypeError), match=message):
-        LinearModel(**model).fit(fa.Stream(text_file("logistic")), **more)
+        LinearModel(**model).fit(stream, **({} if "labelled" in more else more))
+
+
+def test_a_stream_without_a_column_of_labels_is_refused(parquet_file, tmp_path):
+    stream = fa.Stream(parquet_file("logistic"), target="y")
+    model = LinearModel(learning_rate=0.1, max_epochs=1, warm_start=True).fit(stream)
+    pyarrow.parquet.write_table(pyarrow.table({f"x{j}": X[:, j] for j in range(K)}), tmp_path / "unlabelled.parquet")
+    unlabelled = fa.Stream(tmp_path / "unlabelled.parquet", columns=model.columns_)
+    assert [len(model.predict(block)) for block in unlabelled]
+    with pytest.raises(ValueError, match="has no column of labels to train on: name the one that has"):
+        model.fit(fa.Stream(tmp_path / "unlabelled.parquet", columns=model.columns_))
 
 
 def test_strings_make_the_model_hash(parquet_file):
