@@ -56,7 +56,7 @@ class Preparing:
             If a label is none of the classes, or the features are of another number, where that is not to be.
         """
         if self._aside is not None:
-            table = self._aside.left_of(table, self._aside.numbers_of(table))
+            table = self._aside.left_of(table)
         visits = visits_of(len(table.labels), table.weights)
         return Prepared(self.examples(replace(table, weights=visits.importance)), visits.order)
 

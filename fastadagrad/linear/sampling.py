@@ -100,9 +100,13 @@ class Aside:
         self._seen += len(numbers)
         self._sample.add(table, numbers)
 
-    def left_of(self, table: Table, numbers: NDArray[np.float64]) -> Table:
-        """The rows of a block that are trained on, once all blocks have been added; at least these before."""
-        return replace(rows_of(table, np.flatnonzero(numbers >= self._sample.below)), first=table.first)
+    def never_in(self, table: Table, numbers: NDArray[np.float64]) -> Table:
+        """The rows of a block that are surely not set aside, whatever comes."""
+        return _rows_from(table, numbers, self._fraction)
+
+    def left_of(self, table: Table) -> Table:
+        """The rows of a block that are not set aside, once all blocks have been added."""
+        return _rows_from(table, self.numbers_of(table), self._sample.below)
 
     def table(self) -> Table:
         """The examples that have been set aside.
@@ -123,3 +127,8 @@ class Aside:
         bounded = ", as many as memory is to hold" if self._sample.below < self._fraction else ""
         logger.info("%d of %d examples are set aside for validation%s", count, self._seen, bounded)
         return held_out
+
+
+def _rows_from(table: Table, numbers: NDArray[np.float64], lowest: float) -> Table:
+    """The rows of a block whose numbers are not below the lowest."""
+    return replace(rows_of(table, np.flatnonzero(numbers >= lowest)), first=table.first)

@@ -10,6 +10,7 @@ import numpy as np
 from ..data.ahead import closed_at_end
 from ..data.streams import Stream, read_blocks
 from ..data.tables import Table
+from ..support import interrupts
 from .fed import Fed
 from .feeds import Feed, Prepared, Preparing, buffers, values_of
 from .survey import Survey
@@ -93,8 +94,9 @@ class Once:
 
     def _prepared(self, tables: list[Table]) -> list[Prepared]:
         scale = self._survey.scaling()
-        self.trainer.rescale(self.preparing.scale, scale)
-        self.preparing.scale = scale
+        with interrupts.whole():
+            self.trainer.rescale(self.preparing.scale, scale)
+            self.preparing.scale = scale
         return [self.preparing(table) for table in tables]
 
     def feeds(self, epoch: int) -> Generator[Feed, None, None]:

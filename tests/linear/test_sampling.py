@@ -78,7 +78,7 @@ def test_every_row_is_either_set_aside_or_left(text_file):
     for block in blocks_of(text_file):
         aside.add(block, aside.numbers_of(block))
     held_out = aside.table()
-    left = [aside.left_of(block, aside.numbers_of(block)) for block in blocks_of(text_file)]
+    left = [aside.left_of(block) for block in blocks_of(text_file)]
     assert sum(len(part.labels) for part in left) + len(held_out.labels) == N
     assert abs(len(held_out.labels) - 0.2 * N) < 4 * np.sqrt(0.16 * N)
     assert not rows_in(held_out) & set().union(*map(rows_in, left))
@@ -89,12 +89,13 @@ def test_rows_beyond_what_memory_is_to_hold_are_left(text_file, caplog):
     caplog.set_level("INFO", "fastadagrad")
     aside = Aside(0.5, seed=1, values=900)
     blocks = blocks_of(text_file)
-    before = sum(len(aside.left_of(block, aside.numbers_of(block)).labels) for block in blocks)
+    before = sum(len(aside.never_in(block, aside.numbers_of(block)).labels) for block in blocks)
     for block in blocks:
         aside.add(block, aside.numbers_of(block))
     held_out = aside.table()
     assert held_out.features.data.size <= 900
-    after = sum(len(aside.left_of(block, aside.numbers_of(block)).labels) for block in blocks)
+    after = sum(len(aside.left_of(block).labels) for block in blocks)
+    assert before == sum(len(aside.never_in(block, aside.numbers_of(block)).labels) for block in blocks)
     assert after == N - len(held_out.labels) > before
     assert f"{len(held_out.labels)} of 2400 examples are set aside for validation, as many as memory" in caplog.text
 

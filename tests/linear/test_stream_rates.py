@@ -6,7 +6,7 @@ from streamed import LABELS, K, N, X, equal, from_stdin, text_of
 
 import fastadagrad as fa
 from fastadagrad.data.loading import load
-from fastadagrad.linear import LinearModel, stream_rates, streams
+from fastadagrad.linear import LinearModel, stream_preparation, stream_rates
 from fastadagrad.linear.rate_trials import make_folds
 
 pytestmark = pytest.mark.usefixtures("small_blocks")
@@ -33,7 +33,7 @@ def test_trials_have_bounded_samples_and_bits_that_no_thread_changes(text_file, 
         return make_folds(rows, *rest)
 
     monkeypatch.setattr(stream_rates, "make_folds", watched)
-    monkeypatch.setattr(streams, "MOST_EXAMPLES", 500)
+    monkeypatch.setattr(stream_preparation, "MOST_EXAMPLES", 500)
     models = [LinearModel(max_epochs=2).fit(fa.Stream(text_file("logistic"), threads=n)) for n in (0, 3)]
     assert sizes == [500, 500]
     equal(*models)

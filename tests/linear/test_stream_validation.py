@@ -1,5 +1,7 @@
 """Validation of models that are trained on streams, and evaluation a block at a time."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from streamed import LABELS, K, N, Told, X, equal, from_stdin, text_of
@@ -7,7 +9,7 @@ from streamed import LABELS, K, N, Told, X, equal, from_stdin, text_of
 import fastadagrad as fa
 from fastadagrad.data.loading import load
 from fastadagrad.data.tables import Table
-from fastadagrad.linear import LinearModel
+from fastadagrad.linear import LinearModel, stream_preparation
 from fastadagrad.linear.evaluation import MEANS, OF_SUMS, Evaluation
 from fastadagrad.linear.monitors import MONITORS
 from fastadagrad.linear.sampling import Aside
@@ -123,3 +125,12 @@ def test_rows_of_progress_have_the_loss_in_the_unit_of_the_labels(text_file, los
     LinearModel(loss, max_epochs=2, dtype="float64").fit(fa.Stream(text_file(loss)), valid=0.2, progress=told)
     last = [row.valid_loss for row in told.rows if row.examples == told.rows[-1].examples]
     assert last == pytest.approx([entry["valid_loss"] for entry in told], rel=1e-9)
+
+
+def test_bits_depend_on_no_thread_where_memory_does_not_hold_the_fraction(text_file, monkeypatch):
+    monkeypatch.setattr(stream_preparation, "Aside", partial(Aside, values=900))
+    options = {"max_epochs": 2, "validation": 0.5, "learning_rate": 0.1}
+    models = [LinearModel(**options).fit(fa.Stream(text_file("logistic"), threads=n)) for n in (0, 1, 4)]
+    for model in models[1:]:
+        equal(model, models[0])
+        assert model.history == models[0].history
