@@ -14,37 +14,29 @@ if TYPE_CHECKING:
 
 
 class Rows:
-    """Prints the progressive losses: all rows of the first epoch, and the last row of each that follows."""
+    """Prints the progressive losses: of the first epoch at 1, 2, 4, ... examples, and of each later one at its end."""
 
     def __init__(self, out: screen.Screen | None) -> None:
-        self._out = out
-        self.last: Row | None = None
-        self._told = False
+        from ..linear.stream_arguments import ProgressiveTable
 
-    @property
-    def examples(self) -> int:
-        """The number of examples of the latest epoch."""
-        return 0 if self.last is None else self.last.examples
+        self._out = out
+        self._table = None if out is None else ProgressiveTable(out.say)
+        self.examples = 0  # of the latest epoch
 
     def row(self, row: Row) -> None:
-        from ..linear.stream_arguments import HEADER, shown
-
-        if self.last is None and self._out is not None:
-            self._out.say(HEADER)
-        self.last, self._told = row, row.epoch == 1
-        if self._told and self._out is not None:
-            self._out.say(shown(row))
+        self.examples = row.examples
+        if self._table is not None:
+            self._table.row(row)
 
     def __call__(self, entry: dict[str, float]) -> None:
-        from ..linear.stream_arguments import shown
+        """Take an epoch's entry of the history, of which the rows have told."""
 
-        if self._out is None:
-            return
-        if self.last is not None and not self._told:
-            self._out.say(shown(self.last))
-        found = {name.removeprefix("valid_"): value for name, value in entry.items() if name.startswith("valid_")}
-        if found:
-            self._out.say(f"valid: {example_files.shown(found)}")
+
+def validation_of(model: LinearModel) -> dict[str, float] | None:
+    """What the examples that were set aside have said of the epoch whose weights were kept; None if they have not."""
+    entry = model.history[model.best_epoch - 1] if model.best_epoch else {}
+    found = {name.removeprefix("valid_"): value for name, value in entry.items() if name.startswith("valid_")}
+    return found or None
 
 
 def model_of(arguments: argparse.Namespace, options: dict[str, Any]) -> LinearModel:
@@ -69,7 +61,11 @@ def model_of(arguments: argparse.Namespace, options: dict[str, Any]) -> LinearMo
 
 def open_source(arguments: argparse.Namespace, model: LinearModel) -> Stream:
     """The stream to train on, with the features that the model has, if it goes on."""
-    known = len(model.coef_) if model.goes_on and model.hash_bits is None else arguments.features
+    known = arguments.features
+    if model.goes_on and model.hash_bits is None:
+        if known not in (None, model.n_features):
+            raise ValueError(f"--features is {known}, and the model to go on from has {model.n_features}")
+        known = model.n_features
     return streaming.open_stream(
         arguments,
         arguments.source,

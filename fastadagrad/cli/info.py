@@ -18,6 +18,7 @@ USAGE = "[MODEL] [options]"
 EXAMPLES = ("info", "info --json", "info model.npz")
 PACKAGES = ("fastadagrad", "numpy", "numba", "llvmlite", "numba-cuda", "scipy", "scikit-learn", "autograd", "tqdm")
 SHOWN = 10  # classes that are shown, of many
+# The module of each threading layer of Numba, and where CUDA's driver is.
 POOLS = {"tbb": "tbbpool", "omp": "omppool", "workqueue": "workqueue"}
 CUDA_LIBRARIES = {"linux": "libcuda.so.1", "win32": "nvcuda.dll"}
 
@@ -51,8 +52,6 @@ def _shown(value: Any) -> str:
 
 def _of_model(path: str) -> dict[str, Any]:
     """What a model's file holds: what it is for, how it was trained, and how many of its weights are not 0."""
-    import numpy as np
-
     from ..linear import LinearModel
 
     model = LinearModel.load(path)
@@ -62,10 +61,10 @@ def _of_model(path: str) -> dict[str, Any]:
         "loss": model.loss,
         "method": model.method,
         "learning_rate": model.learning_rate_,
-        "features": len(model.coef_),
+        "features": model.n_features,
         "classes": None if model.classes_ is None else model.classes_.tolist(),
-        "weights": model.coef_.size,
-        "nonzero_weights": int(np.count_nonzero(model.coef_)),
+        "weights": model.n_features * model.intercept_.size,
+        "nonzero_weights": model.nonzero_weights,
         "hash_bits": model.hash_bits,
         "epochs": len(model.history),
         "best_epoch": model.best_epoch,

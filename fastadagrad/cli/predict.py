@@ -81,7 +81,7 @@ def _load(arguments: argparse.Namespace, model: LinearModel) -> Table:
     if streaming.has_named_columns(arguments, arguments.source):
         return predict_stream.open_source(arguments, model).table()
     streaming.check_unnamed(arguments)
-    width, base = len(model.coef_), example_files.base(arguments.zero_based, model.zero_based)
+    width, base = model.n_features, example_files.base(arguments.zero_based, model.zero_based)
     how: dict[str, Any] = {"target": arguments.target, "n_features": width, "zero_based": base}
     return load(arguments.source, dtype="float64", labelled=False, hash_bits=model.hash_bits, **how)
 

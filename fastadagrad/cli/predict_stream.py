@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Callable
-from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from ..support import contents
@@ -40,7 +39,7 @@ def open_source(arguments: argparse.Namespace, model: LinearModel) -> Stream:
     if not named:
         streaming.check_unnamed(arguments)
     base = "auto" if named else example_files.base(arguments.zero_based, model.zero_based)
-    width = len(model.coef_) if model.hash_bits is None and not named else None
+    width = model.n_features if model.hash_bits is None and not named else None
     like = model.columns_ if named else None
     if named and like is None and model.feature_names is not None:
         from ..data.roles import Columns
@@ -59,12 +58,13 @@ def open_source(arguments: argparse.Namespace, model: LinearModel) -> Stream:
 
 def score(model: LinearModel, stream: Stream, base: Any, write: Write) -> tuple[dict[str, float] | None, str | None]:
     """Give the scores of each block to `write`; return the monitors, or the reason why there are none, if any."""
+    from ..data.ahead import closed_at_end
     from ..data.loading import fitted_to, warn_of_base
     from ..linear.evaluation import Evaluation
 
-    width, first, rows = len(model.coef_), True, 0
+    width, first, rows = model.n_features, True, 0
     evaluation, reason = Evaluation(model), None
-    with closing(stream.read(lambda table: table)) as blocks:  # type: ignore[type-var]
+    with closed_at_end(iter(stream)) as blocks:
         for block in blocks:
             rows += len(block.labels)
             if first and model.hash_bits is None and base == "auto":

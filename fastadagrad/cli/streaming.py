@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from ..data.roles import Columns
     from ..data.streams import Stream
 
-SHARE = 8  # a file of more than this part of the memory at hand is streamed
+SHARE = 8  # a file is streamed if it is larger than the memory at hand, divided by this
 KEYWORDS = ("format", "weight", "drop", "categories", "missing", "threads")  # options that are keywords of a Stream
-OF_FIT = ("stream", "resume", "classes")
+OF_FIT = ("stream", "resume", "classes")  # options of training that are no keywords of a model
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

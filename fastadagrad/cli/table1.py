@@ -13,8 +13,8 @@ HELP = (
     "AdaGrad paper: RDA, FB, AdaGrad-RDA, AdaGrad-FB, PA and AROW, one pass, each with its best rate; takes --rates, "
     "--seeds, --positive, --delta, --text, --json"
 )
-OWN = ("positive", "delta", "text")
-REFUSED = ("methods", "epochs", "jobs", "quick", "extend")
+OWN = ("positive", "delta", "text")  # options of this recipe alone
+REFUSED = ("methods", "epochs", "jobs", "quick", "extend")  # options of `compare` that this recipe does not take
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

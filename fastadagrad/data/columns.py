@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from ..kernels.text.hashing import hash_columns
 from ..kernels.text.svmlight import sort_rows
 from ..support.checks import whole_number
+from .roles import Columns
 
 MOST_HASH_BITS = 31  # columns are int32
 Parts = tuple[NDArray[Any], NDArray[np.int32], NDArray[np.int64]]
@@ -45,6 +46,14 @@ def checked_bits(bits: Any) -> int | None:
         If it is no whole number, or not between 1 and MOST_HASH_BITS.
     """
     return None if bits is None else whole_number("hash_bits", bits, 1, MOST_HASH_BITS)
+
+
+def check_hashed(found: Columns | None, expected: Columns | None, what: str) -> None:
+    """Raise ValueError if features are hashed by names here and by numbers in the training, or the other way round."""
+    how = {True: "numbers of columns, as in svmlight text", False: "names of columns, as of CSV, Parquet or Arrow"}
+    here, there = found is None, expected is None
+    if here != there:
+        raise ValueError(f"{what} has features hashed by {how[here]}, and the model's are hashed by {how[there]}")
 
 
 def check_names(found: tuple[str, ...] | None, expected: tuple[str, ...] | None, what: str) -> None:

@@ -24,7 +24,7 @@ from .roles import Columns
 from .tables import CSR, Table
 
 RULES = ("refuse", "zero", "mean")  # what may become of missing numbers
-SHOWN = 10
+SHOWN = 10  # names of columns that a message lists
 
 
 def columns_of(
@@ -44,9 +44,8 @@ def columns_of(
         If a named column is not there, if two have one name, or if a feature is neither a number nor a string.
     """
     names = [str(name) for name in schema.names]
-    repeated = next((name for name in names if names.count(name) > 1), None)
-    if repeated is not None:
-        raise ValueError(f"{where} has two columns named {repeated!r}: rename one")
+    for name in names:
+        check_there(name, names, where, "a feature")
     for what, wanted in (("target", target), ("weight", weight), *(("drop", each) for each in drop)):
         if wanted is not None:
             check_there(wanted, names, where, what)
@@ -72,11 +71,23 @@ def columns_of(
 
 
 def check_there(name: str, names: Sequence[str], where: str, what: str) -> None:
-    """Raise ValueError if there is no column of a name."""
+    """Raise ValueError if there is not one column of a name."""
+    if names.count(name) > 1:
+        raise ValueError(f"{where} has {names.count(name)} columns named {name!r}: rename all but one")
     if name not in names:
         shown = ", ".join(map(repr, names[:SHOWN])) + (", ..." if len(names) > SHOWN else "")
         meant = hint(name, names)
         raise ValueError(f"{where} has no column {name!r} ({what}); it has {shown}{f': {meant}' if meant else ''}")
+
+
+def check_numbers(schema: Any, columns: Columns, where: str) -> None:
+    """Raise TypeError if a column that is to be numbers, a feature or the weight, is something else."""
+    wanted = [(name, "numbers, as in the training") for name in columns.numbers]
+    wanted += [(columns.weight, "numbers, which weights must be")] if columns.weight is not None else []
+    for name, what in wanted:
+        kind = schema.field(name).type
+        if not is_number(kind):
+            raise TypeError(f"{where}: column {name!r} is {kind}, and not {what}")
 
 
 def is_number(kind: Any) -> bool:
@@ -135,7 +146,7 @@ class Converter:
             weights = np.asarray(_as_numbers(batch.column(columns.weight)), np.float64)
             self._check_weights(weights, first)
         names, bits = self.feature_names, self.hash_bits
-        return Table(features, labels, self.where, names, hash_bits=bits, weights=weights, columns=columns)
+        return Table(features, labels, self.where, names, hash_bits=bits, weights=weights, columns=columns, first=first)
 
     def numbers(self, batch: Any) -> NDArray[Any]:
         """The features that are numbers, (rows, numbers); missing ones are NaN."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import codecs
 import io
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import count
 from typing import IO, Any, Protocol
@@ -17,9 +18,10 @@ from ..support import contents
 from ..support.extras import needed
 
 BATCH = 1 << 23  # bytes of the features of a batch, as float64
-FEWEST_ROWS = 256
+FEWEST_ROWS = 256  # of a batch, however many columns there are
 HEAD = 1 << 20  # bytes of CSV by which the types of its columns are found
 FORMATS = ("csv", "parquet", "arrow")
+COMPRESSED_INSIDE = (".parquet", ".arrow", ".arrows", ".feather")  # suffixes of formats whose parts are compressed
 Order = Callable[[int], NDArray[np.int64]]
 Batches = Iterator[tuple[Any, int]]  # batches of rows, each with the number of its first row
 
@@ -40,6 +42,8 @@ def format_of(source: str | os.PathLike[str], target: str | None = None) -> str 
     Text with another suffix, or none, is CSV if its first line names the target.
     """
     head = contents.peek(source)
+    if contents.is_compressed(head) and contents.suffix_of(source) in COMPRESSED_INSIDE:
+        raise ValueError(f"{contents.name_of(source)} is compressed as a whole: decompress it first")
     if head.startswith(b"PAR1"):
         return "parquet"
     if head.startswith((b"ARROW1", b"FEA1")) or re.match(rb"\xff\xff\xff\xff(?s:.{3})\x00", head):
@@ -194,11 +198,30 @@ class CSVSource:
                 head = file.read(HEAD)
             if not self.repeatable:
                 self._joined, self._pending = _Joined(head, file), stack.pop_all()
-        if contents.has_mark(head[:4]) and not head.startswith(b"\xef\xbb\xbf"):
-            raise ValueError(f"{self._name} is in UTF-16 or UTF-32: CSV must be in UTF-8 (iconv -t utf-8)")
-        header = head.partition(b"\n")[0]
-        self._delimiter = max(",;\t", key=lambda each: header.count(each.encode()))
+        header, *rows = self._text_of(head).strip().splitlines() or [""]
+        if len(head) == HEAD and not rows:
+            raise ValueError(f"{self._name} has a first line of more than {HEAD:,} bytes: this is no CSV")
+        if not rows:
+            raise ValueError(f"{self._name} has no rows")
+        self._delimiter = max(",;\t", key=header.count)
         self.schema = self._inferred(head)
+
+    def _text_of(self, head: bytes) -> str:
+        """The beginning of the file as text; ValueError if it is none, or not in UTF-8."""
+        if contents.has_mark(head[:4]) and not head.startswith(codecs.BOM_UTF8):
+            raise ValueError(f"{self._name} is in UTF-16 or UTF-32: CSV must be in UTF-8 (iconv -t utf-8)")
+        what = contents.describe(head[: contents.HEAD])
+        if what is not None:
+            raise ValueError(f"{self._name} {what}")
+        decoder = codecs.getincrementaldecoder("utf-8-sig")()
+        try:
+            return decoder.decode(head, final=len(head) < HEAD)
+        except UnicodeDecodeError as error:
+            line, byte = head.count(b"\n", 0, error.start) + 1, head[error.start]
+            raise ValueError(
+                f"{self._name}, line {line}: is no text in UTF-8, for its byte 0x{byte:02x}: CSV must be in UTF-8 "
+                "(iconv -f latin1 -t utf-8)"
+            ) from None
 
     def _inferred(self, head: bytes) -> Any:
         pa = needed("pyarrow", "CSV")
@@ -212,11 +235,18 @@ class CSVSource:
         types = [pa.float64() if pa.types.is_integer(kind) or pa.types.is_null(kind) else kind for kind in found.types]
         return pa.schema(list(zip(found.names, types, strict=True)))
 
-    def take_as_strings(self, names: list[str]) -> None:
+    def take_as_strings(self, names: Collection[str]) -> None:
         """Let columns be strings as they are written, whatever they look like."""
-        pa = needed("pyarrow", "CSV")
+        self._take_as(needed("pyarrow", "CSV").string(), names)
+
+    def take_as_numbers(self, names: Collection[str]) -> None:
+        """Let columns be numbers: what is none is refused when it is read."""
+        self._take_as(needed("pyarrow", "CSV").float64(), names)
+
+    def _take_as(self, chosen: Any, names: Collection[str]) -> None:
         fields = zip(self.schema.names, self.schema.types, strict=True)
-        self.schema = pa.schema([(name, pa.string() if name in names else kind) for name, kind in fields])
+        schema = needed("pyarrow", "CSV").schema
+        self.schema = schema([(name, chosen if name in names else kind) for name, kind in fields])
 
     def batches(self, columns: list[str], order: Order | None) -> Batches:
         csv, first = self._csv, 0

@@ -7,18 +7,18 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import IO, Literal, NamedTuple
+from typing import IO, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..support import contents
 from .ahead import Job
-from .svmlight import Parsed, has_weights, lacks_label, parse
+from .svmlight import has_weights, lacks_label, parse
 from .tables import CSR, Table
 
 BLOCK = 1 << 23  # bytes of text that are parsed in one go
-LONGEST_LINE = 1 << 26
+LONGEST_LINE = 1 << 26  # bytes, beyond which a text is taken for something else
 Order = Callable[[int], NDArray[np.int64]]  # the order in which so many blocks are to be read
 
 
@@ -148,12 +148,9 @@ class TextSource:
                 hash_bits=self.hash_bits,
                 weighted=style.weighted,
             )
-        return self._as_table(parsed, style)
-
-    def _as_table(self, parsed: Parsed, style: _Style) -> Table:
         features = CSR(parsed.data, parsed.indices, parsed.indptr, (parsed.labels.size, parsed.n_features))
-        base, bits = style.zero_based, self.hash_bits
-        return Table(features, parsed.labels, self._name, zero_based=base, hash_bits=bits, weights=parsed.weights)
+        more: dict[str, Any] = {"zero_based": style.zero_based, "hash_bits": self.hash_bits, "first": lines}
+        return Table(features, parsed.labels, self._name, weights=parsed.weights, **more)
 
     def _placed(self, lines: int) -> AbstractContextManager[None]:
         return _placed(self._name, lines)

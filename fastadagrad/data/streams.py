@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from ..support.checks import whole_number
 from . import stream_tables
 from .ahead import Job, closed_at_end, composed, default_threads, in_order
 from .columns import checked_bits
-from .named_columns import RULES, Converter, Means, check_there, columns_of
+from .named_columns import RULES, Converter, Means, check_numbers, check_there, columns_of, is_string
 from .roles import Columns
 from .stream_text import TextSource
 from .tables import Table, in_one
@@ -26,6 +26,7 @@ from .tables import Table, in_one
 FORMATS = ("svmlight", *stream_tables.FORMATS)
 DEFAULT_BITS = 18  # hash bits where hashing is needed and none are given; as many as Vowpal Wabbit's
 Order = Callable[[int], NDArray[np.int64]]
+T = TypeVar("T")
 
 
 class Stream:
@@ -96,9 +97,9 @@ class Stream:
     >>> from fastadagrad import LinearModel, Stream
     >>> folder = tempfile.TemporaryDirectory()
     >>> path = pathlib.Path(folder.name) / "rain.csv"
-    >>> _ = path.write_text("cloud,wind,rain\n.9,2,yes\n.1,3,no\n.8,1,yes\n.2,1,no\n")
-    >>> model = LinearModel(max_epochs=20).fit(Stream(path, target="rain"))
-    >>> [model.predict(table).tolist() for table in Stream(path, target="rain")]
+    >>> _ = path.write_text("cloud,wind,rain\n" + ".9,2,yes\n.1,3,no\n.8,1,yes\n.2,1,no\n" * 50)
+    >>> model = LinearModel().fit(Stream(path, target="rain"))
+    >>> [model.predict(table)[:4].tolist() for table in Stream(path, target="rain")]
     [['yes', 'no', 'yes', 'no']]
     >>> folder.cleanup()
     """
@@ -150,6 +151,8 @@ class Stream:
             self._open_table(named, columns)
 
     def _open_text(self, unfit: Mapping[str, Any]) -> None:
+        if contents.is_repeatable(self._source) and not os.path.getsize(self._source):
+            raise ValueError(f"{self.name} has no rows")
         if "target" in unfit:
             raise ValueError(
                 f"target names an array of a .npz file, or a column of CSV, Parquet or Arrow, but {self.name} is "
@@ -175,11 +178,12 @@ class Stream:
         self._table_source, self.repeatable = found, found.repeatable
         if columns is not None:
             self.columns = replace(columns, target=named["target"], weight=named["weight"])
-            self.with_columns(columns)
+            take_columns(self, columns)
             return
         if isinstance(found, stream_tables.CSVSource):
-            found.take_as_strings([*named["categories"]])
+            found.take_as_strings(named["categories"])
         self.columns = columns_of(found.schema, self.name, **named)
+        check_numbers(found.schema, self.columns, self.name)
         if self._missing == "zero":
             self.columns = replace(self.columns, fill=dict.fromkeys(self.columns.numbers, 0.0))
         if self._missing == "mean" and not self.repeatable:
@@ -188,53 +192,6 @@ class Stream:
             )
         if self.columns.categories and self.hash_bits is None:
             self.hash_bits = DEFAULT_BITS
-
-    def with_columns(self, columns: Columns) -> Self:
-        r"""Take the same source with the columns of another one: its features in their order, its missing numbers.
-
-        Parameters
-        ----------
-        columns : Columns
-            Those of a Stream, or of a model trained on one. Other columns of the source are left out. Without a
-            target here, the target there is taken, if the source has it.
-
-        Returns
-        -------
-        Stream
-            The Stream itself.
-
-        Raises
-        ------
-        ValueError
-            If the source lacks a feature, or is svmlight text.
-
-        Examples
-        --------
-        >>> import pathlib, tempfile
-        >>> from fastadagrad import Stream
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     path = pathlib.Path(folder) / "rain.csv"
-        ...     _ = path.write_text("cloud,rain\n.9,yes\n,no\n")
-        ...     columns = Stream(path, target="rain", missing="zero").columns
-        ...     stream = Stream(path, target="rain").with_columns(columns)
-        ...     stream.table().features.tolist()
-        [[0.9], [0.0]]
-        """
-        source, own = self._named
-        names = [str(name) for name in source.schema.names]
-        for name in (*columns.numbers, *columns.categories):
-            check_there(name, names, self.name, "a feature of the training")
-        if isinstance(source, stream_tables.CSVSource):
-            source.take_as_strings([*columns.categories])
-        target, weight = own.target or columns.target, own.weight or columns.weight
-        self.columns = replace(
-            columns, target=target if target in names else None, weight=weight if weight in names else None
-        )
-        for name in (each for each in (own.target, own.weight) if each is not None):
-            check_there(name, names, self.name, "target or weight")
-        self._missing = "refuse" if columns.fill is None else "zero"  # filled by those numbers
-        self.hash_bits = DEFAULT_BITS if self._bits is None and columns.categories else self._bits
-        return self
 
     def table(self) -> Table:
         r"""All examples in one Table, in memory.
@@ -275,77 +232,11 @@ class Stream:
         return None if self._text is None else self._text.zero_based
 
     def __iter__(self) -> Iterator[Table]:
-        """The blocks in the source's order."""
-        return self.read(lambda table: table)
+        """The blocks in the source's order.
 
-    def read(self, then: Callable[[Table], Any], order: Order | None = None, ahead: int = 2) -> Iterator[Any]:
-        r"""Yield what `then` makes of each block, in background threads, in order.
-
-        Parameters
-        ----------
-        then : callable
-            Gets a Table and returns anything; it is called in several threads at a time.
-        order : callable, optional
-            Given the number of blocks (of row groups or record batches), the order to read them in, where that is
-            possible and the source has been read through before; else they come in the source's order.
-        ahead : int
-            Number of blocks that are prepared in advance, beside those that threads are at work on.
-
-        Yields
-        ------
-        object
-            What `then` has returned.
-
-        Raises
-        ------
-        OSError, ValueError
-            If the source cannot be read, is damaged or malformed, or can be read once only and has been.
-
-        Examples
-        --------
-        >>> import pathlib, tempfile
-        >>> from fastadagrad import Stream
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     path = pathlib.Path(folder) / "rain.csv"
-        ...     _ = path.write_text("cloud,rain\n.9,yes\n.2,no\n")
-        ...     list(Stream(path, target="rain").read(lambda table: table.labels.tolist()))
-        [['yes', 'no']]
+        An OSError or ValueError is raised if the source is damaged or malformed, or can be read once only and has been.
         """
-        if self._taken and not self.repeatable:
-            raise ValueError(f"{self.name} can be read once only, and has been")
-        self.settled_columns()
-        self._taken = True
-        jobs = composed(self._jobs(order), then)
-        return in_order(jobs, self._threads, self._threads + ahead)
-
-    def settled_columns(self) -> Columns | None:
-        r"""Return the named columns, with the numbers that stand for missing ones.
-
-        For ``missing="mean"`` the source is read, if it has not been.
-
-        Returns
-        -------
-        Columns or None
-            None for svmlight text.
-
-        Raises
-        ------
-        OSError, ValueError
-            If the source cannot be read, or is damaged or malformed.
-
-        Examples
-        --------
-        >>> import pathlib, tempfile
-        >>> from fastadagrad import Stream
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     path = pathlib.Path(folder) / "rain.csv"
-        ...     _ = path.write_text("cloud,rain\n.9,yes\n,no\n")
-        ...     Stream(path, target="rain", missing="mean").settled_columns().fill
-        {'cloud': 0.9}
-        """
-        if self._missing == "mean" and self.columns is not None and self.columns.fill is None:
-            self.columns = self._means().fill(self.columns)
-        return self.columns
+        return read_blocks(self, lambda table: table)
 
     def _jobs(self, order: Order | None) -> Iterator[Job[Table]]:
         if self._text is not None:
@@ -384,7 +275,81 @@ class Stream:
         return means
 
 
+def read_blocks(stream: Stream, then: Callable[[Table], T], order: Order | None = None, ahead: int = 2) -> Iterator[T]:
+    """What `then` makes of each block of a stream, in background threads, in order.
+
+    Parameters
+    ----------
+    then : callable
+        Gets a Table and returns anything; it is called in several threads at a time.
+    order : callable, optional
+        Given the number of blocks (of row groups or record batches), the order to read them in, where that is possible
+        and the source has been read through before; else they come in the source's order.
+    ahead : int
+        Number of blocks that are prepared in advance, beside those that threads are at work on.
+
+    Raises
+    ------
+    OSError, ValueError
+        If the source cannot be read, is damaged or malformed, or can be read once only and has been.
+    """
+    if stream._taken and not stream.repeatable:
+        raise ValueError(f"{stream.name} can be read once only, and has been")
+    settle_columns(stream)
+    stream._taken = True
+    return in_order(composed(stream._jobs(order), then), stream._threads, stream._threads + ahead)
+
+
+def settle_columns(stream: Stream) -> Columns | None:
+    """The named columns of a stream, with the numbers that stand for missing ones; None for svmlight text.
+
+    For ``missing="mean"`` the source is read, if it has not been.
+
+    Raises
+    ------
+    OSError, ValueError
+        If the source cannot be read, or is damaged or malformed.
+    """
+    if stream._missing == "mean" and stream.columns is not None and stream.columns.fill is None:
+        stream.columns = stream._means().fill(stream.columns)
+    return stream.columns
+
+
+def take_columns(stream: Stream, columns: Columns) -> None:
+    """Let a stream have the features of another one, in their order, and its numbers for missing ones.
+
+    Parameters
+    ----------
+    columns : Columns
+        Those of a Stream, or of a model trained on one. Other columns of the source are left out. The target and the
+        weight are those that the stream was made with, or else those named here, if the source has them.
+
+    Raises
+    ------
+    ValueError
+        If the source lacks a feature, or is svmlight text.
+    """
+    source, own = stream._named
+    names = [str(name) for name in source.schema.names]
+    for name in (*columns.numbers, *columns.categories):
+        check_there(name, names, stream.name, "a feature of the training")
+    for name in (each for each in (own.target, own.weight) if each is not None):
+        check_there(name, names, stream.name, "target or weight")
+    if isinstance(source, stream_tables.CSVSource):
+        source.take_as_strings(columns.categories)
+        source.take_as_numbers([name for name in columns.numbers if is_string(source.schema.field(name).type)])
+    target, weight = own.target or columns.target, own.weight or columns.weight
+    stream.columns = replace(
+        columns, target=target if target in names else None, weight=weight if weight in names else None
+    )
+    check_numbers(source.schema, stream.columns, stream.name)
+    stream._missing = "refuse" if columns.fill is None else "zero"  # filled by those numbers
+    stream.hash_bits = DEFAULT_BITS if stream._bits is None and columns.categories else stream._bits
+
+
 def _recognised(source: str | os.PathLike[str], target: str | None) -> str:
     if contents.peek(source).startswith((*contents.ZIP, contents.NPY)):
-        raise ValueError(f"{contents.name_of(source)} is made of NumPy's arrays, which are read whole: use load")
+        raise ValueError(
+            f"{contents.name_of(source)} is made of NumPy's arrays, which are read whole: use load (leave --stream out)"
+        )
     return stream_tables.format_of(source, target) or "svmlight"

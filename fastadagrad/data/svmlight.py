@@ -18,9 +18,10 @@ from .columns import checked_bits, hashed
 from .memory_at_hand import BYTES_A_FEATURE, advice, in_words
 from .tables import CSR, cast_sparse
 
-SLOW_BATCH = 4096
-SHOWN = 60
+SLOW_BATCH = 4096  # numbers of many digits, which Python converts, that one call of the scanner may leave
+SHOWN = 60  # characters of a word that a message shows
 LONGEST_LINE = 4096  # bytes of a line that are looked at to find out what a text is
+# Advice for messages about text that is something else.
 NAMED = "say which column of its header has the labels, by target (--target), and give it a name that ends in .csv"
 SAVED = "numpy.savez('data.npz', X=X, y=y) makes a file of them that is taken"
 
@@ -199,6 +200,7 @@ def _fill_slow(
     weights: NDArray[np.float64],
     data: NDArray[Any],
 ) -> None:
+    """Convert the numbers that a scan has left, and put them in their places; ValueError for what does not fit."""
     view = text.data
     values = np.array([float(view[start:stop]) for _, _, start, stop in slow.tolist()])
     of_label = slow[:, 0] == kernels.LABEL

@@ -18,7 +18,7 @@ from .labels import as_labels
 from .memory_at_hand import BYTES_A_FEATURE, advice, in_words
 from .roles import Columns
 
-LARGEST_WIDTH = 2**31
+LARGEST_WIDTH = 2**31  # columns are int32
 
 
 class CSR(NamedTuple):
@@ -61,6 +61,8 @@ class Table:
         How much each row counts in training; None if all count the same.
     columns : Columns or None
         Of a source with named columns: which of them are what.
+    first : int or None
+        Of a block of a Stream: the number of its first row, or of its first line in svmlight text, counted from 0.
     """
 
     features: NDArray[Any] | CSR
@@ -71,6 +73,7 @@ class Table:
     hash_bits: int | None = None
     weights: NDArray[np.float64] | None = None
     columns: Columns | None = None
+    first: int | None = None
 
 
 def as_table(
@@ -235,7 +238,7 @@ def in_one(parts: Sequence[Table]) -> Table:
     if any(part.weights is not None for part in parts):
         ones = (np.ones(len(part.labels)) if part.weights is None else part.weights for part in parts)
         weights = np.concatenate(list(ones))
-    return replace(first, features=features, labels=labels, weights=weights)
+    return replace(first, features=features, labels=labels, weights=weights, first=None)
 
 
 def refuse_weights(table: Table) -> Table:

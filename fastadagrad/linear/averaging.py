@@ -66,7 +66,7 @@ def _write_mean(out: Weights, means: Sequence[Mean]) -> None:
             array[rows] = np.mean(parts, axis=0) if alike else np.average(parts, axis=0, weights=visits)
 
 
-def _approach(mean: NDArray[np.float64], other: NDArray[Any], divisor: float) -> None:
+def approach(mean: NDArray[np.float64], other: NDArray[Any], divisor: float) -> None:
     """Move a mean towards other weights by their difference over a divisor, in place."""
     for rows in parts_of(len(mean)):
         mean[rows] += (other[rows] - mean[rows]) / divisor
@@ -112,7 +112,7 @@ class AveragingTrainer:
         for taken, start in enumerate(range(0, len(order), size), 1):
             total += trainer.train(order[start : start + size], report)
             for mean, weights in zip(means, trainer.parameters, strict=True):
-                _approach(mean, weights, taken)
+                approach(mean, weights, taken)
         self._add(Mean(means[0], means[1], len(order)))
         del means  # before there are two of the next
         self._visits.append(sum(mean.visits for mean in self._means))
@@ -127,7 +127,7 @@ class AveragingTrainer:
         visits = before.visits + new.visits
         share = (visits / new.visits + self._late) / (1 + self._late)
         for old, more in zip(before[:2], new[:2], strict=True):
-            _approach(old, more, share)
+            approach(old, more, share)
         self._means[0] = before._replace(visits=visits)
 
     def go_on_from(self, kept: Weights, epoch: int) -> tuple[Mean, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import DTypeLike, NDArray
 from ..data.tables import CSR, Table, cut
 from ..kernels.linear.layouts import Dense, Sparse, WeighedDense, WeighedSparse, shuffle
 from ..support.log import logger
+from .sampling import Aside
 from .scaling import Scaling, as_dense
 from .targets import Targets
 from .training import Examples, as_examples, importance_of, is_dense
@@ -31,10 +33,18 @@ class Prepared(NamedTuple):
 
 
 class Preparing:
-    """Scales the features of blocks and encodes their labels; threads may do so side by side."""
+    """Scales the features of blocks and encodes their labels; threads may do so side by side.
 
-    def __init__(self, scale: Scaling, targets: Targets, width: int, dtype: DTypeLike) -> None:
-        self.scale, self.targets, self.width, self._dtype = scale, targets, width, dtype
+    Parameters
+    ----------
+    aside : Aside, optional
+        Decides which rows of a block are not trained on.
+    """
+
+    def __init__(
+        self, scale: Scaling, targets: Targets, width: int, dtype: DTypeLike, aside: Aside | None = None
+    ) -> None:
+        self.scale, self.targets, self.width, self._dtype, self._aside = scale, targets, width, dtype, aside
         self._warned = False
 
     def __call__(self, table: Table) -> Prepared:
@@ -45,12 +55,17 @@ class Preparing:
         ValueError
             If a label is none of the classes, or the features are of another number, where that is not to be.
         """
+        if self._aside is not None:
+            table = self._aside.left_of(table)
+        visits = visits_of(len(table.labels), table.weights)
+        return Prepared(self.examples(replace(table, weights=visits.importance)), visits.order)
+
+    def examples(self, table: Table) -> Examples:
+        """Prepare rows, whose weights are the importance of single visits; ValueError as for a block."""
         features = self._fitted(table)
         self._check_labels(table)
         labels = self.targets.encode(table.labels, self._dtype)
-        visits = visits_of(len(labels), table.weights)
-        examples = as_examples(self.scale.apply(features, self._dtype), labels, visits.importance)
-        return Prepared(examples, visits.order)
+        return as_examples(self.scale.apply(features, self._dtype), labels, table.weights)
 
     def _fitted(self, table: Table) -> NDArray[Any] | CSR:
         """Features with as many columns as there are weights; entries of sparse rows beyond are left out."""

@@ -41,11 +41,11 @@ class LinearModel(PersistentPredictor):
         Hessian-vector products, are refused.
     learning_rate : float or "auto", optional
         "auto" finds a rate by fits to at most 10,000 of the training examples, which `seed` chooses and of which parts
-        are held out; examples for validation are not used. Rates go up or down by half decades from 0.1, which is left
-        only for one that is better by more than a standard error. Ctrl-C meanwhile raises KeyboardInterrupt. By default
-        "auto" for ADAGRAD, and else the method's own default, or 0.1; in `partial_fit` always the latter. For ADAGRAD
-        the rate is the length of the first step, in scaled units (see `scale`), but for `implicit` and
-        `rms_regularizer`.
+        are held out (of a Stream that can be read once only, the first ones); examples for validation are not used.
+        Rates go up or down by half decades from 0.1, which is left only for one that is better by more than a standard
+        error. Ctrl-C meanwhile raises KeyboardInterrupt. By default "auto" for ADAGRAD, and else the method's own
+        default, or 0.1; in `partial_fit` always the latter. For ADAGRAD the rate is the length of the first step, in
+        scaled units (see `scale`), but for `implicit` and `rms_regularizer`.
     momentum, l1, l2, weight_decay, decoupled_weight_decay : float, default 0
         As in :class:`fastadagrad.ADAGRAD`. l1 and l2 are strengths per example; penalties and decays act on the weights
         of the scaled features, and never on the intercept.
@@ -225,8 +225,9 @@ class LinearModel(PersistentPredictor):
             Numbers or strings.
         valid : float, Table or (X, y), optional
             A fraction of the examples, or separate examples, for validation, instead of the model's own `validation`.
-            After each epoch their loss decides whether the weights are the best so far, which are kept. With a Stream
-            they must be separate examples.
+            After each epoch their loss decides whether the weights are the best so far, which are kept. Of a Stream the
+            fraction is held in memory, up to about four million values; one that can be read once only has no fraction
+            to spare.
         progress : bool or callable, default False
             True shows a bar, and for a Stream, on standard error, the progressive loss after 1, 2, 4, ... examples; a
             callable gets each epoch's entry of `history`.
@@ -320,13 +321,14 @@ class LinearModel(PersistentPredictor):
                 "this model has kept nothing to go on from: make it with warm_start=True before fit, or call "
                 "partial_fit on a new one"
             )
-        if isinstance(X, Stream):
-            check_alone(y, sample_weight)
-            self._take_stream(self._streamed(X, 0.0, False, self._state, classes, {"max_epochs": 1}), X)
-            return self
-        table = labelled(X, y, None, self.hash_bits, sample_weight)
         if p["learning_rate"] == "auto" and self._state is None:
             raise ValueError("learning_rate='auto' tries rates on all of the examples: give partial_fit a number")
+        if isinstance(X, Stream):
+            check_alone(y, sample_weight)
+            once = {**of_one_part(p, self._settings, self._state), "scale": p["scale"]}  # the stream is looked through
+            self._take_stream(self._streamed(X, 0.0, False, self._state, classes, once), X)
+            return self
+        table = labelled(X, y, None, self.hash_bits, sample_weight)
         table, start = self._continued(table)
         known = None if start is None else start.targets.classes
         if classes is not None and known is not None and not np.array_equal(np.unique(as_labels(classes)), known):
@@ -334,6 +336,8 @@ class LinearModel(PersistentPredictor):
         chosen = None if start else targets.choose(p["loss"], table.labels, p, classes)
         once = of_one_part(p, self._settings, start)
         more = fit(once, self._settings, self._conduct, table, 0.0, False, chosen=chosen, start=start, keeps=True)
+        if isinstance(X, Table):
+            self.zero_based, self.columns_ = X.zero_based, X.columns
         self._take(more, table, keeps=True)
         return self
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Self
 
-from ..data.roles import Columns
 from ..support import array_file
 from . import saved
 from .fitting import State
+from .methods import own_hyper, rule_for
 from .predictor import Predictor
+from .saved_state import StoredState
 
 
 class PersistentPredictor(Predictor):
@@ -18,9 +19,20 @@ class PersistentPredictor(Predictor):
     best_epoch: int
     stopped_because: str
     learning_rate_: float
-    columns_: Columns | None
-    _state: State | None
     _keeps: bool
+
+    @property
+    def _state(self) -> State | None:
+        """The state of training, of which whole arrays are made when it is first asked for."""
+        held = vars(self)["_state"]
+        if isinstance(held, StoredState):
+            held = vars(self)["_state"] = held.state()
+        state: State | None = held
+        return state
+
+    @_state.setter
+    def _state(self, state: State | None) -> None:
+        vars(self)["_state"] = state
 
     def save(self, path: array_file.Target) -> None:
         """Write the model to a file, with the state of its training, if it has kept one to go on from.
@@ -54,12 +66,12 @@ class PersistentPredictor(Predictor):
         >>> LinearModel.load(file).predict([[2.0]])
         array([1])
         """
-        if not hasattr(self, "coef_"):
+        if not self._is_trained:
             raise RuntimeError("this model has not been trained: call fit first")
         validation = self._parameters["validation"]
         fitted = saved.Fitted(
             {**self._parameters, "validation": validation if isinstance(validation, float) else 0.0},
-            self.coef_,
+            self._weights,
             self.intercept_,
             self._targets,
             self.history,
@@ -69,14 +81,14 @@ class PersistentPredictor(Predictor):
             self.zero_based,
             self.learning_rate_,
             self.columns_,
-            self._state,
+            vars(self)["_state"],
         )
         saved.write(path, fitted)
 
     @property
     def goes_on(self) -> bool:
         """Whether the model has kept a state from which `partial_fit` goes on, and `fit` with `warm_start`."""
-        return self._state is not None
+        return vars(self)["_state"] is not None
 
     @classmethod
     def load(cls, path: array_file.Target, **changed: Any) -> Self:
@@ -97,7 +109,8 @@ class PersistentPredictor(Predictor):
         Raises
         ------
         ValueError
-            If the file is damaged, of another kind, or of a newer version; or if a keyword makes no sense.
+            If the file is damaged, of another kind, or of a newer version; or if a keyword makes no sense, such as
+            another `hash_bits` than that of the features.
         TypeError
             If a file object is open in text mode, or there is no such keyword.
         OSError
@@ -122,10 +135,22 @@ class PersistentPredictor(Predictor):
         except (TypeError, ValueError) as error:
             raise saved.refusal(path, error) from None
         if changed:
-            model = cls(**{**fitted.parameters, **changed})
-        model.coef_, model.intercept_, model._targets = fitted.coef, fitted.intercept, fitted.targets
+            model = cls(**_changed(fitted.parameters, changed))
+        vars(model)["coef_"], vars(model)["_state"] = fitted.coef, fitted.state
+        model.intercept_, model._targets = fitted.intercept, fitted.targets
         model.history, model.best_epoch = fitted.history, fitted.best_epoch
         model.stopped_because, model.learning_rate_ = fitted.stopped_because, fitted.learning_rate
         model.feature_names, model.zero_based = fitted.feature_names, fitted.zero_based
-        model.columns_, model._state, model._keeps = fitted.columns, fitted.state, fitted.state is not None
+        model.columns_, model._keeps = fitted.columns, fitted.state is not None
         return model
+
+
+def _changed(parameters: dict[str, Any], changed: dict[str, Any]) -> dict[str, Any]:
+    """The parameters of a trained model with others in their place; of another method, without those of the old one."""
+    bits = parameters["hash_bits"]
+    if changed.get("hash_bits", bits) != bits:
+        raise ValueError(f"hash_bits is {changed['hash_bits']}, and the model was trained with hash_bits={bits}")
+    if str(changed.get("method", parameters["method"])).lower() == parameters["method"]:
+        return {**parameters, **changed}
+    own = own_hyper(rule_for(parameters["method"]))
+    return {**{name: value for name, value in parameters.items() if name not in own}, **changed}

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.columns import check_names
+from ..data.columns import check_hashed, check_names
 from ..data.loading import warn_of_base
+from ..data.roles import Columns
 from ..data.tables import CSR, Table, as_features, names_of
 from ..kernels.linear.losses import LOSSES
 from . import targets
+from .few_weights import FewWeights
 from .links import LINKS, Link
 from .splits import bits_to_come, labelled, with_width_of
 from .training import Scorer, as_examples
@@ -20,12 +22,52 @@ from .training import Scorer, as_examples
 class Predictor:
     """The part of a linear model that predicts, from weights and the labels that they have been trained for."""
 
-    coef_: NDArray[np.float64]
     intercept_: NDArray[np.float64]
     feature_names: tuple[str, ...] | None
     zero_based: bool | None
+    columns_: Columns | None
     _parameters: dict[str, Any]
     _targets: targets.Targets
+
+    @property
+    def _weights(self) -> NDArray[np.float64] | FewWeights:
+        """The weights as they are held: all of them, or those that are not 0, as a file may have them."""
+        held: NDArray[np.float64] | FewWeights = vars(self)["coef_"]
+        return held
+
+    @property
+    def coef_(self) -> NDArray[np.float64]:
+        """The weights of the features, (features,), or (features, classes) for softmax.
+
+        A model that was loaded from a file with non-zero weights only makes an array of all of them here. To score
+        sparse rows it needs none.
+        """
+        if not self._is_trained:
+            raise AttributeError(f"this {type(self).__name__} has no coef_, as it has not been trained", name="coef_")
+        if isinstance(self._weights, FewWeights):
+            vars(self)["coef_"] = self._weights.dense()
+        return cast(NDArray[np.float64], self._weights)
+
+    @coef_.setter
+    def coef_(self, weights: NDArray[np.float64] | FewWeights) -> None:
+        vars(self)["coef_"] = weights
+
+    @property
+    def n_features(self) -> int:
+        """Number of features of the training."""
+        self._check_trained()
+        return self._weights.shape[0]
+
+    @property
+    def nonzero_weights(self) -> int:
+        """Number of weights that are not 0."""
+        self._check_trained()
+        held = self._weights
+        return int(np.count_nonzero(held.values if isinstance(held, FewWeights) else held))
+
+    @property
+    def _is_trained(self) -> bool:
+        return "coef_" in vars(self)
 
     @property
     def classes_(self) -> NDArray[Any] | None:
@@ -44,7 +86,7 @@ class Predictor:
         return self._targets.loss or str(self._parameters["loss"])
 
     def _check_trained(self) -> None:
-        if not hasattr(self, "coef_"):
+        if not self._is_trained:
             raise RuntimeError("this model has not been trained: call fit first, or LinearModel.load")
 
     @property
@@ -56,10 +98,12 @@ class Predictor:
         self._check_trained()
         check_names(names_of(X), self.feature_names, "X")
         if isinstance(X, Table):
-            warn_of_base(X, len(self.coef_), self.zero_based)
+            warn_of_base(X, self.n_features, self.zero_based)
         bits = bits_to_come(X, self.hash_bits)
+        if isinstance(X, Table) and X.hash_bits is not None:
+            check_hashed(X.columns, self.columns_, X.name)
         features = as_features(X.features if isinstance(X, Table) else X, dtype=np.float64, hash_bits=bits)
-        return with_width_of(features, len(self.coef_))
+        return with_width_of(features, self.n_features)
 
     def decision_function(self, X: Any) -> NDArray[np.float64]:
         """Compute the scores of examples, from which labels and probabilities follow.
@@ -92,8 +136,12 @@ class Predictor:
         ((1,), True)
         """
         features = self._features(X)
+        if isinstance(features, CSR) and isinstance(self._weights, FewWeights):
+            features, weights = self._weights.for_rows(features)
+        else:
+            weights = self.coef_
         examples = as_examples(features, np.zeros(features.shape[0]))
-        return Scorer(self._targets).scores(examples, self.coef_, self.intercept_[None])
+        return Scorer(self._targets).scores(examples, weights, self.intercept_[None])
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Predict labels (n,): the likeliest class, the number, or the mean of the count.

@@ -14,7 +14,7 @@ from .targets import Targets
 from .training import Scorer
 
 SAMPLE = 1 << 12  # labels of which the best constant is found, where it does not follow from sums
-GOLDEN = (math.sqrt(5) - 1) / 2
+GOLDEN = (math.sqrt(5) - 1) / 2  # share of the golden section
 
 
 class Row(NamedTuple):
@@ -25,16 +25,29 @@ class Row(NamedTuple):
     since: float  # of those since the last row
     examples: int  # so far in this epoch
     constant_loss: float  # of the constant score that would have been best for the labels so far
+    valid_loss: float | None = None  # of the weights as they are, on the examples for validation, if there are any
 
 
 Watch = Callable[[Row], object]
+Judge = Callable[[], float]  # the loss on the examples for validation, in their unit
 
 
 class Progressive:
-    """Adds up the losses of one epoch, and tells of them whenever the number of examples has doubled."""
+    """Adds up the losses of one epoch, and tells of them: in the first one whenever the number of examples has doubled.
 
-    def __init__(self, targets: Targets, watch: Watch | None, epoch: int = 1, batch_size: int = 1) -> None:
+    Of a later epoch it tells at its end only.
+    """
+
+    def __init__(
+        self,
+        targets: Targets,
+        watch: Watch | None,
+        epoch: int = 1,
+        batch_size: int = 1,
+        judge: Judge | None = None,
+    ) -> None:
         self._targets, self._watch, self._epoch, self._batch_size = targets, watch, epoch, batch_size
+        self._judge = judge
         self._labels = LabelsSeen(targets)
         self.total = self.weight = 0.0
         self.examples = 0
@@ -61,7 +74,8 @@ class Progressive:
         if self.examples >= self._next:
             while self._next <= self.examples:
                 self._next *= 2
-            self._tell()
+            if self._epoch == 1:
+                self._tell()
 
     def finish(self) -> None:
         """Tell of the last examples, if they have no row."""
@@ -75,7 +89,8 @@ class Progressive:
             return
         more = self.weight - weight
         since = self._targets.in_own_unit((self.total - total) / more, (self._labels.sum - labels) / more)
-        self._watch(Row(self._epoch, self._own(self.loss), since, self.examples, self.constant_loss))
+        judged = None if self._judge is None else self._judge()
+        self._watch(Row(self._epoch, self._own(self.loss), since, self.examples, self.constant_loss, judged))
 
     @property
     def loss(self) -> float:

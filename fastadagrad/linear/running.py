@@ -1,13 +1,18 @@
-"""Scales of a stream that can be read once only: they grow with what has been read, and the weights go with them.
+"""Scales of a stream that can be read once only: they grow with what has been read, and training goes with them.
 
-A score is not changed by that: a weight w of (x - shift)/size becomes w*size'/size for the new size, and the intercept
-takes up what the new shift makes different. Sums of squared gradients are brought to the new unit, too, so that steps
-go on as if the scale had been the new one.
+Weights of scaled features stay as they are, as if the scales had been the new ones from the beginning: what a feature's
+weight has learned from small values is not made larger because larger values have come. So do the normalised updates of
+S. Ross, P. Mineiro and J. Langford, "Normalized Online Learning", UAI 2013. Sums of squared gradients are brought to
+the new unit, so that steps go on as if it had been the unit of the steps before. Where means are shifted, the intercept
+takes up the difference, so that an example with the new means has the score that it had.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from ..kernels.rules import trait
 from .scaling import Scaling
@@ -15,19 +20,21 @@ from .training import Trainer
 
 
 def rescale(trainer: Trainer, old: Scaling, new: Scaling) -> None:
-    """Change a trainer's weights so that examples scaled by `new` have the scores that they had scaled by `old`."""
-    if old.size is None or new.size is None:
-        return
+    """Let a trainer that has been trained on examples scaled by `old` go on with examples scaled by `new`."""
     weights, intercept = trainer.parameters
-    if old.shift is not None and new.shift is not None and trainer.has_intercept:
+    if trainer.has_intercept:
+        take_up_shift(weights, intercept, old, new)
+    if old.size is None or new.size is None or not trait(trainer.settings.form, "squares"):
+        return
+    changed = np.flatnonzero(new.size != old.size)
+    ratio = (new.size[changed] / old.size[changed]).reshape(-1, *[1] * (weights.ndim - 1))
+    squares = trainer.trained.weights.slots[0]
+    with np.errstate(over="ignore"):
+        squares[changed] = (squares[changed] / ratio**2).astype(squares.dtype)
+
+
+def take_up_shift(weights: NDArray[Any], intercept: NDArray[Any], old: Scaling, new: Scaling) -> None:
+    """Change the intercept so that an example with the new means has the score that it had."""
+    if old.shift is not None and new.shift is not None and old.size is not None:
         moved = (new.shift - old.shift) / old.size
         intercept += (moved @ weights.astype(np.float64)).astype(intercept.dtype)
-    changed = np.flatnonzero(new.size != old.size)
-    if not changed.size:
-        return
-    ratio = (new.size[changed] / old.size[changed]).reshape(-1, *[1] * (weights.ndim - 1))
-    weights[changed] = (weights[changed] * ratio).astype(weights.dtype)
-    if trait(trainer.settings.form, "squares"):
-        squares = trainer.trained.weights.slots[0]
-        with np.errstate(over="ignore"):
-            squares[changed] = (squares[changed] / ratio**2).astype(squares.dtype)

@@ -15,12 +15,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.memory_at_hand import in_words
+from ..data.memory_at_hand import LITTLE
 from ..data.roles import Columns
+from ..data.tables import LARGEST_WIDTH
 from ..kernels.linear.losses import CLASSES, LOSSES
 from ..support import array_file
-from . import saved_state
+from .few_weights import FewWeights
 from .fitting import State
+from .saved_state import StoredState, parts_of
 from .targets import OF_CLASSES, Targets, option_of
 
 KIND = "linear model"
@@ -32,7 +34,7 @@ class Fitted:
     """All contents of a model's file; the arrays and `targets` are as in LinearModel."""
 
     parameters: dict[str, Any]
-    coef: NDArray[np.float64]
+    coef: NDArray[np.float64] | FewWeights
     intercept: NDArray[np.float64]
     targets: Targets
     history: list[dict[str, float]]
@@ -42,7 +44,7 @@ class Fitted:
     zero_based: bool | None
     learning_rate: float
     columns: Columns | None = None
-    state: State | None = None
+    state: State | StoredState | None = None
 
 
 def write(path: array_file.Target, fitted: Fitted) -> None:
@@ -65,8 +67,8 @@ def write(path: array_file.Target, fitted: Fitted) -> None:
     if fitted.columns is not None:
         header["columns"] = asdict(fitted.columns)
     if fitted.state is not None:
-        header["state"] = saved_state.as_header(fitted.state)
-        arrays |= saved_state.as_arrays(fitted.state)
+        header["state"], of_state = parts_of(fitted.state)
+        arrays |= of_state
     array_file.write(path, KIND, header, arrays)
 
 
@@ -80,24 +82,20 @@ def read(path: array_file.Target) -> Fitted:
             classes = np.char.decode(classes, "utf-8")
         option = option_of(loss, header["parameters"])
         coef = _restored(arrays)
-        _check_arrays(loss, classes, coef, arrays["intercept"])
-        _check_numbers(coef=arrays.get("coef_values", coef), intercept=arrays["intercept"])
+        _check_arrays(loss, classes, coef.shape, arrays["intercept"])
+        _check_numbers(coef=coef.values if isinstance(coef, FewWeights) else coef, intercept=arrays["intercept"])
         names = header["feature_names"]
-        if names is not None and len(names) != len(coef):
-            raise ValueError(f"{len(names)} feature_names for {len(coef)} features")
+        if names is not None and len(names) != coef.shape[0]:
+            raise ValueError(f"{len(names)} feature_names for {coef.shape[0]} features")
         chosen = Targets(loss, classes, header["centre"], header["spread"], option)
         columns = _columns(header["columns"]) if "columns" in header else None
         state = None
         if "state" in header:
-            state = saved_state.of_file(header["state"], arrays, coef, chosen)
+            state = StoredState(header["state"], arrays, coef.shape, chosen)
     except KeyError as error:
         raise refusal(path, f"{error.args[0]} is missing") from None
     except (TypeError, ValueError) as error:
         raise refusal(path, error) from None
-    except MemoryError:
-        shape = tuple(arrays["coef_shape"].tolist())
-        size = in_words(8 * math.prod(shape))
-        raise ValueError(f"{array_file.name_of(path)} has weights of shape {shape}, and memory lacks {size}") from None
     return Fitted(
         header["parameters"],
         coef,
@@ -114,8 +112,14 @@ def read(path: array_file.Target) -> Fitted:
     )
 
 
-def _stored(coef: NDArray[np.float64]) -> dict[str, NDArray[Any]]:
+def _stored(coef: NDArray[np.float64] | FewWeights) -> dict[str, NDArray[Any]]:
     """The weights as arrays of a file: all of them, or only those that are not 0 if these take less room."""
+    if isinstance(coef, FewWeights):
+        return {
+            "coef_values": coef.values,
+            "coef_positions": coef.positions,
+            "coef_shape": np.array(coef.shape, np.int64),
+        }
     coef = np.ascontiguousarray(coef)
     if coef.nbytes <= SMALL:
         return {"coef": coef}
@@ -131,21 +135,25 @@ def _stored(coef: NDArray[np.float64]) -> dict[str, NDArray[Any]]:
     }
 
 
-def _restored(arrays: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
-    """The weights from the arrays of a file; KeyError or ValueError if they are not all there or make no sense."""
+def _restored(arrays: Mapping[str, NDArray[Any]]) -> NDArray[Any] | FewWeights:
+    """The weights from the arrays of a file; KeyError or ValueError if they are not all there or make no sense.
+
+    A few weights of many stay as they are, if all of them would take more than a little memory.
+    """
     if "coef_values" not in arrays:
         return np.asarray(arrays["coef"], order="C")
     values, positions, shape = (arrays[f"coef_{name}"] for name in ("values", "positions", "shape"))
     if shape.ndim != 1 or shape.size not in (1, 2) or shape.dtype != np.int64 or shape.min() < 0:
         raise ValueError(f"coef_shape is {shape.tolist()!r} of {shape.dtype}")
+    if shape[0] > LARGEST_WIDTH:
+        raise ValueError(f"coef_shape is {shape.tolist()!r}, and no model has more than {LARGEST_WIDTH} features")
     size = math.prod(shape.tolist())
     if values.dtype != np.float64 or values.ndim != 1 or values.shape != positions.shape:
         raise ValueError(f"coef_values of {values.dtype} and shape {values.shape} at positions {positions.shape}")
     if positions.dtype.kind != "u" or np.any(positions[1:] <= positions[:-1]) or np.any(positions[-1:] >= size):
         raise ValueError(f"coef_positions, of {positions.dtype}, do not rise within {size}")
-    coef = np.zeros(shape.tolist())
-    coef.reshape(-1)[positions] = values
-    return coef
+    found = FewWeights(values, positions, tuple(shape.tolist()))
+    return found if 8 * size > LITTLE else found.dense()
 
 
 def _columns(header: Any) -> Columns:
@@ -202,7 +210,7 @@ def _is_entry(entry: Any) -> bool:
     return isinstance(entry, dict) and all(map(_is_number, entry.values()))
 
 
-def _check_arrays(loss: str, classes: NDArray[Any] | None, coef: NDArray[Any], intercept: NDArray[Any]) -> None:
+def _check_arrays(loss: str, classes: NDArray[Any] | None, shape: tuple[int, ...], intercept: NDArray[Any]) -> None:
     outputs, kind = (), LOSSES[loss].labels
     if (classes is not None) != (kind in OF_CLASSES):
         raise ValueError(f"{loss} loss {'without' if classes is None else 'with'} classes")
@@ -212,8 +220,8 @@ def _check_arrays(loss: str, classes: NDArray[Any] | None, coef: NDArray[Any], i
         if np.any(classes[1:] < classes[:-1]) or len(classes) < 2 or (kind != CLASSES and len(classes) > 2):
             raise ValueError(f"{loss} loss with the {len(classes)} classes {classes.tolist()[:10]}")
         outputs = classes.shape if kind == CLASSES else ()
-    if coef.shape[1:] != outputs or not coef.ndim or intercept.shape != outputs:
-        raise ValueError(f"coef of shape {coef.shape} and intercept of shape {intercept.shape} for {loss} loss")
+    if shape[1:] != outputs or not shape or intercept.shape != outputs:
+        raise ValueError(f"coef of shape {shape} and intercept of shape {intercept.shape} for {loss} loss")
 
 
 def _check_numbers(**arrays: NDArray[Any]) -> None:

@@ -18,12 +18,17 @@ from .scaling import Scaling
 from .targets import Targets
 from .training import Trained
 
-PREFIX = "state/"
+PREFIX = "state/"  # of the names of its arrays in the file
 NAMES = {"method": str, "slots": list, "intercept": bool, "learning_rate": (int, float), "steps": int, "features": int}
 NAMES |= {"means": list}  # visits of each of the means with which averaging goes on
 
 
-def as_header(state: State) -> dict[str, Any]:
+def parts_of(state: State | StoredState) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """What a file holds of a state, in JSON and as arrays."""
+    return state.parts if isinstance(state, StoredState) else (_as_header(state), _as_arrays(state))
+
+
+def _as_header(state: State) -> dict[str, Any]:
     """The part of the state that JSON holds."""
     return {
         "method": state.method,
@@ -36,7 +41,7 @@ def as_header(state: State) -> dict[str, Any]:
     }
 
 
-def as_arrays(state: State) -> dict[str, NDArray[Any]]:
+def _as_arrays(state: State) -> dict[str, NDArray[Any]]:
     """The arrays of the state, by the names that they have in the file."""
     weights, intercept, _ = state.trained
     by_feature: dict[str, NDArray[Any]] = {"weights": weights.p}
@@ -57,50 +62,91 @@ def as_arrays(state: State) -> dict[str, NDArray[Any]]:
     return {PREFIX + name: each for name, each in found.items()}
 
 
-def of_file(header: Any, arrays: Mapping[str, NDArray[Any]], coef: NDArray[Any], chosen: Targets) -> State:
-    """The state that a file holds.
+class StoredState:
+    """The state that a file holds, checked, of which whole arrays are made once training goes on.
+
+    Parameters
+    ----------
+    header : object
+        The part of the state that JSON holds.
+    arrays : mapping of str to ndarray
+        All arrays of the file.
+    shape : tuple of int
+        That of the model's weights.
+    targets : Targets
+        The model's loss and labels.
 
     Raises
     ------
     KeyError, TypeError, ValueError
-        If its parts are not all there, or contradict each other or the weights.
+        If parts of the state are not all there, or contradict each other or the weights.
     """
-    if not isinstance(header, dict) or header.keys() != NAMES.keys():
-        raise ValueError("its state has not the parts that it should have")
-    for name, kind in NAMES.items():
-        if not isinstance(header[name], kind):  # type: ignore[arg-type]
-            raise TypeError(f"the {name} of its state is {header[name]!r}")
-    rows, n = arrays[PREFIX + "rows"], header["features"]
-    if rows.dtype.kind not in "iu" or (rows.size and not (0 <= rows.min() and rows.max() < n)) or n != len(coef):
-        raise ValueError(f"the rows of its state are not among {n} features")
-    kept = arrays[PREFIX + "weights"]
-    shape = (n, *coef.shape[1:])
 
-    def whole(name: str, shape: tuple[int, ...], fill: float = 0.0) -> NDArray[Any]:
-        part = arrays[PREFIX + name]
-        if part.shape != (len(rows), *shape[1:]) or part.dtype.kind != "f":
-            raise ValueError(f"{name} of its state is {part.dtype} of shape {part.shape}")
-        array = np.full(shape, fill, part.dtype)
-        array[rows] = part
+    def __init__(
+        self, header: Any, arrays: Mapping[str, NDArray[Any]], shape: tuple[int, ...], targets: Targets
+    ) -> None:
+        if not isinstance(header, dict) or header.keys() != NAMES.keys():
+            raise ValueError("its state has not the parts that it should have")
+        for name, kind in NAMES.items():
+            if not isinstance(header[name], kind):  # type: ignore[arg-type]
+                raise TypeError(f"the {name} of its state is {header[name]!r}")
+        self._header, self._shape, self._targets = header, shape, targets
+        self._arrays = {name.removeprefix(PREFIX): each for name, each in arrays.items() if name.startswith(PREFIX)}
+        self._slots, self._means = range(len(header["slots"])), range(len(header["means"]))
+        self._check()
+
+    def _check(self) -> None:
+        rows, n = self._arrays["rows"], self._header["features"]
+        inside = rows.dtype.kind in "iu" and rows.ndim == 1 and (not rows.size or (0 <= rows.min() <= rows.max() < n))
+        if not inside or n != self._shape[0]:
+            raise ValueError(f"the rows of its state are not among {n} features")
+        scales = [name for name in ("shift", "size") if name in self._arrays]
+        by_feature = ["weights", *(f"slot{i}" for i in self._slots), *(f"mean{i}" for i in self._means)]
+        for name in (*by_feature, *scales):
+            part, shape = self._arrays[name], () if name in scales else self._shape[1:]
+            if part.shape != (len(rows), *shape) or part.dtype.kind != "f":
+                raise ValueError(f"{name} of its state is {part.dtype} of shape {part.shape}")
+        of_one, kind = (1, *self._shape[1:]), self._arrays["weights"].dtype
+        if any(each.shape != of_one or each.dtype != kind for each in self._intercept):
+            raise ValueError("the intercept of its state has not the shape that it should have")
+        for i, visits in zip(self._means, self._header["means"], strict=True):
+            of_intercept = self._arrays[f"intercept_mean{i}"]
+            if of_intercept.shape != of_one or of_intercept.dtype != np.float64 or not _is_count(visits):
+                raise ValueError("the means of its state have not the shapes that they should have")
+
+    @property
+    def _intercept(self) -> list[NDArray[Any]]:
+        """The intercept and its slots."""
+        return [self._arrays[name] for name in ("intercept", *(f"intercept_slot{i}" for i in self._slots))]
+
+    def _whole(self, name: str, fill: float = 0.0) -> NDArray[Any]:
+        """An array that has a row for each feature, `fill` where training has not touched it."""
+        part = self._arrays[name]
+        array = np.full((self._shape[0], *part.shape[1:]), fill, part.dtype)
+        array[self._arrays["rows"]] = part
         return array
 
-    slots = range(len(header["slots"]))
-    weights = Weights(whole("weights", shape), tuple(whole(f"slot{i}", shape) for i in slots), np.zeros(0, kept.dtype))
-    own = [arrays[PREFIX + name] for name in ("intercept", *(f"intercept_slot{i}" for i in slots))]
-    if any(each.shape != (1, *coef.shape[1:]) or each.dtype != kept.dtype for each in own):
-        raise ValueError("the intercept of its state has not the shape that it should have")
-    intercept = Weights(own[0], tuple(own[1:]), np.zeros(0, kept.dtype))
-    scale = Scaling(
-        whole("shift", (n,)) if PREFIX + "shift" in arrays else None,
-        whole("size", (n,), 1.0) if PREFIX + "size" in arrays else None,
-    )
-    means = tuple(
-        Mean(whole(f"mean{i}", shape), arrays[f"{PREFIX}intercept_mean{i}"], int(visits))
-        for i, visits in enumerate(header["means"])
-    )
-    if any(m.intercept.shape != own[0].shape or m.intercept.dtype != np.float64 or m.visits < 1 for m in means):
-        raise ValueError("the means of its state have not the shapes that they should have")
-    trained = Trained(weights, intercept, header["steps"])
-    slot_names = tuple(map(str, header["slots"]))
-    of_header = header["method"], slot_names, header["intercept"], header["learning_rate"]
-    return State(trained, scale, chosen, *of_header, means)
+    @property
+    def parts(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """What a file holds of the state, in JSON and as arrays."""
+        return self._header, {PREFIX + name: each for name, each in self._arrays.items()}
+
+    def state(self) -> State:
+        """The state."""
+        header, arrays = self._header, self._arrays
+        nothing = np.zeros(0, arrays["weights"].dtype)
+        weights = Weights(self._whole("weights"), tuple(self._whole(f"slot{i}") for i in self._slots), nothing)
+        intercept = Weights(self._intercept[0], tuple(self._intercept[1:]), nothing)
+        shift = self._whole("shift") if "shift" in arrays else None
+        scale = Scaling(shift, self._whole("size", 1.0) if "size" in arrays else None)
+        means = tuple(
+            Mean(self._whole(f"mean{i}"), arrays[f"intercept_mean{i}"], visits)
+            for i, visits in zip(self._means, header["means"], strict=True)
+        )
+        trained = Trained(weights, intercept, header["steps"])
+        of_header = header["method"], tuple(map(str, header["slots"])), header["intercept"], header["learning_rate"]
+        return State(trained, scale, self._targets, *of_header, means)
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and value > 0

@@ -134,7 +134,8 @@ def of_unit_length(features: CSR) -> bool | None:
         return None
     for rows in np.array_split(filled, min(len(filled), 1 + features.data.size // _FEW)):
         first, last = features.indptr[rows[0]], features.indptr[rows[-1] + 1]
-        squares = np.square(features.data[first:last], dtype=np.float64)
+        with np.errstate(over="ignore"):
+            squares = np.square(features.data[first:last], dtype=np.float64)
         if np.abs(np.add.reduceat(squares, features.indptr[rows] - first) - 1).max() > UNIT:
             return False
     return True

@@ -157,9 +157,9 @@ def with_width_of(features: NDArray[Any] | CSR, width: int) -> NDArray[Any] | CS
 
 
 def rows_of(table: Table, rows: NDArray[np.int64]) -> Table:
-    """These rows of a table, copied."""
+    """These rows of a table, copied, with all else that the table says of its columns."""
     weights = None if table.weights is None else table.weights[rows]
-    return Table(take(table.features, rows), table.labels[rows], table.name, table.feature_names, weights=weights)
+    return replace(table, features=take(table.features, rows), labels=table.labels[rows], weights=weights, first=None)
 
 
 def without_weightless(table: Table) -> Table:

@@ -6,15 +6,14 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from ..data.columns import check_names
+from ..data.columns import check_hashed, check_names
 from ..data.roles import Columns
-from ..data.streams import Stream
+from ..data.streams import Stream, take_columns
 from ..data.tables import Table
 from .progressive import Row, Watch
 from .splits import labelled
 
 Tell = Callable[[dict[str, float]], object]
-HEADER = f"epoch {'average':>12} {'since last':>12} {'examples':>14} {'best constant':>14}"
 
 
 def check_alone(y: Any, sample_weight: Any) -> None:
@@ -45,23 +44,17 @@ def adopted_bits(stream: Stream, own: int | None, goes_on: bool) -> int | None:
 
 def check_going_on(stream: Stream, names: tuple[str, ...] | None, columns: Columns | None) -> None:
     """Check that a stream has the columns of the training before, and let it take them as that did."""
+    if stream.hash_bits is not None:
+        check_hashed(stream.columns, columns, stream.name)
     if columns is not None and stream.columns is not None:
-        stream.with_columns(columns)
+        take_columns(stream, columns)
     check_names(stream.feature_names, names, stream.name)
 
 
-def as_validation(valid: Any, hash_bits: int | None) -> Table | None:
-    """The examples for validation, as a Table.
-
-    Raises
-    ------
-    ValueError
-        For a fraction, which would have to be set aside of examples that are not all there.
-    """
+def as_validation(valid: Any, hash_bits: int | None) -> Table | float:
+    """The examples for validation as a Table, or the fraction of the stream that they are."""
     if isinstance(valid, float):
-        if valid:
-            raise ValueError(f"validation={valid:g} cannot be set aside of a stream: give examples, a Table or (X, y)")
-        return None
+        return valid
     X, y = valid if isinstance(valid, tuple) else (valid, None)
     return labelled(X, y, None, hash_bits)
 
@@ -72,10 +65,29 @@ def reports(progress: bool | Callable[..., Any]) -> tuple[Tell, Watch | None]:
         return progress, getattr(progress, "row", None)
     if not progress:
         return lambda entry: None, None
-    print(HEADER, file=sys.stderr)
-    return lambda entry: None, lambda row: print(shown(row), file=sys.stderr)
+    table = ProgressiveTable(lambda line: print(line, file=sys.stderr))
+    return lambda entry: None, table.row
 
 
-def shown(row: Row) -> str:
-    """A row of the progressive losses as text."""
-    return f"{row.epoch:>5} {row.loss:12.6g} {row.since:12.6g} {row.examples:14,} {row.constant_loss:14.6g}"
+class ProgressiveTable:
+    """Writes the rows of progressive losses as lines, under a header, with a column for validation if there is any.
+
+    Parameters
+    ----------
+    write : callable
+        Gets each line.
+    """
+
+    def __init__(self, write: Callable[[str], object]) -> None:
+        self._write, self._begun = write, False
+
+    def row(self, row: Row) -> None:
+        """Write a row."""
+        judged = row.valid_loss is not None
+        if not self._begun:
+            valid = f" {'validation':>12}" if judged else ""
+            self._write(f"epoch {'average':>12} {'since last':>12} {'examples':>14} {'best constant':>14}{valid}")
+        self._begun = True
+        valid = f" {row.valid_loss:12.6g}" if judged else ""
+        losses = f"{row.loss:12.6g} {row.since:12.6g} {row.examples:14,} {row.constant_loss:14.6g}"
+        self._write(f"{row.epoch:>5} {losses}{valid}")

@@ -1,41 +1,33 @@
 """A fit to a stream: in bounded memory, with blocks read and parsed in the background while others are trained on.
 
-If the stream can be read again, a first pass finds the number of features, their scales, and which labels there are;
-then come the epochs. A stream that can be read once only is trained on as it comes: which labels there are, and how
-numbers among them are scaled, is found of its first buffer, and features have the scales of all that has been read.
-Some millions of values make a buffer, in which the order of the examples is drawn by the seed; from a file that allows
-it, the blocks that make a buffer come from all over the file.
+If the stream can be read again, a first pass finds the number of features, their scales, and which labels there are,
+and chooses the examples on which learning rates are tried, and those that are set aside; then come the epochs. A stream
+that can be read once only is trained on as it comes: which labels there are, and how numbers among them are scaled, is
+found of its first buffer, and features have the scales of all that has been read. Some millions of values make a
+buffer, in which the order of the examples is drawn by the seed; from a file that allows it, the blocks that make a
+buffer come from all over the file.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping
 from itertools import chain
-from typing import Any, Protocol
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any
 
 from ..data.streams import Stream
-from ..data.tables import CSR, Table
+from ..data.tables import Table
 from ..engine.options import Conduct, Settings
-from ..support.log import logger
 from ..support.stopping import Patience
-from .averaging import mean_of
 from .epochs import NON_FINITE, Outcome, Run
-from .feeds import BUFFER, Feed, Prepared, Preparing, buffers, values_of
-from .fitting import ENOUGH_UPDATES, FEWEST_EPOCHS, MOST_EPOCHS, Fit, State, continued, is_implicit, lazy_of, unscaled
+from .fed import Fed
+from .feeds import BUFFER, Feed
+from .fitting import Fit, State, unscaled
+from .judges import Judges
 from .progressive import Progressive, Watch
-from .running import rescale
-from .scaling import Scaling
-from .splits import split
-from .survey import Block, Survey
-from .training import Examples, Trained, Trainer, as_examples, importance_of, is_dense
+from .stream_preparation import prepare
+from .training import importance_of, is_dense
 
-AHEAD = 6  # blocks that are prepared while others are trained on
 Tell = Callable[[dict[str, float]], object]
-Make = Callable[..., Trainer]
 
 
 def fit_stream(
@@ -43,7 +35,7 @@ def fit_stream(
     settings: Settings,
     conduct: Conduct,
     stream: Stream,
-    valid: Table | None,
+    valid: Table | float | None,
     *,
     tell: Tell,
     watch: Watch | None = None,
@@ -55,8 +47,8 @@ def fit_stream(
 
     Parameters
     ----------
-    valid : Table or None
-        Examples that judge the weights after each epoch.
+    valid : Table, float or None
+        Examples that judge the weights after each epoch, or the fraction of the stream's that is set aside to do so.
     tell, watch : callable
         Get each epoch's entry of the history, and the rows of the progressive losses.
     start : State, optional
@@ -71,249 +63,58 @@ def fit_stream(
     ValueError, TypeError
         If an option of the model has no meaning for a stream, or the examples do not suit the model.
     """
-    _refuse(p, start)
-    classes = stream.classes if classes is None else classes
-    known = 2**stream.hash_bits if stream.hash_bits is not None else stream.n_features
-    survey = Survey(p, settings, known if start is None else len(start.trained.weights.p))
-    source: _Source
-    if start is not None:
-        chosen, settings = continued(start, p, settings)
-        preparing = Preparing(start.scaling, chosen, survey.width, p["dtype"])
-        source = _Passes(stream, preparing, p, start.trained.steps, buffer)
-    elif stream.repeatable:
-        with closing(stream.read(survey.examine, ahead=AHEAD)) as blocks:  # type: ignore[type-var]
-            for block in blocks:
-                survey.add(block)
-        preparing = Preparing(survey.scaling(), survey.targets(classes), survey.width, p["dtype"])
-        source = _Passes(stream, preparing, p, 0, buffer)
-    else:
-        source = _Once(stream, survey, p, classes, buffer)
-    if not survey.width and survey.sparse is not None:
-        raise ValueError(f"{stream.name} has nothing to learn from: 0 features")
-    epochs = _epochs(p, stream, survey.rows)
-    return _train(p, settings, conduct, source, valid, start, epochs, tell, watch)
-
-
-def _refuse(p: Mapping[str, Any], start: State | None) -> None:
-    if p["learning_rate"] == "auto" and start is None:
-        raise ValueError("learning_rate='auto' tries rates on all of the examples: give a number to train on a stream")
-    if p["average"] not in (False, "auto"):
-        raise ValueError("average is not made of a stream: leave it out, or read the examples whole")
-
-
-def _epochs(p: Mapping[str, Any], stream: Stream, rows: int) -> int:
-    if not stream.repeatable:
-        if p["max_epochs"] not in (None, 1):
-            logger.warning("%s can be read once only: one epoch, not %d", stream.name, p["max_epochs"])
-        return 1
-    enough = -(-ENOUGH_UPDATES // rows) if rows else FEWEST_EPOCHS
-    return p["max_epochs"] or min(max(FEWEST_EPOCHS, enough), MOST_EPOCHS)
-
-
-def _train(
-    p: Mapping[str, Any],
-    settings: Settings,
-    conduct: Conduct,
-    source: _Source,
-    valid: Table | None,
-    start: State | None,
-    epochs: int,
-    tell: Tell,
-    watch: Watch | None,
-) -> Fit:
-    trainer = _Fed(p, settings, source.preparing, None if start is None else start.trained)
+    given, fraction = (None, valid) if isinstance(valid, float) else (valid, 0.0)
+    begun = prepare(p, settings, stream, start, fraction, classes, buffer)
+    source, settings = begun.source, begun.settings
+    trainer = Fed(p, settings, source.preparing, *(() if start is None else (start.trained, start.means)))
     source.trainer = trainer
     feeds = source.feeds(1)
     try:
         feed = next(feeds, None)
         if feed is None:
-            raise ValueError("the stream has no rows to train on")
+            raise ValueError(f"{stream.name} has no rows to train on")
         trainer.feed(feed.examples)
-        if start is not None and start.means:  # the average is not made of a stream: training goes on from it
-            for own, mean in zip(trainer.parameters, mean_of(start.means, p["dtype"]), strict=True):
-                own[...] = mean
-        judges = None if valid is None else _judges(valid, source.preparing, is_dense(feed.examples), p)
-        run = _StreamRun(trainer, judges, Patience(conduct.patience, conduct.min_improvement))
+        held_out = given if begun.held_out is None else begun.held_out
+        judges = None if held_out is None else Judges(held_out, stream, source.preparing, is_dense(feed.examples), p)
+        run = StreamRun(trainer, judges, Patience(conduct.patience, conduct.min_improvement))
         first = chain([feed], feeds)
-        outcome = run.over(epochs, lambda epoch: first if epoch == 1 else source.feeds(epoch), tell, watch)
+        outcome = run.over(begun.epochs, lambda epoch: first if epoch == 1 else source.feeds(epoch), tell, watch)
     finally:
         feeds.close()
-    chosen, scale = source.preparing.targets, source.preparing.scale
+    targets, scale = source.preparing.targets, source.preparing.scale
     rate, state = settings.learning_rate_at(0), start
     if outcome.ended_by != NON_FINITE:
-        for own, kept in zip(trainer.parameters, outcome.weights, strict=True):
-            own[...] = kept  # what comes next goes on from there
-        state = State(trainer.trained, scale.copy(), chosen, settings.rule.name, settings.slots, p["intercept"], rate)
-    weights, intercept = unscaled(outcome.weights, scale.copy(), chosen)
-    return Fit(weights, intercept, chosen, rate, outcome, trainer.values // max(1, len(outcome.history)), state)
+        means = trainer.go_on_from(outcome.weights, outcome.best_epoch)
+        of_model = settings.rule.name, settings.slots, p["intercept"], rate
+        state = State(trainer.trained, scale, targets, *of_model, means)
+    weights, intercept = unscaled(outcome.weights, scale.copy(), targets)
+    return Fit(weights, intercept, targets, rate, outcome, run.values // max(1, len(outcome.history)), state)
 
 
-def _judges(valid: Table, preparing: Preparing, dense: bool, p: Mapping[str, Any]) -> Examples:
-    """The examples for validation, scaled as those for training."""
-    width, targets = preparing.width, preparing.targets
-    none = np.empty(0, np.int32)
-    empty: NDArray[Any] | CSR = np.empty((0, width))
-    if not dense:
-        empty = CSR(np.empty(0), none, np.zeros(1, np.int64), (0, width))
-    names = valid.feature_names if valid.hash_bits is None else None
-    columns = Table(empty, valid.labels[:0], feature_names=names, hash_bits=valid.hash_bits)
-    _, held_out = split(columns, (valid, None), p["seed"], targets)
-    assert held_out is not None  # as examples were given
-    labels = targets.encode(held_out.labels, p["dtype"], unknown=True)
-    return as_examples(preparing.scale.apply(held_out.features, p["dtype"]), labels, held_out.weights)
-
-
-class _Source(Protocol):
-    """What gives the buffers of each epoch, prepared as it says."""
-
-    preparing: Preparing
-    trainer: _Fed
-
-    def feeds(self, epoch: int) -> Generator[Feed, None, None]: ...
-
-
-class _Passes:
-    """A stream whose scales are known, and which is read anew for each epoch, if there are several."""
-
-    trainer: _Fed
-
-    def __init__(self, stream: Stream, preparing: Preparing, p: Mapping[str, Any], steps: int, buffer: int) -> None:
-        self.preparing, self._stream, self._buffer = preparing, stream, buffer
-        self._rng = _orders(p, steps)
-        self._seed = None if self._rng is None else [p["seed"], 2, steps]
-
-    def feeds(self, epoch: int) -> Generator[Feed, None, None]:
-        order = None
-        if self._seed is not None:
-            order = np.random.default_rng([*self._seed, epoch]).permutation
-        blocks = self._stream.read(self.preparing, order, AHEAD)
-        with closing(blocks):  # type: ignore[type-var]
-            yield from buffers(blocks, list, self._rng, self._buffer)
-
-
-class _Once:
-    """A stream that can be read once only; its scales grow with what has been read, and the weights go with them."""
-
-    trainer: _Fed
-
-    def __init__(self, stream: Stream, survey: Survey, p: Mapping[str, Any], classes: Any, buffer: int) -> None:
-        self._survey, self._buffer, self._rng = survey, buffer, _orders(p, 0)
-        self._blocks = stream.read(survey.examine, ahead=AHEAD)
-        self._first = list[Block]()
-        values = 0
-        for block in self._blocks:
-            survey.add(block)
-            self._first.append(block)
-            values += values_of(block.table)
-            if values >= buffer:
-                break
-        survey.settle()
-        self.preparing = Preparing(survey.scaling(), survey.targets(classes), survey.width, p["dtype"])
-
-    def _tables(self) -> Iterator[Table]:
-        while self._first:
-            yield self._first.pop(0).table
-        for block in self._blocks:
-            self._survey.add(block)
-            yield block.table
-
-    def _prepared(self, tables: list[Table]) -> list[Prepared]:
-        scale = self._survey.scaling()
-        self.trainer.rescale(self.preparing.scale, scale)
-        self.preparing.scale = scale
-        return [self.preparing(table) for table in tables]
-
-    def feeds(self, epoch: int) -> Generator[Feed, None, None]:
-        with closing(self._blocks):  # type: ignore[type-var]
-            yield from buffers(self._tables(), self._prepared, self._rng, self._buffer)
-
-
-def _orders(p: Mapping[str, Any], steps: int) -> np.random.Generator | None:
-    return np.random.default_rng([p["seed"], 1, *([steps] if steps else [])]) if p["shuffle"] else None
-
-
-class _Fed:
-    """A trainer that is fed one buffer after another."""
-
-    def __init__(self, p: Mapping[str, Any], settings: Settings, preparing: Preparing, start: Trained | None) -> None:
-        self.targets, self._start, self._preparing, self._p, self._settings = (
-            preparing.targets,
-            start,
-            preparing,
-            p,
-            settings,
-        )
-        self.batch_size = int(p["batch_size"])
-        self._trainer: Trainer | None = None
-        self._seconds = 0.0
-        self.values = 0
-
-    def feed(self, examples: Examples) -> Trainer:
-        """The trainer, with these examples."""
-        trainer = self._trainer
-        if trainer is not None and type(trainer.examples) is type(examples):
-            trainer.feed(examples)
-            return trainer
-        if trainer is not None:  # from now on, examples have an importance, or no longer
-            self._start = trainer.trained
-            self._seconds += trainer.seconds
-        p, sparse = self._p, not is_dense(examples)
-        self._trainer = Trainer(
-            examples,
-            self._settings,
-            features=self._preparing.width,
-            targets=self.targets,
-            batch_size=p["batch_size"],
-            lazy=lazy_of(p, self._settings, sparse),
-            intercept=p["intercept"],
-            implicit=is_implicit(p, self._settings, p["lazy"], sparse),
-            start=self._start,
-        )
-        self._start = None
-        return self._trainer
-
-    def rescale(self, old: Scaling, new: Scaling) -> None:
-        if self._trainer is not None:
-            rescale(self._trainer, old, new)
-
-    @property
-    def _now(self) -> Trainer:
-        assert self._trainer is not None  # as it has been fed
-        return self._trainer
-
-    @property
-    def trained(self) -> Trained:
-        return self._now.trained
-
-    @property
-    def parameters(self) -> tuple[NDArray[Any], NDArray[Any]]:
-        return self._now.parameters
-
-    @property
-    def stuck(self) -> int:
-        return self._now.stuck
-
-    @property
-    def seconds(self) -> float:
-        return self._seconds + self._now.seconds
-
-
-class _StreamRun(Run):
+class StreamRun(Run):
     """A run whose epochs are made of buffers."""
 
-    def __init__(self, trainer: _Fed, held_out: Examples | None, patience: Patience) -> None:
-        super().__init__(trainer, held_out, patience)  # type: ignore[arg-type]
-        self._fed = trainer
+    def __init__(self, trainer: Fed, judges: Judges | None, patience: Patience) -> None:
+        super().__init__(trainer, None, patience)  # type: ignore[arg-type]
+        self._fed, self._judges = trainer, judges
+        self.values = 0  # of all examples that were trained on
 
     def over(self, epochs: int, feeds: Callable[[int], Iterator[Feed]], tell: Tell, watch: Watch | None) -> Outcome:
         """Train for at most so many epochs, each on the buffers that `feeds` gives for its number."""
+        judges = self._judges
+        judge = None if judges is None else lambda: judges.loss(*self._fed.parameters)
         try:
             for epoch in range(1, epochs + 1):
-                progressive = Progressive(self._fed.targets, watch, epoch, self._fed.batch_size)
+                progressive = Progressive(self._fed.targets, watch, epoch, self._fed.batch_size, judge)
+                self._fed.begin_epoch()
                 for feed in feeds(epoch):
                     self._train_on(feed, progressive)
+                if not progressive.weight:
+                    raise ValueError("all examples of the stream have weight 0, or there are none: nothing to train on")
+                self._fed.end_epoch()
                 progressive.finish()
                 self._mean_label = progressive.mean_label
+                self._held_out = None if judges is None else judges.examples
                 entry = self._close_epoch(epoch, progressive.loss)
                 entry["constant_loss"] = progressive.constant_loss
                 tell(entry)
@@ -325,10 +126,10 @@ class _StreamRun(Run):
         return Outcome(self.weights, self.history, self.best_epoch, self.stopped_because, self._fed.seconds)
 
     def _train_on(self, feed: Feed, progressive: Progressive) -> None:
-        trainer = self._fed.feed(feed.examples)
-        self._fed.values += feed.examples.values.size
+        self._fed.feed(feed.examples)
+        self.values += feed.examples.values.size
         labels, importance = feed.examples.labels, importance_of(feed.examples)
         for part in progressive.stretches(len(feed.order)):
             some = feed.order[part]
-            loss = trainer.train(some)
+            loss = self._fed.train(some)
             progressive.add(loss, labels[some], None if importance is None else importance[some])

@@ -192,8 +192,7 @@ class Survey:
         width = features.shape[1]
         if width <= self.width or self.fixed_width:
             return
-        means = 0 if self._p["average"] == "auto" else means_kept(self._p, self._settings, width)
-        how = self._p["batch_size"], self._p["lazy"], np.float32, means
+        how = self._p["batch_size"], self._p["lazy"], np.float32, means_kept(self._p, self._settings, width)
         check_width(features, bytes_a_feature(0, self._settings, *how))
         self.width = width
         if width > len(self._largest):

@@ -1,3 +1,4 @@
+import inspect
 import json
 import os
 import re
@@ -121,11 +122,56 @@ def test_every_option_reaches_the_model(capsys, text_file, monkeypatch):
     flags = [part for name, value in numbers.items() for part in (f"--{name.replace('_', '-')}", value)]
     choices = ["--loss", "squared", "--scale", "none", "--dtype", "float64", "--lazy", "touched"]
     switches = ["--nesterov", "--no-shuffle", "--no-intercept", "--epochs", 2, "--progress", "--quiet"]
+    switches += ["--average", 2, "--no-implicit"]
     status, _, err = run(capsys, "fit", text_file, *flags, *choices, *switches)
     assert status == 0, err
     chosen = {"loss": "squared", "scale": "none", "dtype": "float64", "lazy": "touched"}
     switched = {"nesterov": True, "shuffle": False, "intercept": False, "max_epochs": 2}
+    switched |= {"average": 2, "implicit": False}
     assert given == {**numbers, **chosen, **switched}
+
+
+def test_every_keyword_of_the_model_is_an_option(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["fit", "--help"])
+    text = capsys.readouterr().out
+    others = {"max_epochs": "--epochs", "validation": "--valid", "warm_start": "--resume"}
+    switched_off = {"shuffle": "--no-shuffle", "intercept": "--no-intercept"}
+    for name in inspect.signature(LinearModel).parameters:
+        if name != "own":
+            option = {**others, **switched_off}.get(name, f"--{name.replace('_', '-')}")
+            assert re.search(rf"^  {option}\b", text, re.MULTILINE), name
+
+
+@pytest.mark.parametrize(
+    ("words", "options"),
+    [
+        ([], {}),
+        (["--average", "auto"], {}),
+        (["--average", "no"], {"average": False}),
+        (["--average", "yes"], {"average": True}),
+        (["--average", "2"], {"average": 2}),
+        (["--implicit"], {}),
+        (["--implicit", "--method", "sgd"], {"implicit": True, "method": "sgd"}),
+        (["--no-implicit"], {"implicit": False}),
+    ],
+)
+def test_averages_and_implicit_steps_are_those_of_the_model(capsys, text_file, tmp_path, words, options):
+    options = {"learning_rate": 0.3, "max_epochs": 3, **options}
+    status, _, err = run(
+        capsys, "fit", text_file, *words, "--learning-rate", 0.3, "--epochs", 3, "--model", tmp_path / "m"
+    )
+    assert status == 0, err
+    expected = LinearModel(**options).fit(load(text_file, dtype=None))
+    np.testing.assert_array_equal(LinearModel.load(tmp_path / "m").coef_, expected.coef_)
+
+
+@pytest.mark.parametrize("word", ["0", "-1", "1.5", "maybe", "", "True"])
+def test_an_average_of_nothing_is_refused(capsys, word):
+    with pytest.raises(SystemExit) as leaving:
+        cli.main(["fit", "iris", f"--average={word}"])
+    assert leaving.value.code == 2
+    assert f"must be auto, yes, no or a number of epochs, not {word!r}" in capsys.readouterr().err
 
 
 def test_test_file_may_lack_or_have_more_features(capsys, text_file, tmp_path):
@@ -219,6 +265,8 @@ def test_predict_with_no_label_that_the_model_knows(capsys, text_file, tmp_path)
         (["fit", "iris", "--valid", "2"], "--valid must be a file or a fraction between 0 and 1"),
         (["fit", "iris", "--loss", "hinge"], "y has 3 classes: hinge takes two"),
         (["fit", "iris", "--momentum", "0.5", "--l1", "1"], "l1 and l2 cannot be combined with momentum"),
+        (["fit", "iris", "--implicit", "--batch-size", "8"], "implicit=True is not possible: .* batch_size=1"),
+        (["fit", "iris", "--implicit", "--method", "adam"], "implicit=True is not possible: .* method=adagrad or"),
         (["fit", "iris", "--epochs", "1", "--model", "no/such/folder"], "No such file or directory"),
         (["predict", "no-model", "iris"], "no-model: No such file or directory"),
         (["predict", __file__, "iris"], "not a whole fastadagrad linear model file"),

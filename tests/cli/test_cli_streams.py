@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import sys
 
 import numpy as np
@@ -91,13 +92,48 @@ def test_a_stream_of_text_is_what_is_read_whole(capsys, text_file, tmp_path):
 def test_the_progressive_table(capsys, text_file):
     status, out, _ = run(capsys, "fit", text_file, "--stream", "--epochs", 3, "--valid", text_file)
     lines = out.splitlines()
-    assert status == 0
-    assert lines[1].split() == ["epoch", "average", "since", "last", "examples", "best", "constant"]
     rows = [line.split() for line in lines[2:] if line[:5].strip().isdigit()]
+    assert status == 0
+    assert lines[1].split() == ["epoch", "average", "since", "last", "examples", "best", "constant", "validation"]
+    assert all(len(row) == 6 for row in rows)
     assert [row[3] for row in rows] == ["1", "2", "4", "8", "16", "32", "64", "128", "200", "200", "200"]
     assert [row[0] for row in rows] == ["1"] * 9 + ["2", "3"]
-    assert sum(line.startswith("valid: loss") for line in lines) == 4  # after each epoch, and at the end
+    assert sum(line.startswith("valid: loss") for line in lines) == 1
     assert run(capsys, "fit", text_file, "--stream", "--quiet")[1] == ""
+
+
+def test_a_fraction_of_a_stream_validates(capsys, text_file, tmp_path):
+    options = [text_file, "--stream", "--epochs", 3, "--valid", 0.25]
+    status, out, err = run(capsys, "fit", *options, "--model", tmp_path / "m", "--json")
+    assert status == 0, err
+    report = json.loads(out)
+    [aside] = re.findall(r"([0-9]+) of 200 examples are set aside for validation", err)
+    assert report["examples"] == 200 - int(aside)
+    kept = report["history"][report["best_epoch"] - 1]
+    assert report["valid"] == {"loss": kept["valid_loss"], "accuracy": kept["valid_accuracy"]}
+    assert kept["valid_loss"] == min(entry["valid_loss"] for entry in report["history"])
+    lines = run(capsys, "fit", *options)[1].splitlines()
+    rows = [line.split() for line in lines[2:] if line[:5].strip().isdigit()]
+    assert [float(row[5]) for row in rows[-3:]] == pytest.approx(
+        [entry["valid_loss"] for entry in report["history"]], rel=1e-4
+    )
+    assert lines[-1].startswith("valid: loss ")
+
+
+def test_a_stream_finds_a_learning_rate(capsys, text_file):
+    status, out, err = run(capsys, "fit", text_file, "--stream", "--epochs", 2, "--json")
+    rate = json.loads(out)["learning_rate"]
+    assert status == 0
+    assert f"learning rate {rate:g}, by " in err
+    asked = run(capsys, "fit", text_file, "--stream", "--epochs", 2, "--learning-rate", "auto", "--json")[1]
+    assert json.loads(asked)["learning_rate"] == rate
+
+
+def test_what_is_read_once_only_sets_nothing_aside(capsys, monkeypatch, text_file):
+    stdin(monkeypatch, text_file.read_bytes())
+    status, _, err = run(capsys, "fit", "-", "--stream", "--valid", 0.2)
+    assert status == 2
+    assert "validation=0.2 of standard input, which can be read once only" in err
 
 
 def test_standard_input_is_trained_on_and_scored(capsys, monkeypatch, text_file, tmp_path):
@@ -128,7 +164,7 @@ def test_csv_comes_through_standard_input(capsys, monkeypatch, tables):
 
 def test_training_goes_on(capsys, text_file, tmp_path):
     first, second, whole = tmp_path / "a", tmp_path / "b", tmp_path / "c"
-    options = [text_file, "--stream", "--no-shuffle"]
+    options = [text_file, "--stream", "--no-shuffle", "--learning-rate", 0.1]
     run(capsys, "fit", *options, "--epochs", 3, "--model", whole)
     run(capsys, "fit", *options, "--epochs", 1, "--model", first)
     assert run(capsys, "fit", *options, "--epochs", 2, "--resume", first, "--model", second)[0] == 0
@@ -168,8 +204,7 @@ def test_missing_numbers(capsys, tables):
         (["fit", "strings.csv"], "say which column has the labels"),
         (["fit", "strings.csv", "--target", "z"], "no column 'z'"),
         (["fit", "train.svm", "--drop", "a"], "--drop names columns of CSV, Parquet or Arrow"),
-        (["fit", "train.svm", "--stream", "--valid", "0.5"], "validation=0.5 cannot be set aside of a stream"),
-        (["fit", "train.svm", "--stream", "--learning-rate", "auto"], "learning_rate='auto' tries rates on all"),
+        (["fit", "train.svm", "--stream", "--valid", "1e-9"], "validation=1e-09 of 200 examples sets none aside"),
         (["fit", "train.svm", "--resume", "m", "--no-stream"], "--resume goes on with a stream"),
         (["fit", "train.svm", "--stream", "--threads", "-1"], "threads must be"),
         (["fit", "iris", "--stream"], "iris"),

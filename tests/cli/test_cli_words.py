@@ -56,6 +56,14 @@ def test_scores_are_of_the_rows_trained_on_and_of_the_rest(capsys, text_file, se
     assert [line.partition(":")[0] for line in out[-2:]] == ["train", "valid"]
 
 
+def test_scores_of_hashed_rows_are_those_of_the_training(capsys, text_file):
+    options = ["--valid", 0.25, "--epochs", 2, "--hash-bits", 6]
+    report = json.loads(run(capsys, "fit", text_file, *options, "--json")[1])
+    kept = report["history"][report["best_epoch"] - 1]
+    assert report["valid"]["loss"] == pytest.approx(kept["valid_loss"], rel=1e-5)
+    assert report["train"]["accuracy"] > 0.8
+
+
 def test_scores_of_a_file_for_validation(capsys, text_file):
     report = json.loads(run(capsys, "fit", text_file, "--valid", text_file, "--epochs", 2, "--json")[1])
     assert report["valid"] == report["train"]
@@ -87,10 +95,10 @@ def history(losses):
     ],
 )
 def test_the_kept_and_the_last_epoch_have_rows(capsys, kept, epochs, rows):
-    from fastadagrad.cli.fit import _Rows
+    from fastadagrad.cli.fit_report import EpochRows
     from fastadagrad.cli.screen import Screen
 
-    show = _Rows(Screen(patient=False))
+    show = EpochRows(Screen(patient=False))
     entries = history([0.5] * epochs)
     for entry in entries:
         show(entry)

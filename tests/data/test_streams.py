@@ -15,6 +15,7 @@ import fastadagrad as fa
 from fastadagrad.data import stream_tables, stream_text
 from fastadagrad.data.ahead import in_order
 from fastadagrad.data.loading import load
+from fastadagrad.data.streams import read_blocks, settle_columns
 from fastadagrad.data.tables import CSR
 from fastadagrad.kernels.text.svmlight import sort_rows
 
@@ -97,12 +98,26 @@ def test_blocks_with_named_columns_are_the_whole(tmp_path, name, threads):
 
 
 @pytest.mark.usefixtures("small_blocks")
+@pytest.mark.parametrize("name", ["d.svm", *FILES])
+def test_blocks_say_where_they_begin(tmp_path, name):
+    path = svmlight(tmp_path / name) if name == "d.svm" else write(tmp_path / name, frame())
+    stream = fa.Stream(path, target=None if name == "d.svm" else "y")
+    ends = np.cumsum([len(table.labels) for table in stream]).tolist()
+    backwards = {
+        table.first: len(table.labels) for table in read_blocks(stream, lambda t: t, lambda n: np.arange(n)[::-1])
+    }
+    assert sorted(backwards) == [0, *ends[:-1]]
+    assert [first + backwards[first] for first in sorted(backwards)] == ends
+    assert stream.table().first is None
+
+
+@pytest.mark.usefixtures("small_blocks")
 @pytest.mark.parametrize("name", ["d.svm", "d.parquet", "d.arrow"])
 def test_blocks_come_in_the_order_asked_for(tmp_path, name):
     path = svmlight(tmp_path / name) if name == "d.svm" else write(tmp_path / name, frame())
     stream = fa.Stream(path, target=None if name == "d.svm" else "y")
     in_sequence = [table.labels.tolist() for table in stream]
-    backwards = [table.labels.tolist() for table in stream.read(lambda t: t, lambda n: np.arange(n)[::-1])]
+    backwards = [table.labels.tolist() for table in read_blocks(stream, lambda t: t, lambda n: np.arange(n)[::-1])]
     assert backwards != in_sequence
     assert sorted(map(len, backwards)) == sorted(map(len, in_sequence))
     if name != "d.parquet":  # whose row groups are in several batches, in order
@@ -173,7 +188,7 @@ def test_means_of_the_training_fill_what_is_missing_later(tmp_path):
     first = write(tmp_path / "a.csv", pa.table({"x": [1.0, 3.0, None], "y": [0, 1, 1]}))
     day = pa.array([0, 1], pa.date32())
     later = write(tmp_path / "b.csv", pa.table({"y": [0, 1], "day": day, "x": [None, 8.0], "word": ["a", "b"]}))
-    columns = fa.Stream(first, target="y", missing="mean").settled_columns()
+    columns = settle_columns(fa.Stream(first, target="y", missing="mean"))
     again = fa.Stream(later, columns=columns).table()
     assert again.features.tolist() == [[2.0], [8.0]]
     assert again.labels.tolist() == [0, 1]
