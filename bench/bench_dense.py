@@ -17,6 +17,7 @@ import fastadagrad as fa
 CHECKED = f"{OURS}, default check"
 LOOP = "same-traffic loop"
 PLAIN = "the step alone"
+SCALED = "loss times 2**64"
 HYPER: Any = {"learning_rate": LEARNING_RATE, "rms_regularizer": EPSILON}
 
 
@@ -113,3 +114,17 @@ def test_ten_elements(new_race: NewRace, two_threads: int, quick: bool) -> None:
     race.run(rounds=5 if quick else 51)
     race.at_least(8, "torch fused")
     race.at_least(None, "torch fused", ours=CHECKED)
+
+
+def test_subnormal_squares(new_race: NewRace, quick: bool) -> None:
+    """What gradients cost whose squares are subnormal, and what a scaled loss makes of it."""
+    race = new_race("dense, 1M float32, gradients of 1e-20, 1 thread")
+    p, g = make_arrays(1_000_000)
+    tiny, scale = g * np.float32(1e-20), np.float32(2.0**64)
+    as_it_is = fa.ADAGRAD(params=p.copy(), threads=1, **HYPER)
+    scaled = fa.ADAGRAD(params=p.copy(), threads=1, **HYPER | {"rms_regularizer": EPSILON * scale})
+    larger = tiny * scale
+    race.add(OURS, lambda: as_it_is.step(tiny), calls=10)
+    race.add(SCALED, lambda: scaled.step(larger), calls=10)
+    race.run(rounds=5 if quick else 51)
+    race.at_least(None, SCALED)

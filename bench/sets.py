@@ -33,13 +33,13 @@ class Set:
     read: Callable[[], Examples]
     regression: bool = False
 
-    def split(self) -> tuple[Any, Any, Any, Any]:
-        """Examples for training and for testing: X, X_test, y, y_test; the same at each call."""
+    def split(self, number: int = 0) -> tuple[Any, Any, Any, Any]:
+        """Examples for training and for testing: X, X_test, y, y_test; the same for the same number."""
         from sklearn.model_selection import train_test_split
 
         X, y = self.read()
         classes = None if self.regression else y
-        X, X_test, y, y_test = train_test_split(X, y, test_size=HELD_OUT, random_state=SEED, stratify=classes)
+        X, X_test, y, y_test = train_test_split(X, y, test_size=HELD_OUT, random_state=SEED + number, stratify=classes)
         return X, X_test, y, y_test
 
 

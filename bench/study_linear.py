@@ -8,14 +8,16 @@ tuned       LogisticRegression or Ridge of scikit-learn on the same scaled featu
             found by cross-validation on the training examples
 SGD         SGDClassifier(loss="log_loss") or SGDRegressor with their defaults, on the same scaled features; median of
             three seeds
-default     LinearModel() or, for regression, LinearModel("squared"); median of three seeds
-auto        the same with learning_rate="auto"
+default     LinearModel() or, for regression, LinearModel("squared"), whose learning rate is found by trial, as by
+            learning_rate="auto"; median of three seeds
 e=1e-8      the default but for ADAGRAD's own rms_regularizer
 rate 0.1    the default but for one learning rate for all sets
 rate 1      the same with a rate that is far too high for most
 explicit    rate 1 without implicit steps
 
-all but `tuned` as multiples of it, and the seconds that fits of `default`, `SGD` and one of `tuned` take.
+all but `tuned` as multiples of it, and the seconds that fits of `default`, `SGD` and one of `tuned` take. A set of
+fewer than 3,000 examples is split into training and testing ten times, others are once: all numbers are medians over
+the splits, since a few hundred examples for testing differ by more than the methods do.
 It needs the packages that `sets.py` names.
 """
 
@@ -38,11 +40,11 @@ from sets import SETS, Set
 from fastadagrad.linear import LinearModel
 
 SEEDS = (0, 1, 2)
+FEW_EXAMPLES, SPLITS = 3_000, 10
 STRENGTHS = 10.0 ** np.arange(-3, 4)  # C, or 1/alpha of Ridge; where the best is at an end, the grid goes on
 FOLDS = 3
 VARIANTS: dict[str, dict[str, Any]] = {
     "default": {},
-    "auto": {"learning_rate": "auto"},
     "e=1e-8": {"rms_regularizer": 1e-8},
     "rate 0.1": {"learning_rate": 0.1},
     "rate 1": {"learning_rate": 1.0},
@@ -115,30 +117,39 @@ def ours(each: Set, X: Any, y: Any, seed: int, **options: Any) -> LinearModel:
 
 
 def study(each: Set) -> dict[str, Any]:
-    """The row of one set."""
-    X, X_test, y, y_test = each.split()
+    """The row of one set: medians over the splits."""
+    first = study_split(each, 0)
+    splits = range(1, SPLITS if first["rows"] < FEW_EXAMPLES else 1)
+    rows = [first, *(study_split(each, number) for number in splits)]
+    return {
+        name: statistics.median(row[name] for row in rows) if isinstance(value, float) else value
+        for name, value in first.items()
+    }
+
+
+def study_split(each: Set, number: int) -> dict[str, Any]:
+    X, X_test, y, y_test = each.split(number)
     best, seconds = tuned(each, X, y)
     optimum = held_out_loss(best, X_test, y_test, each.regression)
+    found = [timed(lambda seed=seed: sgd(each, X, y, seed)) for seed in SEEDS]
+    losses = [held_out_loss(model, X_test, y_test, each.regression) for model, _ in found]
     row: dict[str, Any] = {
         "set": each.name,
         "kind": each.kind,
-        "rows": X.shape[0],
+        "rows": len(y) + len(y_test),
         "columns": X.shape[1],
         "tuned": optimum,
         "tuned seconds": seconds,
+        "SGD": statistics.median(losses) / optimum,
+        "SGD seconds": statistics.median(seconds for _, seconds in found),
     }
-    found = [timed(lambda seed=seed: sgd(each, X, y, seed)) for seed in SEEDS]
-    row["SGD"] = (
-        statistics.median(held_out_loss(model, X_test, y_test, each.regression) for model, _ in found) / optimum
-    )
-    row["SGD seconds"] = statistics.median(seconds for _, seconds in found)
     for name, options in VARIANTS.items():
         ours(each, X[:1000], y[:1000], 0, **options)  # compiles
         fits = [timed(lambda seed=seed, options=options: ours(each, X, y, seed, **options)) for seed in SEEDS]
         row[name] = statistics.median(model.evaluate(X_test, y_test)["loss"] for model, _ in fits) / optimum
         if name == "default":
             row["default seconds"] = statistics.median(seconds for _, seconds in fits)
-            row["rate"] = fits[0][0].learning_rate_
+            row["rate"] = float(statistics.median(model.learning_rate_ for model, _ in fits))
     return row
 
 

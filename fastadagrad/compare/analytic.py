@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,9 +75,6 @@ def factorisation(seed: int) -> Task:
     y = rng.standard_normal((ROWS, RANK)) @ rng.standard_normal((RANK, COLUMNS))
     y += NOISE * rng.standard_normal(y.shape)
 
-    def loss(params: dict[str, Floats]) -> Any:
-        return factorisation_value(params, y)
-
     start = np.random.default_rng([seed, 0])
     params = {"u": 0.1 * start.standard_normal((ROWS, RANK)), "v": 0.1 * start.standard_normal((RANK, COLUMNS))}
-    return Task(params=params, loss=loss, updates=10, epochs=50)
+    return Task(params=params, loss=partial(factorisation_value, y=y), updates=10, epochs=50)

@@ -20,8 +20,6 @@ from .running import Run
 
 NAME = "benchopt.parquet"
 OBJECTIVE = "validation loss"
-
-
 COLUMNS: dict[str, type] = {
     "objective_name": str,
     "obj_description": str,
@@ -64,35 +62,37 @@ def write_benchopt(path: Path, material: Material, about: Mapping[str, Any]) -> 
         for epoch in range(len(run.valid))
     ]
     kinds = {float: pyarrow.float64(), int: pyarrow.int64(), str: pyarrow.string()}
-    columns = zip(*rows, strict=True)
-    arrays = [pyarrow.array(each, kinds[kind]) for each, kind in zip(columns, COLUMNS.values(), strict=True)]
+    columns = {name: pyarrow.array([row[name] for row in rows], kinds[kind]) for name, kind in COLUMNS.items()}
     with replacing(path) as file:
-        module.write_table(pyarrow.table(arrays, names=[*COLUMNS]), file)
+        module.write_table(pyarrow.table(columns), file)
 
 
-def _row(about: Mapping[str, Any], run: Run, epoch: int) -> tuple[Any, ...]:
-    """An epoch of a run, in the order of COLUMNS."""
+def _row(about: Mapping[str, Any], run: Run, epoch: int) -> dict[str, Any]:
+    """An epoch of a run, by the names of COLUMNS."""
     cell = run.cell
-    return (
-        OBJECTIVE,
-        "loss of the samples to validate on, after each epoch",
-        cell.method,
-        "with the learning rate that has the lowest final loss" if cell.rate is not None else "takes no learning rate",
-        cell.problem,
-        cell.seed,
-        "Iteration",
-        epoch,
-        run.seconds[epoch],
-        run.valid[epoch],
-        run.train[epoch],
-        run.scores[epoch] if run.scores else None,
-        cell.rate,
-        about.get("date"),
-        platform.system(),
-        platform.machine(),
-        platform.release(),
-        about.get("cores"),
-        about.get("processor"),
-        about.get("numpy"),
-        about.get("fastadagrad"),
+    rate = (
+        "with the learning rate that has the lowest final loss" if cell.rate is not None else "takes no learning rate"
     )
+    return {
+        "objective_name": OBJECTIVE,
+        "obj_description": "loss of the samples to validate on, after each epoch",
+        "solver_name": cell.method,
+        "solver_description": rate,
+        "data_name": cell.problem,
+        "idx_rep": cell.seed,
+        "sampling_strategy": "Iteration",
+        "stop_val": epoch,
+        "time": run.seconds[epoch],
+        "objective_value": run.valid[epoch],
+        "objective_train_loss": run.train[epoch],
+        "objective_score": run.scores[epoch] if run.scores else None,
+        "p_solver_learning_rate": cell.rate,
+        "run_date": about.get("date"),
+        "platform": platform.system(),
+        "platform-architecture": platform.machine(),
+        "platform-release": platform.release(),
+        "system-cpus": about.get("cores"),
+        "system-processor": about.get("processor"),
+        "version-numpy": about.get("numpy"),
+        "version-fastadagrad": about.get("fastadagrad"),
+    }

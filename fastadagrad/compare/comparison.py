@@ -5,36 +5,25 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import cached_property
 from itertools import count
 from pathlib import Path
 from typing import Any
 
-from ..support.checks import whole_number
+from ..support.checks import checked_share, shown, whole_number
 from ..support.extras import needed
 from ..support.figures import new_figure
 from ..support.log import logger
 from .contenders import as_contenders
-from .figures import Material
 from .grid import RATES, SEEDS, Plan, as_rates
 from .making import make_runs, measured_costs
+from .material import Material
 from .pool import refuse_unguarded
 from .problem import Problem
 from .problems import as_problems, task_of
 from .report import write_report
 from .result_table import as_records, whole_text
-from .results import (
-    RESULTS,
-    command_line,
-    machine,
-    others_in,
-    parquet,
-    run_records,
-    write_csv,
-    write_json,
-    write_parquet,
-)
+from .results import made_by, others_in, parquet, run_records, write_results
 from .running import Run, check_start
 from .summary import GOOD, TAU, Line, summarise
 from .verdict import Verdict, as_record, verdict_of
@@ -68,6 +57,8 @@ class Comparison:
     ...     found = compare("quadratic:100", "adagrad", rates=[1.0], seeds=1, jobs=0, out=out, report=False)
     >>> len(found.runs), len(found.lines), "adagrad" in str(found)
     (1, 1, True)
+    >>> found.verdict.sentence
+    'adagrad alone was run: name more methods to compare it with.'
     """
 
     folder: Path
@@ -88,15 +79,6 @@ class Comparison:
         ------
         RuntimeError
             If SciPy is not installed.
-
-        Examples
-        --------
-        >>> import tempfile
-        >>> from fastadagrad.compare import compare
-        >>> with tempfile.TemporaryDirectory() as out:
-        ...     found = compare("quadratic:100", "adagrad", rates=[1.0], seeds=1, jobs=0, out=out, report=False)
-        >>> found.verdict.sentence
-        'adagrad alone was run: name more methods to compare it with.'
         """
         return verdict_of(self.lines)
 
@@ -209,22 +191,18 @@ def compare(
     refuse_unguarded()
     plan = make_plan(problems, methods, rates, seeds, epochs, extend)
     workers = checked_jobs(jobs)
-    if not 0 < tau < 1:
-        raise ValueError(f"tau must be between 0 and 1, not {tau!r}")
+    tau = checked_share("tau", tau)
     parquet()
     needed("scipy.stats", "the verdict of a comparison")
     if report:
         new_figure()
-    folder = free_folder(plan) if out is None else Path(out)
+    folder = folder_of(out, plan)
     plan, runs = make_runs(folder, plan, workers, progress)
     costs = measured_costs(folder, plan)
     lines = tuple(summarise(plan, runs, costs, tau))
-    about = {**machine(), "date": datetime.now(UTC).isoformat(timespec="seconds"), "jobs": workers}
-    about |= {"command": command_line(), "tau": tau, "good": GOOD}
+    about = made_by(jobs=workers, tau=tau, good=GOOD)
     found = Comparison(folder, plan, tuple(runs), lines, about)
-    write_csv(folder / "results.csv", runs)
-    write_parquet(folder / "results.parquet", runs)
-    write_json(folder / RESULTS, found.as_json())
+    write_results(folder, runs, found.as_json())
     if report:
         write_report(folder, Material(plan, runs, lines, tau), about)
     return found
@@ -256,7 +234,16 @@ def make_plan(
     return Plan(chosen, contenders, grid, seeds, budgets, best, extend, scores=scores)
 
 
-def free_folder(plan: Plan) -> Path:
+def folder_of(out: str | os.PathLike[str] | None, plan: Plan) -> Path:
+    """The folder for the results: the one that is given, or the first of the default ones that is free."""
+    if out is None:
+        return _free_folder(plan)
+    if not isinstance(out, str | os.PathLike):
+        raise TypeError(f"out must be the path of a folder, or None, not {shown(out)}")
+    return Path(out)
+
+
+def _free_folder(plan: Plan) -> Path:
     """Return the first of the default folders that has no runs of another comparison."""
     for number in count(1):
         folder = Path(FOLDER if number == 1 else f"{FOLDER}-{number}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,10 +10,11 @@ from ..engine.options import hyper_names, make_settings, refuse_unknown
 from ..kernels.rules import trait
 from ..optimizer.methods import METHODS, method_named
 from .papers import PRESET, preset, unlike_paper
+from .training import OwnTrainer, Trainer
 
 # NAG takes part with momentum, as without it NAG is SGD.
 USUAL = {"nag": "nag:momentum=0.9"}
-LIBRARIES = ("torch", "optax", "scipy")  # whose methods take part, as fastadagrad.compare.outside describes
+FRAMEWORKS = ("torch", "optax", "scipy")  # whose methods take part, as fastadagrad.compare.outside describes
 SET_BY_THE_COMPARISON = (
     "learning_rate",
     "lr_decay",
@@ -34,7 +35,7 @@ class Contender:
     label: str
     name: str
     options: Mapping[str, Any] = field(default_factory=dict)
-    identity: str = ""  # text that changes with what a method of another library, or of the user's own, is made from
+    identity: str = ""  # text that changes with what a method of another framework, or of the user's own, is made from
 
     @property
     def unlike_paper(self) -> tuple[str, ...]:
@@ -46,12 +47,17 @@ class Contender:
         """Whether the method needs no learning rate, so that it runs once a seed."""
         return bool(trait(method_named(self.name).rule, "rate_free"))
 
-    def build(self, loss: Any, params: Any, rate: float | None, lazy: str) -> Any:
-        """An optimizer on one thread; if `rate` is None, it has the method's default."""
+    @property
+    def has_lazy(self) -> bool:
+        """Whether the method has the option `lazy`, which says what becomes of row-sparse gradients."""
+        return True
+
+    def build(self, loss: Any, params: Any, rate: float | None, lazy: str) -> Trainer:
+        """What trains the parameters by this method, on one thread; if `rate` is None, at the method's default."""
         hyper = {"lazy": lazy, **self.options, "threads": 1, "nonfinite": "raise"}
         if rate is not None:
             hyper["learning_rate"] = rate
-        return method_named(self.name)(loss, params, **hyper)
+        return OwnTrainer(method_named(self.name)(loss, params, **hyper))
 
 
 def usual_contenders() -> list[str]:
@@ -74,7 +80,7 @@ def contender_named(spec: str | type) -> Contender:
     ValueError, TypeError
         For an unknown method or option, or a value that the method refuses.
     RuntimeError
-        If a library is not installed.
+        If a framework is not installed.
 
     Examples
     --------
@@ -107,7 +113,7 @@ def contender_named(spec: str | type) -> Contender:
 
 
 def is_outside(spec: str) -> bool:
-    """Whether a method's name on the command line is of another library, or of a class of the user's.
+    """Whether a method's name on the command line is of another framework, or of a class of the user's.
 
     Examples
     --------
@@ -118,7 +124,7 @@ def is_outside(spec: str) -> bool:
     name, colon, rest = spec.partition(":")
     if not colon or not name.strip() or name.lower() in METHODS:
         return False
-    if name.strip() in LIBRARIES:
+    if name.strip() in FRAMEWORKS:
         return True
     first = rest.partition(":")[0].partition(",")[0].strip()
     return bool(first) and "=" not in first and first != PRESET
@@ -150,8 +156,9 @@ def _value(text: str) -> Any:
 
 def as_contenders(given: Sequence[str | type] | str | type | None) -> tuple[Contender, ...]:
     """The given methods as Contenders; by default every method that there is."""
-    several = [given] if isinstance(given, str | type) else given
-    specs: list[str | type] = [*usual_contenders()] if several is None else [*several]
+    if given is None:
+        given = usual_contenders()
+    specs: list[Any] = [*given] if isinstance(given, Iterable) and not isinstance(given, str | type) else [given]
     if not specs:
         raise ValueError(f"methods: expected at least one of {', '.join(METHODS)}")
     for spec in specs:

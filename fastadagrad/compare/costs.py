@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..optimizer.by_gradients import session_of
-from ..optimizer.optimizer import Optimizer
 from .contenders import Contender
-from .outside import Outside, OutsideContender
 from .problem import Task
 from .running import first_batch, lazy_for, unwarned
+from .training import SteppingTrainer
 
-ROUNDS, ROUND_SECONDS, MOST_CALLS = 25, 2e-3, 50
+TURNS, TURN_SECONDS = 25, 2e-3  # of each method
+MOST_CALLS = 50  # steps of a turn
 
 
 class Cost(NamedTuple):
@@ -28,70 +27,44 @@ class Cost(NamedTuple):
     high: float | None = None
 
 
-class _Stepping:
-    """One method's optimizer, which steps with the gradients of the start again and again."""
+class _Turns:
+    """The steps of one method, made again and again with what a batch gives at the start values."""
 
-    def __init__(self, task: Task, method: Contender) -> None:
-        own, self._start = task.copied(), task.copied()
-        self._opt = method.build(task.loss, own, None, lazy_for(task, method))
-        if isinstance(self._opt, Outside):
-            self._restart: Callable[[], None] = self._opt.restart
-            self._given: list[Any] = [self._opt.gradients_of(first_batch(task))]
-        else:
-            self._restart = self._start_again
-            session = session_of(self._opt)
-            objective = session.objective
-            arguments = objective.arguments(first_batch(task))
-            _, flat = objective.value_and_gradients(arguments)
-            given = [given for given in (flat, session.products(arguments)) if given]
-            self._given = [session.params.restructure(arrays) for arrays in given]
-        self.calls = 1
-        self.calls = max(1, min(MOST_CALLS, int(ROUND_SECONDS / max(self.seconds(), 1e-7))))
-
-    def _start_again(self) -> None:
-        self._opt.set_params(self._start)
-        self._opt.reset()
+    def __init__(self, trainer: SteppingTrainer, batch: Any) -> None:
+        self.trainer = trainer
+        self._arguments = trainer.arguments_of_step(batch)
+        self._calls = 1
+        self._calls = max(1, min(MOST_CALLS, int(TURN_SECONDS / max(self.seconds(), 1e-7))))
 
     def seconds(self) -> float:
-        """Seconds of one step, from many steps timed together."""
-        self._restart()
-        step, given = self._opt.step, self._given
-        step(*given)
+        """Seconds of one step, from the steps of a turn, which are timed together."""
+        self.trainer.restart()
+        step, arguments = self.trainer.step, self._arguments
+        step(*arguments)
         began = time.perf_counter()
-        for _ in range(self.calls):
-            step(*given)
-        return (time.perf_counter() - began) / self.calls
-
-    @property
-    def bytes(self) -> float | None:
-        """Bytes of state for each element of the parameters; None if they are not known."""
-        return self._opt.state_bytes() if isinstance(self._opt, Outside) else state_bytes(self._opt)
+        for _ in range(self._calls):
+            step(*arguments)
+        return (time.perf_counter() - began) / self._calls
 
 
-def state_bytes(opt: Optimizer) -> float:
-    """Bytes of state for each element of the parameters."""
-    held = sum(np.asarray(slot).nbytes for slots in opt.state.values() for slot in slots.values())
-    return held / sum(array.size for array in opt.params.values())
-
-
-def costs_of(task: Task, methods: Sequence[Contender]) -> Mapping[str, Cost]:
+def costs_of(task: Task, methods: Sequence[Contender]) -> dict[str, Cost]:
     """Time and memory of each method's steps alone, gradients given, on one thread; the methods take turns.
 
     Methods whose steps raise are left out, and so are those that have no steps of their own.
     """
+    turns: dict[str, _Turns] = {}
+    seconds: dict[str, list[float]] = {}
     with unwarned():
-        stepping = {}
         for method in methods:
-            if isinstance(method, OutsideContender) and method.library == "scipy":
-                continue
-            with suppress(Exception):  # its runs tell which
-                stepping[method.label] = _Stepping(task, method)
-        turns: dict[str, list[float]] = {label: [] for label in stepping}
-        for _ in range(ROUNDS):
-            for label, one in stepping.items():
-                turns[label].append(one.seconds())
+            with suppress(Exception):  # the method's runs have told of it
+                trainer = method.build(task.loss, task.copied(), None, lazy_for(task, method))
+                if isinstance(trainer, SteppingTrainer):
+                    turns[method.label] = _Turns(trainer, first_batch(task))
+        for _ in range(TURNS):
+            for label, each in turns.items():
+                seconds.setdefault(label, []).append(each.seconds())
     found = {}
-    for label, one in stepping.items():
-        low, middle, high = (1e6 * float(value) for value in np.quantile(turns[label], (0.25, 0.5, 0.75)))
-        found[label] = Cost(middle, one.bytes, low, high)
+    for label, each in turns.items():
+        low, middle, high = (1e6 * float(value) for value in np.quantile(seconds[label], (0.25, 0.5, 0.75)))
+        found[label] = Cost(middle, each.trainer.state_bytes(), low, high)
     return found

@@ -42,6 +42,10 @@ class Looks(NamedTuple):
         """The number of the method's colour and end; -1 for grey."""
         return self.emphasised.index(method) if method in self.emphasised else -1
 
+    def layer(self, method: str) -> int:
+        """A number by which lines are drawn: those in grey first, then the others, the best last, on top of all."""
+        return -self.place(method) if method in self.emphasised else -len(self.emphasised)
+
 
 def looks_of(methods: Sequence[str], emphasised: Sequence[str]) -> Looks:
     """Looks of methods, with short names that differ."""
@@ -72,9 +76,7 @@ def drawn(panel: Panel, number: int, looks: Looks) -> str:
     x_axis = next(iter(panel.xs.values()))
     x_scale, y_scale = x_axis.scales[0], y_axis.scales[0]
     inner = Frame(x_scale, y_scale)
-    order = sorted(
-        panel.series, key=lambda each: -1 - looks.place(each.method) if looks.place(each.method) >= 0 else -9
-    )
+    order = sorted(panel.series, key=lambda each: looks.layer(each.method))
     ends = [inner.points(each, panel.step)[-1] for each in order]
     if panel.key:
         ranks = {method: rank for rank, method in enumerate(panel.key)}
@@ -124,15 +126,13 @@ class Frame(NamedTuple):
 def frame(x_axis: Axis, y_axis: Axis, x_scale: Scale, y_scale: Scale) -> str:
     """Grid, ticks, labels and bands."""
     inner, right, floor = Frame(x_scale, y_scale), WIDTH - RIGHT, HEIGHT - BOTTOM
-    x: float
-    y: float
     parts = []
-    for there, y, words, at in (
+    for there, roof, words, at in (
         (y_scale.above, TOP, y_axis.above, TOP + 11),
         (y_scale.below, floor - BAND, y_axis.below, floor - 4),
     ):
         if there:
-            parts.append(f'<rect class="beyond" x="{LEFT}" y="{y}" width="{right - LEFT}" height="{BAND}"/>')
+            parts.append(f'<rect class="beyond" x="{LEFT}" y="{roof}" width="{right - LEFT}" height="{BAND}"/>')
             parts.append(_text(words, LEFT + 4, at, "within"))
     for tick in y_scale.ticks:
         y = inner.top(tick)

@@ -23,11 +23,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.loading import load
-from ..data.tables import CSR, refuse_weights
+from ..data.tables import CSR
 from ..support import contents
+from ..support.checks import checked_number, checked_share, whole_number
 from ..support.log import logger
+from .grid import as_rates
 from .labelled_text import FEATURES, TEXT, as_csr, load_text
+from .named_sources import load_examples, source_named
 from .online_passes import CONTENDERS, Contender, Floats, Pass, Pool
 
 RATES = tuple(10.0 ** (k / 2) for k in range(-6, 3))  # where the search begins
@@ -37,8 +39,7 @@ PENALTIES = tuple(10.0 ** (k / 2) for k in range(-14, 3))  # the penalty is sear
 HALVINGS = 8
 CLOSE = 0.05  # relative difference from the wanted share of weights at which the search ends
 DELTA = 1e-8
-
-LEADER = "RDA"
+LEADER = "RDA"  # for which the penalty is chosen
 
 
 @dataclass(frozen=True)
@@ -105,9 +106,9 @@ def table1(
     shuffles: int = 4,
     held_out: float = 0.25,
     nonzeros: float = 0.1,
-    rates: Sequence[float] | None = None,
+    rates: str | Sequence[float] | None = None,
     delta: float = DELTA,
-    text: str = FEATURES[0],
+    text: str = "words",
     seed: int = 0,
     tell: Callable[[str], object] | None = None,
 ) -> list[Line]:
@@ -116,8 +117,8 @@ def table1(
     Parameters
     ----------
     source : str or path
-        A source that the command `fit` reads; or text in a file whose name ends in .tsv, each line of which is a label,
-        a tab and the example (needs the extra ``fit``).
+        A source that the command `fit` reads, as ``FILE:COLUMN`` if its columns have names; or text in a file whose
+        name ends in .tsv, each line of which is a label, a tab and the example (needs the extra ``fit``).
     positive : str, optional
         The label that is to be told from all others, or a pattern that several labels match, as ``comp.*``. It is
         needed if there are more than two labels.
@@ -128,9 +129,9 @@ def table1(
     nonzeros : float
         Share of the weights that RDA is to keep on the first shuffle. Of the penalties tried, the one that comes
         nearest to it is taken; a warning says if none comes near.
-    rates : sequence of float, optional
-        Learning rates to choose from, and nothing beyond them. By default half powers of ten from 0.001 to 10, and for
-        each method as many more as it takes for its best rate to lie inside.
+    rates : str or sequence of float, optional
+        ``LOW:HIGH:N``, or the learning rates to choose from, and nothing beyond them. By default half powers of ten
+        from 0.001 to 10, and for each method as many more as it takes for its best rate to lie inside.
     delta : float
         What the AdaGrad methods add to the root of the sum of squared gradients, `rms_regularizer` elsewhere.
     text : str
@@ -162,16 +163,9 @@ def table1(
     PA True
     AROW True
     """
-    if shuffles < 1:
-        raise ValueError(f"shuffles must be at least 1, not {shuffles}")
-    for name, share in (("held_out", held_out), ("nonzeros", nonzeros)):
-        if not 0 < share < 1:
-            raise ValueError(f"{name} must be between 0 and 1, not {share}")
-    if not 0 <= delta < math.inf:
-        raise ValueError(f"delta must be a number of at least 0, not {delta}")
-    grid = RATES if rates is None else tuple(sorted(rates))
-    if not grid or not all(0 < rate < math.inf for rate in grid):
-        raise ValueError(f"rates must be positive learning rates to choose from, not {rates}")
+    shuffles, seed = whole_number("shuffles", shuffles, 1), whole_number("seed", seed, 0)
+    held_out, nonzeros = checked_share("held_out", held_out), checked_share("nonzeros", nonzeros)
+    delta, grid = checked_number("delta", delta), RATES if rates is None else as_rates(rates)
     if text not in FEATURES:
         raise ValueError(f"text must be one of {', '.join(FEATURES)}, not {text!r}")
     features, labels = _read(source, positive, text)
@@ -180,7 +174,7 @@ def table1(
         raise ValueError(f"{os.fspath(source)} has {len(labels)} examples, of which held_out={held_out} leaves none")
     search = Search(Pool(features, labels), grid, rates is None, delta)
     orders = [np.random.default_rng([seed, k]).permutation(len(labels)) for k in range(shuffles)]
-    tell = tell or (lambda text: None)
+    tell = tell or (lambda line: None)
     tell(f"looking for the penalty under which {LEADER} keeps {nonzeros:.0%} of the weights")
     l1 = _penalty(search, orders[0][test:], nonzeros)
     several = f"{shuffles} shuffle{'s' if shuffles > 1 else ''}"
@@ -194,6 +188,7 @@ def table1(
 
 
 def _line(search: Search, contender: Contender, l1: float, orders: Sequence[NDArray[np.int64]], test: int) -> Line:
+    """The results of a method, of whose orders the first `test` examples are held out."""
     found = [search.best(contender, l1, order[test:]) for order in orders]
     passes = [each for each, _ in found]
     errors = [search.pool.error(each.weights, order[:test]) for each, order in zip(passes, orders, strict=True)]
@@ -250,7 +245,7 @@ def _read(source: str | os.PathLike[str], positive: str | None, text: str) -> tu
     if contents.suffix_of(source) == TEXT:
         features, found = load_text(source, text)
     else:
-        table = refuse_weights(load(source, dtype=np.float64))
+        table = load_examples(source_named(os.fspath(source)), np.float64)
         features, found = as_csr(table.features), table.labels
     return _without_empty_columns(features), _two_classes(os.fspath(source), found, positive)
 
@@ -262,13 +257,15 @@ def _without_empty_columns(features: CSR) -> CSR:
 
 
 def _two_classes(name: str, labels: NDArray[Any], positive: str | None) -> Floats:
+    """1 for labels that are `positive` or, if none is, match it as a pattern, and -1 for all others."""
     classes, places = np.unique(labels, return_inverse=True)
     spelt = [f"{label:g}" if isinstance(label, float | int) else str(label) for label in classes.tolist()]
     if positive is None and len(classes) == 2:
         positive = spelt[1]
-    wanted = [positive is not None and (label == positive or fnmatchcase(label, positive)) for label in spelt]
-    if positive in spelt:  # a label that happens to be a pattern too
+    if positive is None or positive in spelt:
         wanted = [label == positive for label in spelt]
+    else:
+        wanted = [fnmatchcase(label, positive) for label in spelt]
     if not any(wanted) or all(wanted):
         raise ValueError(
             f"{name} has the labels {', '.join(spelt[:10])}{', ...' if len(spelt) > 10 else ''}: "

@@ -13,10 +13,9 @@ from typing import Any
 import numpy as np
 
 from ..data.dataset import Dataset, sample_count
-from ..engine.rows import Rows
 from ..optimizer.adaptive import SGD
-from ..optimizer.by_gradients import session_of
 from ..support.extras import needed
+from .training import Trainer, as_dense
 
 METHODS = ("L-BFGS-B", "BFGS", "CG", "TNC", "SLSQP")  # those that go by gradients, and by no more
 
@@ -25,49 +24,44 @@ class _Ended(Exception):
     """Raised in the thread of a method that is no longer asked."""
 
 
-class ByEvaluations:
+class ByEvaluations(Trainer):
     """Parameters that a method of `scipy.optimize.minimize` trains, within the budget that the others have.
 
     Such a method needs the loss of all samples, so that one evaluation of loss and gradient is the pass over the data
-    that is an epoch of the others; without data, an epoch has as many evaluations as the others have updates. What has
-    been reached is the point with the lowest loss so far: a line search tries others. Once the method has converged,
-    or given up, the parameters stay.
+    that is an epoch of the others; without data, an epoch has as many evaluations as the others have updates. After an
+    epoch the parameters are those with the lowest loss so far, as a line search tries worse ones, too. Once the method
+    has converged, or given up, they stay.
 
     The method runs in a thread of its own, and only while its next point is waited for.
     """
 
     def __init__(self, loss: Any, params: Any, method: str, options: Mapping[str, Any]) -> None:
-        self.evaluator = SGD(loss, params, threads=1)
-        self._session = session_of(self.evaluator)
-        self._arrays: list[Any] = [*self.evaluator.params.values()]
+        super().__init__(SGD(loss, params, threads=1))
+        self._arrays: list[Any] = [*self.optimizer.params.values()]
         self._answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._asked: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._reached, self._lowest, self._last = self._flat(self._arrays), np.inf, np.inf
+        self._reached, self._lowest = self._flat(self._arrays), np.inf
         arguments = (self._reached.copy(), method, dict(options), self._asked, self._answers)
         threading.Thread(target=_minimize, args=arguments, daemon=True).start()
         self._end = weakref.finalize(self, self._answers.put, None)
         self._point: Any = self._next()
 
-    def evaluate(self, data: Any) -> Mapping[str, float]:
-        """The loss of data at the point that has been reached, as `Optimizer.evaluate` gives it."""
-        return self.evaluator.evaluate(data)
-
     def train_epoch(self, data: Dataset | None, updates: int) -> float:
-        """Answer as many evaluations as an epoch has; the last loss.
+        """Answer as many evaluations as an epoch has; the lowest loss so far.
 
         Raises
         ------
         Exception
-            What SciPy has raised.
+            What SciPy, or the loss, has raised.
         """
         for _ in range(1 if data is not None else updates):
             if self._point is None:  # the method has ended
                 break
             self._set(self._point)
-            self._last, gradient = self._value_and_gradient(data)
-            if self._last < self._lowest:
-                self._lowest, self._reached = self._last, self._point
-            self._answers.put((self._last, gradient))
+            loss, gradient = self._value_and_gradient(data)
+            if loss < self._lowest:
+                self._lowest, self._reached = loss, self._point
+            self._answers.put((loss, gradient))
             self._point = self._next()
         self._set(self._reached)
         return float(self._lowest)
@@ -84,10 +78,9 @@ class ByEvaluations:
         total, value, gradient = 0, 0.0, np.zeros(self._reached.size)
         for batch in repeat((), 1) if data is None else data:
             count = 1 if data is None else sample_count(batch)
-            each, gradients = objective.value_and_gradients(objective.arguments(batch))
-            own = [dense(g, array) for g, array in zip(gradients, self._arrays, strict=True)]
+            each, gradients = objective.value_and_gradients(self._arguments(batch))
             total, value = total + count, value + count * each
-            gradient += count * self._flat(own)
+            gradient += count * self._flat(as_dense(gradients, self._arrays))
         return value / total, gradient / total
 
     def _flat(self, arrays: Any) -> Any:
@@ -98,17 +91,6 @@ class ByEvaluations:
         for array in self._arrays:
             array[...] = point[at : at + array.size].reshape(array.shape)
             at += array.size
-
-
-def dense(gradient: Any, like: Any) -> Any:
-    """A gradient as an array of the parameter's shape: repeated rows are added up."""
-    if isinstance(gradient, Rows):
-        table = np.zeros_like(like)
-        np.add.at(table, gradient.indices, gradient.values)
-        return table
-    if isinstance(gradient, np.ndarray):
-        return gradient
-    return np.ascontiguousarray(gradient.toarray() if hasattr(gradient, "toarray") else gradient)
 
 
 def _minimize(start: Any, method: str, options: dict[str, Any], asked: Any, answers: Any) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ..support.figures import PALETTE, dress, new_figure
 from .contenders import Contender
 from .drawing import apart, number_of
-from .material import Material as Material
+from .material import Material
 from .panels import Axis, Panel, Scale, Series, curves, performance, quality, sensitivity
 from .path_panels import levels_of, path, surface
 from .problem import Problem

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..support.checks import checked_number, shown
 from .contenders import Contender
 from .problem import Problem
 
@@ -18,10 +19,10 @@ MOST_ADDED = 6  # rates by which the grid is extended at each of its ends, at mo
 
 
 class Cell(NamedTuple):
-    """One run of the grid, as yet to be made."""
+    """One run of the grid, as yet to be made: the key by which the folder of results has it."""
 
     problem: str
-    identity: str
+    identity: str  # of problem and method: it changes with the file or the module that one of them is made from
     method: str
     seed: int
     rate: float | None  # None: the method needs no learning rate
@@ -53,7 +54,7 @@ class Plan:
         return tuple(sorted({*self.rates, *self.added.get((problem, method.label), ())}))
 
     def rates_in(self, problem: str, method: Contender, seed: int) -> tuple[float | None, ...]:
-        """The rates of `rates_of` that the runs with a seed have: all of them."""
+        """The rates with which a method runs with one seed: here all of `rates_of`, whatever the seed."""
         return self.rates_of(problem, method)
 
     def cells(self) -> Iterator[Cell]:
@@ -99,9 +100,10 @@ class Plan:
             This plan, if no rate is to be added.
         """
         added = dict(self.added)
+        low, high = self.beyond
         for pair, edge in edges.items():
             own = added.get(pair, ())
-            more = [rate for rate in self.beyond[edge == "high"] if rate not in own] if edge else []
+            more = [rate for rate in {"low": low, "high": high, "": ()}[edge] if rate not in own]
             if more:
                 added[pair] = (*own, more[0])
         return self if added == self.added else replace(self, added=added)
@@ -126,15 +128,24 @@ class Plan:
 def as_rates(given: str | Sequence[float]) -> tuple[float, ...]:
     """Learning rates from ``LOW:HIGH:N``, N of them equally far apart in their logarithms, or from numbers.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If they are no different numbers above 0.
+
     Examples
     --------
     >>> from fastadagrad.compare.grid import as_rates
     >>> as_rates("0.01:1:3")
     (0.01, 0.1, 1.0)
     """
-    rates = _grid(given) if isinstance(given, str) else [float(rate) for rate in given]
-    if not rates or not all(0 < rate < math.inf for rate in rates) or len({*rates}) < len(rates):
-        raise ValueError(f"rates must be different numbers above 0, not {given!r}")
+    if isinstance(given, str):
+        return tuple(_grid(given))
+    if not isinstance(given, Iterable):
+        raise TypeError(f"rates must be LOW:HIGH:N, as in {RATES}, or a sequence of numbers, not {shown(given)}")
+    rates = [checked_number("each of rates", rate) for rate in given]
+    if not rates or 0 in rates or len({*rates}) < len(rates):
+        raise ValueError(f"rates must be one number above 0, or several different ones, not {shown(given)}")
     return tuple(sorted(rates))
 
 

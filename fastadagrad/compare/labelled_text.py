@@ -14,10 +14,15 @@ from ..support import contents
 from ..support.extras import needed
 
 TEXT = ".tsv"
-FEATURES = ("words", "bigrams", "tf-idf")
+VECTORIZERS: dict[str, tuple[str, dict[str, Any]]] = {  # by features: scikit-learn's class, and its arguments
+    "words": ("CountVectorizer", {"binary": True}),
+    "bigrams": ("CountVectorizer", {"binary": True, "ngram_range": (2, 2)}),
+    "tf-idf": ("TfidfVectorizer", {"sublinear_tf": True}),
+}
+FEATURES = (*VECTORIZERS,)
 
 
-def load_text(path: str | os.PathLike[str], features: str = FEATURES[0]) -> tuple[CSR, NDArray[Any]]:
+def load_text(path: str | os.PathLike[str], features: str = "words") -> tuple[CSR, NDArray[Any]]:
     """Read labels and features; blank lines are no examples.
 
     Parameters
@@ -37,11 +42,8 @@ def load_text(path: str | os.PathLike[str], features: str = FEATURES[0]) -> tupl
         If scikit-learn is not installed.
     """
     module = needed("sklearn.feature_extraction.text", "text")
-    vectorizer = {
-        "words": lambda: module.CountVectorizer(binary=True),
-        "bigrams": lambda: module.CountVectorizer(binary=True, ngram_range=(2, 2)),
-        "tf-idf": lambda: module.TfidfVectorizer(sublinear_tf=True),
-    }[features]()
+    kind, arguments = VECTORIZERS[features]
+    vectorizer = getattr(module, kind)(**arguments)
     labels, texts = [], []
     for number, line in enumerate(StringIO(contents.read_text(path), newline=None), 1):
         label, tab, text = line.removeprefix("\ufeff").rstrip("\n").partition("\t")
@@ -70,5 +72,5 @@ def as_csr(features: Any) -> CSR:
         If scipy is needed and not installed.
     """
     if not isinstance(features, CSR):
-        features = needed("scipy.sparse", "this").csr_array(features)
+        features = needed("scipy.sparse", "a conversion of features to CSR").csr_array(features)
     return cast(CSR, as_features(features, dtype=np.float64))

@@ -3,30 +3,30 @@
 from __future__ import annotations
 
 from functools import cache, partial
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.loading import BUILT_IN, load
-from ..data.tables import CSR, refuse_weights
+from ..data.tables import CSR
 from ..kernels.jit import compiled
 from ..kernels.linear.losses import CLASSES, LOSSES, NUMBERS, TWO_CLASSES
 from ..kernels.linear.switch import slope_of, softmax, value_of
 from ..linear.targets import Targets, choose
 from ..support.extras import needed
 from .models import accuracy, split
+from .named_sources import Source, load_examples
 from .problem import Task
 
 Params = dict[str, NDArray[np.float32]]
 AUTO = "auto"
-LEAST_EXAMPLES = 10
+LEAST_EXAMPLES = 10  # of a source, a fifth of which is held out
 OPTIONS = {loss.option.name: loss.option.default for loss in LOSSES.values() if loss.option is not None}
 
 
-def of_one_score(loss: Any, scores: Any, labels: Any, slopes: Any) -> Any:
-    """The sum of the losses; fills `slopes` with the derivatives by the scores."""
+@compiled  # type: ignore[untyped-decorator]
+def sum_of_losses(loss: Any, scores: Any, labels: Any, slopes: Any) -> Any:
+    """The sum of the losses of examples with one score each; fills `slopes` with the derivatives by the scores."""
     total = 0.0
     for n in range(scores.size):
         slopes[n], parts = slope_of(loss, scores[n], labels[n])
@@ -34,16 +34,13 @@ def of_one_score(loss: Any, scores: Any, labels: Any, slopes: Any) -> Any:
     return total
 
 
-def of_classes(scores: Any, labels: Any, slopes: Any) -> Any:
-    """The sum of softmax's losses; fills `slopes`, a row for each example."""
+@compiled  # type: ignore[untyped-decorator]
+def sum_of_softmax(scores: Any, labels: Any, slopes: Any) -> Any:
+    """The sum of softmax's losses; fills `slopes` with the derivatives by the scores, a row for each example."""
     total = 0.0
     for n in range(len(scores)):
         total += softmax(scores[n], np.int64(labels[n]), slopes[n])
     return total
-
-
-_of_one_score: Any = compiled(of_one_score)  # type: ignore[no-untyped-call]
-_of_classes: Any = compiled(of_classes)  # type: ignore[no-untyped-call]
 
 
 class Examples(NamedTuple):
@@ -55,22 +52,23 @@ class Examples(NamedTuple):
 
 
 @cache
-def examples(source: str, identity: str, loss: str) -> Examples:
+def examples(source: Source, identity: str, loss: str) -> Examples:
     """The examples of a source, split once for all; labels as the loss takes them, dense features standardised.
 
     Mean and standard deviation, of features and of labels that are numbers, are those of the samples to train on.
-    Sparse features are left as they are.
+    Sparse features are left as they are. The result is kept for the next call; `identity`, which changes with the
+    contents of a file, makes sure that it is not that of a file which has been written anew.
     """
-    table = refuse_weights(load(source if source in BUILT_IN else Path(source), dtype=np.float32))
+    table = load_examples(source, np.float32)
     if len(table.labels) < LEAST_EXAMPLES:
-        few = f"{source} has {len(table.labels)} examples; to hold some of them out takes {LEAST_EXAMPLES} or more"
+        few = f"{source.path} has {len(table.labels)} examples; to hold some of them out takes {LEAST_EXAMPLES} or more"
         raise ValueError(few)
     train, valid = split(len(table.labels))
     try:
         targets = choose(loss, table.labels, OPTIONS).standardised(table.labels[train])
         labels = targets.encode(table.labels, np.float64)
     except ValueError as error:
-        raise ValueError(f"{source}: {error}") from None
+        raise ValueError(f"{source.path}: {error}") from None
     x: Any = table.features
     if isinstance(x, CSR):
         csr_array = needed("scipy.sparse", "a file of examples").csr_array
@@ -85,7 +83,7 @@ def linear_loss(targets: Targets, params: Params, x: Any, y: NDArray[np.float64]
     """The mean loss of examples, and its gradients for the weights "w" and the intercepts "b"."""
     scores = x @ params["w"] + params["b"]
     slopes = np.empty(scores.shape, np.float64)
-    value = _of_classes(scores, y, slopes) if targets.outputs else _of_one_score(targets.chosen, scores, y, slopes)
+    value = sum_of_softmax(scores, y, slopes) if targets.outputs else sum_of_losses(targets.chosen, scores, y, slopes)
     slopes = (slopes / len(y)).astype(params["w"].dtype)
     return float(value) / len(y), {"w": x.T @ slopes, "b": slopes.sum(axis=0).reshape(params["b"].shape)}
 
@@ -100,7 +98,7 @@ def linear_score(targets: Targets, params: Params, x: Any, y: NDArray[np.float64
     return float(1 - np.mean((scores - y) ** 2) / max(np.var(y), np.finfo(float).tiny))
 
 
-def linear(source: str, identity: str, loss: str, seed: int) -> Task:
+def linear(source: Source, identity: str, loss: str, seed: int) -> Task:
     """A linear model as a task, a fifth of whose examples is held out; it is convex."""
     known = examples(source, identity, loss)
     targets, width = known.targets, known.train[0].shape[1]

@@ -1,7 +1,8 @@
-"""The work of a comparison: the runs that are missing, with rates beyond the grid where these are needed, and costs."""
+"""The work of a comparison: missing runs are made, the grid is extended where it has to be, and steps are timed."""
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -121,18 +122,34 @@ def _shown(results: Iterable[Run], total: int, progress: bool, jobs: int) -> Ite
 
 
 def _told(results: Iterable[Run], total: int, jobs: int) -> Iterator[Run]:
-    """Log the number of runs, then from time to time how many are done and how long the others will take."""
+    """Log the number of runs, then from time to time how many are done and how long the others will take.
+
+    A thread does so, as a single run may take longer than the time between two lines.
+    """
     workers = min(jobs, total)
     where = "this process" if jobs == 0 else f"{workers} process{'es' if workers > 1 else ''}"
     logger.info("%d runs in %s", total, where)
-    began = told = time.monotonic()
-    for done, run in enumerate(results, 1):
-        yield run
-        now = time.monotonic()
-        if now - told >= SECONDS_BETWEEN_LINES and done < total:
-            told, left = now, (now - began) / done * (total - done)
-            shown = f"{left / 60:.0f} min" if left >= 90 else f"{left:.0f} s"
-            logger.info("%d of %d runs done, about %s left", done, total, shown)
+    began, done, ended = time.monotonic(), 0, threading.Event()
+
+    def tell() -> None:
+        while not ended.wait(SECONDS_BETWEEN_LINES):
+            logger.info("%d of %d runs done%s", done, total, _left(time.monotonic() - began, done, total))
+
+    threading.Thread(target=tell, daemon=True).start()
+    try:
+        for run in results:
+            done += 1
+            yield run
+    finally:
+        ended.set()
+
+
+def _left(passed: float, done: int, total: int) -> str:
+    """How long the runs that are not done will take; nothing before the first is done."""
+    if done == 0:
+        return ""
+    left = passed / done * (total - done)
+    return f", about {left / 60:.0f} min left" if left >= 90 else f", about {left:.0f} s left"
 
 
 def measured_costs(folder: Path, plan: Plan) -> dict[str, dict[str, Cost]]:

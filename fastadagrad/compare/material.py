@@ -12,7 +12,8 @@ from .running import Run
 from .summary import TAU, Bounds, Line, bounds_of
 from .verdict import Verdict, verdict_of
 
-EMPHASISED, MOST_WITHOUT_GREY = 5, 6  # methods with a colour of their own: many cannot be told apart
+MOST_WITHOUT_GREY = 6  # methods of which each has a colour of its own: more could not be told apart
+EMPHASISED = 5  # methods with a colour where there are more; the others are grey
 OURS = "adagrad"
 
 

@@ -15,7 +15,7 @@ Floats = NDArray[np.float32]
 Batches = tuple[tuple[Any, ...], tuple[Any, ...]]
 HELD_OUT = 0.2
 HIDDEN = 32
-SCORED: dict[str, Any] = {"score_name": "accuracy", "epochs": 20}
+OF_DIGITS: dict[str, Any] = {"score_name": "accuracy", "epochs": 20}  # what both tasks have in common
 
 
 def split(n: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -73,7 +73,7 @@ def digits_softmax(seed: int) -> Task:
         "weights": 0.01 * start.standard_normal((64, 10), np.float32),
         "bias": np.zeros(10, np.float32),
     }
-    return Task(params=params, loss=softmax_loss, train=train, valid=valid, score=softmax_accuracy, **SCORED)
+    return Task(params=params, loss=softmax_loss, train=train, valid=valid, score=softmax_accuracy, **OF_DIGITS)
 
 
 def network_loss(params: dict[str, Floats], x: Floats, digit: NDArray[np.intp]) -> tuple[float, dict[str, Floats]]:
@@ -106,4 +106,4 @@ def digits_mlp(seed: int) -> Task:
         "output": start.standard_normal((HIDDEN, 10), np.float32) / np.float32(HIDDEN**0.5),
         "output bias": np.zeros(10, np.float32),
     }
-    return Task(params=params, loss=network_loss, train=train, valid=valid, score=network_accuracy, **SCORED)
+    return Task(params=params, loss=network_loss, train=train, valid=valid, score=network_accuracy, **OF_DIGITS)

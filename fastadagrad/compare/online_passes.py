@@ -65,10 +65,10 @@ CONTENDERS = (
 
 
 class Pass(NamedTuple):
-    """What a pass has come to."""
+    """The result of a pass."""
 
     rate: float
-    mistakes: int
+    mistakes: int  # wrong answers on the way, each before the update of its example
     weights: Floats
 
 
@@ -85,7 +85,7 @@ class Pool:
         if contender.hyper is None:
             return self._aggressive_pass(contender.name, rate, order)
         settings, _ = make_settings(cast(Rule, contender.rule), contender.hyper(rate, l1, delta))
-        weights, no_intercept = (self._fresh(*shape, settings) for shape in (("sparse", self._features), ("dense", 1)))
+        weights, no_intercept = _zeros("sparse", self._features, settings), _zeros("dense", 1, settings)
         exact = moves_unnamed(settings)
         loop = make_loops(
             cast(Any, settings.form),
@@ -116,12 +116,6 @@ class Pool:
             mistakes = loop(self.examples, order, *arguments)
         return Pass(rate, int(mistakes), weights)
 
-    @staticmethod
-    def _fresh(layout: str, features: int, settings: Settings) -> Weights:
-        weights = make_weights(layout, features, 0, len(settings.slots), np.dtype(np.float64))
-        begin_all(weights.slots, settings, weights.p)
-        return weights
-
     def error(self, weights: Floats, rows: NDArray[np.int64]) -> float:
         """Share of these examples that the weights get wrong; a score of 0 is wrong."""
         x, wrong = self.examples, 0
@@ -131,7 +125,15 @@ class Pool:
         return float(wrong) / len(rows)
 
 
+def _zeros(layout: str, features: int, settings: Settings) -> Weights:
+    """Weights of 0, and the method's state at its beginning."""
+    weights = make_weights(layout, features, 0, len(settings.slots), np.dtype(np.float64))
+    begin_all(weights.slots, settings, weights.p)
+    return weights
+
+
 def _rates(settings: Settings, steps: int) -> Rates | RatesOfSteps:
+    """The scalars of the steps of a pass: the same for all, or a row for each step where the rate is scheduled."""
     exact = np.array(settings.scalars(0))
     if not settings.scheduled:
         return Rates(exact, exact, exact)

@@ -20,12 +20,8 @@ come from the same function, are dense, and those that are not finite end the ru
 
 from __future__ import annotations
 
-import hashlib
-import importlib
 import inspect
-import os
-import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -33,29 +29,33 @@ from typing import Any
 import numpy as np
 
 from ..optimizer.adaptive import SGD
-from ..optimizer.by_gradients import session_of
+from ..optimizer.methods import METHODS
 from ..support.extras import needed
 from ..support.hints import hint
-from .contenders import Contender, parsed_options
+from .contenders import FRAMEWORKS, Contender, parsed_options
 from .evaluations import METHODS as SCIPY_METHODS
-from .evaluations import ByEvaluations as ByEvaluations
-from .evaluations import dense
+from .evaluations import ByEvaluations
+from .named_objects import imported, source_digest
+from .training import SteppingTrainer, Trainer, as_dense
 
 Arrays = list[Any]
-Step = Callable[[Arrays], None]
-RATES = {"torch": "lr", "optax": "learning_rate", "": "learning_rate"}  # what the learning rate is called
+Step = Callable[[Arrays], object]
+BytesHeld = Callable[[], float | None]  # of a method's state; None where they are not known
+Make = Callable[[Arrays], tuple[Step, BytesHeld]]
+RATES = {"torch": "lr", "optax": "learning_rate", "": "learning_rate"}  # what a framework calls the learning rate
+RATE_OF_COSTS = 0.01  # with which a step is timed
 
 
 @dataclass(frozen=True)
 class OutsideContender(Contender):
-    """A method of another library, or a class of the user's.
+    """A method of another framework, or a class of the user's.
 
-    `name` is what the library calls it, or its module and its name. `made` is the user's class, if it was given itself.
+    `name` is what the framework calls the method; of the user's class it is the module and the name.
     """
 
-    library: str = ""  # "torch", "optax", "scipy", or "" for a class of the user's
+    framework: str = ""  # "torch", "optax" or "scipy"; "" for a class of the user's
     takes_rate: bool = True
-    made: Any = field(default=None, compare=False)
+    made: type | None = field(default=None, compare=False)  # the user's class, if it was given itself and not its name
 
     @property
     def unlike_paper(self) -> tuple[str, ...]:
@@ -65,27 +65,32 @@ class OutsideContender(Contender):
     @property
     def rate_free(self) -> bool:
         """Whether the method runs once a seed, because it takes no learning rate or has one among its options."""
-        return not self.takes_rate or RATES.get(self.library) in self.options
+        return not self.takes_rate or RATES.get(self.framework) in self.options
 
-    def build(self, loss: Any, params: Any, rate: float | None, lazy: str) -> Any:
-        """What trains the parameters; without a rate, a method that takes one has its own default, or 0.01."""
-        if self.library == "scipy":
+    @property
+    def has_lazy(self) -> bool:
+        """False: all of these get dense gradients."""
+        return False
+
+    def build(self, loss: Any, params: Any, rate: float | None, lazy: str) -> Trainer:
+        """What trains the parameters by this method; if `rate` is None, one that takes a rate has RATE_OF_COSTS."""
+        if self.framework == "scipy":
             return ByEvaluations(loss, params, self.name, self.options)
-        return Outside(loss, params, self._stepper(rate))
-
-    def _stepper(self, rate: float | None) -> Callable[[Arrays], tuple[Step, Callable[[], Any]]]:
         options = dict(self.options)
-        if self.takes_rate and not self.rate_free:
-            options[RATES[self.library]] = 0.01 if rate is None else rate
-        if self.library == "torch":
-            return lambda arrays: _torch(self.name, arrays, options)
-        if self.library == "optax":
-            return lambda arrays: _optax(self.name, arrays, options)
-        return lambda arrays: _users(self.made or _named_class(self.label, self.name), arrays, options)
+        if not self.rate_free:
+            options[RATES[self.framework]] = RATE_OF_COSTS if rate is None else rate
+        return Outside(loss, params, lambda arrays: self._made_for(arrays, options))
+
+    def _made_for(self, arrays: Arrays, options: Mapping[str, Any]) -> tuple[Step, BytesHeld]:
+        if self.framework == "torch":
+            return _torch(self.name, arrays, options)
+        if self.framework == "optax":
+            return _optax(self.name, arrays, options)
+        return _users(self.made or _named_class(self.label, self.name), arrays, options)
 
 
-class Outside:
-    """Parameters that another library's method trains, with losses and gradients as the methods here have them.
+class Outside(SteppingTrainer):
+    """Parameters that another framework's method trains, with losses and gradients as the methods here have them.
 
     Parameters
     ----------
@@ -95,83 +100,80 @@ class Outside:
         Updated in place.
     make : callable
         ``make(arrays)`` returns ``step(gradients)``, which updates the arrays in place, and a function that returns the
-        arrays of the method's state, or None if they are not known.
+        bytes of the method's state, or None if they are not known.
     """
 
-    def __init__(self, loss: Any, params: Any, make: Callable[[Arrays], tuple[Step, Callable[[], Any]]]) -> None:
-        self.evaluator = SGD(loss, params, threads=1)
-        self._session = session_of(self.evaluator)
-        self._arrays: Arrays = [*self.evaluator.params.values()]
+    def __init__(self, loss: Any, params: Any, make: Make) -> None:
+        super().__init__(SGD(loss, params, threads=1))
+        self._arrays: Arrays = [*self.optimizer.params.values()]
         self._start = [np.array(array) for array in self._arrays]
         self._make = make
-        self.step, self._state = make(self._arrays)
+        self.step, self._bytes_held = make(self._arrays)
 
-    def evaluate(self, data: Any) -> Mapping[str, float]:
-        """The loss of data, as `Optimizer.evaluate` gives it."""
-        return self.evaluator.evaluate(data)
-
-    def train_on(self, batch: Any) -> dict[str, float]:
-        """Make the step of one batch, unless its loss is not finite; the loss before it.
-
-        Raises
-        ------
-        FloatingPointError
-            If a gradient is not finite.
-        """
-        loss, gradients = self._session.objective.value_and_gradients(self._session.objective.arguments(batch))
+    def train_on(self, batch: Any) -> Mapping[str, float]:
+        loss, gradients = self._loss_and_gradients(batch)
         if np.isfinite(loss):
-            given = self._dense(gradients)
-            if not all(np.isfinite(gradient).all() for gradient in given):
+            if not all(np.isfinite(gradient).all() for gradient in gradients):
                 raise FloatingPointError("a gradient is not finite")
-            self.step(given)
+            self.step(gradients)
         return {"loss": loss}
 
-    def gradients_of(self, batch: Any) -> Arrays:
-        """The gradients of a batch, one array for each parameter."""
-        return self._dense(self._session.objective.value_and_gradients(self._session.objective.arguments(batch))[1])
-
-    def _dense(self, gradients: Sequence[Any]) -> Arrays:
-        return [dense(gradient, array) for gradient, array in zip(gradients, self._arrays, strict=True)]
+    def arguments_of_step(self, batch: Any) -> list[Any]:
+        return [self._loss_and_gradients(batch)[1]]
 
     def restart(self) -> None:
-        """Set the parameters to the start values, and the method's state to its beginning."""
         for array, start in zip(self._arrays, self._start, strict=True):
             array[...] = start
-        self.step, self._state = self._make(self._arrays)
+        self.step, self._bytes_held = self._make(self._arrays)
 
     def state_bytes(self) -> float | None:
-        """Bytes of state for each element of the parameters; None if they are not known."""
-        held = self._state()
+        held = self._bytes_held()
         return None if held is None else held / sum(array.size for array in self._arrays)
+
+    def _loss_and_gradients(self, batch: Any) -> tuple[float, Arrays]:
+        """The loss of a batch, and an array of gradients for each parameter."""
+        loss, gradients = self._session.objective.value_and_gradients(self._arguments(batch))
+        return loss, as_dense(gradients, self._arrays)
 
 
 def outside_contender(spec: str | type) -> OutsideContender:
     """The contender of ``torch:NAME``, ``optax:NAME``, ``scipy:NAME``, ``module:Class`` or a class; see above."""
     if isinstance(spec, type):
-        _refuse_no_step(spec.__name__, spec)
-        name = f"{spec.__module__}:{spec.__qualname__}"
-        return OutsideContender(spec.__name__, name, {}, _source(spec), "", "learning_rate" in _parameters(spec), spec)
-    library, _, rest = spec.partition(":")
+        return _contender_of_class(spec.__name__, f"{spec.__module__}:{spec.__qualname__}", spec, {}, made=spec)
+    before, _, rest = spec.partition(":")
     name, _, text = rest.partition(":")
-    name, library = name.strip(), library.strip()
+    before, name = before.strip(), name.strip()
     if not name:
         raise ValueError(f"method {spec!r} lacks a name behind the colon, as in torch:Adagrad or scipy:L-BFGS-B")
     options = parsed_options(spec, [part.strip() for part in text.split(",") if part.strip()], ("threads",))
-    if library == "scipy":
-        known = {each.lower(): each for each in SCIPY_METHODS}
-        needed("scipy.optimize", f"method {spec!r}")
-        if name.lower() not in known:
-            expected = f"expected one that goes by gradients: {', '.join(SCIPY_METHODS)}"
-            raise ValueError(f"method {spec!r}: {hint(name, SCIPY_METHODS) or expected}")
-        return OutsideContender(spec, known[name.lower()], options, _version("scipy"), "scipy", False)
-    if library in ("torch", "optax"):
-        make = _of_torch(spec, name) if library == "torch" else _of_optax(spec, name)
+    if before == "scipy":
+        return OutsideContender(spec, _of_scipy(spec, name), options, _version("scipy"), "scipy", takes_rate=False)
+    if before in ("torch", "optax"):
+        make = _of_torch(spec, name) if before == "torch" else _of_optax(spec, name)
         _refuse_options(spec, make, options)
-        return OutsideContender(spec, name, options, _version(library), library, RATES[library] in _parameters(make))
-    made = _named_class(spec, f"{library}:{name}")
-    _refuse_options(spec, made, options)
-    takes_rate = "learning_rate" in _parameters(made)
-    return OutsideContender(spec, f"{library}:{name}", options, _source(made), "", takes_rate)
+        takes_rate = RATES[before] in _parameters(make)
+        return OutsideContender(spec, name, options, _version(before), before, takes_rate)
+    users = f"{before}:{name}"
+    return _contender_of_class(spec, users, _named_class(spec, users), options)
+
+
+def _contender_of_class(
+    label: str, name: str, users: type, options: Mapping[str, Any], made: type | None = None
+) -> OutsideContender:
+    _refuse_no_step(label, users)
+    _refuse_options(label, users, options)
+    takes_rate, identity = "learning_rate" in _parameters(users), source_digest(users.__module__)
+    return OutsideContender(label, name, options, identity, "", takes_rate, made)
+
+
+def _of_scipy(spec: str, name: str) -> str:
+    """The name of a method as SciPy spells it."""
+    needed("scipy.optimize", f"method {spec!r}")
+    known = {each.lower(): each for each in SCIPY_METHODS}
+    if name.lower() not in known:
+        expected = f"expected one that goes by gradients: {', '.join(SCIPY_METHODS)}"
+        raise ValueError(f"method {spec!r}: {hint(name, SCIPY_METHODS) or expected}")
+    return known[name.lower()]
 
 
 def _version(package: str) -> str:
@@ -179,14 +181,6 @@ def _version(package: str) -> str:
         return f"{package} {version(package)}"
     except PackageNotFoundError:
         return package
-
-
-def _source(made: Any) -> str:
-    """Text that changes with the module that a class stands in, as far as its source can be read."""
-    try:
-        return hashlib.sha256(inspect.getsource(sys.modules[made.__module__]).encode()).hexdigest()[:16]
-    except (AttributeError, KeyError, OSError, TypeError):
-        return ""
 
 
 def _parameters(made: Any) -> Mapping[str, inspect.Parameter]:
@@ -207,34 +201,17 @@ def _refuse_options(spec: str, made: Any, options: Mapping[str, Any]) -> None:
 
 
 def _refuse_no_step(spec: str, made: Any) -> None:
-    if not callable(getattr(made, "step", None)):
-        raise TypeError(f"method {spec!r} must be a class with a method step(gradients), which {made!r} lacks")
+    if not (isinstance(made, type) and callable(getattr(made, "step", None))):
+        raise TypeError(f"method {spec!r} must be a class with a method step(gradients), not {made!r}")
 
 
 def _named_class(spec: str, name: str) -> Any:
-    """The user's class of ``module:Class``; the module is looked for in the current folder, too."""
-    module_name, _, attribute = name.partition(":")
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
-    try:
-        found = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        if error.name not in (module_name, module_name.partition(".")[0]):
-            raise
-        from ..optimizer.methods import METHODS
-
-        also = hint(module_name, [*METHODS, "torch", "optax", "scipy"])
-        more = f"; {also}" if also else ""
-        raise ValueError(f"method {spec!r}: there is no module {module_name!r} here{more}") from None
-    for part in attribute.split("."):
-        if not hasattr(found, part):
-            raise ValueError(f"method {spec!r}: module {module_name!r} has no {attribute!r}")
-        found = getattr(found, part)
-    _refuse_no_step(spec, found)
-    return found
+    """The user's class of ``module:Class``."""
+    meant = hint(name.partition(":")[0], [*METHODS, *FRAMEWORKS])
+    return imported(f"method {spec!r}", name, meant or "")
 
 
-def _users(made: Any, arrays: Arrays, options: Mapping[str, Any]) -> tuple[Step, Callable[[], Any]]:
+def _users(made: Any, arrays: Arrays, options: Mapping[str, Any]) -> tuple[Step, BytesHeld]:
     own = made(arrays, **options).step
 
     def step(gradients: Arrays) -> None:
@@ -259,7 +236,7 @@ def _of_torch(spec: str, name: str) -> Any:
     return made
 
 
-def _torch(name: str, arrays: Arrays, options: Mapping[str, Any]) -> tuple[Step, Callable[[], Any]]:
+def _torch(name: str, arrays: Arrays, options: Mapping[str, Any]) -> tuple[Step, BytesHeld]:
     torch = needed("torch", f"method torch:{name}")
     tensors = [torch.from_numpy(array) for array in arrays]  # share the arrays' memory
     optimizer = _of_torch(f"torch:{name}", name)(tensors, **options)
@@ -290,7 +267,7 @@ def _of_optax(spec: str, name: str) -> Any:
     return found
 
 
-def _optax(name: str, arrays: Arrays, options: Mapping[str, Any]) -> tuple[Step, Callable[[], Any]]:
+def _optax(name: str, arrays: Arrays, options: Mapping[str, Any]) -> tuple[Step, BytesHeld]:
     jax = needed("jax", f"method optax:{name}")
     optax = needed("optax", f"method optax:{name}")
     doubles = any(array.dtype == np.float64 for array in arrays)

@@ -9,7 +9,7 @@ their own, so that no line leaves the frame.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +17,7 @@ import numpy as np
 from ..engine.options import Options
 from .material import Material
 from .running import Run
-from .summary import GOOD, LEAST_GAP, Bounds, Line, profiles, share_within, spread
+from .summary import GOOD, LEAST_GAP, Line, profiles, share_within, spread
 from .verdict import LEAST_PAIRS, quality_profiles
 
 ROOF = 2.0  # a larger gap, such as that of a run that diverged, is drawn in the upper band
@@ -101,15 +101,11 @@ def thinned(count: int) -> list[int]:
 
 def curves(material: Material, problem: str) -> Panel:
     """The losses of the best rates by epochs and by seconds."""
-    bounds, series = material.bounds[problem], []
-    scored = any(run.scores for _, runs in material.chosen(problem) for run in runs)
+    series, measures = [], _measures(material, problem)
     for method, runs in material.chosen(problem):
         if not runs:
             continue
         kept = thinned(len(runs[0].valid))
-        measures: list[Callable[[Run, int], float]] = [_gap_at(bounds), lambda run, i: run.valid[i]]
-        if scored:
-            measures.append(lambda run, i: run.scores[i] if run.scores else math.nan)
         seconds = tuple(float(np.median([run.seconds[i] for run in runs])) for i in kept)
         bands = tuple(_bands([[measure(run, i) for run in runs] for i in kept]) for measure in measures)
         note = _note(material.line_of(problem, method.label))
@@ -124,19 +120,15 @@ def curves(material: Material, problem: str) -> Panel:
 
 def sensitivity(material: Material, problem: str) -> Panel:
     """The final losses by learning rates; a method without a rate is a level line."""
-    bounds, series, lowest = material.bounds[problem], [], {}
+    series, lowest, measures = [], {}, _measures(material, problem)
     found = {method.label: material.of_rates(problem, method.label) for method in material.plan.methods}
     every = sorted({rate for rates in found.values() for rate in rates if rate is not None})
-    scored = any(run.scores for run in material.runs if run.cell.problem == problem)
     for label, by_rate in found.items():
         if not by_rate:
             continue
         level = None in by_rate
         rates = tuple(every[i] for i in (0, -1)) if level else tuple(rate for rate in by_rate if rate is not None)
         several = [by_rate[None if level else rate] for rate in rates]
-        measures: list[Callable[[Run, int], float]] = [_gap_at(bounds), lambda run, i: run.valid[i]]
-        if scored:
-            measures.append(lambda run, i: run.scores[i] if run.scores else math.nan)
         bands = tuple(_bands([[measure(run, -1) for run in runs] for runs in several]) for measure in measures)
         lowest[label] = (min(bands[0][1]), label)
         series.append(Series(label, _note(material.line_of(problem, label)), (rates,), bands))
@@ -200,8 +192,16 @@ def _of_shares() -> Scale:
     return Scale(False, 0.0, 1.0, (0.0, 0.25, 0.5, 0.75, 1.0))
 
 
-def _gap_at(bounds: Mapping[int, Bounds]) -> Callable[[Run, int], float]:
-    return lambda run, i: bounds[run.cell.seed].gap(run.valid[i])
+def _measures(material: Material, problem: str) -> list[Callable[[Run, int], float]]:
+    """What the y axes show of a run after an epoch, in the order of `_loss_axes`: gap, loss and perhaps score."""
+    bounds = material.bounds[problem]
+    found: list[Callable[[Run, int], float]] = [
+        lambda run, epoch: bounds[run.cell.seed].gap(run.valid[epoch]),
+        lambda run, epoch: run.valid[epoch],
+    ]
+    if any(run.scores for run in material.runs if run.cell.problem == problem):
+        found.append(lambda run, epoch: run.scores[epoch] if run.scores else math.nan)
+    return found
 
 
 def _note(line: Line) -> str:
@@ -226,7 +226,7 @@ def rounded(value: float) -> float:
 def _loss_axes(material: Material, problem: str, series: Sequence[Series]) -> dict[str, Axis]:
     """The axes of what is left to gain, of the loss, and of the score where there is one."""
     roof = f"more than {ROOF:g}, or diverged"
-    gaps = scales_of(series, 0, LEAST_GAP, ROOF)
+    gaps = scales_of(series, 0, LEAST_GAP, ROOF, from_zero=True)
     if gaps[0].log:  # the share left is at most 1 but for losses above the start's, and the eye should see that
         low, high = gaps[0].low, max(1.0, gaps[0].high)
         gaps = (gaps[0]._replace(high=high, ticks=log_ticks(low, high)), *gaps[1:])
@@ -248,13 +248,14 @@ def _loss_axes(material: Material, problem: str, series: Sequence[Series]) -> di
     return axes
 
 
-def scales_of(series: Sequence[Series], axis: int, floor: float | None, roof: float | None) -> tuple[Scale, ...]:
-    """The scales of a y axis: logarithmic, if it has a floor, and linear."""
+def scales_of(
+    series: Sequence[Series], axis: int, floor: float | None, roof: float | None, from_zero: bool = False
+) -> tuple[Scale, ...]:
+    """The scales of a y axis: logarithmic, if it has a floor, and linear, which begins at 0 or at the lowest value."""
     middles = [y for each in series for y in each.ys[axis][1]]
     finite = [y for y in middles if math.isfinite(y) and (roof is None or y <= roof)] or [0.5, 1.0]
     above, highest = len(finite) < len(middles), max(finite)
-    lowest = min(finite) if roof is None or floor != LEAST_GAP else 0.0
-    scales = [_linear(lowest, highest, above=above)]
+    scales = [_linear(0.0 if from_zero else min(finite), highest, above=above)]
     if floor is not None:
         low = 10.0 ** math.floor(math.log10(max(min(finite), floor)) + 1e-9)
         high = max(highest, 10 * low)

@@ -17,10 +17,10 @@ from .material import Material
 from .panels import thinned
 from .problem import Problem
 from .problems import task_of
-from .running import lazy_for, train_epoch, unwarned
+from .running import lazy_for, unwarned
 
 WIDTH, HEIGHT = 160, 140
-CONTOURS = 12
+CONTOURS, GRID = 12, 121  # lines, and points along each axis from which they are made
 STILL = 0.01  # of the frame's width: a path that is not longer hardly moves
 
 
@@ -34,12 +34,12 @@ def path(problem: Problem, method: Contender, rate: float | None, epochs: int) -
     data, points = task.training(0), [point.copy()]
     with unwarned():
         try:
-            opt = method.build(task.loss, point, rate, lazy_for(task, method))
+            trainer = method.build(task.loss, point, rate, lazy_for(task, method))
             for _ in range(epochs * (1 if data is not None else task.updates)):
-                if not math.isfinite(train_epoch(opt, data, 1)):
+                if not math.isfinite(trainer.train_epoch(data, 1)):
                     break
                 points.append(point.copy())
-            loss = float(opt.evaluate(task.validation())["loss"])
+            loss = trainer.loss(task.validation())
         except Exception:
             loss = math.inf
     return np.array(points), loss
@@ -49,8 +49,13 @@ def surface(problem: Problem) -> tuple[Any, Any, Any]:
     """Coordinates of a grid over the problem's plane, and the losses there."""
     assert problem.plane is not None
     loss = task_of(problem, 0).loss
-    x, y = np.linspace(*problem.plane[:2], 121), np.linspace(*problem.plane[2:], 121)
-    return x, y, np.array([[loss(np.array([a, b]))[0] for a in x] for b in y])
+
+    def height(point: Any) -> float:
+        found = loss(point)
+        return float(found[0] if isinstance(found, tuple) else found)  # some losses return gradients, too
+
+    x, y = np.linspace(*problem.plane[:2], GRID), np.linspace(*problem.plane[2:], GRID)
+    return x, y, np.array([[height(np.array([a, b])) for a in x] for b in y])
 
 
 def levels_of(heights: Any) -> Any:

@@ -160,8 +160,8 @@ class Problem:
     origin : str, default ""
         Name of the problem on the command line; empty if it was made by hand.
     plane : tuple of four floats, optional
-        For a problem whose parameters are one array of two numbers, without data, and whose loss returns gradients: the
-        ends of the axes, x from, x to, y from and y to, of the figure that shows paths.
+        For a problem whose parameters are one array of two numbers, without data: the ends of the axes, x from, x to, y
+        from and y to, of the figure that shows paths.
 
     Examples
     --------

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-import inspect
 import math
-import os
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,18 +13,20 @@ from typing import Any
 
 from ..data.loading import BUILT_IN
 from ..kernels.linear.losses import LOSSES
-from ..support.checks import whole_number
+from ..support.checks import shown, whole_number
 from ..support.hints import hint
+from .named_objects import imported, source_digest
+from .named_sources import is_named, source_named
 from .problem import Problem, Task
 
-SUFFIXES = (".svm", ".svmlight", ".libsvm", ".npz", ".gz", ".bz2", ".xz", ".txt")
 CONDITION = 1e4  # condition number of a quadratic, unless its name has another
 VALLEY = (-2.0, 2.0, -1.0, 3.0)
 
 HELP = (
     "rosenbrock, rosenbrock100, quadratic[:CONDITION], quadratic-rotated[:CONDITION], factorisation, digits-softmax, "
-    f"digits-mlp, text[:FILE], {', '.join(BUILT_IN)}, a svmlight or .npz file, these two with LOSS: before them for a "
-    f"linear model with this loss ({', '.join(LOSSES)}), or module:attribute of your own"
+    f"digits-mlp, text[:FILE], {', '.join(BUILT_IN)}, a svmlight or .npz file, CSV, Parquet or Arrow as FILE:COLUMN, "
+    f"these data with LOSS: before them for a linear model with that loss ({', '.join(LOSSES)}), or "
+    "module:attribute of your own"
 )
 
 
@@ -82,8 +81,9 @@ def problem_named(spec: str) -> Problem:
     spec : str
         A built-in name (``quadratic:1e6`` has this condition number, ``text:FILE`` this text); a file with examples, or
         the name of a data set that ``fit`` knows, for a linear model whose loss follows from the labels, or is named
-        first, as in ``hinge:breast_cancer``; or ``module:attribute``, which is a `Problem` or a callable that makes a
-        `Task` from a seed. The module is looked for in the current folder, too.
+        first, as in ``hinge:breast_cancer``; behind a file with named columns that of the labels, as in
+        ``train.csv:price``; or ``module:attribute``, which is a `Problem` or a callable that makes a `Task` from a
+        seed. The module is looked for in the current folder, too.
 
     Raises
     ------
@@ -103,10 +103,10 @@ def problem_named(spec: str) -> Problem:
         found = NAMED[name](name, argument)
     elif name in LOSSES:
         found = _linear(argument, name)
-    elif spec in BUILT_IN or os.path.isfile(spec) or spec.lower().endswith(SUFFIXES):
+    elif is_named(spec):
         found = _linear(spec, "auto")
     elif argument:
-        found = _own(spec, name, argument)
+        found = _own(spec)
     else:
         raise ValueError(f"there is no problem {spec!r}: {hint(spec, [*NAMED, *BUILT_IN]) or f'expected {HELP}'}")
     return replace(found, origin=spec)
@@ -118,38 +118,22 @@ def _linear(source: str, loss: str) -> Problem:
 
     if not source:
         raise ValueError(f"problem '{loss}:' lacks a file or a data set, one of {', '.join(BUILT_IN)}")
-    label, identity = source, ""
-    if source not in BUILT_IN:
-        label, identity = Path(source).name, _digest(source)
-        while label.lower().endswith(SUFFIXES):
-            label = label[: label.rindex(".")]
-        label = label or Path(source).name
-    named = label if loss == AUTO else f"{label}-{loss}"
-    return Problem(named, partial(linear, source, identity, loss), convex=True, identity=identity)
+    found = source_named(source)
+    identity = _digest(found.path) if found.is_file else ""
+    named = found.label() if loss == AUTO else f"{found.label()}-{loss}"
+    return Problem(named, partial(linear, found, identity, loss), convex=True, identity=identity)
 
 
 def _digest(path: str) -> str:
     return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]
 
 
-def _own(spec: str, module_name: str, attribute: str) -> Problem:
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
-    try:
-        module = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        if error.name != module_name.partition(".")[0] and error.name != module_name:
-            raise
-        raise ValueError(f"problem {spec!r}: there is no module {module_name!r} here, nor an installed one") from None
-    if not hasattr(module, attribute):
-        raise ValueError(f"problem {spec!r}: module {module_name!r} has no {attribute!r}")
-    found = getattr(module, attribute)
-    try:
-        identity = hashlib.sha256(inspect.getsource(module).encode()).hexdigest()[:16]
-    except (OSError, TypeError):
-        identity = ""
+def _own(spec: str) -> Problem:
+    """The user's problem of ``module:attribute``."""
+    module, _, attribute = spec.partition(":")
+    found, identity = imported(f"problem {spec!r}", spec), source_digest(module)
     if isinstance(found, Problem):
-        return Problem(found.name, found.make, found.convex, identity, plane=found.plane)
+        return replace(found, identity=identity)
     if not callable(found):
         expected = "a fastadagrad.compare.Problem, or a callable that makes a Task of a seed"
         raise TypeError(f"problem {spec!r} must be {expected}, not {type(found).__name__}")
@@ -158,7 +142,7 @@ def _own(spec: str, module_name: str, attribute: str) -> Problem:
 
 def as_problems(given: Sequence[str | Problem] | str | Problem) -> tuple[Problem, ...]:
     """The given problems as Problem objects; ValueError if there are none, or two of one name."""
-    several = [given] if isinstance(given, str | Problem) else list(given)
+    several: list[Any] = [*given] if isinstance(given, Iterable) and not isinstance(given, str) else [given]
     for one in several:
         if not isinstance(one, str | Problem):
             raise TypeError(f"problems must be names or fastadagrad.compare.Problem, not {type(one).__name__}")
@@ -174,6 +158,8 @@ def as_problems(given: Sequence[str | Problem] | str | Problem) -> tuple[Problem
 
 def task_of(problem: Problem, seed: int) -> Task:
     """The problem's task for a seed, checked; TypeError or ValueError says what is wrong with a user's task."""
+    if not callable(problem.make):
+        raise TypeError(f"problem {problem.name!r}: make must be callable as make(seed), not {shown(problem.make)}")
     task = problem.make(seed)
     if not isinstance(task, Task):
         expected = "a fastadagrad.compare.Task for a seed"
@@ -184,4 +170,18 @@ def task_of(problem: Problem, seed: int) -> Task:
         raise ValueError(f"problem {problem.name!r}: best must be a finite number or None, not {task.best!r}")
     if task.score is not None and not callable(task.score):
         raise TypeError(f"problem {problem.name!r}: score must be callable as score(params, *valid) or None")
+    if problem.plane is not None:
+        _check_plane(problem.name, problem.plane, task)
     return task
+
+
+def _check_plane(name: str, plane: Any, task: Task) -> None:
+    """Refuse a plane over which no paths can be drawn, before there are runs that a figure would come after."""
+    four = isinstance(plane, tuple | list) and len(plane) == 4 and all(isinstance(end, int | float) for end in plane)
+    if not (four and all(-math.inf < low < high < math.inf for low, high in (plane[:2], plane[2:]))):
+        raise ValueError(
+            f"problem {name!r}: plane must be four numbers, x from, x to, y from and y to, not {shown(plane)}"
+        )
+    if getattr(task.params, "shape", None) != (2,) or task.train is not None:
+        suits = "a task without data whose params are one array of two numbers"
+        raise ValueError(f"problem {name!r}: plane is for {suits}: leave it out")

@@ -147,8 +147,6 @@ def _data(panels: Iterable[Panel], looks: Looks) -> str:
         "height": drawing.HEIGHT,
         "left": drawing.LEFT,
         "right": drawing.RIGHT,
-    }
-    box |= {
         "top": drawing.TOP,
         "bottom": drawing.BOTTOM,
         "band": drawing.BAND,

@@ -6,20 +6,23 @@ import html
 import math
 import re
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from .drawing import Looks, swatch
 from .material import Material
-from .result_table import HEADINGS, NONE, cells_of, ranked
+from .result_table import HEADINGS, NONE, cells_of, how_it_ended, ranked
+from .summary import LEAST_GAP
 from .verdict import Entry, Paired, Verdict
 
 EDGES = {"low": "the lowest rate of its grid", "high": "the highest rate of its grid"}
 
 
-class Cell:
-    """A cell: its text as HTML, the number that it is sorted by if that is not its text, and whether it is the best."""
+class Cell(NamedTuple):
+    """A cell of a table."""
 
-    def __init__(self, content: str, key: float | None = None, best: bool = False) -> None:
-        self.content, self.key, self.best = content, key, best
+    content: str  # HTML
+    key: float | None = None  # the number that it is sorted by; None: it is sorted by its text
+    best: bool = False  # whether it is highlighted
 
     def written(self, tag: str) -> str:
         """The cell as HTML."""
@@ -75,7 +78,7 @@ def _named(looks: Looks, method: str) -> Cell:
 
 def _gap(entry: Entry) -> Cell:
     if not math.isfinite(entry.gap):
-        return Cell("failed" if entry.failed else "diverged", math.inf)
+        return Cell(how_it_ended(entry), math.inf)
     rate = "no rate" if entry.rate is None else f"rate {entry.rate:.2g}"
     edge = f' <abbr title="{EDGES[entry.edge]}: others beyond may do better">at the end</abbr>' if entry.edge else ""
     return Cell(f"{percent(entry.gap)}<br><small>{rate}{edge}</small>", entry.gap, entry.leads)
@@ -90,7 +93,7 @@ def percent(gap: float) -> str:
     >>> [percent(gap) for gap in (0.0, 1e-7, 0.00034, 0.0734, 0.9996, 1.6)]
     ['0 %', '0 %', '0.034 %', '7.3 %', '100 %', '160 %']
     """
-    if abs(gap) < 1e-6:
+    if abs(gap) < LEAST_GAP:
         return "0 %"
     return f"{100 * gap:.2g} %" if abs(gap) < 0.095 or abs(gap) > 100 else f"{100 * gap:.0f} %"
 
@@ -119,11 +122,8 @@ def _pair(each: Paired, tested: bool, by_problems: bool) -> list[Cell]:
     ends = "" if each.low is None or each.high is None else f"<br><small>{each.low:.3g} to {each.high:.3g}</small>"
     cells = [Cell(html.escape(each.method)), Cell(f"{each.better}", each.better), Cell(f"{each.worse}", each.worse)]
     cells.append(Cell(f"{each.factor:.3g}{ends}", each.factor))
-    if tested:
-        cells.append(Cell(NONE if each.p is None else f"{each.p:.2g}", math.inf if each.p is None else each.p))
-    if by_problems:
-        p = each.p_problems
-        cells.append(Cell(NONE if p is None else f"{p:.2g}", math.inf if p is None else p))
+    shown = [each.p] * tested + [each.p_problems] * by_problems
+    cells += [Cell(NONE, math.inf) if p is None else Cell(f"{p:.2g}", p) for p in shown]
     return cells
 
 
@@ -135,9 +135,7 @@ def of_problem(material: Material, problem: str, looks: Looks) -> str:
         leads = material.verdict.entries[problem, line.method].leads
         cells = [_named(looks, line.method)]
         cells += [Cell(html.escape(text), sort_key(text)) for text in cells_of(line)[1:kept]]
-        for cell in cells:
-            cell.best = leads
-        rows.append(cells)
+        rows.append([cell._replace(best=leads) for cell in cells])
     return table([*HEADINGS][:kept], rows)
 
 

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from .grid import Plan
-from .summary import GOOD, LEAST_FOR_QUARTILES, Line, quartiles
+from .summary import GOOD, LEAST_FOR_QUARTILES, LEAST_GAP, Line, quartiles
 from .verdict import Entry, Verdict, ranks
 
-HEADINGS = {  # headings of columns in a report, and in a terminal
+HEADINGS = {  # of columns: in a report, and shorter in a terminal
     "method": "method",
     "final loss": "final loss",
     "final score": "score",
@@ -26,7 +26,14 @@ HEADINGS = {  # headings of columns in a report, and in a terminal
 }
 NONE = "-"
 NEVER, NO_RATE = "never", "no rate"
-LEAST_WANTED = ("bytes", "us/step", "spread", "seconds", "good rates", "epochs")  # where a terminal is too narrow
+LEAST_WANTED = (
+    "bytes",
+    "us/step",
+    "spread",
+    "seconds",
+    "good rates",
+    "epochs",
+)  # are left out, in this order, if need be
 FIRST, EDGE = "*", "!"  # marks of a method that no other is better than, and of a best rate at an end of its grid
 
 
@@ -40,7 +47,7 @@ def cells_of(line: Line) -> tuple[str, ...]:
     finite, seeds = math.isfinite(final.median), len(line.epochs_to_target)
     return (
         line.method,
-        f"{final.median:.4g}" if finite else _how_it_ended(line),
+        f"{final.median:.4g}" if finite else how_it_ended(line),
         NONE if line.score is None or not math.isfinite(line.score) else f"{line.score:.4g}",
         f"{_number(final.low, 4)} to {_number(final.high, 4)}" if finite and seeds > 1 else NONE,
         _number(quartiles(line.epochs_to_target).median, 3, NEVER),
@@ -61,9 +68,15 @@ def _number(value: float, digits: int, otherwise: str = NONE) -> str:
     return f"{value:.{digits}g}" if math.isfinite(value) else otherwise
 
 
-def _how_it_ended(line: Line) -> str:
-    """What is said in the place of a loss that is infinite."""
-    return "failed" if line.failed > line.diverged else "diverged"
+def how_it_ended(results: Line | Entry) -> str:
+    """What stands in the place of a loss, or of a gap, that is infinite.
+
+    The gap of a finite loss is infinite where no method has got below the start. Of others, it is what more of the
+    method's runs have done, of all rates.
+    """
+    if math.isfinite(results.loss):
+        return "above the start"
+    return "failed" if results.failed > results.diverged else "diverged"
 
 
 def _ended_early(line: Line) -> str:
@@ -166,14 +179,14 @@ def matrix_text(verdict: Verdict, width: int | None = None) -> list[str]:
 def _shown_entry(entry: Entry) -> str:
     mark = f" {FIRST}" if entry.leads else ""
     if not math.isfinite(entry.gap):
-        return "failed" if entry.failed > entry.diverged else "diverged"
+        return how_it_ended(entry)
     rate = "" if entry.rate is None else f" at {shown_rate(entry.rate, entry.edge)}"
     return f"{shown_gap(entry.gap)}{rate}{mark}"
 
 
 def shown_gap(gap: float) -> str:
-    """A gap with two digits; below a millionth, where gaps differ by rounding only, as 0."""
-    return "0" if abs(gap) < 1e-6 else f"{gap:.2g}"
+    """A gap with two digits; below LEAST_GAP as 0."""
+    return "0" if abs(gap) < LEAST_GAP else f"{gap:.2g}"
 
 
 def notes(plan: Plan, lines: Sequence[Line]) -> list[str]:

@@ -9,7 +9,8 @@ import math
 import os
 import platform
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import IO, Any
@@ -189,6 +190,19 @@ def tidy(runs: Iterable[Run]) -> Iterator[tuple[Any, ...]]:
             yield (cell.problem, cell.method, cell.seed, cell.rate, epoch, epoch * run.steps_an_epoch, *values)
 
 
+def made_by(**settings: Any) -> dict[str, Any]:
+    """Versions, machine, date and command, and the settings that results depend on."""
+    date = datetime.now(UTC).isoformat(timespec="seconds")
+    return {**machine(), "date": date, "command": command_line(), **settings}
+
+
+def write_results(folder: Path, runs: Sequence[Run], contents: Mapping[str, Any]) -> None:
+    """Write the runs as CSV and as Parquet, and what `as_json` makes of all results as JSON."""
+    write_csv(folder / "results.csv", runs)
+    write_parquet(folder / "results.parquet", runs)
+    write_json(folder / RESULTS, contents)
+
+
 def run_records(runs: Iterable[Run]) -> list[dict[str, Any]]:
     """Runs in types that JSON has, a record each."""
     return [
@@ -243,5 +257,8 @@ def write_parquet(path: Path, runs: Iterable[Run]) -> None:
 
 
 def command_line() -> list[str]:
-    """The command line of this process, with the program's name without its folder."""
-    return [Path(sys.argv[0]).name, *sys.argv[1:]] if sys.argv and sys.argv[0] else []
+    """The command line of this process, with the program's name without its folder; of ``python -m``, the package's."""
+    if not (sys.argv and sys.argv[0]):
+        return []
+    program = Path(sys.argv[0])
+    return [program.parent.name if program.name == "__main__.py" else program.name, *sys.argv[1:]]

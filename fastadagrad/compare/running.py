@@ -13,14 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from ..data.dataset import Dataset, sample_count
+from ..data.dataset import Dataset
 from ..optimizer.adaptive import SGD
-from ..optimizer.by_gradients import session_of
-from ..optimizer.monitors import WeightedMean
 from .contenders import Contender
 from .grid import Cell
-from .outside import ByEvaluations, Outside, OutsideContender
 from .problem import Task
+from .training import OwnTrainer, SteppingTrainer, Trainer
 
 DIVERGENCE = (ArithmeticError, np.linalg.LinAlgError)  # errors that too long steps lead to
 LONGEST = 300  # characters of an error that are kept
@@ -71,17 +69,17 @@ def run(cell: Cell, task: Task, method: Contender, lazy: str) -> Run:
     steps, failed = 0, ""
     try:
         with unwarned():
-            opt = method.build(task.loss, task.copied(), cell.rate, lazy)
+            trainer = method.build(task.loss, task.copied(), cell.rate, lazy)
             data, held_out, steps = task.training(cell.seed), task.validation(), task.steps_an_epoch
-            valid.append(_validated(opt, held_out))
-            scores.append(_score(task, opt, held_out, valid[-1]))
+            valid.append(trainer.loss(held_out))
+            scores.append(_score(task, trainer, held_out, valid[-1]))
             train, seconds = valid[:], [0.0]
             while len(valid) <= cell.epochs and math.isfinite(valid[-1]):
                 began = time.process_time()
-                loss = train_epoch(opt, data, task.updates)
+                loss = trainer.train_epoch(data, task.updates)
                 passed = time.process_time() - began
-                reached = _validated(opt, held_out) if math.isfinite(loss) else math.inf
-                scores.append(_score(task, opt, held_out, reached))
+                reached = trainer.loss(held_out) if math.isfinite(loss) else math.inf
+                scores.append(_score(task, trainer, held_out, reached))
                 train, valid, seconds = [*train, loss], [*valid, reached], [*seconds, seconds[-1] + passed]
     except DIVERGENCE:
         pass
@@ -121,54 +119,21 @@ def _filled(
     return Run(cell, steps, filled(valid[: len(train)], math.inf), filled(train, math.inf), spent, known, failed)
 
 
-def _validated(opt: Any, data: Dataset | None) -> float:
-    loss = float(opt.evaluate(data)["loss"])
-    return loss if math.isfinite(loss) else math.inf
-
-
-def _score(task: Task, opt: Any, data: Dataset | None, loss: float) -> float:
+def _score(task: Task, trainer: Trainer, data: Dataset | None, loss: float) -> float:
     """The task's score of the validation samples; -inf where it has none, or where the loss is infinite."""
     if task.score is None or not math.isfinite(loss):
         return -math.inf
-    [batch] = [()] if data is None else data.batches()
-    session = session_of(getattr(opt, "evaluator", opt))
-    session.flush()
-    found = float(task.score(session.params.given, *session.objective.arguments(batch)))
-    return found if math.isfinite(found) else -math.inf
-
-
-def train_epoch(opt: Any, data: Dataset | None, updates: int) -> float:
-    """Train for an epoch; the mean loss of its batches, which is infinite if a loss or a gradient is not finite."""
-    if isinstance(opt, ByEvaluations):
-        return opt.train_epoch(data, updates)
-    mean = WeightedMean()
-    for batch in repeat((), updates) if data is None else data:
-        try:
-            values = train_on(opt, batch)
-        except FloatingPointError:
-            return math.inf
-        if not math.isfinite(values["loss"]):
-            return math.inf
-        mean.add(values, 1 if data is None else sample_count(batch))
-    return float(mean.means()["loss"])
-
-
-def train_on(opt: Any, batch: Any) -> Any:
-    """Make the step of one batch; the loss before it, as ``{"loss": ...}``."""
-    if isinstance(opt, Outside):
-        return opt.train_on(batch)
-    session = session_of(opt)
-    return session.train_on(session.objective.arguments(batch))
+    return trainer.score(task.score, data)
 
 
 def check_start(name: str, task: Task) -> None:
     """Raise ValueError, or the error of the loss, for a user's task whose loss fails at the start values."""
-    opt = SGD(task.loss, task.copied(), threads=1)
+    trainer = OwnTrainer(SGD(task.loss, task.copied(), threads=1))
     with unwarned():
-        loss = _validated(opt, task.validation())
-        _score(task, opt, task.validation(), loss)
+        loss = trainer.loss(task.validation())
+        _score(task, trainer, task.validation(), loss)
         with suppress(*DIVERGENCE):
-            session_of(opt).train_on(session_of(opt).objective.arguments(first_batch(task)))
+            trainer.train_on(first_batch(task))
     if not math.isfinite(loss):
         raise ValueError(f"problem {name!r}: the validation loss of the start values must be finite, not {loss}")
 
@@ -183,20 +148,25 @@ def lazy_for(task: Task, method: Contender) -> str:
     """The option `lazy` with which a method takes the gradients of a task, found by one step, which also compiles it.
 
     It is "touched" for all methods, as frameworks treat row-sparse gradients, but "dense" for methods that cannot leave
-    rows out. Methods that are not of this library get dense gradients.
+    rows out, and for those from elsewhere, which have no such option.
     """
-    if isinstance(method, OutsideContender):
+    if not method.has_lazy:
+        with suppress(Exception):  # the runs tell of it
+            _try_step(task, method, "dense")
         return "dense"
-    for lazy in ("touched", "dense"):
-        try:
-            session = session_of(method.build(task.loss, task.copied(), None, lazy))
-            with unwarned():
-                session.train_on(session.objective.arguments(first_batch(task)))
-        except DIVERGENCE:
-            return lazy
-        except ValueError as error:
-            if lazy == "dense" or "lazy='dense'" not in str(error):
-                raise
-        else:
-            return lazy
-    raise AssertionError
+    try:
+        _try_step(task, method, "touched")
+    except ValueError as error:
+        if "lazy='dense'" not in str(error):
+            raise
+        _try_step(task, method, "dense")
+        return "dense"
+    return "touched"
+
+
+def _try_step(task: Task, method: Contender, lazy: str) -> None:
+    """Make one step before runs are timed: the first of a process may compile and import."""
+    with unwarned(), suppress(*DIVERGENCE):
+        trainer = method.build(task.loss, task.copied(), None, lazy)
+        if isinstance(trainer, SteppingTrainer):
+            trainer.train_on(first_batch(task))

@@ -17,21 +17,20 @@ import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..support.checks import whole_number
-from .comparison import checked_jobs, free_folder, make_plan
+from ..support.checks import checked_share, whole_number
+from .comparison import checked_jobs, folder_of, make_plan
 from .contenders import Contender
 from .grid import RATES, Plan
 from .making import make_runs
 from .pool import refuse_unguarded
 from .problem import Problem
 from .result_table import NEVER, aligned
-from .results import RESULTS, command_line, machine, parquet, run_records, write_csv, write_json, write_parquet
+from .results import made_by, parquet, run_records, write_results
 from .running import Run
 from .summary import TAU, bounds_of, epoch_of_target, quartiles
 
@@ -180,12 +179,8 @@ def algoperf(
 
     Raises
     ------
-    ValueError, TypeError
-        For arguments that make no sense, and if `out` has results of another comparison.
-    OSError
-        If a file cannot be read or written.
-    RuntimeError
-        If a process ends before its time, or an extra is missing.
+    ValueError, TypeError, OSError, RuntimeError
+        As by `compare`.
 
     Examples
     --------
@@ -198,19 +193,16 @@ def algoperf(
     """
     refuse_unguarded()
     studies, trials = whole_number("studies", studies, 1), whole_number("trials", trials, 1)
-    if not 0 < tau < 1:
-        raise ValueError(f"tau must be between 0 and 1, not {tau!r}")
+    tau = checked_share("tau", tau)
     plan = DrawnPlan(**vars(make_plan(problems, methods, rates, studies, epochs)), trials=trials)
     workers = checked_jobs(jobs)
     parquet()
-    folder = free_folder(plan) if out is None else Path(out)
+    folder = folder_of(out, plan)
     _, runs = make_runs(folder, plan, workers, progress)
     times = times_of(plan, runs, tau)
     by_epochs, by_seconds = (scores_of(times, name) for name in ("median_epochs", "median_seconds"))
     found = AlgoPerf(folder, plan, tuple(runs), times, by_epochs, by_seconds, tau)
-    write_csv(folder / "results.csv", runs)
-    write_parquet(folder / "results.parquet", runs)
-    write_json(folder / RESULTS, as_json(found))
+    write_results(folder, runs, as_json(found))
     return found
 
 
@@ -274,16 +266,16 @@ def text_of(found: AlgoPerf) -> str:
 
 def as_json(found: AlgoPerf) -> dict[str, Any]:
     """The results in types that JSON has."""
-    about = {
-        **machine(),
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": command_line(),
-        "tau": found.tau,
-    }
     times = [{**each._asdict(), "reached": each.reached, "median_epochs": each.median_epochs} for each in found.times]
     scores = [
         {"method": method, "by_epochs": found.by_epochs[method], "by_seconds": found.by_seconds[method]}
         for method in found.by_epochs
     ]
     runs = run_records(found.runs)
-    return {"about": about, "plan": found.plan.described(), "scores": scores, "times": times, "runs": runs}
+    return {
+        "about": made_by(tau=found.tau),
+        "plan": found.plan.described(),
+        "scores": scores,
+        "times": times,
+        "runs": runs,
+    }

@@ -144,7 +144,7 @@ class Line:
     cost: Cost | None = None
     failed: int = 0  # number of runs that failed, of all rates
     failures: tuple[str, ...] = ()  # the different messages of runs that failed
-    edge: str = ""  # "low" or "high" if the best rate is at that end of its grid
+    edge: str = ""  # "low" or "high" if the best rate is at that end of its grid, and has a finite final loss
     finals: tuple[float, ...] = ()  # final losses with the best rate, for each seed
     gaps: tuple[float, ...] = ()  # gaps of the final losses to the best, with the best rate, for each seed
     scores: tuple[float, ...] = ()  # final scores, such as accuracies, with the best rate, for each seed; () without
@@ -158,6 +158,11 @@ class Line:
     def gap(self) -> float:
         """Median over the seeds of the gap of the final loss to the best, with the best rate."""
         return quartiles(self.gaps).median if self.gaps else math.inf
+
+    @property
+    def loss(self) -> float:
+        """Median over the seeds of the final loss, with the best rate."""
+        return self.final.median
 
     @property
     def score(self) -> float | None:
@@ -224,8 +229,7 @@ def _line(
     rates = tuple(_rated(rate, runs, bounds) for rate in order)
     chosen = [run for run in runs if run.cell.rate == rates[best].rate]
     reached = [(run, epoch_of_target(run, bounds[run.cell.seed], tau)) for run in chosen]
-    low, high = (None, None) if method.rate_free else good_range([r.gap for r in rates], best, good)
-    span = None if low is None or high is None else (rates[low].rate, rates[high].rate)
+    span = None if method.rate_free else good_range([each.gap for each in rates], best, good)
     return Line(
         problem,
         method.label,
@@ -235,14 +239,14 @@ def _line(
         tuple(math.inf if epoch is None else float(epoch) for _, epoch in reached),
         tuple(math.inf if epoch is None else run.seconds[epoch] for run, epoch in reached),
         rates,
-        span,  # type: ignore[arg-type]  # rates are numbers unless the method needs none
-        span is not None and (low == 0 or high == len(rates) - 1),
+        None if span is None else (_number(rates[span[0]]), _number(rates[span[1]])),
+        span is not None and (span[0] == 0 or span[1] == len(rates) - 1),
         sum(run.diverged is not None and not run.failed for run in runs),
         len(runs),
         cost,
         failed=sum(bool(run.failed) for run in runs),
         failures=tuple(dict.fromkeys(run.failed for run in runs if run.failed)),
-        edge="" if method.rate_free else edge_of(runs),
+        edge="" if method.rate_free or not math.isfinite(rates[best].final.median) else edge_of(runs),
         finals=tuple(run.final for run in chosen),
         gaps=tuple(bounds[run.cell.seed].gap(run.final) for run in chosen),
         scores=tuple(run.scores[-1] for run in chosen) if all(run.scores for run in chosen) else (),
@@ -255,8 +259,16 @@ def _rated(rate: float | None, runs: Sequence[Run], bounds: Mapping[int, Bounds]
     return Rated(rate, spread(run.final for run in own), gaps.median)
 
 
-def good_range(gaps: Sequence[float], best: int, good: float) -> tuple[int, int] | tuple[None, None]:
+def _number(rated: Rated) -> float:
+    """The rate of a method that takes one."""
+    assert rated.rate is not None
+    return rated.rate
+
+
+def good_range(gaps: Sequence[float], best: int, good: float) -> tuple[int, int] | None:
     """Positions of the first and the last of the neighbouring rates around the best whose gaps are at most `good`.
+
+    None if the best rate itself leaves more.
 
     Examples
     --------
@@ -265,7 +277,7 @@ def good_range(gaps: Sequence[float], best: int, good: float) -> tuple[int, int]
     (2, 4)
     """
     if gaps[best] > good:
-        return None, None
+        return None
     low = high = best
     while low > 0 and gaps[low - 1] <= good:
         low -= 1

@@ -36,7 +36,9 @@ class Entry(NamedTuple):
     problem: str
     method: str
     rank: int  # 1 for the lowest gap; methods that are tied share a rank, and the next ranks are left out
-    gap: float  # median over the seeds; infinite where half of the seeds' runs diverged or failed
+    # Median over the seeds; infinite where half of the seeds' runs diverged or failed, or ended above a start that no
+    # run of any method has got below.
+    gap: float
     low: float | None  # ends of the gap's interval of LEVEL; None with one seed
     high: float | None
     loss: float  # median of the final losses
@@ -49,8 +51,8 @@ class Entry(NamedTuple):
 
     @property
     def leads(self) -> bool:
-        """Whether no method is better, so that the cell is highlighted."""
-        return self.rank == 1
+        """Whether the gap is finite and no method's is lower, so that the cell is highlighted."""
+        return self.rank == 1 and math.isfinite(self.gap)
 
 
 class Standing(NamedTuple):
@@ -70,14 +72,13 @@ class Paired(NamedTuple):
     worse: int
     pairs: int  # those that are tied included
     factor: float  # median over the pairs of the other's gap over the first's
-    low: (
-        float | None
-    )  # ends of the factor's interval of LEVEL, seeds drawn anew within each problem; None with one seed
+    # Ends of the factor's interval of LEVEL, for which seeds are drawn anew within each problem; None with one seed.
+    low: float | None
     high: float | None
     p: float | None  # of the test over the pairs, by Holm; None with fewer than LEAST_PAIRS
     p_problems: (
         float | None
-    )  # of the test over the problems' medians, by Holm; None with fewer than LEAST_PAIRS problems
+    )  # of the test over the problems' medians, by Holm; None with fewer than LEAST_PAIRS of these
 
 
 class Verdict(NamedTuple):
@@ -313,6 +314,8 @@ def _sentence(
 ) -> str:
     first = standings[0]
     if not any(math.isfinite(entry.gap) for entry in entries.values()):
+        if any(math.isfinite(entry.loss) for entry in entries.values()):
+            return "No method has got below the loss of the start."
         return "No method has got to the end of its budget with a finite loss."
     if not paired:
         return f"{first.method} alone was run: name more methods to compare it with."
@@ -325,8 +328,12 @@ def _sentence(
     if len(level) > 1:
         names = f"{', '.join(level[:-1])} and {level[-1]}"
         if len(problems) == 1:
-            return f"{names} share the first place on {where}{_and_edges(entries, level)}."
-        return f"{names} share the first place: each is best on {where}{shared}{_and_edges(entries, level)}."
+            said = f"{names} share the first place on {where}"
+        elif first.wins:
+            said = f"{names} share the first place: each is best on {where}{shared}"
+        else:
+            said = f"{names} share the lowest mean rank"
+        return f"{said}{_and_edges(entries, level)}."
     said = f"{first.method} is best on {where}{shared}" if first.wins else f"{first.method} has the lowest mean rank"
     next_one = paired[0]
     said += f"; its final loss is below that of {next_one.method}, the next, in {next_one.better} of {next_one.pairs} "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from abc import ABCMeta, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -24,6 +23,7 @@ from ..linear.epochs import NON_FINITE
 from ..linear.fitting import Fit, State
 from ..linear.targets import Targets
 from ..linear.visits import checked_weights
+from ..support.warned import warn
 from .callbacks import CallbackSupportMixin, Epochs
 from .parameters import Checked, in_own_words
 
@@ -50,6 +50,7 @@ class LinearEstimator(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     # Training
 
     def _validated(self, X: Any, y: Any, *, reset: bool, **of_labels: Any) -> tuple[Any, Any]:
+        """X as an array or a CSR matrix of float32 or float64, and y; with `reset`, the columns of X are noted."""
         return validate_data(
             self, X, y, reset=reset, accept_sparse="csr", dtype=[np.float64, np.float32], order="C", **of_labels
         )
@@ -78,18 +79,15 @@ class LinearEstimator(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             def epochs(unscale: fitting.Unscale) -> Epochs:
                 return Epochs(self, context, X, y, self._attributes_of_one, unscale)
 
-            p, settings, conduct = checked
             return fitting.fit(
-                p,
-                settings,
-                conduct,
+                *checked,
                 replace(table, labels=problem.labels, weights=problem.weights),
-                p["validation"],
-                False,
+                checked.parameters["validation"],
+                progress=False,
                 chosen=problem.targets,
                 start=start,
                 keeps=True,
-                by_content=p["shuffle"],
+                by_content=checked.parameters["shuffle"],
                 watched=epochs if context is not None and len(problems) == 1 else None,
             )
 
@@ -125,6 +123,7 @@ class LinearEstimator(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         return context.call_on_fit_task_begin(estimator=self, X=X, y=y)
 
     def _take(self, fits: Sequence[Fit], dtype: Any) -> None:
+        """Take over the results of the fits; nothing is set if one was interrupted, or if `dtype` cannot hold them."""
         outcomes = [fit.outcome for fit in fits]
         if any(outcome.ended_by == "interrupted" for outcome in outcomes):
             raise KeyboardInterrupt
@@ -137,12 +136,8 @@ class LinearEstimator(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         self.n_iter_ = max(len(outcome.history) for outcome in outcomes)
         self.__dict__.update(found)
         if any(outcome.ended_by == NON_FINITE for outcome in outcomes):
-            warnings.warn(
-                "the loss was not finite: the weights are those of the epoch before; scale X, or use a smaller "
-                "learning_rate",
-                ConvergenceWarning,
-                stacklevel=5,
-            )
+            text = "the loss was not finite: the weights are those of the epoch before"
+            warn(f"{text}; scale X, or use a smaller learning_rate", ConvergenceWarning)
 
     @abstractmethod
     def _attributes(self, weights: Sequence[NDArray[Any]], intercepts: Sequence[NDArray[Any]]) -> dict[str, Any]:

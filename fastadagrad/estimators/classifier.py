@@ -259,7 +259,8 @@ class AdaGradClassifier(ClassifierMixin, ClassPredictor):
                 "as compute_class_weight of sklearn.utils.class_weight gives them"
             )
         if going_on and classes is not None and not np.array_equal(unique_labels(classes), self.classes_):
-            raise ValueError(f"classes={classes!r} is not what the first call to partial_fit had: {self.classes_}")
+            given = f"classes={classes!r} is not what the first call to partial_fit had"
+            raise ValueError(f"{given}: pass {self.classes_}, or no classes")
         with self._unchanged_if_it_fails():
             X, y = self._validated(X, y, reset=not going_on)
             return self._fit(X, y, sample_weight, classes, going_on=going_on, once=True)
@@ -283,7 +284,10 @@ class AdaGradClassifier(ClassifierMixin, ClassPredictor):
         problems = _problems(loss, positions, len(known), weights)
         states = self._states if going_on else [None] * len(problems)
         if len(states) != len(problems):
-            raise ValueError(f"training goes on with the loss with which it began, and loss is {self.loss!r} now")
+            raise ValueError(
+                f"loss is {self.loss!r} now, and training goes on with the loss with which it began: set loss to that "
+                "one, or begin anew by fit with warm_start=False"
+            )
         self.classes_ = known
         self._train(X, y, problems, checked, states)
         return self

@@ -19,7 +19,7 @@ from ..kernels.rules import form_of
 from ..linear import arguments
 from ..linear.fitting import of_one_part
 from ..linear.methods import own_hyper, rule_for, takers_of
-from ..support.checks import checked_number, shown, whole_number
+from ..support.checks import checked_number, checked_share, shown, whole_number
 from ..support.hints import KEYWORDS, hint
 
 DECAYS = ("weight_decay", "decoupled_weight_decay")
@@ -71,7 +71,8 @@ def _checked(estimator: Any, loss: str, dtype: Any, seed: int, once: bool) -> Ch
     epochs = None if estimator.max_iter is None else whole_number("max_iter", estimator.max_iter, 1)
     if once and isinstance(estimator.learning_rate, str) and estimator.learning_rate == "auto":
         raise ValueError("learning_rate='auto' tries rates on all of the examples: give partial_fit a number")
-    share, stops = _validation_share(estimator), truth(estimator, "early_stopping")
+    share = checked_share("validation_fraction", estimator.validation_fraction)
+    stops = truth(estimator, "early_stopping")
     for name in ("warm_start", "nesterov", "shuffle"):
         truth(estimator, name)
     _check_jobs(estimator.n_jobs)
@@ -145,13 +146,6 @@ def seed_of(random_state: Any) -> int:
             f"random_state must be an int from 0 to {LARGEST_SEED}, a RandomState or None, not {shown(random_state)}"
         ) from None
     return int(random_state) if whole else int(drawn.randint(2**31 - 1))
-
-
-def _validation_share(estimator: Any) -> float:
-    share = checked_number("validation_fraction", estimator.validation_fraction)
-    if not 0 < share < 1:
-        raise ValueError(f"validation_fraction must be between 0 and 1, and neither, not {share:g}")
-    return share
 
 
 def _check_jobs(n_jobs: Any) -> None:

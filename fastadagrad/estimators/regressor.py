@@ -106,14 +106,7 @@ class AdaGradRegressor(RegressorMixin, LinearEstimator):
 
     Notes
     -----
-    An example of weight 3 is visited three times an epoch, so that whole weights give what repetitions give, up to
-    rounding; not so where weights are above 9 on average, which are then visited less often, nor with `early_stopping`,
-    which sets examples aside as a whole: else one of weight 3 could judge what it trains.
-
-    `partial_fit`, and `fit` with `warm_start`, go on from the weights that were kept, the last or the best, and from
-    what the method keeps beside the last ones; methods of dual averaging place the weights by the latter alone. With
-    `average` True or an int the mean goes on, and a `partial_fit` is an epoch that counts by its examples; with "auto",
-    `partial_fit` goes on from the mean, and makes no more of it. In `partial_fit`, `early_stopping` has no meaning.
+    The notes of `AdaGradClassifier`, on weights of examples and on what goes on from where, hold here, too.
 
     Examples
     --------

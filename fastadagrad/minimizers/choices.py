@@ -14,7 +14,7 @@ from ..support import hints
 from ..support.checks import checked_number, shown, whole_number
 from ..support.extras import needed
 from ..support.hints import Said
-from .warned import warn
+from ..support.warned import warn
 
 SCHEMES = ("2-point", "3-point", "cs")
 STEPS = ("finite_diff_rel_step", "eps")  # as `approx_derivative` takes them

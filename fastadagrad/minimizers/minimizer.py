@@ -13,13 +13,13 @@ from ..optimizer.optimizer import Optimizer
 from ..optimizer.second_order import SecondOrder
 from ..support.checks import shown
 from ..support.extras import needed
+from ..support.warned import warn
 from .box import Floats, box_of
 from .callbacks import told_by
 from .choices import STEPS, sorted_options
 from .evaluations import Evaluations
 from .run import Run
 from .told import docstring_of, signature_of
-from .warned import warn
 
 DOOR = "fastadagrad.scipy"
 

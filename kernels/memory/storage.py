@@ -62,21 +62,32 @@ AS_COMPUTED = Storage(_size, _at, _load, _store, _as_it_is, _as_it_is, _as_it_is
 
 
 @jitable
-def _size_of_halves(n, real):
+def _size_of_sixteen_bits(n, real):
     return 2 * n
 
 
 @jitable
-def _halves_at(address, start, n, real):
+def _sixteen_bits_at(address, start, n, real):
     return array_at(address + 2 * start, n, np.uint16)
 
 
+def _sixteen_bits(name: str) -> Callable[[np.dtype[Any]], np.dtype[Any]]:
+    """The `memory` of a storage whose elements have sixteen bits, and are computed with as float32."""
+
+    def memory(real: np.dtype[Any]) -> np.dtype[Any]:
+        if real != np.float32:
+            raise TypeError(f"{name} is computed with as float32: what is computed in {real} cannot be kept in it")
+        return np.dtype(np.uint16)
+
+    return memory
+
+
 @forceinlined
-def _load_half(array, i):
+def _load_bfloat16(array, i):
     return np.uint32(np.uint32(array[i]) << np.uint32(16)).view(np.float32)
 
 
-def _rounded_half(bits):
+def _rounded_bfloat16(bits):
     """The upper sixteen bits of a float32, given by its bits, rounded to the nearest, ties to even; NaN stays NaN."""
     upper = bits >> np.uint32(16)
     rounded = (bits + np.uint32(0x7FFF) + (upper & np.uint32(1))) >> np.uint32(16)
@@ -84,29 +95,31 @@ def _rounded_half(bits):
     return (upper | np.uint32(0x40)) * is_nan + rounded * (is_nan ^ True)
 
 
-_compiled_rounded_half = forceinlined(_rounded_half)
+_compiled_rounded_bfloat16 = forceinlined(_rounded_bfloat16)
 
 
 @forceinlined
-def _store_half(array, i, number):
-    array[i] = np.uint16(_compiled_rounded_half(np.float32(number).view(np.uint32)))
+def _store_bfloat16(array, i, number):
+    array[i] = np.uint16(_compiled_rounded_bfloat16(np.float32(number).view(np.uint32)))
 
 
-def _halves(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    if dtype != np.float32:
-        raise TypeError(f"bfloat16 is half of a float32: what is computed in {dtype} cannot be kept in it")
-    return np.dtype(np.uint16)
+def _kept_bfloat16(numbers: Any) -> NDArray[np.uint16]:
+    return np.asarray(_rounded_bfloat16(np.asarray(numbers, np.float32).view(np.uint32)), np.uint16)
 
 
-def _kept_halves(numbers: Any) -> NDArray[np.uint16]:
-    return np.asarray(_rounded_half(np.asarray(numbers, np.float32).view(np.uint32)), np.uint16)
+def _numbers_of_bfloat16(bits: Any) -> Any:
+    return (np.asarray(bits, np.uint32) << np.uint32(16)).view(np.float32)
 
 
-def _numbers_of_halves(halves: Any) -> Any:
-    return (np.asarray(halves, np.uint32) << np.uint32(16)).view(np.float32)
-
-
-BFLOAT16 = Storage(_size_of_halves, _halves_at, _load_half, _store_half, _halves, _kept_halves, _numbers_of_halves)
+BFLOAT16 = Storage(
+    _size_of_sixteen_bits,
+    _sixteen_bits_at,
+    _load_bfloat16,
+    _store_bfloat16,
+    _sixteen_bits("bfloat16"),
+    _kept_bfloat16,
+    _numbers_of_bfloat16,
+)
 
 
 # float16 is converted by whole numbers, as BFLOAT16 is: Numba has no such conversion on every processor.
@@ -144,23 +157,23 @@ def _store_float16(array, i, number):
     array[i] = np.uint16(_rounded_float16(np.float32(number).view(np.uint32)))
 
 
-def _float16s(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    if dtype != np.float32:
-        raise TypeError(f"a float16 is computed with as a float32: what is computed in {dtype} cannot be kept in it")
-    return np.dtype(np.uint16)
-
-
-def _kept_float16s(numbers: Any) -> NDArray[np.uint16]:
+def _kept_float16(numbers: Any) -> NDArray[np.uint16]:
     with np.errstate(over="ignore"):
         return np.asarray(numbers, np.float32).astype(np.float16).view(np.uint16)
 
 
-def _numbers_of_float16s(halves: Any) -> Any:
-    return np.asarray(halves, np.uint16).view(np.float16).astype(np.float32)
+def _numbers_of_float16(bits: Any) -> Any:
+    return np.asarray(bits, np.uint16).view(np.float16).astype(np.float32)
 
 
 FLOAT16 = Storage(
-    _size_of_halves, _halves_at, _load_float16, _store_float16, _float16s, _kept_float16s, _numbers_of_float16s
+    _size_of_sixteen_bits,
+    _sixteen_bits_at,
+    _load_float16,
+    _store_float16,
+    _sixteen_bits("float16"),
+    _kept_float16,
+    _numbers_of_float16,
 )
 
 

@@ -6,7 +6,6 @@ import re
 import pytest
 
 from fastadagrad.cli import main, screen
-from fastadagrad.compare import making
 from fastadagrad.optimizer.methods import METHODS
 
 for extra in ("pyarrow", "matplotlib"):
@@ -99,7 +98,7 @@ def test_table1(capsys):
         ),
         (["iris", "--epochs", "3"], "not --epochs"),
         (["nowhere.svm"], "No such file"),
-        (["breast_cancer", "--delta", "-1"], "delta must be a number of at least 0, not -1"),
+        (["breast_cancer", "--delta", "-1"], "delta must be finite and at least 0, not -1.0"),
     ],
 )
 def test_table1_refuses(capsys, arguments, message):
@@ -137,18 +136,6 @@ def test_names_are_listed(capsys):
     assert lines[0] == "problems:"
     assert {"  rosenbrock", "  digits-mlp"} <= {*lines[1:methods]}
     assert {f"  {name}" for name in METHODS} == {*lines[methods + 1 :]}
-
-
-def test_where_there_is_no_bar_lines_tell_how_far_it_is(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(making, "SECONDS_BETWEEN_LINES", 0)
-    arguments = ["compare", "quadratic", "--methods", "sgd", "--out", str(tmp_path), "--quick", "--jobs", "0"]
-    assert main(arguments) == 0
-    told = capsys.readouterr().err.splitlines()
-    assert told[0] == "fastadagrad: 4 runs in this process"
-    assert [line.partition(",")[0] for line in told if "done" in line] == [
-        f"fastadagrad: {n} of 4 runs done" for n in (1, 2, 3)
-    ]
-    assert all(re.search(r", about \d+ s left$", line) for line in told if "done" in line)
 
 
 @pytest.mark.parametrize(("columns", "lacking"), [(200, []), (80, ["bytes", "us/step", "spread"]), (40, None)])

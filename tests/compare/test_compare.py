@@ -171,14 +171,20 @@ def test_results_in_json(tmp_path):
         ({"seeds": None}, "seeds must be a whole number of at least 1, not None"),
         ({"epochs": 1.5}, "epochs must be a whole number of at least 1, not 1.5"),
         ({"jobs": -1}, "jobs must be a whole number of at least 0, not -1"),
-        ({"tau": 1}, "tau must be between 0 and 1, not 1"),
+        ({"tau": 1}, "tau must be between 0 and 1, and neither, not 1"),
         ({"rates": "1:2"}, "rates must be LOW:HIGH:N"),
+        ({"rates": 0.1}, "rates must be LOW:HIGH:N, as in 1e-4:10:11, or a sequence of numbers, not 0.1"),
+        ({"rates": [0.1, "1"]}, "each of rates must be a number, not '1'"),
+        ({"rates": [0.1, 0.1]}, "rates must be one number above 0, or several different ones, not"),
         ({"methods": []}, "methods: expected at least one"),
+        ({"methods": 3}, "methods must be names such as 'adagrad' or 'sgd:momentum=0.9', or classes, not 3"),
+        ({"out": 3}, "out must be the path of a folder, or None, not 3"),
+        ({"problems": 3}, "problems must be names or fastadagrad.compare.Problem, not int"),
     ],
 )
 def test_arguments_that_make_no_sense(tmp_path, wrong, message):
     with pytest.raises((TypeError, ValueError), match=message):
-        compare("quadratic", **{"methods": ["sgd"], **wrong}, out=tmp_path / "none")
+        compare(**{"problems": "quadratic", "methods": ["sgd"], "out": tmp_path / "none", **wrong})
     assert not (tmp_path / "none").exists()
 
 

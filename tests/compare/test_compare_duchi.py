@@ -124,21 +124,34 @@ def test_one_class_against_the_others(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"shuffles": 0}, "shuffles must be at least 1"),
+        ({"shuffles": 0}, "shuffles must be a whole number of at least 1, not 0"),
+        ({"shuffles": 2.0}, "shuffles must be a whole number of at least 1, not 2.0"),
+        ({"seed": -1}, "seed must be a whole number of at least 0, not -1"),
         ({"held_out": 1.0}, "held_out must be between 0 and 1"),
         ({"nonzeros": 0.0}, "nonzeros must be between 0 and 1"),
-        ({"rates": ()}, "rates must be positive"),
-        ({"rates": (0.0, 1.0)}, "rates must be positive"),
-        ({"rates": (1.0, float("nan"))}, "rates must be positive"),
-        ({"delta": -1.0}, "delta must be a number of at least 0, not -1"),
-        ({"delta": float("nan")}, "delta must be a number of at least 0, not nan"),
+        ({"nonzeros": "0.1"}, "nonzeros must be a number, not '0.1'"),
+        ({"rates": ()}, "rates must be one number above 0, or several different ones"),
+        ({"rates": (0.0, 1.0)}, "rates must be one number above 0, or several different ones"),
+        ({"rates": (1.0, float("nan"))}, "each of rates must be finite and at least 0, not nan"),
+        ({"delta": -1.0}, "delta must be finite and at least 0, not -1.0"),
+        ({"delta": float("nan")}, "delta must be finite and at least 0, not nan"),
         ({"text": "stems"}, "text must be one of words, bigrams, tf-idf, not 'stems'"),
         ({"held_out": 1e-9}, "leaves none"),
     ],
 )
 def test_nonsense(arguments, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((TypeError, ValueError), match=message):
         table1("breast_cancer", **arguments)
+
+
+def test_a_file_with_named_columns(tmp_path):
+    pytest.importorskip("pyarrow")
+    rng, path = np.random.default_rng(3), tmp_path / "some.csv"
+    rows = [f"{a:.3f},{b:.3f},{'yes' if a > b else 'no'}" for a, b in rng.standard_normal((40, 2))]
+    path.write_text("\n".join(["a,b,kind", *rows]))
+    with pytest.raises(ValueError, match=r"as in .*some\.csv:COLUMN; there are 'a', 'b', 'kind'"):
+        table1(path)
+    assert len(table1(f"{path}:kind", shuffles=1, rates=(0.1,))) == 6
 
 
 def test_compressed_files(tmp_path):

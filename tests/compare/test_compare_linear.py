@@ -11,6 +11,7 @@ from sklearn import datasets, metrics
 
 from fastadagrad.compare.linear_losses import examples
 from fastadagrad.compare.models import split
+from fastadagrad.compare.named_sources import source_named
 from fastadagrad.compare.problems import problem_named, task_of
 from fastadagrad.data.loading import BUILT_IN
 from fastadagrad.kernels.linear.losses import LOSSES
@@ -34,7 +35,7 @@ def test_the_names_that_fit_knows():
         problem = problem_named(name)
         assert (problem.name, problem.convex, problem.origin) == (name, True, name)
         assert task_of(problem, 0).score_name == ("R2" if loss == "squared" else "accuracy")
-        assert examples(name, "", "auto").targets.loss == loss
+        assert examples(source_named(name), "", "auto").targets.loss == loss
 
 
 @pytest.mark.parametrize("loss", LOSSES)
@@ -117,3 +118,38 @@ def test_a_loss_that_does_not_suit_the_labels():
             continue
         with pytest.raises(ValueError, match=message):
             task_of(problem, 0)
+
+
+@pytest.fixture(scope="module")
+def houses(tmp_path_factory):
+    """The same 40 rows with a column of labels as CSV, as Parquet, and as arrays in a .npz file."""
+    pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    folder, x = tmp_path_factory.mktemp("houses"), RNG.standard_normal((40, 2)).round(3)
+    columns = {"size": x[:, 0], "age": x[:, 1], "price": (x @ [2.0, -1.0]).round(3)}
+    rows = [",".join(map(str, row)) for row in zip(*columns.values(), strict=True)]
+    (folder / "houses.csv").write_text("\n".join([",".join(columns), *rows]))
+    parquet.write_table(pyarrow.table(columns), folder / "houses.parquet")
+    np.savez(folder / "houses.npz", X=x, price=columns["price"])
+    return folder
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet", "npz"])
+def test_a_column_of_labels_is_named_behind_its_file(houses, suffix):
+    problem = problem_named(f"huber:{houses / 'houses'}.{suffix}:price")
+    assert problem.name == "houses-price-huber"
+    task, (train, _) = task_of(problem, 0), split(40)
+    x, price = (np.load(houses / "houses.npz")[name] for name in ("X", "price"))
+    np.testing.assert_allclose(task.train[0], (x[train] - x[train].mean(0)) / x[train].std(0), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(task.train[1], (price[train] - price[train].mean()) / price[train].std(), rtol=1e-5)
+
+
+def test_a_file_whose_column_of_labels_is_not_named(houses):
+    path = houses / "houses.csv"
+    with pytest.raises(
+        ValueError, match=r"which column .* as in .*houses\.csv:COLUMN; there are 'size', 'age', 'price'"
+    ):
+        task_of(problem_named(str(path)), 0)
+    with pytest.raises(ValueError, match=r"houses\.csv.*'cost'"):
+        task_of(problem_named(f"{path}:cost"), 0)
+    with pytest.raises(FileNotFoundError):
+        problem_named(f"{houses / 'flats.csv'}:price")

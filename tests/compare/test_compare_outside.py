@@ -51,6 +51,9 @@ class Useless:
     pass
 
 
+INSTANCE = RateFree([])
+
+
 def squares(p, x, y):
     error = x @ p["w"] + p["b"] - y
     return error @ error / len(y), {"w": 2 * error @ x / len(y), "b": 2 * error.sum(keepdims=True) / len(y)}
@@ -130,6 +133,21 @@ def test_a_class_that_raises_fails_and_one_that_overflows_diverges(monkeypatch):
     assert (far.failed, far.diverged) == ("", 1)
 
 
+@pytest.mark.parametrize("error", [None, KeyError("word")])
+def test_its_first_step_is_made_before_runs_are_timed(error):
+    steps = []
+
+    class Slow(Descent):
+        def step(self, gradients):
+            steps.append(gradients)
+            if error is not None:
+                raise error
+
+    assert lazy_for(regression(0), contender_named(Slow)) == "dense"
+    assert len(steps) == 1
+    assert ran(Slow, 0.1).failed == ("" if error is None else "KeyError: 'word'")
+
+
 def test_names_and_options(mine):
     made = contender_named(f"{mine}:momentum=0.9")
     assert (made.label, dict(made.options), made.rate_free) == (f"{mine}:momentum=0.9", {"momentum": 0.9}, False)
@@ -140,6 +158,7 @@ def test_names_and_options(mine):
     assert made.unlike_paper == ()
     for wrong, error, message in [
         ("descents:Useless", TypeError, "must be a class with a method step"),
+        ("descents:INSTANCE", TypeError, "must be a class with a method step"),
         ("descents:Nothing", ValueError, "module 'descents' has no 'Nothing'"),
         ("no_such_module_here:Method", ValueError, "there is no module 'no_such_module_here'"),
         ("adagard:Method", ValueError, "did you mean 'adagrad'"),
@@ -151,20 +170,20 @@ def test_names_and_options(mine):
     ]:
         with pytest.raises(error, match=message):
             contender_named(wrong)
-    with pytest.raises(TypeError, match=r"which .*Useless.* lacks"):
+    with pytest.raises(TypeError, match=r"must be a class with a method step\(gradients\), not .*Useless"):
         contender_named(Useless)
     with pytest.raises(ValueError, match="two called 'Descent'"):
         as_contenders([Descent, type("Descent", (Descent,), {})])
 
 
-@pytest.mark.parametrize("library", ["torch", "optax"])
-def test_what_is_not_installed_is_said(library, monkeypatch):
-    monkeypatch.setitem(sys.modules, library, None)
-    monkeypatch.setitem(sys.modules, f"{library}.optim", None)
+@pytest.mark.parametrize("framework", ["torch", "optax"])
+def test_what_is_not_installed_is_said(framework, monkeypatch):
+    monkeypatch.setitem(sys.modules, framework, None)
+    monkeypatch.setitem(sys.modules, f"{framework}.optim", None)
     with pytest.raises(
-        RuntimeError, match=rf'method .{library}:adam. needs {library}: pip install "fastadagrad\[{library}\]"'
+        RuntimeError, match=rf'method .{framework}:adam. needs {framework}: pip install "fastadagrad\[{framework}\]"'
     ):
-        contender_named(f"{library}:adam")
+        contender_named(f"{framework}:adam")
 
 
 @pytest.mark.parametrize("method", ["L-BFGS-B", "BFGS", "CG", "TNC", "SLSQP"])

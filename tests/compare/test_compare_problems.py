@@ -1,6 +1,7 @@
 """Problems: their gradients, what a seed changes, and how they are found by name."""
 
 import gzip
+import math
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from places import A9A
 import fastadagrad as fa
 from fastadagrad.compare import Problem, Task
 from fastadagrad.compare.problems import NAMED, as_problems, problem_named, task_of
+from fastadagrad.compare.running import check_start
 from fastadagrad.compare.text import NEGATIVES, pairs_of, sentences_of
 
 SVM = "\n".join(f"{1 if k % 3 else -1} {1 + k % 4}:{k % 5 + 1} 5:{k % 2 + 0.5}" for k in range(40))
@@ -200,3 +202,25 @@ def test_arguments_that_make_no_sense():
         made = Task(params=np.ones(2), loss=None, **wrong)
         with pytest.raises(error, match=r"problem 'bad': .* must be a whole number of at least 1"):
             task_of(Problem("bad", lambda seed, made=made: made), 0)
+
+
+def test_a_plane_is_one_of_two_parameters_without_data():
+    for plane in ((0, 1, 2), (0, 1, 1, 0), (0, 1, 0, math.inf), ("0", 1, 0, 1), 3):
+        with pytest.raises(
+            ValueError, match="problem 'round': plane must be four numbers, x from, x to, y from and y to"
+        ):
+            task_of(Problem("round", bowl, plane=plane), 0)
+    plane = (-1.0, 1.0, -1.0, 1.0)
+    assert task_of(Problem("round", bowl, plane=plane), 0)
+    for more in ({"params": np.ones(3)}, {"params": [np.ones(2)]}, {"train": [np.ones(2)]}):
+        task = Task(**{"params": np.ones(2), "loss": None, **more})
+        with pytest.raises(ValueError, match="problem 'round': plane is for a task without data"):
+            task_of(Problem("round", lambda seed, task=task: task, plane=plane), 0)
+
+
+def test_a_make_and_a_score_that_are_none():
+    with pytest.raises(TypeError, match=r"problem 'bad': make must be callable as make\(seed\), not 3"):
+        task_of(Problem("bad", 3), 0)
+    task = Task(params=np.ones(2), loss=lambda w: (w @ w, 2 * w), score=lambda w: None)
+    with pytest.raises(TypeError, match="score must return a number, not None"):
+        check_start("bad", task)

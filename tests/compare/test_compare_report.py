@@ -12,6 +12,8 @@ import pytest
 
 from fastadagrad.compare import Problem, Task, compare, drawing, panels, report, report_tables
 from fastadagrad.compare.material import Material
+from fastadagrad.compare.result_table import how_it_ended
+from fastadagrad.compare.verdict import Entry
 
 for extra in ("pyarrow", "matplotlib"):
     pytest.importorskip(extra)
@@ -263,3 +265,9 @@ def test_cells_sort_by_their_numbers():
 def test_parts_of_the_page_are_installed():
     assert ":root" in report.part_of("report.css")
     assert "use strict" in report.part_of("report.js")
+
+
+@pytest.mark.parametrize(("diverged", "failed", "said"), [(5, 1, "diverged"), (1, 5, "failed"), (6, 0, "diverged")])
+def test_it_says_of_an_infinite_loss_what_the_terminal_says(diverged, failed, said):
+    entry = Entry("p", "sgd", 2, math.inf, None, None, math.inf, None, 0.1, "", diverged, failed, 6)
+    assert report_tables._gap(entry).content == how_it_ended(entry) == said

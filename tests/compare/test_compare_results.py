@@ -10,7 +10,7 @@ import pytest
 from fastadagrad.compare import Problem, results
 from fastadagrad.compare.contenders import contender_named
 from fastadagrad.compare.grid import Cell, Plan
-from fastadagrad.compare.results import COLUMNS, Journal, open_folder, read_json, tidy, write_json
+from fastadagrad.compare.results import COLUMNS, Journal, command_line, open_folder, read_json, tidy, write_json
 from fastadagrad.compare.running import Run
 
 INF = math.inf
@@ -141,3 +141,18 @@ def test_the_machine():
     assert found["numpy"] == np.__version__
     assert found["processor"]
     assert found["cores"] >= 1
+
+
+@pytest.mark.parametrize(
+    ("argv", "told"),
+    [
+        (["/usr/bin/fastadagrad", "compare", "digits"], ["fastadagrad", "compare", "digits"]),
+        (["/site-packages/fastadagrad/__main__.py", "compare"], ["fastadagrad", "compare"]),
+        (["study.py"], ["study.py"]),
+        ([""], []),
+        ([], []),
+    ],
+)
+def test_the_command_is_one_that_can_be_given_again(argv, told, monkeypatch):
+    monkeypatch.setattr("sys.argv", argv)
+    assert command_line() == told

@@ -16,6 +16,7 @@ from fastadagrad.compare.grid import Cell
 from fastadagrad.compare.pool import run_in_processes
 from fastadagrad.compare.problems import problem_named, task_of
 from fastadagrad.compare.running import check_start, lazy_for, run
+from fastadagrad.compare.training import OwnTrainer
 from fastadagrad.optimizer.methods import METHODS
 
 RNG = np.random.default_rng(0)
@@ -126,7 +127,7 @@ def test_a_method_that_moves_every_row_is_given_dense_gradients(monkeypatch):
     def refuse(self, loss, params, rate, lazy):
         if lazy == "touched":
             raise ValueError("all rows move: choose lazy='dense'")
-        return fa.SGD(loss, params, lazy=lazy)
+        return OwnTrainer(fa.SGD(loss, params, lazy=lazy))
 
     monkeypatch.setattr(Contender, "build", refuse)
     assert lazy_for(table(0), Contender("sgd", "sgd")) == "dense"

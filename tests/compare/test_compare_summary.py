@@ -60,7 +60,7 @@ def test_bounds_and_target():
 def test_good_range():
     assert good_range([0.0], 0, 0.1) == (0, 0)
     assert good_range([0.1, 0.0, 0.1, 0.2, 0.05], 1, 0.1) == (0, 2)  # not beyond the hole
-    assert good_range([0.3, 0.2, INF], 1, 0.1) == (None, None)
+    assert good_range([0.3, 0.2, INF], 1, 0.1) is None
 
 
 def a_plan(*methods, rates=(0.1, 1.0, 10.0), seeds=3):
@@ -94,6 +94,12 @@ def test_lines():
     assert adagrad.epochs_to_target == (INF, INF, INF)
     assert (cocob.rate_free, cocob.rate, cocob.good) == (True, None, None)
     assert cocob.epochs_to_target == (INF, 1, 1)
+
+
+def test_where_every_rate_diverges_no_best_one_is_at_an_end():
+    runs = [*several("sgd", 0.1, INF, INF, 3.0), *several("sgd", 1.0, INF, INF, INF)]
+    [line] = summarise(a_plan("sgd", rates=(0.1, 1.0)), runs, {})
+    assert (line.loss, line.edge, cells_of(line)[1]) == (INF, "", "diverged")
 
 
 def test_profiles():

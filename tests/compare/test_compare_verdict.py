@@ -1,6 +1,7 @@
 """The verdict against numbers worked out by hand, and against SciPy."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 pytest.importorskip("scipy")
 from scipy import stats
 
+from fastadagrad.compare.result_table import matrix_text
 from fastadagrad.compare.summary import Line, Quartiles, quartiles
 from fastadagrad.compare.verdict import (
     LEAST_GAP,
@@ -183,3 +185,22 @@ def test_quality_profiles():
     assert found["a"] == QualityProfile((0.0, 0.1, 0.5, INF), 4)
     assert [found["a"].share(x) for x in (-1, 0, 0.1, 0.49, 0.5, 1e9)] == [0, 0.25, 0.5, 0.5, 0.75, 0.75]
     assert QualityProfile((), 0).share(1) == 0
+
+
+def test_nobody_is_best_where_all_diverge():
+    lines = [line("p", "sgd", INF), line("p", "adam", INF), line("q", "sgd", 0.1), line("q", "adam", 0.0)]
+    found = verdict_of(lines)
+    assert [(each.method, each.wins) for each in found.standings] == [("adam", 1), ("sgd", 0)]
+    assert found.sentence.startswith("adam is best on 1 of 2 problems;")
+
+
+def test_where_no_method_gets_below_the_start():
+    """All gaps above the start are infinite then, and the losses are not."""
+    lines = [replace(line("p", method, INF), final=Quartiles(2.0, 2.0, 2.0)) for method in ("sgd", "adam")]
+    found = verdict_of(lines)
+    assert found.sentence == "No method has got below the loss of the start."
+    assert [each.leads for each in found.entries.values()] == [False, False]
+    assert "above the start" in matrix_text(found)[1]
+    assert verdict_of([line("p", "sgd", INF), line("p", "adam", INF)]).sentence.startswith(
+        "No method has got to the end"
+    )

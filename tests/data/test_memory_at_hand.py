@@ -73,7 +73,7 @@ except ValueError as error:
 def test_a_limit_of_the_process_itself():
     said = run(LIMITED).stdout
     assert "X has 150,000,001 columns, the largest of those in use 150000000, in row 1" in said
-    assert "training takes 12 bytes for each, 1.8 GB in all" in said  # so many are not averaged by themselves
+    assert "training takes 12 bytes for each, 1.8 GB in all" in said  # so many columns have no mean
 
 
 def test_words():

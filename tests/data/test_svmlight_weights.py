@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastadagrad.compare import duchi, linear_losses
+from fastadagrad.compare.named_sources import source_named
 from fastadagrad.data.loading import load
 from fastadagrad.data.svmlight import SLOW_BATCH, has_weights, parse
 from fastadagrad.kernels.text import svmlight as kernels
@@ -89,41 +90,6 @@ def test_weights_left_to_python_may_outnumber_a_batch():
 
 
 @pytest.mark.parametrize(
-    ("text", "line", "said"),
-    [
-        (b"+1:2 2:3\n\n-1 4:5", 3, "'-1' is not a label and its weight, as 1:2.5, and others are: give each line both"),
-        (
-            b"+1:2 2:3\n-1:-2 4:5",
-            2,
-            "'-2' is not a weight: behind its label and a colon, a finite number of at least 0",
-        ),
-        (b"+1:-0", 1, "'-0' is not a weight"),
-        (b"+1:nan 1:3", 1, "'nan' is not a weight"),
-        (b"+1:inf", 1, "'inf' is not a weight"),
-        (b"+1:1e999", 1, "'1e999' is too large for float64"),
-        (b"+1:2:3 1:3", 1, "'2:3' is not a weight"),
-        (b"+1:2,5 1:3", 1, "'2,5' is not a weight"),
-        (b"+1:2#\n+1: 2 1:3", 2, "'+1:' is not a label and its weight"),
-        (b"+1:2\n+1:\n", 2, "'+1:' is not a label and its weight"),
-        (b"+1:2\n+1:#\n", 2, "'+1:' is not a label and its weight"),
-        (b"+1:2\nx:2\n", 2, "'x:2' is not a label and its weight"),
-        (b"+1:2 1:3 4\n", 1, "'4' is not of the form index:value"),
-        (b"9007199254740993.0:2 1:3", 1, "is a whole number that float64 cannot hold"),
-        (b"1 1:3\n+1:2 1:3", 2, "'+1:2' stands where the label should; each line starts with one"),
-        (
-            b"1:2 1:3\n0:2.5 2:3",
-            1,
-            "'1:2' stands where the label should; each line starts with one (a label",
-        ),
-    ],
-)
-def test_errors_name_the_line_and_the_text(text, line, said):
-    with pytest.raises(ValueError, match=f"^line {line}: ") as error:
-        parse(text)
-    assert said in str(error.value)
-
-
-@pytest.mark.parametrize(
     ("text", "expected"),
     [
         (b"+1:2 3:4", True),
@@ -183,6 +149,9 @@ def test_a_model_trains_with_the_weights_of_a_file(tmp_path):
 def test_what_would_pass_over_weights_refuses_them(tmp_path):
     (tmp_path / "some.svm").write_text("+1:2 1:3\n-1:1 2:1\n")
     path = str(tmp_path / "some.svm")
-    for use in (partial(linear_losses.examples, path, "", "auto"), partial(duchi._read, path, None, "words")):
+    for use in (
+        partial(linear_losses.examples, source_named(path), "", "auto"),
+        partial(duchi._read, path, None, "words"),
+    ):
         with pytest.raises(ValueError, match=r"some\.svm has weights of examples \(label:weight\), which have no"):
             use()

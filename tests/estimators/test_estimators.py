@@ -8,7 +8,7 @@ import pytest
 import scipy.sparse
 from sklearn.base import clone
 from sklearn.datasets import load_diabetes, load_iris
-from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.exceptions import NotFittedError
 
 from fastadagrad.estimators import classifier, regressor
 from fastadagrad.kernels.linear.losses import LOSSES
@@ -277,7 +277,9 @@ def test_parameters_may_change_between_parts():
     with pytest.raises(ValueError, match="learning_rate='auto' tries rates on all of the examples"):
         AdaGradRegressor(learning_rate="auto").partial_fit(X, Y3)
     rest = AdaGradClassifier("logistic").partial_fit(X, Y3, classes=[0, 1, 2])
-    with pytest.raises(ValueError, match="the loss with which it began, and loss is 'softmax' now"):
+    with pytest.raises(
+        ValueError, match="loss is 'softmax' now, and training goes on with the loss with which it began"
+    ):
         rest.set_params(loss="softmax").partial_fit(X, Y3)
 
 
@@ -326,67 +328,6 @@ def test_random_states():
     assert not np.array_equal(same, other)
     drawn = [AdaGradClassifier(random_state=np.random.RandomState(0)).fit(X, Y3).coef_ for _ in range(2)]
     np.testing.assert_array_equal(*drawn)
-
-
-def test_a_loss_that_is_not_finite_warns():
-    options = {"method": "sgd", "learning_rate": 1e6, "implicit": False, "scale": "none", "random_state": 0}
-    with pytest.warns(ConvergenceWarning, match="the loss was not finite"):
-        AdaGradRegressor(**options).fit(REAL_X * 1e6, REAL_Y)
-
-
-@pytest.mark.parametrize(
-    ("parameters", "message"),
-    [
-        ({"loss": "squared"}, "loss must be one of 'auto', 'logistic', 'hinge', 'softmax', not 'squared'"),
-        ({"penalty": "l3"}, "penalty must be one of None, 'l1', 'l2', 'elasticnet', not 'l3'"),
-        ({"alpha": -1.0}, "alpha must be finite and at least 0, not -1.0"),
-        ({"l1_ratio": 1.5}, "l1_ratio must be at most 1, not 1.5"),
-        ({"max_iter": 0}, "max_iter must be a whole number of at least 1, not 0"),
-        ({"tol": -1.0}, "tol must be finite and at least 0"),
-        ({"n_iter_no_change": -1}, "n_iter_no_change must be a whole number of at least 0"),
-        ({"early_stopping": True, "validation_fraction": 1.0}, "validation_fraction must be between 0 and 1"),
-        ({"fit_intercept": "yes"}, "fit_intercept must be True or False, not 'yes'"),
-        ({"early_stopping": "yes"}, "early_stopping must be True or False, not 'yes'"),
-        ({"warm_start": 2}, "warm_start must be True or False, not 2"),
-        ({"shuffle": "yes"}, "shuffle must be"),
-        ({"method": "adagard"}, "did you mean 'adagrad'"),
-        ({"method": "dog"}, "does not train linear models"),
-        ({"method_params": {"rms_regulariser": 1.0}}, "did you mean 'rms_regularizer'"),
-        ({"method_params": {"l1": 1.0}}, "method_params has no 'l1': set penalty='l1'"),
-        ({"method_params": 3}, "method_params must be a dict"),
-        ({"scale": "minmax"}, "scale must be one of"),
-        ({"batch_size": 0}, "batch_size must be a whole number of at least 1"),
-        ({"learning_rate": -1.0}, "learning_rate must be"),
-        ({"random_state": "x"}, "random_state must be an int from 0 to 4294967295, a RandomState or None, not 'x'"),
-    ],
-    ids=str,
-)
-def test_parameters_that_make_no_sense_are_refused_in_fit(parameters, message):
-    model = AdaGradClassifier(**parameters)  # not before, as scikit-learn wants it
-    with pytest.raises((TypeError, ValueError), match=message):
-        model.fit(X, Y3)
-    assert not hasattr(model, "coef_")
-
-
-def test_labels_that_do_not_fit_are_refused():
-    with pytest.raises(ValueError, match="y has the one class 0, and a classifier needs two classes or more"):
-        AdaGradClassifier().fit(X, np.zeros(150, int))
-    with pytest.raises(ValueError, match="the weights leave examples of one class"):
-        AdaGradClassifier().fit(X, Y2, sample_weight=Y2.astype(float))
-    with pytest.raises(ValueError, match="classes must be passed on the first call to partial_fit"):
-        AdaGradClassifier().partial_fit(X, Y3)
-    with pytest.raises(ValueError, match="y has the label 2, which is none of the classes"):
-        AdaGradClassifier().partial_fit(X, Y3, classes=[0, 1])
-    with pytest.raises(ValueError, match="is not what the first call to partial_fit had"):
-        AdaGradClassifier().partial_fit(X, Y3, classes=[0, 1, 2]).partial_fit(X, Y3, classes=[0, 1])
-    with pytest.raises(ValueError, match="class_weight='balanced' counts all examples"):
-        AdaGradClassifier(class_weight="balanced").partial_fit(X, Y3, classes=[0, 1, 2])
-    with pytest.raises(ValueError, match=r"y must have 1 columns, as in the fit before, got 2"):
-        AdaGradRegressor().partial_fit(X, X[:, 0]).partial_fit(X, X[:, :2])
-    with pytest.raises(ValueError, match="needs counts"):
-        AdaGradRegressor("poisson").fit(X, X[:, 0])
-    with pytest.raises(NotFittedError):
-        AdaGradRegressor().predict(X)
 
 
 def test_without_scikit_learn_the_import_says_what_to_install(monkeypatch):

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 import scipy.sparse
 from sklearn.datasets import load_diabetes, load_iris
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.model_selection import cross_val_score
 
 from fastadagrad.data import memory_at_hand
 from fastadagrad.estimators.parameters import OURS
@@ -196,3 +198,67 @@ def test_values_are_not_taken_for_names():
 def test_an_option_of_another_loss_does_not_matter():
     same, other = (AdaGradRegressor(delta=d, quantile=q, random_state=0) for d, q in ((1.0, 0.5), (2.0, 0.9)))
     np.testing.assert_array_equal(same.fit(REAL_X, REAL_Y).coef_, other.fit(REAL_X, REAL_Y).coef_)
+
+
+@pytest.mark.parametrize("way", [AdaGradRegressor.fit, AdaGradRegressor.partial_fit, cross_val_score])
+@pytest.mark.parametrize("targets", [1, 2])
+def test_a_loss_that_is_not_finite_warns_of_the_users_line(way, targets):
+    options = {"method": "sgd", "learning_rate": 1e6, "implicit": False, "scale": "none", "random_state": 0}
+    with pytest.warns(ConvergenceWarning, match="the loss was not finite") as found:
+        way(AdaGradRegressor(**options), REAL_X * 1e6, np.column_stack([REAL_Y] * targets))
+    assert {each.filename for each in found if each.category is ConvergenceWarning} == {__file__}
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"loss": "squared"}, "loss must be one of 'auto', 'logistic', 'hinge', 'softmax', not 'squared'"),
+        ({"penalty": "l3"}, "penalty must be one of None, 'l1', 'l2', 'elasticnet', not 'l3'"),
+        ({"alpha": -1.0}, "alpha must be finite and at least 0, not -1.0"),
+        ({"l1_ratio": 1.5}, "l1_ratio must be at most 1, not 1.5"),
+        ({"max_iter": 0}, "max_iter must be a whole number of at least 1, not 0"),
+        ({"tol": -1.0}, "tol must be finite and at least 0"),
+        ({"n_iter_no_change": -1}, "n_iter_no_change must be a whole number of at least 0"),
+        ({"early_stopping": True, "validation_fraction": 1.0}, "validation_fraction must be between 0 and 1"),
+        ({"fit_intercept": "yes"}, "fit_intercept must be True or False, not 'yes'"),
+        ({"early_stopping": "yes"}, "early_stopping must be True or False, not 'yes'"),
+        ({"warm_start": 2}, "warm_start must be True or False, not 2"),
+        ({"shuffle": "yes"}, "shuffle must be"),
+        ({"method": "adagard"}, "did you mean 'adagrad'"),
+        ({"method": "dog"}, "does not train linear models"),
+        ({"method_params": {"rms_regulariser": 1.0}}, "did you mean 'rms_regularizer'"),
+        ({"method_params": {"l1": 1.0}}, "method_params has no 'l1': set penalty='l1'"),
+        ({"method_params": 3}, "method_params must be a dict"),
+        ({"scale": "minmax"}, "scale must be one of"),
+        ({"batch_size": 0}, "batch_size must be a whole number of at least 1"),
+        ({"learning_rate": -1.0}, "learning_rate must be"),
+        ({"random_state": "x"}, "random_state must be an int from 0 to 4294967295, a RandomState or None, not 'x'"),
+    ],
+    ids=str,
+)
+def test_parameters_that_make_no_sense_are_refused_in_fit(parameters, message):
+    model = AdaGradClassifier(**parameters)  # not before, as scikit-learn wants it
+    with pytest.raises((TypeError, ValueError), match=message):
+        model.fit(X, Y)
+    assert not hasattr(model, "coef_")
+
+
+def test_labels_that_do_not_fit_are_refused():
+    with pytest.raises(ValueError, match="y has the one class 0, and a classifier needs two classes or more"):
+        AdaGradClassifier().fit(X, np.zeros(150, int))
+    with pytest.raises(ValueError, match="the weights leave examples of one class"):
+        AdaGradClassifier().fit(X, Y == 0, sample_weight=(Y == 0).astype(float))
+    with pytest.raises(ValueError, match="classes must be passed on the first call to partial_fit"):
+        AdaGradClassifier().partial_fit(X, Y)
+    with pytest.raises(ValueError, match="y has the label 2, which is none of the classes"):
+        AdaGradClassifier().partial_fit(X, Y, classes=[0, 1])
+    with pytest.raises(ValueError, match="is not what the first call to partial_fit had"):
+        AdaGradClassifier().partial_fit(X, Y, classes=[0, 1, 2]).partial_fit(X, Y, classes=[0, 1])
+    with pytest.raises(ValueError, match="class_weight='balanced' counts all examples"):
+        AdaGradClassifier(class_weight="balanced").partial_fit(X, Y, classes=[0, 1, 2])
+    with pytest.raises(ValueError, match=r"y must have 1 columns, as in the fit before, got 2"):
+        AdaGradRegressor().partial_fit(X, X[:, 0]).partial_fit(X, X[:, :2])
+    with pytest.raises(ValueError, match="needs counts"):
+        AdaGradRegressor("poisson").fit(X, -X[:, 0])
+    with pytest.raises(NotFittedError):
+        AdaGradRegressor().predict(X)

@@ -8,6 +8,7 @@ from functools import cache
 
 import numpy as np
 import pytest
+from explicit import EXPLICIT
 from numba import float64, int64, njit, typeof
 from numba.core.errors import NumbaError
 
@@ -84,15 +85,18 @@ def called(tmp_path_factory):
     path.write_text("".join(f"{n % 2} {n + 1}:1 {n + 5}:2\n" for n in range(8)))
     examples = load(path)
     LinearModel(max_epochs=1).fit(examples).predict(examples)
+    LinearModel(max_epochs=1, **EXPLICIT).fit(examples)
     LinearModel(max_epochs=1, batch_size=2).fit(examples)
-    LinearModel(max_epochs=1, l1=0.1).fit(examples)
+    LinearModel(max_epochs=1, l1=0.1, **EXPLICIT).fit(examples)
     ones = fa.Rows(np.array([1, 3]), np.ones((2, 2), FLOAT32))
     fa.ADAGRAD(params=np.zeros((8, 2), FLOAT32), threads=1, accumulator="row").step(ones)
     loops = passes.make_loops(adagrad, "plain", True, "sparse", False, False, FLOAT32)
+    implicit = passes.make_loops(adagrad, "plain", True, "sparse", False, False, FLOAT32, implicit=True)
     exact = passes.make_loops(adagrad, "plain", False, "sparse", False, True, FLOAT32)
     kernels = {
         "scan": svmlight.scan,
         "online": loops.online,
+        "online_implicit": implicit.online,
         "online_exact": exact.online,
         "batches": loops.batches,
         "survey": csr.survey,
@@ -104,15 +108,27 @@ def called(tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    "name", ["scan", "survey", "online", "online_exact", "batches", "score_all", "step_rows", "read_gradients"]
+    "name",
+    [
+        "scan",
+        "survey",
+        "online",
+        "online_implicit",
+        "online_exact",
+        "batches",
+        "score_all",
+        "step_rows",
+        "read_gradients",
+    ],
 )
 def test_no_references_are_counted(called, name):
     """Each count is an atomic operation, and one for each row or tensor would be most of the work."""
     assert "call void @NRT_incref(" not in llvm_without_unboxing(*called[name])
 
 
-def test_weights_of_a_sparse_row_are_stepped_as_vectors(called):
-    assert re.search(r"llvm\.sqrt\.v\d+f32", llvm_without_unboxing(*called["online"]))
+@pytest.mark.parametrize("name", ["online", "online_implicit"])
+def test_weights_of_a_sparse_row_are_stepped_as_vectors(called, name):
+    assert re.search(r"llvm\.sqrt\.v\d+f32", llvm_without_unboxing(*called[name]))
 
 
 def test_weights_of_a_sparse_row_catch_up_with_l1_as_vectors(called):
@@ -131,9 +147,9 @@ import numpy as np
 from fastadagrad.kernels.linear.passes import make_loops
 from fastadagrad.linear import LinearModel
 from fastadagrad.data.tables import CSR
-X = CSR(np.ones(3, np.float32), np.array([0, 1, 1], np.int32), np.array([0, 1, 3]), (2, 2))
-LinearModel().fit(X, [0, 1])
-used = make_loops(adagrad, "plain", True, "sparse", False, False, X.data.dtype).online
+X = CSR(np.ones(3, np.float32), np.array([0, 1, 1], np.int32), np.array([0, 1, 3]), (2, 9))
+LinearModel(learning_rate=1).fit(X, [0, 1])
+used = make_loops(adagrad, "plain", True, "sparse", False, False, X.data.dtype, implicit=True).online
 """
 PROBE = """
 from fastadagrad.kernels.rules import adagrad

@@ -8,9 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import fastadagrad as fa
+from fastadagrad.engine.options import make_settings
 from fastadagrad.kernels.jit import compiled
 from fastadagrad.kernels.linear import losses, switch
+from fastadagrad.kernels.linear.layouts import Dense
 from fastadagrad.kernels.linear.losses import LOSSES, RECORDS
+from fastadagrad.linear.targets import Targets
+from fastadagrad.linear.training import Trainer
 
 scores = st.floats(-800, 800)
 ONE_SCORE = [loss.name for loss in RECORDS if loss.slope is not None]
@@ -53,10 +58,27 @@ def test_logistic(score, label):
     with localcontext() as context:
         context.prec = 400
         e = Decimal(-score * label).exp()
-        expected, slope = (1 + e).ln(), -Decimal(label) * e / (1 + e)
+        expected, miss = (1 + e).ln(), e / (1 + e)
+        slope = -Decimal(label) * (miss if miss >= losses.NEGLIGIBLE else 0)
     for value, derivative in (interpreted("logistic", score, label), call("logistic", score, label)):
         assert value == pytest.approx(float(expected), rel=1e-14, abs=1e-320)
         assert derivative == pytest.approx(float(slope), rel=1e-14, abs=1e-320)
+
+
+@pytest.mark.parametrize("classes", [0, 3])
+def test_what_cannot_move_a_weight_leaves_no_subnormal_number(classes):
+    """The square of a small probability would be one, and processors are slow with them."""
+    X = np.ones((1, 1), np.float32)
+    chosen = Targets("softmax", np.arange(classes)) if classes else Targets("logistic", np.array([0, 1]))
+    how = {"features": 1, "batch_size": 1, "lazy": "touched", "intercept": False}
+    settings_of, _ = make_settings(fa.ADAGRAD.rule, {})
+    for sure in range(20, 110, 3):
+        trainer = Trainer(Dense(X, np.array([1], np.float32)), settings_of, targets=chosen, **how)
+        trainer.weights.p[...] = [[0, sure, sure - 45]] if classes else sure
+        trainer.epoch(np.arange(1))
+        squares = trainer.weights.slots[0]
+        assert np.all((squares == 0) | (squares >= np.finfo(np.float32).tiny))
+        assert np.any(squares != 0) == (sure < 44 or (classes > 0 and sure == 0))
 
 
 @settings(derandomize=True, deadline=None)

@@ -8,7 +8,7 @@ import fastadagrad as fa
 from fastadagrad.compare import compare
 from fastadagrad.data import loading
 from fastadagrad.data.columns import checked_bits
-from fastadagrad.support.checks import shown, whole_number
+from fastadagrad.support.checks import checked_share, shown, whole_number
 
 NONE = [True, np.True_, 2.0, np.float64(2), math.nan, math.inf, "2", b"2", None, Fraction(2), 2j, [2], np.array([2])]
 
@@ -74,3 +74,12 @@ def test_bounds():
     with pytest.raises(ValueError, match="it must be a whole number of at most 31, not an integer of 16610 bits"):
         whole_number("it", 10**5000, 1, 31)
     assert checked_bits(None) is None
+
+
+@pytest.mark.parametrize("value", [0, 1, -0.5, 2.0, math.nan, math.inf, 10**400])
+def test_shares_are_between_0_and_1(value):
+    assert checked_share("part", np.float32(0.5)) == 0.5
+    with pytest.raises(ValueError, match=r"^part must be between 0 and 1, and neither, not "):
+        checked_share("part", value)
+    with pytest.raises(TypeError, match=r"^part must be a number, not '0.5'$"):
+        checked_share("part", "0.5")

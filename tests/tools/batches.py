@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from hypothesis import settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from fastadagrad.data.dataset import Dataset
 
@@ -61,3 +62,17 @@ class Again:
 
     def __iter__(self) -> Iterator[Any]:
         return (item for item in self.items)
+
+
+class OnDisk:
+    """What matters of h5py.Dataset: a shape, slices, and index arrays that ascend, along any axis."""
+
+    def __init__(self, array: NDArray[Any]) -> None:
+        self.array, self.shape, self.dtype, self.refused = array, array.shape, array.dtype, 0
+
+    def __getitem__(self, key: Any) -> Any:
+        for part in key if isinstance(key, tuple) else (key,):
+            if isinstance(part, np.ndarray) and np.any(np.diff(part) <= 0):
+                self.refused += 1
+                raise TypeError("Indexing elements must be in increasing order")
+        return self.array[key]

@@ -6,6 +6,7 @@ import numpy as np
 
 from fastadagrad.kernels.linear.layouts import LANES, Sparse
 
+LEAST = 2.0**-63  # probability that is not 0 in a slope
 LEVEL = 0.3  # of the quantile loss; where Huber's becomes linear
 
 
@@ -32,7 +33,8 @@ def one_loss(kind, z, y):
     if kind == "hinge":
         return max(1 - z * y, 0.0), -y if z * y < 1 else 0.0
     e = math.exp(-abs(z * y))
-    return math.log1p(e) + max(-z * y, 0.0), -y * (e / (1 + e) if z * y >= 0 else 1 / (1 + e))
+    miss = e / (1 + e) if z * y >= 0 else 1 / (1 + e)
+    return math.log1p(e) + max(-z * y, 0.0), -y * miss if miss >= LEAST else 0.0
 
 
 def softmax_loss(z, y):
@@ -43,6 +45,7 @@ def softmax_loss(z, y):
         total += x
     slopes = np.array([x / total for x in e])
     slopes[int(y)] -= 1
+    slopes[np.abs(slopes) < LEAST] = 0
     return math.log(total) + top - float(z[int(y)]), slopes
 
 

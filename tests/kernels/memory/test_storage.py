@@ -165,7 +165,7 @@ def test_numbers_are_rounded_to_the_nearest_and_come_back():
 
 def test_parameters_of_another_dtype_are_refused(halved):
     with pytest.raises(
-        TypeError, match=r"accumulator of 'param0': bfloat16 is half of a float32: what is computed in float64"
+        TypeError, match=r"accumulator of 'param0': bfloat16 is computed with as float32: what is computed in float64"
     ):
         fa.build(halved, params=np.ones(3), **HYPER)
 
