@@ -75,11 +75,16 @@ def prepare(
         source, settings = _going_on(p, settings, stream, start, classes, buffer, aside)
     else:
         sample = Sample(MOST_EXAMPLES) if finds_rate(p["learning_rate"], settings.rule.name) else None
-        survey = Survey(p, settings, 2**stream.hash_bits if stream.hash_bits is not None else stream.n_features)
+        width = 2**stream.hash_bits if stream.hash_bits is not None else stream.n_features
+        if width is not None:
+            _check_width(p, settings, width, 0)
+        survey = Survey(p, settings, width)
         source = _looked_through(p, stream, survey, classes, buffer, aside, sample)
         rows = survey.rows
         del survey  # whose arrays have a number for each feature
-    _check_width(p, settings, source.preparing, stream)
+    if not source.preparing.width:
+        raise ValueError(f"{stream.name} has nothing to learn from: 0 features")
+    _check_width(p, settings, source.preparing.width, source.preparing.targets.outputs)
     held_out = None if aside is None else aside.table()
     epochs = _epochs(p, stream, rows)
     tried = None if sample is None else sample.table()
@@ -168,14 +173,11 @@ def _examined(survey: Survey, aside: Aside | None, table: Table) -> tuple[Block,
     return block._replace(labels=np.unique(table.labels)), table, numbers
 
 
-def _check_width(p: Mapping[str, Any], settings: Settings, preparing: Preparing, stream: Stream) -> None:
-    """Raise ValueError if there are no features, or more than memory has room for; hashed ones need not occur."""
-    width, targets = preparing.width, preparing.targets
-    if not width:
-        raise ValueError(f"{stream.name} has nothing to learn from: 0 features")
+def _check_width(p: Mapping[str, Any], settings: Settings, width: int, outputs: int) -> None:
+    """Raise ValueError if there are more features than memory has room for; hashed ones need not occur."""
     how = p["batch_size"], p["lazy"], p["dtype"], means_kept(p, settings, width)
     rows = CSR(np.empty(0), np.empty(0, np.int32), np.zeros(1, np.int64), (0, width))
-    check_width(rows, bytes_a_feature(targets.outputs, settings, *how) + OF_SCALES)
+    check_width(rows, bytes_a_feature(outputs, settings, *how) + OF_SCALES)
 
 
 def _epochs(p: Mapping[str, Any], stream: Stream, rows: int) -> int:

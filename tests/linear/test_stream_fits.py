@@ -7,6 +7,7 @@ import pytest
 from streamed import LABELS, PLAIN, RNG, K, N, X, equal, text_of
 
 import fastadagrad as fa
+from fastadagrad.data import memory_at_hand
 from fastadagrad.data.loading import load
 from fastadagrad.kernels.linear.losses import LOSSES
 from fastadagrad.linear import LinearModel
@@ -131,3 +132,11 @@ def test_strings_make_the_model_hash(parquet_file):
     assert model.hash_bits == 18
     found = [model.predict(table) for table in fa.Stream(path, target="y")]
     assert (np.concatenate(found) == LABELS["logistic"]).mean() > 0.99
+
+
+def test_more_hashed_columns_than_memory_has_room_for_are_refused(text_file, monkeypatch):
+    monkeypatch.setattr(memory_at_hand, "bytes_at_hand", lambda: 10**8)
+    with pytest.raises(ValueError, match=r"X has 2,147,483,648 columns: training takes 20 bytes for each, 42\.9 GB in"):
+        LinearModel(hash_bits=31).fit(fa.Stream(text_file("logistic"), hash_bits=31))
+    model = LinearModel(hash_bits=10, max_epochs=1).fit(fa.Stream(text_file("logistic"), hash_bits=10))
+    assert model.n_features == 1024
