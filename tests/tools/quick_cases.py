@@ -35,7 +35,13 @@ QUICK: dict[str, dict[str, list[Any]]] = {
     "test_many_tensors": {"option": ["plain", "momentum", "tensor, nesterov"]},
     "test_hyperparameters_may_change_on_the_way": {"accumulator": ["element"]},
     "test_importance_has_the_bits_of_the_formula": {"kind": ["logistic"]},
+    "test_lazy_is_the_dense_method": {"kind": ["logistic"]},
     "test_progress": {"problem": ["quadratic", "rosenbrock"]},
+    "test_bits": {"name": [*METHODS, "DoG"]},
+    "test_after_a_reset_it_is_as_before_the_first_step": {"name": METHODS},
+    "test_frozen_when_it_was_saved": {"name": METHODS},
+    "test_large": {"option": ["plain"]},
+    "test_one_tensor": {"option": ["plain", "momentum"]},
 }
 
 
