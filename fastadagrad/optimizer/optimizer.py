@@ -137,8 +137,8 @@ class Optimizer(Named, Shown, Keeper, metaclass=Described):
         (0, array([0., 0.]))
         """
         session = self._session
-        session.give_up_unfinished_run()
-        with whole():
+        with session.engine.changing("reset"), whole():
+            session.give_up_unfinished_run("reset")
             session.engine.flush()
             session.engine.reset()
             session.ledger = Ledger()
@@ -174,21 +174,24 @@ class Optimizer(Named, Shown, Keeper, metaclass=Described):
             raise ValueError(f"targets must be None, 'best' or arrays in the structure of params, not {targets!r}")
         session = self._session
         params = session.params
-        if targets is None or isinstance(targets, str):
-            if not session.ledger.best_arrays:
-                raise RuntimeError("there are no best parameters before the first validation: run iterate or minimize")
-            values: Sequence[Any] = session.ledger.best_arrays
-        else:
-            values = assignment.values_of(params, targets)
-        assignment.check(params, values)
-        params.refuse_moved()
-        session.flush()  # targets may be views of the parameters
-        copies = assignment.copies(params, values)
-        with whole():
-            session.engine.changes += 1
-            for array, value in zip(params.arrays, copies, strict=True):
-                array[...] = value
-            session.note_displacement()
+        best = targets is None or isinstance(targets, str)
+        values: Sequence[Any] = () if best else assignment.values_of(params, targets)
+        with session.engine.changing("set_params"):
+            if best:
+                values = session.ledger.best_arrays
+                if not values:
+                    raise RuntimeError(
+                        "there are no best parameters before the first validation: run iterate or minimize"
+                    )
+            assignment.check(params, values)
+            params.refuse_moved()
+            session.flush()  # targets may be views of the parameters
+            copies = assignment.copies(params, values)
+            with whole():
+                session.engine.changes += 1
+                for array, value in zip(params.arrays, copies, strict=True):
+                    array[...] = value
+                session.note_displacement()
 
     def evaluate(self, dataset: Any) -> Monitored:
         """Mean of each monitor over a dataset, weighted by sample; nothing is updated.

@@ -19,7 +19,7 @@ from numba import prange
 
 from ..element import first_of_sum, make_element, untouched
 from ..jit import Pair, compiled, forceinlined, jitable, parallel
-from ..memory.addresses import FIRST_SLOT, PARAMETER, SIZE, WIDTH, Row
+from ..memory.addresses import FIRST_SLOT, PARAMETER, SIZE, WIDTH, Row, count_update
 from ..memory.headers import borrowed, on_stack, unpack
 from ..memory.prefetch import prefetch_lines, rows_ahead
 from ..memory.storage import Precision, precision_of
@@ -187,11 +187,13 @@ def make_update(
 
     @compiled
     def serial(spans, rows, at, source, table, scalars, exact, lag):
+        count_update(table)
         return update(0, rows.size, rows, at, source, table, scalars, exact, lag)
 
     @parallel
     def threaded(spans, rows, at, source, table, scalars, exact, lag):
         infinite, n = 0, rows.size
+        count_update(table)
         for t in prange(spans):
             share = update(t * n // spans, (t + 1) * n // spans, rows, at, source, table, scalars, exact, lag)
             infinite = max(infinite, share)

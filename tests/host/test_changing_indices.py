@@ -26,7 +26,7 @@ CASES = {
 
 @pytest.fixture
 def after_the_check(monkeypatch):
-    """A list of functions, which are called when indices have just been checked, as another thread might be scheduled."""
+    """A list of functions that are called when indices have just been checked, as another thread might be scheduled."""
     functions, original = [], launch.launch
 
     def launched(pair, *arguments):
