@@ -294,11 +294,15 @@ class Engine(Access, Arena):
 
     def stepping_of(self, position: int) -> Stepping:
         """Steps of one parameter alone."""
-        if self.conduct.max_global_norm:
+        self.refuse_alone(self.conduct)
+        return Stepping(self, [position])
+
+    def refuse_alone(self, conduct: Conduct) -> None:
+        """Raise ValueError if parameters cannot be stepped one by one."""
+        if conduct.max_global_norm:
             raise ValueError("max_global_norm needs the gradients of all parameters at once: call step")
         if trait(self.rule, "measured"):
             raise ValueError(f"{self.rule.name.upper()} measures all parameters together: call step")
-        return Stepping(self, [position])
 
     def warn_of_infinity(self, stacklevel: int) -> None:
         """Warn of accumulators that have become infinite, once of each."""

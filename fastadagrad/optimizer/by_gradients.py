@@ -271,9 +271,12 @@ class ByGradients:
         >>> w
         array([ 0.5, -2.5])
         """
+        session = self._session
         if hyper:
-            self._session.change_hyper(hyper)
-        params, frozen = self._session.params, self._session.engine.frozen
+            _, conduct = session.settings_of({**session.hyper, **session.overlay, **hyper}, {})
+            session.engine.refuse_alone(conduct)
+            session.change_hyper(hyper)
+        params, frozen = session.params, session.engine.frozen
         return iter([(params.names[i], Update(self, i)) for i in range(len(params)) if i not in frozen])
 
 

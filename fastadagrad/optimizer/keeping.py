@@ -12,6 +12,7 @@ import numpy as np
 
 from ..engine.registry import RegisteredRule, method_at, reference_to
 from ..support import array_file
+from ..support.checks import whether
 from ..support.log import logger
 from ..support.trees import in_structure, leaves
 from . import checkpoint, hyper_record, writing
@@ -132,6 +133,7 @@ class Keeper(ByGradients, ABC):
         (4, True)
         """
         session = self._session
+        strict, resume, hyper = whether("strict", strict), whether("resume", resume), whether("hyper", hyper)
         session.engine.refuse_within("load")
         session.params.refuse_moved()
         contents = checkpoint.Contents(path)

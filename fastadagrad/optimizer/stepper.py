@@ -10,7 +10,7 @@ from ..engine.options import Conduct, Rule, Settings, make_group_settings, make_
 from ..engine.parameters import FloatArray, Parameters
 from ..engine.step import Stepping
 from ..kernels.rules import trait
-from ..support.checks import quick_float
+from ..support.checks import asking, quick_float, shown
 from ..support.log import logger
 from .history import Ledger
 
@@ -46,23 +46,28 @@ class Stepper:
 
     def configure(self, hyper: dict[str, Any], overlay: dict[str, Any]) -> None:
         """Put `hyper`, with a run's `overlay` on top, into force from the next step on; all of them or none."""
+        hyper, overlay = self.own_copy(hyper), self.own_copy(overlay)
         settings, conduct = self.settings_of(hyper, overlay)
         groups = {**hyper, **overlay}.get("groups", {})
         followers = frozenset(i for i, n in enumerate(self.params.names) if "learning_rate" not in groups.get(n, {}))
         with self.engine.lock:
             self.engine.configure(settings, conduct, self.ledger.steps, self.unused, followers)
-            self.hyper, self.overlay = own_copy(hyper), own_copy(overlay)
+            self.hyper, self.overlay = hyper, overlay
             self.conduct = conduct
         for name, value in trait(self.rule, "fixed").items():
             if overlay.get(name, hyper.get(name, value)) != value:
                 logger.info("%s of %s is %s whatever is given", name, self.rule.name.upper(), value)
 
+    def own_copy(self, hyper: Mapping[str, Any]) -> dict[str, Any]:
+        """A copy of hyperparameters that asks each object once; see `fastadagrad.engine.options.own_copy`."""
+        return own_copy(hyper, self._defaults)
+
     def settings_of(self, hyper: dict[str, Any], overlay: dict[str, Any]) -> tuple[list[Settings], Conduct]:
         """Checked settings of each parameter, and the conduct; ValueError or TypeError if one is refused."""
-        settings, conduct = self._settings_alone(hyper)
+        settings, conduct = self._settings_alone(own_copy(hyper))
         if overlay:
             own = settings
-            settings, conduct = self._settings_alone({**hyper, **overlay})
+            settings, conduct = self._settings_alone(own_copy({**hyper, **overlay}))
             for name, here, there in zip(self.params.names, own, settings, strict=True):
                 if here.start != there.start and not there.options.frozen:
                     raise ValueError(
@@ -135,9 +140,11 @@ class Stepper:
 
     def position_of(self, name: str) -> int:
         """Position of a parameter; ValueError if there is no parameter of that name."""
-        if name not in self.params.names:
-            raise ValueError(f"there is no parameter {name!r}; there are {', '.join(map(repr, self.params.names))}")
-        return self.params.names.index(name)
+        with asking("name"):
+            if name not in self.params.names:
+                there_are = ", ".join(map(repr, self.params.names))
+                raise ValueError(f"there is no parameter {shown(name)}; there are {there_are}")
+            return self.params.names.index(name)
 
     # Steps
 

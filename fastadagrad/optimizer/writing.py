@@ -12,6 +12,7 @@ import numpy as np
 from ..data.memory_at_hand import LITTLE, bytes_at_hand
 from ..engine.engine import Engine
 from ..engine.parameters import Parameters
+from ..engine.place import map_of
 from ..support import array_file
 from . import checkpoint
 from .checkpoint import KIND, Arrays
@@ -57,7 +58,7 @@ def are_copied(contents: Writable, params: Parameters) -> bool:
 
     Memory that is mapped from a file may be far more than there is.
     """
-    if threading.active_count() == 1 or any(isinstance(array, np.memmap) for array in params.arrays):
+    if threading.active_count() == 1 or any(map_of(array) for array in params.arrays):
         return False
     size = sum(array.nbytes for array in contents.arrays.values())
     if size > LITTLE and size > (bytes_at_hand() or 0) / 2:

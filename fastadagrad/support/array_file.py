@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import zips
+from .checks import asking, refuse_unreadable, shown
 from .contents import refusing_damage
 from .outputs import replacing
 
@@ -64,6 +65,7 @@ def write(target: Target, kind: str, header: Mapping[str, Any], arrays: Mapping[
     ...     array_file.read(path, "example")
     ({'n': 1}, {'a/b': array([0, 1, 2])})
     """
+    target = _asked_once(target)
     members = _members_of(arrays)
     about = {"format": FORMAT, "version": VERSION, "kind": kind, "arrays": list(arrays), "members": members}
     text = json.dumps({**about, "header": header})
@@ -90,18 +92,33 @@ def _members_of(names: Iterable[str]) -> list[str]:
 
 def is_path(target: Any) -> TypeGuard[str | os.PathLike[str]]:
     """Whether a target is a path; TypeError if it is no file object either."""
-    if isinstance(target, str | os.PathLike):
-        return True
-    if not (hasattr(target, "read") or hasattr(target, "write")):
-        raise TypeError(f"path must be a path or a file object open in binary mode, not {type(target).__name__}")
-    return False
+    with asking("path"):
+        if isinstance(target, str | os.PathLike):
+            return True
+        if not (hasattr(target, "read") or hasattr(target, "write")):
+            raise TypeError(f"path must be a path or a file object open in binary mode, not {type(target).__name__}")
+        return False
+
+
+def _asked_once(target: Target) -> str | IO[bytes]:
+    """A path as a string, or a file object as it is."""
+    if not is_path(target):
+        return cast(IO[bytes], target)
+    with asking("path"):
+        path = os.fspath(target)
+        if not isinstance(path, str):
+            raise TypeError(f"path must be of a string, not of {type(path).__name__}")
+        return path
 
 
 def name_of(target: Target) -> str:
     """A name for messages: a path as it is, or the name of a file object."""
     if is_path(target):
         return str(target)
-    name = getattr(target, "name", None)
+    try:
+        name = getattr(target, "name", None)
+    except Exception:
+        name = None
     return name if isinstance(name, str) and name else f"the {type(target).__name__}"
 
 
@@ -113,6 +130,9 @@ def _refuse_unwritable(file: Any) -> None:
         raise TypeError(f"{name_of(file)} is open in text mode: open it in binary mode, 'wb'") from None
     except (AttributeError, io.UnsupportedOperation):
         raise ValueError(f"{name_of(file)} is not open for writing: open it in binary mode, 'wb'") from None
+    except Exception as error:
+        refuse_unreadable("path", error)
+        raise
 
 
 class _Onward:
@@ -129,6 +149,8 @@ class _Onward:
             taken = self._file.write(left)
             if taken is None and isinstance(self._file, io.RawIOBase):
                 raise BlockingIOError(f"{name_of(cast(Any, self._file))} would block: make it blocking")
+            if taken is not None and (type(taken) is not int or not 0 < taken <= len(left)):
+                raise OSError(f"{name_of(self._file)} has taken {shown(taken)} of {len(left)} bytes")
             left = left[len(left) if taken is None else taken :]
         return size
 
@@ -164,6 +186,7 @@ def read(source: Target, kind: str) -> tuple[dict[str, Any], dict[str, NDArray[A
     OSError
         If the file cannot be opened.
     """
+    source = _asked_once(source)
     name = name_of(source)
     with _opened(source) if is_path(source) else _remaining(source) as file:
         try:
@@ -220,8 +243,13 @@ def _remaining(file: Any) -> IO[bytes]:
         raise ValueError(f"{name_of(file)} is not open for reading: open it in binary mode, 'rb'") from None
     except UnicodeDecodeError:
         content = ""
+    except Exception as error:
+        refuse_unreadable("path", error)
+        raise
     if isinstance(content, str):
         raise TypeError(f"{name_of(file)} is open in text mode: open it in binary mode, 'rb'")
+    if not isinstance(content, bytes | bytearray | memoryview):
+        raise TypeError(f"{name_of(file)} must give bytes, not {shown(content)}")
     if not content:
         raise ValueError(f"{name_of(file)} has nothing to read from where it stands: after writing, seek(0)")
     return io.BytesIO(content)

@@ -1,12 +1,12 @@
 """Ctrl-C and signals of other kinds in a loop of the user's own: a step is made and counted, or neither."""
 
-import io
 import random
 import signal
 import sys
 
 import numpy as np
 import pytest
+from checkpoints import contents_of
 
 import fastadagrad as fa
 
@@ -74,12 +74,6 @@ def counts(opt):
     return opt.steps, [update.steps for update in getattr(opt, "kept", ())]
 
 
-def bits(opt):
-    file = io.BytesIO()
-    opt.save(file)
-    return file.getvalue()
-
-
 @pytest.fixture
 def signals():
     """Handlers of alarms and of Ctrl-C as they were before."""
@@ -117,7 +111,7 @@ def test_ctrl_c_parts_no_step_from_its_count(case, signals):
         while counts(other) < found:
             step(other)
         assert counts(other) == found
-        assert bits(other) == bits(opt)
+        assert contents_of(other) == contents_of(opt)
     assert opt.steps + sum(counts(opt)[1]) > 40
 
 
@@ -136,7 +130,7 @@ def test_nor_does_what_another_handler_raises(case, signals):
     for found in interrupted(opt, step, 40, Alarm):
         while counts(other) < found:
             step(other)
-        assert bits(other) == bits(opt)
+        assert contents_of(other) == contents_of(opt)
 
 
 @pytest.mark.parametrize("case", ["20,000 elements", "one by one", "rows"])
@@ -146,7 +140,7 @@ def test_a_handler_that_saves_finds_every_step_counted(case, signals):
     for each in (opt, other):
         step(each), step(each)
     saved = []
-    signal.signal(signal.SIGALRM, lambda *_: saved.append((counts(opt), bits(opt))))
+    signal.signal(signal.SIGALRM, lambda *_: saved.append((counts(opt), contents_of(opt))))
     for _ in range(40):
         before = len(saved)
         signal.setitimer(signal.ITIMER_REAL, 7e-4)
@@ -155,7 +149,7 @@ def test_a_handler_that_saves_finds_every_step_counted(case, signals):
     for found, content in saved:
         while counts(other) < found:
             step(other)
-        assert content == bits(other)
+        assert content == contents_of(other)
     while counts(other) < counts(opt):
         step(other)
-    assert bits(other) == bits(opt)
+    assert contents_of(other) == contents_of(opt)
