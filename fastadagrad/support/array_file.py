@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import os
 import re
 import zipfile
@@ -38,8 +39,8 @@ def write(target: Target, kind: str, header: Mapping[str, Any], arrays: Mapping[
     Parameters
     ----------
     target : path-like or file object
-        A symbolic link is followed; the file's mode is that of any new file (the umask holds). A pipe or a device is
-        written into. A file object must be open for writing bytes, at any position, and need not be able to seek. It
+        A symbolic link is followed; a file that is replaced keeps its mode and owner. A pipe or a device is written
+        into. A file object must be open for writing bytes, at any position, and need not be able to seek. It
         stays open, and its former contents are not protected from a crash.
     kind : str
         Kind of the file; `read` must be given the same.
@@ -190,12 +191,14 @@ def read(source: Target, kind: str) -> tuple[dict[str, Any], dict[str, NDArray[A
     name = name_of(source)
     with _opened(source) if is_path(source) else _remaining(source) as file:
         try:
-            with refusing_damage(f"{name} is not a whole fastadagrad {kind} file"), zipfile.ZipFile(file) as archive:
+            complaint = f"{name} is not a whole fastadagrad {kind} file"
+            with refusing_damage(complaint, sizes_are_checked=True), zipfile.ZipFile(file) as archive:
                 before = zips.beginning_of(archive)
                 if before:
                     raise _Refused(f"{name} holds {before} bytes of something else before the file: seek behind them")
                 if not zips.is_last(file, archive):
                     raise _Refused(f"{name} holds something else behind the file: take it away")
+                _check_sizes(file, archive)
                 about = json.loads(archive.read(HEADER))
                 _check_kind(name, about, kind)
                 names = _checked_names(about["arrays"])
@@ -282,8 +285,35 @@ def _checked_names(names: Any) -> list[str]:
     return names
 
 
+def _check_sizes(file: IO[bytes], archive: zipfile.ZipFile) -> None:
+    """Refuse what is compressed, and more than there is, so that no small file can take much memory."""
+    sizes = 0
+    for member in archive.infolist():
+        if member.compress_type != zipfile.ZIP_STORED or member.file_size != member.compress_size:
+            raise ValueError(f"its member {member.filename!r} is compressed, as fastadagrad writes none")
+        sizes += member.file_size
+    if sizes > file.seek(0, io.SEEK_END):
+        raise ValueError(f"its members would be of {sizes} bytes together, which are more than it has")
+
+
 def _read_array(archive: zipfile.ZipFile, name: str) -> NDArray[Any]:
+    size = archive.getinfo(name).file_size
+    with archive.open(name) as member:
+        shape, dtype = _header_of(member)
+        expected = member.tell() + math.prod(shape) * dtype.itemsize
+    if expected != size:
+        raise ValueError(f"its member {name!r} has {size} bytes, and its array would have {expected}")
     with archive.open(name) as member:
         array: NDArray[Any] = np.lib.format.read_array(member, allow_pickle=False)
         member.read()  # `zipfile` compares the checksum only at the end of a member
     return array
+
+
+def _header_of(member: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Shape and dtype of the array in a .npy file, which is read up to the array's bytes."""
+    readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    version = np.lib.format.read_magic(member)
+    if version not in readers:
+        raise ValueError(f"it has an array in version {version} of the format .npy, which fastadagrad never writes")
+    shape, _, dtype = readers[version](member)
+    return shape, dtype
