@@ -47,6 +47,7 @@ def like(
     >>> fa.like("torch")
     {'learning_rate': 0.01, 'rms_regularizer': 1e-10}
     """
-    if not isinstance(peer, str) or peer not in PEERS:
-        raise ValueError(f"peer must be one of {', '.join(map(repr, PEERS))}, not {peer!r}")
+    if not issubclass(type(peer), str) or peer not in PEERS:
+        given = repr(peer) if type(peer) is str else f"of type {type(peer).__name__}"
+        raise ValueError(f"peer must be one of {', '.join(map(repr, PEERS))}, not {given}")
     return dict(PEERS[peer])

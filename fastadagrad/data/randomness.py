@@ -8,17 +8,30 @@ from typing import Any
 
 import numpy as np
 
-from ..support.checks import whole_number
+from ..support.checks import asking, whole_number
 from .batches import described
 
 
 def as_generator(rng: Any) -> np.random.Generator:
+    with asking("rng"):
+        return _generator_of(rng)
+
+
+def _generator_of(rng: Any) -> np.random.Generator:
     if isinstance(rng, np.random.RandomState):
         rng = int.from_bytes(rng.bytes(16), "little")
+    rng = _plain(rng)
     try:
         return np.random.default_rng(whole_number("rng", rng) if isinstance(rng, bool) else rng)
     except (TypeError, ValueError) as error:
         raise type(error)(f"rng: expected None, a seed or a Generator, got {described(rng)}") from error
+
+
+def _plain(rng: Any) -> Any:
+    """Arrays of NumPy's own type: it goes through the parts of a matrix without end, as these are matrices, too."""
+    if isinstance(rng, np.ndarray):
+        return np.asarray(rng)
+    return [*map(_plain, rng)] if isinstance(rng, list | tuple) else rng
 
 
 def random_state(random: np.random.Generator | None) -> Any:

@@ -70,6 +70,7 @@ class DeviceUnit(Unit):
             if work & UPDATE and code >= 0:
                 with whole():
                     self._update()
+                    self._state.updates[0] += 1
             self._backend.keep(self._given)
         return code
 

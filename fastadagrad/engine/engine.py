@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import threading
 import warnings
 import weakref
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
-from ..kernels.forking import in_forked_child
+from ..kernels.forking import OF_STEPS, await_at_fork, in_forked_child, was_held
 from ..kernels.memory.storage import computed_in
 from ..kernels.rules import trait
 from ..support.interrupts import whole
+from .access import Access
 from .arena import Arena
 from .options import Conduct, Rule, Settings, cast_scalars
 from .parameters import FloatArray, Parameters, guard_of
@@ -27,19 +28,31 @@ _engines: weakref.WeakSet[Engine] = weakref.WeakSet()
 
 @in_forked_child
 def _note_fork() -> None:
-    """Make the locks anew in a forked process: a thread of the parent, which does not exist here, may hold them."""
-    for engine in _engines:
-        engine.lock = threading.RLock()
+    for engine in _all_engines():
+        engine.take_over_fork(was_held(engine.lock))
 
 
-class Engine(Arena):
+def _all_engines() -> list[Engine]:
+    while True:
+        with suppress(RuntimeError):  # other threads make engines meanwhile
+            return list(_engines)
+
+
+await_at_fork(OF_STEPS, lambda: [engine.lock for engine in _all_engines()])
+
+
+class Engine(Access, Arena):
     """An arena that takes hyperparameters, makes the `Stepping` for them, and catches rows up."""
 
     stepping: Stepping
     _planned: dict[str, dict[str, FloatArray]]  # the slots that `stepping` was made for
 
     def __init__(self, rule: Rule, params: Parameters) -> None:
-        super().__init__(rule, params)
+        Access.__init__(self)
+        Arena.__init__(self, rule, params)
+        self.updates = memoryview(
+            cast(Any, self.state.updates)
+        )  # which gives a number in a fraction of an array's time
         self._readers: dict[int, Reader] = {}  # by position
         self._rate_range: RateRange | None = None  # rates that need no new settings; None: not found out yet
         self._quick_rates = NO_RATES  # those of them that need no look at state and method either
@@ -47,7 +60,6 @@ class Engine(Arena):
         # Settings whose method forms its own scalars from the rate, each with the largest number of its dtype.
         self._formed_by_rate: list[tuple[Settings, float]] = []
         self.tuning = 0  # counts changes of numbers, which `Stepping` objects of single parameters have to take over
-        self.lock = threading.RLock()
         _engines.add(self)
 
     def check(self, settings: Sequence[Settings], conduct: Conduct, unused: bool) -> None:
@@ -189,7 +201,7 @@ class Engine(Arena):
         `unused` says that no step, of all parameters or of a single one, has used the state. `followers` are the
         positions of parameters that have no learning rate of their own.
         """
-        with self.lock:
+        with self.changing("a change of hyperparameters"):
             self.check(settings, conduct, unused)
             if not (self._settings and self._retuned(settings, conduct, unused)):
                 self._plan_anew(settings, conduct, steps, unused)
@@ -216,7 +228,7 @@ class Engine(Arena):
             raise
 
     def reset(self) -> None:
-        """Set the state back to that before the first step."""
+        """Set the state back to that before the first step; the lock is held by whoever calls this."""
         self.displaced = frozenset()
         self.stepping.poll()
         self.state.reset(self.settings)
@@ -235,6 +247,7 @@ class Engine(Arena):
     def flush(self) -> None:
         """Catch all rows of all parameters up; ValueError if an array is not as it was when it was registered."""
         with self.lock:
+            self._refuse_in_flux()
             self.stepping.poll()
             behind = [i for i, lagging in self.lags.items() if lagging.behind]
             for i in behind:
@@ -257,10 +270,18 @@ class Engine(Arena):
             If the indices are no row numbers, or the parameter has no rows or is not as it was registered.
         """
         with self.lock:
+            self._refuse_in_flux()
             self.params.refuse_changed(position)
             if self.params.arrays[position].ndim == 0:
                 raise ValueError(f"{what} do not exist: the parameter is 0-dimensional")
             return self._reader(position).catch_up(what, indices, self.lags.get(position), self._threads)
+
+    def _refuse_in_flux(self) -> None:
+        if self.state.in_flux:
+            raise RuntimeError(
+                "parameters and state cannot be read while a step writes them part by part, as by a signal's handler: "
+                "read them between steps"
+            )
 
     def _reader(self, position: int) -> Reader:
         if position not in self._readers:
@@ -273,11 +294,15 @@ class Engine(Arena):
 
     def stepping_of(self, position: int) -> Stepping:
         """Steps of one parameter alone."""
-        if self.conduct.max_global_norm:
+        self.refuse_alone(self.conduct)
+        return Stepping(self, [position])
+
+    def refuse_alone(self, conduct: Conduct) -> None:
+        """Raise ValueError if parameters cannot be stepped one by one."""
+        if conduct.max_global_norm:
             raise ValueError("max_global_norm needs the gradients of all parameters at once: call step")
         if trait(self.rule, "measured"):
             raise ValueError(f"{self.rule.name.upper()} measures all parameters together: call step")
-        return Stepping(self, [position])
 
     def warn_of_infinity(self, stacklevel: int) -> None:
         """Warn of accumulators that have become infinite, once of each."""

@@ -15,8 +15,12 @@ from numpy.typing import NDArray
 
 from ..kernels.motion import slot_names
 from ..kernels.rules import COMMON, documented, form_of, places, trait
-from ..support.checks import checked_number, whole_number
+from ..support.checks import asking, checked_number
 from ..support.hints import KEYWORDS, Foreign, hint, ours_for
+from .given import MOST as MOST
+from .given import checked as checked
+from .given import of_group
+from .given import own_copy as own_copy
 from .registry import reference_to, rule_at, rule_named, rule_names
 from .typed_keywords import Hyper as Hyper
 from .typed_keywords import Schedule as Schedule
@@ -91,14 +95,6 @@ class Form(Protocol):
     def scale(self, own: Any, s: Any) -> Any: ...
 
 
-CHOICES = {
-    "accumulator": ("element", "row", "tensor"),
-    "lazy": ("exact", "touched", "dense"),
-    "nonfinite": ("raise", "skip", "ignore"),
-}
-LEAST, MOST = {"threads": 1, "validate_every": 1}, 2**63 - 1  # bounds of whole numbers; others may be 0
-
-
 def starts_of(rule: Rule) -> tuple[str, ...]:
     """Names of the hyperparameters that decide shapes and initial values of the state."""
     return ("accumulator", *trait(rule, "starts"))
@@ -169,25 +165,6 @@ def of_other_methods(name: object) -> str | None:
             methods = f"{', '.join(most)} and {last}" if most else last
             return f"it is {' and '.join(needed)} of {methods}, and of no use to this method"
     return None
-
-
-def checked(name: str, value: Any, default: Any) -> Any:
-    """`value` in the type of the hyperparameter's default, or an error that names it."""
-    if name == "learning_rate" and callable(value):
-        return value
-    if name in CHOICES:
-        if not isinstance(value, str) or value not in CHOICES[name]:
-            raise ValueError(f"{name} must be one of {', '.join(map(repr, CHOICES[name]))}, not {value!r}")
-        return value
-    if isinstance(default, bool):
-        if not isinstance(value, bool | np.bool | int) or value not in (0, 1):
-            raise TypeError(f"{name} must be True or False, not {value!r}")
-        return bool(value)
-    if name == "threads" and value is None:
-        return None
-    if isinstance(default, int) or name == "threads":
-        return whole_number(name, value, LEAST.get(name, 0), MOST)
-    return checked_number(name, value)
 
 
 @dataclass(frozen=True)
@@ -345,23 +322,21 @@ def make_settings(rule: Rule, given: Mapping[str, Any]) -> tuple[Settings, Condu
 def make_group_settings(
     rule: Rule, settings: Settings, groups: Mapping[str, Mapping[str, Any]], names: Iterable[str]
 ) -> dict[str, Settings]:
-    """Settings of every parameter, by name: those of the optimizer, with those of the parameter's group on top."""
+    """Settings of every parameter, by name: those of the optimizer, with those of the parameter's group on top.
+
+    The groups are as `own_copy` gives them.
+    """
     names = list(names)
-    if not isinstance(groups, Mapping):
-        raise TypeError(f"groups must be a dict parameter name -> dict of hyperparameters, not {groups!r}")
-    refuse_unknown(groups, names, "groups", foreign={})
+    with asking("groups"):
+        refuse_unknown(groups, names, "groups", foreign={})
     base = {**vars(settings.options), **vars(settings.own)}
     result = dict.fromkeys(names, settings)  # parameters with the same settings share the object: one set of scalars
     for name, group in groups.items():
         where = f"groups[{name!r}]"
-        if not isinstance(group, Mapping):
-            raise TypeError(f"{where} must be a dict of hyperparameters, not {group!r}")
         refuse_unknown(group, base, where)
         if group:
-            try:
+            with of_group(name):
                 result[name], _ = make_settings(rule, {**base, **group})
-            except (TypeError, ValueError) as error:
-                raise type(error)(f"{where}: {error}") from None
     return result
 
 
@@ -387,11 +362,3 @@ def cast_scalars(
         method = settings.rule.name.upper()
         raise ValueError(f"learning_rate must be above 0 in {dtype}, not {exact[at]:g}: {method} divides by it")
     return cast
-
-
-def own_copy(hyper: Mapping[str, Any]) -> dict[str, Any]:
-    """Copy of hyperparameters that is not changed where the user changes the dicts of `groups` later."""
-    own = dict(hyper)
-    if isinstance(own.get("groups"), Mapping):
-        own["groups"] = {k: dict(v) if isinstance(v, Mapping) else v for k, v in own["groups"].items()}
-    return own

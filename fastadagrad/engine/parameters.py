@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from ..kernels.memory.storage import PRECISIONS, precision_of
 from ..support import trees
+from ..support.checks import asking, refuse_unreadable, shown
 from ..support.read_only import ReadOnly
-from .place import array_of, place_of
+from .place import array_of, map_of, place_of, refuse_closed
 
 FloatArray = NDArray[np.floating[Any]]
 COMPUTED = (np.dtype(np.float32), np.dtype(np.float64))  # the dtypes that kernels compute in, and GPUs take alone
@@ -87,6 +88,15 @@ def _either(names: Iterable[str]) -> str:
     return f"{', '.join(others)} or {last}"
 
 
+def _held_open(arrays: Iterable[Any]) -> list[memoryview]:
+    """Views of the memory maps of files that arrays are in, which cannot be closed or resized as long as there are any.
+
+    Without them a map could be closed although an array of NumPy's is in it, and to read the array would be a crash.
+    """
+    maps = {id(found): found for array in arrays if (found := map_of(array)) is not None}
+    return [memoryview(found) for found in maps.values()]
+
+
 def guard_of(arrays: Sequence[Any]) -> NDArray[np.int64]:
     """Sorted address intervals of arrays that do not overlap, empty ones left out."""
     return np.array(sorted(interval(a) for a in arrays if a.size), np.int64).reshape(-1, 2)
@@ -113,6 +123,10 @@ class Parameters:
     """
 
     def __init__(self, params: Any) -> None:
+        with asking("params"):
+            self._take(params)
+
+    def _take(self, params: Any) -> None:
         self.given = params
         self._nested = trees.is_nested(params, _looks_like_an_array)
         self._keyed = isinstance(params, Mapping) and not self._nested
@@ -126,7 +140,7 @@ class Parameters:
         elif self._keyed:
             for name in params:
                 if not isinstance(name, str):
-                    raise TypeError(f"params must have strings for names, not {name!r}")
+                    raise TypeError(f"params must have strings for names, not {shown(name)}")
             self.names, self.owners = list(params), list(params.values())
         elif self._listed:
             self.names = [f"param{i}" for i in range(len(params))]
@@ -142,6 +156,9 @@ class Parameters:
             if refusal:
                 raise (TypeError if array is None else ValueError)(f"parameter {name!r} {refusal}")
             self.arrays.append(array)
+            if isinstance(array, np.ndarray):
+                refuse_closed(f"parameter {name!r}", array)
+        self._maps = _held_open(self.arrays)
         self.place = place_of(dict(self))
         self._refuse_overlap()
         self._registered = [(interval(array)[0], array.shape, array.dtype) for array in self.arrays]
@@ -226,6 +243,13 @@ class Parameters:
         They are given in the structure of the parameters or, if these are a dict, as a list in their order. For nested
         parameters a flat dict by their names will do as well.
         """
+        try:
+            return self._flattened(values, what)
+        except Exception as error:
+            refuse_unreadable(what, error)
+            raise
+
+    def _flattened(self, values: Any, what: str) -> list[Any]:
         if self._keyed and not isinstance(values, list | tuple):
             if not isinstance(values, Mapping):
                 raise TypeError(

@@ -6,14 +6,17 @@ module `place` that fulfils `Place`. The package is imported when the first arra
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..support.checks import asking
 from .options import Settings
 
+_PLAIN = frozenset({float, int, bool})  # types of numbers that have no memory to lend
 Report = Callable[[str, Any, Any], None]  # (name, gradient, parameter): a gradient is about to be converted
 
 
@@ -137,18 +140,49 @@ def array_of(what: str, owner: Any) -> Any:
     That is NumPy's or, of an array of another library, a view of its memory: NumPy's for the host's, and a description
     of it for that of a GPU. Raises TypeError, which names `what`, for an array that cannot be read.
     """
-    if isinstance(owner, np.ndarray):
+    if owner is None or type(owner) is np.ndarray:
         return owner
-    if owner is None:
-        return None
     from ..device.arrays import as_device_array
     from ..host.foreign import as_host_array
 
-    try:
-        found = as_device_array(owner)
-        return as_host_array(owner) if found is None else found
-    except TypeError as error:
-        raise TypeError(f"{what}: {error}") from None
+    with asking(what):
+        if isinstance(owner, np.ndarray):
+            refuse_closed(what, owner)
+            return owner
+        try:
+            found = as_device_array(owner)
+            return as_host_array(owner) if found is None else found
+        except TypeError as error:
+            raise TypeError(f"{what}: {error}") from None
+
+
+def refuse_closed(what: str, array: NDArray[Any]) -> None:
+    """Raise ValueError if an array is in a file whose memory map has been closed: nothing is there any more."""
+    found = map_of(array)
+    if found is not None and found.closed:
+        raise ValueError(f"{what}: its memory map has been closed; open it again")
+
+
+def map_of(array: Any) -> mmap.mmap | None:
+    """The memory map that an array is a view of; None if it is of no file."""
+    while isinstance(array, np.ndarray):
+        array = array.base
+    return array if isinstance(array, mmap.mmap) else None
+
+
+def plain(what: str, value: Any) -> Any:
+    """Nested lists for NumPy, in which arrays of other libraries are NumPy's views of their memory, as `array_of` says.
+
+    NumPy would ask objects in them for their memory, and believe whatever they answer.
+    """
+    if not isinstance(value, list | tuple) or all(type(member) in _PLAIN for member in value):
+        return value
+    return [member if type(member) in _PLAIN else _plain_member(what, member) for member in value]
+
+
+def _plain_member(what: str, member: Any) -> Any:
+    found = None if isinstance(member, list | tuple) else array_of(what, member)
+    return plain(what, member) if found is None else found
 
 
 def place_of(arrays: Mapping[str, Any]) -> Place:

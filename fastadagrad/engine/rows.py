@@ -64,7 +64,10 @@ def row_layout(array: FloatArray, by_element: bool) -> tuple[int, int]:
 def is_scipy(gradient: Any) -> bool:
     """Whether a gradient is a matrix or an array of scipy.sparse, found out without importing scipy."""
     sparse = sys.modules.get("scipy.sparse")
-    return sparse is not None and bool(sparse.issparse(gradient))
+    try:
+        return sparse is not None and bool(sparse.issparse(gradient))
+    except Exception:  # an object that raises when it is asked for its class
+        return False
 
 
 def is_sparse(gradient: Any) -> bool:

@@ -75,6 +75,8 @@ class State:
         self.slots: dict[str, dict[str, FloatArray]] = {name: {} for name in params.names}
         self.late: dict[str, int] = {}  # steps before the slots of a parameter were made, if it was frozen at first
         self.random: np.random.Generator | None = None  # of a method that draws random numbers
+        self.updates = np.zeros(1, np.int64)  # how often kernels have updated parameters, which they count themselves
+        self.in_flux = False  # whether a step is writing in several parts, and not all have been written
         self.learned = self._ignorance()  # numbers that a method which measures keeps from step to step
 
     def _ignorance(self) -> tuple[float, ...]:

@@ -55,26 +55,31 @@ class Stepping:
         self._dense_forms: dict[int, Any] = {}
         self._rate = RateCells()
         self._in_one_call: Unit | None = None
-        self._arrange({})
-        if not self._scheduled:
-            self._set_scalars(0, {})
+        self._arrange({}, 0, None if self._scheduled else {})
 
-    def _arrange(self, forms: Forms) -> None:
-        """Step in other units from now on, given how sparse gradients are treated."""
+    def _arrange(self, forms: Forms, t: int, asked: dict[int, float] | None) -> None:
+        """Step in other units from now on, given how sparse gradients are treated; all of the change or nothing.
+
+        The units get the scalars of step t, unless `asked` is None.
+        """
         self._arena.settle_rate()
-        self._forms, self.units = forms, self._plan.units(forms)
-        self._stepped_densely = {i for i in self._active if forms.get(i, "dense") == "dense"}
-        self._in_one_call = self._unit_of_one_call()
+        units = self._plan.units(forms)
+        densely = {i for i in self._active if forms.get(i, "dense") == "dense"}
+        in_one_call = self._unit_of_one_call(forms, units)
+        if asked is not None:
+            for unit in units:
+                unit.set_scalars(t, asked, self._arena.state.learned)
         self._rate.forget()
         self._arena.forget_rate_range()
+        self._forms, self.units, self._stepped_densely, self._in_one_call = forms, units, densely, in_one_call
 
-    def _unit_of_one_call(self) -> Unit | None:
+    def _unit_of_one_call(self, forms: Forms, units: list[Unit]) -> Unit | None:
         """The only unit, if a step is one call of its driver and nothing else; None otherwise.
 
         Rows that lag behind need more than that call. Whether there are any changes between steps, so `step` looks.
         """
-        else_to_do = self._forms or self._scheduled or self._clips or self._measures or self._fed
-        return self.units[0] if len(self.units) == 1 and not (else_to_do or self._idle_velocities) else None
+        else_to_do = forms or self._scheduled or self._clips or self._measures or self._fed
+        return units[0] if len(units) == 1 and not (else_to_do or self._idle_velocities) else None
 
     def take_numbers(self, settings: Sequence[Settings]) -> None:
         """Use other settings, which differ only in numbers from those that the plan was made for."""
@@ -125,7 +130,7 @@ class Stepping:
             for velocity in self._idle_velocities:
                 velocity[...] = 0
             self._idle_velocities = []
-            self._in_one_call = self._unit_of_one_call()
+            self._in_one_call = self._unit_of_one_call(self._forms, self.units)
         return done
 
     def _write_rate(self, rate: float) -> None:
@@ -148,8 +153,7 @@ class Stepping:
         found = {i: self._plan.form_of(i, gradients[i]) for i in self._active}
         if rate is not None:  # units that were arranged earlier do not have this rate in their settings
             asked |= dict.fromkeys(self._arena.rate_keys, rate)
-        self._arrange({i: form for i, form in found.items() if form is not None})
-        self._set_scalars(t, asked)
+        self._arrange({i: form for i, form in found.items() if form is not None}, t, asked)
         return self._attempt(gradients, t, asked)
 
     def _take(self, products: Sequence[Any]) -> bool:
@@ -211,13 +215,18 @@ class Stepping:
         learned = self._learn(t, asked) if self._measures else ()
         if learned is None:
             return False
+        state = self._arena.state
         with whole():
-            self._arena.state.learned = learned
-            if self._fed:
-                self._feed()
-            self._catch_up_for_dense_steps()
-            for unit in self.units:
-                self._run(unit, UPDATE, gradients)
+            state.in_flux = True
+            try:
+                state.learned = learned
+                if self._fed:
+                    self._feed()
+                self._catch_up_for_dense_steps()
+                for unit in self.units:
+                    self._run(unit, UPDATE, gradients)
+            finally:
+                state.in_flux = False
         return True
 
     def _catch_up_for_dense_steps(self) -> None:

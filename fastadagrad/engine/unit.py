@@ -46,7 +46,7 @@ class Unit(ABC):
         self.clips = settings[0].norm_limit > 0
         shapes = [accumulator_shape(a, kind) for a in arrays]
         widths = [a.size // max(1, math.prod(shape)) for a, shape in zip(arrays, shapes, strict=True)]
-        self.table = addresses.make_table([a.size for a in arrays], widths, self._dtype)
+        self.table = addresses.make_table([a.size for a in arrays], widths, self._dtype, state.updates)
         for row, i, array in zip(self.table, members, arrays, strict=False):
             slots = state[params.names[i]]
             row[addresses.POSITION], row[addresses.OBJECT], row[addresses.PARAMETER] = i, id(array), interval(array)[0]

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import ctypes
+import mmap
+import os
 import sys
-from typing import Any
+from collections.abc import Callable
+from functools import cache
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+_MS_ASYNC = 1  # a flag: do not wait
 HOST_MEMORY = (1, 3, 11)  # of DLPack: a CPU's, and such as CUDA or ROCm have made fast for their transfers
 
 
@@ -38,4 +44,43 @@ def _viewed(array: Any) -> NDArray[Any] | None:
         return found
     if hasattr(array, "__dlpack__") and hasattr(array, "__dlpack_device__"):
         return np.from_dlpack(array) if array.__dlpack_device__()[0] in HOST_MEMORY else None
-    return np.asarray(array) if hasattr(array, "__array_interface__") else None
+    interface = getattr(array, "__array_interface__", None)
+    return None if interface is None else _by_interface(array, dict(interface))
+
+
+class _Lent:
+    """An interface that has been asked for once, with the object that keeps its memory."""
+
+    def __init__(self, interface: dict[str, Any], owner: Any) -> None:
+        self.__array_interface__, self.owner = interface, owner
+
+
+def _by_interface(array: Any, interface: dict[str, Any]) -> NDArray[Any]:
+    data = interface.get("data")
+    if not isinstance(data, tuple):  # an object that knows how much memory it has: this one, if none is named
+        data = interface["data"] = memoryview(array if data is None else data)
+    found = np.asarray(_Lent(interface, array))
+    if found.dtype.hasobject:
+        raise TypeError("it holds Python objects")
+    first, behind = np.lib.array_utils.byte_bounds(found)
+    if isinstance(data, memoryview) and data.nbytes < behind - first:
+        raise TypeError(f"it says that it has {behind - first} bytes, and there are {data.nbytes}")
+    if found.size and not _is_mapped(first, behind):
+        raise TypeError(f"there is no memory where it says that it lies, from {first:#x} to {behind:#x}")
+    return found
+
+
+def _is_mapped(first: int, behind: int) -> bool:
+    """Whether there is memory between two addresses, as far as the system can be asked."""
+    if os.name != "posix":
+        return True
+    start = first - first % mmap.PAGESIZE
+    return _msync()(start, behind - start, _MS_ASYNC) == 0
+
+
+@cache
+def _msync() -> Callable[[int, int, int], int]:
+    """The system's function that writes back what has been mapped; where nothing is mapped it fails."""
+    function = ctypes.CDLL(None).msync
+    function.argtypes, function.restype = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int), ctypes.c_int
+    return cast(Callable[[int, int, int], int], function)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numba
 
-from ..kernels.forking import in_forked_child
+from ..kernels.forking import OF_LAUNCHES, await_at_fork, in_forked_child, was_held
 from ..kernels.jit import Pair
 from ..support.log import compilation
 
@@ -17,9 +17,14 @@ _forked = False
 
 @in_forked_child
 def _note_fork() -> None:
-    """Make the lock anew in a forked process: a thread of the parent, which does not exist here, may hold it."""
+    """Make the lock anew in a forked process, if a thread of the parent, which does not exist here, may hold it."""
     global _forked, _one_launch
-    _forked, _one_launch = True, threading.Lock()
+    _forked = True
+    if not was_held(_one_launch):
+        _one_launch = threading.Lock()
+
+
+await_at_fork(OF_LAUNCHES, lambda: [_one_launch])
 
 
 def usable_threads(wanted: int | None) -> int:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ..engine.options import Settings
 from ..engine.parameters import FloatArray, Parameters
-from ..engine.place import Place, Reader, Report, array_of
+from ..engine.place import Place, Reader, Report, array_of, plain
 from ..engine.rows import is_sparse
 from ..engine.state import State
 from ..kernels.cpu.coalesce import ASCENDING
@@ -72,8 +72,8 @@ class _Host:
         return array.flat[0]
 
     def brought_into_form(self, name: str, gradient: Any, parameter: FloatArray, report: Report) -> Any:
-        plain = type(gradient) is np.ndarray and gradient.dtype == parameter.dtype and gradient.flags.c_contiguous
-        if plain or gradient is None:
+        fits = type(gradient) is np.ndarray and gradient.dtype == parameter.dtype and gradient.flags.c_contiguous
+        if fits or gradient is None:
             return gradient
         found = array_of(f"gradient of {name!r}", gradient)
         if found is not None and not isinstance(found, np.ndarray):
@@ -82,7 +82,7 @@ class _Host:
             )
         if isinstance(gradient, np.ma.MaskedArray):
             raise TypeError(f"gradient of {name!r} must not be masked; return its .filled(0)")
-        array = np.asarray(gradient) if found is None else found
+        array = np.asarray(plain(f"gradient of {name!r}", gradient) if found is None else found)
         report(name, array, parameter)
         with np.errstate(over="ignore"):  # an overflow becomes infinity, which the step refuses
             return np.asarray(array, parameter.dtype, order="C")

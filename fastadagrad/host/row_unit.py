@@ -134,17 +134,24 @@ class RowUnit(Unit):
             infinite: int = launch(self._driver, spans, *arguments, NO_LAG)
         else:
             with whole():
-                G = self._accumulate(gathered, spans) if self._kind == "tensor" else None
-                lag = NO_LAG
-                if self.lagging:
-                    self.lagging.begin(G)
-                    lag = self.lagging.notes()
-                infinite = launch(self._driver, spans, *arguments, lag)
-                if self.lagging:
-                    self.lagging.end(threads)
+                outer, self._state.in_flux = self._state.in_flux, True
+                try:
+                    infinite = self._update_with_notes(gathered, spans, threads, arguments)
+                finally:
+                    self._state.in_flux = outer
         if infinite:
             self.table[0, addresses.INFINITE] = 1
         self._gathered = None
+        return infinite
+
+    def _update_with_notes(self, gathered: Gathered, spans: int, threads: int, arguments: tuple[Any, ...]) -> int:
+        """Update rows, and what the rows share: an accumulator, or notes of the rows that lag behind."""
+        G = self._accumulate(gathered, spans) if self._kind == "tensor" else None
+        if self.lagging is None:
+            return int(launch(self._driver, spans, *arguments, NO_LAG))
+        self.lagging.begin(G)
+        infinite = int(launch(self._driver, spans, *arguments, self.lagging.notes()))
+        self.lagging.end(threads)
         return infinite
 
     def _accumulate(self, gathered: Gathered, spans: int) -> Any:

@@ -12,6 +12,7 @@ from ..engine.gradients import overlap_refusal
 from ..engine.parameters import COMPUTED, FloatArray
 from ..engine.rows import INDEX_DTYPES, Rows, outside
 from ..kernels.cpu.coalesce import ASCENDING, DISTINCT, inspect
+from ..support.checks import asking, whether
 from .gradients import form_refusal, host_form
 from .launch import launch
 
@@ -67,7 +68,9 @@ def checked_rows(
     if parameter.ndim == 0:
         raise ValueError(f"{where}: the parameter is 0-dimensional and has no rows; pass an array of shape ()")
     indices, values = gradient.indices, host_form(f"{where}: values", gradient.values)
-    unique = bool(gradient.assume_unique)
+    unique = gradient.assume_unique
+    if type(unique) is not bool:
+        unique = whether(f"{where}: assume_unique", unique)
     numbers, found = checked_indices(f"{where}: indices", indices, len(parameter), not unique, look)
     _refuse_overlap(f"{where} (its indices)", numbers, guard)
     shape = (numbers.size, *parameter.shape[1:])
@@ -158,6 +161,8 @@ def checked_sparse(
     """
     if type(gradient) is Rows:
         return checked_rows(name, gradient, parameter, guard, look)
-    if by_element:
-        return checked_elements(name, gradient, parameter, guard, look)
-    return checked_rows(name, rows_of_matrix(name, gradient, parameter), parameter, guard, look)
+    with asking(f"gradient of {name!r}"):
+        if by_element:
+            return checked_elements(name, gradient, parameter, guard, look)
+        rows = rows_of_matrix(name, gradient, parameter)
+    return checked_rows(name, rows, parameter, guard, look)

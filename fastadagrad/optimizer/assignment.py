@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from ..engine.parameters import Parameters, holds_floats
-from ..engine.place import array_of
+from ..engine.place import array_of, plain, refuse_closed
+from ..support.checks import asking
 
 
 def values_of(params: Parameters, targets: Any) -> list[Any]:
@@ -17,6 +18,11 @@ def values_of(params: Parameters, targets: Any) -> list[Any]:
     Targets have the structure of the parameters, or are a list with one target for each parameter. Where a single array
     is the only parameter, shapes decide whether a list holds the array or the array's numbers.
     """
+    with asking("targets"):
+        return _values_of(params, targets)
+
+
+def _values_of(params: Parameters, targets: Any) -> list[Any]:
     alone = not isinstance(params.given, Mapping | list | tuple)
     if alone and isinstance(targets, list | tuple) and _holds_one_of_shape(targets, params.arrays[0].shape):
         flat = [*targets]
@@ -30,8 +36,9 @@ def _holds_one_of_shape(targets: Sequence[Any], shape: tuple[int, ...]) -> bool:
     """Whether a list holds one array, or one nested list, of this shape, so that the list itself has another shape."""
     if len(targets) != 1:
         return False
+    array = None if isinstance(targets[0], list | tuple) else array_of("target", targets[0])
     try:
-        found: tuple[int, ...] = targets[0].shape if hasattr(targets[0], "shape") else np.shape(targets[0])
+        found: tuple[int, ...] = np.shape(plain("target", targets[0])) if array is None else array.shape
     except ValueError:  # it is ragged
         return False
     return found == shape
@@ -53,10 +60,12 @@ def copies(params: Parameters, values: Sequence[Any]) -> list[Any]:
 
 def _as_array(what: str, target: Any) -> Any:
     found = array_of(what, target)
-    if found is not None:
-        return found
+    if isinstance(found, np.ndarray):
+        refuse_closed(what, found)
+    if found is not None:  # the base of a subclass, which may say of itself what it likes
+        return np.asarray(found) if isinstance(found, np.ndarray) else found
     try:
-        return np.asarray(target)
+        return np.asarray(plain(what, target))
     except ValueError as error:
         raise ValueError(f"{what} must be an array or nested lists of one shape: {error}") from None
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
+from ..support.checks import asking, shown
 from ..support.extras import needed
 
 NOTE = "(the loss was being derived by autograd: write it with autograd.numpy, or pass gradient=)"
@@ -38,14 +41,18 @@ def hessian_product(loss: Callable[..., Any]) -> Callable[..., Any]:
 
 def _of_value_alone(loss: Callable[..., Any]) -> Callable[..., Any]:
     """The loss as a function that raises an error if the loss returns gradients as well."""
+    box = needed("autograd.extend", PURPOSE).Box  # of a number that is being derived
 
     def value(*arguments: Any) -> Any:
         result = loss(*arguments)
-        if isinstance(result, tuple):
-            raise TypeError(
-                f"loss must return the loss alone to be derived by autograd, not a tuple of {len(result)}: pass "
-                "gradient=True if it returns (value, gradients)"
-            )
+        with asking("the result of loss"):
+            if isinstance(result, tuple):
+                raise TypeError(
+                    f"loss must return the loss alone to be derived by autograd, not a tuple of {len(result)}: pass "
+                    "gradient=True if it returns (value, gradients)"
+                )
+            if not isinstance(result, box | np.ndarray | np.number | float | int):
+                raise TypeError(f"loss must return a number, not {shown(result)}")
         return result
 
     return value

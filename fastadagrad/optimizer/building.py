@@ -11,6 +11,7 @@ from typing import Any, Unpack
 from ..engine.options import Hyper
 from ..engine.registry import METHODS
 from ..support import hints
+from ..support.checks import asking, shown
 from . import adaptive
 from .curvature import HessianProduct
 from .documents import takes_as
@@ -47,10 +48,11 @@ def method_named(algo: str) -> type[Optimizer]:
     >>> method_named("AdaGrad")
     <class 'fastadagrad.optimizer.adaptive.ADAGRAD'>
     """
-    method: type[Optimizer] | None = METHODS.get(algo.lower()) if isinstance(algo, str) else None
+    with asking("algo"):
+        method: type[Optimizer] | None = METHODS.get(algo.lower()) if isinstance(algo, str) else None
     if method is None:
         meant = hints.hint(algo, METHODS, hints.METHODS) or f"there are {', '.join(METHODS)}"
-        raise ValueError(f"there is no method {algo!r}: {meant}")
+        raise ValueError(f"there is no method {shown(algo)}: {meant}")
     return method
 
 

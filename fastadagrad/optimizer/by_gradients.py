@@ -66,28 +66,25 @@ class Update:
     @property
     def steps(self) -> int:
         """Updates that this parameter has had through `get_updates`."""
+        self._inside.count_update()
         return self._inside.ledger.updates.get(self._name, 0)
 
     def __call__(self, gradient: Any, product: Any = None) -> None:
-        inside, engine = self._inside, self._inside.engine
+        inside = self._inside
         gradients: list[Any] = [None] * len(inside.params)
         products = gradients.copy()
         gradients[self._position], products[self._position] = gradient, product
-        with engine.lock:
-            if inside.ledger.steps:
-                inside.refuse_two_counts()
-            if self._made_after is not engine.stepping:
-                self._make_stepping()
-            elif self._tuning != engine.tuning:
-                self._tuning = engine.tuning
-                self._stepping.take_numbers(engine.unsettled)
-            if inside.unused:
-                engine.state.refresh(engine.settings)
-            if self._stepping.step(gradients, self.steps, products):
-                inside.ledger.updates[self._name] = self.steps + 1
-        engine.changes += 1
-        if engine.infinite:
-            engine.warn_of_infinity(stacklevel=2)
+        inside.step_alone(self._name, self._up_to_date, gradients, products)
+
+    def _up_to_date(self) -> Any:
+        """The `Stepping` of this parameter, with the hyperparameters in force."""
+        engine = self._inside.engine
+        if self._made_after is not engine.stepping:
+            self._make_stepping()
+        elif self._tuning != engine.tuning:
+            self._stepping.take_numbers(engine.unsettled)
+            self._tuning = engine.tuning
+        return self._stepping
 
 
 class ByGradients:
@@ -117,10 +114,11 @@ class ByGradients:
         All rows are caught up first.
         """
         session = self._session
-        session.flush()
-        if session.unused:
-            session.engine.state.refresh(session.engine.settings)
-        return session.engine.state.view()
+        with session.engine.lock:
+            session.flush()
+            if session.unused:
+                session.engine.state.refresh(session.engine.settings)
+            return session.engine.state.view()
 
     @property
     def learned(self) -> Mapping[str, float]:
@@ -135,6 +133,7 @@ class ByGradients:
     @property
     def steps(self) -> int:
         """Steps made so far."""
+        self._session.count_update()
         return self._session.ledger.steps
 
     @property
@@ -179,7 +178,7 @@ class ByGradients:
         """
         session = self._session
         flat = session.filled_buffers() if gradients is None else session.params.flatten(gradients)
-        session.step_from_outside(flat)
+        session.step(flat, (), True)
 
     def read_rows(self, name: str, indices: NDArray[Any]) -> Any:
         """Read rows of a parameter, which are caught up first.
@@ -272,9 +271,12 @@ class ByGradients:
         >>> w
         array([ 0.5, -2.5])
         """
+        session = self._session
         if hyper:
-            self._session.change_hyper(hyper)
-        params, frozen = self._session.params, self._session.engine.frozen
+            _, conduct = session.settings_of({**session.hyper, **session.overlay, **hyper}, {})
+            session.engine.refuse_alone(conduct)
+            session.change_hyper(hyper)
+        params, frozen = session.params, session.engine.frozen
         return iter([(params.names[i], Update(self, i)) for i in range(len(params)) if i not in frozen])
 
 

@@ -82,31 +82,6 @@ def state_of(engine: Engine, ledger: Ledger, run: Mapping[str, Any] | None) -> S
     )
 
 
-def save(
-    path: array_file.Target, engine: Engine, ledger: Ledger, run: Mapping[str, Any] | None, hyper: Mapping[str, Any]
-) -> None:
-    """Write everything to one file; `run` has what an unfinished run and its datasets need to go on."""
-    saved = state_of(engine, ledger, run)
-    arrays = {f"param/{name}": array for name, array in saved.params.items()}
-    for slot, of in saved.slots.items():
-        arrays |= {f"{slot}/{name}": array for name, array in of.items()}
-    if saved.ledger.best_arrays:
-        arrays |= {f"best/{name}": array for name, array in zip(saved.names, saved.ledger.best_arrays, strict=True)}
-    if saved.learned:
-        arrays["learned"] = np.array(saved.learned)
-    header = {
-        "method": engine.rule.name,
-        "names": saved.names,
-        "ledger": ledger.header(),
-        "run": run,
-        "late": saved.late,
-        "random": saved.random,
-        "displaced": saved.displaced,
-        "hyper": hyper,
-    }
-    array_file.write(path, KIND, header, arrays)
-
-
 class Contents:
     """The header and the arrays of a file that `save` wrote.
 

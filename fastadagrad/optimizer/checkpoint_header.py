@@ -11,9 +11,14 @@ import sys
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
+import numpy as np
+
+from ..data.randomness import move
+
 Check = Callable[[str, Any], None]
 
 MOST = 2**63 - 1  # the largest count of steps
+GENERATORS = "MT19937", "PCG64", "PCG64DXSM", "Philox", "SFC64"  # NumPy's
 
 
 def check(header: Any, arrays: Collection[str]) -> None:
@@ -167,9 +172,40 @@ PATIENCE = _parts(
     {"best": _optional(NUMBER), "failures": COUNT},
     optional={"lowest": _optional(NUMBER)},  # files of version 0.1.0 have none
 )
-POSITION = _parts(
-    {"source": DICT, "position": COUNT, "done": COUNT, "random": _optional(DICT), "drawn_from": _optional(DICT)}
-)
+SHUFFLED = _expected("a way of shuffling", lambda value: value in ("True", "False", "batches"))
+SOURCES = {
+    kind: _parts({"kind": TEXT, "shuffle": SHUFFLED, "iteration_size": _optional(COUNT), **traits})
+    for kind, traits in {
+        "arrays": {"samples": COUNT, "batch_size": STEPS},
+        "iterable": {},
+        "callable": {},
+    }.items()
+}
+
+
+def _check_source(where: str, value: Any) -> None:
+    """Check what is known of the data that a position is of."""
+    DICT(where, value)
+    if "kind" not in value:
+        raise ValueError(f"{where} lacks 'kind'")
+    _expected("a kind of data", lambda kind: isinstance(kind, str) and kind in SOURCES)(f"{where}.kind", value["kind"])
+    SOURCES[value["kind"]](where, value)
+
+
+def _check_random(where: str, value: Any) -> None:
+    """Check that a state is one of the generator of random numbers that it names, if that is NumPy's."""
+    DICT(where, value)
+    name = value.get("bit_generator")
+    TEXT(f"{where}.bit_generator", name)
+    if name in GENERATORS:
+        try:
+            move(np.random.Generator(getattr(np.random, name)(0)), value)
+        except ValueError as error:
+            raise ValueError(f"{where}: {error}") from None
+
+
+RANDOM = _optional(_check_random)
+POSITION = _parts({"source": _check_source, "position": COUNT, "done": COUNT, "random": RANDOM, "drawn_from": RANDOM})
 DATASET = _parts({"name": _optional(TEXT), "state": POSITION})
 DATASETS = _parts({}, optional={"train": DATASET, "valid": DATASET})
 
@@ -202,5 +238,5 @@ HEADER = _parts(
         "run": _optional(_check_run),
         "late": _by_name(STEPS),
     },
-    optional={"random": _optional(DICT), "displaced": _each(TEXT), "hyper": _check_hyper},  # not in 0.1.0
+    optional={"random": RANDOM, "displaced": _each(TEXT), "hyper": _check_hyper},  # not in 0.1.0
 )

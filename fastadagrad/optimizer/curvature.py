@@ -9,6 +9,7 @@ import numpy as np
 
 from ..engine.parameters import FloatArray, Parameters, holds_floats, precision_at_one
 from ..engine.rows import Rows, is_sparse
+from ..support.checks import shown
 from ..support.trees import in_structure
 from .objective import Objective
 
@@ -21,7 +22,7 @@ def check_way(hv: Any) -> None:
     """Raise TypeError for a value of `hv` that names no way to form Hessian-vector products."""
     if not (hv is None or callable(hv) or (isinstance(hv, str) and hv in ("autograd", "differences"))):
         raise TypeError(
-            f"hv must be a callable hv(params, vectors, *batch), 'autograd', 'differences' or None, not {hv!r}"
+            f"hv must be a callable hv(params, vectors, *batch), 'autograd', 'differences' or None, not {shown(hv)}"
         )
 
 

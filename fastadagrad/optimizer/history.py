@@ -299,7 +299,7 @@ class Ledger:
         return {
             "steps": self.steps,
             "skipped": self.skipped,
-            "updates": self.updates,
+            "updates": dict(self.updates),
             "best": None if self.best is None else asdict(self.best),
             "history": [list(epoch) for epoch in self.history],
             "validations": [list(each) for each in self.history.validations],

@@ -12,9 +12,10 @@ import numpy as np
 
 from ..engine.registry import RegisteredRule, method_at, reference_to
 from ..support import array_file
+from ..support.checks import whether
 from ..support.log import logger
 from ..support.trees import in_structure, leaves
-from . import checkpoint, hyper_record
+from . import checkpoint, hyper_record, writing
 from .by_gradients import ByGradients
 
 
@@ -69,10 +70,15 @@ class Keeper(ByGradients, ABC):
         (1, True)
         """
         session = self._session
-        run = session.unfinished()
-        session.params.refuse_moved()
-        session.flush()
-        checkpoint.save(path, session.engine, session.ledger, run, session.recorded(session.hyper))
+        with session.engine.lock:
+            session.params.refuse_moved()
+            session.flush()
+            hyper = session.recorded(session.hyper)
+            contents = writing.gathered(session.engine, session.ledger, session.unfinished(), hyper)
+            if not writing.are_copied(contents, session.params):
+                contents.write(path)
+                return
+        contents.write(path)
 
     def load(
         self, path: array_file.Target, strict: bool = True, *, resume: bool = True, hyper: bool = False
@@ -127,19 +133,22 @@ class Keeper(ByGradients, ABC):
         (4, True)
         """
         session = self._session
+        strict, resume, hyper = whether("strict", strict), whether("resume", resume), whether("hyper", hyper)
+        session.engine.refuse_within("load")
         session.params.refuse_moved()
         contents = checkpoint.Contents(path)
         run = contents.header["run"] or {}
-        own = self._taken_from(contents, run) if hyper else session.hyper
-        settings, _ = session.settings_of(own, {})
-        saved = contents.fitted(session.engine, settings, session.ledger, strict)
-        resumed = saved.run if resume else None
-        self._tell_of_hyper(contents, saved.names, run.get("hyper", {}), hyper, unfinished=bool(resumed))
-        if saved.skipped:
-            logger.warning("%s is loaded as far as it fits: %s", contents.file, "; ".join(saved.skipped))
-        session.give_up_unfinished_run()
-        session.take(saved, own, {})
-        session.take_up(resumed)
+        with session.engine.changing("load"):
+            own = self._taken_from(contents, run) if hyper else session.hyper
+            settings, _ = session.settings_of(own, {})
+            saved = contents.fitted(session.engine, settings, session.ledger, strict)
+            resumed = saved.run if resume else None
+            self._tell_of_hyper(contents, saved.names, run.get("hyper", {}), hyper, unfinished=bool(resumed))
+            if saved.skipped:
+                logger.warning("%s is loaded as far as it fits: %s", contents.file, "; ".join(saved.skipped))
+            session.give_up_unfinished_run("load")
+            session.take(saved, own, {})
+            session.take_up(resumed)
         return saved.skipped
 
     def _taken_from(self, contents: checkpoint.Contents, run: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,15 +9,24 @@ from typing import Any
 import numpy as np
 
 from ..engine.parameters import Parameters
-from ..engine.place import array_of
+from ..engine.place import array_of, plain
+from ..support.checks import asking, refuse_unreadable, shown
 
 Monitor = Callable[..., Any]
 
 
 def as_number(value: Any, what: str) -> float:
     """The number that a function has returned, as a float; TypeError, naming `what` returned it, if it is none."""
-    if isinstance(value, float | np.floating):  # the usual case comes first, as every batch takes this path
-        return float(value)
+    try:
+        if isinstance(value, float | np.floating):  # the usual case comes first, as every batch takes this path
+            return float(value)
+        return _number_of(value, what)
+    except Exception as error:
+        refuse_unreadable(what, error)
+        raise
+
+
+def _number_of(value: Any, what: str) -> float:
     found = array_of(what, value)
     if found is not None and not isinstance(found, np.ndarray):
         if found.size != 1:
@@ -26,15 +35,15 @@ def as_number(value: Any, what: str) -> float:
     elif found is not None:
         value = found  # also of a tensor that requires a gradient
     try:
-        array = np.asarray(value)
+        array = np.asarray(plain(what, value))
     except ValueError:  # a ragged list
-        raise TypeError(f"{what} must return a single number, not {value!r}") from None
+        raise TypeError(f"{what} must return a single number, not {shown(value)}") from None
     if array.size != 1:
         raise TypeError(f"{what} must return a single number, not an array of shape {array.shape}")
     try:
         return float(value if array.ndim == 0 else array.reshape(()))
-    except (TypeError, ValueError):
-        raise TypeError(f"{what} must return a number, not {value!r}") from None
+    except (TypeError, ValueError, OverflowError):
+        raise TypeError(f"{what} must return a number, not {shown(value)}") from None
 
 
 class Monitors:
@@ -51,12 +60,14 @@ class Monitors:
     def __init__(
         self, monitors: Mapping[str, Monitor] | Iterable[tuple[str, Monitor]], params: Parameters, gradients: bool
     ) -> None:
-        pairs = list(monitors.items() if isinstance(monitors, Mapping) else monitors)
-        for pair in pairs:
-            if not (isinstance(pair, tuple | list) and len(pair) == 2 and isinstance(pair[0], str)):
-                raise TypeError(f"monitors must be a dict or (name, callable) pairs, not {pair!r}")
-            if not callable(pair[1]):
-                raise TypeError(f"monitor {pair[0]!r} must be callable as monitor(params, *batch)")
+        with asking("monitors"):
+            pairs: list[tuple[str, Monitor]] = []
+            for pair in monitors.items() if isinstance(monitors, Mapping) else monitors:
+                if not (isinstance(pair, tuple | list) and len(pair) == 2 and isinstance(pair[0], str)):
+                    raise TypeError(f"monitors must be a dict or (name, callable) pairs, not {shown(pair)}")
+                if not callable(pair[1]):
+                    raise TypeError(f"monitor {shown(pair[0])} must be callable as monitor(params, *batch)")
+                pairs.append((pair[0], pair[1]))
         own = ["loss", *(f"grad({name})" for name in params.names if gradients)]
         names = [*own, *(name for name, _ in pairs)]
         for name in names:

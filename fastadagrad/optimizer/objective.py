@@ -11,10 +11,17 @@ import numpy as np
 
 from ..engine.parameters import FloatArray, Parameters, holds_floats
 from ..engine.rows import Rows, is_sparse
+from ..support.checks import asking, refuse_unreadable, shown
 from ..support.log import logger
 from .monitors import as_number
 
 Gradient = Callable[..., Any] | bool | Literal["autograd"] | None
+
+
+def _hashable(name: Any) -> Any:
+    """A name that can be looked up in a batch; TypeError for another."""
+    hash(name)
+    return name
 
 
 class Objective:
@@ -37,12 +44,15 @@ class Objective:
     ) -> None:
         if not callable(loss):
             raise TypeError(f"loss must be callable as loss(params, *batch), not {type(loss).__name__}")
-        named = isinstance(gradient, str) and gradient == "autograd"
+        with asking("gradient"):
+            named = isinstance(gradient, str) and gradient == "autograd"
         if not (gradient is None or gradient is True or named or callable(gradient)):
-            raise TypeError(f"gradient must be True, a callable, 'autograd' or None, not {gradient!r}")
-        if isinstance(inputs, str):
-            raise TypeError(f"inputs must be a list of names, not the string {inputs!r}")
-        self._loss, self._gradient, self._params, self._inputs = loss, gradient, params, inputs
+            raise TypeError(f"gradient must be True, a callable, 'autograd' or None, not {shown(gradient)}")
+        with asking("inputs"):
+            if isinstance(inputs, str):
+                raise TypeError(f"inputs must be a list of names, not the string {shown(inputs)}")
+            names = None if inputs is None else [*map(_hashable, inputs)]
+        self._loss, self._gradient, self._params, self._inputs = loss, gradient, params, names
         self._differentiated: Callable[..., Any] | None = None
         self._told_of_conversion = False
 
@@ -80,6 +90,13 @@ class Objective:
 
     def arguments(self, batch: Any) -> tuple[Any, ...]:
         """The positional arguments that the loss takes after params, made from a batch."""
+        try:
+            return self._arguments(batch)
+        except Exception as error:
+            refuse_unreadable("the batch", error)
+            raise
+
+    def _arguments(self, batch: Any) -> tuple[Any, ...]:
         if self._inputs is not None:
             parts = batch if isinstance(batch, tuple | list) else (batch,)
             source: Any = parts[0] if len(parts) == 1 else None
@@ -122,7 +139,11 @@ class Objective:
     def _evaluated(self, arguments: tuple[Any, ...]) -> tuple[float, Any]:
         """Value, and gradients if the loss returns a pair; the first result decides which is expected from then on."""
         result = self._loss(self._params.given, *arguments)
-        pair = isinstance(result, tuple) and len(result) == 2
+        try:
+            pair = isinstance(result, tuple) and len(result) == 2
+        except Exception as error:
+            refuse_unreadable("the result of loss", error)
+            raise
         if self._gradient is None:
             self._gradient = True if pair else "autograd"
         if self._gradient is True and not pair:
@@ -142,6 +163,13 @@ class Objective:
         return as_number(value, "loss"), gradients
 
     def _brought_into_form(self, gradient: Any, name: str, parameter: FloatArray) -> Any:
+        try:
+            return self._in_form(gradient, name, parameter)
+        except Exception as error:
+            refuse_unreadable(f"gradient of {name!r}", error)
+            raise
+
+    def _in_form(self, gradient: Any, name: str, parameter: FloatArray) -> Any:
         if type(gradient) is Rows:
             values = self._array_in_form(gradient.values, name, parameter)
             return gradient if values is gradient.values else replace(gradient, values=values)

@@ -9,7 +9,7 @@ from ..data.dataset import as_dataset, limited
 from ..engine.options import Hyper, hyper_names, refuse_unknown
 from ..engine.parameters import Parameters
 from ..support.attributes import MAKING, OF_DATASETS, RUNNING
-from ..support.checks import check_limits
+from ..support.checks import asking, check_limits, shown, whether
 from ..support.interrupts import whole
 from . import assignment
 from .documents import Described, takes_as
@@ -97,7 +97,7 @@ class Optimizer(Named, Shown, Keeper, metaclass=Described):
             raise TypeError("params is missing: pass the array to optimize, a list of arrays or a dict name -> array")
         registered = Parameters(params)
         objective = None if loss is None else Objective(loss, gradient, registered, inputs)
-        watched = Monitors(monitors, registered, monitor_gradients)
+        watched = Monitors(monitors, registered, whether("monitor_gradients", monitor_gradients))
         self._session = Session(self.rule, registered, hyper, objective, watched, Updates(updates))
         self.hyper  # noqa: B018  makes the cached property, so that `_own_names` has it
         self._own_names = frozenset(vars(self)) - users | {"_own_names"}
@@ -137,8 +137,8 @@ class Optimizer(Named, Shown, Keeper, metaclass=Described):
         (0, array([0., 0.]))
         """
         session = self._session
-        session.give_up_unfinished_run()
-        with whole():
+        with session.engine.changing("reset"), whole():
+            session.give_up_unfinished_run("reset")
             session.engine.flush()
             session.engine.reset()
             session.ledger = Ledger()
@@ -170,25 +170,32 @@ class Optimizer(Named, Shown, Keeper, metaclass=Described):
         >>> w
         array([3., 4.])
         """
-        if isinstance(targets, str) and targets != "best":
-            raise ValueError(f"targets must be None, 'best' or arrays in the structure of params, not {targets!r}")
+        with asking("targets"):
+            word = isinstance(targets, str)
+            if word and targets != "best":
+                raise ValueError(
+                    f"targets must be None, 'best' or arrays in the structure of params, not {shown(targets)}"
+                )
         session = self._session
         params = session.params
-        if targets is None or isinstance(targets, str):
-            if not session.ledger.best_arrays:
-                raise RuntimeError("there are no best parameters before the first validation: run iterate or minimize")
-            values: Sequence[Any] = session.ledger.best_arrays
-        else:
-            values = assignment.values_of(params, targets)
-        assignment.check(params, values)
-        params.refuse_moved()
-        session.flush()  # targets may be views of the parameters
-        copies = assignment.copies(params, values)
-        with whole():
-            session.engine.changes += 1
-            for array, value in zip(params.arrays, copies, strict=True):
-                array[...] = value
-            session.note_displacement()
+        best = targets is None or word
+        values: Sequence[Any] = () if best else assignment.values_of(params, targets)
+        with session.engine.changing("set_params"):
+            if best:
+                values = session.ledger.best_arrays
+                if not values:
+                    raise RuntimeError(
+                        "there are no best parameters before the first validation: run iterate or minimize"
+                    )
+            assignment.check(params, values)
+            params.refuse_moved()
+            session.flush()  # targets may be views of the parameters
+            copies = assignment.copies(params, values)
+            with whole():
+                session.engine.changes += 1
+                for array, value in zip(params.arrays, copies, strict=True):
+                    array[...] = value
+                session.note_displacement()
 
     def evaluate(self, dataset: Any) -> Monitored:
         """Mean of each monitor over a dataset, weighted by sample; nothing is updated.
@@ -221,7 +228,9 @@ class Optimizer(Named, Shown, Keeper, metaclass=Described):
         """
         if dataset is None:
             self._session.objective.refuse_missing_data("dataset")
-        found = self._session.means_over(as_dataset(dataset))
+        with asking("dataset"):
+            data = as_dataset(dataset)
+        found = self._session.means_over(data)
         assert found is not None
         return found
 
@@ -311,13 +320,16 @@ class Optimizer(Named, Shown, Keeper, metaclass=Described):
         objective = session.objective  # raises if there is none
         if train is None:
             objective.refuse_missing_data("train")
-        session.engine.check(*session.settings_of(*session.divided(hyper)), session.unused)
-        train = limited(as_dataset(train, batch_size=batch_size, rng=rng), train_batches)
-        valid = train if valid is None else as_dataset(valid, batch_size=batch_size)
-        valid = limited(valid, valid_batches)
-        run = Run(session, train, valid, max_updates, max_epochs, hyper, touches)
+        own = session.own_copy(hyper)
+        session.engine.check(*session.settings_of(*session.divided(own)), session.unused)
+        with asking("train"):
+            train = limited(as_dataset(train, batch_size=batch_size, rng=rng), train_batches)
+        with asking("valid"):
+            valid = train if valid is None else as_dataset(valid, batch_size=batch_size)
+            valid = limited(valid, valid_batches)
+        run = Run(session, train, valid, max_updates, max_epochs, own, touches)
         session.latest_run = run
-        if progress:
+        if whether("progress", progress):
             from ..support.progress import shown
 
             return run.epochs(lambda epochs: shown(epochs, max_epochs))

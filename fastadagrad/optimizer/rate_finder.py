@@ -17,7 +17,7 @@ from ..data.dataset import Dataset, as_dataset, sample_count
 from ..data.randomness import as_generator
 from ..engine.options import checked
 from ..kernels.rules import trait
-from ..support.checks import whole_number
+from ..support.checks import shown, whole_number
 from ..support.log import logger
 from . import checkpoint
 from .by_gradients import session_of
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 Batches = Sequence[tuple[Any, int]]  # each with its number of samples
 
 MOST_RATES = 1000
+MOST_STEPS = 1 << 31
 
 
 @dataclass(frozen=True, eq=False)
@@ -193,7 +194,7 @@ def find_learning_rate(
     """
     _check_method(opt)
     rates = _grid(lowest, highest, per_decade)
-    steps = whole_number("steps", steps, 1)
+    steps = whole_number("steps", steps, 1, MOST_STEPS)
     random = as_generator(rng)
     trial = _Trial(opt, touches)
     if train is None:
@@ -209,7 +210,7 @@ def find_learning_rate(
 
 def _check_method(opt: Any) -> None:
     if not isinstance(opt, Optimizer):
-        raise TypeError(f"opt must be an optimizer, such as fastadagrad.ADAGRAD(loss, params), not {opt!r}")
+        raise TypeError(f"opt must be an optimizer, such as fastadagrad.ADAGRAD(loss, params), not {shown(opt)}")
     session_of(opt).objective  # noqa: B018  raises if there is none
     name = opt.rule.name.upper()
     if trait(opt.rule, "rate_free"):
@@ -219,8 +220,9 @@ def _check_method(opt: Any) -> None:
 
 
 def _grid(lowest: Any, highest: Any, per_decade: Any) -> NDArray[np.float64]:
+    lowest, highest = checked("lowest", lowest, 0.0), checked("highest", highest, 0.0)
     for name, value in (("lowest", lowest), ("highest", highest)):
-        if checked(name, value, 0.0) == 0:
+        if value == 0:
             raise ValueError(f"{name} must be above 0, not {value!r}")
     if not lowest < highest:
         raise ValueError(f"lowest must be below highest, not {lowest!r} and {highest!r}")

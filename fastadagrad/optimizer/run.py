@@ -104,7 +104,7 @@ class Run:
 
     def state(self) -> dict[str, Any]:
         """The state from which `resume` goes on."""
-        return {"progress": vars(self._progress), "patience": self._patience.state(), "has_best": self.has_best}
+        return {"progress": dict(vars(self._progress)), "patience": self._patience.state(), "has_best": self.has_best}
 
     def resume(self, state: Mapping[str, Any]) -> None:
         """Go on from the state of a saved run."""

@@ -147,4 +147,4 @@ class SecondOrder(Optimizer):
             )
         session = self._session
         flat = session.filled_buffers() if gradients is None else session.params.flatten(gradients)
-        session.step_from_outside(flat, session.params.flatten(products, "products"))
+        session.step(flat, session.params.flatten(products, "products"), from_outside=True)

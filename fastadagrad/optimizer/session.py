@@ -76,7 +76,13 @@ class Session(Stepper):
         return self.monitors.measure(loss, gradients, arguments), gradients
 
     def means_over(self, data: Dataset | None, stop: Callable[[], bool] | None = None) -> Monitored | None:
-        """Means of the monitors over a dataset; None if `stop`, which is called before each batch, returns true."""
+        """Means of the monitors over a dataset; None if `stop`, which is called before each batch, returns true.
+
+        Other threads may read meanwhile, and change nothing.
+        """
+        return self.engine.evaluate(self._means_over, data, stop)
+
+    def _means_over(self, data: Dataset | None, stop: Callable[[], bool] | None) -> Monitored | None:
         self.flush()
         mean = WeightedMean()
         for batch in [()] if data is None else data.batches():
@@ -88,13 +94,18 @@ class Session(Stepper):
 
     def train_on(self, arguments: tuple[Any, ...]) -> Monitored:
         """Monitors on one batch and, if its loss is finite, one step."""
+        values, gradients, products = self.engine.call(self._measure_for_step, arguments)
+        if gradients is not None:
+            self.step(gradients, products)
+        return values
+
+    def _measure_for_step(self, arguments: tuple[Any, ...]) -> tuple[Monitored, list[Any] | None, Sequence[Any]]:
+        """Monitors on a batch with gradients and products, or None in the place of the gradients of no finite loss."""
         self.catch_up_for(arguments)
         values, gradients = self.measure(arguments, gradients_needed=True)
-        if gradients is not None and np.isfinite(values["loss"]):
-            self.step(gradients, self.products(arguments))
-            if self.engine.infinite:
-                self.engine.warn_of_infinity(stacklevel=2)
-        return values
+        if not np.isfinite(values["loss"]):
+            return values, None, ()
+        return values, gradients, self.products(arguments)
 
     def products(self, arguments: tuple[Any, ...]) -> Sequence[Any]:
         """Hessian-vector products on a batch, one a parameter, if the method uses them; else an empty tuple."""
@@ -121,7 +132,7 @@ class Session(Stepper):
         """Carry out the user's own updates, after a step."""
         if self.updates:
             self.flush()
-            self.updates.carry_out(self.params.given, arguments)
+            self.engine.call(self.updates.carry_out, self.params.given, arguments)
 
     # Runs
 
@@ -139,17 +150,19 @@ class Session(Stepper):
 
     def begin_run(self, run: Run) -> None:
         """Make `run` the run under way, ending another one first; it goes on where a loaded file left off."""
+        self.engine.refuse_within("iterate")
         self.end_unfinished_run()
-        loaded = self._run_to_resume
-        if loaded is not None:
-            unfinished = "progress" in loaded
-            checkpoint.reposition(run.datasets, loaded["datasets"], strict=unfinished)
-            if unfinished:
-                self._tell_of_hyper_of_run(loaded.get("hyper", {}), run.hyper)
-                run.resume(loaded)
-        self.configure(*self.divided(run.hyper))
-        self._loaded, self._run, self._datasets, self.touches = None, run, run.datasets, run.touches
-        self.ledger.stopped_because = None
+        with self.engine.changing("iterate"):
+            loaded = self._run_to_resume
+            if loaded is not None:
+                unfinished = "progress" in loaded
+                checkpoint.reposition(run.datasets, loaded["datasets"], strict=unfinished)
+                if unfinished:
+                    self._tell_of_hyper_of_run(loaded.get("hyper", {}), run.hyper)
+                    run.resume(loaded)
+            self.configure(*self.divided(run.hyper))
+            self._loaded, self._run, self._datasets, self.touches = None, run, run.datasets, run.touches
+            self.ledger.stopped_because = None
 
     def is_under_way(self, run: Run) -> bool:
         """Whether this run has begun and has not ended."""
@@ -159,7 +172,7 @@ class Session(Stepper):
         """Restore the best parameters, if `restores`, and the hyperparameters from before the run."""
         if self._run is not run:
             return
-        with whole():
+        with self.engine.changing("the end of a run"), whole():
             self._run = self.touches = None
             self.flush()
             self.ledger.stopped_because = reason
@@ -176,17 +189,19 @@ class Session(Stepper):
         if self._run is not None:
             self._run.close()
 
-    def give_up_unfinished_run(self) -> None:
-        """End the run under way without validating or restoring parameters, as these are about to be replaced."""
-        self.engine.changes += 1
-        self.end_unfinished_run()
+    def give_up_unfinished_run(self, what: str) -> None:
+        """End the run under way without validating or restoring parameters, which `what` is about to replace."""
+        with self.engine.changing(what):
+            self.engine.changes += 1  # so that the run ends without calling the loss
+            self.end_unfinished_run()
 
     def remember_best(self, loss: float, monitors: Monitored, epoch: int) -> None:
         """Keep a copy of the parameters as the best."""
-        self.params.refuse_moved()
-        self.flush()
-        with whole():
-            self.ledger.remember_best(self.params, loss, monitors, epoch)
+        with self.engine.lock:
+            self.params.refuse_moved()
+            self.flush()
+            with whole():
+                self.ledger.remember_best(self.params, loss, monitors, epoch)
 
     # What is kept of it
 
@@ -224,7 +239,7 @@ class Session(Stepper):
     def take(self, saved: checkpoint.Saved, hyper: dict[str, Any], overlay: dict[str, Any]) -> None:
         """Take over everything that was saved or, if something is refused, nothing."""
         engine = self.engine
-        with whole():
+        with engine.changing("load"), whole():
             self.flush()
             slots, late, ledger = engine.state.slots, engine.state.late, self.ledger
             try:

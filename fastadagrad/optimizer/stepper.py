@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..engine.engine import Engine
 from ..engine.options import Conduct, Rule, Settings, make_group_settings, make_settings, own_copy, starts_of
 from ..engine.parameters import FloatArray, Parameters
+from ..engine.step import Stepping
 from ..kernels.rules import trait
-from ..support.checks import quick_float
+from ..support.checks import asking, quick_float, shown
 from ..support.log import logger
 from .history import Ledger
 
@@ -33,6 +34,8 @@ class Stepper:
         self.rule, self.params = rule, params
         self.engine = Engine(rule, params)
         self.ledger = Ledger()
+        self._updates_before = 0  # the engine's count, when the step under way began or was counted
+        self._alone: str | None = None  # the parameter that the step under way is of; None for all
         self.overlay = {}
         defaults, conduct = make_settings(rule, {})
         self._defaults = {**vars(defaults.options), **vars(defaults.own), **vars(conduct)}
@@ -43,22 +46,28 @@ class Stepper:
 
     def configure(self, hyper: dict[str, Any], overlay: dict[str, Any]) -> None:
         """Put `hyper`, with a run's `overlay` on top, into force from the next step on; all of them or none."""
+        hyper, overlay = self.own_copy(hyper), self.own_copy(overlay)
         settings, conduct = self.settings_of(hyper, overlay)
         groups = {**hyper, **overlay}.get("groups", {})
         followers = frozenset(i for i, n in enumerate(self.params.names) if "learning_rate" not in groups.get(n, {}))
-        self.engine.configure(settings, conduct, self.ledger.steps, self.unused, followers)
-        self.hyper, self.overlay = own_copy(hyper), own_copy(overlay)
-        self.conduct = conduct
+        with self.engine.lock:
+            self.engine.configure(settings, conduct, self.ledger.steps, self.unused, followers)
+            self.hyper, self.overlay = hyper, overlay
+            self.conduct = conduct
         for name, value in trait(self.rule, "fixed").items():
             if overlay.get(name, hyper.get(name, value)) != value:
                 logger.info("%s of %s is %s whatever is given", name, self.rule.name.upper(), value)
 
+    def own_copy(self, hyper: Mapping[str, Any]) -> dict[str, Any]:
+        """A copy of hyperparameters that asks each object once; see `fastadagrad.engine.options.own_copy`."""
+        return own_copy(hyper, self._defaults)
+
     def settings_of(self, hyper: dict[str, Any], overlay: dict[str, Any]) -> tuple[list[Settings], Conduct]:
         """Checked settings of each parameter, and the conduct; ValueError or TypeError if one is refused."""
-        settings, conduct = self._settings_alone(hyper)
+        settings, conduct = self._settings_alone(own_copy(hyper))
         if overlay:
             own = settings
-            settings, conduct = self._settings_alone({**hyper, **overlay})
+            settings, conduct = self._settings_alone(own_copy({**hyper, **overlay}))
             for name, here, there in zip(self.params.names, own, settings, strict=True):
                 if here.start != there.start and not there.options.frozen:
                     raise ValueError(
@@ -92,14 +101,17 @@ class Stepper:
 
     def change_hyper(self, changes: Mapping[str, Any]) -> None:
         """Change hyperparameters for good; none is changed if one is refused."""
-        overlay = {name: value for name, value in self.overlay.items() if name not in changes}
-        self.configure({**self.hyper, **changes}, overlay)
+        with self.engine.changing("a change of hyperparameters"):
+            overlay = {name: value for name, value in self.overlay.items() if name not in changes}
+            self.configure({**self.hyper, **changes}, overlay)
 
     def set_hyper(self, name: str, value: Any) -> None:
         """Change one hyperparameter for good."""
+        engine = self.engine
+        if engine.busy or engine.callers:
+            engine.refuse_within("a change of hyperparameters")
         if name == "learning_rate":
             rate = value if type(value) is float else quick_float(name, value)
-            engine = self.engine
             if engine.set_rate(rate) or engine.set_rate_looking_around(rate, self.unused):
                 self.hyper[name] = value
                 if self.overlay:
@@ -116,6 +128,7 @@ class Stepper:
 
     def flush(self) -> None:
         """Catch up all rows of all parameters."""
+        self.count_update()
         self.engine.flush()
         if self.engine.infinite:
             self.engine.warn_of_infinity(stacklevel=3)
@@ -127,16 +140,20 @@ class Stepper:
 
     def position_of(self, name: str) -> int:
         """Position of a parameter; ValueError if there is no parameter of that name."""
-        if name not in self.params.names:
-            raise ValueError(f"there is no parameter {name!r}; there are {', '.join(map(repr, self.params.names))}")
-        return self.params.names.index(name)
+        with asking("name"):
+            if name not in self.params.names:
+                there_are = ", ".join(map(repr, self.params.names))
+                raise ValueError(f"there is no parameter {shown(name)}; there are {there_are}")
+            return self.params.names.index(name)
 
     # Steps
 
     def buffers(self) -> list[FloatArray]:
         """Arrays for gradients, which are made when they are first asked for."""
         arrays = self.params.arrays
-        if not self._buffers:
+        with self.engine.lock:
+            if self._buffers:
+                return self._buffers
             self._buffers = self.params.zeros(arrays, [a.shape for a in arrays], [a.dtype for a in arrays])
         return self._buffers
 
@@ -146,31 +163,89 @@ class Stepper:
             raise RuntimeError("step() without gradients takes opt.gradients, which nobody has filled yet")
         return self._buffers
 
-    def step(self, gradients: list[Any], products: Sequence[Any] = ()) -> None:
-        """Step all parameters with gradients in their order; see `fastadagrad.engine.step.Stepping.step`."""
-        engine, ledger = self.engine, self.ledger
-        with engine.lock:
-            if not ledger.steps:
-                if self.unused:
-                    engine.state.refresh(engine.settings)
-                else:
-                    self.refuse_two_counts()
-            if engine.stepping.step(gradients, ledger.steps, products):
-                ledger.steps += 1
-            else:
-                ledger.skipped += 1
+    def step(self, gradients: list[Any], products: Sequence[Any] = (), from_outside: bool = False) -> None:
+        """Step all parameters with gradients in their order; see `fastadagrad.engine.step.Stepping.step`.
 
-    def step_from_outside(self, gradients: list[Any], products: Sequence[Any] = ()) -> None:
-        """Step at a user's call, of which a run under way takes note."""
-        self.step(gradients, products)
+        A run under way takes note of a step `from_outside`, at a user's call.
+
+        Ctrl-C, or whatever a signal's handler raises, comes after the update or before it, mostly as it returns. The
+        kernels' own count tells the two apart: a step that is made is counted, also if it raises.
+        """
         engine = self.engine
-        engine.changes += 1
+        with engine.lock:
+            if engine.busy or engine.callers:
+                engine.begin_change("step")
+            ledger = self.ledger
+            steps = ledger.steps
+            self._updates_before = before = engine.updates[0]
+            engine.busy = True
+            try:
+                if not steps:
+                    self._begin(counted_otherwise=True)
+                if engine.stepping.step(gradients, steps, products):
+                    ledger.steps = steps + 1
+                    engine.changes += from_outside
+                else:
+                    ledger.skipped += 1
+            except BaseException:
+                if engine.updates[0] != before:
+                    ledger.steps = steps + 1
+                    engine.changes += from_outside
+                raise
+            finally:
+                engine.busy = False
         if engine.infinite:
             engine.warn_of_infinity(stacklevel=3)
 
-    def refuse_two_counts(self) -> None:
-        """Raise ValueError if the method counts its steps, which `step` and `get_updates` count separately."""
-        if any(trait(s.form, "timed") for s in self.engine.unsettled):
+    def step_alone(
+        self, name: str, stepping: Callable[[], Stepping], gradients: list[Any], products: list[Any]
+    ) -> None:
+        """Step one parameter, which counts its own steps, by a `Stepping` that is made, or brought up to date, here."""
+        engine = self.engine
+        with engine.lock:
+            if engine.busy or engine.callers:
+                engine.begin_change("an update")
+            ledger = self.ledger
+            steps = ledger.updates.get(name, 0)
+            self._updates_before, self._alone = engine.updates[0], name
+            before = self._updates_before
+            engine.busy = True
+            try:
+                self._begin(counted_otherwise=bool(ledger.steps))
+                if stepping().step(gradients, steps, products):
+                    ledger.updates[name] = steps + 1
+                    engine.changes += 1
+            except BaseException:
+                if engine.updates[0] != before:
+                    ledger.updates[name] = steps + 1
+                    engine.changes += 1
+                raise
+            finally:
+                engine.busy, self._alone = False, None
+        if engine.infinite:
+            engine.warn_of_infinity(stacklevel=3)
+
+    def count_update(self) -> None:
+        """Count the step under way, if its update is done: a signal's handler may read all before the step returns."""
+        engine = self.engine
+        if engine.busy and engine.lock.acquire(blocking=False):
+            if engine.busy and engine.updates[0] != self._updates_before:
+                self._updates_before = engine.updates[0]
+                if self._alone is None:
+                    self.ledger.steps += 1
+                else:
+                    self.ledger.updates[self._alone] = self.ledger.updates.get(self._alone, 0) + 1
+            engine.lock.release()
+
+    def _begin(self, counted_otherwise: bool) -> None:
+        """Before a step, copy parameters into slots that begin with them, if it is the first step of all.
+
+        Raise ValueError if the method counts its steps, and some were `counted_otherwise`: `step` and `get_updates`
+        count separately.
+        """
+        if self.unused:
+            self.engine.state.refresh(self.engine.settings)
+        elif counted_otherwise and any(trait(s.form, "timed") for s in self.engine.unsettled):
             raise ValueError(
                 f"{self.rule.name.upper()} goes by the number of its steps, which step and get_updates count apart: "
                 "use one of them, or reset() in between"

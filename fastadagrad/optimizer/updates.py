@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from ..engine.parameters import FloatArray
-from ..engine.place import array_of
+from ..engine.place import array_of, plain
+from ..support.checks import asking, shown
 
 Pair = tuple[FloatArray, Callable[..., Any]]
 
@@ -23,7 +24,8 @@ class Updates:
     """
 
     def __init__(self, pairs: Iterable[Pair]) -> None:
-        self._pairs = [_checked(pair) for pair in pairs]
+        with asking("updates"):
+            self._pairs = [_checked(pair) for pair in pairs]
 
     def __bool__(self) -> bool:
         return bool(self._pairs)
@@ -35,15 +37,18 @@ class Updates:
     def carry_out(self, params: Any, arguments: tuple[Any, ...]) -> None:
         """Set each array, one after the other, from parameters and a batch."""
         for array, update in self._pairs:
-            array[...] = update(params, *arguments)
+            value = update(params, *arguments)
+            with asking("the result of an update"):
+                found = array_of("the result of an update", value)
+                array[...] = found if isinstance(found, np.ndarray) else plain("the result of an update", value)
 
 
 def _checked(pair: Any) -> Pair:
     found = array_of("updates", pair[0]) if isinstance(pair, tuple | list) and len(pair) == 2 else None
     if found is None:
-        raise TypeError(f"updates must be (array, callable) pairs, not {pair!r}")
+        raise TypeError(f"updates must be (array, callable) pairs, not {shown(pair)}")
     if not callable(pair[1]):
-        raise TypeError(f"updates must be (array, callable) pairs, but {pair[1]!r} cannot be called")
+        raise TypeError(f"updates must be (array, callable) pairs, but {shown(pair[1])} cannot be called")
     if isinstance(found, np.ndarray) and not found.flags.writeable:
         raise ValueError(f"updates must be of writable arrays; one of shape {found.shape} is read-only")
     return pair[0], pair[1]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import os
 import re
 import zipfile
@@ -19,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import zips
+from .checks import asking, refuse_unreadable, shown
 from .contents import refusing_damage
 from .outputs import replacing
 
@@ -37,8 +39,8 @@ def write(target: Target, kind: str, header: Mapping[str, Any], arrays: Mapping[
     Parameters
     ----------
     target : path-like or file object
-        A symbolic link is followed; the file's mode is that of any new file (the umask holds). A pipe or a device is
-        written into. A file object must be open for writing bytes, at any position, and need not be able to seek. It
+        A symbolic link is followed; a file that is replaced keeps its mode and owner. A pipe or a device is written
+        into. A file object must be open for writing bytes, at any position, and need not be able to seek. It
         stays open, and its former contents are not protected from a crash.
     kind : str
         Kind of the file; `read` must be given the same.
@@ -64,6 +66,7 @@ def write(target: Target, kind: str, header: Mapping[str, Any], arrays: Mapping[
     ...     array_file.read(path, "example")
     ({'n': 1}, {'a/b': array([0, 1, 2])})
     """
+    target = _asked_once(target)
     members = _members_of(arrays)
     about = {"format": FORMAT, "version": VERSION, "kind": kind, "arrays": list(arrays), "members": members}
     text = json.dumps({**about, "header": header})
@@ -90,18 +93,33 @@ def _members_of(names: Iterable[str]) -> list[str]:
 
 def is_path(target: Any) -> TypeGuard[str | os.PathLike[str]]:
     """Whether a target is a path; TypeError if it is no file object either."""
-    if isinstance(target, str | os.PathLike):
-        return True
-    if not (hasattr(target, "read") or hasattr(target, "write")):
-        raise TypeError(f"path must be a path or a file object open in binary mode, not {type(target).__name__}")
-    return False
+    with asking("path"):
+        if isinstance(target, str | os.PathLike):
+            return True
+        if not (hasattr(target, "read") or hasattr(target, "write")):
+            raise TypeError(f"path must be a path or a file object open in binary mode, not {type(target).__name__}")
+        return False
+
+
+def _asked_once(target: Target) -> str | IO[bytes]:
+    """A path as a string, or a file object as it is."""
+    if not is_path(target):
+        return cast(IO[bytes], target)
+    with asking("path"):
+        path = os.fspath(target)
+        if not isinstance(path, str):
+            raise TypeError(f"path must be of a string, not of {type(path).__name__}")
+        return path
 
 
 def name_of(target: Target) -> str:
     """A name for messages: a path as it is, or the name of a file object."""
     if is_path(target):
         return str(target)
-    name = getattr(target, "name", None)
+    try:
+        name = getattr(target, "name", None)
+    except Exception:
+        name = None
     return name if isinstance(name, str) and name else f"the {type(target).__name__}"
 
 
@@ -113,6 +131,9 @@ def _refuse_unwritable(file: Any) -> None:
         raise TypeError(f"{name_of(file)} is open in text mode: open it in binary mode, 'wb'") from None
     except (AttributeError, io.UnsupportedOperation):
         raise ValueError(f"{name_of(file)} is not open for writing: open it in binary mode, 'wb'") from None
+    except Exception as error:
+        refuse_unreadable("path", error)
+        raise
 
 
 class _Onward:
@@ -129,6 +150,8 @@ class _Onward:
             taken = self._file.write(left)
             if taken is None and isinstance(self._file, io.RawIOBase):
                 raise BlockingIOError(f"{name_of(cast(Any, self._file))} would block: make it blocking")
+            if taken is not None and (type(taken) is not int or not 0 < taken <= len(left)):
+                raise OSError(f"{name_of(self._file)} has taken {shown(taken)} of {len(left)} bytes")
             left = left[len(left) if taken is None else taken :]
         return size
 
@@ -164,15 +187,18 @@ def read(source: Target, kind: str) -> tuple[dict[str, Any], dict[str, NDArray[A
     OSError
         If the file cannot be opened.
     """
+    source = _asked_once(source)
     name = name_of(source)
     with _opened(source) if is_path(source) else _remaining(source) as file:
         try:
-            with refusing_damage(f"{name} is not a whole fastadagrad {kind} file"), zipfile.ZipFile(file) as archive:
+            complaint = f"{name} is not a whole fastadagrad {kind} file"
+            with refusing_damage(complaint, sizes_are_checked=True), zipfile.ZipFile(file) as archive:
                 before = zips.beginning_of(archive)
                 if before:
                     raise _Refused(f"{name} holds {before} bytes of something else before the file: seek behind them")
                 if not zips.is_last(file, archive):
                     raise _Refused(f"{name} holds something else behind the file: take it away")
+                _check_sizes(file, archive)
                 about = json.loads(archive.read(HEADER))
                 _check_kind(name, about, kind)
                 names = _checked_names(about["arrays"])
@@ -220,8 +246,13 @@ def _remaining(file: Any) -> IO[bytes]:
         raise ValueError(f"{name_of(file)} is not open for reading: open it in binary mode, 'rb'") from None
     except UnicodeDecodeError:
         content = ""
+    except Exception as error:
+        refuse_unreadable("path", error)
+        raise
     if isinstance(content, str):
         raise TypeError(f"{name_of(file)} is open in text mode: open it in binary mode, 'rb'")
+    if not isinstance(content, bytes | bytearray | memoryview):
+        raise TypeError(f"{name_of(file)} must give bytes, not {shown(content)}")
     if not content:
         raise ValueError(f"{name_of(file)} has nothing to read from where it stands: after writing, seek(0)")
     return io.BytesIO(content)
@@ -254,8 +285,35 @@ def _checked_names(names: Any) -> list[str]:
     return names
 
 
+def _check_sizes(file: IO[bytes], archive: zipfile.ZipFile) -> None:
+    """Refuse what is compressed, and more than there is, so that no small file can take much memory."""
+    sizes = 0
+    for member in archive.infolist():
+        if member.compress_type != zipfile.ZIP_STORED or member.file_size != member.compress_size:
+            raise ValueError(f"its member {member.filename!r} is compressed, as fastadagrad writes none")
+        sizes += member.file_size
+    if sizes > file.seek(0, io.SEEK_END):
+        raise ValueError(f"its members would be of {sizes} bytes together, which are more than it has")
+
+
 def _read_array(archive: zipfile.ZipFile, name: str) -> NDArray[Any]:
+    size = archive.getinfo(name).file_size
+    with archive.open(name) as member:
+        shape, dtype = _header_of(member)
+        expected = member.tell() + math.prod(shape) * dtype.itemsize
+    if expected != size:
+        raise ValueError(f"its member {name!r} has {size} bytes, and its array would have {expected}")
     with archive.open(name) as member:
         array: NDArray[Any] = np.lib.format.read_array(member, allow_pickle=False)
         member.read()  # `zipfile` compares the checksum only at the end of a member
     return array
+
+
+def _header_of(member: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Shape and dtype of the array in a .npy file, which is read up to the array's bytes."""
+    readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    version = np.lib.format.read_magic(member)
+    if version not in readers:
+        raise ValueError(f"it has an array in version {version} of the format .npy, which fastadagrad never writes")
+    shape, _, dtype = readers[version](member)
+    return shape, dtype

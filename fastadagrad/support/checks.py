@@ -1,16 +1,61 @@
-"""Checks of numbers that users give."""
+"""Checks of numbers that users give, and of objects that may answer anything when they are asked what they are."""
 
 from __future__ import annotations
 
 import math
 import operator
 import reprlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
-NO_NUMBERS = bool, np.bool, str, bytes  # types that are refused as numbers, although float() takes them
+NO_NUMBERS = (
+    bool,
+    np.bool,
+    str,
+    bytes,
+    np.complexfloating,
+)  # types that are refused as numbers, although float() takes them
 PLAIN_NUMBERS = frozenset({float, int, np.float32, np.float64, np.float16, np.int32, np.int64})
+
+# What a call may raise. All else that an argument raises, as it is asked for its length, its dtype, its items, ..., is
+# told as a TypeError. Functions that are given, as a loss, raise what they like.
+CONTRACT: tuple[type[BaseException], ...] = (
+    TypeError,
+    ValueError,
+    IndexError,
+    FloatingPointError,
+    RuntimeError,
+    OSError,
+    MemoryError,
+    ImportError,
+    Warning,
+)
+
+
+def refuse_unreadable(what: str, error: Exception) -> None:
+    """Raise TypeError for an error of an argument, unless it is of a kind that a call may raise; `what` is its name."""
+    if not isinstance(error, CONTRACT):
+        raise TypeError(f"{what} cannot be read: {type(error).__name__}: {shown(error)}") from error
+
+
+@contextmanager
+def asking(what: str) -> Iterator[None]:
+    """A block that asks an argument what it is.
+
+    >>> with asking("batch_size"):
+    ...     {}["a lie"]
+    Traceback (most recent call last):
+    ...
+    TypeError: batch_size cannot be read: KeyError: KeyError('a lie')
+    """
+    try:
+        yield
+    except Exception as error:
+        refuse_unreadable(what, error)
+        raise
 
 
 def shown(value: Any) -> str:
@@ -21,8 +66,8 @@ def shown(value: Any) -> str:
     """
     try:
         return reprlib.repr(value)
-    except ValueError:  # an int has more digits than Python writes
-        return f"an integer of {value.bit_length()} bits" if isinstance(value, int) else f"a {type(value).__name__}"
+    except Exception:  # an int has more digits than Python writes; other objects may raise anything
+        return f"an integer of {value.bit_length()} bits" if type(value) is int else f"a {type(value).__name__}"
 
 
 def whole_number(name: str, value: Any, least: int | None = None, most: int | None = None) -> int:
@@ -44,7 +89,7 @@ def whole_number(name: str, value: Any, least: int | None = None, most: int | No
     """
     try:
         number = None if isinstance(value, NO_NUMBERS) else operator.index(value)
-    except TypeError:
+    except Exception:
         number = None
     bounds = "" if least is None else f" of at least {least}"
     if number is None:
@@ -58,14 +103,15 @@ def whole_number(name: str, value: Any, least: int | None = None, most: int | No
 
 def checked_number(name: str, value: Any) -> float:
     """A finite number of at least 0, as a float."""
-    if isinstance(value, NO_NUMBERS) or getattr(value, "shape", ()) != ():
-        raise TypeError(f"{name} must be a number, not {shown(value)}")
     try:
-        number = float(value)
-    except (TypeError, ValueError):
-        raise TypeError(f"{name} must be a number, not {shown(value)}") from None
+        no_number = isinstance(value, NO_NUMBERS) or getattr(value, "shape", ()) != ()
+        number = math.nan if no_number else float(value)
     except OverflowError:
-        number = math.inf
+        no_number, number = False, math.inf
+    except Exception:
+        no_number = True
+    if no_number:
+        raise TypeError(f"{name} must be a number, not {shown(value)}") from None
     if not (math.isfinite(number) and number >= 0):
         raise ValueError(f"{name} must be finite and at least 0, not {shown(value)}")
     if name == "momentum" and number >= 1:
@@ -92,6 +138,12 @@ def quick_float(name: str, value: Any) -> float:
         except OverflowError:
             return math.nan
     return math.nan if callable(value) else checked_number(name, value)
+
+
+def whether(name: str, value: Any) -> bool:
+    """Whether an argument is true; TypeError if it does not say."""
+    with asking(name):
+        return bool(value)
 
 
 def check_limits(least: int, **limits: Any) -> None:

@@ -72,7 +72,6 @@ DAMAGE: tuple[type[Exception], ...] = (  # exceptions that readers raise for dam
     AttributeError,
     EOFError,
     OSError,  # but see `refusing_damage`
-    MemoryError,  # for a huge size in a damaged header
     RuntimeError,  # for an encrypted member, and for JSON that is nested too deeply
     SyntaxError,  # for the header of an array, which is a Python expression
     tokenize.TokenError,
@@ -82,10 +81,11 @@ DAMAGE: tuple[type[Exception], ...] = (  # exceptions that readers raise for dam
 
 
 @contextmanager
-def refusing_damage(complaint: str) -> Iterator[None]:
+def refusing_damage(complaint: str, sizes_are_checked: bool = False) -> Iterator[None]:
     """Turn any exception that a damaged file causes into a ValueError with a complaint and the reason.
 
-    An OSError of the system is raised as it is. An OSError without a number comes from a decompressor, and "invalid
+    A MemoryError is taken for a huge size in a damaged header, unless sizes are checked before memory is allocated. An
+    OSError of the system is raised as it is. An OSError without a number comes from a decompressor, and "invalid
     argument" from an offset outside the file in a damaged archive, so that both count as damage.
 
     >>> with refusing_damage("the file is damaged"):
@@ -94,9 +94,10 @@ def refusing_damage(complaint: str) -> Iterator[None]:
     ...
     ValueError: the file is damaged: it ends early
     """
+    damage: tuple[type[Exception], ...] = DAMAGE if sizes_are_checked else (*DAMAGE, MemoryError)
     try:
         yield
-    except DAMAGE as error:
+    except damage as error:
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
             raise
         raise ValueError(f"{complaint}: {error or type(error).__name__}") from error

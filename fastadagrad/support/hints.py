@@ -12,6 +12,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from .checks import shown
+
 SHORT = 4  # letters; a word of so few is taken for another word if a letter is added, left out or changed
 
 
@@ -205,7 +207,7 @@ def meant_by(name: object, known: Iterable[str], foreign: Foreign | None = None)
     >>> meant_by("eps", ["learning_rate", "rms_regularizer"], KEYWORDS).name
     'rms_regularizer'
     """
-    known, name = list(known), str(name)
+    known, name = list(known), name if isinstance(name, str) else shown(name)
     folded = _folded(name)
     alike = [other for other in known if _folded(other) == folded]
     if not alike and folded in (foreign or {}):

@@ -10,12 +10,14 @@ import shutil
 import stat
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from io import BufferedRandom
 from typing import IO
 
 SUFFIX = ".tmp"
+ABANDONED_AFTER = 3600  # seconds after which, where files cannot be locked, nobody is taken to write to one any more
 IN_MEMORY = 1 << 26  # bytes of output for a pipe or a device that are held in memory; longer output is held on the disk
 # Errors of the system for a file that may be written to, but not replaced: it is a mount point, or its folder is
 # read-only or has a sticky bit.
@@ -39,7 +41,8 @@ def check(path: str | os.PathLike[str]) -> None:
         beside = _open_beside(_target(path))
         if beside is not None:
             beside.close()
-            os.unlink(beside.name)
+            with suppress(FileNotFoundError):
+                os.unlink(beside.name)
 
 
 @contextmanager
@@ -48,6 +51,9 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
 
     If `path` is no regular file (but a pipe, a device, ``/dev/stdout``), the content is written into it once it is
     whole. So it is for a file that cannot be replaced, as it is a mount point or its folder is read-only.
+
+    A file that is replaced keeps its mode and, if the system allows it, its owner and group. What killed processes have
+    left beside it is deleted.
 
     Raises
     ------
@@ -63,15 +69,19 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
                 _pour(content, path)
             return
         try:
-            with beside as content:
-                yield content
-                content.flush()
-                os.fsync(content.fileno())
+            yield beside
+            beside.flush()
+            os.fsync(beside.fileno())
+            if os.name == "nt":  # elsewhere it is open, and so claimed, until it has its place
+                beside.close()
             replaced = _take_place(beside.name, target)
         except BaseException:
             with suppress(OSError):
+                beside.close()
+            with suppress(OSError):
                 os.unlink(beside.name)
             raise
+        beside.close()
         if replaced:
             _sync_folder(os.path.dirname(target))
         else:
@@ -106,13 +116,74 @@ def _target(path: str | os.PathLike[str]) -> str:
 def _open_beside(target: str) -> BufferedRandom | None:
     """A new file in the target's folder; None if the folder takes none, but the target itself can be written."""
     folder, name = os.path.split(target)
-    temporary = os.path.join(folder, f".{name[:40]}.{secrets.token_hex(6)}{SUFFIX}")
+    _clear_leftovers(folder, name)
+    while True:
+        temporary = os.path.join(folder, f".{name[:40]}.{secrets.token_hex(6)}{SUFFIX}")
+        try:
+            beside = open(temporary, "x+b")  # noqa: SIM115  closed by whoever called this
+        except OSError as error:
+            if _may_be_written_into(target, error):
+                return None
+            raise
+        try:
+            if _is_claimed(beside):
+                _make_alike(beside, target)
+                return beside
+            beside.close()  # another process has taken it for a leftover before it was claimed
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(temporary)
+            beside.close()
+            raise
+
+
+def _is_claimed(file: BufferedRandom) -> bool:
+    """Claim a new file as long as it is open, so that nobody deletes it as a leftover; False if somebody has."""
+    return _lock(file.fileno()) is not False and os.path.exists(file.name)
+
+
+def _lock(descriptor: int) -> bool | None:
+    """Lock an open file until it is closed: True, False if it is locked already, or None where there are no locks."""
     try:
-        return open(temporary, "x+b")
-    except OSError as error:
-        if _may_be_written_into(target, error):
-            return None
-        raise
+        import fcntl
+    except ImportError:  # on Windows, where an open file cannot be deleted
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return None
+    return True
+
+
+def _clear_leftovers(folder: str, name: str) -> None:
+    """Delete what processes that were killed while they wrote this file have left."""
+    leftover = re.compile(rf"\.{re.escape(name[:40])}\.[0-9a-f]{{12}}{re.escape(SUFFIX)}")
+    with suppress(OSError):
+        for other in [each for each in os.listdir(folder or os.curdir) if leftover.fullmatch(each)]:
+            path = os.path.join(folder, other)
+            with suppress(OSError), open(path, "rb") as file:
+                locked = _lock(file.fileno())
+                old = time.time() - os.fstat(file.fileno()).st_mtime > ABANDONED_AFTER
+                if locked or (locked is None and old):
+                    os.unlink(path)
+
+
+def _make_alike(file: BufferedRandom, target: str) -> None:
+    """Give a new file the mode, and where that is allowed the owner and the group, of the file that it replaces."""
+    try:
+        old = os.stat(target)
+    except OSError:
+        return
+    new = os.fstat(file.fileno())
+    if hasattr(os, "fchown") and (old.st_uid, old.st_gid) != (new.st_uid, new.st_gid):
+        for owner, group in ((old.st_uid, old.st_gid), (-1, old.st_gid)):
+            with suppress(OSError):
+                os.fchown(file.fileno(), owner, group)
+                break
+    if hasattr(os, "fchmod"):
+        os.fchmod(file.fileno(), stat.S_IMODE(old.st_mode) & 0o777)
 
 
 def _may_be_written_into(target: str, error: OSError) -> bool:

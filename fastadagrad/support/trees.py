@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from .checks import shown
+
 Shape = dict[str, Any] | list[Any] | None  # of a tree: None in the place of each leaf
 
 
@@ -75,7 +77,8 @@ def _open(
         if isinstance(tree, Mapping) and not isinstance(key, str):
             within = f" within {name!r}" if path else ""
             raise TypeError(
-                f"{what} must have strings for names, not {key!r}{within}; use str(key), or a list for what is numbered"
+                f"{what} must have strings for names, not {shown(key)}{within}; use str(key), or a list for what is "
+                "numbered"
             )
         on = (*path, str(key))
         if id(member) in around:

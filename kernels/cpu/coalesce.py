@@ -56,11 +56,14 @@ def _first_outside(indices, rows):
 
 @jitable
 def _mark(indices, seen):
-    """Set the bits of the indices in `seen`; returns a number that is not 0 if one of the bits was set before."""
-    repeated = np.uint64(0)
+    """Set the bits of the indices in `seen`; returns a number that is not 0 if one of the bits was set before.
+
+    An index that has been changed since it was checked sets some bit.
+    """
+    repeated, last = np.uint64(0), np.uint64(seen.size - 1)
     for i in range(indices.size):
         index = np.uint64(indices[i])
-        word, bit = index >> np.uint64(LOG_WORD), np.uint64(1) << (index & np.uint64(WORD - 1))
+        word, bit = min(index >> np.uint64(LOG_WORD), last), np.uint64(1) << (index & np.uint64(WORD - 1))
         repeated |= seen[word] & bit
         seen[word] |= bit
     return repeated

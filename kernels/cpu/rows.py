@@ -4,6 +4,9 @@ A gradient is given by `rows`, which are distinct (and ascending where squares a
 an array of values, and by `at`: the values of row rows[k] are row at[k] of that array, or row k if `at` is empty. No
 two threads have the same row, and every row is stepped by the same code, so that the number of threads changes no bit.
 With `lagging`, rows that earlier steps did not name are first caught up by :mod:`..missed`.
+
+The rows may be numbers in an array of the user's, which another thread may write to after they have been checked. Each
+is read once, and one that is no row any more counts as the last row, so that no other memory is reached.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ from numba import prange
 
 from ..element import first_of_sum, make_element, untouched
 from ..jit import Pair, compiled, forceinlined, jitable, parallel
-from ..memory.addresses import FIRST_SLOT, PARAMETER, WIDTH, Row
+from ..memory.addresses import FIRST_SLOT, PARAMETER, SIZE, WIDTH, Row, count_update
 from ..memory.headers import borrowed, on_stack, unpack
 from ..memory.prefetch import prefetch_lines, rows_ahead
 from ..memory.storage import Precision, precision_of
@@ -79,6 +82,18 @@ def _make_step(element, kind: str, precision: Precision, watchful: bool):
     return forceinlined({"element": by_element, "row": by_row, "tensor": by_tensor}[kind])
 
 
+@forceinlined
+def last_row(tensor):
+    """The number of a parameter's last row, for `row_number`; no row is narrower than one element."""
+    return np.uint64(tensor[SIZE] // tensor[WIDTH] - 1)
+
+
+@forceinlined
+def row_number(rows, k, last):
+    """Number k of `rows`, read once, or the last row's if it is no row; it is compared as a number without a sign."""
+    return np.int64(min(np.uint64(rows[k]), last))
+
+
 @jitable
 def place(at, k):
     return at[k] if at.size else k
@@ -114,36 +129,37 @@ def _make_update_rows(
     prefetch_row = _make_prefetch_row(element, kind, precision)
 
     @forceinlined
-    def ready(k, high, rows, at, source, tensor, s_exact, lag):
-        """Row k, caught up, and its gradient."""
+    def ready(k, high, rows, at, source, tensor, last, s_exact, lag):
+        """The row that the gradient names at place k, caught up, and its gradient."""
         size = size_of(tensor[WIDTH], real)
         ahead = rows_ahead(size)
         if k + ahead < high:
             prefetch_row(tensor, source, rows, at, k + ahead)
-        p, slots = row_at(tensor, rows[k])
+        r = row_number(rows, k, last)
+        p, slots = row_at(tensor, r)
         if lagging:
-            catch_up_row(rows[k], p, slots, lag, s_exact)
-            stamp(rows[k], lag)
+            catch_up_row(r, p, slots, lag, s_exact)
+            stamp(r, lag)
         return p, slots, array_at(source + place(at, k) * size, 0, tensor[WIDTH], real)
 
     @forceinlined
     def update_each(low, high, rows, at, source, tensor, s, s_exact, lag):
-        infinite = False
+        infinite, last = False, last_row(tensor)
         for k in range(low, high):
-            p, slots, g = ready(k, high, rows, at, source, tensor, s_exact, lag)
+            p, slots, g = ready(k, high, rows, at, source, tensor, last, s_exact, lag)
             infinite |= step(p, g, 0.0, slots, s)
         return infinite
 
     @forceinlined
     def update_grouped(low, high, rows, at, source, tensor, s, s_exact, lag):
-        infinite, squares = False, on_stack(GROUP, np.float64)
+        infinite, squares, last = False, on_stack(GROUP, np.float64), last_row(tensor)
         for first in range(low, high, GROUP):
-            last = min(first + GROUP, high)
-            for k in range(first, last):
-                p, _, g = ready(k, high, rows, at, source, tensor, s_exact, lag)
+            stop = min(first + GROUP, high)
+            for k in range(first, stop):
+                p, _, g = ready(k, high, rows, at, source, tensor, last, s_exact, lag)
                 squares[k - first] = square_of(g, p, s)
-            for k in range(first, last):
-                p, slots = row_at(tensor, rows[k])
+            for k in range(first, stop):
+                p, slots = row_at(tensor, row_number(rows, k, last))
                 g = array_at(source, place(at, k) * tensor[WIDTH], tensor[WIDTH], real)
                 infinite |= step(p, g, squares[k - first], slots, s)
         return infinite
@@ -171,11 +187,13 @@ def make_update(
 
     @compiled
     def serial(spans, rows, at, source, table, scalars, exact, lag):
+        count_update(table)
         return update(0, rows.size, rows, at, source, table, scalars, exact, lag)
 
     @parallel
     def threaded(spans, rows, at, source, table, scalars, exact, lag):
         infinite, n = 0, rows.size
+        count_update(table)
         for t in prange(spans):
             share = update(t * n // spans, (t + 1) * n // spans, rows, at, source, table, scalars, exact, lag)
             infinite = max(infinite, share)
@@ -196,9 +214,11 @@ def make_catch_up_rows(rule: Any, motion: str, kind: str, dtype: np.dtype[Any]) 
     def catch_up_rows(low, high, rows, table, exact, lag):
         rows, table, exact, lag = borrowed((rows, table, exact, lag))
         s, tensor = unpack(Scalars, exact), unpack(Row, table[0])
+        last = last_row(tensor)
         for k in range(low, high):
-            p, slots = row_at(tensor, rows[k])
-            catch_up_row(rows[k], p, slots, lag, s)
+            r = row_number(rows, k, last)
+            p, slots = row_at(tensor, r)
+            catch_up_row(r, p, slots, lag, s)
 
     @compiled
     def serial(spans, rows, table, exact, lag):
@@ -242,10 +262,10 @@ def _make_sum_squares(prepare, precision: Precision, Scalars):
     def sum_squares(low, high, rows, at, source, table, scalars, block_sums, first):
         rows, at, table, scalars, block_sums = borrowed((rows, at, table, scalars, block_sums))
         s, width, lanes = unpack(Scalars, scalars), table[0, WIDTH], on_stack(LANES, np.float64)
-        block, count = np.int64(-1), 0
+        block, count, last = np.int64(-1), 0, last_row(table[0])
         for k in range(low, high):
-            i, stop = rows[k] * width, (rows[k] + 1) * width
-            begin = i
+            i = row_number(rows, k, last) * width
+            begin, stop = i, i + width
             g = array_at(source, place(at, k) * width, width, real)
             p = array_at(table[0, PARAMETER], i, width, real)
             while i < stop:
@@ -306,13 +326,15 @@ def make_sum_of_squares(rule: Any, prepare_fully: bool, lean: bool, dtype: np.dt
     def threaded(spans, rows, at, source, table, scalars):
         n, width = rows.size, table[0, WIDTH]
         a_row = room(rows, width)
-        block_sums, counts = np.empty(n * a_row), np.zeros(spans, np.int64)
+        block_sums, counts, bounds = np.empty(n * a_row), np.zeros(spans, np.int64), np.zeros(spans + 1, np.int64)
+        for t in range(spans):
+            bounds[t + 1] = max(bounds[t], _boundary((t + 1) * n // spans, rows, width))
         for t in prange(spans):
-            low, high = _boundary(t * n // spans, rows, width), _boundary((t + 1) * n // spans, rows, width)
+            low, high = bounds[t], bounds[t + 1]
             counts[t] = sum_squares(low, high, rows, at, source, table, scalars, block_sums, low * a_row)
         so_far = 0.0
         for t in range(spans):
-            so_far = total(block_sums, _boundary(t * n // spans, rows, width) * a_row, counts[t], so_far)
+            so_far = total(block_sums, bounds[t] * a_row, counts[t], so_far)
         return so_far
 
     return Pair(serial, threaded, f"the norm of {dtype} rows")

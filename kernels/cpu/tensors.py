@@ -25,6 +25,7 @@ from ..memory.addresses import (
     UNIT,
     WIDTH,
     complaint,
+    count_update,
     make_walk,
     read_gradients,
 )
@@ -152,6 +153,7 @@ def make_driver(rule: Any, motion: str, kind: str, lean: bool, dtype: np.dtype[A
             code = complaint_of(find_non_finite(table, 0, blocks))
         if code != 0 or not work & UPDATE:
             return code
+        count_update(table)
         if by_tensor:
             square(table, 0, blocks, (scalars, block_sums))
             accumulate_tensors(table, scalars, block_sums)
@@ -174,6 +176,7 @@ def make_driver(rule: Any, motion: str, kind: str, lean: bool, dtype: np.dtype[A
             code = complaint_of(found)
         if code != 0 or not work & UPDATE:
             return code
+        count_update(table)
         if by_tensor:
             for t in prange(spans):
                 square(table, t * blocks // spans, (t + 1) * blocks // spans, (scalars, block_sums))

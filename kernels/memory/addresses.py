@@ -1,7 +1,7 @@
 """The table that lets one compiled call step many tensors: a row of addresses and sizes for each.
 
-The last row is a sentinel: the totals FIRST_UNIT and FIRST_BLOCK, and the addresses of the type and
-the dtype that every gradient object must have (they differ from process to process).
+The last row is a sentinel: the totals FIRST_UNIT and FIRST_BLOCK, the addresses of the type and the dtype
+that every gradient object must have (they differ from process to process), and that of a count of updates.
 """
 
 from __future__ import annotations
@@ -51,7 +51,9 @@ COLUMNS = FIRST_SLOT + MOST_SLOTS
 # A row of the table as a tuple: LLVM then knows that no write to memory changes it, and does not read it again.
 Row = namedtuple("Row", [f"column_{i}" for i in range(COLUMNS)])
 
-ARRAY_TYPE, ARRAY_DTYPE = OBJECT, PARAMETER  # what these two columns are in the sentinel
+ARRAY_TYPE, ARRAY_DTYPE, UPDATES = OBJECT, PARAMETER, POSITION  # what these columns are in the sentinel
+
+NOT_COUNTED = np.zeros(1, np.int64)  # the count of whoever does not look at it
 
 # Reasons for which a gradient is refused. Python code then examines the gradient again and words the message.
 NOT_AS_EXPECTED, OVERLAPS, PARAMETER_CHANGED, NON_FINITE = 1, 2, 3, 4
@@ -69,10 +71,13 @@ def decode(code: int) -> tuple[int, int]:
 complaint = jitable(complaint)
 
 
-def make_table(sizes: Sequence[int], widths: Sequence[int], dtype: np.dtype[Any]) -> NDArray[np.int64]:
-    """Table of tensors of these sizes, with all addresses still 0."""
+def make_table(
+    sizes: Sequence[int], widths: Sequence[int], dtype: np.dtype[Any], updates: NDArray[np.int64] = NOT_COUNTED
+) -> NDArray[np.int64]:
+    """Table of tensors of these sizes, with their addresses still 0; `updates` outlives it, see `count_update`."""
     table = np.zeros((len(sizes) + 1, COLUMNS), np.int64)
     table[-1, ARRAY_TYPE], table[-1, ARRAY_DTYPE] = id(np.ndarray), id(dtype)
+    table[-1, UPDATES] = updates.ctypes.data
     for row, size, width in zip(table, sizes, widths, strict=False):
         row[SIZE], row[WIDTH] = size, width
         row[UNIT] = width * -(-BLOCK // max(width, 1)) if width < size else BLOCK
@@ -80,6 +85,13 @@ def make_table(sizes: Sequence[int], widths: Sequence[int], dtype: np.dtype[Any]
     np.cumsum(units, out=table[1:, FIRST_UNIT])
     np.cumsum(-(-table[:-1, SIZE] // BLOCK), out=table[1:, FIRST_BLOCK])
     return table
+
+
+@jitable
+def count_update(table):
+    """Count an update of parameters in memory, as an exception of a signal may keep Python from counting it."""
+    count = array_at(table[-1, UPDATES], 1, np.int64)
+    count[0] += 1
 
 
 @jitable

@@ -84,6 +84,78 @@ class TestViews:
             stepped(Broken(ones()))
 
 
+class Claiming:
+    """An object that says where its memory lies, and how much there is."""
+
+    def __init__(self, *claims, **claim):
+        self.array = np.ones(3)
+        honest = {"data": (address(self.array), False), "shape": (3,), "typestr": "<f8", "version": 3}
+        self.claims = [{**honest, **each} for each in claims or [claim]]
+
+    @property
+    def __array_interface__(self):
+        self.claims.append(self.claims.pop(0))
+        return self.claims[-1]
+
+
+class TestLies:
+    """Objects that lie of their memory: what can be found out is found out before the memory is read."""
+
+    @pytest.mark.parametrize(
+        ("claim", "said"),
+        [
+            ({"data": (0xDEAD0000, False)}, "there is no memory where it says that it lies, from 0xdead0000"),
+            ({"data": (0, False)}, "cannot be read as an array"),
+            ({"shape": (1 << 40,)}, "there is no memory"),
+            ({"typestr": "O"}, "it holds Python objects"),
+            ({"data": b"1234567", "typestr": "|u1", "shape": (8,)}, "it says that it has 8 bytes, and there are 7"),
+            ({"data": None}, "cannot be read as an array"),
+            ({"data": 3}, "cannot be read as an array"),
+            ({"typestr": "<f9"}, "cannot be read as an array"),
+            ({"shape": (-3,)}, "cannot be read as an array"),
+            ({"shape": "3"}, "cannot be read as an array"),
+        ],
+        ids=str,
+    )
+    def test_are_refused(self, claim, said):
+        opt = fa.ADAGRAD(params=np.zeros(3))
+        for refused in (
+            lambda: opt.step(Claiming(**claim)),
+            lambda: fa.ADAGRAD(params=Claiming(**claim)),
+            lambda: opt.set_params(Claiming(**claim)),
+            lambda: opt.set_params([Claiming(**claim)]),
+            lambda: fa.ADAGRAD(lambda w: (1.0, Claiming(**claim)), np.zeros(3)).minimize(max_updates=1),
+            lambda: fa.ADAGRAD(lambda w: [Claiming(**claim)], np.zeros(3), gradient=lambda w: w).evaluate(None),
+        ):
+            with pytest.raises(TypeError, match=said):
+                refused()
+        assert opt.steps == 0
+
+    def test_the_memory_is_asked_for_once(self):
+        other = np.full(3, 7.0)
+        lies = Claiming({}, {"data": (address(other), False)})
+        assert as_host_array(lies).tolist() == [1, 1, 1]
+        assert as_host_array(lies).tolist() == [7, 7, 7]
+
+    def test_of_bytes(self):
+        found = as_host_array(Claiming(data=np.arange(3.0).tobytes()))
+        assert found.tolist() == [0, 1, 2]
+
+    def test_a_subclass_that_lies_of_itself(self):
+        class Lying(np.ndarray):
+            shape = property(lambda self: (3,))
+            dtype = property(lambda self: np.dtype(float))
+
+        lying = np.zeros(1000, np.float32).view(Lying)
+        opt = fa.ADAGRAD(params=np.ones(3))
+        with pytest.raises(TypeError, match="must be a plain"):
+            opt.step(lying)
+        with pytest.raises(ValueError, match=r"must have shape \(3,\), not \(1000,\)"):
+            opt.set_params(lying)
+        with pytest.raises(ValueError, match="must be a plain"):
+            fa.ADAGRAD(params=lying)
+
+
 class TestGradients:
     @LENDERS
     def test_a_step_has_the_bits_and_reads_that_very_memory(self, lent, seen):

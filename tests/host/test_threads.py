@@ -87,6 +87,90 @@ FORK = """
     print(numba_layer)
 """
 
+FORK_WHILE_COMPILING = """
+    import os, threading, time
+    import numpy as np
+    import fastadagrad as fa
+    from numba.core.compiler_lock import global_compiler_lock
+    w = np.zeros(10)
+    opt = fa.ADAGRAD(params=w, learning_rate=0.1)
+    thread = threading.Thread(target=opt.step, args=(np.ones(10),))
+    thread.start()
+    while global_compiler_lock._lock.acquire(blocking=False):
+        global_compiler_lock._lock.release()
+        time.sleep(0.01)
+    child = os.fork()
+    if child == 0:
+        v = np.zeros(10)
+        fa.ADAGRAD(params=v, learning_rate=0.1).step(np.ones(10))
+        opt.step(np.ones(10))
+        os._exit(0 if opt.steps == 2 and abs(v + 0.1).max() < 1e-6 else 1)
+    deadline = time.monotonic() + 100
+    while (done := os.waitpid(child, os.WNOHANG)) == (0, 0):
+        assert time.monotonic() < deadline or os.kill(child, 9), "the child hangs"
+        time.sleep(0.01)
+    assert done[1] == 0, done
+    thread.join()
+    assert opt.steps == 1
+    print("omp")
+"""
+
+FORK_FINDS_WHOLE_STEPS = """
+    import os, sys, threading
+    import numpy as np
+    import fastadagrad as fa
+    sys.setswitchinterval(1e-5)
+    params = {"a": np.zeros(50_000), "b": np.zeros(50_000, np.float32)}  # two launches
+    gradients = {name: np.ones_like(array) for name, array in params.items()}
+    opt = fa.ADAGRAD(params=params, learning_rate=0.1, momentum=0.5)
+    stop = threading.Event()
+    def busy():
+        while not stop.is_set():
+            opt.step(gradients)
+    opt.step(gradients)
+    thread = threading.Thread(target=busy)
+    thread.start()
+    for _ in range(25):
+        child = os.fork()
+        if child == 0:
+            whole = all((slots["accumulator"] == opt.steps).all() for slots in opt.state.values())
+            opt.step(gradients)
+            whole &= all((slots["accumulator"] == opt.steps).all() for slots in opt.state.values())
+            os._exit(0 if whole else 1)
+        assert os.waitpid(child, 0)[1] == 0
+    stop.set()
+    thread.join()
+    assert all((slots["accumulator"] == opt.steps).all() for slots in opt.state.values())
+    print("omp")
+"""
+
+FORK_FROM_WITHIN = """
+    import os
+    import numpy as np
+    import fastadagrad as fa
+    def loss(w):
+        if not done:
+            done.append(os.fork())
+        return w @ w, 2 * w
+    def rate(t):
+        if t == 1 and len(done) == 1:
+            done.append(os.fork())
+        return 0.1
+    done, parent = [], os.getpid()
+    opt = fa.ADAGRAD(loss, np.ones(2), learning_rate=rate)
+    opt.evaluate(None)
+    opt.step(np.ones(2)), opt.step(np.ones(2))
+    opt.hyper.momentum = 0.5
+    opt.step(np.ones(2))
+    assert opt.steps == 3
+    for child in done:
+        if child and os.getpid() == parent:
+            assert os.waitpid(child, 0)[1] == 0
+    if os.getpid() != parent:
+        os._exit(0)
+    print("omp")
+"""
+
 PEAK = """
     import resource
     import numpy as np
@@ -135,6 +219,18 @@ def test_four_threads_step_one_optimizer():
 @pytest.mark.parametrize("busy", [False, True], ids=["idle", "while another thread steps"])
 def test_a_fork_steps_on(layer, busy):
     run(FORK.replace("BUSY", str(busy)), layer)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_fork_waits_for_the_compiler(tmp_path, monkeypatch):
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    run(FORK_WHILE_COMPILING)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.parametrize("code", [FORK_FINDS_WHOLE_STEPS, FORK_FROM_WITHIN], ids=["of another thread", "from within"])
+def test_a_forked_process_finds_whole_steps(code):
+    run(code)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="peak memory is counted in kilobytes on Linux only")

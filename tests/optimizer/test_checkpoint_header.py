@@ -47,14 +47,12 @@ OPEN = {  # dicts whose keys are names
     ("late",),
     ("run", "progress", "valid"),
     ("run", "progress", "sums"),
-    ("run", "datasets", "train", "state", "source"),
-    ("run", "datasets", "valid", "state", "source"),
     ("hyper",),  # not all of which there were in every version
     ("hyper", "groups"),
     ("run", "hyper"),
     ("run", "hyper", "groups"),
 }
-NO_CONTENT = {"random", "drawn_from", "source"}  # of which datasets and generators judge themselves
+NO_CONTENT = {"random", "drawn_from"}  # of which generators judge themselves
 
 
 def places(part, at=()):
@@ -124,6 +122,7 @@ NONE, DICT, TEXT = type(None), dict, str
 AS_GOOD = {  # by the last of the keys, kinds of values that there may be in place of those that there are
     "stopped_because": (NONE, TEXT),
     "name": (NONE, TEXT),
+    "iteration_size": (NONE, int),
     "random": (NONE, DICT),
     "drawn_from": (NONE, DICT),
     "run": (NONE,),
@@ -191,6 +190,22 @@ def test_parts_that_contradict_one_another(case):
     header, arrays = copy.deepcopy(HEADER), dict(ARRAYS)
     INCONSISTENT[case](header, arrays)
     refused(header, arrays)
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        {},
+        {"bit_generator": 3},
+        {"bit_generator": "PCG64"},
+        {"bit_generator": "PCG64", "state": {"state": "x", "inc": 3}, "has_uint32": 0, "uinteger": 0},
+        {"bit_generator": "MT19937", "state": {"key": [1] * 624, "pos": 700}},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("place", [("random",), ("run", "datasets", "train", "state", "random")], ids=str)
+def test_states_of_no_generator(place, state):
+    refused(altered(place, lambda part, key: part.update({key: state})), part=re.escape(".".join(place)))
 
 
 @pytest.mark.parametrize("header", [None, [1], "header", {}, 3], ids=str)

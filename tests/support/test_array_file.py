@@ -6,6 +6,7 @@ import os
 import stat
 import sys
 import tempfile
+import tracemalloc
 import zipfile
 from functools import partial
 
@@ -160,6 +161,77 @@ def test_disk_that_is_really_full(path, monkeypatch):
     monkeypatch.undo()
     assert array_file.read(path, "model")[0] == {"n": 1}
     assert os.listdir(path.parent) == [path.name]
+
+
+def test_what_is_compressed_is_refused_before_it_is_inflated(path):
+    """A header of a few kilobytes could be one of gigabytes."""
+    about = json.dumps({"format": array_file.FORMAT, "version": 2, "kind": "model", "arrays": [], "members": []})
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(array_file.HEADER, about[:-1] + " " * 100_000_000 + "}")
+    assert path.stat().st_size < 1_000_000
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match=r"'header\.json' is compressed, as fastadagrad writes none"):
+            array_file.read(path, "model")
+        assert tracemalloc.get_traced_memory()[1] < 5_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def npy(shape, content=b"", dtype="<f8"):
+    """A .npy file that says that it has an array of this shape."""
+    header = f"{{'descr': '{dtype}', 'fortran_order': False, 'shape': {shape}, }}".ljust(117) + "\n"
+    return b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header.encode() + content
+
+
+@pytest.mark.parametrize(
+    "member",
+    [
+        npy((1 << 40,)),
+        npy((2**62, 2**62)),
+        npy((3,), bytes(8)),
+        npy((0,), bytes(8)),
+        npy((1,), bytes(8), "|V100000000"),
+    ],
+    ids=["huge", "overflowing", "too large", "too small", "huge elements"],
+)
+def test_arrays_that_are_not_as_large_as_they_say_are_refused_before_memory_is_taken(path, member):
+    about = {"format": array_file.FORMAT, "version": 1, "kind": "model", "arrays": ["a"], "header": {}}
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(array_file.HEADER, json.dumps(about))
+        archive.writestr("0.npy", member)
+    with pytest.raises(
+        ValueError, match=r"not a whole .*: its member '0\.npy' has [0-9]+ bytes, and its array would have"
+    ):
+        array_file.read(path, "model")
+
+
+def test_members_that_lie_over_one_another_are_refused(path):
+    """Small files could otherwise hold much, many times over."""
+    array_file.write(path, "model", {}, {"a": np.zeros(1000), "b": np.zeros(1000)})
+    content = path.read_bytes()
+    at = content.index(b"PK\x01\x02")
+    entries = content[at : content.index(b"PK\x05\x06")]
+    one = entries[entries.index(b"PK\x01\x02", 4) :][: len(entries) - entries.index(b"PK\x01\x02", 4)]
+    several = entries + one.replace(b"a.npy", b"c.npy").replace(b"b.npy", b"d.npy") * 3
+    end = bytearray(content[content.index(b"PK\x05\x06") :])
+    number = several.count(b"PK\x01\x02")
+    end[8:12] = number.to_bytes(2, "little") * 2
+    end[12:16] = len(several).to_bytes(4, "little")
+    path.write_bytes(content[:at] + several + end)
+    with pytest.raises(ValueError, match=r"its members would be of [0-9]+ bytes together, which are more than it has"):
+        array_file.read(path, "model")
+
+
+def test_a_lack_of_memory_is_no_damage(path, monkeypatch):
+    array_file.write(path, "model", {}, {"a": np.zeros(10)})
+
+    def fail(*args, **kwargs):
+        raise MemoryError("Unable to allocate")
+
+    monkeypatch.setattr(np.lib.format, "read_array", fail)
+    with pytest.raises(MemoryError):
+        array_file.read(path, "model")
 
 
 def test_missing_file(path):

@@ -4,6 +4,7 @@ import bz2
 import errno
 import gzip
 import io
+import itertools
 import lzma
 import random
 import zipfile
@@ -117,8 +118,10 @@ def refused_of(mutants, read, path, expected):
     return refused
 
 
-@pytest.mark.parametrize("compression", COMPRESSIONS)
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("kind", "compression"),
+    [("model", "stored"), ("checkpoint", "stored"), *itertools.product(("dense", "csr"), COMPRESSIONS)],
+)
 def test_damaged_archives_are_refused_or_read_as_they_were(kind, compression, tmp_path):
     make, read = KINDS[kind]
     content, path = packed(make(), COMPRESSIONS[compression]), tmp_path / "file.npz"
@@ -130,13 +133,23 @@ def test_damaged_archives_are_refused_or_read_as_they_were(kind, compression, tm
 def test_a_stream_that_cannot_be_inflated_is_refused(tmp_path):
     """The checksum, which comes last, does not get to tell."""
     path = tmp_path / "file.npz"
-    content = bytearray(packed(model_file(), zipfile.ZIP_DEFLATED))
+    content = bytearray(packed(saved(np.savez, X=X, y=X[:, 0] > 0), zipfile.ZIP_DEFLATED))
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        header = archive.getinfo("header.json")
-    content[header.header_offset + 30 + len(header.filename)] |= 0b110  # a block of a kind that there is not
+        member = archive.getinfo("X.npy")
+    content[member.header_offset + 30 + len(member.filename)] |= 0b110  # a block of a kind that there is not
     path.write_bytes(content)
-    with pytest.raises(ValueError, match=r"file\.npz is not a whole fastadagrad linear model file: .*invalid block"):
-        fa.LinearModel.load(path)
+    with pytest.raises(ValueError, match=r"file\.npz is not a sound \.npz file of plain arrays: .*invalid block"):
+        loading.load(path)
+
+
+@pytest.mark.parametrize("compression", ["deflated", "bzip2", "lzma"])
+@pytest.mark.parametrize("kind", ["model", "checkpoint"])
+def test_files_of_ours_that_are_compressed_are_refused(kind, compression, tmp_path):
+    make, read = KINDS[kind]
+    path = tmp_path / "file.npz"
+    path.write_bytes(packed(make(), COMPRESSIONS[compression]))
+    with pytest.raises(ValueError, match=r"not a whole .*: its member 'header\.json' is compressed"):
+        read(path)
 
 
 def test_damaged_arrays_alone_are_refused(tmp_path):

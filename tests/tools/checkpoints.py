@@ -1,5 +1,8 @@
 """What tests of `save` and `load` train, and what has to come back of it."""
 
+import io
+import zipfile
+
 import numpy as np
 
 import fastadagrad as fa
@@ -59,3 +62,11 @@ def trained(params, *, steps=3, algo="adagrad", **hyper):
 
 def bytes_of(opt, *names):
     return [(opt.params[name].tobytes(), [a.tobytes() for a in opt.state[name].values()]) for name in names]
+
+
+def contents_of(opt):
+    """All that an optimizer saves, by the names of the members of its file, which has the time of day in it, too."""
+    file = io.BytesIO()
+    opt.save(file)
+    with zipfile.ZipFile(file) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}

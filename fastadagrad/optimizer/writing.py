@@ -1,0 +1,71 @@
+"""What goes into an optimizer's file: gathered while nobody steps, and written while others may."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..data.memory_at_hand import LITTLE, bytes_at_hand
+from ..engine.engine import Engine
+from ..engine.parameters import Parameters
+from ..engine.place import map_of
+from ..support import array_file
+from . import checkpoint
+from .checkpoint import KIND, Arrays
+from .history import Ledger
+
+
+@dataclass(frozen=True)
+class Writable:
+    """The header and the arrays of a file."""
+
+    header: dict[str, Any]
+    arrays: Arrays
+
+    def write(self, path: array_file.Target) -> None:
+        array_file.write(path, KIND, self.header, self.arrays)
+
+
+def gathered(engine: Engine, ledger: Ledger, run: Mapping[str, Any] | None, hyper: Mapping[str, Any]) -> Writable:
+    """All that goes into a file; `run` has what an unfinished run and its datasets need to go on."""
+    saved = checkpoint.state_of(engine, ledger, run)
+    arrays = {f"param/{name}": array for name, array in saved.params.items()}
+    for slot, of in saved.slots.items():
+        arrays |= {f"{slot}/{name}": array for name, array in of.items()}
+    if saved.ledger.best_arrays:
+        arrays |= {f"best/{name}": array for name, array in zip(saved.names, saved.ledger.best_arrays, strict=True)}
+    if saved.learned:
+        arrays["learned"] = np.array(saved.learned)
+    header = {
+        "method": engine.rule.name,
+        "names": saved.names,
+        "ledger": ledger.header(),
+        "run": run,
+        "late": saved.late,
+        "random": saved.random,
+        "displaced": saved.displaced,
+        "hyper": hyper,
+    }
+    return Writable(header, arrays)
+
+
+def are_copied(contents: Writable, params: Parameters) -> bool:
+    """Copy the arrays, if other threads may change them while they are written, and if there is memory for that.
+
+    Memory that is mapped from a file may be far more than there is.
+    """
+    if threading.active_count() == 1 or any(map_of(array) for array in params.arrays):
+        return False
+    size = sum(array.nbytes for array in contents.arrays.values())
+    if size > LITTLE and size > (bytes_at_hand() or 0) / 2:
+        return False
+    try:
+        copies = {name: array.copy() for name, array in contents.arrays.items()}
+    except MemoryError:
+        return False
+    contents.arrays.update(copies)
+    return True

@@ -1,0 +1,152 @@
+"""One optimizer in several threads: whatever reads or changes it does so between two steps."""
+
+import io
+import os
+import sys
+import threading
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+
+import fastadagrad as fa
+from fastadagrad.optimizer import writing
+
+GRADIENTS = {"a": np.ones(3000), "b": np.ones(2000, np.float32), "c": np.ones((40, 5))}  # a step takes two launches
+
+
+@pytest.fixture(autouse=True)
+def frequent_switches():
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+def loss(params, *batch):
+    """The same for all batches, as long as nobody steps; not a number if the parameters are of different steps."""
+    values = [float(array.flat[k]) for array in params.values() for k in (0, -1)]
+    return (values[0] if max(values) - min(values) < 1e-3 else np.nan), GRADIENTS
+
+
+def made(**hyper):
+    params = {name: gradient * 0 for name, gradient in GRADIENTS.items()}
+    return fa.ADAGRAD(loss, params, learning_rate=0.5, **hyper)
+
+
+@contextmanager
+def stepping(opt, step=None):
+    """Another thread steps meanwhile; what it raises is raised at the end."""
+    stop, errors = threading.Event(), []
+
+    def work():
+        try:
+            while not stop.is_set():
+                (step or opt.step)(GRADIENTS)
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+    assert not errors, errors
+
+
+def check_file(content):
+    """All that is in a file is of one step: the accumulators are the count of steps, and the parameters agree."""
+    other = made()
+    other.load(io.BytesIO(content), hyper=True)
+    for name, slots in other.state.items():
+        assert (slots["accumulator"] == other.steps).all(), name
+    assert np.isfinite(other.evaluate([np.ones(1)])["loss"])
+
+
+@pytest.mark.parametrize("hyper", [{}, {"max_global_norm": 1e6}, {"momentum": 0.5}], ids=str)
+@pytest.mark.parametrize("copies", [True, False], ids=["copied", "too large to be copied"])
+def test_save(hyper, copies, monkeypatch):
+    if not copies:
+        monkeypatch.setattr(writing, "are_copied", lambda *_: False)
+    opt, files = made(**hyper), []
+    with stepping(opt):
+        for _ in range(20):
+            opt.save(file := io.BytesIO())
+            files.append(file.getvalue())
+    for content in files:
+        check_file(content)
+
+
+def test_nobody_waits_while_a_copy_is_written():
+    """The file is a pipe, which is read only once a step has been made."""
+    opt = made()
+    reading, writing_end = os.pipe()
+    with stepping(opt, lambda gradients: None), open(writing_end, "wb") as pipe:
+        saving = threading.Thread(target=opt.save, args=(pipe,))
+        saving.start()
+        opt.step(GRADIENTS)
+        with open(reading, "rb") as file:
+            content = file.read(1000)
+            opt.step(GRADIENTS)
+            while saving.is_alive():
+                content += os.read(file.fileno(), 1 << 16)
+    assert (opt.steps, content[:2]) == (2, b"PK")
+
+
+def test_evaluate_sees_one_step():
+    opt = made()
+    data = fa.Dataset(np.arange(40.0), batch_size=1)
+    with stepping(opt):
+        for _ in range(5):
+            found = opt.evaluate(data)["loss"]
+            assert np.isfinite(found)
+    values, w = set(), np.zeros(1)
+    other = fa.ADAGRAD(params=w, learning_rate=0.5)
+    for _ in range(opt.steps):
+        values.add(sum([w[0]] * 40) / 40)
+        other.step(np.ones(1))
+    assert found in {*values, sum([w[0]] * 40) / 40}
+
+
+CHANGES = {
+    "reset": lambda opt, file: opt.reset(),
+    "load": lambda opt, file: (file.seek(0), opt.load(file)),
+    "set_params": lambda opt, file: opt.set_params({name: g * 0 - 7 for name, g in GRADIENTS.items()}),
+    "set best": lambda opt, file: opt.set_params("best"),
+    "hyper": lambda opt, file: opt.hyper.update(momentum=0.5 - opt.hyper.momentum, lr_decay=0.0),
+    "state": lambda opt, file: opt.state,
+    "twin": lambda opt, file: opt.twin(),
+    "read_rows": lambda opt, file: opt.read_rows("c", np.array([3])),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_changes_come_between_steps(change):
+    opt = made()
+    opt.minimize(max_epochs=1)
+    opt.reset()
+    opt.minimize(max_epochs=1, learning_rate=0.0)
+    opt.save(file := io.BytesIO())
+    files = []
+    with stepping(opt):
+        for _ in range(20):
+            CHANGES[change](opt, file)
+            opt.save(content := io.BytesIO())
+            files.append(content.getvalue())
+    for content in files:
+        check_file(content)
+
+
+def test_two_threads_change_hyperparameters():
+    """Neither change is lost."""
+    opt = made()
+
+    def change(name):
+        for k in range(200):
+            opt.hyper.update(**{name: k / 1000})
+
+    threads = [threading.Thread(target=change, args=(name,)) for name in ("weight_decay", "l2", "lr_decay")]
+    [thread.start() for thread in threads], [thread.join() for thread in threads]
+    assert [opt.hyper.weight_decay, opt.hyper.l2, opt.hyper.lr_decay] == [0.199] * 3
