@@ -77,8 +77,8 @@ def write(target: Target, kind: str, header: Mapping[str, Any], arrays: Mapping[
         with replacing(target) as file:
             _write_zip(file, text, members, arrays)
     else:
-        _refuse_unwritable(target)
         with naming(name_of(target)):
+            _refuse_unwritable(target)
             _write_zip(_Onward(target), text, members, arrays)
             if hasattr(target, "flush"):
                 target.flush()

@@ -165,7 +165,7 @@ def test_disk_that_is_really_full(path, monkeypatch):
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
 def test_a_full_disk_names_a_file_object(path):
-    with open("/dev/full", "wb", buffering=0) as file, pytest.raises(OSError, match="No space left .*: '/dev/full'"):
+    with open("/dev/full", "wb", buffering=0) as file, pytest.raises(OSError, match=r"No space left .*: '/dev/full'"):
         array_file.write(file, "model", {}, {"a": np.ones(100_000)})
 
 
