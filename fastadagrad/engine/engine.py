@@ -15,6 +15,7 @@ from ..kernels.forking import OF_STEPS, await_at_fork, in_forked_child, was_held
 from ..kernels.memory.storage import computed_in
 from ..kernels.rules import trait
 from ..support.interrupts import whole
+from ..support.log import logger
 from .access import Access
 from .arena import Arena
 from .options import Conduct, Rule, Settings, cast_scalars
@@ -305,13 +306,18 @@ class Engine(Access, Arena):
             raise ValueError(f"{self.rule.name.upper()} measures all parameters together: call step")
 
     def warn_of_infinity(self, stacklevel: int) -> None:
-        """Warn of accumulators that have become infinite, once of each."""
+        """Warn of accumulators that have become infinite, once of each; it is logged where warnings are errors.
+
+        The step has been made, and a step that raises would have changed nothing.
+        """
         names, self.infinite = self.infinite, []
         for name in names:
             slot = self.settings[self.params.names.index(name)].form.slots[0].replace("_", " ")
-            warnings.warn(
+            message = (
                 f"the {slot} of {name!r} has become infinite (a squared gradient or their sum "
-                "overflows its dtype): those elements are no longer trained; scale the loss down, clip, or use float64",
-                RuntimeWarning,
-                stacklevel=stacklevel + 1,
+                "overflows its dtype): those elements are no longer trained; scale the loss down, clip, or use float64"
             )
+            try:
+                warnings.warn(message, RuntimeWarning, stacklevel=stacklevel + 1)
+            except RuntimeWarning:
+                logger.warning(message)

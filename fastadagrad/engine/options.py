@@ -350,7 +350,7 @@ def cast_scalars(
 ) -> NDArray[Any]:
     """Scalars of step t, formed in float64 and cast once; ValueError for one that the dtype cannot hold."""
     exact = settings.scalars(t, asked, learned, late)
-    with np.errstate(over="ignore"):
+    with np.errstate(all="ignore"):
         cast = np.array(exact, dtype)
     names = settings.rule.Scalars._fields
     if cast.size - np.count_nonzero(np.isfinite(cast)) > exact.count(math.inf):

@@ -34,7 +34,8 @@ def slot_shapes(array: FloatArray, kind: str, slots: Sequence[str]) -> dict[str,
 
 def begin(slot: Any, value: float | str, parameter: FloatArray, storage: Storage = AS_COMPUTED) -> None:
     """Fill a slot with its initial value."""
-    slot[...] = storage.kept(numbers_in(parameter) if value == PARAMETER else value)
+    with np.errstate(all="ignore"):
+        slot[...] = storage.kept(numbers_in(parameter) if value == PARAMETER else value)
 
 
 def begin_all(slots: Iterable[Any], settings: Settings, parameter: FloatArray) -> None:
@@ -153,7 +154,8 @@ class State:
         present = self.slots[asked.name][asked.slot]
         if present.shape != asked.shape or asked.value == PARAMETER:
             return True
-        value = present.dtype.type(asked.storage.kept(asked.value))
+        with np.errstate(all="ignore"):
+            value = present.dtype.type(asked.storage.kept(asked.value))
         return bool(present.size and self.params.place.first(present) != value)
 
     def refresh(self, settings: Sequence[Settings]) -> None:

@@ -27,7 +27,7 @@ class OtherKind(Exception):
 
 def norm_scale(limit: NDArray[np.float64] | float, squares: NDArray[np.float64] | float) -> NDArray[np.float64]:
     """Factor that brings a gradient with this sum of squares to at most a norm of `limit`."""
-    with np.errstate(divide="ignore"):
+    with np.errstate(all="ignore"):
         return np.minimum(1.0, limit / np.sqrt(squares))
 
 

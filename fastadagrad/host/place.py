@@ -84,7 +84,7 @@ class _Host:
             raise TypeError(f"gradient of {name!r} must not be masked; return its .filled(0)")
         array = np.asarray(plain(f"gradient of {name!r}", gradient) if found is None else found)
         report(name, array, parameter)
-        with np.errstate(over="ignore"):  # an overflow becomes infinity, which the step refuses
+        with np.errstate(all="ignore"):  # an overflow becomes infinity, which the step refuses
             return np.asarray(array, parameter.dtype, order="C")
 
     def check_dense(self, what: str, it: str, array: Any, parameter: FloatArray) -> None:
@@ -101,8 +101,9 @@ class _Host:
     def squared_norm(self, name: str, gradient: Any, parameter: FloatArray) -> float:
         if is_sparse(gradient):
             gradient = sums_of_rows(name, gradient, parameter)
-        flat = np.ravel(host_form(name, gradient)).astype(np.float64, copy=False)
-        return float(flat @ flat)
+        with np.errstate(all="ignore"):
+            flat = np.ravel(host_form(name, gradient)).astype(np.float64, copy=False)
+            return float(flat @ flat)
 
     def threads(self, wanted: int | None) -> int:
         return usable_threads(wanted)

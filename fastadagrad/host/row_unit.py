@@ -160,7 +160,7 @@ class RowUnit(Unit):
         if self._array.size:
             square = self._sum_squares(self._prepared_norm, gathered, spans)
             s = self._rule.Scalars(*self._scalars[0])
-            with np.errstate(over="ignore", invalid="ignore"):
+            with np.errstate(all="ignore"):
                 before, new = kept.numbers(G)[()], self._real.type(square)
                 [G[...]] = map(kept.kept, self._form.accumulate(s.zero, s.zero, new, (before,), s))
         return kept.numbers(G)[()]
@@ -183,7 +183,8 @@ class DenseForm:
         rows, at, source = self._coalescer.gather(given, threads)
         self._rows = rows.copy()
         values = (source[at] if at.size else source).reshape(rows.size, *self._parameter.shape[1:])
-        self._gradient[self._rows] = self._parameter.dtype.type(0) + values
+        with np.errstate(all="ignore"):
+            self._gradient[self._rows] = self._parameter.dtype.type(0) + values
         return self._gradient
 
     def clear(self) -> None:

@@ -144,7 +144,7 @@ def rows_of_matrix(name: str, matrix: Any, parameter: FloatArray) -> Rows:
     rows, columns, values = _checked_entries(name, matrix, parameter)
     different, group = np.unique(rows, return_inverse=True)
     dense = np.zeros((len(different), parameter.shape[1]), parameter.dtype)
-    with np.errstate(over="ignore", invalid="ignore"):
+    with np.errstate(all="ignore"):
         np.add.at(dense, (group, columns), values)
     return Rows(different, dense, assume_unique=True)
 

@@ -77,7 +77,7 @@ def _copy(name: str, array: Any, value: Any) -> Any:
         if not value.flags.c_contiguous:
             raise ValueError(f"target for {name!r} must be C-contiguous; pass a contiguous copy")
         value = value.to_host()
-    with np.errstate(over="ignore"):
+    with np.errstate(all="ignore"):
         copy = np.array(value, array.dtype)
     if not np.array_equal(np.isinf(value), np.isinf(copy)):
         raise ValueError(f"target for {name!r} holds numbers that {copy.dtype} cannot hold")

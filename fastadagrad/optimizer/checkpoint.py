@@ -323,13 +323,15 @@ def _own_name(data: Dataset) -> str | None:
     return data.name if data.named else None
 
 
-def reposition(datasets: Mapping[str, Dataset], saved: Mapping[str, Any], strict: bool) -> None:
-    """Set datasets back to saved positions, which are found by the datasets' names or else by their roles.
+def positions(
+    datasets: Mapping[str, Dataset], saved: Mapping[str, Any], strict: bool
+) -> list[tuple[Dataset, Mapping[str, Any]]]:
+    """The saved positions that datasets can be restored to, found by the datasets' names or else by their roles.
 
     Raises
     ------
     ValueError
-        If `strict` and a dataset is unlike the one that was saved; no position has been changed then.
+        If `strict` and a dataset is unlike the one that was saved.
     """
     fitting: list[tuple[Dataset, Mapping[str, Any]]] = []
     by_name = {entry["name"]: entry for entry in saved.values() if entry["name"] is not None}
@@ -350,5 +352,4 @@ def reposition(datasets: Mapping[str, Dataset], saved: Mapping[str, Any], strict
                     "load(path, resume=False)"
                 ) from error
             logger.info("%s is read from its beginning: it is not what was saved", role)
-    for data, state in fitting:
-        data.restore(state)
+    return fitting

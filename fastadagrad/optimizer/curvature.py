@@ -139,5 +139,5 @@ def _in_form(product: Any, parameter: Any) -> Any:
     """A product of floats, converted to C order and the parameter's dtype; other objects as they are, to be refused."""
     if not isinstance(product, np.ndarray | np.floating) or not holds_floats(product):
         return product
-    with np.errstate(over="ignore"):  # an overflow becomes infinity, which the step refuses
+    with np.errstate(all="ignore"):  # an overflow becomes infinity, which the step refuses
         return np.asarray(product, parameter.dtype, order="C")

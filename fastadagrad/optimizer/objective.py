@@ -177,7 +177,7 @@ class Objective:
             if not holds_floats(gradient) or gradient.dtype == parameter.dtype:
                 return gradient
             self._tell_of_conversion(name, gradient, parameter)
-            with np.errstate(over="ignore"):
+            with np.errstate(all="ignore"):
                 return gradient.astype(parameter.dtype)
         return self._array_in_form(gradient, name, parameter)
 

@@ -156,10 +156,12 @@ class Session(Stepper):
             loaded = self._run_to_resume
             if loaded is not None:
                 unfinished = "progress" in loaded
-                checkpoint.reposition(run.datasets, loaded["datasets"], strict=unfinished)
+                positions = checkpoint.positions(run.datasets, loaded["datasets"], strict=unfinished)
                 if unfinished:
                     self._tell_of_hyper_of_run(loaded.get("hyper", {}), run.hyper)
                     run.resume(loaded)
+                for data, state in positions:
+                    data.restore(state)
             self.configure(*self.divided(run.hyper))
             self._loaded, self._run, self._datasets, self.touches = None, run, run.datasets, run.touches
             self.ledger.stopped_because = None

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from . import zips
 from .checks import asking, refuse_unreadable, shown
 from .contents import refusing_damage
-from .outputs import replacing
+from .outputs import naming, replacing
 
 FORMAT = "fastadagrad"
 VERSION = 2  # 1 numbers all members
@@ -77,10 +77,11 @@ def write(target: Target, kind: str, header: Mapping[str, Any], arrays: Mapping[
         with replacing(target) as file:
             _write_zip(file, text, members, arrays)
     else:
-        _refuse_unwritable(target)
-        _write_zip(_Onward(target), text, members, arrays)
-        if hasattr(target, "flush"):
-            target.flush()
+        with naming(name_of(target)):
+            _refuse_unwritable(target)
+            _write_zip(_Onward(target), text, members, arrays)
+            if hasattr(target, "flush"):
+                target.flush()
 
 
 def _members_of(names: Iterable[str]) -> list[str]:

@@ -49,18 +49,30 @@ def whole() -> Iterator[None]:
     if not _in_main_thread():
         yield
         return
-    handlers = {number: handler for number in _HELD if callable(handler := signal.getsignal(number))}
+    replaced: list[tuple[int, Any]] = []
     came: list[int] = []
 
     def note(signum: int, frame: Any) -> None:
         came.append(signum)
 
-    for number in handlers:
-        signal.signal(number, note)
     try:
+        for number in _HELD:
+            handler = signal.getsignal(number)
+            if callable(handler):
+                replaced.append((number, handler))
+                signal.signal(number, note)
         yield
     finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
+        _put_back(replaced)
         for signum in came:
             signal.raise_signal(signum)
+
+
+def _put_back(handlers: list[tuple[int, Any]]) -> None:
+    """Install handlers, all of them, also if the first that is installed is called at once and raises."""
+    if handlers:
+        number, handler = handlers.pop()
+        try:
+            signal.signal(number, handler)
+        finally:
+            _put_back(handlers)

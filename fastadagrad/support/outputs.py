@@ -34,7 +34,7 @@ def check(path: str | os.PathLike[str]) -> None:
     OSError
         If `path` is a folder, may not be written, or is in a folder that does not exist or takes no new files.
     """
-    with _naming(path):
+    with naming(path):
         if _is_stream(path):
             _check_stream(path)
             return
@@ -60,7 +60,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
     OSError
         If `path` cannot be written; the error names it.
     """
-    with _naming(path):
+    with naming(path):
         target = None if _is_stream(path) else _target(path)
         beside = None if target is None else _open_beside(target)
         if target is None or beside is None:
@@ -89,8 +89,8 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
 
 
 @contextmanager
-def _naming(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Let errors name the path that was given instead of a temporary file."""
+def naming(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Let errors of the system name the file that was given, instead of a temporary one or none."""
     try:
         yield
     except OSError as error:

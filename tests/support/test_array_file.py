@@ -156,11 +156,17 @@ def test_disk_that_is_really_full(path, monkeypatch):
         return open(name, mode, opener=lambda *rest: [os.close(os.open(*rest)), os.open("/dev/full", os.O_RDWR)][1])
 
     monkeypatch.setattr(outputs, "open", open_full, raising=False)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(OSError, match=f"No space left on device: '{path}'"):
         array_file.write(path, "model", {"n": 2}, {"a": np.ones(100_000)})
     monkeypatch.undo()
     assert array_file.read(path, "model")[0] == {"n": 1}
     assert os.listdir(path.parent) == [path.name]
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_a_full_disk_names_a_file_object(path):
+    with open("/dev/full", "wb", buffering=0) as file, pytest.raises(OSError, match=r"No space left .*: '/dev/full'"):
+        array_file.write(file, "model", {}, {"a": np.ones(100_000)})
 
 
 def test_what_is_compressed_is_refused_before_it_is_inflated(path):

@@ -8,6 +8,7 @@ from processes import run
 from runs import bowl
 
 import fastadagrad as fa
+from fastadagrad.support.interrupts import whole
 
 INTERRUPTED = """
     import os, signal, sys, threading, time
@@ -153,3 +154,31 @@ def test_ctrl_c_does_not_tear_what_is_being_restored():
     assert [p[0] for p in params] == [0, 0, 0]
     assert opt.stopped_because == "closed"
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this system has no timer for signals")
+def test_handlers_are_put_back_whenever_ctrl_c_comes():
+    def own(*_):
+        pass
+
+    def ring(*_):
+        signal.raise_signal(signal.SIGINT)
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGALRM)}
+    signal.signal(signal.SIGTERM, own), signal.signal(signal.SIGALRM, ring)
+    pressed = 0
+    try:
+        while pressed < 200:
+            signal.setitimer(signal.ITIMER_REAL, 1e-4 + 1e-7 * pressed)
+            try:
+                while True:
+                    with whole():
+                        pass
+            except KeyboardInterrupt:
+                pressed += 1
+            assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+            assert signal.getsignal(signal.SIGTERM) is own
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        for number, handler in before.items():
+            signal.signal(number, handler)
