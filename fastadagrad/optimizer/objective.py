@@ -90,6 +90,8 @@ class Objective:
 
     def arguments(self, batch: Any) -> tuple[Any, ...]:
         """The positional arguments that the loss takes after params, made from a batch."""
+        if type(batch) is tuple and self._inputs is None:  # the usual case
+            return batch
         try:
             return self._arguments(batch)
         except Exception as error:
@@ -164,22 +166,19 @@ class Objective:
 
     def _brought_into_form(self, gradient: Any, name: str, parameter: FloatArray) -> Any:
         try:
-            return self._in_form(gradient, name, parameter)
+            if type(gradient) is Rows:
+                values = self._array_in_form(gradient.values, name, parameter)
+                return gradient if values is gradient.values else replace(gradient, values=values)
+            if is_sparse(gradient):
+                if not holds_floats(gradient) or gradient.dtype == parameter.dtype:
+                    return gradient
+                self._tell_of_conversion(name, gradient, parameter)
+                with np.errstate(all="ignore"):
+                    return gradient.astype(parameter.dtype)
+            return self._array_in_form(gradient, name, parameter)
         except Exception as error:
             refuse_unreadable(f"gradient of {name!r}", error)
             raise
-
-    def _in_form(self, gradient: Any, name: str, parameter: FloatArray) -> Any:
-        if type(gradient) is Rows:
-            values = self._array_in_form(gradient.values, name, parameter)
-            return gradient if values is gradient.values else replace(gradient, values=values)
-        if is_sparse(gradient):
-            if not holds_floats(gradient) or gradient.dtype == parameter.dtype:
-                return gradient
-            self._tell_of_conversion(name, gradient, parameter)
-            with np.errstate(all="ignore"):
-                return gradient.astype(parameter.dtype)
-        return self._array_in_form(gradient, name, parameter)
 
     def _array_in_form(self, gradient: Any, name: str, parameter: FloatArray) -> Any:
         return self._params.place.brought_into_form(name, gradient, parameter, self._tell_of_conversion)

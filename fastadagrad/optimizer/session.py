@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
+from threading import get_ident
 from typing import Any, NamedTuple
-
-import numpy as np
 
 from ..data.dataset import Dataset, sample_count
 from ..engine.options import Rule
@@ -94,18 +94,20 @@ class Session(Stepper):
 
     def train_on(self, arguments: tuple[Any, ...]) -> Monitored:
         """Monitors on one batch and, if its loss is finite, one step."""
-        values, gradients, products = self.engine.call(self._measure_for_step, arguments)
-        if gradients is not None:
+        callers, me = self.engine.callers, get_ident()
+        callers[me] = callers.get(me, 0) + 1  # as in `Access.call`, which would be a call more
+        try:
+            self.catch_up_for(arguments)
+            values, gradients = self.measure(arguments, gradients_needed=True)
+            finite = math.isfinite(values["loss"])
+            products = self.products(arguments) if finite else ()
+        finally:
+            callers[me] -= 1
+            if not callers[me]:
+                del callers[me]
+        if gradients is not None and finite:
             self.step(gradients, products)
         return values
-
-    def _measure_for_step(self, arguments: tuple[Any, ...]) -> tuple[Monitored, list[Any] | None, Sequence[Any]]:
-        """Monitors on a batch with gradients and products, or None in the place of the gradients of no finite loss."""
-        self.catch_up_for(arguments)
-        values, gradients = self.measure(arguments, gradients_needed=True)
-        if not np.isfinite(values["loss"]):
-            return values, None, ()
-        return values, gradients, self.products(arguments)
 
     def products(self, arguments: tuple[Any, ...]) -> Sequence[Any]:
         """Hessian-vector products on a batch, one a parameter, if the method uses them; else an empty tuple."""
