@@ -10,7 +10,8 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from ..support.checks import checked_share, shown, whole_number
+from ..support.asking import shown
+from ..support.checks import checked_share, whole_number
 from ..support.extras import needed
 from ..support.figures import new_figure
 from ..support.log import logger

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..support.checks import checked_number, shown
+from ..support.asking import shown
+from ..support.checks import checked_number
 from .contenders import Contender
 from .problem import Problem
 

@@ -13,7 +13,8 @@ from typing import Any
 
 from ..data.loading import BUILT_IN
 from ..kernels.linear.losses import LOSSES
-from ..support.checks import shown, whole_number
+from ..support.asking import shown
+from ..support.checks import whole_number
 from ..support.hints import hint
 from .named_objects import imported, source_digest
 from .named_sources import is_named, source_named

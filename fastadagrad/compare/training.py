@@ -15,7 +15,7 @@ from ..engine.rows import Rows
 from ..optimizer.by_gradients import session_of
 from ..optimizer.monitors import WeightedMean
 from ..optimizer.optimizer import Optimizer
-from ..support.checks import shown
+from ..support.asking import shown
 
 
 class Trainer(ABC):

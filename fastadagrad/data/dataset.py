@@ -11,8 +11,9 @@ from typing import Any, Literal, Never
 import numpy as np
 
 from ..engine.options import refuse_unknown
+from ..support.asking import shown
 from ..support.attributes import refuse_misplaced
-from ..support.checks import shown, whole_number
+from ..support.checks import whole_number
 from ..support.hints import DATASETS
 from .batches import Arrays, Batch, described, is_array, parts_of, source_of
 from .epochs import Epochs

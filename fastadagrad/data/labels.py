@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..support.checks import shown
+from ..support.asking import shown
 from .array_likes import NUMERIC, as_array, first_not_finite, is_missing
 
 EXACT = 2**53  # from here on, two whole numbers may be one float64

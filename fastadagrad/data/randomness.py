@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ..support.checks import asking, whole_number
+from ..support.asking import asking
+from ..support.checks import whole_number
 from .batches import described
 
 

@@ -12,7 +12,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from ..kernels.text import svmlight as kernels
 from ..support import contents
-from ..support.checks import shown
+from ..support.asking import shown
 from ..support.log import logger
 from .columns import checked_bits, hashed
 from .memory_at_hand import BYTES_A_FEATURE, advice, in_words

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from ..kernels.text.csr import survey
-from ..support.checks import shown
+from ..support.asking import shown
 from ..support.log import logger
 from .array_likes import NUMERIC, as_array, first_not_finite, is_missing
 from .columns import canonical, checked_bits, hashed

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ..support.checks import PLAIN_NUMBERS, asking, checked_number, shown, whole_number
+from ..support.asking import asking, shown
+from ..support.checks import PLAIN_NUMBERS, checked_number, whole_number
 
 _PLAIN = PLAIN_NUMBERS | {bool, np.bool, str, type(None)}
 CHOICES = {

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from ..kernels.motion import slot_names
 from ..kernels.rules import COMMON, documented, form_of, places, trait
-from ..support.checks import asking, checked_number
+from ..support.asking import asking
+from ..support.checks import checked_number
 from ..support.hints import KEYWORDS, Foreign, hint, ours_for
 from .given import MOST as MOST
 from .given import checked as checked

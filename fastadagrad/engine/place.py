@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ..support.checks import asking
+from ..support.asking import asking
 from .options import Settings
 
 _PLAIN = frozenset({float, int, bool})  # types of numbers that have no memory to lend

@@ -19,7 +19,8 @@ from ..kernels.rules import form_of
 from ..linear import arguments
 from ..linear.fitting import of_one_part
 from ..linear.methods import own_hyper, rule_for, takers_of
-from ..support.checks import checked_number, checked_share, shown, whole_number
+from ..support.asking import shown
+from ..support.checks import checked_number, checked_share, whole_number
 from ..support.hints import KEYWORDS, hint
 
 DECAYS = ("weight_decay", "decoupled_weight_decay")

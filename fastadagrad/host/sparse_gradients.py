@@ -12,7 +12,7 @@ from ..engine.gradients import overlap_refusal
 from ..engine.parameters import COMPUTED, FloatArray
 from ..engine.rows import INDEX_DTYPES, Rows, outside
 from ..kernels.cpu.coalesce import ASCENDING, DISTINCT, inspect
-from ..support.checks import asking, whether
+from ..support.asking import asking, whether
 from .gradients import form_refusal, host_form
 from .launch import launch
 

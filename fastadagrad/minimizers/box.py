@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..support.checks import shown
+from ..support.asking import shown
 
 Floats = NDArray[np.float64]
 

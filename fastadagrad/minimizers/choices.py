@@ -11,7 +11,8 @@ import numpy as np
 from ..engine.keywords import Keyword, keywords_of
 from ..kernels.rules import documented
 from ..support import hints
-from ..support.checks import checked_number, shown, whole_number
+from ..support.asking import shown
+from ..support.checks import checked_number, whole_number
 from ..support.extras import needed
 from ..support.hints import Said
 from ..support.warned import warn

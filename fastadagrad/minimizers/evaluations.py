@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..support.checks import shown
+from ..support.asking import shown
 from ..support.extras import needed
 from .box import Box, Floats
 from .choices import SCHEMES, STEPS, Choices

@@ -11,7 +11,7 @@ import numpy as np
 from ..optimizer.methods import method_named
 from ..optimizer.optimizer import Optimizer
 from ..optimizer.second_order import SecondOrder
-from ..support.checks import shown
+from ..support.asking import shown
 from ..support.extras import needed
 from ..support.warned import warn
 from .box import Floats, box_of

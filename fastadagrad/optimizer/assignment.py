@@ -9,7 +9,7 @@ import numpy as np
 
 from ..engine.parameters import Parameters, holds_floats
 from ..engine.place import array_of, plain, refuse_closed
-from ..support.checks import asking
+from ..support.asking import asking
 
 
 def values_of(params: Parameters, targets: Any) -> list[Any]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..support.checks import asking, shown
+from ..support.asking import asking, shown
 from ..support.extras import needed
 
 NOTE = "(the loss was being derived by autograd: write it with autograd.numpy, or pass gradient=)"

@@ -11,7 +11,7 @@ from typing import Any, Unpack
 from ..engine.options import Hyper
 from ..engine.registry import METHODS
 from ..support import hints
-from ..support.checks import asking, shown
+from ..support.asking import asking, shown
 from . import adaptive
 from .curvature import HessianProduct
 from .documents import takes_as

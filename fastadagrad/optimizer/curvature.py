@@ -9,7 +9,7 @@ import numpy as np
 
 from ..engine.parameters import FloatArray, Parameters, holds_floats, precision_at_one
 from ..engine.rows import Rows, is_sparse
-from ..support.checks import shown
+from ..support.asking import shown
 from ..support.trees import in_structure
 from .objective import Objective
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..engine.registry import RegisteredRule, method_at, reference_to
 from ..support import array_file
-from ..support.checks import whether
+from ..support.asking import whether
 from ..support.log import logger
 from ..support.trees import in_structure, leaves
 from . import checkpoint, hyper_record, writing

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..engine.parameters import Parameters
 from ..engine.place import array_of, plain
-from ..support.checks import asking, refuse_unreadable, shown
+from ..support.asking import asking, refuse_unreadable, shown
 
 Monitor = Callable[..., Any]
 

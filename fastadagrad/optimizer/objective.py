@@ -11,7 +11,7 @@ import numpy as np
 
 from ..engine.parameters import FloatArray, Parameters, holds_floats
 from ..engine.rows import Rows, is_sparse
-from ..support.checks import asking, refuse_unreadable, shown
+from ..support.asking import asking, refuse_unreadable, shown
 from ..support.log import logger
 from .monitors import as_number
 

@@ -8,8 +8,9 @@ from typing import Any, ClassVar, Unpack
 from ..data.dataset import as_dataset, limited
 from ..engine.options import Hyper, hyper_names, refuse_unknown
 from ..engine.parameters import Parameters
+from ..support.asking import asking, shown, whether
 from ..support.attributes import MAKING, OF_DATASETS, RUNNING
-from ..support.checks import asking, check_limits, shown, whether
+from ..support.checks import check_limits
 from ..support.interrupts import whole
 from . import assignment
 from .documents import Described, takes_as

@@ -17,7 +17,8 @@ from ..data.dataset import Dataset, as_dataset, sample_count
 from ..data.randomness import as_generator
 from ..engine.options import checked
 from ..kernels.rules import trait
-from ..support.checks import shown, whole_number
+from ..support.asking import shown
+from ..support.checks import whole_number
 from ..support.log import logger
 from . import checkpoint
 from .by_gradients import session_of

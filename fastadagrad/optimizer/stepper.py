@@ -10,7 +10,8 @@ from ..engine.options import Conduct, Rule, Settings, make_group_settings, make_
 from ..engine.parameters import FloatArray, Parameters
 from ..engine.step import Stepping
 from ..kernels.rules import trait
-from ..support.checks import asking, quick_float, shown
+from ..support.asking import asking, shown
+from ..support.checks import quick_float
 from ..support.log import logger
 from .history import Ledger
 

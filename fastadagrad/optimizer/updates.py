@@ -9,7 +9,7 @@ import numpy as np
 
 from ..engine.parameters import FloatArray
 from ..engine.place import array_of, plain
-from ..support.checks import asking, shown
+from ..support.asking import asking, shown
 
 Pair = tuple[FloatArray, Callable[..., Any]]
 

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import zips
-from .checks import asking, refuse_unreadable, shown
+from .asking import asking, refuse_unreadable, shown
 from .contents import refusing_damage
 from .outputs import naming, replacing
 

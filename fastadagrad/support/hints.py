@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from .checks import shown
+from .asking import shown
 
 SHORT = 4  # letters; a word of so few is taken for another word if a letter is added, left out or changed
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from .checks import shown
+from .asking import shown
 
 Shape = dict[str, Any] | list[Any] | None  # of a tree: None in the place of each leaf
 

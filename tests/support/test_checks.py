@@ -8,7 +8,8 @@ import fastadagrad as fa
 from fastadagrad.compare import compare
 from fastadagrad.data import loading
 from fastadagrad.data.columns import checked_bits
-from fastadagrad.support.checks import checked_share, shown, whole_number
+from fastadagrad.support.asking import shown
+from fastadagrad.support.checks import checked_share, whole_number
 
 NONE = [True, np.True_, 2.0, np.float64(2), math.nan, math.inf, "2", b"2", None, Fraction(2), 2j, [2], np.array([2])]
 

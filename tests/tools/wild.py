@@ -23,7 +23,7 @@ import numpy as np
 from checkpoints import contents_of
 
 import fastadagrad as fa
-from fastadagrad.support.checks import shown
+from fastadagrad.support.asking import shown
 
 CONTRACT = (ValueError, TypeError, IndexError, FloatingPointError, RuntimeError, OSError, MemoryError, Warning)
 ERRORS = (AttributeError, KeyError, ZeroDivisionError, OverflowError, LookupError, RuntimeError, ValueError, TypeError)
