@@ -20,24 +20,27 @@ NO_NUMBERS = (
 )  # types that are refused as numbers, although float() takes them
 PLAIN_NUMBERS = frozenset({float, int, np.float32, np.float64, np.float16, np.int32, np.int64})
 
-# What a call may raise. All else that an argument raises, as it is asked for its length, its dtype, its items, ..., is
-# told as a TypeError. Functions that are given, as a loss, raise what they like.
-CONTRACT: tuple[type[BaseException], ...] = (
-    TypeError,
-    ValueError,
-    IndexError,
-    FloatingPointError,
-    RuntimeError,
-    OSError,
-    MemoryError,
-    ImportError,
-    Warning,
+# Errors of arguments, when they are asked for their length, their dtype, their items, ..., that are told as TypeErrors.
+# All others go through: a signal's handler may raise anything, anywhere.
+UNREADABLE: tuple[type[Exception], ...] = (
+    AttributeError,
+    LookupError,
+    ArithmeticError,
+    AssertionError,
+    BufferError,
+    EOFError,
+    NameError,
+    ReferenceError,
+    StopIteration,
+    SystemError,
 )
+IN_THE_CONTRACT = IndexError, FloatingPointError  # those of them that a call may raise
+OF_ARGUMENTS: tuple[type[Exception], ...] = TypeError, ValueError, RecursionError, *UNREADABLE
 
 
 def refuse_unreadable(what: str, error: Exception) -> None:
-    """Raise TypeError for an error of an argument, unless it is of a kind that a call may raise; `what` is its name."""
-    if not isinstance(error, CONTRACT):
+    """Raise TypeError for an error of an argument that a call may not raise; `what` is the argument's name."""
+    if isinstance(error, UNREADABLE) and not isinstance(error, IN_THE_CONTRACT):
         raise TypeError(f"{what} cannot be read: {type(error).__name__}: {shown(error)}") from error
 
 
@@ -53,7 +56,7 @@ def asking(what: str) -> Iterator[None]:
     """
     try:
         yield
-    except Exception as error:
+    except UNREADABLE as error:
         refuse_unreadable(what, error)
         raise
 
@@ -66,7 +69,7 @@ def shown(value: Any) -> str:
     """
     try:
         return reprlib.repr(value)
-    except Exception:  # an int has more digits than Python writes; other objects may raise anything
+    except OF_ARGUMENTS:  # an int has more digits than Python writes; other objects may raise anything
         return f"an integer of {value.bit_length()} bits" if type(value) is int else f"a {type(value).__name__}"
 
 
@@ -89,7 +92,7 @@ def whole_number(name: str, value: Any, least: int | None = None, most: int | No
     """
     try:
         number = None if isinstance(value, NO_NUMBERS) else operator.index(value)
-    except Exception:
+    except OF_ARGUMENTS:
         number = None
     bounds = "" if least is None else f" of at least {least}"
     if number is None:
@@ -108,7 +111,7 @@ def checked_number(name: str, value: Any) -> float:
         number = math.nan if no_number else float(value)
     except OverflowError:
         no_number, number = False, math.inf
-    except Exception:
+    except OF_ARGUMENTS:
         no_number = True
     if no_number:
         raise TypeError(f"{name} must be a number, not {shown(value)}") from None
