@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..kernels.memory.storage import PRECISIONS, precision_of
 from ..support import trees
-from ..support.asking import asking, refuse_unreadable, shown
+from ..support.asking import UNREADABLE, asking, refuse_unreadable, shown
 from ..support.read_only import ReadOnly
 from .place import array_of, map_of, place_of, refuse_closed
 
@@ -245,7 +245,7 @@ class Parameters:
         """
         try:
             return self._flattened(values, what)
-        except Exception as error:
+        except UNREADABLE as error:
             refuse_unreadable(what, error)
             raise
 

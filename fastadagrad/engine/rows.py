@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..support.asking import OF_ARGUMENTS
 from .parameters import FloatArray
 
 INDEX_DTYPES = (np.dtype(np.int32), np.dtype(np.int64))
@@ -66,7 +67,7 @@ def is_scipy(gradient: Any) -> bool:
     sparse = sys.modules.get("scipy.sparse")
     try:
         return sparse is not None and bool(sparse.issparse(gradient))
-    except Exception:  # an object that raises when it is asked for its class
+    except OF_ARGUMENTS:  # an object that raises when it is asked for its class
         return False
 
 

@@ -9,7 +9,17 @@ import numpy as np
 
 from ..engine.parameters import Parameters, holds_floats
 from ..engine.place import array_of, plain, refuse_closed
-from ..support.asking import asking
+from ..support.asking import asking, shown
+
+
+def asks_for_best(targets: Any) -> bool:
+    """Whether targets are the word for the best parameters, or none; ValueError for another word."""
+    with asking("targets"):
+        if targets is None or not isinstance(targets, str):
+            return targets is None
+        if targets != "best":
+            raise ValueError(f"targets must be None, 'best' or arrays in the structure of params, not {shown(targets)}")
+        return True
 
 
 def values_of(params: Parameters, targets: Any) -> list[Any]:

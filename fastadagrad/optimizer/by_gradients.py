@@ -163,6 +163,8 @@ class ByGradients:
             If Rows or a sparse matrix name a row or a column that does not exist.
         FloatingPointError
             If a gradient holds NaN or infinity, unless ``nonfinite`` is "skip" or "ignore".
+        RuntimeError
+            If it is called by what the optimizer calls: a loss, a monitor, a learning rate, ...
 
         Nothing has been changed when it raises.
 

@@ -42,8 +42,8 @@ class Keeper(ByGradients, ABC):
         Parameters
         ----------
         path : path-like or file object
-            The file at a path is replaced as a whole: a crash leaves the old file or the new one. A file object must be
-            open in binary mode, and need not be able to seek.
+            The file at a path is replaced as a whole: a crash leaves the old file or the new one, which keeps mode and
+            owner of the old. A file object must be open in binary mode, and need not be able to seek.
 
         Raises
         ------
@@ -113,6 +113,8 @@ class Keeper(ByGradients, ABC):
             If a file object is open in text mode.
         OSError
             If there is no such file, or it cannot be read.
+        RuntimeError
+            If it is called by what the optimizer calls: a loss, a monitor, a learning rate, ...
 
         Examples
         --------

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..engine.parameters import Parameters
 from ..engine.place import array_of, plain
-from ..support.asking import asking, refuse_unreadable, shown
+from ..support.asking import UNREADABLE, asking, refuse_unreadable, shown
 
 Monitor = Callable[..., Any]
 
@@ -21,7 +21,7 @@ def as_number(value: Any, what: str) -> float:
         if isinstance(value, float | np.floating):  # the usual case comes first, as every batch takes this path
             return float(value)
         return _number_of(value, what)
-    except Exception as error:
+    except UNREADABLE as error:
         refuse_unreadable(what, error)
         raise
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..engine.parameters import FloatArray, Parameters, holds_floats
 from ..engine.rows import Rows, is_sparse
-from ..support.asking import asking, refuse_unreadable, shown
+from ..support.asking import UNREADABLE, asking, refuse_unreadable, shown
 from ..support.log import logger
 from .monitors import as_number
 
@@ -94,7 +94,7 @@ class Objective:
             return batch
         try:
             return self._arguments(batch)
-        except Exception as error:
+        except UNREADABLE as error:
             refuse_unreadable("the batch", error)
             raise
 
@@ -143,7 +143,7 @@ class Objective:
         result = self._loss(self._params.given, *arguments)
         try:
             pair = isinstance(result, tuple) and len(result) == 2
-        except Exception as error:
+        except UNREADABLE as error:
             refuse_unreadable("the result of loss", error)
             raise
         if self._gradient is None:
@@ -176,7 +176,7 @@ class Objective:
                 with np.errstate(all="ignore"):
                     return gradient.astype(parameter.dtype)
             return self._array_in_form(gradient, name, parameter)
-        except Exception as error:
+        except UNREADABLE as error:
             refuse_unreadable(f"gradient of {name!r}", error)
             raise
 

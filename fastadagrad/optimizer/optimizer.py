@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Unpack
 from ..data.dataset import as_dataset, limited
 from ..engine.options import Hyper, hyper_names, refuse_unknown
 from ..engine.parameters import Parameters
-from ..support.asking import asking, shown, whether
+from ..support.asking import asking, whether
 from ..support.attributes import MAKING, OF_DATASETS, RUNNING
 from ..support.checks import check_limits
 from ..support.interrupts import whole
@@ -127,6 +127,11 @@ class Optimizer(Named, Shown, Keeper, metaclass=Described):
     def reset(self) -> None:
         """Forget accumulators, velocities, counts, history and best; the parameters stay as they are.
 
+        Raises
+        ------
+        RuntimeError
+            If it is called by what the optimizer calls: a loss, a monitor, a learning rate, ...
+
         Examples
         --------
         >>> import numpy as np
@@ -157,7 +162,8 @@ class Optimizer(Named, Shown, Keeper, metaclass=Described):
         Raises
         ------
         RuntimeError
-            If the best parameters are asked for, but there has been no validation yet.
+            If the best parameters are asked for, but there has been no validation yet; or if it is called by what the
+            optimizer calls: a loss, a monitor, a learning rate, ...
         TypeError, ValueError
             If the structure, a shape or a dtype does not fit; nothing is changed then.
 
@@ -171,15 +177,8 @@ class Optimizer(Named, Shown, Keeper, metaclass=Described):
         >>> w
         array([3., 4.])
         """
-        with asking("targets"):
-            word = isinstance(targets, str)
-            if word and targets != "best":
-                raise ValueError(
-                    f"targets must be None, 'best' or arrays in the structure of params, not {shown(targets)}"
-                )
-        session = self._session
+        session, best = self._session, assignment.asks_for_best(targets)
         params = session.params
-        best = targets is None or word
         values: Sequence[Any] = () if best else assignment.values_of(params, targets)
         with session.engine.changing("set_params"):
             if best:
@@ -296,7 +295,7 @@ class Optimizer(Named, Shown, Keeper, metaclass=Described):
         TypeError, ValueError
             If an argument, a hyperparameter or a result of the loss is refused.
         RuntimeError
-            If the optimizer was made without a loss.
+            If the optimizer was made without a loss, or if what it calls asks for an iteration.
         FloatingPointError, IndexError
             For a gradient of the loss, as in `step`.
 

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import zips
-from .asking import asking, refuse_unreadable, shown
+from .asking import OF_ARGUMENTS, UNREADABLE, asking, refuse_unreadable, shown
 from .contents import refusing_damage
 from .outputs import naming, replacing
 
@@ -119,7 +119,7 @@ def name_of(target: Target) -> str:
         return str(target)
     try:
         name = getattr(target, "name", None)
-    except Exception:
+    except OF_ARGUMENTS:
         name = None
     return name if isinstance(name, str) and name else f"the {type(target).__name__}"
 
@@ -132,7 +132,7 @@ def _refuse_unwritable(file: Any) -> None:
         raise TypeError(f"{name_of(file)} is open in text mode: open it in binary mode, 'wb'") from None
     except (AttributeError, io.UnsupportedOperation):
         raise ValueError(f"{name_of(file)} is not open for writing: open it in binary mode, 'wb'") from None
-    except Exception as error:
+    except UNREADABLE as error:
         refuse_unreadable("path", error)
         raise
 
@@ -247,7 +247,7 @@ def _remaining(file: Any) -> IO[bytes]:
         raise ValueError(f"{name_of(file)} is not open for reading: open it in binary mode, 'rb'") from None
     except UnicodeDecodeError:
         content = ""
-    except Exception as error:
+    except UNREADABLE as error:
         refuse_unreadable("path", error)
         raise
     if isinstance(content, str):

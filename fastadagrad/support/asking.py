@@ -7,24 +7,27 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-# What a call may raise. All else that an argument raises, as it is asked for its length, its dtype, its items, ..., is
-# told as a TypeError. Functions that are given, as a loss, raise what they like.
-CONTRACT: tuple[type[BaseException], ...] = (
-    TypeError,
-    ValueError,
-    IndexError,
-    FloatingPointError,
-    RuntimeError,
-    OSError,
-    MemoryError,
-    ImportError,
-    Warning,
+# Errors of arguments, when they are asked for their length, their dtype, their items, ..., that are told as TypeErrors.
+# All others go through: a signal's handler may raise anything, anywhere.
+UNREADABLE: tuple[type[Exception], ...] = (
+    AttributeError,
+    LookupError,
+    ArithmeticError,
+    AssertionError,
+    BufferError,
+    EOFError,
+    NameError,
+    ReferenceError,
+    StopIteration,
+    SystemError,
 )
+IN_THE_CONTRACT = IndexError, FloatingPointError  # those of them that a call may raise
+OF_ARGUMENTS: tuple[type[Exception], ...] = TypeError, ValueError, RecursionError, *UNREADABLE
 
 
 def refuse_unreadable(what: str, error: Exception) -> None:
-    """Raise TypeError for an error of an argument, unless it is of a kind that a call may raise; `what` is its name."""
-    if not isinstance(error, CONTRACT):
+    """Raise TypeError for an error of an argument that a call may not raise; `what` is the argument's name."""
+    if isinstance(error, UNREADABLE) and not isinstance(error, IN_THE_CONTRACT):
         raise TypeError(f"{what} cannot be read: {type(error).__name__}: {shown(error)}") from error
 
 
@@ -40,7 +43,7 @@ def asking(what: str) -> Iterator[None]:
     """
     try:
         yield
-    except Exception as error:
+    except UNREADABLE as error:
         refuse_unreadable(what, error)
         raise
 
@@ -53,7 +56,7 @@ def shown(value: Any) -> str:
     """
     try:
         return reprlib.repr(value)
-    except Exception:  # an int has more digits than Python writes; other objects may raise anything
+    except OF_ARGUMENTS:  # an int has more digits than Python writes; other objects may raise anything
         return f"an integer of {value.bit_length()} bits" if type(value) is int else f"a {type(value).__name__}"
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .asking import shown
+from .asking import OF_ARGUMENTS, shown
 
 NO_NUMBERS = (
     bool,
@@ -39,7 +39,7 @@ def whole_number(name: str, value: Any, least: int | None = None, most: int | No
     """
     try:
         number = None if isinstance(value, NO_NUMBERS) else operator.index(value)
-    except Exception:
+    except OF_ARGUMENTS:
         number = None
     bounds = "" if least is None else f" of at least {least}"
     if number is None:
@@ -58,7 +58,7 @@ def checked_number(name: str, value: Any) -> float:
         number = math.nan if no_number else float(value)
     except OverflowError:
         no_number, number = False, math.inf
-    except Exception:
+    except OF_ARGUMENTS:
         no_number = True
     if no_number:
         raise TypeError(f"{name} must be a number, not {shown(value)}") from None
@@ -67,17 +67,6 @@ def checked_number(name: str, value: Any) -> float:
     if name == "momentum" and number >= 1:
         raise ValueError(f"momentum must be below 1, not {value!r}: the velocity would never decay")
     return number
-
-
-def checked_share(name: str, value: Any) -> float:
-    """A number between 0 and 1, and neither, as a float."""
-    try:
-        share = checked_number(name, value)
-    except ValueError:
-        share = math.nan
-    if not 0 < share < 1:
-        raise ValueError(f"{name} must be between 0 and 1, and neither, not {shown(value)}")
-    return share
 
 
 def quick_float(name: str, value: Any) -> float:
