@@ -69,6 +69,17 @@ def checked_number(name: str, value: Any) -> float:
     return number
 
 
+def checked_share(name: str, value: Any) -> float:
+    """A number between 0 and 1, and neither, as a float."""
+    try:
+        share = checked_number(name, value)
+    except ValueError:
+        share = math.nan
+    if not 0 < share < 1:
+        raise ValueError(f"{name} must be between 0 and 1, and neither, not {shown(value)}")
+    return share
+
+
 def quick_float(name: str, value: Any) -> float:
     """A number as a float, as quickly as possible; NaN for values that need a closer look, such as callables."""
     if type(value) in PLAIN_NUMBERS:
