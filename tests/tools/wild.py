@@ -279,8 +279,10 @@ class Source:
         return self.rng.choice(choices)
 
     def data(self):
-        """Data; not so much that a pass over them takes hours."""
+        """Data; not so much that a pass over them takes hours, and none that raise errors of their own in a pass."""
         found = self.rng.choice([None, [np.ones(4)], self()])
+        if "__iter__" in type(found).__name__:
+            return None
         return None if getattr(type(found), "__array_priority__", None) and np.size(found) > 1e6 else found
 
 
