@@ -193,7 +193,7 @@ def masked(array):
     ("make", "error", "words"),
     [
         (lambda gpu: gpu.array(np.ones(4, F4), read_only=True), ValueError, "'param0' is read-only"),
-        (lambda gpu: gpu.array(np.ones(4, np.int32)), ValueError, "must be float32 or float64, not int32"),
+        (lambda gpu: gpu.array(np.ones(4, np.int32)), ValueError, "must be float32 or float64 on a GPU, not int32"),
         (lambda gpu: gpu.array(np.ones(4, F4), offset=2), ValueError, "not aligned"),
         (lambda gpu: Strided(gpu.array(np.ones(4, F4))), ValueError, "C-contiguous, its strides are"),
         (
