@@ -19,8 +19,7 @@ from data import A9A, Absent
 SEED = 20260101
 HELD_OUT = 0.25  # share of the examples that are for testing alone
 LEAST_OF_A_CLASS = 20  # examples of a class, so that there are some on both sides of a split
-
-LEAST_OF_A_BREED = 400
+LEAST_OF_A_BREED = 400  # so that there are not hundreds of classes
 Examples = tuple[Any, Any]  # X, y
 
 

@@ -128,6 +128,7 @@ def study(each: Set) -> dict[str, Any]:
 
 
 def study_split(each: Set, number: int) -> dict[str, Any]:
+    """The row of one split of a set."""
     X, X_test, y, y_test = each.split(number)
     best, seconds = tuned(each, X, y)
     optimum = held_out_loss(best, X_test, y_test, each.regression)

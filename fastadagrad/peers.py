@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from .support.asking import asking, shown
+
 PEERS: dict[str, dict[str, Any]] = {
     "torch": {"learning_rate": 1e-2, "rms_regularizer": 1e-10},
     "keras": {
@@ -47,7 +49,7 @@ def like(
     >>> fa.like("torch")
     {'learning_rate': 0.01, 'rms_regularizer': 1e-10}
     """
-    if not issubclass(type(peer), str) or peer not in PEERS:
-        given = repr(peer) if type(peer) is str else f"of type {type(peer).__name__}"
-        raise ValueError(f"peer must be one of {', '.join(map(repr, PEERS))}, not {given}")
-    return dict(PEERS[peer])
+    with asking("peer"):
+        if not isinstance(peer, str) or peer not in PEERS:
+            raise ValueError(f"peer must be one of {', '.join(map(repr, PEERS))}, not {shown(peer)}")
+        return dict(PEERS[peer])

@@ -26,14 +26,8 @@ HEADINGS = {  # of columns: in a report, and shorter in a terminal
 }
 NONE = "-"
 NEVER, NO_RATE = "never", "no rate"
-LEAST_WANTED = (
-    "bytes",
-    "us/step",
-    "spread",
-    "seconds",
-    "good rates",
-    "epochs",
-)  # are left out, in this order, if need be
+# Columns that are left out, in this order, where a terminal is too narrow.
+LEAST_WANTED = ("bytes", "us/step", "spread", "seconds", "good rates", "epochs")
 FIRST, EDGE = "*", "!"  # marks of a method that no other is better than, and of a best rate at an end of its grid
 
 

@@ -76,9 +76,8 @@ class Paired(NamedTuple):
     low: float | None
     high: float | None
     p: float | None  # of the test over the pairs, by Holm; None with fewer than LEAST_PAIRS
-    p_problems: (
-        float | None
-    )  # of the test over the problems' medians, by Holm; None with fewer than LEAST_PAIRS of these
+    # Of the test over the problems' medians, by Holm; None with fewer than LEAST_PAIRS of these.
+    p_problems: float | None
 
 
 class Verdict(NamedTuple):

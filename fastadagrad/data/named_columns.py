@@ -7,6 +7,7 @@ to, as in Vowpal Wabbit.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NoReturn
@@ -43,7 +44,7 @@ def columns_of(
     ValueError, TypeError
         If a named column is not there, if two have one name, or if a feature is neither a number nor a string.
     """
-    names = [str(name) for name in schema.names]
+    names = Counter(map(str, schema.names))
     for name in names:
         check_there(name, names, where, "a feature")
     for what, wanted in (("target", target), ("weight", weight), *(("drop", each) for each in drop)):
@@ -70,12 +71,12 @@ def columns_of(
     return Columns(tuple(numbers), tuple(strings), target, weight)
 
 
-def check_there(name: str, names: Sequence[str], where: str, what: str) -> None:
-    """Raise ValueError if there is not one column of a name."""
-    if names.count(name) > 1:
-        raise ValueError(f"{where} has {names.count(name)} columns named {name!r}: rename all but one")
+def check_there(name: str, names: Counter[str], where: str, what: str) -> None:
+    """Raise ValueError if there is not one column of a name; `names` counts those that there are."""
+    if names[name] > 1:
+        raise ValueError(f"{where} has {names[name]} columns named {name!r}: rename all but one")
     if name not in names:
-        shown = ", ".join(map(repr, names[:SHOWN])) + (", ..." if len(names) > SHOWN else "")
+        shown = ", ".join(map(repr, [*names][:SHOWN])) + (", ..." if len(names) > SHOWN else "")
         meant = hint(name, names)
         raise ValueError(f"{where} has no column {name!r} ({what}); it has {shown}{f': {meant}' if meant else ''}")
 

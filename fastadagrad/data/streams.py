@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -330,7 +331,7 @@ def take_columns(stream: Stream, columns: Columns) -> None:
         If the source lacks a feature, or is svmlight text.
     """
     source, own = stream._named
-    names = [str(name) for name in source.schema.names]
+    names = Counter(map(str, source.schema.names))
     for name in (*columns.numbers, *columns.categories):
         check_there(name, names, stream.name, "a feature of the training")
     for name in (each for each in (own.target, own.weight) if each is not None):

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import get_ident
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 FROM_WITHIN = (
     "{} is called from within a step, a run or an evaluation of this optimizer: a loss, a monitor, an update, a "
@@ -47,29 +47,25 @@ class Access:
 
     def call(self, function: Callable[..., Result], *arguments: Any) -> Result:
         """Call something that calls functions of the user's, which cannot change this optimizer meanwhile."""
-        callers, me = self.callers, get_ident()
-        before = callers.get(me, 0)
-        callers[me] = before + 1
+        return self._noted(self.callers, function, arguments)
+
+    def evaluate(self, function: Callable[..., Result], *arguments: Any) -> Result:
+        """The same, and let other threads read only, so that all of an evaluation is of the same parameters."""
+        return cast(Result, self._noted(self._evaluating, self.call, (function, *arguments)))
+
+    @staticmethod
+    def _noted(notes: dict[int, int], function: Callable[..., Result], arguments: tuple[Any, ...]) -> Result:
+        """Call a function, which this thread's note counts meanwhile."""
+        me = get_ident()
+        before = notes.get(me, 0)
+        notes[me] = before + 1
         try:
             return function(*arguments)
         finally:
             if before:
-                callers[me] = before
+                notes[me] = before
             else:
-                del callers[me]
-
-    def evaluate(self, function: Callable[..., Result], *arguments: Any) -> Result:
-        """The same, and let other threads read only, so that all of an evaluation is of the same parameters."""
-        evaluating, me = self._evaluating, get_ident()
-        before = evaluating.get(me, 0)
-        evaluating[me] = before + 1
-        try:
-            return self.call(function, *arguments)
-        finally:
-            if before:
-                evaluating[me] = before
-            else:
-                del evaluating[me]
+                del notes[me]
 
     @contextmanager
     def changing(self, what: str) -> Iterator[None]:

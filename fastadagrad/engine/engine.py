@@ -51,9 +51,8 @@ class Engine(Access, Arena):
     def __init__(self, rule: Rule, params: Parameters) -> None:
         Access.__init__(self)
         Arena.__init__(self, rule, params)
-        self.updates = memoryview(
-            cast(Any, self.state.updates)
-        )  # which gives a number in a fraction of an array's time
+        # The count of updates, of which a view gives a number in a fraction of the time that an array takes.
+        self.updates = memoryview(cast(Any, self.state.updates))
         self._readers: dict[int, Reader] = {}  # by position
         self._rate_range: RateRange | None = None  # rates that need no new settings; None: not found out yet
         self._quick_rates = NO_RATES  # those of them that need no look at state and method either

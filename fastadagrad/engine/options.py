@@ -18,10 +18,7 @@ from ..kernels.rules import COMMON, documented, form_of, places, trait
 from ..support.asking import asking
 from ..support.checks import checked_number
 from ..support.hints import KEYWORDS, Foreign, hint, ours_for
-from .given import MOST as MOST
-from .given import checked as checked
-from .given import of_group
-from .given import own_copy as own_copy
+from .given import checked, of_group
 from .registry import reference_to, rule_at, rule_named, rule_names
 from .typed_keywords import Hyper as Hyper
 from .typed_keywords import Schedule as Schedule

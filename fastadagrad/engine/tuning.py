@@ -10,14 +10,8 @@ import numpy as np
 from ..kernels.rules import trait
 from .options import Conduct, Options, Settings
 
-SWITCHES = (
-    "weight_decay",
-    "decoupled_weight_decay",
-    "l1",
-    "l2",
-    "max_gradient_elem",
-    "max_gradient_norm",
-)  # options that do nothing at 0
+# Options that do nothing at 0.
+SWITCHES = ("weight_decay", "decoupled_weight_decay", "l1", "l2", "max_gradient_elem", "max_gradient_norm")
 OF_MISSED_STEPS = ("learning_rate", "lr_decay", "decoupled_weight_decay", "l1", "l2")
 
 Span = Literal["alike", "marks", "catch up"]

@@ -9,7 +9,8 @@ import numpy as np
 
 from ..data.columns import checked_bits
 from ..engine import options
-from ..engine.options import Conduct, Hyper, Rule, Settings, cast_scalars, checked, make_settings
+from ..engine.given import MOST, checked
+from ..engine.options import Conduct, Hyper, Rule, Settings, cast_scalars, make_settings
 from ..kernels.linear.losses import LOSSES, OPTIONS
 from ..kernels.rules import trait
 from ..support import attributes
@@ -139,7 +140,7 @@ def _average(value: Any) -> bool | int | str:
         return value
     if isinstance(value, bool | np.bool):
         return bool(value)
-    return whole_number("average", value, 1, options.MOST)
+    return whole_number("average", value, 1, MOST)
 
 
 def _implicit(value: Any, settings: Settings, batch_size: int) -> bool | None:

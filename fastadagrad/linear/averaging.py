@@ -66,6 +66,27 @@ def _write_mean(out: Weights, means: Sequence[Mean]) -> None:
             array[rows] = np.mean(parts, axis=0) if alike else np.average(parts, axis=0, weights=visits)
 
 
+def joined(mean: Mean, weights: Weights, visits: int, late: float) -> Mean:
+    """A mean with further weights, which count for `visits` and, by `late`, for more; its arrays are overwritten."""
+    in_all = mean.visits + visits
+    divisor = (in_all / visits + late) / (1 + late)
+    for old, more in zip(mean[:2], weights, strict=True):
+        approach(old, more, divisor)
+    return mean._replace(visits=in_all)
+
+
+def take_over(trained: Weights, weights: Weights) -> None:
+    """Let trained weights become others, in place."""
+    for own, other in zip(trained, weights, strict=True):
+        own[...] = other
+
+
+def begun_from(trained: Weights, kept: Weights, visits: int) -> tuple[Mean, ...]:
+    """Let trained weights become a mean that was kept, of so many visits; returns it, unless it is of none."""
+    take_over(trained, kept)
+    return (Mean(kept[0].astype(np.float64), kept[1].astype(np.float64), visits),) if visits else ()
+
+
 def approach(mean: NDArray[np.float64], other: NDArray[Any], divisor: float) -> None:
     """Move a mean towards other weights by their difference over a divisor, in place."""
     for rows in parts_of(len(mean)):
@@ -123,12 +144,7 @@ class AveragingTrainer:
         if self._last is not None or not self._means:
             self._means.append(new)
             return
-        before = self._means[0]
-        visits = before.visits + new.visits
-        share = (visits / new.visits + self._late) / (1 + self._late)
-        for old, more in zip(before[:2], new[:2], strict=True):
-            approach(old, more, share)
-        self._means[0] = before._replace(visits=visits)
+        self._means[0] = joined(self._means[0], new[:2], new.visits, self._late)
 
     def go_on_from(self, kept: Weights, epoch: int) -> tuple[Mean, ...]:
         """The means with which training goes on, given the weights that were kept, those of an epoch.
@@ -138,10 +154,7 @@ class AveragingTrainer:
         """
         if all(np.array_equal(own, other) for own, other in zip(self._parameters, kept, strict=True)):
             return tuple(self._means) if self._visits[-1] else ()
-        for own, other in zip(self._trainer.parameters, kept, strict=True):
-            own[...] = other
-        weights, intercept = (each.astype(np.float64) for each in kept)
-        return (Mean(weights, intercept, self._visits[epoch]),) if self._visits[epoch] else ()
+        return begun_from(self._trainer.parameters, kept, self._visits[epoch])
 
     @property
     def parameters(self) -> Weights:

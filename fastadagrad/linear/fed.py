@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..engine.options import Settings
-from .averaging import Mean, Weights, average_of, mean_of
+from .averaging import Mean, Weights, average_of, mean_of, take_over
 from .feeds import Preparing
 from .fitting import is_implicit, lazy_of
 from .running import rescale
@@ -77,7 +77,7 @@ class Fed:
         self._trainer = make_trainer(self._p, self._preparing, examples, self._settings, self._start)
         self._start = None
         if self._before:  # no average any more: training goes on from the last one
-            self._become(mean_of(self._before, examples.values.dtype))
+            take_over(self._now.parameters, mean_of(self._before, examples.values.dtype))
             self._before = ()
 
     def train(self, order: NDArray[np.int64]) -> float:
@@ -119,12 +119,8 @@ class Fed:
         """Let training go on from the weights that were kept, those of an epoch; returns their means, if any."""
         if self._mean is not None:
             return self._mean.go_on_from(self._now.parameters, kept, epoch)
-        self._become(kept)
+        take_over(self._now.parameters, kept)
         return ()
-
-    def _become(self, weights: Weights) -> None:
-        for own, other in zip(self._now.parameters, weights, strict=True):
-            own[...] = other
 
     @property
     def parameters(self) -> Weights:

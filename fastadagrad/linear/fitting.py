@@ -23,7 +23,7 @@ from ..engine.missed import moves_unnamed
 from ..engine.options import Conduct, Settings
 from ..support.stopping import Patience
 from . import rate_trials, scaling, targets
-from .averaging import Average, AveragingTrainer, Mean, average_of, mean_of
+from .averaging import Average, AveragingTrainer, Mean, average_of, mean_of, take_over
 from .epochs import NON_FINITE, Outcome, Run, Watcher, reporting
 from .links import LINKS
 from .methods import TUNED, finds_rate, implicit_refusal, missed_steps_refusal
@@ -263,7 +263,7 @@ def _averaging(trainer: Trainer, average: Average | None, means: tuple[Mean, ...
     if average is not None:
         return AveragingTrainer(trainer, average, means)
     if means:  # no average any more: training goes on from the last one
-        _take_over(trainer, mean_of(means, trainer.parameters[0].dtype))
+        take_over(trainer.parameters, mean_of(means, trainer.parameters[0].dtype))
     return trainer
 
 
@@ -271,13 +271,8 @@ def _go_on_from(trainer: Trainer | AveragingTrainer, outcome: Outcome) -> tuple[
     """Let training go on from the weights that were kept; returns the means, if weights are averaged."""
     if isinstance(trainer, AveragingTrainer):
         return trainer.go_on_from(outcome.weights, outcome.best_epoch)
-    _take_over(trainer, outcome.weights)
+    take_over(trainer.parameters, outcome.weights)
     return ()
-
-
-def _take_over(trainer: Trainer, weights: Weights) -> None:
-    for own, other in zip(trainer.parameters, weights, strict=True):
-        own[...] = other
 
 
 def lazy_of(p: Mapping[str, Any], settings: Settings, sparse: bool) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from ..support import interrupts
-from .averaging import POINTS, STRETCH, Average, Mean, Weights, approach, mean_of
+from .averaging import POINTS, STRETCH, Average, Mean, Weights, begun_from, joined, mean_of
 from .running import take_up_shift
 from .scaling import Scaling
 
@@ -35,12 +35,11 @@ class RunningMean:
         self._means: deque[Mean] = deque(copies, maxlen=average.last or 1)  # one an epoch, or one of all epochs
         self._goes_on = average.last is None and bool(self._means)  # whether the next point belongs to the latest mean
         self._visits = self._values = 0  # since the latest point
-        self._ends = [
-            sum(mean.visits for mean in self._means)
-        ]  # visits in the mean, before the first epoch and after each
+        self._ends = [self._visits_in_all]  # before the first epoch and after each
 
     @property
     def _visits_in_all(self) -> int:
+        """The number of visits that the mean is of."""
         return sum(mean.visits for mean in self._means)
 
     def begin_epoch(self) -> None:
@@ -88,11 +87,7 @@ class RunningMean:
 
     def _approached(self, mean: Mean, weights: Weights) -> Mean:
         """A mean with another point; its arrays are overwritten."""
-        visits = mean.visits + self._visits
-        share = (visits / self._visits + self._late) / (1 + self._late)
-        for old, more in zip(mean[:2], weights, strict=True):
-            approach(old, more, share)
-        return mean._replace(visits=visits)
+        return joined(mean, weights, self._visits, self._late)
 
     def rescale(self, old: Scaling, new: Scaling) -> None:
         """Bring the mean of a model with an intercept to another scale of the features."""
@@ -108,7 +103,4 @@ class RunningMean:
         self.take_point(trained)
         if all(np.array_equal(own, other) for own, other in zip(self.weights(trained), kept, strict=True)):
             return tuple(self._means)
-        for own, other in zip(trained, kept, strict=True):
-            own[...] = other
-        visits = self._ends[epoch]
-        return (Mean(kept[0].astype(np.float64), kept[1].astype(np.float64), visits),) if visits else ()
+        return begun_from(trained, kept, self._ends[epoch])

@@ -66,7 +66,8 @@ def fit_stream(
     given, fraction = (None, valid) if isinstance(valid, float) else (valid, 0.0)
     begun = prepare(p, settings, stream, start, fraction, classes, buffer)
     source, settings = begun.source, begun.settings
-    trainer = Fed(p, settings, source.preparing, *(() if start is None else (start.trained, start.means)))
+    trained, means = (None, ()) if start is None else (start.trained, start.means)
+    trainer = Fed(p, settings, source.preparing, trained, means)
     source.trainer = trainer
     feeds = source.feeds(1)
     try:

@@ -180,7 +180,7 @@ class ByGradients:
         """
         session = self._session
         flat = session.filled_buffers() if gradients is None else session.params.flatten(gradients)
-        session.step(flat, (), True)
+        session.step(flat, from_outside=True)
 
     def read_rows(self, name: str, indices: NDArray[Any]) -> Any:
         """Read rows of a parameter, which are caught up first.
@@ -275,7 +275,8 @@ class ByGradients:
         """
         session = self._session
         if hyper:
-            _, conduct = session.settings_of({**session.hyper, **session.overlay, **hyper}, {})
+            own = session.own_copy({**session.hyper, **session.overlay, **hyper})
+            _, conduct = session.settings_of(own, {})
             session.engine.refuse_alone(conduct)
             session.change_hyper(hyper)
         params, frozen = session.params, session.engine.frozen

@@ -6,7 +6,8 @@ import warnings
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from ..engine.options import Conduct, Rule, checked, make_group_settings, make_settings, refuse_unknown
+from ..engine.given import checked
+from ..engine.options import Conduct, Rule, make_group_settings, make_settings, refuse_unknown
 from ..engine.registry import RegisteredRule
 
 Record = dict[str, Any]  # name -> value, None for a callable; and "groups"

@@ -158,6 +158,7 @@ class Keeper(ByGradients, ABC):
             raise ValueError(f"{contents.file} was written by a version that saved no hyperparameters: leave out hyper")
         taken = hyper_record.taken({**contents.hyper, **run.get("hyper", {})}, self._session.hyper)
         try:
+            taken = self._session.own_copy(taken)
             self._session.settings_of(taken, {})
         except (TypeError, ValueError) as error:
             raise ValueError(f"the hyperparameters in {contents.file} do not fit: {error}") from None

@@ -102,9 +102,8 @@ class Objective:
         if self._inputs is not None:
             parts = batch if isinstance(batch, tuple | list) else (batch,)
             source: Any = parts[0] if len(parts) == 1 else None
-            names = (
-                source.keys() if hasattr(source, "keys") else getattr(source, "columns", None)
-            )  # a DataFrame of polars has no keys
+            # A DataFrame of polars has columns and no keys.
+            names = source.keys() if hasattr(source, "keys") else getattr(source, "columns", None)
             if names is None:  # arrays, in the order in which the loss takes them
                 if len(parts) != len(self._inputs):
                     raise TypeError(

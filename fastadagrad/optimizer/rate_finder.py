@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ..data.dataset import Dataset, as_dataset, sample_count
 from ..data.randomness import as_generator
-from ..engine.options import checked
+from ..engine.given import checked
 from ..kernels.rules import trait
 from ..support.asking import shown
 from ..support.checks import whole_number

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..engine.engine import Engine
-from ..engine.options import Conduct, Rule, Settings, make_group_settings, make_settings, own_copy, starts_of
+from ..engine.given import own_copy
+from ..engine.options import Conduct, Rule, Settings, make_group_settings, make_settings, starts_of
 from ..engine.parameters import FloatArray, Parameters
 from ..engine.step import Stepping
 from ..kernels.rules import trait
@@ -60,15 +61,18 @@ class Stepper:
                 logger.info("%s of %s is %s whatever is given", name, self.rule.name.upper(), value)
 
     def own_copy(self, hyper: Mapping[str, Any]) -> dict[str, Any]:
-        """A copy of hyperparameters that asks each object once; see `fastadagrad.engine.options.own_copy`."""
+        """A copy of hyperparameters that asks each object once; see `fastadagrad.engine.given.own_copy`."""
         return own_copy(hyper, self._defaults)
 
     def settings_of(self, hyper: dict[str, Any], overlay: dict[str, Any]) -> tuple[list[Settings], Conduct]:
-        """Checked settings of each parameter, and the conduct; ValueError or TypeError if one is refused."""
-        settings, conduct = self._settings_alone(own_copy(hyper))
+        """Checked settings of each parameter, and the conduct, of hyperparameters as `own_copy` gives them.
+
+        Raises ValueError or TypeError if one is refused.
+        """
+        settings, conduct = self._settings_alone(hyper)
         if overlay:
             own = settings
-            settings, conduct = self._settings_alone(own_copy({**hyper, **overlay}))
+            settings, conduct = self._settings_alone({**hyper, **overlay})
             for name, here, there in zip(self.params.names, own, settings, strict=True):
                 if here.start != there.start and not there.options.frozen:
                     raise ValueError(

@@ -26,7 +26,10 @@ OF_ARGUMENTS: tuple[type[Exception], ...] = TypeError, ValueError, RecursionErro
 
 
 def refuse_unreadable(what: str, error: Exception) -> None:
-    """Raise TypeError for an error of an argument that a call may not raise; `what` is the argument's name."""
+    """Raise TypeError for an error of an argument that a call may not raise; `what` is the argument's name.
+
+    It is for where every step or batch comes by, and where entering the block of `asking` would take too long.
+    """
     if isinstance(error, UNREADABLE) and not isinstance(error, IN_THE_CONTRACT):
         raise TypeError(f"{what} cannot be read: {type(error).__name__}: {shown(error)}") from error
 

@@ -10,13 +10,8 @@ import numpy as np
 
 from .asking import OF_ARGUMENTS, shown
 
-NO_NUMBERS = (
-    bool,
-    np.bool,
-    str,
-    bytes,
-    np.complexfloating,
-)  # types that are refused as numbers, although float() takes them
+# Types that are refused as numbers, although float() takes them.
+NO_NUMBERS = bool, np.bool, str, bytes, np.complexfloating
 PLAIN_NUMBERS = frozenset({float, int, np.float32, np.float64, np.float16, np.int32, np.int64})
 
 

@@ -13,7 +13,7 @@ from ..memory.slots import as_computed, make_behind, make_first, make_slots
 from ..missed import make_catch_up
 from ..motion import SLOTS
 from ..rules import places
-from .switch import large_enough, share_of, share_of_softmax, slope_of, softmax, value_of
+from .switch import share_of, share_of_softmax, slope_of, softmax, unless_negligible, value_of
 
 
 class Outputs(NamedTuple):
@@ -149,7 +149,7 @@ def _make_many_outputs(real, step_element, catch_up_element, element_ahead) -> O
     def slope(loss, scores, label, share, work):
         value = softmax(scores, np.int64(label), work.slopes)
         for k in range(scores.size):
-            scores[k] = real(large_enough(work.slopes[k])) / share
+            scores[k] = real(unless_negligible(work.slopes[k])) / share
         return scores, value
 
     def weigh(slopes, importance):

@@ -37,8 +37,8 @@ LOG = "log"
 
 NO_CLASS = -1
 
-# A probability below this is 0 in slopes: beside the weight that made it so small, what it would move is nothing, and
-# its square would be a subnormal float32, of which processors are up to ten times slower.
+# A slope takes a probability below this for 0. The step that it would make is far below the last digit of weights that
+# make a probability so small, and its square would be a subnormal float32, with which processors are slow.
 NEGLIGIBLE = 2.0**-63
 
 
@@ -84,7 +84,8 @@ class Loss(NamedTuple):
     option: Option | None = None
 
 
-def large_enough(probability):
+def unless_negligible(probability):
+    """A probability, or that of a label less 1; 0 in its place if it is negligible."""
     return probability if abs(probability) >= NEGLIGIBLE else 0.0
 
 
@@ -92,7 +93,7 @@ def logistic(score, label):
     """log(1 + exp(-margin)), that is max(-margin, 0) and, for the value, log1p of exp(-abs(margin))."""
     margin = np.float64(score) * np.float64(label)
     e = exp(-abs(margin))
-    miss = large_enough(e / (1.0 + e) if margin >= 0.0 else 1.0 / (1.0 + e))
+    miss = unless_negligible(e / (1.0 + e) if margin >= 0.0 else 1.0 / (1.0 + e))
     return -np.float64(label) * miss, (max(-margin, 0.0), e)
 
 

@@ -58,7 +58,7 @@ def _make_value_of(records):
     return value_of
 
 
-large_enough = forceinlined(losses.large_enough)
+unless_negligible = forceinlined(losses.unless_negligible)
 forceinlined(implicit.of_decay)  # the losses' functions call these
 forceinlined(implicit.of_margin)
 slope_of = _make_choice(OF_ONE_SCORE, "slope")  # (chosen, score, label) -> slope, parts of the loss

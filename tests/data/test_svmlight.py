@@ -1,5 +1,6 @@
 """The svmlight parser against Python's own ``split`` and ``float``, and against scikit-learn."""
 
+import codecs
 import gzip
 import io
 import os
@@ -11,7 +12,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from places import A9A
 
@@ -44,9 +45,23 @@ def label(token: bytes) -> float:
     return value
 
 
+# Of UTF-32 first, as its mark begins with that of UTF-16.
+BYTE_ORDER_MARKS = {
+    codecs.BOM_UTF8: None,  # what follows is taken as it is
+    codecs.BOM_UTF32_LE: "utf-32-le",
+    codecs.BOM_UTF32_BE: "utf-32-be",
+    codecs.BOM_UTF16_LE: "utf-16-le",
+    codecs.BOM_UTF16_BE: "utf-16-be",
+}
+
+
 def plain_parse(text: bytes) -> tuple[list[float], list[dict[int, float]]]:
     """Labels, and {index: value} of each row, indices as in the file."""
     labels, rows = [], []
+    mark = next(filter(text.startswith, BYTE_ORDER_MARKS), None)
+    if mark is not None:
+        encoding, text = BYTE_ORDER_MARKS[mark], text.removeprefix(mark)
+        text = text.decode(encoding).encode() if encoding else text
     for line in text.split(b"\n"):
         tokens = line.split(b"#")[0].split()
         if not tokens:
@@ -263,6 +278,11 @@ def test_written_and_read_back_bit_for_bit(rows):
     assert np.diff(indptr).tolist() == [len(row) for _, row in rows]
 
 
+@example(b"\xef\xbb\xbf")
+@example(b"\xef\xbb\xbf1 2:3\n")
+@example("1 2:3\n".encode("utf-16"))
+@example("1 2:3\n".encode("utf-32"))
+@example(b"\xff\xfe1")
 @settings(derandomize=True, deadline=None, max_examples=500)
 @given(st.binary(max_size=80))
 def test_random_bytes_are_read_or_refused(text):

@@ -19,11 +19,11 @@ from fastadagrad.linear.training import Trainer
 
 scores = st.floats(-800, 800)
 ONE_SCORE = [loss.name for loss in RECORDS if loss.slope is not None]
-LABELS = {
+LABELS = {  # some of each kind
     losses.TWO_CLASSES: (-1.0, 1.0),
     losses.NUMBERS: (-1.25, 1.0),
     losses.COUNTS: (0.0, 3.0),
-}  # of each kind, some
+}
 
 
 @compiled

@@ -8,6 +8,7 @@ import zipfile
 
 import numpy as np
 import pytest
+from kept_arrays import ARRAYS
 
 from fastadagrad.support import array_file, outputs
 from fastadagrad.support.array_file import HEADER
@@ -16,14 +17,6 @@ from fastadagrad.support.array_file import HEADER
 @pytest.fixture
 def path(tmp_path):
     return tmp_path / "file.npz"
-
-
-ARRAYS = {
-    "param/a b": np.arange(6, dtype=np.float32).reshape(2, 3),
-    "größe/../x\n": np.float64(0.1) * np.ones(()),
-    "": np.zeros((0, 4), np.int64),
-    "fortran": np.asfortranarray(np.arange(6.0).reshape(2, 3)),
-}
 
 
 def test_round_trip(path):

@@ -9,6 +9,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+from kept_arrays import ARRAYS
 
 from fastadagrad.support import array_file
 
@@ -16,14 +17,6 @@ from fastadagrad.support import array_file
 @pytest.fixture
 def path(tmp_path):
     return tmp_path / "file.npz"
-
-
-ARRAYS = {
-    "param/a b": np.arange(6, dtype=np.float32).reshape(2, 3),
-    "größe/../x\n": np.float64(0.1) * np.ones(()),
-    "": np.zeros((0, 4), np.int64),
-    "fortran": np.asfortranarray(np.arange(6.0).reshape(2, 3)),
-}
 
 
 class Pipe(io.RawIOBase):

@@ -18,15 +18,8 @@ from explicit import EXPLICIT, LAST
 
 import fastadagrad as fa
 
-LOSSES = (
-    "logistic",
-    "squared",
-    "hinge",
-    "softmax",
-    "poisson",
-    "quantile",
-    "huber",
-)  # test_every_loss names what is missing
+# test_every_loss names what is missing.
+LOSSES = ("logistic", "squared", "hinge", "softmax", "poisson", "quantile", "huber")
 UNSCALED: dict[str, Any] = {"scale": "none", "learning_rate": 0.25, "shuffle": False}
 PLAIN: dict[str, dict[str, Any]] = {  # beside EXPLICIT
     "as it comes": {},

@@ -352,10 +352,14 @@ def main():
     if arguments.part:
         make_calls(*arguments.part, arguments.seed)
         return 0
-    wrong = tried(arguments.calls, arguments.seed)
-    for number, what in sorted(wrong.items()):
-        print(f"call {number}: {what}")
-    print(f"{arguments.calls - len(wrong)} of {arguments.calls} calls kept to the contract")
+    return told("call", arguments.calls, tried(arguments.calls, arguments.seed))
+
+
+def told(what, count, wrong, more=""):
+    """Print what is wrong with calls or files, and how many of them were as they should; the status of the process."""
+    for number, found in sorted(wrong.items()):
+        print(f"{what} {number}: {found}")
+    print(f"{count - len(wrong)} of {count} {what}s kept to the contract{more}")
     return 1 if wrong else 0
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 from checkpoints import contents_of
+from wild import told
 
 import fastadagrad as fa
 
@@ -187,10 +188,7 @@ def main():
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     wrong, loaded = many(arguments.files, arguments.seed)
-    for number, what in sorted(wrong.items()):
-        print(f"file {number}: {what}")
-    print(f"{arguments.files - len(wrong)} of {arguments.files} files kept to the contract; {loaded} could be loaded")
-    return 1 if wrong else 0
+    return told("file", arguments.files, wrong, f"; {loaded} could be loaded")
 
 
 if __name__ == "__main__":
