@@ -140,7 +140,8 @@ def fit(
     average = average_of(p["average"], settings, width)
     if folds is not None:
         averaged = partial(_averaged, trainer_of, average)
-        rate = rate_trials.search(folds, averaged, settings, asked=p["learning_rate"] is not None)
+        asked = p["learning_rate"] is not None
+        rate = rate_trials.search(folds, averaged, settings, chosen.heavy_tails, asked=asked)
         settings = with_rate(settings, rate)
     trainer = trainer_of(examples, settings, start=None if start is None else start.trained)
     rng = _orders(p, trainer.trained.steps)

@@ -30,6 +30,7 @@ FOLDS = ((2_000, 5), (5_000, 3), (MOST_EXAMPLES, 1))
 HELD_OUT = 5  # a fold holds out one in so many examples, or one in the number of folds
 FEW = 10  # visits to a row, on average, above which there are but few different rows
 GROUPS = 20  # parts of the held-out examples, whose losses show how sure a difference of two rates is
+TRIMMED = 0.1  # share of the parts that a trimmed mean leaves out at either end
 
 Prepare = Callable[[Table], Examples]
 AnyTrainer = Trainer | AveragingTrainer
@@ -110,13 +111,15 @@ def _deal(groups: NDArray[np.int64], kinds: NDArray[np.int64], folds: int) -> ND
     return fold_of[kinds]
 
 
-def search(folds: list[Fold], trainer_of: MakeTrainer, settings: Settings, *, asked: bool = True) -> float:
+def search(
+    folds: list[Fold], trainer_of: MakeTrainer, settings: Settings, heavy_tails: bool, *, asked: bool = True
+) -> float:
     """The learning rate whose fits have the lowest loss on held-out examples, or one that is as good.
 
     The search goes from `START` up or down by half decades for as long as the mean loss of the held-out examples falls.
     Of all the rates whose loss exceeds the lowest by no more than one standard error of that difference, the nearest to
     `START` is taken. If that is the last rate that may be tried, the log says so: as a warning if the user has `asked`
-    for a search.
+    for a search. With `heavy_tails`, means are trimmed, so that no outlier among the held-out labels decides.
 
     Raises
     ------
@@ -125,25 +128,39 @@ def search(folds: list[Fold], trainer_of: MakeTrainer, settings: Settings, *, as
     """
     found: dict[float, NDArray[np.float64]] = {}  # by decades above START
 
-    def mean_loss(decades: float) -> float:
+    def losses(decades: float) -> NDArray[np.float64]:
         if decades not in found:
             found[decades] = _losses(folds, trainer_of, settings, _rate(decades))
-        with np.errstate(over="ignore"):
-            return float(found[decades].mean())
+        return found[decades]
 
-    best = min((0.0, -STEP, STEP), key=mean_loss)
-    while 0 < abs(best) < DECADES or math.isinf(mean_loss(best)):
-        diverges = math.isinf(mean_loss(best))
-        further = best - STEP if diverges else best + math.copysign(STEP, best)
-        if abs(further) > DECADES or not (diverges or mean_loss(further) < mean_loss(best)):
+    def diverges(decades: float) -> bool:
+        return not np.isfinite(losses(decades)).all()
+
+    def is_lower(decades: float, other: float) -> bool:
+        if diverges(decades) or diverges(other):
+            return not diverges(decades)
+        return _excess(losses(decades), losses(other), heavy_tails)[0] < 0
+
+    def ties(decades: float, lowest: float) -> bool:
+        if diverges(decades):
+            return False
+        mean, error = _excess(losses(decades), losses(lowest), heavy_tails)
+        return mean <= error
+
+    best = 0.0
+    for each in (-STEP, STEP):
+        best = each if is_lower(each, best) else best
+    while 0 < abs(best) < DECADES or diverges(best):
+        further = best - STEP if diverges(best) else best + math.copysign(STEP, best)
+        if abs(further) > DECADES or not (diverges(best) or is_lower(further, best)):
             break
         best = further
-    if math.isinf(mean_loss(best)):
+    if diverges(best):
         raise ValueError(
             f"learning_rate='auto' finds no rate down to {_rate(best):g} at which training does not diverge: "
             "scale X and y, or use scale='auto'"
         )
-    chosen = min((each for each in found if _ties(found[each], found[best])), key=abs)
+    chosen = min((each for each in found if ties(each, best)), key=abs)
     rate = _rate(chosen)
     if abs(chosen) >= DECADES:
         message = "learning rate %g is the last that was tried: is there something to learn, or is X scaled badly?"
@@ -178,11 +195,16 @@ def _losses_of(fold: Fold, trainer: AnyTrainer) -> NDArray[np.float64]:
     return np.nan_to_num(losses, nan=np.inf, posinf=np.inf)
 
 
-def _ties(losses: NDArray[np.float64], lowest: NDArray[np.float64]) -> bool:
-    if not np.isfinite(losses).all():
-        return False
-    excess = losses - lowest
-    if len(excess) == 1:
-        return bool(excess[0] <= 0)
+def _excess(losses: NDArray[np.float64], others: NDArray[np.float64], heavy_tails: bool) -> tuple[float, float]:
+    """The mean by which finite losses exceed others, and its standard error, as multiples of a power of two.
+
+    With `heavy_tails` the mean is a trimmed one, and the error that of Tukey and McLaughlin (1963).
+    """
+    excess = np.sort(losses - others)
     excess = np.ldexp(excess, -exponents_of(np.abs(excess).max()))
-    return bool(excess.mean() <= excess.std(ddof=1) / math.sqrt(len(excess)))
+    n, cut = len(excess), int(TRIMMED * len(excess)) if heavy_tails else 0
+    mean = float(excess[cut : n - cut].mean())
+    if n == 1:
+        return mean, 0.0
+    winsorised = np.clip(excess, excess[cut], excess[n - 1 - cut])
+    return mean, float(winsorised.std(ddof=1)) / math.sqrt(n) / (1 - 2 * cut / n)

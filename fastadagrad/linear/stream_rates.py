@@ -33,7 +33,8 @@ def with_tried_rate(
         return settings
     groups = preparing.targets.groups(rows.labels)
     folds = make_folds(rows, groups, preparing.examples, epochs, p["seed"])
-    return with_rate(settings, search(folds, partial(_trainer, p, preparing), settings, asked=asked))
+    trainer = partial(_trainer, p, preparing)
+    return with_rate(settings, search(folds, trainer, settings, preparing.targets.heavy_tails, asked=asked))
 
 
 def _trainer(

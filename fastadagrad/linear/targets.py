@@ -47,6 +47,11 @@ class Targets:
         """Number of scores of an example; 0 if its score is a single number and not a row."""
         return len(self.classes) if self.classes is not None and self.record.labels == CLASSES else 0
 
+    @property
+    def heavy_tails(self) -> bool:
+        """Whether one outlier may make most of the loss of many examples, as the square of a real label's error may."""
+        return self.classes is None
+
     def in_own_unit(self, loss: float, mean_label: float) -> float:
         """A mean loss of encoded labels in the unit of the labels themselves, given the mean of the encoded labels.
 

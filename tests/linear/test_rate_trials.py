@@ -1,5 +1,6 @@
 """The learning rate that a linear model finds for itself."""
 
+import itertools
 import logging
 
 import numpy as np
@@ -45,15 +46,35 @@ def test_learning_rate_found_for_features_of_any_size(factor):
     assert found["loss"] < default["loss"] / 2
 
 
+@pytest.mark.parametrize("heavy_tails", [False, True])
 @pytest.mark.parametrize("factor", [1e-300, 1e-200, 1e100, 1e200, 1e307])
-def test_losses_of_any_size_tie_alike(factor):
+def test_losses_of_any_size_tie_alike(factor, heavy_tails):
     lowest = np.array([1.0, 1.1, 0.9, 1.0, 1.05])
     for excess, ties in (([0.01, -0.01, 0.02, 0, 0], True), ([0.01, 0.02, 0.01, 0.02, 0.01], False)):
-        losses = lowest + np.array(excess)
-        assert rate_trials._ties(losses, lowest) == ties
-        assert rate_trials._ties(losses * factor, lowest * factor) == ties
-    assert rate_trials._ties(lowest * factor, lowest * factor)
-    assert not rate_trials._ties(np.array([1, 1, np.inf]), np.ones(3))
+        for unit in (1, factor):
+            losses = (lowest + np.array(excess)) * unit
+            mean, error = rate_trials._excess(losses, lowest * unit, heavy_tails)
+            assert (mean <= error) == ties
+    assert rate_trials._excess(lowest * factor, lowest * factor, heavy_tails) == (0, 0)
+
+
+def test_trimmed_means_and_their_errors_are_those_of_scipy():
+    stats = pytest.importorskip("scipy.stats")
+    losses, others = np.random.default_rng(0).exponential(size=(2, 20))
+    mean, error = rate_trials._excess(losses, others, heavy_tails=True)
+    assert mean / error == pytest.approx(
+        stats.trim_mean(losses - others, 0.1) / stats.mstats.trimmed_stde(losses - others, (0.1, 0.1))
+    )
+
+
+def test_an_outlier_does_not_choose_the_rate():
+    """Columns that say nearly the same want a high rate, whatever one label in 4,000 is, in whichever fold it is."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(4000, 1)) + 0.03 * rng.normal(size=(4000, 3))
+    y = X @ [1.0, 1.0, -1.0] + 0.02 * rng.normal(size=4000)
+    for row, outlier in itertools.product(range(6), (30, -30)):
+        spoilt = np.where(np.arange(4000) == row, outlier, y)
+        assert LinearModel("squared", scale="none").fit(X, spoilt).learning_rate_ >= 1
 
 
 @pytest.mark.skipif(not A9A.exists(), reason="a9a is not in ../shared/data")
