@@ -36,7 +36,7 @@ class Arena(ABC):
         # user has written them or a setting has changed.
         self.displaced: frozenset[int] = frozenset()
         self.placed_by_rate: frozenset[int] = frozenset()  # followers computed from their slots and the learning rate
-        self.comm = ALONE  # forms sums over all parameters
+        self.comm = ALONE  # the processes that step parts of the same parameters
         self.lags: dict[int, Any] = {}  # by position: `Lagging` of parameters that sparse gradients step lazily
         self.followers: frozenset[int] = frozenset()  # positions whose learning rate `rate_set` replaces
         self.rate_set: float | None = None

@@ -220,7 +220,7 @@ class Engine(Access, Arena):
                 self.displaced = self.displaced | self.placed(changed)
             self.frozen = frozenset(i for i, s in enumerate(settings) if s.options.frozen)
             self.guard = guard_of([*self.params.arrays, *self.state.arrays()])
-            self.stepping, self.lags = Stepping(self, range(len(settings))), {}
+            self.stepping, self.lags = self._make_stepping(range(len(settings))), {}
             self._planned = self.state.slots
         except BaseException:
             vars(self).update(before)
@@ -295,7 +295,10 @@ class Engine(Access, Arena):
     def stepping_of(self, position: int) -> Stepping:
         """Steps of one parameter alone."""
         self.refuse_alone(self.conduct)
-        return Stepping(self, [position])
+        return self._make_stepping([position])
+
+    def _make_stepping(self, positions: Sequence[int]) -> Stepping:
+        return Stepping(self, positions)
 
     def refuse_alone(self, conduct: Conduct) -> None:
         """Raise ValueError if parameters cannot be stepped one by one."""

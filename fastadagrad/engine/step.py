@@ -13,7 +13,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any, cast
+
+import numpy as np
 
 from ..kernels.cpu.tensors import FINITE, HEADERS, NORMS, UPDATE
 from ..kernels.memory import addresses
@@ -21,6 +24,7 @@ from ..kernels.rules import trait
 from ..support.interrupts import whole
 from ..support.log import logger
 from .arena import Arena
+from .comm import ALONE, totals
 from .options import Settings
 from .place import array_of
 from .plan import Forms, Plan
@@ -41,6 +45,7 @@ class Stepping:
     def __init__(self, arena: Arena, positions: Sequence[int]) -> None:
         conduct, settings = arena.conduct, [arena.settings[i] for i in positions]
         self._arena, self._names, self._plan = arena, arena.params.names, Plan(arena, positions)
+        self._alone = arena.comm is ALONE
         self._active = self._plan.active
         self._global_limit, self._nonfinite = conduct.max_global_norm, conduct.nonfinite
         self._measures = bool(trait(arena.rule, "measured"))  # such a method's own scalars change in each step
@@ -78,7 +83,7 @@ class Stepping:
 
         Rows that lag behind need more than that call. Whether there are any changes between steps, so `step` looks.
         """
-        else_to_do = forms or self._scheduled or self._clips or self._measures or self._fed
+        else_to_do = forms or self._scheduled or self._clips or self._measures or self._fed or not self._alone
         return units[0] if len(units) == 1 and not (else_to_do or self._idle_velocities) else None
 
     def take_numbers(self, settings: Sequence[Settings]) -> None:
@@ -117,7 +122,7 @@ class Stepping:
                 done = self._run(unit, HEADERS | self._checks | UPDATE, gradients)
             except OtherKind:
                 done = self._step_in_units(gradients, t)
-        elif self._fed and not self._take(products):
+        elif self._fed and not arena.comm.agreed(partial(self._take, products)):
             return False
         else:
             done = self._step_in_units(gradients, t)
@@ -200,16 +205,15 @@ class Stepping:
                     self._dense_forms[i].clear()
 
     def _execute(self, gradients: list[Any], t: int, asked: dict[int, float]) -> bool:
-        if len(self.units) == 1 and not (self._clips or self._arena.lags or self._measures or self._fed):
+        more_to_do = self._clips or self._arena.lags or self._measures or self._fed or not self._alone
+        if len(self.units) == 1 and not more_to_do:
             return self._run(self.units[0], HEADERS | self._checks | UPDATE, gradients)
         return self._step_in_phases(gradients, t, asked)
 
     def _step_in_phases(self, gradients: list[Any], t: int, asked: dict[int, float]) -> bool:
         """Make a step in the phases of this module: all gradients are checked before the first is used."""
-        for unit in self.units:
-            norms = NORMS if unit.clips or self._global_limit else 0
-            if not self._run(unit, HEADERS | self._checks | norms, gradients):
-                return False
+        if not self._arena.comm.agreed(partial(self._check, gradients)):
+            return False
         if self._clips and not self._set_clipping():
             return False
         learned = self._learn(t, asked) if self._measures else ()
@@ -227,6 +231,14 @@ class Stepping:
                     self._run(unit, UPDATE, gradients)
             finally:
                 state.in_flux = False
+        return True
+
+    def _check(self, gradients: list[Any]) -> bool:
+        """Check all gradients, and form the norms that clipping needs; False if the step is to be skipped."""
+        for unit in self.units:
+            norms = NORMS if unit.clips or self._global_limit else 0
+            if not self._run(unit, HEADERS | self._checks | norms, gradients):
+                return False
         return True
 
     def _catch_up_for_dense_steps(self) -> None:
@@ -249,13 +261,20 @@ class Stepping:
 
     def _set_clipping(self) -> bool:
         """Set the scale of every gradient by its norm, to clip it; False if the step is to be skipped."""
+        if not self._alone:
+            for unit in self.units:
+                if unit.clips or self._global_limit:
+                    unit.sums[:] = self._arena.comm.whole_sums(unit.block_sums())
+                    for i, square in zip(unit.positions, unit.sums.tolist(), strict=True):
+                        if self._checks and not math.isfinite(square):
+                            return self._refuse_non_finite(i)
         if not self._global_limit:
             for unit in self.units:
                 if unit.clips:
                     unit.clip_each()
             return True
         squares = {i: x for b in self.units for i, x in zip(b.positions, b.sums.tolist(), strict=True)}
-        [total] = self._arena.comm.totals([[squares[i]] for i in sorted(squares)], 1)
+        [total] = totals([[squares[i]] for i in sorted(squares)], 1)
         if self._checks and not math.isfinite(total):
             return self._refuse_non_finite(max(squares, key=squares.__getitem__))
         for unit in self.units:
@@ -268,9 +287,12 @@ class Stepping:
             return self._arena.state.learned
         measures: dict[int, list[float]] = {}
         for unit in cast(Any, self.units):  # all are for dense gradients, as methods that measure take no others
-            measures |= zip(unit.positions, unit.measure(self._threads).T.tolist(), strict=True)
+            found = unit.measure(self._threads)
+            if not self._alone:
+                found = np.array([self._arena.comm.whole_sums(blocks) for blocks in unit.measured_blocks()])
+            measures |= zip(unit.positions, found.T.tolist(), strict=True)
         rule, parts = cast(Any, self._arena.rule), [measures[i] for i in sorted(measures)]
-        sums = self._arena.comm.totals(parts, len(trait(rule, "measured")))
+        sums = totals(parts, len(trait(rule, "measured")))
         if self._checks and not all(map(math.isfinite, sums)):
             self._refuse_non_finite(max(measures, key=lambda i: not all(map(math.isfinite, measures[i]))))
             return None

@@ -18,7 +18,7 @@ from ..engine.state import State
 from ..engine.unit import Unit
 from ..kernels import missed
 from ..kernels.cpu.gradient_checks import make_checks
-from ..kernels.cpu.rows import make_sum_of_squares, make_update
+from ..kernels.cpu.rows import make_block_sums, make_sum_of_squares, make_update
 from ..kernels.cpu.tensors import FINITE, HEADERS, NORMS, UPDATE
 from ..kernels.memory import addresses
 from ..kernels.memory.storage import precision_of, storage_of
@@ -118,6 +118,13 @@ class RowUnit(Unit):
     def _sum_squares(self, norm: Any, gathered: Gathered, spans: int) -> float:
         rows, at, source = gathered
         return float(launch(norm, spans, rows, at, source.ctypes.data, self.table, self._scalars[0]))
+
+    def block_sums(self) -> list[NDArray[np.float64]]:
+        assert self._gathered is not None
+        rows, at, source = self._gathered
+        sums = np.empty(rows.size * (self._width // BLOCK + 2))  # one row has elements of so many blocks at most
+        arguments = rows, at, source.ctypes.data, self.table, self._scalars[0], sums
+        return [sums[: launch(make_block_sums(self._form, self._dtype), 1, *arguments)]]
 
     def _holds_non_finite(self, gathered: Gathered, spans: int) -> bool:
         size = gathered.rows.size * self._width

@@ -22,7 +22,15 @@ from .objective import Gradient, Objective
 from .run import Run, Touches
 from .session import Session
 from .shown import Shown
+from .stepper import DividedAmong
 from .updates import Pair, Updates
+
+
+def engines_among(comm: Any, reduction: str) -> DividedAmong | None:
+    """Makes engines for the processes of a communicator; None if there is but one process."""
+    from ..mpi.communicator import engines_among as found
+
+    return found(comm, reduction)
 
 TAKEN_BY_A_RUN = "iterate and minimize take it"
 TAKEN_WHEN_MADE = "it is given when the optimizer is made"
@@ -56,6 +64,10 @@ class Optimizer(Named, Shown, Keeper, metaclass=Described):
     gradient : True, callable, "autograd" or None, default None
         True: loss returns (value, gradients). A callable: ``gradient(params, *batch)`` returns them. "autograd":
         autograd derives them. None: they are taken from loss if it returns a pair, else autograd derives them.
+    comm : mpi4py communicator, optional
+        The processes that train together, ``mpi4py.MPI.COMM_WORLD``: see the page on more than one machine.
+    reduction : {"mean", "sum"}, default "mean"
+        With `comm`, what a step takes of the gradients of all processes.
     **hyper
         Hyperparameters of the method, which its class names one by one.
 
@@ -84,6 +96,8 @@ class Optimizer(Named, Shown, Keeper, metaclass=Described):
         monitor_gradients: bool = False,
         *,
         gradient: Gradient = None,
+        comm: Any = None,
+        reduction: str = "mean",
         **hyper: Unpack[Hyper],
     ) -> None:
         if not hasattr(self, "rule"):
@@ -99,7 +113,8 @@ class Optimizer(Named, Shown, Keeper, metaclass=Described):
         registered = Parameters(params)
         objective = None if loss is None else Objective(loss, gradient, registered, inputs)
         watched = Monitors(monitors, registered, whether("monitor_gradients", monitor_gradients))
-        self._session = Session(self.rule, registered, hyper, objective, watched, Updates(updates))
+        divided_among = None if comm is None else engines_among(comm, reduction)
+        self._session = Session(self.rule, registered, hyper, objective, watched, Updates(updates), divided_among)
         self.hyper  # noqa: B018  makes the cached property, so that `_own_names` has it
         self._own_names = frozenset(vars(self)) - users | {"_own_names"}
 

@@ -17,7 +17,7 @@ from .history import Best, History, Monitored
 from .monitors import Monitors, WeightedMean
 from .objective import Objective
 from .run import Run, Touches
-from .stepper import Stepper
+from .stepper import DividedAmong, Stepper
 from .updates import Updates
 
 FormProducts = Callable[[Objective, tuple[Any, ...]], Sequence[Any]]  # (loss, batch) -> products, one a parameter
@@ -41,8 +41,9 @@ class Session(Stepper):
         objective: Objective | None,
         monitors: Monitors,
         updates: Updates,
+        divided_among: DividedAmong | None = None,
     ) -> None:
-        super().__init__(rule, params, hyper)
+        super().__init__(rule, params, hyper, divided_among)
         self.monitors, self.updates, self._objective = monitors, updates, objective
         self.form_products: FormProducts | None = None  # set by a method that uses Hessian-vector products
         self.touches: Touches | None = None  # argument of the run under way

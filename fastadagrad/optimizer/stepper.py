@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from ..engine.comm import ALONE
 from ..engine.engine import Engine
 from ..engine.given import own_copy
 from ..engine.options import Conduct, Rule, Settings, make_group_settings, make_settings, starts_of
@@ -15,6 +16,9 @@ from ..support.asking import asking, shown
 from ..support.checks import quick_float
 from ..support.log import logger
 from .history import Ledger
+
+
+DividedAmong = Callable[[Rule, Parameters, Sequence[Settings]], Engine]  # makes the engine of one of several processes
 
 
 class Stepper:
@@ -32,15 +36,21 @@ class Stepper:
     hyper: dict[str, Any]
     overlay: dict[str, Any]
 
-    def __init__(self, rule: Rule, params: Parameters, hyper: Mapping[str, Any]) -> None:
+    def __init__(
+        self, rule: Rule, params: Parameters, hyper: Mapping[str, Any], divided_among: DividedAmong | None = None
+    ) -> None:
         self.rule, self.params = rule, params
-        self.engine = Engine(rule, params)
         self.ledger = Ledger()
         self._updates_before = 0  # the engine's count, when the step under way began or was counted
         self._alone: str | None = None  # the parameter that the step under way is of; None for all
         self.overlay = {}
         defaults, conduct = make_settings(rule, {})
         self._defaults = {**vars(defaults.options), **vars(defaults.own), **vars(conduct)}
+        if divided_among is None:
+            self.engine = Engine(rule, params)
+        else:
+            settings, _ = self.settings_of(self.own_copy(hyper), {})
+            self.engine = divided_among(rule, params, settings)
         self.configure(dict(hyper), {})
         self._buffers: list[FloatArray] = []
 
@@ -142,6 +152,11 @@ class Stepper:
         """Note that parameters have been set from outside, so that they are not where their slots place them."""
         if not self.unused:
             self.engine.displaced = self.engine.displaced | self.engine.placed(range(len(self.params)))
+
+    def refuse_divided(self, what: str) -> None:
+        """Raise RuntimeError if several processes share the optimizer, for which `what` is not there yet."""
+        if self.engine.comm is not ALONE:
+            raise RuntimeError(f"{what} is not there yet for an optimizer that several processes share (comm=)")
 
     def position_of(self, name: str) -> int:
         """Position of a parameter; ValueError if there is no parameter of that name."""

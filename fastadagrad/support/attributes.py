@@ -13,7 +13,7 @@ from .hints import KEYWORDS, Foreign, meant_by
 Places = Mapping[str, str]
 
 # Keywords beside hyperparameters: of an optimizer's constructor, of its iterate and minimize, and of Datasets alone.
-MAKING = ("inputs", "updates", "monitors", "monitor_gradients", "gradient")
+MAKING = ("inputs", "updates", "monitors", "monitor_gradients", "gradient", "comm", "reduction")
 RUNNING = ("max_updates", "max_epochs", "batch_size", "train_batches", "valid_batches", "rng", "progress", "touches")
 # Spelt as other libraries have them; `hints` knows what they mean, and other spellings.
 OF_OTHERS: tuple[str, ...] = (

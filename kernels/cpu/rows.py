@@ -295,6 +295,21 @@ def _boundary(k, rows, width):
 
 
 @cache
+def make_block_sums(rule: Any, dtype: np.dtype[Any]) -> Pair:
+    """Compiled ``(spans, rows, at, source, table, scalars, block_sums)``: fill in sums of squares, return their number.
+
+    They are the sums over the blocks in which ascending rows have elements, of the gradient as it is.
+    """
+    sum_squares = _make_sum_squares(jitable(first_of_sum(untouched)), precision_of(dtype), rule.Scalars)
+
+    @compiled
+    def serial(spans, rows, at, source, table, scalars, block_sums):
+        return sum_squares(0, rows.size, rows, at, source, table, scalars, block_sums, 0)
+
+    return Pair(serial, serial, f"the sums of squares of blocks of {dtype} rows")
+
+
+@cache
 def make_sum_of_squares(rule: Any, prepare_fully: bool, lean: bool, dtype: np.dtype[Any]) -> Pair:
     """Compiled ``(spans, rows, at, source, table, scalars)``: sum of squares of a gradient.
 

@@ -1,0 +1,48 @@
+"""What users give as ``comm=``, made into the processes that the rest of this package knows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from ..support.asking import shown
+from .engine import ShardedEngine
+from .messages import Messages
+from .processes import Processes
+
+_OF_PROCESSES = ("rank", "size", "all_of", "exchange", "complete")
+_OF_MPI4PY = ("Dup", "Alltoallv", "Allgatherv", "allgather")
+
+
+def engines_among(comm: Any, reduction: str) -> Callable[..., ShardedEngine] | None:
+    """What makes the engine of this process, for its part of the parameters; None if there is but one process.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `comm` is no communicator, or `reduction` is neither "mean" nor "sum".
+    """
+    if reduction not in ("mean", "sum"):
+        raise ValueError(f"reduction must be 'mean' or 'sum', not {shown(reduction)}")
+    processes = processes_of(comm)
+    return None if processes is None else partial(ShardedEngine, processes=processes, mean=reduction == "mean")
+
+
+def processes_of(comm: Any) -> Processes | None:
+    """The processes of a communicator of mpi4py; None if there is but one, which needs no messages.
+
+    Raises
+    ------
+    TypeError
+        If it is no such communicator.
+    """
+    if all(hasattr(comm, name) for name in _OF_PROCESSES):
+        found: Processes = comm
+    elif all(hasattr(comm, name) for name in _OF_MPI4PY):
+        found = Messages(comm)
+    else:
+        raise TypeError(
+            f"comm must be an intracommunicator of mpi4py, such as mpi4py.MPI.COMM_WORLD, not {type(comm).__name__}"
+        )
+    return found if found.size > 1 else None

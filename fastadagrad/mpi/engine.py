@@ -1,0 +1,114 @@
+"""The engine of one of several processes: it steps this process's part of the parameters, with the gradients of all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, cast
+
+import numpy as np
+
+from ..engine.engine import Engine
+from ..engine.options import Conduct, Rule, Settings
+from ..engine.parameters import Parameters
+from ..engine.state import kind_of
+from ..engine.step import Stepping
+from ..host.sparse_gradients import checked_indices
+from .agreement import Agreement
+from .processes import Processes
+from .shards import Given, Shards
+
+
+class ShardedEngine(Engine):
+    """An `Engine` of the rows that this process steps; what it takes and gives back is about whole parameters.
+
+    All processes call the same methods in the same order.
+    """
+
+    def __init__(
+        self, rule: Rule, whole: Parameters, settings: Sequence[Settings], processes: Processes, mean: bool
+    ) -> None:
+        _refuse_other_parameters(rule, whole, processes)
+        kinds = [kind_of(name, array, s) for (name, array), s in zip(whole, settings, strict=True)]
+        self.shards = Shards(whole, [kind == "tensor" for kind in kinds], processes, mean)
+        super().__init__(rule, self.shards.params)
+        self.comm = Agreement(processes)
+        self.shards.share_first()
+
+    def check(self, settings: Sequence[Settings], conduct: Conduct, unused: bool) -> None:
+        for (name, array), s, bounds in zip(self.shards.whole, settings, self.shards.bounds, strict=True):
+            if kind_of(name, array, s) == "tensor" and len({*bounds}) > 2:
+                raise ValueError(
+                    f"parameter {name!r} is divided among processes, and an accumulator that all its elements share "
+                    "cannot be: choose accumulator='tensor' when the optimizer is made"
+                )
+        super().check(settings, conduct, unused)
+
+    def _make_stepping(self, positions: Sequence[int]) -> Stepping:
+        return ShardedStepping(self, positions)
+
+    @property
+    def behind(self) -> bool:
+        return bool(self.shards.stale)
+
+    def flush(self) -> None:
+        super().flush()
+        self.shards.refresh()
+
+    def read(self, position: int, what: str, indices: Any) -> Any:
+        with self.lock:
+            rows = self.catch_up(position, what, indices)
+            return np.take(self.shards.whole.arrays[position].view(np.ndarray), rows, axis=0)
+
+    def catch_up(self, position: int, what: str, indices: Any) -> Any:
+        with self.lock:
+            self._refuse_in_flux()
+            found: list[Any] = []
+
+            def check() -> bool:
+                array = self.shards.whole.refuse_changed(position)
+                if array.ndim == 0:
+                    raise ValueError(f"{what} do not exist: the parameter is 0-dimensional")
+                found.append(checked_indices(what, indices, len(array))[0])
+                return True
+
+            self.comm.agreed(check)
+            self.shards.fetch(position, found[0], partial(self._read_own, position, what))
+            return found[0]
+
+    def _read_own(self, position: int, what: str, rows: Any) -> Any:
+        reader = self._reader(position)
+        return reader.read(reader.catch_up(what, rows, self.lags.get(position), self._threads))
+
+
+def _refuse_other_parameters(rule: Rule, whole: Parameters, processes: Processes) -> None:
+    """Raise ValueError in all processes if they have different parameters, or one has them on a GPU."""
+    if not whole.place.is_numpys:
+        raise ValueError("comm= takes parameters in the host's memory only: copy them there, or leave out comm")
+    own = rule.name, {name: (str(array.dtype), array.shape) for name, array in whole}
+    for rank, others in enumerate(processes.all_of(own)):
+        if others != own:
+            raise ValueError(
+                f"all processes must have one method, and parameters of the same names, shapes and dtypes: process "
+                f"{processes.rank} has {own}, and process {rank} has {others}"
+            )
+
+
+class ShardedStepping(Stepping):
+    """Steps of this process's rows, with the sums of all processes' gradients; it takes those of whole parameters."""
+
+    def step(self, gradients: list[Any], t: int, products: Sequence[Any] = ()) -> bool:
+        shards = cast(ShardedEngine, self._arena).shards
+        found: list[Given] = []
+
+        def check() -> bool:
+            found.extend(shards.checked(each, self._active) for each in ([gradients, products] if products else [gradients]))
+            return True
+
+        self._arena.comm.agreed(check)
+        for given in found:
+            shards.refuse_other_kinds(given)
+        done = super().step(*(shards.own_sums(found[0]), t, *map(shards.own_sums, found[1:])))
+        if done:
+            shards.distribute(found[0])
+        return done

@@ -1,0 +1,167 @@
+"""The part of every parameter that a process steps, and the messages by which gradients and parameters get about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..engine.gradients import missing_gradient, overlap_refusal
+from ..engine.parameters import FloatArray, Parameters, guard_of
+from ..engine.rows import Rows, is_sparse
+from ..host.gradients import host_form
+from ..host.sparse_gradients import checked_sparse, inspect_only
+from .cuts import Bounds, cut
+from .processes import Processes
+
+DENSE, SPARSE = "dense", "sparse"
+Given = dict[int, FloatArray | Rows]  # checked gradients of this process, by position
+
+
+class Shards:
+    """How whole parameters, of which every process has a copy, are divided among processes.
+
+    Attributes
+    ----------
+    params : Parameters
+        Views of the rows that this process steps, with the names of the whole parameters.
+    stale : set of int
+        Positions of parameters of which this process may lack the latest values of other processes' rows.
+    """
+
+    def __init__(self, whole: Parameters, indivisible: Sequence[bool], processes: Processes, mean: bool) -> None:
+        self.whole, self.processes, self._mean = whole, processes, mean
+        self.bounds: list[Bounds] = cut([a.shape for a in whole.arrays], indivisible, processes.size)
+        self.params = Parameters(dict(zip(whole.names, map(self._own_part, range(len(whole))), strict=True)))
+        self.stale = set[int]()
+        self._guard = guard_of(whole.arrays)
+
+    def _own_part(self, position: int) -> FloatArray:
+        start, stop = self.own_rows(position)
+        array: FloatArray = self.whole.arrays[position]
+        return array if array.ndim == 0 and stop > start else self._rows_of(array)[start:stop]
+
+    def own_rows(self, position: int) -> tuple[int, int]:
+        """The first of the rows that this process steps, and the row behind the last."""
+        bounds, rank = self.bounds[position], self.processes.rank
+        return bounds[rank], bounds[rank + 1]
+
+    @staticmethod
+    def _rows_of(array: FloatArray) -> FloatArray:
+        return array.reshape(1) if array.ndim == 0 else array
+
+    def share_first(self) -> None:
+        """Give the parameters of process 0 to all."""
+        for array, bounds in zip(self.whole.arrays, self.bounds, strict=True):
+            self.processes.complete(self._rows_of(array), [0] + [bounds[-1]] * self.processes.size)
+
+    # Gradients
+
+    def checked(self, gradients: Sequence[Any], positions: Iterable[int]) -> Given:
+        """This process's gradients of whole parameters; TypeError, ValueError or IndexError for one that does not fit."""
+        return {i: self._checked(i, gradients[i]) for i in positions}
+
+    def _checked(self, position: int, gradient: Any) -> FloatArray | Rows:
+        name, array = self.whole.names[position], self.whole.arrays[position]
+        if gradient is None:
+            raise missing_gradient(name, array)
+        if is_sparse(gradient):
+            found = checked_sparse(name, gradient, array, self._guard, False, inspect_only)
+            return Rows(found.indices, found.values)
+        self.whole.place.check_dense(f"gradient of {name!r}", "gradient", gradient, array)
+        dense: FloatArray = host_form(f"gradient of {name!r}", gradient)
+        refusal = overlap_refusal(f"gradient of {name!r}", dense, self._guard)
+        if refusal:
+            raise refusal
+        return dense
+
+    def refuse_other_kinds(self, given: Given) -> None:
+        """Raise ValueError in all processes if a gradient is dense in some of them and sparse in others."""
+        kinds = {i: SPARSE if isinstance(each, Rows) else DENSE for i, each in given.items()}
+        for rank, others in enumerate(self.processes.all_of(kinds)):
+            for i, kind in kinds.items():
+                if others[i] != kind:
+                    raise ValueError(
+                        f"gradient of {self.whole.names[i]!r} is {kind} in process {self.processes.rank} and "
+                        f"{others[i]} in process {rank}: pass the same kind in all"
+                    )
+
+    def own_sums(self, given: Given) -> list[Any]:
+        """The gradients of this process's rows: all processes' gradients, added up in the order of the processes."""
+        sums: list[Any] = [None] * len(self.whole)
+        for i, gradient in given.items():
+            sums[i] = self._own_rows_of(i, gradient) if isinstance(gradient, Rows) else self._own_sum(i, gradient)
+        return sums
+
+    def _own_sum(self, position: int, gradient: FloatArray) -> FloatArray:
+        size, (start, stop) = self.processes.size, self.own_rows(position)
+        rows = self._rows_of(gradient)
+        parts = self.processes.exchange(rows, self.bounds[position], [stop - start] * size)
+        parts = parts.reshape(size, stop - start, *rows.shape[1:])
+        with np.errstate(all="ignore"):
+            total = parts[0].copy()
+            for part in parts[1:]:
+                total += part
+            if self._mean:
+                total /= size
+        return total.reshape(self.params.arrays[position].shape)
+
+    def _own_rows_of(self, position: int, gradient: Rows) -> Rows:
+        numbers, values = self._to_owners(position, gradient.indices, gradient.values)
+        if self._mean:
+            with np.errstate(all="ignore"):
+                values /= self.processes.size
+        return Rows(numbers - self.own_rows(position)[0], values)
+
+    def _to_owners(self, position: int, numbers: NDArray[np.int64], *arrays: NDArray[Any]) -> list[NDArray[Any]]:
+        """Row numbers, and arrays with a row for each, that all processes send to those which step these rows."""
+        order, bounds = self._by_owner(position, numbers)
+        expected = self._expected(bounds)
+        return [self.processes.exchange(np.ascontiguousarray(a[order]), bounds, expected) for a in (numbers, *arrays)]
+
+    def _by_owner(self, position: int, numbers: NDArray[np.int64]) -> tuple[NDArray[np.intp], list[int]]:
+        """The order in which row numbers are grouped by the process that steps the row, and where the groups end."""
+        owner = np.searchsorted(self.bounds[position][1:-1], numbers, side="right")
+        counts = np.bincount(owner, minlength=self.processes.size)
+        return np.argsort(owner, kind="stable"), [0, *np.cumsum(counts).tolist()]
+
+    def _expected(self, bounds: Sequence[int]) -> list[int]:
+        counts = np.diff(bounds).reshape(-1, 1)
+        one_each = self.processes.exchange(counts, range(self.processes.size + 1), [1] * self.processes.size)
+        return one_each.ravel().tolist()
+
+    # Parameters
+
+    def distribute(self, given: Given) -> None:
+        """After a step, give the new values of dense parameters to all; those of rows wait until they are asked for."""
+        for i, gradient in given.items():
+            if isinstance(gradient, Rows):
+                self.stale.add(i)
+            else:
+                self._complete(i)
+
+    def refresh(self) -> None:
+        """Get the latest values of all rows that other processes step."""
+        for i in sorted(self.stale):
+            self._complete(i)
+
+    def _complete(self, position: int) -> None:
+        self.processes.complete(self._rows_of(self.whole.arrays[position]), self.bounds[position])
+        self.stale.discard(position)
+
+    def fetch(self, position: int, numbers: NDArray[np.int64], read: Any) -> None:
+        """Get the latest values of some rows of this process's choice from those that step them.
+
+        `read` gives the values of rows of this process, by their numbers within its part, to whoever asks for them.
+        """
+        order, bounds = self._by_owner(position, numbers)
+        wanted = np.ascontiguousarray(numbers[order])
+        expected = self._expected(bounds)
+        asked = self.processes.exchange(wanted, bounds, expected) - self.own_rows(position)[0]
+        values = np.ascontiguousarray(read(asked))
+        came = self.processes.exchange(values, [0, *np.cumsum(expected).tolist()], np.diff(bounds).tolist())
+        start, stop = self.own_rows(position)
+        others = (wanted < start) | (wanted >= stop)
+        self.whole.arrays[position][wanted[others]] = came[others]
