@@ -19,7 +19,7 @@ class Arrays:
     """Arrays that are cut into batches along one axis."""
 
     def __init__(self, step: int, axis: int, by_batch: bool, arrays: Mapping[Any, Any], named: bool) -> None:
-        self._pickers = {key: _picker(array, axis, f"inputs[{key!r}]") for key, array in arrays.items()}
+        self._pickers = {key: picker(array, axis, f"inputs[{key!r}]") for key, array in arrays.items()}
         self._named = named
         lengths = {key: int(array.shape[axis]) for key, array in arrays.items()}
         self._samples = next(iter(lengths.values()))
@@ -132,7 +132,7 @@ def source_of(inputs: Any, iteration_size: int | None, arrays: Callable[..., Arr
     return Batches(inputs)
 
 
-def _picker(array: Any, axis: int, label: str) -> Callable[[Key], Any]:
+def picker(array: Any, axis: int, label: str) -> Callable[[Key], Any]:
     """A function that takes part of an array along `axis`: a view for a slice, a copy for indices."""
     ndim = len(array.shape)
     if not -ndim <= axis < ndim:

@@ -30,6 +30,7 @@ class ShardedEngine(Engine):
     ) -> None:
         _refuse_other_parameters(rule, whole, processes)
         kinds = [kind_of(name, array, s) for (name, array), s in zip(whole, settings, strict=True)]
+        self.processes = processes
         self.shards = Shards(whole, [kind == "tensor" for kind in kinds], processes, mean)
         super().__init__(rule, self.shards.params)
         self.comm = Agreement(processes)
@@ -102,13 +103,14 @@ class ShardedStepping(Stepping):
         found: list[Given] = []
 
         def check() -> bool:
-            found.extend(shards.checked(each, self._active) for each in ([gradients, products] if products else [gradients]))
+            found.append(shards.checked(gradients, self._active))
+            if products:
+                found.append(shards.checked(products, self._active))
             return True
 
         self._arena.comm.agreed(check)
-        for given in found:
-            shards.refuse_other_kinds(given)
-        done = super().step(*(shards.own_sums(found[0]), t, *map(shards.own_sums, found[1:])))
+        found = [shards.of_one_kind(given) for given in found]
+        done = super().step(shards.own_sums(found[0]), t, *map(shards.own_sums, found[1:]))
         if done:
             shards.distribute(found[0])
         return done

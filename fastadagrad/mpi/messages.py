@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from functools import cache
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from types import TracebackType
 from typing import Any
 
@@ -33,7 +33,7 @@ class Messages:
     def exchange(self, array: NDArray[Any], bounds: Sequence[int], expected: Sequence[int]) -> NDArray[Any]:
         received = np.empty((sum(expected), *array.shape[1:]), array.dtype)
         kind = _rows_of(array)
-        sent = [stop - start for start, stop in zip(bounds, bounds[1:], strict=False)]
+        sent = [stop - start for start, stop in pairwise(bounds)]
         starts = [0, *accumulate(expected)][:-1]
         self._comm.Alltoallv(
             [_bytes(array), (sent, [*bounds[:-1]]), kind], [_bytes(received), ([*expected], starts), kind]
@@ -41,7 +41,7 @@ class Messages:
         return received
 
     def complete(self, array: NDArray[Any], bounds: Sequence[int]) -> None:
-        counts = [stop - start for start, stop in zip(bounds, bounds[1:], strict=False)]
+        counts = [stop - start for start, stop in pairwise(bounds)]
         mpi = needed("mpi4py.MPI", "comm=")
         self._comm.Allgatherv(mpi.IN_PLACE, [_bytes(array), (counts, [*bounds[:-1]]), _rows_of(array)])
 

@@ -17,7 +17,8 @@ from .cuts import Bounds, cut
 from .processes import Processes
 
 DENSE, SPARSE = "dense", "sparse"
-Given = dict[int, FloatArray | Rows]  # checked gradients of this process, by position
+NOTHING = object()  # the gradient of a process whose share of a batch has no sample
+Given = dict[int, Any]  # checked gradients of this process, by position: arrays, Rows or NOTHING
 
 
 class Shards:
@@ -27,12 +28,17 @@ class Shards:
     ----------
     params : Parameters
         Views of the rows that this process steps, with the names of the whole parameters.
+    takes_mean : bool
+        Whether the gradient of a step is the mean of those of all processes, and not their sum.
+    weights : list of float, optional
+        With `takes_mean`, the weights of the processes in the next step; None: all the same.
     stale : set of int
         Positions of parameters of which this process may lack the latest values of other processes' rows.
     """
 
     def __init__(self, whole: Parameters, indivisible: Sequence[bool], processes: Processes, mean: bool) -> None:
-        self.whole, self.processes, self._mean = whole, processes, mean
+        self.whole, self.processes, self.takes_mean = whole, processes, mean
+        self.weights: list[float] | None = None
         self.bounds: list[Bounds] = cut([a.shape for a in whole.arrays], indivisible, processes.size)
         self.params = Parameters(dict(zip(whole.names, map(self._own_part, range(len(whole))), strict=True)))
         self.stale = set[int]()
@@ -60,11 +66,13 @@ class Shards:
     # Gradients
 
     def checked(self, gradients: Sequence[Any], positions: Iterable[int]) -> Given:
-        """This process's gradients of whole parameters; TypeError, ValueError or IndexError for one that does not fit."""
+        """The gradients of whole parameters; TypeError, ValueError or IndexError for one that does not fit."""
         return {i: self._checked(i, gradients[i]) for i in positions}
 
-    def _checked(self, position: int, gradient: Any) -> FloatArray | Rows:
+    def _checked(self, position: int, gradient: Any) -> Any:
         name, array = self.whole.names[position], self.whole.arrays[position]
+        if gradient is NOTHING:
+            return NOTHING
         if gradient is None:
             raise missing_gradient(name, array)
         if is_sparse(gradient):
@@ -77,16 +85,30 @@ class Shards:
             raise refusal
         return dense
 
-    def refuse_other_kinds(self, given: Given) -> None:
-        """Raise ValueError in all processes if a gradient is dense in some of them and sparse in others."""
-        kinds = {i: SPARSE if isinstance(each, Rows) else DENSE for i, each in given.items()}
-        for rank, others in enumerate(self.processes.all_of(kinds)):
-            for i, kind in kinds.items():
-                if others[i] != kind:
-                    raise ValueError(
-                        f"gradient of {self.whole.names[i]!r} is {kind} in process {self.processes.rank} and "
-                        f"{others[i]} in process {rank}: pass the same kind in all"
-                    )
+    def of_one_kind(self, given: Given) -> Given:
+        """The gradients, each of the kind that it has in all processes, with zeros where a process has none.
+
+        Raises
+        ------
+        ValueError
+            In all processes, if a gradient is dense in some of them and sparse in others.
+        """
+        own = {i: SPARSE if isinstance(each, Rows) else DENSE for i, each in given.items() if each is not NOTHING}
+        by_rank, completed = self.processes.all_of(own), dict(given)
+        for i in given:
+            kinds = {rank: kinds[i] for rank, kinds in enumerate(by_rank) if i in kinds}
+            if len({*kinds.values()}) > 1:
+                named = ", ".join(f"{kind} in process {rank}" for rank, kind in kinds.items())
+                raise ValueError(f"gradient of {self.whole.names[i]!r} is {named}: pass the same kind in all")
+            if i not in own:
+                completed[i] = self._zeros(i, sparse=SPARSE in kinds.values())
+        return completed
+
+    def _zeros(self, position: int, sparse: bool) -> FloatArray | Rows:
+        array = self.whole.arrays[position]
+        if sparse:
+            return Rows(np.zeros(0, np.int64), np.zeros((0, *array.shape[1:]), array.dtype))
+        return np.zeros(array.shape, array.dtype)
 
     def own_sums(self, given: Given) -> list[Any]:
         """The gradients of this process's rows: all processes' gradients, added up in the order of the processes."""
@@ -101,18 +123,24 @@ class Shards:
         parts = self.processes.exchange(rows, self.bounds[position], [stop - start] * size)
         parts = parts.reshape(size, stop - start, *rows.shape[1:])
         with np.errstate(all="ignore"):
-            total = parts[0].copy()
+            if self.takes_mean and self.weights is not None:
+                for part, weight in zip(parts, self.weights, strict=True):
+                    part *= part.dtype.type(weight)
+            total = parts[0]
             for part in parts[1:]:
                 total += part
-            if self._mean:
+            if self.takes_mean and self.weights is None:
                 total /= size
-        return total.reshape(self.params.arrays[position].shape)
+        own: FloatArray = total.reshape(self.params.arrays[position].shape)
+        return own
 
     def _own_rows_of(self, position: int, gradient: Rows) -> Rows:
-        numbers, values = self._to_owners(position, gradient.indices, gradient.values)
-        if self._mean:
+        values, size = gradient.values, self.processes.size
+        if self.takes_mean:
+            weight = 1 / size if self.weights is None else self.weights[self.processes.rank]
             with np.errstate(all="ignore"):
-                values /= self.processes.size
+                values = values * values.dtype.type(weight)
+        numbers, values = self._to_owners(position, gradient.indices, values)
         return Rows(numbers - self.own_rows(position)[0], values)
 
     def _to_owners(self, position: int, numbers: NDArray[np.int64], *arrays: NDArray[Any]) -> list[NDArray[Any]]:

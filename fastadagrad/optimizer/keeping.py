@@ -70,6 +70,7 @@ class Keeper(ByGradients, ABC):
         (1, True)
         """
         session = self._session
+        session.refuse_divided("save")
         with session.engine.lock:
             session.params.refuse_moved()
             session.flush()
@@ -135,6 +136,7 @@ class Keeper(ByGradients, ABC):
         (4, True)
         """
         session = self._session
+        session.refuse_divided("load")
         strict, resume, hyper = whether("strict", strict), whether("resume", resume), whether("hyper", hyper)
         session.engine.refuse_within("load")
         session.params.refuse_moved()
@@ -261,6 +263,7 @@ class Keeper(ByGradients, ABC):
 
     def __getstate__(self) -> dict[str, Any]:
         session = self._session
+        session.refuse_divided("a copy")
         with session.engine.lock:
             session.params.refuse_moved()
             session.flush()

@@ -22,19 +22,18 @@ from .objective import Gradient, Objective
 from .run import Run, Touches
 from .session import Session
 from .shown import Shown
-from .stepper import DividedAmong
 from .updates import Pair, Updates
-
-
-def engines_among(comm: Any, reduction: str) -> DividedAmong | None:
-    """Makes engines for the processes of a communicator; None if there is but one process."""
-    from ..mpi.communicator import engines_among as found
-
-    return found(comm, reduction)
 
 TAKEN_BY_A_RUN = "iterate and minimize take it"
 TAKEN_WHEN_MADE = "it is given when the optimizer is made"
 TAKEN_BY_DATASETS = "a Dataset takes it, fastadagrad.Dataset(..., {}=...)"
+
+
+def _sessions_among(comm: Any, reduction: str) -> Callable[..., Session]:
+    """What makes the session of one of the processes of a communicator."""
+    from .divided import sessions_among
+
+    return sessions_among(comm, reduction)
 
 
 class Optimizer(Named, Shown, Keeper, metaclass=Described):
@@ -113,8 +112,8 @@ class Optimizer(Named, Shown, Keeper, metaclass=Described):
         registered = Parameters(params)
         objective = None if loss is None else Objective(loss, gradient, registered, inputs)
         watched = Monitors(monitors, registered, whether("monitor_gradients", monitor_gradients))
-        divided_among = None if comm is None else engines_among(comm, reduction)
-        self._session = Session(self.rule, registered, hyper, objective, watched, Updates(updates), divided_among)
+        made_of = self.rule, registered, hyper, objective, watched, Updates(updates)
+        self._session = Session(*made_of) if comm is None else _sessions_among(comm, reduction)(*made_of)
         self.hyper  # noqa: B018  makes the cached property, so that `_own_names` has it
         self._own_names = frozenset(vars(self)) - users | {"_own_names"}
 
@@ -338,7 +337,7 @@ class Optimizer(Named, Shown, Keeper, metaclass=Described):
         own = session.own_copy(hyper)
         session.engine.check(*session.settings_of(*session.divided(own)), session.unused)
         with asking("train"):
-            train = limited(as_dataset(train, batch_size=batch_size, rng=rng), train_batches)
+            train = limited(as_dataset(train, batch_size=batch_size, rng=session.common_rng(rng)), train_batches)
         with asking("valid"):
             valid = train if valid is None else as_dataset(valid, batch_size=batch_size)
             valid = limited(valid, valid_batches)

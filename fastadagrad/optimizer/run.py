@@ -68,6 +68,8 @@ class Trained(Protocol):
     def begin_run(self, run: Run) -> None: ...
     def is_under_way(self, run: Run) -> bool: ...
     def end_run(self, run: Run, reason: str, restores: bool, outcome: str) -> None: ...
+    def arguments_of(self, batch: Any, axis: int) -> Any: ...
+    def anywhere(self, happened: bool) -> bool: ...
     def train_on(self, arguments: tuple[Any, ...]) -> Monitored: ...
     def run_updates(self, arguments: tuple[Any, ...]) -> None: ...
     def means_over(self, data: Dataset | None, stop: Callable[[], bool] | None = None) -> Monitored | None: ...
@@ -291,17 +293,18 @@ class Run:
 
     def _train_epoch(self) -> None:
         progress, optimizer = self._progress, self._optimizer
+        axis = 0 if self._train is None else self._train.axis
         for batch in self._batches():
-            if self.interrupts.pending:
+            if optimizer.anywhere(self.interrupts.pending):
                 self._reason = "interrupted"
                 return
-            arguments = optimizer.objective.arguments(batch)
+            arguments = optimizer.arguments_of(batch, axis)
             values = optimizer.train_on(arguments)
             if not math.isfinite(values["loss"]):
                 self._stop_for_non_finite(values["loss"], "training")
                 return
             mean = WeightedMean(progress.sums, progress.weight)
-            mean.add(values, 1 if self._train is None else sample_count(batch, self._train.axis))
+            mean.add(values, 1 if self._train is None else sample_count(batch, axis))
             progress.sums, progress.weight = mean.sums, mean.weight
             progress.updates += 1
             progress.changed, self._at_best = True, False

@@ -67,6 +67,18 @@ class Session(Stepper):
 
     # One batch
 
+    def arguments_of(self, batch: Any, axis: int) -> Any:
+        """The arguments that the loss takes after params, made from a batch whose samples lie along an axis."""
+        return self.objective.arguments(batch)
+
+    def anywhere(self, happened: bool) -> bool:
+        """Whether something has happened in any of the processes that train together."""
+        return happened
+
+    def common_rng(self, rng: Any) -> Any:
+        """What is given as the source of random orders, or what all processes that train together take in its place."""
+        return rng
+
     def measure(self, arguments: tuple[Any, ...], gradients_needed: bool) -> tuple[Monitored, list[Any] | None]:
         """Monitors on a batch, and its gradients if they are needed."""
         gradients = None
@@ -86,10 +98,11 @@ class Session(Stepper):
     def _means_over(self, data: Dataset | None, stop: Callable[[], bool] | None) -> Monitored | None:
         self.flush()
         mean = WeightedMean()
+        axis = 0 if data is None else data.axis
         for batch in [()] if data is None else data.batches():
-            if stop is not None and stop():
+            if stop is not None and self.anywhere(stop()):
                 return None
-            values, _ = self.measure(self.objective.arguments(batch), self.monitors.of_gradients)
+            values, _ = self.measure(self.arguments_of(batch, axis), self.monitors.of_gradients)
             mean.add(values, 1 if data is None else sample_count(batch, data.axis))
         return mean.means()
 
@@ -117,10 +130,7 @@ class Session(Stepper):
     def catch_up_for(self, arguments: tuple[Any, ...]) -> None:
         """Catch up the rows that the loss and the monitors are going to read."""
         if self.touches is not None:
-            touched = self.touches(*arguments)
-            if not isinstance(touched, Mapping):
-                raise TypeError(f"touches must return a dict name -> indices, not {type(touched).__name__}")
-            for name, indices in touched.items():
+            for name, indices in self.touched(arguments).items():
                 self.engine.catch_up(self.position_of(name), f"touches: indices of {name!r}", indices)
         if self.engine.behind and (self.touches is None or self.monitors.custom):
             self.flush()
@@ -130,6 +140,14 @@ class Session(Stepper):
                     "all rows are caught up before each loss: iterate(touches=...) tells which ones it reads (monitors "
                     "of your own may read any)"
                 )
+
+    def touched(self, arguments: tuple[Any, ...]) -> Mapping[str, Any]:
+        """What `touches` says of the rows that the loss is going to read."""
+        assert self.touches is not None
+        found = self.touches(*arguments)
+        if not isinstance(found, Mapping):
+            raise TypeError(f"touches must return a dict name -> indices, not {type(found).__name__}")
+        return found
 
     def run_updates(self, arguments: tuple[Any, ...]) -> None:
         """Carry out the user's own updates, after a step."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ..engine.comm import ALONE
 from ..engine.engine import Engine
 from ..engine.given import own_copy
 from ..engine.options import Conduct, Rule, Settings, make_group_settings, make_settings, starts_of
@@ -16,7 +15,6 @@ from ..support.asking import asking, shown
 from ..support.checks import quick_float
 from ..support.log import logger
 from .history import Ledger
-
 
 DividedAmong = Callable[[Rule, Parameters, Sequence[Settings]], Engine]  # makes the engine of one of several processes
 
@@ -155,8 +153,6 @@ class Stepper:
 
     def refuse_divided(self, what: str) -> None:
         """Raise RuntimeError if several processes share the optimizer, for which `what` is not there yet."""
-        if self.engine.comm is not ALONE:
-            raise RuntimeError(f"{what} is not there yet for an optimizer that several processes share (comm=)")
 
     def position_of(self, name: str) -> int:
         """Position of a parameter; ValueError if there is no parameter of that name."""
