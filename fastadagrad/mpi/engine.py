@@ -104,7 +104,7 @@ class ShardedStepping(Stepping):
 
         def check() -> bool:
             found.append(shards.checked(gradients, self._active))
-            if products:
+            if self._fed:
                 found.append(shards.checked(products, self._active))
             return True
 

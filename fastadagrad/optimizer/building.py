@@ -69,6 +69,8 @@ def build(
     gradient: Gradient = None,
     hv: HessianProduct = None,
     hv_rng: Any = None,
+    comm: Any = None,
+    reduction: str = "mean",
     **hyper: Unpack[Hyper],
 ) -> Optimizer:
     """Make an optimizer by name.
@@ -101,4 +103,4 @@ def build(
     method = method_named(algo)
     fed: dict[str, Any] = {name: x for name, x in (("hv", hv), ("hv_rng", hv_rng)) if x is not None}
     made = loss, params, inputs, updates, monitors, monitor_gradients
-    return method(*made, gradient=gradient, **fed, **hyper)
+    return method(*made, gradient=gradient, comm=comm, reduction=reduction, **fed, **hyper)

@@ -73,11 +73,11 @@ class DividedSession(Session):
         raise RuntimeError(f"{what} is not there yet for an optimizer that several processes share (comm=)")
 
     def begin_run(self, run: Run) -> None:
-        positions = repr(checkpoint.describe(run.datasets))
-        if len({*self._sharded.processes.all_of(positions)}) > 1:
+        of_training = {role: data for role, data in run.datasets.items() if role == "train"}
+        if len({*self._sharded.processes.all_of(repr(checkpoint.describe(of_training)))}) > 1:
             raise ValueError(
-                "the Datasets of the processes stand at different places, or have different orders: give all the same "
-                "data and the same rng"
+                "train is a Dataset that stands at different places in different processes, or has different orders: "
+                "give all processes the same data and the same rng"
             )
         super().begin_run(run)
 

@@ -119,6 +119,8 @@ def minimize(
     gradient: Gradient = None,
     hv: HessianProduct = None,
     hv_rng: Any = None,
+    comm: Any = None,
+    reduction: str = "mean",
     max_epochs: int | None = None,
     batch_size: int = 32,
     train_batches: int | None = None,
@@ -170,7 +172,8 @@ def minimize(
     known = [*hyper_names(method.rule), *method._making, *RUNNING, "loss", "train", "valid", "params", "algo"]
     refuse_unknown(hyper, known, "minimize")
     made = inputs, updates, monitors, monitor_gradients
-    opt = build(algo, loss, params, *made, gradient=gradient, hv=hv, hv_rng=hv_rng, **hyper)
+    among = {"comm": comm, "reduction": reduction}
+    opt = build(algo, loss, params, *made, gradient=gradient, hv=hv, hv_rng=hv_rng, **among, **hyper)
     return opt.minimize(
         train,
         valid,

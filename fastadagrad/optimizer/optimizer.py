@@ -9,7 +9,7 @@ from ..data.dataset import as_dataset, limited
 from ..engine.options import Hyper, hyper_names, refuse_unknown
 from ..engine.parameters import Parameters
 from ..support.asking import asking, whether
-from ..support.attributes import MAKING, OF_DATASETS, RUNNING
+from ..support.attributes import MAKING, OF_DATASETS, RUNNING, TAKEN_BY_A_RUN, TAKEN_BY_DATASETS, TAKEN_WHEN_MADE
 from ..support.checks import check_limits
 from ..support.interrupts import whole
 from . import assignment
@@ -23,17 +23,6 @@ from .run import Run, Touches
 from .session import Session
 from .shown import Shown
 from .updates import Pair, Updates
-
-TAKEN_BY_A_RUN = "iterate and minimize take it"
-TAKEN_WHEN_MADE = "it is given when the optimizer is made"
-TAKEN_BY_DATASETS = "a Dataset takes it, fastadagrad.Dataset(..., {}=...)"
-
-
-def _sessions_among(comm: Any, reduction: str) -> Callable[..., Session]:
-    """What makes the session of one of the processes of a communicator."""
-    from .divided import sessions_among
-
-    return sessions_among(comm, reduction)
 
 
 class Optimizer(Named, Shown, Keeper, metaclass=Described):
@@ -113,7 +102,12 @@ class Optimizer(Named, Shown, Keeper, metaclass=Described):
         objective = None if loss is None else Objective(loss, gradient, registered, inputs)
         watched = Monitors(monitors, registered, whether("monitor_gradients", monitor_gradients))
         made_of = self.rule, registered, hyper, objective, watched, Updates(updates)
-        self._session = Session(*made_of) if comm is None else _sessions_among(comm, reduction)(*made_of)
+        if comm is None:
+            self._session = Session(*made_of)
+        else:
+            from .divided import sessions_among
+
+            self._session = sessions_among(comm, reduction)(*made_of)
         self.hyper  # noqa: B018  makes the cached property, so that `_own_names` has it
         self._own_names = frozenset(vars(self)) - users | {"_own_names"}
 

@@ -50,11 +50,14 @@ class SecondOrder(Optimizer):
         gradient: Gradient = None,
         hv: HessianProduct = None,
         hv_rng: Any = None,
+        comm: Any = None,
+        reduction: str = "mean",
         **hyper: Unpack[Hyper],
     ) -> None:
         self.hv = hv
-        super().__init__(loss, params, inputs, updates, monitors, monitor_gradients, gradient=gradient, **hyper)
-        self._session.engine.state.random = as_generator(hv_rng)
+        made = loss, params, inputs, updates, monitors, monitor_gradients
+        super().__init__(*made, gradient=gradient, comm=comm, reduction=reduction, **hyper)
+        self._session.engine.state.random = as_generator(self._session.common_rng(hv_rng))
         self._session.form_products = self._products
         self._curvature: Curvature | None = None
         self._own_names |= {"_hv", "_curvature"}

@@ -15,6 +15,9 @@ Places = Mapping[str, str]
 # Keywords beside hyperparameters: of an optimizer's constructor, of its iterate and minimize, and of Datasets alone.
 MAKING = ("inputs", "updates", "monitors", "monitor_gradients", "gradient", "comm", "reduction")
 RUNNING = ("max_updates", "max_epochs", "batch_size", "train_batches", "valid_batches", "rng", "progress", "touches")
+TAKEN_BY_A_RUN = "iterate and minimize take it"
+TAKEN_WHEN_MADE = "it is given when the optimizer is made"
+TAKEN_BY_DATASETS = "a Dataset takes it, fastadagrad.Dataset(..., {}=...)"
 # Spelt as other libraries have them; `hints` knows what they mean, and other spellings.
 OF_OTHERS: tuple[str, ...] = (
     *("lr", "eta", "eta0", "step_size", "stepsize", "eps", "epsilon", "alpha", "mu", "rho", "rms", "rms_decay"),

@@ -1,67 +1,28 @@
-"""Sums over the parameters of several processes: threads stand in for these, each with an optimizer of its own."""
+"""Sums over all parameters, whose bits depend on the order of the numbers alone."""
 
-import threading
+import functools
+import operator
 
 import numpy as np
-import pytest
 
-import fastadagrad as fa
-from fastadagrad.engine.comm import ALONE
+from fastadagrad.engine.comm import ALONE, in_order, totals
 
-RNG = np.random.default_rng(6)
-SHAPES = {"a": (7, 3), "b": (4097,), "c": (2,)}
-START = {name: RNG.standard_normal(shape) for name, shape in SHAPES.items()}
-GRADIENTS = [{name: RNG.standard_normal(shape) for name, shape in SHAPES.items()} for _ in range(5)]
+NUMBERS = np.random.default_rng(6).standard_normal(1000) * 2.0 ** np.arange(1000)[::-1]
 
 
-class Together:
-    """One of several that wait for the parts of all and add them in the order of the ranks."""
-
-    def __init__(self, rank, barrier, boards):
-        self.rank, self.barrier, self.boards = rank, barrier, boards
-
-    def totals(self, parts, width):
-        self.boards[self.rank] = [*parts]
-        self.barrier.wait(60)
-        sums = ALONE.totals([part for own in self.boards for part in own], width)
-        self.barrier.wait(60)
-        return sums
+def test_numbers_are_added_one_after_the_other():
+    expected = functools.reduce(operator.add, NUMBERS.tolist(), 0.0)
+    assert in_order(NUMBERS) == expected
+    assert ALONE.whole_sums([NUMBERS, NUMBERS[:1], NUMBERS[:0], np.array([-0.0])]) == [expected, NUMBERS[0], 0.0, 0.0]
+    assert str(in_order(np.array([-0.0]))) == "0.0"
 
 
-def train(names, comm, method, hyper):
-    params = {name: START[name].copy() for name in names}
-    opt = fa.build(method, params=params, **hyper)
-    opt._session.engine.comm = comm
-    for gradients in GRADIENTS:
-        opt.step({name: gradients[name] for name in names})
-    return params
+def test_totals():
+    assert totals([], 2) == [0.0, 0.0]
+    parts = NUMBERS.reshape(-1, 2).tolist()
+    assert totals(parts, 2) == [in_order(NUMBERS[::2]), in_order(NUMBERS[1::2])]
 
 
-@pytest.mark.parametrize(
-    ("method", "hyper"),
-    [
-        ("adagrad", {"learning_rate": 0.1, "max_global_norm": 0.5}),
-        ("adam", {"learning_rate": 0.1, "max_global_norm": 0.5}),
-        ("dog", {}),
-        ("dowg", {}),
-        ("dadapt_adagrad", {}),
-    ],
-)
-@pytest.mark.parametrize("shares", [(["a", "b"], ["c"]), (["a"], ["b", "c"]), (["a"], ["b"], ["c"])])
-def test_bits_do_not_depend_on_who_has_which_parameters(method, hyper, shares):
-    barrier, boards, found = threading.Barrier(len(shares)), [[] for _ in shares], {}
-
-    def work(rank):
-        found.update(train(shares[rank], Together(rank, barrier, boards), method, hyper))
-
-    threads = [threading.Thread(target=work, args=(rank,)) for rank in range(len(shares))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    alone = train(list(SHAPES), ALONE, method, hyper)
-    assert {name: a.tobytes() for name, a in found.items()} == {name: a.tobytes() for name, a in alone.items()}
-
-
-def test_sums_of_no_parameters():
-    assert ALONE.totals([], 2) == [0.0, 0.0]
+def test_one_process_agrees_with_itself():
+    assert ALONE.agreed(lambda: True)
+    assert not ALONE.agreed(lambda: False)

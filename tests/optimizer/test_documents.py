@@ -63,7 +63,7 @@ def own_method():
 
 def test_a_rule_of_a_users_own(own_method):
     parameters = inspect.signature(own_method).parameters
-    assert [*parameters][:10] == [*[*inspect.signature(fa.SGD).parameters][:8], "bound", "plain"]
+    assert [*parameters][:11] == [*[*inspect.signature(fa.SGD).parameters][:9], "bound", "plain"]
     assert (parameters["bound"].default, parameters["bound"].annotation) == (0.5, "float")
     assert (parameters["plain"].default, parameters["learning_rate"].default) == (False, 0.25)
     assert not {"l1", "l2", "accumulator"} & {*parameters}

@@ -28,8 +28,8 @@ class InStep:
         return np.concatenate(received)
 
     def complete(self, array, bounds):
-        start, stop = bounds[self.rank], bounds[self.rank + 1]
-        for part, (start, stop) in zip(self.all_of(array[start:stop].copy()), pairwise(bounds), strict=True):
+        own = array[bounds[self.rank] : bounds[self.rank + 1]].copy()
+        for part, (start, stop) in zip(self.all_of(own), pairwise(bounds), strict=True):
             array[start:stop] = part
 
 

@@ -1,0 +1,108 @@
+"""What one process refuses, all refuse, and nothing is changed in any."""
+
+import numpy as np
+import pytest
+from in_step import run
+
+import fastadagrad as fa
+
+GOOD = {"w": np.ones(9000, np.float32), "table": np.ones((100, 4), np.float32)}
+BAD = {
+    "NaN": ({"w": np.full(9000, np.nan, np.float32)}, FloatingPointError, "gradient of 'w' must be finite"),
+    "NaN in a row": (
+        {"table": fa.Rows(np.array([99]), np.full((1, 4), np.nan, np.float32))},
+        FloatingPointError,
+        "gradient of 'table' must be finite",
+    ),
+    "shape": ({"w": np.ones(3, np.float32)}, ValueError, "gradient of 'w' must have shape"),
+    "dtype": ({"w": np.ones(9000)}, TypeError, "gradient of 'w' must have dtype"),
+    "none": ({"w": None}, TypeError, "gradient of 'w' is missing"),
+    "row": ({"table": fa.Rows(np.array([100]), np.ones((1, 4), np.float32))}, IndexError, "number 0 is 100"),
+    "kind": ({"table": fa.Rows(np.array([1]), np.ones((1, 4), np.float32))}, ValueError, "pass the same kind in all"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_a_gradient_of_one_process(case):
+    bad, error, message = BAD[case]
+
+    def step(comm):
+        params = {"w": np.zeros(9000, np.float32), "table": np.zeros((100, 4), np.float32)}
+        opt = fa.ADAGRAD(params=params, momentum=0.5, comm=comm)
+        sparse = case in ("NaN in a row", "row")
+        good = GOOD | ({"table": fa.Rows(np.array([5]), np.ones((1, 4), np.float32))} if sparse else {})
+        opt.step(good)
+        opt.flush()
+        before = {name: array.tobytes() for name, array in params.items()}
+        of_state = {n: {s: a.tobytes() for s, a in slots.items()} for n, slots in opt.state.items()}
+        with pytest.raises(error) as caught:
+            opt.step(good | bad if comm.rank == 1 else good)
+        opt.flush()
+        assert {name: array.tobytes() for name, array in params.items()} == before
+        assert {n: {s: a.tobytes() for s, a in slots.items()} for n, slots in opt.state.items()} == of_state
+        assert opt.steps == 1
+        opt.step(good)
+        return str(caught.value)
+
+    messages = run(3, step)
+    assert all(message in text for text in messages)
+    if case in ("shape", "dtype", "none", "row"):
+        assert messages[0].startswith("in process 1: ")
+
+
+def test_skipped_in_all():
+    def step(comm):
+        w = np.zeros(9000)
+        opt = fa.ADAGRAD(params=w, nonfinite="skip", comm=comm)
+        opt.step(np.full(9000, np.inf if comm.rank == 2 else 1.0))
+        return opt.steps, opt.skipped, w.any()
+
+    assert run(3, step) == [(0, 1, False)] * 3
+
+
+def test_other_parameters_in_one_process():
+    def make(comm):
+        with pytest.raises(ValueError, match="parameters of the same names, shapes and dtypes"):
+            fa.ADAGRAD(params=np.zeros(3 + (comm.rank == 1)), comm=comm)
+
+    run(2, make)
+
+
+def test_an_accumulator_of_a_whole_parameter_is_chosen_at_first():
+    def change(comm):
+        opt = fa.ADAGRAD(params=np.zeros(20_000), comm=comm)
+        with pytest.raises(ValueError, match="choose accumulator='tensor' when the optimizer is made"):
+            opt.hyper.accumulator = "tensor"
+
+    run(2, change)
+
+
+def test_what_is_not_there_yet(tmp_path):
+    def ask(comm):
+        opt = fa.ADAGRAD(params=np.zeros(3), comm=comm)
+        for what in (lambda: opt.save(tmp_path / "file"), lambda: opt.load(tmp_path / "file"), opt.twin):
+            with pytest.raises(RuntimeError, match="not there yet for an optimizer that several processes share"):
+                what()
+        with pytest.raises(ValueError, match="monitor_gradients cannot be combined with comm"):
+            fa.ADAGRAD(params=np.zeros(3), monitor_gradients=True, comm=comm)
+
+    run(2, ask)
+
+
+@pytest.mark.parametrize("comm", [0, "world", object()])
+def test_no_communicator(comm):
+    with pytest.raises(TypeError, match="comm must be an intracommunicator of mpi4py"):
+        fa.ADAGRAD(params=np.zeros(3), comm=comm)
+
+
+def test_no_reduction():
+    def make(comm):
+        with pytest.raises(ValueError, match="reduction must be 'mean' or 'sum', not 'max'"):
+            fa.ADAGRAD(params=np.zeros(3), comm=comm, reduction="max")
+
+    run(2, make)
+
+
+def test_one_process_is_alone():
+    [steps] = run(1, lambda comm: type(fa.ADAGRAD(params=np.zeros(3), comm=comm)._session).__name__)
+    assert steps == "Session"

@@ -1,0 +1,129 @@
+"""Runs of several processes, for which threads stand in: those of one process, up to rounding."""
+
+import numpy as np
+import pytest
+from in_step import run
+
+import fastadagrad as fa
+
+RNG = np.random.default_rng(0)
+X = RNG.standard_normal((501, 7))
+Y = (X @ np.arange(7.0) > 0) * 1.0
+ROWS, LABELS = RNG.integers(0, 2000, 499), RNG.standard_normal(499)
+
+
+def logistic(p, x, y):
+    z = np.logaddexp(0, -(2 * y - 1) * (x @ p["w"] + p["b"]))
+    slopes = -(2 * y - 1) * (1 - np.exp(-z)) / len(y)
+    return z.mean(), {"w": x.T @ slopes, "b": slopes.sum(keepdims=True)}
+
+
+def accuracy(p, x, y):
+    return ((x @ p["w"] + p["b"] > 0) == (y > 0)).mean()
+
+
+def train(comm, **how):
+    params = {"w": np.zeros(7), "b": np.zeros(1)}
+    among = {} if comm is None else {"comm": comm}
+    opt = fa.ADAGRAD(logistic, params, learning_rate=0.5, monitors={"accuracy": accuracy}, **among)
+    valid = [X[:100], Y[:100]]
+    told = [[*t.values(), *v.values()] for t, v in opt.iterate([X, Y], valid, max_epochs=4, batch_size=50, **how)]
+    return params["w"], told, opt.steps, opt.stopped_because, opt.evaluate([X, Y])["loss"]
+
+
+@pytest.mark.parametrize("size", [2, 3, 7])
+def test_the_run_of_one_process(size):
+    w, told, *ended, loss = train(None, rng=0)
+    found = run(size, lambda comm: train(comm, rng=0))
+    for own, own_told, *own_ended, own_loss in found:
+        np.testing.assert_allclose(own, w, rtol=1e-9)
+        np.testing.assert_allclose(own_told, told, rtol=1e-9)
+        assert own_ended == ended
+        assert own.tobytes() == found[0][0].tobytes()
+        assert (own_told, own_loss) == (found[0][1], found[0][-1])
+        assert own_loss == pytest.approx(loss, rel=1e-9)
+
+
+def test_one_random_order_where_none_is_given():
+    found = run(3, train)
+    assert len({w.tobytes() for w, *_ in found}) == 1
+
+
+def test_sums_of_losses_and_gradients():
+    def total(p, x, y):
+        loss, slopes = logistic(p, x, y)
+        return loss * len(y), {name: slope * len(y) for name, slope in slopes.items()}
+
+    def train_on_sums(comm):
+        params = {"w": np.zeros(7), "b": np.zeros(1)}
+        among = {} if comm is None else {"comm": comm, "reduction": "sum"}
+        opt = fa.SGD(total, params, learning_rate=0.01, **among)
+        train, _ = opt.minimize([X, Y], max_epochs=2, batch_size=50, rng=0)
+        return params["w"], train["loss"]
+
+    w, loss = train_on_sums(None)
+    for own, own_loss in run(3, train_on_sums):
+        np.testing.assert_allclose(own, w, rtol=1e-9)
+        assert own_loss == pytest.approx(loss, rel=1e-9)
+
+
+@pytest.mark.parametrize("touches", [lambda rows, labels: {"param0": rows}, None])
+@pytest.mark.parametrize("size", [2, 7])
+def test_rows(size, touches):
+    def loss(p, rows, labels):
+        error = p[rows].sum(axis=1) - labels
+        return float(np.mean(error**2)), fa.Rows(rows, np.repeat(2 * error[:, None] / len(labels), 8, axis=1))
+
+    def train_rows(comm):
+        p = np.zeros((2000, 8))
+        among = {} if comm is None else {"comm": comm}
+        opt = fa.ADAGRAD(loss, p, learning_rate=0.1, decoupled_weight_decay=0.01, **among)
+        opt.minimize([ROWS, LABELS], max_epochs=2, batch_size=5, validate_every=10, rng=0, touches=touches)
+        return p
+
+    expected = train_rows(None)
+    for p in run(size, train_rows):  # some of seven have no sample of a batch of five
+        np.testing.assert_allclose(p, expected, rtol=1e-9, atol=1e-14)
+
+
+def test_hessian_vector_products():
+    def train_esgd(comm):
+        w = np.array([3.0, -2.0])
+        among = {} if comm is None else {"comm": comm}
+        opt = fa.ESGD(
+            lambda w, x: (0.5 * np.mean(x) * w @ w, np.mean(x) * w),
+            w,
+            hv=lambda w, v, x: np.mean(x) * v,
+            hv_rng=4,
+            **among,
+        )
+        opt.minimize([np.arange(1.0, 41.0)], max_epochs=3, rng=0)
+        return w
+
+    expected = train_esgd(None)
+    for w in run(3, train_esgd):
+        np.testing.assert_allclose(w, expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("process", [0, 2])
+def test_what_one_process_raises_ends_all(process):
+    def train_badly(comm):
+        def loss(w, x):
+            if comm.rank == process and opt.steps == 2:
+                raise KeyError("no such sample")
+            return float(w @ w), 2 * w
+
+        opt = fa.SGD(loss, np.ones(3), comm=comm)
+        with pytest.raises(KeyError if comm.rank == process else RuntimeError, match="no such sample"):
+            opt.minimize([np.arange(60.0)], max_epochs=2, batch_size=10, rng=0)
+        return opt.steps
+
+    assert run(3, train_badly) == [2, 2, 2]
+
+
+def test_other_orders_in_one_process():
+    def train_apart(comm):
+        with pytest.raises(ValueError, match="stands at different places in different processes"):
+            train(comm, rng=comm.rank)
+
+    run(2, train_apart)
