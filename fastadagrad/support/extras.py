@@ -10,6 +10,7 @@ _BROUGHT_BY = {
     "autograd": ("autograd", "autograd"),
     "jax": ("jax", "jax"),
     "matplotlib": ("matplotlib", "plot"),
+    "mpi4py": ("mpi4py", "mpi"),
     "optax": ("optax", "optax"),
     "pandas": ("pandas", "pandas"),
     "pyarrow": ("pyarrow", "tables"),
