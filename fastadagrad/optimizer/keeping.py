@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import replace
@@ -12,10 +13,10 @@ import numpy as np
 
 from ..engine.registry import RegisteredRule, method_at, reference_to
 from ..support import array_file
-from ..support.asking import whether
+from ..support.asking import asking, whether
 from ..support.log import logger
 from ..support.trees import in_structure, leaves
-from . import checkpoint, hyper_record, writing
+from . import checkpoint, hyper_record, resuming
 from .by_gradients import ByGradients
 
 
@@ -69,16 +70,7 @@ class Keeper(ByGradients, ABC):
         >>> other.steps, (other.params["param0"] == opt.params["param0"]).all().item()
         (1, True)
         """
-        session = self._session
-        with session.engine.lock:
-            session.params.refuse_moved()
-            session.flush()
-            hyper = session.recorded(session.hyper)
-            contents = writing.gathered(session.engine, session.ledger, session.unfinished(), hyper)
-            if not writing.are_copied(contents, session.params):
-                contents.write(path)
-                return
-        contents.write(path)
+        self._session.save_to(path)
 
     def load(
         self, path: array_file.Target, strict: bool = True, *, resume: bool = True, hyper: bool = False
@@ -88,7 +80,8 @@ class Keeper(ByGradients, ABC):
         Parameters
         ----------
         path : path-like or file object
-            A file object must be open in binary mode, and is read from its position on.
+            A file object must be open in binary mode, and is read from its position on. A folder with checkpoints
+            stands for the newest that is whole.
         strict : bool, default True
             False: take the contents that fit, parameter by parameter and by name, and leave the rest as it is here. A
             parameter that fits, but whose state does not, begins with a new state.
@@ -138,12 +131,12 @@ class Keeper(ByGradients, ABC):
         strict, resume, hyper = whether("strict", strict), whether("resume", resume), whether("hyper", hyper)
         session.engine.refuse_within("load")
         session.params.refuse_moved()
-        contents = checkpoint.Contents(path)
+        contents = _contents_of(path)
         run = contents.header["run"] or {}
         with session.engine.changing("load"):
             own = self._taken_from(contents, run) if hyper else session.hyper
             settings, _ = session.settings_of(own, {})
-            saved = contents.fitted(session.engine, settings, session.ledger, strict)
+            saved = contents.fitted(session.engine, settings, session.ledger, strict, session.updates.arrays)
             resumed = saved.run if resume else None
             self._tell_of_hyper(contents, saved.names, run.get("hyper", {}), hyper, unfinished=bool(resumed))
             if saved.skipped:
@@ -283,6 +276,16 @@ class Keeper(ByGradients, ABC):
         session.take_up(state["saved"].run)
         session.engine.warned.update(state["warned"])
         vars(self).update(state["others"])
+
+
+def _contents_of(path: array_file.Target) -> checkpoint.Contents:
+    """The contents of a file, or of the newest in a folder."""
+    if array_file.is_path(path):
+        with asking("path"):
+            name = os.fspath(path)
+        if isinstance(name, str) and os.path.isdir(name):
+            return resuming.newest_in(name)
+    return checkpoint.Contents(path)
 
 
 def _unmade(method: Any) -> Keeper:

@@ -208,7 +208,9 @@ def read(source: Target, kind: str) -> tuple[dict[str, Any], dict[str, NDArray[A
                 arrays = {name: _read_array(archive, each) for name, each in zip(names, members, strict=True)}
                 return about["header"], arrays
         except (_Refused, ValueError) as reason:
-            raise ValueError(_several_in(file, name, is_path(source)) or str(reason)) from None
+            several = _several_in(file, name, is_path(source))
+            kind_of_error = ValueError if several is None and isinstance(reason, _Refused) else Damaged
+            raise kind_of_error(several or str(reason)) from None
 
 
 def _several_in(file: IO[bytes], name: str, of_path: bool) -> str | None:
@@ -257,6 +259,10 @@ def _remaining(file: Any) -> IO[bytes]:
     if not content:
         raise ValueError(f"{name_of(file)} has nothing to read from where it stands: after writing, seek(0)")
     return io.BytesIO(content)
+
+
+class Damaged(ValueError):
+    """The error for a file that is not whole, as opposed to one of another kind or of a newer version."""
 
 
 class _Refused(Exception):
