@@ -19,7 +19,7 @@ from ..version import __version__
 from . import screen
 
 COMMANDS = ("fit", "predict", "compare", "bench", "info", "warmup")
-INTERRUPTED, FAILED = 130, 2
+INTERRUPTED, TERMINATED, FAILED = 130, 143, 2
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -33,10 +33,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        Exit status: 0, 2 after an error (one line on stderr describes it), 130 after Ctrl-C or SIGTERM.
+        Exit status: 0, 2 after an error (one line on stderr describes it), 130 after Ctrl-C, 143 after SIGTERM.
     """
+    came: list[int] = []
     try:
-        with _terminated_as_by_ctrl_c():
+        with _terminated_as_by_ctrl_c(came):
             screen.prepare()
             parser = _make_parser()  # imports the commands, which takes a moment
             if not (sys.argv[1:] if argv is None else argv):
@@ -46,9 +47,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             _log_to_stderr(logging.WARNING if getattr(arguments, "quiet", False) else logging.INFO)
             status: int = importlib.import_module(f".{arguments.command}", __name__).run(arguments)
             screen.flush()
-        return status
+        return TERMINATED if came and status == INTERRUPTED else status
     except KeyboardInterrupt:
-        return _fail("interrupted", INTERRUPTED)
+        return _fail("interrupted", TERMINATED if came else INTERRUPTED)
     except OSError as error:
         if isinstance(error, BrokenPipeError) and not error.filename:  # the reader of the output has gone
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -60,8 +61,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 @contextmanager
-def _terminated_as_by_ctrl_c() -> Iterator[None]:
-    """Let SIGTERM end a command as Ctrl-C does, so that the same results are kept.
+def _terminated_as_by_ctrl_c(came: list[int]) -> Iterator[None]:
+    """Let SIGTERM end a command as Ctrl-C does, so that the same results are kept; `came` gets its number.
 
     A shell starts jobs in the background with Ctrl-C ignored, so that SIGTERM ends them; batch systems send it, too.
     """
@@ -69,7 +70,12 @@ def _terminated_as_by_ctrl_c() -> Iterator[None]:
     if not alone or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
         yield
         return
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+    def interrupt(signum: int, frame: Any) -> NoReturn:
+        came.append(signum)
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
     try:
         yield
     finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from typing import TYPE_CHECKING, Any
 
 from . import example_files, screen, streaming
@@ -49,8 +50,13 @@ def model_of(arguments: argparse.Namespace, options: dict[str, Any]) -> LinearMo
     """
     from ..linear import LinearModel
 
-    if arguments.resume is None:
+    if not isinstance(arguments.resume, str):
         return LinearModel(**options)
+    if os.path.isdir(arguments.resume):
+        raise ValueError(
+            f"--resume {arguments.resume} is a folder, and no model: --checkpoint {arguments.resume} --resume goes on "
+            "from the checkpoints in it"
+        )
     model = LinearModel.load(arguments.resume, **options, warm_start=True)
     if not model.goes_on:
         raise ValueError(

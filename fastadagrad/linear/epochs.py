@@ -126,6 +126,8 @@ class Run:
         self._mean_label = self._scorer.targets.mean_label(examples.labels[order], weights)
         for _ in range(self.done if rng is not None else 0):  # each order is drawn from the one before
             shuffle(rng.random(len(order)), drawn)  # type: ignore[union-attr]
+        for entry in self.history:
+            tell(entry)
         try:
             for epoch in range(self.done + 1, epochs + 1):
                 if self.stopped_because != "max_epochs":

@@ -120,6 +120,8 @@ class StreamRun(Run):
         """Train until there have been so many epochs."""
         judges, files = self._judges, self._files
         judge = None if judges is None else lambda: judges.loss(*self._fed.parameters)
+        for entry in self.history:
+            tell(entry)
         try:
             for epoch in range(self.done + 1, epochs + 1):
                 if self.stopped_because != "max_epochs":

@@ -162,9 +162,10 @@ class _Onward:
 
 def _write_zip(file: Any, header: str, members: Sequence[str], arrays: Mapping[str, NDArray[Any]]) -> None:
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-        archive.writestr(HEADER, header)
+        # A ZipInfo of one's own has no time of day, so that files with the same contents are the same.
+        archive.writestr(zipfile.ZipInfo(HEADER), header)
         for name, array in zip(members, arrays.values(), strict=True):
-            with archive.open(name, "w", force_zip64=True) as member:
+            with archive.open(zipfile.ZipInfo(name), "w", force_zip64=True) as member:
                 np.lib.format.write_array(member, np.asarray(array, order="C"), allow_pickle=False)
 
 

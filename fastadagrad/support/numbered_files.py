@@ -108,6 +108,8 @@ class Checkpoints:
         self._number = 0  # of the latest file that was taken or written
         self._lock: _Lock | None = None
         self.failure: OSError | None = None  # of the latest file, if it could not be written
+        if os.path.exists(self._folder) and not os.path.isdir(self._folder):
+            raise NotADirectoryError(errno.ENOTDIR, "checkpoint must be a folder, and this is none", self._folder)
         os.makedirs(self._folder, exist_ok=True)
         outputs.check(self._path(1, ended=False))
         self._refuse_others()
@@ -117,7 +119,7 @@ class Checkpoints:
         if files and not self.resume:
             raise ValueError(
                 f"checkpoint: {self._folder} has checkpoints of an earlier run, {os.path.basename(files[0].path)} the "
-                "newest: go on from them with resume=True, or give another folder"
+                "newest: go on from them (resume=True, or --resume), or give another folder"
             )
 
     def begin(self) -> None:
@@ -175,7 +177,7 @@ class Checkpoints:
             self.failure = None
             self._number += 1
             self._delete_older()
-            logger.info("checkpoint written to %s", path)
+            logger.debug("checkpoint written to %s", path)
         self.interval.begin()
 
     def raise_failure(self) -> None:
