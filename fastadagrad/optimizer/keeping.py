@@ -18,6 +18,7 @@ from ..support.log import logger
 from ..support.trees import in_structure, leaves
 from . import checkpoint, hyper_record, resuming
 from .by_gradients import ByGradients
+from .exporting import export
 
 
 class Keeper(ByGradients, ABC):
@@ -145,6 +146,35 @@ class Keeper(ByGradients, ABC):
             session.take(saved, own, {})
             session.take_up(resumed)
         return saved.skipped
+
+    def export(self, path: str | os.PathLike[str]) -> None:
+        """Write the parameters alone to a file in the format of safetensors, which other libraries read.
+
+        All rows are caught up before. Names are those of `params`, as ``layer1/W`` in a tree; float16 and bfloat16 stay
+        what they are. It needs the package safetensors (the extra ``safetensors``).
+
+        Parameters
+        ----------
+        path : path-like
+            The file is replaced as a whole or not at all.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be written; the old file is left then.
+        RuntimeError
+            If safetensors is not installed.
+        TypeError, ValueError
+            If `path` is no path, or a parameter has the name that the format keeps for itself.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import fastadagrad as fa
+        >>> opt = fa.ADAGRAD(params={"W": np.ones(2)})
+        >>> opt.export("weights.safetensors")  # doctest: +SKIP
+        """
+        export(self._session, path)
 
     def _taken_from(self, contents: checkpoint.Contents, run: Mapping[str, Any]) -> dict[str, Any]:
         if contents.hyper is None:
