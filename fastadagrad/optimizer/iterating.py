@@ -80,9 +80,9 @@ class Iterating(Keeper):
             rows lag behind (`lazy`), only these are caught up before each call. Without `touches` all rows are.
         checkpoint : path-like, optional
             A folder, made if it is missing, to which checkpoints are written, as `save` writes files, after the body of
-            the loop. From any of them training goes on with the same bits. Ctrl-C, and a loop that is left early, write
-            one, too; the end of the run writes its result. A file that cannot be written does not end the run: a
-            UserWarning tells of it, and, if it was the last, an OSError after the end of the run.
+            the loop. From any of them training goes on with the same bits. Ctrl-C within an epoch writes one, too; the
+            end of the run writes its result. A file that cannot be written does not end the run: a UserWarning tells
+            of it, and, if it was the last, an OSError after the end of the run.
         every : int, str or timedelta, default 1
             A whole number: after so many epochs. A time ("30s", "5min", "2h" or a timedelta): whenever it has passed,
             in the midst of an epoch, too.

@@ -237,8 +237,6 @@ class Run:
         changed_since = left and self._optimizer.engine.changes != self._changes
         try:
             if left and not changed_since and self._optimizer.is_under_way(self):
-                if self._reason is None:
-                    self._save()
                 self._reason = "closed" if reason == "error" else reason
                 reason = "error"
                 self._validate_once_more()

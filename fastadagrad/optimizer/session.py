@@ -169,7 +169,8 @@ class Session(Stepper):
                 unfinished = "progress" in loaded
                 positions = checkpoint.positions(run.datasets, loaded["datasets"], strict=unfinished)
                 if unfinished:
-                    self._tell_of_hyper_of_run(loaded.get("hyper", {}), run.hyper)
+                    if run.checkpoints is None or not run.checkpoints.resume:  # which has told of them
+                        self._tell_of_hyper_of_run(loaded.get("hyper", {}), run.hyper)
                     run.resume(loaded)
                 elif "ended" in loaded and run.checkpoints is not None and run.checkpoints.resume:
                     run.take_end(loaded["ended"])
