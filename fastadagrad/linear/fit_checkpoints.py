@@ -32,6 +32,7 @@ _HEADER: dict[str, strict_header.Types] = {
     "learning_rate": float,
     "epoch": int,
     "steps": int,
+    "slots": int,
     "visits": list,
     "means": list,
     "run": dict,
@@ -76,15 +77,27 @@ class Taken:
             for name in ("visits", "means"):
                 if not all(type(each) is int and each >= 0 for each in self.header[name]):
                     raise ValueError(f"{name} are {self.header[name]!r}")
-            self._slots = sum(name.startswith("slot") for name in self._arrays)
-            self.epoch, self.steps = (int(self.header[name]) for name in ("epoch", "steps"))
-            if not 0 <= self.epoch <= len(self.header["run"]["history"]):
-                raise ValueError(f"epoch is {self.epoch}")
-            _ = self.kept, self.trained, self.means
+            self.epoch, self.steps, self._slots = (self.header[name] for name in ("epoch", "steps", "slots"))
+            if not 0 <= self.epoch <= len(self.header["run"]["history"]) or min(self.steps, self._slots) < 0:
+                raise ValueError(f"epoch is {self.epoch}, steps are {self.steps}, and slots {self._slots}")
+            self._check_arrays()
         except KeyError as error:
             raise Damaged(f"{path} is not a whole fastadagrad {KIND} file: {error.args[0]} is missing") from None
         except (TypeError, ValueError, IndexError) as error:
             raise Damaged(f"{path} is not a whole fastadagrad {KIND} file: {error}") from None
+
+    def _check_arrays(self) -> None:
+        """Raise KeyError or ValueError unless arrays of the same kind are of one shape and dtype."""
+        trained, kept = self.trained, self.kept
+        of_features, of_intercept = [trained.weights.p, *trained.weights.slots], [trained.intercept.p]
+        of_intercept += trained.intercept.slots
+        for alike in ([*of_features, kept[0]], [*of_intercept, kept[1]]):
+            if any(each.shape != alike[0].shape or each.dtype != alike[0].dtype for each in alike):
+                raise ValueError("its weights and slots are of several shapes")
+        for mean in self.means:
+            fits = mean.weights.shape == kept[0].shape and mean.intercept.shape == kept[1].shape
+            if not fits or mean.weights.dtype != np.float64 or mean.intercept.dtype != np.float64:
+                raise ValueError("its means are not of the shape of its weights")
 
     @property
     def learning_rate(self) -> float:
@@ -185,6 +198,7 @@ class FitCheckpoints:
             "learning_rate": float(learning_rate),
             "epoch": progress.epoch,
             "steps": trained.steps,
+            "slots": len(trained.weights.slots),
             "visits": [*progress.visits],
             "means": [mean.visits for mean in progress.means],
             "run": progress.run,

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from ..support.array_file import is_path
 from ..support.asking import asking
 from ..support.extras import needed
 from ..support.outputs import replacing
@@ -18,7 +17,7 @@ RESERVED = "__metadata__"  # what the format calls something that is no array
 
 def export(session: Session, path: Any) -> None:
     """Write the parameters, after all rows have been caught up, to a file that is replaced as a whole."""
-    if not is_path(path):
+    if not isinstance(path, str | os.PathLike):
         raise TypeError(f"path must be a path, not {type(path).__name__}")
     with asking("path"):
         name = os.fspath(path)

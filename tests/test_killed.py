@@ -1,0 +1,21 @@
+"""Training that is killed with SIGKILL, and goes on: the tool `killed` on few moments, and slowly on many."""
+
+import subprocess
+import sys
+
+import pytest
+from places import ROOT
+
+QUICK, LONG = ("--runs", "5", "--fits", "4"), ("--runs", "200", "--fits", "60")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are neither forks nor SIGKILL")
+@pytest.mark.parametrize("numbers", [QUICK, pytest.param(LONG, marks=pytest.mark.slow)], ids=["quick", "long"])
+def test_every_run_ends_with_the_bits_of_one_that_is_not_killed(numbers):
+    command = [sys.executable, ROOT / "tests" / "tools" / "killed.py", *numbers, "--seed", "3"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=3000)
+    assert done.returncode == 0, done.stdout + done.stderr
+    for what, number in (("runs", numbers[1]), ("fits", numbers[3])):
+        (line,) = [line for line in done.stdout.splitlines() if line.startswith(what)]
+        assert f"{number} runs that have ended with the same bits" in line
+        assert "failures" not in line
