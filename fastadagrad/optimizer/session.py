@@ -177,8 +177,8 @@ class Session(Stepper):
                 for data, state in positions:
                     data.restore(state)
             self.configure(*self.divided(run.hyper))
-            self._loaded, self._run, self._datasets, self.touches = None, run, run.datasets, run.touches
             self._begun = begun
+            self._loaded, self._run, self._datasets, self.touches = None, run, run.datasets, run.touches
             self.ledger.stopped_because = None
 
     def is_under_way(self, run: Run) -> bool:

@@ -2,7 +2,6 @@
 
 import errno
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -293,7 +292,8 @@ class TestRefusals:
     def test_a_folder_that_cannot_be(self, tmp_path):
         (tmp_path / "file").write_text("")
         model = Model()
-        for folder in (tmp_path / "file", tmp_path / "file" / "within", "/proc/nothing"):
+        nowhere = ["/proc/nothing"] if os.name == "posix" else []
+        for folder in (tmp_path / "file", tmp_path / "file" / "within", *nowhere):
             with pytest.raises(OSError, match=str(folder)):
                 model.opt.iterate(model.data, checkpoint=folder)
 
@@ -308,6 +308,7 @@ class TestRefusals:
         other.opt.minimize(other.data, checkpoint=tmp_path, resume=True, max_epochs=3)
         assert other.opt.history[-1].epoch == 3
 
+    @pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks")
     def test_a_child_does_not_keep_the_folder(self, tmp_path):
         """It is claimed by the process, not by those that this has forked."""
         code = """
@@ -400,6 +401,7 @@ class TestFailures:
             run_of(tmp_path, leaving(3))
         before = {name: (tmp_path / name).read_bytes() for name in names(tmp_path)}
         model = Model(saver=lambda model: None)
+        resource = pytest.importorskip("resource")
         limits = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
         try:
