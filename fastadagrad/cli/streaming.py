@@ -148,7 +148,7 @@ def is_wanted(arguments: argparse.Namespace) -> bool:
 
     goes_on = isinstance(arguments.resume, str)
     if goes_on and arguments.stream is False:
-        raise ValueError("--resume MODEL goes on with a stream: leave --no-stream out")
+        raise ValueError("--resume goes on with a stream: leave --no-stream out")
     if arguments.stream is not None or goes_on:
         return True if arguments.stream is None else bool(arguments.stream)
     source = arguments.source

@@ -49,6 +49,12 @@ class Passes:
         if self._rng is not None:
             move(self._rng, state)
 
+    def look_through(self) -> None:
+        """Read the stream once, so that it is known where its blocks lie: from then on their order is drawn."""
+        with closed_at_end(read_blocks(self._stream, lambda table: None, ahead=AHEAD)) as blocks:
+            for _ in blocks:
+                pass
+
     def feeds(self, epoch: int) -> Generator[Feed, None, None]:
         """The buffers of an epoch."""
         order = None

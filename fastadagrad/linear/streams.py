@@ -29,6 +29,7 @@ from .judges import Judges
 from .progressive import Progressive, Watch
 from .stream_preparation import prepare
 from .stream_resuming import Place
+from .stream_sources import Passes
 from .training import importance_of, is_dense
 
 Tell = Callable[[dict[str, float]], object]
@@ -82,6 +83,9 @@ def fit_stream(
     trained, means = (None, ()) if start is None else (start.trained, start.means)
     trainer = Fed(p, settings, source.preparing, trained, means)
     source.trainer = trainer
+    unread = start is not None and not fraction and stream.repeatable  # else a first pass has been made
+    if taken is not None and taken.epoch and unread and isinstance(source, Passes):
+        source.look_through()
     place = stream_resuming.Place(source, taken)
     try:
         examples = place.enter(trainer, stream.name)

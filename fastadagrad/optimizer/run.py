@@ -347,7 +347,8 @@ class Run:
 
     def _train_epoch(self) -> None:
         progress, optimizer, checkpoints = self._progress, self._optimizer, self.checkpoints
-        if self._is_interrupted():
+        if self.interrupts.pending:
+            self._interrupt()
             return
         for batch in self._batches():
             arguments = optimizer.objective.arguments(batch)
@@ -361,17 +362,18 @@ class Run:
             progress.updates += 1
             progress.changed, self._at_best = True, False
             optimizer.run_updates(arguments)
-            if (self._max_updates is not None and progress.updates >= self._max_updates) or self._is_interrupted():
+            if self._max_updates is not None and progress.updates >= self._max_updates:
+                return
+            if self.interrupts.pending:
+                self._interrupt()
                 return
             if checkpoints is not None and checkpoints.interval.time_has_passed:
                 self._save()
 
-    def _is_interrupted(self) -> bool:
-        """Whether Ctrl-C has come; the run then ends, and can go on from a checkpoint as if it had not been ended."""
-        if self.interrupts.pending:
-            self._save()
-            self._reason = "interrupted"
-        return self.interrupts.pending
+    def _interrupt(self) -> None:
+        """End the run after Ctrl-C; from the checkpoint it can go on as if it had not been ended."""
+        self._save()
+        self._reason = "interrupted"
 
     def _batches(self) -> Iterable[Any]:
         """The batches of this epoch, or the rest of them if the run was saved in the midst of the epoch."""

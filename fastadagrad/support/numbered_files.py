@@ -137,7 +137,7 @@ class Checkpoints:
             self.end()
             raise
         for name in {*map(_kind_of, os.listdir(self._folder))} - {None}:
-            outputs.clear_leftovers(self._folder, str(name))
+            outputs.clear_leftovers(os.path.join(self._folder, str(name)))
         self.interval.begin()
 
     def end(self) -> None:
@@ -247,7 +247,7 @@ class _Lock:
             descriptor = os.open(folder, os.O_RDONLY)
         except OSError:  # on Windows
             return
-        if outputs.lock(descriptor) is False:
+        if outputs.locked(descriptor) is False:
             os.close(descriptor)
             raise ValueError(
                 f"checkpoint: another run that has not ended writes to {folder}: give each run a folder of its own"

@@ -99,6 +99,16 @@ def naming(path: str | os.PathLike[str]) -> Iterator[None]:
         raise
 
 
+def locked(descriptor: int) -> bool | None:
+    """Lock an open file or folder for this process until it is closed, as `_lock` does; False if another one has."""
+    return _lock(descriptor)
+
+
+def clear_leftovers(path: str | os.PathLike[str]) -> None:
+    """Delete what processes that were killed while they wrote this file have left beside it."""
+    _clear_leftovers(*os.path.split(os.fspath(path)))
+
+
 def _target(path: str | os.PathLike[str]) -> str:
     """The regular file that a path leads to through symbolic links, whether it exists or not."""
     name = os.fspath(path)
@@ -116,7 +126,7 @@ def _target(path: str | os.PathLike[str]) -> str:
 def _open_beside(target: str) -> BufferedRandom | None:
     """A new file in the target's folder; None if the folder takes none, but the target itself can be written."""
     folder, name = os.path.split(target)
-    clear_leftovers(folder, name)
+    _clear_leftovers(folder, name)
     while True:
         temporary = os.path.join(folder, f".{name[:40]}.{secrets.token_hex(6)}{SUFFIX}")
         try:
@@ -139,10 +149,10 @@ def _open_beside(target: str) -> BufferedRandom | None:
 
 def _is_claimed(file: BufferedRandom) -> bool:
     """Claim a new file as long as it is open, so that nobody deletes it as a leftover; False if somebody has."""
-    return lock(file.fileno()) is not False and os.path.exists(file.name)
+    return _lock(file.fileno()) is not False and os.path.exists(file.name)
 
 
-def lock(descriptor: int) -> bool | None:
+def _lock(descriptor: int) -> bool | None:
     """Lock an open file until it is closed: True, False if it is locked already, or None where there are no locks."""
     try:
         import fcntl
@@ -157,14 +167,14 @@ def lock(descriptor: int) -> bool | None:
     return True
 
 
-def clear_leftovers(folder: str, name: str) -> None:
+def _clear_leftovers(folder: str, name: str) -> None:
     """Delete what processes that were killed while they wrote this file have left."""
     leftover = re.compile(rf"\.{re.escape(name[:40])}\.[0-9a-f]{{12}}{re.escape(SUFFIX)}")
     with suppress(OSError):
         for other in [each for each in os.listdir(folder or os.curdir) if leftover.fullmatch(each)]:
             path = os.path.join(folder, other)
             with suppress(OSError), open(path, "rb") as file:
-                locked = lock(file.fileno())
+                locked = _lock(file.fileno())
                 old = time.time() - os.fstat(file.fileno()).st_mtime > ABANDONED_AFTER
                 if locked or (locked is None and old):
                     os.unlink(path)

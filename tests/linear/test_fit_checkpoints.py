@@ -189,6 +189,20 @@ def test_of_a_stream_that_is_read_once(killer, tmp_path, small_buffers, monkeypa
     assert_goes_on(killer, tmp_path / "run", fit, (2, 1, 2), every="0.0001s")
 
 
+@pytest.mark.parametrize(("once", "times"), [(False, (2, 3, 6)), (True, (2, 1))], ids=["file", "standard input"])
+def test_of_a_stream_with_a_warm_start(killer, tmp_path, small_buffers, monkeypatch, once, times):
+    """No pass is made before the first epoch, whose blocks come in the order of the file."""
+    monkeypatch.setattr(sys, "stdin", sys.stdin)
+    first = LinearModel("squared", max_epochs=1, learning_rate=0.1)
+    first.fit(Stream(source_of(tmp_path, "squared", False))).save(tmp_path / "model")
+
+    def fit(**how):
+        model = LinearModel.load(tmp_path / "model", max_epochs=1 if once else 3, warm_start=True)
+        return model.fit(Stream(source_of(tmp_path, "squared", once), n_features=6 if once else None), **how)
+
+    assert_goes_on(killer, tmp_path / "run", fit, times, every="0.0001s")
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
 def test_ctrl_c_in_a_stream_writes_a_checkpoint_within_the_epoch(tmp_path, small_buffers, monkeypatch, number):
     from fastadagrad.linear.fed import Fed
