@@ -153,6 +153,32 @@ class TestBits:
         train(5, checkpoint=tmp_path, every=3)
         assert train(checkpoint=tmp_path, every=3, resume=True) == train()
 
+    def test_rows_that_lag_behind(self, tmp_path):
+        """They are caught up for each file, so that bits are those of an undisturbed run with the same files."""
+        batches = [(np.array([i, (3 * i) % 8]),) for i in range(6)]
+
+        def train(folder=None, stop=None):
+            w = np.ones((8, 2), np.float32)
+
+            def loss(w, rows):
+                return float((w[rows] ** 2).sum()), fa.Rows(rows, w[rows] * np.float32(0.3))
+
+            opt = fa.SGD(loss, w, learning_rate=0.1, momentum=0.9)
+            given = {} if folder is None else {"checkpoint": folder, "every": 2, "resume": True}
+            for _ in opt.iterate(
+                batches, max_epochs=9, validate_every=5, touches=lambda rows: {"param0": rows}, **given
+            ):
+                if len(opt.history) == stop:
+                    break
+            opt.flush()
+            return w
+
+        train(tmp_path / "left", 4)
+        train(tmp_path / "left", 7)
+        found = train(tmp_path / "left")
+        np.testing.assert_array_equal(found, train(tmp_path / "undisturbed"))
+        np.testing.assert_allclose(found, train(), rtol=1e-5)
+
     def test_minimize_returns_the_same(self, tmp_path):
         def minimized(**more):
             w = np.zeros(3)
@@ -269,6 +295,34 @@ class TestFiles:
 
 
 class TestRefusals:
+    @pytest.mark.parametrize("wrong", [None, 3, "text", [1], {"reason": 3}, {}], ids=str)
+    def test_the_end_of_a_run_is_checked(self, tmp_path, wrong):
+        """A file whose record of the end is of another kind is damaged: the checkpoint before it is taken."""
+        run_of(tmp_path)
+        end = tmp_path / names(tmp_path)[-1]
+        header, arrays = array_file.read(end, "optimizer")
+        ended = {**header["run"]["ended"], **wrong} if isinstance(wrong, dict) and wrong else wrong
+        array_file.write(end, "optimizer", {**header, "run": {**header["run"], "ended": ended}}, arrays)
+        with pytest.warns(UserWarning, match="end-00000009.npz is not a whole"):
+            found = run_of(tmp_path, resume=True)
+        assert everything(found) == everything(run_of())
+
+    def test_other_arrays_of_updates(self, tmp_path):
+        def optimizer(array):
+            update = (array, lambda w: w[:1] * 0 + 1)
+            return fa.SGD(lambda w: (w @ w, 2 * w), np.ones(2), updates=[update], learning_rate=0.1)
+
+        opt = optimizer(np.zeros(1))
+        opt.minimize(max_epochs=2)
+        opt.save(tmp_path / "file")
+        same, array = np.zeros(1), np.zeros((2, 1))
+        assert optimizer(same).load(tmp_path / "file") == []
+        assert same == 1
+        message = r"its updates have set other arrays: float64 of shape \(1,\), and here float64 of shape \(2, 1\)"
+        with pytest.raises(ValueError, match=message):
+            optimizer(array).load(tmp_path / "file")
+        assert not array.any()
+
     WRONG = [  # noqa: RUF012
         ({"checkpoint": 3}, TypeError, "checkpoint must be the path of a folder, not 3"),
         ({"checkpoint": ""}, ValueError, "checkpoint must be the path of a folder"),
