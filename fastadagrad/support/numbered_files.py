@@ -214,12 +214,15 @@ def checkpoints_of(
     """
     if folder is not None:
         return Checkpoints(folder, every, keep, resume, tell)
-    with asking("every"):
-        given = {"every": bool(every != 1), "keep": keep is None or bool(keep != 2), "resume": resume}
+    given = {"every": not _is(every, 1), "keep": not _is(keep, 2), "resume": resume}
     idle = [name for name, is_given in given.items() if is_given]
     if idle:
         raise ValueError(f"{idle[0]} is of checkpoints, and there is no folder for them: give checkpoint=FOLDER, too")
     return None
+
+
+def _is(value: Any, default: int) -> bool:
+    return type(value) is int and value == default
 
 
 def _checked_folder(folder: Any) -> str:
@@ -227,8 +230,8 @@ def _checked_folder(folder: Any) -> str:
         path = os.fspath(folder) if isinstance(folder, str | os.PathLike) else None
         if not isinstance(path, str):
             raise TypeError(f"checkpoint must be the path of a folder, not {shown(folder)}")
-        if not path:
-            raise ValueError("checkpoint must be the path of a folder, not an empty string")
+        if not path or "\0" in path:
+            raise ValueError(f"checkpoint must be the path of a folder, not {shown(path)}")
         return os.path.abspath(path)
 
 
