@@ -46,6 +46,14 @@ _RUN: dict[str, strict_header.Types] = {
     "warned": bool,
     "seconds": float,
 }
+_LOSS = (float, int, type(None))
+_PATIENCE: dict[str, strict_header.Types] = {"lowest": _LOSS, "best": _LOSS, "failures": int}
+_PLACE: dict[str, strict_header.Types] = dict.fromkeys(("buffers", "in_epoch", "values"), int)
+_PLACE |= {"random": (dict, type(None)), "progressive": (dict, type(None)), "mean": list}
+_SUMS: dict[str, strict_header.Types] = {"total": float, "weight": float, "examples": int, "next": int, "told": int}
+_SUMS |= {"before": list, "labels": dict}
+_LABELS: dict[str, strict_header.Types] = {"weight": float, "sum": float, "squares": float, "every": int, "seen": int}
+_LABELS |= {"sample": list, "counts": list}
 
 
 class Progress(NamedTuple):
@@ -73,10 +81,7 @@ class Taken:
         self.header, self._arrays = array_file.read(path, KIND)
         try:
             strict_header.check("its header", self.header, _HEADER)
-            strict_header.check("run", self.header["run"], _RUN)
-            for name in ("visits", "means"):
-                if not all(type(each) is int and each >= 0 for each in self.header[name]):
-                    raise ValueError(f"{name} are {self.header[name]!r}")
+            _check_parts(self.header)
             self.epoch, self.steps, self._slots = (self.header[name] for name in ("epoch", "steps", "slots"))
             if not 0 <= self.epoch <= len(self.header["run"]["history"]) or min(self.steps, self._slots) < 0:
                 raise ValueError(f"epoch is {self.epoch}, steps are {self.steps}, and slots {self._slots}")
@@ -135,6 +140,27 @@ class Taken:
         whole = np.zeros((count, *part.shape[1:]), part.dtype)
         whole[rows] = part
         return whole
+
+
+def _check_parts(header: dict[str, Any]) -> None:
+    """Raise TypeError or ValueError unless all that a header is made of is of its kind."""
+    run, place = header["run"], header["stream"]
+    strict_header.check("run", run, _RUN)
+    strict_header.check("patience", run["patience"], _PATIENCE)
+    counts = {name: header[name] for name in ("visits", "means")}
+    if place is not None:
+        strict_header.check("stream", place, _PLACE)
+        counts["mean"] = place["mean"]
+        if place["progressive"] is not None:
+            strict_header.check("progressive", place["progressive"], _SUMS)
+            strict_header.check("labels", place["progressive"]["labels"], _LABELS)
+        if place["buffers"] < 0 or (place["buffers"] and place["progressive"] is None and not header["epoch"]):
+            raise ValueError(f"buffers are {place['buffers']}")
+    for name, found in counts.items():
+        if not all(type(each) is int and each >= 0 for each in found):
+            raise ValueError(f"{name} are {found!r}")
+    if not all(isinstance(entry, dict) and entry.keys() >= {"epoch", "loss"} for entry in run["history"]):
+        raise ValueError(f"history is {run['history']!r}")
 
 
 class FitCheckpoints:

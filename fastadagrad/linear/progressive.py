@@ -60,14 +60,14 @@ class Progressive:
 
     def state(self) -> dict[str, Any]:
         """All that has been added up, in types that JSON has."""
-        sums = {name: getattr(self, name) for name in _OF_PROGRESSIVE}
-        return sums | {"_before": [*self._before], "labels": self._labels.state()}
+        sums = {name.lstrip("_"): getattr(self, name) for name in _OF_PROGRESSIVE}
+        return sums | {"before": [*self._before], "labels": self._labels.state()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go back to what `state` has given."""
         for name in _OF_PROGRESSIVE:
-            setattr(self, name, state[name])
-        total, weight, labels = state["_before"]
+            setattr(self, name, state[name.lstrip("_")])
+        total, weight, labels = state["before"]
         self._before = total, weight, labels
         self._labels.restore(state["labels"])
 
@@ -138,14 +138,14 @@ class LabelsSeen:
 
     def state(self) -> dict[str, Any]:
         """The same in types that JSON has."""
-        return {name: getattr(self, name) for name in _OF_LABELS} | {"_counts": self._counts.tolist()}
+        return {name.lstrip("_"): getattr(self, name) for name in _OF_LABELS} | {"counts": self._counts.tolist()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go back to what `state` has given."""
         for name in _OF_LABELS:
-            setattr(self, name, state[name])
-        self._sample = [*state["_sample"]]
-        self._counts[:] = state["_counts"]
+            setattr(self, name, state[name.lstrip("_")])
+        self._sample = [*state["sample"]]
+        self._counts[:] = state["counts"]
 
     @property
     def mean(self) -> float:

@@ -56,20 +56,16 @@ class Place:
         ValueError
             If the stream has no rows, or other ones than when the checkpoint was written.
         """
-        source = self._source
-        try:
-            if self._taken is not None:
-                source.random = self._before["random"]
-            self._random = source.random
-            once_more = isinstance(source, Once) and self._epoch == 1  # for its scales, which grow to the end
-            self._open = source.feeds(1 if once_more else self._epoch + 1)
-            last = self._skip(self._before.get("buffers", 0), name)
-            if self._taken is not None:
-                taken, place = self._taken, self._before
-                trainer.restore(taken.trained, taken.means, taken.header["visits"], place["mean"])
-                self.values = int(place["values"])
-        except (KeyError, TypeError) as error:
-            raise ValueError(f"the checkpoint has no place in a stream, or a damaged one: {error}") from None
+        source, taken, before = self._source, self._taken, self._before
+        if taken is not None:
+            source.random = before["random"]
+        self._random = source.random
+        once_more = isinstance(source, Once) and self._epoch == 1  # for its scales, which grow to the end
+        self._open = source.feeds(1 if once_more else self._epoch + 1)
+        last = self._skip(before.get("buffers", 0), name)
+        if taken is not None:
+            trainer.restore(taken.trained, taken.means, taken.header["visits"], before["mean"])
+            self.values = before["values"]
         self._first = self._open
         if last is None:
             last = next(self._open, None)
