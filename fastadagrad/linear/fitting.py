@@ -157,8 +157,9 @@ def fit(
     with reporting(progress, epochs, len(order)) as (report, tell):
         runner = _averaging(trainer, average, () if start is None or taken is not None else start.means)
         run = Run(runner, judges, Patience(conduct.patience, conduct.min_improvement))
-        if taken is not None:
+        if files is not None and taken is not None:
             _restore(run, runner, taken)
+            files.taken = taken = None  # and with it the memory of its arrays
         watcher = watched(partial(_unscaled_aside, scale, chosen)) if watched is not None and scale else None
         outcome = run.run(epochs, order, rng, report, tell, watcher, files)
     del run

@@ -37,7 +37,7 @@ class Place:
     """
 
     def __init__(self, source: Source, taken: Taken | None) -> None:
-        self._source, self._taken = source, taken
+        self._source, self._taken = source, taken  # which is let go once it has been entered
         self._before: dict[str, Any] = {} if taken is None else taken.header["stream"]
         self.values = 0  # of all examples that were trained on
         self._epoch = 0 if taken is None else taken.epoch  # epochs that are done
@@ -66,6 +66,7 @@ class Place:
         if taken is not None:
             trainer.restore(taken.trained, taken.means, taken.header["visits"], before["mean"])
             self.values = before["values"]
+            self._taken = None
         self._first = self._open
         if last is None:
             last = next(self._open, None)
@@ -94,10 +95,10 @@ class Place:
 
     def go_on(self, progressive: Progressive) -> bool:
         """Whether an epoch goes on that was begun before the checkpoint, of which `progressive` takes the losses."""
-        if self._taken is None or not self._before["buffers"]:
+        before, self._before = self._before, {}
+        if not before.get("buffers"):
             return False
-        self._taken = None
-        progressive.restore(self._before["progressive"])
+        progressive.restore(before["progressive"])
         return True
 
     def feeds(self, epoch: int) -> Iterator[Feed]:
@@ -117,7 +118,7 @@ class Place:
 
     def end_epoch(self) -> None:
         """Note that an epoch has ended."""
-        self._taken, self._progressive = None, None
+        self._progressive = None
         self._epoch += 1
         if not isinstance(self._source, Once):
             self._random, self._buffers, self._in_epoch = self._source.random, 0, 0

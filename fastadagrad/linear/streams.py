@@ -91,8 +91,9 @@ def fit_stream(
         examples = place.enter(trainer, stream.name)
         judges = None if held_out is None else Judges(held_out, stream, source.preparing, is_dense(examples), p)
         run = StreamRun(trainer, judges, Patience(conduct.patience, conduct.min_improvement), place, files)
-        if taken is not None:
+        if files is not None and taken is not None:
             run.restore(taken)
+            files.taken = taken = None  # and with it the memory of its arrays
         outcome = run.over(begun.epochs, tell, watch)
     finally:
         place.close()
