@@ -100,8 +100,8 @@ def _hyper(session: Session, run: Run, contents: checkpoint.Contents) -> tuple[d
     changed = {
         name: value
         for name, value in file.items()
-        if name in begun and value != begun[name] and name in here and here[name] == begun[name]
-    }
+        if value is not None and name in begun and name in here and value != begun[name] == here[name]
+    }  # None stands for a callable, which no file holds
     if not changed:
         return hyper, overlay
     taken = hyper_record.taken(changed, hyper)
