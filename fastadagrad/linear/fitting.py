@@ -101,9 +101,7 @@ def fit(
     files : FitCheckpoints, optional
         Checkpoints to write and, if there is one to begin with, to go on from.
     """
-    if not table.features.shape[1]:
-        shape = f"(shape=({table.features.shape[0]}, 0))"
-        raise ValueError(f"X has nothing to learn from: 0 feature(s) {shape} while a minimum of 1 is required")
+    _refuse_no_features(table)
     if start is not None:
         chosen, settings = continued(start, p, settings)
     chosen = chosen or targets.choose(p["loss"], table.labels, p)
@@ -136,17 +134,8 @@ def fit(
     reused = start is not None or keeps or watched is not None or not isinstance(table.features, CSR)
     scale = prepare.args[0] if reused else None
     del prepare
-    width, batch_size, intercept = table.features.shape[1], p["batch_size"], p["intercept"]
-    trainer_of = partial(
-        Trainer,
-        features=width,
-        targets=chosen,
-        batch_size=batch_size,
-        lazy=lazy,
-        intercept=intercept,
-        implicit=is_implicit(p, settings, lazy, isinstance(table.features, CSR)),
-    )
-    average = average_of(p["average"], settings, width)
+    trainer_of = _trainers(p, settings, chosen, lazy, table)
+    average = average_of(p["average"], settings, table.features.shape[1])
     if folds is not None:
         averaged = partial(_averaged, trainer_of, average)
         rate = rate_trials.search(folds, averaged, settings, asked=p["learning_rate"] is not None)
@@ -166,10 +155,34 @@ def fit(
     rate, state = settings.learning_rate_at(0), start
     if keeps and scale is not None and outcome.ended_by != NON_FINITE:
         means = _go_on_from(runner, outcome)
-        state = State(trainer.trained, scale.copy(), chosen, settings.rule.name, settings.slots, intercept, rate, means)
+        of_model = settings.rule.name, settings.slots, p["intercept"], rate
+        state = State(trainer.trained, scale.copy(), chosen, *of_model, means)
     del trainer, runner
     return Fit(
         *unscaled(outcome.weights, scale or measure(), chosen), chosen, rate, outcome, examples.values.size, state
+    )
+
+
+def _refuse_no_features(table: Table) -> None:
+    rows, width = table.features.shape
+    if not width:
+        raise ValueError(
+            f"X has nothing to learn from: 0 feature(s) (shape=({rows}, 0)) while a minimum of 1 is required"
+        )
+
+
+def _trainers(
+    p: Mapping[str, Any], settings: Settings, chosen: Targets, lazy: str, table: Table
+) -> Callable[..., Trainer]:
+    """What makes the trainers of a fit, of the fit itself and of trials, from examples and settings."""
+    return partial(
+        Trainer,
+        features=table.features.shape[1],
+        targets=chosen,
+        batch_size=p["batch_size"],
+        lazy=lazy,
+        intercept=p["intercept"],
+        implicit=is_implicit(p, settings, lazy, isinstance(table.features, CSR)),
     )
 
 

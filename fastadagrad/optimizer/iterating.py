@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from datetime import timedelta
+from functools import partial
 from typing import Any, ClassVar, Unpack
 
 from ..data.dataset import as_dataset, limited
@@ -16,7 +17,7 @@ from ..support.numbered_files import checkpoints_of
 from .documents import takes_as
 from .history import Monitored
 from .keeping import Keeper
-from .resuming import tell
+from .resuming import take_up_newest, tell
 from .run import Run, Touches
 
 TAKEN_WHEN_MADE = "it is given when the optimizer is made"
@@ -144,6 +145,8 @@ class Iterating(Keeper):
             valid = limited(valid, valid_batches)
         files = checkpoints_of(checkpoint, every, keep, whether("resume", resume), tell)
         run = Run(session, train, valid, max_updates, max_epochs, own, touches, files)
+        if files is not None:
+            run.take_up = partial(take_up_newest, session, run, files)
         session.latest_run = run
         if whether("progress", progress):
             from ..support.progress import shown

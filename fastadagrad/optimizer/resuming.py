@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..support.log import logger
 from ..support.numbered_files import Checkpoints, Numbered, files_in, newest_sound
 from ..support.warned import warn
 from . import checkpoint, hyper_record
-
-if TYPE_CHECKING:
-    from .run import Run
-    from .session import Session
+from .run import Run
+from .session import Session
 
 
 def tell(message: str) -> None:

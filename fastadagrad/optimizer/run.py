@@ -93,6 +93,7 @@ class Run:
         checkpoints: Checkpoints | None = None,
     ) -> None:
         self.checkpoints = checkpoints
+        self.take_up: Callable[[], None] | None = None  # lets the session take over the newest checkpoint
         self._optimizer, self._train, self._valid = optimizer, train, valid
         self._max_updates, self._max_epochs, self.hyper, self.touches = max_updates, max_epochs, hyper, touches
         self.datasets = {role: data for role, data in (("train", train), ("valid", valid)) if data is not None}

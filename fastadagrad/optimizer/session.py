@@ -17,7 +17,6 @@ from . import checkpoint, hyper_record, writing
 from .history import Best, History, Monitored
 from .monitors import Monitors, WeightedMean
 from .objective import Objective
-from .resuming import take_up_newest
 from .run import Run, Touches
 from .stepper import Stepper
 from .updates import Updates
@@ -162,8 +161,9 @@ class Session(Stepper):
         with self.engine.changing("iterate"):
             lasting, overlay = self.divided(run.hyper)
             begun = {"run": self.recorded({**lasting, **overlay}), "end": self.recorded(lasting)}
-            if run.checkpoints is not None:
-                take_up_newest(self, run, run.checkpoints)
+            take_up, run.take_up = run.take_up, None
+            if take_up is not None:
+                take_up()
             loaded = self._run_to_resume
             if loaded is not None:
                 unfinished = "progress" in loaded
