@@ -172,7 +172,9 @@ class Checkpoints:
         except OSError as error:
             self.failure = error
             where = "" if str(path) in str(error) else f"{path}: "
-            self._tell(f"{where}{error}: the checkpoint is not written, and training goes on; the older ones are kept")
+            self._tell_and_go_on(
+                f"{where}{error}: the checkpoint is not written, and training goes on; the older ones are kept"
+            )
         else:
             self.failure = None
             self._number += 1
@@ -184,7 +186,8 @@ class Checkpoints:
         """Raise an error, if the last file could not be written."""
         if self.failure is not None:
             failure = self.failure
-            raise Unwritten(failure.errno, failure.strerror or str(failure), failure.filename) from failure
+            said = (str(failure),) if failure.errno is None else (failure.errno, failure.strerror, failure.filename)
+            raise Unwritten(*said) from failure
 
     def _path(self, number: int, ended: bool) -> str:
         return os.path.join(self._folder, f"{END if ended else CHECKPOINT}-{number:08d}.npz")
@@ -199,7 +202,14 @@ class Checkpoints:
                 try:
                     os.unlink(file.path)
                 except OSError as error:
-                    self._tell(f"{error}: an old checkpoint cannot be deleted")
+                    self._tell_and_go_on(f"{error}: an old checkpoint cannot be deleted")
+
+    def _tell_and_go_on(self, message: str) -> None:
+        """Tell of something that must not end the run, not even where warnings are errors."""
+        try:
+            self._tell(message)
+        except Warning:
+            logger.warning("%s", message)
 
 
 def checkpoints_of(

@@ -172,6 +172,20 @@ class TestFailures:
         assert everything(found) == everything(run_of())
         assert names(tmp_path)[-1].startswith("end")
 
+    def test_where_warnings_are_errors_a_full_disk_does_not_end_the_run(self, tmp_path, monkeypatch, caplog):
+        replace = os.replace
+
+        def failing(old, new):
+            if "00000003" in new:
+                monkeypatch.setattr(os, "replace", replace)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            replace(old, new)
+
+        monkeypatch.setattr(os, "replace", failing)
+        found = run_of(tmp_path)
+        assert "No space left on device" in caplog.text
+        assert everything(found) == everything(run_of())
+
     def test_the_last_file_cannot_be_written(self, tmp_path):
         """The disk is full: the run is done, older files are as they were, and the error comes at the end."""
         with pytest.raises(LeftError):
