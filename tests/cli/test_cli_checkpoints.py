@@ -105,7 +105,7 @@ def test_refusals(capsys, tmp_path, source):
         (["--checkpoint", folder], "has checkpoints of an earlier run"),
         (["--checkpoint", folder, "--resume", "--l2", 0.1], "is of another fit: l2 was 0.0 and is 0.1"),
         (["--resume"], "--resume goes on from --checkpoint DIR, or from a model, --resume MODEL: name one"),
-        (["--resume", folder], f"--resume {folder} is a folder, and no model"),
+        (["--resume", folder], f"{folder}: Is a directory: to go on from checkpoints in it, give --checkpoint"),
         (["--every", "5min"], "--every is of checkpoints: name their folder, --checkpoint DIR"),
         (["--keep", 3], "--keep is of checkpoints"),
         (["--checkpoint", tmp_path / "new", "--every", "often"], "every must be a whole number of epochs, or a time"),

@@ -9,11 +9,11 @@ from checkpoints import Model, contents_of
 from fastadagrad.support import array_file
 
 
-def outcomes(content, read):
-    """How many flips were refused, and how many made no difference to what `read` returns."""
+def outcomes(content, read, bits_of=lambda position: range(8)):
+    """How many flips of bits were refused, and how many made no difference to what `read` returns."""
     expected, refused, same = read(io.BytesIO(content)), 0, 0
     for position in range(len(content)):
-        for bit in range(8):
+        for bit in bits_of(position):
             flipped = bytearray(content)
             flipped[position] ^= 1 << bit
             try:
@@ -44,6 +44,7 @@ def test_of_a_small_file():
 
 @pytest.mark.slow
 def test_of_an_optimizer():
+    """One bit of each byte."""
     model = Model()
     for _ in model.opt.iterate(model.data, max_epochs=2, validate_every=1):
         file = io.BytesIO()
@@ -54,7 +55,7 @@ def test_of_an_optimizer():
         other.opt.load(file)
         return contents_of(other.opt)
 
-    refused, same = outcomes(file.getvalue(), loaded)
+    refused, same = outcomes(file.getvalue(), loaded, lambda position: [position % 8])
     assert refused > 2 * same > 0
 
 
