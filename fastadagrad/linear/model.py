@@ -291,16 +291,14 @@ class LinearModel(Trainable):
         p = self._parameters
         if isinstance(X, Stream):
             found = self._streamed(X, valid, progress, self._start, files=files)
-            self.history = []
-            self._take_stream(found, X)
+            self._take_stream(found, X, anew=True)
             return
         table = labelled(X, y, None, self.hash_bits, sample_weight)
         table, start = self._continued(table) if p["warm_start"] else (table, None)
         keeps, how = p["warm_start"], (table, valid, progress)
         found = fit(p, self._settings, self._conduct, *how, start=start, keeps=keeps, files=files)
-        self.zero_based, self.columns_ = (X.zero_based, X.columns) if isinstance(X, Table) else (None, None)
-        self.history = []
-        self._take(found, table, keeps=keeps)
+        columns = (X.zero_based, X.columns) if isinstance(X, Table) else (None, None)
+        self._take(found, table, keeps=keeps, anew=True, columns=columns)
 
     def partial_fit(self, X: Any, y: Any = None, *, classes: Any = None, sample_weight: Any = None) -> LinearModel:
         """Train on more examples, once on each, from where training stands.
@@ -364,9 +362,7 @@ class LinearModel(Trainable):
         chosen = None if start else targets.choose(p["loss"], table.labels, p, classes)
         once = of_one_part(p, self._settings, start)
         more = fit(once, self._settings, self._conduct, table, 0.0, False, chosen=chosen, start=start, keeps=True)
-        if isinstance(X, Table):
-            self.zero_based, self.columns_ = X.zero_based, X.columns
-        self._take(more, table, keeps=True)
+        self._take(more, table, keeps=True, columns=(X.zero_based, X.columns) if isinstance(X, Table) else None)
         return self
 
 

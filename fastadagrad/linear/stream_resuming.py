@@ -116,6 +116,10 @@ class Place:
         self._buffers, self._in_epoch, self.values = self._buffers + 1, self._in_epoch + size, self.values + size
         self._progressive, self._scale = progressive.state(), self._source.preparing.scale
 
+    def end_buffers(self) -> None:
+        """Note that an epoch has had its last buffer: until it has ended, there is no place to go on from."""
+        self._progressive = None
+
     def end_epoch(self) -> None:
         """Note that an epoch has ended."""
         self._progressive = None

@@ -163,6 +163,7 @@ class StreamRun(Run):
                 place.passed(feed, progressive)
             if files is not None and files.time_has_passed:
                 self._save(files)
+        place.end_buffers()
 
     def _train_on(self, feed: Feed, progressive: Progressive) -> None:
         self._fed.feed(feed.examples)

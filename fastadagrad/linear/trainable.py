@@ -10,6 +10,7 @@ from ..data.columns import check_names
 from ..data.streams import Stream
 from ..data.tables import Table
 from ..engine.options import Conduct, Settings
+from ..support.interrupts import whole
 from .fit_checkpoints import FitCheckpoints
 from .fitting import Fit, State
 from .persistent import PersistentPredictor
@@ -58,17 +59,28 @@ class Trainable(PersistentPredictor):
         how: dict[str, Any] = {"tell": tell, "watch": watch, "start": start, "classes": classes, "files": files}
         return fit_stream(p, self._settings, self._conduct, stream, held_out, **how)
 
-    def _take_stream(self, found: Fit, stream: Stream) -> None:
-        self._take(found, stream, keeps=True)
-        self.columns_, self.zero_based = stream.columns, stream.zero_based
+    def _take_stream(self, found: Fit, stream: Stream, anew: bool = False) -> None:
+        self._take(found, stream, keeps=True, anew=anew, columns=(stream.zero_based, stream.columns))
 
-    def _take(self, found: Fit, table: Table | Stream, *, keeps: bool) -> None:
-        """Take over the result of a fit, whose epochs are added to the history."""
-        outcome, before = found.outcome, len(self.history)
-        self.coef_, self.intercept_, self._targets, self.learning_rate_ = found[:4]
-        self._state, self._keeps = found.state, keeps
-        self.history = [*self.history, *({**entry, "epoch": before + entry["epoch"]} for entry in outcome.history)]
-        self.best_epoch, self.stopped_because = before + outcome.best_epoch, outcome.ended_by
-        self.feature_names = table.feature_names
-        self.seconds = outcome.seconds
-        self.features_per_second = found.values * len(outcome.history) / max(outcome.seconds, 1e-9)
+    def _take(
+        self,
+        found: Fit,
+        table: Table | Stream,
+        *,
+        keeps: bool,
+        anew: bool = False,
+        columns: tuple[Any, Any] | None = None,
+    ) -> None:
+        """Take over the result of a fit, whose epochs are added to the history, or make it `anew`."""
+        with whole():  # a signal leaves the model as it was, or as it is after the fit
+            history = [] if anew else self.history
+            outcome, before = found.outcome, len(history)
+            if columns is not None:
+                self.zero_based, self.columns_ = columns
+            self.coef_, self.intercept_, self._targets, self.learning_rate_ = found[:4]
+            self._state, self._keeps = found.state, keeps
+            self.history = [*history, *({**entry, "epoch": before + entry["epoch"]} for entry in outcome.history)]
+            self.best_epoch, self.stopped_because = before + outcome.best_epoch, outcome.ended_by
+            self.feature_names = table.feature_names
+            self.seconds = outcome.seconds
+            self.features_per_second = found.values * len(outcome.history) / max(outcome.seconds, 1e-9)

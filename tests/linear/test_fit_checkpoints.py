@@ -239,6 +239,23 @@ def test_ctrl_c_in_a_stream_writes_a_checkpoint_within_the_epoch(tmp_path, small
     assert bits(fit(checkpoint=tmp_path / "run", resume=True)) == bits(fit())
 
 
+@pytest.mark.parametrize("every", [1, "1h"])
+def test_ctrl_c_at_the_end_of_an_epoch(tmp_path, small_buffers, every):
+    """The epoch is in the history and not yet in a file: it is done again, and listed once."""
+
+    def fit(progress=False, **how):
+        model = LinearModel("squared", max_epochs=3, learning_rate=0.1)
+        return model.fit(Stream(source_of(tmp_path, "squared", False)), progress=progress, **how)
+
+    def interrupt(entry):
+        if entry["epoch"] == 2:
+            raise KeyboardInterrupt
+
+    left = fit(interrupt, checkpoint=tmp_path / "run", every=every)
+    assert (left.stopped_because, len(left.history)) == ("interrupted", 2)
+    assert bits(fit(checkpoint=tmp_path / "run", resume=True)) == bits(fit())
+
+
 class TestRefusals:
     def fit(self, folder, X=DENSE, y=Y, valid=0.0, resume=True, **options):
         given = {"max_epochs": 2, "learning_rate": 0.1, **options}
