@@ -14,7 +14,10 @@ Places = Mapping[str, str]
 
 # Keywords beside hyperparameters: of an optimizer's constructor, of its iterate and minimize, and of Datasets alone.
 MAKING = ("inputs", "updates", "monitors", "monitor_gradients", "gradient")
-RUNNING = ("max_updates", "max_epochs", "batch_size", "train_batches", "valid_batches", "rng", "progress", "touches")
+RUNNING: tuple[str, ...] = (
+    *("max_updates", "max_epochs", "batch_size", "train_batches", "valid_batches", "rng", "progress", "touches"),
+    *("checkpoint", "every", "keep", "resume"),
+)
 # Spelt as other libraries have them; `hints` knows what they mean, and other spellings.
 OF_OTHERS: tuple[str, ...] = (
     *("lr", "eta", "eta0", "step_size", "stepsize", "eps", "epsilon", "alpha", "mu", "rho", "rms", "rms_decay"),

@@ -13,6 +13,7 @@ _BROUGHT_BY = {
     "optax": ("optax", "optax"),
     "pandas": ("pandas", "pandas"),
     "pyarrow": ("pyarrow", "tables"),
+    "safetensors": ("safetensors", "safetensors"),
     "scipy": ("scipy", "scipy"),
     "sklearn": ("scikit-learn", "sklearn"),
     "torch": ("torch", "torch"),
