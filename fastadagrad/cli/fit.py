@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..support.contents import STDIN
 from ..support.extras import needed
 from ..support.log import logger
+from ..support.numbered_files import Unwritten
 from . import example_files, fit_report, fit_stream, screen, streaming
 from .fit_options import add_arguments
 
@@ -29,6 +30,7 @@ EXAMPLES = (
     "fit counts.npz --loss poisson --l2 1e-4 --learning-rate auto --json",
     "fit clicks.parquet --target clicked --drop id --hash-bits 20 --model model.npz",
     "fit - --stream --hash-bits 20 --resume yesterday.npz --model today.npz",
+    "fit clicks.parquet --target clicked --stream --checkpoint run --every 5min --resume --model model.npz",
 )
 MANY_CLASSES = 100  # from which on a warning says that the labels may be numbers to be predicted
 
@@ -42,7 +44,7 @@ _OWN |= {*streaming.KEYWORDS, *streaming.OF_FIT}
 def run(arguments: argparse.Namespace) -> int:
     """Run the command: load, train, save, evaluate and report."""
     options = {name: value for name, value in vars(arguments).items() if name not in _OWN}
-    streamed = streaming.is_wanted(arguments)
+    streamed, checkpoints = streaming.is_wanted(arguments), streaming.checkpoints_of(arguments)
     model = fit_stream.model_of(arguments, options)
     if arguments.progress:
         needed("tqdm.auto", "--progress")
@@ -60,8 +62,12 @@ def run(arguments: argparse.Namespace) -> int:
     stream_rows = fit_stream.Rows(out if talks else None)
     bar = arguments.progress and sys.stderr.isatty() and not arguments.quiet
     rows = fit_report.EpochRows(out) if talks and not (streamed or bar) else None
-    model.fit(examples, valid=valid, progress=stream_rows if streamed else rows or bar)
-    report, failures = fit_report.report_of(model, examples, stream_rows.examples), list[Exception]()
+    failures = list[Exception]()
+    try:
+        model.fit(examples, valid=valid, progress=stream_rows if streamed else rows or bar, **checkpoints)
+    except Unwritten as error:  # the model is trained
+        failures.append(error)
+    report = fit_report.report_of(model, examples, stream_rows.examples)
     _write(model, {"model": arguments.model, "plot": arguments.plot}, report, failures)
     _evaluate(model, {**_parts(model, examples, valid, options.get("seed", 0)), "test": test}, report, failures)
     if arguments.json:

@@ -20,7 +20,7 @@ COLUMNS = {  # entries of the history that the rows show, with their headings
 
 
 def report_of(model: LinearModel, table: Table | Stream, examples: int) -> dict[str, Any]:
-    """What there is to report of a fit; `examples` is the number of those in an epoch of a stream."""
+    """What there is to report of a fit; `examples` is the number of those in a stream's epoch, 0 if there was none."""
     from ..data.tables import Table
     from ..linear.epochs import still_falling
 
@@ -28,7 +28,7 @@ def report_of(model: LinearModel, table: Table | Stream, examples: int) -> dict[
         "source": table.name,
         "loss": model.loss,
         "method": model.method,
-        "examples": len(table.labels) if isinstance(table, Table) else examples,
+        "examples": len(table.labels) if isinstance(table, Table) else examples or None,
         "features": model.n_features,
         "classes": None if model.classes_ is None else model.classes_.tolist(),
         "learning_rate": model.learning_rate_,

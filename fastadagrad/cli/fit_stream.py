@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import errno
+import os
 from typing import TYPE_CHECKING, Any
 
 from . import example_files, screen, streaming
@@ -44,13 +46,16 @@ def model_of(arguments: argparse.Namespace, options: dict[str, Any]) -> LinearMo
 
     Raises
     ------
-    ValueError
-        If the model to go on from has no state.
+    ValueError, OSError
+        If the model to go on from has no state, or is no file.
     """
     from ..linear import LinearModel
 
-    if arguments.resume is None:
+    if not isinstance(arguments.resume, str):
         return LinearModel(**options)
+    if os.path.isdir(arguments.resume):
+        reason = "Is a directory: to go on from checkpoints in it, give --checkpoint DIR --resume"
+        raise IsADirectoryError(errno.EISDIR, reason, arguments.resume)
     model = LinearModel.load(arguments.resume, **options, warm_start=True)
     if not model.goes_on:
         raise ValueError(

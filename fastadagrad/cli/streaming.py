@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from ..support import contents
+from ..support import contents, numbered_files
+from ..support.log import logger
 
 if TYPE_CHECKING:
     from ..data.roles import Columns
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 SHARE = 8  # a file is streamed if it is larger than the memory at hand, divided by this
 KEYWORDS = ("format", "weight", "drop", "categories", "missing", "threads")  # options that are keywords of a Stream
-OF_FIT = ("stream", "resume", "classes")  # options of training that are no keywords of a model
+OF_FIT = ("stream", "resume", "classes", "checkpoint", "every", "keep")  # of training, and no keywords of a model
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,12 +38,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_training_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of training on streams."""
+    """Declare the options of training on streams, and of training that goes on."""
+    group = parser.add_argument_group("going on")
+    text = "write the state of training to files in this folder, from which the same command, with --resume, goes on"
+    group.add_argument("--checkpoint", metavar="DIR", help=text)
+    text = "after so many epochs (1), or whenever a time has passed: 30s, 5min, 2h; of a stream within epochs, too"
+    group.add_argument("--every", metavar="N|TIME", help=text)
+    group.add_argument("--keep", type=int, metavar="K", help="keep the newest K files (2)")
+    text = (
+        "go on from the newest of --checkpoint, if there is one; or from this model, which was trained on a stream; "
+        "MODEL implies --stream"
+    )
+    group.add_argument("--resume", nargs="?", const=True, metavar="MODEL", help=text)
     group = parser.add_argument_group("streams")
     text = "train a block at a time, in bounded memory (if SOURCE is larger than an eighth of the memory at hand)"
     group.add_argument("--stream", action=argparse.BooleanOptionalAction, default=None, help=text)
-    text = "go on from this model, which was trained on a stream; implies --stream"
-    group.add_argument("--resume", metavar="MODEL", help=text)
     text = "all labels, for standard input, of whose first part not all may occur"
     group.add_argument("--classes", metavar="A,B", type=_names, help=text)
 
@@ -103,20 +113,43 @@ def has_named_columns(arguments: argparse.Namespace, source: str) -> bool:
     return found(source, arguments.target)
 
 
+def checkpoints_of(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The keywords of `fit` for checkpoints, checked before examples are read.
+
+    Raises
+    ------
+    ValueError, OSError
+        If an option of checkpoints is given without their folder, or --resume with neither a folder nor a model; or if
+        the folder is refused.
+    """
+    folder, resume = arguments.checkpoint, arguments.resume
+    given = {name: getattr(arguments, name) for name in ("every", "keep") if getattr(arguments, name) is not None}
+    if folder is None:
+        if given:
+            raise ValueError(f"--{min(given)} is of checkpoints: name their folder, --checkpoint DIR")
+        if resume is True:
+            raise ValueError("--resume goes on from --checkpoint DIR, or from a model, --resume MODEL: name one")
+        return {}
+    found = {"checkpoint": folder, "every": 1, "keep": 2, "resume": resume is not None, **given}
+    numbered_files.checkpoints_of(*found.values(), logger.warning)  # type: ignore[call-arg]
+    return found
+
+
 def is_wanted(arguments: argparse.Namespace) -> bool:
     """Whether `fit` is to train on a stream: as --stream says, or else if the file is large.
 
     Raises
     ------
     ValueError
-        If --resume is given together with --no-stream.
+        If --resume MODEL is given together with --no-stream.
     """
     from ..data import memory_at_hand
     from ..data.loading import BUILT_IN
 
-    if arguments.resume is not None and arguments.stream is False:
+    goes_on = isinstance(arguments.resume, str)
+    if goes_on and arguments.stream is False:
         raise ValueError("--resume goes on with a stream: leave --no-stream out")
-    if arguments.stream is not None or arguments.resume is not None:
+    if arguments.stream is not None or goes_on:
         return True if arguments.stream is None else bool(arguments.stream)
     source = arguments.source
     if source in BUILT_IN or not contents.is_repeatable(source):

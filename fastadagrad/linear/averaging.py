@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..engine.options import Settings
 from .methods import TUNED
 from .scaling import parts_of
-from .training import Trainer
+from .training import Trained, Trainer
 
 LATE = 3.0  # power of its number by which an epoch counts in the mean of average="auto"
 MOST_AUTOMATIC = 1 << 24  # features of a model whose weights average="auto" averages, which takes memory
@@ -139,6 +139,27 @@ class AveragingTrainer:
         self._visits.append(sum(mean.visits for mean in self._means))
         self._parameters = mean_of(self._means, self._dtype)
         return total / trainer.weight_of(order)
+
+    @property
+    def averages(self) -> tuple[tuple[Mean, ...], tuple[int, ...]]:
+        """The means, and the visits in the mean before the first epoch and after each."""
+        return tuple(self._means), tuple(self._visits)
+
+    def restore(self, means: Iterable[Mean], visits: Iterable[int]) -> None:
+        """Go back to what `averages` has been."""
+        self._means.clear()
+        self._means.extend(means)
+        self._visits = [*visits]
+        self._parameters = mean_of(self._means, self._dtype) if self._means else self._trainer.parameters
+
+    @property
+    def trained(self) -> Trained:
+        """The weights of the other trainer, not their mean."""
+        return self._trainer.trained
+
+    @property
+    def settings(self) -> Settings:
+        return self._trainer.settings
 
     def _add(self, new: Mean) -> None:
         if self._last is not None or not self._means:

@@ -15,6 +15,7 @@ from ..support.extras import needed
 from ..support.log import logger
 from ..support.stopping import Patience
 from .averaging import AveragingTrainer
+from .fit_checkpoints import FitCheckpoints, Progress, Taken
 from .scaling import only_finite
 from .training import Examples, Scorer, Trainer, importance_of
 
@@ -68,6 +69,43 @@ class Run:
         self._warned = False  # whether it has warned of weights that no gradient moves any more
         weights, intercept = trainer.parameters
         self.weights = np.array(weights, order="C"), intercept.copy()
+        self.done = 0  # epochs, before those to come
+        self.seconds = 0.0  # of the training before
+
+    def state(self) -> dict[str, Any]:
+        """The state from which a run goes on, but for its weights, in types that JSON has."""
+        return {
+            "history": [dict(entry) for entry in self.history],
+            "best_epoch": self.best_epoch,
+            "stopped_because": self.stopped_because,
+            "patience": self._patience.state(),
+            "warned": self._warned,
+            "seconds": self.seconds + self._trainer.seconds,
+        }
+
+    def restore(self, taken: Taken) -> None:
+        """Go on from a checkpoint; a run that had stopped for want of patience may have more of it now."""
+        state = taken.header["run"]
+        self._patience.restore(state["patience"])
+        self.history, self.done = [dict(entry) for entry in state["history"]], taken.epoch
+        self.best_epoch, self._warned, self.seconds = state["best_epoch"], state["warned"], float(state["seconds"])
+        if state["stopped_because"] == "patience" and self._patience.elapsed:
+            self.stopped_because = "patience"
+        for own, other in zip(self.weights, taken.kept, strict=True):
+            np.copyto(own, other)
+
+    def _save(self, files: FitCheckpoints) -> None:
+        trainer = self._trainer
+        means, visits = trainer.averages if isinstance(trainer, AveragingTrainer) else ((), ())
+        rate = trainer.settings.learning_rate_at(0)
+        files.save(Progress(self.done, self.state(), self.weights, means, visits), trainer.trained, rate)
+
+    def _save_if_due(self, files: FitCheckpoints | None, epoch: int, epochs: int) -> None:
+        """Note that an epoch is done, and save a checkpoint if one is due, or if the epoch is the last."""
+        self.done = epoch
+        last = epoch == epochs or self.stopped_because != "max_epochs"
+        if files is not None and self.stopped_because != NON_FINITE and (last or files.is_due(epoch)):
+            self._save(files)
 
     def run(
         self,
@@ -77,6 +115,7 @@ class Run:
         report: Report | None,
         tell: Tell,
         watcher: Watcher | None = None,
+        files: FitCheckpoints | None = None,
     ) -> Outcome:
         """Train for at most `epochs` epochs on examples in this order, or in an order that `rng` draws for each."""
         drawn = np.arange(len(order))
@@ -85,8 +124,14 @@ class Run:
         importance = importance_of(examples)
         weights = None if importance is None else importance[order]
         self._mean_label = self._scorer.targets.mean_label(examples.labels[order], weights)
+        for _ in range(self.done if rng is not None else 0):  # each order is drawn from the one before
+            shuffle(rng.random(len(order)), drawn)  # type: ignore[union-attr]
+        for entry in self.history:
+            tell(entry)
         try:
-            for epoch in range(1, epochs + 1):
+            for epoch in range(self.done + 1, epochs + 1):
+                if self.stopped_because != "max_epochs":
+                    break
                 if watcher is not None:
                     watcher.begin_epoch()
                 if rng is not None:
@@ -96,12 +141,12 @@ class Run:
                 tell(entry)
                 if watcher is not None and watcher.end_epoch(entry, self._trainer.parameters):
                     self.stopped_because = "callback"
-                if self.stopped_because != "max_epochs":
-                    break
+                self._save_if_due(files, epoch, epochs)
         except KeyboardInterrupt:
             self.stopped_because = "interrupted"
             self._keep_unfinished()
-        return Outcome(self.weights, self.history, self.best_epoch, self.stopped_because, self._trainer.seconds)
+        seconds = self.seconds + self._trainer.seconds
+        return Outcome(self.weights, self.history, self.best_epoch, self.stopped_because, seconds)
 
     def _keep_unfinished(self) -> None:
         """Keep the weights of an unfinished epoch after Ctrl-C, unless validation has judged earlier weights the best.

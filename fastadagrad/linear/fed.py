@@ -98,6 +98,17 @@ class Fed:
             at += count
         return total
 
+    @property
+    def averages(self) -> tuple[tuple[Mean, ...], tuple[int, ...], list[int]]:
+        """The means, the visits in the mean before the first epoch and after each, and the place within an epoch."""
+        return ((), (), []) if self._mean is None else (*self._mean.averages, self._mean.state())
+
+    def restore(self, trained: Trained, means: Iterable[Mean], visits: Iterable[int], place: Iterable[int]) -> None:
+        """Go on from weights and from what `averages` has been, before the first examples are fed."""
+        self._start, self._before = trained, ()
+        if self._mean is not None:
+            self._mean.restore(means, visits, place)
+
     def begin_epoch(self) -> None:
         if self._mean is not None:
             self._mean.begin_epoch()
@@ -121,6 +132,11 @@ class Fed:
             return self._mean.go_on_from(self._now.parameters, kept, epoch)
         take_over(self._now.parameters, kept)
         return ()
+
+    @property
+    def learning_rate(self) -> float:
+        """The rate of the first step."""
+        return self._settings.learning_rate_at(0)
 
     @property
     def parameters(self) -> Weights:

@@ -25,6 +25,7 @@ from ..support.stopping import Patience
 from . import rate_trials, scaling, targets
 from .averaging import Average, AveragingTrainer, Mean, average_of, mean_of, take_over
 from .epochs import NON_FINITE, Outcome, Run, Watcher, reporting
+from .fit_checkpoints import FitCheckpoints, Taken, about_examples, about_targets
 from .links import LINKS
 from .methods import TUNED, finds_rate, implicit_refusal, missed_steps_refusal
 from .scaling import Scaling
@@ -79,6 +80,7 @@ def fit(
     keeps: bool = False,
     by_content: bool = False,
     watched: Callable[[Unscale], Watcher] | None = None,
+    files: FitCheckpoints | None = None,
 ) -> Fit:
     """Train with a model's parameters `p` on the rows of a table that are not set aside for validation.
 
@@ -96,10 +98,10 @@ def fit(
     watched : callable, optional
         Makes the `Watcher` of the run, given a function that makes weights for the unscaled features from those in
         training.
+    files : FitCheckpoints, optional
+        Checkpoints to write and, if there is one to begin with, to go on from.
     """
-    if not table.features.shape[1]:
-        shape = f"(shape=({table.features.shape[0]}, 0))"
-        raise ValueError(f"X has nothing to learn from: 0 feature(s) {shape} while a minimum of 1 is required")
+    _refuse_no_features(table)
     if start is not None:
         chosen, settings = continued(start, p, settings)
     chosen = chosen or targets.choose(p["loss"], table.labels, p)
@@ -108,6 +110,7 @@ def fit(
     if isinstance(table.features, CSR):
         how = p["batch_size"], lazy, p["dtype"], means_kept(p, settings, table.features.shape[1])
         check_width(table.features, bytes_a_feature(chosen.outputs, settings, *how))
+    taken = None if files is None else files.taken
     seeks = start is None and _seeks_rate(p, settings, len(table.labels))
     if by_content and (valid or seeks):  # else no examples are drawn, and nothing is copied
         table = rows_of(table, _in_order_of_content(table, chosen))
@@ -121,44 +124,74 @@ def fit(
     prepare = partial(_prepare, measure() if start is None else start.scaling, chosen, p["dtype"])
     examples = prepare(replace(table, weights=visits.importance))
     judges = None if held_out is None else prepare(held_out, unknown=True)
+    if files is not None:
+        files.compare(examples=about_examples(table), valid=about_examples(held_out), labels=about_targets(chosen))
     folds = None
-    if seeks:
+    if taken is not None:
+        settings = with_rate(settings, taken.learning_rate)
+    elif seeks:
         folds = rate_trials.make_folds(table, chosen.groups(table.labels), prepare, epochs, p["seed"])
     reused = start is not None or keeps or watched is not None or not isinstance(table.features, CSR)
     scale = prepare.args[0] if reused else None
     del prepare
-    width, batch_size, intercept = table.features.shape[1], p["batch_size"], p["intercept"]
-    trainer_of = partial(
-        Trainer,
-        features=width,
-        targets=chosen,
-        batch_size=batch_size,
-        lazy=lazy,
-        intercept=intercept,
-        implicit=is_implicit(p, settings, lazy, isinstance(table.features, CSR)),
-    )
-    average = average_of(p["average"], settings, width)
+    trainer_of = _trainers(p, settings, chosen, lazy, table)
+    average = average_of(p["average"], settings, table.features.shape[1])
     if folds is not None:
         averaged = partial(_averaged, trainer_of, average)
         asked = p["learning_rate"] is not None
         rate = rate_trials.search(folds, averaged, settings, chosen.heavy_tails, asked=asked)
         settings = with_rate(settings, rate)
-    trainer = trainer_of(examples, settings, start=None if start is None else start.trained)
-    rng = _orders(p, trainer.trained.steps)
+    begun = start.trained if start is not None else None
+    trainer = trainer_of(examples, settings, start=begun if taken is None else taken.trained)
+    rng = _orders(p, 0 if begun is None else begun.steps)
     with reporting(progress, epochs, len(order)) as (report, tell):
-        runner = _averaging(trainer, average, () if start is None else start.means)
+        runner = _averaging(trainer, average, () if start is None or taken is not None else start.means)
         run = Run(runner, judges, Patience(conduct.patience, conduct.min_improvement))
+        if files is not None and taken is not None:
+            _restore(run, runner, taken)
+            files.taken = taken = None  # and with it the memory of its arrays
         watcher = watched(partial(_unscaled_aside, scale, chosen)) if watched is not None and scale else None
-        outcome = run.run(epochs, order, rng, report, tell, watcher)
+        outcome = run.run(epochs, order, rng, report, tell, watcher, files)
     del run
     rate, state = settings.learning_rate_at(0), start
     if keeps and scale is not None and outcome.ended_by != NON_FINITE:
         means = _go_on_from(runner, outcome)
-        state = State(trainer.trained, scale.copy(), chosen, settings.rule.name, settings.slots, intercept, rate, means)
+        of_model = settings.rule.name, settings.slots, p["intercept"], rate
+        state = State(trainer.trained, scale.copy(), chosen, *of_model, means)
     del trainer, runner
     return Fit(
         *unscaled(outcome.weights, scale or measure(), chosen), chosen, rate, outcome, examples.values.size, state
     )
+
+
+def _refuse_no_features(table: Table) -> None:
+    rows, width = table.features.shape
+    if not width:
+        raise ValueError(
+            f"X has nothing to learn from: 0 feature(s) (shape=({rows}, 0)) while a minimum of 1 is required"
+        )
+
+
+def _trainers(
+    p: Mapping[str, Any], settings: Settings, chosen: Targets, lazy: str, table: Table
+) -> Callable[..., Trainer]:
+    """What makes the trainers of a fit, of the fit itself and of trials, from examples and settings."""
+    return partial(
+        Trainer,
+        features=table.features.shape[1],
+        targets=chosen,
+        batch_size=p["batch_size"],
+        lazy=lazy,
+        intercept=p["intercept"],
+        implicit=is_implicit(p, settings, lazy, isinstance(table.features, CSR)),
+    )
+
+
+def _restore(run: Run, runner: Trainer | AveragingTrainer, taken: Taken) -> None:
+    """Let a run and the means of its weights go on from a checkpoint."""
+    if isinstance(runner, AveragingTrainer):
+        runner.restore(taken.means, taken.header["visits"])
+    run.restore(taken)
 
 
 def _seeks_rate(p: Mapping[str, Any], settings: Settings, examples: int) -> bool:

@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+import os
+from collections.abc import Callable
+from datetime import timedelta
 from typing import Any, Literal, Unpack
 
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ..data.columns import check_names
 from ..data.labels import as_labels
 from ..data.roles import Columns
 from ..data.streams import Stream
 from ..data.tables import Table
+from ..support.asking import whether
 from . import arguments, targets
-from .fitting import Fit, State, fit, of_one_part
+from .fit_checkpoints import FitCheckpoints, opened
+from .fitting import State, fit, of_one_part
 from .methods import own_hyper
-from .persistent import PersistentPredictor
-from .splits import checked_validation, labelled, with_width_of
-from .stream_arguments import adopted_bits, as_validation, check_alone, check_going_on, reports
-from .streams import fit_stream
+from .splits import checked_validation, labelled
+from .stream_arguments import adopted_bits, check_alone
+from .trainable import Trainable
 from .typed_keywords import OwnHyper
 
 
-class LinearModel(PersistentPredictor):
+class LinearModel(Trainable):
     """Linear classifier or regression, trained one example (or minibatch) at a time.
 
     Parameters
@@ -212,6 +213,10 @@ class LinearModel(PersistentPredictor):
         progress: bool | Callable[..., Any] = False,
         *,
         sample_weight: Any = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+        every: int | str | timedelta = 1,
+        keep: int | None = 2,
+        resume: bool = False,
     ) -> LinearModel:
         """Train from scratch or, if the model has `warm_start`, from where training stands.
 
@@ -234,6 +239,19 @@ class LinearModel(PersistentPredictor):
         sample_weight : array-like (n,), optional
             How much each example counts, at least 0. An example of weight 3 is visited three times an epoch; so is one
             of weight 2.5, with each visit counting 5/6. If all weights are large, examples are visited fewer times.
+        checkpoint : path-like, optional
+            A folder, made if it is missing, to which the state of training is written after epochs. If it cannot be
+            written, a warning is logged, training goes on and, if it was the last, ends with an OSError once the model
+            is trained.
+        every : int, str or timedelta, default 1
+            A whole number: after so many epochs, and after the last. A time ("30s", "5min", "2h" or a timedelta): after
+            the epoch in which it has passed; of a Stream, within the epoch, too.
+        keep : int or None, default 2
+            How many of the newest checkpoints are kept; None: all.
+        resume : bool, default False
+            True: go on from the newest checkpoint in the folder that is whole, with the bits of a training that has not
+            stopped; if there is none, begin. Examples and parameters must be the same, but for the number of epochs and
+            `patience`. False: a folder that has checkpoints is refused.
 
         Returns
         -------
@@ -248,6 +266,8 @@ class LinearModel(PersistentPredictor):
             loss.
         RuntimeError
             If a progress bar is asked for, and tqdm is not installed.
+        OSError
+            If the folder for checkpoints cannot be made, read or written.
 
         Examples
         --------
@@ -258,21 +278,27 @@ class LinearModel(PersistentPredictor):
         >>> model.coef_.round(1).tolist(), model.intercept_.round(1).item()
         ([3.0], 1.0)
         """
-        p = self._parameters
-        valid = p["validation"] if valid is None else checked_validation("valid", valid)
+        valid = self._parameters["validation"] if valid is None else checked_validation("valid", valid)
+        given = checkpoint, every, keep, whether("resume", resume)
         if isinstance(X, Stream):
             check_alone(y, sample_weight)
-            found = self._streamed(X, valid, progress, self._state if p["warm_start"] else None)
-            self.history = []
-            self._take_stream(found, X)
-            return self
+            self._parameters["hash_bits"] = adopted_bits(X, self.hash_bits, self._start is not None)
+        with opened(*given, self._parameters) as files:
+            self._fit(X, y, valid, progress, sample_weight, files)
+        return self
+
+    def _fit(self, X: Any, y: Any, valid: Any, progress: Any, sample_weight: Any, files: FitCheckpoints | None) -> None:
+        p = self._parameters
+        if isinstance(X, Stream):
+            found = self._streamed(X, valid, progress, self._start, files=files)
+            self._take_stream(found, X, anew=True)
+            return
         table = labelled(X, y, None, self.hash_bits, sample_weight)
         table, start = self._continued(table) if p["warm_start"] else (table, None)
-        found = fit(p, self._settings, self._conduct, table, valid, progress, start=start, keeps=p["warm_start"])
-        self.zero_based, self.columns_ = (X.zero_based, X.columns) if isinstance(X, Table) else (None, None)
-        self.history = []
-        self._take(found, table, keeps=p["warm_start"])
-        return self
+        keeps, how = p["warm_start"], (table, valid, progress)
+        found = fit(p, self._settings, self._conduct, *how, start=start, keeps=keeps, files=files)
+        columns = (X.zero_based, X.columns) if isinstance(X, Table) else (None, None)
+        self._take(found, table, keeps=keeps, anew=True, columns=columns)
 
     def partial_fit(self, X: Any, y: Any = None, *, classes: Any = None, sample_weight: Any = None) -> LinearModel:
         """Train on more examples, once on each, from where training stands.
@@ -336,52 +362,8 @@ class LinearModel(PersistentPredictor):
         chosen = None if start else targets.choose(p["loss"], table.labels, p, classes)
         once = of_one_part(p, self._settings, start)
         more = fit(once, self._settings, self._conduct, table, 0.0, False, chosen=chosen, start=start, keeps=True)
-        if isinstance(X, Table):
-            self.zero_based, self.columns_ = X.zero_based, X.columns
-        self._take(more, table, keeps=True)
+        self._take(more, table, keeps=True, columns=(X.zero_based, X.columns) if isinstance(X, Table) else None)
         return self
-
-    def _continued(self, table: Table) -> tuple[Table, State | None]:
-        """Examples with the columns of those before, and the state to go on from; None if training begins."""
-        if self._state is None:
-            return table, None
-        check_names(table.feature_names, self.feature_names, "X")
-        return replace(table, features=with_width_of(table.features, len(self.coef_))), self._state
-
-    def _streamed(
-        self,
-        stream: Stream,
-        valid: Any,
-        progress: bool | Callable[..., Any],
-        start: State | None,
-        classes: Any = None,
-        more: Mapping[str, Any] | None = None,
-    ) -> Fit:
-        """Train on a stream."""
-        self._parameters["hash_bits"] = adopted_bits(stream, self.hash_bits, start is not None)
-        if start is not None:
-            check_going_on(stream, self.feature_names, self.columns_)
-        p = {**self._parameters, **(more or {})}
-        held_out = as_validation(valid, self.hash_bits)
-        tell, watch = reports(progress)
-        return fit_stream(
-            p, self._settings, self._conduct, stream, held_out, tell=tell, watch=watch, start=start, classes=classes
-        )
-
-    def _take_stream(self, found: Fit, stream: Stream) -> None:
-        self._take(found, stream, keeps=True)
-        self.columns_, self.zero_based = stream.columns, stream.zero_based
-
-    def _take(self, found: Fit, table: Table | Stream, *, keeps: bool) -> None:
-        """Take over the result of a fit, whose epochs are added to the history."""
-        outcome, before = found.outcome, len(self.history)
-        self.coef_, self.intercept_, self._targets, self.learning_rate_ = found[:4]
-        self._state, self._keeps = found.state, keeps
-        self.history = [*self.history, *({**entry, "epoch": before + entry["epoch"]} for entry in outcome.history)]
-        self.best_epoch, self.stopped_because = before + outcome.best_epoch, outcome.ended_by
-        self.feature_names = table.feature_names
-        self.seconds = outcome.seconds
-        self.features_per_second = found.values * len(outcome.history) / max(outcome.seconds, 1e-9)
 
 
 def _shown(value: Any) -> str:

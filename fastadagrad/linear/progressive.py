@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,10 @@ from .training import Scorer
 
 SAMPLE = 1 << 12  # labels of which the best constant is found, where it does not follow from sums
 GOLDEN = (math.sqrt(5) - 1) / 2  # share of the golden section
+
+
+_OF_PROGRESSIVE = "total", "weight", "examples", "_next", "_told"
+_OF_LABELS = "_weight", "sum", "_squares", "_sample", "_every", "_seen"
 
 
 class Row(NamedTuple):
@@ -53,6 +57,19 @@ class Progressive:
         self.examples = 0
         self._before = 0.0, 0.0, 0.0  # sums of losses, weights and labels at the last row
         self._next, self._told = 1, 0
+
+    def state(self) -> dict[str, Any]:
+        """All that has been added up, in types that JSON has."""
+        sums = {name.lstrip("_"): getattr(self, name) for name in _OF_PROGRESSIVE}
+        return sums | {"before": [*self._before], "labels": self._labels.state()}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go back to what `state` has given."""
+        for name in _OF_PROGRESSIVE:
+            setattr(self, name, state[name.lstrip("_")])
+        total, weight, labels = state["before"]
+        self._before = total, weight, labels
+        self._labels.restore(state["labels"])
 
     def stretches(self, n: int) -> list[slice]:
         """The next n examples, divided where a row is due after the last of a part; batches are left whole."""
@@ -118,6 +135,17 @@ class LabelsSeen:
         self._counts = np.zeros(len(targets.classes) if targets.classes is not None else 0)
         self._weight = self.sum = self._squares = 0.0
         self._sample, self._every, self._seen = list[float](), 1, 0
+
+    def state(self) -> dict[str, Any]:
+        """The same in types that JSON has."""
+        return {name.lstrip("_"): getattr(self, name) for name in _OF_LABELS} | {"counts": self._counts.tolist()}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go back to what `state` has given."""
+        for name in _OF_LABELS:
+            setattr(self, name, state[name.lstrip("_")])
+        self._sample = [*state["sample"]]
+        self._counts[:] = state["counts"]
 
     @property
     def mean(self) -> float:

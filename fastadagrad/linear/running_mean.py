@@ -42,6 +42,22 @@ class RunningMean:
         """The number of visits that the mean is of."""
         return sum(mean.visits for mean in self._means)
 
+    @property
+    def averages(self) -> tuple[tuple[Mean, ...], tuple[int, ...]]:
+        """The means, and the visits in the mean before the first epoch and after each."""
+        return tuple(self._means), tuple(self._ends)
+
+    def state(self) -> list[int]:
+        """The place within an epoch."""
+        return [int(self._goes_on), self._visits, self._values]
+
+    def restore(self, means: Iterable[Mean], ends: Iterable[int], state: Iterable[int]) -> None:
+        """Go back to what `averages` and `state` have been."""
+        self._means.clear()
+        self._means.extend(means)
+        goes_on, self._visits, self._values = state
+        self._ends, self._goes_on = [*ends], bool(goes_on)
+
     def begin_epoch(self) -> None:
         """Begin another mean, if there is one an epoch."""
         self._goes_on = self._last is None and bool(self._means)

@@ -16,7 +16,7 @@ from ..data.tables import CSR, Table
 from ..engine.options import Settings
 from ..support.log import logger
 from .feeds import Preparing
-from .fitting import ENOUGH_UPDATES, FEWEST_EPOCHS, MOST_EPOCHS, State, check_width, continued, means_kept
+from .fitting import ENOUGH_UPDATES, FEWEST_EPOCHS, MOST_EPOCHS, State, check_width, continued, means_kept, with_rate
 from .methods import finds_rate
 from .rate_trials import MOST_EXAMPLES
 from .sampling import FOR_RATES, Aside, Sample, numbers_of
@@ -46,6 +46,7 @@ def prepare(
     fraction: float,
     classes: Any,
     buffer: int,
+    rate: float | None = None,
 ) -> Beginning:
     """Look a stream through, or its first buffer if it can be read once only, and find a rate if that is wanted.
 
@@ -55,6 +56,8 @@ def prepare(
         The fraction of the examples that is to be set aside.
     classes, buffer
         As in `fit_stream`.
+    rate : float, optional
+        A learning rate that is known, in the place of one that is to be found.
 
     Raises
     ------
@@ -74,7 +77,8 @@ def prepare(
     if start is not None:
         source, settings = _going_on(p, settings, stream, start, classes, buffer, aside)
     else:
-        sample = Sample(MOST_EXAMPLES) if finds_rate(p["learning_rate"], settings.rule.name) else None
+        seeks = rate is None and finds_rate(p["learning_rate"], settings.rule.name)
+        sample = Sample(MOST_EXAMPLES) if seeks else None
         width = 2**stream.hash_bits if stream.hash_bits is not None else stream.n_features
         if width is not None:
             _check_width(p, settings, width, 0)
@@ -90,6 +94,8 @@ def prepare(
     tried = None if sample is None else sample.table()
     if tried is not None:
         settings = with_tried_rate(tried, source.preparing, p, settings, epochs)
+    if rate is not None:
+        settings = with_rate(settings, rate)
     return Beginning(source, settings, epochs, held_out)
 
 

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from ..data.ahead import closed_at_end
+from ..data.randomness import move, random_state
 from ..data.streams import Stream, read_blocks
 from ..data.tables import Table
 from ..support import interrupts
@@ -23,6 +24,7 @@ class Source(Protocol):
 
     preparing: Preparing
     trainer: Fed
+    random: Any  # state of the random numbers, from which the orders of the next epoch are drawn
 
     def feeds(self, epoch: int) -> Generator[Feed, None, None]: ...
 
@@ -36,6 +38,22 @@ class Passes:
         self.preparing, self._stream, self._buffer = preparing, stream, buffer
         self._rng = _orders(p, steps)
         self._seed = None if self._rng is None else [p["seed"], 2, steps]
+
+    @property
+    def random(self) -> Any:
+        """The state of the random numbers that orders within buffers are drawn from, in types that JSON has."""
+        return random_state(self._rng)
+
+    @random.setter
+    def random(self, state: Any) -> None:
+        if self._rng is not None:
+            move(self._rng, state)
+
+    def look_through(self) -> None:
+        """Read the stream once, so that it is known where its blocks lie: from then on their order is drawn."""
+        with closed_at_end(read_blocks(self._stream, lambda table: None, ahead=AHEAD)) as blocks:
+            for _ in blocks:
+                pass
 
     def feeds(self, epoch: int) -> Generator[Feed, None, None]:
         """The buffers of an epoch."""
@@ -59,6 +77,7 @@ class Once:
     """
 
     trainer: Fed
+    random: Any = None  # as there is one epoch only, which is gone through from its beginning
 
     def __init__(
         self,

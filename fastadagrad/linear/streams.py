@@ -10,21 +10,26 @@ buffer come from all over the file.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from itertools import chain
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from typing import Any
 
 from ..data.streams import Stream
 from ..data.tables import Table
 from ..engine.options import Conduct, Settings
+from ..support import interrupts
 from ..support.stopping import Patience
+from . import stream_resuming
 from .epochs import NON_FINITE, Outcome, Run
 from .fed import Fed
 from .feeds import BUFFER, Feed
+from .fit_checkpoints import FitCheckpoints, Progress
 from .fitting import Fit, State, unscaled
 from .judges import Judges
 from .progressive import Progressive, Watch
 from .stream_preparation import prepare
+from .stream_resuming import Place
+from .stream_sources import Passes
 from .training import importance_of, is_dense
 
 Tell = Callable[[dict[str, float]], object]
@@ -42,6 +47,7 @@ def fit_stream(
     start: State | None = None,
     classes: Any = None,
     buffer: int = BUFFER,
+    files: FitCheckpoints | None = None,
 ) -> Fit:
     """Train with a model's parameters `p` on a stream.
 
@@ -57,6 +63,8 @@ def fit_stream(
         All labels, for a loss of classes; by default those of the first pass, or of the first buffer.
     buffer : int
         Values of the examples whose order is drawn together.
+    files : FitCheckpoints, optional
+        Checkpoints to write and, if there is one to begin with, to go on from.
 
     Raises
     ------
@@ -64,24 +72,31 @@ def fit_stream(
         If an option of the model has no meaning for a stream, or the examples do not suit the model.
     """
     given, fraction = (None, valid) if isinstance(valid, float) else (valid, 0.0)
-    begun = prepare(p, settings, stream, start, fraction, classes, buffer)
+    taken = None if files is None else files.taken
+    begun = prepare(
+        p, settings, stream, start, fraction, classes, buffer, None if taken is None else taken.learning_rate
+    )
     source, settings = begun.source, begun.settings
+    held_out = given if begun.held_out is None else begun.held_out
+    if files is not None:
+        files.compare(**stream_resuming.about(source.preparing, held_out))
     trained, means = (None, ()) if start is None else (start.trained, start.means)
     trainer = Fed(p, settings, source.preparing, trained, means)
     source.trainer = trainer
-    feeds = source.feeds(1)
+    unread = start is not None and not fraction and stream.repeatable  # else a first pass has been made
+    if taken is not None and taken.epoch and unread and isinstance(source, Passes):
+        source.look_through()
+    place = stream_resuming.Place(source, taken)
     try:
-        feed = next(feeds, None)
-        if feed is None:
-            raise ValueError(f"{stream.name} has no rows to train on")
-        trainer.feed(feed.examples)
-        held_out = given if begun.held_out is None else begun.held_out
-        judges = None if held_out is None else Judges(held_out, stream, source.preparing, is_dense(feed.examples), p)
-        run = StreamRun(trainer, judges, Patience(conduct.patience, conduct.min_improvement))
-        first = chain([feed], feeds)
-        outcome = run.over(begun.epochs, lambda epoch: first if epoch == 1 else source.feeds(epoch), tell, watch)
+        examples = place.enter(trainer, stream.name)
+        judges = None if held_out is None else Judges(held_out, stream, source.preparing, is_dense(examples), p)
+        run = StreamRun(trainer, judges, Patience(conduct.patience, conduct.min_improvement), place, files)
+        if files is not None and taken is not None:
+            run.restore(taken)
+            files.taken = taken = None  # and with it the memory of its arrays
+        outcome = run.over(begun.epochs, tell, watch)
     finally:
-        feeds.close()
+        place.close()
     targets, scale = source.preparing.targets, source.preparing.scale
     rate, state = settings.learning_rate_at(0), start
     if outcome.ended_by != NON_FINITE:
@@ -95,21 +110,29 @@ def fit_stream(
 class StreamRun(Run):
     """A run whose epochs are made of buffers."""
 
-    def __init__(self, trainer: Fed, judges: Judges | None, patience: Patience) -> None:
+    def __init__(
+        self, trainer: Fed, judges: Judges | None, patience: Patience, place: Place, files: FitCheckpoints | None
+    ) -> None:
         super().__init__(trainer, None, patience)  # type: ignore[arg-type]
-        self._fed, self._judges = trainer, judges
-        self.values = 0  # of all examples that were trained on
+        self._fed, self._judges, self._place, self._files = trainer, judges, place, files
 
-    def over(self, epochs: int, feeds: Callable[[int], Iterator[Feed]], tell: Tell, watch: Watch | None) -> Outcome:
-        """Train for at most so many epochs, each on the buffers that `feeds` gives for its number."""
-        judges = self._judges
+    @property
+    def values(self) -> int:
+        """Values of all examples that were trained on."""
+        return self._place.values
+
+    def over(self, epochs: int, tell: Tell, watch: Watch | None) -> Outcome:
+        """Train until there have been so many epochs."""
+        judges, files = self._judges, self._files
         judge = None if judges is None else lambda: judges.loss(*self._fed.parameters)
+        for entry in self.history:
+            tell(entry)
         try:
-            for epoch in range(1, epochs + 1):
+            for epoch in range(self.done + 1, epochs + 1):
+                if self.stopped_because != "max_epochs":
+                    break
                 progressive = Progressive(self._fed.targets, watch, epoch, self._fed.batch_size, judge)
-                self._fed.begin_epoch()
-                for feed in feeds(epoch):
-                    self._train_on(feed, progressive)
+                self._train_epoch(epoch, progressive)
                 if not progressive.weight:
                     raise ValueError("all examples of the stream have weight 0, or there are none: nothing to train on")
                 self._fed.end_epoch()
@@ -119,18 +142,39 @@ class StreamRun(Run):
                 entry = self._close_epoch(epoch, progressive.loss)
                 entry["constant_loss"] = progressive.constant_loss
                 tell(entry)
-                if self.stopped_because != "max_epochs":
-                    break
+                self._place.end_epoch()
+                self._save_if_due(files, epoch, epochs)
         except KeyboardInterrupt:
+            if files is not None and self._place.is_between_buffers:
+                self._save(files)
             self.stopped_because = "interrupted"
             self._keep_unfinished()
-        return Outcome(self.weights, self.history, self.best_epoch, self.stopped_because, self._fed.seconds)
+        seconds = self.seconds + self._fed.seconds
+        return Outcome(self.weights, self.history, self.best_epoch, self.stopped_because, seconds)
+
+    def _train_epoch(self, epoch: int, progressive: Progressive) -> None:
+        """Train on the buffers of an epoch, or on those that a checkpoint within it has left."""
+        place, files = self._place, self._files
+        if not place.go_on(progressive):
+            self._fed.begin_epoch()
+        for feed in place.feeds(epoch):
+            with nullcontext() if files is None else interrupts.whole():  # Ctrl-C waits for a place to go on from
+                self._train_on(feed, progressive)
+                place.passed(feed, progressive)
+            if files is not None and files.time_has_passed:
+                self._save(files)
+        place.end_buffers()
 
     def _train_on(self, feed: Feed, progressive: Progressive) -> None:
         self._fed.feed(feed.examples)
-        self.values += feed.examples.values.size
         labels, importance = feed.examples.labels, importance_of(feed.examples)
         for part in progressive.stretches(len(feed.order)):
             some = feed.order[part]
             loss = self._fed.train(some)
             progressive.add(loss, labels[some], None if importance is None else importance[some])
+
+    def _save(self, files: FitCheckpoints) -> None:
+        means, visits, within = self._fed.averages
+        stream = {**self._place.state(), "mean": within}
+        progress = Progress(self.done, self.state(), self.weights, means, visits, stream)
+        files.save(progress, self._fed.trained, self._fed.learning_rate)

@@ -20,6 +20,7 @@ from . import checkpoint_header, hyper_record
 from .history import Ledger
 
 KIND = "optimizer"
+OF_UPDATES = checkpoint_header.OF_UPDATES
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -41,6 +42,7 @@ class Saved:
     run: dict[str, Any] | None
     displaced: list[str]
     anew: list[str] = field(default_factory=list)  # parameters whose state begins anew
+    updates: dict[int, NDArray[Any]] = field(default_factory=dict)  # of the user's updates, by their positions
     skipped: list[str] = field(default_factory=list)  # contents that did not fit, described in words
 
     def to_begin_with(self) -> Saved:
@@ -103,10 +105,17 @@ class Contents:
 
     def refusal(self, reason: object) -> ValueError:
         """The error for a file of which a part is damaged or contradicts another."""
-        return ValueError(f"{self.file} is not a whole fastadagrad {KIND} file: {reason}")
+        return array_file.Damaged(f"{self.file} is not a whole fastadagrad {KIND} file: {reason}")
 
-    def fitted(self, engine: Engine, settings: Sequence[Settings], ledger: Ledger, strict: bool) -> Saved:
-        """The contents that fit an optimizer with these settings; nothing is changed.
+    def fitted(
+        self,
+        engine: Engine,
+        settings: Sequence[Settings],
+        ledger: Ledger,
+        strict: bool,
+        updates: Mapping[int, NDArray[Any]],
+    ) -> Saved:
+        """The contents that fit an optimizer with these settings and arrays of updates; nothing is changed.
 
         Raises
         ------
@@ -115,7 +124,7 @@ class Contents:
         """
         if self.header["method"] == engine.rule.name:
             self._check_hyper(engine.rule)
-        fitting = _Fitting(self.header, self.arrays, engine, settings)
+        fitting = _Fitting(self.header, self.arrays, engine, settings, updates)
         saved = fitting.saved(ledger)
         if strict and fitting.differences:
             raise ValueError(
@@ -124,8 +133,9 @@ class Contents:
         return saved
 
     def _check_hyper(self, rule: Rule) -> None:
-        of_run = (self.header["run"] or {}).get("hyper", {})
-        for where, record in (("hyper", self.hyper or {}), ("run.hyper", of_run)):
+        run = self.header["run"] or {}
+        of_run, begun = run.get("hyper", {}), run.get("begun", {})
+        for where, record in (("hyper", self.hyper or {}), ("run.hyper", of_run), ("run.begun", begun)):
             try:
                 hyper_record.check(rule, record)
             except (TypeError, ValueError) as error:
@@ -141,7 +151,14 @@ def _check_learned(arrays: Arrays) -> None:
 class _Fitting:
     """Comparison of a file's contents with an engine by the parameters' names; differences are noted in words."""
 
-    def __init__(self, header: Mapping[str, Any], arrays: Arrays, engine: Engine, settings: Sequence[Settings]) -> None:
+    def __init__(
+        self,
+        header: Mapping[str, Any],
+        arrays: Arrays,
+        engine: Engine,
+        settings: Sequence[Settings],
+        updates: Mapping[int, NDArray[Any]],
+    ) -> None:
         self._header, self._arrays, self._engine = header, arrays, engine
         self._settings = dict(zip(engine.params.names, settings, strict=True))
         self._own: dict[str, Any] = dict(engine.params)
@@ -159,6 +176,7 @@ class _Fitting:
         self._best = self._best_arrays()
         self._learned = self._learned_numbers()
         self._random = self._state_of_random_numbers()
+        self._updates = self._arrays_of_updates(updates)
 
     def _list(self, what: str, names: Sequence[str]) -> None:
         if names:
@@ -188,7 +206,7 @@ class _Fitting:
         return {
             slot: self._arrays[key]
             for key, (slot, _, of) in keys.items()
-            if of == name and slot not in ("param", "best") and "/" in key
+            if of == name and slot not in ("param", "best", OF_UPDATES) and "/" in key
         }
 
     def _slots_fit(self, name: str, stored: Arrays) -> bool:
@@ -216,6 +234,19 @@ class _Fitting:
             return []
         found = [self._values("best", name) for name in self._params]
         return [] if self.differences else found
+
+    def _arrays_of_updates(self, updates: Mapping[int, NDArray[Any]]) -> dict[int, NDArray[Any]]:
+        """The file's arrays of updates, unless the file or this optimizer has none."""
+        start = f"{OF_UPDATES}/"
+        found = {int(key.removeprefix(start)): array for key, array in self._arrays.items() if key.startswith(start)}
+        if not (found and updates):
+            return {}
+        layouts = [{i: (a.dtype, a.shape) for i, a in arrays.items()} for arrays in (found, updates)]
+        if layouts[0] == layouts[1]:
+            return found
+        kept, here = (", ".join(f"{d} of shape {s}" for d, s in each.values()) for each in layouts)
+        self.differences.append(f"its updates have set other arrays: {kept}, and here {here}")
+        return {}
 
     def _learned_numbers(self) -> tuple[float, ...]:
         found: tuple[float, ...] = tuple(self._arrays["learned"].tolist()) if "learned" in self._arrays else ()
@@ -266,6 +297,7 @@ class _Fitting:
             run=run,
             displaced=[name for name in self._header.get("displaced", ()) if name in self._slots],
             anew=[name for name in self._params if name not in self._slots],
+            updates=self._updates,
             skipped=skipped,
         )
 

@@ -6,6 +6,7 @@ names that place.
 
 from __future__ import annotations
 
+import re
 import reprlib
 import sys
 from collections.abc import Callable, Collection, Mapping
@@ -18,6 +19,7 @@ from ..data.randomness import move
 Check = Callable[[str, Any], None]
 
 MOST = 2**63 - 1  # the largest count of steps
+OF_UPDATES = "updates"  # what arrays of a user's updates are called, before their number
 GENERATORS = "MT19937", "PCG64", "PCG64DXSM", "Philox", "SFC64"  # NumPy's
 
 
@@ -33,14 +35,15 @@ def check(header: Any, arrays: Collection[str]) -> None:
     names, ledger, run = header["names"], header["ledger"], header["run"] or {}
     if len({*names}) < len(names):
         raise ValueError("two of its parameters have one name")
-    overlay = run.get("hyper", {})
+    overlay, begun = run.get("hyper", {}), run.get("begun", {})
     mentioned = {
         "ledger.updates": ledger["updates"],
         "late": header["late"],
         "displaced": header.get("displaced", ()),
         "hyper.groups": header.get("hyper", {}).get("groups", ()),
         "run.hyper.groups": overlay.get("groups", ()),
-        "its arrays": [name.partition("/")[2] for name in arrays if name != "learned"],
+        "run.begun.groups": begun.get("groups", ()),
+        "its arrays": [name.partition("/")[2] for name in arrays if not _is_of_none(name)],
     }
     for where, some in mentioned.items():
         for name in some:
@@ -51,8 +54,13 @@ def check(header: Any, arrays: Collection[str]) -> None:
     for number, (after, *_) in enumerate(ledger.get("validations", ())):
         if after > len(ledger["history"]):
             raise ValueError(f"ledger.validations[{number}] is after epochs that are not in ledger.history")
-    if run.get("has_best") and ledger["best"] is None:
+    if run.get("ended", run).get("has_best") and ledger["best"] is None:
         raise ValueError("run.has_best is True without ledger.best")
+
+
+def _is_of_none(name: str) -> bool:
+    """Whether an array of this name is of no parameter."""
+    return name == "learned" or re.fullmatch(f"{OF_UPDATES}/[0-9]{{1,9}}", name) is not None
 
 
 def _expected(kind: str, good: Callable[[Any], bool]) -> Check:
@@ -219,15 +227,16 @@ def _check_hyper(where: str, value: Any) -> None:
 
 UNFINISHED = _parts(
     {"datasets": DATASETS, "progress": PROGRESS, "patience": PATIENCE, "has_best": FLAG},
-    optional={"hyper": _check_hyper},  # files of version 0.1.0 have none
+    optional={"hyper": _check_hyper, "begun": _check_hyper},  # files of version 0.1.0 have none
 )
-BETWEEN_RUNS = _parts({"datasets": DATASETS})
+ENDED = _parts({"reason": TEXT, "progress": PROGRESS, "patience": PATIENCE, "has_best": FLAG})
+BETWEEN_RUNS = _parts({"datasets": DATASETS}, optional={"ended": ENDED, "begun": _check_hyper})
 
 
 def _check_run(where: str, value: Any) -> None:
-    """Check the record of a run, which is unfinished if the record has more than the positions of datasets."""
+    """Check the record of a run, which is unfinished if the record has more than positions and how it has ended."""
     DICT(where, value)
-    (UNFINISHED if {*value} - {"datasets"} else BETWEEN_RUNS)(where, value)
+    (UNFINISHED if {*value} - {"datasets", "ended", "begun"} else BETWEEN_RUNS)(where, value)
 
 
 HEADER = _parts(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import replace
@@ -12,11 +13,12 @@ import numpy as np
 
 from ..engine.registry import RegisteredRule, method_at, reference_to
 from ..support import array_file
-from ..support.asking import whether
+from ..support.asking import asking, whether
 from ..support.log import logger
 from ..support.trees import in_structure, leaves
-from . import checkpoint, hyper_record, writing
+from . import checkpoint, hyper_record, resuming
 from .by_gradients import ByGradients
+from .exporting import export
 
 
 class Keeper(ByGradients, ABC):
@@ -69,17 +71,8 @@ class Keeper(ByGradients, ABC):
         >>> other.steps, (other.params["param0"] == opt.params["param0"]).all().item()
         (1, True)
         """
-        session = self._session
-        session.refuse_divided("save")
-        with session.engine.lock:
-            session.params.refuse_moved()
-            session.flush()
-            hyper = session.recorded(session.hyper)
-            contents = writing.gathered(session.engine, session.ledger, session.unfinished(), hyper)
-            if not writing.are_copied(contents, session.params):
-                contents.write(path)
-                return
-        contents.write(path)
+        self._session.refuse_divided("save")
+        self._session.save_to(path)
 
     def load(
         self, path: array_file.Target, strict: bool = True, *, resume: bool = True, hyper: bool = False
@@ -89,7 +82,8 @@ class Keeper(ByGradients, ABC):
         Parameters
         ----------
         path : path-like or file object
-            A file object must be open in binary mode, and is read from its position on.
+            A file object must be open in binary mode, and is read from its position on. A folder with checkpoints
+            stands for the newest that is whole.
         strict : bool, default True
             False: take the contents that fit, parameter by parameter and by name, and leave the rest as it is here. A
             parameter that fits, but whose state does not, begins with a new state.
@@ -140,12 +134,12 @@ class Keeper(ByGradients, ABC):
         strict, resume, hyper = whether("strict", strict), whether("resume", resume), whether("hyper", hyper)
         session.engine.refuse_within("load")
         session.params.refuse_moved()
-        contents = checkpoint.Contents(path)
+        contents = _contents_of(path)
         run = contents.header["run"] or {}
         with session.engine.changing("load"):
             own = self._taken_from(contents, run) if hyper else session.hyper
             settings, _ = session.settings_of(own, {})
-            saved = contents.fitted(session.engine, settings, session.ledger, strict)
+            saved = contents.fitted(session.engine, settings, session.ledger, strict, session.updates.arrays)
             resumed = saved.run if resume else None
             self._tell_of_hyper(contents, saved.names, run.get("hyper", {}), hyper, unfinished=bool(resumed))
             if saved.skipped:
@@ -154,6 +148,35 @@ class Keeper(ByGradients, ABC):
             session.take(saved, own, {})
             session.take_up(resumed)
         return saved.skipped
+
+    def export(self, path: str | os.PathLike[str]) -> None:
+        """Write the parameters alone to a file in the format of safetensors, which other libraries read.
+
+        All rows are caught up before. Names are those of `params`, as ``layer1/W`` in a tree; float16 and bfloat16 stay
+        what they are. It needs the package safetensors (the extra ``safetensors``).
+
+        Parameters
+        ----------
+        path : path-like
+            The file is replaced as a whole or not at all.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be written; the old file is left then.
+        RuntimeError
+            If safetensors is not installed.
+        TypeError, ValueError
+            If `path` is no path, or a parameter has the name that the format keeps for itself.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import fastadagrad as fa
+        >>> opt = fa.ADAGRAD(params={"W": np.ones(2)})
+        >>> opt.export("weights.safetensors")  # doctest: +SKIP
+        """
+        export(self._session, path)
 
     def _taken_from(self, contents: checkpoint.Contents, run: Mapping[str, Any]) -> dict[str, Any]:
         if contents.hyper is None:
@@ -286,6 +309,16 @@ class Keeper(ByGradients, ABC):
         session.take_up(state["saved"].run)
         session.engine.warned.update(state["warned"])
         vars(self).update(state["others"])
+
+
+def _contents_of(path: array_file.Target) -> checkpoint.Contents:
+    """The contents of a file, or of the newest in a folder."""
+    if array_file.is_path(path):
+        with asking("path"):
+            name = os.fspath(path)
+        if isinstance(name, str) and os.path.isdir(name):
+            return resuming.newest_in(name)
+    return checkpoint.Contents(path)
 
 
 def _unmade(method: Any) -> Keeper:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import timedelta
 from typing import Any, Unpack
 
 from ..engine.options import Hyper, hyper_names, refuse_unknown
@@ -128,6 +130,10 @@ def minimize(
     rng: Any = None,
     progress: bool = False,
     touches: Touches | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+    every: int | str | timedelta = 1,
+    keep: int | None = 2,
+    resume: bool = False,
     **hyper: Unpack[Hyper],
 ) -> tuple[Monitored | None, Monitored]:
     """Make an optimizer and minimize a loss with it.
@@ -154,6 +160,8 @@ def minimize(
         If an argument is refused, or there is no such method; the message names the argument and what to do.
     FloatingPointError
         If a gradient holds NaN or infinity, unless ``nonfinite`` is "skip" or "ignore".
+    OSError
+        If the folder for checkpoints cannot be made, read or written.
 
     Examples
     --------
@@ -185,4 +193,8 @@ def minimize(
         rng=rng,
         progress=progress,
         touches=touches,
+        checkpoint=checkpoint,
+        every=every,
+        keep=keep,
+        resume=resume,
     )

@@ -14,13 +14,15 @@ from typing import Any, Protocol
 from ..data.dataset import Dataset, sample_count
 from ..engine.engine import Engine
 from ..engine.options import Conduct, Rule
-from ..support.interrupts import Interrupts
+from ..support.interrupts import Interrupts, whole
 from ..support.log import logger
+from ..support.numbered_files import Checkpoints
 from ..support.stopping import Patience
 from .history import Best, Epoch, History, Monitored, Validation, note
 from .monitors import WeightedMean
 from .objective import Objective
 
+ENDS = ("patience", "max_epochs", "max_updates")  # at which a run has come to its result
 FULFILLED = ("interrupted", "max_updates", "max_epochs")  # ends at which the last parameters have yet to be validated
 
 Touches = Callable[..., Mapping[str, Any]]
@@ -74,6 +76,8 @@ class Trained(Protocol):
     def run_updates(self, arguments: tuple[Any, ...]) -> None: ...
     def means_over(self, data: Dataset | None, stop: Callable[[], bool] | None = None) -> Monitored | None: ...
     def remember_best(self, loss: float, monitors: Monitored, epoch: int) -> None: ...
+    def save_to(self, path: str) -> None: ...
+    def save_end_to(self, path: str, ended: Mapping[str, Any]) -> None: ...
 
 
 class Run:
@@ -88,7 +92,10 @@ class Run:
         max_epochs: int | None,
         hyper: Mapping[str, Any],
         touches: Touches | None,
+        checkpoints: Checkpoints | None = None,
     ) -> None:
+        self.checkpoints = checkpoints
+        self.take_up: Callable[[], None] | None = None  # lets the session take over the newest checkpoint
         self._optimizer, self._train, self._valid = optimizer, train, valid
         self._max_updates, self._max_epochs, self.hyper, self.touches = max_updates, max_epochs, hyper, touches
         self.datasets = {role: data for role, data in (("train", train), ("valid", valid)) if data is not None}
@@ -96,6 +103,7 @@ class Run:
         self._patience = Patience()
         self.interrupts = Interrupts()
         self._reason: str | None = None
+        self._took_its_end = False  # whether it goes on from a run that had ended, so that there is nothing to do
         self._generators: list[weakref.ref[Epochs]] = []
         self._abandoned = False
         self.has_best = False
@@ -115,6 +123,20 @@ class Run:
         self.has_best = state["has_best"]
         if self._progress.epochs and self._optimizer.history:
             self.last_train = self._optimizer.history[-1].train
+
+    def is_over(self, ended: Mapping[str, Any], conduct: Conduct) -> bool:
+        """Whether a run that has ended so would have ended with this run's limits, too."""
+        progress, failures = ended["progress"], ended["patience"]["failures"]
+        return (
+            (ended["reason"] == "patience" and failures > conduct.patience)
+            or (self._max_updates is not None and progress["updates"] >= self._max_updates)
+            or (self._max_epochs is not None and progress["epochs"] >= self._max_epochs)
+        )
+
+    def take_end(self, ended: Mapping[str, Any]) -> None:
+        """Take over the end of a saved run, so that this run ends as that did, without an epoch."""
+        self.resume(ended)
+        self._reason, self._took_its_end, self._at_best = ended["reason"], True, ended["has_best"]
 
     @property
     def last_valid(self) -> Monitored:
@@ -149,7 +171,11 @@ class Run:
 
     def _epochs(self) -> Epochs:
         optimizer = self._optimizer
-        optimizer.begin_run(self)
+        try:
+            optimizer.begin_run(self)
+        except BaseException:
+            self._let_folder_go()
+            raise
         _under_way.add(self)
         reason, left = "error", False
         try:
@@ -163,6 +189,7 @@ class Run:
                     yield pair
                     left = False
                     self._note_changes_of_the_body()
+                    self._save_after_epoch()
             if self._progress.changed and self._reason in FULFILLED:
                 self._validate_once_more()
             reason = self._reason
@@ -171,8 +198,38 @@ class Run:
             raise
         finally:
             _under_way.discard(self)
-            if not self._abandoned:
-                self._end(reason, left)
+            try:
+                if not self._abandoned:
+                    self._end(reason, left)
+                    self._save_end(reason)
+            finally:
+                self._let_folder_go()
+        if self.checkpoints is not None:
+            self.checkpoints.raise_failure()
+
+    # Checkpoints
+
+    def _save(self) -> None:
+        if self.checkpoints is not None:
+            self.checkpoints.save(self._optimizer.save_to)
+
+    def _save_after_epoch(self) -> None:
+        """Write a checkpoint, if one is due, after the body of the loop has had its say."""
+        checkpoints = self.checkpoints
+        if checkpoints is not None and self._reason is None and checkpoints.interval.is_over(self._progress.epochs):
+            with self.interrupts.held():
+                self._save()
+
+    def _save_end(self, reason: str) -> None:
+        """Write the result of a run that has come to its end, from which nothing can go on, beside the checkpoints."""
+        if self.checkpoints is not None and reason in ENDS and not self._took_its_end:
+            ended = {"reason": reason, **self.state()}
+            with whole():
+                self.checkpoints.save(lambda path: self._optimizer.save_end_to(path, ended), ended=True)
+
+    def _let_folder_go(self) -> None:
+        if self.checkpoints is not None:
+            self.checkpoints.end()
 
     def _note_changes_of_the_body(self) -> None:
         if self._optimizer.engine.changes != self._changes:
@@ -292,12 +349,12 @@ class Run:
             logger.info("%s %d %s%s", what, self._progress.epochs, values, mark)
 
     def _train_epoch(self) -> None:
-        progress, optimizer = self._progress, self._optimizer
+        progress, optimizer, checkpoints = self._progress, self._optimizer, self.checkpoints
         axis = 0 if self._train is None else self._train.axis
+        if optimizer.anywhere(self.interrupts.pending):
+            self._interrupt()
+            return
         for batch in self._batches():
-            if optimizer.anywhere(self.interrupts.pending):
-                self._reason = "interrupted"
-                return
             arguments = optimizer.arguments_of(batch, axis)
             values = optimizer.train_on(arguments)
             if not math.isfinite(values["loss"]):
@@ -311,6 +368,16 @@ class Run:
             optimizer.run_updates(arguments)
             if self._max_updates is not None and progress.updates >= self._max_updates:
                 return
+            if optimizer.anywhere(self.interrupts.pending):
+                self._interrupt()
+                return
+            if checkpoints is not None and checkpoints.interval.time_has_passed:
+                self._save()
+
+    def _interrupt(self) -> None:
+        """End the run after Ctrl-C; from the checkpoint it can go on as if it had not been ended."""
+        self._save()
+        self._reason = "interrupted"
 
     def _batches(self) -> Iterable[Any]:
         """The batches of this epoch, or the rest of them if the run was saved in the midst of the epoch."""

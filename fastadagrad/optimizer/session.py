@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 from ..data.dataset import Dataset, sample_count
 from ..engine.options import Rule
 from ..engine.parameters import Parameters
+from ..support import array_file
 from ..support.interrupts import whole
 from ..support.log import logger
-from . import checkpoint, hyper_record
+from . import checkpoint, hyper_record, writing
 from .history import Best, History, Monitored
 from .monitors import Monitors, WeightedMean
 from .objective import Objective
@@ -52,6 +53,7 @@ class Session(Stepper):
         self._loaded: Loaded | None = None
         self._datasets: dict[str, Dataset] = {}
         self._told_of_flushing = False
+        self._begun: dict[str, hyper_record.Record] = {}  # hyperparameters at the start of the run under way
 
     @property
     def objective(self) -> Objective:
@@ -173,17 +175,28 @@ class Session(Stepper):
         """Make `run` the run under way, ending another one first; it goes on where a loaded file left off."""
         self.engine.refuse_within("iterate")
         self.end_unfinished_run()
+        if run.checkpoints is not None:
+            run.checkpoints.begin()
         with self.engine.changing("iterate"):
+            lasting, overlay = self.divided(run.hyper)
+            begun = {"run": self.recorded({**lasting, **overlay}), "end": self.recorded(lasting)}
+            take_up, run.take_up = run.take_up, None
+            if take_up is not None:
+                take_up()
             loaded = self._run_to_resume
             if loaded is not None:
                 unfinished = "progress" in loaded
                 positions = checkpoint.positions(run.datasets, loaded["datasets"], strict=unfinished)
                 if unfinished:
-                    self._tell_of_hyper_of_run(loaded.get("hyper", {}), run.hyper)
+                    if run.checkpoints is None or not run.checkpoints.resume:  # which has told of them
+                        self._tell_of_hyper_of_run(loaded.get("hyper", {}), run.hyper)
                     run.resume(loaded)
+                elif "ended" in loaded and run.checkpoints is not None and run.checkpoints.resume:
+                    run.take_end(loaded["ended"])
                 for data, state in positions:
                     data.restore(state)
             self.configure(*self.divided(run.hyper))
+            self._begun = begun
             self._loaded, self._run, self._datasets, self.touches = None, run, run.datasets, run.touches
             self.ledger.stopped_because = None
 
@@ -243,8 +256,31 @@ class Session(Stepper):
         if self._run is not None:
             in_force = self.recorded({**self.hyper, **self.overlay})
             overlay = {name: in_force[name] for name in self.overlay if name in in_force}
-            return {**self._run.state(), "datasets": checkpoint.describe(self._datasets), "hyper": overlay}
+            state = {**self._run.state(), "datasets": checkpoint.describe(self._datasets)}
+            return {**state, "hyper": overlay, "begun": self._begun["run"]}
         return self._run_to_resume or {"datasets": checkpoint.describe(self._datasets)}
+
+    def save_to(self, path: array_file.Target, run: Mapping[str, Any] | None = None) -> None:
+        """Write everything to a file, with the state of the run as `unfinished` gives it, or with `run` in its place.
+
+        It is gathered under the lock, and written without it, if there is memory for a copy.
+        """
+        with self.engine.lock:
+            self.params.refuse_moved()
+            self.flush()
+            hyper = self.recorded(self.hyper)
+            contents = writing.gathered(
+                self.engine, self.ledger, self.unfinished() if run is None else run, hyper, self.updates
+            )
+            if not writing.are_copied(contents, self.params):
+                contents.write(path)
+                return
+        contents.write(path)
+
+    def save_end_to(self, path: array_file.Target, ended: Mapping[str, Any]) -> None:
+        """Write everything to a file, with how the run has ended that was the latest."""
+        positions = checkpoint.describe(self._datasets)
+        self.save_to(path, {"datasets": positions, "ended": ended, "begun": self._begun["end"]})
 
     def recorded(self, hyper: Mapping[str, Any]) -> hyper_record.Record:
         """Hyperparameters as files hold them."""
@@ -273,3 +309,4 @@ class Session(Stepper):
                 engine.state.slots, engine.state.late, self.ledger = slots, late, ledger
                 raise
             checkpoint.apply(saved, engine)
+            self.updates.restore(saved.updates)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..engine.parameters import FloatArray
 from ..engine.place import array_of, plain
@@ -33,6 +34,17 @@ class Updates:
     def made_of(self) -> list[Pair]:
         """The pairs as they were given, to make the optimizer anew."""
         return self._pairs
+
+    @property
+    def arrays(self) -> dict[int, NDArray[Any]]:
+        """The arrays of numbers in the host's memory, by their positions among the pairs."""
+        arrays = {number: array for number, (array, _) in enumerate(self._pairs)}
+        return {i: a for i, a in arrays.items() if isinstance(a, np.ndarray) and a.dtype.kind in "biufc"}
+
+    def restore(self, arrays: Mapping[int, NDArray[Any]]) -> None:
+        """Set arrays by their positions among the pairs."""
+        for number, array in arrays.items():
+            self._pairs[number][0][...] = array
 
     def carry_out(self, params: Any, arguments: tuple[Any, ...]) -> None:
         """Set each array, one after the other, from parameters and a batch."""

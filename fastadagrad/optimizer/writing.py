@@ -17,6 +17,7 @@ from ..support import array_file
 from . import checkpoint
 from .checkpoint import KIND, Arrays
 from .history import Ledger
+from .updates import Updates
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,9 @@ class Writable:
         array_file.write(path, KIND, self.header, self.arrays)
 
 
-def gathered(engine: Engine, ledger: Ledger, run: Mapping[str, Any] | None, hyper: Mapping[str, Any]) -> Writable:
+def gathered(
+    engine: Engine, ledger: Ledger, run: Mapping[str, Any] | None, hyper: Mapping[str, Any], updates: Updates
+) -> Writable:
     """All that goes into a file; `run` has what an unfinished run and its datasets need to go on."""
     saved = checkpoint.state_of(engine, ledger, run)
     arrays = {f"param/{name}": array for name, array in saved.params.items()}
@@ -40,6 +43,7 @@ def gathered(engine: Engine, ledger: Ledger, run: Mapping[str, Any] | None, hype
         arrays |= {f"best/{name}": array for name, array in zip(saved.names, saved.ledger.best_arrays, strict=True)}
     if saved.learned:
         arrays["learned"] = np.array(saved.learned)
+    arrays |= {f"{checkpoint.OF_UPDATES}/{number}": array for number, array in updates.arrays.items()}
     header = {
         "method": engine.rule.name,
         "names": saved.names,

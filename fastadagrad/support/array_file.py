@@ -162,9 +162,10 @@ class _Onward:
 
 def _write_zip(file: Any, header: str, members: Sequence[str], arrays: Mapping[str, NDArray[Any]]) -> None:
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-        archive.writestr(HEADER, header)
+        # A ZipInfo of one's own has no time of day, so that files with the same contents are the same.
+        archive.writestr(zipfile.ZipInfo(HEADER), header)
         for name, array in zip(members, arrays.values(), strict=True):
-            with archive.open(name, "w", force_zip64=True) as member:
+            with archive.open(zipfile.ZipInfo(name), "w", force_zip64=True) as member:
                 np.lib.format.write_array(member, np.asarray(array, order="C"), allow_pickle=False)
 
 
@@ -208,7 +209,9 @@ def read(source: Target, kind: str) -> tuple[dict[str, Any], dict[str, NDArray[A
                 arrays = {name: _read_array(archive, each) for name, each in zip(names, members, strict=True)}
                 return about["header"], arrays
         except (_Refused, ValueError) as reason:
-            raise ValueError(_several_in(file, name, is_path(source)) or str(reason)) from None
+            several = _several_in(file, name, is_path(source))
+            kind_of_error = ValueError if several is None and isinstance(reason, _Refused) else Damaged
+            raise kind_of_error(several or str(reason)) from None
 
 
 def _several_in(file: IO[bytes], name: str, of_path: bool) -> str | None:
@@ -257,6 +260,10 @@ def _remaining(file: Any) -> IO[bytes]:
     if not content:
         raise ValueError(f"{name_of(file)} has nothing to read from where it stands: after writing, seek(0)")
     return io.BytesIO(content)
+
+
+class Damaged(ValueError):
+    """The error for a file that is not whole, as opposed to one of another kind or of a newer version."""
 
 
 class _Refused(Exception):

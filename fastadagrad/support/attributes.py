@@ -14,7 +14,10 @@ Places = Mapping[str, str]
 
 # Keywords beside hyperparameters: of an optimizer's constructor, of its iterate and minimize, and of Datasets alone.
 MAKING = ("inputs", "updates", "monitors", "monitor_gradients", "gradient", "comm", "reduction")
-RUNNING = ("max_updates", "max_epochs", "batch_size", "train_batches", "valid_batches", "rng", "progress", "touches")
+RUNNING: tuple[str, ...] = (
+    *("max_updates", "max_epochs", "batch_size", "train_batches", "valid_batches", "rng", "progress", "touches"),
+    *("checkpoint", "every", "keep", "resume"),
+)
 TAKEN_BY_A_RUN = "iterate and minimize take it"
 TAKEN_WHEN_MADE = "it is given when the optimizer is made"
 TAKEN_BY_DATASETS = "a Dataset takes it, fastadagrad.Dataset(..., {}=...)"

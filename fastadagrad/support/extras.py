@@ -14,6 +14,7 @@ _BROUGHT_BY = {
     "optax": ("optax", "optax"),
     "pandas": ("pandas", "pandas"),
     "pyarrow": ("pyarrow", "tables"),
+    "safetensors": ("safetensors", "safetensors"),
     "scipy": ("scipy", "scipy"),
     "sklearn": ("scikit-learn", "sklearn"),
     "torch": ("torch", "torch"),

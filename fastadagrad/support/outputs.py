@@ -99,6 +99,16 @@ def naming(path: str | os.PathLike[str]) -> Iterator[None]:
         raise
 
 
+def locked(descriptor: int) -> bool | None:
+    """Lock an open file or folder for this process until it is closed, as `_lock` does; False if another one has."""
+    return _lock(descriptor)
+
+
+def clear_leftovers(path: str | os.PathLike[str]) -> None:
+    """Delete what processes that were killed while they wrote this file have left beside it."""
+    _clear_leftovers(*os.path.split(os.fspath(path)))
+
+
 def _target(path: str | os.PathLike[str]) -> str:
     """The regular file that a path leads to through symbolic links, whether it exists or not."""
     name = os.fspath(path)

@@ -69,6 +69,31 @@ def test_a_loss_on_the_gpu(gpu):
     assert opt.evaluate((X, Y)) == pytest.approx(other.evaluate((X, Y)), rel=1e-12)
 
 
+@pytest.mark.parametrize("first", ["device", "host"])
+def test_a_run_goes_on_in_the_other_place(gpu, tmp_path, first):
+    """Its checkpoints are of either, and the bits are those of a run that was never left."""
+
+    def trained(there, stop=None, **more):
+        place = gpu.array if there else np.asarray
+        w = place(np.zeros(3))
+
+        def loss(w, x, y):
+            error = x @ (w.numpy() if there else w) - y
+            return place((error**2).mean()), place(2 * error @ x / len(x))
+
+        opt = fa.Adam(loss, w, learning_rate=0.1, momentum=0.5)
+        for _ in opt.iterate((X, Y), max_epochs=5, batch_size=5, rng=1, validate_every=2, patience=9, **more):
+            opt.hyper.learning_rate *= 0.9
+            if len(opt.history) == stop:
+                break
+        return w.numpy() if there else w
+
+    trained(first == "device", stop=3, checkpoint=tmp_path)
+    found = trained(first == "host", checkpoint=tmp_path, resume=True)
+    assert bits_differ(found, trained(False)) == 0
+    assert bits_differ(found, trained(True)) == 0
+
+
 def test_batches_on_the_gpu(gpu):
     """Slices of device arrays, in an order that can be repeated."""
     results = []

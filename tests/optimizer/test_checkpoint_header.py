@@ -40,7 +40,7 @@ def saved_in_midrun():
 
 HEADER, ARRAYS = saved_in_midrun()
 MAY_BE_MISSING = {("random",), ("displaced",), ("hyper",), ("run", "hyper"), ("run", "patience", "lowest")}
-MAY_BE_MISSING |= {("ledger", "validations")}
+MAY_BE_MISSING |= {("ledger", "validations"), ("run", "begun")}
 OPEN = {  # dicts whose keys are names
     ("ledger", "updates"),
     ("ledger", "best", "monitors"),
@@ -51,6 +51,8 @@ OPEN = {  # dicts whose keys are names
     ("hyper", "groups"),
     ("run", "hyper"),
     ("run", "hyper", "groups"),
+    ("run", "begun"),
+    ("run", "begun", "groups"),
 }
 NO_CONTENT = {"random", "drawn_from"}  # of which generators judge themselves
 
