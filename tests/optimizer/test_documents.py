@@ -63,7 +63,7 @@ def own_method():
 
 def test_a_rule_of_a_users_own(own_method):
     parameters = inspect.signature(own_method).parameters
-    assert [*parameters][:11] == [*[*inspect.signature(fa.SGD).parameters][:9], "bound", "plain"]
+    assert [*parameters][:12] == [*[*inspect.signature(fa.SGD).parameters][:10], "bound", "plain"]
     assert (parameters["bound"].default, parameters["bound"].annotation) == (0.5, "float")
     assert (parameters["plain"].default, parameters["learning_rate"].default) == (False, 0.25)
     assert not {"l1", "l2", "accumulator"} & {*parameters}
@@ -125,7 +125,7 @@ class TestSubclasses:
         assert inspect.getdoc(Mine) == inspect.getdoc(fa.Adam) == fa.Adam.__doc__.rstrip()
 
     def test_what_all_share_has_the_signature_of_its_constructor(self):
-        assert [*inspect.signature(fa.Optimizer).parameters][-2:] == ["gradient", "hyper"]
+        assert [*inspect.signature(fa.Optimizer).parameters][-2:] == ["reduction", "hyper"]
         assert fa.Optimizer.__doc__.startswith("What all methods share")
 
 
