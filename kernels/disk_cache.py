@@ -47,6 +47,8 @@ _FILES = {str(path.relative_to(_HERE)): blake2b(path.read_bytes()).digest() for 
 _USABLE &= bool(_FILES)  # without source files, versions of this package cannot be told apart
 _SOURCES = digest_of(_FILES)
 COMPILER = _SOURCES, numba.__version__, llvmlite.__version__, np.__version__, sys.implementation.cache_tag
+# Settings of Numba by which the same source gives other code; NUMBA_BOUNDSCHECK=1 is one of them.
+_SWITCHES = "BOUNDSCHECK", "DEBUGINFO_DEFAULT", "LOOP_VECTORIZE", "OPT", "SLP_VECTORIZE", "USING_SVML"
 SOURCES = _SOURCES[:8]  # a part of each file's name, by which `_tidy` finds the kernels of other versions
 
 _CHECKSUM = 32  # bytes, at the beginning of a file
@@ -162,6 +164,11 @@ def _folder_of_numba() -> Path | None:
         return None
 
 
+def _switches() -> str:
+    """How Numba is set now; these settings may be changed while a process runs."""
+    return " ".join(f"{name}={getattr(numba.config, name, None)}" for name in _SWITCHES)
+
+
 class KernelCache:
     """The cache that a dispatcher of Numba asks before it compiles, and to which it gives what it has compiled."""
 
@@ -188,7 +195,7 @@ class KernelCache:
         """Name of a kernel's file; None if the kernel has no digest, so that it could be taken for another."""
         arguments, returned = getattr(sig, "args", sig), getattr(sig, "return_type", None)
         try:
-            digest = digest_of(*self._about, tuple(arguments), returned, codegen.magic_tuple())
+            digest = digest_of(*self._about, _switches(), tuple(arguments), returned, codegen.magic_tuple())
         except Undescribable:
             return None
         stem = Path(self._function.__code__.co_filename).stem

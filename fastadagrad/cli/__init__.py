@@ -15,11 +15,12 @@ from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from ..support.hints import LINEAR_MODELS, hint, meant_by
+from ..support.interrupts import whole
 from ..version import __version__
 from . import screen
 
 COMMANDS = ("fit", "predict", "compare", "bench", "info", "warmup")
-INTERRUPTED, FAILED = 130, 2
+INTERRUPTED, TERMINATED, FAILED = 130, 143, 2
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -33,22 +34,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        Exit status: 0, 2 after an error (one line on stderr describes it), 130 after Ctrl-C or SIGTERM.
+        Exit status: 0, 2 after an error (one line on stderr describes it), 130 after Ctrl-C, 143 after SIGTERM.
     """
+    terminated: list[int] = []
     try:
-        with _terminated_as_by_ctrl_c():
+        with _terminated_as_by_ctrl_c(terminated):
             screen.prepare()
-            parser = _make_parser()  # imports the commands, which takes a moment
+            with whole():  # Ctrl-C waits: NumPy's C code loses it while it is imported, or makes another error of it
+                parser = _make_parser()  # imports the commands, which takes a moment
             if not (sys.argv[1:] if argv is None else argv):
                 parser.print_help(sys.stderr)
                 parser.exit(FAILED)
             arguments = parser.parse_args(argv)
             _log_to_stderr(logging.WARNING if getattr(arguments, "quiet", False) else logging.INFO)
+            with whole():
+                importlib.import_module("numba")
             status: int = importlib.import_module(f".{arguments.command}", __name__).run(arguments)
             screen.flush()
-        return status
+        return TERMINATED if terminated and status == INTERRUPTED else status
     except KeyboardInterrupt:
-        return _fail("interrupted", INTERRUPTED)
+        return _fail("interrupted", TERMINATED if terminated else INTERRUPTED)
     except OSError as error:
         if isinstance(error, BrokenPipeError) and not error.filename:  # the reader of the output has gone
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -56,12 +61,25 @@ def main(argv: Sequence[str] | None = None) -> int:
         where = f"{error.filename}: " if error.filename else ""
         return _fail(f"{where}{error.strerror or error}", FAILED)
     except (ArithmeticError, ImportError, LookupError, MemoryError, RuntimeError, TypeError, ValueError) as error:
+        if _is_of_an_interrupt(error):
+            return _fail("interrupted", TERMINATED if terminated else INTERRUPTED)
         return _fail(str(error) or type(error).__name__, FAILED)
 
 
+def _is_of_an_interrupt(error: BaseException | None) -> bool:
+    """Whether an error came of Ctrl-C: packages make another of whatever is raised while they are imported."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM. Where KeyboardInterrupt itself has passed through `exec`, Python ends by SIGINT, whatever the status is."""
+
+
 @contextmanager
-def _terminated_as_by_ctrl_c() -> Iterator[None]:
-    """Let SIGTERM end a command as Ctrl-C does, so that the same results are kept.
+def _terminated_as_by_ctrl_c(came: list[int]) -> Iterator[None]:
+    """Let SIGTERM end a command as Ctrl-C does, so that the same results are kept; `came` has it afterwards.
 
     A shell starts jobs in the background with Ctrl-C ignored, so that SIGTERM ends them; batch systems send it, too.
     """
@@ -69,7 +87,12 @@ def _terminated_as_by_ctrl_c() -> Iterator[None]:
     if not alone or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
         yield
         return
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+    def interrupt(number: int, frame: Any) -> None:
+        came.append(number)
+        raise _Terminated
+
+    signal.signal(signal.SIGTERM, interrupt)
     try:
         yield
     finally:
