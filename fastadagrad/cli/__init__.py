@@ -74,7 +74,7 @@ def _is_of_an_interrupt(error: BaseException | None) -> bool:
 
 
 class _Terminated(KeyboardInterrupt):
-    """SIGTERM. Where KeyboardInterrupt itself has passed through `exec`, Python ends by SIGINT, whatever the status is."""
+    """SIGTERM; of a KeyboardInterrupt itself that has passed through `exec`, Python makes an end by SIGINT."""
 
 
 @contextmanager
