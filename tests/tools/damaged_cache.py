@@ -10,6 +10,7 @@ import argparse
 import collections
 import ctypes
 import importlib
+import math
 import os
 import random
 import shutil
@@ -231,7 +232,7 @@ class Folder:
         return way, f"left: {left}" if left else None
 
 
-def run(tries, seed, share=0.1, deadline=None):
+def run(tries, seed, share=0.1, deadline=math.inf):
     """Counts of ways, and what was wrong; `share` of the tries are of an optimizer."""
     ways = [*WAYS] if without_privileges() else [way for way in WAYS if way != "unreadable"]
     warm_up()
@@ -244,7 +245,7 @@ def run(tries, seed, share=0.1, deadline=None):
             counts[way] += 1
             if fault:
                 wrong.append(f"try {number}, {way}: {fault}")
-            if deadline and time.monotonic() > deadline:
+            if time.monotonic() > deadline:
                 break
     return counts, wrong
 
@@ -277,9 +278,10 @@ def main():
     parser.add_argument("--tries", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--share", type=float, default=0.1, help="of the tries, those that are of an optimizer")
+    parser.add_argument("--seconds", type=float, default=math.inf, help="after which it ends, whatever is left")
     arguments = parser.parse_args()
     begun = time.monotonic()
-    counts, wrong = run(arguments.tries, arguments.seed, arguments.share)
+    counts, wrong = run(arguments.tries, arguments.seed, arguments.share, begun + arguments.seconds)
     for way, number in sorted(counts.items()):
         print(f"{way}: {number}")
     print(*wrong, sep="\n")
