@@ -14,6 +14,7 @@ from ..data.labels import as_labels
 from ..data.roles import Columns
 from ..data.streams import Stream
 from ..data.tables import Table
+from ..support.interrupts import whole
 from . import arguments, targets
 from .fitting import Fit, State, fit, of_one_part
 from .methods import own_hyper
@@ -263,15 +264,13 @@ class LinearModel(PersistentPredictor):
         if isinstance(X, Stream):
             check_alone(y, sample_weight)
             found = self._streamed(X, valid, progress, self._state if p["warm_start"] else None)
-            self.history = []
-            self._take_stream(found, X)
+            self._take_stream(found, X, anew=True)
             return self
         table = labelled(X, y, None, self.hash_bits, sample_weight)
         table, start = self._continued(table) if p["warm_start"] else (table, None)
         found = fit(p, self._settings, self._conduct, table, valid, progress, start=start, keeps=p["warm_start"])
-        self.zero_based, self.columns_ = (X.zero_based, X.columns) if isinstance(X, Table) else (None, None)
-        self.history = []
-        self._take(found, table, keeps=p["warm_start"])
+        columns = (X.zero_based, X.columns) if isinstance(X, Table) else (None, None)
+        self._take(found, table, keeps=p["warm_start"], anew=True, columns=columns)
         return self
 
     def partial_fit(self, X: Any, y: Any = None, *, classes: Any = None, sample_weight: Any = None) -> LinearModel:
@@ -336,9 +335,7 @@ class LinearModel(PersistentPredictor):
         chosen = None if start else targets.choose(p["loss"], table.labels, p, classes)
         once = of_one_part(p, self._settings, start)
         more = fit(once, self._settings, self._conduct, table, 0.0, False, chosen=chosen, start=start, keeps=True)
-        if isinstance(X, Table):
-            self.zero_based, self.columns_ = X.zero_based, X.columns
-        self._take(more, table, keeps=True)
+        self._take(more, table, keeps=True, columns=(X.zero_based, X.columns) if isinstance(X, Table) else None)
         return self
 
     def _continued(self, table: Table) -> tuple[Table, State | None]:
@@ -368,20 +365,31 @@ class LinearModel(PersistentPredictor):
             p, self._settings, self._conduct, stream, held_out, tell=tell, watch=watch, start=start, classes=classes
         )
 
-    def _take_stream(self, found: Fit, stream: Stream) -> None:
-        self._take(found, stream, keeps=True)
-        self.columns_, self.zero_based = stream.columns, stream.zero_based
+    def _take_stream(self, found: Fit, stream: Stream, anew: bool = False) -> None:
+        self._take(found, stream, keeps=True, anew=anew, columns=(stream.zero_based, stream.columns))
 
-    def _take(self, found: Fit, table: Table | Stream, *, keeps: bool) -> None:
-        """Take over the result of a fit, whose epochs are added to the history."""
-        outcome, before = found.outcome, len(self.history)
-        self.coef_, self.intercept_, self._targets, self.learning_rate_ = found[:4]
-        self._state, self._keeps = found.state, keeps
-        self.history = [*self.history, *({**entry, "epoch": before + entry["epoch"]} for entry in outcome.history)]
-        self.best_epoch, self.stopped_because = before + outcome.best_epoch, outcome.ended_by
-        self.feature_names = table.feature_names
-        self.seconds = outcome.seconds
-        self.features_per_second = found.values * len(outcome.history) / max(outcome.seconds, 1e-9)
+    def _take(
+        self,
+        found: Fit,
+        table: Table | Stream,
+        *,
+        keeps: bool,
+        anew: bool = False,
+        columns: tuple[Any, Any] | None = None,
+    ) -> None:
+        """Take over the result of a fit, whose epochs are added to the history, or make it `anew`."""
+        with whole():  # a signal leaves the model as it was, or as it is after the fit
+            history = [] if anew else self.history
+            outcome, before = found.outcome, len(history)
+            if columns is not None:
+                self.zero_based, self.columns_ = columns
+            self.coef_, self.intercept_, self._targets, self.learning_rate_ = found[:4]
+            self._state, self._keeps = found.state, keeps
+            self.history = [*history, *({**entry, "epoch": before + entry["epoch"]} for entry in outcome.history)]
+            self.best_epoch, self.stopped_because = before + outcome.best_epoch, outcome.ended_by
+            self.feature_names = table.feature_names
+            self.seconds = outcome.seconds
+            self.features_per_second = found.values * len(outcome.history) / max(outcome.seconds, 1e-9)
 
 
 def _shown(value: Any) -> str:

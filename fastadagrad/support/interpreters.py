@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import _thread
+
 
 def in_a_sub_interpreter() -> bool:
     """Whether this is another interpreter than the process's first; False where Python cannot tell."""
+    asked = getattr(_thread, "_is_main_interpreter", None)  # from Python 3.12 on
+    if asked is not None:
+        return not asked()
     try:
-        import _interpreters as interpreters  # from Python 3.13 on
+        import _xxsubinterpreters as interpreters
     except ImportError:
-        try:
-            import _xxsubinterpreters as interpreters
-        except ImportError:
-            return False
+        return False
     return bool(interpreters.get_current() != interpreters.get_main())
 
 

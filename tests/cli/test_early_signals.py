@@ -79,13 +79,13 @@ def test_sigterm_within_exec_has_its_own_status():
 @pytest.mark.slow
 def test_ctrl_c_in_the_first_moments():
     command = [sys.executable, "-m", "fastadagrad"]
-    counts, wrong = signalled_commands.early(command, 20, 0.15, random.Random(1))
+    counts, wrong = signalled_commands.early(command, 15, 0.15, random.Random(1))
     assert wrong == []
-    assert sum(counts.values()) == 20
+    assert sum(counts.values()) == 15
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("what", [signalled_commands.fits, signalled_commands.comparisons])
 def test_sigterm_at_any_moment_leaves_whole_files(what):
-    _, wrong = what(8, 4.0, random.Random(2))
+    _, wrong = what(5, 4.0, random.Random(2))
     assert wrong == []

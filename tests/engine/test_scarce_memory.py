@@ -21,7 +21,7 @@ def test_every_operation_is_tried_here():
 
 @pytest.mark.parametrize(
     ("operation", "tries"),
-    [("step by rows", 12), ("load", 12), *(pytest.param(name, 30, marks=pytest.mark.slow) for name in EVERY)],
+    [("step by rows", 8), ("load", 8), *(pytest.param(name, 10, marks=pytest.mark.slow) for name in EVERY)],
 )
 def test_nothing_is_torn_and_training_goes_on(operation, tries):
     from scarce_memory import run

@@ -12,15 +12,14 @@ SLOW = pytest.mark.slow
 
 
 @pytest.mark.parametrize(
-    ("layer", "threads", "steps", "shared"),
+    ("layer", "threads", "steps", "kinds"),
     [
-        ("workqueue", 4, 60, ["rows"]),
-        *(pytest.param(layer, 8, 300, ["dense with options", "rows"], marks=SLOW) for layer in ("omp", "workqueue")),
-        pytest.param("tbb", 8, 300, ["dense with options", "rows"], marks=SLOW),
+        ("workqueue", 4, 60, ["dense", "rows"]),
+        *(pytest.param(layer, 8, 150, [*threaded_steps.KINDS], marks=SLOW) for layer in ("omp", "workqueue", "tbb")),
     ],
 )
-def test_threads_give_the_right_bits_and_whole_files(layer, threads, steps, shared):
-    done = threaded_steps.run(layer, threads, steps, 12, shared)
+def test_threads_give_the_right_bits_and_whole_files(layer, threads, steps, kinds):
+    done = threaded_steps.run(layer, threads, steps, 12, ["dense", "rows"], kinds)
     if done is None:
         pytest.skip(f"the threading layer {layer} is not installed")
     assert done.returncode == 0, done.stdout + done.stderr[-3000:]
@@ -37,4 +36,4 @@ SCENARIOS = [*itertools.product(forks.METHODS, forks.SITUATIONS)]
     ("method", "situation"), [each if each in QUICK else pytest.param(*each, marks=SLOW) for each in SCENARIOS]
 )
 def test_processes_that_begin_meanwhile_are_right(method, situation):
-    assert forks.run(method, situation, 2) == ""
+    assert forks.run(method, situation, 1) == ""

@@ -24,10 +24,10 @@ CHECKED = [
     "tests/kernels/test_bits.py::test_many_tensors",
     "tests/host/test_row_unit.py::test_many_tensors",
     "tests/host/test_row_unit.py::test_nothing_in_it",
-    "tests/host/test_changing_indices.py",
     "tests/kernels/test_csr.py",
     "tests/kernels/test_lookup.py",
-    "tests/data/test_svmlight.py",
+    "tests/kernels/test_linear_loops.py::test_has_the_bits_of_the_formula",
+    "tests/data/test_svmlight.py::test_random_tokens_agree_with_the_plain_parser",
 ]
 
 
@@ -49,7 +49,7 @@ def test_no_kernel_reaches_beside_an_array(tmp_path):
     probe = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert probe.stdout == "checked\n"
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *CHECKED]
-    command += ["-k", "(serial or not threaded) and not float64"]
+    command += ["-k", "not threaded and not (serial and float64 and not int32) and not int64 and not batches"]
     done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-5000:]
     assert " passed" in done.stdout

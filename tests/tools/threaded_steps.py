@@ -99,9 +99,9 @@ def at_once(functions):
     return errors
 
 
-def many(threads, steps, every):
-    """Errors of threads with an optimizer each."""
-    kinds = [[*KINDS][i % len(KINDS)] for i in range(threads)]
+def many(kinds, threads, steps, every):
+    """Errors of threads with an optimizer each, of these kinds in turns."""
+    kinds = [kinds[i % len(kinds)] for i in range(threads)]
     together = [Subject(kind, False) for kind in kinds]
     wrong = at_once([lambda one=one: one.step(steps, every) for one in together])
     alone = {}
@@ -159,17 +159,17 @@ def _faults_of_files(kind, files, wanted):
     return faults
 
 
-def run_here(threads, steps, every, shared_kinds):
+def run_here(threads, steps, every, kinds, shared_kinds):
     """Do all in this process; prints a line and returns the number of faults."""
-    faulthandler.dump_traceback_later(120 + threads * steps // 50, exit=True)  # a hang
     sys.setswitchinterval(1e-5)
     place.PARALLEL_FROM = 1 << 10  # elements: the dense gradients are shared among Numba's threads
-    for kind in KINDS:  # compile
+    for kind in {*kinds, *shared_kinds}:  # compile
         one = Subject(kind, True)
         one.step(2, 1)
         one.contents()
+    faulthandler.dump_traceback_later(300 + threads * steps // 20, exit=True)  # a hang
     begun = time.monotonic()
-    wrong, files = many(threads, steps, every)
+    wrong, files = many(kinds, threads, steps, every)
     for kind in shared_kinds:
         found, more = shared(kind, threads, steps, every)
         wrong, files = wrong + found, files + more
@@ -181,9 +181,9 @@ def run_here(threads, steps, every, shared_kinds):
     return len(wrong)
 
 
-def run(layer, threads, steps, every, shared_kinds):
+def run(layer, threads, steps, every, shared_kinds, kinds=(*KINDS,)):
     """The same in a process of its own, under a layer; None if there is no such layer here."""
-    options = ["--threads", threads, "--steps", steps, "--every", every, "--shared", *shared_kinds]
+    options = ["--threads", threads, "--steps", steps, "--every", every, "--kinds", *kinds, "--shared", *shared_kinds]
     command = [sys.executable, "-X", "faulthandler", __file__, "--here", *map(str, options)]
     environment = {**os.environ, "NUMBA_THREADING_LAYER": layer, "NUMBA_NUM_THREADS": "2", "OMP_WAIT_POLICY": "passive"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
@@ -198,14 +198,15 @@ def main():
     parser.add_argument("--threads", type=int, default=8)
     parser.add_argument("--steps", type=int, default=10_000)
     parser.add_argument("--every", type=int, default=97, help="steps from one save or read of a thread to the next")
+    parser.add_argument("--kinds", nargs="+", default=[*KINDS], choices=[*KINDS], help="of optimizers that are many")
     parser.add_argument("--shared", nargs="*", default=["dense with options", "rows"], choices=[*KINDS])
     parser.add_argument("--here", action="store_true", help="in this process, under its own layer")
     given = parser.parse_args()
     if given.here:
-        return bool(run_here(given.threads, given.steps, given.every, given.shared))
+        return bool(run_here(given.threads, given.steps, given.every, given.kinds, given.shared))
     status = 0
     for layer in given.layers:
-        done = run(layer, given.threads, given.steps, given.every, given.shared)
+        done = run(layer, given.threads, given.steps, given.every, given.shared, given.kinds)
         if done is None:
             print(f"{layer}: not installed", flush=True)
             continue
