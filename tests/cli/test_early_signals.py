@@ -76,6 +76,27 @@ def test_sigterm_within_exec_has_its_own_status():
     assert (done.returncode, done.stderr) == (143, "fastadagrad: interrupted\n")
 
 
+# Python code that gets a signal in a callback, whose exceptions Python tells of and loses.
+LOST = """
+import signal, sys, time, weakref
+from fastadagrad import cli
+import fastadagrad.cli.info
+def run(arguments):
+    thing = type("Thing", (), {{}})()
+    reference = weakref.ref(thing, lambda _: signal.raise_signal(signal.{name}))
+    del thing
+    time.sleep(20)
+fastadagrad.cli.info.run = run
+sys.exit(cli.main(["info"]))
+"""
+
+
+@pytest.mark.parametrize(("name", "status"), [("SIGINT", 130), ("SIGTERM", 143)])
+def test_ctrl_c_that_a_callback_loses_comes_again(name, status):
+    done = subprocess.run([sys.executable, "-c", LOST.format(name=name)], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (status, "fastadagrad: interrupted\n")
+
+
 @pytest.mark.slow
 def test_ctrl_c_in_the_first_moments():
     command = [sys.executable, "-m", "fastadagrad"]

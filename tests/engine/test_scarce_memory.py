@@ -13,6 +13,7 @@ EVERY = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_every_operation_is_tried_here():
     from scarce_memory import Subject
 
@@ -20,13 +21,13 @@ def test_every_operation_is_tried_here():
 
 
 @pytest.mark.parametrize(
-    ("operation", "tries"),
-    [("step by rows", 8), ("load", 8), *(pytest.param(name, 10, marks=pytest.mark.slow) for name in EVERY)],
+    ("operation", "tries", "n_rows"),
+    [("load", 8, 10_000), *(pytest.param(name, 10, 40_000, marks=pytest.mark.slow) for name in EVERY)],
 )
-def test_nothing_is_torn_and_training_goes_on(operation, tries):
+def test_nothing_is_torn_and_training_goes_on(operation, tries, n_rows):
     from scarce_memory import run
 
-    ends, wrong = run(operation, tries, 3)
+    ends, wrong = run(operation, tries, 3, n_rows)
     assert wrong == []
     assert "MemoryError" in ends
     assert "done" in ends

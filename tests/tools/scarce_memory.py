@@ -28,7 +28,7 @@ ENVIRONMENT = {
     "MALLOC_TRIM_THRESHOLD_": "0",
     "PYTHONMALLOC": "malloc",
 }
-ROWS, WIDTH = 40_000, 4  # several threads share a step
+ROWS, WIDTH = 40_000, 4  # of so many rows, several threads share a step
 SMALLEST = (
     4096  # bytes; where smaller requests fail, NumPy's own arithmetic crashes, and Python's parser loses its error
 )
@@ -37,13 +37,14 @@ SMALLEST = (
 class Subject:
     """An optimizer whose rows lag behind, and what may be done with it."""
 
-    def __init__(self, seed):
+    def __init__(self, seed, n_rows=ROWS):
         rng = np.random.default_rng(seed)
-        self.w, self.b = rng.standard_normal((ROWS, WIDTH)), rng.standard_normal(30_000).astype(np.float32)
+        self.n_rows, named = n_rows, n_rows * 9 // 10
+        self.w, self.b = rng.standard_normal((n_rows, WIDTH)), rng.standard_normal(30_000).astype(np.float32)
         hyper = {"learning_rate": 0.1, "momentum": 0.9}
         self.opt = fa.ADAGRAD(params={"w": self.w, "b": self.b}, **hyper)
         self.dense = {"w": rng.standard_normal(self.w.shape), "b": np.ones_like(self.b)}
-        rows = fa.Rows(rng.integers(0, ROWS, 36_000), rng.standard_normal((36_000, WIDTH)))
+        rows = fa.Rows(rng.integers(0, n_rows, named), rng.standard_normal((named, WIDTH)))
         self.rows = {**self.dense, "w": rows}
         self.opt.step(self.rows)
         kept = io.BytesIO()
@@ -65,14 +66,16 @@ class Subject:
             "dense step": lambda: opt.step(self.dense),
             "step by rows": lambda: opt.step(self.rows),
             "flush": opt.flush,
-            "read_rows": lambda: opt.read_rows("w", np.arange(0, ROWS, 2)),
+            "read_rows": lambda: opt.read_rows("w", np.arange(0, self.n_rows, 2)),
             "state": lambda: {name: dict(slots) for name, slots in opt.state.items()},
             "save": lambda: opt.save(io.BytesIO()),
             "load": lambda: opt.load(io.BytesIO(self.file)),
             "twin": opt.twin,
             "set_params": lambda: opt.set_params({"w": self.dense["w"], "b": self.dense["b"]}),
             "a hyperparameter": lambda: setattr(opt.hyper, "momentum", 0.5),
-            "another optimizer": lambda: fa.ADAGRAD(params=np.ones((ROWS, WIDTH)), learning_rate=0.1, momentum=0.9),
+            "another optimizer": lambda: fa.ADAGRAD(
+                params=np.ones((self.n_rows, WIDTH)), learning_rate=0.1, momentum=0.9
+            ),
             "a linear model": lambda: fa.LinearModel(**model).fit(X, y),
         }
 
@@ -137,9 +140,9 @@ def rooms(tries, seed):
     return (np.geomspace(SMALLEST, 16 << 20, tries) * rng.uniform(0.9, 1.1, tries)).astype(int).tolist()
 
 
-def try_all(name, tries, seed):
+def try_all(name, tries, seed, n_rows):
     """Counts of the ends of an operation's tries, and what was wrong with some."""
-    subject = Subject(seed)
+    subject = Subject(seed, n_rows)
     operation = subject.operations()[name]
     subject.begin()
     before = subject.contents()
@@ -164,9 +167,9 @@ def try_all(name, tries, seed):
     return counts, wrong
 
 
-def run(name, tries, seed):
+def run(name, tries, seed, n_rows=ROWS):
     """The counts and faults of an operation, in a process of its own."""
-    options = ["--operation", name, "--tries", str(tries), "--seed", str(seed)]
+    options = ["--operation", name, "--tries", str(tries), "--seed", str(seed), "--rows", str(n_rows)]
     command = [sys.executable, "-X", "faulthandler", __file__, *options]
     environment = {**os.environ, **ENVIRONMENT}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=900, check=False)
@@ -180,16 +183,17 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tries", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--rows", type=int, default=ROWS)
     parser.add_argument("--operation")
     arguments = parser.parse_args()
     if arguments.operation:
-        counts, wrong = try_all(arguments.operation, arguments.tries, arguments.seed)
+        counts, wrong = try_all(arguments.operation, arguments.tries, arguments.seed, arguments.rows)
         print(", ".join(f"{end} {n}" for end, n in sorted(counts.items())))
         print("\n".join(wrong), end="")
         return 0
     faults = 0
     for name in Subject(0).operations():
-        ends, wrong = run(name, arguments.tries, arguments.seed)
+        ends, wrong = run(name, arguments.tries, arguments.seed, arguments.rows)
         print(f"{name}: {ends}", *wrong, sep="\n  ", flush=True)
         faults += len(wrong)
     print(f"{faults} faults")

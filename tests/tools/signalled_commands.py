@@ -22,8 +22,10 @@ import numpy as np
 from fastadagrad.linear import LinearModel
 
 INTERRUPTED, TERMINATED = 130, 143
-# Frames of the package that stand in a traceback of Python's start: the command's script, and the first lines of both.
-FIRST = ("fastadagrad/__init__.py", "fastadagrad/version.py", "fastadagrad/__main__.py", "bin/fastadagrad")
+# Frames of the package that stand in a traceback of Python's start: its script, and the package's first lines.
+FIRST = tuple(
+    f"fastadagrad/{name}.py" for name in ("__init__", "version", "__main__", "support/__init__", "support/interpreters")
+) + ("bin/fastadagrad",)
 
 
 def script():
