@@ -23,9 +23,8 @@ from fastadagrad.linear import LinearModel
 
 INTERRUPTED, TERMINATED = 130, 143
 # Frames of the package that stand in a traceback of Python's start: its script, and the package's first lines.
-FIRST = tuple(
-    f"fastadagrad/{name}.py" for name in ("__init__", "version", "__main__", "support/__init__", "support/interpreters")
-) + ("bin/fastadagrad",)
+OF_THE_PACKAGE = "__init__", "version", "__main__", "support/__init__", "support/interpreters"
+FIRST = ("bin/fastadagrad", *(f"fastadagrad/{name}.py" for name in OF_THE_PACKAGE))
 
 
 def script():
