@@ -18,6 +18,7 @@ CHECKED = f"{OURS}, default check"
 LOOP = "same-traffic loop"
 PLAIN = "the step alone"
 SCALED = "loss times 2**64"
+SUBNORMAL_TABLE = "fastadagrad, table of 1e-40, usual gradients"
 HYPER: Any = {"learning_rate": LEARNING_RATE, "rms_regularizer": EPSILON}
 
 
@@ -128,3 +129,21 @@ def test_subnormal_squares(new_race: NewRace, quick: bool) -> None:
     race.add(SCALED, lambda: scaled.step(larger), calls=10)
     race.run(rounds=5 if quick else 51)
     race.at_least(None, SCALED)
+
+
+def test_subnormal_squares_in_rows(new_race: NewRace, quick: bool) -> None:
+    """The same of gradients by rows, and what a table costs that holds subnormal numbers itself."""
+    race = new_race("20,000 rows of 62,500 x 16, float32, gradients of 1e-20, 1 thread")
+    p, g = make_arrays(1_000_000)
+    table, values, scale = p.reshape(-1, 16), g.reshape(-1, 16)[:20_000], np.float32(2.0**64)
+    indices, tiny = np.random.default_rng(0).permutation(len(table))[:20_000], values * np.float32(1e-20)
+    as_it_is = fa.ADAGRAD(params=table.copy(), threads=1, **HYPER)
+    scaled = fa.ADAGRAD(params=table.copy(), threads=1, **HYPER | {"rms_regularizer": EPSILON * scale})
+    still = fa.ADAGRAD(params=table * np.float32(1e-40), threads=1, **HYPER | {"learning_rate": 1e-30})
+    gradients = [fa.Rows(indices, each, assume_unique=True) for each in (tiny, tiny * scale, values)]
+    race.add(OURS, lambda: as_it_is.step(gradients[0]), calls=10)
+    race.add(SCALED, lambda: scaled.step(gradients[1]), calls=10)
+    race.add(SUBNORMAL_TABLE, lambda: still.step(gradients[2]), calls=10)
+    race.run(rounds=5 if quick else 51)
+    race.at_least(None, SCALED)
+    race.at_least(None, SUBNORMAL_TABLE)

@@ -27,11 +27,16 @@ it logs under the name "fastadagrad".
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
+from .support.interpreters import refuse_sub_interpreters
 from .version import __version__ as __version__
 
+refuse_sub_interpreters()
+
+TYPE_CHECKING = False  # `typing` takes a good part of a command's first moment, in which Ctrl-C leaves a traceback
 if TYPE_CHECKING:
+    from typing import Any
+
     from . import adaptive as adaptive
     from . import base as base
     from . import dataset as dataset

@@ -1,8 +1,9 @@
 """Compiled kernels kept on the disk: one file for each kernel, signature and processor.
 
 The name of a file has a digest of all that the code in it depends on. So there is no index file, which two processes
-might write at once, and no file is ever stale. A damaged file counts as missing, and is written anew. Where no folder
-can be written, every process compiles its own kernels, and one warning says so.
+might write at once, and no file is ever stale. A file that is damaged, or that has got the name of another, counts as
+missing, and is written anew, whatever has taken its place. Where no folder can be written, every process compiles its
+own kernels, and one warning says so.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import os
 import pickle
 import re
 import secrets
+import shutil
 import sys
 import time
 import warnings
@@ -19,6 +21,7 @@ from contextlib import suppress
 from functools import cache
 from hashlib import blake2b
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any
 
 import llvmlite
@@ -44,9 +47,12 @@ _FILES = {str(path.relative_to(_HERE)): blake2b(path.read_bytes()).digest() for 
 _USABLE &= bool(_FILES)  # without source files, versions of this package cannot be told apart
 _SOURCES = digest_of(_FILES)
 COMPILER = _SOURCES, numba.__version__, llvmlite.__version__, np.__version__, sys.implementation.cache_tag
+# Settings of Numba by which the same source gives other code; NUMBA_BOUNDSCHECK=1 is one of them.
+_SWITCHES = "BOUNDSCHECK", "DEBUGINFO_DEFAULT", "LOOP_VECTORIZE", "OPT", "SLP_VECTORIZE", "USING_SVML"
 SOURCES = _SOURCES[:8]  # a part of each file's name, by which `_tidy` finds the kernels of other versions
 
 _CHECKSUM = 32  # bytes, at the beginning of a file
+_LARGEST = 1 << 28  # bytes; no kernel comes near it, and what is larger is not read into memory
 _KERNEL = re.compile(r".+-([0-9a-f]{8})-[0-9a-f]{32}\.(nbc|ptx)")
 _UNFINISHED = re.compile(r".+-[0-9a-f]{32}\.(nbc|ptx)\.[0-9a-f]{12}\.tmp")
 _ABANDONED_AFTER = 3600  # seconds; another process may still be writing a younger file
@@ -55,16 +61,19 @@ _DAY = 86400
 
 
 def read(path: Path) -> bytes | None:
-    """Bytes that `write` has put into a file; None if there is no file, or if it is damaged."""
+    """Bytes that `write` has put into a file of this name; None if there is no such file, or if it is damaged."""
     try:
+        about = path.stat()
+        if not S_ISREG(about.st_mode) or about.st_size > _LARGEST:  # a pipe, say, which would be waited for
+            return None
         content = path.read_bytes()
     except OSError:
         return None
     data = content[_CHECKSUM:]
-    if content[:_CHECKSUM] != _checksum(data):
+    if content[:_CHECKSUM] != _checksum(path.name, data):
         return None
     with suppress(OSError):  # the file may belong to another user; its time says when it was last used
-        if path.stat().st_mtime < time.time() - _DAY:
+        if about.st_mtime < time.time() - _DAY:
             os.utime(path)
     return data
 
@@ -76,7 +85,9 @@ def write(path: Path, data: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         _tidy(path.parent)
         try:
-            temporary.write_bytes(_checksum(data) + data)
+            temporary.write_bytes(_checksum(path.name, data) + data)
+            if path.is_dir() and not path.is_symlink():  # which no file can replace
+                shutil.rmtree(path)
             os.replace(temporary, path)
         except BaseException:
             with suppress(OSError):
@@ -86,8 +97,9 @@ def write(path: Path, data: bytes) -> None:
         warn_once(f"{path.parent}: {reason.strerror or reason}")
 
 
-def _checksum(data: bytes) -> bytes:
-    return blake2b(data, digest_size=_CHECKSUM).digest()
+def _checksum(name: str, data: bytes) -> bytes:
+    """Checksum of the data under this name: a kernel under the name of another would compute something else."""
+    return blake2b(data, digest_size=_CHECKSUM, key=blake2b(name.encode()).digest()).digest()
 
 
 @cache
@@ -152,6 +164,11 @@ def _folder_of_numba() -> Path | None:
         return None
 
 
+def _switches() -> str:
+    """How Numba is set now; these settings may be changed while a process runs."""
+    return " ".join(f"{name}={getattr(numba.config, name, None)}" for name in _SWITCHES)
+
+
 class KernelCache:
     """The cache that a dispatcher of Numba asks before it compiles, and to which it gives what it has compiled."""
 
@@ -178,7 +195,7 @@ class KernelCache:
         """Name of a kernel's file; None if the kernel has no digest, so that it could be taken for another."""
         arguments, returned = getattr(sig, "args", sig), getattr(sig, "return_type", None)
         try:
-            digest = digest_of(*self._about, tuple(arguments), returned, codegen.magic_tuple())
+            digest = digest_of(*self._about, _switches(), tuple(arguments), returned, codegen.magic_tuple())
         except Undescribable:
             return None
         stem = Path(self._function.__code__.co_filename).stem

@@ -61,10 +61,14 @@ def _open_in_child() -> None:
 
 
 def _lock_of_the_compiler() -> Iterable[Any]:
-    """Numba's lock, if it can be found and Numba has been imported: the name is private to Numba and may move."""
-    numbas = sys.modules.get("numba.core.compiler_lock")
-    lock = getattr(getattr(numbas, "global_compiler_lock", None), "_lock", None)
-    return () if lock is None else (lock,)
+    """Numba's lock and that of LLVM below it, which also freeing a kernel takes.
+
+    Only what can be found and has been imported: the names are private to Numba and llvmlite and may move.
+    """
+    numbas = getattr(sys.modules.get("numba.core.compiler_lock"), "global_compiler_lock", None)
+    llvms = getattr(getattr(sys.modules.get("llvmlite.binding.ffi"), "lib", None), "_lock", None)
+    locks = getattr(numbas, "_lock", None), getattr(llvms, "_lock", None)
+    return [lock for lock in locks if lock is not None]
 
 
 if hasattr(os, "register_at_fork"):

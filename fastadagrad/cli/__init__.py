@@ -73,6 +73,17 @@ def _is_of_an_interrupt(error: BaseException | None) -> bool:
     return error is not None
 
 
+def _raise_again(lost: Any) -> None:
+    """Send a signal again a moment later, where its exception is lost: raised in a callback, as those of imports."""
+    if not issubclass(lost.exc_type, KeyboardInterrupt):
+        sys.__unraisablehook__(lost)
+        return
+    number = signal.SIGTERM if issubclass(lost.exc_type, _Terminated) else signal.SIGINT
+    again = threading.Timer(0.01, signal.raise_signal, (number,))
+    again.daemon = True
+    again.start()
+
+
 class _Terminated(KeyboardInterrupt):
     """SIGTERM; of a KeyboardInterrupt itself that has passed through `exec`, Python makes an end by SIGINT."""
 
@@ -93,9 +104,11 @@ def _terminated_as_by_ctrl_c(came: list[int]) -> Iterator[None]:
         raise _Terminated
 
     signal.signal(signal.SIGTERM, interrupt)
+    before, sys.unraisablehook = sys.unraisablehook, _raise_again
     try:
         yield
     finally:
+        sys.unraisablehook = before
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 

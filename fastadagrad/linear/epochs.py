@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..kernels.linear.layouts import shuffle
 from ..support.extras import needed
+from ..support.interrupts import whole
 from ..support.log import logger
 from ..support.stopping import Patience
 from .averaging import AveragingTrainer
@@ -178,12 +179,15 @@ class Run:
                 found = self._scorer.monitors(scores, self._held_out.labels, importance_of(self._held_out))
                 entry |= {f"valid_{name}": value for name, value in found.items()}
                 judged = self._scorer.loss(scores, self._held_out.labels, importance_of(self._held_out))
-            if self._patience.update(judged) or self._held_out is None:
-                self._keep()
-                self.best_epoch = epoch
-            if self._patience.elapsed:
-                self.stopped_because = "patience"
+            with whole():  # a signal parts neither the weights from one another nor the best epoch from its entry
+                if self._patience.update(judged) or self._held_out is None:
+                    self._keep()
+                    self.best_epoch = epoch
+                if self._patience.elapsed:
+                    self.stopped_because = "patience"
+                self.history.append(entry)
             self._warn_of_stuck(epoch, weights[0].dtype)
+            return entry
         self.history.append(entry)
         return entry
 

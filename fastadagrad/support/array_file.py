@@ -138,13 +138,27 @@ def _refuse_unwritable(file: Any) -> None:
 
 
 class _Onward:
-    """A wrapper of a file object that can only be written to, so that `zipfile` neither seeks nor asks where it is."""
+    """A wrapper of a file object that can only be written to, so that `zipfile` neither seeks nor asks where it is.
+
+    Once a write has failed, all fail with that error: `zipfile` writes on while it closes, and what the file says then,
+    as that it is closed, would hide the reason.
+    """
 
     def __init__(self, file: Any) -> None:
         self._file = file
+        self._failure: BaseException | None = None
 
     def write(self, content: Any) -> int:
         """Write all of the content, also if the file takes only some at a time."""
+        if self._failure is not None:
+            raise self._failure
+        try:
+            return self._write(content)
+        except BaseException as error:
+            self._failure = error
+            raise
+
+    def _write(self, content: Any) -> int:
         left = memoryview(content).cast("B")
         size = len(left)
         while left:
@@ -208,6 +222,8 @@ def read(source: Target, kind: str) -> tuple[dict[str, Any], dict[str, NDArray[A
                 members = [f"{i}.npy" for i in range(len(names))] if numbered else _checked_names(about["members"])
                 arrays = {name: _read_array(archive, each) for name, each in zip(names, members, strict=True)}
                 return about["header"], arrays
+        except SystemError as error:  # Python's parser, which reads the headers of arrays, where memory is at an end
+            raise MemoryError(f"there is not enough memory to read {name}") from error
         except (_Refused, ValueError) as reason:
             several = _several_in(file, name, is_path(source))
             kind_of_error = ValueError if several is None and isinstance(reason, _Refused) else Damaged

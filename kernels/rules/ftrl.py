@@ -4,7 +4,7 @@
     z  <- z + g - (sqrt(n') - sqrt(n)) / a * p ;  n <- n'
     p  <- 0 if |z| <= ftrl_l1, else  -(z - sign(z)*ftrl_l1) / ((ftrl_beta + sqrt(n)) / a + ftrl_l2)
 
-with a = learning_rate, which may not be 0.
+with a = learning_rate, which may not be 0. Where n has become infinite, the middle term of z is left out, and p is 0.
 
 Parameters should begin at 0, where z = 0 places them: the first step moves any other parameter there, and a row's first
 gradient moves the row. Under a schedule all rows move: then choose ``lazy="touched"`` or ``"dense"`` for sparse
@@ -59,7 +59,8 @@ def initial(hyper, a):
 
 def accumulate(p, g, square, own, s):
     n = own[0] + square
-    return n, own[1] + g - (sqrt(n) - sqrt(own[0])) / s.learning_rate * p
+    kept = (sqrt(n) - sqrt(own[0])) / s.learning_rate * p
+    return n, own[1] + g - (kept if n - n == s.zero else s.zero)  # an infinite n would make z not a number
 
 
 def scale(own, s):

@@ -217,7 +217,8 @@ class FTRL(Method):
     def moved(self, p, g, slots, v, a):
         h, c = self.h, self.scalar
         n = slots[0] + g * g
-        z = slots[1] + g - (np.sqrt(n) - np.sqrt(slots[0])) / c(a) * p
+        kept = (np.sqrt(n) - np.sqrt(slots[0])) / c(a) * p
+        z = slots[1] + g - np.where(n - n == 0, kept, c(0))
         H = (c(h["ftrl_beta"]) + np.sqrt(n)) / c(a) + c(h["ftrl_l2"])
         size = np.abs(z) - c(h["ftrl_l1"])
         return np.where((size <= 0) | (H == 0), c(0), -np.copysign(size, z) / H), v, H, [n, z]
