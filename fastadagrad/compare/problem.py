@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..data.dataset import Dataset, as_dataset
+from ..support.checks import whole_number
 from ..support.trees import in_structure, is_nested, leaves
 
 Loss = Callable[..., Any]
@@ -114,7 +115,7 @@ class Task:
         >>> [batch[0].tolist() for batch in task.training(0)]
         [[3, 0], [2, 1]]
         """
-        rng = np.random.default_rng([seed, 1])
+        rng = np.random.default_rng([whole_number("seed", seed, 0), 1])
         return as_dataset(self.train, batch_size=self.batch_size, rng=rng)
 
     def validation(self) -> Dataset | None:

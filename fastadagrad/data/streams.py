@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..support import contents
+from ..support.asking import asking
 from ..support.checks import whole_number
 from . import stream_tables
 from .ahead import Job, closed_at_end, composed, default_threads, in_order
@@ -105,6 +106,7 @@ class Stream:
     >>> folder.cleanup()
     """
 
+    @asking("an argument of Stream")
     def __init__(
         self,
         source: str | os.PathLike[str],

@@ -119,6 +119,11 @@ PLANTED = {  # what is done wrongly -> of what kind, where, and by what it is re
 }
 
 
+def histories(kind, count):
+    for seed in range(count):
+        history(Choices(seed), kind)
+
+
 @pytest.mark.parametrize(
     "fault",
     [x if PLANTED[x][0] == QUICK else pytest.param(x, marks=pytest.mark.slow) for x in PLANTED],
@@ -127,8 +132,7 @@ def test_a_planted_fault_is_found(fault, monkeypatch):
     kind, place, name, planted = PLANTED[fault]
     monkeypatch.setattr(place, name, planted(getattr(place, name)))
     with pytest.raises(Unkept, match=kind):
-        for seed in range(100):
-            history(Choices(seed), kind)
+        histories(kind, 100)
 
 
 def test_a_difference_of_one_bit_is_told():
