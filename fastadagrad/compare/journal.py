@@ -131,6 +131,10 @@ def _run_of(found: Any) -> Run:
         return tuple(math.inf if x is None else float(x) for x in values)
 
     cell = Cell(**found["cell"])
+    kinds = (str, str, str, int, int | float | None, int)
+    fields = *zip(cell, kinds, strict=True), (found["steps_an_epoch"], int)
+    if not all(isinstance(value, kind) for value, kind in fields):
+        raise TypeError("fields of another type")
     lists = (losses(found["valid"]), losses(found["train"]), tuple(map(float, found["seconds"])))
     scores = tuple(-math.inf if x is None else float(x) for x in found.get("scores", ()))
     if any(len(values) != cell.epochs + 1 for values in (*lists, *([scores] if scores else []))):

@@ -235,7 +235,7 @@ SENSIBLE = {
     ),
 }
 for _name in ("AdaGradClassifier", "AdaGradRegressor"):
-    for _method in ("decision_function", "predict"):
+    for _method in ("predict", *(["decision_function"] if _name.endswith("Classifier") else [])):
         SENSIBLE[f"sklearn.{_name}.{_method}"] = lambda n=_name, m=_method: (getattr(estimator(n), m), {"X": X})
     for _method in ("fit", "partial_fit"):
         SENSIBLE[f"sklearn.{_name}.{_method}"] = lambda n=_name, m=_method: (
