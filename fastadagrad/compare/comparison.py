@@ -210,11 +210,14 @@ def compare(
 
 
 def _listed(what: str, given: Any, *kinds: type) -> Any:
-    """An argument that is of one of these kinds, or a list of what it has."""
+    """An argument that is of one of these kinds or cannot be gone through, or a list of what it has."""
     with asking(what):
         if isinstance(given, kinds):
             return given
-        return list(given)
+        try:
+            return list(given)
+        except TypeError:
+            return given
 
 
 def make_plan(

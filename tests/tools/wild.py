@@ -358,7 +358,7 @@ def main(description=__doc__, program=__file__, call=call):
     if arguments.part:
         make_calls(*arguments.part, arguments.seed, call)
         return 0
-    return told("call", arguments.calls, tried(arguments.calls, arguments.seed, program=program))
+    return told("call", arguments.calls, tried(arguments.calls, arguments.seed, 2000, program))
 
 
 def told(what, count, wrong, more=""):
