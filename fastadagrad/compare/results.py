@@ -91,6 +91,8 @@ def _refuse_to_replace(folder: Path, plan: Plan) -> None:
     try:
         shown = read_json(folder / RESULTS) or {"runs": []}
         runs = {_named(Cell(*(run[name] for name in Cell._fields))) for run in shown["runs"]}
+    except NotADirectoryError:  # told by `make_folder`
+        return
     except OSError:
         raise
     except DAMAGE:  # a damaged file shows no runs that could be lost

@@ -322,7 +322,9 @@ def make_folder(path: str | os.PathLike[str]) -> None:
     if not os.path.isdir(name):
         if above != name:
             make_folder(above)
-        with suppress(FileExistsError):
+        try:
             os.mkdir(name)
-        os.listdir(name)  # raises if it is no folder
+        except FileExistsError:  # another process may have made it meanwhile
+            if not os.path.isdir(name):
+                raise
     keep_names_in(above, path)

@@ -464,7 +464,7 @@ def test_folders_are_made_with_those_above(tmp_path):
     outputs.make_folder(tmp_path / "a" / "b")
     assert (tmp_path / "a" / "b").is_dir()
     (tmp_path / "c").write_bytes(b"")
-    with pytest.raises(NotADirectoryError):
+    with pytest.raises(FileExistsError):
         outputs.make_folder(tmp_path / "c")
-    with pytest.raises(NotADirectoryError):
+    with pytest.raises(OSError, match="c"):
         outputs.make_folder(tmp_path / "c" / "d")
