@@ -322,8 +322,10 @@ def make_calls(first, last, seed, call=call):
     os.chdir(tempfile.mkdtemp(prefix="wild-"))
     for number in range(first, last):
         print(number, flush=True, file=sys.stderr)
-        signal.alarm(60)  # an endless loop ends the process, too
+        signal.setitimer(signal.ITIMER_PROF, 60)  # an endless loop ends the process, too, and one that waits does
+        signal.alarm(300)
         found = call(number, seed)
+        signal.setitimer(signal.ITIMER_PROF, 0)
         signal.alarm(0)
         if found:
             print(f"{number}\t{found}", flush=True)
@@ -337,7 +339,7 @@ def tried(calls, seed, at_once=500, program=__file__):
         last = min(calls, first + at_once)
         command = [sys.executable, program, "--part", str(first), str(last), "--seed", str(seed)]
         done = subprocess.run(
-            command, capture_output=True, text=True, errors="replace", timeout=600, check=False, env=environment
+            command, capture_output=True, text=True, errors="replace", timeout=3600, check=False, env=environment
         )
         wrong |= {int(line.split("\t")[0]): line.split("\t")[1] for line in done.stdout.splitlines() if "\t" in line}
         if done.returncode:
