@@ -2,11 +2,13 @@
 
 import json
 
+import numpy as np
 import pytest
 import wild_examples
 from simulated_disk import RUNS
 from wild import tried
 
+import fastadagrad as fa
 from fastadagrad.compare.journal import Journal
 
 pytest.importorskip("pyarrow")
@@ -17,6 +19,23 @@ pytest.importorskip("pyarrow")
 )
 def test_every_file_keeps_to_the_contract(files, seed):
     assert tried(files, seed, at_once=2000, program=wild_examples.__file__) == {}
+
+
+def test_a_damaged_arrow_file_crashes_nothing(tmp_path):
+    """Words that begin and end where there is no memory are refused."""
+    import pyarrow
+
+    path = tmp_path / "data.arrow"
+    table = pyarrow.table({"word": ["x", "yy", "x"], "label": [0, 1, 0]})
+    with pyarrow.ipc.new_file(str(path), table.schema) as writer:
+        writer.write_table(table)
+    offsets = np.array([0, 1, 3, 4], np.int32).tobytes()
+    content = path.read_bytes()
+    assert content.count(offsets) == 1
+    wrong = np.array([0, 1, 2**30, 2**30 + 1], np.int32).tobytes()
+    path.write_bytes(content.replace(offsets, wrong))
+    with pytest.raises(ValueError, match=r"data\.arrow"):
+        fa.Stream(path, target="label").table()
 
 
 @pytest.mark.parametrize(
