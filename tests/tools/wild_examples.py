@@ -223,6 +223,8 @@ def _read_journal(path):
 
 def _dense(table):
     features = table.features
+    if isinstance(features, CSR) and features.shape[1] > 1000:  # which would be of gigabytes
+        return np.concatenate([features.data, features.indices, features.indptr, features.shape])
     if isinstance(features, CSR):
         dense = np.zeros(features.shape)
         for row, (start, stop) in enumerate(zip(features.indptr, features.indptr[1:], strict=False)):
