@@ -332,14 +332,14 @@ def tamed(name, value):
         return None
     if name not in BUDGETS:
         return value
-    if isinstance(value, np.ndarray):
+    if issubclass(type(value), np.ndarray):
         return value if type(value).size is np.ndarray.size and value.size < 100 else None
-    if isinstance(value, int | float | np.number):
+    if issubclass(type(value), int | float | np.number):
         try:
             return value if value < 4 else 2
         except (TypeError, ValueError):
             return value
-    plain = isinstance(value, str | bytes | list | tuple | dict | set | type(None))
+    plain = issubclass(type(value), str | bytes | list | tuple | dict | set | type(None))
     if name == "hash_bits" or name in ("jobs", "seeds", "epochs"):
         return value if plain else None
     return (
