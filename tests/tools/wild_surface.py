@@ -17,6 +17,7 @@ import scipy.sparse
 from checkpoints import contents_of
 from public_surface import MODULES, is_new, names_of
 from wild import CONTRACT, Source, described, main, values
+from wild_budgets import BUDGETS, tamed
 
 import fastadagrad as fa
 from fastadagrad.compare import Problem, Task
@@ -33,11 +34,6 @@ EXEMPT = {  # public callables that are not called here, and why
     "fastadagrad.RateSearch": "a record of results, made by find_learning_rate",
     "fastadagrad.compare.algoperf": "its arguments are those of compare, with studies for seeds",
 }
-# Arguments that say how long something lasts, or how much memory it takes: of numbers only small ones are tried.
-BUDGETS = {"max_epochs", "max_updates", "epochs", "seeds", "max_iter", "maxiter", "steps", "n_features", "hash_bits"}
-BUDGETS |= {"n_iter_no_change", "patience", "train_batches", "valid_batches", "iteration_size", "rates", "jobs", "ndim"}
-BUDGETS |= {"train", "valid", "dataset", "data", "inputs", "progress", "updates"}
-
 X, Y = np.random.default_rng(0).normal(size=(12, 3)).astype(np.float32), np.arange(12) % 2
 
 
@@ -324,27 +320,6 @@ def cases():
 
 
 HEAVY = {"compare.compare": 0.1, "LinearModel": 0.5, "compare.Comparison.as_json": 0.02}
-
-
-def tamed(name, value):
-    """A wild value that does not take all the time or memory that there is: such are the user's to give."""
-    if type(value) is np.ndarray and value.size > 1e6:  # of one number, repeated so often that a pass takes years
-        return None
-    if name not in BUDGETS:
-        return value
-    if issubclass(type(value), np.ndarray):
-        return value if type(value).size is np.ndarray.size and value.size < 100 else None
-    if issubclass(type(value), int | float | np.number):
-        try:
-            return value if value < 4 else 2
-        except (TypeError, ValueError):
-            return value
-    plain = issubclass(type(value), str | bytes | list | tuple | dict | set | type(None))
-    if name == "hash_bits" or name in ("jobs", "seeds", "epochs"):
-        return value if plain else None
-    return (
-        None if "iter" in type(value).__name__ or type(value).__name__ in ("range", "Changing", "generator") else value
-    )
 
 
 UNCHANGED = {
