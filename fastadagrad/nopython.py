@@ -15,6 +15,7 @@ from .engine.state import fresh_slots, kind_of
 from .kernels.cpu.one_array import make_array_update
 from .kernels.rules import trait
 from .optimizer.methods import method_named
+from .support.asking import asking
 from .support.checks import whole_number
 
 
@@ -87,6 +88,7 @@ class CompiledUpdate:
         """
         return self._settings.rule.Scalars(*cast_scalars(self._settings, t, self._dtype))
 
+    @asking("p")
     def slots(self, p: FloatArray) -> tuple[FloatArray, ...]:
         """Make new state for a parameter: the method's slots, and the velocity with momentum.
 
@@ -120,6 +122,7 @@ class CompiledUpdate:
         return fresh_slots(p, self._settings)
 
 
+@asking("an argument of compiled_update")
 def compiled_update(
     algo: str = "adagrad", *, dtype: DTypeLike = np.float64, ndim: int = 1, **hyper: Unpack[Hyper]
 ) -> CompiledUpdate:

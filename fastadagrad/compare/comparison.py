@@ -10,7 +10,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from ..support.asking import shown
+from ..support.asking import asking, shown
 from ..support.checks import checked_share, whole_number
 from ..support.extras import needed
 from ..support.figures import new_figure
@@ -209,6 +209,17 @@ def compare(
     return found
 
 
+def _listed(what: str, given: Any, *kinds: type) -> Any:
+    """An argument that is of one of these kinds or cannot be gone through, or a list of what it has."""
+    with asking(what):
+        if isinstance(given, kinds):
+            return given
+        try:
+            return list(given)
+        except TypeError:
+            return given
+
+
 def make_plan(
     problems: str | Problem | Sequence[str | Problem],
     methods: str | type | Sequence[str | type] | None,
@@ -218,7 +229,10 @@ def make_plan(
     extend: bool = False,
 ) -> Plan:
     """Make the plan of a comparison, checking everything that can be checked before work starts."""
-    grid = as_rates(rates)
+    problems = _listed("problems", problems, str, Problem)
+    methods = _listed("methods", methods, str, type, None.__class__)
+    with asking("rates"):
+        grid = as_rates(rates)
     seeds = whole_number("seeds", seeds, 1)
     epochs = None if epochs is None else whole_number("epochs", epochs, 1)
     chosen = as_problems(problems)  # before the methods, as the user's own module may register one

@@ -14,9 +14,10 @@ from ..support.interrupts import whole
 from ..support.log import logger
 from .costs import Cost, costs_of
 from .grid import Cell, Plan
+from .journal import Journal
 from .pool import run_here, run_in_processes
 from .problems import task_of
-from .results import COSTS, Journal, open_folder, read_json, write_json
+from .results import COSTS, open_folder, read_json, write_json
 from .running import Run
 from .summary import edge_of
 

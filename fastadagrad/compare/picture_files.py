@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..support.extras import needed
-from ..support.outputs import replacing
+from ..support.outputs import make_folder, replacing
 from .figures import figures
 from .material import Material
 
@@ -26,7 +26,7 @@ def write_pictures(folder: Path, material: Material) -> None:
     RuntimeError
         If matplotlib is not installed.
     """
-    (folder / FOLDER).mkdir(exist_ok=True)
+    make_folder(folder / FOLDER)
     for name, figure in figures(material):
         for suffix, content in (("svg", svg(figure)), ("png", png(figure))):
             with replacing(folder / FOLDER / f"{file_name(name)}.{suffix}") as file:

@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 
 from ..data.dataset import Dataset, as_dataset
+from ..engine.place import readable
+from ..support.asking import asking
+from ..support.checks import whole_number
 from ..support.trees import in_structure, is_nested, leaves
 
 Loss = Callable[..., Any]
@@ -80,13 +83,14 @@ class Task:
         >>> task.copied()["w"] is task.params["w"], task.copied()
         (False, {'w': array([1., 1.])})
         """
-        if is_nested(self.params, lambda value: isinstance(value, np.ndarray)):
-            return in_structure(self.params, [np.array(value) for value in leaves(self.params)])
-        if isinstance(self.params, dict):
-            return {name: np.array(value) for name, value in self.params.items()}
-        if isinstance(self.params, list | tuple):
-            return [np.array(value) for value in self.params]
-        return np.array(self.params)
+        with asking("params"):
+            if is_nested(self.params, lambda value: isinstance(value, np.ndarray)):
+                return in_structure(self.params, [np.array(value) for value in leaves(self.params)])
+            if isinstance(self.params, dict):
+                return {name: np.array(readable("params", value)) for name, value in self.params.items()}
+            if isinstance(self.params, list | tuple):
+                return [np.array(readable("params", value)) for value in self.params]
+            return np.array(readable("params", self.params))
 
     def training(self, seed: int) -> Dataset | None:
         """Make the Dataset to train on, with its order drawn from a seed.
@@ -114,7 +118,7 @@ class Task:
         >>> [batch[0].tolist() for batch in task.training(0)]
         [[3, 0], [2, 1]]
         """
-        rng = np.random.default_rng([seed, 1])
+        rng = np.random.default_rng([whole_number("seed", seed, 0), 1])
         return as_dataset(self.train, batch_size=self.batch_size, rng=rng)
 
     def validation(self) -> Dataset | None:

@@ -1,11 +1,10 @@
-"""The files in the folder of a comparison: a journal of runs, and tables that are made from the journal."""
+"""The files in the folder of a comparison: its journal of runs, and tables that are made from the journal."""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
-import math
 import os
 import platform
 import sys
@@ -13,14 +12,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from ..support import strict_json
 from ..support.contents import DAMAGE
 from ..support.extras import needed
-from ..support.outputs import replacing
+from ..support.outputs import make_folder, naming, replacing
 from ..version import __version__
 from .grid import Cell, Plan
+from .journal import Journal
 from .running import Run
 
 JOURNAL, PLAN, COSTS, RESULTS = "runs.jsonl", "plan.json", "costs.json", "results.json"
@@ -69,66 +69,12 @@ def write_json(path: Path, value: Any) -> None:
 def read_json(path: Path) -> Any:
     """Contents of a file that `write_json` wrote; None if there is no file, ValueError if it is damaged."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        with naming(path), open(path, "rb") as file:
+            return json.loads(file.read())
     except FileNotFoundError:
         return None
     except (RecursionError, ValueError) as error:
         raise ValueError(f"{path} is damaged: {error}; delete it, or choose another folder") from None
-
-
-class Journal:
-    """A file of finished runs, a line each, every one of which is on the disk before the next run is waited for.
-
-    If the last line was cut off, it is dropped, and its run is made again.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._file: IO[bytes] | None = None
-
-    def read(self) -> dict[Cell, Run]:
-        """All runs, by their cells; of one that was made more than once, the last."""
-        try:
-            content = self._path.read_bytes()
-        except FileNotFoundError:
-            return {}
-        lines = content.split(b"\n")
-        torn = lines.pop()  # the text after the last end of a line, which is empty if the last line is whole
-        if torn:
-            os.truncate(self._path, len(content) - len(torn))
-        runs = [self._parsed(number, line) for number, line in enumerate(lines, 1)]
-        return {run.cell: run for run in runs}
-
-    def _parsed(self, number: int, line: bytes) -> Run:
-        def losses(values: Any) -> tuple[float, ...]:
-            return tuple(math.inf if x is None else float(x) for x in values)
-
-        try:
-            found = json.loads(line)
-            cell = Cell(**found["cell"])
-            lists = (losses(found["valid"]), losses(found["train"]), tuple(map(float, found["seconds"])))
-            scores = tuple(-math.inf if x is None else float(x) for x in found.get("scores", ()))
-            if any(len(values) != cell.epochs + 1 for values in (*lists, *([scores] if scores else []))):
-                raise ValueError("lists of a wrong length")
-            return Run(cell, found["steps_an_epoch"], *lists, scores, str(found.get("failed", "")))
-        except DAMAGE as error:
-            what = f"{type(error).__name__}: {error}"
-            raise ValueError(f"{self._path}, line {number} is damaged ({what}): delete that line") from None
-
-    def append(self, run: Run) -> None:
-        """Add a line, and wait until it is on the disk."""
-        if self._file is None:
-            self._file = open(self._path, "ab")  # noqa: SIM115  closed by close
-        entry = {**vars(run), "cell": run.cell._asdict()}
-        self._file.write(f"{strict_json.dumps(entry)}\n".encode())
-        self._file.flush()
-        os.fsync(self._file.fileno())
-
-    def close(self) -> None:
-        """Close the file, after the last run."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
 
 
 def others_in(folder: Path, plan: Plan) -> int:
@@ -145,6 +91,10 @@ def _refuse_to_replace(folder: Path, plan: Plan) -> None:
     try:
         shown = read_json(folder / RESULTS) or {"runs": []}
         runs = {_named(Cell(*(run[name] for name in Cell._fields))) for run in shown["runs"]}
+    except NotADirectoryError:  # told by `make_folder`
+        return
+    except OSError:
+        raise
     except DAMAGE:  # a damaged file shows no runs that could be lost
         return
     lost = len(runs - {*map(_named, plan.possible_cells())})
@@ -162,7 +112,7 @@ def open_folder(folder: Path, plan: Plan) -> tuple[Journal, dict[Cell, Run]]:
     versions on the same machine, and the plan must have all runs that the tables and the report in the folder show.
     """
     _refuse_to_replace(folder, plan)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     here, stored = machine(), read_json(folder / PLAN)
     there = stored.get("machine") if isinstance(stored, dict) else None
     there = there if isinstance(there, dict) else {}

@@ -11,7 +11,7 @@ from typing import Any, Literal, Never
 import numpy as np
 
 from ..engine.options import refuse_unknown
-from ..support.asking import shown
+from ..support.asking import asking, shown, whether
 from ..support.attributes import refuse_misplaced
 from ..support.checks import whole_number
 from ..support.hints import DATASETS
@@ -80,6 +80,7 @@ class Dataset(Epochs):
     [[0, 1], [2, 3], [4]]
     """
 
+    @asking("an argument of Dataset")
     def __init__(
         self,
         inputs: Any,
@@ -189,7 +190,7 @@ class Dataset(Epochs):
         >>> [batch[0].tolist() for batch in data.iterate(shuffle=False)]
         [[0, 1], [2, 3]]
         """
-        return iter(self) if shuffle else self.batches()
+        return iter(self) if whether("shuffle", shuffle) else self.batches()
 
     def shuffle(self) -> None:
         """Let the next loop begin a new pass, in a new order; nothing happens for data without a random order.

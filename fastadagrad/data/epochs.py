@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..support.asking import asking
 from .batches import Batch, Source, described
 from .randomness import move, random_state
 
@@ -125,6 +126,7 @@ class Epochs:
             "drawn_from": self._drawn_from,
         }
 
+    @asking("state")
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go back to a state, so that the batches that followed it follow again, bit for bit.
 
@@ -155,6 +157,7 @@ class Epochs:
         self._position, self._done, self._drawn_from = state["position"], state["done"], state["drawn_from"]
         self._pass = self._latest_loop = None
 
+    @asking("state")
     def check(self, state: Mapping[str, Any]) -> None:
         """Raise ValueError for a state that :meth:`restore` cannot go back to; nothing is changed.
 

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..support.asking import shown
+from ..engine.place import readable
+from ..support.asking import asking, shown
 from .array_likes import NUMERIC, as_array, first_not_finite, is_missing
 
 EXACT = 2**53  # from here on, two whole numbers may be one float64
@@ -21,9 +22,11 @@ def as_labels(y: Any) -> NDArray[Any]:
     ValueError, TypeError
         For labels that are missing, not finite, of mixed kinds or several a row, or that no dtype can hold.
     """
+    y = readable("y", y)
     labels = as_array(y, "y")
     if not isinstance(y, np.ndarray) and _may_be_others(labels):
-        labels = np.asarray(y, dtype=object)
+        with asking("y"):
+            labels = np.asarray(y, dtype=object)
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
     if labels.ndim != 1:
@@ -37,6 +40,18 @@ def as_labels(y: Any) -> NDArray[Any]:
         if position is not None:
             raise ValueError(f"y has {labels[position]} at row {position}: remove rows without a finite label")
     return np.ascontiguousarray(labels)
+
+
+def one_label_each(labels: Any, name: str) -> NDArray[Any]:
+    """Labels as an array, which may have NaN; TypeError or ValueError for what are no labels."""
+    found = as_array(labels, name)
+    if found.dtype.kind in "OST":
+        return as_labels(labels)
+    if found.ndim != 1:
+        raise ValueError(f"{name} must be one a row, not of shape {found.shape}")
+    if found.dtype.kind not in NUMERIC + "U":
+        raise TypeError(f"{name} must be numbers or strings, not {found.dtype}")
+    return found
 
 
 def _may_be_others(labels: NDArray[Any]) -> bool:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from ..support import contents
+from ..support.asking import asking
 from ..support.checks import whole_number
 from ..support.extras import needed
 from ..support.hints import hint
@@ -31,6 +32,7 @@ CSR_KEYS = ("data", "indices", "indptr", "shape")
 __all__ = ["BUILT_IN", "CSR", "Table", "as_features", "as_table", "load"]
 
 
+@asking("an argument of load")
 def load(
     source: str | os.PathLike[str],
     *,
@@ -105,6 +107,8 @@ def load(
     if bits is not None and n_features not in (None, 2**bits):
         raise ValueError(f"n_features must be left out with hash_bits={bits}, which makes {2**bits}, got {n_features}")
     path = Path(source)
+    if not isinstance(target, str | None):
+        raise TypeError(f"target must be a name, not {type(target).__name__}")
     if target is not None and not takes_target(source, target):
         raise ValueError(
             f"target names an array of a .npz file, or a column of CSV, Parquet or Arrow, but source is "

@@ -177,7 +177,10 @@ class ArrowSource:
 
     def _batch(self, reader: Any, number: int) -> Any:
         with _sound(self._name, "Arrow"):
-            return reader.get_batch(number) if self._is_file else next(reader, None)
+            batch = reader.get_batch(number) if self._is_file else next(reader, None)
+            if batch is not None:
+                batch.validate(full=True)  # pyarrow believes where a file says that words begin and end
+            return batch
 
 
 class CSVSource:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..support import contents
+from ..support.asking import asking, whether
 from ..support.checks import whole_number
 from . import stream_tables
 from .ahead import Job, closed_at_end, composed, default_threads, in_order
@@ -105,6 +106,7 @@ class Stream:
     >>> folder.cleanup()
     """
 
+    @asking("an argument of Stream")
     def __init__(
         self,
         source: str | os.PathLike[str],
@@ -134,7 +136,7 @@ class Stream:
         self._threads = default_threads() if threads is None else whole_number("threads", threads, 0)
         self.n_features = None if n_features is None else whole_number("n_features", n_features, 1)
         self._bits = self.hash_bits = checked_bits(hash_bits)
-        self.labelled, self._missing = labelled, missing
+        self.labelled, self._missing = whether("labelled", labelled), missing
         self.classes = classes
         self._source, self.name = source, Path(contents.name_of(source)).name
         if source != contents.STDIN and not os.path.exists(source):

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from ..kernels.text.csr import survey
-from ..support.asking import shown
+from ..support.asking import asking, shown
 from ..support.log import logger
 from .array_likes import NUMERIC, as_array, first_not_finite, is_missing
 from .columns import canonical, checked_bits, hashed
@@ -166,10 +166,12 @@ def as_features(X: Any, *, dtype: DTypeLike | None = np.float32, hash_bits: int 
     chosen = None if dtype is None else np.dtype(dtype)
     if chosen not in (None, np.float32, np.float64):
         raise ValueError(f"dtype must be float32 or float64, got {dtype!r}")
-    if not isinstance(X, CSR) and hasattr(X, "tocsr"):
-        sparse = X.tocsr()
-        X = CSR(sparse.data, sparse.indices, sparse.indptr, sparse.shape)
-    if isinstance(X, CSR):
+    with asking("X"):
+        if not isinstance(X, CSR) and hasattr(X, "tocsr"):
+            sparse = X.tocsr()
+            X = CSR(sparse.data, sparse.indices, sparse.indptr, sparse.shape)
+        of_rows = isinstance(X, CSR)
+    if of_rows:
         return _as_csr(X, chosen, checked_bits(hash_bits))
     if checked_bits(hash_bits) is not None:
         raise ValueError("hash_bits is for a sparse X or svmlight text, and X is dense: make a csr_array of it")
@@ -274,7 +276,7 @@ def _cast_dense(array: NDArray[Any], dtype: np.dtype[Any], names: tuple[str, ...
 
 
 def _as_csr(csr: CSR, dtype: np.dtype[Any] | None, bits: int | None) -> NDArray[Any] | CSR:
-    data, indices, indptr = (np.asarray(part) for part in csr[:3])
+    data, indices, indptr = (as_array(part, "a part of X") for part in csr[:3])
     if len(csr.shape) != 2 or {data.ndim, indices.ndim, indptr.ndim} != {1}:
         raise ValueError(f"a sparse X must have two axes and flat parts, got shape {tuple(csr.shape)}")
     _check_real(data, "X")

@@ -185,6 +185,29 @@ def _plain_member(what: str, member: Any) -> Any:
     return plain(what, member) if found is None else found
 
 
+def readable(what: str, value: Any) -> Any:
+    """A value of which NumPy may be asked to make an array, as it does not believe what is not so.
+
+    Nested lists become what `plain` makes of them, and an object that says where its memory lies becomes a view of it,
+    if there is memory. All else is returned as it is.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If there is no such memory, or no more; the message names `what`.
+    """
+    with asking(what):
+        if isinstance(value, list | tuple):
+            return plain(what, value)
+        if isinstance(value, np.ndarray):
+            refuse_closed(what, value)
+            return value
+        if value is None or getattr(value, "__array_interface__", None) is None or isinstance(value, np.generic):
+            return value
+    found = array_of(what, value)
+    return value if found is None else found
+
+
 def place_of(arrays: Mapping[str, Any]) -> Place:
     """The place of all arrays, which have names; ValueError if they are in several."""
     names = {isinstance(array, np.ndarray): name for name, array in arrays.items()}

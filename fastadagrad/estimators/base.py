@@ -18,11 +18,13 @@ from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from ..data.tables import as_table
+from ..engine.place import readable
 from ..linear import fitting
 from ..linear.epochs import NON_FINITE
 from ..linear.fitting import Fit, State
 from ..linear.targets import Targets
 from ..linear.visits import checked_weights
+from ..support.asking import asking
 from ..support.warned import warn
 from .callbacks import CallbackSupportMixin, Epochs
 from .parameters import Checked, in_own_words
@@ -51,14 +53,16 @@ class LinearEstimator(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
 
     def _validated(self, X: Any, y: Any, *, reset: bool, **of_labels: Any) -> tuple[Any, Any]:
         """X as an array or a CSR matrix of float32 or float64, and y; with `reset`, the columns of X are noted."""
-        return validate_data(
-            self, X, y, reset=reset, accept_sparse="csr", dtype=[np.float64, np.float32], order="C", **of_labels
-        )
+        X, y, kinds = readable("X", X), readable("y", y), [np.float64, np.float32]
+        with asking("X or y"):
+            return validate_data(self, X, y, reset=reset, accept_sparse="csr", dtype=kinds, order="C", **of_labels)
 
     def _weights(self, sample_weight: Any, X: Any) -> NDArray[np.float64] | None:
         if sample_weight is None:
             return None
-        return checked_weights(_check_sample_weight(sample_weight, X, dtype=np.float64), X.shape[0])
+        sample_weight = readable("sample_weight", sample_weight)
+        with asking("sample_weight"):
+            return checked_weights(_check_sample_weight(sample_weight, X, dtype=np.float64), X.shape[0])
 
     def _train(
         self, X: Any, y: Any, problems: Sequence[Problem], checked: Checked, starts: Sequence[State | None]
@@ -151,7 +155,9 @@ class LinearEstimator(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     def _scores(self, X: Any) -> NDArray[Any]:
         """Scores of examples, (samples,) or (samples, outputs)."""
         check_is_fitted(self)
-        X = validate_data(self, X, reset=False, accept_sparse="csr", dtype=[np.float64, np.float32])
+        X = readable("X", X)
+        with asking("X"):
+            X = validate_data(self, X, reset=False, accept_sparse="csr", dtype=[np.float64, np.float32])
         scores = safe_sparse_dot(X, self.coef_.T, dense_output=True) + self.intercept_
         return scores.ravel() if scores.ndim > 1 and scores.shape[1] == 1 else scores
 

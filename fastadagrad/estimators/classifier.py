@@ -12,8 +12,10 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets, unique_labels
 from sklearn.utils.validation import column_or_1d
 
+from ..engine.place import readable
 from ..linear.targets import Targets
 from ..linear.visits import checked_weights
+from ..support.asking import asking
 from . import parameters
 from .base import Problem
 from .callbacks import with_callbacks
@@ -258,7 +260,10 @@ class AdaGradClassifier(ClassifierMixin, ClassPredictor):
                 "class_weight='balanced' counts all examples, and partial_fit sees some: pass the weights themselves, "
                 "as compute_class_weight of sklearn.utils.class_weight gives them"
             )
-        if going_on and classes is not None and not np.array_equal(unique_labels(classes), self.classes_):
+        classes = readable("classes", classes)
+        with asking("classes"):
+            others = going_on and classes is not None and not np.array_equal(unique_labels(classes), self.classes_)
+        if others:
             given = f"classes={classes!r} is not what the first call to partial_fit had"
             raise ValueError(f"{given}: pass {self.classes_}, or no classes")
         with self._unchanged_if_it_fails():
@@ -266,9 +271,11 @@ class AdaGradClassifier(ClassifierMixin, ClassPredictor):
             return self._fit(X, y, sample_weight, classes, going_on=going_on, once=True)
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, classes: Any, *, going_on: bool, once: bool) -> Self:
-        check_classification_targets(y)
-        y = column_or_1d(y, warn=True)
-        known = self.classes_ if going_on else unique_labels(y if classes is None else classes)
+        with asking("y"):
+            check_classification_targets(y)
+            y = column_or_1d(y, warn=True)
+        with asking("classes"):
+            known = self.classes_ if going_on else unique_labels(y if classes is None else classes)
         parameters.one_of("loss", self.loss, LOSSES)
         if len(known) < 2:
             raise ValueError(f"y has the one class {known.tolist()[0]!r}, and a classifier needs two classes or more")

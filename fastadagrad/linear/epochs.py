@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..kernels.linear.layouts import shuffle
+from ..support.asking import whether
 from ..support.extras import needed
 from ..support.interrupts import whole
 from ..support.log import logger
@@ -211,7 +212,7 @@ def reporting(progress: bool | Tell, epochs: int, examples: int) -> Iterator[tup
     if callable(progress):
         yield None, progress
         return
-    if not progress:
+    if not whether("progress", progress):
         yield None, lambda entry: None
         return
     with needed("tqdm.auto", "progress=True").tqdm(total=epochs * examples, unit=" examples", unit_scale=True) as bar:

@@ -7,11 +7,14 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from ..data.array_likes import NUMERIC, as_array
 from ..data.columns import check_hashed, check_names
+from ..data.labels import one_label_each
 from ..data.loading import warn_of_base
 from ..data.roles import Columns
 from ..data.tables import CSR, Table, as_features, names_of
 from ..kernels.linear.losses import LOSSES
+from ..support.asking import asking
 from . import targets
 from .few_weights import FewWeights
 from .links import LINKS, Link
@@ -94,6 +97,18 @@ class Predictor:
         self._check_trained()
         return LINKS[self._targets.record.link]
 
+    def _checked(self, scores: Any) -> NDArray[np.float64]:
+        """Scores as float64; TypeError or ValueError for others than `decision_function` returns."""
+        self._check_trained()
+        found, outputs = as_array(scores, "scores"), self._targets.outputs
+        if found.dtype.kind not in NUMERIC:
+            raise TypeError(f"scores must be the numbers that decision_function returns, not {found.dtype}")
+        if found.ndim != (2 if outputs else 1) or (outputs and found.shape[1] != outputs):
+            expected = f"(n, {outputs})" if outputs else "(n,)"
+            raise ValueError(f"scores must have shape {expected}, as decision_function returns them, not {found.shape}")
+        return np.asarray(found, np.float64)
+
+    @asking("X")
     def _features(self, X: Any) -> NDArray[Any] | CSR:
         self._check_trained()
         check_names(names_of(X), self.feature_names, "X")
@@ -201,7 +216,7 @@ class Predictor:
         >>> model.labels_of(np.array([0.5, -0.5]))
         array(['up', 'down'], dtype='<U4')
         """
-        return self._link.predicted(scores, self.classes_)
+        return self._link.predicted(self._checked(scores), self.classes_)
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Predict probabilities of the classes; for the losses logistic and softmax only.
@@ -268,7 +283,7 @@ class Predictor:
         if probabilities is None:
             able = " or ".join(loss.name for loss in LOSSES.values() if LINKS[loss.link].probabilities)
             raise ValueError(f"{self.loss} loss gives no probabilities: train with {able}")
-        return probabilities(scores)
+        return probabilities(self._checked(scores))
 
     def evaluate(self, X: Any, y: Any = None) -> dict[str, float]:
         """Compute the mean loss and the other monitors of the loss.
@@ -346,4 +361,7 @@ class Predictor:
         self._check_trained()
         # The spread is left at 1, as the scores are in the unit of the labels.
         chosen = targets.Targets(self.loss, self.classes_, option=self._targets.option)
+        scores, labels = self._checked(scores), one_label_each(labels, "labels")
+        if len(labels) != len(scores):
+            raise ValueError(f"scores and labels must be of one length, not {len(scores)} and {len(labels)}")
         return Scorer(chosen).monitors(scores, chosen.encode(labels, np.float64, unknown=True))

@@ -11,12 +11,14 @@ from numpy.typing import DTypeLike, NDArray
 from ..data.columns import check_names
 from ..data.loading import warn_of_base
 from ..data.tables import CSR, Table, as_table, with_width
+from ..support.asking import asking
 from ..support.log import logger
 from .scaling import as_dense
 from .targets import Targets
 from .visits import checked_weights
 
 
+@asking("X, y or sample_weight")
 def labelled(X: Any, y: Any, dtype: DTypeLike | None, hash_bits: int | None, sample_weight: Any = None) -> Table:
     """Examples as a Table, with columns hashed if `hash_bits` is given; a dtype of None is the one that X needs."""
     table = _labelled(X, y, dtype, hash_bits)

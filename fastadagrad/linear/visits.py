@@ -13,7 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..data.tables import CSR
+from ..engine.place import readable
 from ..kernels.linear.content import keys_of_rows
+from ..support.asking import asking
 
 LEAST = float(np.finfo(np.float32).tiny)  # training may be in float32
 MOST = float(np.finfo(np.float64).max)  # so that sums are finite
@@ -37,8 +39,10 @@ def checked_weights(weights: Any, n: int) -> NDArray[np.float64] | None:
     """
     if weights is None:
         return None
+    weights = readable("sample_weight", weights)
     try:
-        found = np.asarray(weights, np.float64)
+        with asking("sample_weight"):
+            found = np.asarray(weights, np.float64)
     except (TypeError, ValueError):
         raise TypeError(f"sample_weight must be numbers, one an example, not {type(weights).__name__}") from None
     if found.ndim == 0:

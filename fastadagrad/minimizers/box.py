@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..engine.place import readable
 from ..support.asking import shown
 
 Floats = NDArray[np.float64]
@@ -81,7 +82,9 @@ def box_of(bounds: Any, count: int) -> Box:
     new_style = hasattr(bounds, "lb") and hasattr(bounds, "ub")
     ends = (bounds.lb, bounds.ub) if new_style else _ends_of(bounds, count)
     try:
-        lower, upper = (np.array(np.broadcast_to(np.asarray(end, np.float64), (count,))) for end in ends)
+        lower, upper = (
+            np.array(np.broadcast_to(np.asarray(readable("bounds", end), np.float64), (count,))) for end in ends
+        )
     except (TypeError, ValueError) as error:
         raise type(error)(
             f"bounds must have a number as each end, and as many of them as x0 has elements, {count}, not {shown(ends)}"

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..engine.keywords import Keyword, keywords_of
+from ..engine.place import readable
 from ..kernels.rules import documented
 from ..support import hints
 from ..support.asking import shown
@@ -147,6 +148,7 @@ def _checked(name: str, value: Any) -> Any:
         if value not in SCHEMES:
             raise ValueError(f"finite_diff must be one of {', '.join(map(repr, SCHEMES))}, not {shown(value)}")
     elif name in STEPS:
+        value = readable(name, value)
         steps = np.asarray(value)
         if steps.dtype.kind not in "fiu" or not np.isfinite(steps).all() or (steps == 0).any():
             raise ValueError(f"{name} must be finite and not 0, one number or one for each of x0, not {shown(value)}")

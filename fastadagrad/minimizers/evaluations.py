@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ..support.asking import shown
+from ..engine.place import readable
+from ..support.asking import asking, shown
 from ..support.extras import needed
 from .box import Box, Floats
 from .choices import SCHEMES, STEPS, Choices
@@ -103,7 +104,9 @@ class Evaluations:
         return gradient
 
     def _vector(self, what: str, given: Any) -> Floats:
-        array = np.asarray(given)
+        given = readable(what, given)
+        with asking(what):
+            array = np.asarray(given)
         count = len(self._box.lower)
         if array.dtype.kind not in "fiub" or array.size != count:
             raise (ValueError if array.dtype.kind in "fiub" else TypeError)(
@@ -117,7 +120,7 @@ def _steps_of(name: str, steps: Any, count: int) -> Floats | None:
     """Steps of finite differences, one for each element of x; None stays None."""
     if steps is None:
         return None
-    array = np.asarray(steps, np.float64)
+    array = np.asarray(readable(name, steps), np.float64)
     if array.shape not in ((), (count,)):
         raise ValueError(f"{name} must be one number or {count}, one for each of x0, not of shape {array.shape}")
     return np.array(np.broadcast_to(array, (count,)))
@@ -125,8 +128,10 @@ def _steps_of(name: str, steps: Any, count: int) -> Floats | None:
 
 def _scalar(value: Any) -> Any:
     """The number that fun has returned, maybe as an array of one element."""
+    value = readable("the result of fun", value)
     try:
-        return np.asarray(value).item()
+        with asking("the result of fun"):
+            return np.asarray(value).item()
     except (TypeError, ValueError):
         raise ValueError(
             f"fun must return one number, not {shown(value)} (with jac=True, where it returns the gradient too)"

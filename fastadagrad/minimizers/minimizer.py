@@ -8,10 +8,11 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from ..engine.place import readable
 from ..optimizer.methods import method_named
 from ..optimizer.optimizer import Optimizer
 from ..optimizer.second_order import SecondOrder
-from ..support.asking import shown
+from ..support.asking import asking, shown
 from ..support.extras import needed
 from ..support.warned import warn
 from .box import Floats, box_of
@@ -70,11 +71,17 @@ def _minimizer_of(method: type[Optimizer]) -> Minimizer:
         **options: Any,
     ) -> Any:
         scipy = needed("scipy.optimize", f"{DOOR}.{name}")
-        _refuse_what_has_no_use(name, fed, hess, hessp, constraints)
+        with asking("constraints, hess or hessp"):
+            _refuse_what_has_no_use(name, fed, hess, hessp, constraints)
         x = _start(x0)
-        box, tell = box_of(bounds, len(x)), told_by(callback)
-        choices, hyper = sorted_options(method.rule, fed, options, tol)
-        evaluations = Evaluations(fun, jac, hessp, args if isinstance(args, tuple) else (args,), box, choices)
+        with asking("bounds"):
+            box = box_of(bounds, len(x))
+        with asking("callback"):
+            tell = told_by(callback)
+        with asking("an option"):
+            choices, hyper = sorted_options(method.rule, fed, options, tol)
+        with asking("fun, jac or args"):
+            evaluations = Evaluations(fun, jac, hessp, args if isinstance(args, tuple) else (args,), box, choices)
         unused = [each for each in STEPS if each in options and not evaluations.differs]
         if unused:
             warn(
@@ -98,7 +105,9 @@ def _minimizer_of(method: type[Optimizer]) -> Minimizer:
 
 def _start(x0: Any) -> Floats:
     """A copy of x0 in float64, as L-BFGS-B works on."""
-    x = np.atleast_1d(np.asarray(x0))
+    x0 = readable("x0", x0)
+    with asking("x0"):
+        x = np.atleast_1d(np.asarray(x0))
     if x.dtype.kind not in "fiub":
         raise TypeError(f"x0 must be real numbers, not an array of dtype {x.dtype}")
     if x.ndim != 1:

@@ -17,7 +17,7 @@ from ..data.dataset import Dataset, as_dataset, sample_count
 from ..data.randomness import as_generator
 from ..engine.given import checked
 from ..kernels.rules import trait
-from ..support.asking import shown
+from ..support.asking import asking, shown
 from ..support.checks import whole_number
 from ..support.log import logger
 from . import checkpoint
@@ -200,8 +200,10 @@ def find_learning_rate(
     trial = _Trial(opt, touches)
     if train is None:
         session_of(opt).objective.refuse_missing_data("train")
-    fitted = _batches(as_dataset(train, batch_size=batch_size), steps, random)
-    judged = _all_batches(as_dataset(valid, batch_size=batch_size)) or (fitted if train is not None else fitted[:1])
+    with asking("train or valid"):
+        data, held_out = as_dataset(train, batch_size=batch_size), as_dataset(valid, batch_size=batch_size)
+    fitted = _batches(data, steps, random)
+    judged = _all_batches(held_out) or (fitted if train is not None else fitted[:1])
     initial = trial.loss(judged)
     if not math.isfinite(initial):
         raise ValueError(f"the loss is {initial} before the first step: no rate can be judged; mend loss or parameters")

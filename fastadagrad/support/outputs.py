@@ -22,6 +22,11 @@ IN_MEMORY = 1 << 26  # bytes of output for a pipe or a device that are held in m
 # Errors of the system for a file that may be written to, but not replaced: it is a mount point, or its folder is
 # read-only or has a sticky bit.
 IN_PLACE = (errno.EBUSY, errno.EXDEV, errno.EACCES, errno.EPERM, errno.EROFS)
+# Errors of a system that lets no folder be opened, or none be synchronized; other errors tell of a failing disk.
+NO_FOLDERS = (
+    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.EISDIR, errno.EINVAL, errno.EBADF),
+    *(errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP),
+)
 
 
 def check(path: str | os.PathLike[str]) -> None:
@@ -58,7 +63,8 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
     Raises
     ------
     OSError
-        If `path` cannot be written; the error names it.
+        If `path` cannot be written; the error names it. The old file is as it was then, but for an error of the disk
+        after the new file has taken its place, which says so.
     """
     with naming(path):
         target = None if _is_stream(path) else _target(path)
@@ -83,7 +89,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
             raise
         beside.close()
         if replaced:
-            _sync_folder(os.path.dirname(target))
+            keep_names_in(os.path.dirname(target), path)
         else:
             _pour_file(beside.name, target)
 
@@ -149,7 +155,13 @@ def _open_beside(target: str) -> BufferedRandom | None:
 
 def _is_claimed(file: BufferedRandom) -> bool:
     """Claim a new file as long as it is open, so that nobody deletes it as a leftover; False if somebody has."""
-    return _lock(file.fileno()) is not False and os.path.exists(file.name)
+    if _lock(file.fileno()) is False:
+        return False
+    try:
+        os.stat(file.name)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _lock(descriptor: int) -> bool | None:
@@ -184,7 +196,7 @@ def _make_alike(file: BufferedRandom, target: str) -> None:
     """Give a new file the mode, and where that is allowed the owner and the group, of the file that it replaces."""
     try:
         old = os.stat(target)
-    except OSError:
+    except FileNotFoundError:
         return
     new = os.fstat(file.fileno())
     if hasattr(os, "fchown") and (old.st_uid, old.st_gid) != (new.st_uid, new.st_gid):
@@ -286,11 +298,43 @@ def _check_stream(path: str | os.PathLike[str]) -> None:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), os.fspath(path))
 
 
-def _sync_folder(folder: str) -> None:
-    """Write the renaming of a file to the disk, on systems that let a folder be opened."""
-    with suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
+def keep_names_in(folder: str, path: str | os.PathLike[str]) -> None:
+    """Have the names of the files in a folder written to the disk, where the system can do that to a folder.
+
+    Raises
+    ------
+    OSError
+        If the disk fails; the error names `path`, whose content is written already.
+    """
+    try:
+        descriptor = os.open(folder or os.curdir, os.O_RDONLY)
         try:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+    except OSError as error:
+        if error.errno in NO_FOLDERS:
+            return
+        reason = f"{error.strerror} (it is written, but might be lost if the machine stopped now: write it again)"
+        raise OSError(error.errno, reason, os.fspath(path)) from None
+
+
+def make_folder(path: str | os.PathLike[str]) -> None:
+    """Make a folder, and those above it, unless there is one; they are on the disk when this returns.
+
+    Raises
+    ------
+    OSError
+        If it cannot be made, or if there is something else at the path.
+    """
+    name = os.path.abspath(os.fspath(path))
+    above = os.path.dirname(name)
+    if not os.path.isdir(name):
+        if above != name:
+            make_folder(above)
+        try:
+            os.mkdir(name)
+        except FileExistsError:  # another process may have made it meanwhile
+            if not os.path.isdir(name):
+                raise
+    keep_names_in(above, path)

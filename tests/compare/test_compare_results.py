@@ -10,7 +10,8 @@ import pytest
 from fastadagrad.compare import Problem, results
 from fastadagrad.compare.contenders import contender_named
 from fastadagrad.compare.grid import Cell, Plan
-from fastadagrad.compare.results import COLUMNS, Journal, command_line, open_folder, read_json, tidy, write_json
+from fastadagrad.compare.journal import Journal
+from fastadagrad.compare.results import COLUMNS, command_line, open_folder, read_json, tidy, write_json
 from fastadagrad.compare.running import Run
 
 INF = math.inf

@@ -421,3 +421,50 @@ def test_to_check_changes_nothing(tmp_path):
         outputs.check(tmp_path / name)
     assert os.listdir(tmp_path) == ["file"]
     assert (tmp_path / "file").read_bytes() == b"old"
+
+
+@pytest.mark.parametrize(("number", "told"), [(errno.EIO, True), (errno.ENOSPC, True), (errno.EINVAL, False)])
+def test_an_error_of_the_folder_is_told(tmp_path, monkeypatch, number, told):
+    """Unless it says that the system cannot synchronise folders at all; the new file is there in either case."""
+    path, fsync = tmp_path / "file", os.fsync
+
+    def failing(descriptor):
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(number, os.strerror(number))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", failing)
+    if told:
+        with pytest.raises(OSError, match="might be lost if the machine stopped now") as caught:
+            write(path)
+        assert (caught.value.errno, caught.value.filename) == (number, str(path))
+    else:
+        write(path)
+    assert path.read_bytes() == CONTENT
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_a_file_that_cannot_be_looked_at_makes_no_endless_loop(tmp_path, monkeypatch):
+    real = os.stat
+
+    def failing(path, *arguments, **keywords):
+        if str(path).endswith(outputs.SUFFIX):
+            raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+        return real(path, *arguments, **keywords)
+
+    monkeypatch.setattr(os, "stat", failing)
+    with pytest.raises(OSError, match="Input/output error") as caught:
+        write(tmp_path / "file")
+    assert caught.value.filename == str(tmp_path / "file")
+    assert os.listdir(tmp_path) == []
+
+
+def test_folders_are_made_with_those_above(tmp_path):
+    outputs.make_folder(tmp_path / "a" / "b")
+    outputs.make_folder(tmp_path / "a" / "b")
+    assert (tmp_path / "a" / "b").is_dir()
+    (tmp_path / "c").write_bytes(b"")
+    with pytest.raises(FileExistsError):
+        outputs.make_folder(tmp_path / "c")
+    with pytest.raises(OSError, match="c"):
+        outputs.make_folder(tmp_path / "c" / "d")

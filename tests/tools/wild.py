@@ -301,37 +301,45 @@ def call(number, seed):
         if contents(opt) != before and name != "updates":
             return f"{name}: refused, and something has been changed"
     except Exception as error:
-        place = error.__traceback__
-        while place.tb_next is not None:
-            place = place.tb_next
-        code = place.tb_frame.f_code
-        return f"{name}: {type(error).__name__}: {str(error)[:80]} in {Path(code.co_filename).name}:{place.tb_lineno}"
+        return f"{name}: {described(error)}"
     return None
 
 
-def make_calls(first, last, seed):
+def described(error):
+    """An error, and where it was raised."""
+    place = error.__traceback__
+    while place.tb_next is not None:
+        place = place.tb_next
+    code = place.tb_frame.f_code
+    text = str(error) if type(error).__str__ is not object.__str__ else shown(error)
+    return f"{type(error).__name__}: {text[:80]} in {Path(code.co_filename).name}:{place.tb_lineno}"
+
+
+def make_calls(first, last, seed, call=call):
     """Make some calls in this process, which ends with their errors on standard output."""
     faulthandler.enable()
     warnings.simplefilter("ignore")
     os.chdir(tempfile.mkdtemp(prefix="wild-"))
     for number in range(first, last):
         print(number, flush=True, file=sys.stderr)
-        signal.alarm(60)  # an endless loop ends the process, too
+        signal.setitimer(signal.ITIMER_PROF, 60)  # an endless loop ends the process, too, and one that waits does
+        signal.alarm(300)
         found = call(number, seed)
+        signal.setitimer(signal.ITIMER_PROF, 0)
         signal.alarm(0)
         if found:
             print(f"{number}\t{found}", flush=True)
 
 
-def tried(calls, seed, at_once=250, only=None):
-    """What is wrong with so many calls, by number: in words."""
+def tried(calls, seed, at_once=500, program=__file__):
+    """What is wrong with so many calls of a program, by number: in words."""
     wrong, first = {}, 0
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
     while first < calls:
         last = min(calls, first + at_once)
-        command = [sys.executable, __file__, "--part", str(first), str(last), "--seed", str(seed)]
+        command = [sys.executable, program, "--part", str(first), str(last), "--seed", str(seed)]
         done = subprocess.run(
-            command, capture_output=True, text=True, errors="replace", timeout=600, check=False, env=environment
+            command, capture_output=True, text=True, errors="replace", timeout=3600, check=False, env=environment
         )
         wrong |= {int(line.split("\t")[0]): line.split("\t")[1] for line in done.stdout.splitlines() if "\t" in line}
         if done.returncode:
@@ -343,16 +351,16 @@ def tried(calls, seed, at_once=250, only=None):
     return wrong
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
+def main(description=__doc__, program=__file__, call=call):
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--calls", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--part", type=int, nargs=2)
     arguments = parser.parse_args()
     if arguments.part:
-        make_calls(*arguments.part, arguments.seed)
+        make_calls(*arguments.part, arguments.seed, call)
         return 0
-    return told("call", arguments.calls, tried(arguments.calls, arguments.seed))
+    return told("call", arguments.calls, tried(arguments.calls, arguments.seed, 2000, program))
 
 
 def told(what, count, wrong, more=""):

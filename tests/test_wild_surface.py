@@ -1,0 +1,81 @@
+"""Arguments of all kinds in everything public: refused by name, whatever they say of themselves."""
+
+import numpy as np
+import pytest
+import wild_surface
+from wild import Interface, interface, tried
+
+import fastadagrad as fa
+
+
+def test_nothing_public_is_missing():
+    named, called = wild_surface.callables(), {*wild_surface.cases()}
+    exempt = {name.removeprefix("fastadagrad.") for name in wild_surface.EXEMPT}
+    assert exempt | called == {*named}
+    assert not exempt & called
+    assert {*wild_surface.SENSIBLE} <= called
+
+
+@pytest.mark.parametrize(
+    ("calls", "seed"), [(150, 0), pytest.param(3000, 100, marks=pytest.mark.slow)], ids=["some", "many"]
+)
+def test_every_call_keeps_to_the_contract(calls, seed):
+    pytest.importorskip("sklearn")
+    assert tried(calls, seed, at_once=1500, program=wild_surface.__file__) == {}
+
+
+NOWHERE = interface(0xDEAD0000, shape=(12,))
+
+
+class Raising:
+    """An object that cannot be asked for its memory."""
+
+    def __array__(self, *arguments, **keywords):
+        raise LookupError("a lie")
+
+
+X, Y = np.ones((12, 2)), np.arange(12) % 2
+READERS = {
+    "X": lambda x: fa.LinearModel(max_epochs=1, learning_rate=0.1).fit(x, Y),
+    "y": lambda x: fa.LinearModel(max_epochs=1, learning_rate=0.1).fit(X, x),
+    "sample_weight": lambda x: fa.LinearModel(max_epochs=1, learning_rate=0.1).fit(X, Y, sample_weight=x),
+    "scores": lambda x: wild_surface.model().labels_of(x),
+    "labels": lambda x: wild_surface.model().evaluation_of(np.ones(12), x),
+}
+
+
+@pytest.mark.parametrize("lie", [lambda: Interface(NOWHERE), Raising, lambda: [Interface(NOWHERE)] * 12])
+@pytest.mark.parametrize("reader", READERS)
+def test_memory_that_is_not_there_is_not_read(reader, lie):
+    with pytest.raises((TypeError, ValueError), match=reader):
+        READERS[reader](lie())
+
+
+@pytest.mark.parametrize("lie", [lambda: Interface(NOWHERE), Raising])
+def test_nor_by_minimizers_and_estimators(lie):
+    pytest.importorskip("sklearn")
+    from fastadagrad import scipy, sklearn
+
+    for read in (
+        lambda: scipy.sgd(lambda x: float(x @ x), lie(), jac=lambda x: 2 * x),
+        lambda: scipy.sgd(lambda x: float(x @ x), np.ones(12), jac=lambda x: lie(), maxiter=1),
+        lambda: scipy.sgd(lambda x: lie(), np.ones(12), jac=lambda x: x, maxiter=1),
+        lambda: sklearn.AdaGradClassifier().fit(lie(), Y),
+        lambda: sklearn.AdaGradClassifier().fit(X, lie()),
+        lambda: sklearn.AdaGradRegressor().fit(X, Y, sample_weight=lie()),
+    ):
+        with pytest.raises((TypeError, ValueError)):
+            read()
+
+
+@pytest.mark.parametrize("scores", ["word", np.ones((12, 2)), [None], np.ones(3, complex), {}, 3.0])
+def test_scores_are_those_of_decision_function(scores):
+    model = wild_surface.model()
+    for use in (model.labels_of, model.probabilities_of, lambda s: model.evaluation_of(s, Y)):
+        with pytest.raises((TypeError, ValueError), match="scores"):
+            use(scores)
+
+
+def test_as_many_labels_as_scores():
+    with pytest.raises(ValueError, match="of one length, not 12 and 3"):
+        wild_surface.model().evaluation_of(np.ones(12), Y[:3])
