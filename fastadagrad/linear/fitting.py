@@ -137,10 +137,7 @@ def fit(
     trainer_of = _trainers(p, settings, chosen, lazy, table)
     average = average_of(p["average"], settings, table.features.shape[1])
     if folds is not None:
-        averaged = partial(_averaged, trainer_of, average)
-        asked = p["learning_rate"] is not None
-        rate = rate_trials.search(folds, averaged, settings, chosen.heavy_tails, asked=asked)
-        settings = with_rate(settings, rate)
+        settings = _with_tried_rate(p, settings, folds, partial(_averaged, trainer_of, average), chosen)
     begun = start.trained if start is not None else None
     trainer = trainer_of(examples, settings, start=begun if taken is None else taken.trained)
     rng = _orders(p, 0 if begun is None else begun.steps)
@@ -185,6 +182,17 @@ def _trainers(
         intercept=p["intercept"],
         implicit=is_implicit(p, settings, lazy, isinstance(table.features, CSR)),
     )
+
+
+def _with_tried_rate(
+    p: Mapping[str, Any],
+    settings: Settings,
+    folds: list[rate_trials.Fold],
+    trainer_of: rate_trials.MakeTrainer,
+    chosen: Targets,
+) -> Settings:
+    asked = p["learning_rate"] is not None
+    return with_rate(settings, rate_trials.search(folds, trainer_of, settings, chosen.heavy_tails, asked=asked))
 
 
 def _restore(run: Run, runner: Trainer | AveragingTrainer, taken: Taken) -> None:

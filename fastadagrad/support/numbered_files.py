@@ -110,7 +110,7 @@ class Checkpoints:
         self.failure: OSError | None = None  # of the latest file, if it could not be written
         if os.path.exists(self._folder) and not os.path.isdir(self._folder):
             raise NotADirectoryError(errno.ENOTDIR, "checkpoint must be a folder, and this is none", self._folder)
-        os.makedirs(self._folder, exist_ok=True)
+        outputs.make_folder(self._folder)
         outputs.check(self._path(1, ended=False))
         self._refuse_others()
 
@@ -260,7 +260,7 @@ class _Lock:
             descriptor = os.open(folder, os.O_RDONLY)
         except OSError:  # on Windows
             return
-        if outputs.locked(descriptor) is False:
+        if outputs.lock(descriptor) is False:
             os.close(descriptor)
             raise ValueError(
                 f"checkpoint: another run that has not ended writes to {folder}: give each run a folder of its own"

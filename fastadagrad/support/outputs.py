@@ -105,11 +105,6 @@ def naming(path: str | os.PathLike[str]) -> Iterator[None]:
         raise
 
 
-def locked(descriptor: int) -> bool | None:
-    """Lock an open file or folder for this process until it is closed, as `_lock` does; False if another one has."""
-    return _lock(descriptor)
-
-
 def clear_leftovers(path: str | os.PathLike[str]) -> None:
     """Delete what processes that were killed while they wrote this file have left beside it."""
     _clear_leftovers(*os.path.split(os.fspath(path)))
@@ -155,7 +150,7 @@ def _open_beside(target: str) -> BufferedRandom | None:
 
 def _is_claimed(file: BufferedRandom) -> bool:
     """Claim a new file as long as it is open, so that nobody deletes it as a leftover; False if somebody has."""
-    if _lock(file.fileno()) is False:
+    if lock(file.fileno()) is False:
         return False
     try:
         os.stat(file.name)
@@ -164,7 +159,7 @@ def _is_claimed(file: BufferedRandom) -> bool:
     return True
 
 
-def _lock(descriptor: int) -> bool | None:
+def lock(descriptor: int) -> bool | None:
     """Lock an open file until it is closed: True, False if it is locked already, or None where there are no locks."""
     try:
         import fcntl
@@ -186,7 +181,7 @@ def _clear_leftovers(folder: str, name: str) -> None:
         for other in [each for each in os.listdir(folder or os.curdir) if leftover.fullmatch(each)]:
             path = os.path.join(folder, other)
             with suppress(OSError), open(path, "rb") as file:
-                locked = _lock(file.fileno())
+                locked = lock(file.fileno())
                 old = time.time() - os.fstat(file.fileno()).st_mtime > ABANDONED_AFTER
                 if locked or (locked is None and old):
                     os.unlink(path)
@@ -327,14 +322,21 @@ def make_folder(path: str | os.PathLike[str]) -> None:
     OSError
         If it cannot be made, or if there is something else at the path.
     """
-    name = os.path.abspath(os.fspath(path))
+    _make_folder(os.path.abspath(os.fspath(path)), path)
+
+
+def _make_folder(name: str, path: str | os.PathLike[str]) -> None:
+    """Make a folder that `path` leads to or through."""
     above = os.path.dirname(name)
     if not os.path.isdir(name):
         if above != name:
-            make_folder(above)
+            _make_folder(above, path)
         try:
             os.mkdir(name)
         except FileExistsError:  # another process may have made it meanwhile
-            if not os.path.isdir(name):
+            is_folder = os.path.isdir(name)
+            if not is_folder and name == os.path.abspath(os.fspath(path)):
                 raise
+            if not is_folder:
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), os.fspath(path)) from None
     keep_names_in(above, path)

@@ -386,7 +386,7 @@ def test_what_killed_processes_have_left_is_deleted_by_the_next(tmp_path, writer
 
 
 def test_where_files_cannot_be_locked_age_decides(tmp_path, monkeypatch):
-    monkeypatch.setattr(outputs, "_lock", lambda descriptor: None)
+    monkeypatch.setattr(outputs, "lock", lambda descriptor: None)
     path, left = tmp_path / "file", tmp_path / ".file.0123456789ab.tmp"
     for age, stays in ((0, True), (outputs.ABANDONED_AFTER + 60, False)):
         left.write_bytes(b"left")

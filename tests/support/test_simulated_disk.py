@@ -120,7 +120,7 @@ PLANTED = {  # what is done wrongly -> where, and by what it is replaced
     "files are written in place": (outputs, "replacing", lambda _: in_place),
     "temporary files have one name": (outputs, "replacing", lambda _: under_one_name),
     "leftovers stay": (outputs, "_clear_leftovers", lambda _: lambda folder, name: None),
-    "files are not locked": (outputs, "_lock", lambda _: lambda descriptor: True),
+    "files are not locked": (outputs, "lock", lambda _: lambda descriptor: True),
     "errors of a folder are not told": (outputs, "keep_names_in", silent),
     "a mode that cannot be read is not kept": (outputs, "_make_alike", with_any_mode),
     "errors do not name the path": (outputs, "naming", lambda _: lambda path: nullcontext()),
