@@ -166,7 +166,11 @@ def test_the_picture_of_words_is_legible(tmp_path):
 
 
 LONG = {"recommender", "torch_mlp", "word_vectors"}  # run as functions above
-NEEDED = {"jax_mlp": ("jax", "the extra jax"), "torch_mlp": ("torch", "the extra torch")}
+NEEDED = {
+    "jax_mlp": ("jax", "the extra jax"),
+    "mpi_logistic": ("mpi4py", "the extra mpi"),
+    "torch_mlp": ("torch", "the extra torch"),
+}
 SCRIPTS = sorted(path.stem for path in EXAMPLES.glob("*.py"))
 
 

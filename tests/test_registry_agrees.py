@@ -127,7 +127,7 @@ def expected_keywords(method):
         common -= {"l1", "l2"}
     if trait(form, "measured"):
         common -= {"decoupled_weight_decay"}
-    made = {"gradient", *method._making[len(fa.Optimizer._making) :]}
+    made = {"gradient", "comm", "reduction", *method._making[len(fa.Optimizer._making) :]}
     return common | {*vars(method.rule.Hyperparameters())} | made
 
 

@@ -79,9 +79,18 @@ def _raise_again(lost: Any) -> None:
         sys.__unraisablehook__(lost)
         return
     number = signal.SIGTERM if issubclass(lost.exc_type, _Terminated) else signal.SIGINT
-    again = threading.Timer(0.01, signal.raise_signal, (number,))
+    again = threading.Timer(0.01, _send, (number,))
     again.daemon = True
     again.start()
+
+
+def _send(number: int) -> None:
+    """Send a signal to the thread that handles it, so that what this waits for ends."""
+    main_thread = threading.main_thread().ident
+    if hasattr(signal, "pthread_kill") and main_thread is not None:
+        signal.pthread_kill(main_thread, number)
+    else:
+        signal.raise_signal(number)
 
 
 class _Terminated(KeyboardInterrupt):

@@ -60,14 +60,15 @@ class ESGD(SecondOrder):
     def __init__(
         self, loss: Callable[..., Any] | None = None, params: Any = None, inputs: Sequence[str] | None = None,
         updates: Iterable[Pair] = (), monitors: Mapping[str, Monitor] | Iterable[tuple[str, Monitor]] = (),
-        monitor_gradients: bool = False, *, gradient: Gradient = None, hv: HessianProduct = None, hv_rng: Any = None,
-        comm: Any = None, reduction: str = "mean", learning_rate: float | Schedule = 0.0001, rms_halflife: float = 14.0,
-        rms_regularizer: float = 1e-8, epsilon_inside: bool = False, averaged: bool = False, momentum: float = 0.0,
-        nesterov: bool = False, lr_decay: float = 0.0, weight_decay: float = 0.0, decoupled_weight_decay: float = 0.0,
-        l1: float = 0.0, l2: float = 0.0, max_gradient_elem: float = 0.0, max_gradient_norm: float = 0.0,
-        lazy: Literal["exact", "touched", "dense"] = "exact", frozen: bool = False, max_global_norm: float = 0.0,
-        nonfinite: Literal["raise", "skip", "ignore"] = "raise", threads: int | None = None, patience: int = 5,
-        validate_every: int = 10, min_improvement: float = 0.0, groups: Mapping[str, Mapping[str, Any]] = ...,
+        monitor_gradients: bool = False, *, gradient: Gradient = None, comm: Any = None, reduction: str = "mean",
+        hv: HessianProduct = None, hv_rng: Any = None, learning_rate: float | Schedule = 0.0001,
+        rms_halflife: float = 14.0, rms_regularizer: float = 1e-8, epsilon_inside: bool = False, averaged: bool = False,
+        momentum: float = 0.0, nesterov: bool = False, lr_decay: float = 0.0, weight_decay: float = 0.0,
+        decoupled_weight_decay: float = 0.0, l1: float = 0.0, l2: float = 0.0, max_gradient_elem: float = 0.0,
+        max_gradient_norm: float = 0.0, lazy: Literal["exact", "touched", "dense"] = "exact", frozen: bool = False,
+        max_global_norm: float = 0.0, nonfinite: Literal["raise", "skip", "ignore"] = "raise",
+        threads: int | None = None, patience: int = 5, validate_every: int = 10, min_improvement: float = 0.0,
+        groups: Mapping[str, Mapping[str, Any]] = ...,
     ) -> None: ...
 
 class FTRL(Optimizer):

@@ -67,10 +67,10 @@ def build(
     monitor_gradients: bool = False,
     *,
     gradient: Gradient = None,
-    hv: HessianProduct = None,
-    hv_rng: Any = None,
     comm: Any = None,
     reduction: str = "mean",
+    hv: HessianProduct = None,
+    hv_rng: Any = None,
     **hyper: Unpack[Hyper],
 ) -> Optimizer:
     """Make an optimizer by name.

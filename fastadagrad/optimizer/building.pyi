@@ -56,7 +56,7 @@ def build(
     algo: Literal["esgd"], loss: Callable[..., Any] | None = None, params: Any = None,
     inputs: Sequence[str] | None = None, updates: Iterable[Pair] = (),
     monitors: Mapping[str, Monitor] | Iterable[tuple[str, Monitor]] = (), monitor_gradients: bool = False, *,
-    gradient: Gradient = None, hv: HessianProduct = None, hv_rng: Any = None, comm: Any = None, reduction: str = "mean",
+    gradient: Gradient = None, comm: Any = None, reduction: str = "mean", hv: HessianProduct = None, hv_rng: Any = None,
     learning_rate: float | Schedule = 0.0001, rms_halflife: float = 14.0, rms_regularizer: float = 1e-8,
     epsilon_inside: bool = False, averaged: bool = False, momentum: float = 0.0, nesterov: bool = False,
     lr_decay: float = 0.0, weight_decay: float = 0.0, decoupled_weight_decay: float = 0.0, l1: float = 0.0,
@@ -223,6 +223,6 @@ def build(
 def build(
     algo: str, loss: Callable[..., Any] | None = None, params: Any = None, inputs: Sequence[str] | None = None,
     updates: Iterable[Pair] = (), monitors: Mapping[str, Monitor] | Iterable[tuple[str, Monitor]] = (),
-    monitor_gradients: bool = False, *, gradient: Gradient = None, hv: HessianProduct = None, hv_rng: Any = None,
-    comm: Any = None, reduction: str = "mean", **hyper: Unpack[Hyper],
+    monitor_gradients: bool = False, *, gradient: Gradient = None, comm: Any = None, reduction: str = "mean",
+    hv: HessianProduct = None, hv_rng: Any = None, **hyper: Unpack[Hyper],
 ) -> Optimizer: ...

@@ -48,10 +48,10 @@ class SecondOrder(Optimizer):
         monitor_gradients: bool = False,
         *,
         gradient: Gradient = None,
-        hv: HessianProduct = None,
-        hv_rng: Any = None,
         comm: Any = None,
         reduction: str = "mean",
+        hv: HessianProduct = None,
+        hv_rng: Any = None,
         **hyper: Unpack[Hyper],
     ) -> None:
         self.hv = hv

@@ -96,6 +96,7 @@ class TestRefusals:
                 child = os.fork()
                 if not child:
                     os.close(1)
+                    os.close(2)
                     time.sleep(60)
                 print(child, flush=True)
                 os.kill(os.getpid(), signal.SIGKILL)

@@ -8,7 +8,7 @@ from places import ROOT
 
 from fastadagrad.support import extras
 
-LARGE = ("jax", "optax", "torch")  # extras that are not installed for the tests
+LARGE = ("jax", "mpi", "optax", "torch")  # extras that are not installed for the tests
 NEW = ("safetensors",)  # that environments made before it was among the tests' lack
 
 

@@ -68,8 +68,8 @@ BUILDING_TAIL = """\
 def build(
     algo: str, loss: Callable[..., Any] | None = None, params: Any = None, inputs: Sequence[str] | None = None,
     updates: Iterable[Pair] = (), monitors: Mapping[str, Monitor] | Iterable[tuple[str, Monitor]] = (),
-    monitor_gradients: bool = False, *, gradient: Gradient = None, hv: HessianProduct = None, hv_rng: Any = None,
-    comm: Any = None, reduction: str = "mean", **hyper: Unpack[Hyper],
+    monitor_gradients: bool = False, *, gradient: Gradient = None, comm: Any = None, reduction: str = "mean",
+    hv: HessianProduct = None, hv_rng: Any = None, **hyper: Unpack[Hyper],
 ) -> Optimizer: ...
 """
 

@@ -136,6 +136,7 @@ SENSIBLE = {
     "Optimizer.minimize": lambda: (optimizer().minimize, {"max_epochs": 2, "validate_every": 1, "l2": 0.1}),
     "Optimizer.read_rows": lambda: (optimizer().read_rows, {"name": "a", "indices": np.array([0, 3])}),
     "Optimizer.reset": lambda: (optimizer().reset, {}),
+    "Optimizer.export": lambda: (optimizer().export, {"path": Path("params.safetensors")}),
     "Optimizer.save": lambda: (optimizer().save, {"path": io.BytesIO()}),
     "Optimizer.set_params": lambda: (optimizer().set_params, {"targets": [np.ones((5, 2)), np.ones(3)]}),
     "Optimizer.step": lambda: (optimizer().step, {"gradients": [np.ones((5, 2)), np.ones(3)]}),
