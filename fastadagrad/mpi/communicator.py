@@ -12,7 +12,7 @@ from .messages import Messages
 from .processes import Processes
 
 _OF_PROCESSES = ("rank", "size", "all_of", "exchange", "complete")
-_OF_MPI4PY = ("Dup", "Alltoallv", "Allgatherv", "allgather")
+_OF_MPI4PY = ("Dup", "Is_inter", "Alltoallv", "Allgatherv", "allgather")
 
 
 def engines_among(comm: Any, reduction: str) -> Callable[..., ShardedEngine] | None:
@@ -39,10 +39,9 @@ def processes_of(comm: Any) -> Processes | None:
     """
     if all(hasattr(comm, name) for name in _OF_PROCESSES):
         found: Processes = comm
-    elif all(hasattr(comm, name) for name in _OF_MPI4PY):
-        found = Messages(comm)
-    else:
+        return found if found.size > 1 else None
+    if not all(hasattr(comm, name) for name in _OF_MPI4PY) or not comm or comm.Is_inter():
         raise TypeError(
             f"comm must be an intracommunicator of mpi4py, such as mpi4py.MPI.COMM_WORLD, not {type(comm).__name__}"
         )
-    return found if found.size > 1 else None
+    return Messages(comm) if comm.Get_size() > 1 else None

@@ -14,6 +14,7 @@ from ..engine.parameters import Parameters
 from ..engine.state import kind_of
 from ..engine.step import Stepping
 from ..host.sparse_gradients import checked_indices
+from ..support.interrupts import whole
 from .agreement import Agreement
 from .processes import Processes
 from .shards import Given, Shards
@@ -26,15 +27,20 @@ class ShardedEngine(Engine):
     """
 
     def __init__(
-        self, rule: Rule, whole: Parameters, settings: Sequence[Settings], processes: Processes, mean: bool
+        self,
+        rule: Rule,
+        whole: Parameters,
+        settings: Sequence[Settings],
+        conduct: Conduct,
+        processes: Processes,
+        mean: bool,
     ) -> None:
-        _refuse_other_parameters(rule, whole, processes)
+        _refuse_others(_about(rule, whole, settings, conduct, mean), processes)
         kinds = [kind_of(name, array, s) for (name, array), s in zip(whole, settings, strict=True)]
         self.processes = processes
         self.shards = Shards(whole, [kind == "tensor" for kind in kinds], processes, mean)
         super().__init__(rule, self.shards.params)
         self.comm = Agreement(processes)
-        self.shards.share_first()
 
     def check(self, settings: Sequence[Settings], conduct: Conduct, unused: bool) -> None:
         for (name, array), s, bounds in zip(self.shards.whole, settings, self.shards.bounds, strict=True):
@@ -82,35 +88,55 @@ class ShardedEngine(Engine):
         return reader.read(reader.catch_up(what, rows, self.lags.get(position), self._threads))
 
 
-def _refuse_other_parameters(rule: Rule, whole: Parameters, processes: Processes) -> None:
-    """Raise ValueError in all processes if they have different parameters, or one has them on a GPU."""
-    if not whole.place.is_numpys:
-        raise ValueError("comm= takes parameters in the host's memory only: copy them there, or leave out comm")
-    own = rule.name, {name: (str(array.dtype), array.shape) for name, array in whole}
+def _about(rule: Rule, whole: Parameters, settings: Sequence[Settings], conduct: Conduct, mean: bool) -> dict[str, Any]:
+    """What all processes must be given alike, in words; callables count as alike."""
+    about: dict[str, Any] = {
+        "the method": rule.name,
+        "the place of parameters": "the host's memory" if whole.place.is_numpys else "a GPU",
+        "the names, dtypes and shapes of parameters": [(name, str(a.dtype), a.shape) for name, a in whole],
+        "reduction": "mean" if mean else "sum",
+    }
+    for name, value in vars(conduct).items():
+        if name != "threads":
+            about[name] = value
+    for parameter, each in zip(whole.names, settings, strict=True):
+        for name, value in (vars(each.options) | vars(each.own)).items():
+            about[f"{name} of {parameter!r}"] = "a callable" if callable(value) else value
+    return about
+
+
+def _refuse_others(own: dict[str, Any], processes: Processes) -> None:
+    """Raise ValueError in all processes if they were given different things, or parameters on a GPU."""
     for rank, others in enumerate(processes.all_of(own)):
-        if others != own:
-            raise ValueError(
-                f"all processes must have one method, and parameters of the same names, shapes and dtypes: process "
-                f"{processes.rank} has {own}, and process {rank} has {others}"
-            )
+        for what in [*own, *others]:
+            if own.get(what) != others.get(what):
+                raise ValueError(
+                    f"all processes must be given the same: {what} is {own.get(what)} in process {processes.rank} and "
+                    f"{others.get(what)} in process {rank}"
+                )
+    if own["the place of parameters"] == "a GPU":
+        raise ValueError("comm= takes parameters in the host's memory only: copy them there, or leave out comm")
 
 
 class ShardedStepping(Stepping):
     """Steps of this process's rows, with the sums of all processes' gradients; it takes those of whole parameters."""
 
     def step(self, gradients: list[Any], t: int, products: Sequence[Any] = ()) -> bool:
-        shards = cast(ShardedEngine, self._arena).shards
-        found: list[Given] = []
+        arena = cast(ShardedEngine, self._arena)
+        shards, found = arena.shards, list[Given]()
 
         def check() -> bool:
+            shards.whole.refuse_moved()
             found.append(shards.checked(gradients, self._active))
             if self._fed:
                 found.append(shards.checked(products, self._active))
             return True
 
-        self._arena.comm.agreed(check)
+        arena.comm.agreed(check)
+        shards.refuse_other_steps(t, arena.rate_set, arena.tuning)
         found = [shards.of_one_kind(given) for given in found]
-        done = super().step(shards.own_sums(found[0]), t, *map(shards.own_sums, found[1:]))
-        if done:
-            shards.distribute(found[0])
+        with whole():  # a signal parts no step from the messages that tell of it
+            done = super().step(shards.own_sums(found[0]), t, *map(shards.own_sums, found[1:]))
+            if done:
+                shards.distribute(found[0])
         return done

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+import threading
+import time
+from collections.abc import Callable, Sequence
 from functools import cache
 from itertools import accumulate, pairwise
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -14,14 +15,14 @@ from numpy.typing import NDArray
 
 from ..support.extras import needed
 
-_ends_the_job = False  # whether an exception that nobody catches ends the whole job
+FORWARDED_AFTER = 0.5  # seconds in which mpiexec forwards what a process has written; Abort ends mpiexec itself
 
 
 class Messages:
-    """`Processes` by a communicator of mpi4py, of which this is a copy, so that the user's own messages stay apart."""
+    """`Processes` by a communicator of mpi4py, of which this has a copy, so that the user's own messages stay apart."""
 
     def __init__(self, comm: Any) -> None:
-        self._comm = comm.Dup()
+        self._comm = _copy_of(comm)
         self.rank: int = self._comm.Get_rank()
         self.size: int = self._comm.Get_size()
         _end_the_job_at_errors()
@@ -61,18 +62,44 @@ def _datatype(size: int) -> Any:
     return needed("mpi4py.MPI", "comm=").BYTE.Create_contiguous(size).Commit()
 
 
+@cache
+def _key() -> int:
+    """The key under which a communicator keeps its copy."""
+    key: int = needed("mpi4py.MPI", "comm=").Comm.Create_keyval()
+    return key
+
+
+def _copy_of(comm: Any) -> Any:
+    """The one copy of a communicator for all optimizers: a process can have some thousands of communicators at most."""
+    found = comm.Get_attr(_key())
+    if found is None:
+        found = comm.Dup()
+        comm.Set_attr(_key(), found)
+    return found
+
+
 def _end_the_job_at_errors() -> None:
     """Have an exception that nobody catches end all processes, of which the others would wait for this one for ever."""
-    global _ends_the_job
-    if _ends_the_job:
-        return
-    _ends_the_job = True
-    show = sys.excepthook
+    if not isinstance(sys.excepthook, _Aborting):
+        sys.excepthook = _Aborting(sys.excepthook)
+    if not isinstance(threading.excepthook, _Aborting):
+        threading.excepthook = _Aborting(threading.excepthook)
 
-    def show_and_abort(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        show(kind, error, trace)
-        sys.stdout.flush()
-        sys.stderr.flush()
-        needed("mpi4py.MPI", "comm=").COMM_WORLD.Abort(1)
 
-    sys.excepthook = show_and_abort
+class _Aborting:
+    """A hook for exceptions that nobody catches: it shows one as the hook before it does, and ends the job."""
+
+    def __init__(self, show: Callable[..., object]) -> None:
+        self._show = show
+
+    def __call__(self, *exception: Any) -> None:
+        if hasattr(sys, "ps1"):  # at a prompt, where the session goes on
+            self._show(*exception)
+            return
+        try:
+            self._show(*exception)
+            sys.stdout.flush()
+            sys.stderr.flush()
+            time.sleep(FORWARDED_AFTER)
+        finally:
+            needed("mpi4py.MPI", "comm=").COMM_WORLD.Abort(1)

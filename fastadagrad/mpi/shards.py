@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..engine.gradients import missing_gradient, overlap_refusal
+from ..engine.gradients import missing_gradient
 from ..engine.parameters import FloatArray, Parameters, guard_of
 from ..engine.rows import Rows, is_sparse
 from ..host.gradients import host_form
@@ -80,10 +80,16 @@ class Shards:
             return Rows(found.indices, found.values)
         self.whole.place.check_dense(f"gradient of {name!r}", "gradient", gradient, array)
         dense: FloatArray = host_form(f"gradient of {name!r}", gradient)
-        refusal = overlap_refusal(f"gradient of {name!r}", dense, self._guard)
-        if refusal:
-            raise refusal
         return dense
+
+    def refuse_other_steps(self, t: int, rate: float | None, tuning: int) -> None:
+        """Raise RuntimeError in all processes if they make different steps, or with different learning rates."""
+        by_rank = self.processes.all_of((t, rate, tuning))
+        if len({*by_rank}) > 1:
+            raise RuntimeError(
+                "the processes make different steps (number, learning rate that was set, changes of hyperparameters: "
+                f"{by_rank}): all must make the same calls"
+            )
 
     def of_one_kind(self, given: Given) -> Given:
         """The gradients, each of the kind that it has in all processes, with zeros where a process has none.
@@ -122,6 +128,8 @@ class Shards:
         rows = self._rows_of(gradient)
         parts = self.processes.exchange(rows, self.bounds[position], [stop - start] * size)
         parts = parts.reshape(size, stop - start, *rows.shape[1:])
+        if rows.dtype.itemsize == 2:  # which would round each sum, and may overflow before the mean is formed
+            parts = parts.astype(np.float32)
         with np.errstate(all="ignore"):
             if self.takes_mean and self.weights is not None:
                 for part, weight in zip(parts, self.weights, strict=True):
@@ -131,7 +139,7 @@ class Shards:
                 total += part
             if self.takes_mean and self.weights is None:
                 total /= size
-        own: FloatArray = total.reshape(self.params.arrays[position].shape)
+            own: FloatArray = total.astype(rows.dtype, copy=False).reshape(self.params.arrays[position].shape)
         return own
 
     def _own_rows_of(self, position: int, gradient: Rows) -> Rows:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, cast
@@ -9,9 +10,9 @@ from typing import Any, cast
 import numpy as np
 
 from ..data.batches import is_array, parts_of, picker
-from ..data.dataset import sample_count
 from ..engine.options import Rule
 from ..engine.parameters import Parameters
+from ..mpi.agreement import agreed_on, is_agreed
 from ..mpi.communicator import engines_among
 from ..mpi.engine import ShardedEngine
 from ..mpi.shards import NOTHING
@@ -45,10 +46,11 @@ class DividedSession(Session):
 
     A batch of n samples gives process r the samples ``[r * n // size, (r + 1) * n // size)``. Losses and monitors are
     means over the samples of all shares, or with ``reduction="sum"`` losses are sums of the shares', so that a run is
-    that of one process, up to rounding. A batch that cannot be divided is computed by all processes.
+    that of one process, up to rounding. A batch that cannot be divided is process 0's.
     """
 
     _weights: list[float]  # by process, of its share of the batch
+    _batch: tuple[int | None, int]  # what tells the batch from others
 
     def __init__(
         self,
@@ -64,6 +66,7 @@ class DividedSession(Session):
             what = "updates" if updates else "monitor_gradients"
             raise ValueError(f"{what} cannot be combined with comm: a process sees its own share of a batch only")
         super().__init__(rule, params, hyper, objective, monitors, updates, divided_among)
+        self.share_params()
 
     @property
     def _sharded(self) -> ShardedEngine:
@@ -81,6 +84,12 @@ class DividedSession(Session):
             )
         super().begin_run(run)
 
+    def share_params(self) -> None:
+        self._sharded.shards.share_first()
+
+    def has_left_alone(self, error: BaseException) -> bool:
+        return not is_agreed(error)
+
     def common_rng(self, rng: Any) -> Any:
         """The source of random orders: one for all processes, if none is given."""
         own: int = int(np.random.SeedSequence().entropy or 0)  # type: ignore[arg-type]  # an int, as none was given
@@ -92,10 +101,11 @@ class DividedSession(Session):
     def arguments_of(self, batch: Any, axis: int) -> Any:
         """The arguments that the loss takes after params for this process's share; None if that has no sample."""
         size, rank = self._sharded.processes.size, self._sharded.processes.rank
-        if not any(map(is_array, parts_of(batch))):
-            self._weights = [1.0] * size
-            return self.objective.arguments(batch)
-        n = sample_count(batch, axis)
+        n = _samples_of(batch, axis)
+        self._batch = n, _fingerprint(batch)
+        if n is None:
+            self._weights = [1.0] + [0.0] * (size - 1)
+            return None if rank else self.objective.arguments(batch)
         bounds = [r * n // size for r in range(size + 1)]
         self._weights = np.diff(bounds).astype(float).tolist()
         start, stop = bounds[rank], bounds[rank + 1]
@@ -106,30 +116,53 @@ class DividedSession(Session):
         found: list[tuple[Monitored, list[Any] | None]] = []
 
         def compute() -> bool:
-            nothing: list[Any] = [NOTHING] * len(self.params)
-            found.append(
-                ({}, nothing) if arguments is None else super(DividedSession, self).measure(arguments, gradients_needed)
-            )
+            if arguments is None:
+                found.append(({}, [NOTHING] * len(self.params)))
+            else:
+                found.append(super(DividedSession, self).measure(arguments, gradients_needed))
             return True
 
         self.engine.comm.agreed(compute)
         [(own, gradients)] = found
-        shards = self._sharded.shards
+        by_rank = self._sharded.processes.all_of((self._batch, own))
+        if len({batch for batch, _ in by_rank}) > 1:
+            counts = ", ".join(str(n) for (n, _), _ in by_rank)
+            raise agreed_on(
+                ValueError(
+                    f"the batches of the processes differ (they have {counts} samples): give all processes the same "
+                    "data, of which each computes on its share"
+                )
+            )
         mean, losses = WeightedMean(), 0.0
-        for values, weight in zip(self._sharded.processes.all_of(own), self._weights, strict=True):
+        for (_, values), weight in zip(by_rank, self._weights, strict=True):
             if values:
                 mean.add(values, weight)
                 losses += values["loss"]
         values = mean.means()
-        if not shards.takes_mean:
+        if not self._sharded.shards.takes_mean:
             values["loss"] = losses
-        shards.weights = None if len({*self._weights}) == 1 else [w / sum(self._weights) for w in self._weights]
         return values, gradients
 
+    def train_on(self, arguments: Arguments) -> Monitored:
+        shards, weights = self._sharded.shards, self._weights
+        shards.weights = None if len({*weights}) == 1 else [weight / sum(weights) for weight in weights]
+        try:
+            return super().train_on(cast(Any, arguments))
+        finally:
+            shards.weights = None
+
     def products(self, arguments: Arguments) -> Sequence[Any]:
-        if self.form_products is not None and arguments is None:
-            return [NOTHING] * len(self.params)
-        return super().products(cast(Any, arguments))
+        if self.form_products is None:
+            return ()
+        found: list[Sequence[Any]] = []
+
+        def form() -> bool:
+            assert self.form_products is not None
+            found.append(self.form_products(self.objective, arguments))
+            return True
+
+        self.engine.comm.agreed(form)
+        return [NOTHING] * len(self.params) if arguments is None else found[0]
 
     def catch_up_for(self, arguments: Arguments) -> None:
         if self.touches is None:
@@ -149,10 +182,21 @@ class DividedSession(Session):
         if self.monitors.custom:
             self.flush()
 
-    def step(self, gradients: list[Any], products: Sequence[Any] = (), from_outside: bool = False) -> None:
-        if from_outside:
-            self._sharded.shards.weights = None
-        super().step(gradients, products, from_outside)
+
+def _samples_of(batch: Any, axis: int) -> int | None:
+    """How many samples a batch has; None if it cannot be divided: it has none, or arrays with different numbers."""
+    shapes = [part.shape for part in parts_of(batch) if is_array(part)]
+    numbers = {shape[axis] if -len(shape) <= axis < len(shape) else None for shape in shapes}
+    return int(numbers.pop() or 0) or None if len(numbers) == 1 else None
+
+
+def _fingerprint(batch: Any) -> int:
+    """A checksum of the first sample of each array of NumPy's, by which the batches of two processes are told apart."""
+    found = 0
+    for part in parts_of(batch):
+        if type(part) is np.ndarray and part.size and part.dtype.hasobject is False:
+            found = zlib.crc32(np.ascontiguousarray(part[:1]).reshape(-1).view(np.uint8).data, found)
+    return found
 
 
 def _share(batch: Any, axis: int, key: slice) -> Any:

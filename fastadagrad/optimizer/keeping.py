@@ -176,6 +176,7 @@ class Keeper(ByGradients, ABC):
         >>> opt = fa.ADAGRAD(params={"W": np.ones(2)})
         >>> opt.export("weights.safetensors")  # doctest: +SKIP
         """
+        self._session.refuse_divided("export")
         export(self._session, path)
 
     def _taken_from(self, contents: checkpoint.Contents, run: Mapping[str, Any]) -> dict[str, Any]:

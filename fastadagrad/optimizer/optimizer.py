@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Unpack
 from ..data.dataset import as_dataset
 from ..engine.options import Hyper, hyper_names, refuse_unknown
 from ..engine.parameters import Parameters
-from ..support.asking import asking, whether
+from ..support.asking import asking, shown, whether
 from ..support.attributes import MAKING, RUNNING, TAKEN_BY_A_RUN
 from ..support.interrupts import whole
 from . import assignment
@@ -101,6 +101,10 @@ class Optimizer(Named, Shown, Iterating, metaclass=Described):
         watched = Monitors(monitors, registered, whether("monitor_gradients", monitor_gradients))
         made_of = self.rule, registered, hyper, objective, watched, Updates(updates)
         if comm is None:
+            if reduction != "mean":
+                raise ValueError(
+                    f"reduction={shown(reduction)} is for several processes: give comm, too, or leave it out"
+                )
             self._session = Session(*made_of)
         else:
             from .divided import sessions_among
@@ -201,6 +205,7 @@ class Optimizer(Named, Shown, Iterating, metaclass=Described):
                 session.engine.changes += 1
                 for array, value in zip(params.arrays, copies, strict=True):
                     array[...] = value
+                session.share_params()
                 session.note_displacement()
 
     def evaluate(self, dataset: Any) -> Monitored:

@@ -110,12 +110,14 @@ class SecondOrder(Optimizer):
             vectors.append(params.place.placed(values))
         return vectors
 
-    def _products(self, objective: Objective, arguments: tuple[Any, ...]) -> Sequence[Any]:
-        """The Hessian of the loss on a batch times newly drawn vectors, one a parameter."""
-        session = self._session
+    def _products(self, objective: Objective, arguments: tuple[Any, ...] | None) -> Sequence[Any]:
+        """The Hessian of the loss on a batch times newly drawn vectors, one a parameter; without a batch only drawn."""
+        session, vectors = self._session, self._drawn()
+        if arguments is None:
+            return ()
         if self._curvature is None or (self._curvature.objective, self._curvature.hv) != (objective, self.hv):
             self._curvature = Curvature(objective, session.params, self.hv)
-        return self._curvature.products(self._drawn(), arguments, session.engine.frozen)
+        return self._curvature.products(vectors, arguments, session.engine.frozen)
 
     def step(self, gradients: Any = None, products: Any = None) -> None:
         """One fused update of all parameters, in place.

@@ -21,7 +21,9 @@ from .run import Run, Touches
 from .stepper import DividedAmong, Stepper
 from .updates import Updates
 
-FormProducts = Callable[[Objective, tuple[Any, ...]], Sequence[Any]]  # (loss, batch) -> products, one a parameter
+FormProducts = Callable[
+    [Objective, tuple[Any, ...] | None], Sequence[Any]
+]  # (loss, batch) -> products, one a parameter
 
 
 class Loaded(NamedTuple):
@@ -76,6 +78,13 @@ class Session(Stepper):
     def anywhere(self, happened: bool) -> bool:
         """Whether something has happened in any of the processes that train together."""
         return happened
+
+    def share_params(self) -> None:
+        """Give the parameters to all processes that train together, after they have been set."""
+
+    def has_left_alone(self, error: BaseException) -> bool:
+        """Whether an error has come in this process only, of several that train together."""
+        return False
 
     def common_rng(self, rng: Any) -> Any:
         """What is given as the source of random orders, or what all processes that train together take in its place."""

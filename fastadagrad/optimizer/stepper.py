@@ -16,7 +16,9 @@ from ..support.checks import quick_float
 from ..support.log import logger
 from .history import Ledger
 
-DividedAmong = Callable[[Rule, Parameters, Sequence[Settings]], Engine]  # makes the engine of one of several processes
+DividedAmong = Callable[
+    [Rule, Parameters, Sequence[Settings], Conduct], Engine
+]  # makes the engine of one of several processes
 
 
 class Stepper:
@@ -47,8 +49,7 @@ class Stepper:
         if divided_among is None:
             self.engine = Engine(rule, params)
         else:
-            settings, _ = self.settings_of(self.own_copy(hyper), {})
-            self.engine = divided_among(rule, params, settings)
+            self.engine = divided_among(rule, params, *self.settings_of(self.own_copy(hyper), {}))
         self.configure(dict(hyper), {})
         self._buffers: list[FloatArray] = []
 

@@ -42,20 +42,41 @@ def test_bits(size):
         assert each["digests"] == expected
 
 
-@pytest.mark.parametrize("end", ["raise KeyError('lost')", "import os; os.kill(os.getpid(), 9)"])
-def test_the_end_of_one_process_ends_all(end):
-    code = f"""
+ENDS = {  # how process 1 ends, and what it says
+    "error": ("raise KeyError('lost')", "KeyError: 'lost'"),
+    "thread": ("threading.Thread(target=int, args=('lost',)).start(); time.sleep(60)", "ValueError: invalid literal"),
+    "kill": ("os.kill(os.getpid(), 9)", ""),
+    "data": ("table.minimize(batch, batch, **how)", "OSError: lost"),
+}
+SCRIPT = """
+import os, threading, time
+import numpy as np
 from mpi4py import MPI
-import numpy as np, fastadagrad as fa
+import fastadagrad as fa
+
+def loss(p, rows):
+    return 0.0, fa.Rows(rows, np.ones((len(rows), 2)))
+
+def batch():
+    if comm.rank == 1:
+        raise OSError("lost")
+    return np.arange(6)
+
 comm = MPI.COMM_WORLD
-opt = fa.SGD(params=np.zeros(3), comm=comm)
+how = {{"train_batches": 2, "valid_batches": 1, "touches": lambda rows: {{"param0": rows}}}}
+opt, table = fa.SGD(params=np.zeros(3), comm=comm), fa.SGD(loss, np.zeros((1000, 2)), comm=comm)
 opt.step(np.ones(3))
-if comm.rank == 1:
+if comm.rank == 1 or {of_all}:
     {end}
 opt.step(np.ones(3))
 """
+
+
+@pytest.mark.parametrize("case", ENDS)
+def test_the_end_of_one_process_ends_all(case):
+    end, said = ENDS[case]
     before = time.monotonic()
-    status, _, errors = mpiexec(3, "-c", code, timeout=120)
+    status, _, errors = mpiexec(3, "-c", SCRIPT.format(end=end, of_all=case == "data"), timeout=120)
     assert status != 0
     assert time.monotonic() - before < 60
-    assert ("lost" in errors) == ("lost" in end)
+    assert said in errors

@@ -60,12 +60,57 @@ def test_skipped_in_all():
     assert run(3, step) == [(0, 1, False)] * 3
 
 
-def test_other_parameters_in_one_process():
-    def make(comm):
-        with pytest.raises(ValueError, match="parameters of the same names, shapes and dtypes"):
-            fa.ADAGRAD(params=np.zeros(3 + (comm.rank == 1)), comm=comm)
+OTHERS = {
+    "shape": ({"params": np.zeros(4)}, "the names, dtypes and shapes of parameters is"),
+    "order": ({"params": {"b": np.zeros(3), "a": np.zeros(3)}}, "the names, dtypes and shapes of parameters is"),
+    "rate": ({"learning_rate": 0.2}, "learning_rate of 'a' is 0.1 in process 0 and 0.2 in process 1"),
+    "limit": ({"max_global_norm": 1.0}, "max_global_norm is"),
+    "reduction": ({"reduction": "sum"}, "reduction is mean in process 0 and sum in process 1"),
+}
 
-    run(2, make)
+
+@pytest.mark.parametrize("case", OTHERS)
+def test_other_things_in_one_process(case):
+    others, message = OTHERS[case]
+    given = {"params": {"a": np.zeros(3), "b": np.ones(3)}, "learning_rate": 0.1}
+
+    def make(comm):
+        own = given | (others if comm.rank == 1 else {})
+        with pytest.raises(ValueError, match="all processes must be given the same") as caught:
+            fa.SGD(**own, comm=comm)
+        return str(caught.value)
+
+    assert message in run(2, make)[0]
+    assert given["params"]["b"].tolist() == [1, 1, 1]
+
+
+def test_a_rate_that_is_set_in_one_process():
+    def step(comm):
+        opt = fa.SGD(params=np.zeros(3), learning_rate=0.1, comm=comm)
+        opt.step(np.ones(3))
+        if comm.rank == 0:
+            opt.hyper.learning_rate = 0.05
+        with pytest.raises(RuntimeError, match="the processes make different steps"):
+            opt.step(np.ones(3))
+
+    run(2, step)
+
+
+@pytest.mark.parametrize("change", ["writeable", "shape"])
+def test_a_parameter_that_has_been_changed(change):
+    def step(comm):
+        w = np.zeros((4, 3))
+        opt = fa.SGD(params=w, learning_rate=0.1, comm=comm)
+        if change == "writeable":
+            w.flags.writeable = False
+        else:
+            w.shape = (2, 6)
+        with pytest.raises(ValueError, match="was moved in memory, reshaped or made read-only"):
+            opt.step(np.ones((4, 3)))
+        assert opt.steps == 0
+        assert not w.any()
+
+    run(2, step)
 
 
 def test_an_accumulator_of_a_whole_parameter_is_chosen_at_first():
@@ -80,7 +125,12 @@ def test_an_accumulator_of_a_whole_parameter_is_chosen_at_first():
 def test_what_is_not_there_yet(tmp_path):
     def ask(comm):
         opt = fa.ADAGRAD(params=np.zeros(3), comm=comm)
-        for what in (lambda: opt.save(tmp_path / "file"), lambda: opt.load(tmp_path / "file"), opt.twin):
+        for what in (
+            lambda: opt.save(tmp_path / "file"),
+            lambda: opt.load(tmp_path / "file"),
+            opt.twin,
+            lambda: opt.export("w"),
+        ):
             with pytest.raises(RuntimeError, match="not there yet for an optimizer that several processes share"):
                 what()
         with pytest.raises(ValueError, match="monitor_gradients cannot be combined with comm"):
@@ -101,6 +151,11 @@ def test_no_reduction():
             fa.ADAGRAD(params=np.zeros(3), comm=comm, reduction="max")
 
     run(2, make)
+
+
+def test_a_reduction_of_one_process():
+    with pytest.raises(ValueError, match="reduction='sum' is for several processes: give comm, too"):
+        fa.ADAGRAD(params=np.zeros(3), reduction="sum")
 
 
 def test_one_process_is_alone():

@@ -86,7 +86,8 @@ def test_rows(size, touches):
         np.testing.assert_allclose(p, expected, rtol=1e-9, atol=1e-14)
 
 
-def test_hessian_vector_products():
+@pytest.mark.parametrize("samples", [40, 33])  # of 33 the last batch has one, so that two processes have none
+def test_hessian_vector_products(samples):
     def train_esgd(comm):
         w = np.array([3.0, -2.0])
         among = {} if comm is None else {"comm": comm}
@@ -97,12 +98,66 @@ def test_hessian_vector_products():
             hv_rng=4,
             **among,
         )
-        opt.minimize([np.arange(1.0, 41.0)], max_epochs=3, rng=0)
+        opt.minimize([np.arange(1.0, samples + 1.0)], max_epochs=3, rng=0)
         return w
 
     expected = train_esgd(None)
     for w in run(3, train_esgd):
         np.testing.assert_allclose(w, expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_what_cannot_be_divided_is_computed_once(reduction):
+    prior = np.arange(10.0)
+
+    def train_whole(comm):
+        w, v = np.ones(3), np.ones(3)
+        among = {} if comm is None else {"comm": comm, "reduction": reduction}
+        opt = fa.SGD(lambda w: (w @ w, 2 * w), w, learning_rate=0.1, **among)
+        train, _ = opt.minimize(max_updates=2)
+        both = fa.SGD(lambda v, x, p: (p.sum() + x.mean(), v * p.sum()), v, learning_rate=0.01, **among)
+        found, _ = both.minimize(lambda: (np.ones(32), prior), train_batches=2, valid_batches=1, max_epochs=1)
+        return w.tolist(), v.tolist(), train["loss"], found["loss"]
+
+    assert run(3, train_whole) == [train_whole(None)] * 3
+
+
+def test_data_of_its_own_in_each_process():
+    def train_apart(comm):
+        opt = fa.SGD(lambda w, x: ((x @ w).mean(), x.mean(axis=0)), np.zeros(2), learning_rate=0.1, comm=comm)
+        with pytest.raises(ValueError, match="the batches of the processes differ"):
+            opt.minimize([np.arange(80.0).reshape(40, 2)[comm.rank :: 2]], max_epochs=1, rng=0)
+
+    run(2, train_apart)
+
+
+def test_an_update_after_an_evaluation_is_the_plain_mean():
+    def update(comm):
+        w = np.zeros(3)
+        opt = fa.SGD(lambda w, x: (0.0, w), w, learning_rate=1.0, comm=comm)
+        opt.evaluate([np.ones(3)])
+        dict(opt.get_updates())["param0"](np.full(3, float(comm.rank)))
+        return w.tolist()
+
+    assert run(2, update) == [[-0.5] * 3] * 2
+
+
+def test_parameters_that_are_set_are_those_of_process_0():
+    def set_params(comm):
+        w = np.zeros(3)
+        fa.SGD(params=w, learning_rate=1.0, comm=comm).set_params([comm.rank + 1.0] * 3)
+        return w.tolist()
+
+    assert run(3, set_params) == [[1.0] * 3] * 3
+
+
+def test_a_mean_of_16_bits_does_not_overflow():
+    def step(comm):
+        w = np.zeros(3, np.float16)
+        fa.SGD(params=w, learning_rate=0.5, comm=comm).step(np.full(3, 40_000, np.float16))
+        return w.tolist()
+
+    assert run(3, step) == [[-20_000.0] * 3] * 3
 
 
 @pytest.mark.parametrize("process", [0, 2])

@@ -1,5 +1,6 @@
 """Threads that stand in for the processes of MPI: each calls the same methods, and waits for the others."""
 
+import pickle
 import threading
 from itertools import pairwise
 
@@ -15,9 +16,9 @@ class InStep:
         self.rank, self.size, self._barrier, self._board = rank, size, barrier, board
 
     def all_of(self, value):
-        self._board[self.rank] = value
+        self._board[self.rank] = pickle.dumps(value)
         self._barrier.wait(TIMEOUT)
-        found = [*self._board]
+        found = [pickle.loads(each) for each in self._board]
         self._barrier.wait(TIMEOUT)
         return found
 
