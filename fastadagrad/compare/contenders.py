@@ -9,6 +9,7 @@ from typing import Any
 from ..engine.options import hyper_names, make_settings, refuse_unknown
 from ..kernels.rules import trait
 from ..optimizer.methods import METHODS, method_named
+from ..optimizer.second_order import SecondOrder
 from .papers import PRESET, preset, unlike_paper
 from .training import OwnTrainer, Trainer
 
@@ -57,7 +58,10 @@ class Contender:
         hyper = {"lazy": lazy, **self.options, "threads": 1, "nonfinite": "raise"}
         if rate is not None:
             hyper["learning_rate"] = rate
-        return OwnTrainer(method_named(self.name)(loss, params, **hyper))
+        method = method_named(self.name)
+        if issubclass(method, SecondOrder):  # whose random vectors are the same whenever a run is made
+            hyper["hv_rng"] = 0
+        return OwnTrainer(method(loss, params, **hyper))
 
 
 def usual_contenders() -> list[str]:

@@ -112,6 +112,10 @@ def table(seed):
     return Task(params=np.ones((6, 2)), loss=loss, train=(np.arange(6) // 2,), batch_size=3)
 
 
+def test_the_random_vectors_of_a_method_are_those_of_the_same_run():
+    assert ran("esgd", 0.01, make=table, epochs=2).valid == ran("esgd", 0.01, make=table, epochs=2).valid
+
+
 OFTEN = ("adagrad", "cocob")
 
 

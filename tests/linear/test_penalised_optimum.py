@@ -64,8 +64,9 @@ def test_the_zeros_of_l1(name, l1):
     linear_model = pytest.importorskip("sklearn.linear_model")
     X, y = examples(name)
     theirs = for_sklearn(X)
+    to_the_end = {"tol": 1e-10, "max_iter": 100_000, "random_state": 0}
     best = linear_model.LogisticRegression(
-        l1_ratio=1, solver="liblinear", C=1 / (len(y) * l1), tol=1e-10, max_iter=20_000, fit_intercept=False
+        l1_ratio=1, solver="liblinear", C=1 / (len(y) * l1), fit_intercept=False, **to_the_end
     ).fit(theirs, y)
     epochs = 1000 if name == "a9a" else 3000
     found = by_full_batches(X, y, l1=l1, intercept=False, learning_rate=3.0, max_epochs=epochs)
