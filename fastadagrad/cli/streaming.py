@@ -130,9 +130,9 @@ def checkpoints_of(arguments: argparse.Namespace) -> dict[str, Any]:
         if resume is True:
             raise ValueError("--resume goes on from --checkpoint DIR, or from a model, --resume MODEL: name one")
         return {}
-    found = {"checkpoint": folder, "every": 1, "keep": 2, "resume": resume is not None, **given}
-    numbered_files.checkpoints_of(*found.values(), logger.warning)  # type: ignore[call-arg]
-    return found
+    found = {"every": 1, "keep": 2, "resume": resume is not None, **given}
+    numbered_files.checkpoints_of(folder, tell=logger.warning, **found)  # makes the folder, or refuses it
+    return {"checkpoint": folder, **found}
 
 
 def is_wanted(arguments: argparse.Namespace) -> bool:

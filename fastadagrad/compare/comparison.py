@@ -230,7 +230,7 @@ def make_plan(
 ) -> Plan:
     """Make the plan of a comparison, checking everything that can be checked before work starts."""
     problems = _listed("problems", problems, str, Problem)
-    methods = _listed("methods", methods, str, type, None.__class__)
+    methods = _listed("methods", methods, str, type, type(None))
     with asking("rates"):
         grid = as_rates(rates)
     seeds = whole_number("seeds", seeds, 1)

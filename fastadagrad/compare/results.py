@@ -91,9 +91,9 @@ def _refuse_to_replace(folder: Path, plan: Plan) -> None:
     try:
         shown = read_json(folder / RESULTS) or {"runs": []}
         runs = {_named(Cell(*(run[name] for name in Cell._fields))) for run in shown["runs"]}
-    except NotADirectoryError:  # told by `make_folder`
+    except NotADirectoryError:  # `make_folder` tells of it
         return
-    except OSError:
+    except OSError:  # which is no damage, though readers of damaged files may raise it
         raise
     except DAMAGE:  # a damaged file shows no runs that could be lost
         return

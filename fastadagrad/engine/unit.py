@@ -116,13 +116,6 @@ class Unit(ABC):
         marks[...] = 0
         return found
 
-    def block_sums(self) -> list[NDArray[np.float64]]:
-        """For each parameter the sums of squares of the gradient's blocks of 4,096, by the last `run` with NORMS.
-
-        Units of the host's memory have this method, for processes that step parts of the same parameters.
-        """
-        raise NotImplementedError
-
     def poll(self) -> bool:
         """Look for accumulators that have become infinite, where steps do not wait to see; whether there may be any."""
         return False

@@ -62,6 +62,7 @@ class Bucket(Unit):
         return self._measures
 
     def block_sums(self) -> list[NDArray[np.float64]]:
+        """For each parameter the sums of squares of the gradient's blocks of 4,096, by the last `run` with NORMS."""
         return self._by_member(self._scratch)
 
     def measured_blocks(self) -> list[list[NDArray[np.float64]]]:

@@ -120,6 +120,7 @@ class RowUnit(Unit):
         return float(launch(norm, spans, rows, at, source.ctypes.data, self.table, self._scalars[0]))
 
     def block_sums(self) -> list[NDArray[np.float64]]:
+        """The sums of squares of the blocks of 4,096 in which the gradient of the last `run` has rows."""
         assert self._gathered is not None
         rows, at, source = self._gathered
         sums = np.empty(rows.size * (self._width // BLOCK + 2))  # one row has elements of so many blocks at most

@@ -196,8 +196,9 @@ def _losses_of(fold: Fold, trainer: AnyTrainer) -> NDArray[np.float64]:
 
 
 def _excess(losses: NDArray[np.float64], others: NDArray[np.float64], heavy_tails: bool) -> tuple[float, float]:
-    """The mean by which finite losses exceed others, and its standard error, as multiples of a power of two.
+    """The mean by which finite losses exceed others, and the standard error of that mean.
 
+    Both are divided by one power of two, so that no square overflows: it is their signs and their order that matter.
     With `heavy_tails` the mean is a trimmed one, and the error that of Tukey and McLaughlin (1963).
     """
     excess = np.sort(losses - others)

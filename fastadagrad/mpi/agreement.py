@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,16 +11,11 @@ from numpy.typing import NDArray
 from ..engine.comm import in_order
 from .processes import Processes
 
-KINDS = (
-    FloatingPointError,
-    IndexError,
-    TypeError,
-    ValueError,
-    MemoryError,
-    OSError,
-    RuntimeError,
-)  # the first that fits
+# Kinds of errors that the other processes raise; an error is of the first that fits.
+KINDS = FloatingPointError, IndexError, TypeError, ValueError, MemoryError, OSError, RuntimeError
 AGREED = "raised in all processes"  # attribute of errors that are
+
+Result = TypeVar("Result")
 
 
 class Agreement:
@@ -29,28 +25,35 @@ class Agreement:
         self._processes = processes
 
     def agreed(self, check: Callable[[], bool]) -> bool:
-        error, passed = None, False
+        return all(self._tried(check, bool)[1])
+
+    def everywhere(self, function: Callable[[], Result]) -> Result:
+        """What a function returns in this process, once it has returned in all; what it raises in one, all raise."""
+        return self._tried(function, lambda _: True)[0]
+
+    def _tried(self, function: Callable[[], Result], told: Callable[[Result], bool]) -> tuple[Result, list[bool]]:
+        """What a function returns here, and what `told` makes of its result in each process."""
+        found, error = None, None
         try:
-            passed = check()
+            found = function()
         except BaseException as raised:
             error = raised
-        outcomes = self._processes.all_of(passed if error is None else _told(error))
+        outcomes = self._processes.all_of(told(cast(Result, found)) if error is None else _refusal(error))
         refusals = [(rank, outcome) for rank, outcome in enumerate(outcomes) if isinstance(outcome, tuple)]
         if not refusals:
-            return all(outcomes)
+            return cast(Result, found), outcomes
         if error is None:
             rank, (name, message) = refusals[0]
             error = next(kind for kind in KINDS if kind.__name__ == name)(f"in process {rank}: {message}")
-        vars(error)[AGREED] = True
-        raise error
+        raise agreed_on(error)
 
     def whole_sums(self, parts: Sequence[NDArray[np.float64]]) -> list[float]:
         by_rank = self._processes.all_of([*parts])
         return [in_order(np.concatenate([of_rank[i] for of_rank in by_rank])) for i in range(len(parts))]
 
 
-def agreed_on(error: ValueError) -> ValueError:
-    """An error that all processes raise alike."""
+def agreed_on(error: BaseException) -> BaseException:
+    """An error that is raised in all processes, which is noted in it."""
     vars(error)[AGREED] = True
     return error
 
@@ -60,7 +63,7 @@ def is_agreed(error: BaseException) -> bool:
     return AGREED in vars(error)
 
 
-def _told(error: BaseException) -> tuple[str, str]:
+def _refusal(error: BaseException) -> tuple[str, str]:
     """The kind of error for the other processes, and its message."""
     kind = next((kind.__name__ for kind in KINDS if isinstance(error, kind)), "")
     try:

@@ -40,7 +40,7 @@ class ShardedEngine(Engine):
         self.processes = processes
         self.shards = Shards(whole, [kind == "tensor" for kind in kinds], processes, mean)
         super().__init__(rule, self.shards.params)
-        self.comm = Agreement(processes)
+        self.comm = self.agreement = Agreement(processes)
 
     def check(self, settings: Sequence[Settings], conduct: Conduct, unused: bool) -> None:
         for (name, array), s, bounds in zip(self.shards.whole, settings, self.shards.bounds, strict=True):
@@ -70,18 +70,15 @@ class ShardedEngine(Engine):
     def catch_up(self, position: int, what: str, indices: Any) -> Any:
         with self.lock:
             self._refuse_in_flux()
-            found: list[Any] = []
+            rows = self.agreement.everywhere(partial(self._checked_rows, position, what, indices))
+            self.shards.fetch(position, rows, partial(self._read_own, position, what))
+            return rows
 
-            def check() -> bool:
-                array = self.shards.whole.refuse_changed(position)
-                if array.ndim == 0:
-                    raise ValueError(f"{what} do not exist: the parameter is 0-dimensional")
-                found.append(checked_indices(what, indices, len(array))[0])
-                return True
-
-            self.comm.agreed(check)
-            self.shards.fetch(position, found[0], partial(self._read_own, position, what))
-            return found[0]
+    def _checked_rows(self, position: int, what: str, indices: Any) -> Any:
+        array = self.shards.whole.refuse_changed(position)
+        if array.ndim == 0:
+            raise ValueError(f"{what} do not exist: the parameter is 0-dimensional")
+        return checked_indices(what, indices, len(array))[0]
 
     def _read_own(self, position: int, what: str, rows: Any) -> Any:
         reader = self._reader(position)
@@ -123,20 +120,17 @@ class ShardedStepping(Stepping):
 
     def step(self, gradients: list[Any], t: int, products: Sequence[Any] = ()) -> bool:
         arena = cast(ShardedEngine, self._arena)
-        shards, found = arena.shards, list[Given]()
-
-        def check() -> bool:
-            shards.whole.refuse_moved()
-            found.append(shards.checked(gradients, self._active))
-            if self._fed:
-                found.append(shards.checked(products, self._active))
-            return True
-
-        arena.comm.agreed(check)
-        shards.refuse_other_steps(t, arena.rate_set, arena.tuning)
-        found = [shards.of_one_kind(given) for given in found]
+        shards, about = arena.shards, (t, arena.rate_set, arena.tuning)
+        found = arena.agreement.everywhere(partial(self._checked_parts, gradients, products))
+        found = [shards.of_one_kind(given, about) for given in found]
         with whole():  # a signal parts no step from the messages that tell of it
             done = super().step(shards.own_sums(found[0]), t, *map(shards.own_sums, found[1:]))
             if done:
                 shards.distribute(found[0])
         return done
+
+    def _checked_parts(self, gradients: list[Any], products: Sequence[Any]) -> list[Given]:
+        """The gradients of this process and, for a method that needs them, its products, checked."""
+        shards = cast(ShardedEngine, self._arena).shards
+        shards.whole.refuse_moved()
+        return [shards.checked(each, self._active) for each in (gradients, products)[: 1 + self._fed]]

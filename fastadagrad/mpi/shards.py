@@ -79,28 +79,31 @@ class Shards:
             found = checked_sparse(name, gradient, array, self._guard, False, inspect_only)
             return Rows(found.indices, found.values)
         self.whole.place.check_dense(f"gradient of {name!r}", "gradient", gradient, array)
-        dense: FloatArray = host_form(f"gradient of {name!r}", gradient)
-        return dense
+        return host_form(f"gradient of {name!r}", gradient)
 
-    def refuse_other_steps(self, t: int, rate: float | None, tuning: int) -> None:
-        """Raise RuntimeError in all processes if they make different steps, or with different learning rates."""
-        by_rank = self.processes.all_of((t, rate, tuning))
-        if len({*by_rank}) > 1:
-            raise RuntimeError(
-                "the processes make different steps (number, learning rate that was set, changes of hyperparameters: "
-                f"{by_rank}): all must make the same calls"
-            )
-
-    def of_one_kind(self, given: Given) -> Given:
+    def of_one_kind(self, given: Given, about: tuple[int, float | None, int]) -> Given:
         """The gradients, each of the kind that it has in all processes, with zeros where a process has none.
+
+        Parameters
+        ----------
+        about : tuple
+            The number of the step, the learning rate that was set for it, and the count of changes of hyperparameters.
 
         Raises
         ------
+        RuntimeError
+            In all processes, if they make different steps.
         ValueError
             In all processes, if a gradient is dense in some of them and sparse in others.
         """
         own = {i: SPARSE if isinstance(each, Rows) else DENSE for i, each in given.items() if each is not NOTHING}
-        by_rank, completed = self.processes.all_of(own), dict(given)
+        told = self.processes.all_of((about, own))
+        if len({of_rank for of_rank, _ in told}) > 1:
+            raise RuntimeError(
+                "the processes make different steps (number, learning rate that was set, changes of hyperparameters: "
+                f"{[of_rank for of_rank, _ in told]}): all must make the same calls"
+            )
+        by_rank, completed = [kinds for _, kinds in told], dict(given)
         for i in given:
             kinds = {rank: kinds[i] for rank, kinds in enumerate(by_rank) if i in kinds}
             if len({*kinds.values()}) > 1:

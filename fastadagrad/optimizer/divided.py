@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -10,20 +11,18 @@ from typing import Any, cast
 import numpy as np
 
 from ..data.batches import is_array, parts_of, picker
-from ..engine.options import Rule
-from ..engine.parameters import Parameters
 from ..mpi.agreement import agreed_on, is_agreed
 from ..mpi.communicator import engines_among
 from ..mpi.engine import ShardedEngine
 from ..mpi.shards import NOTHING
 from . import checkpoint
 from .history import Monitored
-from .monitors import Monitors, WeightedMean
-from .objective import Objective
+from .monitors import WeightedMean
 from .run import Run
 from .session import Session
 from .stepper import DividedAmong
-from .updates import Updates
+
+Arguments = tuple[Any, ...] | None  # of the loss; None for a share without a sample
 
 
 def sessions_among(comm: Any, reduction: str) -> Callable[..., Session]:
@@ -38,9 +37,6 @@ def sessions_among(comm: Any, reduction: str) -> Callable[..., Session]:
     return Session if divided_among is None else partial(DividedSession, divided_among=divided_among)
 
 
-Arguments = tuple[Any, ...] | None  # of the loss; None for a share without a sample
-
-
 class DividedSession(Session):
     """A session whose batches are divided among processes, which all make the same calls with the same data.
 
@@ -52,20 +48,11 @@ class DividedSession(Session):
     _weights: list[float]  # by process, of its share of the batch
     _batch: tuple[int | None, int]  # what tells the batch from others
 
-    def __init__(
-        self,
-        rule: Rule,
-        params: Parameters,
-        hyper: Mapping[str, Any],
-        objective: Objective | None,
-        monitors: Monitors,
-        updates: Updates,
-        divided_among: DividedAmong,
-    ) -> None:
-        if updates or monitors.of_gradients:
-            what = "updates" if updates else "monitor_gradients"
+    def __init__(self, *made_of: Any, divided_among: DividedAmong) -> None:
+        super().__init__(*made_of, divided_among=divided_among)
+        if self.updates or self.monitors.of_gradients:
+            what = "updates" if self.updates else "monitor_gradients"
             raise ValueError(f"{what} cannot be combined with comm: a process sees its own share of a batch only")
-        super().__init__(rule, params, hyper, objective, monitors, updates, divided_among)
         self.share_params()
 
     @property
@@ -92,8 +79,8 @@ class DividedSession(Session):
 
     def common_rng(self, rng: Any) -> Any:
         """The source of random orders: one for all processes, if none is given."""
-        own: int = int(np.random.SeedSequence().entropy or 0)  # type: ignore[arg-type]  # an int, as none was given
-        return self._sharded.processes.all_of(own)[0] if rng is None else rng
+        common = self._sharded.processes.all_of(secrets.randbits(128))[0]
+        return common if rng is None else rng
 
     def anywhere(self, happened: bool) -> bool:
         return any(self._sharded.processes.all_of(happened))
@@ -113,17 +100,7 @@ class DividedSession(Session):
 
     def measure(self, arguments: Arguments, gradients_needed: bool) -> tuple[Monitored, list[Any] | None]:
         """Monitors on the whole batch, and this process's gradients, of its share."""
-        found: list[tuple[Monitored, list[Any] | None]] = []
-
-        def compute() -> bool:
-            if arguments is None:
-                found.append(({}, [NOTHING] * len(self.params)))
-            else:
-                found.append(super(DividedSession, self).measure(arguments, gradients_needed))
-            return True
-
-        self.engine.comm.agreed(compute)
-        [(own, gradients)] = found
+        own, gradients = self._sharded.agreement.everywhere(partial(self._measure_share, arguments, gradients_needed))
         by_rank = self._sharded.processes.all_of((self._batch, own))
         if len({batch for batch, _ in by_rank}) > 1:
             counts = ", ".join(str(n) for (n, _), _ in by_rank)
@@ -143,6 +120,11 @@ class DividedSession(Session):
             values["loss"] = losses
         return values, gradients
 
+    def _measure_share(self, arguments: Arguments, gradients_needed: bool) -> tuple[Monitored, list[Any] | None]:
+        if arguments is None:
+            return {}, [NOTHING] * len(self.params)
+        return super().measure(arguments, gradients_needed)
+
     def train_on(self, arguments: Arguments) -> Monitored:
         shards, weights = self._sharded.shards, self._weights
         shards.weights = None if len({*weights}) == 1 else [weight / sum(weights) for weight in weights]
@@ -154,30 +136,17 @@ class DividedSession(Session):
     def products(self, arguments: Arguments) -> Sequence[Any]:
         if self.form_products is None:
             return ()
-        found: list[Sequence[Any]] = []
-
-        def form() -> bool:
-            assert self.form_products is not None
-            found.append(self.form_products(self.objective, arguments))
-            return True
-
-        self.engine.comm.agreed(form)
-        return [NOTHING] * len(self.params) if arguments is None else found[0]
+        own = self._sharded.agreement.everywhere(partial(self.form_products, self.objective, arguments))
+        return [NOTHING] * len(self.params) if arguments is None else own
 
     def catch_up_for(self, arguments: Arguments) -> None:
         if self.touches is None:
             super().catch_up_for(())
             return
-        found: list[Mapping[str, Any]] = []
-
-        def ask() -> bool:
-            found.append({} if arguments is None else self.touched(arguments))
-            return True
-
-        self.engine.comm.agreed(ask)
-        named = self._sharded.processes.all_of([*found[0]])
+        own = self._sharded.agreement.everywhere(lambda: {} if arguments is None else self.touched(arguments))
+        named = self._sharded.processes.all_of([*own])
         for name in dict.fromkeys(name for names in named for name in names):
-            indices = found[0].get(name, np.zeros(0, np.int64))
+            indices = own.get(name, np.zeros(0, np.int64))
             self.engine.catch_up(self.position_of(name), f"touches: indices of {name!r}", indices)
         if self.monitors.custom:
             self.flush()
@@ -186,15 +155,15 @@ class DividedSession(Session):
 def _samples_of(batch: Any, axis: int) -> int | None:
     """How many samples a batch has; None if it cannot be divided: it has none, or arrays with different numbers."""
     shapes = [part.shape for part in parts_of(batch) if is_array(part)]
-    numbers = {shape[axis] if -len(shape) <= axis < len(shape) else None for shape in shapes}
-    return int(numbers.pop() or 0) or None if len(numbers) == 1 else None
+    numbers = {shape[axis] if -len(shape) <= axis < len(shape) else 0 for shape in shapes}
+    return int(numbers.pop()) if len(numbers) == 1 and 0 not in numbers else None
 
 
 def _fingerprint(batch: Any) -> int:
     """A checksum of the first sample of each array of NumPy's, by which the batches of two processes are told apart."""
     found = 0
     for part in parts_of(batch):
-        if type(part) is np.ndarray and part.size and part.dtype.hasobject is False:
+        if type(part) is np.ndarray and part.size and not part.dtype.hasobject:
             found = zlib.crc32(np.ascontiguousarray(part[:1]).reshape(-1).view(np.uint8).data, found)
     return found
 

@@ -21,9 +21,8 @@ from .run import Run, Touches
 from .stepper import DividedAmong, Stepper
 from .updates import Updates
 
-FormProducts = Callable[
-    [Objective, tuple[Any, ...] | None], Sequence[Any]
-]  # (loss, batch) -> products, one a parameter
+# (loss, batch) -> products, one a parameter; None in the place of a batch has the vectors drawn and nothing else.
+FormProducts = Callable[[Objective, tuple[Any, ...] | None], Sequence[Any]]
 
 
 class Loaded(NamedTuple):
@@ -44,6 +43,7 @@ class Session(Stepper):
         objective: Objective | None,
         monitors: Monitors,
         updates: Updates,
+        *,
         divided_among: DividedAmong | None = None,
     ) -> None:
         super().__init__(rule, params, hyper, divided_among)
@@ -114,7 +114,7 @@ class Session(Stepper):
             if stop is not None and self.anywhere(stop()):
                 return None
             values, _ = self.measure(self.arguments_of(batch, axis), self.monitors.of_gradients)
-            mean.add(values, 1 if data is None else sample_count(batch, data.axis))
+            mean.add(values, 1 if data is None else sample_count(batch, axis))
         return mean.means()
 
     def train_on(self, arguments: tuple[Any, ...]) -> Monitored:

@@ -4,6 +4,7 @@ import os
 import signal
 
 import pytest
+from full_disk import no_room_for
 from streamed import LABELS, text_of
 
 from fastadagrad.cli import main
@@ -155,14 +156,7 @@ def test_an_interruption_writes_a_checkpoint(capsys, tmp_path, monkeypatch, sour
 
 def test_a_full_disk_leaves_the_model(capsys, tmp_path, monkeypatch, source):
     """The last checkpoint cannot be written: the model is, and the command says what is missing."""
-    replace = os.replace
-
-    def failing(old, new):
-        if "checkpoint-" in str(new):
-            raise OSError(28, "No space left on device", old)
-        replace(old, new)
-
-    monkeypatch.setattr(os, "replace", failing)
+    no_room_for(monkeypatch, "checkpoint-")
     folder, model = tmp_path / "run", tmp_path / "model"
     status, _, err = run(capsys, "fit", source, "--epochs", 2, "--checkpoint", folder, "--model", model, "--quiet")
     assert status == 2

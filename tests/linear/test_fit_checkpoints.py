@@ -9,6 +9,7 @@ import sys
 import numpy as np
 import pytest
 import scipy.sparse
+from full_disk import no_room_for
 from streamed import LABELS, text_of
 
 from fastadagrad.data import stream_text
@@ -361,14 +362,7 @@ def alike(wrong, value):
 
 def test_a_checkpoint_that_cannot_be_written(tmp_path, monkeypatch, caplog):
     """The fit goes on, and tells of it at the end, once the model is trained."""
-    replace = os.replace
-
-    def failing(source, target):
-        if "checkpoint-00000002" in str(target):
-            raise OSError(28, "No space left on device", source)
-        replace(source, target)
-
-    monkeypatch.setattr(os, "replace", failing)
+    no_room_for(monkeypatch, "checkpoint-00000002")
     model = LinearModel("squared", max_epochs=3, learning_rate=0.1)
     with pytest.raises(OSError, match="No space left on device") as caught:
         model.fit(DENSE, Y, checkpoint=tmp_path)

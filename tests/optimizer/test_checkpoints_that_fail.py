@@ -11,6 +11,7 @@ from datetime import timedelta
 import numpy as np
 import pytest
 from checkpoints import Model, X, Y
+from full_disk import no_room_for
 from left_runs import LIMITS, LeftError, everything, leaving, names, run_of
 
 import fastadagrad as fa
@@ -174,15 +175,7 @@ class TestFailures:
         assert names(tmp_path)[-1].startswith("end")
 
     def test_where_warnings_are_errors_a_full_disk_does_not_end_the_run(self, tmp_path, monkeypatch, caplog):
-        replace = os.replace
-
-        def failing(old, new):
-            if "00000003" in new:
-                monkeypatch.setattr(os, "replace", replace)
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            replace(old, new)
-
-        monkeypatch.setattr(os, "replace", failing)
+        no_room_for(monkeypatch, "00000003", once=True)
         found = run_of(tmp_path)
         assert "No space left on device" in caplog.text
         assert everything(found) == everything(run_of())

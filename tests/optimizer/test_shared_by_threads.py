@@ -3,10 +3,10 @@
 import io
 import sys
 import threading
-from contextlib import contextmanager
 
 import numpy as np
 import pytest
+from meanwhile import meanwhile
 
 import fastadagrad as fa
 from fastadagrad.optimizer import writing
@@ -33,26 +33,9 @@ def made(**hyper):
     return fa.ADAGRAD(loss, params, learning_rate=0.5, **hyper)
 
 
-@contextmanager
 def stepping(opt, step=None):
-    """Another thread steps meanwhile; what it raises is raised at the end."""
-    stop, errors = threading.Event(), []
-
-    def work():
-        try:
-            while not stop.is_set():
-                (step or opt.step)(GRADIENTS)
-        except BaseException as error:
-            errors.append(error)
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
-    assert not errors, errors
+    """Another thread steps meanwhile."""
+    return meanwhile(lambda: (step or opt.step)(GRADIENTS))
 
 
 def check_file(content):

@@ -74,7 +74,7 @@ def test_an_old_file_that_cannot_be_deleted_is_told_of(tmp_path, monkeypatch):
 
 
 def test_where_there_are_no_locks(tmp_path, monkeypatch):
-    monkeypatch.setattr(numbered_files.outputs, "locked", lambda descriptor: None)
+    monkeypatch.setattr(numbered_files.outputs, "lock", lambda descriptor: None)
     for _ in range(2):
         Checkpoints(tmp_path, 1, 1, True, pytest.fail).begin()
 

@@ -193,7 +193,7 @@ def _text(rng, path, others):
 WAYS = {
     function.__name__.strip("_").replace("_", " "): function
     for function in (
-        _truncated, _truncated, _emptied, _bits_flipped, _overwritten, _lengthened, _grown_without_end, _deleted,
+        _truncated, _emptied, _bits_flipped, _overwritten, _lengthened, _grown_without_end, _deleted,
         _a_directory, _swapped, _replaced_by_another, _unreadable, _a_link_to_nothing, _a_pipe, _all_deleted, _text,
     )
 }  # fmt: skip

@@ -17,10 +17,10 @@ import multiprocessing
 import os
 import subprocess
 import sys
-import threading
 import time
 
 import numpy as np
+from meanwhile import meanwhile
 
 import fastadagrad as fa
 
@@ -92,29 +92,6 @@ def begin(method, seed, expected, number, nested):
     sys.exit(RIGHT if right else 9)
 
 
-@contextlib.contextmanager
-def meanwhile(work):
-    """Another thread does some work again and again."""
-    stop, errors = threading.Event(), []
-
-    def again():
-        try:
-            while not stop.is_set():
-                work()
-        except BaseException as error:
-            errors.append(error)
-
-    thread = threading.Thread(target=again)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
-    if errors:
-        raise errors[0]
-
-
 def run_here(method, situation, repeat):
     """Start processes in one scenario; the ends of those that did not end well."""
     global inherited
@@ -145,7 +122,8 @@ def run_here(method, situation, repeat):
 
 def run(method, situation, repeat, layer="omp"):
     """The same in a process of its own: what was wrong, in words; None if there is no such threading layer here."""
-    environment = {**os.environ, "NUMBA_THREADING_LAYER": layer, "NUMBA_NUM_THREADS": "2"}
+    of_numba = {"NUMBA_THREADING_LAYER": layer, "NUMBA_NUM_THREADS": "2"}
+    environment = {**os.environ, **of_numba, "PYTHONPATH": os.path.dirname(os.path.abspath(__file__))}
     # Python's forkserver warns at its end that semaphores of the pools of its children have been left.
     ignored = ["-W", "ignore::DeprecationWarning", "-W", "ignore::UserWarning:multiprocessing.resource_tracker"]
     options = ["--scenario", method, situation, "--repeat", str(repeat)]
