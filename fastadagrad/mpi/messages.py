@@ -70,7 +70,7 @@ def _key() -> int:
 
 
 def _copy_of(comm: Any) -> Any:
-    """The one copy of a communicator for all optimizers: a process can have some thousands of communicators at most."""
+    """A copy of a communicator, the same for all optimizers, as MPI has no more than some thousand of them."""
     found = comm.Get_attr(_key())
     if found is None:
         found = comm.Dup()
