@@ -300,6 +300,10 @@ class Engine(Access, Arena):
     def _make_stepping(self, positions: Sequence[int]) -> Stepping:
         return Stepping(self, positions)
 
+    def whole_shape(self, name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape of a parameter or a slot that has this shape here, over all processes that step the model."""
+        return shape
+
     def refuse_alone(self, conduct: Conduct) -> None:
         """Raise ValueError if parameters cannot be stepped one by one."""
         if conduct.max_global_norm:

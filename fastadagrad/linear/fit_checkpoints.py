@@ -208,11 +208,11 @@ class FitCheckpoints:
 
     @property
     def time_has_passed(self) -> bool:
-        return self._files.interval.time_has_passed
+        return self._files.is_due_by_time()
 
     def is_due(self, epoch: int) -> bool:
         """Whether a checkpoint is due after the epoch of this number."""
-        return self._files.interval.is_over(epoch)
+        return self._files.is_due(epoch)
 
     def save(self, progress: Progress, trained: Trained, learning_rate: float) -> None:
         """Write a checkpoint, unless that of the same place is the latest that was written."""

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..engine.comm import in_order
+from ..support.array_file import Damaged
 from .processes import Processes
 
 # Kinds of errors that the other processes raise; an error is of the first that fits.
-KINDS = FloatingPointError, IndexError, TypeError, ValueError, MemoryError, OSError, RuntimeError
+KINDS = FloatingPointError, IndexError, TypeError, Damaged, ValueError, MemoryError, OSError, RuntimeError
 AGREED = "raised in all processes"  # attribute of errors that are
 
 Result = TypeVar("Result")
+Told = TypeVar("Told")
+
+
+class _Refusal(NamedTuple):
+    """An error of one process, as the others are told of it."""
+
+    kind: str
+    message: str
 
 
 class Agreement:
@@ -31,7 +40,11 @@ class Agreement:
         """What a function returns in this process, once it has returned in all; what it raises in one, all raise."""
         return self._tried(function, lambda _: True)[0]
 
-    def _tried(self, function: Callable[[], Result], told: Callable[[Result], bool]) -> tuple[Result, list[bool]]:
+    def by_rank(self, function: Callable[[], Result]) -> list[Result]:
+        """What a function returns in each process, small objects that can be pickled, once it has returned in all."""
+        return cast(list[Result], self._tried(function, cast(Any, _itself))[1])
+
+    def _tried(self, function: Callable[[], Result], told: Callable[[Result], Told]) -> tuple[Result, list[Told]]:
         """What a function returns here, and what `told` makes of its result in each process."""
         found, error = None, None
         try:
@@ -39,7 +52,7 @@ class Agreement:
         except BaseException as raised:
             error = raised
         outcomes = self._processes.all_of(told(cast(Result, found)) if error is None else _refusal(error))
-        refusals = [(rank, outcome) for rank, outcome in enumerate(outcomes) if isinstance(outcome, tuple)]
+        refusals = [(rank, outcome) for rank, outcome in enumerate(outcomes) if isinstance(outcome, _Refusal)]
         if not refusals:
             return cast(Result, found), outcomes
         if error is None:
@@ -63,11 +76,15 @@ def is_agreed(error: BaseException) -> bool:
     return AGREED in vars(error)
 
 
-def _refusal(error: BaseException) -> tuple[str, str]:
+def _itself(value: Result) -> Result:
+    return value
+
+
+def _refusal(error: BaseException) -> _Refusal:
     """The kind of error for the other processes, and its message."""
     kind = next((kind.__name__ for kind in KINDS if isinstance(error, kind)), "")
     try:
         message = str(error)
     except Exception:
         message = "(its message cannot be shown)"
-    return (kind, message) if kind else ("RuntimeError", f"{type(error).__name__}: {message}")
+    return _Refusal(kind, message) if kind else _Refusal("RuntimeError", f"{type(error).__name__}: {message}")

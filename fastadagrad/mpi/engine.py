@@ -58,6 +58,10 @@ class ShardedEngine(Engine):
     def behind(self) -> bool:
         return bool(self.shards.stale)
 
+    def whole_shape(self, name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
+        whole = self.shards.shapes[self.params.names.index(name)]
+        return (whole[0], *shape[1:]) if whole and shape else ()
+
     def flush(self) -> None:
         super().flush()
         self.shards.refresh()

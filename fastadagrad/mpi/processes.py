@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from numpy.typing import NDArray
+
+Value = TypeVar("Value")
 
 
 class Processes(Protocol):
@@ -30,3 +32,18 @@ class Processes(Protocol):
 
     def complete(self, array: NDArray[Any], bounds: Sequence[int]) -> None:
         """Fill an array in all processes, of which each has rows ``[bounds[rank], bounds[rank + 1])`` already."""
+
+
+class Led:
+    """Processes of which number 0 leads, as those that write checkpoints together (see `numbered_files.Processes`)."""
+
+    def __init__(self, processes: Processes) -> None:
+        self._processes = processes
+
+    @property
+    def leads(self) -> bool:
+        return self._processes.rank == 0
+
+    def of_leader(self, value: Value) -> Value:
+        found: Value = self._processes.all_of(value)[0]
+        return found

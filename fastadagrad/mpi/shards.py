@@ -26,6 +26,8 @@ class Shards:
 
     Attributes
     ----------
+    shapes : list of tuple of int
+        The shapes of the whole parameters.
     params : Parameters
         Views of the rows that this process steps, with the names of the whole parameters.
     takes_mean : bool
@@ -38,15 +40,17 @@ class Shards:
 
     def __init__(self, whole: Parameters, indivisible: Sequence[bool], processes: Processes, mean: bool) -> None:
         self.whole, self.processes, self.takes_mean = whole, processes, mean
+        self.shapes = [array.shape for array in whole.arrays]
         self.weights: list[float] | None = None
-        self.bounds: list[Bounds] = cut([a.shape for a in whole.arrays], indivisible, processes.size)
-        self.params = Parameters(dict(zip(whole.names, map(self._own_part, range(len(whole))), strict=True)))
+        self.bounds: list[Bounds] = cut(self.shapes, indivisible, processes.size)
+        own = [self.own_part(position, array) for position, array in enumerate(whole.arrays)]
+        self.params = Parameters(dict(zip(whole.names, own, strict=True)))
         self.stale = set[int]()
         self._guard = guard_of(whole.arrays)
 
-    def _own_part(self, position: int) -> FloatArray:
+    def own_part(self, position: int, array: FloatArray) -> FloatArray:
+        """A view of the rows that this process steps of a parameter, or of an array of the parameter's shape."""
         start, stop = self.own_rows(position)
-        array: FloatArray = self.whole.arrays[position]
         return array if array.ndim == 0 and stop > start else self._rows_of(array)[start:stop]
 
     def own_rows(self, position: int) -> tuple[int, int]:
@@ -185,6 +189,12 @@ class Shards:
         """Get the latest values of all rows that other processes step."""
         for i in sorted(self.stale):
             self._complete(i)
+
+    def completed(self, own: Sequence[FloatArray], wholes: Sequence[FloatArray]) -> None:
+        """Fill arrays of the parameters' shapes in all processes, each of which has its own part of them."""
+        for i, (part, whole) in enumerate(zip(own, wholes, strict=True)):
+            self.own_part(i, whole)[...] = part
+            self.processes.complete(self._rows_of(whole), self.bounds[i])
 
     def _complete(self, position: int) -> None:
         self.processes.complete(self._rows_of(self.whole.arrays[position]), self.bounds[position])

@@ -1,26 +1,19 @@
-"""One file that holds an optimizer: parameters, state, counts, best, history, and the position in its data."""
+"""What is kept of an optimizer: parameters, state, counts, best, history, and the position in its data."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from ..data.dataset import Dataset
 from ..data.randomness import move, random_state
 from ..engine.engine import Engine
-from ..engine.options import Rule, Settings
-from ..support import array_file
 from ..support.log import logger
-from . import checkpoint_header, hyper_record
 from .history import Ledger
-
-KIND = "optimizer"
-OF_UPDATES = checkpoint_header.OF_UPDATES
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -82,224 +75,6 @@ def state_of(engine: Engine, ledger: Ledger, run: Mapping[str, Any] | None) -> S
         run=None if run is None else dict(run),
         displaced=[names[i] for i in sorted(engine.displaced)],
     )
-
-
-class Contents:
-    """The header and the arrays of a file that `save` wrote.
-
-    Raises
-    ------
-    TypeError, ValueError, OSError
-        If the file is none that `save` wrote, or cannot be read.
-    """
-
-    def __init__(self, path: array_file.Target) -> None:
-        self.file = array_file.name_of(path)
-        self.header, self.arrays = array_file.read(path, KIND)
-        try:
-            checkpoint_header.check(self.header, self.arrays)
-            _check_learned(self.arrays)
-        except ValueError as error:
-            raise self.refusal(error) from None
-        self.hyper: dict[str, Any] | None = self.header.get("hyper")  # files of version 0.1.0 have none
-
-    def refusal(self, reason: object) -> ValueError:
-        """The error for a file of which a part is damaged or contradicts another."""
-        return array_file.Damaged(f"{self.file} is not a whole fastadagrad {KIND} file: {reason}")
-
-    def fitted(
-        self,
-        engine: Engine,
-        settings: Sequence[Settings],
-        ledger: Ledger,
-        strict: bool,
-        updates: Mapping[int, NDArray[Any]],
-    ) -> Saved:
-        """The contents that fit an optimizer with these settings and arrays of updates; nothing is changed.
-
-        Raises
-        ------
-        ValueError
-            If the file is damaged or, if `strict`, if something does not fit; the message then lists all that does not.
-        """
-        if self.header["method"] == engine.rule.name:
-            self._check_hyper(engine.rule)
-        fitting = _Fitting(self.header, self.arrays, engine, settings, updates)
-        saved = fitting.saved(ledger)
-        if strict and fitting.differences:
-            raise ValueError(
-                f"the file {self.file} does not fit: {'; '.join(fitting.differences)} (strict=False takes what fits)"
-            )
-        return saved
-
-    def _check_hyper(self, rule: Rule) -> None:
-        run = self.header["run"] or {}
-        of_run, begun = run.get("hyper", {}), run.get("begun", {})
-        for where, record in (("hyper", self.hyper or {}), ("run.hyper", of_run), ("run.begun", begun)):
-            try:
-                hyper_record.check(rule, record)
-            except (TypeError, ValueError) as error:
-                raise self.refusal(f"{where}: {error}") from None
-
-
-def _check_learned(arrays: Arrays) -> None:
-    learned = arrays.get("learned", np.zeros(0))
-    if learned.dtype != np.float64 or learned.ndim != 1:
-        raise ValueError(f"its learned numbers are {learned.dtype} of shape {learned.shape}")
-
-
-class _Fitting:
-    """Comparison of a file's contents with an engine by the parameters' names; differences are noted in words."""
-
-    def __init__(
-        self,
-        header: Mapping[str, Any],
-        arrays: Arrays,
-        engine: Engine,
-        settings: Sequence[Settings],
-        updates: Mapping[int, NDArray[Any]],
-    ) -> None:
-        self._header, self._arrays, self._engine = header, arrays, engine
-        self._settings = dict(zip(engine.params.names, settings, strict=True))
-        self._own: dict[str, Any] = dict(engine.params)
-        self.differences: list[str] = []
-        self._same_method = header["method"] == engine.rule.name
-        if not self._same_method:
-            self.differences.append(f"it holds the method {header['method']!r}, not {engine.rule.name!r}")
-        names = list(header["names"])
-        self._list("it lacks the parameters", [name for name in self._own if name not in names])
-        self._list("it has also the parameters", [name for name in names if name not in self._own])
-        common = [name for name in self._own if name in names]
-        self._params = {name: array for name in common if (array := self._values("param", name)) is not None}
-        self._slots = {name: self._stored_slots(name) for name in self._params if self._same_method}
-        self._slots = {name: slots for name, slots in self._slots.items() if self._slots_fit(name, slots)}
-        self._best = self._best_arrays()
-        self._learned = self._learned_numbers()
-        self._random = self._state_of_random_numbers()
-        self._updates = self._arrays_of_updates(updates)
-
-    def _list(self, what: str, names: Sequence[str]) -> None:
-        if names:
-            self.differences.append(f"{what} {', '.join(map(repr, names))}")
-
-    def _values(self, kind: str, name: str) -> NDArray[Any] | None:
-        """The file's array of this kind for a parameter, if it has the parameter's shape and dtype."""
-        own, array = self._own[name], self._arrays.get(f"{kind}/{name}")
-        if array is None:
-            self.differences.append(f"it lacks the {'values' if kind == 'param' else kind} of {name!r}")
-            return None
-        if own.dtype.kind == array.dtype.kind == "V" and array.dtype.itemsize == own.dtype.itemsize:
-            array = array.view(own.dtype)  # of another package: NumPy has written its bytes without its name
-        return array if self._alike(kind, name, array, own.shape, own.dtype) else None
-
-    def _alike(self, kind: str, name: str, array: NDArray[Any], shape: tuple[int, ...], dtype: Any) -> bool:
-        if array.shape == shape and array.dtype == dtype:
-            return True
-        what = repr(name) if kind == "param" else f"the {kind} of {name!r}"
-        self.differences.append(
-            f"{what} is {array.dtype} of shape {array.shape} in it, and {dtype} of shape {shape} here"
-        )
-        return False
-
-    def _stored_slots(self, name: str) -> Arrays:
-        keys = {key: key.partition("/") for key in self._arrays}
-        return {
-            slot: self._arrays[key]
-            for key, (slot, _, of) in keys.items()
-            if of == name and slot not in ("param", "best", OF_UPDATES) and "/" in key
-        }
-
-    def _slots_fit(self, name: str, stored: Arrays) -> bool:
-        settings, before = self._settings[name], len(self.differences)
-        others = [slot for slot in stored if slot not in settings.known_slots]
-        if others:
-            self.differences.append(
-                f"{name!r} has the slots {', '.join(others)}, which these hyperparameters have no use for: make an "
-                "optimizer of the form of the method that was saved"
-            )
-        missing = [slot for slot in settings.form.slots if slot not in stored]
-        if missing and not settings.options.frozen:
-            self.differences.append(
-                f"it lacks the {' and '.join(missing)} of {name!r}, frozen then: freeze it, load, then thaw it; or, of "
-                "a method with several forms, make an optimizer of the one that was saved"
-            )
-        for slot, array in stored.items():
-            if slot not in others:
-                self._alike(slot, name, array, *self._engine.state.slot_layout(name, slot, settings))
-        return len(self.differences) == before
-
-    def _best_arrays(self) -> list[Any]:
-        """The parameters of the best validation, if there was one; none of them if one does not fit."""
-        if not any(key.startswith("best/") for key in self._arrays):
-            return []
-        found = [self._values("best", name) for name in self._params]
-        return [] if self.differences else found
-
-    def _arrays_of_updates(self, updates: Mapping[int, NDArray[Any]]) -> dict[int, NDArray[Any]]:
-        """The file's arrays of updates, unless the file or this optimizer has none."""
-        start = f"{OF_UPDATES}/"
-        found = {int(key.removeprefix(start)): array for key, array in self._arrays.items() if key.startswith(start)}
-        if not (found and updates):
-            return {}
-        layouts = [{i: (a.dtype, a.shape) for i, a in arrays.items()} for arrays in (found, updates)]
-        if layouts[0] == layouts[1]:
-            return found
-        kept, here = (", ".join(f"{d} of shape {s}" for d, s in each.values()) for each in layouts)
-        self.differences.append(f"its updates have set other arrays: {kept}, and here {here}")
-        return {}
-
-    def _learned_numbers(self) -> tuple[float, ...]:
-        found: tuple[float, ...] = tuple(self._arrays["learned"].tolist()) if "learned" in self._arrays else ()
-        own = self._engine.state.learned
-        if self._same_method and len(own) != len(found):
-            self.differences.append(f"it holds {len(found)} learned numbers, not {len(own)}")
-        return found if self._same_method and len(own) == len(found) else own
-
-    def _state_of_random_numbers(self) -> Any:
-        """State of the method's random numbers, if the method draws any and its generator can take that state."""
-        own, found = self._engine.state.random, self._header.get("random")
-        if own is None or not self._same_method:
-            return None
-        try:
-            move(copy.deepcopy(own), found)
-        except ValueError as error:
-            self.differences.append(f"its random numbers are not like those here: {error}")
-            return None
-        return found
-
-    def saved(self, ledger: Ledger) -> Saved:
-        """The contents that fit an optimizer with this ledger; best parameters and unfinished run only if all fits."""
-        theirs = Ledger.from_header(self._header["ledger"], self._best)
-        late = {name: int(steps) for name, steps in dict(self._header["late"]).items() if name in self._slots}
-        run, skipped = self._header["run"], list(self.differences)
-        if skipped:
-            if theirs.best is not None:
-                skipped.append("the best parameters so far, and where an iteration stood, are left out")
-            counts = {name: count for name, count in theirs.updates.items() if name in self._slots}
-            counts |= {name: count for name, count in ledger.updates.items() if name not in self._params}
-            theirs, run = replace(theirs, best=None, best_arrays=[], updates=counts), None
-            for name in self._own:  # parameters whose state is not taken go on with their own counts of steps
-                begun = ledger.steps - self._engine.state.late.get(name, 0) if name not in self._params else 0
-                if name not in self._slots and theirs.steps != begun:
-                    late[name] = theirs.steps - begun
-        slots: dict[str, Arrays] = {}
-        for name, own in self._slots.items():
-            for slot, array in own.items():
-                slots.setdefault(slot, {})[name] = array
-        return Saved(
-            names=list(self._params),
-            params=self._params,
-            slots=slots,
-            learned=self._learned,
-            late=late,
-            random=self._random,
-            ledger=theirs,
-            run=run,
-            displaced=[name for name in self._header.get("displaced", ()) if name in self._slots],
-            anew=[name for name in self._params if name not in self._slots],
-            updates=self._updates,
-            skipped=skipped,
-        )
 
 
 def make_room(saved: Saved, engine: Engine) -> None:

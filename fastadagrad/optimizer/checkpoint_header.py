@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..data.randomness import move
+from ..support.parted_file import RECORD
 
 Check = Callable[[str, Any], None]
 
@@ -239,6 +240,10 @@ def _check_run(where: str, value: Any) -> None:
     (UNFINISHED if {*value} - {"datasets", "ended", "begun"} else BETWEEN_RUNS)(where, value)
 
 
+ROWS = _row(COUNT, COUNT)
+PART = _parts({"name": TEXT, "id": TEXT, "rows": _by_name(ROWS), "listed": _by_name(TEXT)})
+PARTED = _parts({"arrays": _by_name(_row(TEXT, _each(COUNT))), "parts": _each(PART)})
+
 HEADER = _parts(
     {
         "method": TEXT,
@@ -247,5 +252,6 @@ HEADER = _parts(
         "run": _optional(_check_run),
         "late": _by_name(STEPS),
     },
-    optional={"random": RANDOM, "displaced": _each(TEXT), "hyper": _check_hyper},  # not in 0.1.0
+    # Files of version 0.1.0 have none of the first three; a file that one process has written has no parts.
+    optional={"random": RANDOM, "displaced": _each(TEXT), "hyper": _check_hyper, RECORD: PARTED},
 )

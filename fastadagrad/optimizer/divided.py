@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import zlib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, cast
 
 import numpy as np
 
 from ..data.batches import is_array, parts_of, picker
+from ..engine.options import Settings
+from ..mpi import writing
 from ..mpi.agreement import agreed_on, is_agreed
 from ..mpi.communicator import engines_among
 from ..mpi.engine import ShardedEngine
+from ..mpi.pieces import Pieces
+from ..mpi.processes import Led
 from ..mpi.shards import NOTHING
+from ..support import array_file, numbered_files
+from ..support.asking import shown
 from . import checkpoint
-from .history import Monitored
+from .history import Ledger, Monitored
 from .monitors import WeightedMean
 from .run import Run
-from .session import Session
+from .saved_files import KIND, Contents, folder_at, newest_in
+from .session import Result, Session
 from .stepper import DividedAmong
+from .writing import Writable
 
 Arguments = tuple[Any, ...] | None  # of the loss; None for a share without a sample
 
@@ -34,7 +44,9 @@ def sessions_among(comm: Any, reduction: str) -> Callable[..., Session]:
         If `comm` is no communicator, or `reduction` is neither "mean" nor "sum".
     """
     divided_among = engines_among(comm, reduction)
-    return Session if divided_among is None else partial(DividedSession, divided_among=divided_among)
+    if divided_among is None:
+        return Session
+    return partial(DividedSession, divided_among=divided_among, among={"comm": comm, "reduction": reduction})
 
 
 class DividedSession(Session):
@@ -48,8 +60,9 @@ class DividedSession(Session):
     _weights: list[float]  # by process, of its share of the batch
     _batch: tuple[int | None, int]  # what tells the batch from others
 
-    def __init__(self, *made_of: Any, divided_among: DividedAmong) -> None:
+    def __init__(self, *made_of: Any, divided_among: DividedAmong, among: dict[str, Any]) -> None:
         super().__init__(*made_of, divided_among=divided_among)
+        self._among = among
         if self.updates or self.monitors.of_gradients:
             what = "updates" if self.updates else "monitor_gradients"
             raise ValueError(f"{what} cannot be combined with comm: a process sees its own share of a batch only")
@@ -59,8 +72,72 @@ class DividedSession(Session):
     def _sharded(self) -> ShardedEngine:
         return cast(ShardedEngine, self.engine)
 
-    def refuse_divided(self, what: str) -> None:
-        raise RuntimeError(f"{what} is not there yet for an optimizer that several processes share (comm=)")
+    # Files
+
+    @property
+    def processes(self) -> numbered_files.Processes:
+        return Led(self._sharded.processes)
+
+    def everywhere(self, function: Callable[[], Result]) -> Result:
+        return self._sharded.agreement.everywhere(function)
+
+    def save_to(self, path: array_file.Target, run: Mapping[str, Any] | None = None) -> None:
+        if len({*self._sharded.agreement.by_rank(lambda: _path_of(path))}) > 1:
+            raise agreed_on(
+                ValueError("path differs between processes, which write one file together: give all the same")
+            )
+        self.everywhere(self.params.refuse_moved)
+        super().save_to(path, run)
+
+    def export_to(self, path: Any) -> None:
+        self.everywhere(self.params.refuse_moved)
+        self.flush()
+        self.everywhere(partial(super().export_to, path) if self.processes.leads else lambda: None)
+
+    @property
+    def own_ledger(self) -> Ledger:
+        own = [self._sharded.shards.own_part(i, array) for i, array in enumerate(self.ledger.best_arrays)]
+        return replace(self.ledger, best_arrays=own)
+
+    def made_of(self) -> dict[str, Any]:
+        return {**super().made_of(), **self._among}
+
+    def refuse_shared(self) -> None:
+        raise RuntimeError(
+            "an optimizer that several processes share (comm=) cannot be pickled or deep-copied, as its communicator "
+            "cannot: twin() makes a copy in all of them, and save writes a file that any number of processes loads"
+        )
+
+    def write(self, contents: Writable, path: array_file.Target) -> None:
+        writing.write(self._sharded, _path_of(path), KIND, contents.header, contents.arrays)
+
+    def contents_of(self, path: array_file.Target) -> Contents:
+        """The contents of a file that all processes see, with this process's rows."""
+        folder = self.everywhere(partial(folder_at, path))
+        if folder is None:
+            return self._own_contents_of(path)
+        files = self.everywhere(partial(numbered_files.files_in, folder))
+        return newest_in(folder, self.processes.of_leader(files), self._own_contents_of)
+
+    def _own_contents_of(self, path: array_file.Target) -> Contents:
+        pieces = Pieces(self._sharded)
+        found = self.everywhere(partial(Contents, path, pieces.wanted))
+        found.arrays = pieces.fitted(found.arrays)
+        return found
+
+    def fitted(self, contents: Contents, settings: Sequence[Settings], strict: bool) -> checkpoint.Saved:
+        return self.everywhere(partial(super().fitted, contents, settings, strict))
+
+    def take(self, saved: checkpoint.Saved, hyper: dict[str, Any], overlay: dict[str, Any]) -> None:
+        shards, whole = self._sharded.shards, self.params
+        best = self.everywhere(lambda: [np.empty_like(a) for a in whole.arrays] if saved.ledger.best_arrays else [])
+        super().take(saved, hyper, overlay)
+        shards.completed(shards.params.arrays, whole.arrays)
+        if best:
+            shards.completed(self.ledger.best_arrays, best)
+            self.ledger.best_arrays = best
+
+    # Runs
 
     def begin_run(self, run: Run) -> None:
         of_training = {role: data for role, data in run.datasets.items() if role == "train"}
@@ -150,6 +227,15 @@ class DividedSession(Session):
             self.engine.catch_up(self.position_of(name), f"touches: indices of {name!r}", indices)
         if self.monitors.custom:
             self.flush()
+
+
+def _path_of(path: array_file.Target) -> str:
+    """A path as a string; TypeError for a file object, as each process writes a file of its own."""
+    if not array_file.is_path(path):
+        raise TypeError(
+            f"path must be the path of a file, beside which each process writes its part, not {shown(path)}"
+        )
+    return os.path.abspath(os.fspath(path))
 
 
 def _samples_of(batch: Any, axis: int) -> int | None:

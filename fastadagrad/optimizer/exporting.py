@@ -7,27 +7,24 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.parameters import Parameters
 from ..support.asking import asking
 from ..support.extras import needed
 from ..support.outputs import replacing
-from .session import Session
 
 RESERVED = "__metadata__"  # what the format calls something that is no array
 
 
-def export(session: Session, path: Any) -> None:
-    """Write the parameters, after all rows have been caught up, to a file that is replaced as a whole."""
+def export(params: Parameters, path: Any) -> None:
+    """Write parameters, all rows of which have been caught up, to a file that is replaced as a whole."""
     if not isinstance(path, str | os.PathLike):
         raise TypeError(f"path must be a path, not {type(path).__name__}")
     with asking("path"):
         name = os.fspath(path)
     save = needed("safetensors.numpy", "export").save
-    if RESERVED in session.params.names:
+    if RESERVED in params.names:
         raise ValueError(f"a parameter is called {RESERVED}, a name that the format keeps for itself: rename it")
-    with session.engine.lock:
-        session.params.refuse_moved()
-        session.flush()
-        to_host = session.params.place.to_host
-        content: bytes = save({each: np.asarray(to_host(array), order="C") for each, array in session.params})
+    to_host = params.place.to_host
+    content: bytes = save({each: np.asarray(to_host(array), order="C") for each, array in params})
     with replacing(name) as file:
         file.write(content)

@@ -17,8 +17,9 @@ from ..support.numbered_files import checkpoints_of
 from .documents import takes_as
 from .history import Monitored
 from .keeping import Keeper
-from .resuming import take_up_newest, tell
+from .resuming import take_up_newest
 from .run import Run, Touches
+from .saved_files import tell
 
 
 class Iterating(Keeper):
@@ -140,10 +141,12 @@ class Iterating(Keeper):
         with asking("valid"):
             valid = train if valid is None else as_dataset(valid, batch_size=batch_size)
             valid = limited(valid, valid_batches)
-        files = checkpoints_of(checkpoint, every, keep, whether("resume", resume), tell)
+        resume = whether("resume", resume)
+        files = session.everywhere(
+            lambda: checkpoints_of(checkpoint, every, keep, resume, tell, processes=session.processes)
+        )
         run = Run(session, train, valid, max_updates, max_epochs, own, touches, files)
         if files is not None:
-            session.refuse_divided("checkpoint")
             run.take_up = partial(take_up_newest, session, run, files)
         session.latest_run = run
         if whether("progress", progress):

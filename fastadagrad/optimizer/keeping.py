@@ -13,12 +13,12 @@ import numpy as np
 
 from ..engine.registry import RegisteredRule, method_at, reference_to
 from ..support import array_file
-from ..support.asking import asking, whether
+from ..support.asking import whether
 from ..support.log import logger
 from ..support.trees import in_structure, leaves
-from . import checkpoint, hyper_record, resuming
+from . import checkpoint, hyper_record
 from .by_gradients import ByGradients
-from .exporting import export
+from .saved_files import Contents
 
 
 class Keeper(ByGradients, ABC):
@@ -71,7 +71,6 @@ class Keeper(ByGradients, ABC):
         >>> other.steps, (other.params["param0"] == opt.params["param0"]).all().item()
         (1, True)
         """
-        self._session.refuse_divided("save")
         self._session.save_to(path)
 
     def load(
@@ -130,16 +129,15 @@ class Keeper(ByGradients, ABC):
         (4, True)
         """
         session = self._session
-        session.refuse_divided("load")
         strict, resume, hyper = whether("strict", strict), whether("resume", resume), whether("hyper", hyper)
         session.engine.refuse_within("load")
         session.params.refuse_moved()
-        contents = _contents_of(path)
+        contents = session.contents_of(path)
         run = contents.header["run"] or {}
         with session.engine.changing("load"):
             own = self._taken_from(contents, run) if hyper else session.hyper
             settings, _ = session.settings_of(own, {})
-            saved = contents.fitted(session.engine, settings, session.ledger, strict, session.updates.arrays)
+            saved = session.fitted(contents, settings, strict)
             resumed = saved.run if resume else None
             self._tell_of_hyper(contents, saved.names, run.get("hyper", {}), hyper, unfinished=bool(resumed))
             if saved.skipped:
@@ -176,10 +174,9 @@ class Keeper(ByGradients, ABC):
         >>> opt = fa.ADAGRAD(params={"W": np.ones(2)})
         >>> opt.export("weights.safetensors")  # doctest: +SKIP
         """
-        self._session.refuse_divided("export")
-        export(self._session, path)
+        self._session.export_to(path)
 
-    def _taken_from(self, contents: checkpoint.Contents, run: Mapping[str, Any]) -> dict[str, Any]:
+    def _taken_from(self, contents: Contents, run: Mapping[str, Any]) -> dict[str, Any]:
         if contents.hyper is None:
             raise ValueError(f"{contents.file} was written by a version that saved no hyperparameters: leave out hyper")
         taken = hyper_record.taken({**contents.hyper, **run.get("hyper", {})}, self._session.hyper)
@@ -191,7 +188,7 @@ class Keeper(ByGradients, ABC):
         return taken
 
     def _tell_of_hyper(
-        self, contents: checkpoint.Contents, names: list[str], of_run: Mapping[str, Any], taken: bool, unfinished: bool
+        self, contents: Contents, names: list[str], of_run: Mapping[str, Any], taken: bool, unfinished: bool
     ) -> None:
         """Warn of hyperparameters that differ, except those of an unfinished run, which `iterate` may yet be given."""
         if contents.hyper is None:
@@ -248,7 +245,7 @@ class Keeper(ByGradients, ABC):
             return self._twin(params)
 
     def _twin(self, params: Any) -> Self:
-        kept = self.__getstate__()
+        kept = self._kept()
         if params is None:
             of_this = self._session.params
             copies = map(copy_of_parameter, of_this.owners, of_this.arrays)
@@ -286,12 +283,15 @@ class Keeper(ByGradients, ABC):
         return _unmade, (reference_to(method.rule) if registered else method,), self.__getstate__()
 
     def __getstate__(self) -> dict[str, Any]:
+        self._session.refuse_shared()
+        return self._kept()
+
+    def _kept(self) -> dict[str, Any]:
         session = self._session
-        session.refuse_divided("a copy")
         with session.engine.lock:
             session.params.refuse_moved()
             session.flush()
-            saved = checkpoint.state_of(session.engine, session.ledger, session.unfinished())
+            saved = checkpoint.state_of(session.engine, session.own_ledger, session.unfinished())
             saved.params.clear()  # the arrays are among the arguments that the copy is made with
             return {
                 "made_of": self._made_of(),
@@ -310,16 +310,6 @@ class Keeper(ByGradients, ABC):
         session.take_up(state["saved"].run)
         session.engine.warned.update(state["warned"])
         vars(self).update(state["others"])
-
-
-def _contents_of(path: array_file.Target) -> checkpoint.Contents:
-    """The contents of a file, or of the newest in a folder."""
-    if array_file.is_path(path):
-        with asking("path"):
-            name = os.fspath(path)
-        if isinstance(name, str) and os.path.isdir(name):
-            return resuming.newest_in(name)
-    return checkpoint.Contents(path)
 
 
 def _unmade(method: Any) -> Keeper:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
 from os import PathLike
@@ -22,14 +22,14 @@ from ..support.checks import whole_number
 from ..support.log import logger
 from . import checkpoint
 from .by_gradients import session_of
-from .monitors import WeightedMean
+from .monitors import Monitors, WeightedMean
 from .optimizer import Optimizer
 from .run import Touches
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-Batches = Sequence[tuple[Any, int]]  # each with its number of samples
+Batches = list[tuple[Any, int, int]]  # each with the axis along which its samples lie, and their number
 
 MOST_RATES = 1000
 MOST_STEPS = 1 << 31
@@ -196,7 +196,7 @@ def find_learning_rate(
     _check_method(opt)
     rates = _grid(lowest, highest, per_decade)
     steps = whole_number("steps", steps, 1, MOST_STEPS)
-    random = as_generator(rng)
+    random = as_generator(session_of(opt).common_rng(rng))
     trial = _Trial(opt, touches)
     if train is None:
         session_of(opt).objective.refuse_missing_data("train")
@@ -238,15 +238,19 @@ def _grid(lowest: Any, highest: Any, per_decade: Any) -> NDArray[np.float64]:
 def _batches(data: Dataset | None, steps: int, random: np.random.Generator) -> Batches:
     """The batches of a run, `steps` of them, the same for all runs; if one pass has fewer, another pass follows."""
     if data is None:
-        return [((), 1)] * steps
-    found: list[tuple[Any, int]] = []
+        return [((), 0, 1)] * steps
+    found: Batches = []
     while len(found) < steps:
-        found += ((batch, sample_count(batch, data.axis)) for batch in islice(data.batches(random), steps - len(found)))
+        found += _counted(islice(data.batches(random), steps - len(found)), data.axis)
     return found
 
 
 def _all_batches(data: Dataset | None) -> Batches:
-    return [] if data is None else [(batch, sample_count(batch, data.axis)) for batch in data.batches()]
+    return [] if data is None else _counted(data.batches(), data.axis)
+
+
+def _counted(batches: Iterable[Any], axis: int) -> Batches:
+    return [(batch, axis, sample_count(batch, axis)) for batch in batches]
 
 
 class _Trial:
@@ -262,7 +266,7 @@ class _Trial:
             self._start = checkpoint.state_of(given.engine, given.ledger, None).to_begin_with()
             self._twin = opt.twin()
         self._session = session_of(self._twin)
-        self._session.touches = touches
+        self._session.touches, self._session.monitors = touches, Monitors((), self._session.params, False)
         self._hyper = dict(self._session.hyper)
 
     def _set_back(self, rate: float) -> None:
@@ -274,19 +278,14 @@ class _Trial:
     def run(self, rate: float, fitted: Batches, judged: Batches) -> float:
         """Loss after a run at this rate."""
         self._set_back(rate)
-        session, objective = self._session, self._session.objective
-        settings = session.engine.settings
+        session, settings = self._session, self._session.engine.settings
         if any(each.learning_rate_at(0) * each.options.decoupled_weight_decay >= 1 for each in settings):
             return math.inf  # weights would change sign
         try:
             with np.errstate(all="ignore"):
-                for batch, _ in fitted:
-                    arguments = objective.arguments(batch)
-                    session.catch_up_for(arguments)
-                    value, gradients = objective.value_and_gradients(arguments, session.engine.frozen)
-                    if not math.isfinite(value):
+                for batch, axis, _ in fitted:
+                    if not math.isfinite(session.train_on(session.arguments_of(batch, axis))["loss"]):
                         return math.inf
-                    session.step(gradients, session.products(arguments))
                 loss = self.loss(judged)
         except ArithmeticError:  # FloatingPointError of a gradient, OverflowError of the user's math.exp
             return math.inf
@@ -294,10 +293,10 @@ class _Trial:
 
     def loss(self, judged: Batches) -> float:
         """Mean loss, weighted by sample, of the parameters as they are."""
-        self._session.flush()
-        objective, mean = self._session.objective, WeightedMean()
-        for batch, samples in judged:
-            mean.add({"loss": objective.value(objective.arguments(batch))}, samples)
+        session, mean = self._session, WeightedMean()
+        session.flush()
+        for batch, axis, samples in judged:
+            mean.add(session.measure(session.arguments_of(batch, axis), False)[0], samples)
         return mean.means()["loss"]
 
 

@@ -6,24 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..support.log import logger
-from ..support.numbered_files import Checkpoints, Numbered, files_in, newest_sound
-from ..support.warned import warn
+from ..support.numbered_files import Checkpoints, Numbered
 from . import checkpoint, hyper_record
 from .run import Run
+from .saved_files import Contents, tell
 from .session import Session
-
-
-def tell(message: str) -> None:
-    """Warn of a checkpoint that cannot be read or written."""
-    warn(message, UserWarning)
-
-
-def newest_in(folder: str) -> checkpoint.Contents:
-    """The contents of the newest whole file in a folder; ValueError if there is none."""
-    found = newest_sound(files_in(folder), checkpoint.Contents, tell)
-    if found is None:
-        raise ValueError(f"{folder} is a folder without checkpoints: give a file, or the folder that a run was given")
-    return found[1]
 
 
 def take_up_newest(session: Session, run: Run, checkpoints: Checkpoints) -> None:
@@ -36,20 +23,20 @@ def take_up_newest(session: Session, run: Run, checkpoints: Checkpoints) -> None
     ValueError
         If the file is of another optimizer or of other data; nothing is changed then.
     """
-    found = checkpoints.newest(checkpoint.Contents)
+    found = checkpoints.newest(session.contents_of)
     if found is None:
         return
     hyper, overlay = _hyper(session, run, found[1])
     ended = _run_in(found[1]).get("ended")
     if ended is not None and not run.is_over(ended, session.settings_of(hyper, overlay)[1]):
-        found = checkpoints.newest(checkpoint.Contents, ends=False)
+        found = checkpoints.newest(session.contents_of, ends=False)
         if found is None:  # it ended before the first checkpoint was due
             return
         hyper, overlay = _hyper(session, run, found[1])
     _take(session, run, *found, hyper, overlay)
 
 
-def _run_in(contents: checkpoint.Contents) -> Mapping[str, Any]:
+def _run_in(contents: Contents) -> Mapping[str, Any]:
     return contents.header["run"] or {}
 
 
@@ -57,13 +44,13 @@ def _take(
     session: Session,
     run: Run,
     file: Numbered,
-    contents: checkpoint.Contents,
+    contents: Contents,
     hyper: dict[str, Any],
     overlay: dict[str, Any],
 ) -> None:
     settings, _ = session.settings_of(hyper, {})
     session.settings_of(hyper, overlay)  # raises where the two do not go together
-    saved = contents.fitted(session.engine, settings, session.ledger, strict=True, updates=session.updates.arrays)
+    saved = session.fitted(contents, settings, strict=True)
     state = _run_in(contents)
     checkpoint.positions(run.datasets, state.get("datasets", {}), strict="progress" in state)
     of_program = session.recorded(hyper if file.ended else {**hyper, **overlay})
@@ -79,11 +66,11 @@ def _take(
     logger.info("going on from %s, after %d steps", contents.file, session.steps)
 
 
-def _in_force(contents: checkpoint.Contents) -> hyper_record.Record:
+def _in_force(contents: Contents) -> hyper_record.Record:
     return {**(contents.hyper or {}), **_run_in(contents).get("hyper", {})}
 
 
-def _hyper(session: Session, run: Run, contents: checkpoint.Contents) -> tuple[dict[str, Any], dict[str, Any]]:
+def _hyper(session: Session, run: Run, contents: Contents) -> tuple[dict[str, Any], dict[str, Any]]:
     """Hyperparameters of the program that hold for good, and those of the run, with what the run's body has changed.
 
     A hyperparameter that the program has as it had it when the run began, and that the file has otherwise, has been

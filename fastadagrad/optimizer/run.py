@@ -220,7 +220,7 @@ class Run:
     def _save_after_epoch(self) -> None:
         """Write a checkpoint, if one is due, after the body of the loop has had its say."""
         checkpoints = self.checkpoints
-        if checkpoints is not None and self._reason is None and checkpoints.interval.is_over(self._progress.epochs):
+        if checkpoints is not None and self._reason is None and checkpoints.is_due(self._progress.epochs):
             with self.interrupts.held():
                 self._save()
 
@@ -375,7 +375,7 @@ class Run:
             if optimizer.anywhere(self.interrupts.pending):
                 self._interrupt()
                 return
-            if checkpoints is not None and checkpoints.interval.time_has_passed:
+            if checkpoints is not None and checkpoints.is_due_by_time():
                 self._save()
 
     def _interrupt(self) -> None:

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from threading import get_ident
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from ..data.dataset import Dataset, sample_count
-from ..engine.options import Rule
+from ..engine.options import Rule, Settings
 from ..engine.parameters import Parameters
-from ..support import array_file
+from ..support import array_file, numbered_files
 from ..support.interrupts import whole
 from ..support.log import logger
 from . import checkpoint, hyper_record, writing
-from .history import Best, History, Monitored
+from .exporting import export
+from .history import Best, History, Ledger, Monitored
 from .monitors import Monitors, WeightedMean
 from .objective import Objective
 from .run import Run, Touches
+from .saved_files import Contents, folder_at, newest_in
 from .stepper import DividedAmong, Stepper
 from .updates import Updates
 
+Result = TypeVar("Result")
 # (loss, batch) -> products, one a parameter; None in the place of a batch has the vectors drawn and nothing else.
 FormProducts = Callable[[Objective, tuple[Any, ...] | None], Sequence[Any]]
 
@@ -85,6 +89,15 @@ class Session(Stepper):
     def has_left_alone(self, error: BaseException) -> bool:
         """Whether an error has come in this process only, of several that train together."""
         return False
+
+    def everywhere(self, function: Callable[[], Result]) -> Result:
+        """What a function returns here, once it has returned in all processes that train together."""
+        return function()
+
+    @property
+    def processes(self) -> numbered_files.Processes:
+        """The processes that write the checkpoints of a run together."""
+        return numbered_files.ALONE
 
     def common_rng(self, rng: Any) -> Any:
         """What is given as the source of random orders, or what all processes that train together take in its place."""
@@ -185,7 +198,7 @@ class Session(Stepper):
         self.engine.refuse_within("iterate")
         self.end_unfinished_run()
         if run.checkpoints is not None:
-            run.checkpoints.begin()
+            self.everywhere(run.checkpoints.begin)
         with self.engine.changing("iterate"):
             lasting, overlay = self.divided(run.hyper)
             begun = {"run": self.recorded({**lasting, **overlay}), "end": self.recorded(lasting)}
@@ -279,17 +292,36 @@ class Session(Stepper):
             self.flush()
             hyper = self.recorded(self.hyper)
             contents = writing.gathered(
-                self.engine, self.ledger, self.unfinished() if run is None else run, hyper, self.updates
+                self.engine, self.own_ledger, self.unfinished() if run is None else run, hyper, self.updates
             )
             if not writing.are_copied(contents, self.params):
-                contents.write(path)
+                self.write(contents, path)
                 return
+        self.write(contents, path)
+
+    def write(self, contents: writing.Writable, path: array_file.Target) -> None:
+        """Write what has been gathered of this process to a file, which is replaced as a whole."""
         contents.write(path)
 
     def save_end_to(self, path: array_file.Target, ended: Mapping[str, Any]) -> None:
         """Write everything to a file, with how the run has ended that was the latest."""
         positions = checkpoint.describe(self._datasets)
         self.save_to(path, {"datasets": positions, "ended": ended, "begun": self._begun["end"]})
+
+    def export_to(self, path: Any) -> None:
+        """Write the parameters alone to a file in the format of safetensors."""
+        with self.engine.lock:
+            self.params.refuse_moved()
+            self.flush()
+            export(self.params, path)
+
+    @property
+    def own_ledger(self) -> Ledger:
+        """Counts, history and, of the best parameters, what this process steps."""
+        return self.ledger
+
+    def refuse_shared(self) -> None:
+        """Raise RuntimeError if several processes share the optimizer, which therefore cannot be pickled."""
 
     def recorded(self, hyper: Mapping[str, Any]) -> hyper_record.Record:
         """Hyperparameters as files hold them."""
@@ -304,6 +336,15 @@ class Session(Stepper):
                 f"the iteration that was saved had other hyperparameters than are in force here: {', '.join(found)}"
             )
 
+    def contents_of(self, path: array_file.Target) -> Contents:
+        """The contents of a file, or of the newest in a folder."""
+        folder = folder_at(path)
+        return Contents(path) if folder is None else newest_in(folder, numbered_files.files_in(folder), Contents)
+
+    def fitted(self, contents: Contents, settings: Sequence[Settings], strict: bool) -> checkpoint.Saved:
+        """Those contents of a file that fit, with these settings; see `Contents.fitted`."""
+        return contents.fitted(self.engine, settings, self.ledger, strict, self.updates.arrays)
+
     def take(self, saved: checkpoint.Saved, hyper: dict[str, Any], overlay: dict[str, Any]) -> None:
         """Take over everything that was saved or, if something is refused, nothing."""
         engine = self.engine
@@ -311,7 +352,7 @@ class Session(Stepper):
             self.flush()
             slots, late, ledger = engine.state.slots, engine.state.late, self.ledger
             try:
-                checkpoint.make_room(saved, engine)
+                self.everywhere(partial(checkpoint.make_room, saved, engine))
                 self.ledger = saved.ledger
                 self.configure(hyper, overlay)
             except BaseException:

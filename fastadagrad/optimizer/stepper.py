@@ -152,9 +152,6 @@ class Stepper:
         if not self.unused:
             self.engine.displaced = self.engine.displaced | self.engine.placed(range(len(self.params)))
 
-    def refuse_divided(self, what: str) -> None:
-        """Raise RuntimeError if several processes share the optimizer, for which `what` is not there yet."""
-
     def position_of(self, name: str) -> int:
         """Position of a parameter; ValueError if there is no parameter of that name."""
         with asking("name"):

@@ -15,8 +15,9 @@ from ..engine.parameters import Parameters
 from ..engine.place import map_of
 from ..support import array_file
 from . import checkpoint
-from .checkpoint import KIND, Arrays
+from .checkpoint import Arrays
 from .history import Ledger
+from .saved_files import KIND, OF_UPDATES
 from .updates import Updates
 
 
@@ -43,7 +44,7 @@ def gathered(
         arrays |= {f"best/{name}": array for name, array in zip(saved.names, saved.ledger.best_arrays, strict=True)}
     if saved.learned:
         arrays["learned"] = np.array(saved.learned)
-    arrays |= {f"{checkpoint.OF_UPDATES}/{number}": array for number, array in updates.arrays.items()}
+    arrays |= {f"{OF_UPDATES}/{number}": array for number, array in updates.arrays.items()}
     header = {
         "method": engine.rule.name,
         "names": saved.names,

@@ -14,6 +14,7 @@ import re
 import zipfile
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import IO, Any, TypeGuard, cast
 
 import numpy as np
@@ -27,6 +28,9 @@ from .outputs import naming, replacing
 FORMAT = "fastadagrad"
 VERSION = 2  # 1 numbers all members
 HEADER = "header.json"
+# How often a file is tried: Python's parser, which reads the headers of arrays, raises SystemError where memory is at
+# an end and, up to Python 3.12, now and then while it parses something for another thread, too.
+TRIED = 20
 
 _FIT_FOR_A_FILE = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*(/[A-Za-z_][A-Za-z0-9_-]*)*")
 
@@ -183,6 +187,23 @@ def _write_zip(file: Any, header: str, members: Sequence[str], arrays: Mapping[s
                 np.lib.format.write_array(member, np.asarray(array, order="C"), allow_pickle=False)
 
 
+def header_of(path: str) -> Any:
+    """The header of a file that `write` made, of any kind; its arrays are not read.
+
+    Raises
+    ------
+    ValueError
+        If it is none.
+    OSError
+        If the file cannot be read.
+    """
+    with (
+        refusing_damage(f"{path} is not a whole fastadagrad file", sizes_are_checked=True),
+        zipfile.ZipFile(path) as archive,
+    ):
+        return json.loads(archive.read(HEADER))["header"]
+
+
 def read(source: Target, kind: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """Header and arrays of a file that `write` made with the same `kind`.
 
@@ -206,28 +227,33 @@ def read(source: Target, kind: str) -> tuple[dict[str, Any], dict[str, NDArray[A
     source = _asked_once(source)
     name = name_of(source)
     with _opened(source) if is_path(source) else _remaining(source) as file:
-        try:
-            complaint = f"{name} is not a whole fastadagrad {kind} file"
-            with refusing_damage(complaint, sizes_are_checked=True), zipfile.ZipFile(file) as archive:
-                before = zips.beginning_of(archive)
-                if before:
-                    raise _Refused(f"{name} holds {before} bytes of something else before the file: seek behind them")
-                if not zips.is_last(file, archive):
-                    raise _Refused(f"{name} holds something else behind the file: take it away")
-                _check_sizes(file, archive)
-                about = json.loads(archive.read(HEADER))
-                _check_kind(name, about, kind)
-                names = _checked_names(about["arrays"])
-                numbered = about["version"] == 1
-                members = [f"{i}.npy" for i in range(len(names))] if numbered else _checked_names(about["members"])
-                arrays = {name: _read_array(archive, each) for name, each in zip(names, members, strict=True)}
-                return about["header"], arrays
-        except SystemError as error:  # Python's parser, which reads the headers of arrays, where memory is at an end
-            raise MemoryError(f"there is not enough memory to read {name}") from error
-        except (_Refused, ValueError) as reason:
-            several = _several_in(file, name, is_path(source))
-            kind_of_error = ValueError if several is None and isinstance(reason, _Refused) else Damaged
-            raise kind_of_error(several or str(reason)) from None
+        for _ in range(TRIED):
+            with suppress(SystemError):
+                return _read(file, name, kind, is_path(source))
+        raise MemoryError(f"there is not enough memory to read {name}")
+
+
+def _read(file: IO[bytes], name: str, kind: str, of_path: bool) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    try:
+        complaint = f"{name} is not a whole fastadagrad {kind} file"
+        with refusing_damage(complaint, sizes_are_checked=True), zipfile.ZipFile(file) as archive:
+            before = zips.beginning_of(archive)
+            if before:
+                raise _Refused(f"{name} holds {before} bytes of something else before the file: seek behind them")
+            if not zips.is_last(file, archive):
+                raise _Refused(f"{name} holds something else behind the file: take it away")
+            _check_sizes(file, archive)
+            about = json.loads(archive.read(HEADER))
+            _check_kind(name, about, kind)
+            names = _checked_names(about["arrays"])
+            numbered = about["version"] == 1
+            members = [f"{i}.npy" for i in range(len(names))] if numbered else _checked_names(about["members"])
+            arrays = {name: _read_array(archive, each) for name, each in zip(names, members, strict=True)}
+            return about["header"], arrays
+    except (_Refused, ValueError) as reason:
+        several = _several_in(file, name, of_path)
+        kind_of_error = ValueError if several is None and isinstance(reason, _Refused) else Damaged
+        raise kind_of_error(several or str(reason)) from None
 
 
 def _several_in(file: IO[bytes], name: str, of_path: bool) -> str | None:

@@ -1,7 +1,8 @@
 """The checkpoints of one run: numbered files in a folder, of which the newest are kept.
 
 ``checkpoint-00000007.npz`` is one to go on from. ``end-00000008.npz`` has the result of a run that has come to its end.
-The numbers only tell which file is newer.
+The numbers only tell which file is newer. A checkpoint of several processes has parts, in files whose names begin with
+its own.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ import re
 import weakref
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
-from . import outputs
+from . import outputs, parted_file
 from .array_file import Damaged
 from .asking import asking, shown
 from .checks import whole_number
@@ -23,7 +24,9 @@ from .log import logger
 
 CHECKPOINT, END = "checkpoint", "end"
 _NAME = re.compile(rf"({CHECKPOINT}|{END})-([0-9]{{8,}})\.npz")
+_PART = re.compile(rf"({_NAME.pattern})\.[0-9a-f]{{12}}\.[0-9]+")
 Contents = TypeVar("Contents")
+Value = TypeVar("Value")
 
 
 class Unwritten(OSError):
@@ -36,6 +39,29 @@ class Numbered(NamedTuple):
     number: int
     ended: bool  # whether it has the result of a run that has ended
     path: str
+
+
+class Processes(Protocol):
+    """The processes that write the checkpoints of one run together, to a folder that all of them see."""
+
+    @property
+    def leads(self) -> bool:
+        """Whether this is the process that claims the folder, and deletes what is in it."""
+
+    def of_leader(self, value: Value) -> Value:
+        """What the process that leads gives here."""
+
+
+class Alone:
+    """The only process."""
+
+    leads = True
+
+    def of_leader(self, value: Value) -> Value:
+        return value
+
+
+ALONE: Processes = Alone()
 
 
 def files_in(folder: str) -> list[Numbered]:
@@ -92,6 +118,8 @@ class Checkpoints:
         Whether the run goes on from what is in the folder, if there is something.
     tell : callable
         Gets a line for each file that cannot be read or written.
+    processes : Processes, optional
+        The processes that write the files together, all of which make the same calls.
 
     Raises
     ------
@@ -101,8 +129,17 @@ class Checkpoints:
         If the folder cannot be made, or takes no files.
     """
 
-    def __init__(self, folder: Any, every: Any, keep: Any, resume: bool, tell: Callable[[str], object]) -> None:
-        self.interval, self.resume, self._tell = interval_of("every", every), resume, tell
+    def __init__(
+        self,
+        folder: Any,
+        every: Any,
+        keep: Any,
+        resume: bool,
+        tell: Callable[[str], object],
+        processes: Processes = ALONE,
+    ) -> None:
+        self._interval, self.resume, self._tell = interval_of("every", every), resume, tell
+        self._processes = processes
         self._keep = None if keep is None else whole_number("keep", keep, 1)
         self._folder = _checked_folder(folder)
         self._number = 0  # of the latest file that was taken or written
@@ -130,15 +167,16 @@ class Checkpoints:
         ValueError
             If another run has claimed it and not ended, or has left checkpoints since, and this one does not go on.
         """
-        self._lock = _Lock(self._folder)
-        try:
-            self._refuse_others()
-        except BaseException:
-            self.end()
-            raise
-        for name in {*map(_kind_of, os.listdir(self._folder))} - {None}:
-            outputs.clear_leftovers(os.path.join(self._folder, str(name)))
-        self.interval.begin()
+        if self._processes.leads:
+            self._lock = _Lock(self._folder)
+            try:
+                self._refuse_others()
+            except BaseException:
+                self.end()
+                raise
+            for name in {*map(_kind_of, os.listdir(self._folder))} - {None}:
+                outputs.clear_leftovers(os.path.join(self._folder, str(name)))
+        self._interval.begin()
 
     def end(self) -> None:
         """Let others have the folder."""
@@ -157,9 +195,19 @@ class Checkpoints:
         if not self.resume:
             return None
         files = [file for file in files_in(self._folder) if ends or not file.ended]
-        found = newest_sound(files, read, self._tell)
+        found = newest_sound(self._processes.of_leader(files), read, self._tell)
         self._number = max(self._number, found[0].number if found else 0)
         return found
+
+    def is_due(self, epochs: int) -> bool:
+        """Whether a checkpoint is due after the epoch of this number."""
+        if self._interval.seconds is None:
+            return self._interval.is_over(epochs)
+        return self.is_due_by_time()
+
+    def is_due_by_time(self) -> bool:
+        """Whether a checkpoint is due in the midst of an epoch."""
+        return self._interval.seconds is not None and self._processes.of_leader(self._interval.time_has_passed)
 
     def save(self, write: Callable[[str], object], ended: bool = False) -> None:
         """Let `write` write the next file and then delete the oldest.
@@ -178,9 +226,10 @@ class Checkpoints:
         else:
             self.failure = None
             self._number += 1
-            self._delete_older()
+            if self._processes.leads:
+                self._delete_older()
             logger.debug("checkpoint written to %s", path)
-        self.interval.begin()
+        self._interval.begin()
 
     def raise_failure(self) -> None:
         """Raise an error, if the last file could not be written."""
@@ -203,6 +252,17 @@ class Checkpoints:
                     os.unlink(file.path)
                 except OSError as error:
                     self._tell_and_go_on(f"{error}: an old checkpoint cannot be deleted")
+        self._delete_parts()
+
+    def _delete_parts(self) -> None:
+        """Delete the parts of checkpoints that are not there any more, or that have never been completed."""
+        if any(map(_PART.fullmatch, os.listdir(self._folder))):
+            try:
+                named = {name for file in files_in(self._folder) for name in parted_file.named_in(file.path)}
+            except (OSError, ValueError) as error:  # of a file that is damaged, whose parts are not known
+                logger.debug("no parts of checkpoints are deleted: %s", error)
+            else:
+                parted_file.clear_all(self._folder, _NAME.pattern, named)
 
     def _tell_and_go_on(self, message: str) -> None:
         """Tell of something that must not end the run, not even where warnings are errors."""
@@ -213,7 +273,7 @@ class Checkpoints:
 
 
 def checkpoints_of(
-    folder: Any, every: Any, keep: Any, resume: bool, tell: Callable[[str], object]
+    folder: Any, every: Any, keep: Any, resume: bool, tell: Callable[[str], object], processes: Processes = ALONE
 ) -> Checkpoints | None:
     """The checkpoints of a run that is given these arguments; None if it is given no folder.
 
@@ -223,7 +283,7 @@ def checkpoints_of(
         As `Checkpoints` does; or if there is no folder that the other arguments could be of.
     """
     if folder is not None:
-        return Checkpoints(folder, every, keep, resume, tell)
+        return Checkpoints(folder, every, keep, resume, tell, processes)
     given = {"every": not _is(every, 1), "keep": not _is(keep, 2), "resume": resume}
     idle = [name for name, is_given in given.items() if is_given]
     if idle:
@@ -246,8 +306,8 @@ def _checked_folder(folder: Any) -> str:
 
 
 def _kind_of(name: str) -> str | None:
-    """The name of the checkpoint that a process has been writing to a file of this name; None for other files."""
-    found = re.fullmatch(rf"\.({_NAME.pattern})\.[0-9a-f]{{12}}{re.escape(outputs.SUFFIX)}", name)
+    """The checkpoint, or part of one, that a process has been writing to a file of this name; None for other files."""
+    found = re.fullmatch(rf"\.({_NAME.pattern}|{_PART.pattern})\.[0-9a-f]{{12}}{re.escape(outputs.SUFFIX)}", name)
     return None if found is None else found[1]
 
 

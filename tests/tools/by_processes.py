@@ -52,19 +52,39 @@ def added(parts):
     return total
 
 
-def trained(size, sparse, method, hyper, dtype, comm=None):
-    """Parameters after some steps, and how many bytes of state the process has."""
+def optimizer_of(method, hyper, dtype, comm=None):
+    """An optimizer, and the arrays that are its parameters."""
     params = {name: np.array(array, dtype) for name, array in START.items()}
     if comm is not None and comm.rank:
         for array in params.values():
             array[...] = np.nan  # the parameters of process 0 are what all begin with
     among = {} if comm is None else {"comm": comm, "reduction": "sum"}
-    fed = issubclass(METHODS[method], SecondOrder)
-    opt = fa.build(method, params=params, **among, **({"averaged": True} if fed else {}), **hyper)
-    for t in range(STEPS):
+    averaged = {"averaged": True} if issubclass(METHODS[method], SecondOrder) else {}
+    return fa.build(method, params=params, **among, **averaged, **hyper), params
+
+
+def stepped(opt, steps, size, dtype, sparse, comm=None, of_one=False):
+    """Step with the gradients of so many processes: each has its own or, if all are `of_one`, the first has the sum."""
+    for t in steps:
         of_all = [gradients_of(rank, t, dtype, sparse) for rank in range(size)]
-        own = {n: added([g[n] for g in of_all]) for n in SHAPES} if comm is None else of_all[comm.rank]
-        opt.step(own, *([{n: np.array(own[n]) for n in SHAPES}] if fed else ()))
+        total = {n: added([g[n] for g in of_all]) for n in SHAPES}
+        own = total if comm is None or of_one else of_all[comm.rank]
+        if of_one and comm.rank:
+            own = {name: nothing_of(gradient) for name, gradient in total.items()}
+        opt.step(own, *([{n: np.array(own[n]) for n in SHAPES}] if isinstance(opt, SecondOrder) else ()))
+
+
+def nothing_of(gradient):
+    """A gradient of the same kind that adds nothing."""
+    if isinstance(gradient, fa.Rows):
+        return fa.Rows(gradient.indices[:0], gradient.values[:0])
+    return np.zeros_like(gradient)
+
+
+def trained(size, sparse, method, hyper, dtype, comm=None):
+    """Parameters after some steps, and how many bytes of state the process has."""
+    opt, params = optimizer_of(method, hyper, dtype, comm)
+    stepped(opt, range(STEPS), size, dtype, sparse, comm)
     if sparse:
         wanted = np.random.default_rng(size).integers(0, 1500, 100)
         found = opt.read_rows("table", wanted)
