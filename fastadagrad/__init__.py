@@ -46,7 +46,9 @@ if TYPE_CHECKING:
     from .data.dataset import Dataset as Dataset
     from .data.streams import Stream as Stream
     from .engine.rows import Rows as Rows
+    from .engine.shard import Shard as Shard
     from .linear import LinearModel as LinearModel
+    from .mpi.sharding import shard as shard
     from .nopython import CompiledUpdate as CompiledUpdate
     from .nopython import compiled_update as compiled_update
     from .optimizer.adaptive import *
@@ -70,6 +72,7 @@ _HOMES = {
     "Optimizer": "optimizer",
     "RateSearch": "optimizer.rate_finder",
     "Rows": "engine.rows",
+    "Shard": "engine.shard",
     "Stream": "data.streams",
     "build": "methods",
     "compiled_update": "nopython",
@@ -77,12 +80,13 @@ _HOMES = {
     "like": "peers",
     "minimize": "methods",
     "register": "methods",
+    "shard": "mpi.sharding",
 }
 _MODULES = ("adaptive", "base", "dataset", "first_order")  # modules that downhill has, too
 _INTERFACES = ("scipy", "sklearn")  # not in `__all__`: `import *` would replace the user's own `scipy` and `sklearn`
-__all__ += ["CompiledUpdate", "Dataset", "LinearModel", "Optimizer", "RateSearch", "Rows", "Stream"]
+__all__ += ["CompiledUpdate", "Dataset", "LinearModel", "Optimizer", "RateSearch", "Rows", "Shard", "Stream"]
 __all__ += [*_MODULES]
-__all__ += ["build", "compiled_update", "find_learning_rate", "like", "minimize", "register"]
+__all__ += ["build", "compiled_update", "find_learning_rate", "like", "minimize", "register", "shard"]
 
 
 def __getattr__(name: str) -> Any:

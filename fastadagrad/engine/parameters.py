@@ -14,6 +14,7 @@ from ..support import trees
 from ..support.asking import UNREADABLE, asking, refuse_unreadable, shown
 from ..support.read_only import ReadOnly
 from .place import array_of, map_of, place_of, refuse_closed
+from .shard import Shard
 
 FloatArray = NDArray[np.floating[Any]]
 COMPUTED = (np.dtype(np.float32), np.dtype(np.float64))  # the dtypes that kernels compute in, and GPUs take alone
@@ -34,6 +35,10 @@ def interval(array: Any) -> tuple[int, int]:
     """First address of a C-contiguous array's data and the address behind the last, on the host or on a GPU."""
     start: int = array.ctypes.data if isinstance(array, np.ndarray) else array.address
     return start, start + array.nbytes
+
+
+def _own_array(what: str, owner: Any) -> Any:
+    return owner.rows if type(owner) is Shard else array_of(what, owner)
 
 
 def _refusal(array: Any, owner: Any) -> str | None:
@@ -113,6 +118,8 @@ class Parameters:
         The arrays as the user has them.
     arrays : list
         The arrays that are updated: the same, or descriptions of arrays on a GPU.
+    shapes : list of tuple of int
+        The shapes of the arrays; of a `Shard`, whose array has some rows, that of the whole.
     place : Place
         The memory in which the arrays lie.
 
@@ -151,13 +158,17 @@ class Parameters:
             raise ValueError("params must hold at least one array, it is empty")
         self.arrays: list[Any] = []
         for name, owner in zip(self.names, self.owners, strict=True):
-            array = array_of(f"parameter {name!r}", owner)
-            refusal = _refusal(array, owner)
+            array = _own_array(f"parameter {name!r}", owner)
+            refusal = _refusal(array, array if type(owner) is Shard else owner)
             if refusal:
                 raise (TypeError if array is None else ValueError)(f"parameter {name!r} {refusal}")
             self.arrays.append(array)
             if isinstance(array, np.ndarray):
                 refuse_closed(f"parameter {name!r}", array)
+        self.shapes = [
+            owner.shape if type(owner) is Shard else array.shape
+            for owner, array in zip(self.owners, self.arrays, strict=True)
+        ]
         self._maps = _held_open(self.arrays)
         self.place = place_of(dict(self))
         self._refuse_overlap()
@@ -170,7 +181,7 @@ class Parameters:
 
     def refuse_changed(self, position: int) -> Any:
         """The array at a position; ValueError if it is no longer as it was when it was registered."""
-        array = array_of(f"parameter {self.names[position]!r}", self.owners[position])
+        array = _own_array(f"parameter {self.names[position]!r}", self.owners[position])
         as_before = array is not None and (interval(array)[0], array.shape, array.dtype) == self._registered[position]
         if not as_before or not array.flags.writeable or not array.flags.c_contiguous:
             raise ValueError(
@@ -201,6 +212,17 @@ class Parameters:
         """The structure of the parameters, with names in the place of the arrays."""
         return trees.in_structure(self.given, self.names)
 
+    def shard_at(self, position: int) -> Shard | None:
+        """The parameter at a position, if it is a `Shard` of which other processes have rows."""
+        owner = self.owners[position]
+        return owner if type(owner) is Shard and not owner.is_whole else None
+
+    def refuse_shards(self, what: str) -> None:
+        """Raise ValueError if no process has all of a parameter; `what` cannot do with its rows."""
+        for position, name in enumerate(self.names):
+            if self.shard_at(position) is not None:
+                raise ValueError(f"parameter {name!r} is divided among processes, and {what}")
+
     def _refuse_overlap(self) -> None:
         spans = sorted((*interval(a), name) for name, a in self if a.size)
         for (_, stop, name), (start, _, other) in pairwise(spans):
@@ -228,6 +250,7 @@ class Parameters:
 
     def for_autograd(self) -> Any:
         """The parameters in containers and of types that autograd knows."""
+        self.refuse_shards("autograd derives gradients of whole arrays only: let loss return (value, gradients)")
         arrays = [array.view(np.ndarray) for array in self.arrays]
         if self._nested:
             return trees.in_structure(self.given, arrays, sequence=_known_to_autograd)

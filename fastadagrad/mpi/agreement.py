@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..engine.comm import in_order
 from ..support.array_file import Damaged
-from .processes import Processes
+from .processes import InStep
 
 # Kinds of errors that the other processes raise; an error is of the first that fits.
 KINDS = FloatingPointError, IndexError, TypeError, Damaged, ValueError, MemoryError, OSError, RuntimeError
@@ -30,28 +30,33 @@ class _Refusal(NamedTuple):
 class Agreement:
     """A `Comm` of processes; see `fastadagrad.engine.comm`."""
 
-    def __init__(self, processes: Processes) -> None:
+    def __init__(self, processes: InStep) -> None:
         self._processes = processes
 
     def agreed(self, check: Callable[[], bool]) -> bool:
-        return all(self._tried(check, bool)[1])
+        return all(self._tried("a step", check, bool)[1])
 
-    def everywhere(self, function: Callable[[], Result]) -> Result:
-        """What a function returns in this process, once it has returned in all; what it raises in one, all raise."""
-        return self._tried(function, lambda _: True)[0]
+    def everywhere(self, about: str, function: Callable[[], Result]) -> Result:
+        """What a function returns in this process, once it has returned in all; what it raises in one, all raise.
 
-    def by_rank(self, function: Callable[[], Result]) -> list[Result]:
+        `about` says what it is part of.
+        """
+        return self._tried(about, function, lambda _: True)[0]
+
+    def by_rank(self, about: str, function: Callable[[], Result]) -> list[Result]:
         """What a function returns in each process, small objects that can be pickled, once it has returned in all."""
-        return cast(list[Result], self._tried(function, cast(Any, _itself))[1])
+        return cast(list[Result], self._tried(about, function, cast(Any, _itself))[1])
 
-    def _tried(self, function: Callable[[], Result], told: Callable[[Result], Told]) -> tuple[Result, list[Told]]:
+    def _tried(
+        self, about: str, function: Callable[[], Result], told: Callable[[Result], Told]
+    ) -> tuple[Result, list[Told]]:
         """What a function returns here, and what `told` makes of its result in each process."""
         found, error = None, None
         try:
             found = function()
         except BaseException as raised:
             error = raised
-        outcomes = self._processes.all_of(told(cast(Result, found)) if error is None else _refusal(error))
+        outcomes = self._processes.all_of(about, told(cast(Result, found)) if error is None else _refusal(error))
         refusals = [(rank, outcome) for rank, outcome in enumerate(outcomes) if isinstance(outcome, _Refusal)]
         if not refusals:
             return cast(Result, found), outcomes
@@ -61,7 +66,7 @@ class Agreement:
         raise agreed_on(error)
 
     def whole_sums(self, parts: Sequence[NDArray[np.float64]]) -> list[float]:
-        by_rank = self._processes.all_of([*parts])
+        by_rank = self._processes.all_of("a step", [*parts])
         return [in_order(np.concatenate([of_rank[i] for of_rank in by_rank])) for i in range(len(parts))]
 
 

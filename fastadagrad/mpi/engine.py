@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, cast
 
-import numpy as np
-
 from ..engine.engine import Engine
 from ..engine.options import Conduct, Rule, Settings
 from ..engine.parameters import Parameters
@@ -16,7 +14,7 @@ from ..engine.step import Stepping
 from ..host.sparse_gradients import checked_indices
 from ..support.interrupts import whole
 from .agreement import Agreement
-from .processes import Processes
+from .processes import InStep, Processes
 from .shards import Given, Shards
 
 
@@ -35,12 +33,12 @@ class ShardedEngine(Engine):
         processes: Processes,
         mean: bool,
     ) -> None:
-        _refuse_others(_about(rule, whole, settings, conduct, mean), processes)
+        self.processes = InStep(processes)
+        _refuse_others(_about(rule, whole, settings, conduct, mean), self.processes)
         kinds = [kind_of(name, array, s) for (name, array), s in zip(whole, settings, strict=True)]
-        self.processes = processes
-        self.shards = Shards(whole, [kind == "tensor" for kind in kinds], processes, mean)
+        self.shards = Shards(whole, [kind == "tensor" for kind in kinds], self.processes, mean)
         super().__init__(rule, self.shards.params)
-        self.comm = self.agreement = Agreement(processes)
+        self.comm = self.agreement = Agreement(self.processes)
 
     def check(self, settings: Sequence[Settings], conduct: Conduct, unused: bool) -> None:
         for (name, array), s, bounds in zip(self.shards.whole, settings, self.shards.bounds, strict=True):
@@ -67,22 +65,23 @@ class ShardedEngine(Engine):
         self.shards.refresh()
 
     def read(self, position: int, what: str, indices: Any) -> Any:
-        with self.lock:
-            rows = self.catch_up(position, what, indices)
-            return np.take(self.shards.whole.arrays[position].view(np.ndarray), rows, axis=0)
+        return self._fetch(position, what, indices)[1]
 
     def catch_up(self, position: int, what: str, indices: Any) -> Any:
+        return self._fetch(position, what, indices)[0]
+
+    def _fetch(self, position: int, what: str, indices: Any) -> tuple[Any, Any]:
+        """Row numbers that have been checked, and the values of these rows."""
         with self.lock:
             self._refuse_in_flux()
-            rows = self.agreement.everywhere(partial(self._checked_rows, position, what, indices))
-            self.shards.fetch(position, rows, partial(self._read_own, position, what))
-            return rows
+            rows = self.agreement.everywhere("reading rows", partial(self._checked_rows, position, what, indices))
+            return rows, self.shards.fetch(position, rows, partial(self._read_own, position, what))
 
     def _checked_rows(self, position: int, what: str, indices: Any) -> Any:
         array = self.shards.whole.refuse_changed(position)
         if array.ndim == 0:
             raise ValueError(f"{what} do not exist: the parameter is 0-dimensional")
-        return checked_indices(what, indices, len(array))[0]
+        return checked_indices(what, indices, self.shards.shapes[position][0])[0]
 
     def _read_own(self, position: int, what: str, rows: Any) -> Any:
         reader = self._reader(position)
@@ -94,7 +93,9 @@ def _about(rule: Rule, whole: Parameters, settings: Sequence[Settings], conduct:
     about: dict[str, Any] = {
         "the method": rule.name,
         "the place of parameters": "the host's memory" if whole.place.is_numpys else "a GPU",
-        "the names, dtypes and shapes of parameters": [(name, str(a.dtype), a.shape) for name, a in whole],
+        "the names, dtypes and shapes of parameters": [
+            (name, str(array.dtype), shape) for (name, array), shape in zip(whole, whole.shapes, strict=True)
+        ],
         "reduction": "mean" if mean else "sum",
     }
     for name, value in vars(conduct).items():
@@ -106,9 +107,9 @@ def _about(rule: Rule, whole: Parameters, settings: Sequence[Settings], conduct:
     return about
 
 
-def _refuse_others(own: dict[str, Any], processes: Processes) -> None:
+def _refuse_others(own: dict[str, Any], processes: InStep) -> None:
     """Raise ValueError in all processes if they were given different things, or parameters on a GPU."""
-    for rank, others in enumerate(processes.all_of(own)):
+    for rank, others in enumerate(processes.all_of("making an optimizer", own)):
         for what in [*own, *others]:
             if own.get(what) != others.get(what):
                 raise ValueError(
@@ -125,7 +126,7 @@ class ShardedStepping(Stepping):
     def step(self, gradients: list[Any], t: int, products: Sequence[Any] = ()) -> bool:
         arena = cast(ShardedEngine, self._arena)
         shards, about = arena.shards, (t, arena.rate_set, arena.tuning)
-        found = arena.agreement.everywhere(partial(self._checked_parts, gradients, products))
+        found = arena.agreement.everywhere("a step", partial(self._checked_parts, gradients, products))
         found = [shards.of_one_kind(given, about) for given in found]
         with whole():  # a signal parts no step from the messages that tell of it
             done = super().step(shards.own_sums(found[0]), t, *map(shards.own_sums, found[1:]))

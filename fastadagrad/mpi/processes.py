@@ -34,16 +34,45 @@ class Processes(Protocol):
         """Fill an array in all processes, of which each has rows ``[bounds[rank], bounds[rank + 1])`` already."""
 
 
-class Led:
-    """Processes of which number 0 leads, as those that write checkpoints together (see `numbered_files.Processes`)."""
+class InStep:
+    """Processes that find out, before they would wait for one another for ever, that they make different calls.
+
+    Every exchange begins with `all_of`, which says what it is about.
+    """
 
     def __init__(self, processes: Processes) -> None:
-        self._processes = processes
+        self._processes, self.rank, self.size = processes, processes.rank, processes.size
+        self._lost: str | None = None  # what is said once they have made different calls
+
+    def all_of(self, about: str, value: Any = None) -> list[Any]:
+        """What each process gives here, in the order of the ranks.
+
+        Raises
+        ------
+        RuntimeError
+            If another process exchanges something else; from then on, always.
+        """
+        if self._lost is not None:
+            raise RuntimeError(self._lost)
+        found = self._processes.all_of((about, value))
+        if any(other != about for other, _ in found):
+            calls = ", ".join(f"{other} in process {rank}" for rank, (other, _) in enumerate(found))
+            self._lost = f"the processes make different calls ({calls}): all must make the same ones in the same order"
+            raise RuntimeError(self._lost)
+        return [each for _, each in found]
+
+    def exchange(self, array: NDArray[Any], bounds: Sequence[int], expected: Sequence[int]) -> NDArray[Any]:
+        return self._processes.exchange(array, bounds, expected)
+
+    def complete(self, array: NDArray[Any], bounds: Sequence[int]) -> None:
+        self._processes.complete(array, bounds)
+
+    # As those that write checkpoints together (see `numbered_files.Processes`)
 
     @property
     def leads(self) -> bool:
-        return self._processes.rank == 0
+        return self.rank == 0
 
     def of_leader(self, value: Value) -> Value:
-        found: Value = self._processes.all_of(value)[0]
+        found: Value = self.all_of("a checkpoint", value)[0]
         return found

@@ -14,7 +14,7 @@ from ..engine.rows import Rows, is_sparse
 from ..host.gradients import host_form
 from ..host.sparse_gradients import checked_sparse, inspect_only
 from .cuts import Bounds, cut
-from .processes import Processes
+from .processes import InStep
 
 DENSE, SPARSE = "dense", "sparse"
 NOTHING = object()  # the gradient of a process whose share of a batch has no sample
@@ -38,18 +38,27 @@ class Shards:
         Positions of parameters of which this process may lack the latest values of other processes' rows.
     """
 
-    def __init__(self, whole: Parameters, indivisible: Sequence[bool], processes: Processes, mean: bool) -> None:
+    def __init__(self, whole: Parameters, indivisible: Sequence[bool], processes: InStep, mean: bool) -> None:
         self.whole, self.processes, self.takes_mean = whole, processes, mean
-        self.shapes = [array.shape for array in whole.arrays]
+        self.shapes = whole.shapes
         self.weights: list[float] | None = None
-        self.bounds: list[Bounds] = cut(self.shapes, indivisible, processes.size)
+        self.bounds = self._cut(indivisible)
         own = [self.own_part(position, array) for position, array in enumerate(whole.arrays)]
         self.params = Parameters(dict(zip(whole.names, own, strict=True)))
         self.stale = set[int]()
         self._guard = guard_of(whole.arrays)
 
+    def _cut(self, indivisible: Sequence[bool]) -> list[Bounds]:
+        """Where parameters are cut; those of which no process has all are so already."""
+        shards = [self.whole.shard_at(position) for position in range(len(self.whole))]
+        whole = [i for i, shard in enumerate(shards) if shard is None]
+        cuts = iter(cut([self.shapes[i] for i in whole], [indivisible[i] for i in whole], self.processes.size))
+        return [next(cuts) if shard is None else shard.bounds for shard in shards]
+
     def own_part(self, position: int, array: FloatArray) -> FloatArray:
         """A view of the rows that this process steps of a parameter, or of an array of the parameter's shape."""
+        if self.whole.shard_at(position) is not None:
+            return array
         start, stop = self.own_rows(position)
         return array if array.ndim == 0 and stop > start else self._rows_of(array)[start:stop]
 
@@ -64,8 +73,10 @@ class Shards:
 
     def share_first(self) -> None:
         """Give the parameters of process 0 to all."""
-        for array, bounds in zip(self.whole.arrays, self.bounds, strict=True):
-            self.processes.complete(self._rows_of(array), [0] + [bounds[-1]] * self.processes.size)
+        self.processes.all_of("the parameters of process 0")
+        for i, array in enumerate(self.whole.arrays):
+            if self.whole.shard_at(i) is None:
+                self.processes.complete(self._rows_of(array), [0] + [self.bounds[i][-1]] * self.processes.size)
 
     # Gradients
 
@@ -79,9 +90,16 @@ class Shards:
             return NOTHING
         if gradient is None:
             raise missing_gradient(name, array)
+        is_divided = self.whole.shard_at(position) is not None
         if is_sparse(gradient):
-            found = checked_sparse(name, gradient, array, self._guard, False, inspect_only)
+            whole = np.broadcast_to(np.zeros((), array.dtype), self.shapes[position]) if is_divided else array
+            found = checked_sparse(name, gradient, whole, self._guard, False, inspect_only)
             return Rows(found.indices, found.values)
+        if is_divided:
+            raise TypeError(
+                f"gradient of {name!r}, which is divided among processes, must be fastadagrad.Rows or a matrix of "
+                f"scipy.sparse, not {type(gradient).__name__}"
+            )
         self.whole.place.check_dense(f"gradient of {name!r}", "gradient", gradient, array)
         return host_form(f"gradient of {name!r}", gradient)
 
@@ -101,7 +119,7 @@ class Shards:
             In all processes, if a gradient is dense in some of them and sparse in others.
         """
         own = {i: SPARSE if isinstance(each, Rows) else DENSE for i, each in given.items() if each is not NOTHING}
-        told = self.processes.all_of((about, own))
+        told = self.processes.all_of("a step", (about, own))
         if len({of_rank for of_rank, _ in told}) > 1:
             raise RuntimeError(
                 "the processes make different steps (number, learning rate that was set, changes of hyperparameters: "
@@ -114,13 +132,14 @@ class Shards:
                 named = ", ".join(f"{kind} in process {rank}" for rank, kind in kinds.items())
                 raise ValueError(f"gradient of {self.whole.names[i]!r} is {named}: pass the same kind in all")
             if i not in own:
-                completed[i] = self._zeros(i, sparse=SPARSE in kinds.values())
+                sparse = SPARSE in kinds.values() or self.whole.shard_at(i) is not None
+                completed[i] = self._zeros(i, sparse)
         return completed
 
     def _zeros(self, position: int, sparse: bool) -> FloatArray | Rows:
         array = self.whole.arrays[position]
         if sparse:
-            return Rows(np.zeros(0, np.int64), np.zeros((0, *array.shape[1:]), array.dtype))
+            return Rows(np.zeros(0, np.int64), np.zeros((0, *self.shapes[position][1:]), array.dtype))
         return np.zeros(array.shape, array.dtype)
 
     def own_sums(self, given: Given) -> list[Any]:
@@ -180,30 +199,34 @@ class Shards:
     def distribute(self, given: Given) -> None:
         """After a step, give the new values of dense parameters to all; those of rows wait until they are asked for."""
         for i, gradient in given.items():
-            if isinstance(gradient, Rows):
-                self.stale.add(i)
-            else:
+            if not isinstance(gradient, Rows):
                 self._complete(i)
+            elif self.whole.shard_at(i) is None:
+                self.stale.add(i)
 
     def refresh(self) -> None:
         """Get the latest values of all rows that other processes step."""
-        for i in sorted(self.stale):
-            self._complete(i)
+        if self.stale:
+            self.processes.all_of("catching up")
+            for i in sorted(self.stale):
+                self._complete(i)
 
     def completed(self, own: Sequence[FloatArray], wholes: Sequence[FloatArray]) -> None:
         """Fill arrays of the parameters' shapes in all processes, each of which has its own part of them."""
         for i, (part, whole) in enumerate(zip(own, wholes, strict=True)):
             self.own_part(i, whole)[...] = part
-            self.processes.complete(self._rows_of(whole), self.bounds[i])
+            if self.whole.shard_at(i) is None:
+                self.processes.complete(self._rows_of(whole), self.bounds[i])
 
     def _complete(self, position: int) -> None:
         self.processes.complete(self._rows_of(self.whole.arrays[position]), self.bounds[position])
         self.stale.discard(position)
 
-    def fetch(self, position: int, numbers: NDArray[np.int64], read: Any) -> None:
-        """Get the latest values of some rows of this process's choice from those that step them.
+    def fetch(self, position: int, numbers: NDArray[np.int64], read: Any) -> NDArray[Any]:
+        """The latest values of some rows of this process's choice, from the processes that step them.
 
         `read` gives the values of rows of this process, by their numbers within its part, to whoever asks for them.
+        Rows of others are kept here, too: in the whole parameter, or by its `Shard`.
         """
         order, bounds = self._by_owner(position, numbers)
         wanted = np.ascontiguousarray(numbers[order])
@@ -212,5 +235,11 @@ class Shards:
         values = np.ascontiguousarray(read(asked))
         came = self.processes.exchange(values, [0, *np.cumsum(expected).tolist()], np.diff(bounds).tolist())
         start, stop = self.own_rows(position)
-        others = (wanted < start) | (wanted >= stop)
-        self.whole.arrays[position][wanted[others]] = came[others]
+        others, shard = (wanted < start) | (wanted >= stop), self.whole.shard_at(position)
+        if shard is None:
+            self.whole.arrays[position][wanted[others]] = came[others]
+        else:
+            shard.note(wanted[others], came[others])
+        in_order = np.empty_like(came)
+        in_order[order] = came
+        return in_order

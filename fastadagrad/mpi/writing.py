@@ -40,15 +40,15 @@ def write(
         In all processes, if one of them cannot write; the old file and its parts are left then.
     """
     agreement, processes = engine.agreement, engine.processes
-    ident = processes.all_of(secrets.token_hex(6))[0]
+    ident = processes.of_leader(secrets.token_hex(6))
     own = parted_file.part_of(path, ident, processes.rank)
     try:
         pieces = Pieces(engine).of(arrays)
-        parts = agreement.by_rank(partial(parted_file.write_part, own, ident, pieces))
+        parts = agreement.by_rank("save", partial(parted_file.write_part, own, ident, pieces))
         record = parted_file.record_of(parts)
         others = {name: array for name, array in arrays.items() if name not in record["arrays"]}
         complete = partial(_complete, path, kind, {**header, parted_file.RECORD: record}, others)
-        agreement.everywhere(complete if processes.rank == 0 else _nothing)
+        agreement.everywhere("save", complete if processes.leads else _nothing)
     except BaseException:
         _discard(own, path)
         raise

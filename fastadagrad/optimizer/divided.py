@@ -19,7 +19,6 @@ from ..mpi.agreement import agreed_on, is_agreed
 from ..mpi.communicator import engines_among
 from ..mpi.engine import ShardedEngine
 from ..mpi.pieces import Pieces
-from ..mpi.processes import Led
 from ..mpi.shards import NOTHING
 from ..support import array_file, numbered_files
 from ..support.asking import shown
@@ -76,23 +75,24 @@ class DividedSession(Session):
 
     @property
     def processes(self) -> numbered_files.Processes:
-        return Led(self._sharded.processes)
+        return self._sharded.processes
 
-    def everywhere(self, function: Callable[[], Result]) -> Result:
-        return self._sharded.agreement.everywhere(function)
+    def everywhere(self, about: str, function: Callable[[], Result]) -> Result:
+        return self._sharded.agreement.everywhere(about, function)
 
     def save_to(self, path: array_file.Target, run: Mapping[str, Any] | None = None) -> None:
-        if len({*self._sharded.agreement.by_rank(lambda: _path_of(path))}) > 1:
+        if len({*self._sharded.agreement.by_rank("save", partial(_path_of, path))}) > 1:
             raise agreed_on(
                 ValueError("path differs between processes, which write one file together: give all the same")
             )
-        self.everywhere(self.params.refuse_moved)
+        self.everywhere("save", self.params.refuse_moved)
         super().save_to(path, run)
 
     def export_to(self, path: Any) -> None:
-        self.everywhere(self.params.refuse_moved)
+        self.params.refuse_shards("export writes whole parameters: save writes it in parts")
+        self.everywhere("export", self.params.refuse_moved)
         self.flush()
-        self.everywhere(partial(super().export_to, path) if self.processes.leads else lambda: None)
+        self.everywhere("export", partial(super().export_to, path) if self.processes.leads else lambda: None)
 
     @property
     def own_ledger(self) -> Ledger:
@@ -113,24 +113,26 @@ class DividedSession(Session):
 
     def contents_of(self, path: array_file.Target) -> Contents:
         """The contents of a file that all processes see, with this process's rows."""
-        folder = self.everywhere(partial(folder_at, path))
+        folder = self.everywhere("load", partial(folder_at, path))
         if folder is None:
             return self._own_contents_of(path)
-        files = self.everywhere(partial(numbered_files.files_in, folder))
+        files = self.everywhere("load", partial(numbered_files.files_in, folder))
         return newest_in(folder, self.processes.of_leader(files), self._own_contents_of)
 
     def _own_contents_of(self, path: array_file.Target) -> Contents:
         pieces = Pieces(self._sharded)
-        found = self.everywhere(partial(Contents, path, pieces.wanted))
+        found = self.everywhere("load", partial(Contents, path, pieces.wanted))
         found.arrays = pieces.fitted(found.arrays)
         return found
 
     def fitted(self, contents: Contents, settings: Sequence[Settings], strict: bool) -> checkpoint.Saved:
-        return self.everywhere(partial(super().fitted, contents, settings, strict))
+        return self.everywhere("load", partial(super().fitted, contents, settings, strict))
 
     def take(self, saved: checkpoint.Saved, hyper: dict[str, Any], overlay: dict[str, Any]) -> None:
         shards, whole = self._sharded.shards, self.params
-        best = self.everywhere(lambda: [np.empty_like(a) for a in whole.arrays] if saved.ledger.best_arrays else [])
+        best = self.everywhere(
+            "load", lambda: [np.empty_like(a) for a in whole.arrays] if saved.ledger.best_arrays else []
+        )
         super().take(saved, hyper, overlay)
         shards.completed(shards.params.arrays, whole.arrays)
         if best:
@@ -141,7 +143,7 @@ class DividedSession(Session):
 
     def begin_run(self, run: Run) -> None:
         of_training = {role: data for role, data in run.datasets.items() if role == "train"}
-        if len({*self._sharded.processes.all_of(repr(checkpoint.describe(of_training)))}) > 1:
+        if len({*self._sharded.processes.all_of("the beginning of a run", repr(checkpoint.describe(of_training)))}) > 1:
             raise ValueError(
                 "train is a Dataset that stands at different places in different processes, or has different orders: "
                 "give all processes the same data and the same rng"
@@ -156,11 +158,11 @@ class DividedSession(Session):
 
     def common_rng(self, rng: Any) -> Any:
         """The source of random orders: one for all processes, if none is given."""
-        common = self._sharded.processes.all_of(secrets.randbits(128))[0]
+        common = self._sharded.processes.all_of("a random order", secrets.randbits(128))[0]
         return common if rng is None else rng
 
     def anywhere(self, happened: bool) -> bool:
-        return any(self._sharded.processes.all_of(happened))
+        return any(self._sharded.processes.all_of("a batch", happened))
 
     def arguments_of(self, batch: Any, axis: int) -> Any:
         """The arguments that the loss takes after params for this process's share; None if that has no sample."""
@@ -175,10 +177,16 @@ class DividedSession(Session):
         start, stop = bounds[rank], bounds[rank + 1]
         return self.objective.arguments(_share(batch, axis, slice(start, stop))) if stop > start else None
 
+    def prepare(self, arguments: Arguments) -> None:
+        if self.touches is not None and any(self.params.shard_at(i) for i in range(len(self.params))):
+            self.catch_up_for(arguments)
+
     def measure(self, arguments: Arguments, gradients_needed: bool) -> tuple[Monitored, list[Any] | None]:
         """Monitors on the whole batch, and this process's gradients, of its share."""
-        own, gradients = self._sharded.agreement.everywhere(partial(self._measure_share, arguments, gradients_needed))
-        by_rank = self._sharded.processes.all_of((self._batch, own))
+        own, gradients = self._sharded.agreement.everywhere(
+            "a batch", partial(self._measure_share, arguments, gradients_needed)
+        )
+        by_rank = self._sharded.processes.all_of("a batch", (self._batch, own))
         if len({batch for batch, _ in by_rank}) > 1:
             counts = ", ".join(str(n) for (n, _), _ in by_rank)
             raise agreed_on(
@@ -213,15 +221,16 @@ class DividedSession(Session):
     def products(self, arguments: Arguments) -> Sequence[Any]:
         if self.form_products is None:
             return ()
-        own = self._sharded.agreement.everywhere(partial(self.form_products, self.objective, arguments))
+        own = self._sharded.agreement.everywhere("a batch", partial(self.form_products, self.objective, arguments))
         return [NOTHING] * len(self.params) if arguments is None else own
 
     def catch_up_for(self, arguments: Arguments) -> None:
         if self.touches is None:
             super().catch_up_for(())
             return
-        own = self._sharded.agreement.everywhere(lambda: {} if arguments is None else self.touched(arguments))
-        named = self._sharded.processes.all_of([*own])
+        touched = partial(self.touched, arguments) if arguments is not None else dict[str, Any]
+        own = self._sharded.agreement.everywhere("a batch", touched)
+        named = self._sharded.processes.all_of("a batch", [*own])
         for name in dict.fromkeys(name for names in named for name in names):
             indices = own.get(name, np.zeros(0, np.int64))
             self.engine.catch_up(self.position_of(name), f"touches: indices of {name!r}", indices)

@@ -143,7 +143,8 @@ class Iterating(Keeper):
             valid = limited(valid, valid_batches)
         resume = whether("resume", resume)
         files = session.everywhere(
-            lambda: checkpoints_of(checkpoint, every, keep, resume, tell, processes=session.processes)
+            "the beginning of a run",
+            lambda: checkpoints_of(checkpoint, every, keep, resume, tell, processes=session.processes),
         )
         run = Run(session, train, valid, max_updates, max_epochs, own, touches, files)
         if files is not None:

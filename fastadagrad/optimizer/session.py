@@ -90,8 +90,8 @@ class Session(Stepper):
         """Whether an error has come in this process only, of several that train together."""
         return False
 
-    def everywhere(self, function: Callable[[], Result]) -> Result:
-        """What a function returns here, once it has returned in all processes that train together."""
+    def everywhere(self, about: str, function: Callable[[], Result]) -> Result:
+        """What a function returns here, once it has returned in all processes that train together; part of `about`."""
         return function()
 
     @property
@@ -102,6 +102,9 @@ class Session(Stepper):
     def common_rng(self, rng: Any) -> Any:
         """What is given as the source of random orders, or what all processes that train together take in its place."""
         return rng
+
+    def prepare(self, arguments: tuple[Any, ...]) -> None:
+        """Get the rows that the loss and the monitors are going to read without a step, if no process has all."""
 
     def measure(self, arguments: tuple[Any, ...], gradients_needed: bool) -> tuple[Monitored, list[Any] | None]:
         """Monitors on a batch, and its gradients if they are needed."""
@@ -126,7 +129,9 @@ class Session(Stepper):
         for batch in [()] if data is None else data.batches():
             if stop is not None and self.anywhere(stop()):
                 return None
-            values, _ = self.measure(self.arguments_of(batch, axis), self.monitors.of_gradients)
+            arguments = self.arguments_of(batch, axis)
+            self.prepare(arguments)
+            values, _ = self.measure(arguments, self.monitors.of_gradients)
             mean.add(values, 1 if data is None else sample_count(batch, axis))
         return mean.means()
 
@@ -198,7 +203,7 @@ class Session(Stepper):
         self.engine.refuse_within("iterate")
         self.end_unfinished_run()
         if run.checkpoints is not None:
-            self.everywhere(run.checkpoints.begin)
+            self.everywhere("the beginning of a run", run.checkpoints.begin)
         with self.engine.changing("iterate"):
             lasting, overlay = self.divided(run.hyper)
             begun = {"run": self.recorded({**lasting, **overlay}), "end": self.recorded(lasting)}
@@ -352,7 +357,7 @@ class Session(Stepper):
             self.flush()
             slots, late, ledger = engine.state.slots, engine.state.late, self.ledger
             try:
-                self.everywhere(partial(checkpoint.make_room, saved, engine))
+                self.everywhere("load", partial(checkpoint.make_room, saved, engine))
                 self.ledger = saved.ledger
                 self.configure(hyper, overlay)
             except BaseException:

@@ -47,6 +47,7 @@ class Stepper:
         defaults, conduct = make_settings(rule, {})
         self._defaults = {**vars(defaults.options), **vars(defaults.own), **vars(conduct)}
         if divided_among is None:
+            params.refuse_shards("this optimizer has one process: give comm, as fastadagrad.shard was given it")
             self.engine = Engine(rule, params)
         else:
             self.engine = divided_among(rule, params, *self.settings_of(self.own_copy(hyper), {}))

@@ -160,3 +160,44 @@ def test_a_reduction_of_one_process():
 def test_one_process_is_alone():
     [steps] = run(1, lambda comm: type(fa.ADAGRAD(params=np.zeros(3), comm=comm)._session).__name__)
     assert steps == "Session"
+
+
+CALLS = {
+    "a step and rows": (lambda opt: opt.step(GOOD), lambda opt: opt.read_rows("w", [0]), "a step", "reading rows"),
+    "a step and a file": (lambda opt: opt.step(GOOD), lambda opt: opt.save("file.npz"), "a step", "save"),
+    "a step and a run": (
+        lambda opt: opt.step(GOOD),
+        lambda opt: opt.minimize(max_epochs=1),
+        "a step",
+        "a random order",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CALLS)
+def test_different_calls(case):
+    one, other, about, about_other = CALLS[case]
+
+    def call(comm):
+        opt = fa.SGD(lambda p: (0.0, GOOD), {n: np.ones_like(a) for n, a in GOOD.items()}, comm=comm)
+        said = f"make different calls ({about} in process 0, {about_other} in process 1): all must make the same ones"
+        with pytest.raises(RuntimeError, match=re.escape(said)):
+            (other if comm.rank else one)(opt)
+        with pytest.raises(RuntimeError, match=re.escape(said)):  # and nobody waits for the other
+            opt.step(GOOD)
+
+    run(2, call)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of the loop that is left
+def test_a_loop_that_is_left_in_one_process_ends_in_all():
+    def loop(comm):
+        opt = fa.SGD(lambda w, x: (float(w @ w), 2 * w), np.ones(3), learning_rate=0.1, comm=comm)
+        if comm.rank:
+            for _ in opt.iterate(np.ones((8, 1)), max_epochs=9, batch_size=2):
+                break
+        else:
+            with pytest.raises(RuntimeError, match="the processes make different calls"):
+                opt.minimize(np.ones((8, 1)), max_epochs=9, batch_size=2)
+
+    run(2, loop)

@@ -76,15 +76,13 @@ class Job:
         command = [mpiexec, *more, "-n", str(size), sys.executable, __file__, "--train", str(folder)]
         self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115  closed with the job
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self.errors, text=True)
-        self.pids = self.next("pids")
+        self.pids = next(self.records())["pids"]
 
-    def next(self, name):
-        """The next record that has this name; None at the end of the output."""
+    def records(self):
+        """What the first process prints, as it comes."""
         for line in self.process.stdout:
-            record = json.loads(line) if line.startswith("{") else {}
-            if name in record:
-                return record[name]
-        return None
+            if line.startswith("{"):
+                yield json.loads(line)
 
     def end(self):
         """Wait for the end: seconds that it took, the status, and what was said."""
@@ -98,21 +96,18 @@ class Job:
 def undisturbed(size, folder):
     """Losses and parameters of a run that nobody kills, and the seconds from its first epoch to its end."""
     job = Job(size, folder)
-    job.next("epoch")
-    began = time.monotonic()
-    losses, params = None, None
-    for line in job.process.stdout:
-        record = json.loads(line) if line.startswith("{") else {}
-        losses, params = record.get("losses", losses), record.get("params", params)
-    seconds, status, said = time.monotonic() - began, *job.end()[1:]
+    began = last = None
+    for record in job.records():
+        began, last = began or time.monotonic(), record
+    seconds, status, said = time.monotonic() - (began or 0), *job.end()[1:]
     assert status == 0, said
-    return (losses, params), seconds
+    return (last["losses"], last["params"]), seconds
 
 
 def killed(size, folder, rng, seconds):
     """Run, and kill one of the processes; the seconds until the others had ended, and what they said."""
     job = Job(size, folder)
-    job.next("epoch")
+    next(job.records())
     time.sleep(seconds * rng.random())
     try:
         os.kill(job.pids[int(rng.integers(size))], signal.SIGKILL)
