@@ -1,7 +1,9 @@
 """`fastadagrad plan`: what options mean, what is refused, and that its numbers are the model's."""
 
 import json
+import re
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -50,6 +52,12 @@ def test_a_table_for_people(capsys):
     assert names.split()[:3] == ["ranks", "sent", "messages"]
     assert alone.split()[:3] == ["1", "0", "0"]
     assert four.split()[:3] == ["4", "6", "MB"]
+
+
+def test_the_page_shows_what_is_printed(capsys):
+    page = (Path(__file__).parents[2] / "docs" / "howto" / "mpi.md").read_text()
+    command, shown = re.search(r"```bash\nfastadagrad (plan .*)\n```\n\n```text\n(.*?)```", page, re.DOTALL).groups()
+    assert run(capsys, *command.split()) == (0, shown, "")
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "float16"])

@@ -1,11 +1,11 @@
 """What steps of several processes cost by MPI itself, beside what `fastadagrad.mpi.cost` predicts for this machine.
 
-    mpiexec -n 2 python tests/tools/mpi_costs.py [--params 100000000] [--rounds 15]
+    mpiexec -n 2 python tests/tools/mpi_costs.py [--params 100000000] [--arrays 1] [--rounds 15]
 
 The machine is measured at first: bandwidth and latency of messages, bandwidth of memory, and how long Python reads a
-note. Then dense steps of all processes, on a thread each, take turns with steps of process 0 alone, on as many threads as
-there are processes. Medians are printed: where the time goes, what the model predicts, and the time as a multiple of that
-of process 0 alone and of what the model says of sending.
+note. Then dense steps of all processes, on a thread each, take turns with steps of process 0 alone, on as many threads
+as there are processes. Medians are printed: where the time goes, what the model predicts, and the time as a multiple of
+that of process 0 alone and of what the model says of sending.
 """
 
 import argparse
@@ -104,12 +104,12 @@ def seconds_of_a_note():
     return (time.perf_counter() - start) / PINGS
 
 
-def measured(world, mpi, elements, rounds):
+def measured(world, elements, arrays, rounds):
     """Medians of the parts of steps, of steps and of steps of process 0 alone; and what was sent in one."""
     comm, rng = Timed(Messages(world)), np.random.default_rng(0)
-    w, g = rng.standard_normal((2, elements), np.float32)
+    w, g = (np.array_split(each, arrays) for each in rng.standard_normal((2, elements), np.float32))
     opt = fa.ADAGRAD(params=w, threads=1, comm=comm)
-    one = fa.ADAGRAD(params=w.copy() if world.rank == 0 else np.zeros(1, np.float32), threads=world.size)
+    one = fa.ADAGRAD(params=[each.copy() for each in w] if world.rank == 0 else np.zeros(1), threads=world.size)
     add_up, found = Shards._add_up, defaultdict(list)
 
     def timed_add_up(*arguments):
@@ -127,7 +127,7 @@ def measured(world, mpi, elements, rounds):
         if turn:  # the first warms up
             for kind, value in {**comm.seconds, "step": seconds, "alone": by_itself}.items():
                 found[kind].append(value)
-    return {kind: median(values) for kind, values in found.items()}, comm.bytes_sent, opt.state["param0"]
+    return {kind: median(values) for kind, values in found.items()}, comm.bytes_sent, opt.state
 
 
 def main():
@@ -135,16 +135,18 @@ def main():
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--params", type=int, default=100_000_000)
+    parser.add_argument("--arrays", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=15)
     arguments, world = parser.parse_args(), MPI.COMM_WORLD
     machine = machine_of(world, MPI, arguments.params, arguments.rounds)
-    found, sent, state = measured(world, MPI, arguments.params, arguments.rounds)
-    cost = cost_of(Job(world.size, **machine, params=arguments.params))
-    own = sum(slot.nbytes for slot in state.values())
+    found, sent, state = measured(world, arguments.params, arguments.arrays, arguments.rounds)
+    cost = cost_of(Job(world.size, **machine, params=arguments.params, arrays=arguments.arrays))
+    own = sum(slot.nbytes for slots in state.values() for slot in slots.values())
     sents, states = world.gather(sent), world.gather(own)
     if world.rank:
         return
-    print(f"{world.size} processes, {arguments.params:,} float32, medians of {arguments.rounds} turns, on process 0")
+    about = f"{arguments.params:,} float32 in {arguments.arrays}"
+    print(f"{world.size} processes, {about}, medians of {arguments.rounds} turns, on process 0")
     shown = [f"{machine[name] / 1e9:.3g} GB/s" for name in ("bandwidth", "memory_bandwidth")]
     print(f"messages {shown[0]}, {machine['latency'] * 1e6:.3g} us; memory {shown[1]}, one copy in each process")
     print(f"a note is read in {seconds_of_a_note() * 1e6:.3g} us")
