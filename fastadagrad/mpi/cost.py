@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 from ..support.checks import checked_number, whole_number
 
-PIECE_BYTES = 1 << 20  # of a dense gradient that go to another process at a time, which stay in the cache meanwhile
-MOST_IN_PIECES = 16  # processes, from which on a gradient goes in one piece, as each piece takes a message to each
+SENT_AT_A_TIME = 1 << 24  # bytes of a dense gradient, of which each process gets a piece; caches hold as much
+SUMMED_AT_A_TIME = 1 << 20  # bytes of each process's piece
+MOST_IN_PIECES = 16  # processes; with more, a gradient goes in one piece, as each piece takes a message to each
 NUMBER_BYTES = 8  # of a row number, and of a count of rows
 
 # A step has notes: small objects that each process tells all others, such as that its gradient is sound.
@@ -125,9 +126,9 @@ class Cost:
         return self.parameter_bytes + self.gradient_bytes + self.state_bytes + self.buffer_bytes
 
 
-def rows_of_a_piece(row_bytes: int) -> int:
-    """How many rows of a dense gradient go to another process at a time."""
-    return max(1, PIECE_BYTES // max(row_bytes, 1))
+def piece_bytes(ranks: int) -> int:
+    """How much of a dense gradient goes to another process at a time."""
+    return SENT_AT_A_TIME // ranks
 
 
 def cost_of(job: Job) -> Cost:
@@ -155,13 +156,14 @@ def cost_of(job: Job) -> Cost:
 
     An all-to-all sends to one process after the other. An all-gather of arrays goes round in a ring, one of notes
     doubles what each has (Bruck's algorithm); a library that knows a better way takes fewer messages. Of up to 16
-    processes, a gradient goes in P pieces of 1 MiB for each process, else in one. Of several arrays, which follow one
-    another, each is on R / arrays processes, at least one, which alone receive or send while the others wait for them:
-    hence the factor. Of one process nothing is sent, and it reads and writes N (4 s + 2 b) + k w (6 s + 2 b) bytes.
+    processes, a gradient goes in P pieces of 16 MiB / R for each process, else in one. Of several arrays, which follow
+    one another, each is on R / arrays processes, at least one, which alone receive or send while the others wait for
+    them: hence the factor. Of one process nothing is sent, and it reads and writes N (4 s + 2 b) + k w (6 s + 2 b)
+    bytes.
 
     Memory is that of whole parameters, N s + T w s; of a gradient, N s + k (8 + w s); of the state of a part,
     (N + T w) b / R; and of buffers: sums, N/R s (4 bytes an element of 16 bits), messages of dense gradients, 2 (R - 1)
-    pieces or else an array, and of rows, (3 k + 2 r) (8 + w s).
+    pieces (of 2 processes only what comes) or else an array, and of rows, (3 k + 2 r) (8 + w s).
 
     Not counted are the loss and its gradient, clipping by norms, methods that measure all parameters before a step, and
     rows that move without a gradient.
@@ -217,7 +219,7 @@ def cost_of(job: Job) -> Cost:
 def _pieces(job: Job) -> int:
     """In how many pieces the part of an array goes to another process."""
     part = job.params * job.item_bytes / max(job.arrays, job.ranks)
-    return max(1, math.ceil(part / PIECE_BYTES)) if job.ranks <= MOST_IN_PIECES else 1
+    return max(1, math.ceil(part / piece_bytes(job.ranks))) if job.ranks <= MOST_IN_PIECES else 1
 
 
 def _traffic(job: Job, named: float, read: float) -> float:
@@ -231,5 +233,5 @@ def _traffic(job: Job, named: float, read: float) -> float:
 def _buffers(job: Job, pieces: int, of_rows: float) -> float:
     """Bytes of the memory for messages and sums."""
     sums = job.params / job.ranks * max(job.item_bytes, 4)
-    in_pieces = 2 * (job.ranks - 1) * PIECE_BYTES
+    in_pieces = (1 if job.ranks == 2 else 2) * (job.ranks - 1) * piece_bytes(job.ranks)
     return sums + (in_pieces if pieces > 1 else job.params * job.item_bytes / job.arrays) + of_rows

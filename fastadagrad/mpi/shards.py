@@ -14,7 +14,7 @@ from ..engine.parameters import FloatArray, Parameters, guard_of
 from ..engine.rows import Rows, is_sparse
 from ..host.gradients import host_form
 from ..host.sparse_gradients import checked_sparse, inspect_only
-from .cost import MOST_IN_PIECES, rows_of_a_piece
+from .cost import MOST_IN_PIECES, SUMMED_AT_A_TIME, piece_bytes
 from .cuts import Bounds, cut
 from .processes import Processes
 
@@ -134,10 +134,12 @@ class Shards:
 
     def _own_sum(self, position: int, gradient: FloatArray) -> FloatArray:
         rows = self._rows_of(gradient)
-        total = self._memory_of_sum(position, rows)
+        total, length = self._memory_of_sum(position, rows), _rows_in(SUMMED_AT_A_TIME, rows)
         with np.errstate(all="ignore"):
             for start, parts in self._parts(position, rows):
-                self._add_up(parts, total[start : start + len(parts[0])])
+                for first in range(0, len(parts[0]), length):
+                    block = total[start + first :][: min(length, len(parts[0]) - first)]
+                    self._add_up([part[first : first + length] for part in parts], block)
         own: FloatArray = total.astype(rows.dtype, copy=False).reshape(self.params.arrays[position].shape)
         return own
 
@@ -161,16 +163,14 @@ class Shards:
         this process's own rows are not sent at all. Many processes would need as many messages for each piece.
         """
         bounds, size, (start, stop) = self.bounds[position], self.processes.size, self.own_rows(position)
-        length = rows_of_a_piece(rows[:1].nbytes)
+        length = _rows_in(piece_bytes(size), rows)
         longest = max(end - begin for begin, end in pairwise(bounds))
         if longest > length and size <= MOST_IN_PIECES:
             for first in range(0, longest, length):
                 yield first, self._exchanged_pieces(position, rows, first, length)
-            return
-        parts = self.processes.exchange(rows, bounds, [stop - start] * size)
-        parts = parts.reshape(size, stop - start, *rows.shape[1:])
-        for first in range(0, stop - start, length):
-            yield first, [*parts[:, first : first + length]]
+        else:
+            parts = self.processes.exchange(rows, bounds, [stop - start] * size)
+            yield 0, [*parts.reshape(size, stop - start, *rows.shape[1:])]
 
     def _exchanged_pieces(self, position: int, rows: FloatArray, first: int, length: int) -> list[FloatArray]:
         rank, size = self.processes.rank, self.processes.size
@@ -178,7 +178,8 @@ class Shards:
         own, pieces[rank] = pieces[rank], rows[:0]
         ends = accumulate(map(len, pieces), initial=0)
         expected = [0 if other == rank else len(own) for other in range(size)]
-        came = self.processes.exchange(np.concatenate(pieces), [*ends], expected)
+        sent = pieces[1 - rank] if size == 2 else np.concatenate(pieces)
+        came = self.processes.exchange(sent, [*ends], expected)
         parts: list[FloatArray] = [*came.reshape(size - 1, *own.shape)]
         parts.insert(rank, own)
         return parts
@@ -256,3 +257,8 @@ class Shards:
         start, stop = self.own_rows(position)
         others = (wanted < start) | (wanted >= stop)
         self.whole.arrays[position][wanted[others]] = came[others]
+
+
+def _rows_in(size: int, rows: FloatArray) -> int:
+    """How many rows have so many bytes, at least one."""
+    return max(1, size // max(rows[:1].nbytes, 1))

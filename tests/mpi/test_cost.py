@@ -23,8 +23,8 @@ def close(found, predicted):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.float16])
 @pytest.mark.parametrize("size", [2, 3, 4, 7])
 def test_bytes_of_dense_steps(size, dtype, monkeypatch):
-    monkeypatch.setattr(cost, "PIECE_BYTES", 1 << 16)
-    shapes = [(1_000_000,), (500, 2048)]
+    monkeypatch.setattr(cost, "SENT_AT_A_TIME", 1 << 18)
+    shapes = [(1_000_000,), (1_024_000,)]
 
     def step(comm):
         comm = Counted(comm)
@@ -35,9 +35,8 @@ def test_bytes_of_dense_steps(size, dtype, monkeypatch):
 
     predicted = cost_of(Job(size, **MACHINE, params=2_024_000, arrays=2, item_bytes=np.dtype(dtype).itemsize))
     found = run(size, step)
-    for sent, messages, notes in found:
+    for sent, _, notes in found:
         close(sent, predicted.bytes_sent)
-        assert messages <= predicted.messages
         assert notes == cost.NOTES
     close(max(messages for _, messages, _ in found), predicted.messages)
 
@@ -102,13 +101,14 @@ def test_state_of_every_method_at_four_ranks(method):
 @pytest.mark.parametrize("size", [2, 4])
 def test_memory_for_messages(size, monkeypatch):
     """The most that a process holds for messages at a time, and for sums between steps."""
-    monkeypatch.setattr(cost, "PIECE_BYTES", 1 << 16)
+    monkeypatch.setattr(cost, "SENT_AT_A_TIME", 1 << 18)
     elements, held = 1_000_000, []
 
     class Weighed(Counted):
         def exchange(self, array, bounds, expected):
             received = super().exchange(array, bounds, expected)
-            held.append(array.nbytes + received.nbytes)
+            made = array.nbytes if array.base is None else 0  # not a view of the gradient
+            held.append(made + received.nbytes)
             return received
 
     def step(comm):
@@ -132,8 +132,8 @@ def test_by_hand():
     """Two processes, by the formulas of the docstring."""
     found = cost_of(Job(2, 1e9, 1e-6, 1e10, params=1_000_000, rows=1000, width=10, table_rows=5000, read_rows=400))
     assert found.bytes_sent == 4_000_000 + 250 * 48 + 100 * 48 + 2 * 8 + 4 * 16
-    assert found.messages == (2 + 1) + 3 + 3 + 2 * 4
-    assert found.latency_seconds == pytest.approx(17e-6)
+    assert found.messages == (1 + 1) + 3 + 3 + 2 * 4
+    assert found.latency_seconds == pytest.approx(16e-6)
     assert found.transfer_seconds == pytest.approx(found.bytes_sent / 1e9)
     traffic = 500_000 * (7 * 4 + 8) + 500 * 10 * (40 + 8) + 4 * 200 * 10 * 4
     assert found.compute_seconds == pytest.approx(traffic / 1e10 + 4 * 5e-7)

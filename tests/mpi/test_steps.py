@@ -41,7 +41,7 @@ def test_any_number_of_processes(case, dtype, size):
 @pytest.mark.parametrize("size", [2, 3, 7])
 @pytest.mark.parametrize("case", ["adagrad", "esgd", "global norm"])
 def test_gradients_that_are_sent_in_pieces(case, size, monkeypatch):
-    monkeypatch.setattr(cost, "PIECE_BYTES", 1 << 12)
+    monkeypatch.setattr(cost, "SENT_AT_A_TIME", 1 << 14)
     same_bits(size, False, *CASES[case], np.float32)
 
 
@@ -54,7 +54,7 @@ def test_weighted_means_of_pieces(dtype, monkeypatch):
         return w.tobytes()
 
     whole = run(3, trained_unevenly)
-    monkeypatch.setattr(cost, "PIECE_BYTES", 1 << 12)
+    monkeypatch.setattr(cost, "SENT_AT_A_TIME", 1 << 14)
     assert run(3, trained_unevenly) == whole
 
 

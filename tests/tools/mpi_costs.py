@@ -19,7 +19,7 @@ import numpy as np
 from counted import Counted
 
 import fastadagrad as fa
-from fastadagrad.mpi.cost import PIECE_BYTES, Job, cost_of
+from fastadagrad.mpi.cost import Job, cost_of, piece_bytes
 from fastadagrad.mpi.messages import Messages
 from fastadagrad.mpi.shards import Shards
 
@@ -65,7 +65,7 @@ def median_of(world, rounds, call):
 def machine_of(world, mpi, elements, rounds):
     """The fields of a `Job` that say what it runs on, as measured here."""
     sent, came = (np.ones(elements // world.size, np.float32) for _ in range(2))
-    to, source, piece = (world.rank + 1) % world.size, (world.rank - 1) % world.size, PIECE_BYTES // 4
+    to, source, piece = (world.rank + 1) % world.size, (world.rank - 1) % world.size, piece_bytes(world.size) // 4
 
     def send():
         for first in range(0, sent.size, piece):
