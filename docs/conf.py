@@ -57,7 +57,14 @@ sphinx_gallery_conf = {
     "gallery_dirs": "auto_examples",
     "filename_pattern": r"plot_",
     "within_subsection_order": sphinx_gallery.sorting.ExplicitOrder(
-        ["plot_path.py", "plot_rates.py", "plot_embeddings.py", "plot_digits.py", "plot_methods.py"]
+        [
+            "plot_path.py",
+            "plot_rates.py",
+            "plot_embeddings.py",
+            "plot_digits.py",
+            "plot_methods.py",
+            "plot_processes.py",
+        ]
     ),
     "abort_on_example_error": True,
     "download_all_examples": False,

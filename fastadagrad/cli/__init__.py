@@ -19,7 +19,7 @@ from ..support.interrupts import whole
 from ..version import __version__
 from . import screen
 
-COMMANDS = ("fit", "predict", "compare", "bench", "info", "warmup")
+COMMANDS = ("fit", "predict", "compare", "bench", "plan", "info", "warmup")
 INTERRUPTED, TERMINATED, FAILED = 130, 143, 2
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from ..engine.parameters import FloatArray, Parameters, guard_of
 from ..engine.rows import Rows, is_sparse
 from ..host.gradients import host_form
 from ..host.sparse_gradients import checked_sparse, inspect_only
+from .cost import MOST_IN_PIECES, SUMMED_AT_A_TIME, piece_bytes
 from .cuts import Bounds, cut
 from .processes import InStep
 
@@ -46,6 +48,8 @@ class Shards:
         own = [self.own_part(position, array) for position, array in enumerate(whole.arrays)]
         self.params = Parameters(dict(zip(whole.names, own, strict=True)))
         self.stale = set[int]()
+        self._sums = dict[tuple[int, int], FloatArray]()  # by position, and how many gradients came before in the step
+        self._summed = 0
         self._guard = guard_of(whole.arrays)
 
     def _cut(self, indivisible: Sequence[bool]) -> list[Bounds]:
@@ -118,6 +122,7 @@ class Shards:
         ValueError
             In all processes, if a gradient is dense in some of them and sparse in others.
         """
+        self._summed = 0
         own = {i: SPARSE if isinstance(each, Rows) else DENSE for i, each in given.items() if each is not NOTHING}
         told = self.processes.all_of("a step", (about, own))
         if len({of_rank for of_rank, _ in told}) > 1:
@@ -147,26 +152,74 @@ class Shards:
         sums: list[Any] = [None] * len(self.whole)
         for i, gradient in given.items():
             sums[i] = self._own_rows_of(i, gradient) if isinstance(gradient, Rows) else self._own_sum(i, gradient)
+        self._summed += 1  # a method that takes products has them summed beside the gradients
         return sums
 
     def _own_sum(self, position: int, gradient: FloatArray) -> FloatArray:
-        size, (start, stop) = self.processes.size, self.own_rows(position)
         rows = self._rows_of(gradient)
-        parts = self.processes.exchange(rows, self.bounds[position], [stop - start] * size)
-        parts = parts.reshape(size, stop - start, *rows.shape[1:])
-        if rows.dtype.itemsize == 2:  # which would round each sum, and may overflow before the mean is formed
-            parts = parts.astype(np.float32)
+        total, length = self._memory_of_sum(position, rows), _rows_in(SUMMED_AT_A_TIME, rows)
         with np.errstate(all="ignore"):
-            if self.takes_mean and self.weights is not None:
-                for part, weight in zip(parts, self.weights, strict=True):
-                    part *= part.dtype.type(weight)
-            total = parts[0]
-            for part in parts[1:]:
-                total += part
-            if self.takes_mean and self.weights is None:
-                total /= size
-            own: FloatArray = total.astype(rows.dtype, copy=False).reshape(self.params.arrays[position].shape)
+            for start, parts in self._parts(position, rows):
+                for first in range(0, len(parts[0]), length):
+                    block = total[start + first :][: min(length, len(parts[0]) - first)]
+                    self._add_up([part[first : first + length] for part in parts], block)
+        own: FloatArray = total.astype(rows.dtype, copy=False).reshape(self.params.arrays[position].shape)
         return own
+
+    def _memory_of_sum(self, position: int, rows: FloatArray) -> FloatArray:
+        """Where a gradient is summed, kept from step to step: the first write to new memory takes as long as the sum.
+
+        Gradients of 16 bits are summed in float32: each sum would be rounded, and might overflow before the mean is
+        formed.
+        """
+        start, stop = self.own_rows(position)
+        shape, dtype = (stop - start, *rows.shape[1:]), np.float32 if rows.dtype.itemsize == 2 else rows.dtype
+        key = position, self._summed
+        if key not in self._sums:
+            self._sums[key] = np.empty(shape, dtype)
+        return self._sums[key]
+
+    def _parts(self, position: int, rows: FloatArray) -> Iterator[tuple[int, Sequence[FloatArray]]]:
+        """The gradients of all processes, by rank, of pieces of this process's rows, and where each piece starts.
+
+        Of few processes, pieces are sent one after the other, so that what came with one is added up in the cache, and
+        this process's own rows are not sent at all. Many processes would need as many messages for each piece.
+        """
+        bounds, size, (start, stop) = self.bounds[position], self.processes.size, self.own_rows(position)
+        length = _rows_in(piece_bytes(size), rows)
+        longest = max(end - begin for begin, end in pairwise(bounds))
+        if longest > length and size <= MOST_IN_PIECES:
+            for first in range(0, longest, length):
+                yield first, self._exchanged_pieces(position, rows, first, length)
+        else:
+            parts = self.processes.exchange(rows, bounds, [stop - start] * size)
+            yield 0, [*parts.reshape(size, stop - start, *rows.shape[1:])]
+
+    def _exchanged_pieces(self, position: int, rows: FloatArray, first: int, length: int) -> list[FloatArray]:
+        rank, size = self.processes.rank, self.processes.size
+        pieces = [rows[begin + first : end][:length] for begin, end in pairwise(self.bounds[position])]
+        own, pieces[rank] = pieces[rank], rows[:0]
+        ends = accumulate(map(len, pieces), initial=0)
+        expected = [0 if other == rank else len(own) for other in range(size)]
+        sent = pieces[1 - rank] if size == 2 else np.concatenate(pieces)
+        came = self.processes.exchange(sent, [*ends], expected)
+        parts: list[FloatArray] = [*came.reshape(size - 1, *own.shape)]
+        parts.insert(rank, own)
+        return parts
+
+    def _add_up(self, parts: Sequence[FloatArray], total: FloatArray) -> None:
+        """The sum, or the mean, of the processes' gradients in the order of the processes."""
+        weights = self.weights if self.takes_mean else None
+        for rank, given in enumerate(parts):
+            part = given.astype(total.dtype, copy=False)
+            if weights is not None:
+                part = part * total.dtype.type(weights[rank])
+            if rank:
+                total += part
+            else:
+                total[...] = part
+        if self.takes_mean and weights is None:
+            total /= len(parts)
 
     def _own_rows_of(self, position: int, gradient: Rows) -> Rows:
         values, size = gradient.values, self.processes.size
@@ -243,3 +296,8 @@ class Shards:
         in_order = np.empty_like(came)
         in_order[order] = came
         return in_order
+
+
+def _rows_in(size: int, rows: FloatArray) -> int:
+    """How many rows have so many bytes, at least one."""
+    return max(1, size // max(rows[:1].nbytes, 1))

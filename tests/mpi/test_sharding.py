@@ -113,7 +113,7 @@ def test_rows_in_files(tmp_path):
         opt = fa.SGD(params={"t": fa.shard((9000, 2), comm=comm, path=tmp_path / "t")}, learning_rate=1.0, comm=comm)
         opt.step([fa.Rows(np.array([0, 8999]), np.ones((2, 2), np.float32))])
         opt.params["t"].rows.flush()
-        return opt.read_rows("t", [0, 1, 8999])[:, 0].tolist()
+        return opt.read_rows("t", np.array([0, 1, 8999]))[:, 0].tolist()
 
     assert run(3, steps) == [[-1.0, 0.0, -1.0]] * 3
     assert run(3, steps) == [[-2.0, 0.0, -2.0]] * 3

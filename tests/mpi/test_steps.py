@@ -6,6 +6,7 @@ from by_processes import CASES, OPTIONS, for_rows, takes_rows, trained
 from in_step import run
 
 import fastadagrad as fa
+from fastadagrad.mpi import cost
 
 
 def same_bits(size, sparse, method, hyper, dtype):
@@ -35,6 +36,26 @@ def test_any_number_of_processes(case, dtype, size):
     same_bits(size, False, *CASES[case], dtype)
     if takes_rows(case):
         same_bits(size, True, *for_rows(case), dtype)
+
+
+@pytest.mark.parametrize("size", [2, 3, 7])
+@pytest.mark.parametrize("case", ["adagrad", "esgd", "global norm"])
+def test_gradients_that_are_sent_in_pieces(case, size, monkeypatch):
+    monkeypatch.setattr(cost, "SENT_AT_A_TIME", 1 << 14)
+    same_bits(size, False, *CASES[case], np.float32)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_weighted_means_of_pieces(dtype, monkeypatch):
+    def trained_unevenly(comm):
+        w = np.linspace(-1, 1, 20_000).astype(dtype)
+        opt = fa.ADAGRAD(lambda w, x: (0.0, (w * x.mean()).astype(dtype)), w, learning_rate=0.1, comm=comm)
+        opt.minimize([np.arange(40.0)], max_epochs=1, batch_size=10, rng=0)  # of which two processes have 3 samples
+        return w.tobytes()
+
+    whole = run(3, trained_unevenly)
+    monkeypatch.setattr(cost, "SENT_AT_A_TIME", 1 << 14)
+    assert run(3, trained_unevenly) == whole
 
 
 def test_means_are_sums_divided_by_the_number_of_processes():
