@@ -304,13 +304,18 @@ def call(number, seed):
 
 
 def described(error):
-    """An error, and where it was raised."""
-    place = error.__traceback__
-    while place.tb_next is not None:
-        place = place.tb_next
-    code = place.tb_frame.f_code
+    """An error, and where it was raised; where an object was asked that raises it, if that is one of this module."""
+    places = [(place.tb_frame.f_code.co_filename, place.tb_lineno) for place in _places(error)]
+    file, line = next((place for place in reversed(places) if place[0] != __file__), places[-1])
     text = str(error) if type(error).__str__ is not object.__str__ else shown(error)
-    return f"{type(error).__name__}: {text[:80]} in {Path(code.co_filename).name}:{place.tb_lineno}"
+    return f"{type(error).__name__}: {text[:80]} in {Path(file).name}:{line}"
+
+
+def _places(error):
+    place = error.__traceback__
+    while place is not None:
+        yield place
+        place = place.tb_next
 
 
 def make_calls(first, last, seed, call=call):
