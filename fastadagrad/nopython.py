@@ -9,13 +9,14 @@ from typing import Any, Unpack, cast
 import numpy as np
 from numpy.typing import DTypeLike
 
+from .engine.given import MOST
 from .engine.options import Conduct, Hyper, Settings, cast_scalars, make_settings
 from .engine.parameters import COMPUTED, FloatArray
 from .engine.state import fresh_slots, kind_of
 from .kernels.cpu.one_array import make_array_update
 from .kernels.rules import trait
 from .optimizer.methods import method_named
-from .support.asking import asking
+from .support.asking import asking, shown, whether
 from .support.checks import whole_number
 
 
@@ -76,8 +77,9 @@ class CompiledUpdate:
 
         Raises
         ------
-        ValueError
-            If a scalar is beyond what the dtype can hold, or a schedule returns no learning rate.
+        TypeError, ValueError
+            If t is no whole number of at least 0, if a scalar is beyond what the dtype can hold, or if a schedule
+            returns no learning rate.
 
         Examples
         --------
@@ -86,7 +88,7 @@ class CompiledUpdate:
         >>> [float(sgd.scalars(t).learning_rate) for t in (0, 2)]
         [1.0, 0.5]
         """
-        return self._settings.rule.Scalars(*cast_scalars(self._settings, t, self._dtype))
+        return self._settings.rule.Scalars(*cast_scalars(self._settings, whole_number("t", t, 0, MOST), self._dtype))
 
     @asking("p")
     def slots(self, p: FloatArray) -> tuple[FloatArray, ...]:
@@ -117,12 +119,11 @@ class CompiledUpdate:
         (array([0.5, 0.5]), array([0., 0.]))
         """
         if not isinstance(p, np.ndarray) or p.dtype != self._dtype:
-            found = f"one of {p.dtype}" if isinstance(p, np.ndarray) else repr(p)
+            found = f"one of {p.dtype}" if isinstance(p, np.ndarray) else shown(p)
             raise TypeError(f"p must be an ndarray of {self._dtype}, which the update is compiled for, not {found}")
         return fresh_slots(p, self._settings)
 
 
-@asking("an argument of compiled_update")
 def compiled_update(
     algo: str = "adagrad", *, dtype: DTypeLike = np.float64, ndim: int = 1, **hyper: Unpack[Hyper]
 ) -> CompiledUpdate:
@@ -169,17 +170,19 @@ def compiled_update(
     True
     """
     rule = method_named(algo).rule
-    if hyper.get("max_gradient_norm") or hyper.get("max_global_norm"):
-        raise ValueError(
-            "max_gradient_norm and max_global_norm need the norm before the update: scale the gradient in your loop"
-        )
+    for name in ("max_gradient_norm", "max_global_norm"):
+        if whether(name, hyper.get(name)):
+            raise ValueError(
+                "max_gradient_norm and max_global_norm need the norm before the update: scale the gradient in your loop"
+            )
     idle = {"groups", "frozen", *vars(Conduct())} & {*hyper}
     if idle:
         raise TypeError(f"compiled_update got {sorted(idle)}, which no update uses: leave them out")
     settings, _ = make_settings(rule, hyper)
     if trait(settings.form, "measured"):
         raise ValueError(f"{rule.name.upper()} measures all parameters before each step: use its optimizer's step")
-    precision = np.dtype(dtype)
+    with asking("dtype"):
+        precision = np.dtype(dtype)
     if precision not in COMPUTED:
         raise TypeError(f"dtype must be float32 or float64, not {precision}")
     kind = kind_of("p", np.empty((0,) * whole_number("ndim", ndim, 0), precision), settings)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from .support.asking import asking, shown
+from .support.checks import one_of
 
 PEERS: dict[str, dict[str, Any]] = {
     "torch": {"learning_rate": 1e-2, "rms_regularizer": 1e-10},
@@ -49,7 +49,4 @@ def like(
     >>> fa.like("torch")
     {'learning_rate': 0.01, 'rms_regularizer': 1e-10}
     """
-    with asking("peer"):
-        if not isinstance(peer, str) or peer not in PEERS:
-            raise ValueError(f"peer must be one of {', '.join(map(repr, PEERS))}, not {shown(peer)}")
-        return dict(PEERS[peer])
+    return dict(PEERS[one_of("peer", peer, PEERS)])

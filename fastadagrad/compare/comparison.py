@@ -10,7 +10,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from ..support.asking import asking, shown
+from ..support.asking import asking, shown, whether
 from ..support.checks import checked_share, whole_number
 from ..support.extras import needed
 from ..support.figures import new_figure
@@ -190,6 +190,7 @@ def compare(
     ['sgd', 'adagrad']
     """
     refuse_unguarded()
+    extend, report, progress = whether("extend", extend), whether("report", report), whether("progress", progress)
     plan = make_plan(problems, methods, rates, seeds, epochs, extend)
     workers = checked_jobs(jobs)
     tau = checked_share("tau", tau)

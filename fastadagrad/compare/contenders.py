@@ -10,6 +10,7 @@ from ..engine.options import hyper_names, make_settings, refuse_unknown
 from ..kernels.rules import trait
 from ..optimizer.methods import METHODS, method_named
 from ..optimizer.second_order import SecondOrder
+from ..support.asking import asking, shown
 from .papers import PRESET, preset, unlike_paper
 from .training import OwnTrainer, Trainer
 
@@ -94,12 +95,14 @@ def contender_named(spec: str | type) -> Contender:
     >>> contender_named("adam").unlike_paper, contender_named("adam:paper").unlike_paper
     (('beta1 0.906 (paper 0.9)', 'beta2 0.99 (paper 0.999)'), ())
     """
-    if isinstance(spec, type) or (isinstance(spec, str) and is_outside(spec)):
+    with asking("methods"):
+        if not isinstance(spec, str | type):
+            expected = "names such as 'adagrad' or 'sgd:momentum=0.9', or classes"
+            raise TypeError(f"methods must be {expected}, not {shown(spec)}")
+    if isinstance(spec, type) or is_outside(spec):
         from .outside import outside_contender
 
         return outside_contender(spec)
-    if not isinstance(spec, str):
-        raise TypeError(f"methods must be names such as 'adagrad' or 'sgd:momentum=0.9', or classes, not {spec!r}")
     name, _, text = spec.partition(":")
     rule = method_named(name).rule
     parts = [part.strip() for part in text.split(",") if part.strip()]
@@ -162,12 +165,13 @@ def as_contenders(given: Sequence[str | type] | str | type | None) -> tuple[Cont
     """The given methods as Contenders; by default every method that there is."""
     if given is None:
         given = usual_contenders()
-    specs: list[Any] = [*given] if isinstance(given, Iterable) and not isinstance(given, str | type) else [given]
+    with asking("methods"):
+        specs: list[Any] = [*given] if isinstance(given, Iterable) and not isinstance(given, str | type) else [given]
+        for spec in specs:
+            if specs.count(spec) > 1:
+                raise ValueError(f"methods: {shown(spec)} is there twice")
     if not specs:
         raise ValueError(f"methods: expected at least one of {', '.join(METHODS)}")
-    for spec in specs:
-        if specs.count(spec) > 1:
-            raise ValueError(f"methods: {spec!r} is there twice")
     found = tuple(contender_named(spec) for spec in specs)
     labels = [contender.label for contender in found]
     for label in labels:

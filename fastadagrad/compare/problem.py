@@ -119,7 +119,8 @@ class Task:
         [[3, 0], [2, 1]]
         """
         rng = np.random.default_rng([whole_number("seed", seed, 0), 1])
-        return as_dataset(self.train, batch_size=self.batch_size, rng=rng)
+        with asking("train"):
+            return as_dataset(self.train, batch_size=self.batch_size, rng=rng)
 
     def validation(self) -> Dataset | None:
         """Make the Dataset to validate on, which is one batch, so that the loss itself takes the mean.
@@ -137,7 +138,8 @@ class Task:
         >>> [batch[0].tolist() for batch in task.validation()]
         [[0, 1, 2, 3]]
         """
-        return as_dataset(self.train if self.valid is None else self.valid, batch_size=0, shuffle=False)
+        with asking("train" if self.valid is None else "valid"):
+            return as_dataset(self.train if self.valid is None else self.valid, batch_size=0, shuffle=False)
 
     @property
     def steps_an_epoch(self) -> int:

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..data.loading import BUILT_IN
 from ..kernels.linear.losses import LOSSES
-from ..support.asking import shown
+from ..support.asking import asking, shown
 from ..support.checks import whole_number
 from ..support.hints import hint
 from .named_objects import imported, source_digest
@@ -143,10 +143,13 @@ def _own(spec: str) -> Problem:
 
 def as_problems(given: Sequence[str | Problem] | str | Problem) -> tuple[Problem, ...]:
     """The given problems as Problem objects; ValueError if there are none, or two of one name."""
-    several: list[Any] = [*given] if isinstance(given, Iterable) and not isinstance(given, str) else [given]
-    for one in several:
-        if not isinstance(one, str | Problem):
-            raise TypeError(f"problems must be names or fastadagrad.compare.Problem, not {type(one).__name__}")
+    with asking("problems"):
+        several: list[Any] = [*given] if isinstance(given, Iterable) and not isinstance(given, str) else [given]
+        for one in several:
+            if not isinstance(one, str | Problem):
+                raise TypeError(f"problems must be names or fastadagrad.compare.Problem, not {type(one).__name__}")
+            if isinstance(one, Problem) and not isinstance(one.name, str):
+                raise TypeError(f"name of a problem must be a string, not {shown(one.name)}")
     problems = tuple(problem_named(one) if isinstance(one, str) else one for one in several)
     if not problems:
         raise ValueError(f"problems: expected at least one: {HELP}")
@@ -162,17 +165,21 @@ def task_of(problem: Problem, seed: int) -> Task:
     if not callable(problem.make):
         raise TypeError(f"problem {problem.name!r}: make must be callable as make(seed), not {shown(problem.make)}")
     task = problem.make(seed)
-    if not isinstance(task, Task):
+    with asking(f"what problem {problem.name!r} makes"):
+        is_task = isinstance(task, Task)
+    if not is_task:
         expected = "a fastadagrad.compare.Task for a seed"
         raise TypeError(f"problem {problem.name!r} must make {expected}, not {type(task).__name__}")
     for name in ("epochs", "updates"):
         whole_number(f"problem {problem.name!r}: {name}", getattr(task, name), 1)
-    if task.best is not None and not (isinstance(task.best, int | float) and math.isfinite(task.best)):
-        raise ValueError(f"problem {problem.name!r}: best must be a finite number or None, not {task.best!r}")
+    with asking(f"problem {problem.name!r}: best"):
+        if task.best is not None and not (isinstance(task.best, int | float) and math.isfinite(task.best)):
+            raise ValueError(f"problem {problem.name!r}: best must be a finite number or None, not {shown(task.best)}")
     if task.score is not None and not callable(task.score):
         raise TypeError(f"problem {problem.name!r}: score must be callable as score(params, *valid) or None")
     if problem.plane is not None:
-        _check_plane(problem.name, problem.plane, task)
+        with asking(f"problem {problem.name!r}: plane"):
+            _check_plane(problem.name, problem.plane, task)
     return task
 
 

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..support.asking import UNREADABLE, refuse_unreadable
+
 Batch = Any  # a tuple or a dict of arrays, depending on the inputs
 Key = slice | npt.NDArray[np.integer[Any]]
 
@@ -99,7 +101,7 @@ class Calls(Batches):
         batch = self._inputs()
         if batch is None:
             raise TypeError(f"inputs: {described(self._inputs)} returned None, no batch")
-        return _as_batch(batch) if isinstance(batch, Mapping | list | tuple) or is_array(batch) else batch
+        return _as_batch(batch, or_any=True)
 
 
 Source = Arrays | Batches
@@ -201,11 +203,18 @@ def parts_of(batch: Any) -> Iterable[Any]:
     return batch if isinstance(batch, list | tuple) else (batch,)
 
 
-def _as_batch(batch: Any) -> Batch:
-    if isinstance(batch, Mapping):
-        return dict(batch)
-    if isinstance(batch, list | tuple) or is_array(batch):
-        return tuple(parts_of(batch))
+def _as_batch(batch: Any, or_any: bool = False) -> Batch:
+    """A batch as a dict or a tuple; another object as it is, or an error unless there may be `or_any`."""
+    try:
+        if isinstance(batch, Mapping):
+            return dict(batch)
+        if isinstance(batch, list | tuple) or is_array(batch):
+            return tuple(parts_of(batch))
+    except UNREADABLE as error:
+        refuse_unreadable("a batch of inputs", error)
+        raise
+    if or_any:
+        return batch
     raise TypeError(f"inputs: expected batches: an array, tuple, list or dict each, got {described(batch)}")
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..kernels.text.hashing import hash_columns
 from ..kernels.text.svmlight import sort_rows
+from ..support.asking import asking, shown
 from ..support.checks import whole_number
 from .roles import Columns
 
@@ -46,6 +47,22 @@ def checked_bits(bits: Any) -> int | None:
         If it is no whole number, or not between 1 and MOST_HASH_BITS.
     """
     return None if bits is None else whole_number("hash_bits", bits, 1, MOST_HASH_BITS)
+
+
+def checked_base(zero_based: Any) -> bool | Literal["auto"]:
+    """The argument `zero_based`, checked.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is neither True nor False nor "auto".
+    """
+    with asking("zero_based"):
+        if isinstance(zero_based, bool | np.bool | int) and zero_based in (0, 1):
+            return bool(zero_based)
+        if not isinstance(zero_based, str) or zero_based != "auto":
+            raise ValueError(f"zero_based must be True, False or 'auto', not {shown(zero_based)}")
+        return "auto"
 
 
 def check_hashed(found: Columns | None, expected: Columns | None, what: str) -> None:

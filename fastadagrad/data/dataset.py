@@ -11,7 +11,7 @@ from typing import Any, Literal, Never
 import numpy as np
 
 from ..engine.options import refuse_unknown
-from ..support.asking import asking, shown, whether
+from ..support.asking import UNREADABLE, asking, refuse_unreadable, shown, whether
 from ..support.attributes import refuse_misplaced
 from ..support.checks import whole_number
 from ..support.hints import DATASETS
@@ -80,7 +80,6 @@ class Dataset(Epochs):
     [[0, 1], [2, 3], [4]]
     """
 
-    @asking("an argument of Dataset")
     def __init__(
         self,
         inputs: Any,
@@ -93,22 +92,24 @@ class Dataset(Epochs):
         **misspelt: Never,
     ) -> None:
         refuse_unknown(misspelt, _KEYWORDS, "Dataset", foreign=DATASETS)
-        if not isinstance(shuffle, bool | np.bool) and (not isinstance(shuffle, str) or shuffle != "batches"):
-            raise ValueError(f'shuffle: expected True, False or "batches", got {described(shuffle)}')
+        with asking("shuffle"):
+            if not isinstance(shuffle, bool | np.bool) and (not isinstance(shuffle, str) or shuffle != "batches"):
+                raise ValueError(f'shuffle: expected True, False or "batches", got {described(shuffle)}')
         self._number = next(_numbers)
         self.name = name
         self._axis = whole_number("axis", axis)
         self._batch_size = whole_number("batch_size", batch_size)
         arrays = partial(Arrays, self._batch_size, self._axis, isinstance(shuffle, str))
         self._generator = as_generator(rng)
-        if isinstance(inputs, Dataset):
-            raise TypeError(f"inputs: expected arrays, a callable or batches, got {described(inputs)}")
         size = None if iteration_size is None else whole_number("iteration_size", iteration_size, 1)
-        source = source_of(inputs, size, arrays)
-        several = isinstance(source, Arrays) and len(source) > 1
-        self._random = self._generator if shuffle and several else None
-        self._shuffle = str(shuffle)
-        self._begin(source, size)
+        with asking("inputs"):
+            if isinstance(inputs, Dataset):
+                raise TypeError(f"inputs: expected arrays, a callable or batches, got {described(inputs)}")
+            source = source_of(inputs, size, arrays)
+            several = isinstance(source, Arrays) and len(source) > 1
+            self._random = self._generator if shuffle and several else None
+            self._shuffle = str(shuffle)
+            self._begin(source, size)
 
     def __setattr__(self, name: str, value: Any) -> None:
         own = name.startswith("_") or (hasattr(type(self), name) and name not in _KEYWORDS)
@@ -123,8 +124,9 @@ class Dataset(Epochs):
 
     @name.setter
     def name(self, name: str | None) -> None:
-        if name is not None and not isinstance(name, str):
-            raise TypeError(f"name must be a string or None, not {shown(name)}")
+        with asking("name"):
+            if name is not None and not isinstance(name, str):
+                raise TypeError(f"name must be a string or None, not {shown(name)}")
         self._name, self._named = name or f"dataset{self._number}", bool(name)
 
     @property
@@ -245,8 +247,9 @@ class Dataset(Epochs):
         >>> [batch[0].tolist() for batch in data.batches(np.random.default_rng(0))]
         [[2, 0], [1, 3]]
         """
-        if random is not None and not isinstance(random, np.random.Generator):
-            raise TypeError(f"random must be a numpy.random.Generator or None, not {shown(random)}")
+        with asking("random"):
+            if random is not None and not isinstance(random, np.random.Generator):
+                raise TypeError(f"random must be a numpy.random.Generator or None, not {shown(random)}")
         if random is None:
             return islice(self._source.walk(0, None), self.iteration_size)
         return self._source.walk(0, random if self._random is not None else None)
@@ -309,5 +312,9 @@ def sample_count(batch: Any, axis: int = 0) -> int:
     >>> sample_count((np.zeros((8, 3)), np.zeros(8))), sample_count((0.5,))
     (8, 1)
     """
-    shape = next((part.shape for part in parts_of(batch) if is_array(part)), ())
-    return int(shape[axis]) if -len(shape) <= axis < len(shape) else 1
+    try:
+        shape = next((part.shape for part in parts_of(batch) if is_array(part)), ())
+        return int(shape[axis]) if -len(shape) <= axis < len(shape) else 1
+    except UNREADABLE as error:
+        refuse_unreadable("a batch", error)
+        raise

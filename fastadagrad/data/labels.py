@@ -32,7 +32,8 @@ def as_labels(y: Any) -> NDArray[Any]:
     if labels.ndim != 1:
         raise ValueError(f"y must have one label a row, got shape {labels.shape}")
     if labels.dtype.kind in "OST":
-        labels = _from_objects(labels.tolist())
+        with asking("y"):
+            labels = _from_objects(labels.tolist())
     if labels.dtype.kind not in NUMERIC + "US":
         raise TypeError(f"y must be numbers or strings, got {labels.dtype}")
     if labels.dtype.kind == "f":
@@ -67,7 +68,7 @@ def _from_objects(values: list[Any]) -> NDArray[Any]:
         if is_missing(value):
             raise ValueError(f"y is missing ({value!r}) at row {row}: remove rows without a label")
         if not isinstance(value, kinds):
-            raise TypeError(f"y must be all numbers or all strings, got {value!r} at row {row}")
+            raise TypeError(f"y must be all numbers or all strings, got {shown(value)} at row {row}")
     if not of_text:
         return _numbers(values)
     return np.array([_decoded(value, row) for row, value in enumerate(values)])

@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from ..support import contents
-from ..support.asking import asking
+from ..support.asking import asking, whether
 from ..support.checks import whole_number
 from ..support.extras import needed
 from ..support.hints import hint
 from ..support.log import logger
-from .columns import checked_bits
+from .columns import checked_base, checked_bits
 from .stream_tables import format_of
 from .streams import Stream
 from .svmlight import parse
@@ -32,7 +32,6 @@ CSR_KEYS = ("data", "indices", "indptr", "shape")
 __all__ = ["BUILT_IN", "CSR", "Table", "as_features", "as_table", "load"]
 
 
-@asking("an argument of load")
 def load(
     source: str | os.PathLike[str],
     *,
@@ -99,16 +98,22 @@ def load(
     >>> table.features.shape, table.features.dtype, table.labels[:3].tolist()
     ((150, 4), dtype('float32'), [0, 0, 0])
     """
-    if not isinstance(source, str | os.PathLike):
-        raise TypeError(f"source must be a path or a name, got {type(source).__name__}; for arrays use as_table")
+    with asking("source"):
+        if not isinstance(source, str | os.PathLike):
+            raise TypeError(f"source must be a path or a name, got {type(source).__name__}; for arrays use as_table")
+        source = source if isinstance(source, str) else Path(source)
+    with asking("dtype"):
+        dtype = None if dtype is None else np.dtype(dtype)
+    with asking("target"):
+        if not isinstance(target, str | None):
+            raise TypeError(f"target must be a name, not {type(target).__name__}")
+    zero_based, labelled = checked_base(zero_based), whether("labelled", labelled)
     if n_features is not None:
         n_features = whole_number("n_features", n_features, 1)
     bits = checked_bits(hash_bits)
     if bits is not None and n_features not in (None, 2**bits):
         raise ValueError(f"n_features must be left out with hash_bits={bits}, which makes {2**bits}, got {n_features}")
     path = Path(source)
-    if not isinstance(target, str | None):
-        raise TypeError(f"target must be a name, not {type(target).__name__}")
     if target is not None and not takes_target(source, target):
         raise ValueError(
             f"target names an array of a .npz file, or a column of CSV, Parquet or Arrow, but source is "
@@ -121,7 +126,7 @@ def load(
     elif has_named_columns(source, target):
         table = Stream(source, target=target, hash_bits=bits, labelled=labelled).table()
         bits = table.hash_bits
-        table = table if dtype is None else replace(table, features=cast(table.features, np.dtype(dtype)))
+        table = table if dtype is None else replace(table, features=cast(table.features, dtype))
     elif path.suffix.lower() == ".npz" and path.is_file():  # opened here, as only some of its arrays are read
         with open(path, "rb") as file:
             table = _from_npz(file, path, dtype, target, labelled, bits)

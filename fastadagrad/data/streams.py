@@ -9,17 +9,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeGuard, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..support import contents
-from ..support.asking import asking, whether
-from ..support.checks import whole_number
+from ..support.asking import asking, shown, whether
+from ..support.checks import one_of, whole_number
 from . import stream_tables
 from .ahead import Job, closed_at_end, composed, default_threads, in_order
-from .columns import checked_bits
+from .columns import checked_base, checked_bits
 from .named_columns import RULES, Converter, Means, check_numbers, check_there, columns_of, is_string
 from .roles import Columns
 from .stream_text import TextSource
@@ -106,7 +106,6 @@ class Stream:
     >>> folder.cleanup()
     """
 
-    @asking("an argument of Stream")
     def __init__(
         self,
         source: str | os.PathLike[str],
@@ -125,14 +124,13 @@ class Stream:
         classes: Sequence[Any] | None = None,
         threads: int | None = None,
     ) -> None:
-        if not isinstance(source, str | os.PathLike):
-            raise TypeError(f"source must be a path, or - for standard input, not {type(source).__name__}")
-        if missing not in RULES:
-            raise ValueError(f"missing must be one of {', '.join(map(repr, RULES))}, not {missing!r}")
-        if format not in (None, *FORMATS):
-            raise ValueError(f"format must be one of {', '.join(map(repr, FORMATS))}, not {format!r}")
-        if zero_based not in (True, False, "auto"):
-            raise ValueError(f"zero_based must be True, False or 'auto', not {zero_based!r}")
+        with asking("source"):
+            if not isinstance(source, str | os.PathLike):
+                raise TypeError(f"source must be a path, or - for standard input, not {type(source).__name__}")
+            source = source if isinstance(source, str) else Path(source)
+        missing = one_of("missing", missing, RULES)
+        format = None if format is None else one_of("format", format, FORMATS)
+        zero_based = checked_base(zero_based)
         self._threads = default_threads() if threads is None else whole_number("threads", threads, 0)
         self.n_features = None if n_features is None else whole_number("n_features", n_features, 1)
         self._bits = self.hash_bits = checked_bits(hash_bits)
@@ -143,7 +141,15 @@ class Stream:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), os.fspath(source))
         self._zero_based = zero_based
         self.columns: Columns | None = None
-        named = {"target": target, "weight": weight, "drop": drop, "categories": categories}
+        named = {
+            "target": _name("target", target),
+            "weight": _name("weight", weight),
+            "drop": _names("drop", drop),
+            "categories": _names("categories", categories),
+        }
+        with asking("columns"):
+            if not isinstance(columns, Columns | None):
+                raise TypeError(f"columns must be those of a Stream or a model, not {shown(columns)}")
         self._format = format or _recognised(source, target)
         self._taken = False
         self._table_source: stream_tables.TableSource | None = None
@@ -175,9 +181,6 @@ class Stream:
         if self.labelled and named["target"] is None and columns is None:
             names = ", ".join(map(repr, found.schema.names[:10]))
             raise ValueError(f"{self.name}: say which column has the labels (target, --target): there are {names}")
-        for what in ("drop", "categories"):
-            if isinstance(named[what], str):
-                raise TypeError(f"{what} must be a list of names, not the string {named[what]!r}")
         self._table_source, self.repeatable = found, found.repeatable
         if columns is not None:
             self.columns = replace(columns, target=named["target"], weight=named["weight"])
@@ -303,6 +306,12 @@ def read_blocks(stream: Stream, then: Callable[[Table], T], order: Order | None 
     return in_order(composed(stream._jobs(order), then), stream._threads, stream._threads + ahead)
 
 
+def is_stream(X: Any) -> TypeGuard[Stream]:
+    """Whether examples are a Stream; TypeError if they do not say."""
+    with asking("X"):
+        return isinstance(X, Stream)
+
+
 def settle_columns(stream: Stream) -> Columns | None:
     """The named columns of a stream, with the numbers that stand for missing ones; None for svmlight text.
 
@@ -348,6 +357,23 @@ def take_columns(stream: Stream, columns: Columns) -> None:
     check_numbers(source.schema, stream.columns, stream.name)
     stream._missing = "refuse" if columns.fill is None else "zero"  # filled by those numbers
     stream.hash_bits = DEFAULT_BITS if stream._bits is None and columns.categories else stream._bits
+
+
+def _name(what: str, given: Any) -> str | None:
+    with asking(what):
+        if not isinstance(given, str | None):
+            raise TypeError(f"{what} must be the name of a column, not {shown(given)}")
+        return given
+
+
+def _names(what: str, given: Any) -> list[str]:
+    with asking(what):
+        if isinstance(given, str):
+            raise TypeError(f"{what} must be a list of names, not the string {given!r}")
+        names = list(given)
+        if not all(isinstance(name, str) for name in names):
+            raise TypeError(f"{what} must be a list of names, not {shown(given)}")
+        return names
 
 
 def _recognised(source: str | os.PathLike[str], target: str | None) -> str:

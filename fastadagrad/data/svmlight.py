@@ -14,7 +14,7 @@ from ..kernels.text import svmlight as kernels
 from ..support import contents
 from ..support.asking import shown
 from ..support.log import logger
-from .columns import checked_bits, hashed
+from .columns import checked_base, checked_bits, hashed
 from .memory_at_hand import BYTES_A_FEATURE, advice, in_words
 from .tables import CSR, cast_sparse
 
@@ -92,11 +92,10 @@ def parse(
     ([0.5, 2.0, 0.001], [0, 2, 1], [0, 2, 3], [1.0, -1.0])
     """
     if np.dtype(dtype) not in (np.float32, np.float64):
-        raise ValueError(f"dtype must be float32 or float64, got {dtype!r}")
-    if zero_based not in (True, False, "auto"):
-        raise ValueError(f"zero_based must be True, False or 'auto', got {zero_based!r}")
+        raise ValueError(f"dtype must be float32 or float64, got {shown(dtype)}")
+    zero_based = checked_base(zero_based)
     if weighted not in (True, False, "auto"):
-        raise ValueError(f"weighted must be True, False or 'auto', got {weighted!r}")
+        raise ValueError(f"weighted must be True, False or 'auto', got {shown(weighted)}")
     bits = checked_bits(hash_bits)
     one_based = zero_based != "auto" and not zero_based
     lines = _as_lines(text)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from ..kernels.text.csr import survey
-from ..support.asking import asking, shown
+from ..support.asking import OF_ARGUMENTS, asking, shown
 from ..support.log import logger
 from .array_likes import NUMERIC, as_array, first_not_finite, is_missing
 from .columns import canonical, checked_bits, hashed
@@ -124,7 +124,8 @@ def as_table(
     labels = as_labels(y)
     if labels.size != rows:
         raise ValueError(f"X and y must be of one length, got {rows} rows of X and {labels.size} labels")
-    names = names_of(X) if feature_names is None else tuple(map(_as_name, feature_names))
+    with asking("feature_names"):
+        names = names_of(X) if feature_names is None else tuple(map(_as_name, feature_names))
     names = names if hash_bits is None else None
     if names is not None and len(names) != columns:
         raise ValueError(f"feature_names must have one name for each of the {columns} columns, got {len(names)}")
@@ -163,9 +164,10 @@ def as_features(X: Any, *, dtype: DTypeLike | None = np.float32, hash_bits: int 
     array([[1., 2.],
            [3., 4.]])
     """
-    chosen = None if dtype is None else np.dtype(dtype)
+    with asking("dtype"):
+        chosen = None if dtype is None else np.dtype(dtype)
     if chosen not in (None, np.float32, np.float64):
-        raise ValueError(f"dtype must be float32 or float64, got {dtype!r}")
+        raise ValueError(f"dtype must be float32 or float64, got {shown(dtype)}")
     with asking("X"):
         if not isinstance(X, CSR) and hasattr(X, "tocsr"):
             sparse = X.tocsr()
@@ -343,7 +345,7 @@ def _from_objects(array: NDArray[Any], names: tuple[str, ...] | None) -> NDArray
                 if isinstance(value, str | bytes):
                     raise TypeError
                 numbers[row, column] = value
-            except (TypeError, ValueError, OverflowError):
+            except OF_ARGUMENTS:
                 where = f"row {row}, column {_label(column, names)}"
                 if is_missing(value):
                     raise ValueError(f"X is missing ({value!r}) at {where}: remove or replace it") from None
@@ -374,9 +376,10 @@ def _label(column: int, names: tuple[str, ...] | None) -> str:
 
 def names_of(X: Any) -> tuple[str, ...] | None:
     """Names of the columns of a Table or a DataFrame; None if they are only numbered."""
-    if isinstance(X, Table):
-        return X.feature_names
-    columns = getattr(X, "columns", None)
-    if columns is None or all(isinstance(column, int) for column in columns):
-        return None
-    return tuple(map(_as_name, columns))
+    with asking("X"):
+        if isinstance(X, Table):
+            return X.feature_names
+        columns = getattr(X, "columns", None)
+        if columns is None or all(isinstance(column, int) for column in columns):
+            return None
+        return tuple(map(_as_name, columns))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..support.asking import asking, shown
-from ..support.checks import PLAIN_NUMBERS, checked_number, whole_number
+from ..support.checks import PLAIN_NUMBERS, checked_number, one_of, whole_number
 
 _PLAIN = PLAIN_NUMBERS | {bool, np.bool, str, type(None)}
 CHOICES = {
@@ -30,9 +30,7 @@ def _checked(name: str, value: Any, default: Any) -> Any:
     if name == "learning_rate" and callable(value):
         return value
     if name in CHOICES:
-        if not isinstance(value, str) or value not in CHOICES[name]:
-            raise ValueError(f"{name} must be one of {', '.join(map(repr, CHOICES[name]))}, not {shown(value)}")
-        return value
+        return one_of(name, value, CHOICES[name])
     if isinstance(default, bool):
         if not isinstance(value, bool | np.bool | int) or value not in (0, 1):
             raise TypeError(f"{name} must be True or False, not {shown(value)}")

@@ -15,7 +15,8 @@ from sklearn.utils.validation import column_or_1d
 from ..engine.place import readable
 from ..linear.targets import Targets
 from ..linear.visits import checked_weights
-from ..support.asking import asking
+from ..support.asking import asking, shown
+from ..support.checks import one_of
 from . import parameters
 from .base import Problem
 from .callbacks import with_callbacks
@@ -255,7 +256,7 @@ class AdaGradClassifier(ClassifierMixin, ClassPredictor):
         going_on = hasattr(self, "_states")
         if not going_on and classes is None:
             raise ValueError("classes must be passed on the first call to partial_fit")
-        if self.class_weight == "balanced":
+        if self._is_balanced():
             raise ValueError(
                 "class_weight='balanced' counts all examples, and partial_fit sees some: pass the weights themselves, "
                 "as compute_class_weight of sklearn.utils.class_weight gives them"
@@ -264,7 +265,7 @@ class AdaGradClassifier(ClassifierMixin, ClassPredictor):
         with asking("classes"):
             others = going_on and classes is not None and not np.array_equal(unique_labels(classes), self.classes_)
         if others:
-            given = f"classes={classes!r} is not what the first call to partial_fit had"
+            given = f"classes={shown(classes)} is not what the first call to partial_fit had"
             raise ValueError(f"{given}: pass {self.classes_}, or no classes")
         with self._unchanged_if_it_fails():
             X, y = self._validated(X, y, reset=not going_on)
@@ -276,7 +277,7 @@ class AdaGradClassifier(ClassifierMixin, ClassPredictor):
             y = column_or_1d(y, warn=True)
         with asking("classes"):
             known = self.classes_ if going_on else unique_labels(y if classes is None else classes)
-        parameters.one_of("loss", self.loss, LOSSES)
+        one_of("loss", self.loss, LOSSES)
         if len(known) < 2:
             raise ValueError(f"y has the one class {known.tolist()[0]!r}, and a classifier needs two classes or more")
         strange = np.setdiff1d(y, known)
@@ -299,6 +300,10 @@ class AdaGradClassifier(ClassifierMixin, ClassPredictor):
         self._train(X, y, problems, checked, states)
         return self
 
+    def _is_balanced(self) -> bool:
+        with asking("class_weight"):
+            return isinstance(self.class_weight, str) and self.class_weight == "balanced"
+
     def _weights_of_classes(
         self, weights: NDArray[np.float64] | None, known: Any, y: Any, positions: Any
     ) -> NDArray[np.float64] | None:
@@ -306,16 +311,17 @@ class AdaGradClassifier(ClassifierMixin, ClassPredictor):
         if self.class_weight is None:
             return weights
         factors = np.ones(len(known))
-        if isinstance(self.class_weight, str) and self.class_weight == "balanced":
+        if self._is_balanced():
             sums = np.bincount(positions, weights, len(known))
             factors[sums > 0] = sums.sum() / (np.count_nonzero(sums) * sums[sums > 0])
         else:
             try:  # it refuses what is no dict of classes
-                factors = np.asarray(compute_class_weight(self.class_weight, classes=known, y=y), np.float64)
+                with asking("class_weight"):
+                    factors = np.asarray(compute_class_weight(self.class_weight, classes=known, y=y), np.float64)
             except TypeError:
                 factors[:] = np.nan
             if not (np.isfinite(factors).all() and (factors >= 0).all()):
-                raise ValueError(f"class_weight must have finite numbers of at least 0, not {self.class_weight!r}")
+                raise ValueError(f"class_weight must have finite numbers of at least 0, not {shown(self.class_weight)}")
         return checked_weights(factors[positions] * (1.0 if weights is None else weights), len(positions))
 
     def _attributes(self, weights: Sequence[NDArray[Any]], intercepts: Sequence[NDArray[Any]]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,8 +19,8 @@ from ..kernels.rules import form_of
 from ..linear import arguments
 from ..linear.fitting import of_one_part
 from ..linear.methods import own_hyper, rule_for, takers_of
-from ..support.asking import shown
-from ..support.checks import checked_number, checked_share, whole_number
+from ..support.asking import OF_ARGUMENTS, asking, shown
+from ..support.checks import checked_number, checked_share, one_of, whole_number
 from ..support.hints import KEYWORDS, hint
 
 DECAYS = ("weight_decay", "decoupled_weight_decay")
@@ -104,7 +104,7 @@ def _checked(estimator: Any, loss: str, dtype: Any, seed: int, once: bool) -> Ch
         "hash_bits": None,
         **{name: value for name, value in penalties.items() if name != OWN_L1},
     }
-    more = _method_params(estimator, rule, {*parameters, *estimator.get_params()})
+    more = _method_params(estimator, rule)
     if OWN_L1 in penalties and OWN_L1 in more:
         raise ValueError(f"method_params has {OWN_L1!r}, which penalty={estimator.penalty!r} sets to alpha: drop one")
     own = {name: value for name, value in (penalties | more).items() if name not in (*DECAYS, "l1", "l2")}
@@ -119,16 +119,10 @@ def _checked(estimator: Any, loss: str, dtype: Any, seed: int, once: bool) -> Ch
 def truth(estimator: Any, name: str) -> bool:
     """A parameter that is True or False."""
     value = getattr(estimator, name)
-    if not isinstance(value, bool | np.bool):
-        raise TypeError(f"{name} must be True or False, not {shown(value)}")
-    return bool(value)
-
-
-def one_of(name: str, value: Any, choices: Collection[str | None]) -> Any:
-    """A parameter that is one of some strings, or None."""
-    if not (value is None or isinstance(value, str)) or value not in choices:
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, not {shown(value)}")
-    return value
+    with asking(name):
+        if not isinstance(value, bool | np.bool):
+            raise TypeError(f"{name} must be True or False, not {shown(value)}")
+        return bool(value)
 
 
 def seed_of(random_state: Any) -> int:
@@ -139,14 +133,16 @@ def seed_of(random_state: Any) -> int:
     ValueError
         If it is nothing that scikit-learn's `check_random_state` takes.
     """
-    whole = isinstance(random_state, int | np.integer)
-    try:
-        drawn = check_random_state(random_state)
-    except (ValueError, TypeError):
-        raise ValueError(
-            f"random_state must be an int from 0 to {LARGEST_SEED}, a RandomState or None, not {shown(random_state)}"
-        ) from None
-    return int(random_state) if whole else int(drawn.randint(2**31 - 1))
+    with asking("random_state"):
+        whole = isinstance(random_state, int | np.integer)
+        try:
+            drawn = check_random_state(random_state)
+        except (ValueError, TypeError):
+            raise ValueError(
+                f"random_state must be an int from 0 to {LARGEST_SEED}, a RandomState or None, not "
+                f"{shown(random_state)}"
+            ) from None
+        return int(random_state) if whole else int(drawn.randint(2**31 - 1))
 
 
 def _check_jobs(n_jobs: Any) -> None:
@@ -183,7 +179,7 @@ def _penalties(estimator: Any, rule: Rule) -> dict[str, float]:
 
 def _check_penalty(estimator: Any, rule: Rule) -> None:
     """Refuse a proximal penalty where the method, or momentum, leaves no sense in it."""
-    given = f"penalty={estimator.penalty!r}"
+    given = f"penalty={shown(estimator.penalty)}"
     if any({"l1", "l2"} & {*names} for names, _ in refusals_of(form_of(rule, rule.Hyperparameters()))):
         takes = [name for name in own_hyper(rule) if name.endswith(("_l1", "_l2"))]
         if takes == [OWN_L1]:
@@ -192,30 +188,37 @@ def _check_penalty(estimator: Any, rule: Rule) -> None:
             instead = f"which has penalties of its own: use penalty=None, and {' or '.join(takes)} in method_params"
         else:
             instead = "whose steps have no metric for it: use penalty=None, or weight_decay in method_params"
-        raise ValueError(f"{given} does not go with method={estimator.method!r}, {instead}")
+        raise ValueError(f"{given} does not go with method={shown(estimator.method)}, {instead}")
     if checked_number("momentum", estimator.momentum):
         raise ValueError(
-            f"{given} cannot be combined with momentum={estimator.momentum!r}: a velocity would carry weights out of "
-            "the zeros that the penalty sets; use momentum=0, or penalty=None with method_params={'weight_decay': ...}"
+            f"{given} cannot be combined with momentum={shown(estimator.momentum)}: a velocity would carry weights out "
+            "of the zeros that the penalty sets; use momentum=0, or penalty=None with "
+            "method_params={'weight_decay': ...}"
         )
 
 
-def _method_params(estimator: Any, rule: Rule, taken: Collection[str]) -> dict[str, Any]:
+def _method_params(estimator: Any, rule: Rule) -> dict[str, Any]:
     """The hyperparameters of the method alone, of which none is unknown or a parameter of the estimator."""
-    given = {} if estimator.method_params is None else estimator.method_params
-    if not isinstance(given, Mapping):
-        raise TypeError(f"method_params must be a dict of hyperparameters, or None, not {shown(given)}")
+    with asking("method_params"):
+        given = {} if estimator.method_params is None else estimator.method_params
+        if not isinstance(given, Mapping):
+            raise TypeError(f"method_params must be a dict of hyperparameters, or None, not {shown(given)}")
+        given = dict(given)
+        _refuse_unknown(estimator, rule, given)
+        return given
+
+
+def _refuse_unknown(estimator: Any, rule: Rule, given: Collection[Any]) -> None:
     own = own_hyper(rule)
     known = [*own, *DECAYS]
     for name in given:
         if name in known:
             continue
         if name in estimator.get_params(deep=False):
-            raise ValueError(f"method_params has {name!r}, a parameter of the estimator itself: set it there")
+            raise ValueError(f"method_params has {shown(name)}, a parameter of the estimator itself: set it there")
         meant = ELSEWHERE.get(name) or hint(name, known, KEYWORDS) or _of_others(name, rule)
         meant = meant or f"method {rule.name!r} has {', '.join(known)}"
-        raise ValueError(f"method_params has no {name!r}: {meant}")
-    return dict(given)
+        raise ValueError(f"method_params has no {shown(name)}: {meant}")
 
 
 def _of_others(name: Any, rule: Rule) -> str | None:
@@ -230,11 +233,17 @@ def in_own_words(estimator: Any) -> Iterator[None]:
     try:
         yield
     except (TypeError, ValueError) as error:
-        own = estimator.method_params if isinstance(estimator.method_params, Mapping) else {}
-        text = _in_own_words(str(error), [each for each in own if isinstance(each, str)])
+        text = _in_own_words(str(error), _names_of(estimator.method_params))
         if text == str(error):
             raise
         raise type(error)(text) from None
+
+
+def _names_of(method_params: Any) -> list[str]:
+    with suppress(*OF_ARGUMENTS):  # what cannot be read has been refused
+        if isinstance(method_params, Mapping):
+            return [each for each in method_params if isinstance(each, str)]
+    return []
 
 
 def _in_own_words(text: str, own: Collection[str]) -> str:

@@ -11,6 +11,7 @@ from sklearn.base import RegressorMixin
 
 from ..linear.links import LINKS
 from ..linear.targets import choose
+from ..support.checks import one_of
 from . import parameters
 from .base import LinearEstimator, Problem
 from .callbacks import with_callbacks
@@ -246,7 +247,7 @@ class AdaGradRegressor(RegressorMixin, LinearEstimator):
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, *, going_on: bool, once: bool) -> Self:
         X, y = self._validated(X, y, reset=not going_on, multi_output=True, y_numeric=True)
-        parameters.one_of("loss", self.loss, LOSSES)
+        one_of("loss", self.loss, LOSSES)
         checked = parameters.checked(self, self.loss, X.dtype.type, parameters.seed_of(self.random_state), once=once)
         weights = self._weights(sample_weight, X)
         columns = np.ascontiguousarray(np.asarray(y, np.float64).reshape(len(y), -1).T)

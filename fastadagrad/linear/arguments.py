@@ -14,8 +14,9 @@ from ..engine.options import Conduct, Hyper, Rule, Settings, cast_scalars, make_
 from ..kernels.linear.losses import LOSSES, OPTIONS
 from ..kernels.rules import trait
 from ..support import attributes
+from ..support.asking import asking, shown
 from ..support.attributes import MAKING, OF_DATASETS, RUNNING
-from ..support.checks import checked_number, whole_number
+from ..support.checks import checked_number, one_of, whole_number
 from ..support.hints import LINEAR_MODELS, meant_by
 from . import scaling
 from .methods import default_rate, finds_rate, implicit_refusal, own_hyper, rule_for, takers_of
@@ -85,7 +86,7 @@ def check(given: Mapping[str, Any]) -> tuple[dict[str, Any], Settings, Conduct]:
     """The arguments as plain values, and the settings and the conduct that are made of them."""
     plain = dict(given)
     for name, choices in CHOICES.items():
-        plain[name] = _one_of(name, given[name], choices)
+        plain[name] = one_of(name, given[name], choices)
     plain["batch_size"] = whole_number("batch_size", given["batch_size"], 1, LARGEST_BATCH)
     if given["max_epochs"] is not None:
         plain["max_epochs"] = whole_number("max_epochs", given["max_epochs"], 1)
@@ -121,25 +122,21 @@ def _rate(given: Any, rule: Rule) -> tuple[Any, bool]:
     """The learning rate to begin with, and whether another one is to be found by trial."""
     if callable(given):
         raise TypeError("learning_rate must be a number: a schedule would have to know how many examples there are")
-    automatic = finds_rate(given, rule.name)
+    with asking("learning_rate"):
+        automatic = finds_rate(given, rule.name)
     if automatic and not trait(rule, "takes_rate"):
         raise ValueError(f"learning_rate='auto' finds nothing for {rule.name.upper()}, which goes by no learning rate")
     return default_rate(rule) if automatic or given is None else given, automatic
 
 
-def _one_of(name: str, value: Any, choices: tuple[str, ...]) -> str:
-    if not isinstance(value, str) or value not in choices:
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, not {value!r}")
-    return str(value)
-
-
 def _average(value: Any) -> bool | int | str:
-    if isinstance(value, str):
-        if value != "auto":
-            raise ValueError(f"average must be True, False, 'auto' or a number of epochs, not {value!r}")
-        return value
-    if isinstance(value, bool | np.bool):
-        return bool(value)
+    with asking("average"):
+        if isinstance(value, str):
+            if value != "auto":
+                raise ValueError(f"average must be True, False, 'auto' or a number of epochs, not {shown(value)}")
+            return value
+        if isinstance(value, bool | np.bool):
+            return bool(value)
     return whole_number("average", value, 1, MOST)
 
 
@@ -162,11 +159,12 @@ def _option_of_loss(name: str, given: Mapping[str, Any]) -> float:
 
 
 def _float_type(dtype: Any) -> type[np.floating[Any]]:
-    try:
-        found = None if dtype is None else np.dtype(dtype)
-    except TypeError:
-        found = None
+    with asking("dtype"):
+        try:
+            found = None if dtype is None else np.dtype(dtype)
+        except TypeError:
+            found = None
     for known in (np.float32, np.float64):
         if found == known:
             return known
-    raise ValueError(f"dtype must be float32 or float64, not {dtype!r}")
+    raise ValueError(f"dtype must be float32 or float64, not {shown(dtype)}")

@@ -12,6 +12,7 @@ from ..engine.registry import names_of_simple_rules, rule_named, rule_names
 from ..engine.tuning import wants_constant_rate
 from ..kernels.rules import form_of, places, trait
 from ..support import hints
+from ..support.asking import asking, shown
 
 START = 0.1  # learning rate of methods that have no other default
 # Defaults of linear models where the method has others. With ADAGRAD's own 1e-8 the first step of a rare feature is the
@@ -57,10 +58,11 @@ def rule_for(method: Any) -> Rule:
         If there is no such method, or if it cannot train a linear model.
     """
     names = rule_names()
-    name = method.lower() if isinstance(method, str) else None
+    with asking("method"):
+        name = method.lower() if isinstance(method, str) else None
     if name not in names:
-        meant = hints.hint(method, names, hints.METHODS) if isinstance(method, str) else None
-        raise ValueError(f"there is no method {method!r}: {meant or 'there are ' + ', '.join(trainers())}")
+        meant = None if name is None else hints.hint(method, names, hints.METHODS)
+        raise ValueError(f"there is no method {shown(method)}: {meant or 'there are ' + ', '.join(trainers())}")
     rule: Rule = rule_named(name)
     reason = _refusal(rule)
     if reason is not None:

@@ -12,9 +12,9 @@ from numpy.typing import DTypeLike
 
 from ..data.labels import as_labels
 from ..data.roles import Columns
-from ..data.streams import Stream
+from ..data.streams import is_stream
 from ..data.tables import Table
-from ..support.asking import whether
+from ..support.asking import shown, whether
 from . import arguments, targets
 from .fit_checkpoints import FitCheckpoints, opened
 from .fitting import State, fit, of_one_part
@@ -280,7 +280,7 @@ class LinearModel(Trainable):
         """
         valid = self._parameters["validation"] if valid is None else checked_validation("valid", valid)
         given = checkpoint, every, keep, whether("resume", resume)
-        if isinstance(X, Stream):
+        if is_stream(X):
             check_alone(y, sample_weight)
             self._parameters["hash_bits"] = adopted_bits(X, self.hash_bits, self._start is not None)
         with opened(*given, self._parameters) as files:
@@ -289,7 +289,7 @@ class LinearModel(Trainable):
 
     def _fit(self, X: Any, y: Any, valid: Any, progress: Any, sample_weight: Any, files: FitCheckpoints | None) -> None:
         p = self._parameters
-        if isinstance(X, Stream):
+        if is_stream(X):
             found = self._streamed(X, valid, progress, self._start, files=files)
             self._take_stream(found, X, anew=True)
             return
@@ -349,7 +349,7 @@ class LinearModel(Trainable):
             )
         if p["learning_rate"] == "auto" and self._state is None:
             raise ValueError("learning_rate='auto' tries rates on all of the examples: give partial_fit a number")
-        if isinstance(X, Stream):
+        if is_stream(X):
             check_alone(y, sample_weight)
             once = {**of_one_part(p, self._settings, self._state), "scale": p["scale"]}  # the stream is looked through
             self._take_stream(self._streamed(X, 0.0, False, self._state, classes, once), X)
@@ -358,7 +358,7 @@ class LinearModel(Trainable):
         table, start = self._continued(table)
         known = None if start is None else start.targets.classes
         if classes is not None and known is not None and not np.array_equal(np.unique(as_labels(classes)), known):
-            raise ValueError(f"classes={classes!r} are not those of the first call: {known}")
+            raise ValueError(f"classes={shown(classes)} are not those of the first call: {known}")
         chosen = None if start else targets.choose(p["loss"], table.labels, p, classes)
         once = of_one_part(p, self._settings, start)
         more = fit(once, self._settings, self._conduct, table, 0.0, False, chosen=chosen, start=start, keeps=True)

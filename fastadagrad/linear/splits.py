@@ -11,14 +11,13 @@ from numpy.typing import DTypeLike, NDArray
 from ..data.columns import check_names
 from ..data.loading import warn_of_base
 from ..data.tables import CSR, Table, as_table, with_width
-from ..support.asking import asking
+from ..support.asking import asking, shown
 from ..support.log import logger
 from .scaling import as_dense
 from .targets import Targets
 from .visits import checked_weights
 
 
-@asking("X, y or sample_weight")
 def labelled(X: Any, y: Any, dtype: DTypeLike | None, hash_bits: int | None, sample_weight: Any = None) -> Table:
     """Examples as a Table, with columns hashed if `hash_bits` is given; a dtype of None is the one that X needs."""
     table = _labelled(X, y, dtype, hash_bits)
@@ -28,8 +27,10 @@ def labelled(X: Any, y: Any, dtype: DTypeLike | None, hash_bits: int | None, sam
 
 
 def _labelled(X: Any, y: Any, dtype: DTypeLike | None, hash_bits: int | None) -> Table:
+    with asking("X"):
+        is_table = isinstance(X, Table)
     bits = bits_to_come(X, hash_bits)
-    if isinstance(X, Table):
+    if is_table:
         if y is not None:
             raise TypeError("y must be left out when X is a Table, which has its labels")
         names = X.feature_names
@@ -60,17 +61,18 @@ def bits_to_come(X: Any, hash_bits: int | None) -> int | None:
 def checked_validation(name: str, value: Any) -> float | Table | tuple[Any, Any]:
     """The argument `validation`, checked: a fraction, a table or (X, y)."""
     expected = f"{name} must be a fraction in [0, 1), a Table or (X, y)"
-    if isinstance(value, Table):
-        return value
-    if isinstance(value, tuple | list):
-        if len(value) != 2:
-            raise ValueError(f"{expected}, not a {type(value).__name__} of {len(value)}")
-        return value[0], value[1]
-    if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
-        raise TypeError(f"{expected}, not {type(value).__name__} {value!r}")
-    if not 0 <= value < 1:
-        raise ValueError(f"{expected}, not {value!r}")
-    return float(value)
+    with asking(name):
+        if isinstance(value, Table):
+            return value
+        if isinstance(value, tuple | list):
+            if len(value) != 2:
+                raise ValueError(f"{expected}, not a {type(value).__name__} of {len(value)}")
+            return value[0], value[1]
+        if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
+            raise TypeError(f"{expected}, not {type(value).__name__} {shown(value)}")
+        if not 0 <= value < 1:
+            raise ValueError(f"{expected}, not {shown(value)}")
+        return float(value)
 
 
 def split(table: Table, valid: Any, seed: int, targets: Targets) -> tuple[Table, Table | None]:

@@ -12,8 +12,8 @@ from ..engine.keywords import Keyword, keywords_of
 from ..engine.place import readable
 from ..kernels.rules import documented
 from ..support import hints
-from ..support.asking import shown
-from ..support.checks import checked_number, whole_number
+from ..support.asking import asking, shown
+from ..support.checks import checked_number, one_of, whole_number
 from ..support.extras import needed
 from ..support.hints import Said
 from ..support.warned import warn
@@ -126,7 +126,11 @@ def sorted_options(rule: Any, fed: bool, given: Mapping[str, Any], tol: Any) -> 
     if tol is not None:
         chosen.setdefault("gtol", checked_number("tol", tol))
     hyper = {name: value for name, value in given.items() if name in hyper_names}
-    return Choices(**{name: _checked(name, value) for name, value in chosen.items()}), hyper
+    checked = {}
+    for name, value in chosen.items():
+        with asking(name):
+            checked[name] = _checked(name, value)
+    return Choices(**checked), hyper
 
 
 def _names() -> list[str]:
@@ -145,9 +149,8 @@ def _checked(name: str, value: Any) -> Any:
     if name in ("gtol", "ftol", "xtol"):
         return checked_number(name, value)
     if name == "finite_diff":
-        if value not in SCHEMES:
-            raise ValueError(f"finite_diff must be one of {', '.join(map(repr, SCHEMES))}, not {shown(value)}")
-    elif name in STEPS:
+        return one_of(name, value, SCHEMES)
+    if name in STEPS:
         value = readable(name, value)
         steps = np.asarray(value)
         if steps.dtype.kind not in "fiu" or not np.isfinite(steps).all() or (steps == 0).any():

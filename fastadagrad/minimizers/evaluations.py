@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..engine.place import readable
-from ..support.asking import asking, shown
+from ..support.asking import OF_ARGUMENTS, asking, shown
 from ..support.extras import needed
 from .box import Box, Floats
 from .choices import SCHEMES, STEPS, Choices
@@ -63,7 +63,7 @@ class Evaluations:
             pair = self._fun(np.copy(x), *self._args)
             try:
                 value, gradient = pair
-            except (TypeError, ValueError):
+            except OF_ARGUMENTS:
                 raise TypeError(f"fun must return (value, gradient) with jac=True, not {shown(pair)}") from None
             return _number(value), self._vector("fun with jac=True", gradient)
         exact = self._value(x)
@@ -143,6 +143,6 @@ def _number(value: Any) -> float:
     try:
         if not isinstance(scalar, str | bytes):  # these are refused, although float() takes them
             return float(scalar)
-    except (TypeError, ValueError):
+    except OF_ARGUMENTS:
         pass
     raise TypeError(f"fun must return a real number, not {shown(scalar)}")

@@ -71,17 +71,18 @@ def _minimizer_of(method: type[Optimizer]) -> Minimizer:
         **options: Any,
     ) -> Any:
         scipy = needed("scipy.optimize", f"{DOOR}.{name}")
-        with asking("constraints, hess or hessp"):
+        with asking("constraints"):
             _refuse_what_has_no_use(name, fed, hess, hessp, constraints)
         x = _start(x0)
         with asking("bounds"):
             box = box_of(bounds, len(x))
         with asking("callback"):
             tell = told_by(callback)
-        with asking("an option"):
-            choices, hyper = sorted_options(method.rule, fed, options, tol)
-        with asking("fun, jac or args"):
-            evaluations = Evaluations(fun, jac, hessp, args if isinstance(args, tuple) else (args,), box, choices)
+        choices, hyper = sorted_options(method.rule, fed, options, tol)
+        with asking("args"):
+            args = args if isinstance(args, tuple) else (args,)
+        with asking("jac"):
+            evaluations = Evaluations(fun, jac, hessp, args, box, choices)
         unused = [each for each in STEPS if each in options and not evaluations.differs]
         if unused:
             warn(

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from ..support.asking import shown
+from ..support.asking import asking, shown
 from .engine import ShardedEngine
 from .messages import Messages
 from .processes import Processes
@@ -23,8 +23,9 @@ def engines_among(comm: Any, reduction: str) -> Callable[..., ShardedEngine] | N
     TypeError, ValueError
         If `comm` is no communicator, or `reduction` is neither "mean" nor "sum".
     """
-    if reduction not in ("mean", "sum"):
-        raise ValueError(f"reduction must be 'mean' or 'sum', not {shown(reduction)}")
+    with asking("reduction"):
+        if not isinstance(reduction, str) or reduction not in ("mean", "sum"):
+            raise ValueError(f"reduction must be 'mean' or 'sum', not {shown(reduction)}")
     processes = processes_of(comm)
     return None if processes is None else partial(ShardedEngine, processes=processes, mean=reduction == "mean")
 
@@ -37,11 +38,12 @@ def processes_of(comm: Any) -> Processes | None:
     TypeError
         If it is no such communicator.
     """
-    if all(hasattr(comm, name) for name in _OF_PROCESSES):
-        found: Processes = comm
-        return found if found.size > 1 else None
-    if not all(hasattr(comm, name) for name in _OF_MPI4PY) or not comm or comm.Is_inter():
-        raise TypeError(
-            f"comm must be an intracommunicator of mpi4py, such as mpi4py.MPI.COMM_WORLD, not {type(comm).__name__}"
-        )
-    return Messages(comm) if comm.Get_size() > 1 else None
+    with asking("comm"):
+        if all(hasattr(comm, name) for name in _OF_PROCESSES):
+            found: Processes = comm
+            return found if found.size > 1 else None
+        if not all(hasattr(comm, name) for name in _OF_MPI4PY) or not comm or comm.Is_inter():
+            raise TypeError(
+                f"comm must be an intracommunicator of mpi4py, such as mpi4py.MPI.COMM_WORLD, not {type(comm).__name__}"
+            )
+        return Messages(comm) if comm.Get_size() > 1 else None

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..engine.parameters import FloatArray, Parameters, holds_floats, precision_at_one
 from ..engine.rows import Rows, is_sparse
-from ..support.asking import shown
+from ..support.asking import UNREADABLE, asking, refuse_unreadable, shown
 from ..support.trees import in_structure
 from .objective import Objective
 
@@ -20,10 +20,11 @@ HessianProduct = Callable[..., Any] | Literal["autograd", "differences"] | None
 
 def check_way(hv: Any) -> None:
     """Raise TypeError for a value of `hv` that names no way to form Hessian-vector products."""
-    if not (hv is None or callable(hv) or (isinstance(hv, str) and hv in ("autograd", "differences"))):
-        raise TypeError(
-            f"hv must be a callable hv(params, vectors, *batch), 'autograd', 'differences' or None, not {shown(hv)}"
-        )
+    with asking("hv"):
+        if not (hv is None or callable(hv) or (isinstance(hv, str) and hv in ("autograd", "differences"))):
+            raise TypeError(
+                f"hv must be a callable hv(params, vectors, *batch), 'autograd', 'differences' or None, not {shown(hv)}"
+            )
 
 
 class Curvature:
@@ -137,7 +138,11 @@ def _written_out(gradient: Any, parameter: FloatArray) -> Any:
 
 def _in_form(product: Any, parameter: Any) -> Any:
     """A product of floats, converted to C order and the parameter's dtype; other objects as they are, to be refused."""
-    if not isinstance(product, np.ndarray | np.floating) or not holds_floats(product):
-        return product
+    try:
+        if not isinstance(product, np.ndarray | np.floating) or not holds_floats(product):
+            return product
+    except UNREADABLE as error:
+        refuse_unreadable("what hv returns", error)
+        raise
     with np.errstate(all="ignore"):  # an overflow becomes infinity, which the step refuses
         return np.asarray(product, parameter.dtype, order="C")

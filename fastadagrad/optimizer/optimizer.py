@@ -101,10 +101,11 @@ class Optimizer(Named, Shown, Iterating, metaclass=Described):
         watched = Monitors(monitors, registered, whether("monitor_gradients", monitor_gradients))
         made_of = self.rule, registered, hyper, objective, watched, Updates(updates)
         if comm is None:
-            if reduction != "mean":
-                raise ValueError(
-                    f"reduction={shown(reduction)} is for several processes: give comm, too, or leave it out"
-                )
+            with asking("reduction"):
+                if not isinstance(reduction, str) or reduction != "mean":
+                    raise ValueError(
+                        f"reduction={shown(reduction)} is for several processes: give comm, too, or leave it out"
+                    )
             self._session = Session(*made_of)
         else:
             from .divided import sessions_among

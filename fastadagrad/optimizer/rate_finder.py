@@ -212,8 +212,9 @@ def find_learning_rate(
 
 
 def _check_method(opt: Any) -> None:
-    if not isinstance(opt, Optimizer):
-        raise TypeError(f"opt must be an optimizer, such as fastadagrad.ADAGRAD(loss, params), not {shown(opt)}")
+    with asking("opt"):
+        if not isinstance(opt, Optimizer):
+            raise TypeError(f"opt must be an optimizer, such as fastadagrad.ADAGRAD(loss, params), not {shown(opt)}")
     session_of(opt).objective  # noqa: B018  raises if there is none
     name = opt.rule.name.upper()
     if trait(opt.rule, "rate_free"):

@@ -12,6 +12,7 @@ from ..data.dataset import Dataset, sample_count
 from ..engine.options import Rule, Settings
 from ..engine.parameters import Parameters
 from ..support import array_file, numbered_files
+from ..support.asking import UNREADABLE, refuse_unreadable
 from ..support.interrupts import whole
 from ..support.log import logger
 from . import checkpoint, hyper_record, writing
@@ -174,9 +175,13 @@ class Session(Stepper):
         """What `touches` says of the rows that the loss is going to read."""
         assert self.touches is not None
         found = self.touches(*arguments)
-        if not isinstance(found, Mapping):
-            raise TypeError(f"touches must return a dict name -> indices, not {type(found).__name__}")
-        return found
+        try:
+            if isinstance(found, Mapping):
+                return dict(found)
+        except UNREADABLE as error:
+            refuse_unreadable("the result of touches", error)
+            raise
+        raise TypeError(f"touches must return a dict name -> indices, not {type(found).__name__}")
 
     def run_updates(self, arguments: tuple[Any, ...]) -> None:
         """Carry out the user's own updates, after a step."""

@@ -9,6 +9,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from ..support import html
+from ..support.asking import asking, shown
 from .by_gradients import ByGradients
 from .session import Session
 
@@ -87,8 +88,9 @@ class Shown(ByGradients):
         names = dict.fromkeys(name for epoch in history for name in epoch.train)
         if not names:
             raise ValueError("there is nothing to draw before the first epoch: run iterate or minimize")
-        if monitor not in names:
-            raise ValueError(f"monitor must be one of {', '.join(map(repr, names))}, not {monitor!r}")
+        with asking("monitor"):
+            if monitor not in names:
+                raise ValueError(f"monitor must be one of {', '.join(map(repr, names))}, not {shown(monitor)}")
         subject = history, best, monitor
         if where is not None and not isinstance(where, str | PathLike):
             draw_history(where, subject)

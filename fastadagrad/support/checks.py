@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import operator
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
 
-from .asking import OF_ARGUMENTS, shown
+from .asking import OF_ARGUMENTS, asking, shown
 
 # Types that are refused as numbers, although float() takes them.
 NO_NUMBERS = bool, np.bool, str, bytes, np.complexfloating
@@ -73,6 +74,27 @@ def checked_share(name: str, value: Any) -> float:
     if not 0 < share < 1:
         raise ValueError(f"{name} must be between 0 and 1, and neither, not {shown(value)}")
     return share
+
+
+def one_of(name: str, value: Any, choices: Collection[str | None]) -> Any:
+    """One of some strings, or None where that is among them.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is none of them.
+
+    Examples
+    --------
+    >>> one_of("missing", "median", ["refuse", "zero"])
+    Traceback (most recent call last):
+    ...
+    ValueError: missing must be one of 'refuse', 'zero', not 'median'
+    """
+    with asking(name):
+        if not (value is None or isinstance(value, str)) or value not in choices:
+            raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, not {shown(value)}")
+        return None if value is None else str(value)
 
 
 def quick_float(name: str, value: Any) -> float:

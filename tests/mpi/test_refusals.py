@@ -7,6 +7,7 @@ import re
 import numpy as np
 import pytest
 from in_step import run
+from wild import raising
 
 import fastadagrad as fa
 
@@ -142,6 +143,15 @@ def test_what_is_not_there():
 def test_no_communicator(comm):
     with pytest.raises(TypeError, match="comm must be an intracommunicator of mpi4py"):
         fa.ADAGRAD(params=np.zeros(3), comm=comm)
+
+
+def test_what_cannot_be_asked_whether_it_is_one():
+    unreadable = raising(OverflowError, "__getattr__", "__class__")
+    with pytest.raises(TypeError, match="comm cannot be read: OverflowError"):
+        fa.ADAGRAD(params=np.zeros(3), comm=unreadable)
+    for comm in (None, object()):
+        with pytest.raises(TypeError, match="reduction cannot be read: OverflowError"):
+            fa.ADAGRAD(params=np.zeros(3), comm=comm, reduction=unreadable)
 
 
 def test_no_reduction():

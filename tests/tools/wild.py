@@ -29,7 +29,7 @@ CONTRACT = (ValueError, TypeError, IndexError, FloatingPointError, RuntimeError,
 ERRORS = (AttributeError, KeyError, ZeroDivisionError, OverflowError, LookupError, RuntimeError, ValueError, TypeError)
 
 
-def _raising(error, *names):
+def raising(error, *names):
     """An object whose special methods of these names, and properties of others, raise an error."""
 
     def method(self, *args, **kwargs):
@@ -157,13 +157,11 @@ def values(rng):
         lambda: rng.choice([np.ma.masked_array(array), np.ones(3).view(np.recarray), np.asmatrix(array)]),
         lambda: np.frombuffer(b"12345678" * 3),
         lambda: np.ones(4).view(Lying) if rng.random() < 0.5 else np.zeros(0).view(Lying),
-        lambda: _raising(rng.choice(ERRORS), rng.choice(["__index__", "__float__", "__len__", "__iter__", "__bool__"])),
-        lambda: _raising(rng.choice(ERRORS), rng.choice(["__eq__", "__repr__", "__array__", "__dlpack__", "__hash__"])),
-        lambda: _raising(
-            rng.choice(ERRORS), rng.choice(["shape", "dtype", "ndim", "__array_interface__", "__class__"])
-        ),
-        lambda: _raising(rng.choice(ERRORS), "__float__", "__index__", "__repr__", "__str__", "shape", "__len__"),
-        lambda: _raising(rng.choice(ERRORS), "__getattr__", "__array__", "__fspath__", "__getitem__", "__len__"),
+        lambda: raising(rng.choice(ERRORS), rng.choice(["__index__", "__float__", "__len__", "__iter__", "__bool__"])),
+        lambda: raising(rng.choice(ERRORS), rng.choice(["__eq__", "__repr__", "__array__", "__dlpack__", "__hash__"])),
+        lambda: raising(rng.choice(ERRORS), rng.choice(["shape", "dtype", "ndim", "__array_interface__", "__class__"])),
+        lambda: raising(rng.choice(ERRORS), "__float__", "__index__", "__repr__", "__str__", "shape", "__len__"),
+        lambda: raising(rng.choice(ERRORS), "__getattr__", "__array__", "__fspath__", "__getitem__", "__len__"),
         lambda: Changing(*rng.choice([(1, 10**9), (0, -1), (3, 0.5), ("a", 1), (1, 2, 3)])),
         lambda: Interface(interface(rng.choice([0xDEAD0000, 0, 8, -8, 2**63, 2**70, "x", None]))),
         lambda: Interface(interface(shape=rng.choice([(10**12,), (-3,), (), (3.0,), "3", None, (2**62, 4)]))),
@@ -306,13 +304,18 @@ def call(number, seed):
 
 
 def described(error):
-    """An error, and where it was raised."""
-    place = error.__traceback__
-    while place.tb_next is not None:
-        place = place.tb_next
-    code = place.tb_frame.f_code
+    """An error, and where it was raised; where an object was asked that raises it, if that is one of this module."""
+    places = [(place.tb_frame.f_code.co_filename, place.tb_lineno) for place in _places(error)]
+    file, line = next((place for place in reversed(places) if place[0] != __file__), places[-1])
     text = str(error) if type(error).__str__ is not object.__str__ else shown(error)
-    return f"{type(error).__name__}: {text[:80]} in {Path(code.co_filename).name}:{place.tb_lineno}"
+    return f"{type(error).__name__}: {text[:80]} in {Path(file).name}:{line}"
+
+
+def _places(error):
+    place = error.__traceback__
+    while place is not None:
+        yield place
+        place = place.tb_next
 
 
 def make_calls(first, last, seed, call=call):
@@ -334,7 +337,8 @@ def make_calls(first, last, seed, call=call):
 def tried(calls, seed, at_once=500, program=__file__):
     """What is wrong with so many calls of a program, by number: in words."""
     wrong, first = {}, 0
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    paths = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
+    environment = {**os.environ, "PYTHONPATH": paths}
     while first < calls:
         last = min(calls, first + at_once)
         command = [sys.executable, program, "--part", str(first), str(last), "--seed", str(seed)]

@@ -285,6 +285,7 @@ def _minimizer(function):
     }
 
 
+@functools.cache
 def callables():
     """All public functions, classes and methods: (name without "fastadagrad.", value), each once."""
     found = {}
@@ -360,9 +361,9 @@ def call(number, seed):
     source, what = Source(rng), name
     function, arguments = cases()[name]()
     try:
-        arguments, before = dict(arguments), kept(function)
+        arguments = dict(arguments)
         for _ in range(rng.choice([1, 1, 1, 2])):
-            key = rng.choice([*arguments, *_others(function)] or ["odd"])
+            key = rng.choice([*arguments, *others(function)] or ["odd"])
             how = rng.random()
             if how < 0.9:
                 arguments[key] = tamed(key, source())
@@ -371,6 +372,15 @@ def call(number, seed):
             else:
                 arguments[rng.choice(["odd", "learning_rat", "self"])] = values(rng)
             what = f"{name}, {key}"
+    except CONTRACT:
+        return None  # there is no such value
+    return broken(what, function, arguments)
+
+
+def broken(what, function, arguments):
+    """What is wrong with a call, in words, or None; `what` tells which call it is."""
+    before = kept(function)
+    try:
         function(**arguments)
     except CONTRACT:
         if kept(function) != before:
@@ -380,7 +390,7 @@ def call(number, seed):
     return None
 
 
-def _others(function):
+def others(function):
     """Names of arguments that a sensible call leaves out."""
     try:
         parameters = inspect.signature(function).parameters.values()
