@@ -1,5 +1,6 @@
 """Arguments of all kinds in everything public: refused by name, whatever they say of themselves."""
 
+import every_lie
 import numpy as np
 import pytest
 import wild_surface
@@ -22,6 +23,24 @@ def test_nothing_public_is_missing():
 def test_every_call_keeps_to_the_contract(calls, seed):
     pytest.importorskip("sklearn")
     assert tried(calls, seed, at_once=1500, program=wild_surface.__file__) == {}
+
+
+@pytest.mark.parametrize("every", [1021, pytest.param(17, marks=pytest.mark.slow)], ids=["some", "many"])
+def test_every_lie_is_refused(every, tmp_path, monkeypatch):
+    pytest.importorskip("sklearn")
+    monkeypatch.chdir(tmp_path)
+    first, _ = every_lie.parameters()
+    assert tried(every_lie.count(first, every), every, at_once=20000, program=every_lie.__file__) == {}
+
+
+def test_a_lie_that_is_not_refused_is_found(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(wild_surface.cases(), "like", lambda: (lambda peer: float(peer), {"peer": 1.0}))
+    monkeypatch.setattr(every_lie, "parameters", lambda: ([("like", "peer")], []))
+    told = [every_lie.call(number, 1) for number in range(every_lie.count([("like", "peer")], 1))]
+    asked = [text for text in told if text is not None]
+    assert len(asked) == 3 * 3  # float() asks for __float__ and else for __index__, which three kinds of lies have
+    assert all(text.startswith("like, peer: __") and " in test_wild_surface.py:" in text for text in asked)
 
 
 NOWHERE = interface(0xDEAD0000, shape=(12,))

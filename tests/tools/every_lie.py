@@ -15,7 +15,6 @@ import tempfile
 
 import numpy as np
 import wild_surface
-from sklearn.base import BaseEstimator
 from wild import Changing, Interface, Lying, Odd, interface, make_calls, raising, told, tried
 from wild_budgets import tamed
 
@@ -84,8 +83,10 @@ def parameters():
 
 def _kind_of(name):
     value = wild_surface.callables()[name]
-    if isinstance(value, type):
-        return next((base for base in (fa.Optimizer, BaseEstimator) if issubclass(value, base)), value)
+    if isinstance(value, type) and issubclass(value, fa.Optimizer):
+        return "method"
+    if isinstance(value, type) and name.startswith("sklearn."):
+        return "estimator"
     return "minimizer" if name.startswith("scipy.") and name != "scipy.method" else name
 
 

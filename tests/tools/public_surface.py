@@ -59,7 +59,8 @@ def _written(annotation: Any) -> Any:
 def is_new(owner: type, name: str) -> bool:
     """Whether it is the library's, and not told of where a public class is that this one is made of."""
     home = next(base for base in owner.__mro__ if name in vars(base))
-    told = [base for base in owner.__mro__[1:] if getattr(fastadagrad, base.__name__, None) is base]
+    public = (base for base in owner.__mro__[1:] if base.__name__ in fastadagrad.__all__)
+    told = [base for base in public if getattr(fastadagrad, base.__name__) is base]
     return home.__module__.startswith("fastadagrad") and not any(
         name in dir(base) for base in told if home is not owner
     )
