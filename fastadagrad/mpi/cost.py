@@ -18,7 +18,7 @@ NUMBER_BYTES = 8  # of a row number, and of a count of rows
 
 # A step has notes: small objects that each process tells all others, such as that its gradient is sound.
 NOTES, NOTES_OF_READING = 3, 1
-NOTE_BYTES = 16  # on average
+NOTE_BYTES = 32  # on average
 NOTE_SECONDS = 5e-7  # in which Python reads one; tests/tools/mpi_costs.py measures it
 GATHERS_OF_A_NOTE = 2  # lengths first
 
@@ -141,7 +141,7 @@ def cost_of(job: Job) -> Cost:
         bytes_sent = 2 (R - 1)/R N s                      dense: gradients to owners, new parameters to all
                    + (R - 1)/R k (8 + w s) + 8 (R - 1)    rows: numbers and values, and counts of them
                    + (R - 1)/R r (8 + w s) + 8 (R - 1)    reading: numbers, and values that come back
-                   + 16 (R - 1) notes                     what all tell all: 3, and 1 for reading
+                   + 32 (R - 1) notes                     what all tell all: 3, and 1 for reading
 
         messages   = arrays (P + 1) (R - 1)               dense: an all-to-all for each of P pieces, then an all-gather
                    + 3 (R - 1) + 3 (R - 1)                rows, reading: an all-to-all each of counts, numbers, values

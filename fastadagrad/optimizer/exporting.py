@@ -15,15 +15,8 @@ from ..support.outputs import replacing
 RESERVED = "__metadata__"  # what the format calls something that is no array
 
 
-<<<<<<< HEAD
 def export(params: Parameters, path: Any) -> None:
     """Write parameters, all rows of which have been caught up, to a file that is replaced as a whole."""
-    if not isinstance(path, str | os.PathLike):
-        raise TypeError(f"path must be a path, not {type(path).__name__}")
-=======
-def export(session: Session, path: Any) -> None:
-    """Write the parameters, after all rows have been caught up, to a file that is replaced as a whole."""
->>>>>>> wild
     with asking("path"):
         if not isinstance(path, str | os.PathLike):
             raise TypeError(f"path must be a path, not {type(path).__name__}")

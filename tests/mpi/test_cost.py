@@ -131,7 +131,7 @@ def test_one_process_sends_nothing():
 def test_by_hand():
     """Two processes, by the formulas of the docstring."""
     found = cost_of(Job(2, 1e9, 1e-6, 1e10, params=1_000_000, rows=1000, width=10, table_rows=5000, read_rows=400))
-    assert found.bytes_sent == 4_000_000 + 250 * 48 + 100 * 48 + 2 * 8 + 4 * 16
+    assert found.bytes_sent == 4_000_000 + 250 * 48 + 100 * 48 + 2 * 8 + 4 * 32
     assert found.messages == (1 + 1) + 3 + 3 + 2 * 4
     assert found.latency_seconds == pytest.approx(16e-6)
     assert found.transfer_seconds == pytest.approx(found.bytes_sent / 1e9)

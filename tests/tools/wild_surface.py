@@ -25,6 +25,8 @@ from fastadagrad.compare import Problem, Task
 RULES = "plain arithmetic for whoever writes a rule, which is compiled"
 EXEMPT = {  # public callables that are not called here, and why
     "fastadagrad.CompiledUpdate": "made by compiled_update alone",
+    "fastadagrad.Shard": "made by shard alone",
+    "fastadagrad.Shard.note": "called by optimizers alone",
     "fastadagrad.Optimizer.plot": "drawn by matplotlib, whose errors these are",
     "fastadagrad.RateSearch.plot": "drawn by matplotlib, whose errors these are",
     "fastadagrad.register": "takes a module or class of code, of which all is trusted; see test_refused_rules",
@@ -54,6 +56,13 @@ def files():
     """Small files of examples, in the current folder."""
     Path("data.svm").write_text("1 1:0.5 3:2\n0 2:1\n1 1:1 2:3\n0 3:0.5\n")
     Path("data.csv").write_text("a,b,label\n1,2,0\n3,4,1\n5,6,0\n")
+
+
+class Alone:
+    """The only process of a communicator."""
+
+    rank, size = 0, 1
+    all_of = exchange = complete = None
 
 
 def loss(params, *batch):
@@ -145,6 +154,7 @@ SENSIBLE = {
         used(fa.Rows, lambda rows: optimizer().step([rows, np.ones(3)])),
         {"indices": np.array([0, 3]), "values": np.ones((2, 2)), "assume_unique": False},
     ),
+    "Shard.copy": lambda: (fa.shard((5, 2), np.float64, Alone()).copy, {}),
     "Stream": lambda: (used(fa.Stream, lambda stream: stream.table()), {"source": "data.svm", "threads": 1}),
     "Stream.table": lambda: (fa.Stream("data.csv", target="label").table, {}),
     "build": lambda: (used(fa.build, _stepped), {"algo": "sgd", "loss": loss, "params": np.ones(3), "momentum": 0.5}),
@@ -227,6 +237,10 @@ SENSIBLE = {
     "sklearn.AdaGradClassifier": lambda: _estimated("AdaGradClassifier"),
     "sklearn.AdaGradRegressor": lambda: _estimated("AdaGradRegressor"),
     "methods.method_named": lambda: (import_module("fastadagrad.methods").method_named, {"algo": "adagrad"}),
+    "shard": lambda: (
+        used(fa.shard, lambda shard: shard[[0]]),
+        {"shape": (5, 2), "dtype": np.float64, "comm": Alone(), "path": "table"},
+    ),
     "sources.load": lambda: (
         import_module("fastadagrad.sources").load,
         {"source": "data.svm", "dtype": np.float32, "zero_based": "auto", "labelled": True, "n_features": 5},
