@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from ..mpi.launched import is_one_of_several
 from ..support.extras import needed
 from . import screen, table1
 
@@ -55,9 +56,20 @@ def _problems() -> str:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Compare, print the table, and say where the rest is."""
+    """Compare, print the table, and say where the rest is; process 0 of an MPI job does, for which the others run."""
     if arguments.list:
         return _list()
+    if not is_one_of_several("compare"):
+        return _run(arguments)
+    if arguments.jobs is not None:
+        raise ValueError("--jobs is for a comparison without mpiexec, which has started its processes: leave it out")
+    from ..compare.by_mpi import handing_out
+
+    with handing_out() as leads:
+        return _run(arguments) if leads else 0
+
+
+def _run(arguments: argparse.Namespace) -> int:
     if not arguments.problems:
         raise ValueError(_no_problem(arguments.methods or []))
     if arguments.recipe == "table1":

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from ..mpi.launched import is_one_of_several
 from ..support.contents import STDIN
 from ..support.extras import needed
 from ..support.log import logger
@@ -43,6 +44,8 @@ _OWN |= {*streaming.KEYWORDS, *streaming.OF_FIT}
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command: load, train, save, evaluate and report."""
+    if is_one_of_several("fit"):
+        raise ValueError("fit trains in one process, and mpiexec has started several: leave mpiexec out")
     options = {name: value for name, value in vars(arguments).items() if name not in _OWN}
     streamed, checkpoints = streaming.is_wanted(arguments), streaming.checkpoints_of(arguments)
     model = fit_stream.model_of(arguments, options)

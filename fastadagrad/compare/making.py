@@ -12,6 +12,7 @@ from typing import Any
 from ..support.extras import needed
 from ..support.interrupts import whole
 from ..support.log import logger
+from . import by_mpi
 from .costs import Cost, costs_of
 from .grid import Cell, Plan
 from .journal import Journal
@@ -106,6 +107,8 @@ def _tell_of_failures(runs: Sequence[Run]) -> None:
 def _results(cells: Sequence[Cell], plan: Plan, jobs: int) -> Generator[Run, None, None]:
     problems = {problem.name: problem for problem in plan.problems}
     methods = {method.label: method for method in plan.methods}
+    if by_mpi.workers():
+        return by_mpi.run_by_mpi(cells, problems, methods)
     if jobs == 0:
         return run_here(cells, problems, methods)
     return run_in_processes(cells, problems, methods, min(jobs, len(cells)))
@@ -127,8 +130,8 @@ def _told(results: Iterable[Run], total: int, jobs: int) -> Iterator[Run]:
 
     A thread does so, as a single run may take longer than the time between two lines.
     """
-    workers = min(jobs, total)
-    where = "this process" if jobs == 0 else f"{workers} process{'es' if workers > 1 else ''}"
+    workers = min(by_mpi.workers() or jobs, total)
+    where = "this process" if workers == 0 else f"{workers} process{'es' if workers > 1 else ''}"
     logger.info("%d runs in %s", total, where)
     began, done, ended = time.monotonic(), 0, threading.Event()
 

@@ -65,6 +65,15 @@ class Worker:
             return broken(cell, error)
 
 
+def worker_of(payload: bytes) -> Worker:
+    """A worker, from what `as_bytes` has made of problems and methods."""
+    from .problems import problem_named
+
+    problems, methods = pickle.loads(payload)
+    made = {name: problem_named(x) if isinstance(x, str) else x for name, x in problems.items()}
+    return Worker(made, methods)
+
+
 _worker: Worker | None = None
 
 
@@ -75,11 +84,7 @@ def _begin(payload: bytes, begun: Event) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the parent ends the workers
     threading.Thread(target=_end_with_parent, daemon=True).start()
     os.environ["NUMBA_NUM_THREADS"] = "1"
-    from .problems import problem_named
-
-    problems, methods = pickle.loads(payload)
-    made = {name: problem_named(x) if isinstance(x, str) else x for name, x in problems.items()}
-    _worker = Worker(made, methods)
+    _worker = worker_of(payload)
 
 
 def _end_with_parent() -> None:
@@ -117,7 +122,7 @@ def run_in_processes(
     from concurrent.futures import ProcessPoolExecutor, as_completed
     from concurrent.futures.process import BrokenProcessPool
 
-    payload = _pickled(problems, methods)
+    payload = as_bytes(problems, methods)
     before = {child.pid for child in multiprocessing.active_children()}
     with _environment(ONE_THREAD | ON_THE_CPU):
         context = multiprocessing.get_context("spawn")
@@ -141,8 +146,8 @@ def run_in_processes(
                     child.terminate()
 
 
-def _pickled(problems: Mapping[str, Problem], methods: Mapping[str, Contender]) -> bytes:
-    """Problems and methods as bytes for `_begin`; problems that have a name are made anew there."""
+def as_bytes(problems: Mapping[str, Problem], methods: Mapping[str, Contender]) -> bytes:
+    """Problems and methods as bytes for `worker_of`; problems that have a name are made anew there."""
     named = {name: problem.origin or problem for name, problem in problems.items()}
     try:
         return pickle.dumps((named, dict(methods)))

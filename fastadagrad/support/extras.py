@@ -17,6 +17,7 @@ _BROUGHT_BY = {
     "safetensors": ("safetensors", "safetensors"),
     "scipy": ("scipy", "scipy"),
     "sklearn": ("scikit-learn", "sklearn"),
+    "threadpoolctl": ("threadpoolctl", "fit"),
     "torch": ("torch", "torch"),
     "tqdm": ("tqdm", "fit"),
 }

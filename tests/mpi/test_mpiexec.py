@@ -42,6 +42,35 @@ def test_bits(size):
         assert each["digests"] == expected
 
 
+def test_a_comparison_has_its_runs_made_by_the_other_processes(tmp_path):
+    given = ["-m", "fastadagrad", "compare", "quadratic:100", "--methods", "sgd", "adagrad", "--quick", "--out"]
+    status, lines, errors = mpiexec(3, *given, tmp_path / "several")
+    assert status == 0, errors
+    assert "8 runs in 2 processes" in errors
+    assert len([line for line in lines if line.startswith("report: ")]) == 1
+    subprocess.run([sys.executable, *given, tmp_path / "one", "--jobs", "0"], check=True, capture_output=True)
+    of_several, of_one = (
+        [run | {"seconds": None} for run in json.loads((tmp_path / name / "results.json").read_text())["runs"]]
+        for name in ("several", "one")
+    )
+    assert of_several == of_one
+    status, _, errors = mpiexec(3, *given, tmp_path / "several")
+    assert (status, "8 runs in" in errors) == (0, False), "they were made again"
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (["compare", "quadratic:100", "--jobs", "2"], "--jobs is for a comparison without mpiexec"),
+        (["fit", "iris"], "fit trains in one process, and mpiexec has started several"),
+    ],
+)
+def test_what_mpiexec_does_not_go_with(command, said):
+    status, _, errors = mpiexec(2, "-m", "fastadagrad", *command)
+    assert status != 0
+    assert said in errors
+
+
 ENDS = {  # how process 1 ends, and what it says
     "error": ("raise KeyError('lost')", "KeyError: 'lost'"),
     "thread": ("threading.Thread(target=int, args=('lost',)).start(); time.sleep(60)", "ValueError: invalid literal"),
@@ -80,3 +109,11 @@ def test_the_end_of_one_process_ends_all(case):
     assert status != 0
     assert time.monotonic() - before < 60
     assert said in errors
+
+
+@pytest.mark.slow
+def test_three_go_on_where_one_of_four_was_killed():
+    command = [sys.executable, TOOL.with_name("killed_ranks.py"), "--kills", "1"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("1 of 1 kills: ")

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-WIDTH, ROWS, EPOCHS = 50_000, 3000, 40
+WIDTH, ROWS, EPOCHS = 50_000, 3000, 24
 LIMIT = 10  # seconds in which the others must have ended
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((96, 8))
