@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..support.extras import needed
+from .cost import MOST_IN_PIECES
 
 FORWARDED_AFTER = 0.5  # seconds in which mpiexec forwards what a process has written; Abort ends mpiexec itself
 
@@ -42,9 +43,17 @@ class Messages:
         return received
 
     def complete(self, array: NDArray[Any], bounds: Sequence[int]) -> None:
+        mpi, kind, memory, size = needed("mpi4py.MPI", "comm="), _rows_of(array), _bytes(array), array[:1].nbytes
         counts = [stop - start for start, stop in pairwise(bounds)]
-        mpi = needed("mpi4py.MPI", "comm=")
-        self._comm.Allgatherv(mpi.IN_PLACE, [_bytes(array), (counts, [*bounds[:-1]]), _rows_of(array)])
+        if self.size > MOST_IN_PIECES:
+            self._comm.Allgatherv(mpi.IN_PLACE, [memory, (counts, [*bounds[:-1]]), kind])
+            return
+        # Few processes send to each other at once, as MPICH's all-gather goes round in messages of 32 kB.
+        rows = [[memory[start * size : stop * size], stop - start, kind] for start, stop in pairwise(bounds)]
+        others = [rank for rank in range(self.size) if rank != self.rank]
+        requests = [self._comm.Irecv(rows[rank], rank) for rank in others if counts[rank]]
+        requests += [self._comm.Isend(rows[self.rank], rank) for rank in others if counts[self.rank]]
+        mpi.Request.Waitall(requests)
 
 
 def _bytes(array: NDArray[Any]) -> NDArray[np.uint8]:
