@@ -14,6 +14,7 @@ from ..support.checks import checked_number, whole_number
 SENT_AT_A_TIME = 1 << 24  # bytes of a dense gradient, of which each process gets a piece; caches hold as much
 SUMMED_AT_A_TIME = 1 << 20  # bytes of each process's piece
 MOST_IN_PIECES = 16  # processes; with more, a gradient goes in one piece, as each piece takes a message to each
+TOGETHER = 1 << 20  # bytes of an array that goes together with others
 NUMBER_BYTES = 8  # of a row number, and of a count of rows
 
 # A step has notes: small objects that each process tells all others, such as that its gradient is sound.
@@ -41,7 +42,7 @@ class Job:
     params : int
         Elements of parameters whose gradients are dense, N.
     arrays : int
-        How many parameters these are, each of which has messages of its own.
+        How many parameters these are. Such as have at most 1 MiB go together, others have messages of their own.
     rows : int
         Rows that a step touches, as all processes together name them, repeated ones counted: K. Each process names as
         many, K / R.
@@ -74,6 +75,11 @@ class Job:
     read_rows: int | None = None
     item_bytes: int = 4
     slot_bytes: int = 4
+
+    @property
+    def messages_apart(self) -> int:
+        """How many arrays have messages of their own; 1 if all go together."""
+        return self.arrays if self.params * self.item_bytes > TOGETHER * self.arrays else 1
 
     def __post_init__(self) -> None:
         for name in ("ranks", "arrays", "width", "item_bytes"):
@@ -143,11 +149,11 @@ def cost_of(job: Job) -> Cost:
                    + (R - 1)/R r (8 + w s) + 8 (R - 1)    reading: numbers, and values that come back
                    + 32 (R - 1) notes                     what all tell all: 3, and 1 for reading
 
-        messages   = arrays (P + 1) (R - 1)               dense: an all-to-all for each of P pieces, then an all-gather
+        messages   = A (P + 1) (R - 1)                    dense: an all-to-all for each of P pieces, then an all-gather
                    + 3 (R - 1) + 3 (R - 1)                rows, reading: an all-to-all each of counts, numbers, values
                    + 2 ceil(log2 R) notes
 
-        transfer_seconds = bytes_sent / bandwidth         the bytes of dense gradients times min(arrays, R)
+        transfer_seconds = bytes_sent / bandwidth         the bytes of dense gradients times min(A, R)
         latency_seconds  = messages * latency
         compute_seconds  = N/R ((R + 5) s + 2 b) / m      dense: R parts are read, a sum written, checked; a step
                          + k w (10 s + 2 b) / m           rows: ordered, weighted, added up, checked; a step
@@ -156,14 +162,15 @@ def cost_of(job: Job) -> Cost:
 
     An all-to-all sends to one process after the other. An all-gather of arrays goes round in a ring, one of notes
     doubles what each has (Bruck's algorithm); a library that knows a better way takes fewer messages. Of up to 16
-    processes, a gradient goes in P pieces of 16 MiB / R for each process, else in one. Of several arrays, which follow
-    one another, each is on R / arrays processes, at least one, which alone receive or send while the others wait for
-    them: hence the factor. Of one process nothing is sent, and it reads and writes N (4 s + 2 b) + k w (6 s + 2 b)
-    bytes.
+    processes, a gradient goes in P pieces of 16 MiB / R for each process, else in one. Arrays of at most 1 MiB go
+    together, so that A = 1; of others, A = arrays, which follow one another, each is on R / A processes, at least one,
+    which alone receive or send while the others wait for them: hence the factor. Of one process nothing is sent, and it
+    reads and writes N (4 s + 2 b) + k w (6 s + 2 b) bytes.
 
     Memory is that of whole parameters, N s + T w s; of a gradient, N s + k (8 + w s); of the state of a part,
     (N + T w) b / R; and of buffers: sums, N/R s (4 bytes an element of 16 bits), messages of dense gradients, 2 (R - 1)
-    pieces (of 2 processes only what comes) or else an array, and of rows, (3 k + 2 r) (8 + w s).
+    pieces (of 2 processes only what comes) or else an array, N s where small arrays go together, and of rows,
+    (3 k + 2 r) (8 + w s).
 
     Not counted are the loss and its gradient, clipping by norms, methods that measure all parameters before a step, and
     rows that move without a gradient.
@@ -200,13 +207,13 @@ def cost_of(job: Job) -> Cost:
     pieces = _pieces(job)
     dense = share * 2 * job.params * job.item_bytes
     rest = share * (named + read) * row_bytes + others * (NUMBER_BYTES * all_to_alls / 3 + NOTE_BYTES * notes)
-    messages = others * (all_to_alls + (job.arrays * (pieces + 1) if job.params else 0))
+    messages = others * (all_to_alls + (job.messages_apart * (pieces + 1) if job.params else 0))
     messages += GATHERS_OF_A_NOTE * math.ceil(math.log2(ranks)) * notes
     return Cost(
         ranks=ranks,
         bytes_sent=round(dense + rest),
         messages=messages,
-        transfer_seconds=(dense * min(job.arrays, ranks) + rest) / job.bandwidth,
+        transfer_seconds=(dense * min(job.messages_apart, ranks) + rest) / job.bandwidth,
         latency_seconds=messages * job.latency,
         compute_seconds=_traffic(job, named, read) / job.memory_bandwidth + others * notes * NOTE_SECONDS,
         parameter_bytes=(job.params + table * job.width) * job.item_bytes,
@@ -218,7 +225,7 @@ def cost_of(job: Job) -> Cost:
 
 def _pieces(job: Job) -> int:
     """In how many pieces the part of an array goes to another process."""
-    part = job.params * job.item_bytes / max(job.arrays, job.ranks)
+    part = job.params * job.item_bytes / max(job.messages_apart, job.ranks)
     return max(1, math.ceil(part / piece_bytes(job.ranks))) if job.ranks <= MOST_IN_PIECES else 1
 
 
@@ -234,4 +241,6 @@ def _buffers(job: Job, pieces: int, of_rows: float) -> float:
     """Bytes of the memory for messages and sums."""
     sums = job.params / job.ranks * max(job.item_bytes, 4)
     in_pieces = (1 if job.ranks == 2 else 2) * (job.ranks - 1) * piece_bytes(job.ranks)
-    return sums + (in_pieces if pieces > 1 else job.params * job.item_bytes / job.arrays) + of_rows
+    packed = job.params * job.item_bytes if job.messages_apart < job.arrays else 0
+    received = in_pieces if pieces > 1 else job.params * job.item_bytes / job.messages_apart
+    return sums + packed + received + of_rows

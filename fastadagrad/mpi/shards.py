@@ -14,7 +14,8 @@ from ..engine.parameters import FloatArray, Parameters, guard_of
 from ..engine.rows import Rows, is_sparse
 from ..host.gradients import host_form
 from ..host.sparse_gradients import checked_sparse, inspect_only
-from .cost import MOST_IN_PIECES, SUMMED_AT_A_TIME, piece_bytes
+from .buckets import Bucket
+from .cost import MOST_IN_PIECES, SUMMED_AT_A_TIME, TOGETHER, piece_bytes
 from .cuts import Bounds, cut
 from .processes import InStep
 
@@ -48,7 +49,8 @@ class Shards:
         own = [self.own_part(position, array) for position, array in enumerate(whole.arrays)]
         self.params = Parameters(dict(zip(whole.names, own, strict=True)))
         self.stale = set[int]()
-        self._sums = dict[tuple[int, int], FloatArray]()  # by position, and how many gradients came before in the step
+        self._sums = dict[tuple[int, ...], FloatArray]()  # by how many gradients came before in the step, and positions
+        self._known = dict[tuple[int, ...], Bucket]()  # by positions
         self._summed = 0
         self._guard = guard_of(whole.arrays)
 
@@ -151,53 +153,78 @@ class Shards:
         """The gradients of this process's rows: all processes' gradients, added up in the order of the processes."""
         sums: list[Any] = [None] * len(self.whole)
         for i, gradient in given.items():
-            sums[i] = self._own_rows_of(i, gradient) if isinstance(gradient, Rows) else self._own_sum(i, gradient)
+            if isinstance(gradient, Rows):
+                sums[i] = self._own_rows_of(i, gradient)
+        for bucket in self._buckets(given):
+            for i, own in zip(bucket.positions, self._own_sums(bucket, given), strict=True):
+                sums[i] = own.reshape(self.params.arrays[i].shape)
         self._summed += 1  # a method that takes products has them summed beside the gradients
         return sums
 
-    def _own_sum(self, position: int, gradient: FloatArray) -> FloatArray:
-        rows = self._rows_of(gradient)
-        total, length = self._memory_of_sum(position, rows), _rows_in(SUMMED_AT_A_TIME, rows)
+    def _buckets(self, given: Given) -> list[Bucket]:
+        """The dense gradients: small ones of one dtype together, and each large one alone."""
+        groups = dict[Any, list[int]]()
+        for i, gradient in given.items():
+            if not isinstance(gradient, Rows):
+                array = self.whole.arrays[i]
+                groups.setdefault(array.dtype if array.nbytes <= TOGETHER else i, []).append(i)
+        return [self._bucket(tuple(positions)) for positions in groups.values()]
+
+    def _bucket(self, positions: tuple[int, ...]) -> Bucket:
+        if positions not in self._known:
+            shapes, cuts = [self.shapes[i] for i in positions], [self.bounds[i] for i in positions]
+            self._known[positions] = Bucket(positions, shapes, cuts)
+        return self._known[positions]
+
+    def _own_sums(self, bucket: Bucket, given: Given) -> list[FloatArray]:
+        """The sums of this process's rows of the gradients in a bucket."""
+        gradients, rank = [given[i] for i in bucket.positions], self.processes.rank
+        if len(gradients) == 1:
+            rows, bounds = self._rows_of(gradients[0]), self.bounds[bucket.positions[0]]
+        else:
+            rows, bounds = bucket.packed(gradients, range(self.processes.size)), bucket.bounds
+        total, length = self._memory_of_sum(bucket, rows, bounds), _rows_in(SUMMED_AT_A_TIME, rows)
         with np.errstate(all="ignore"):
-            for start, parts in self._parts(position, rows):
+            for start, parts in self._parts(rows, bounds):
                 for first in range(0, len(parts[0]), length):
                     block = total[start + first :][: min(length, len(parts[0]) - first)]
                     self._add_up([part[first : first + length] for part in parts], block)
-        own: FloatArray = total.astype(rows.dtype, copy=False).reshape(self.params.arrays[position].shape)
-        return own
+            own: FloatArray = total.astype(rows.dtype, copy=False)
+        return [own] if len(gradients) == 1 else bucket.split(own, rank)
 
-    def _memory_of_sum(self, position: int, rows: FloatArray) -> FloatArray:
+    def _memory_of_sum(self, bucket: Bucket, rows: FloatArray, bounds: Bounds) -> FloatArray:
         """Where a gradient is summed, kept from step to step: the first write to new memory takes as long as the sum.
 
         Gradients of 16 bits are summed in float32: each sum would be rounded, and might overflow before the mean is
         formed.
         """
-        start, stop = self.own_rows(position)
-        shape, dtype = (stop - start, *rows.shape[1:]), np.float32 if rows.dtype.itemsize == 2 else rows.dtype
-        key = position, self._summed
+        rank = self.processes.rank
+        shape, dtype = (bounds[rank + 1] - bounds[rank], *rows.shape[1:]), rows.dtype
+        key = self._summed, *bucket.positions
         if key not in self._sums:
-            self._sums[key] = np.empty(shape, dtype)
+            self._sums[key] = np.empty(shape, np.float32 if dtype.itemsize == 2 else dtype)
         return self._sums[key]
 
-    def _parts(self, position: int, rows: FloatArray) -> Iterator[tuple[int, Sequence[FloatArray]]]:
+    def _parts(self, rows: FloatArray, bounds: Bounds) -> Iterator[tuple[int, Sequence[FloatArray]]]:
         """The gradients of all processes, by rank, of pieces of this process's rows, and where each piece starts.
 
         Of few processes, pieces are sent one after the other, so that what came with one is added up in the cache, and
         this process's own rows are not sent at all. Many processes would need as many messages for each piece.
         """
-        bounds, size, (start, stop) = self.bounds[position], self.processes.size, self.own_rows(position)
+        size, rank = self.processes.size, self.processes.rank
+        own = bounds[rank + 1] - bounds[rank]
         length = _rows_in(piece_bytes(size), rows)
         longest = max(end - begin for begin, end in pairwise(bounds))
         if longest > length and size <= MOST_IN_PIECES:
             for first in range(0, longest, length):
-                yield first, self._exchanged_pieces(position, rows, first, length)
+                yield first, self._exchanged_pieces(rows, bounds, first, length)
         else:
-            parts = self.processes.exchange(rows, bounds, [stop - start] * size)
-            yield 0, [*parts.reshape(size, stop - start, *rows.shape[1:])]
+            parts = self.processes.exchange(rows, bounds, [own] * size)
+            yield 0, [*parts.reshape(size, own, *rows.shape[1:])]
 
-    def _exchanged_pieces(self, position: int, rows: FloatArray, first: int, length: int) -> list[FloatArray]:
+    def _exchanged_pieces(self, rows: FloatArray, bounds: Bounds, first: int, length: int) -> list[FloatArray]:
         rank, size = self.processes.rank, self.processes.size
-        pieces = [rows[begin + first : end][:length] for begin, end in pairwise(self.bounds[position])]
+        pieces = [rows[begin + first : end][:length] for begin, end in pairwise(bounds)]
         own, pieces[rank] = pieces[rank], rows[:0]
         ends = accumulate(map(len, pieces), initial=0)
         expected = [0 if other == rank else len(own) for other in range(size)]
@@ -251,11 +278,12 @@ class Shards:
 
     def distribute(self, given: Given) -> None:
         """After a step, give the new values of dense parameters to all; those of rows wait until they are asked for."""
-        for i, gradient in given.items():
-            if not isinstance(gradient, Rows):
-                self._complete(i)
-            elif self.whole.shard_at(i) is None:
-                self.stale.add(i)
+        self.stale |= {i for i, g in given.items() if isinstance(g, Rows) and self.whole.shard_at(i) is None}
+        for bucket in self._buckets(given):
+            if len(bucket.positions) == 1:
+                self._complete(bucket.positions[0])
+            else:
+                self._complete_together(bucket)
 
     def refresh(self) -> None:
         """Get the latest values of all rows that other processes step."""
@@ -270,6 +298,13 @@ class Shards:
             self.own_part(i, whole)[...] = part
             if self.whole.shard_at(i) is None:
                 self.processes.complete(self._rows_of(whole), self.bounds[i])
+
+    def _complete_together(self, bucket: Bucket) -> None:
+        arrays, own = [self.whole.arrays[i] for i in bucket.positions], self.processes.rank
+        flat = bucket.packed(arrays, [own])
+        self.processes.complete(flat, bucket.bounds)
+        bucket.unpack(flat, arrays, [rank for rank in range(self.processes.size) if rank != own])
+        self.stale.difference_update(bucket.positions)
 
     def _complete(self, position: int) -> None:
         self.processes.complete(self._rows_of(self.whole.arrays[position]), self.bounds[position])

@@ -20,11 +20,12 @@ def close(found, predicted):
     assert found == pytest.approx(predicted, rel=0.05)
 
 
+@pytest.mark.parametrize("arrays", [2, 20])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.float16])
 @pytest.mark.parametrize("size", [2, 3, 4, 7])
-def test_bytes_of_dense_steps(size, dtype, monkeypatch):
+def test_bytes_of_dense_steps(size, dtype, arrays, monkeypatch):
     monkeypatch.setattr(cost, "SENT_AT_A_TIME", 1 << 18)
-    shapes = [(1_000_000,), (1_024_000,)]
+    shapes = [(2_048_000 // arrays,)] * arrays
 
     def step(comm):
         comm = Counted(comm)
@@ -33,7 +34,7 @@ def test_bytes_of_dense_steps(size, dtype, monkeypatch):
         opt.step([np.ones(shape, dtype) for shape in shapes])
         return comm.bytes_sent, comm.messages, comm.notes
 
-    predicted = cost_of(Job(size, **MACHINE, params=2_024_000, arrays=2, item_bytes=np.dtype(dtype).itemsize))
+    predicted = cost_of(Job(size, **MACHINE, params=2_048_000, arrays=arrays, item_bytes=np.dtype(dtype).itemsize))
     found = run(size, step)
     for sent, _, notes in found:
         close(sent, predicted.bytes_sent)

@@ -6,7 +6,7 @@ from by_processes import CASES, OPTIONS, for_rows, takes_rows, trained
 from in_step import run
 
 import fastadagrad as fa
-from fastadagrad.mpi import cost
+from fastadagrad.mpi import cost, shards
 
 
 def same_bits(size, sparse, method, hyper, dtype):
@@ -15,6 +15,12 @@ def same_bits(size, sparse, method, hyper, dtype):
     for params, _ in together:
         assert {n: a.tobytes() for n, a in params.items()} == {n: a.tobytes() for n, a in alone.items()}
     return state, [own for _, own in together]
+
+
+@pytest.mark.parametrize("case", ["adagrad", "adam", "esgd", "tensor", "frozen", "global norm"])
+def test_each_parameter_with_messages_of_its_own(case, monkeypatch):
+    monkeypatch.setattr(shards, "TOGETHER", 0)
+    same_bits(3, False, *CASES[case], np.float32)
 
 
 @pytest.mark.parametrize("case", CASES)
