@@ -39,6 +39,8 @@ class Shards:
         With `takes_mean`, the weights of the processes in the next step; None: all the same.
     stale : set of int
         Positions of parameters of which this process may lack the latest values of other processes' rows.
+    tables : set of int
+        Positions of parameters that were stepped by rows the last time.
     """
 
     def __init__(self, whole: Parameters, indivisible: Sequence[bool], processes: InStep, mean: bool) -> None:
@@ -48,7 +50,7 @@ class Shards:
         self.bounds = self._cut(indivisible)
         own = [self.own_part(position, array) for position, array in enumerate(whole.arrays)]
         self.params = Parameters(dict(zip(whole.names, own, strict=True)))
-        self.stale = set[int]()
+        self.stale, self.tables = set[int](), set[int]()
         self._sums = dict[tuple[int, ...], FloatArray]()  # by how many gradients came before in the step, and positions
         self._known = dict[tuple[int, ...], Bucket]()  # by positions
         self._summed = 0
@@ -278,6 +280,9 @@ class Shards:
 
     def distribute(self, given: Given) -> None:
         """After a step, give the new values of dense parameters to all; those of rows wait until they are asked for."""
+        self.tables = (self.tables | {i for i, g in given.items() if isinstance(g, Rows)}) - {
+            i for i, g in given.items() if not isinstance(g, Rows)
+        }
         self.stale |= {i for i, g in given.items() if isinstance(g, Rows) and self.whole.shard_at(i) is None}
         for bucket in self._buckets(given):
             if len(bucket.positions) == 1:

@@ -14,14 +14,20 @@ from numpy.typing import NDArray
 
 from ..support import array_file, parted_file
 from .engine import ShardedEngine
+from .increments import Increments
 from .pieces import Pieces
 
 ABSENT = "it is not there after another process has written it: the folder must be one that all processes see"
 
 
 def write(
-    engine: ShardedEngine, path: str, kind: str, header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]
-) -> None:
+    engine: ShardedEngine,
+    path: str,
+    kind: str,
+    header: Mapping[str, Any],
+    arrays: Mapping[str, NDArray[Any]],
+    since: Increments | None = None,
+) -> Increments | None:
     """Write a file in parts, as `array_file.write` writes one in one part.
 
     Parameters
@@ -33,6 +39,13 @@ def write(
     header : mapping
     arrays : mapping of str to ndarray
         Rows of parameters and slots that this process steps, and arrays that all processes have.
+    since : Increments, optional
+        What has been written to the folder before: of tables, only rows that have changed since are written.
+
+    Returns
+    -------
+    Increments, optional
+        What has been written now; None without `since`.
 
     Raises
     ------
@@ -43,15 +56,37 @@ def write(
     ident = processes.of_leader(secrets.token_hex(6))
     own = parted_file.part_of(path, ident, processes.rank)
     try:
-        pieces = Pieces(engine).of(arrays)
-        parts = agreement.by_rank("save", partial(parted_file.write_part, own, ident, pieces))
-        record = parted_file.record_of(parts)
+        pieces, noted = agreement.everywhere("save", partial(_pieces, engine, arrays, since))
+        parts = agreement.by_rank("save", partial(_write_part, own, ident, pieces, noted))
+        record = parted_file.record_of([part for part, _ in parts], [part for _, kept in parts for part in kept])
         others = {name: array for name, array in arrays.items() if name not in record["arrays"]}
         complete = partial(_complete, path, kind, {**header, parted_file.RECORD: record}, others)
         agreement.everywhere("save", complete if processes.leads else _nothing)
     except BaseException:
         _discard(own, path)
         raise
+    if noted is not None:
+        noted.parts.append(parts[processes.rank][0]["part"])
+    return noted
+
+
+def _pieces(
+    engine: ShardedEngine, arrays: Mapping[str, NDArray[Any]], since: Increments | None
+) -> tuple[dict[str, parted_file.Piece], Increments | None]:
+    """What this process has to write, and what is to be noted of it."""
+    pieces = Pieces(engine).of(arrays)
+    if since is None:
+        return pieces, None
+    names = {engine.params.names[i] for i in engine.shards.tables}
+    tables = [key for key, piece in pieces.items() if key.partition("/")[2] in names and piece.shape]
+    return since.next(pieces, tables)
+
+
+def _write_part(
+    path: str, ident: str, pieces: Mapping[str, parted_file.Piece], noted: Increments | None
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """What `parted_file.write_part` returns, and parts of earlier files that are needed, too."""
+    return parted_file.write_part(path, ident, pieces), [] if noted is None else list(noted.parts)
 
 
 def _nothing() -> None:

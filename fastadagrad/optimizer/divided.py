@@ -18,6 +18,7 @@ from ..mpi import writing
 from ..mpi.agreement import agreed_on, is_agreed
 from ..mpi.communicator import engines_among
 from ..mpi.engine import ShardedEngine
+from ..mpi.increments import Increments
 from ..mpi.pieces import Pieces
 from ..mpi.shards import NOTHING
 from ..support import array_file, numbered_files
@@ -27,7 +28,7 @@ from .history import Ledger, Monitored
 from .monitors import WeightedMean
 from .run import Run
 from .saved_files import KIND, Contents, folder_at, newest_in
-from .session import Result, Session
+from .session import Result, Session, Write
 from .stepper import DividedAmong
 from .writing import Writable
 
@@ -62,6 +63,7 @@ class DividedSession(Session):
     def __init__(self, *made_of: Any, divided_among: DividedAmong, among: dict[str, Any]) -> None:
         super().__init__(*made_of, divided_among=divided_among)
         self._among = among
+        self._written: Increments | None = None  # to the folder of checkpoints
         if self.updates or self.monitors.of_gradients:
             what = "updates" if self.updates else "monitor_gradients"
             raise ValueError(f"{what} cannot be combined with comm: a process sees its own share of a batch only")
@@ -80,13 +82,15 @@ class DividedSession(Session):
     def everywhere(self, about: str, function: Callable[[], Result]) -> Result:
         return self._sharded.agreement.everywhere(about, function)
 
-    def save_to(self, path: array_file.Target, run: Mapping[str, Any] | None = None) -> None:
+    def save_to(
+        self, path: array_file.Target, run: Mapping[str, Any] | None = None, write: Write | None = None
+    ) -> None:
         if len({*self._sharded.agreement.by_rank("save", partial(_path_of, path))}) > 1:
             raise agreed_on(
                 ValueError("path differs between processes, which write one file together: give all the same")
             )
         self.everywhere("save", self.params.refuse_moved)
-        super().save_to(path, run)
+        super().save_to(path, run, write)
 
     def export_to(self, path: Any) -> None:
         self.params.refuse_shards("export writes whole parameters: save writes it in parts")
@@ -110,6 +114,12 @@ class DividedSession(Session):
 
     def write(self, contents: Writable, path: array_file.Target) -> None:
         writing.write(self._sharded, _path_of(path), KIND, contents.header, contents.arrays)
+
+    def write_checkpoint(self, contents: Writable, path: str) -> None:
+        folder = os.path.dirname(path)
+        if self._written is None or self._written.folder != folder:
+            self._written = Increments(folder)
+        self._written = writing.write(self._sharded, path, KIND, contents.header, contents.arrays, since=self._written)
 
     def contents_of(self, path: array_file.Target) -> Contents:
         """The contents of a file that all processes see, with this process's rows."""

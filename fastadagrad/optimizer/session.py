@@ -26,6 +26,7 @@ from .stepper import DividedAmong, Stepper
 from .updates import Updates
 
 Result = TypeVar("Result")
+Write = Callable[[writing.Writable, Any], None]
 # (loss, batch) -> products, one a parameter; None in the place of a batch has the vectors drawn and nothing else.
 FormProducts = Callable[[Objective, tuple[Any, ...] | None], Sequence[Any]]
 
@@ -292,11 +293,15 @@ class Session(Stepper):
             return {**state, "hyper": overlay, "begun": self._begun["run"]}
         return self._run_to_resume or {"datasets": checkpoint.describe(self._datasets)}
 
-    def save_to(self, path: array_file.Target, run: Mapping[str, Any] | None = None) -> None:
+    def save_to(
+        self, path: array_file.Target, run: Mapping[str, Any] | None = None, write: Write | None = None
+    ) -> None:
         """Write everything to a file, with the state of the run as `unfinished` gives it, or with `run` in its place.
 
-        It is gathered under the lock, and written without it, if there is memory for a copy.
+        It is gathered under the lock, and written without it, by `write` or else by `self.write`, if there is memory
+        for a copy.
         """
+        write = self.write if write is None else write
         with self.engine.lock:
             self.params.refuse_moved()
             self.flush()
@@ -305,18 +310,27 @@ class Session(Stepper):
                 self.engine, self.own_ledger, self.unfinished() if run is None else run, hyper, self.updates
             )
             if not writing.are_copied(contents, self.params):
-                self.write(contents, path)
+                write(contents, path)
                 return
-        self.write(contents, path)
+        write(contents, path)
 
     def write(self, contents: writing.Writable, path: array_file.Target) -> None:
         """Write what has been gathered of this process to a file, which is replaced as a whole."""
         contents.write(path)
 
+    def write_checkpoint(self, contents: writing.Writable, path: str) -> None:
+        """Write what has been gathered of this process to a file among the checkpoints of a run."""
+        contents.write(path)
+
+    def save_checkpoint(self, path: str) -> None:
+        """Write everything to a file among the checkpoints of the run."""
+        self.save_to(path, write=self.write_checkpoint)
+
     def save_end_to(self, path: array_file.Target, ended: Mapping[str, Any]) -> None:
         """Write everything to a file, with how the run has ended that was the latest."""
         positions = checkpoint.describe(self._datasets)
-        self.save_to(path, {"datasets": positions, "ended": ended, "begun": self._begun["end"]})
+        run = {"datasets": positions, "ended": ended, "begun": self._begun["end"]}
+        self.save_to(path, run, write=self.write_checkpoint)
 
     def export_to(self, path: Any) -> None:
         """Write the parameters alone to a file in the format of safetensors."""

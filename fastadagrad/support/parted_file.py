@@ -81,10 +81,18 @@ def _rows_in(piece: Piece) -> int:
     return len(piece.array) if piece.shape else 1
 
 
-def record_of(written: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """What a file's header has to say of its arrays and parts, given what `write_part` has returned for each."""
+def record_of(written: Sequence[Mapping[str, Any]], earlier: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
+    """What a file's header has to say of its arrays and parts.
+
+    Parameters
+    ----------
+    written : sequence of mapping
+        What `write_part` has returned for each.
+    earlier : sequence of mapping
+        What the header of an earlier file has said of parts, of which the new ones replace some rows.
+    """
     arrays = {name: kind for each in written for name, kind in each["arrays"].items()}
-    return {"arrays": arrays, "parts": [each["part"] for each in written]}
+    return {"arrays": arrays, "parts": [*earlier, *(each["part"] for each in written)]}
 
 
 def assembled(
