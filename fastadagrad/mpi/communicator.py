@@ -11,6 +11,7 @@ from .engine import ShardedEngine
 from .messages import Messages
 from .processes import Processes
 
+REDUCTIONS = "mean", "sum", "mean64", "sum64"
 _OF_PROCESSES = ("rank", "size", "all_of", "exchange", "complete")
 _OF_MPI4PY = ("Dup", "Is_inter", "Alltoallv", "Allgatherv", "allgather")
 
@@ -21,13 +22,13 @@ def engines_among(comm: Any, reduction: str) -> Callable[..., ShardedEngine] | N
     Raises
     ------
     TypeError, ValueError
-        If `comm` is no communicator, or `reduction` is neither "mean" nor "sum".
+        If `comm` is no communicator, or `reduction` is none of `REDUCTIONS`.
     """
     with asking("reduction"):
-        if not isinstance(reduction, str) or reduction not in ("mean", "sum"):
-            raise ValueError(f"reduction must be 'mean' or 'sum', not {shown(reduction)}")
+        if not isinstance(reduction, str) or reduction not in REDUCTIONS:
+            raise ValueError(f"reduction must be 'mean', 'sum', 'mean64' or 'sum64', not {shown(reduction)}")
     processes = processes_of(comm)
-    return None if processes is None else partial(ShardedEngine, processes=processes, mean=reduction == "mean")
+    return None if processes is None else partial(ShardedEngine, processes=processes, reduction=reduction)
 
 
 def processes_of(comm: Any) -> Processes | None:

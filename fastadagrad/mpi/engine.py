@@ -31,12 +31,12 @@ class ShardedEngine(Engine):
         settings: Sequence[Settings],
         conduct: Conduct,
         processes: Processes,
-        mean: bool,
+        reduction: str,
     ) -> None:
         self.processes = InStep(processes)
-        _refuse_others(_about(rule, whole, settings, conduct, mean), self.processes)
+        _refuse_others(_about(rule, whole, settings, conduct, reduction), self.processes)
         kinds = [kind_of(name, array, s) for (name, array), s in zip(whole, settings, strict=True)]
-        self.shards = Shards(whole, [kind == "tensor" for kind in kinds], self.processes, mean)
+        self.shards = Shards(whole, [kind == "tensor" for kind in kinds], self.processes, reduction)
         super().__init__(rule, self.shards.params)
         self.comm = self.agreement = Agreement(self.processes)
 
@@ -88,7 +88,9 @@ class ShardedEngine(Engine):
         return reader.read(reader.catch_up(what, rows, self.lags.get(position), self._threads))
 
 
-def _about(rule: Rule, whole: Parameters, settings: Sequence[Settings], conduct: Conduct, mean: bool) -> dict[str, Any]:
+def _about(
+    rule: Rule, whole: Parameters, settings: Sequence[Settings], conduct: Conduct, reduction: str
+) -> dict[str, Any]:
     """What all processes must be given alike, in words; callables count as alike."""
     about: dict[str, Any] = {
         "the method": rule.name,
@@ -96,7 +98,7 @@ def _about(rule: Rule, whole: Parameters, settings: Sequence[Settings], conduct:
         "the names, dtypes and shapes of parameters": [
             (name, str(array.dtype), shape) for (name, array), shape in zip(whole, whole.shapes, strict=True)
         ],
-        "reduction": "mean" if mean else "sum",
+        "reduction": reduction,
     }
     for name, value in vars(conduct).items():
         if name != "threads":

@@ -43,8 +43,9 @@ class Shards:
         Positions of parameters that were stepped by rows the last time.
     """
 
-    def __init__(self, whole: Parameters, indivisible: Sequence[bool], processes: InStep, mean: bool) -> None:
-        self.whole, self.processes, self.takes_mean = whole, processes, mean
+    def __init__(self, whole: Parameters, indivisible: Sequence[bool], processes: InStep, reduction: str) -> None:
+        self.whole, self.processes = whole, processes
+        self.takes_mean, self._in_float64 = reduction.startswith("mean"), reduction.endswith("64")
         self.shapes = whole.shapes
         self.weights: list[float] | None = None
         self.bounds = self._cut(indivisible)
@@ -204,8 +205,13 @@ class Shards:
         shape, dtype = (bounds[rank + 1] - bounds[rank], *rows.shape[1:]), rows.dtype
         key = self._summed, *bucket.positions
         if key not in self._sums:
-            self._sums[key] = np.empty(shape, np.float32 if dtype.itemsize == 2 else dtype)
+            self._sums[key] = np.empty(shape, self._summed_in(dtype))
         return self._sums[key]
+
+    def _summed_in(self, dtype: np.dtype[Any]) -> np.dtype[Any]:
+        if self._in_float64:
+            return np.dtype(np.float64)
+        return np.dtype(np.float32) if dtype.itemsize == 2 else dtype
 
     def _parts(self, rows: FloatArray, bounds: Bounds) -> Iterator[tuple[int, Sequence[FloatArray]]]:
         """The gradients of all processes, by rank, of pieces of this process's rows, and where each piece starts.
@@ -255,9 +261,12 @@ class Shards:
         if self.takes_mean:
             weight = 1 / size if self.weights is None else self.weights[self.processes.rank]
             with np.errstate(all="ignore"):
-                values = values * values.dtype.type(weight)
+                values = values * (np.float64(weight) if self._in_float64 else values.dtype.type(weight))
+        elif self._in_float64:
+            values = values.astype(np.float64)
         numbers, values = self._to_owners(position, gradient.indices, values)
-        return Rows(numbers - self.own_rows(position)[0], values)
+        own = Rows(numbers - self.own_rows(position)[0], values)
+        return _added_up(own, gradient.values.dtype) if self._in_float64 else own
 
     def _to_owners(self, position: int, numbers: NDArray[np.int64], *arrays: NDArray[Any]) -> list[NDArray[Any]]:
         """Row numbers, and arrays with a row for each, that all processes send to those which step these rows."""
@@ -341,3 +350,12 @@ class Shards:
 def _rows_in(size: int, rows: FloatArray) -> int:
     """How many rows have so many bytes, at least one."""
     return max(1, size // max(rows[:1].nbytes, 1))
+
+
+def _added_up(rows: Rows, dtype: np.dtype[Any]) -> Rows:
+    """Rows of which each is named once, with values that have been added up before they are rounded to a dtype."""
+    order = np.argsort(rows.indices, kind="stable")
+    numbers, starts = np.unique(rows.indices[order], return_index=True)
+    with np.errstate(all="ignore"):
+        sums = np.add.reduceat(rows.values[order], starts) if numbers.size else rows.values
+        return Rows(numbers, sums.astype(dtype), assume_unique=True)

@@ -41,7 +41,7 @@ def sessions_among(comm: Any, reduction: str) -> Callable[..., Session]:
     Raises
     ------
     TypeError, ValueError
-        If `comm` is no communicator, or `reduction` is neither "mean" nor "sum".
+        If `comm` is no communicator, or `reduction` is none of those that there are.
     """
     divided_among = engines_among(comm, reduction)
     if divided_among is None:

@@ -52,8 +52,9 @@ class Optimizer(Named, Shown, Iterating, metaclass=Described):
         autograd derives them. None: they are taken from loss if it returns a pair, else autograd derives them.
     comm : mpi4py communicator, optional
         The processes that train together, ``mpi4py.MPI.COMM_WORLD``: see the page on more than one machine.
-    reduction : {"mean", "sum"}, default "mean"
-        With `comm`, what a step takes of the gradients of all processes.
+    reduction : {"mean", "sum", "mean64", "sum64"}, default "mean"
+        With `comm`, what a step takes of the gradients of all processes; those with 64 are added up in float64 and then
+        rounded to the parameters' dtype.
     **hyper
         Hyperparameters of the method, which its class names one by one.
 

@@ -156,7 +156,7 @@ def test_what_cannot_be_asked_whether_it_is_one():
 
 def test_no_reduction():
     def make(comm):
-        with pytest.raises(ValueError, match="reduction must be 'mean' or 'sum', not 'max'"):
+        with pytest.raises(ValueError, match="reduction must be 'mean', 'sum', 'mean64' or 'sum64', not 'max'"):
             fa.ADAGRAD(params=np.zeros(3), comm=comm, reduction="max")
 
     run(2, make)

@@ -95,3 +95,30 @@ def test_an_update_of_one_parameter():
         return params["a"].tolist()
 
     assert {tuple(found) for found in run(3, updated)} == {tuple(updated(None))}
+
+
+@pytest.mark.parametrize(("reduction", "expected"), [("sum", 0.0), ("sum64", 1.0), ("mean64", np.float32(1 / 3))])
+@pytest.mark.parametrize("sparse", [False, True])
+def test_sums_in_float64(reduction, expected, sparse):
+    def step(comm):
+        table = np.zeros((5000, 2), np.float32)
+        opt = fa.SGD(params=table, learning_rate=1.0, comm=comm, reduction=reduction)
+        value = (1e8, 1.0, -1e8)[comm.rank]
+        whole = np.full((5000, 2), value, np.float32)
+        opt.step(fa.Rows(np.arange(5000), whole) if sparse else whole)
+        opt.flush()
+        return table
+
+    for table in run(3, step):
+        assert (table == -np.float32(expected)).all()
+
+
+@pytest.mark.parametrize("reduction", ["mean64", "sum64"])
+def test_no_rows_in_float64(reduction):
+    def step(comm):
+        table = np.zeros((50, 2), np.float32)
+        opt = fa.SGD(params=table, learning_rate=1.0, comm=comm, reduction=reduction)
+        opt.step(fa.Rows(np.zeros(0, np.int64), np.zeros((0, 2), np.float32)))
+        return opt.steps
+
+    assert run(2, step) == [1, 1]
