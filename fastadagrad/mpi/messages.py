@@ -1,11 +1,9 @@
-"""Messages by mpi4py, and the end of the whole job if one process fails."""
+"""Messages by mpi4py."""
 
 from __future__ import annotations
 
-import sys
-import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cache
 from itertools import accumulate, pairwise
 from typing import Any
@@ -15,8 +13,7 @@ from numpy.typing import NDArray
 
 from ..support.extras import needed
 from .cost import MOST_IN_PIECES
-
-FORWARDED_AFTER = 0.5  # seconds in which mpiexec forwards what a process has written; Abort ends mpiexec itself
+from .ending import end_at_errors, end_at_long_waits
 
 
 class Messages:
@@ -26,11 +23,17 @@ class Messages:
         self._comm = _copy_of(comm)
         self.rank: int = self._comm.Get_rank()
         self.size: int = self._comm.Get_size()
-        _end_the_job_at_errors()
+        self.waiting_since: float | None = None
+        end_at_errors()
+        end_at_long_waits(self)
 
     def all_of(self, value: Any) -> list[Any]:
-        found: list[Any] = self._comm.allgather(value)
-        return found
+        self.waiting_since = time.monotonic()
+        try:
+            found: list[Any] = self._comm.allgather(value)
+            return found
+        finally:
+            self.waiting_since = None
 
     def exchange(self, array: NDArray[Any], bounds: Sequence[int], expected: Sequence[int]) -> NDArray[Any]:
         received = np.empty((sum(expected), *array.shape[1:]), array.dtype)
@@ -85,30 +88,3 @@ def _copy_of(comm: Any) -> Any:
         found = comm.Dup()
         comm.Set_attr(_key(), found)
     return found
-
-
-def _end_the_job_at_errors() -> None:
-    """Have an exception that nobody catches end all processes, of which the others would wait for this one for ever."""
-    if not isinstance(sys.excepthook, _Aborting):
-        sys.excepthook = _Aborting(sys.excepthook)
-    if not isinstance(threading.excepthook, _Aborting):
-        threading.excepthook = _Aborting(threading.excepthook)
-
-
-class _Aborting:
-    """A hook for exceptions that nobody catches: it shows one as the hook before it does, and ends the job."""
-
-    def __init__(self, show: Callable[..., object]) -> None:
-        self._show = show
-
-    def __call__(self, *exception: Any) -> None:
-        if hasattr(sys, "ps1"):  # at a prompt, where the session goes on
-            self._show(*exception)
-            return
-        try:
-            self._show(*exception)
-            sys.stdout.flush()
-            sys.stderr.flush()
-            time.sleep(FORWARDED_AFTER)
-        finally:
-            needed("mpi4py.MPI", "comm=").COMM_WORLD.Abort(1)

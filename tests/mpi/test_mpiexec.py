@@ -111,6 +111,15 @@ def test_the_end_of_one_process_ends_all(case):
     assert said in errors
 
 
+def test_a_process_that_hangs_ends_all(monkeypatch):
+    monkeypatch.setenv("FASTADAGRAD_MPI_TIMEOUT", "3")
+    before = time.monotonic()
+    status, _, errors = mpiexec(3, "-c", SCRIPT.format(end="time.sleep(300)", of_all=False), timeout=120)
+    assert status != 0
+    assert time.monotonic() - before < 60
+    assert "has waited for the others for 3 seconds, and ends the job: one of them hangs" in errors
+
+
 @pytest.mark.slow
 def test_three_go_on_where_one_of_four_was_killed():
     command = [sys.executable, TOOL.with_name("killed_ranks.py"), "--kills", "1"]
