@@ -254,7 +254,7 @@ def _path_of(path: array_file.Target) -> str:
         raise TypeError(
             f"path must be the path of a file, beside which each process writes its part, not {shown(path)}"
         )
-    return os.path.abspath(os.fspath(path))
+    return os.path.realpath(os.fspath(path))  # a link to a file is followed, and its parts are beside the file
 
 
 def _samples_of(batch: Any, axis: int) -> int | None:

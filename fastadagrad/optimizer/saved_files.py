@@ -85,7 +85,7 @@ class Contents:
         if record is not None:
             if not array_file.is_path(path):
                 raise self.refusal("it is in parts, which are files beside it: give its path")
-            arrays, shapes = parted_file.assembled(self.file, record, wanted)
+            arrays, shapes = parted_file.assembled(os.path.realpath(self.file), record, wanted)
             self.arrays, self.shapes = self.arrays | arrays, self.shapes | shapes
         elif wanted is not None:
             self.arrays = {name: _rows_of(array, wanted(name, array.shape)) for name, array in self.arrays.items()}

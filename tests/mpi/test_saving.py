@@ -265,3 +265,21 @@ def test_the_learning_rate_of_one_process_is_found():
         np.testing.assert_allclose(each.losses, alone.losses, rtol=1e-9)
         assert each.losses.tobytes() == several[0].losses.tobytes()
     assert len({*run(2, lambda comm: fa.find_learning_rate(of_squares(comm), [X, Y]).learning_rate)}) == 1
+
+
+def test_a_link_to_a_file(tmp_path):
+    (tmp_path / "there").mkdir()
+    link = tmp_path / "link.npz"
+    link.symlink_to(tmp_path / "there" / "file.npz")
+
+    def save(comm):
+        opt = of_squares(comm)
+        opt.step(np.ones(5000))
+        opt.save(link)
+        other = of_squares(comm)
+        other.load(link)
+        return other.steps
+
+    assert run(2, save) == [1, 1]
+    assert [path.name for path in tmp_path.glob("link*")] == ["link.npz"]
+    of_squares(None).load(tmp_path / "there" / "file.npz")
