@@ -213,9 +213,9 @@ class Parameters:
         return trees.in_structure(self.given, self.names)
 
     def shard_at(self, position: int) -> Shard | None:
-        """The parameter at a position, if it is a `Shard` of which other processes have rows."""
+        """The parameter at a position, if it is a `Shard` of several processes."""
         owner = self.owners[position]
-        return owner if type(owner) is Shard and not owner.is_whole else None
+        return owner if type(owner) is Shard and owner.is_divided else None
 
     def refuse_shards(self, what: str) -> None:
         """Raise ValueError if no process has all of a parameter; `what` cannot do with its rows."""

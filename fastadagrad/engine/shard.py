@@ -30,7 +30,7 @@ class Shard:
 
     def __init__(self, rows: NDArray[Any], shape: tuple[int, ...], bounds: list[int], rank: int) -> None:
         self.rows, self.shape, self.bounds, self._rank = rows, shape, bounds, rank
-        self._fetched = np.zeros(0, np.int64), rows[:0]
+        self.forget()
 
     @property
     def start(self) -> int:
@@ -49,9 +49,14 @@ class Shard:
         return len(self.shape)
 
     @property
-    def is_whole(self) -> bool:
-        """Whether this process has all rows."""
-        return self.stop - self.start == self.shape[0]
+    def is_divided(self) -> bool:
+        """Whether there are several processes, in all of which this is the same."""
+        return len(self.bounds) > 2
+
+    @property
+    def rank(self) -> int:
+        """The number of this process."""
+        return self._rank
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -59,6 +64,20 @@ class Shard:
     def __repr__(self) -> str:
         which = f"rows {self.start:,} to {self.stop - 1:,}" if len(self.rows) else "no rows"
         return f"<Shard: {which} of {self.shape[0]:,}, {self.dtype} of shape {self.shape}>"
+
+    __iter__ = None  # else Python would take it for a sequence, of which there are some members only
+
+    def __array__(self, *arguments: Any, **keywords: Any) -> NDArray[Any]:
+        """The array, if this process has all of it.
+
+        Raises
+        ------
+        TypeError
+            If other processes have rows.
+        """
+        if self.is_divided:
+            raise TypeError("no process has all rows of a shard: take some by number, or this process's as .rows")
+        return np.asarray(self.rows, *arguments, **keywords)
 
     def __getitem__(self, indices: Any) -> NDArray[Any]:
         """Copies of rows that are here.
@@ -71,12 +90,13 @@ class Shard:
             If there is no such row, or another process has it and it has not been fetched.
         """
         numbers = np.asarray(indices)
-        if numbers.dtype.kind not in "iu":
-            raise TypeError(f"rows of a shard are taken by their numbers, not by {shown(indices)}")
+        if isinstance(indices, tuple) or (numbers.dtype.kind not in "iu" and numbers.size):
+            raise TypeError(f"rows of a shard are taken by their numbers, an array or a list, not by {shown(indices)}")
+        numbers = numbers.astype(np.int64)
         wrong = (numbers >= self.shape[0]) | (numbers < -self.shape[0])
         if wrong.any():
             raise IndexError(f"row {numbers[wrong][0]} is out of range: the array has {self.shape[0]} rows")
-        numbers = np.where(numbers < 0, numbers + self.shape[0], numbers).astype(np.int64)
+        numbers = np.where(numbers < 0, numbers + self.shape[0], numbers)
         own = (numbers >= self.start) & (numbers < self.stop)
         found = np.empty((*numbers.shape, *self.shape[1:]), self.dtype)
         found[own] = self.rows[numbers[own] - self.start]
@@ -98,6 +118,10 @@ class Shard:
         """Note rows of other processes, which replace those that were noted before."""
         order = np.argsort(numbers, kind="stable")
         self._fetched = numbers[order], values[order]
+
+    def forget(self) -> None:
+        """Forget the rows of other processes, which have been stepped since."""
+        self._fetched = np.zeros(0, np.int64), self.rows[:0]
 
     def copy(self) -> Shard:
         """A shard of the same rows with memory of its own."""

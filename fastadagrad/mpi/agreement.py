@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeVar, cast
 
@@ -12,8 +13,6 @@ from ..engine.comm import in_order
 from ..support.array_file import Damaged
 from .processes import InStep
 
-# Kinds of errors that the other processes raise; an error is of the first that fits.
-KINDS = FloatingPointError, IndexError, TypeError, Damaged, ValueError, MemoryError, OSError, RuntimeError
 AGREED = "raised in all processes"  # attribute of errors that are
 
 Result = TypeVar("Result")
@@ -25,6 +24,7 @@ class _Refusal(NamedTuple):
 
     kind: str
     message: str
+    number: int | None  # of an error of the system
 
 
 class Agreement:
@@ -47,6 +47,16 @@ class Agreement:
         """What a function returns in each process, small objects that can be pickled, once it has returned in all."""
         return cast(list[Result], self._tried(about, function, cast(Any, _itself))[1])
 
+    # As the processes that write checkpoints together (see `numbered_files.Processes`)
+
+    @property
+    def leads(self) -> bool:
+        return self._processes.leads
+
+    def of_leader(self, function: Callable[[], Result]) -> Result:
+        found: Result = self.by_rank("a checkpoint", function if self.leads else cast(Any, _nothing))[0]
+        return found
+
     def _tried(
         self, about: str, function: Callable[[], Result], told: Callable[[Result], Told]
     ) -> tuple[Result, list[Told]]:
@@ -61,8 +71,7 @@ class Agreement:
         if not refusals:
             return cast(Result, found), outcomes
         if error is None:
-            rank, (name, message) = refusals[0]
-            error = next(kind for kind in KINDS if kind.__name__ == name)(f"in process {rank}: {message}")
+            error = _relayed(*refusals[0])
         raise agreed_on(error)
 
     def whole_sums(self, parts: Sequence[NDArray[np.float64]]) -> list[float]:
@@ -81,15 +90,45 @@ def is_agreed(error: BaseException) -> bool:
     return AGREED in vars(error)
 
 
+def _nothing() -> None:
+    """Do nothing, while process 0 does something."""
+
+
 def _itself(value: Result) -> Result:
     return value
 
 
 def _refusal(error: BaseException) -> _Refusal:
-    """The kind of error for the other processes, and its message."""
-    kind = next((kind.__name__ for kind in KINDS if isinstance(error, kind)), "")
+    """An error as the others are told of it: of the nearest class that is Python's own, or that of damaged files."""
     try:
         message = str(error)
     except Exception:
         message = "(its message cannot be shown)"
-    return _Refusal(kind, message) if kind else _Refusal("RuntimeError", f"{type(error).__name__}: {message}")
+    number = None
+    if isinstance(error, OSError) and type(error.errno) is int:
+        number = error.errno
+        message = " ".join(str(part) for part in (error.strerror, error.filename) if part)
+    if isinstance(error, Damaged):
+        return _Refusal(Damaged.__name__, message, None)
+    for kind in type(error).__mro__:
+        if kind.__module__ == "builtins" and issubclass(kind, Exception) and _takes_a_message(kind):
+            return _Refusal(kind.__name__, message, number)
+    return _Refusal("RuntimeError", f"{type(error).__name__}: {message}", None)
+
+
+def _takes_a_message(kind: type[Exception]) -> bool:
+    try:
+        kind("")
+    except TypeError:  # as UnicodeDecodeError does
+        return False
+    return kind is not Exception
+
+
+def _relayed(rank: int, refusal: _Refusal) -> BaseException:
+    """The error that a process raises because another one has."""
+    message = f"in process {rank}: {refusal.message}"
+    if refusal.number is not None:
+        return OSError(refusal.number, message)
+    kind: Any = Damaged if refusal.kind == Damaged.__name__ else getattr(builtins, refusal.kind)
+    error: BaseException = kind(message)
+    return error

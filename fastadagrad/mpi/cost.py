@@ -160,12 +160,12 @@ def cost_of(job: Job) -> Cost:
                          + 4 r w s / m                    reading: taken from one table, put into another
                          + 5e-7 (R - 1) notes             reading notes; m is memory_bandwidth
 
-    An all-to-all sends to one process after the other. An all-gather of arrays goes round in a ring, one of notes
-    doubles what each has (Bruck's algorithm); a library that knows a better way takes fewer messages. Of up to 16
-    processes, a gradient goes in P pieces of 16 MiB / R for each process, else in one. Arrays of at most 1 MiB go
-    together, so that A = 1; of others, A = arrays, which follow one another, each is on R / A processes, at least one,
-    which alone receive or send while the others wait for them: hence the factor. Of one process nothing is sent, and it
-    reads and writes N (4 s + 2 b) + k w (6 s + 2 b) bytes.
+    An all-to-all sends to one process after the other, and so does an all-gather of arrays, which goes round in a ring
+    of more than 16 processes. One of notes doubles what each has (Bruck's algorithm); a library that knows a better way
+    takes fewer messages. Of up to 16 processes, a gradient goes in P pieces of 16 MiB / R for each process, else in
+    one. Arrays of at most 1 MiB go together, so that A = 1; of others, A = arrays, which follow one another, each is on
+    R / A processes, at least one, which alone receive or send while the others wait for them: hence the factor. Of one
+    process nothing is sent, and it reads and writes N (4 s + 2 b) + k w (6 s + 2 b) bytes.
 
     Memory is that of whole parameters, N s + T w s; of a gradient, N s + k (8 + w s); of the state of a part,
     (N + T w) b / R; and of buffers: sums, N/R s (4 bytes an element of 16 bits), messages of dense gradients, 2 (R - 1)

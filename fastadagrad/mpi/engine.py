@@ -36,12 +36,20 @@ class ShardedEngine(Engine):
         self.processes = InStep(processes)
         _refuse_others(_about(rule, whole, settings, conduct, reduction), self.processes)
         kinds = [kind_of(name, array, s) for (name, array), s in zip(whole, settings, strict=True)]
+        self.agreement = Agreement(self.processes)
+        self.agreement.everywhere("making an optimizer", partial(_refuse_others_shards, whole, self.processes))
         self.shards = Shards(whole, [kind == "tensor" for kind in kinds], self.processes, reduction)
         super().__init__(rule, self.shards.params)
-        self.comm = self.agreement = Agreement(self.processes)
+        self.comm = self.agreement
 
     def check(self, settings: Sequence[Settings], conduct: Conduct, unused: bool) -> None:
-        for (name, array), s, bounds in zip(self.shards.whole, settings, self.shards.bounds, strict=True):
+        each = zip(self.shards.whole, settings, self.shards.bounds, strict=True)
+        for position, ((name, array), s, bounds) in enumerate(each):
+            if kind_of(name, array, s) == "tensor" and self.shards.whole.shard_at(position) is not None:
+                raise ValueError(
+                    f"parameter {name!r} is a Shard, of which no process has all elements, and an accumulator that all "
+                    "elements share cannot be: use accumulator='row' or 'element'"
+                )
             if kind_of(name, array, s) == "tensor" and len({*bounds}) > 2:
                 raise ValueError(
                     f"parameter {name!r} is divided among processes, and an accumulator that all its elements share "
@@ -86,6 +94,17 @@ class ShardedEngine(Engine):
     def _read_own(self, position: int, what: str, rows: Any) -> Any:
         reader = self._reader(position)
         return reader.read(reader.catch_up(what, rows, self.lags.get(position), self._threads))
+
+
+def _refuse_others_shards(whole: Parameters, processes: InStep) -> None:
+    """Raise ValueError for a parameter that is divided among other processes than these."""
+    for position, name in enumerate(whole.names):
+        shard = whole.shard_at(position)
+        if shard is not None and (len(shard.bounds) - 1, shard.rank) != (processes.size, processes.rank):
+            raise ValueError(
+                f"parameter {name!r} is divided among {len(shard.bounds) - 1} processes, of which this is number "
+                f"{shard.rank}; of the {processes.size} of comm it is number {processes.rank}: give both the same comm"
+            )
 
 
 def _about(

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from ..support.parted_file import Piece, Shape
 from .engine import ShardedEngine
 
+OF_UPDATES = "updates"  # what files call arrays that are of no parameter
+
 
 class Pieces:
     """What this process has of the arrays in a file, of which ``accumulator/W`` is a slot of the parameter ``W``.
@@ -40,10 +42,13 @@ class Pieces:
         return Piece(array, 0, ()) if stop > start or nobodys else None
 
     def wanted(self, key: str, shape: Shape) -> tuple[int, int] | None:
-        """The rows that this process takes of an array of a file; None if there are not as many as here."""
-        position, rows = self._positions.get(key.partition("/")[2]), shape[0] if shape else 1
-        if position is None or not shape:
+        """The rows that this process takes of an array of a file; None for one that does not fit any that is here."""
+        kind, _, name = key.partition("/")
+        position, rows = self._positions.get(name), shape[0] if shape else 1
+        if not name or kind == OF_UPDATES or not shape:
             return 0, rows
+        if position is None:
+            return None
         whole = self._shards.shapes[position]
         return self._shards.own_rows(position) if whole and whole[0] == rows else None
 

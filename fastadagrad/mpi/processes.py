@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 from numpy.typing import NDArray
-
-Value = TypeVar("Value")
 
 
 class Processes(Protocol):
@@ -67,12 +65,7 @@ class InStep:
     def complete(self, array: NDArray[Any], bounds: Sequence[int]) -> None:
         self._processes.complete(array, bounds)
 
-    # As those that write checkpoints together (see `numbered_files.Processes`)
-
     @property
     def leads(self) -> bool:
+        """Whether this is process 0, which does what is done once."""
         return self.rank == 0
-
-    def of_leader(self, value: Value) -> Value:
-        found: Value = self.all_of("a checkpoint", value)[0]
-        return found

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-import operator
+import math
 import os
+import re
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from ..engine.shard import Shard
+from ..kernels.memory.storage import PRECISIONS
 from ..support.asking import asking, shown
+from ..support.checks import whole_number
 from .agreement import Agreement
 from .communicator import processes_of
 from .cuts import cut
 from .processes import InStep
+
+Shape = tuple[int, ...]
 
 
 def shard(shape: Any, dtype: Any = np.float32, comm: Any = None, *, path: Any = None) -> Shard:
@@ -35,7 +41,8 @@ def shard(shape: Any, dtype: Any = np.float32, comm: Any = None, *, path: Any = 
         Its processes all make this call.
     path : path-like, optional
         The rows are in a file of this process, ``path.RANK-of-SIZE``, which is mapped into memory: made if it is
-        missing, and gone on with if there is one. Without `path` they are in memory.
+        missing, and gone on with if there is one, of the same dtype. Without `path` they are in memory. The state of an
+        optimizer, and its best parameters, are in memory either way.
 
     Returns
     -------
@@ -61,43 +68,82 @@ def shard(shape: Any, dtype: Any = np.float32, comm: Any = None, *, path: Any = 
         raise TypeError("comm is missing: give the communicator of the processes that share the array")
     found = processes_of(comm)
     if found is None:
-        whole, kind = _checked(shape, dtype)
-        return Shard(_rows(whole, kind, path, 0, 1), whole, [0, whole[0]], 0)
+        whole, kind, name = _checked(shape, dtype, path)
+        return Shard(_rows(whole, kind, name, 0, 1), whole, [0, whole[0]], 0)
     processes = InStep(found)
     agreement, about = Agreement(processes), "shard"
-    whole, kind = agreement.everywhere(about, lambda: _checked(shape, dtype))
-    given = processes.all_of(about, (whole, str(kind), path is None))
+    whole, kind, name = agreement.everywhere(about, lambda: _checked(shape, dtype, path))
+    given = processes.all_of(about, (whole, str(kind), name is None))
     if len({*given}) > 1:
         raise ValueError(f"all processes must be given the same shape and dtype, and all a path or none: {given}")
     bounds = cut([whole], [False], processes.size)[0]
     own = bounds[processes.rank + 1] - bounds[processes.rank]
-    rows = agreement.everywhere(about, lambda: _rows((own, *whole[1:]), kind, path, processes.rank, processes.size))
+    rows = agreement.everywhere(about, lambda: _rows((own, *whole[1:]), kind, name, processes.rank, processes.size))
     return Shard(rows, whole, bounds, processes.rank)
 
 
-def _checked(shape: Any, dtype: Any) -> tuple[tuple[int, ...], np.dtype[Any]]:
+def _checked(shape: Any, dtype: Any, path: Any) -> tuple[Shape, np.dtype[Any], str | None]:
     with asking("shape"):
-        found = tuple(operator.index(extent) for extent in shape)
-    if len(found) < 2 or any(extent < 0 for extent in found):
+        if isinstance(shape, str) or not isinstance(shape, Sequence):
+            raise TypeError(f"shape must be a tuple of whole numbers, not {shown(shape)}")
+        found = tuple(whole_number("shape", extent, 0) for extent in shape)
+    if len(found) < 2:
         raise ValueError(f"shape must be of rows and columns, two numbers or more, not {shown(shape)}")
     with asking("dtype"):
-        kind = np.dtype(dtype)
-    return found, kind
-
-
-def _rows(shape: tuple[int, ...], dtype: np.dtype[Any], path: Any, rank: int, size: int) -> Any:
-    """Zeros in memory, or what a file has."""
-    if path is None:
-        return np.zeros(shape, dtype)
+        try:
+            kind = np.dtype(dtype)
+        except TypeError:
+            raise TypeError(f"dtype must be one of floats, not {shown(dtype)}") from None
+    if kind.name not in PRECISIONS or not kind.isnative:
+        raise ValueError(f"dtype must be {', '.join(PRECISIONS)}, in this machine's byte order, not {kind}")
     with asking("path"):
-        name = f"{os.fspath(path)}.{rank}-of-{size}"
-    expected = dtype.itemsize * int(np.prod(shape, dtype=object))
-    if not expected:  # a file of no bytes cannot be mapped
-        return np.zeros(shape, dtype)
-    if os.path.exists(name) and os.path.getsize(name) != expected:
-        raise ValueError(
-            f"{name} has {os.path.getsize(name)} bytes, and rows of shape {shape} in {dtype} take {expected}: give "
-            "another path, or delete it"
+        name = os.fspath(path) if isinstance(path, str | os.PathLike) else path
+    if name is not None and (not isinstance(name, str) or not name or "\0" in name):
+        raise (ValueError if isinstance(name, str) else TypeError)(
+            f"path must be the path of a file, not {shown(path)}"
         )
-    mode: Any = "r+" if os.path.exists(name) else "w+"
-    return np.memmap(name, dtype, mode, shape=shape)
+    return found, kind, name
+
+
+def _rows(shape: Shape, dtype: np.dtype[Any], path: str | None, rank: int, size: int) -> Any:
+    """Zeros in memory, or what a file has."""
+    expected = dtype.itemsize * math.prod(shape)
+    if path is None or not expected:  # a file of no bytes cannot be mapped
+        return np.zeros(shape, dtype)
+    _refuse_of_others(path, size)
+    name = f"{path}.{rank}-of-{size}"
+    if not os.path.exists(name):
+        _make(name, expected)
+    there = os.path.getsize(name)
+    if there != expected:
+        raise ValueError(
+            f"{name} has {there} bytes, and rows of shape {shape} in {dtype} take {expected}: give another path, or "
+            "delete it"
+        )
+    return np.memmap(name, dtype, "r+", shape=shape)
+
+
+def _refuse_of_others(path: str, size: int) -> None:
+    """Raise ValueError if there are files of another number of processes."""
+    folder, stem = os.path.split(path)
+    pattern = re.compile(re.escape(stem) + r"\.[0-9]+-of-([0-9]+)")
+    for name in os.listdir(folder or os.curdir):
+        found = pattern.fullmatch(name)
+        if found is not None and int(found[1]) != size:
+            raise ValueError(
+                f"path: {name} is of {found[1]} processes, and here are {size}: give another path, into which a "
+                "checkpoint can be loaded, or delete the files"
+            )
+
+
+def _make(name: str, size: int) -> None:
+    """A file of zeros, with room on the disk: to write where there is none would be a crash."""
+    with open(name, "xb") as file:
+        try:
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file.fileno(), 0, size)
+            else:
+                file.truncate(size)
+        except OSError as error:
+            os.unlink(name)
+            raise OSError(error.errno, error.strerror, name) from None

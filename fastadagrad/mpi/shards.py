@@ -14,6 +14,7 @@ from ..engine.parameters import FloatArray, Parameters, guard_of
 from ..engine.rows import Rows, is_sparse
 from ..host.gradients import host_form
 from ..host.sparse_gradients import checked_sparse, inspect_only
+from .agreement import agreed_on
 from .buckets import Bucket
 from .cost import MOST_IN_PIECES, SUMMED_AT_A_TIME, TOGETHER, piece_bytes
 from .cuts import Bounds, cut
@@ -131,16 +132,19 @@ class Shards:
         own = {i: SPARSE if isinstance(each, Rows) else DENSE for i, each in given.items() if each is not NOTHING}
         told = self.processes.all_of("a step", (about, own))
         if len({of_rank for of_rank, _ in told}) > 1:
-            raise RuntimeError(
-                "the processes make different steps (number, learning rate that was set, changes of hyperparameters: "
-                f"{[of_rank for of_rank, _ in told]}): all must make the same calls"
+            raise agreed_on(
+                RuntimeError(
+                    "the processes make different steps (number, learning rate that was set, changes of "
+                    f"hyperparameters: {[of_rank for of_rank, _ in told]}): all must make the same calls"
+                )
             )
         by_rank, completed = [kinds for _, kinds in told], dict(given)
         for i in given:
             kinds = {rank: kinds[i] for rank, kinds in enumerate(by_rank) if i in kinds}
             if len({*kinds.values()}) > 1:
                 named = ", ".join(f"{kind} in process {rank}" for rank, kind in kinds.items())
-                raise ValueError(f"gradient of {self.whole.names[i]!r} is {named}: pass the same kind in all")
+                message = f"gradient of {self.whole.names[i]!r} is {named}: pass the same kind in all"
+                raise agreed_on(ValueError(message))
             if i not in own:
                 sparse = SPARSE in kinds.values() or self.whole.shard_at(i) is not None
                 completed[i] = self._zeros(i, sparse)
@@ -292,6 +296,7 @@ class Shards:
         self.tables = (self.tables | {i for i, g in given.items() if isinstance(g, Rows)}) - {
             i for i, g in given.items() if not isinstance(g, Rows)
         }
+        self._forget_fetched()
         self.stale |= {i for i, g in given.items() if isinstance(g, Rows) and self.whole.shard_at(i) is None}
         for bucket in self._buckets(given):
             if len(bucket.positions) == 1:
@@ -299,8 +304,16 @@ class Shards:
             else:
                 self._complete_together(bucket)
 
+    def _forget_fetched(self) -> None:
+        """Forget rows of tables that other processes have, as these may change them."""
+        for i in range(len(self.whole)):
+            shard = self.whole.shard_at(i)
+            if shard is not None:
+                shard.forget()
+
     def refresh(self) -> None:
         """Get the latest values of all rows that other processes step."""
+        self._forget_fetched()
         if self.stale:
             self.processes.all_of("catching up")
             for i in sorted(self.stale):
@@ -308,6 +321,7 @@ class Shards:
 
     def completed(self, own: Sequence[FloatArray], wholes: Sequence[FloatArray]) -> None:
         """Fill arrays of the parameters' shapes in all processes, each of which has its own part of them."""
+        self._forget_fetched()
         for i, (part, whole) in enumerate(zip(own, wholes, strict=True)):
             self.own_part(i, whole)[...] = part
             if self.whole.shard_at(i) is None:

@@ -12,7 +12,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from ..support import array_file, parted_file
+from ..support import array_file, outputs, parted_file
+from .agreement import is_agreed
 from .engine import ShardedEngine
 from .increments import Increments
 from .pieces import Pieces
@@ -52,22 +53,29 @@ def write(
     OSError
         In all processes, if one of them cannot write; the old file and its parts are left then.
     """
-    agreement, processes = engine.agreement, engine.processes
-    ident = processes.of_leader(secrets.token_hex(6))
-    own = parted_file.part_of(path, ident, processes.rank)
+    agreement = engine.agreement
+    ident = agreement.of_leader(partial(_ident_for, path))
+    own = parted_file.part_of(path, ident, engine.processes.rank)
     try:
         pieces, noted = agreement.everywhere("save", partial(_pieces, engine, arrays, since))
         parts = agreement.by_rank("save", partial(_write_part, own, ident, pieces, noted))
         record = parted_file.record_of([part for part, _ in parts], [part for _, kept in parts for part in kept])
         others = {name: array for name, array in arrays.items() if name not in record["arrays"]}
         complete = partial(_complete, path, kind, {**header, parted_file.RECORD: record}, others)
-        agreement.everywhere("save", complete if processes.leads else _nothing)
-    except BaseException:
-        _discard(own, path)
+        agreement.of_leader(complete)
+    except BaseException as error:
+        if is_agreed(error):  # else the others may go on, and make a whole of the parts
+            _discard(own, path)
         raise
     if noted is not None:
-        noted.parts.append(parts[processes.rank][0]["part"])
+        noted.parts.append(parts[engine.processes.rank][0]["part"])
     return noted
+
+
+def _ident_for(path: str) -> str:
+    """What tells the parts from those of other times; OSError if the file cannot be written."""
+    outputs.check(path)
+    return secrets.token_hex(6)
 
 
 def _pieces(
@@ -89,14 +97,13 @@ def _write_part(
     return parted_file.write_part(path, ident, pieces), [] if noted is None else list(noted.parts)
 
 
-def _nothing() -> None:
-    """Do nothing, while process 0 does something."""
-
-
 def _discard(part: str, path: str) -> None:
     """Delete a part, unless the file that makes a whole of the parts is there, as after an error of the disk."""
-    with suppress(OSError, ValueError):
-        if not (os.path.exists(path) and os.path.basename(part) in parted_file.named_in(path)):
+    named = []
+    with suppress(OSError, ValueError):  # of a file of another kind, which names no parts
+        named = parted_file.named_in(path)
+    if os.path.basename(part) not in named:
+        with suppress(OSError):
             os.unlink(part)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..engine.parameters import Parameters, holds_floats
 from ..engine.place import array_of, plain, refuse_closed
+from ..engine.shard import Shard
 from ..support.asking import asking, shown
 
 
@@ -69,6 +70,8 @@ def copies(params: Parameters, values: Sequence[Any]) -> list[Any]:
 
 
 def _as_array(what: str, target: Any) -> Any:
+    if type(target) is Shard:
+        return target.rows
     found = array_of(what, target)
     if isinstance(found, np.ndarray):
         refuse_closed(what, found)

@@ -179,7 +179,7 @@ class ByGradients:
         array([ 0.50000002, -1.50000005])
         """
         session = self._session
-        flat = session.filled_buffers() if gradients is None else session.params.flatten(gradients)
+        flat = session.filled_buffers() if gradients is None else session.flattened(gradients)
         session.step(flat, from_outside=True)
 
     def read_rows(self, name: str, indices: NDArray[Any]) -> Any:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 import numpy as np
 
@@ -26,7 +27,7 @@ from ..support.asking import shown
 from . import checkpoint
 from .history import Ledger, Monitored
 from .monitors import WeightedMean
-from .run import Run
+from .run import Run, Touches
 from .saved_files import KIND, Contents, folder_at, newest_in
 from .session import Result, Session, Write
 from .stepper import DividedAmong
@@ -63,6 +64,7 @@ class DividedSession(Session):
     def __init__(self, *made_of: Any, divided_among: DividedAmong, among: dict[str, Any]) -> None:
         super().__init__(*made_of, divided_among=divided_among)
         self._among = among
+        self._latest_touches: Touches | None = None  # of the run under way or, after it, of the latest
         self._written: Increments | None = None  # to the folder of checkpoints
         if self.updates or self.monitors.of_gradients:
             what = "updates" if self.updates else "monitor_gradients"
@@ -77,7 +79,7 @@ class DividedSession(Session):
 
     @property
     def processes(self) -> numbered_files.Processes:
-        return self._sharded.processes
+        return self._sharded.agreement
 
     def everywhere(self, about: str, function: Callable[[], Result]) -> Result:
         return self._sharded.agreement.everywhere(about, function)
@@ -103,6 +105,12 @@ class DividedSession(Session):
         own = [self._sharded.shards.own_part(i, array) for i, array in enumerate(self.ledger.best_arrays)]
         return replace(self.ledger, best_arrays=own)
 
+    def flattened(self, gradients: Any) -> list[Any]:
+        try:
+            return super().flattened(gradients)
+        except Exception as error:  # which the others are told where they begin their step
+            return self.everywhere("a step", partial(_raise, error))
+
     def made_of(self) -> dict[str, Any]:
         return {**super().made_of(), **self._among}
 
@@ -126,8 +134,8 @@ class DividedSession(Session):
         folder = self.everywhere("load", partial(folder_at, path))
         if folder is None:
             return self._own_contents_of(path)
-        files = self.everywhere("load", partial(numbered_files.files_in, folder))
-        return newest_in(folder, self.processes.of_leader(files), self._own_contents_of)
+        files = self.processes.of_leader(partial(numbered_files.files_in, folder))
+        return newest_in(folder, files, self._own_contents_of)
 
     def _own_contents_of(self, path: array_file.Target) -> Contents:
         pieces = Pieces(self._sharded)
@@ -159,6 +167,7 @@ class DividedSession(Session):
                 "give all processes the same data and the same rng"
             )
         super().begin_run(run)
+        self._latest_touches = run.touches
 
     def share_params(self) -> None:
         self._sharded.shards.share_first()
@@ -188,8 +197,9 @@ class DividedSession(Session):
         return self.objective.arguments(_share(batch, axis, slice(start, stop))) if stop > start else None
 
     def prepare(self, arguments: Arguments) -> None:
-        if self.touches is not None and any(self.params.shard_at(i) for i in range(len(self.params))):
-            self.catch_up_for(arguments)
+        touches = self.touches or self._latest_touches
+        if touches is not None and any(self.params.shard_at(i) for i in range(len(self.params))):
+            self._fetch_touched(arguments, touches)
 
     def measure(self, arguments: Arguments, gradients_needed: bool) -> tuple[Monitored, list[Any] | None]:
         """Monitors on the whole batch, and this process's gradients, of its share."""
@@ -238,14 +248,22 @@ class DividedSession(Session):
         if self.touches is None:
             super().catch_up_for(())
             return
-        touched = partial(self.touched, arguments) if arguments is not None else dict[str, Any]
+        if self.monitors.custom:
+            self.flush()
+        self._fetch_touched(arguments, self.touches)
+
+    def _fetch_touched(self, arguments: Arguments, touches: Touches) -> None:
+        touched = partial(self.touched, arguments, touches) if arguments is not None else dict[str, Any]
         own = self._sharded.agreement.everywhere("a batch", touched)
         named = self._sharded.processes.all_of("a batch", [*own])
         for name in dict.fromkeys(name for names in named for name in names):
             indices = own.get(name, np.zeros(0, np.int64))
-            self.engine.catch_up(self.position_of(name), f"touches: indices of {name!r}", indices)
-        if self.monitors.custom:
-            self.flush()
+            position = self.everywhere("a batch", partial(self.position_of, name))
+            self.engine.catch_up(position, f"touches: indices of {name!r}", indices)
+
+
+def _raise(error: Exception) -> NoReturn:
+    raise error
 
 
 def _path_of(path: array_file.Target) -> str:
@@ -254,7 +272,12 @@ def _path_of(path: array_file.Target) -> str:
         raise TypeError(
             f"path must be the path of a file, beside which each process writes its part, not {shown(path)}"
         )
-    return os.path.realpath(os.fspath(path))  # a link to a file is followed, and its parts are beside the file
+    name = os.fspath(path)
+    if not isinstance(name, str):
+        raise TypeError(f"path must be of a string, not of {type(name).__name__}")
+    if not name or name.endswith((os.sep, os.altsep or os.sep)):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), name)
+    return os.path.realpath(name)  # a link to a file is followed, and its parts are beside the file
 
 
 def _samples_of(batch: Any, axis: int) -> int | None:

@@ -45,7 +45,8 @@ class Keeper(ByGradients, ABC):
         ----------
         path : path-like or file object
             The file at a path is replaced as a whole: a crash leaves the old file or the new one, which keeps mode and
-            owner of the old. A file object must be open in binary mode, and need not be able to seek.
+            owner of the old. A file object must be open in binary mode, and need not be able to seek. With `comm` it is
+            a path, beside which each process writes its part.
 
         Raises
         ------
@@ -131,7 +132,7 @@ class Keeper(ByGradients, ABC):
         session = self._session
         strict, resume, hyper = whether("strict", strict), whether("resume", resume), whether("hyper", hyper)
         session.engine.refuse_within("load")
-        session.params.refuse_moved()
+        session.everywhere("load", session.params.refuse_moved)
         contents = session.contents_of(path)
         run = contents.header["run"] or {}
         with session.engine.changing("load"):

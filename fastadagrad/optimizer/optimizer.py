@@ -189,18 +189,9 @@ class Optimizer(Named, Shown, Iterating, metaclass=Described):
         >>> w
         array([3., 4.])
         """
-        session, best = self._session, assignment.asks_for_best(targets)
-        params = session.params
-        values: Sequence[Any] = () if best else assignment.values_of(params, targets)
+        session, params = self._session, self._session.params
         with session.engine.changing("set_params"):
-            if best:
-                values = session.ledger.best_arrays
-                if not values:
-                    raise RuntimeError(
-                        "there are no best parameters before the first validation: run iterate or minimize"
-                    )
-            assignment.check(params, values)
-            params.refuse_moved()
+            values = session.everywhere("set_params", lambda: self._checked_values(targets))
             session.flush()  # targets may be views of the parameters
             copies = assignment.copies(params, values)
             with whole():
@@ -209,6 +200,19 @@ class Optimizer(Named, Shown, Iterating, metaclass=Described):
                     array[...] = value
                 session.share_params()
                 session.note_displacement()
+
+    def _checked_values(self, targets: Any) -> Sequence[Any]:
+        """Arrays that the parameters can be set to."""
+        params = self._session.params
+        if assignment.asks_for_best(targets):
+            values: Sequence[Any] = self._session.ledger.best_arrays
+            if not values:
+                raise RuntimeError("there are no best parameters before the first validation: run iterate or minimize")
+        else:
+            values = assignment.values_of(params, targets)
+        assignment.check(params, values)
+        params.refuse_moved()
+        return values
 
     def evaluate(self, dataset: Any) -> Monitored:
         """Mean of each monitor over a dataset, weighted by sample; nothing is updated.

@@ -297,7 +297,9 @@ class _Trial:
         session, mean = self._session, WeightedMean()
         session.flush()
         for batch, axis, samples in judged:
-            mean.add(session.measure(session.arguments_of(batch, axis), False)[0], samples)
+            arguments = session.arguments_of(batch, axis)
+            session.prepare(arguments)
+            mean.add(session.measure(arguments, False)[0], samples)
         return mean.means()["loss"]
 
 

@@ -16,6 +16,7 @@ from ..engine.engine import Engine
 from ..engine.options import Rule, Settings
 from ..support import array_file, parted_file
 from ..support.asking import asking
+from ..support.log import logger
 from ..support.numbered_files import Numbered, newest_sound
 from ..support.warned import warn
 from . import checkpoint_header, hyper_record
@@ -73,6 +74,12 @@ class Contents:
 
     def __init__(self, path: array_file.Target, wanted: parted_file.Wanted | None = None) -> None:
         self.file = array_file.name_of(path)
+        while not self._are_read(path, wanted):
+            logger.debug("%s has been replaced while it was read: it is read anew", self.file)
+        self.hyper: dict[str, Any] | None = self.header.get("hyper")  # files of version 0.1.0 have none
+
+    def _are_read(self, path: array_file.Target, wanted: parted_file.Wanted | None) -> bool:
+        """Whether they could be read; they cannot if another process replaces the file meanwhile, and deletes parts."""
         self.header, self.arrays = array_file.read(path, KIND)
         self.shapes = {name: array.shape for name, array in self.arrays.items()}
         record = self.header.get(parted_file.RECORD) if isinstance(self.header, dict) else None
@@ -82,14 +89,20 @@ class Contents:
             _check_learned(self.arrays)
         except ValueError as error:
             raise self.refusal(error) from None
-        if record is not None:
-            if not array_file.is_path(path):
-                raise self.refusal("it is in parts, which are files beside it: give its path")
+        if record is None:
+            if wanted is not None:
+                self.arrays = {name: _rows_of(array, wanted(name, array.shape)) for name, array in self.arrays.items()}
+            return True
+        if not array_file.is_path(path):
+            raise ValueError(f"{self.file} is in parts, which are files beside it: give its path")
+        try:
             arrays, shapes = parted_file.assembled(os.path.realpath(self.file), record, wanted)
-            self.arrays, self.shapes = self.arrays | arrays, self.shapes | shapes
-        elif wanted is not None:
-            self.arrays = {name: _rows_of(array, wanted(name, array.shape)) for name, array in self.arrays.items()}
-        self.hyper: dict[str, Any] | None = self.header.get("hyper")  # files of version 0.1.0 have none
+        except array_file.Damaged:
+            if self.header != array_file.header_of(self.file):
+                return False
+            raise
+        self.arrays, self.shapes = self.arrays | arrays, self.shapes | shapes
+        return True
 
     def refusal(self, reason: object) -> ValueError:
         """The error for a file of which a part is damaged or contradicts another."""

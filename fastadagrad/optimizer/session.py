@@ -105,6 +105,10 @@ class Session(Stepper):
         """What is given as the source of random orders, or what all processes that train together take in its place."""
         return rng
 
+    def flattened(self, gradients: Any) -> list[Any]:
+        """Gradients in the order of the parameters, which a user has given in their structure."""
+        return self.params.flatten(gradients)
+
     def prepare(self, arguments: tuple[Any, ...]) -> None:
         """Get the rows that the loss and the monitors are going to read without a step, if no process has all."""
 
@@ -161,7 +165,7 @@ class Session(Stepper):
     def catch_up_for(self, arguments: tuple[Any, ...]) -> None:
         """Catch up the rows that the loss and the monitors are going to read."""
         if self.touches is not None:
-            for name, indices in self.touched(arguments).items():
+            for name, indices in self.touched(arguments, self.touches).items():
                 self.engine.catch_up(self.position_of(name), f"touches: indices of {name!r}", indices)
         if self.engine.behind and (self.touches is None or self.monitors.custom):
             self.flush()
@@ -172,10 +176,10 @@ class Session(Stepper):
                     "of your own may read any)"
                 )
 
-    def touched(self, arguments: tuple[Any, ...]) -> Mapping[str, Any]:
+    @staticmethod
+    def touched(arguments: tuple[Any, ...], touches: Touches) -> Mapping[str, Any]:
         """What `touches` says of the rows that the loss is going to read."""
-        assert self.touches is not None
-        found = self.touches(*arguments)
+        found = touches(*arguments)
         try:
             if isinstance(found, Mapping):
                 return dict(found)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +15,8 @@ from ..data.memory_at_hand import LITTLE, bytes_at_hand
 from ..engine.engine import Engine
 from ..engine.parameters import Parameters
 from ..engine.place import map_of
-from ..support import array_file
+from ..support import array_file, parted_file
+from ..support.asking import asking
 from . import checkpoint
 from .checkpoint import Arrays
 from .history import Ledger
@@ -29,7 +32,18 @@ class Writable:
     arrays: Arrays
 
     def write(self, path: array_file.Target) -> None:
+        before = _parts_of(path)
         array_file.write(path, KIND, self.header, self.arrays)
+        if before:
+            parted_file.clear(os.path.realpath(array_file.name_of(path)), ())
+
+
+def _parts_of(path: array_file.Target) -> list[str]:
+    """The parts of a file that several processes have written, which is about to be replaced."""
+    if array_file.is_path(path):
+        with asking("path"), suppress(OSError, ValueError):
+            return parted_file.named_in(os.fspath(path))
+    return []
 
 
 def gathered(

@@ -48,8 +48,8 @@ class Processes(Protocol):
     def leads(self) -> bool:
         """Whether this is the process that claims the folder, and deletes what is in it."""
 
-    def of_leader(self, value: Value) -> Value:
-        """What the process that leads gives here."""
+    def of_leader(self, function: Callable[[], Value]) -> Value:
+        """What a function returns in the process that leads; what it raises there, all raise."""
 
 
 class Alone:
@@ -57,8 +57,8 @@ class Alone:
 
     leads = True
 
-    def of_leader(self, value: Value) -> Value:
-        return value
+    def of_leader(self, function: Callable[[], Value]) -> Value:
+        return function()
 
 
 ALONE: Processes = Alone()
@@ -194,8 +194,8 @@ class Checkpoints:
         """
         if not self.resume:
             return None
-        files = [file for file in files_in(self._folder) if ends or not file.ended]
-        found = newest_sound(self._processes.of_leader(files), read, self._tell)
+        files = [file for file in self._processes.of_leader(lambda: files_in(self._folder)) if ends or not file.ended]
+        found = newest_sound(files, read, self._tell)
         self._number = max(self._number, found[0].number if found else 0)
         return found
 
@@ -207,7 +207,7 @@ class Checkpoints:
 
     def is_due_by_time(self) -> bool:
         """Whether a checkpoint is due in the midst of an epoch."""
-        return self._interval.seconds is not None and self._processes.of_leader(self._interval.time_has_passed)
+        return self._interval.seconds is not None and self._processes.of_leader(lambda: self._interval.time_has_passed)
 
     def save(self, write: Callable[[str], object], ended: bool = False) -> None:
         """Let `write` write the next file and then delete the oldest.
@@ -227,7 +227,10 @@ class Checkpoints:
             self.failure = None
             self._number += 1
             if self._processes.leads:
-                self._delete_older()
+                try:
+                    self._delete_older()
+                except OSError as error:
+                    self._tell_and_go_on(f"{error}: no old checkpoints are deleted")
             logger.debug("checkpoint written to %s", path)
         self._interval.begin()
 

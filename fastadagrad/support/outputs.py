@@ -176,7 +176,12 @@ def lock(descriptor: int) -> bool | None:
 
 def _clear_leftovers(folder: str, name: str) -> None:
     """Delete what processes that were killed while they wrote this file have left."""
-    leftover = re.compile(rf"\.{re.escape(name[:40])}\.[0-9a-f]{{12}}{re.escape(SUFFIX)}")
+    clear_leftovers_of(folder, re.compile(re.escape(name[:40])))
+
+
+def clear_leftovers_of(folder: str, names: re.Pattern[str]) -> None:
+    """Delete what killed processes have left of files whose names, of 40 characters at most, match a pattern."""
+    leftover = re.compile(rf"\.(?:{names.pattern})\.[0-9a-f]{{12}}{re.escape(SUFFIX)}")
     with suppress(OSError):
         for other in [each for each in os.listdir(folder or os.curdir) if leftover.fullmatch(each)]:
             path = os.path.join(folder, other)

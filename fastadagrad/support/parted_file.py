@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from . import array_file
+from . import array_file, outputs
 from .array_file import Damaged
 
 KIND = "part"
@@ -233,6 +233,7 @@ def clear(path: str, named: Iterable[str]) -> None:
     """Delete the parts that a file does not name: those of the file before it, and of one never completed."""
     folder, name = os.path.split(path)
     _clear(folder, re.compile(re.escape(name) + _SUFFIX), {*named})
+    outputs.clear_leftovers_of(folder, re.compile(re.escape(name) + _SUFFIX))
 
 
 def clear_all(folder: str, stem: str, named: Iterable[str]) -> None:

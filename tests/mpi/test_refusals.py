@@ -10,6 +10,9 @@ from in_step import run
 from wild import raising
 
 import fastadagrad as fa
+from fastadagrad.mpi.agreement import Agreement
+from fastadagrad.mpi.processes import InStep
+from fastadagrad.support.array_file import Damaged
 
 GOOD = {"w": np.ones(9000, np.float32), "table": np.ones((100, 4), np.float32)}
 BAD = {
@@ -211,3 +214,81 @@ def test_a_loop_that_is_left_in_one_process_ends_in_all():
                 opt.minimize(np.ones((8, 1)), max_epochs=9, batch_size=2)
 
     run(2, loop)
+
+
+ALONE = {  # what process 1 is given alone, and what all raise
+    "names of gradients": (lambda opt, bad: opt.step({"x": 1} if bad else GOOD), ValueError, "must have the names"),
+    "a target": (
+        lambda opt, bad: opt.set_params([np.ones(3), GOOD["table"]] if bad else [*GOOD.values()]),
+        ValueError,
+        "must have shape",
+    ),
+    "no best": (
+        lambda opt, bad: opt.set_params("best" if bad else [*GOOD.values()]),
+        RuntimeError,
+        "no best parameters",
+    ),
+    "an overflow": (lambda opt, bad: opt.minimize([np.full(4, bad)], max_epochs=1), OverflowError, "math range"),
+}
+
+
+@pytest.mark.parametrize("case", ALONE)
+def test_what_one_process_is_given_alone(case):
+    call, error, said = ALONE[case]
+
+    def loss(p, bad):
+        if np.any(bad):
+            raise OverflowError("math range error")
+        return 0.0, GOOD
+
+    def ask(comm):
+        opt = fa.SGD(loss, {n: np.ones_like(a) for n, a in GOOD.items()}, comm=comm)
+        with pytest.raises(error, match=said if comm.rank else f"in process 1: .*{said}"):
+            call(opt, comm.rank == 1)
+        opt.step(GOOD)
+        assert opt.steps == 1
+
+    run(2, ask)
+
+
+class Own(KeyError):
+    """An error of the user's."""
+
+
+RELAYED = [
+    (OverflowError("far"), OverflowError, "in process 1: far"),
+    (Own("lost"), KeyError, "in process 1: 'lost'"),
+    (np.linalg.LinAlgError("singular"), ValueError, "in process 1: singular"),
+    (FileNotFoundError(2, "No such file", "a"), FileNotFoundError, "in process 1: No such file a"),
+    (OSError(5, "Input/output error"), OSError, "[Errno 5] in process 1: Input/output error"),
+    (UnicodeDecodeError("utf8", b"x", 0, 1, "bad"), UnicodeError, "in process 1: 'utf8' codec can't decode"),
+    (Damaged("torn"), Damaged, "in process 1: torn"),
+    (KeyboardInterrupt(), RuntimeError, "in process 1: KeyboardInterrupt"),
+]
+
+
+@pytest.mark.parametrize(("raised", "error", "said"), RELAYED, ids=lambda value: type(value).__name__)
+def test_errors_of_python_are_relayed_by_their_classes(raised, error, said):
+    def tell(comm):
+        def fail():
+            if comm.rank:
+                raise raised
+
+        with pytest.raises(error if comm.rank == 0 else type(raised)) as found:
+            Agreement(InStep(comm)).everywhere("a test", fail)
+        assert comm.rank or (type(found.value) is error and said in str(found.value))
+        assert getattr(found.value, "errno", None) == getattr(raised, "errno", None)
+
+    run(2, tell)
+
+
+def test_a_run_that_all_refuse_ends():
+    def work(comm):
+        kinds = [fa.Rows(np.array([0]), np.ones((1, 4), np.float32)), GOOD["table"]]
+        params = {name: array.copy() for name, array in GOOD.items()}
+        opt = fa.SGD(lambda p, x: (0.0, {**GOOD, "table": kinds[comm.rank]}), params, learning_rate=0.5, comm=comm)
+        with pytest.raises(ValueError, match="pass the same kind in all"):
+            opt.minimize([np.zeros(4)], max_epochs=1, learning_rate=0.1)
+        return opt.hyper.learning_rate, opt.stopped_because
+
+    assert run(2, work) == [(0.5, "error")] * 2

@@ -169,7 +169,7 @@ def test_what_one_process_raises_ends_all(process):
             return float(w @ w), 2 * w
 
         opt = fa.SGD(loss, np.ones(3), comm=comm)
-        with pytest.raises(KeyError if comm.rank == process else RuntimeError, match="no such sample"):
+        with pytest.raises(KeyError, match="no such sample"):
             opt.minimize([np.arange(60.0)], max_epochs=2, batch_size=10, rng=0)
         return opt.steps
 

@@ -283,3 +283,87 @@ def test_a_link_to_a_file(tmp_path):
     assert run(2, save) == [1, 1]
     assert [path.name for path in tmp_path.glob("link*")] == ["link.npz"]
     of_squares(None).load(tmp_path / "there" / "file.npz")
+
+
+def test_an_interruption_of_one_process_loses_no_file(tmp_path):
+    path = tmp_path / "file.npz"
+
+    def save(comm):
+        opt = of_squares(comm)
+        for _ in range(2):
+            opt.step(np.ones(5000))
+            if opt.steps == 1:
+                opt.save(path)
+        if comm.rank == 0:
+            opt.save(path)
+            return
+        all_of = comm.all_of
+
+        def interrupt(value):
+            found = all_of(value)
+            if isinstance(value[1], tuple):  # which parts have been written
+                raise KeyboardInterrupt
+            return found
+
+        comm.all_of = interrupt
+        with pytest.raises(KeyboardInterrupt):
+            opt.save(path)
+        all_of(("a checkpoint", None))  # for which process 0 waits
+
+    run(2, save)
+    opt = of_squares(None)
+    opt.load(path)
+    assert opt.steps == 2
+
+
+def test_what_killed_processes_have_left_of_parts_is_deleted(tmp_path):
+    left = tmp_path / ".file.npz.0123456789ab.1.0123456789ab.tmp"
+    left.touch()
+    run(2, lambda comm: of_squares(comm).save(tmp_path / "file.npz"))
+    assert not left.exists()
+
+
+def test_a_file_of_one_process_takes_the_place_of_one_in_parts(tmp_path):
+    run(2, lambda comm: of_squares(comm).save(tmp_path / "file.npz"))
+    assert len([*tmp_path.iterdir()]) == 3
+    of_squares(None).save(tmp_path / "file.npz")
+    assert [path.name for path in tmp_path.iterdir()] == ["file.npz"]
+
+
+@pytest.mark.parametrize("name", ["", "new/", ".", "missing/file.npz"])
+def test_paths_that_cannot_be_written(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+
+    def save(comm):
+        with pytest.raises(OSError, match=r"Is a directory|No such file"):
+            of_squares(comm).save(name)
+
+    run(2, save)
+    assert not [*tmp_path.iterdir()]
+
+
+def test_a_file_of_another_kind_keeps_no_parts(tmp_path, monkeypatch):
+    path = tmp_path / "file.npz"
+    path.write_text("something else")
+    monkeypatch.setattr(array_file, "write", full_for_wholes(array_file.write))
+
+    def save(comm):
+        with pytest.raises(OSError, match="No space left on device"):
+            of_squares(comm).save(path)
+
+    run(2, save)
+    assert [each.name for each in tmp_path.iterdir()] == ["file.npz"]
+
+
+def test_a_table_of_another_name_is_not_read(tmp_path, monkeypatch):
+    run(2, lambda comm: fa.SGD(params={"other": np.zeros((9000, 2))}, comm=comm).save(tmp_path / "file.npz"))
+    opened = []
+    real = array_file.read
+    monkeypatch.setattr(array_file, "read", lambda path, kind: opened.append(str(path)) or real(path, kind))
+
+    def load(comm):
+        with pytest.raises(ValueError, match="it lacks the parameters 'w'; it has also the parameters 'other'"):
+            fa.SGD(params={"w": np.zeros(4)}, comm=comm).load(tmp_path / "file.npz")
+
+    run(2, load)
+    assert {os.path.basename(path) for path in opened} == {"file.npz"}

@@ -131,7 +131,8 @@ def test_one_process_has_all():
 
     t = fa.shard((7, 3), np.float64, One())
     t.rows[...] = np.arange(21.0).reshape(7, 3)
-    assert t.is_whole
+    assert not t.is_divided
+    assert (np.asarray(t) == t.rows).all()
     assert t[[-1, 0]].tolist() == [[18.0, 19.0, 20.0], [0.0, 1.0, 2.0]]
     opt = fa.SGD(params={"t": t}, learning_rate=1.0)
     opt.step([np.ones((7, 3))])
@@ -146,8 +147,9 @@ def test_rows_that_are_not_here():
         for indices, error, said in (
             ([other], IndexError, f"row {other} is another process's: name the rows that the loss reads in touches="),
             ([ROWS], IndexError, "row 1500 is out of range: the array has 1500 rows"),
-            (slice(3), TypeError, "rows of a shard are taken by their numbers, not by slice"),
+            (slice(3), TypeError, "rows of a shard are taken by their numbers, an array or a list, not by slice"),
             ([0.5], TypeError, "rows of a shard are taken by their numbers"),
+            ((0, 1), TypeError, "rows of a shard are taken by their numbers"),
         ):
             with pytest.raises(error, match=re.escape(said)):
                 t[indices]
@@ -165,7 +167,7 @@ REFUSED = {
     "an accumulator of all": (
         lambda opt: setattr(opt.hyper, "accumulator", "tensor"),
         ValueError,
-        "an accumulator that all its elements share cannot be",
+        "an accumulator that all elements share cannot be: use accumulator='row'",
     ),
     "autograd": (lambda opt: opt.minimize(max_epochs=1), ValueError, "autograd derives gradients of whole arrays only"),
 }
@@ -199,9 +201,12 @@ def test_no_communicator():
     ("shape", "dtype", "error", "said"),
     [
         ((5,), np.float32, ValueError, "shape must be of rows and columns"),
-        ((5, -1), np.float32, ValueError, "shape must be of rows and columns"),
-        (5, np.float32, TypeError, "not iterable"),
-        ((5, 3), "seven", TypeError, "seven"),
+        ((5, -1), np.float32, ValueError, "shape must be a whole number of at least 0"),
+        (5, np.float32, TypeError, "shape must be a tuple of whole numbers, not 5"),
+        ("abc", np.float32, TypeError, "shape must be a tuple of whole numbers"),
+        ((5, 3), "seven", TypeError, "dtype must be one of floats, not 'seven'"),
+        ((5, 3), np.int32, ValueError, "dtype must be float32, float64, float16, bfloat16"),
+        ((5, 3), ">f4", ValueError, "in this machine's byte order"),
     ],
 )
 def test_shapes_and_dtypes(shape, dtype, error, said):
@@ -212,3 +217,98 @@ def test_shapes_and_dtypes(shape, dtype, error, said):
 def test_what_differs():
     with pytest.raises(ValueError, match="all processes must be given the same shape and dtype"):
         run(2, lambda comm: fa.shard((5, 3 + comm.rank), comm=comm))
+
+
+def test_a_table_of_which_one_process_has_all_rows():
+    def stepped(comm):
+        t = fa.shard((100, 4), np.float32, comm)
+        opt = fa.SGD(params={"t": t}, learning_rate=1.0, comm=comm)
+        opt.step([fa.Rows(np.array([comm.rank]), np.ones((1, 4), np.float32))])
+        return len(t.rows), opt.read_rows("t", np.arange(3))[:, 0].tolist()
+
+    found = run(2, stepped)
+    assert sorted(rows for rows, _ in found) == [0, 100]
+    assert [values for _, values in found] == [[-0.5, -0.5, 0.0]] * 2
+
+
+def test_rows_that_have_been_stepped_since_are_not_given():
+    def ask(comm):
+        opt = fa.SGD(params={"t": table(comm)}, learning_rate=1.0, comm=comm)
+        other = np.array([0 if comm.rank else ROWS - 1])
+        opt.read_rows("t", other)
+        t = opt.params["t"]
+        assert (t[other] == START[other]).all()
+        opt.step([fa.Rows(other, np.ones((1, WIDTH)))])
+        with pytest.raises(IndexError, match="is another process's"):
+            t[other]
+
+    run(2, ask)
+
+
+def test_it_is_no_array_and_no_sequence():
+    def ask(comm):
+        t = table(comm)
+        for use in (np.asarray, np.sum, list, iter):
+            with pytest.raises(TypeError):
+                use(t)
+        assert t[[]].shape == (0, WIDTH)
+        assert t[np.array([t.start], np.int16)].shape == (1, WIDTH)
+        assert len(t) == ROWS
+
+    run(2, ask)
+
+
+def test_parameters_are_set_by_shards():
+    def setting(comm):
+        opt = fa.SGD(params={"t": table(comm)}, learning_rate=1.0, comm=comm)
+        twice = opt.params["t"].copy()
+        twice.rows *= 2
+        opt.set_params({"t": twice})
+        return opt.read_rows("t", np.arange(ROWS))
+
+    assert all((found == 2 * START).all() for found in run(2, setting))
+
+
+def test_evaluation_after_a_run():
+    def evaluated(comm):
+        params = {"table": START.copy() if comm is None else table(comm)}
+        opt = fa.ADAGRAD(loss, params, learning_rate=0.1, **({} if comm is None else {"comm": comm}))
+        opt.minimize([IDS, Y], max_epochs=1, rng=0, touches=lambda ids, y: {"table": ids})
+        search = fa.find_learning_rate(
+            opt,
+            [IDS, Y],
+            lowest=1e-3,
+            highest=1e-2,
+            per_decade=2,
+            steps=2,
+            rng=0,
+            touches=lambda ids, y: {"table": ids},
+        )
+        return opt.evaluate([IDS[:70], Y[:70]])["loss"], search.losses
+
+    loss_of_one, losses = evaluated(None)
+    for found, of_search in run(2, evaluated):
+        assert found == pytest.approx(loss_of_one, rel=1e-9)
+        np.testing.assert_allclose(of_search, losses, rtol=1e-9)
+
+
+def test_a_shard_of_other_processes_is_refused():
+    def make(comm):
+        t = table(comm)
+        t.bounds.insert(1, 0)
+        with pytest.raises(ValueError, match="'t' is divided among 3 processes, of which this is number"):
+            fa.SGD(params={"t": t}, comm=comm)
+
+    run(2, make)
+
+
+def test_files_of_another_number_of_processes_are_refused(tmp_path):
+    run(3, lambda comm: fa.shard((9000, 2), comm=comm, path=tmp_path / "t"))
+    with pytest.raises(ValueError, match=r"t\.[0-2]-of-3 is of 3 processes, and here are 2"):
+        run(2, lambda comm: fa.shard((9000, 2), comm=comm, path=tmp_path / "t"))
+
+
+@pytest.mark.parametrize("path", [b"t", "", 7, "a\0b"])
+def test_paths(path):
+    with pytest.raises((TypeError, ValueError), match="path"):
+        run(2, lambda comm: fa.shard((9000, 2), comm=comm, path=path))
