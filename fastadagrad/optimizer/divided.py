@@ -21,7 +21,7 @@ from ..mpi.engine import ShardedEngine
 from ..mpi.pieces import Pieces
 from ..mpi.shards import NOTHING
 from ..support import array_file, numbered_files
-from ..support.asking import shown
+from ..support.asking import path_text
 from . import checkpoint
 from .history import Ledger, Monitored
 from .monitors import WeightedMean
@@ -240,11 +240,7 @@ class DividedSession(Session):
 
 def _path_of(path: array_file.Target) -> str:
     """A path as a string; TypeError for a file object, as each process writes a file of its own."""
-    if not array_file.is_path(path):
-        raise TypeError(
-            f"path must be the path of a file, beside which each process writes its part, not {shown(path)}"
-        )
-    return os.path.abspath(os.fspath(path))
+    return os.path.abspath(path_text("path", path, "the path of a file, beside which each process writes its part"))
 
 
 def _samples_of(batch: Any, axis: int) -> int | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
@@ -17,7 +18,7 @@ from ..data.dataset import Dataset, as_dataset, sample_count
 from ..data.randomness import as_generator
 from ..engine.given import checked
 from ..kernels.rules import trait
-from ..support.asking import asking, shown
+from ..support.asking import asking, path_text, shown
 from ..support.checks import whole_number
 from ..support.log import logger
 from . import checkpoint
@@ -95,11 +96,14 @@ class RateSearch:
         """
         from ..support import figures
 
-        if not isinstance(where, str | PathLike):
+        with asking("where"):
+            to_file = isinstance(where, str | PathLike)
+        if not to_file:
             draw_rates(where, self)
             return
-        figures.check_path(where)
-        figures.save(figures.drawing(draw_rates, self), where)
+        path = path_text("where", where)
+        figures.check_path(path)
+        figures.save(figures.drawing(draw_rates, self), path)
 
 
 def find_learning_rate(
@@ -230,7 +234,8 @@ def _grid(lowest: Any, highest: Any, per_decade: Any) -> NDArray[np.float64]:
             raise ValueError(f"{name} must be above 0, not {value!r}")
     if not lowest < highest:
         raise ValueError(f"lowest must be below highest, not {lowest!r} and {highest!r}")
-    count = max(2, round(whole_number("per_decade", per_decade, 1) * math.log10(highest / lowest)) + 1)
+    decades = math.log10(highest) - math.log10(lowest)  # the quotient of the two may be beyond all floats
+    count = max(2, round(whole_number("per_decade", per_decade, 1, sys.maxsize) * decades) + 1)
     if count > MOST_RATES:
         raise ValueError(f"these would be {count} rates, at most {MOST_RATES} are tried: lower per_decade")
     return np.geomspace(float(lowest), float(highest), count)

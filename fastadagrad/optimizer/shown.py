@@ -9,7 +9,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from ..support import html
-from ..support.asking import asking, shown
+from ..support.asking import asking, path_text, shown
 from .by_gradients import ByGradients
 from .session import Session
 
@@ -92,14 +92,17 @@ class Shown(ByGradients):
             if monitor not in names:
                 raise ValueError(f"monitor must be one of {', '.join(map(repr, names))}, not {shown(monitor)}")
         subject = history, best, monitor
-        if where is not None and not isinstance(where, str | PathLike):
+        with asking("where"):
+            to_file = isinstance(where, str | PathLike)
+        if where is not None and not to_file:
             draw_history(where, subject)
             return where.get_figure(root=True)  # type: ignore[return-value]  # axes to draw in are in a figure
-        if where is not None:
-            figures.check_path(where)
+        path = None if where is None else path_text("where", where)
+        if path is not None:
+            figures.check_path(path)
         figure = figures.drawing(draw_history, subject)
-        if where is not None:
-            figures.save(figure, where)
+        if path is not None:
+            figures.save(figure, path)
         return figure
 
 
