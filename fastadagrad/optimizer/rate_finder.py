@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
 from os import PathLike
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from ..data.dataset import Dataset, as_dataset, sample_count
 from ..data.randomness import as_generator
 from ..engine.given import checked
 from ..kernels.rules import trait
-from ..support.asking import asking, path_text, shown
+from ..support.asking import asking, shown
 from ..support.checks import whole_number
 from ..support.log import logger
 from . import checkpoint
@@ -96,12 +96,10 @@ class RateSearch:
         """
         from ..support import figures
 
-        with asking("where"):
-            to_file = isinstance(where, str | PathLike)
-        if not to_file:
-            draw_rates(where, self)
+        path = figures.path_of(where)
+        if path is None:
+            draw_rates(cast("Axes", where), self)
             return
-        path = path_text("where", where)
         figures.check_path(path)
         figures.save(figures.drawing(draw_rates, self), path)
 

@@ -6,10 +6,10 @@ import math
 import reprlib
 from collections.abc import Mapping
 from os import PathLike
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ..support import html
-from ..support.asking import asking, path_text, shown
+from ..support.asking import asking, shown
 from .by_gradients import ByGradients
 from .session import Session
 
@@ -92,12 +92,11 @@ class Shown(ByGradients):
             if monitor not in names:
                 raise ValueError(f"monitor must be one of {', '.join(map(repr, names))}, not {shown(monitor)}")
         subject = history, best, monitor
-        with asking("where"):
-            to_file = isinstance(where, str | PathLike)
-        if where is not None and not to_file:
-            draw_history(where, subject)
-            return where.get_figure(root=True)  # type: ignore[return-value]  # axes to draw in are in a figure
-        path = None if where is None else path_text("where", where)
+        path = figures.path_of(where)
+        if where is not None and path is None:
+            axes = cast("Axes", where)
+            draw_history(axes, subject)
+            return axes.get_figure(root=True)  # type: ignore[return-value]  # axes to draw in are in a figure
         if path is not None:
             figures.check_path(path)
         figure = figures.drawing(draw_history, subject)
