@@ -19,6 +19,8 @@ from .optimizer.methods import method_named
 from .support.asking import asking, shown, whether
 from .support.checks import whole_number
 
+MOST_DIMENSIONS = 64  # that an array of NumPy may have
+
 
 @dataclass(frozen=True)
 class CompiledUpdate:
@@ -185,7 +187,7 @@ def compiled_update(
         precision = np.dtype(dtype)
     if precision not in COMPUTED:
         raise TypeError(f"dtype must be float32 or float64, not {precision}")
-    kind = kind_of("p", np.empty((0,) * whole_number("ndim", ndim, 0), precision), settings)
+    kind = kind_of("p", np.empty((0,) * whole_number("ndim", ndim, 0, MOST_DIMENSIONS), precision), settings)
     return _compiled(settings, precision, kind)
 
 

@@ -10,7 +10,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from ..support.asking import asking, shown, whether
+from ..support.asking import asking, path_text, whether
 from ..support.checks import checked_share, whole_number
 from ..support.extras import needed
 from ..support.figures import new_figure
@@ -254,9 +254,7 @@ def folder_of(out: str | os.PathLike[str] | None, plan: Plan) -> Path:
     """The folder for the results: the one that is given, or the first of the default ones that is free."""
     if out is None:
         return _free_folder(plan)
-    if not isinstance(out, str | os.PathLike):
-        raise TypeError(f"out must be the path of a folder, or None, not {shown(out)}")
-    return Path(out)
+    return Path(path_text("out", out, "the path of a folder, or None"))
 
 
 def _free_folder(plan: Plan) -> Path:

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from ..data.tables import CSR
 from ..support import contents
+from ..support.asking import path_text
 from ..support.checks import checked_number, checked_share, whole_number
 from ..support.log import logger
 from .grid import as_rates
@@ -168,6 +169,7 @@ def table1(
     delta, grid = checked_number("delta", delta), RATES if rates is None else as_rates(rates)
     if text not in FEATURES:
         raise ValueError(f"text must be one of {', '.join(FEATURES)}, not {text!r}")
+    source = path_text("source", source)
     features, labels = _read(source, positive, text)
     test = int(len(labels) * held_out)
     if test < 1:

@@ -11,7 +11,8 @@ from typing import Any, Generic, TypeVar
 T = TypeVar("T")
 Job = Callable[[], T]  # e.g. to parse some text that has been read
 
-MOST_THREADS = 4  # more than these are waiting for the one thread that trains
+MOST_BY_DEFAULT = 4  # more than these are waiting for the one thread that trains
+MOST_THREADS = 1024  # far more than can be of use; to start many more takes all time and memory
 
 
 def default_threads() -> int:
@@ -20,7 +21,7 @@ def default_threads() -> int:
         cores = len(os.sched_getaffinity(0))
     except AttributeError:  # on systems without this call
         cores = os.cpu_count() or 1
-    return max(1, min(cores, MOST_THREADS))
+    return max(1, min(cores, MOST_BY_DEFAULT))
 
 
 class _Ahead(Generic[T]):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import sys
 from collections.abc import Iterator
 from functools import partial
 from itertools import count, islice
@@ -101,7 +102,7 @@ class Dataset(Epochs):
         self._batch_size = whole_number("batch_size", batch_size)
         arrays = partial(Arrays, self._batch_size, self._axis, isinstance(shuffle, str))
         self._generator = as_generator(rng)
-        size = None if iteration_size is None else whole_number("iteration_size", iteration_size, 1)
+        size = _checked_size(iteration_size)
         with asking("inputs"):
             if isinstance(inputs, Dataset):
                 raise TypeError(f"inputs: expected arrays, a callable or batches, got {described(inputs)}")
@@ -150,7 +151,7 @@ class Dataset(Epochs):
 
     @iteration_size.setter
     def iteration_size(self, size: int | None) -> None:
-        size = None if size is None else whole_number("iteration_size", size, 1)
+        size = _checked_size(size)
         was_one_pass = self._one_pass
         self._set_epoch(self._source.resized(size), size)
         self._done, self._latest_loop = 0, None
@@ -296,6 +297,11 @@ class Dataset(Epochs):
 def as_dataset(data: Any, *args: Any, **kwargs: Any) -> Dataset | None:
     """Make a :class:`Dataset` of `data` with these arguments; a Dataset or None is returned as it is."""
     return data if data is None or isinstance(data, Dataset) else Dataset(data, *args, **kwargs)
+
+
+def _checked_size(size: Any) -> int | None:
+    """An `iteration_size`; it is the length of a Dataset, which Python bounds."""
+    return None if size is None else whole_number("iteration_size", size, 1, sys.maxsize)
 
 
 def limited(data: Dataset | None, iteration_size: int | None) -> Dataset | None:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from ..support import contents
-from ..support.asking import asking, whether
+from ..support.asking import asking, path_text, whether
 from ..support.checks import whole_number
 from ..support.extras import needed
 from ..support.hints import hint
@@ -98,10 +98,8 @@ def load(
     >>> table.features.shape, table.features.dtype, table.labels[:3].tolist()
     ((150, 4), dtype('float32'), [0, 0, 0])
     """
-    with asking("source"):
-        if not isinstance(source, str | os.PathLike):
-            raise TypeError(f"source must be a path or a name, got {type(source).__name__}; for arrays use as_table")
-        source = source if isinstance(source, str) else Path(source)
+    text = path_text("source", source, "a path or a name (for arrays, there is as_table)")
+    source = text if isinstance(source, str) else Path(text)
     with asking("dtype"):
         dtype = None if dtype is None else np.dtype(dtype)
     with asking("target"):

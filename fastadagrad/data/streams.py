@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..support import contents
-from ..support.asking import asking, shown, whether
+from ..support.asking import asking, path_text, shown, whether
 from ..support.checks import one_of, whole_number
 from . import stream_tables
-from .ahead import Job, closed_at_end, composed, default_threads, in_order
+from .ahead import MOST_THREADS, Job, closed_at_end, composed, default_threads, in_order
 from .columns import checked_base, checked_bits
 from .named_columns import RULES, Converter, Means, check_numbers, check_there, columns_of, is_string
 from .roles import Columns
@@ -72,8 +72,8 @@ class Stream:
     classes : sequence, optional
         All labels, for a loss of classes, where not all occur in the first part of a source that can be read once only.
     threads : int, optional
-        Threads that read and parse ahead; by default as many as there are cores, at most 4. With 0 there are none.
-        What is read does not depend on them.
+        Threads that read and parse ahead; by default as many as there are cores, at most 4. With 0 there are none,
+        and more than 1024 are refused. What is read does not depend on them.
 
     Attributes
     ----------
@@ -124,14 +124,12 @@ class Stream:
         classes: Sequence[Any] | None = None,
         threads: int | None = None,
     ) -> None:
-        with asking("source"):
-            if not isinstance(source, str | os.PathLike):
-                raise TypeError(f"source must be a path, or - for standard input, not {type(source).__name__}")
-            source = source if isinstance(source, str) else Path(source)
+        path = path_text("source", source, "a path, or - for standard input")
+        source = path if isinstance(source, str) else Path(path)
         missing = one_of("missing", missing, RULES)
         format = None if format is None else one_of("format", format, FORMATS)
         zero_based = checked_base(zero_based)
-        self._threads = default_threads() if threads is None else whole_number("threads", threads, 0)
+        self._threads = default_threads() if threads is None else whole_number("threads", threads, 0, MOST_THREADS)
         self.n_features = None if n_features is None else whole_number("n_features", n_features, 1)
         self._bits = self.hash_bits = checked_bits(hash_bits)
         self.labelled, self._missing = whether("labelled", labelled), missing

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..engine.shard import Shard
 from ..kernels.memory.storage import PRECISIONS
-from ..support.asking import asking, shown
+from ..support.asking import asking, path_text, shown
 from ..support.checks import whole_number
 from .agreement import Agreement
 from .communicator import processes_of
@@ -96,12 +96,9 @@ def _checked(shape: Any, dtype: Any, path: Any) -> tuple[Shape, np.dtype[Any], s
             raise TypeError(f"dtype must be one of floats, not {shown(dtype)}") from None
     if kind.name not in PRECISIONS or not kind.isnative:
         raise ValueError(f"dtype must be {', '.join(PRECISIONS)}, in this machine's byte order, not {kind}")
-    with asking("path"):
-        name = os.fspath(path) if isinstance(path, str | os.PathLike) else path
-    if name is not None and (not isinstance(name, str) or not name or "\0" in name):
-        raise (ValueError if isinstance(name, str) else TypeError)(
-            f"path must be the path of a file, not {shown(path)}"
-        )
+    name = None if path is None else path_text("path", path, "the path of a file")
+    if name is not None and (not name or "\0" in name):
+        raise ValueError(f"path must be the path of a file, not {shown(path)}")
     return found, kind, name
 
 

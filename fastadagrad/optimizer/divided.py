@@ -23,7 +23,7 @@ from ..mpi.increments import Increments
 from ..mpi.pieces import Pieces
 from ..mpi.shards import NOTHING
 from ..support import array_file, numbered_files
-from ..support.asking import shown
+from ..support.asking import path_text
 from . import checkpoint
 from .history import Ledger, Monitored
 from .monitors import WeightedMean
@@ -268,13 +268,7 @@ def _raise(error: Exception) -> NoReturn:
 
 def _path_of(path: array_file.Target) -> str:
     """A path as a string; TypeError for a file object, as each process writes a file of its own."""
-    if not array_file.is_path(path):
-        raise TypeError(
-            f"path must be the path of a file, beside which each process writes its part, not {shown(path)}"
-        )
-    name = os.fspath(path)
-    if not isinstance(name, str):
-        raise TypeError(f"path must be of a string, not of {type(name).__name__}")
+    name = path_text("path", path, "the path of a file, beside which each process writes its part")
     if not name or name.endswith((os.sep, os.altsep or os.sep)):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), name)
     return os.path.realpath(name)  # a link to a file is followed, and its parts are beside the file

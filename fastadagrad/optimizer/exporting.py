@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import numpy as np
 
 from ..engine.parameters import Parameters
-from ..support.asking import asking
+from ..support.asking import path_text
 from ..support.extras import needed
 from ..support.outputs import replacing
 
@@ -17,10 +16,7 @@ RESERVED = "__metadata__"  # what the format calls something that is no array
 
 def export(params: Parameters, path: Any) -> None:
     """Write parameters, all rows of which have been caught up, to a file that is replaced as a whole."""
-    with asking("path"):
-        if not isinstance(path, str | os.PathLike):
-            raise TypeError(f"path must be a path, not {type(path).__name__}")
-        name = os.fspath(path)
+    name = path_text("path", path)
     save = needed("safetensors.numpy", "export").save
     if RESERVED in params.names:
         raise ValueError(f"a parameter is called {RESERVED}, a name that the format keeps for itself: rename it")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import copy
 import math
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
 from os import PathLike
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,11 +96,12 @@ class RateSearch:
         """
         from ..support import figures
 
-        if not isinstance(where, str | PathLike):
-            draw_rates(where, self)
+        path = figures.path_of(where)
+        if path is None:
+            draw_rates(cast("Axes", where), self)
             return
-        figures.check_path(where)
-        figures.save(figures.drawing(draw_rates, self), where)
+        figures.check_path(path)
+        figures.save(figures.drawing(draw_rates, self), path)
 
 
 def find_learning_rate(
@@ -230,7 +232,8 @@ def _grid(lowest: Any, highest: Any, per_decade: Any) -> NDArray[np.float64]:
             raise ValueError(f"{name} must be above 0, not {value!r}")
     if not lowest < highest:
         raise ValueError(f"lowest must be below highest, not {lowest!r} and {highest!r}")
-    count = max(2, round(whole_number("per_decade", per_decade, 1) * math.log10(highest / lowest)) + 1)
+    decades = math.log10(highest) - math.log10(lowest)  # the quotient of the two may be beyond all floats
+    count = max(2, round(whole_number("per_decade", per_decade, 1, sys.maxsize) * decades) + 1)
     if count > MOST_RATES:
         raise ValueError(f"these would be {count} rates, at most {MOST_RATES} are tried: lower per_decade")
     return np.geomspace(float(lowest), float(highest), count)

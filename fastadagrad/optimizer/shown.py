@@ -6,7 +6,7 @@ import math
 import reprlib
 from collections.abc import Mapping
 from os import PathLike
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ..support import html
 from ..support.asking import asking, shown
@@ -92,14 +92,16 @@ class Shown(ByGradients):
             if monitor not in names:
                 raise ValueError(f"monitor must be one of {', '.join(map(repr, names))}, not {shown(monitor)}")
         subject = history, best, monitor
-        if where is not None and not isinstance(where, str | PathLike):
-            draw_history(where, subject)
-            return where.get_figure(root=True)  # type: ignore[return-value]  # axes to draw in are in a figure
-        if where is not None:
-            figures.check_path(where)
+        path = figures.path_of(where)
+        if where is not None and path is None:
+            axes = cast("Axes", where)
+            draw_history(axes, subject)
+            return axes.get_figure(root=True)  # type: ignore[return-value]  # axes to draw in are in a figure
+        if path is not None:
+            figures.check_path(path)
         figure = figures.drawing(draw_history, subject)
-        if where is not None:
-            figures.save(figure, where)
+        if path is not None:
+            figures.save(figure, path)
         return figure
 
 

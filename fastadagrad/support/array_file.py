@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import zips
-from .asking import OF_ARGUMENTS, UNREADABLE, asking, refuse_unreadable, shown
+from .asking import OF_ARGUMENTS, UNREADABLE, asking, path_text, refuse_unreadable, shown
 from .contents import refusing_damage
 from .outputs import naming, replacing
 
@@ -110,11 +110,7 @@ def _asked_once(target: Target) -> str | IO[bytes]:
     """A path as a string, or a file object as it is."""
     if not is_path(target):
         return cast(IO[bytes], target)
-    with asking("path"):
-        path = os.fspath(target)
-        if not isinstance(path, str):
-            raise TypeError(f"path must be of a string, not of {type(path).__name__}")
-        return path
+    return path_text("path", target)
 
 
 def name_of(target: Target) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import reprlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -61,6 +62,23 @@ def shown(value: Any) -> str:
         return reprlib.repr(value)
     except OF_ARGUMENTS:  # an int has more digits than Python writes; other objects may raise anything
         return f"an integer of {value.bit_length()} bits" if type(value) is int else f"a {type(value).__name__}"
+
+
+def path_text(name: str, path: Any, kind: str = "a path") -> str:
+    """The text of a path, which is asked for it once; TypeError if it has none, or is no path.
+
+    >>> path_text("out", 3, "the path of a folder")
+    Traceback (most recent call last):
+    ...
+    TypeError: out must be the path of a folder, not 3
+    """
+    with asking(name):
+        if not isinstance(path, str | os.PathLike):
+            raise TypeError(f"{name} must be {kind}, not {shown(path)}")
+        text = os.fspath(path)
+    if not isinstance(text, str):
+        raise TypeError(f"{name} must be of a string, not of {type(text).__name__}")
+    return text
 
 
 def whether(name: str, value: Any) -> bool:

@@ -11,6 +11,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from . import outputs
+from .asking import asking, path_text
 from .extras import needed
 
 if TYPE_CHECKING:
@@ -24,6 +25,14 @@ DOTS_PER_INCH = 150
 # Colours that the colour-blind can tell apart, too: M. Okabe, K. Ito, "Color Universal Design" (2008). Yellow is too
 # faint for lines on white and comes last.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#F0E442")
+
+
+def path_of(where: Any) -> str | None:
+    """The path to which a figure is to be written; None for axes in which it is to be drawn."""
+    with asking("where"):
+        if not isinstance(where, str | PathLike):
+            return None
+    return path_text("where", where)
 
 
 def check_path(path: str | PathLike[str]) -> None:

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 from . import outputs, parted_file
 from .array_file import Damaged
-from .asking import asking, shown
+from .asking import path_text, shown
 from .checks import whole_number
 from .intervals import interval_of
 from .log import logger
@@ -299,13 +299,10 @@ def _is(value: Any, default: int) -> bool:
 
 
 def _checked_folder(folder: Any) -> str:
-    with asking("checkpoint"):
-        path = os.fspath(folder) if isinstance(folder, str | os.PathLike) else None
-        if not isinstance(path, str):
-            raise TypeError(f"checkpoint must be the path of a folder, not {shown(folder)}")
-        if not path or "\0" in path:
-            raise ValueError(f"checkpoint must be the path of a folder, not {shown(path)}")
-        return os.path.abspath(path)
+    path = path_text("checkpoint", folder, "the path of a folder")
+    if not path or "\0" in path:
+        raise ValueError(f"checkpoint must be the path of a folder, not {shown(path)}")
+    return os.path.abspath(path)
 
 
 def _kind_of(name: str) -> str | None:

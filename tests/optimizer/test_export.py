@@ -70,7 +70,7 @@ def test_a_file_that_cannot_be_written_leaves_the_old_one(read, tmp_path, monkey
 
 
 def test_refusals(read, tmp_path):
-    with pytest.raises(TypeError, match="path must be a path, not int"):
+    with pytest.raises(TypeError, match="path must be a path, not 3"):
         fa.SGD(params=np.ones(2)).export(3)
     with pytest.raises(ValueError, match="a parameter is called __metadata__"):
         fa.SGD(params={"__metadata__": np.ones(2)}).export(tmp_path / "file")

@@ -292,6 +292,7 @@ def test_refusals():
         ({"lowest": 1.0, "highest": 0.1}, ValueError, r"lowest must be below highest, not 1\.0 and 0\.1"),
         ({"per_decade": 0}, ValueError, "per_decade must be a whole number of at least 1, not 0"),
         ({"per_decade": 10**6}, ValueError, "at most 1000 are tried: lower per_decade"),
+        ({"lowest": 5e-324, "per_decade": 10}, ValueError, "these would be 3244 rates, at most 1000"),
         ({"steps": 0}, ValueError, "steps must be a whole number of at least 1, not 0"),
         ({"steps": True}, TypeError, "steps must be a whole number of at least 1, not True"),
         ({"rng": "x"}, TypeError, "rng: expected None, a seed or a Generator"),

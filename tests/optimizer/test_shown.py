@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 from runs import TRAIN, VALID, bowl, scripted
+from wild import raising
 
 import fastadagrad as fa
 
@@ -160,6 +161,8 @@ class TestPlot:
         assert opt.plot(axes) is figure
         with pytest.raises(ValueError, match=r"must end in \.png, \.svg or \.pdf"):
             opt.plot(tmp_path / "losses.txt")
+        with pytest.raises(TypeError, match="where cannot be read: KeyError"):
+            opt.plot(raising(KeyError, "__fspath__"))
 
     def test_another_monitor(self):
         pytest.importorskip("matplotlib", reason="needs the extra 'plot'")

@@ -3,6 +3,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from wild import raising
 
 import fastadagrad as fa
 from fastadagrad.compare import compare
@@ -52,6 +53,48 @@ def test_whoever_takes_a_whole_number_says_so_in_the_same_words(name):
     for value in (too_small, np.int64(too_small), -(10**5000)):
         with pytest.raises(ValueError, match=rf"^{name} must be a whole number of at least .*, not "):
             take(**{name: value})
+
+
+@pytest.mark.parametrize("name", ["iteration_size", "hash_bits", "ndim", "steps", "per_decade"])
+def test_numbers_that_no_machine_counts_to(name):
+    for value in (2**63, np.uint64(2**64 - 1), 10**5000):
+        with pytest.raises(ValueError, match=rf"^{name} must be a whole number of at most [0-9]+, not "):
+            TAKERS[name][0](**{name: value})
+
+
+def test_threads_that_no_machine_starts(tmp_path):
+    (tmp_path / "data.svm").write_text("1 1:0.5\n0 2:1\n")
+    for value in (1025, 2**63, 10**5000):
+        with pytest.raises(ValueError, match=r"^threads must be a whole number of at most 1024, not "):
+            fa.Stream(tmp_path / "data.svm", threads=value)
+    assert len(fa.Stream(tmp_path / "data.svm", threads=1024).table().labels) == 2
+
+
+PATHS = {
+    "source": (fa.Stream, loading.load),
+    "out": (lambda path: compare("quadratic:10", "sgd", rates=[0.1], seeds=1, epochs=1, jobs=0, out=path),),
+    "path": tuple(getattr(fa.SGD(params=np.ones(2)), name) for name in ("export", "save", "load")),
+    "checkpoint": (lambda path: fa.SGD(loss, np.ones(2)).minimize(max_epochs=1, checkpoint=path),),
+}
+
+
+@pytest.mark.parametrize("name", PATHS)
+@pytest.mark.parametrize("error", [AttributeError, KeyError, OverflowError])
+def test_a_path_that_does_not_say_where(name, error):
+    for take in PATHS[name]:
+        with pytest.raises(TypeError, match=rf"^{name} cannot be read: {error.__name__}: .*a lie"):
+            take(raising(error, "__fspath__"))
+
+
+def test_a_path_of_bytes():
+    class Bytes:
+        def __fspath__(self):
+            return b"name"
+
+    for name, takers in PATHS.items():
+        for take in takers:
+            with pytest.raises(TypeError, match=rf"^{name} must be of a string, not of bytes$"):
+                take(Bytes())
 
 
 @pytest.mark.parametrize("value", NONE, ids=repr)

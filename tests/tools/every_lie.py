@@ -4,7 +4,7 @@
 some thousand each. A call is the sensible one of `wild_surface.py`, in which one argument is a lie: an object of which
 one special method or property, or several, raise an error that no call may raise, or that contradicts itself; or such
 an object inside a list, a tuple or a dict, in the place of an item of the sensible argument, or as what a callable
-returns.
+returns. Numbers are among the lies, too: those at the ends of what a float or an index can be, and beyond.
 """
 
 import argparse
@@ -36,6 +36,10 @@ LIES = {  # by name: what makes one
         for error in ERRORS
         for names in [*([name] for name in SPECIAL), *TOGETHER]
     },
+    "an integer beyond all floats": lambda: 10**400,
+    "an integer beyond all indices": lambda: 2**63,
+    "almost 0": lambda: 5e-324,
+    "almost infinite": lambda: 1.7e308,
     "two numbers": lambda: Changing(1, -1),
     "a number, then none": lambda: Changing(1, "a"),
     "memory that is not there": lambda: Interface(interface(0xDEAD0000)),

@@ -6,21 +6,27 @@ import numpy as np
 BUDGETS = {"max_epochs", "max_updates", "epochs", "seeds", "max_iter", "maxiter", "steps", "n_features", "hash_bits"}
 BUDGETS |= {"n_iter_no_change", "patience", "train_batches", "valid_batches", "iteration_size", "rates", "jobs", "ndim"}
 BUDGETS |= {"train", "valid", "dataset", "data", "inputs", "progress", "updates"}
+# Of these, a number that no machine can count to is refused at once, and is tried.
+COUNTABLE = {"iteration_size", "ndim", "steps", "hash_bits"}
 
 
 def tamed(name, value):
     """A wild value that does not take all the time or memory that there is: such are the user's to give."""
+    value = _bounded(name, value)
+    return 2 if value is None and name in ("max_updates", "max_epochs") else value  # None is no limit
+
+
+def _bounded(name, value):
+    """The value, or what stands for it; None if it is not given."""
     if type(value) is np.ndarray and value.size > 1e6:  # of one number, repeated so often that a pass takes years
         return None
     if name not in BUDGETS:
         return value
-    if value is None and name in ("max_updates", "max_epochs"):  # no limit
-        return 2
     if issubclass(type(value), np.ndarray):
         return value if type(value).size is np.ndarray.size and value.size < 100 else None
     if issubclass(type(value), int | float | np.number):
         try:
-            return value if value < 4 else 2
+            return value if value < 4 or (name in COUNTABLE and value >= 2**63) else 2
         except (TypeError, ValueError):
             return value
     plain = issubclass(type(value), str | bytes | list | tuple | dict | set | type(None))
