@@ -73,8 +73,10 @@ def write(
 
 
 def _ident_for(path: str) -> str:
-    """What tells the parts from those of other times; OSError if the file cannot be written."""
+    """What tells the parts from those of other times; OSError or ValueError if the file cannot be written."""
     outputs.check(path)
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise ValueError(f"path must be that of a file, beside which each process writes its part, and {path} is none")
     return secrets.token_hex(6)
 
 

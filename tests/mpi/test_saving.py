@@ -342,6 +342,16 @@ def test_paths_that_cannot_be_written(tmp_path, monkeypatch, name):
     assert not [*tmp_path.iterdir()]
 
 
+def test_a_pipe_is_no_path_for_several_processes(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+
+    def save(comm):
+        with pytest.raises(ValueError, match="path must be that of a file, beside which each process writes its part"):
+            of_squares(comm).save(tmp_path / "pipe")
+
+    run(2, save)
+
+
 def test_a_file_of_another_kind_keeps_no_parts(tmp_path, monkeypatch):
     path = tmp_path / "file.npz"
     path.write_text("something else")
