@@ -7,7 +7,7 @@ import sys
 import pytest
 from places import TOOLS
 
-QUICK, LONG = ("--runs", "5", "--fits", "4"), ("--runs", "200", "--fits", "60")
+QUICK, LONG = ("--runs", "5", "--fits", "4"), ("--runs", "40", "--fits", "12")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are neither forks nor SIGKILL")

@@ -21,7 +21,7 @@ QUICK = "adagrad of float64"
 
 @pytest.mark.parametrize(
     ("calls", "seed", "kinds"),
-    [(1200, 0, [QUICK]), pytest.param(12_000, 100, None, marks=pytest.mark.slow)],
+    [(1200, 0, [QUICK]), pytest.param(6000, 100, None, marks=pytest.mark.slow)],
     ids=["some", "many"],
 )
 def test_calls_of_all_kinds(calls, seed, kinds):
