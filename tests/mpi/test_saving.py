@@ -23,7 +23,7 @@ def params_of(size, work):
 
 
 def goes_on(folder, sizes, case, method, hyper, dtype, sparse):
-    """From a file of `sizes[0]` processes, `sizes[1]` go on with the bits of one that never stops."""
+    """From a file of `sizes[0]` processes, `sizes[1]` go on with the bits of one that does not stop."""
     first, then = sizes
     path, half = folder / f"{case}.npz", STEPS // 2
 
@@ -43,7 +43,9 @@ def goes_on(folder, sizes, case, method, hyper, dtype, sparse):
 
     def whole(comm):
         opt, params = optimizer_of(method, hyper, dtype, comm)
-        stepped(opt, range(STEPS), first, dtype, sparse)
+        stepped(opt, range(half), first, dtype, sparse)
+        opt.flush()  # as save does
+        stepped(opt, range(half, STEPS), first, dtype, sparse)
         opt.flush()
         return params
 
