@@ -14,6 +14,7 @@ a loop of your own under ``numba.njit``        `compiled_update` (gives a `Compi
 defaults of torch, Keras, optax, ...           `like`
 a formula of your own                          `register`, then `build` by its name
 scikit-learn's pipelines and searches          ``fastadagrad.sklearn``: AdaGradClassifier, AdaGradRegressor
+several machines, with MPI                     ``comm=MPI.COMM_WORLD``; `shard` for a table larger than one (a `Shard`)
 ``scipy.optimize.minimize``                    ``method=fastadagrad.scipy.adagrad``, or another method
 =============================================  =====================================================================
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ..engine.gradients import missing_gradient
 from ..engine.parameters import FloatArray, Parameters, guard_of
 from ..engine.rows import Rows, is_sparse
+from ..engine.shard import forget_rows, note_rows
 from ..host.gradients import host_form
 from ..host.sparse_gradients import checked_sparse, inspect_only
 from .agreement import agreed_on
@@ -309,7 +310,7 @@ class Shards:
         for i in range(len(self.whole)):
             shard = self.whole.shard_at(i)
             if shard is not None:
-                shard.forget()
+                forget_rows(shard)
 
     def refresh(self) -> None:
         """Get the latest values of all rows that other processes step."""
@@ -355,7 +356,7 @@ class Shards:
         if shard is None:
             self.whole.arrays[position][wanted[others]] = came[others]
         else:
-            shard.note(wanted[others], came[others])
+            note_rows(shard, wanted[others], came[others])
         in_order = np.empty_like(came)
         in_order[order] = came
         return in_order

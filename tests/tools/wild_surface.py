@@ -26,7 +26,6 @@ RULES = "plain arithmetic for whoever writes a rule, which is compiled"
 EXEMPT = {  # public callables that are not called here, and why
     "fastadagrad.CompiledUpdate": "made by compiled_update alone",
     "fastadagrad.Shard": "made by shard alone",
-    "fastadagrad.Shard.note": "called by optimizers alone",
     "fastadagrad.Optimizer.plot": "drawn by matplotlib, whose errors these are",
     "fastadagrad.RateSearch.plot": "drawn by matplotlib, whose errors these are",
     "fastadagrad.register": "takes a module or class of code, of which all is trusted; see test_refused_rules",
