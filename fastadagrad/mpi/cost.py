@@ -195,7 +195,7 @@ def cost_of(job: Job) -> Cost:
     >>> job = Job(ranks=4, bandwidth=1e9, latency=1e-6, memory_bandwidth=1e10, params=1_000_000)
     >>> cost = cost_of(job)
     >>> cost.bytes_sent, cost.state_bytes
-    (6000144, 1000000)
+    (6000288, 1000000)
     """
     ranks, others = job.ranks, job.ranks - 1
     share, reads = others / ranks, job.rows if job.read_rows is None else job.read_rows
