@@ -17,7 +17,7 @@ _BROUGHT_BY = {
     "safetensors": ("safetensors", "safetensors"),
     "scipy": ("scipy", "scipy"),
     "sklearn": ("scikit-learn", "sklearn"),
-    "threadpoolctl": ("threadpoolctl", "fit"),
+    "threadpoolctl": ("threadpoolctl", "compare"),
     "torch": ("torch", "torch"),
     "tqdm": ("tqdm", "fit"),
 }
