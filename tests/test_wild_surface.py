@@ -39,8 +39,12 @@ def test_a_lie_that_is_not_refused_is_found(tmp_path, monkeypatch):
     monkeypatch.setattr(every_lie, "parameters", lambda: ([("like", "peer")], []))
     told = [every_lie.call(number, 1) for number in range(every_lie.count([("like", "peer")], 1))]
     asked = [text for text in told if text is not None]
-    assert len(asked) == 3 * 3  # float() asks for __float__ and else for __index__, which three kinds of lies have
-    assert all(text.startswith("like, peer: __") and " in test_wild_surface.py:" in text for text in asked)
+    beyond = [text for text in asked if text.startswith("like, peer: an integer beyond all floats, itself: Overflow")]
+    special = [text for text in asked if text.startswith("like, peer: __")]
+    assert len(special) == 3 * 3  # float() asks for __float__ and else for __index__, which three kinds of lies have
+    assert len(beyond) == 1
+    assert len(asked) == len(special) + len(beyond)
+    assert all(" in test_wild_surface.py:" in text for text in asked)
 
 
 NOWHERE = interface(0xDEAD0000, shape=(12,))
