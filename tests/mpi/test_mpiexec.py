@@ -125,4 +125,4 @@ def test_three_go_on_where_one_of_four_was_killed():
     command = [sys.executable, TOOL.with_name("killed_ranks.py"), "--kills", "1"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("1 of 1 kills: ")
+    assert "1 of 1 kills: " in done.stdout

@@ -164,7 +164,9 @@ def main():
         number = 0
         while len(times) < arguments.kills:
             took = check(number, arguments.seed, seconds, work)
-            times += [] if took is None else [took]
+            if took is not None:
+                times.append(took)
+                print(f"run {number}: the others had ended after {took:.1f} s, and three went on", flush=True)
             number += 1
     print(
         f"{len(times)} of {len(times)} kills: the others had ended after {max(times):.1f} s at most, and three went on"
