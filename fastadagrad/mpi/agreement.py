@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..engine.comm import in_order
 from ..support.array_file import Damaged
-from .processes import InStep
+from .processes import Lockstep
 
 AGREED = "raised in all processes"  # attribute of errors that are
 
@@ -30,7 +30,7 @@ class _Refusal(NamedTuple):
 class Agreement:
     """A `Comm` of processes; see `fastadagrad.engine.comm`."""
 
-    def __init__(self, processes: InStep) -> None:
+    def __init__(self, processes: Lockstep) -> None:
         self._processes = processes
 
     def agreed(self, check: Callable[[], bool]) -> bool:
@@ -39,7 +39,7 @@ class Agreement:
     def everywhere(self, about: str, function: Callable[[], Result]) -> Result:
         """What a function returns in this process, once it has returned in all; what it raises in one, all raise.
 
-        `about` says what it is part of.
+        `about` names the call that this is part of, for the error of processes that make different calls.
         """
         return self._tried(about, function, lambda _: True)[0]
 

@@ -38,14 +38,14 @@ class Bucket:
         flat = np.empty(self.bounds[-1], arrays[0].dtype)
         for rank in ranks:
             for part, array, cut in zip(self.parts(flat, rank), arrays, self._cuts, strict=True):
-                part[...] = _rows_of(array)[cut[rank] : cut[rank + 1]]
+                part[...] = rows_of(array)[cut[rank] : cut[rank + 1]]
         return flat
 
     def unpack(self, flat: NDArray[Any], arrays: Sequence[NDArray[Any]], ranks: Sequence[int]) -> None:
         """Write what these processes step, from an array in the order of the layout, into the arrays."""
         for rank in ranks:
             for part, array, cut in zip(self.parts(flat, rank), arrays, self._cuts, strict=True):
-                _rows_of(array)[cut[rank] : cut[rank + 1]] = part
+                rows_of(array)[cut[rank] : cut[rank + 1]] = part
 
     def parts(self, flat: NDArray[Any], rank: int) -> list[NDArray[Any]]:
         """What a process steps of each array, as views of an array in the order of the layout."""
@@ -62,5 +62,6 @@ class Bucket:
         return found
 
 
-def _rows_of(array: NDArray[Any]) -> NDArray[Any]:
+def rows_of(array: NDArray[Any]) -> NDArray[Any]:
+    """An array whose first axis is cut among processes: one without dimensions has one row."""
     return array.reshape(1) if array.ndim == 0 else array

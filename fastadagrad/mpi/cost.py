@@ -14,7 +14,7 @@ from ..support.checks import checked_number, whole_number
 SENT_AT_A_TIME = 1 << 24  # bytes of a dense gradient, of which each process gets a piece; caches hold as much
 SUMMED_AT_A_TIME = 1 << 20  # bytes of each process's piece
 MOST_IN_PIECES = 16  # processes; with more, a gradient goes in one piece, as each piece takes a message to each
-TOGETHER = 1 << 20  # bytes of an array that goes together with others
+TOGETHER = 1 << 20  # bytes of the largest array that is sent together with others
 NUMBER_BYTES = 8  # of a row number, and of a count of rows
 
 # A step has notes: small objects that each process tells all others, such as that its gradient is sound.

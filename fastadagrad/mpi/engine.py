@@ -14,7 +14,7 @@ from ..engine.step import Stepping
 from ..host.sparse_gradients import checked_indices
 from ..support.interrupts import whole
 from .agreement import Agreement
-from .processes import InStep, Processes
+from .processes import Lockstep, Processes
 from .shards import Given, Shards
 
 
@@ -33,7 +33,7 @@ class ShardedEngine(Engine):
         processes: Processes,
         reduction: str,
     ) -> None:
-        self.processes = InStep(processes)
+        self.processes = Lockstep(processes)
         _refuse_others(_about(rule, whole, settings, conduct, reduction), self.processes)
         kinds = [kind_of(name, array, s) for (name, array), s in zip(whole, settings, strict=True)]
         self.agreement = Agreement(self.processes)
@@ -96,7 +96,7 @@ class ShardedEngine(Engine):
         return reader.read(reader.catch_up(what, rows, self.lags.get(position), self._threads))
 
 
-def _refuse_others_shards(whole: Parameters, processes: InStep) -> None:
+def _refuse_others_shards(whole: Parameters, processes: Lockstep) -> None:
     """Raise ValueError for a parameter that is divided among other processes than these."""
     for position, name in enumerate(whole.names):
         shard = whole.shard_at(position)
@@ -128,7 +128,7 @@ def _about(
     return about
 
 
-def _refuse_others(own: dict[str, Any], processes: InStep) -> None:
+def _refuse_others(own: dict[str, Any], processes: Lockstep) -> None:
     """Raise ValueError in all processes if they were given different things, or parameters on a GPU."""
     for rank, others in enumerate(processes.all_of("making an optimizer", own)):
         for what in [*own, *others]:

@@ -17,7 +17,10 @@ Digests = NDArray[np.uint64]
 MOST_PARTS = 16  # of one process in a file; then one is written that has all rows
 
 _AT_A_TIME = 1 << 14  # rows, the digests of which stay in the cache
-_START, _FACTOR = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xD6E8FEB86659FD93)  # of a product that mixes 64 bits
+_START, _FACTOR = (
+    np.uint64(0x9E3779B97F4A7C15),
+    np.uint64(0xD6E8FEB86659FD93),
+)  # constants of a multiplicative hash of 64 bits
 _HALF = np.uint64(32)
 
 

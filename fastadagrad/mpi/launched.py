@@ -6,8 +6,9 @@ import os
 
 from ..support.extras import needed
 
-# What mpiexec tells each process that it starts: MPICH's, Open MPI's, and that of a batch system in their place.
-TOLD = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "PMIX_RANK")
+# What the environment has of a process that is started by mpiexec: how many there are, by MPICH and by Open MPI, or, by
+# a batch system in their place, the number of the process alone.
+SIZES, NUMBER = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE"), "PMIX_RANK"
 
 
 def is_one_of_several(what: str) -> bool:
@@ -18,8 +19,8 @@ def is_one_of_several(what: str) -> bool:
     RuntimeError
         If it seems to be, and mpi4py is not installed, which `what` then needs.
     """
-    told = [os.environ[name] for name in TOLD if name in os.environ]
-    if not told or told[0] == "1" != os.environ.get("PMIX_RANK"):
+    sizes = {os.environ[name] for name in SIZES if name in os.environ}
+    if sizes == {"1"} or not (sizes or NUMBER in os.environ):
         return False
     size: int = needed("mpi4py.MPI", f"{what} under mpiexec").COMM_WORLD.Get_size()
     return size > 1

@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 from ..support.parted_file import Piece, Shape
 from .engine import ShardedEngine
 
-OF_UPDATES = "updates"  # what files call arrays that are of no parameter
-
 
 class Pieces:
     """What this process has of the arrays in a file, of which ``accumulator/W`` is a slot of the parameter ``W``.
@@ -43,14 +41,13 @@ class Pieces:
 
     def wanted(self, key: str, shape: Shape) -> tuple[int, int] | None:
         """The rows that this process takes of an array of a file; None for one that does not fit any that is here."""
-        kind, _, name = key.partition("/")
-        position, rows = self._positions.get(name), shape[0] if shape else 1
-        if not name or kind == OF_UPDATES or not shape:
-            return 0, rows
+        position = self._positions.get(key.partition("/")[2])
         if position is None:
             return None
+        if not shape:
+            return 0, 1
         whole = self._shards.shapes[position]
-        return self._shards.own_rows(position) if whole and whole[0] == rows else None
+        return self._shards.own_rows(position) if whole and whole[0] == shape[0] else None
 
     def fitted(self, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """Arrays of a file as they are here: a number that another process steps is an array without elements."""

@@ -32,7 +32,7 @@ class Processes(Protocol):
         """Fill an array in all processes, of which each has rows ``[bounds[rank], bounds[rank + 1])`` already."""
 
 
-class InStep:
+class Lockstep:
     """Processes that find out, before they would wait for one another for ever, that they make different calls.
 
     Every exchange begins with `all_of`, which says what it is about.

@@ -17,7 +17,7 @@ from ..support.checks import whole_number
 from .agreement import Agreement
 from .communicator import processes_of
 from .cuts import cut
-from .processes import InStep
+from .processes import Lockstep
 
 Shape = tuple[int, ...]
 
@@ -70,7 +70,7 @@ def shard(shape: Any, dtype: Any = np.float32, comm: Any = None, *, path: Any = 
     if found is None:
         whole, kind, name = _checked(shape, dtype, path)
         return Shard(_rows(whole, kind, name, 0, 1), whole, [0, whole[0]], 0)
-    processes = InStep(found)
+    processes = Lockstep(found)
     agreement, about = Agreement(processes), "shard"
     whole, kind, name = agreement.everywhere(about, lambda: _checked(shape, dtype, path))
     given = processes.all_of(about, (whole, str(kind), name is None))

@@ -16,10 +16,10 @@ from ..engine.shard import forget_rows, note_rows
 from ..host.gradients import host_form
 from ..host.sparse_gradients import checked_sparse, inspect_only
 from .agreement import agreed_on
-from .buckets import Bucket
+from .buckets import Bucket, rows_of
 from .cost import MOST_IN_PIECES, SUMMED_AT_A_TIME, TOGETHER, piece_bytes
 from .cuts import Bounds, cut
-from .processes import InStep
+from .processes import Lockstep
 
 DENSE, SPARSE = "dense", "sparse"
 NOTHING = object()  # the gradient of a process whose share of a batch has no sample
@@ -33,6 +33,8 @@ class Shards:
     ----------
     shapes : list of tuple of int
         The shapes of the whole parameters.
+    divided : list of Shard
+        Those of the parameters of which no process has all rows.
     params : Parameters
         Views of the rows that this process steps, with the names of the whole parameters.
     takes_mean : bool
@@ -45,11 +47,13 @@ class Shards:
         Positions of parameters that were stepped by rows the last time.
     """
 
-    def __init__(self, whole: Parameters, indivisible: Sequence[bool], processes: InStep, reduction: str) -> None:
+    def __init__(self, whole: Parameters, indivisible: Sequence[bool], processes: Lockstep, reduction: str) -> None:
         self.whole, self.processes = whole, processes
         self.takes_mean, self._in_float64 = reduction.startswith("mean"), reduction.endswith("64")
         self.shapes = whole.shapes
         self.weights: list[float] | None = None
+        shards = map(whole.shard_at, range(len(whole)))
+        self.divided = [shard for shard in shards if shard is not None]
         self.bounds = self._cut(indivisible)
         own = [self.own_part(position, array) for position, array in enumerate(whole.arrays)]
         self.params = Parameters(dict(zip(whole.names, own, strict=True)))
@@ -71,23 +75,19 @@ class Shards:
         if self.whole.shard_at(position) is not None:
             return array
         start, stop = self.own_rows(position)
-        return array if array.ndim == 0 and stop > start else self._rows_of(array)[start:stop]
+        return array if array.ndim == 0 and stop > start else rows_of(array)[start:stop]
 
     def own_rows(self, position: int) -> tuple[int, int]:
         """The first of the rows that this process steps, and the row behind the last."""
         bounds, rank = self.bounds[position], self.processes.rank
         return bounds[rank], bounds[rank + 1]
 
-    @staticmethod
-    def _rows_of(array: FloatArray) -> FloatArray:
-        return array.reshape(1) if array.ndim == 0 else array
-
     def share_first(self) -> None:
         """Give the parameters of process 0 to all."""
         self.processes.all_of("the parameters of process 0")
         for i, array in enumerate(self.whole.arrays):
             if self.whole.shard_at(i) is None:
-                self.processes.complete(self._rows_of(array), [0] + [self.bounds[i][-1]] * self.processes.size)
+                self.processes.complete(rows_of(array), [0] + [self.bounds[i][-1]] * self.processes.size)
 
     # Gradients
 
@@ -188,7 +188,7 @@ class Shards:
         """The sums of this process's rows of the gradients in a bucket."""
         gradients, rank = [given[i] for i in bucket.positions], self.processes.rank
         if len(gradients) == 1:
-            rows, bounds = self._rows_of(gradients[0]), self.bounds[bucket.positions[0]]
+            rows, bounds = rows_of(gradients[0]), self.bounds[bucket.positions[0]]
         else:
             rows, bounds = bucket.packed(gradients, range(self.processes.size)), bucket.bounds
         total, length = self._memory_of_sum(bucket, rows, bounds), _rows_in(SUMMED_AT_A_TIME, rows)
@@ -294,11 +294,10 @@ class Shards:
 
     def distribute(self, given: Given) -> None:
         """After a step, give the new values of dense parameters to all; those of rows wait until they are asked for."""
-        self.tables = (self.tables | {i for i, g in given.items() if isinstance(g, Rows)}) - {
-            i for i, g in given.items() if not isinstance(g, Rows)
-        }
+        by_rows = {i for i, gradient in given.items() if isinstance(gradient, Rows)}
+        self.tables = (self.tables | by_rows) - (given.keys() - by_rows)
         self._forget_fetched()
-        self.stale |= {i for i, g in given.items() if isinstance(g, Rows) and self.whole.shard_at(i) is None}
+        self.stale |= {i for i in by_rows if self.whole.shard_at(i) is None}
         for bucket in self._buckets(given):
             if len(bucket.positions) == 1:
                 self._complete(bucket.positions[0])
@@ -307,10 +306,8 @@ class Shards:
 
     def _forget_fetched(self) -> None:
         """Forget rows of tables that other processes have, as these may change them."""
-        for i in range(len(self.whole)):
-            shard = self.whole.shard_at(i)
-            if shard is not None:
-                forget_rows(shard)
+        for shard in self.divided:
+            forget_rows(shard)
 
     def refresh(self) -> None:
         """Get the latest values of all rows that other processes step."""
@@ -326,7 +323,7 @@ class Shards:
         for i, (part, whole) in enumerate(zip(own, wholes, strict=True)):
             self.own_part(i, whole)[...] = part
             if self.whole.shard_at(i) is None:
-                self.processes.complete(self._rows_of(whole), self.bounds[i])
+                self.processes.complete(rows_of(whole), self.bounds[i])
 
     def _complete_together(self, bucket: Bucket) -> None:
         arrays, own = [self.whole.arrays[i] for i in bucket.positions], self.processes.rank
@@ -336,7 +333,7 @@ class Shards:
         self.stale.difference_update(bucket.positions)
 
     def _complete(self, position: int) -> None:
-        self.processes.complete(self._rows_of(self.whole.arrays[position]), self.bounds[position])
+        self.processes.complete(rows_of(self.whole.arrays[position]), self.bounds[position])
         self.stale.discard(position)
 
     def fetch(self, position: int, numbers: NDArray[np.int64], read: Any) -> NDArray[Any]:

@@ -44,7 +44,7 @@ def check(header: Any, arrays: Collection[str]) -> None:
         "hyper.groups": header.get("hyper", {}).get("groups", ()),
         "run.hyper.groups": overlay.get("groups", ()),
         "run.begun.groups": begun.get("groups", ()),
-        "its arrays": [name.partition("/")[2] for name in arrays if not _is_of_none(name)],
+        "its arrays": [name.partition("/")[2] for name in arrays if not is_of_none(name)],
     }
     for where, some in mentioned.items():
         for name in some:
@@ -59,7 +59,7 @@ def check(header: Any, arrays: Collection[str]) -> None:
         raise ValueError("run.has_best is True without ledger.best")
 
 
-def _is_of_none(name: str) -> bool:
+def is_of_none(name: str) -> bool:
     """Whether an array of this name is of no parameter."""
     return name == "learned" or re.fullmatch(f"{OF_UPDATES}/[0-9]{{1,9}}", name) is not None
 

@@ -29,7 +29,7 @@ from .history import Ledger, Monitored
 from .monitors import WeightedMean
 from .run import Run, Touches
 from .saved_files import KIND, Contents, folder_at, newest_in
-from .session import Result, Session, Write
+from .session import Result, Session
 from .stepper import DividedAmong
 from .writing import Writable
 
@@ -64,6 +64,7 @@ class DividedSession(Session):
     def __init__(self, *made_of: Any, divided_among: DividedAmong, among: dict[str, Any]) -> None:
         super().__init__(*made_of, divided_among=divided_among)
         self._among = among
+        self.flattened = lambda gradients: self._for_a_step(partial(self.params.flatten, gradients))
         self._latest_touches: Touches | None = None  # of the run under way or, after it, of the latest
         self._written: Increments | None = None  # to the folder of checkpoints
         if self.updates or self.monitors.of_gradients:
@@ -85,14 +86,15 @@ class DividedSession(Session):
         return self._sharded.agreement.everywhere(about, function)
 
     def save_to(
-        self, path: array_file.Target, run: Mapping[str, Any] | None = None, write: Write | None = None
+        self, path: array_file.Target, run: Mapping[str, Any] | None = None, among_checkpoints: bool = False
     ) -> None:
-        if len({*self._sharded.agreement.by_rank("save", partial(_path_of, path))}) > 1:
+        first, *others = self._sharded.agreement.by_rank("save", partial(_path_of, path))
+        if any(other != first for other in others):
             raise agreed_on(
                 ValueError("path differs between processes, which write one file together: give all the same")
             )
         self.everywhere("save", self.params.refuse_moved)
-        super().save_to(path, run, write)
+        super().save_to(first, run, among_checkpoints)
 
     def export_to(self, path: Any) -> None:
         self.params.refuse_shards("export writes whole parameters: save writes it in parts")
@@ -105,10 +107,14 @@ class DividedSession(Session):
         own = [self._sharded.shards.own_part(i, array) for i, array in enumerate(self.ledger.best_arrays)]
         return replace(self.ledger, best_arrays=own)
 
-    def flattened(self, gradients: Any) -> list[Any]:
+    def filled_buffers(self) -> list[Any]:
+        return self._for_a_step(super().filled_buffers)
+
+    def _for_a_step(self, function: Callable[[], Result]) -> Result:
+        """What a function returns; what it raises, the other processes are told where they begin their step."""
         try:
-            return super().flattened(gradients)
-        except Exception as error:  # which the others are told where they begin their step
+            return function()
+        except Exception as error:
             return self.everywhere("a step", partial(_raise, error))
 
     def made_of(self) -> dict[str, Any]:
@@ -120,14 +126,14 @@ class DividedSession(Session):
             "cannot: twin() makes a copy in all of them, and save writes a file that any number of processes loads"
         )
 
-    def write(self, contents: Writable, path: array_file.Target) -> None:
-        writing.write(self._sharded, _path_of(path), KIND, contents.header, contents.arrays)
-
-    def write_checkpoint(self, contents: Writable, path: str) -> None:
-        folder = os.path.dirname(path)
-        if self._written is None or self._written.folder != folder:
-            self._written = Increments(folder)
-        self._written = writing.write(self._sharded, path, KIND, contents.header, contents.arrays, since=self._written)
+    def write(self, contents: Writable, path: array_file.Target, among_checkpoints: bool) -> None:
+        name, since = cast(str, path), None  # as `save_to` gives it
+        if among_checkpoints:
+            folder = os.path.dirname(name)
+            since = self._written if self._written and self._written.folder == folder else Increments(folder)
+        noted = writing.write(self._sharded, name, KIND, contents.header, contents.arrays, since)
+        if among_checkpoints:
+            self._written = noted
 
     def contents_of(self, path: array_file.Target) -> Contents:
         """The contents of a file that all processes see, with this process's rows."""
@@ -198,7 +204,7 @@ class DividedSession(Session):
 
     def prepare(self, arguments: Arguments) -> None:
         touches = self.touches or self._latest_touches
-        if touches is not None and any(self.params.shard_at(i) for i in range(len(self.params))):
+        if touches is not None and self._sharded.shards.divided:
             self._fetch_touched(arguments, touches)
 
     def measure(self, arguments: Arguments, gradients_needed: bool) -> tuple[Monitored, list[Any] | None]:

@@ -91,7 +91,8 @@ class Contents:
             raise self.refusal(error) from None
         if record is None:
             if wanted is not None:
-                self.arrays = {name: _rows_of(array, wanted(name, array.shape)) for name, array in self.arrays.items()}
+                of_parameters = {x: a for x, a in self.arrays.items() if not checkpoint_header.is_of_none(x)}
+                self.arrays |= {x: _rows_of(a, wanted(x, a.shape)) for x, a in of_parameters.items()}
             return True
         if not array_file.is_path(path):
             raise ValueError(f"{self.file} is in parts, which are files beside it: give its path")

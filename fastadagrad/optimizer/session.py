@@ -26,7 +26,6 @@ from .stepper import DividedAmong, Stepper
 from .updates import Updates
 
 Result = TypeVar("Result")
-Write = Callable[[writing.Writable, Any], None]
 # (loss, batch) -> products, one a parameter; None in the place of a batch has the vectors drawn and nothing else.
 FormProducts = Callable[[Objective, tuple[Any, ...] | None], Sequence[Any]]
 
@@ -93,7 +92,7 @@ class Session(Stepper):
         return False
 
     def everywhere(self, about: str, function: Callable[[], Result]) -> Result:
-        """What a function returns here, once it has returned in all processes that train together; part of `about`."""
+        """What a function returns here, once it has returned in all processes that train together; `about` names the call."""
         return function()
 
     @property
@@ -105,12 +104,8 @@ class Session(Stepper):
         """What is given as the source of random orders, or what all processes that train together take in its place."""
         return rng
 
-    def flattened(self, gradients: Any) -> list[Any]:
-        """Gradients in the order of the parameters, which a user has given in their structure."""
-        return self.params.flatten(gradients)
-
     def prepare(self, arguments: tuple[Any, ...]) -> None:
-        """Get the rows that the loss and the monitors are going to read without a step, if no process has all."""
+        """Fetch rows of tables that no process has whole, before the loss and the monitors read them."""
 
     def measure(self, arguments: tuple[Any, ...], gradients_needed: bool) -> tuple[Monitored, list[Any] | None]:
         """Monitors on a batch, and its gradients if they are needed."""
@@ -298,14 +293,13 @@ class Session(Stepper):
         return self._run_to_resume or {"datasets": checkpoint.describe(self._datasets)}
 
     def save_to(
-        self, path: array_file.Target, run: Mapping[str, Any] | None = None, write: Write | None = None
+        self, path: array_file.Target, run: Mapping[str, Any] | None = None, among_checkpoints: bool = False
     ) -> None:
         """Write everything to a file, with the state of the run as `unfinished` gives it, or with `run` in its place.
 
-        It is gathered under the lock, and written without it, by `write` or else by `self.write`, if there is memory
-        for a copy.
+        It is gathered under the lock, and written without it, if there is memory for a copy. `among_checkpoints` says
+        that the file is one of those that a run writes to its folder.
         """
-        write = self.write if write is None else write
         with self.engine.lock:
             self.params.refuse_moved()
             self.flush()
@@ -314,27 +308,23 @@ class Session(Stepper):
                 self.engine, self.own_ledger, self.unfinished() if run is None else run, hyper, self.updates
             )
             if not writing.are_copied(contents, self.params):
-                write(contents, path)
+                self.write(contents, path, among_checkpoints)
                 return
-        write(contents, path)
+        self.write(contents, path, among_checkpoints)
 
-    def write(self, contents: writing.Writable, path: array_file.Target) -> None:
+    def write(self, contents: writing.Writable, path: array_file.Target, among_checkpoints: bool) -> None:
         """Write what has been gathered of this process to a file, which is replaced as a whole."""
-        contents.write(path)
-
-    def write_checkpoint(self, contents: writing.Writable, path: str) -> None:
-        """Write what has been gathered of this process to a file among the checkpoints of a run."""
         contents.write(path)
 
     def save_checkpoint(self, path: str) -> None:
         """Write everything to a file among the checkpoints of the run."""
-        self.save_to(path, write=self.write_checkpoint)
+        self.save_to(path, among_checkpoints=True)
 
     def save_end_to(self, path: array_file.Target, ended: Mapping[str, Any]) -> None:
         """Write everything to a file, with how the run has ended that was the latest."""
         positions = checkpoint.describe(self._datasets)
         run = {"datasets": positions, "ended": ended, "begun": self._begun["end"]}
-        self.save_to(path, run, write=self.write_checkpoint)
+        self.save_to(path, run, among_checkpoints=True)
 
     def export_to(self, path: Any) -> None:
         """Write the parameters alone to a file in the format of safetensors."""

@@ -53,6 +53,7 @@ class Stepper:
             self.engine = divided_among(rule, params, *self.settings_of(self.own_copy(hyper), {}))
         self.configure(dict(hyper), {})
         self._buffers: list[FloatArray] = []
+        self.flattened: Callable[[Any], list[Any]] = params.flatten  # an attribute, as a method would be a call more
 
     # Hyperparameters
 

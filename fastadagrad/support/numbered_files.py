@@ -24,7 +24,7 @@ from .log import logger
 
 CHECKPOINT, END = "checkpoint", "end"
 _NAME = re.compile(rf"({CHECKPOINT}|{END})-([0-9]{{8,}})\.npz")
-_PART = re.compile(rf"({_NAME.pattern})\.[0-9a-f]{{12}}\.[0-9]+")
+_PART = re.compile(f"({_NAME.pattern}){parted_file.SUFFIX}")
 Contents = TypeVar("Contents")
 Value = TypeVar("Value")
 

@@ -21,8 +21,8 @@ from .array_file import Damaged
 
 KIND = "part"
 RECORD = "parts"  # what the header of a file calls the record of its parts
-_SUFFIX = r"\.[0-9a-f]{12}\.[0-9]+"
-_NAME = re.compile(rf"[^/\\]+{_SUFFIX}")
+SUFFIX = r"\.[0-9a-f]{12}\.[0-9]+"  # a pattern of what the name of a part has behind that of the file
+_NAME = re.compile(rf"[^/\\]+{SUFFIX}")
 
 Shape = tuple[int, ...]
 Wanted = Callable[[str, Shape], tuple[int, int] | None]  # the rows of an array that are wanted; None: it does not fit
@@ -64,11 +64,10 @@ def write_part(path: str, ident: str, pieces: Mapping[str, Piece]) -> dict[str, 
     """
     arrays = {name: piece.array for name, piece in pieces.items()}
     listed: dict[str, str] = {}
-    known: dict[int, str] = {}
     for name, piece in pieces.items():
         if piece.numbers is not None:
-            key = known.setdefault(id(piece.numbers), f"numbers/{len(known)}")
-            arrays[key], listed[name] = piece.numbers, key
+            listed[name] = f"numbers/{len(listed)}"
+            arrays[listed[name]] = piece.numbers
     array_file.write(path, KIND, {"id": ident}, arrays)
     rows = {name: [piece.start, piece.start + _rows_in(piece)] for name, piece in pieces.items()}
     kinds = {name: [np.lib.format.dtype_to_descr(p.array.dtype), [*p.shape]] for name, p in pieces.items()}
@@ -131,6 +130,8 @@ def assembled(
 
 
 class _Assembly:
+    """The arrays of a file, into which its parts are put one after the other."""
+
     def __init__(self, path: str, record: Mapping[str, Any], wanted: Wanted | None) -> None:
         self._folder = os.path.dirname(path)
         self._dtypes = {name: np.lib.format.descr_to_dtype(descr) for name, (descr, _) in record["arrays"].items()}
@@ -232,13 +233,14 @@ def named_in(path: str) -> list[str]:
 def clear(path: str, named: Iterable[str]) -> None:
     """Delete the parts that a file does not name: those of the file before it, and of one never completed."""
     folder, name = os.path.split(path)
-    _clear(folder, re.compile(re.escape(name) + _SUFFIX), {*named})
-    outputs.clear_leftovers_of(folder, re.compile(re.escape(name) + _SUFFIX))
+    parts = re.compile(re.escape(name) + SUFFIX)
+    _clear(folder, parts, {*named})
+    outputs.clear_leftovers_of(folder, parts)
 
 
 def clear_all(folder: str, stem: str, named: Iterable[str]) -> None:
     """Delete the parts in a folder, of files whose names a pattern matches, that none of the files names."""
-    _clear(folder, re.compile(f"(?:{stem}){_SUFFIX}"), {*named})
+    _clear(folder, re.compile(f"(?:{stem}){SUFFIX}"), {*named})
 
 
 def _clear(folder: str, pattern: re.Pattern[str], named: set[str]) -> None:

@@ -92,37 +92,39 @@ def test_there_are_at_most_so_many_parts(tmp_path, monkeypatch):
     assert counts == [1, 2, 1, 2, 1]
 
 
-def test_where_a_part_is_gone_all_is_written(tmp_path):
+def ends_with_what_it_had(folder, in_between):
+    """Train in two processes, which call `in_between(comm, opt)` in the body of the loop; the last file has it all."""
+
     def work(comm):
         opt, data = optimizer(comm), Data()
-        how = {"train_batches": 1, "valid_batches": 1, "max_epochs": 4, "validate_every": 100, "checkpoint": tmp_path}
+        how = {"train_batches": 1, "valid_batches": 1, "max_epochs": 4, "validate_every": 100, "checkpoint": folder}
         for _ in opt.iterate(data, data, touches=lambda ids: {"table": ids}, **how):
-            comm.all_of(None)
-            if comm.rank == 0 and opt.steps == 3:
-                for path in tmp_path.glob("checkpoint-00000001.npz.*"):
-                    path.unlink()
-            comm.all_of(None)
+            in_between(comm, opt)
         return contents(opt)
 
     expected = run(2, work)
     opt = optimizer(None)
-    opt.load(tmp_path)
+    opt.load(folder)
     assert contents(opt) == expected[0]
+
+
+def test_where_a_part_is_gone_all_is_written(tmp_path):
+    def in_between(comm, opt):
+        comm.all_of(None)
+        if comm.rank == 0 and opt.steps == 3:
+            for path in tmp_path.glob("checkpoint-00000001.npz.*"):
+                path.unlink()
+        comm.all_of(None)
+
+    ends_with_what_it_had(tmp_path, in_between)
 
 
 def test_a_change_by_hand_is_among_them(tmp_path):
-    def work(comm):
-        opt, data = optimizer(comm), Data()
-        how = {"train_batches": 1, "valid_batches": 1, "max_epochs": 4, "validate_every": 100, "checkpoint": tmp_path}
-        for _ in opt.iterate(data, data, touches=lambda ids: {"table": ids}, **how):
-            if opt.steps == 3:
-                opt.params["table"][ROWS - 1] = 7.0
-        return contents(opt)
+    def in_between(comm, opt):
+        if opt.steps == 3:
+            opt.params["table"][ROWS - 1] = 7.0
 
-    expected = run(2, work)
-    opt = optimizer(None)
-    opt.load(tmp_path)
-    assert contents(opt) == expected[0]
+    ends_with_what_it_had(tmp_path, in_between)
 
 
 def test_files_of_ones_own_are_whole(tmp_path):

@@ -11,7 +11,7 @@ from wild import raising
 
 import fastadagrad as fa
 from fastadagrad.mpi.agreement import Agreement
-from fastadagrad.mpi.processes import InStep
+from fastadagrad.mpi.processes import Lockstep
 from fastadagrad.support.array_file import Damaged
 
 GOOD = {"w": np.ones(9000, np.float32), "table": np.ones((100, 4), np.float32)}
@@ -218,6 +218,7 @@ def test_a_loop_that_is_left_in_one_process_ends_in_all():
 
 ALONE = {  # what process 1 is given alone, and what all raise
     "names of gradients": (lambda opt, bad: opt.step({"x": 1} if bad else GOOD), ValueError, "must have the names"),
+    "nothing filled": (lambda opt, bad: opt.step(*([] if bad else [GOOD])), RuntimeError, "nobody has filled yet"),
     "a target": (
         lambda opt, bad: opt.set_params([np.ones(3), GOOD["table"]] if bad else [*GOOD.values()]),
         ValueError,
@@ -275,7 +276,7 @@ def test_errors_of_python_are_relayed_by_their_classes(raised, error, said):
                 raise raised
 
         with pytest.raises(error if comm.rank == 0 else type(raised)) as found:
-            Agreement(InStep(comm)).everywhere("a test", fail)
+            Agreement(Lockstep(comm)).everywhere("a test", fail)
         assert comm.rank or (type(found.value) is error and said in str(found.value))
         assert getattr(found.value, "errno", None) == getattr(raised, "errno", None)
 
