@@ -21,11 +21,16 @@ class Pieces:
         self._engine, self._shards = engine, engine.shards
         self._positions = {name: i for i, name in enumerate(self._shards.whole.names)}
 
+    def _position_of(self, key: str) -> int | None:
+        """The position of the parameter that an array of a file is of; None if that is none of those here."""
+        _, slash, name = key.partition("/")
+        return self._positions.get(name) if slash else None
+
     def of(self, arrays: Mapping[str, NDArray[Any]]) -> dict[str, Piece]:
         """Those of the arrays that are of parameters, as pieces, without such as other processes have."""
         found = {}
         for key, array in arrays.items():
-            position = self._positions.get(key.partition("/")[2])
+            position = self._position_of(key)
             if position is not None:
                 piece = self._piece(position, array)
                 if piece is not None:
@@ -41,7 +46,7 @@ class Pieces:
 
     def wanted(self, key: str, shape: Shape) -> tuple[int, int] | None:
         """The rows that this process takes of an array of a file; None for one that does not fit any that is here."""
-        position = self._positions.get(key.partition("/")[2])
+        position = self._position_of(key)
         if position is None:
             return None
         if not shape:
@@ -54,10 +59,9 @@ class Pieces:
         return {key: array.reshape(1)[:0] if self._is_anothers(key, array) else array for key, array in arrays.items()}
 
     def _is_anothers(self, key: str, array: NDArray[Any]) -> bool:
-        kind, _, name = key.partition("/")
-        position = self._positions.get(name)
+        position = self._position_of(key)
         if position is None or array.ndim or self._shards.params.arrays[position].ndim == 0:
             return False
         settings = self._engine.settings[position]
-        is_shared = settings.options.accumulator == "tensor" and kind == settings.form.slots[0]
+        is_shared = settings.options.accumulator == "tensor" and key.startswith(f"{settings.form.slots[0]}/")
         return not (self._shards.shapes[position] or is_shared)

@@ -92,7 +92,7 @@ class Session(Stepper):
         return False
 
     def everywhere(self, about: str, function: Callable[[], Result]) -> Result:
-        """What a function returns here, once it has returned in all processes that train together; `about` names the call."""
+        """What a function returns here, once it has in all processes that train together; `about` names the call."""
         return function()
 
     @property

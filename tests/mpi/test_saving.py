@@ -241,6 +241,22 @@ def test_parameters_alone(tmp_path):
     assert load_file(tmp_path / "weights")["table"].sum(axis=0).tolist() == [-2.0, -2.0]
 
 
+def test_a_parameter_without_a_name_is_no_learned_number(tmp_path):
+    def step(comm):
+        opt = fa.DAdaptAdaGrad(params={"": np.zeros(5000)}, comm=comm)
+        opt.step({"": np.ones(5000)})
+        return opt
+
+    def saved(comm):
+        opt = step(comm)
+        opt.save(tmp_path / "file.npz")
+        other = step(comm)
+        assert other.load(tmp_path / "file.npz") == []
+        return opt.learned == other.learned
+
+    assert run(2, saved) == [True, True]
+
+
 def test_a_twin(tmp_path):
     def twin(comm):
         opt = of_squares(comm)
