@@ -80,7 +80,7 @@ class Plan:
             kind, lean = self._variant(i)
             if forms.get(i, "dense") == "dense":
                 clips = settings.norm_limit > 0
-                variant = kind, lean, settings.form, settings.motion, array.dtype, clips
+                variant = kind, lean, settings.form, settings.motion, array.dtype, clips, arena.apart(i)
                 groups.setdefault(variant, {})[i] = settings
             else:
                 units.append(self._row_unit(i, forms[i]))

@@ -51,6 +51,7 @@ class Stepping:
         self._measures = bool(trait(arena.rule, "measured"))  # such a method's own scalars change in each step
         self._fed = any(trait(s.form, "fed") for s in settings)
         self._products: Sequence[Any] = ()  # of the step under way
+        self._known_finite = set[int]()  # positions whose gradients need not be checked in the step under way
         self._scheduled = any(s.rate_changes if self._measures else s.scheduled for s in settings)
         self._clips = self._global_limit > 0 or any(s.norm_limit for s in settings)
         self._checks = 0 if self._nonfinite == "ignore" else FINITE
@@ -229,6 +230,7 @@ class Stepping:
                 self._catch_up_for_dense_steps()
                 for unit in self.units:
                     self._run(unit, UPDATE, gradients)
+                    self._note_updated(unit)
             finally:
                 state.in_flux = False
         return True
@@ -237,9 +239,13 @@ class Stepping:
         """Check all gradients, and form the norms that clipping needs; False if the step is to be skipped."""
         for unit in self.units:
             norms = NORMS if unit.clips or self._global_limit else 0
-            if not self._run(unit, HEADERS | self._checks | norms, gradients):
+            checks = self._checks if norms or not self._known_finite.issuperset(unit.positions) else 0
+            if not self._run(unit, HEADERS | checks | norms, gradients):
                 return False
         return True
+
+    def _note_updated(self, unit: Unit) -> None:
+        """What is to be done once the parameters of a unit have been updated: nothing, for one process."""
 
     def _catch_up_for_dense_steps(self) -> None:
         for i, lagging in self._arena.lags.items():

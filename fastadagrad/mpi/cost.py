@@ -1,7 +1,8 @@
 """What a step of several processes costs each of them, by a formula: bytes sent, messages, seconds and memory.
 
 The model is Hockney's: a message of m bytes takes alpha + m / beta seconds, where alpha is the latency and beta the
-bandwidth of one process, which sends and receives at the same time. Processes compute, then send: nothing overlaps.
+bandwidth of one process, which sends and receives at the same time. Messages are under way while others are added up
+and other parameters stepped, but how much time that saves depends on the network: the model takes nothing off.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ from dataclasses import dataclass
 
 from ..support.checks import checked_number, whole_number
 
-SENT_AT_A_TIME = 1 << 24  # bytes of a dense gradient, of which each process gets a piece; caches hold as much
-SUMMED_AT_A_TIME = 1 << 20  # bytes of each process's piece
+SENT_AT_A_TIME = 1 << 22  # bytes of a dense gradient, of which each process gets a piece; caches hold as much
+MESSAGES_AT_A_TIME = 3  # that a process holds: one is added up, and the next come
 MOST_IN_PIECES = 16  # processes; with more, a gradient goes in one piece, as each piece takes a message to each
 TOGETHER = 1 << 20  # bytes of the largest array that is sent together with others
 NUMBER_BYTES = 8  # of a row number, and of a count of rows
@@ -132,6 +133,11 @@ class Cost:
         return self.parameter_bytes + self.gradient_bytes + self.state_bytes + self.buffer_bytes
 
 
+def goes_in_pieces(ranks: int) -> bool:
+    """Whether so many processes send to each other, one after the other, as many times as a gradient has pieces."""
+    return ranks <= MOST_IN_PIECES
+
+
 def piece_bytes(ranks: int) -> int:
     """How much of a dense gradient goes to another process at a time."""
     return SENT_AT_A_TIME // ranks
@@ -153,24 +159,23 @@ def cost_of(job: Job) -> Cost:
                    + 3 (R - 1) + 3 (R - 1)                rows, reading: an all-to-all each of counts, numbers, values
                    + 2 ceil(log2 R) notes
 
-        transfer_seconds = bytes_sent / bandwidth         the bytes of dense gradients times min(A, R)
+        transfer_seconds = bytes_sent / bandwidth
         latency_seconds  = messages * latency
-        compute_seconds  = N/R ((R + 5) s + 2 b) / m      dense: R parts are read, a sum written, checked; a step
+        compute_seconds  = N/R ((R + 4) s + 2 b) / m      dense: R parts are read, a sum written; a step
                          + k w (10 s + 2 b) / m           rows: ordered, weighted, added up, checked; a step
                          + 4 r w s / m                    reading: taken from one table, put into another
                          + 5e-7 (R - 1) notes             reading notes; m is memory_bandwidth
 
     An all-to-all sends to one process after the other, and so does an all-gather of arrays, which goes round in a ring
     of more than 16 processes. One of notes doubles what each has (Bruck's algorithm); a library that knows a better way
-    takes fewer messages. Of up to 16 processes, a gradient goes in P pieces of 16 MiB / R for each process, else in
-    one. Arrays of at most 1 MiB go together, so that A = 1; of others, A = arrays, which follow one another, each is on
-    R / A processes, at least one, which alone receive or send while the others wait for them: hence the factor. Of one
-    process nothing is sent, and it reads and writes N (4 s + 2 b) + k w (6 s + 2 b) bytes.
+    takes fewer messages. Of up to 16 processes, a gradient goes in P pieces of 4 MiB / R for each process, else in
+    one. Arrays of at most 1 MiB go together, so that A = 1; of others, A = arrays. Of one process nothing is sent, and
+    it reads and writes N (4 s + 2 b) + k w (6 s + 2 b) bytes.
 
     Memory is that of whole parameters, N s + T w s; of a gradient, N s + k (8 + w s); of the state of a part,
-    (N + T w) b / R; and of buffers: sums, N/R s (4 bytes an element of 16 bits), messages of dense gradients, 2 (R - 1)
-    pieces (of 2 processes only what comes) or else an array, N s where small arrays go together, and of rows,
-    (3 k + 2 r) (8 + w s).
+    (N + T w) b / R; and of buffers: sums, N/R s (4 bytes an element of 16 bits), what comes in the messages of
+    dense gradients, R - 1 parts each, of three of which some may be there at a time, N s where small arrays go
+    together, and of rows, (3 k + 2 r) (8 + w s).
 
     Not counted are the loss and its gradient, clipping by norms, methods that measure all parameters before a step, and
     rows that move without a gradient.
@@ -213,7 +218,7 @@ def cost_of(job: Job) -> Cost:
         ranks=ranks,
         bytes_sent=round(dense + rest),
         messages=messages,
-        transfer_seconds=(dense * min(job.messages_apart, ranks) + rest) / job.bandwidth,
+        transfer_seconds=(dense + rest) / job.bandwidth,
         latency_seconds=messages * job.latency,
         compute_seconds=_traffic(job, named, read) / job.memory_bandwidth + others * notes * NOTE_SECONDS,
         parameter_bytes=(job.params + table * job.width) * job.item_bytes,
@@ -226,13 +231,13 @@ def cost_of(job: Job) -> Cost:
 def _pieces(job: Job) -> int:
     """In how many pieces the part of an array goes to another process."""
     part = job.params * job.item_bytes / max(job.messages_apart, job.ranks)
-    return max(1, math.ceil(part / piece_bytes(job.ranks))) if job.ranks <= MOST_IN_PIECES else 1
+    return max(1, math.ceil(part / piece_bytes(job.ranks))) if goes_in_pieces(job.ranks) else 1
 
 
 def _traffic(job: Job, named: float, read: float) -> float:
     """Bytes that a process reads and writes in its memory, beside those that MPI does."""
     item, slots, several = job.item_bytes, 2 * job.slot_bytes, job.ranks > 1
-    dense = job.params / job.ranks * ((4 + (job.ranks + 1) * several) * item + slots)
+    dense = job.params / job.ranks * ((4 + job.ranks * several) * item + slots)
     rows = named * job.width * ((6 + 4 * several) * item + slots)
     return dense + rows + 4 * read * job.width * item * several
 
@@ -240,7 +245,7 @@ def _traffic(job: Job, named: float, read: float) -> float:
 def _buffers(job: Job, pieces: int, of_rows: float) -> float:
     """Bytes of the memory for messages and sums."""
     sums = job.params / job.ranks * max(job.item_bytes, 4)
-    in_pieces = (1 if job.ranks == 2 else 2) * (job.ranks - 1) * piece_bytes(job.ranks)
     packed = job.params * job.item_bytes if job.messages_apart < job.arrays else 0
-    received = in_pieces if pieces > 1 else job.params * job.item_bytes / job.messages_apart
-    return sums + packed + received + of_rows
+    part = job.params * job.item_bytes / max(job.messages_apart, job.ranks)
+    a_message = (job.ranks - 1) * min(part, piece_bytes(job.ranks) if pieces > 1 else part)
+    return sums + packed + a_message * min(pieces * job.messages_apart, MESSAGES_AT_A_TIME) + of_rows

@@ -11,6 +11,7 @@ from ..engine.options import Conduct, Rule, Settings
 from ..engine.parameters import Parameters
 from ..engine.state import kind_of
 from ..engine.step import Stepping
+from ..engine.unit import Unit
 from ..host.sparse_gradients import checked_indices
 from ..support.interrupts import whole
 from .agreement import Agreement
@@ -38,9 +39,11 @@ class ShardedEngine(Engine):
         kinds = [kind_of(name, array, s) for (name, array), s in zip(whole, settings, strict=True)]
         self.agreement = Agreement(self.processes)
         self.agreement.everywhere("making an optimizer", partial(_refuse_others_shards, whole, self.processes))
-        self.shards = Shards(whole, [kind == "tensor" for kind in kinds], self.processes, reduction)
+        self.shards = Shards(
+            whole, [kind == "tensor" for kind in kinds], self.processes, reduction, threads=conduct.threads
+        )
         super().__init__(rule, self.shards.params)
-        self.comm = self.agreement
+        self.comm, self.apart = self.agreement, self.shards.travels_alone
 
     def check(self, settings: Sequence[Settings], conduct: Conduct, unused: bool) -> None:
         each = zip(self.shards.whole, settings, self.shards.bounds, strict=True)
@@ -150,10 +153,16 @@ class ShardedStepping(Stepping):
         found = arena.agreement.everywhere("a step", partial(self._checked_parts, gradients, products))
         found = [shards.of_one_kind(given, about) for given in found]
         with whole():  # a signal parts no step from the messages that tell of it
-            done = super().step(shards.own_sums(found[0]), t, *map(shards.own_sums, found[1:]))
+            sums = [*map(shards.own_sums, found)]
+            self._distribution, self._known_finite = shards.distribution(found[0]), shards.finite
+            done = super().step(sums[0], t, *sums[1:])
             if done:
-                shards.distribute(found[0])
+                self._distribution.finish()
+                shards.note_stepped(found[0])
         return done
+
+    def _note_updated(self, unit: Unit) -> None:
+        self._distribution.stepped(unit.positions)
 
     def _checked_parts(self, gradients: list[Any], products: Sequence[Any]) -> list[Given]:
         """The gradients of this process and, for a method that needs them, its products, checked."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from itertools import accumulate, pairwise
 from typing import Any
@@ -12,8 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..support.extras import needed
-from .cost import MOST_IN_PIECES
+from .cost import goes_in_pieces
 from .ending import end_at_errors, end_at_long_waits
+from .processes import Message
+
+UNDER_WAY = 1 << 22  # bytes of messages that are under way at a time, or two messages
 
 
 class Messages:
@@ -45,18 +49,78 @@ class Messages:
         )
         return received
 
-    def complete(self, array: NDArray[Any], bounds: Sequence[int]) -> None:
-        mpi, kind, memory, size = needed("mpi4py.MPI", "comm="), _rows_of(array), _bytes(array), array[:1].nbytes
-        counts = [stop - start for start, stop in pairwise(bounds)]
-        if self.size > MOST_IN_PIECES:
-            self._comm.Allgatherv(mpi.IN_PLACE, [memory, (counts, [*bounds[:-1]]), kind])
-            return
-        # Few processes send to each other at once, as MPICH's all-gather goes round in messages of 32 kB.
-        rows = [[memory[start * size : stop * size], stop - start, kind] for start, stop in pairwise(bounds)]
+    def exchanged(self, messages: Iterable[Message]) -> Iterator[Message]:
+        under_way, size = deque[_UnderWay](), 0
+        for message in messages:
+            under_way.append(self._begun(message))
+            size += under_way[-1].size
+            while len(under_way) > 1 and size > UNDER_WAY:
+                size -= under_way[0].size
+                yield under_way.popleft().finished()
+        for each in under_way:
+            yield each.finished()
+
+    def _begun(self, message: Message) -> _UnderWay:
+        own = message[self.rank]
+        if not goes_in_pieces(self.size):
+            return self._begun_by_all_at_once(message)
+        parts = [own if rank == self.rank else np.empty_like(own) for rank in range(self.size)]
+        return _UnderWay(parts, self._begun_by_pairs(parts, message))
+
+    def _begun_by_all_at_once(self, message: Message) -> _UnderWay:
+        """A message that MPI's own all-to-all carries, which knows better than to send to each of many at once."""
+        own, item = message[self.rank], _datatype(message[0].itemsize)
+        counts = [len(part) for part in message]
+        starts, expected = [0, *accumulate(counts)][:-1], [len(own)] * self.size
+        sent, came = _joined(message), np.empty(len(own) * self.size, own.dtype)
+        places = [each * len(own) for each in range(self.size)]
+        request = self._comm.Ialltoallv(
+            [_bytes(sent), (counts, starts), item], [_bytes(came), (expected, places), item]
+        )
+        return _UnderWay([*came.reshape(self.size, -1)], [request], sent)
+
+    def _begun_by_pairs(self, received: Message, sent: Message) -> list[Any]:
+        """Requests of messages from and to each other process; nothing is sent that is empty."""
         others = [rank for rank in range(self.size) if rank != self.rank]
-        requests = [self._comm.Irecv(rows[rank], rank) for rank in others if counts[rank]]
-        requests += [self._comm.Isend(rows[self.rank], rank) for rank in others if counts[self.rank]]
-        mpi.Request.Waitall(requests)
+        requests = [self._comm.Irecv(_buffer(received[rank]), rank) for rank in others if len(received[rank])]
+        return requests + [self._comm.Isend(_buffer(sent[rank]), rank) for rank in others if len(sent[rank])]
+
+    def complete(self, array: NDArray[Any], bounds: Sequence[int]) -> Callable[[], None]:
+        parts = [array[start:stop] for start, stop in pairwise(bounds)]
+        if not goes_in_pieces(self.size):
+            mpi, counts = needed("mpi4py.MPI", "comm="), [len(part) for part in parts]
+            whole = [_bytes(array), (counts, [*bounds[:-1]]), _rows_of(array)]
+            requests = [self._comm.Iallgatherv(mpi.IN_PLACE, whole)]
+        else:  # few send to each other at once, as MPICH's all-gather goes round in messages of 32 kB
+            requests = self._begun_by_pairs(parts, [parts[self.rank]] * self.size)
+        return _UnderWay(parts, requests).finish
+
+
+class _UnderWay:
+    """Messages under way, and the memory that they need until they have come."""
+
+    def __init__(self, parts: Message, requests: list[Any], sent: NDArray[Any] | None = None) -> None:
+        self._parts, self._requests, self._sent = parts, requests, sent
+        self.size = sum(part.nbytes for part in parts)
+
+    def finish(self) -> None:
+        needed("mpi4py.MPI", "comm=").Request.Waitall(self._requests)
+
+    def finished(self) -> Message:
+        self.finish()
+        return self._parts
+
+
+def _joined(parts: Message) -> NDArray[Any]:
+    """Flat arrays as one, which is no copy if they lie one behind the other."""
+    held = [part for part in parts if len(part)]
+    if held and all(a.ctypes.data + a.nbytes == b.ctypes.data for a, b in pairwise(held)):
+        return np.lib.stride_tricks.as_strided(held[0], (sum(map(len, held)),), writeable=False)
+    return np.concatenate(parts)
+
+
+def _buffer(rows: NDArray[Any]) -> list[Any]:
+    return [_bytes(rows), len(rows), _rows_of(rows)]
 
 
 def _bytes(array: NDArray[Any]) -> NDArray[np.uint8]:

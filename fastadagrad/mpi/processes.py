@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 from numpy.typing import NDArray
+
+Message = Sequence[NDArray[Any]]  # what goes to each process, by rank, and what is kept: flat arrays of one dtype
 
 
 class Processes(Protocol):
@@ -28,8 +30,19 @@ class Processes(Protocol):
         `expected` says how many rows come from each rank. All arrays have one dtype and rows of one shape.
         """
 
-    def complete(self, array: NDArray[Any], bounds: Sequence[int]) -> None:
-        """Fill an array in all processes, of which each has rows ``[bounds[rank], bounds[rank + 1])`` already."""
+    def exchanged(self, messages: Iterable[Message]) -> Iterator[Message]:
+        """What comes from each process, by rank, and what is kept, for one message of all processes after the other.
+
+        From every process come as many elements as are kept. Messages are sent before those that precede them have
+        come.
+        """
+
+    def complete(self, array: NDArray[Any], bounds: Sequence[int]) -> Callable[[], None]:
+        """Fill an array in all processes, of which each has rows ``[bounds[rank], bounds[rank + 1])`` already.
+
+        The array is full, and may be changed again, once what is returned has been called. Until then other arrays may
+        be filled, in the same order in all processes.
+        """
 
 
 class Lockstep:
@@ -62,8 +75,11 @@ class Lockstep:
     def exchange(self, array: NDArray[Any], bounds: Sequence[int], expected: Sequence[int]) -> NDArray[Any]:
         return self._processes.exchange(array, bounds, expected)
 
-    def complete(self, array: NDArray[Any], bounds: Sequence[int]) -> None:
-        self._processes.complete(array, bounds)
+    def exchanged(self, messages: Iterable[Message]) -> Iterator[Message]:
+        return self._processes.exchanged(messages)
+
+    def complete(self, array: NDArray[Any], bounds: Sequence[int]) -> Callable[[], None]:
+        return self._processes.complete(array, bounds)
 
     @property
     def leads(self) -> bool:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import accumulate, pairwise
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,9 +16,11 @@ from ..host.gradients import host_form
 from ..host.sparse_gradients import checked_sparse, inspect_only
 from .agreement import agreed_on
 from .buckets import Bucket, rows_of
-from .cost import MOST_IN_PIECES, SUMMED_AT_A_TIME, TOGETHER, piece_bytes
+from .cost import TOGETHER
 from .cuts import Bounds, cut
+from .distribution import Distribution
 from .processes import Lockstep
+from .sums import Sums
 
 DENSE, SPARSE = "dense", "sparse"
 NOTHING = object()  # the gradient of a process whose share of a batch has no sample
@@ -45,9 +46,18 @@ class Shards:
         Positions of parameters of which this process may lack the latest values of other processes' rows.
     tables : set of int
         Positions of parameters that were stepped by rows the last time.
+    finite : set of int
+        Positions of dense gradients whose sums in this step are known to be finite.
     """
 
-    def __init__(self, whole: Parameters, indivisible: Sequence[bool], processes: Lockstep, reduction: str) -> None:
+    def __init__(
+        self,
+        whole: Parameters,
+        indivisible: Sequence[bool],
+        processes: Lockstep,
+        reduction: str,
+        threads: int | None = None,
+    ) -> None:
         self.whole, self.processes = whole, processes
         self.takes_mean, self._in_float64 = reduction.startswith("mean"), reduction.endswith("64")
         self.shapes = whole.shapes
@@ -58,9 +68,10 @@ class Shards:
         own = [self.own_part(position, array) for position, array in enumerate(whole.arrays)]
         self.params = Parameters(dict(zip(whole.names, own, strict=True)))
         self.stale, self.tables = set[int](), set[int]()
-        self._sums = dict[tuple[int, ...], FloatArray]()  # by how many gradients came before in the step, and positions
+        self._sums = Sums(processes, self._in_float64, threads)
         self._known = dict[tuple[int, ...], Bucket]()  # by positions
         self._summed = 0
+        self.finite = set[int]()
         self._guard = guard_of(whole.arrays)
 
     def _cut(self, indivisible: Sequence[bool]) -> list[Bounds]:
@@ -87,7 +98,7 @@ class Shards:
         self.processes.all_of("the parameters of process 0")
         for i, array in enumerate(self.whole.arrays):
             if self.whole.shard_at(i) is None:
-                self.processes.complete(rows_of(array), [0] + [self.bounds[i][-1]] * self.processes.size)
+                self.processes.complete(rows_of(array), [0] + [self.bounds[i][-1]] * self.processes.size)()
 
     # Gradients
 
@@ -129,7 +140,7 @@ class Shards:
         ValueError
             In all processes, if a gradient is dense in some of them and sparse in others.
         """
-        self._summed = 0
+        self._summed, self.finite = 0, set()
         own = {i: SPARSE if isinstance(each, Rows) else DENSE for i, each in given.items() if each is not NOTHING}
         told = self.processes.all_of("a step", (about, own))
         if len({of_rank for of_rank, _ in told}) > 1:
@@ -163,9 +174,15 @@ class Shards:
         for i, gradient in given.items():
             if isinstance(gradient, Rows):
                 sums[i] = self._own_rows_of(i, gradient)
-        for bucket in self._buckets(given):
-            for i, own in zip(bucket.positions, self._own_sums(bucket, given), strict=True):
+        weights, divisor = self.weights, 1
+        if weights is None or not self.takes_mean:
+            weights, divisor = [1.0] * self.processes.size, self.processes.size if self.takes_mean else 1
+        for summed in self._sums.of(self._buckets(given), given, self._summed, weights, divisor):
+            bucket = summed.bucket
+            for i, own in zip(bucket.positions, bucket.split(summed.own, self.processes.rank), strict=True):
                 sums[i] = own.reshape(self.params.arrays[i].shape)
+            if summed.is_finite:
+                self.finite.update(bucket.positions)
         self._summed += 1  # a method that takes products has them summed beside the gradients
         return sums
 
@@ -174,92 +191,18 @@ class Shards:
         groups = dict[Any, list[int]]()
         for i, gradient in given.items():
             if not isinstance(gradient, Rows):
-                array = self.whole.arrays[i]
-                groups.setdefault(array.dtype if array.nbytes <= TOGETHER else i, []).append(i)
+                groups.setdefault((self.whole.arrays[i].dtype, self.travels_alone(i)), []).append(i)
         return [self._bucket(tuple(positions)) for positions in groups.values()]
+
+    def travels_alone(self, position: int) -> int | None:
+        """The position of a parameter whose messages are its own; None for one that goes together with others."""
+        return position if self.whole.arrays[position].nbytes > TOGETHER else None
 
     def _bucket(self, positions: tuple[int, ...]) -> Bucket:
         if positions not in self._known:
             shapes, cuts = [self.shapes[i] for i in positions], [self.bounds[i] for i in positions]
             self._known[positions] = Bucket(positions, shapes, cuts)
         return self._known[positions]
-
-    def _own_sums(self, bucket: Bucket, given: Given) -> list[FloatArray]:
-        """The sums of this process's rows of the gradients in a bucket."""
-        gradients, rank = [given[i] for i in bucket.positions], self.processes.rank
-        if len(gradients) == 1:
-            rows, bounds = rows_of(gradients[0]), self.bounds[bucket.positions[0]]
-        else:
-            rows, bounds = bucket.packed(gradients, range(self.processes.size)), bucket.bounds
-        total, length = self._memory_of_sum(bucket, rows, bounds), _rows_in(SUMMED_AT_A_TIME, rows)
-        with np.errstate(all="ignore"):
-            for start, parts in self._parts(rows, bounds):
-                for first in range(0, len(parts[0]), length):
-                    block = total[start + first :][: min(length, len(parts[0]) - first)]
-                    self._add_up([part[first : first + length] for part in parts], block)
-            own: FloatArray = total.astype(rows.dtype, copy=False)
-        return [own] if len(gradients) == 1 else bucket.split(own, rank)
-
-    def _memory_of_sum(self, bucket: Bucket, rows: FloatArray, bounds: Bounds) -> FloatArray:
-        """Where a gradient is summed, kept from step to step: the first write to new memory takes as long as the sum.
-
-        Gradients of 16 bits are summed in float32: each sum would be rounded, and might overflow before the mean is
-        formed.
-        """
-        rank = self.processes.rank
-        shape, dtype = (bounds[rank + 1] - bounds[rank], *rows.shape[1:]), rows.dtype
-        key = self._summed, *bucket.positions
-        if key not in self._sums:
-            self._sums[key] = np.empty(shape, self._summed_in(dtype))
-        return self._sums[key]
-
-    def _summed_in(self, dtype: np.dtype[Any]) -> np.dtype[Any]:
-        if self._in_float64:
-            return np.dtype(np.float64)
-        return np.dtype(np.float32) if dtype.itemsize == 2 else dtype
-
-    def _parts(self, rows: FloatArray, bounds: Bounds) -> Iterator[tuple[int, Sequence[FloatArray]]]:
-        """The gradients of all processes, by rank, of pieces of this process's rows, and where each piece starts.
-
-        Of few processes, pieces are sent one after the other, so that what came with one is added up in the cache, and
-        this process's own rows are not sent at all. Many processes would need as many messages for each piece.
-        """
-        size, rank = self.processes.size, self.processes.rank
-        own = bounds[rank + 1] - bounds[rank]
-        length = _rows_in(piece_bytes(size), rows)
-        longest = max(end - begin for begin, end in pairwise(bounds))
-        if longest > length and size <= MOST_IN_PIECES:
-            for first in range(0, longest, length):
-                yield first, self._exchanged_pieces(rows, bounds, first, length)
-        else:
-            parts = self.processes.exchange(rows, bounds, [own] * size)
-            yield 0, [*parts.reshape(size, own, *rows.shape[1:])]
-
-    def _exchanged_pieces(self, rows: FloatArray, bounds: Bounds, first: int, length: int) -> list[FloatArray]:
-        rank, size = self.processes.rank, self.processes.size
-        pieces = [rows[begin + first : end][:length] for begin, end in pairwise(bounds)]
-        own, pieces[rank] = pieces[rank], rows[:0]
-        ends = accumulate(map(len, pieces), initial=0)
-        expected = [0 if other == rank else len(own) for other in range(size)]
-        sent = pieces[1 - rank] if size == 2 else np.concatenate(pieces)
-        came = self.processes.exchange(sent, [*ends], expected)
-        parts: list[FloatArray] = [*came.reshape(size - 1, *own.shape)]
-        parts.insert(rank, own)
-        return parts
-
-    def _add_up(self, parts: Sequence[FloatArray], total: FloatArray) -> None:
-        """The sum, or the mean, of the processes' gradients in the order of the processes."""
-        weights = self.weights if self.takes_mean else None
-        for rank, given in enumerate(parts):
-            part = given.astype(total.dtype, copy=False)
-            if weights is not None:
-                part = part * total.dtype.type(weights[rank])
-            if rank:
-                total += part
-            else:
-                total[...] = part
-        if self.takes_mean and weights is None:
-            total /= len(parts)
 
     def _own_rows_of(self, position: int, gradient: Rows) -> Rows:
         values, size = gradient.values, self.processes.size
@@ -292,17 +235,17 @@ class Shards:
 
     # Parameters
 
-    def distribute(self, given: Given) -> None:
-        """After a step, give the new values of dense parameters to all; those of rows wait until they are asked for."""
+    def distribution(self, given: Given) -> Distribution:
+        """What gives the new values of a step's dense parameters to all."""
+        return Distribution(self.processes, self.whole.arrays, self._buckets(given))
+
+    def note_stepped(self, given: Given) -> None:
+        """Note after a step that all have the new values of dense parameters, and of rows those who ask for them."""
         by_rows = {i for i, gradient in given.items() if isinstance(gradient, Rows)}
         self.tables = (self.tables | by_rows) - (given.keys() - by_rows)
         self._forget_fetched()
+        self.stale -= given.keys() - by_rows
         self.stale |= {i for i in by_rows if self.whole.shard_at(i) is None}
-        for bucket in self._buckets(given):
-            if len(bucket.positions) == 1:
-                self._complete(bucket.positions[0])
-            else:
-                self._complete_together(bucket)
 
     def _forget_fetched(self) -> None:
         """Forget rows of tables that other processes have, as these may change them."""
@@ -315,7 +258,8 @@ class Shards:
         if self.stale:
             self.processes.all_of("catching up")
             for i in sorted(self.stale):
-                self._complete(i)
+                self.processes.complete(rows_of(self.whole.arrays[i]), self.bounds[i])()
+            self.stale.clear()
 
     def completed(self, own: Sequence[FloatArray], wholes: Sequence[FloatArray]) -> None:
         """Fill arrays of the parameters' shapes in all processes, each of which has its own part of them."""
@@ -323,18 +267,7 @@ class Shards:
         for i, (part, whole) in enumerate(zip(own, wholes, strict=True)):
             self.own_part(i, whole)[...] = part
             if self.whole.shard_at(i) is None:
-                self.processes.complete(rows_of(whole), self.bounds[i])
-
-    def _complete_together(self, bucket: Bucket) -> None:
-        arrays, own = [self.whole.arrays[i] for i in bucket.positions], self.processes.rank
-        flat = bucket.packed(arrays, [own])
-        self.processes.complete(flat, bucket.bounds)
-        bucket.unpack(flat, arrays, [rank for rank in range(self.processes.size) if rank != own])
-        self.stale.difference_update(bucket.positions)
-
-    def _complete(self, position: int) -> None:
-        self.processes.complete(rows_of(self.whole.arrays[position]), self.bounds[position])
-        self.stale.discard(position)
+                self.processes.complete(rows_of(whole), self.bounds[i])()
 
     def fetch(self, position: int, numbers: NDArray[np.int64], read: Any) -> NDArray[Any]:
         """The latest values of some rows of this process's choice, from the processes that step them.
@@ -357,11 +290,6 @@ class Shards:
         in_order = np.empty_like(came)
         in_order[order] = came
         return in_order
-
-
-def _rows_in(size: int, rows: FloatArray) -> int:
-    """How many rows have so many bytes, at least one."""
-    return max(1, size // max(rows[:1].nbytes, 1))
 
 
 def _added_up(rows: Rows, dtype: np.dtype[Any]) -> Rows:

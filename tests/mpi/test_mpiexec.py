@@ -32,7 +32,16 @@ def mpiexec(size, *command, timeout=600):
 
 @pytest.mark.parametrize("size", [1, 3, *(pytest.param(size, marks=pytest.mark.slow) for size in (2, 4, 7))])
 def test_bits(size):
-    status, lines, errors = mpiexec(size, TOOL)
+    has_the_bits_of_one_process(size, TOOL)
+
+
+@pytest.mark.slow
+def test_bits_where_gradients_are_sent_at_once():
+    has_the_bits_of_one_process(3, TOOL, "--at-once")
+
+
+def has_the_bits_of_one_process(size, *command):
+    status, lines, errors = mpiexec(size, *command)
     assert status == 0, errors
     found = [json.loads(line) for line in lines if line.startswith("{")]
     assert sorted(each["rank"] for each in found) == [*range(size)]

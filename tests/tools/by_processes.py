@@ -1,7 +1,8 @@
 """Training by several processes, and by one with the sum of their gradients, for tests that compare the two.
 
 ``mpiexec -n 3 python tests/tools/by_processes.py`` prints, in each process, a line of JSON with digests of the
-parameters after some steps of each case, dense and by rows.
+parameters after some steps of each case, dense and by rows; with ``--at-once``, as so many processes do it that
+gradients do not go in pieces.
 """
 
 import hashlib
@@ -12,6 +13,7 @@ import numpy as np
 
 import fastadagrad as fa
 from fastadagrad.kernels.rules import trait
+from fastadagrad.mpi import cost
 from fastadagrad.optimizer.building import METHODS
 from fastadagrad.optimizer.second_order import SecondOrder
 
@@ -123,5 +125,7 @@ def digests(size, comm=None):
 if __name__ == "__main__":
     from mpi4py import MPI
 
+    if sys.argv[1:] == ["--at-once"]:  # as many processes do
+        cost.MOST_IN_PIECES = 1
     world = MPI.COMM_WORLD
     sys.stdout.write(json.dumps({"rank": world.rank, "digests": digests(world.size, world)}) + "\n")

@@ -27,11 +27,19 @@ class Counted:
         self.bytes_sent += sum(sent) * _row_bytes(array)
         return self._processes.exchange(array, bounds, expected)
 
+    def exchanged(self, messages):
+        return self._processes.exchanged(map(self._counted, messages))
+
+    def _counted(self, message):
+        self.messages += self.size - 1
+        self.bytes_sent += sum(part.nbytes for part in message) - message[self.rank].nbytes
+        return message
+
     def complete(self, array, bounds):
         own = bounds[self.rank + 1] - bounds[self.rank]
         self.messages += self.size - 1
         self.bytes_sent += own * _row_bytes(array) * (self.size - 1)
-        self._processes.complete(array, bounds)
+        return self._processes.complete(array, bounds)
 
 
 def _row_bytes(array):

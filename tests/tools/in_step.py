@@ -28,10 +28,16 @@ class InStep:
         assert [len(part) for part in received] == [*expected]
         return np.concatenate(received)
 
+    def exchanged(self, messages):
+        for message in messages:
+            by_rank = self.all_of([*message])
+            yield [parts[self.rank] for parts in by_rank]
+
     def complete(self, array, bounds):
         own = array[bounds[self.rank] : bounds[self.rank + 1]].copy()
         for part, (start, stop) in zip(self.all_of(own), pairwise(bounds), strict=True):
             array[start:stop] = part
+        return lambda: None
 
 
 def run(size, work):

@@ -21,7 +21,7 @@ from counted import Counted
 import fastadagrad as fa
 from fastadagrad.mpi.cost import Job, cost_of, piece_bytes
 from fastadagrad.mpi.messages import Messages
-from fastadagrad.mpi.shards import Shards
+from fastadagrad.mpi.sums import Sums
 
 PAUSE = 0.002  # seconds between two looks of a process that waits without taking a core
 PINGS = 1000
@@ -46,8 +46,14 @@ class Timed(Counted):
     def exchange(self, array, bounds, expected):
         return self._timed("all-to-all", super().exchange, array, bounds, expected)
 
+    def exchanged(self, messages):
+        coming, end = super().exchanged(messages), object()
+        while (came := self._timed("all-to-all", next, coming, end)) is not end:
+            yield came
+
     def complete(self, array, bounds):
-        self._timed("all-gather", super().complete, array, bounds)
+        finish = self._timed("all-gather", super().complete, array, bounds)
+        return lambda: self._timed("all-gather", finish)
 
 
 def median_of(world, rounds, call):
@@ -110,12 +116,12 @@ def measured(world, elements, arrays, rounds):
     w, g = (np.array_split(each, arrays) for each in rng.standard_normal((2, elements), np.float32))
     opt = fa.ADAGRAD(params=w, threads=1, comm=comm)
     one = fa.ADAGRAD(params=[each.copy() for each in w] if world.rank == 0 else np.zeros(1), threads=world.size)
-    add_up, found = Shards._add_up, defaultdict(list)
+    add_up, found = Sums._add_up, defaultdict(list)
 
     def timed_add_up(*arguments):
-        comm._timed("sums", add_up, *arguments)
+        return comm._timed("sums", add_up, *arguments)
 
-    Shards._add_up = timed_add_up
+    Sums._add_up = timed_add_up
     for turn in range(rounds + 1):
         world.Barrier()
         comm.reset()
