@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..support.asking import UNREADABLE, refuse_unreadable
+from ..support.memory_maps import refuse_closed
 
 Batch = Any  # a tuple or a dict of arrays, depending on the inputs
 Key = slice | npt.NDArray[np.integer[Any]]
@@ -144,9 +145,9 @@ def picker(array: Any, axis: int, label: str) -> Callable[[Key], Any]:
     if hasattr(array, "tocsr"):
         sliceable = array.tocsc() if axis % ndim else array.tocsr()
         kept = array.format if array.format in ("csr", "csc") else sliceable.format
-        return partial(_sparse_part, sliceable, axis % ndim, kept)
+        return partial(_sparse_part, sliceable, axis % ndim, kept, label)
     if isinstance(array, np.ndarray):
-        return partial(_part, array.view(np.ndarray) if isinstance(array, np.memmap) else array, axis % ndim)
+        return partial(_part, array.view(np.ndarray) if isinstance(array, np.memmap) else array, axis % ndim, label)
     return _Foreign(array, axis % ndim)
 
 
@@ -175,7 +176,8 @@ class _Foreign:
         return np.ascontiguousarray(part) if type(part) is np.ndarray else part
 
 
-def _part(array: Any, axis: int, key: Key) -> Any:
+def _part(array: Any, axis: int, label: str, key: Key) -> Any:
+    refuse_closed(label, array)
     gathered = isinstance(key, np.ndarray) and type(array) is np.ndarray
     if gathered and array.flags.c_contiguous and array.flags.aligned:
         return array.take(key, axis=axis)  # twice as fast as indexing, but `take` copies the whole of other arrays
@@ -183,7 +185,9 @@ def _part(array: Any, axis: int, key: Key) -> Any:
     return np.ascontiguousarray(part) if gathered else part
 
 
-def _sparse_part(matrix: Any, axis: int, kept: str, key: Key) -> Any:
+def _sparse_part(matrix: Any, axis: int, kept: str, label: str, key: Key) -> Any:
+    for part in (matrix.data, matrix.indices, matrix.indptr):
+        refuse_closed(label, part)
     return _indexed(matrix, axis, key).asformat(kept)
 
 

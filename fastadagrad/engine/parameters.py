@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from ..kernels.memory.storage import PRECISIONS, precision_of
 from ..support import trees
 from ..support.asking import UNREADABLE, asking, refuse_unreadable, shown
+from ..support.memory_maps import map_of, refuse_closed
 from ..support.read_only import ReadOnly
-from .place import array_of, map_of, place_of, refuse_closed
+from .place import array_of, place_of
 from .shard import Shard
 
 FloatArray = NDArray[np.floating[Any]]

@@ -6,7 +6,6 @@ module `place` that fulfils `Place`. The package is imported when the first arra
 
 from __future__ import annotations
 
-import mmap
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..support.asking import asking
+from ..support.memory_maps import refuse_closed
 from .options import Settings
 
 _PLAIN = frozenset({float, int, bool})  # types of numbers that have no memory to lend
@@ -140,7 +140,11 @@ def array_of(what: str, owner: Any) -> Any:
     That is NumPy's or, of an array of another library, a view of its memory: NumPy's for the host's, and a description
     of it for that of a GPU. Raises TypeError, which names `what`, for an array that cannot be read.
     """
-    if owner is None or type(owner) is np.ndarray:
+    if owner is None:
+        return None
+    if type(owner) is np.ndarray:
+        if owner.base is not None:
+            refuse_closed(what, owner)
         return owner
     from ..device.arrays import as_device_array
     from ..host.foreign import as_host_array
@@ -154,20 +158,6 @@ def array_of(what: str, owner: Any) -> Any:
             return as_host_array(owner) if found is None else found
         except TypeError as error:
             raise TypeError(f"{what}: {error}") from None
-
-
-def refuse_closed(what: str, array: NDArray[Any]) -> None:
-    """Raise ValueError if an array is in a file whose memory map has been closed: nothing is there any more."""
-    found = map_of(array)
-    if found is not None and found.closed:
-        raise ValueError(f"{what}: its memory map has been closed; open it again")
-
-
-def map_of(array: Any) -> mmap.mmap | None:
-    """The memory map that an array is a view of; None if it is of no file."""
-    while isinstance(array, np.ndarray):
-        array = array.base
-    return array if isinstance(array, mmap.mmap) else None
 
 
 def plain(what: str, value: Any) -> Any:

@@ -30,7 +30,7 @@ def gradient_refusal(
 
 def host_form(what: str, array: Any) -> Any:
     """An array of another library as NumPy's view of its memory, if that is the host's; all else as it is."""
-    if type(array) is np.ndarray:
+    if type(array) is np.ndarray and array.base is None:
         return array
     found = array_of(what, array)
     return found if isinstance(found, np.ndarray) else array

@@ -13,6 +13,7 @@ from ..engine.parameters import COMPUTED, FloatArray
 from ..engine.rows import INDEX_DTYPES, Rows, outside
 from ..kernels.cpu.coalesce import ASCENDING, DISTINCT, inspect
 from ..support.asking import asking, whether
+from ..support.memory_maps import refuse_closed
 from .gradients import form_refusal, host_form
 from .launch import launch
 
@@ -110,22 +111,28 @@ def _checked_entries(name: str, matrix: Any, parameter: FloatArray) -> tuple[Ind
     if form not in ("csr", "csc", "coo"):
         raise TypeError(f"{where} must be a CSR, CSC or COO matrix, not {form.upper()}; pass gradient.tocsr()")
     if form == "coo":
-        rows, columns, values = np.asarray(matrix.row), np.asarray(matrix.col), np.asarray(matrix.data)
+        rows, columns, values = (_part(where, matrix, name) for name in ("row", "col", "data"))
         if not len(rows) == len(columns) == len(values):
             raise ValueError(
                 f"{where}: row, col and data must be equally long, not {len(rows)}, {len(columns)} and {len(values)}"
             )
     else:
-        starts, major = np.asarray(matrix.indptr), parameter.shape[0 if form == "csr" else 1]
+        starts, major = _part(where, matrix, "indptr"), parameter.shape[0 if form == "csr" else 1]
         ordered = starts.shape == (major + 1,) and starts[0] == 0 and bool(np.all(np.diff(starts) >= 0))
         if not ordered or starts[-1] > min(len(matrix.indices), len(matrix.data)):
             raise ValueError(f"{where}: indptr must ascend from 0 to the number of entries, one for each row or column")
         outer = np.repeat(np.arange(major, dtype=np.int64), np.diff(starts))
-        inner, values = np.asarray(matrix.indices)[: outer.size], np.asarray(matrix.data)[: outer.size]
+        inner, values = (_part(where, matrix, name)[: outer.size] for name in ("indices", "data"))
         rows, columns = (outer, inner) if form == "csr" else (inner, outer)
     rows, _ = checked_indices(f"{where}: row indices", rows, parameter.shape[0])
     columns, _ = checked_indices(f"{where}: column indices", columns, parameter.shape[1])
     return rows, columns, np.ascontiguousarray(values)
+
+
+def _part(where: str, matrix: Any, name: str) -> NDArray[Any]:
+    part = np.asarray(getattr(matrix, name))
+    refuse_closed(f"{where}: {name}", part)
+    return part
 
 
 def checked_elements(

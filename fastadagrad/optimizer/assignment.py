@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from ..engine.parameters import Parameters, holds_floats
-from ..engine.place import array_of, plain, refuse_closed
+from ..engine.place import array_of, plain
 from ..engine.shard import Shard
 from ..support.asking import asking, shown
+from ..support.memory_maps import refuse_closed
 
 
 def asks_for_best(targets: Any) -> bool:

@@ -14,9 +14,9 @@ import numpy as np
 from ..data.memory_at_hand import LITTLE, bytes_at_hand
 from ..engine.engine import Engine
 from ..engine.parameters import Parameters
-from ..engine.place import map_of
 from ..support import array_file, parted_file
 from ..support.asking import asking
+from ..support.memory_maps import map_of
 from . import checkpoint
 from .checkpoint import Arrays
 from .history import Ledger

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from .memory_maps import is_closed
+
 # Errors of arguments, when they are asked for their length, their dtype, their items, ..., that are told as TypeErrors.
 # All others go through: a signal's handler may raise anything, anywhere.
 UNREADABLE: tuple[type[Exception], ...] = (
@@ -52,6 +54,20 @@ def asking(what: str) -> Iterator[None]:
         raise
 
 
+class _Texts(reprlib.Repr):
+    """Texts of objects, also of arrays in memory maps that have been closed, whose elements cannot be read."""
+
+    def repr_ndarray(self, array: Any, level: int) -> str:
+        if is_closed(array):
+            return f"an array of shape {array.shape} whose memory map has been closed"
+        return self.repr_instance(array, level)
+
+    repr_memmap = repr_ndarray
+
+
+_texts = _Texts()
+
+
 def shown(value: Any) -> str:
     """The text of a value for a message, shortened if it is long.
 
@@ -59,7 +75,7 @@ def shown(value: Any) -> str:
     '[1.5]'
     """
     try:
-        return reprlib.repr(value)
+        return _texts.repr(value)
     except OF_ARGUMENTS:  # an int has more digits than Python writes; other objects may raise anything
         return f"an integer of {value.bit_length()} bits" if type(value) is int else f"a {type(value).__name__}"
 

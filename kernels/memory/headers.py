@@ -33,6 +33,7 @@ TYPE = HEADER // 8 - 1
 DATA = HEADER // 8
 NDIM = 2 * (HEADER // 8 + 1)
 SHAPE = HEADER // 8 + 2
+BASE = HEADER // 8 + 4
 DESCR = HEADER // 8 + 5
 FLAGS = 2 * (HEADER // 8 + 6)
 HEADER_WORDS = HEADER // 8 + 7
@@ -155,7 +156,7 @@ def supported() -> bool:
     """Whether arrays and lists lie in memory as described (they do not on other Pythons than CPython)."""
     if sys.implementation.name != "cpython":
         return False
-    probe = np.zeros((2, 3), np.float32)
+    probe = np.zeros(6, np.float32).reshape(2, 3)
     objects = [None, probe]
     items = ctypes.c_int64.from_address(id(objects) + LIST_ITEMS).value
     word = (ctypes.c_int64 * HEADER_WORDS).from_address(id(probe))
@@ -166,6 +167,7 @@ def supported() -> bool:
         and word[DATA] == probe.ctypes.data
         and half[NDIM] == probe.ndim
         and (ctypes.c_int64 * 2).from_address(word[SHAPE])[:] == list(probe.shape)
+        and word[BASE] == id(probe.base)
         and word[DESCR] == id(probe.dtype)
         and half[FLAGS] & (READABLE | WRITEABLE) == READABLE | WRITEABLE
     )

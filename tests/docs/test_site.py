@@ -9,7 +9,7 @@ import re
 
 import pytest
 from pages import DOCS, codes, section, table
-from places import ROOT
+from places import ROOT, TOOLS
 from public_surface import FILE
 
 import fastadagrad as fa
@@ -110,6 +110,16 @@ def test_pages_of_the_gallery_are_those_that_are_named():
         name for path in DOCS.glob("*.md") for name in re.findall(r"auto_examples/(plot_\w+)\.rst", path.read_text())
     }
     assert named <= files
+
+
+@pytest.mark.parametrize("row", table("promises.md", "Counts"), ids=lambda row: codes(row[1])[0])
+def test_counts_are_of_programs_that_take_these_options(row):
+    _, command, counted, where = row
+    program, *options = codes(command)[0].split()
+    known = (TOOLS / program).read_text() + (TOOLS / "wild.py").read_text()
+    assert all(f'"{option}"' in known for option in options if option.startswith("--"))
+    assert re.search(r"\d", counted)
+    assert re.fullmatch(r".+, \d+ cores, [A-Z][a-z]+ 20\d\d", where)
 
 
 def test_headings_of_promises():

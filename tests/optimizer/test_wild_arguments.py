@@ -4,9 +4,11 @@ import gc
 
 import numpy as np
 import pytest
+import scipy.sparse
 from wild import Changing, tried
 
 import fastadagrad as fa
+from fastadagrad.linear import LinearModel
 
 
 @pytest.mark.parametrize(
@@ -61,7 +63,14 @@ def table(tmp_path):
     return np.memmap(tmp_path / "table", shape=(1000, 2), dtype=np.float64, mode="w+")
 
 
-@pytest.mark.parametrize("view", [lambda table: table, np.asarray, lambda table: np.asarray(table)[5:]])
+VIEWS = {
+    "itself": lambda table: table,
+    "a view": np.asarray,
+    "a view of a view": lambda table: np.asarray(table)[:],
+}
+
+
+@pytest.mark.parametrize("view", VIEWS.values(), ids=VIEWS)
 def test_a_map_cannot_be_closed_while_a_parameter_is_in_it(view, table):
     opt = fa.ADAGRAD(params=view(table), learning_rate=0.5)
     for change in (table._mmap.close, lambda: table._mmap.resize(10)):
@@ -74,17 +83,33 @@ def test_a_map_cannot_be_closed_while_a_parameter_is_in_it(view, table):
     table._mmap.close()
 
 
-def test_a_map_that_has_been_closed_is_not_read(table):
-    opt = fa.ADAGRAD(params=np.zeros((1000, 2)))
+@pytest.mark.parametrize("view", VIEWS)
+def test_a_map_that_has_been_closed_is_not_read(view, table):
+    opt, data = fa.ADAGRAD(params=np.zeros((1000, 2))), fa.SGD(lambda w, x: (0.0, w), np.zeros(2))
+    given = VIEWS[view](table)
+    rows = given.reshape(-1)[:1000].view(np.int64)
+    matrix, coo = scipy.sparse.csr_array(np.ones((1000, 2))), scipy.sparse.coo_array(np.ones((1000, 2)))
+    matrix.data, coo.data = given.reshape(-1), given.reshape(-1)
+    batches = fa.Dataset([given])
     table._mmap.close()
     for use in (
-        lambda: fa.ADAGRAD(params=table),
-        lambda: fa.ADAGRAD(params=np.asarray(table)),
-        lambda: opt.step(table),
-        lambda: opt.step(fa.Rows(np.arange(1000), table)),
-        lambda: opt.set_params(table),
-        lambda: opt.set_params(np.asarray(table)),
+        lambda: fa.ADAGRAD(params=given),
+        lambda: opt.step(given),
+        lambda: opt.step(fa.Rows(np.arange(1000), given)),
+        lambda: opt.step(fa.Rows(rows, np.ones((1000, 2)))),
+        lambda: opt.step(matrix),
+        lambda: opt.step(coo),
+        lambda: opt.read_rows("param0", rows),
+        lambda: opt.set_params(given),
+        lambda: data.evaluate([given]),
+        lambda: data.evaluate([matrix]),
+        lambda: data.minimize([given], max_epochs=1),
+        lambda: next(data.iterate(batches)),
+        lambda: LinearModel().fit(given, np.arange(1000) % 2),
+        lambda: LinearModel().fit(matrix, np.arange(1000) % 2),
     ):
         with pytest.raises(ValueError, match="its memory map has been closed"):
             use()
-    assert opt.steps == 0
+    with pytest.raises(TypeError, match=r"learning_rate must be a number, not an array of shape .* has been closed"):
+        fa.ADAGRAD(params=np.zeros(3), learning_rate=given)
+    assert (opt.steps, data.steps) == (0, 0)

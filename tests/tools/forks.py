@@ -146,13 +146,15 @@ def main():
         wrong = run_here(*given.scenario, given.repeat)
         print(*wrong, "done", sep="\n")
         return 0
-    faults = 0
-    for method, situation in itertools.product(METHODS, SITUATIONS):
+    faults, scenarios = 0, [*itertools.product(METHODS, SITUATIONS)]
+    for method, situation in scenarios:
         begun = time.monotonic()
         wrong = run(method, situation, given.repeat, given.layer)
         faults += bool(wrong)
         outcome = "not installed" if wrong is None else wrong or f"{given.repeat} of {given.repeat} right"
         print(f"{method}, {situation}: {outcome}, {time.monotonic() - begun:.0f} s", flush=True)
+    right = f"{len(scenarios) - faults} of {len(scenarios)} scenarios"
+    print(f"{right}: each of {given.repeat} processes with the right bits, no abort, no hang")
     return bool(faults)
 
 

@@ -179,10 +179,12 @@ if __name__ == "__main__":
     parser.add_argument("--fits", type=int, default=60)
     parser.add_argument("--seed", type=int, default=1)
     chosen = parser.parse_args()
-    failed = 0
+    failed, lines = 0, []
     for what, kill, number in (("runs", kill_runs, chosen.runs), ("fits", kill_fits, chosen.fits)):
         if number:
             found = kill(number, chosen.seed)
             failed += found["failures"]
-            print(f"{what}: " + ", ".join(f"{found[name]} {name}" for name in sorted(found)), flush=True)
+            lines.append(f"{what}: " + ", ".join(f"{found[name]} {name}" for name in sorted(found)))
+            print(lines[-1], flush=True)
+    print("; ".join(lines))
     sys.exit(bool(failed))

@@ -191,12 +191,12 @@ def main():
         print(", ".join(f"{end} {n}" for end, n in sorted(counts.items())))
         print("\n".join(wrong), end="")
         return 0
-    faults = 0
-    for name in Subject(0).operations():
+    faults, operations = 0, Subject(0).operations()
+    for name in operations:
         ends, wrong = run(name, arguments.tries, arguments.seed, arguments.rows)
         print(f"{name}: {ends}", *wrong, sep="\n  ", flush=True)
         faults += len(wrong)
-    print(f"{faults} faults")
+    print(f"{arguments.tries} tries of each of {len(operations)} operations, {faults} torn")
     return bool(faults)
 
 
