@@ -16,6 +16,7 @@ from ..data.streams import is_stream
 from ..data.tables import Table
 from ..support.asking import shown, whether
 from . import arguments, targets
+from .divided import Processes, among
 from .fit_checkpoints import FitCheckpoints, opened
 from .fitting import State, fit, of_one_part
 from .methods import own_hyper
@@ -217,6 +218,7 @@ class LinearModel(Trainable):
         every: int | str | timedelta = 1,
         keep: int | None = 2,
         resume: bool = False,
+        comm: Any = None,
     ) -> LinearModel:
         """Train from scratch or, if the model has `warm_start`, from where training stands.
 
@@ -252,6 +254,10 @@ class LinearModel(Trainable):
             True: go on from the newest checkpoint in the folder that is whole, with the bits of a training that has not
             stopped; if there is none, begin. Examples and parameters must be the same, but for the number of epochs and
             `patience`. False: a folder that has checkpoints is refused.
+        comm : mpi4py.MPI.Intracomm, optional
+            Processes that fit the model together: all are given the same model and the same examples, none of them a
+            Stream, and each computes on its share of every batch, so that `batch_size` is to be large. All then have
+            the same weights, those of one process up to rounding. Process 0 writes checkpoints and shows the bar.
 
         Returns
         -------
@@ -283,11 +289,23 @@ class LinearModel(Trainable):
         if is_stream(X):
             check_alone(y, sample_weight)
             self._parameters["hash_bits"] = adopted_bits(X, self.hash_bits, self._start is not None)
-        with opened(*given, self._parameters) as files:
-            self._fit(X, y, valid, progress, sample_weight, files)
+        with among(comm, self._parameters["batch_size"]) as processes:
+            if processes.several and is_stream(X):
+                raise ValueError("X is a Stream, which one process reads: give examples in memory, or leave out comm")
+            with opened(*given, self._parameters, processes) as files:
+                self._fit(X, y, valid, progress, sample_weight, files, processes)
         return self
 
-    def _fit(self, X: Any, y: Any, valid: Any, progress: Any, sample_weight: Any, files: FitCheckpoints | None) -> None:
+    def _fit(
+        self,
+        X: Any,
+        y: Any,
+        valid: Any,
+        progress: Any,
+        sample_weight: Any,
+        files: FitCheckpoints | None,
+        processes: Processes,
+    ) -> None:
         p = self._parameters
         if is_stream(X):
             found = self._streamed(X, valid, progress, self._start, files=files)
@@ -296,7 +314,8 @@ class LinearModel(Trainable):
         table = labelled(X, y, None, self.hash_bits, sample_weight)
         table, start = self._continued(table) if p["warm_start"] else (table, None)
         keeps, how = p["warm_start"], (table, valid, progress)
-        found = fit(p, self._settings, self._conduct, *how, start=start, keeps=keeps, files=files)
+        more: dict[str, Any] = {"start": start, "keeps": keeps, "files": files, "processes": processes}
+        found = fit(p, self._settings, self._conduct, *how, **more)
         columns = (X.zero_based, X.columns) if isinstance(X, Table) else (None, None)
         self._take(found, table, keeps=keeps, anew=True, columns=columns)
 

@@ -24,13 +24,14 @@ from .epochs import NON_FINITE, Outcome, Run
 from .fed import Fed
 from .feeds import BUFFER, Feed
 from .fit_checkpoints import FitCheckpoints, Progress
-from .fitting import Fit, State, unscaled
+from .fitting import Fit, State
 from .judges import Judges
 from .progressive import Progressive, Watch
 from .stream_preparation import prepare
 from .stream_resuming import Place
 from .stream_sources import Passes
 from .training import importance_of, is_dense
+from .unscaling import unscaled
 
 Tell = Callable[[dict[str, float]], object]
 

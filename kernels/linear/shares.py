@@ -22,10 +22,10 @@ class Shares(NamedTuple):
 
     ``score(now, size, loss, examples, order, weights, intercept, rates, work)`` returns the sum of the losses of
     examples `order`, a share of a batch of `size`, and leaves their gradient in `work`. Then either
-    ``take(examples, order, weights, columns, sums, work)`` takes it out, and returns how many columns it has; and
-    ``step(now, columns, sums, weights, intercept, rates, work)`` steps what the sums of all processes name. Or ``sweep(now, weights,
-    intercept, rates, work)`` steps all weights by the gradient in `work`. ``end(steps, weights, rates, work)`` catches
-    all features up, after so many steps.
+    ``take(examples, order, weights, columns, sums, work)`` takes it out, and returns how many columns it has, and
+    ``step(now, columns, sums, weights, intercept, rates, work)`` steps what the sums of all processes name; or
+    ``sweep(now, weights, intercept, rates, work)`` steps all weights by the gradient in `work`. At last
+    ``end(steps, weights, rates, work)`` catches all features up, after so many steps.
     """
 
     score: Any
@@ -136,12 +136,12 @@ def _make_sweep(pieces: Pieces):
 
 
 def _make_end(pieces: Pieces):
-    begin, at, end_of = pieces.reading
+    begin, _, catching_up_at_end = pieces.reading
     catch_up_all = pieces.catch_up.all
 
     @compiled
     def end(steps, weights, rates, work):
         weights, rates, work = borrowed((weights, rates, work))
-        catch_up_all(steps, weights, work.last, end_of(rates, steps, begin(rates)))
+        catch_up_all(steps, weights, work.last, catching_up_at_end(rates, steps, begin(rates)))
 
     return end
