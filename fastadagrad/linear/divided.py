@@ -43,6 +43,9 @@ class Alone(numbered_files.Alone):
     def everywhere(self, function: Callable[[], Result]) -> Result:
         return function()
 
+    def refuse_undivided(self, batch_size: int, streamed: bool) -> None:
+        """Do nothing, as nothing is divided."""
+
     def refuse_others(self, given: Mapping[str, Any]) -> None:
         """Do nothing, as there are no others."""
 
@@ -86,6 +89,16 @@ class Together:
         with whole():
             found: Result = self._agreement.by_rank(ABOUT, done)[0]
         return found
+
+    def refuse_undivided(self, batch_size: int, streamed: bool) -> None:
+        """Raise ValueError for batches of one example, and for examples that are `streamed`."""
+        if batch_size == 1:
+            raise ValueError(
+                f"batch_size is 1, and {self.messages.size} processes (comm=) divide each batch among them: give a "
+                "larger one, as batch_size=1024, or leave out comm"
+            )
+        if streamed:
+            raise ValueError("X is a Stream, which one process reads: give examples in memory, or leave out comm")
 
     def refuse_others(self, given: Mapping[str, Any]) -> None:
         """Raise ValueError in all processes, unless they were given the same things, by the words that name these."""
@@ -171,13 +184,13 @@ Processes = Alone | Together
 
 
 @contextmanager
-def among(comm: Any, batch_size: int) -> Iterator[Processes]:
-    """The processes of a communicator, as those of a fit, which ends in all of them as the block does in one.
+def among(comm: Any) -> Iterator[Processes]:
+    """The processes of a communicator, as those of a fit; what the block raises in one process, it raises in all.
 
     Raises
     ------
-    TypeError, ValueError
-        If it is no communicator, or if there are several processes, and batches of one example.
+    TypeError
+        If it is no communicator.
     """
     messengers = None if comm is None else processes_of(comm)
     if messengers is None:
@@ -185,11 +198,6 @@ def among(comm: Any, batch_size: int) -> Iterator[Processes]:
         return
     found = Together(messengers)
     try:
-        if batch_size == 1:
-            raise ValueError(
-                f"batch_size is 1, and {messengers.size} processes (comm=) divide each batch among them: give a larger "
-                "one, as batch_size=1024, or leave out comm"
-            )
         yield found
     except BaseException as error:
         if is_agreed(error):

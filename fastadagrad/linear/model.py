@@ -284,14 +284,13 @@ class LinearModel(Trainable):
         >>> model.coef_.round(1).tolist(), model.intercept_.round(1).item()
         ([3.0], 1.0)
         """
-        valid = self._parameters["validation"] if valid is None else checked_validation("valid", valid)
-        given = checkpoint, every, keep, whether("resume", resume)
-        if is_stream(X):
-            check_alone(y, sample_weight)
-            self._parameters["hash_bits"] = adopted_bits(X, self.hash_bits, self._start is not None)
-        with among(comm, self._parameters["batch_size"]) as processes:
-            if processes.several and is_stream(X):
-                raise ValueError("X is a Stream, which one process reads: give examples in memory, or leave out comm")
+        with among(comm) as processes:
+            valid = self._parameters["validation"] if valid is None else checked_validation("valid", valid)
+            given = checkpoint, every, keep, whether("resume", resume)
+            processes.refuse_undivided(self._parameters["batch_size"], is_stream(X))
+            if is_stream(X):
+                check_alone(y, sample_weight)
+                self._parameters["hash_bits"] = adopted_bits(X, self.hash_bits, self._start is not None)
             with opened(*given, self._parameters, processes) as files:
                 self._fit(X, y, valid, progress, sample_weight, files, processes)
         return self
