@@ -120,10 +120,16 @@ class Together:
         """A block of training, in which signals wait until all processes have made the same step."""
         with delayed() as self._signals:
             yield
+            self.answer_signals()
 
     def told(self, tell: Tell) -> Tell:
-        """A function of each process's own that is told of epochs; if it raises in one process, all end there."""
-        return lambda entry: self._interruptible(partial(tell, entry))
+        """A function of each process's own that is told of epochs; what it raises in one process, all raise there."""
+
+        def told(entry: dict[str, float]) -> None:
+            tell(entry)
+            self._signals.deliver()
+
+        return lambda entry: self._interruptible(partial(told, entry))
 
     def by_rank(self, function: Callable[[], Any]) -> list[tuple[Any, ...]]:
         """What a function returns in each process, and last whether signals wait there."""

@@ -271,7 +271,7 @@ class LinearModel(Trainable):
             If X, y, `valid` or the weights are of another kind, or hold NaN or infinity, or if labels do not suit the
             loss.
         RuntimeError
-            If a progress bar is asked for, and tqdm is not installed.
+            If a progress bar is asked for, and tqdm is not installed; or if processes (`comm`) make different calls.
         OSError
             If the folder for checkpoints cannot be made, read or written.
 
