@@ -11,7 +11,6 @@ from ..mpi.agreement import is_agreed
 from ..support.contents import STDIN
 from ..support.extras import needed
 from ..support.log import logger
-from . import streaming
 
 # What processes other than the first are given in the place of these options, as they tell and write nothing.
 SILENT = {"model": None, "plot": None, "test": None, "json": False, "quiet": True, "progress": False}
@@ -51,8 +50,3 @@ def _refuse_undivided(arguments: argparse.Namespace, processes: int) -> None:
         )
     if arguments.source == STDIN:
         raise ValueError("standard input is that of one process, and mpiexec has started several: give a file")
-    if streaming.is_wanted(arguments):
-        raise ValueError(
-            f"{arguments.source} is to be streamed, which one process does, and mpiexec has started several: give "
-            "--no-stream, if it fits in the memory of each, or leave mpiexec out"
-        )

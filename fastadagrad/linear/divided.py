@@ -6,7 +6,7 @@ sums of their shares' gradients, and what one of them decides for all.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from itertools import accumulate
@@ -26,11 +26,12 @@ from ..mpi.processes import Processes as Messengers
 from ..support import numbered_files
 from ..support.interrupts import Delayed, delayed, whole
 from ..support.log import compilation
+from .feeds import Feed
 from .training import Examples, Scorer, Trainer, longest_row, make_weights
 
 ABOUT = "fit"  # what every exchange of a fit is about, so that a process that fails can tell the others anywhere
-Tell = Callable[[dict[str, float]], object]  # gets an epoch's entry of the history
 Result = TypeVar("Result")
+Tell = Callable[[Any], object]
 
 
 class Alone(numbered_files.Alone):
@@ -43,17 +44,23 @@ class Alone(numbered_files.Alone):
     def everywhere(self, function: Callable[[], Result]) -> Result:
         return function()
 
-    def refuse_undivided(self, batch_size: int, streamed: bool) -> None:
+    def refuse_undivided(self, batch_size: int, once: bool) -> None:
         """Do nothing, as nothing is divided."""
 
     def refuse_others(self, given: Mapping[str, Any]) -> None:
         """Do nothing, as there are no others."""
 
-    def training(self) -> AbstractContextManager[object]:
+    def alike(self, feeds: Iterable[Feed]) -> Iterable[Feed]:
+        return feeds
+
+    def training(self, patient: bool = False) -> AbstractContextManager[object]:
         return nullcontext()
 
-    def told(self, tell: Tell) -> Tell:
+    def told(self, tell: Result, answers: bool = False) -> Result:
         return tell
+
+    def answer_signals(self) -> None:
+        """Do nothing, as signals are answered when they come."""
 
 
 ALONE = Alone()
@@ -70,7 +77,7 @@ class Together:
     def __init__(self, processes: Messengers) -> None:
         self.messages = Lockstep(processes)
         self._agreement = Agreement(self.messages)
-        self._signals = Delayed()
+        self._signals, self._patient = Delayed(), False
 
     @property
     def leads(self) -> bool:
@@ -90,20 +97,28 @@ class Together:
             found: Result = self._agreement.by_rank(ABOUT, done)[0]
         return found
 
-    def refuse_undivided(self, batch_size: int, streamed: bool) -> None:
-        """Raise ValueError for batches of one example, and for examples that are `streamed`."""
+    def refuse_undivided(self, batch_size: int, once: bool) -> None:
+        """Raise ValueError for batches of one example, and for examples that can be read `once` only."""
         if batch_size == 1:
             raise ValueError(
                 f"batch_size is 1, and {self.messages.size} processes (comm=) divide each batch among them: give a "
                 "larger one, as batch_size=1024, or leave out comm"
             )
-        if streamed:
-            raise ValueError("X is a Stream, which one process reads: give examples in memory, or leave out comm")
+        if once:
+            raise ValueError("X can be read once only, and each process (comm=) reads all of it: give a file")
 
     def refuse_others(self, given: Mapping[str, Any]) -> None:
         """Raise ValueError in all processes, unless they were given the same things, by the words that name these."""
         with whole():
             self._agreement.refuse_others(ABOUT, given)
+
+    def alike(self, feeds: Iterable[Feed]) -> Iterator[Feed]:
+        """The same buffers; ValueError in all processes, unless all have as many, of as many visits and values."""
+        about = "the next part of X, by its visits and values,"
+        for feed in feeds:
+            self.refuse_others({about: [len(feed.order), feed.examples.values.size]})
+            yield feed
+        self.refuse_others({about: None})
 
     # While training, within `training`
 
@@ -116,24 +131,33 @@ class Together:
         return DividedScorer(*targets, processes=self)
 
     @contextmanager
-    def training(self) -> Iterator[None]:
-        """A block of training, in which signals wait until all processes have made the same step."""
+    def training(self, patient: bool = False) -> Iterator[None]:
+        """A block of training, in which signals wait until all processes have made the same step.
+
+        If it is `patient`, they wait until the program says so, by `answer_signals`.
+        """
+        self._patient = patient
         with delayed() as self._signals:
             yield
             self.answer_signals()
 
-    def told(self, tell: Tell) -> Tell:
-        """A function of each process's own that is told of epochs; what it raises in one process, all raise there."""
+    def told(self, tell: Tell | None, answers: bool = False) -> Tell:
+        """A function of each process's own, or none, that is told something; what it raises in one, all raise there.
 
-        def told(entry: dict[str, float]) -> None:
-            tell(entry)
-            self._signals.deliver()
+        Signals may be answered then, too.
+        """
 
-        return lambda entry: self._interruptible(partial(told, entry))
+        def told(what: Any) -> None:
+            if tell is not None:
+                tell(what)
+            if answers:
+                self._signals.deliver()
+
+        return lambda what: self._interruptible(partial(told, what))
 
     def by_rank(self, function: Callable[[], Any]) -> list[tuple[Any, ...]]:
-        """What a function returns in each process, and last whether signals wait there."""
-        return self._agreement.by_rank(ABOUT, lambda: (*function(), bool(self._signals)))
+        """What a function returns in each process, and last whether signals are to be answered there."""
+        return self._agreement.by_rank(ABOUT, lambda: (*function(), bool(self._signals) and not self._patient))
 
     def answer_signals(self) -> None:
         """Call the handlers of signals that have come to any process; one that interrupts the training ends all."""
@@ -219,8 +243,16 @@ class DividedTrainer(Trainer):
     def __init__(self, examples: Examples, settings: Any, *, processes: Together, **how: Any) -> None:
         self._processes = processes
         super().__init__(examples, settings, **how)
-        share = -(-self.batch_size // processes.messages.size)
-        columns = 0 if self._way.sweep else min(len(self.weights.p), share * longest_row(examples))
+        self._make_room()
+
+    def feed(self, examples: Examples) -> None:
+        super().feed(examples)
+        self._make_room()
+
+    def _make_room(self) -> None:
+        """Make arrays for what is taken out of the gradient of a share."""
+        share = -(-self.batch_size // self._processes.messages.size)
+        columns = 0 if self._way.sweep else min(len(self.weights.p), share * longest_row(self.examples))
         self._columns = np.empty(columns + 1, np.uint32)  # of the share's gradient, and of the intercept
         self._sums = np.empty((columns + 1, *self.weights.p.shape[1:]), self.weights.p.dtype)
 

@@ -129,7 +129,7 @@ def fit(
     if files is not None or processes.several:
         about = {name: about_examples(each) for name, each in (("examples", table), ("valid", held_out))}
         about["labels"] = about_targets(chosen)
-        processes.refuse_others(about | {"the parameters of the model": about_parameters(p)} | about_state(start))
+        processes.refuse_others(about | about_model(p, start))
         if files is not None:
             files.compare(**about)
     folds: list[rate_trials.Fold] = []
@@ -156,7 +156,7 @@ def fit(
             _restore(run, runner, taken)
             files.taken = taken = None  # and with it the memory of its arrays
         watcher = watched(partial(unscaled_aside, scale, chosen)) if watched is not None and scale else None
-        outcome = run.run(epochs, order, rng, report, processes.told(tell), watcher, files)
+        outcome = run.run(epochs, order, rng, report, processes.told(tell, answers=True), watcher, files)
     del run
     rate, state = settings.learning_rate_at(0), start
     if keeps and scale is not None and outcome.ended_by != NON_FINITE:
@@ -169,12 +169,14 @@ def fit(
     )
 
 
-def about_state(start: State | None) -> dict[str, Any]:
-    """What tells the state that a fit goes on from apart from others."""
-    if start is None:
-        return {}
-    weights, intercept, steps = start.trained
-    return {"the state to go on from": [steps, checksum(weights.p, *weights.slots, intercept.p, *intercept.slots)]}
+def about_model(p: Mapping[str, Any], start: State | None) -> dict[str, Any]:
+    """What tells a model, and the state that its fit goes on from, apart from others; by words for them."""
+    about: dict[str, Any] = {"the parameters of the model": about_parameters(p)}
+    if start is not None:
+        weights, intercept, steps = start.trained
+        state = checksum(weights.p, *weights.slots, intercept.p, *intercept.slots)
+        about["the state to go on from"] = [steps, state]
+    return about
 
 
 def _refuse_no_features(table: Table) -> None:

@@ -255,9 +255,9 @@ class LinearModel(Trainable):
             stopped; if there is none, begin. Examples and parameters must be the same, but for the number of epochs and
             `patience`. False: a folder that has checkpoints is refused.
         comm : mpi4py.MPI.Intracomm, optional
-            Processes that fit the model together: all are given the same model and the same examples, none of them a
-            Stream, and each computes on its share of every batch, so that `batch_size` is to be large. All then have
-            the same weights, those of one process up to rounding. Process 0 writes checkpoints and shows the bar.
+            Processes that fit the model together: all are given the same model and the same examples, and each computes
+            on its share of every batch, so that `batch_size` is to be large. All then have the same weights, those of
+            one process up to rounding. Process 0 writes checkpoints and shows the bar.
 
         Returns
         -------
@@ -287,7 +287,7 @@ class LinearModel(Trainable):
         with among(comm) as processes:
             valid = self._parameters["validation"] if valid is None else checked_validation("valid", valid)
             given = checkpoint, every, keep, whether("resume", resume)
-            processes.refuse_undivided(self._parameters["batch_size"], is_stream(X))
+            processes.refuse_undivided(self._parameters["batch_size"], is_stream(X) and not X.repeatable)
             if is_stream(X):
                 check_alone(y, sample_weight)
                 self._parameters["hash_bits"] = adopted_bits(X, self.hash_bits, self._start is not None)
@@ -307,7 +307,7 @@ class LinearModel(Trainable):
     ) -> None:
         p = self._parameters
         if is_stream(X):
-            found = self._streamed(X, valid, progress, self._start, files=files)
+            found = self._streamed(X, valid, progress, self._start, files=files, processes=processes)
             self._take_stream(found, X, anew=True)
             return
         table = labelled(X, y, None, self.hash_bits, sample_weight)

@@ -91,7 +91,10 @@ def test_rates_are_found_by_process_0(monkeypatch):
         (lambda comm: {"how": {**HOW, "seed": comm.rank}}, "must be given the same: the parameters of the model is"),
         (lambda comm: {"valid": (X[comm.rank :: 2], Y[comm.rank :: 2])}, "must be given the same: valid is"),
         (lambda comm: {"how": {**HOW, "batch_size": 1}}, "batch_size is 1, and 2 processes .* give a larger one"),
-        (lambda comm: {"X": fa.Stream(__file__), "y": None}, "X is a Stream, which one process reads"),
+        (
+            lambda comm: {"X": fa.Stream("-", format="svmlight"), "y": None},
+            "X can be read once only, and each process .* give a file",
+        ),
     ],
 )
 def test_refusals(given, said):

@@ -70,7 +70,6 @@ def test_a_comparison_under_mpiexec_takes_no_jobs():
     [
         (["fit", "iris"], "divide each batch among them, and --batch-size is 1: give a larger one"),
         (["fit", "-", "--batch-size", "8"], "standard input is that of one process"),
-        (["fit", "iris", "--batch-size", "8", "--stream"], "iris is to be streamed, which one process does"),
         (["fit", "no-such-file", "--batch-size", "8"], "no-such-file: No such file or directory"),
     ],
 )
@@ -85,13 +84,14 @@ def coef_of(path):
         return model["coef"]
 
 
-def test_a_model_is_fitted_by_all_and_written_by_the_first(tmp_path):
+@pytest.mark.parametrize("streamed", ["--no-stream", "--stream"])
+def test_a_model_is_fitted_by_all_and_written_by_the_first(tmp_path, streamed):
     rng = np.random.default_rng(0)
     rows = [sorted(rng.choice(60, 8, replace=False) + 1) for _ in range(300)]
     lines = [f"{int(row[0] < 8)} " + " ".join(f"{j}:{rng.normal():.3f}" for j in row) for row in rows]
     (tmp_path / "train.svm").write_text("\n".join(lines) + "\n")
     given = ["-m", "fastadagrad", "fit", tmp_path / "train.svm", "--batch-size", "32", "--dtype", "float64"]
-    given += ["--epochs", "5", "--valid", "0.2"]
+    given += ["--epochs", "5", "--valid", "0.2", streamed]
     model, folder = tmp_path / "model.npz", tmp_path / "run"
     status, told, errors = mpiexec(3, *given, "--model", model, "--checkpoint", folder, "--every", "2")
     assert status == 0, errors
