@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from functools import partial
+from functools import partial, reduce
 from itertools import accumulate
+from operator import add
 from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..engine.comm import in_order
 from ..kernels.linear import weight_arrays
 from ..kernels.linear.rates import Rates, RatesOfSteps
 from ..kernels.linear.shares import make_shares
@@ -305,7 +305,7 @@ class DividedTrainer(Trainer):
             own = counts[self._processes.messages.rank]
             columns, sums = (self._processes.joined(counts, each[:own]) for each in (self._columns, self._sums))
             self._parts.step(now, columns, sums, *arrays)
-        return in_order(np.array(losses)), any(signals)
+        return reduce(add, losses, 0.0), any(signals)  # in their order, as `sum` does not add in later Pythons
 
     def _score(self, batch: NDArray[np.int64], now: int, rates: Rates | RatesOfSteps) -> tuple[float, int]:
         """Form the gradient of this process's share; the sum of its losses, and the number of its columns."""

@@ -16,6 +16,7 @@ FITS = {
     "momentum, in closed form": (sparse, {"scale": "maxabs", "momentum": 0.9, "learning_rate": 0.1}),
     "rates of steps, in closed form": (sparse, {"scale": "maxabs", "method": "rda", "rda_l1": 1e-3}),
     "validation": (sparse, {"scale": "maxabs", "validation": 0.3, "patience": 1}),
+    "no intercept": (sparse, {"scale": "maxabs", "intercept": False, "learning_rate": 0.3}),
     "a mean of three epochs": (sparse, {"scale": "maxabs", "average": 3, "learning_rate": 0.3}),
 }
 
@@ -61,6 +62,17 @@ def test_one_process_alone_has_the_bits_of_a_fit_without_others():
 def test_the_same_bits_again():
     found = [run(3, lambda comm: numbers_of(fitted(comm, "sparse", dtype=np.float32))) for _ in range(2)]
     assert found[0] == found[1]
+
+
+def test_a_loss_that_is_not_finite_ends_all():
+    def fit(comm):
+        X, y = classification()
+        return LinearModel("squared", method="sgd", batch_size=25, learning_rate=1e30, scale="none").fit(
+            X, y, comm=comm
+        )
+
+    for model in run(3, fit):
+        assert (model.stopped_because, model.best_epoch) == ("non-finite loss", 0)
 
 
 def test_batches_of_fewer_examples_than_processes():
