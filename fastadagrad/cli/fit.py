@@ -14,7 +14,7 @@ from ..support.contents import STDIN
 from ..support.extras import needed
 from ..support.log import logger
 from ..support.numbered_files import Unwritten
-from . import example_files, fit_report, fit_stream, screen, streaming
+from . import example_files, fit_processes, fit_report, fit_stream, screen, streaming
 from .fit_options import add_arguments
 
 if TYPE_CHECKING:
@@ -45,7 +45,12 @@ _OWN |= {*streaming.KEYWORDS, *streaming.OF_FIT}
 def run(arguments: argparse.Namespace) -> int:
     """Run the command: load, train, save, evaluate and report."""
     if is_one_of_several("fit"):
-        raise ValueError("fit trains in one process, and mpiexec has started several: leave mpiexec out")
+        return fit_processes.run(arguments, _run)
+    return _run(arguments)
+
+
+def _run(arguments: argparse.Namespace, comm: Any = None) -> int:
+    """Run the command in one process, or in one of the several of a communicator, of which process 0 tells."""
     options = {name: value for name, value in vars(arguments).items() if name not in _OWN}
     streamed, checkpoints = streaming.is_wanted(arguments), streaming.checkpoints_of(arguments)
     model = fit_stream.model_of(arguments, options)
@@ -58,6 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
     test = None if arguments.test is None else _load_like(examples, arguments.test, arguments)
     valid = _validation(examples, arguments)
     _warn_of_many_classes(examples, model)
+    leads = comm is None or comm.Get_rank() == 0
     out = screen.Screen(patient=bool(arguments.model or arguments.plot))
     talks = not (arguments.json or arguments.quiet)
     if talks:
@@ -67,9 +73,11 @@ def run(arguments: argparse.Namespace) -> int:
     rows = fit_report.EpochRows(out) if talks and not (streamed or bar) else None
     failures = list[Exception]()
     try:
-        model.fit(examples, valid=valid, progress=stream_rows if streamed else rows or bar, **checkpoints)
+        model.fit(examples, valid=valid, progress=stream_rows if streamed else rows or bar, comm=comm, **checkpoints)
     except Unwritten as error:  # the model is trained
         failures.append(error)
+    if not leads:
+        return 0
     report = fit_report.report_of(model, examples, stream_rows.examples)
     _write(model, {"model": arguments.model, "plot": arguments.plot}, report, failures)
     _evaluate(model, {**_parts(model, examples, valid, options.get("seed", 0)), "test": test}, report, failures)

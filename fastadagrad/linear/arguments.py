@@ -34,7 +34,7 @@ OF_ALL_METHODS = (
     "patience",
     "min_improvement",
 )
-OF_FIT = ("valid", "progress", "sample_weight", "checkpoint", "every", "keep", "resume")
+OF_FIT = ("valid", "progress", "sample_weight", "checkpoint", "every", "keep", "resume", "comm")
 NOT_HERE = "an optimizer's or a Dataset's, and a LinearModel has none"
 CHOICES = {"loss": ("auto", *LOSSES), "scale": scaling.SCALES, "lazy": LAZY}
 LARGEST_BATCH = 2**31 - 1

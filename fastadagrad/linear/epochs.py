@@ -62,10 +62,12 @@ class Watcher(Protocol):
 class Run:
     """A run of epochs until a limit, patience, an interruption or a non-finite loss ends it; it keeps the weights."""
 
-    def __init__(self, trainer: AnyTrainer, held_out: Examples | None, patience: Patience) -> None:
+    def __init__(
+        self, trainer: AnyTrainer, held_out: Examples | None, patience: Patience, scorer: Scorer | None = None
+    ) -> None:
         self._trainer, self._held_out, self._patience = trainer, held_out, patience
         self._mean_label = 0.0
-        self._scorer = Scorer(trainer.targets)
+        self._scorer = scorer or Scorer(trainer.targets)
         self.history: list[dict[str, float]] = []
         self.best_epoch, self.stopped_because = 0, "max_epochs"
         self._warned = False  # whether it has warned of weights that no gradient moves any more
@@ -176,10 +178,8 @@ class Run:
         else:
             judged = loss
             if self._held_out is not None:
-                scores = self._scorer.scores(self._held_out, *weights)
-                found = self._scorer.monitors(scores, self._held_out.labels, importance_of(self._held_out))
+                judged, found = self._scorer.judged(self._held_out, *weights)
                 entry |= {f"valid_{name}": value for name, value in found.items()}
-                judged = self._scorer.loss(scores, self._held_out.labels, importance_of(self._held_out))
             with whole():  # a signal parts neither the weights from one another nor the best epoch from its entry
                 if self._patience.update(judged) or self._held_out is None:
                     self._keep()
@@ -207,12 +207,17 @@ class Run:
 
 
 @contextmanager
-def reporting(progress: bool | Tell, epochs: int, examples: int) -> Iterator[tuple[Report | None, Tell]]:
-    """Two callables to report examples and epochs to: those of a progress bar, of the user, or none at all."""
+def reporting(
+    progress: bool | Tell, epochs: int, examples: int, shown: bool = True
+) -> Iterator[tuple[Report | None, Tell]]:
+    """Two callables to report examples and epochs to: those of a progress bar, of the user, or none at all.
+
+    A bar may be `shown` or not, as by those of several processes that do not show it.
+    """
     if callable(progress):
         yield None, progress
         return
-    if not whether("progress", progress):
+    if not whether("progress", progress) or not shown:
         yield None, lambda entry: None
         return
     with needed("tqdm.auto", "progress=True").tqdm(total=epochs * examples, unit=" examples", unit_scale=True) as bar:

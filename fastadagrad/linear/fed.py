@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,11 +20,16 @@ from .training import Examples, Trained, Trainer, is_dense
 
 
 def make_trainer(
-    p: Mapping[str, Any], preparing: Preparing, examples: Examples, settings: Settings, start: Trained | None = None
+    p: Mapping[str, Any],
+    preparing: Preparing,
+    examples: Examples,
+    settings: Settings,
+    start: Trained | None = None,
+    trainer: Callable[..., Trainer] = Trainer,
 ) -> Trainer:
     """The trainer of a model with the parameters `p`, for examples that have been prepared so."""
     sparse = not is_dense(examples)
-    return Trainer(
+    return trainer(
         examples,
         settings,
         features=preparing.width,
@@ -45,6 +51,8 @@ class Fed:
         The parameters of a model.
     start : Trained, optional
         The weights to go on from, with the `means` that training before has made of them, if any.
+    trainer : callable
+        Makes a trainer.
     """
 
     def __init__(
@@ -54,7 +62,9 @@ class Fed:
         preparing: Preparing,
         start: Trained | None = None,
         means: Iterable[Mean] = (),
+        trainer: Callable[..., Trainer] = Trainer,
     ) -> None:
+        self._make_trainer = partial(make_trainer, trainer=trainer)
         self.targets, self._preparing, self._p, self._settings = preparing.targets, preparing, p, settings
         self._start = start
         self.batch_size = int(p["batch_size"])
@@ -74,7 +84,7 @@ class Fed:
         if trainer is not None:  # from now on, examples have an importance, or no longer
             self._start = trainer.trained
             self._seconds += trainer.seconds
-        self._trainer = make_trainer(self._p, self._preparing, examples, self._settings, self._start)
+        self._trainer = self._make_trainer(self._p, self._preparing, examples, self._settings, self._start)
         self._start = None
         if self._before:  # no average any more: training goes on from the last one
             take_over(self._now.parameters, mean_of(self._before, examples.values.dtype))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,6 +23,7 @@ from ..support.log import logger
 from ..support.numbered_files import Checkpoints, checkpoints_of
 from .averaging import Mean
 from .averaging import Weights as Pair
+from .divided import ALONE, Processes
 from .targets import Targets
 from .training import Trained
 
@@ -172,12 +174,14 @@ class FitCheckpoints:
         The folder, which has been claimed.
     p : mapping
         The model's parameters.
+    processes : Processes
+        Those that make the fit together: process 0 writes.
     """
 
-    def __init__(self, files: Checkpoints, p: Mapping[str, Any]) -> None:
-        self._files = files
+    def __init__(self, files: Checkpoints, p: Mapping[str, Any], processes: Processes = ALONE) -> None:
+        self._files, self._processes = files, processes
         self.about: dict[str, Any] = {name: _plain(value) for name, value in p.items() if name not in MAY_DIFFER}
-        found = files.newest(Taken)
+        found = files.newest(lambda path: processes.everywhere(partial(Taken, path)))
         self.taken: Taken | None = None if found is None else found[1]
         self._latest: tuple[int, object] | None = None
 
@@ -231,7 +235,8 @@ class FitCheckpoints:
             "stream": progress.stream,
         }
         arrays = _arrays(progress, trained)
-        self._files.save(lambda path: array_file.write(path, KIND, header, arrays))
+        write = partial(array_file.write, kind=KIND, header=header, arrays=arrays)
+        self._files.save(lambda path: self._processes.of_leader(partial(write, path)))
         if self._files.failure is None:
             self._latest = place
 
@@ -262,6 +267,11 @@ def _arrays(progress: Progress, trained: Trained) -> dict[str, NDArray[Any]]:
     return found | by_feature
 
 
+def about_parameters(p: Mapping[str, Any]) -> dict[str, Any]:
+    """A model's parameters, but for its examples for validation."""
+    return {name: _plain(value) for name, value in p.items() if name != "validation"}
+
+
 def about_examples(table: Table | None) -> Any:
     """What tells examples from others: their number, that of their features, and a checksum; None for no examples."""
     if table is None:
@@ -287,7 +297,9 @@ def checksum(*arrays: NDArray[Any] | None) -> str:
 
 
 @contextmanager
-def opened(folder: Any, every: Any, keep: Any, resume: bool, p: Mapping[str, Any]) -> Iterator[FitCheckpoints | None]:
+def opened(
+    folder: Any, every: Any, keep: Any, resume: bool, p: Mapping[str, Any], processes: Processes = ALONE
+) -> Iterator[FitCheckpoints | None]:
     """The checkpoints of a fit that is given these arguments; None if it is given no folder.
 
     Raises
@@ -297,13 +309,13 @@ def opened(folder: Any, every: Any, keep: Any, resume: bool, p: Mapping[str, Any
     Unwritten
         At the end, if the last checkpoint could not be written; the fit is done then.
     """
-    files = checkpoints_of(folder, every, keep, resume, logger.warning)
+    files = checkpoints_of(folder, every, keep, resume, logger.warning, processes)
     if files is None:
         yield None
         return
     files.begin()
     try:
-        yield FitCheckpoints(files, p)
+        yield FitCheckpoints(files, p, processes)
     finally:
         files.end()
     files.raise_failure()

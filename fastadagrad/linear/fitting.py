@@ -24,21 +24,20 @@ from ..engine.options import Conduct, Settings
 from ..support.stopping import Patience
 from . import rate_trials, scaling, targets
 from .averaging import Average, AveragingTrainer, Mean, average_of, mean_of, take_over
+from .divided import ALONE, Processes
 from .epochs import NON_FINITE, Outcome, Run, Watcher, reporting
-from .fit_checkpoints import FitCheckpoints, Taken, about_examples, about_targets
-from .links import LINKS
+from .fit_checkpoints import FitCheckpoints, Taken, about_examples, about_parameters, about_targets, checksum
 from .methods import TUNED, finds_rate, implicit_refusal, missed_steps_refusal
 from .scaling import Scaling
 from .splits import rows_of, split, without_weightless
 from .targets import Targets
 from .training import Examples, Trained, Trainer, as_examples, bytes_a_feature
+from .unscaling import Weights, unscaled, unscaled_aside
 from .visits import Visits, visits_of
 from .visits import by_content as by_content_of
 
 FEWEST_EPOCHS, MOST_EPOCHS, ENOUGH_UPDATES = 10, 50, 10_000
-NEGLIGIBLE = 1e-7  # size of a weight that does not matter, as a share of the largest
 Progress = bool | Callable[..., Any]
-Weights = tuple[NDArray[Any], NDArray[Any]]  # weights and intercept
 Unscale = Callable[[Weights], Weights]
 
 
@@ -81,6 +80,7 @@ def fit(
     by_content: bool = False,
     watched: Callable[[Unscale], Watcher] | None = None,
     files: FitCheckpoints | None = None,
+    processes: Processes = ALONE,
 ) -> Fit:
     """Train with a model's parameters `p` on the rows of a table that are not set aside for validation.
 
@@ -100,6 +100,8 @@ def fit(
         training.
     files : FitCheckpoints, optional
         Checkpoints to write and, if there is one to begin with, to go on from.
+    processes : Processes
+        Those that divide each batch; all are given the same.
     """
     _refuse_no_features(table)
     if start is not None:
@@ -124,31 +126,37 @@ def fit(
     prepare = partial(_prepare, measure() if start is None else start.scaling, chosen, p["dtype"])
     examples = prepare(replace(table, weights=visits.importance))
     judges = None if held_out is None else prepare(held_out, unknown=True)
-    if files is not None:
-        files.compare(examples=about_examples(table), valid=about_examples(held_out), labels=about_targets(chosen))
-    folds = None
+    if files is not None or processes.several:
+        about = {name: about_examples(each) for name, each in (("examples", table), ("valid", held_out))}
+        about["labels"] = about_targets(chosen)
+        processes.refuse_others(about | about_model(p, start))
+        if files is not None:
+            files.compare(**about)
+    folds: list[rate_trials.Fold] = []
     if taken is not None:
         settings = with_rate(settings, taken.learning_rate)
-    elif seeks:
+    elif seeks and processes.leads:
         folds = rate_trials.make_folds(table, chosen.groups(table.labels), prepare, epochs, p["seed"])
     reused = start is not None or keeps or watched is not None or not isinstance(table.features, CSR)
     scale = prepare.args[0] if reused else None
     del prepare
     trainer_of = _trainers(p, settings, chosen, lazy, table)
     average = average_of(p["average"], settings, table.features.shape[1])
-    if folds is not None:
-        settings = _with_tried_rate(p, settings, folds, partial(_averaged, trainer_of, average), chosen)
+    if taken is None and seeks:
+        tried = partial(_tried_rate, p, settings, folds, partial(_averaged, trainer_of, average), chosen)
+        settings = with_rate(settings, processes.of_leader(tried))
     begun = start.trained if start is not None else None
+    trainer_of = _trainers(p, settings, chosen, lazy, table, processes.trainer)
     trainer = trainer_of(examples, settings, start=begun if taken is None else taken.trained)
     rng = _orders(p, 0 if begun is None else begun.steps)
-    with reporting(progress, epochs, len(order)) as (report, tell):
+    with reporting(progress, epochs, len(order), processes.leads) as (report, tell), processes.training():
         runner = _averaging(trainer, average, () if start is None or taken is not None else start.means)
-        run = Run(runner, judges, Patience(conduct.patience, conduct.min_improvement))
+        run = Run(runner, judges, Patience(conduct.patience, conduct.min_improvement), processes.scorer(chosen))
         if files is not None and taken is not None:
             _restore(run, runner, taken)
             files.taken = taken = None  # and with it the memory of its arrays
-        watcher = watched(partial(_unscaled_aside, scale, chosen)) if watched is not None and scale else None
-        outcome = run.run(epochs, order, rng, report, tell, watcher, files)
+        watcher = watched(partial(unscaled_aside, scale, chosen)) if watched is not None and scale else None
+        outcome = run.run(epochs, order, rng, report, processes.told(tell, answers=True), watcher, files)
     del run
     rate, state = settings.learning_rate_at(0), start
     if keeps and scale is not None and outcome.ended_by != NON_FINITE:
@@ -161,6 +169,16 @@ def fit(
     )
 
 
+def about_model(p: Mapping[str, Any], start: State | None) -> dict[str, Any]:
+    """What tells a model, and the state that its fit goes on from, apart from others; by words for them."""
+    about: dict[str, Any] = {"the parameters of the model": about_parameters(p)}
+    if start is not None:
+        weights, intercept, steps = start.trained
+        state = checksum(weights.p, *weights.slots, intercept.p, *intercept.slots)
+        about["the state to go on from"] = [steps, state]
+    return about
+
+
 def _refuse_no_features(table: Table) -> None:
     rows, width = table.features.shape
     if not width:
@@ -170,11 +188,16 @@ def _refuse_no_features(table: Table) -> None:
 
 
 def _trainers(
-    p: Mapping[str, Any], settings: Settings, chosen: Targets, lazy: str, table: Table
+    p: Mapping[str, Any],
+    settings: Settings,
+    chosen: Targets,
+    lazy: str,
+    table: Table,
+    trainer: Callable[..., Trainer] = Trainer,
 ) -> Callable[..., Trainer]:
     """What makes the trainers of a fit, of the fit itself and of trials, from examples and settings."""
     return partial(
-        Trainer,
+        trainer,
         features=table.features.shape[1],
         targets=chosen,
         batch_size=p["batch_size"],
@@ -184,15 +207,15 @@ def _trainers(
     )
 
 
-def _with_tried_rate(
+def _tried_rate(
     p: Mapping[str, Any],
     settings: Settings,
     folds: list[rate_trials.Fold],
     trainer_of: rate_trials.MakeTrainer,
     chosen: Targets,
-) -> Settings:
+) -> float:
     asked = p["learning_rate"] is not None
-    return with_rate(settings, rate_trials.search(folds, trainer_of, settings, chosen.heavy_tails, asked=asked))
+    return rate_trials.search(folds, trainer_of, settings, chosen.heavy_tails, asked=asked)
 
 
 def _restore(run: Run, runner: Trainer | AveragingTrainer, taken: Taken) -> None:
@@ -329,36 +352,6 @@ def _prepare(scale: Scaling, chosen: Targets, dtype: Any, table: Table, unknown:
     labels = chosen.encode(table.labels, dtype, unknown=unknown)
     features = table.features if scale.shift is None else scaling.as_dense(table.features)
     return as_examples(scale.apply(features, dtype), labels, table.weights)
-
-
-def unscaled(
-    weights: tuple[NDArray[Any], NDArray[Any]], scale: Scaling, chosen: Targets
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Weights and intercept for unscaled features and labels; the arrays of the scaling are overwritten."""
-    with np.errstate(over="ignore", invalid="ignore", under="ignore"):
-        raw, intercept = scale.unfold(*weights)
-        factor, shift = LINKS[chosen.record.link].rescaled(chosen.centre, chosen.spread)
-        raw *= factor
-        intercept = intercept[0] * factor + shift
-    if not scaling.only_finite(raw, intercept) or _has_lost(weights[0], raw):
-        raise ValueError("X and y differ so much in size that float64 cannot hold the weights: multiply X or y")
-    return raw, intercept
-
-
-def _unscaled_aside(scale: Scaling, chosen: Targets, weights: Weights) -> Weights:
-    """Weights and intercept for unscaled features and labels; the scaling is not overwritten."""
-    return unscaled(weights, scale.copy(), chosen)
-
-
-def _has_lost(weights: NDArray[Any], raw: NDArray[np.float64]) -> bool:
-    """Whether a weight that is not negligible has become 0 in unscaling."""
-    if np.count_nonzero(raw) == np.count_nonzero(weights):
-        return False
-    least = NEGLIGIBLE * max(weights.max(), -weights.min())
-    return any(
-        bool(np.any((raw[part] == 0) & (np.abs(weights[part]) > least)))
-        for part in scaling.parts_of(len(weights))  # truth values of all weights at once would take memory, too
-    )
 
 
 def check_width(features: CSR, bytes_each: int) -> None:

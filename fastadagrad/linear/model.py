@@ -16,6 +16,7 @@ from ..data.streams import is_stream
 from ..data.tables import Table
 from ..support.asking import shown, whether
 from . import arguments, targets
+from .divided import Processes, among
 from .fit_checkpoints import FitCheckpoints, opened
 from .fitting import State, fit, of_one_part
 from .methods import own_hyper
@@ -217,6 +218,7 @@ class LinearModel(Trainable):
         every: int | str | timedelta = 1,
         keep: int | None = 2,
         resume: bool = False,
+        comm: Any = None,
     ) -> LinearModel:
         """Train from scratch or, if the model has `warm_start`, from where training stands.
 
@@ -252,6 +254,10 @@ class LinearModel(Trainable):
             True: go on from the newest checkpoint in the folder that is whole, with the bits of a training that has not
             stopped; if there is none, begin. Examples and parameters must be the same, but for the number of epochs and
             `patience`. False: a folder that has checkpoints is refused.
+        comm : mpi4py.MPI.Intracomm, optional
+            Processes that fit the model together: all are given the same model and the same examples, and each computes
+            on its share of every batch, so that `batch_size` is to be large. All then have the same weights, those of
+            one process up to rounding. Process 0 writes checkpoints and shows the bar.
 
         Returns
         -------
@@ -265,7 +271,7 @@ class LinearModel(Trainable):
             If X, y, `valid` or the weights are of another kind, or hold NaN or infinity, or if labels do not suit the
             loss.
         RuntimeError
-            If a progress bar is asked for, and tqdm is not installed.
+            If a progress bar is asked for, and tqdm is not installed; or if processes (`comm`) make different calls.
         OSError
             If the folder for checkpoints cannot be made, read or written.
 
@@ -278,25 +284,37 @@ class LinearModel(Trainable):
         >>> model.coef_.round(1).tolist(), model.intercept_.round(1).item()
         ([3.0], 1.0)
         """
-        valid = self._parameters["validation"] if valid is None else checked_validation("valid", valid)
-        given = checkpoint, every, keep, whether("resume", resume)
-        if is_stream(X):
-            check_alone(y, sample_weight)
-            self._parameters["hash_bits"] = adopted_bits(X, self.hash_bits, self._start is not None)
-        with opened(*given, self._parameters) as files:
-            self._fit(X, y, valid, progress, sample_weight, files)
+        with among(comm) as processes:
+            valid = self._parameters["validation"] if valid is None else checked_validation("valid", valid)
+            given = checkpoint, every, keep, whether("resume", resume)
+            processes.refuse_undivided(self._parameters["batch_size"], is_stream(X) and not X.repeatable)
+            if is_stream(X):
+                check_alone(y, sample_weight)
+                self._parameters["hash_bits"] = adopted_bits(X, self.hash_bits, self._start is not None)
+            with opened(*given, self._parameters, processes) as files:
+                self._fit(X, y, valid, progress, sample_weight, files, processes)
         return self
 
-    def _fit(self, X: Any, y: Any, valid: Any, progress: Any, sample_weight: Any, files: FitCheckpoints | None) -> None:
+    def _fit(
+        self,
+        X: Any,
+        y: Any,
+        valid: Any,
+        progress: Any,
+        sample_weight: Any,
+        files: FitCheckpoints | None,
+        processes: Processes,
+    ) -> None:
         p = self._parameters
         if is_stream(X):
-            found = self._streamed(X, valid, progress, self._start, files=files)
+            found = self._streamed(X, valid, progress, self._start, files=files, processes=processes)
             self._take_stream(found, X, anew=True)
             return
         table = labelled(X, y, None, self.hash_bits, sample_weight)
         table, start = self._continued(table) if p["warm_start"] else (table, None)
         keeps, how = p["warm_start"], (table, valid, progress)
-        found = fit(p, self._settings, self._conduct, *how, start=start, keeps=keeps, files=files)
+        more: dict[str, Any] = {"start": start, "keeps": keeps, "files": files, "processes": processes}
+        found = fit(p, self._settings, self._conduct, *how, **more)
         columns = (X.zero_based, X.columns) if isinstance(X, Table) else (None, None)
         self._take(found, table, keeps=keeps, anew=True, columns=columns)
 

@@ -59,11 +59,11 @@ def as_validation(valid: Any, hash_bits: int | None) -> Table | float:
     return labelled(X, y, None, hash_bits)
 
 
-def reports(progress: bool | Callable[..., Any]) -> tuple[Tell, Watch | None]:
-    """What is told of each epoch, and of the progressive losses within it."""
+def reports(progress: bool | Callable[..., Any], shown: bool = True) -> tuple[Tell, Watch | None]:
+    """What is told of each epoch, and of the progressive losses within it, which may be `shown` or not."""
     if callable(progress):
         return progress, getattr(progress, "row", None)
-    if not progress:
+    if not (progress and shown):
         return lambda entry: None, None
     table = ProgressiveTable(lambda line: print(line, file=sys.stderr))
     return lambda entry: None, table.row

@@ -15,12 +15,13 @@ from ..data.streams import Stream, read_blocks
 from ..data.tables import CSR, Table
 from ..engine.options import Settings
 from ..support.log import logger
+from .divided import ALONE, Processes
 from .feeds import Preparing
 from .fitting import ENOUGH_UPDATES, FEWEST_EPOCHS, MOST_EPOCHS, State, check_width, continued, means_kept, with_rate
 from .methods import finds_rate
 from .rate_trials import MOST_EXAMPLES
 from .sampling import FOR_RATES, Aside, Sample, numbers_of
-from .stream_rates import with_tried_rate
+from .stream_rates import tried_rate
 from .stream_sources import AHEAD, Once, Passes, Source
 from .survey import Block, Survey
 from .targets import Targets
@@ -47,6 +48,7 @@ def prepare(
     classes: Any,
     buffer: int,
     rate: float | None = None,
+    processes: Processes = ALONE,
 ) -> Beginning:
     """Look a stream through, or its first buffer if it can be read once only, and find a rate if that is wanted.
 
@@ -58,6 +60,8 @@ def prepare(
         As in `fit_stream`.
     rate : float, optional
         A learning rate that is known, in the place of one that is to be found.
+    processes : Processes
+        Of which one finds the rate.
 
     Raises
     ------
@@ -93,7 +97,8 @@ def prepare(
     epochs = _epochs(p, stream, rows)
     tried = None if sample is None else sample.table()
     if tried is not None:
-        settings = with_tried_rate(tried, source.preparing, p, settings, epochs)
+        find = partial(tried_rate, tried, source.preparing, p, settings, epochs)
+        settings = with_rate(settings, processes.of_leader(find))
     if rate is not None:
         settings = with_rate(settings, rate)
     return Beginning(source, settings, epochs, held_out)

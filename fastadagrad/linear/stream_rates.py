@@ -11,17 +11,14 @@ from ..engine.options import Settings
 from .averaging import AveragingTrainer, average_of
 from .fed import make_trainer
 from .feeds import Preparing
-from .fitting import with_rate
 from .rate_trials import make_folds, search
 from .training import Examples, Trainer
 
 
-def with_tried_rate(
-    rows: Table, preparing: Preparing, p: Mapping[str, Any], settings: Settings, epochs: int
-) -> Settings:
-    """Settings with the learning rate that trials on some rows find, as `rate_trials` says.
+def tried_rate(rows: Table, preparing: Preparing, p: Mapping[str, Any], settings: Settings, epochs: int) -> float:
+    """The learning rate that trials on some rows find, as `rate_trials` says.
 
-    A rate that the user has not asked for is not sought of a single row.
+    A rate that the user has not asked for is not sought of a single row, for which it is that of the settings.
 
     Raises
     ------
@@ -30,11 +27,11 @@ def with_tried_rate(
     """
     asked = p["learning_rate"] is not None
     if len(rows.labels) < 2 and not asked:
-        return settings
+        return settings.learning_rate_at(0)
     groups = preparing.targets.groups(rows.labels)
     folds = make_folds(rows, groups, preparing.examples, epochs, p["seed"])
     trainer = partial(_trainer, p, preparing)
-    return with_rate(settings, search(folds, trainer, settings, preparing.targets.heavy_tails, asked=asked))
+    return search(folds, trainer, settings, preparing.targets.heavy_tails, asked=asked)
 
 
 def _trainer(

@@ -20,17 +20,19 @@ from ..engine.options import Conduct, Settings
 from ..support import interrupts
 from ..support.stopping import Patience
 from . import stream_resuming
+from .divided import ALONE, Processes
 from .epochs import NON_FINITE, Outcome, Run
 from .fed import Fed
 from .feeds import BUFFER, Feed
 from .fit_checkpoints import FitCheckpoints, Progress
-from .fitting import Fit, State, unscaled
+from .fitting import Fit, State, about_model
 from .judges import Judges
 from .progressive import Progressive, Watch
 from .stream_preparation import prepare
 from .stream_resuming import Place
 from .stream_sources import Passes
 from .training import importance_of, is_dense
+from .unscaling import unscaled
 
 Tell = Callable[[dict[str, float]], object]
 
@@ -48,6 +50,7 @@ def fit_stream(
     classes: Any = None,
     buffer: int = BUFFER,
     files: FitCheckpoints | None = None,
+    processes: Processes = ALONE,
 ) -> Fit:
     """Train with a model's parameters `p` on a stream.
 
@@ -65,6 +68,8 @@ def fit_stream(
         Values of the examples whose order is drawn together.
     files : FitCheckpoints, optional
         Checkpoints to write and, if there is one to begin with, to go on from.
+    processes : Processes
+        Those that divide each batch; each reads all of the stream.
 
     Raises
     ------
@@ -73,15 +78,17 @@ def fit_stream(
     """
     given, fraction = (None, valid) if isinstance(valid, float) else (valid, 0.0)
     taken = None if files is None else files.taken
-    begun = prepare(
-        p, settings, stream, start, fraction, classes, buffer, None if taken is None else taken.learning_rate
-    )
+    rate = None if taken is None else taken.learning_rate
+    begun = prepare(p, settings, stream, start, fraction, classes, buffer, rate, processes)
     source, settings = begun.source, begun.settings
     held_out = given if begun.held_out is None else begun.held_out
-    if files is not None:
-        files.compare(**stream_resuming.about(source.preparing, held_out))
+    if files is not None or processes.several:
+        about = stream_resuming.about(source.preparing, held_out)
+        processes.refuse_others(about | about_model(p, start))
+        if files is not None:
+            files.compare(**about)
     trained, means = (None, ()) if start is None else (start.trained, start.means)
-    trainer = Fed(p, settings, source.preparing, trained, means)
+    trainer = Fed(p, settings, source.preparing, trained, means, processes.trainer)
     source.trainer = trainer
     unread = start is not None and not fraction and stream.repeatable  # else a first pass has been made
     if taken is not None and taken.epoch and unread and isinstance(source, Passes):
@@ -90,11 +97,12 @@ def fit_stream(
     try:
         examples = place.enter(trainer, stream.name)
         judges = None if held_out is None else Judges(held_out, stream, source.preparing, is_dense(examples), p)
-        run = StreamRun(trainer, judges, Patience(conduct.patience, conduct.min_improvement), place, files)
+        run = StreamRun(trainer, judges, Patience(conduct.patience, conduct.min_improvement), place, files, processes)
         if files is not None and taken is not None:
             run.restore(taken)
             files.taken = taken = None  # and with it the memory of its arrays
-        outcome = run.over(begun.epochs, tell, watch)
+        with processes.training(patient=files is not None):
+            outcome = run.over(begun.epochs, processes.told(tell, answers=True), processes.told(watch))
     finally:
         place.close()
     targets, scale = source.preparing.targets, source.preparing.scale
@@ -111,10 +119,17 @@ class StreamRun(Run):
     """A run whose epochs are made of buffers."""
 
     def __init__(
-        self, trainer: Fed, judges: Judges | None, patience: Patience, place: Place, files: FitCheckpoints | None
+        self,
+        trainer: Fed,
+        judges: Judges | None,
+        patience: Patience,
+        place: Place,
+        files: FitCheckpoints | None,
+        processes: Processes,
     ) -> None:
-        super().__init__(trainer, None, patience)  # type: ignore[arg-type]
+        super().__init__(trainer, None, patience, processes.scorer(trainer.targets))  # type: ignore[arg-type]
         self._fed, self._judges, self._place, self._files = trainer, judges, place, files
+        self._processes = processes
 
     @property
     def values(self) -> int:
@@ -157,10 +172,11 @@ class StreamRun(Run):
         place, files = self._place, self._files
         if not place.go_on(progressive):
             self._fed.begin_epoch()
-        for feed in place.feeds(epoch):
+        for feed in self._processes.alike(place.feeds(epoch)):
             with nullcontext() if files is None else interrupts.whole():  # Ctrl-C waits for a place to go on from
                 self._train_on(feed, progressive)
                 place.passed(feed, progressive)
+            self._processes.answer_signals()
             if files is not None and files.time_has_passed:
                 self._save(files)
         place.end_buffers()

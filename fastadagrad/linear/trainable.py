@@ -11,6 +11,7 @@ from ..data.streams import Stream
 from ..data.tables import Table
 from ..engine.options import Conduct, Settings
 from ..support.interrupts import whole
+from .divided import ALONE, Processes
 from .fit_checkpoints import FitCheckpoints
 from .fitting import Fit, State
 from .persistent import PersistentPredictor
@@ -48,6 +49,7 @@ class Trainable(PersistentPredictor):
         classes: Any = None,
         more: Mapping[str, Any] | None = None,
         files: FitCheckpoints | None = None,
+        processes: Processes = ALONE,
     ) -> Fit:
         """Train on a stream."""
         self._parameters["hash_bits"] = adopted_bits(stream, self.hash_bits, start is not None)
@@ -55,9 +57,9 @@ class Trainable(PersistentPredictor):
             check_going_on(stream, self.feature_names, self.columns_)
         p = {**self._parameters, **(more or {})}
         held_out = as_validation(valid, self.hash_bits)
-        tell, watch = reports(progress)
+        tell, watch = reports(progress, processes.leads)
         how: dict[str, Any] = {"tell": tell, "watch": watch, "start": start, "classes": classes, "files": files}
-        return fit_stream(p, self._settings, self._conduct, stream, held_out, **how)
+        return fit_stream(p, self._settings, self._conduct, stream, held_out, **how, processes=processes)
 
     def _take_stream(self, found: Fit, stream: Stream, anew: bool = False) -> None:
         self._take(found, stream, keeps=True, anew=anew, columns=(stream.zero_based, stream.columns))

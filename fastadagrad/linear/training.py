@@ -59,13 +59,26 @@ class Scorer:
 
     def scores(self, examples: Examples, p: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
         """Scores (examples,), or (examples, classes) for softmax, by weights p and intercept b, in the dtype of p."""
+        return self._scores_of(np.arange(len(examples.labels)), examples, p, b)
+
+    def _scores_of(self, rows: NDArray[np.int64], examples: Examples, p: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
+        """An array for all scores, with those of some examples."""
         layout = "dense" if is_dense(examples) else "sparse"
         n, many = len(examples.labels), self.targets.outputs
         out = np.empty((n, many) if many else n, p.dtype)
         score_all = scoring.make_score_all(layout, bool(many), p.dtype)
         with compilation(score_all, "the scoring loop"):
-            score_all(examples, np.arange(n), p, b, out)
+            score_all(examples, rows, p, b, out)
         return out
+
+    def judged(self, examples: Examples, p: NDArray[Any], b: NDArray[Any]) -> tuple[float, dict[str, float]]:
+        """The mean loss of examples, as `loss` has it, and the monitors."""
+        return self._judged_by(self.scores(examples, p, b), examples)
+
+    def _judged_by(self, scores: NDArray[Any], examples: Examples) -> tuple[float, dict[str, float]]:
+        importance = importance_of(examples)
+        found = self.monitors(scores, examples.labels, importance)
+        return self.loss(scores, examples.labels, importance), found
 
     def loss(self, scores: NDArray[Any], labels: NDArray[Any], importance: NDArray[Any] | None = None) -> float:
         """Mean loss of encoded labels, in their unit; labels of an unknown class, NaN, are left out."""
@@ -174,23 +187,23 @@ class Trainer:
         self._way = _way(settings, batch_size, lazy, dense)
         online, _, exact, counts = self._way
         dtype = examples.values.dtype
-        layout, many = "dense" if dense else "sparse", bool(targets.outputs)
-        self.weights = _make_weights(layout, features, targets.outputs, settings, dtype)
-        self.intercept = _make_weights("dense", 1, targets.outputs, settings, dtype)
+        self._layout = "dense" if dense else "sparse"
+        self.weights = make_weights(self._layout, features, targets.outputs, settings, dtype)
+        self.intercept = make_weights("dense", 1, targets.outputs, settings, dtype)
         self._steps = 0
         if start is not None:
             _copy(self.weights, start.weights)
             _copy(self.intercept, start.intercept)
             self._steps = start.steps
         self._scalars = _Scalars(settings, intercept, dtype)
-        self._longest = _longest_row(examples)
+        self._longest = longest_row(examples)
         self._work = weight_arrays.make_work(self.weights, self._longest, online=online, exact=counts)
-        loops = passes.make_loops(
+        self._loop = self._make_loop(
             form_for(settings),
             settings.motion,
             settings.lean,
-            layout,
-            many,
+            self._layout,
+            bool(targets.outputs),
             exact,
             dtype,
             timed=settings.scheduled,
@@ -198,16 +211,24 @@ class Trainer:
             weighed=importance_of(examples) is not None,
             implicit=implicit,
         )
-        self._loop = loops.online if online else loops.batches
         self._rows = self._rows_between_reports(features)
         self.seconds = 0.0  # spent in the loop
+        self._compile()
+
+    def _make_loop(self, *variant: Any, **options: Any) -> Any:
+        """The compiled loop of one variant, as `passes.make_loops` takes it."""
+        loops = passes.make_loops(*variant, **options)
+        return loops.online if self._way.online else loops.batches
+
+    def _compile(self) -> None:
+        """Have the loop compiled, before its time is taken."""
         with compilation(self._loop, "the training loop"):
             self._call(np.arange(0))
 
     def feed(self, examples: Examples) -> None:
         """Go on with other examples, which have the layout, the dtype and the features of those before."""
         self.examples = examples
-        if (longest := _longest_row(examples)) > self._longest:
+        if (longest := longest_row(examples)) > self._longest:
             online, _, _, counts = self._way
             self._longest = longest
             self._work = weight_arrays.make_work(self.weights, longest, online=online, exact=counts)
@@ -267,12 +288,13 @@ class Trainer:
         return self.weights.p, self.intercept.p
 
 
-def _longest_row(examples: Examples) -> int:
+def longest_row(examples: Examples) -> int:
     """The number of features that the longest row of sparse examples has; 0 for dense examples."""
     return int(np.diff(examples.starts).max(initial=0)) if isinstance(examples, Sparse | WeighedSparse) else 0
 
 
-def _make_weights(layout: str, features: int, outputs: int, settings: Settings, dtype: Any) -> weight_arrays.Weights:
+def make_weights(layout: str, features: int, outputs: int, settings: Settings, dtype: Any) -> weight_arrays.Weights:
+    """Weights of 0, with the slots with which a method begins."""
     weights = weight_arrays.make_weights(layout, features, outputs, len(settings.slots), dtype)
     begin_all(weights.slots, settings, weights.p)
     return weights

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy as np
@@ -46,6 +46,19 @@ class Agreement:
     def by_rank(self, about: str, function: Callable[[], Result]) -> list[Result]:
         """What a function returns in each process, small objects that can be pickled, once it has returned in all."""
         return cast(list[Result], self._tried(about, function, cast(Any, _itself))[1])
+
+    def refuse_others(self, about: str, given: Mapping[str, Any]) -> None:
+        """Raise ValueError in all processes, unless they were given the same things, by the words that name these."""
+        rank = self._processes.rank
+        for other_rank, others in enumerate(self.by_rank(about, lambda: given)):
+            for what in [*given, *others]:
+                if given.get(what) != others.get(what):
+                    raise agreed_on(
+                        ValueError(
+                            f"all processes must be given the same: {what} is {given.get(what)} in process {rank} and "
+                            f"{others.get(what)} in process {other_rank}"
+                        )
+                    )
 
     # As the processes that write checkpoints together (see `numbered_files.Processes`)
 

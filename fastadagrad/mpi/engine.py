@@ -35,9 +35,12 @@ class ShardedEngine(Engine):
         reduction: str,
     ) -> None:
         self.processes = Lockstep(processes)
-        _refuse_others(_about(rule, whole, settings, conduct, reduction), self.processes)
-        kinds = [kind_of(name, array, s) for (name, array), s in zip(whole, settings, strict=True)]
         self.agreement = Agreement(self.processes)
+        about = _about(rule, whole, settings, conduct, reduction)
+        self.agreement.refuse_others("making an optimizer", about)
+        if about["the place of parameters"] == "a GPU":
+            raise ValueError("comm= takes parameters in the host's memory only: copy them there, or leave out comm")
+        kinds = [kind_of(name, array, s) for (name, array), s in zip(whole, settings, strict=True)]
         self.agreement.everywhere("making an optimizer", partial(_refuse_others_shards, whole, self.processes))
         self.shards = Shards(
             whole, [kind == "tensor" for kind in kinds], self.processes, reduction, threads=conduct.threads
@@ -129,19 +132,6 @@ def _about(
         for name, value in (vars(each.options) | vars(each.own)).items():
             about[f"{name} of {parameter!r}"] = "a callable" if callable(value) else value
     return about
-
-
-def _refuse_others(own: dict[str, Any], processes: Lockstep) -> None:
-    """Raise ValueError in all processes if they were given different things, or parameters on a GPU."""
-    for rank, others in enumerate(processes.all_of("making an optimizer", own)):
-        for what in [*own, *others]:
-            if own.get(what) != others.get(what):
-                raise ValueError(
-                    f"all processes must be given the same: {what} is {own.get(what)} in process {processes.rank} and "
-                    f"{others.get(what)} in process {rank}"
-                )
-    if own["the place of parameters"] == "a GPU":
-        raise ValueError("comm= takes parameters in the host's memory only: copy them there, or leave out comm")
 
 
 class ShardedStepping(Stepping):

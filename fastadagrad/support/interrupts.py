@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -43,29 +44,58 @@ class Interrupts:
 _HELD = signal.SIGINT, signal.SIGTERM
 
 
-@contextmanager
-def whole() -> Iterator[None]:
-    """Delay Ctrl-C, and a program's own handler of SIGTERM, to the end of the block, so that all of it is written."""
-    if not _in_main_thread():
-        yield
-        return
-    replaced: list[tuple[int, Any]] = []
-    came: list[int] = []
+class Delayed:
+    """Signals that have come in a block, whose handlers are called when the program says so, or at its end."""
 
-    def note(signum: int, frame: Any) -> None:
-        came.append(signum)
+    def __init__(self) -> None:
+        self._came: list[int] = []
+        self._handlers: dict[int, Any] = {}
 
-    try:
+    def __bool__(self) -> bool:
+        """Whether there are signals whose handlers have not been called."""
+        return bool(self._came)
+
+    def deliver(self) -> None:
+        """Call the handlers of the signals that have come so far."""
+        while self._came:
+            number = self._came.pop(0)
+            self._handlers[number](number, sys._getframe())
+
+    def _note(self, signum: int, frame: Any) -> None:
+        self._came.append(signum)
+
+    def _begin(self) -> None:
         for number in _HELD:
             handler = signal.getsignal(number)
             if callable(handler):
-                replaced.append((number, handler))
-                signal.signal(number, note)
-        yield
-    finally:
-        _put_back(replaced)
-        for signum in came:
+                self._handlers[number] = handler
+                signal.signal(number, self._note)
+
+    def _end(self) -> None:
+        _put_back([*self._handlers.items()])
+        for signum in self._came:
             signal.raise_signal(signum)
+
+
+@contextmanager
+def delayed() -> Iterator[Delayed]:
+    """Delay Ctrl-C, and a program's own handler of SIGTERM, until the program has them delivered, or the block ends."""
+    found = Delayed()
+    if not _in_main_thread():
+        yield found
+        return
+    try:
+        found._begin()
+        yield found
+    finally:
+        found._end()
+
+
+@contextmanager
+def whole() -> Iterator[None]:
+    """Delay Ctrl-C, and a program's own handler of SIGTERM, to the end of the block, so that all of it is written."""
+    with delayed():
+        yield
 
 
 def _put_back(handlers: list[tuple[int, Any]]) -> None:

@@ -30,6 +30,7 @@ class Outputs(NamedTuple):
     step_with: object  # (weights, j, gradient, s): the same with gradient[j], which becomes 0
     add: object  # (gradient, j, x, slope): add slope * x to gradient[j]
     added: object  # (gradient, j): whether something has been added to gradient[j]
+    take: object  # (gradient, j, sums, i): make sums[i] of gradient[j], which becomes 0
     catch_up: object  # (weights, j, missed, s)
     begin_ahead: object  # (work) -> the move of the score, or of each score, before any feature is looked at
     ahead: object  # (weights, j, x, slope, moved, s) -> moved, to which what `step` would add to the score is added
@@ -127,6 +128,10 @@ def _make_one_output(real, step_element, catch_up_element, element_ahead) -> Out
     def added(gradient, j):
         return is_sum(gradient[j])
 
+    def take(gradient, j, sums, i):
+        sums[i] = gradient[j]
+        gradient[j] = real(0)
+
     def catch_up(w, j, missed, s):
         catch_up_element(w.p, w.slots, j, missed, s)
 
@@ -139,7 +144,7 @@ def _make_one_output(real, step_element, catch_up_element, element_ahead) -> Out
     def share(loss, score, label, slope, moved, work):
         return share_of(loss, score, label, np.float64(slope), moved / slope) if slope != 0 else 1.0
 
-    others = map(forceinlined, (step, step_with, add, added, catch_up, begin_ahead, ahead, share))
+    others = map(forceinlined, (step, step_with, add, added, take, catch_up, begin_ahead, ahead, share))
     return Outputs(forceinlined(slope), forceinlined(weigh), value_of, *others)
 
 
@@ -176,6 +181,11 @@ def _make_many_outputs(real, step_element, catch_up_element, element_ahead) -> O
     def added(gradient, j):
         return is_sum(gradient[j, 0])
 
+    def take(gradient, j, sums, i):
+        for k in range(gradient.shape[1]):
+            sums[i, k] = gradient[j, k]
+            gradient[j, k] = real(0)
+
     def catch_up(w, j, missed, s):
         for k in range(w.p.shape[1]):
             catch_up_element(w.p, w.slots, (j, k), missed, s)
@@ -199,7 +209,7 @@ def _make_many_outputs(real, step_element, catch_up_element, element_ahead) -> O
         ahead = others / miss - moved[label] if miss > 0.0 else 0.0
         return share_of_softmax(exact[label] + 1.0, miss, ahead)
 
-    functions = slope, weigh, value, step, step_with, add, added, catch_up, begin_ahead, ahead, share
+    functions = slope, weigh, value, step, step_with, add, added, take, catch_up, begin_ahead, ahead, share
     return Outputs(*map(forceinlined, functions))
 
 

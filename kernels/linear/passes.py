@@ -22,7 +22,7 @@ from ..motion import slot_names
 from .heads import Outputs, make_outputs
 from .layouts import LAYOUTS, Layout
 from .rates import Reading, make_reading, way_to_catch_up
-from .row_weights import RowSteps, make_catch_up_rows, make_prefetch_next, make_steps_in_place, prefetch_none
+from .row_weights import CatchUp, RowSteps, make_catch_up_rows, make_prefetch_next, make_steps_in_place, prefetch_none
 from .scoring import make_score
 from .sixteen import make_gathered_steps
 
@@ -39,14 +39,14 @@ class Loops(NamedTuple):
     batches: Any
 
 
-class _Pieces(NamedTuple):
-    """The pieces that both loops are made of."""
+class Pieces(NamedTuple):
+    """The pieces that loops over examples are made of."""
 
     real: Any
     rows: Layout
     outputs: Outputs
     next_row: Any  # (examples, order, i, weights, work) -> n: order[i]; rows to come are prefetched
-    catch_up_all: Any  # (now, weights, last, s)
+    catch_up: CatchUp
     in_place: RowSteps
     row_steps: RowSteps  # the same, or a faster form with the same results
     reading: Reading
@@ -169,9 +169,15 @@ def make_loops(
 
 
 @cache  # here and not on `make_loops`: the same arguments in another order, or by keyword, would be another key
-def _make_loops(
+def _make_loops(*variant) -> Loops:
+    pieces = make_pieces(*variant)
+    return Loops(_make_online(pieces), _make_batches(pieces))
+
+
+def make_pieces(
     rule, motion, lean, layout, classes, exact, dtype, timed, intercept, mistakes, weighed, implicit
-) -> Loops:
+) -> Pieces:
+    """The pieces of one variant; the arguments are those of `make_loops`."""
     way = way_to_catch_up(rule, exact, timed)
     element, rows, real = make_element(rule, motion, lean), LAYOUTS[layout], dtype.type
     outputs, score = make_outputs(rule, motion, element, real, classes), make_score(rows, real, classes)
@@ -180,8 +186,8 @@ def _make_loops(
     slots_apart = sparse and classes and len(slot_names(rule, motion)) > 0
     counts = way in ("alike", "sums")
     prefetch_next = make_prefetch_next(rows, slots_apart, counts) if sparse else prefetch_none
-    catch_up_row, catch_up_all = make_catch_up_rows(rows, outputs.catch_up, way)
-    in_place = make_steps_in_place(rows, catch_up_row, score, outputs)
+    catch_up = make_catch_up_rows(rows, outputs.catch_up, way)
+    in_place = make_steps_in_place(rows, catch_up.row, score, outputs)
     row_steps = make_gathered_steps(rule, motion, rows, element, exact, dtype) if gathers else in_place
 
     of_intercept = _make_intercept(real, outputs) if intercept else NO_INTERCEPT
@@ -192,12 +198,12 @@ def _make_loops(
         prefetch_next(examples, order, i, weights, work.last)
         return order[i]
 
-    pieces = _Pieces(
+    return Pieces(
         real,
         rows,
         outputs,
         next_row,
-        catch_up_all,
+        catch_up,
         in_place,
         row_steps,
         make_reading(rule.Scalars, timed, way),
@@ -207,14 +213,13 @@ def _make_loops(
         _share if weighed else _as_it_is,
         _make_implicit(rule.Scalars, real, outputs, row_steps, of_intercept.ahead) if implicit else _explicit,
     )
-    return Loops(_make_online(pieces), _make_batches(pieces))
 
 
-def _make_online(pieces: _Pieces):
+def _make_online(pieces: Pieces):
     real, slope_of, weigh, tell, told = pieces.real, pieces.outputs.slope, pieces.weigh, pieces.tell, pieces.told
     begin, at, end = pieces.reading
     step_intercept = pieces.intercept.step
-    next_row, (score_row, step_row, _), catch_up_all = pieces.next_row, pieces.row_steps, pieces.catch_up_all
+    next_row, (score_row, step_row, _), catch_up_all = pieces.next_row, pieces.row_steps, pieces.catch_up.all
     implicit = pieces.implicit
 
     @compiled
@@ -239,13 +244,15 @@ def _make_online(pieces: _Pieces):
     return online
 
 
-def _make_batches(pieces: _Pieces):
+def make_add_up(pieces: Pieces):
+    """Compilable ``(total, loss, examples, order, start, stop, size, step, weights, intercept, s, work)``.
+
+    It scores examples ``order[start:stop]`` of a batch of `size`, with weights as of a step of the call, and adds their
+    slopes up in the gradient of `work`; `s` are the scalars to catch up with. It returns the total with their losses.
+    """
     real, slope_of, weigh, tell, told = pieces.real, pieces.outputs.slope, pieces.weigh, pieces.tell, pieces.told
-    begin, at, end = pieces.reading
-    step_with, add, added = pieces.outputs.step_with, pieces.outputs.add, pieces.outputs.added
-    span, value_at, column = pieces.rows.span, pieces.rows.value, pieces.rows.column
-    next_row, score_row, catch_up_all = pieces.next_row, pieces.in_place.score, pieces.catch_up_all
-    _, _, add_to_intercept, step_intercept_with = pieces.intercept
+    span, value_at, column, add = pieces.rows.span, pieces.rows.value, pieces.rows.column, pieces.outputs.add
+    next_row, score_row, add_to_intercept = pieces.next_row, pieces.in_place.score, pieces.intercept.add
 
     @forceinlined
     def add_row(examples, n, work, slope):
@@ -253,6 +260,25 @@ def _make_batches(pieces: _Pieces):
         for t in range(start, stop):
             add(work.gradient, column(examples, t), value_at(examples, n, t), slope)
         add_to_intercept(work.intercept_gradient, slope)
+
+    @forceinlined
+    def add_up(total, loss, examples, order, start, stop, size, step, weights, intercept, s, work):
+        for i in range(start, stop):
+            n = next_row(examples, order, i, weights, work)
+            z = score_row(examples, n, step, weights, intercept, work, s)
+            slope, parts = slope_of(loss, z, examples.labels[n], real(size), work)
+            add_row(examples, n, work, weigh(examples, n, slope))
+            total += told(examples, n, tell(loss, z, examples.labels[n], parts))
+        return total
+
+    return add_up
+
+
+def _make_batches(pieces: Pieces):
+    begin, at, end = pieces.reading
+    step_with, added = pieces.outputs.step_with, pieces.outputs.added
+    span, column = pieces.rows.span, pieces.rows.column
+    add_up, catch_up_all, step_intercept_with = make_add_up(pieces), pieces.catch_up.all, pieces.intercept.step_with
 
     @forceinlined
     def step_row(examples, n, weights, work, s):
@@ -271,12 +297,9 @@ def _make_batches(pieces: _Pieces):
             stop = min(start + size, order.size)
             scalars = at(rates, steps, scalars)
             s, s_intercept, s_missed = scalars
-            for i in range(start, stop):
-                n = next_row(examples, order, i, weights, work)
-                z = score_row(examples, n, steps, weights, intercept, work, s_missed)
-                slope, parts = slope_of(loss, z, examples.labels[n], real(stop - start), work)
-                add_row(examples, n, work, weigh(examples, n, slope))
-                total += told(examples, n, tell(loss, z, examples.labels[n], parts))
+            total = add_up(
+                total, loss, examples, order, start, stop, stop - start, steps, weights, intercept, s_missed, work
+            )
             if sweep:
                 for j in range(len(weights.p)):
                     step_with(weights, j, work.gradient, s)

@@ -77,10 +77,15 @@ class CatchUp(NamedTuple):
     """
 
     row: object  # (examples, n, now, weights, last, s): the features of row n
+    one: object  # (j, now, weights, last, s): feature j, which may be caught up already
     all: object  # (now, weights, last, s): every feature; their counts of steps then start from 0 again
 
 
-NO_CATCH_UP = CatchUp(forceinlined(lambda x, n, now, w, last, s: None), forceinlined(lambda now, w, last, s: None))
+NO_CATCH_UP = CatchUp(
+    forceinlined(lambda x, n, now, w, last, s: None),
+    forceinlined(lambda j, now, w, last, s: None),
+    forceinlined(lambda now, w, last, s: None),
+)
 
 
 @forceinlined
@@ -105,28 +110,36 @@ def make_catch_up_rows(layout: Layout, catch_up, way: str) -> CatchUp:
     missed = _missed_by_sums if way == "sums" else _missed_alike
 
     @forceinlined
-    def catch_up_one(j, now, next_, w, last, s):
+    def catch_up_to(j, now, next_, w, last, s):
         steps, scalars = missed(last[j], now, s)
         catch_up(w, j, steps, scalars)
         last[j] = next_
 
     @forceinlined
+    def catch_up_one(j, now, w, last, s):
+        catch_up_to(j, now, now + 1, w, last, s)
+
+    @forceinlined
     def catch_up_row(x, n, now, w, last, s):
         start, stop = span(x, n)
         for t in range(start, stop):
-            catch_up_one(column(x, t), now, now + 1, w, last, s)
+            catch_up_to(column(x, t), now, now + 1, w, last, s)
 
     @forceinlined
     def catch_up_all(now, w, last, s):
         for j in range(last.size):
-            catch_up_one(j, now, 0, w, last, s)
+            catch_up_to(j, now, 0, w, last, s)
 
-    return CatchUp(catch_up_row, catch_up_all)
+    return CatchUp(catch_up_row, catch_up_one, catch_up_all)
 
 
 def _make_catch_up_by_place(layout: Layout, catch_up) -> CatchUp:
     """Weights that follow from their slots are placed anew, whether they have missed a step or not."""
     span, column = layout.span, layout.column
+
+    @forceinlined
+    def catch_up_one(j, now, w, last, s):
+        catch_up(w, j, None, s)
 
     @forceinlined
     def catch_up_row(x, n, now, w, last, s):
@@ -139,4 +152,4 @@ def _make_catch_up_by_place(layout: Layout, catch_up) -> CatchUp:
         for j in range(len(w.p)):
             catch_up(w, j, None, s)
 
-    return CatchUp(catch_up_row, catch_up_all)
+    return CatchUp(catch_up_row, catch_up_one, catch_up_all)

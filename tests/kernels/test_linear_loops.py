@@ -1,10 +1,9 @@
 """Training by each method against a plain NumPy evaluation of its formula, bit for bit, for every way over features."""
 
-import family
 import numpy as np
 import pytest
-from linear_oracle import LEVEL, epoch, to_sparse
-from oracle import Oracle, bits_differ
+from linear_oracle import LEVEL, epoch, oracle_of, to_sparse
+from oracle import bits_differ
 
 import fastadagrad as fa
 from fastadagrad.engine.options import make_settings
@@ -17,23 +16,6 @@ from fastadagrad.linear.targets import Targets
 CLASSES = {fa.build(name, params=np.zeros(1)).__class__.__name__: name for name in trainers()}
 EPOCHS, FEATURES = 3, 21
 SLOW = pytest.mark.slow
-
-
-class Adagrad:
-    """The oracle of ADAGRAD with the interface of the others."""
-
-    def __init__(self, p, **hyper):
-        self._hyper, self.p, self.slots = hyper, np.array(p), [np.zeros_like(p)]
-
-    def step(self, g, rows=...):
-        one = Oracle([self.p[rows]], **self._hyper)
-        one.G = [self.slots[0][rows]]
-        one.step([g])
-        self.p[rows], self.slots[0][rows] = one.p[0], one.G[0]
-
-
-def oracle_of(name, p, **hyper):
-    return Adagrad(p, **hyper) if name == "ADAGRAD" else family.oracle_of(name, p, **hyper)
 
 
 TRIED = {

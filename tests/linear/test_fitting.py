@@ -10,7 +10,7 @@ from places import ROOT, TOOLS
 from processes import run
 
 from fastadagrad.data import memory_at_hand
-from fastadagrad.linear import LinearModel, fitting
+from fastadagrad.linear import LinearModel, fitting, unscaling
 from fastadagrad.linear.training import bytes_a_feature
 
 FEATURES = 2_000_000
@@ -138,12 +138,12 @@ def test_weights_too_small_for_their_place_take_none_beside_them():
     weights[0] = raw[0] = -1.0
     tracemalloc.start()
     try:
-        assert not fitting._has_lost(weights, raw)
+        assert not unscaling._has_lost(weights, raw)
         assert tracemalloc.get_traced_memory()[1] < SLACK + 600_000
     finally:
         tracemalloc.stop()
     weights[-1] = 1e-3
-    assert fitting._has_lost(weights, raw)
+    assert unscaling._has_lost(weights, raw)
 
 
 MEASURED = """

@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from by_processes import CASES, digests
 
@@ -67,17 +68,79 @@ def test_a_comparison_has_its_runs_made_by_the_other_processes(tmp_path):
     assert (status, "8 runs in" in errors) == (0, False), "they were made again"
 
 
+def test_a_comparison_under_mpiexec_takes_no_jobs():
+    status, _, errors = mpiexec(2, "-m", "fastadagrad", "compare", "quadratic:100", "--jobs", "2")
+    assert status != 0
+    assert "--jobs is for a comparison without mpiexec" in errors
+
+
 @pytest.mark.parametrize(
     ("command", "said"),
     [
-        (["compare", "quadratic:100", "--jobs", "2"], "--jobs is for a comparison without mpiexec"),
-        (["fit", "iris"], "fit trains in one process, and mpiexec has started several"),
+        (["fit", "iris"], "divide each batch among them, and --batch-size is 1: give a larger one"),
+        (["fit", "-", "--batch-size", "8"], "standard input is that of one process"),
+        (["fit", "no-such-file", "--batch-size", "8"], "no-such-file: No such file or directory"),
     ],
 )
-def test_what_mpiexec_does_not_go_with(command, said):
+def test_what_fit_refuses_under_mpiexec_is_told_once(command, said):
     status, _, errors = mpiexec(2, "-m", "fastadagrad", *command)
     assert status != 0
-    assert said in errors
+    assert errors.count(said) == 1, errors
+
+
+def coef_of(path):
+    with np.load(path) as model:
+        return model["coef"]
+
+
+@pytest.mark.parametrize("streamed", ["--no-stream", "--stream"])
+def test_a_model_is_fitted_by_all_and_written_by_the_first(tmp_path, streamed):
+    rng = np.random.default_rng(0)
+    rows = [sorted(rng.choice(60, 8, replace=False) + 1) for _ in range(300)]
+    lines = [f"{int(row[0] < 8)} " + " ".join(f"{j}:{rng.normal():.3f}" for j in row) for row in rows]
+    (tmp_path / "train.svm").write_text("\n".join(lines) + "\n")
+    given = ["-m", "fastadagrad", "fit", tmp_path / "train.svm", "--batch-size", "32", "--dtype", "float64"]
+    given += ["--epochs", "5", "--valid", "0.2", streamed]
+    model, folder = tmp_path / "model.npz", tmp_path / "run"
+    status, told, errors = mpiexec(3, *given, "--model", model, "--checkpoint", folder, "--every", "2")
+    assert status == 0, errors
+    one = [sys.executable, *map(str, given), "--model", tmp_path / "one.npz"]
+    by_one = subprocess.run(one, check=True, capture_output=True, text=True).stdout.splitlines()
+    assert [line for line in told if " s (" not in line and "written to" not in line] == [
+        line for line in by_one if " s (" not in line and "written to" not in line
+    ]
+    np.testing.assert_allclose(coef_of(model), coef_of(tmp_path / "one.npz"), rtol=1e-10)
+    status, _, errors = mpiexec(2, *given, "--model", tmp_path / "on.npz", "--checkpoint", folder, "--resume")
+    assert status == 0, errors
+    assert coef_of(tmp_path / "on.npz").tobytes() == coef_of(model).tobytes()
+
+
+FIT = r"""
+import hashlib, os, signal, sys
+import numpy as np
+from mpi4py import MPI
+from fastadagrad.linear import LinearModel
+
+comm = MPI.COMM_WORLD
+X = np.random.default_rng(0).normal(size=(500, 4))
+
+def told(entry):
+    if comm.rank == 1 and entry["epoch"] == 2:
+        os.kill(os.getpid(), signal.SIGINT)
+
+model = LinearModel(batch_size=50, max_epochs=30, learning_rate=0.1, average=False)
+model.fit(X, X[:, 0] > X[:, 1], comm=comm, progress=told)
+digest = hashlib.sha256(model.coef_.tobytes()).hexdigest()
+sys.stdout.write(f"{model.stopped_because} {len(model.history)} {digest}\n")  # at once
+"""
+
+
+def test_ctrl_c_in_one_process_ends_the_fit_in_all_after_the_same_step():
+    status, lines, errors = mpiexec(3, "-c", FIT)
+    assert status == 0, errors
+    assert len(lines) == 3
+    assert len({*lines}) == 1, "all have the same weights"
+    assert lines[0].startswith("interrupted 2 ")
 
 
 ENDS = {  # how process 1 ends, and what it says

@@ -8,7 +8,7 @@ from processes import run
 from runs import bowl
 
 import fastadagrad as fa
-from fastadagrad.support.interrupts import whole
+from fastadagrad.support.interrupts import delayed, whole
 
 INTERRUPTED = """
     import os, signal, sys, threading, time
@@ -182,3 +182,26 @@ def test_handlers_are_put_back_whenever_ctrl_c_comes():
         signal.setitimer(signal.ITIMER_REAL, 0)
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def test_signals_wait_until_they_are_delivered_or_the_block_ends():
+    answered, before = [], signal.getsignal(signal.SIGTERM)
+    signal.signal(signal.SIGTERM, lambda number, frame: answered.append((number, frame is not None)))
+    try:
+        with delayed() as waiting:
+            assert not waiting
+            for _ in range(2):
+                signal.raise_signal(signal.SIGTERM)
+            assert (bool(waiting), answered) == (True, [])
+            waiting.deliver()
+            assert (bool(waiting), answered) == (False, [(signal.SIGTERM, True)] * 2)
+            signal.raise_signal(signal.SIGTERM)
+        assert len(answered) == 3
+        with delayed() as waiting:
+            signal.raise_signal(signal.SIGINT)
+            with pytest.raises(KeyboardInterrupt):
+                waiting.deliver()
+        with delayed() as waiting:
+            assert not waiting
+    finally:
+        signal.signal(signal.SIGTERM, before)

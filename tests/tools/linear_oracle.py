@@ -1,13 +1,35 @@
 """An epoch of a linear model in plain NumPy: what the compiled loops must equal, bit for bit, whatever the method."""
 
+import functools
+import itertools
 import math
+import operator
 
+import family
 import numpy as np
+from oracle import Oracle
 
 from fastadagrad.kernels.linear.layouts import LANES, Sparse
 
 LEAST = 2.0**-63  # probability that is not 0 in a slope
 LEVEL = 0.3  # of the quantile loss; where Huber's becomes linear
+
+
+class Adagrad:
+    """The oracle of ADAGRAD with the interface of the others."""
+
+    def __init__(self, p, **hyper):
+        self._hyper, self.p, self.slots = hyper, np.array(p), [np.zeros_like(p), np.zeros_like(p)]
+
+    def step(self, g, rows=...):
+        one = Oracle([self.p[rows]], **self._hyper)
+        one.G, one.v = [self.slots[0][rows]], [self.slots[1][rows]]
+        one.step([g])
+        self.p[rows], self.slots[0][rows], self.slots[1][rows] = one.p[0], one.G[0], one.v[0]
+
+
+def oracle_of(name, p, **hyper):
+    return Adagrad(p, **hyper) if name == "ADAGRAD" else family.oracle_of(name, p, **hyper)
 
 
 def to_sparse(X, labels):
@@ -81,6 +103,7 @@ def epoch(
     dense_dot,
     touched_only=False,
     importance=None,
+    shares=None,
 ):
     """Sum of the losses before each step, by batches of `size` examples.
 
@@ -98,25 +121,47 @@ def epoch(
         Whether the weights are stepped that the examples of the batch have, and no others.
     importance : array, optional
         How much each example counts.
+    shares : int, optional
+        Into how many shares each batch is divided, whose sums are added up.
     """
-    real, total = X.dtype.type, 0.0
+    total = 0.0
     w_of, b_of = (each if callable(each) else (lambda each=each: each) for each in (weights, intercept))
     for start in range(0, len(order), size):
         batch = order[start : start + size]
-        g, g_b = np.zeros_like(w_of()), np.zeros_like(b_of())
-        touched = np.zeros(X.shape[1], bool)
-        for n in batch:
-            columns = np.arange(X.shape[1]) if dense_dot else np.flatnonzero(X[n])
-            x, w = X[n, columns], w_of()[columns]
-            z = (lane_dot(x, w) if dense_dot and not classes else left_to_right_dot(x, w)) + b_of()[0]
-            value, slope = softmax_loss(z, labels[n]) if classes else one_loss(kind, z, labels[n])
-            slope = np.asarray(slope).astype(X.dtype) / real(len(batch))
-            if importance is not None:
-                value, slope = float(importance[n]) * value, slope * importance[n]
-            total += value
-            g[columns] += x[:, None] * slope if classes else x * slope
-            g_b[0] += slope
-            touched[columns] = True
+        bounds = [r * len(batch) // (shares or 1) for r in range((shares or 1) + 1)]
+        losses, sums = [], (np.zeros_like(w_of()), np.zeros_like(b_of()), np.zeros(X.shape[1], bool))
+        for first, last in itertools.pairwise(bounds):
+            what = X, labels, batch[first:last], len(batch), kind, classes, w_of(), b_of(), dense_dot, importance
+            of_share, *parts = _of_share(*what)
+            losses.append(of_share)
+            for array, part in zip(sums, parts, strict=True):
+                array += part
+        g, g_b, touched = sums
         step_features(g, touched if touched_only else np.ones(X.shape[1], bool))
         step_intercept(g_b)
+        each = losses[0] if shares is None else [left_to_right([left_to_right(of_share) for of_share in losses])]
+        total = left_to_right([total, *each])
     return total
+
+
+def left_to_right(numbers):
+    return functools.reduce(operator.add, numbers, 0.0)
+
+
+def _of_share(X, labels, share, size, kind, classes, weights, intercept, dense_dot, importance):
+    """Losses of some examples of a batch of `size`, their gradients, and the features that they have."""
+    real, losses, g, g_b = X.dtype.type, [], np.zeros_like(weights), np.zeros_like(intercept)
+    touched = np.zeros(X.shape[1], bool)
+    for n in share:
+        columns = np.arange(X.shape[1]) if dense_dot else np.flatnonzero(X[n])
+        x, w = X[n, columns], weights[columns]
+        z = (lane_dot(x, w) if dense_dot and not classes else left_to_right_dot(x, w)) + intercept[0]
+        value, slope = softmax_loss(z, labels[n]) if classes else one_loss(kind, z, labels[n])
+        slope = np.asarray(slope).astype(X.dtype) / real(size)
+        if importance is not None:
+            value, slope = float(importance[n]) * value, slope * importance[n]
+        losses.append(value)
+        g[columns] += x[:, None] * slope if classes else x * slope
+        g_b[0] += slope
+        touched[columns] = True
+    return losses, g, g_b, touched

@@ -196,7 +196,7 @@ SENSIBLE = {
     "LinearModel.evaluation_of": lambda: (model().evaluation_of, {"scores": np.ones(12), "labels": Y}),
     "LinearModel.fit": lambda: (
         fa.LinearModel(max_epochs=1, learning_rate=0.1).fit,
-        {"X": X, "y": Y, "valid": (X, Y), "sample_weight": np.ones(12)},
+        {"X": X, "y": Y, "valid": (X, Y), "sample_weight": np.ones(12), "comm": Alone()},
     ),
     "LinearModel.labels_of": lambda: (model().labels_of, {"scores": np.ones(3)}),
     "LinearModel.load": lambda: (fa.LinearModel.load, {"path": io.BytesIO(saved()), "learning_rate": 0.1}),
