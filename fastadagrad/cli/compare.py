@@ -57,8 +57,6 @@ def _problems() -> str:
 
 def run(arguments: argparse.Namespace) -> int:
     """Compare, print the table, and say where the rest is; process 0 of an MPI job does, for which the others run."""
-    if arguments.list:
-        return _list()
     if not is_one_of_several("compare"):
         return _run(arguments)
     if arguments.jobs is not None:
@@ -70,6 +68,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    if arguments.list:
+        return _list()
     if not arguments.problems:
         raise ValueError(_no_problem(arguments.methods or []))
     if arguments.recipe == "table1":

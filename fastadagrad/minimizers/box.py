@@ -105,7 +105,7 @@ def box_of(bounds: Any, count: int) -> Box:
 def _ends_of(bounds: Any, count: int) -> tuple[list[Any], list[Any]]:
     expected = "bounds must be a scipy.optimize.Bounds, a sequence of pairs (lower, upper), or None"
     try:
-        pairs = [tuple(pair) for pair in bounds]
+        pairs = [tuple(pair) for pair in readable("bounds", bounds)]
     except TypeError:
         raise TypeError(f"{expected}, not {shown(bounds)}") from None
     if len(pairs) != count:

@@ -1,7 +1,7 @@
 """The same by MPI itself, where mpi4py and an mpiexec are installed."""
 
 import json
-import shutil
+import os
 import subprocess
 import sys
 import time
@@ -10,24 +10,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 from by_processes import CASES, digests
+from launching import MPIEXEC, environment, under_mpiexec
 
 TOOL = Path(__file__).parents[1] / "tools" / "by_processes.py"
 INSTALL = "pip install 'fastadagrad[test-mpi]'"
 pytest.importorskip("mpi4py", reason=f"mpi4py is not installed: {INSTALL}")
-MPIEXEC = shutil.which("mpiexec", path=Path(sys.executable).parent) or shutil.which("mpiexec")
 pytestmark = pytest.mark.skipif(MPIEXEC is None, reason=f"there is no mpiexec: {INSTALL}")
 
 
 def mpiexec(size, *command, timeout=600):
     """Run Python with a command in so many processes: exit status, lines of standard output, standard error."""
-    open_mpi = b"Open MPI" in subprocess.run([MPIEXEC, "--version"], capture_output=True).stdout
-    more = ["--allow-run-as-root", "--oversubscribe"] if open_mpi else []
-    done = subprocess.run(
-        [MPIEXEC, *more, "-n", str(size), sys.executable, *map(str, command)],
-        capture_output=True,
-        timeout=timeout,
-        text=True,
-    )
+    command = under_mpiexec(size, *command)
+    done = subprocess.run(command, capture_output=True, timeout=timeout, text=True, env=environment())
     return done.returncode, done.stdout.splitlines(), done.stderr
 
 
@@ -66,6 +60,12 @@ def test_a_comparison_has_its_runs_made_by_the_other_processes(tmp_path):
     assert of_several == of_one
     status, _, errors = mpiexec(3, *given, tmp_path / "several")
     assert (status, "8 runs in" in errors) == (0, False), "they were made again"
+
+
+def test_names_are_listed_once():
+    status, lines, errors = mpiexec(2, "-m", "fastadagrad", "compare", "--list")
+    assert status == 0, errors
+    assert len(lines) == len({*lines}) > 20
 
 
 def test_a_comparison_under_mpiexec_takes_no_jobs():
@@ -195,6 +195,8 @@ def test_a_process_that_hangs_ends_all(monkeypatch):
 @pytest.mark.slow
 def test_three_go_on_where_one_of_four_was_killed():
     command = [sys.executable, TOOL.with_name("killed_ranks.py"), "--kills", "1"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
+    paths = os.pathsep.join([str(TOOL.parent), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)  # see conftest.py
+    env = {**os.environ, "PYTHONPATH": paths}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, env=env)
     assert done.returncode == 0, done.stderr
     assert "1 of 1 kills: " in done.stdout

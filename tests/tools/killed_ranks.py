@@ -20,6 +20,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from launching import environment, under_mpiexec
 
 WIDTH, ROWS, EPOCHS = 50_000, 3000, 24
 LIMIT = 10  # seconds in which the others must have ended
@@ -70,12 +71,11 @@ class Job:
     """A run of so many processes, whose standard output is read as it comes."""
 
     def __init__(self, size, folder):
-        mpiexec = shutil.which("mpiexec", path=Path(sys.executable).parent) or shutil.which("mpiexec")
-        version = subprocess.run([mpiexec, "--version"], capture_output=True, check=False).stdout
-        more = ["--allow-run-as-root", "--oversubscribe"] if b"Open MPI" in version else []
-        command = [mpiexec, *more, "-n", str(size), sys.executable, __file__, "--train", str(folder)]
+        command = under_mpiexec(size, __file__, "--train", folder)
         self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115  closed with the job
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self.errors, text=True)
+        self.process = subprocess.Popen(
+            command, env=environment(), stdout=subprocess.PIPE, stderr=self.errors, text=True
+        )
         self.pids = next(self.records())["pids"]
 
     def records(self):
