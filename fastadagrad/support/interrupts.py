@@ -6,7 +6,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from .log import logger
@@ -91,11 +91,9 @@ def delayed() -> Iterator[Delayed]:
         found._end()
 
 
-@contextmanager
-def whole() -> Iterator[None]:
+def whole() -> AbstractContextManager[object]:
     """Delay Ctrl-C, and a program's own handler of SIGTERM, to the end of the block, so that all of it is written."""
-    with delayed():
-        yield
+    return delayed()
 
 
 def _put_back(handlers: list[tuple[int, Any]]) -> None:
