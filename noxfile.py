@@ -31,6 +31,13 @@ def slow(session: nox.Session) -> None:
 
 
 @nox.session
+def coverage(session: nox.Session) -> None:
+    """Print the branches that the quick tests take, of all code but the kernels, which are compiled."""
+    session.install("-e", ".[test]", "pytest-cov")
+    session.run("pytest", *IN_PARALLEL, "--cov=fastadagrad", "--cov-branch", "--cov-report=term", *session.posargs)
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check the style, and which modules import which."""
     session.install("-e", ".[lint]")
