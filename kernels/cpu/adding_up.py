@@ -12,14 +12,22 @@ from ..finite import make_holds_non_finite
 from ..jit import Pair, compiled, jitable, parallel
 from ..memory.headers import borrowed
 from ..memory.storage import precision_of
-from ..reduce import BLOCK
+
+BLOCK = 1024  # elements that are added up, divided and checked in the nearest cache
+
+
+@jitable
+def _is_power_of_two(number):
+    while number > 1:
+        number = number / 2
+    return number == 1
 
 
 @cache
 def make_add_up(dtype: np.dtype[Any], summed_in: np.dtype[Any]) -> Pair:
     """Compiled ``(spans, addresses, weights, divisor, total, bits)``: whether NaN or infinity is in the sum.
 
-    At the addresses are parts ``g_0, g_1, ...`` of `dtype`, of which
+    At the addresses are two parts or more, ``g_0, g_1, ...`` of `dtype`, of which
     ``total = (weights[0] g_0 + weights[1] g_1 + ...) / divisor`` is computed in `summed_in`, the dtype of `total` and
     of the factors, in the order of the parts. `bits` are the elements of `total` as integers.
     """
@@ -28,19 +36,25 @@ def make_add_up(dtype: np.dtype[Any], summed_in: np.dtype[Any]) -> Pair:
 
     @jitable
     def add_blocks(low, high, addresses, weights, divisor, total, bits):
-        found = False
+        found, reciprocal = False, real(1) / divisor
+        multiplies = _is_power_of_two(divisor)  # which is quicker, and has the same bits
         for start in range(low * BLOCK, min(high * BLOCK, total.size), BLOCK):
             n = min(BLOCK, total.size - start)
             block = total[start : start + n]
-            part, weight = at(addresses[0], start, n, computed), weights[0]
+            first, second = at(addresses[0], start, n, computed), at(addresses[1], start, n, computed)
+            weight, second_weight = weights[0], weights[1]
             for i in range(n):
-                block[i] = real(load(part, i)) * weight
-            for r in range(1, addresses.size):
+                block[i] = real(load(first, i)) * weight + real(load(second, i)) * second_weight
+            for r in range(2, addresses.size):
                 part, weight = at(addresses[r], start, n, computed), weights[r]
                 for i in range(n):
                     block[i] += real(load(part, i)) * weight
-            for i in range(n):
-                block[i] /= divisor
+            if multiplies:
+                for i in range(n):
+                    block[i] *= reciprocal
+            else:
+                for i in range(n):
+                    block[i] /= divisor
             found |= holds_non_finite(bits[start : start + n])
         return found
 

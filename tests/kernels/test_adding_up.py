@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
-from fastadagrad.kernels.cpu.adding_up import make_add_up
+from fastadagrad.kernels.cpu.adding_up import BLOCK, make_add_up
 from fastadagrad.kernels.memory.storage import precision_of
-from fastadagrad.kernels.reduce import BLOCK
 
 
 def added_up(parts, weights, divisor, summed_in, spans=1):
