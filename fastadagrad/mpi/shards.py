@@ -181,9 +181,9 @@ class Shards:
             bucket = summed.bucket
             for i, own in zip(bucket.positions, bucket.split(summed.own, self.processes.rank), strict=True):
                 sums[i] = own.reshape(self.params.arrays[i].shape)
-            if summed.is_finite:
+            if summed.is_finite and self._summed == 0:
                 self.finite.update(bucket.positions)
-        self._summed += 1  # a method that takes products has them summed beside the gradients
+        self._summed += 1  # a method that takes products has them summed after the gradients
         return sums
 
     def _buckets(self, given: Given) -> list[Bucket]:

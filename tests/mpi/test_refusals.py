@@ -59,6 +59,21 @@ def test_a_gradient_of_one_process(case):
         assert messages[0].startswith("in process 1: ")
 
 
+@pytest.mark.parametrize("bad", ["gradient", "product"])
+def test_a_product_or_a_gradient_beside_it(bad):
+    def step(comm):
+        w = np.zeros(9000)
+        opt = fa.ESGD(params=w, comm=comm)
+        given = {
+            name: np.full(9000, np.nan if name == bad and comm.rank == 1 else 1.0) for name in ("gradient", "product")
+        }
+        with pytest.raises(FloatingPointError, match=f"{bad} of 'param0' must be finite"):
+            opt.step(given["gradient"], given["product"])
+        assert (opt.steps, w.any()) == (0, False)
+
+    run(2, step)
+
+
 def test_skipped_in_all():
     def step(comm):
         w = np.zeros(9000)
