@@ -37,6 +37,9 @@ class Interpreter:
     def allocate(self, size):
         return _Memory(self, size)
 
+    def page_locked(self, size):
+        return np.full(size, 0xFF, np.uint8)
+
     def _bytes(self, address, size):
         for part in [*self.memory.values()]:  # which shrinks whenever an array of them is no more
             start = address - part.ctypes.data

@@ -22,7 +22,7 @@ class StandIn:
 
     def __init__(self):
         self.gpus, self.calls, self.contexts = [Interpreter(), Interpreter()], [], []
-        self.allocations, self.modules = {}, []
+        self.allocations, self.page_locked, self.modules = {}, {}, []
         self.events, self.all_done, self.ended = 0, True, set()
 
     @property
@@ -85,6 +85,17 @@ class StandIn:
 
     def cuMemFree(self, address):
         del self.allocations[address]
+        return (SUCCESS,)
+
+    def cuMemHostAlloc(self, size, flags):
+        assert size
+        assert flags == 0
+        memory = np.full(size, 0xFF, np.uint8)
+        self.page_locked[memory.ctypes.data] = memory
+        return SUCCESS, memory.ctypes.data
+
+    def cuMemFreeHost(self, address):
+        del self.page_locked[address]
         return (SUCCESS,)
 
     @staticmethod
