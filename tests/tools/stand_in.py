@@ -24,6 +24,7 @@ class StandIn:
         self.gpus, self.calls, self.contexts = [Interpreter(), Interpreter()], [], []
         self.allocations, self.page_locked, self.modules = {}, {}, []
         self.events, self.all_done, self.ended = 0, True, set()
+        self.late = []  # copies from page-locked memory, which are made when other work is
 
     @property
     def gpu(self):
@@ -84,6 +85,7 @@ class StandIn:
         return SUCCESS, memory.address
 
     def cuMemFree(self, address):
+        self.catch_up()
         del self.allocations[address]
         return (SUCCESS,)
 
@@ -95,6 +97,7 @@ class StandIn:
         return SUCCESS, memory.ctypes.data
 
     def cuMemFreeHost(self, address):
+        self.catch_up()
         del self.page_locked[address]
         return (SUCCESS,)
 
@@ -102,14 +105,28 @@ class StandIn:
     def host(address, size):
         return np.frombuffer((ctypes.c_uint8 * size).from_address(address), np.uint8)
 
+    def is_page_locked(self, address):
+        return any(0 <= address - memory.ctypes.data < memory.size for memory in [*self.page_locked.values()])
+
+    def catch_up(self):
+        late, self.late = self.late, []
+        for gpu, to, source, size in late:
+            assert self.is_page_locked(source), "a copy from page-locked memory that has been freed"
+            gpu.write(to, self.host(source, size))
+
     def cuMemcpyHtoDAsync(self, to, source, size, stream):
         if not size:
             return REFUSED
         self.note("write", stream)
-        self.gpu.write(to, self.host(source, size))
+        if self.is_page_locked(source):
+            self.late.append((self.gpu, to, source, size))
+        else:
+            self.catch_up()
+            self.gpu.write(to, self.host(source, size))
         return (SUCCESS,)
 
     def cuMemcpyDtoHAsync(self, to, source, size, stream):
+        self.catch_up()
         if not size:
             return REFUSED
         self.note("read", stream)
@@ -117,6 +134,7 @@ class StandIn:
         return (SUCCESS,)
 
     def cuMemcpyDtoDAsync(self, to, source, size, stream):
+        self.catch_up()
         if not size:
             return REFUSED
         self.note("copy", stream)
@@ -124,6 +142,7 @@ class StandIn:
         return (SUCCESS,)
 
     def cuMemsetD8Async(self, address, value, size, stream):
+        self.catch_up()
         assert value == 0
         if not size:
             return REFUSED
@@ -132,10 +151,12 @@ class StandIn:
         return (SUCCESS,)
 
     def cuStreamSynchronize(self, stream):
+        self.catch_up()
         self.note("synchronize", stream)
         return (SUCCESS,)
 
     def cuCtxSynchronize(self):
+        self.catch_up()
         assert self.contexts
         return (SUCCESS,)
 
@@ -157,6 +178,7 @@ class StandIn:
         places = np.frombuffer((ctypes.c_uint64 * len(kinds)).from_address(parameters), np.uint64)
         values = [self.host(int(place), kind.itemsize).view(kind)[0] for place, kind in zip(places, kinds, strict=True)]
         self.note("launch", stream)
+        self.catch_up()
         exact = "catch_up" not in name
         self.gpu.run(type("Kernel", (), {"name": name, "ptx": module, "exact": exact}), gx, bx, values)
         return (SUCCESS,)
