@@ -44,8 +44,11 @@ class Backend(Protocol):
         The array may be changed as soon as the call returns or, if it is in page-locked memory, after `synchronize`.
         """
 
-    def read(self, address: int, values: NDArray[Any]) -> None:
-        """Fill a C-contiguous host array from the GPU, once all work that was asked for before is done."""
+    def read(self, address: int, values: NDArray[Any], wait: bool = True) -> None:
+        """Fill a C-contiguous host array from the GPU, once all work that was asked for before is done.
+
+        Without `wait`, which is for arrays in page-locked memory, it is filled once `synchronize` returns.
+        """
 
     def copy(self, to: int, source: int, size: int) -> None: ...
 

@@ -141,12 +141,13 @@ class Driver:
         with self.here():
             _done(cuda.cuMemcpyHtoDAsync(address, values.ctypes.data, values.nbytes, self._stream))
 
-    def read(self, address: int, values: NDArray[Any]) -> None:
+    def read(self, address: int, values: NDArray[Any], wait: bool = True) -> None:
         if not values.nbytes:
             return
         with self.here():
             _done(cuda.cuMemcpyDtoHAsync(values.ctypes.data, address, values.nbytes, self._stream))
-            _done(cuda.cuStreamSynchronize(self._stream))
+            if wait:
+                _done(cuda.cuStreamSynchronize(self._stream))
 
     def copy(self, to: int, source: int, size: int) -> None:
         if not size:

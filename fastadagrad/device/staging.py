@@ -59,12 +59,14 @@ class DeviceStaging:
 
     def gradients(self, gradients: Mapping[int, Any]) -> Mapping[int, Any]:
         self._backend.synchronize()
-        return {i: self._read(i, array_of("gradient", gradient)) for i, gradient in gradients.items()}
+        found = {i: self._read(i, array_of("gradient", gradient)) for i, gradient in gradients.items()}
+        self._backend.synchronize()
+        return found
 
     def _read(self, position: int, gradient: Any) -> NDArray[Any]:
         if isinstance(gradient, np.ndarray):  # zeros, of a process that has no sample
             return gradient
-        self._backend.read(gradient.address, self.arrays[position])
+        self._backend.read(gradient.address, self.arrays[position], wait=False)
         return self.arrays[position]
 
     def memory(self, size: int, dtype: Any) -> NDArray[Any]:
@@ -89,7 +91,8 @@ class DeviceStaging:
     def fetch(self, positions: Sequence[int], cuts: Sequence[Sequence[int]], rank: int) -> None:
         for i, cut in zip(positions, cuts, strict=True):
             for part, host in self._parts(i, [(cut[rank], cut[rank + 1])]):
-                self._backend.read(part.address, host)
+                self._backend.read(part.address, host, wait=False)
+        self._backend.synchronize()
 
     def store(self, positions: Sequence[int], cuts: Sequence[Sequence[int]], rank: int) -> None:
         for i, cut in zip(positions, cuts, strict=True):

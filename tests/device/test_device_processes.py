@@ -7,15 +7,14 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from by_processes import CASES, SHAPES, START, STEPS, added, gradients_of, trained
+from by_gpus import trained_on
+from by_processes import CASES, SHAPES, STEPS, trained
 from gpu import Interpreter
 from in_step import InStep, run
 
 import fastadagrad as fa
 from fastadagrad.device import backend
 from fastadagrad.mpi import shards
-from fastadagrad.optimizer.building import METHODS
-from fastadagrad.optimizer.second_order import SecondOrder
 
 SIZE = 3
 F4 = np.float32
@@ -34,31 +33,14 @@ def gpus(monkeypatch):
     return made
 
 
-def trained_on(gpu, method, hyper, comm=None, dtype=F4):
-    """Parameters on a GPU after some steps, as NumPy arrays, and the optimizer."""
-    params = {name: gpu.array(np.array(array, dtype)) for name, array in START.items()}
-    if comm is not None and comm.rank:
-        for array in params.values():
-            array.set(np.nan)
-    among = {} if comm is None else {"comm": comm, "reduction": "sum"}
-    averaged = {"averaged": True} if issubclass(METHODS[method], SecondOrder) else {}
-    opt = fa.build(method, params=params, **among, **averaged, **hyper)
-    for t in range(STEPS):
-        of_all = [gradients_of(rank, t, dtype, False) for rank in range(SIZE)]
-        own = {n: added([g[n] for g in of_all]) for n in SHAPES} if comm is None else of_all[comm.rank]
-        own = {name: gpu.array(g, read_only=True) for name, g in own.items()}
-        opt.step(own, *([own] if averaged else ()))
-    return {name: array.numpy() for name, array in params.items()}, opt
-
-
 def bits(arrays):
     return {name: array.tobytes() for name, array in arrays.items()}
 
 
 def has_the_bits_of_one_process_and_of_the_host(gpus, case, dtype=F4, work=lambda comm: comm):
     on_host, _ = trained(SIZE, False, *CASES[case], dtype)
-    alone, _ = trained_on(gpus[0], *CASES[case], dtype=dtype)
-    together = run(SIZE, lambda comm: trained_on(gpus[comm.rank], *CASES[case], work(comm), dtype)[0])
+    alone = trained_on(gpus[0], SIZE, *CASES[case], dtype)
+    together = run(SIZE, lambda comm: trained_on(gpus[comm.rank], SIZE, *CASES[case], dtype, work(comm)))
     assert bits(alone) == bits(on_host)
     assert [bits(each) for each in together] == [bits(alone)] * SIZE
 
@@ -95,6 +77,7 @@ class CudaAware(InStep):
         if isinstance(array, np.ndarray):
             self.by_host += 1
             return super().complete(array, bounds)
+        assert self.gpu.log[-1] == "synchronize", "MPI does not wait for the GPU"
         whole, parts = self._memory(array), [array[start:stop] for start, stop in pairwise(bounds)]
         self.straight.append(array.__cuda_array_interface__["data"])
         for part, came in zip(parts, self.all_of(self._memory(parts[self.rank]).tobytes()), strict=True):
@@ -159,6 +142,19 @@ def test_each_process_has_the_state_of_its_part(gpus):
         return slot.shape[0]
 
     assert run(SIZE, state) == [8192, 4096, 7712]
+
+
+def test_work_on_any_stream_is_done_before_gradients_are_read_and_all_is_done_after_the_step(gpus):
+    def step(comm):
+        gpu = gpus[comm.rank]
+        opt = fa.SGD(params=gpu.array(np.zeros(9000, F4)), comm=comm, nonfinite="ignore")
+        gradient = gpu.array(np.ones(9000, F4), stream=7)
+        gpu.log.clear()
+        opt.step(gradient)
+        assert gpu.log[:3] == ["synchronize", "read", "synchronize"]
+        assert gpu.log[-1] == "synchronize"
+
+    run(SIZE, step)
 
 
 def test_processes_that_step_nothing(gpus):

@@ -3,6 +3,7 @@
 import ctypes
 import gc
 import inspect
+import threading
 from contextlib import contextmanager
 
 import numpy as np
@@ -24,7 +25,8 @@ class StandIn:
         self.gpus, self.calls, self.contexts = [Interpreter(), Interpreter()], [], []
         self.allocations, self.page_locked, self.modules = {}, {}, []
         self.events, self.all_done, self.ended = 0, True, set()
-        self.late = []  # copies from page-locked memory, which are made when other work is
+        self.late = []  # copies from and to page-locked memory, which are made when other work is
+        self.turn = threading.RLock()
 
     @property
     def gpu(self):
@@ -109,29 +111,31 @@ class StandIn:
         return any(0 <= address - memory.ctypes.data < memory.size for memory in [*self.page_locked.values()])
 
     def catch_up(self):
-        late, self.late = self.late, []
-        for gpu, to, source, size in late:
-            assert self.is_page_locked(source), "a copy from page-locked memory that has been freed"
-            gpu.write(to, self.host(source, size))
+        with self.turn:
+            while self.late:
+                copy, on_gpu, on_host, size = self.late.pop(0)
+                assert self.is_page_locked(on_host), "a copy from or to page-locked memory that has been freed"
+                copy(on_gpu, self.host(on_host, size))
+
+    def copy(self, copy, on_gpu, on_host, size):
+        if self.is_page_locked(on_host):
+            self.late.append((copy, on_gpu, on_host, size))
+        else:
+            self.catch_up()
+            copy(on_gpu, self.host(on_host, size))
+        return (SUCCESS,)
 
     def cuMemcpyHtoDAsync(self, to, source, size, stream):
         if not size:
             return REFUSED
         self.note("write", stream)
-        if self.is_page_locked(source):
-            self.late.append((self.gpu, to, source, size))
-        else:
-            self.catch_up()
-            self.gpu.write(to, self.host(source, size))
-        return (SUCCESS,)
+        return self.copy(self.gpu.write, to, source, size)
 
     def cuMemcpyDtoHAsync(self, to, source, size, stream):
-        self.catch_up()
         if not size:
             return REFUSED
         self.note("read", stream)
-        self.gpu.read(source, self.host(to, size))
-        return (SUCCESS,)
+        return self.copy(self.gpu.read, source, to, size)
 
     def cuMemcpyDtoDAsync(self, to, source, size, stream):
         self.catch_up()
