@@ -50,6 +50,7 @@ class DevicePlace:
     """The memory of one GPU; `fastadagrad.engine.place.Place` documents the methods."""
 
     is_numpys = takes_rates = takes_storages = False
+    notes_infinity_by_checks = True
 
     def __init__(self, backend: Backend) -> None:
         self.backend = backend

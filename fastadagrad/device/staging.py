@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -57,6 +56,13 @@ class DeviceStaging:
         self.arrays = _page_locked(backend, arrays)
         self._sums = dict[tuple[int, int], DeviceArray]()  # by turn and position
 
+    def reserve(self, parts: Sequence[DeviceArray]) -> None:
+        self._take(0, dict(enumerate(parts)))
+
+    def _take(self, turn: int, like: Mapping[int, Any]) -> None:
+        made = zeros(self._backend, [(array.shape, array.dtype) for array in like.values()])
+        self._sums.update(zip([(turn, i) for i in like], made, strict=True))
+
     def gradients(self, gradients: Mapping[int, Any]) -> Mapping[int, Any]:
         self._backend.synchronize()
         found = {i: self._read(i, array_of("gradient", gradient)) for i, gradient in gradients.items()}
@@ -73,9 +79,9 @@ class DeviceStaging:
         return self._backend.page_locked(size * np.dtype(dtype).itemsize).view(dtype)
 
     def sums(self, turn: int, sums: Mapping[int, NDArray[Any]]) -> Mapping[int, Any]:
-        new = [i for i in sums if (turn, i) not in self._sums]
-        made = zeros(self._backend, [(sums[i].shape, sums[i].dtype) for i in new]) if new else []
-        self._sums.update(zip([(turn, i) for i in new], made, strict=True))
+        new = {i: values for i, values in sums.items() if (turn, i) not in self._sums}
+        if new:
+            self._take(turn, new)
         there = {i: self._sums[turn, i] for i in sums}
         for i, values in sums.items():
             self._backend.write(there[i].address, values)
@@ -117,6 +123,6 @@ def _page_locked(backend: Backend, arrays: Sequence[DeviceArray]) -> list[NDArra
         starts.append(starts[-1] + -(-array.nbytes // ALIGNMENT) * ALIGNMENT)
     block = backend.page_locked(starts[-1])
     return [
-        block[start : start + math.prod(array.shape) * array.itemsize].view(array.dtype).reshape(array.shape)
+        block[start : start + array.nbytes].view(array.dtype).reshape(array.shape)
         for array, start in zip(arrays, starts, strict=False)
     ]

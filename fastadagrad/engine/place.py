@@ -43,6 +43,9 @@ class Staging(Protocol):
     def gradients(self, gradients: Mapping[int, Any]) -> Mapping[int, Any]:
         """Dense gradients of whole parameters, by position, that have been checked, as arrays of the host."""
 
+    def reserve(self, parts: Sequence[Any]) -> None:
+        """Take memory for the first turn of `sums`, given what they are for, so that no step fails for want of it."""
+
     def memory(self, size: int, dtype: Any) -> NDArray[Any]:
         """Memory for sums of gradients, which is not set."""
 
@@ -82,6 +85,10 @@ class Place(Protocol):
     @property
     def takes_storages(self) -> bool:
         """Whether slots may lie there in another dtype than their parameter."""
+
+    @property
+    def notes_infinity_by_checks(self) -> bool:
+        """Whether it is the check of gradients that finds accumulators which have become infinite, and not the step."""
 
     # Arrays
 

@@ -38,6 +38,7 @@ class _Host:
     """The host's memory; `fastadagrad.engine.place.Place` documents the methods."""
 
     is_numpys = takes_rates = takes_storages = True
+    notes_infinity_by_checks = False
     backend = None
 
     def allocate(

@@ -20,6 +20,9 @@ class InPlace:
     def gradients(self, gradients: Mapping[int, Any]) -> Mapping[int, Any]:
         return gradients
 
+    def reserve(self, parts: Sequence[FloatArray]) -> None:
+        """Take none."""
+
     def memory(self, size: int, dtype: Any) -> NDArray[Any]:
         return np.empty(size, dtype)
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-OVERRULED = (
-    "FASTADAGRAD_MPI_CUDA"  # what the environment calls whether it is, if it is to be believed more than the MPI
-)
+OVERRULED = "FASTADAGRAD_MPI_CUDA"  # what the environment calls whether it is, where the MPI does not say or is wrong
 KINDS = "mpi_memory_alloc_kinds"  # the key of MPI 4.1 under which a communicator says which memory it takes
 KIND, RESTRICTOR = "cuda", "device"  # named by the MPI Forum's side document "Memory Allocation Kinds"
 

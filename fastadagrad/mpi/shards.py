@@ -73,6 +73,7 @@ class Shards:
         self.stale, self.tables = set[int](), set[int]()
         straight = [i for i in range(len(whole)) if self.travels_alone(i) is not None] if cuda_aware else []
         self._staging = whole.place.staging(whole.arrays, straight)
+        self._staging.reserve(self.params.arrays)
         self._sums = Sums(processes, self._in_float64, threads, self._staging.memory)
         self._known = dict[tuple[int, ...], Bucket]()  # by positions
         self._summed = 0
@@ -200,9 +201,7 @@ class Shards:
             bucket = summed.bucket
             for i, own in zip(bucket.positions, bucket.split(summed.own, self.processes.rank), strict=True):
                 found[i] = own.reshape(self.params.arrays[i].shape)
-            if (
-                summed.is_finite and self.whole.place.is_numpys
-            ):  # the check on a GPU looks for infinite accumulators, too
+            if summed.is_finite and not self.whole.place.notes_infinity_by_checks:
                 self.finite.update(bucket.positions)
         for i, own in self._staging.sums(self._summed, found).items():
             sums[i] = own

@@ -225,6 +225,23 @@ def test_all_parameters_are_on_gpus_or_none_are(gpus):
     run(SIZE, make)
 
 
+@pytest.mark.parametrize("what", ["page_locked", "allocate"])
+def test_memory_that_one_process_lacks_is_asked_for_before_anything_is_changed(gpus, what, monkeypatch):
+    def refuse(size):
+        raise RuntimeError("CUDA's driver answers CUDA_ERROR_OUT_OF_MEMORY")
+
+    def make(comm):
+        w = gpus[comm.rank].array(np.full(9000, comm.rank, F4))
+        comm.all_of("made")
+        if comm.rank == 1:
+            monkeypatch.setattr(gpus[1], what, refuse)
+        with pytest.raises(RuntimeError, match="OUT_OF_MEMORY"):
+            fa.ADAGRAD(params=w, comm=comm)
+        assert (w.numpy() == comm.rank).all()
+
+    run(SIZE, make)
+
+
 def test_infinite_accumulators_are_told_of(gpus, caplog):
     def step(comm):
         gpu = gpus[comm.rank]
