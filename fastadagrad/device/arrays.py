@@ -119,6 +119,12 @@ class DeviceArray:
         """A view of the same memory that cannot be written."""
         return DeviceArray(self.address, self.shape, self.dtype, self, writeable=False)
 
+    def rows(self, start: int, stop: int) -> DeviceArray:
+        """A view of the rows ``[start, stop)``, which names no stream; an array without dimensions has one row."""
+        shape = (stop - start, *self.shape[1:])
+        offset = start * math.prod(self.shape[1:]) * self.itemsize if math.prod(shape) else 0
+        return DeviceArray(self.address + offset, shape, self.dtype, self, writeable=self.flags.writeable)
+
     def first(self) -> Any:
         """The first element, on the host."""
         return DeviceArray(self.address, (), self.dtype, self).to_host()[()]

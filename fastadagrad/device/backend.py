@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
@@ -34,11 +35,20 @@ class Backend(Protocol):
     def allocate(self, size: int) -> Allocation:
         """Allocate `size` bytes at an address that is a multiple of 256."""
 
-    def write(self, address: int, values: NDArray[Any]) -> None:
-        """Copy a C-contiguous host array to the GPU; the array may be changed as soon as the call returns."""
+    def page_locked(self, size: int) -> NDArray[np.uint8]:
+        """Memory of the host, not set, that stays where it is, so that the GPU copies from and to it by itself."""
 
-    def read(self, address: int, values: NDArray[Any]) -> None:
-        """Fill a C-contiguous host array from the GPU, once all work that was asked for before is done."""
+    def write(self, address: int, values: NDArray[Any]) -> None:
+        """Copy a C-contiguous host array to the GPU.
+
+        The array may be changed as soon as the call returns or, if it is in page-locked memory, after `synchronize`.
+        """
+
+    def read(self, address: int, values: NDArray[Any], wait: bool = True) -> None:
+        """Fill a C-contiguous host array from the GPU, once all work that was asked for before is done.
+
+        Without `wait`, which is for arrays in page-locked memory, it is filled once `synchronize` returns.
+        """
 
     def copy(self, to: int, source: int, size: int) -> None: ...
 

@@ -69,6 +69,16 @@ class Memory:
         weakref.finalize(self, driver.free, self.address).atexit = False
 
 
+class PageLocked:
+    """Page-locked memory of the host, which is freed when nothing refers to this object any more."""
+
+    def __init__(self, driver: Driver, size: int) -> None:
+        with driver.here():
+            address = int(_done(cuda.cuMemHostAlloc(max(1, size), 0)))
+        weakref.finalize(self, driver.free_host, address).atexit = False
+        self.__array_interface__ = {"shape": (size,), "typestr": "|u1", "data": (address, False), "version": 3}
+
+
 class Driver:
     """A GPU through CUDA's driver; `backend.Backend` documents the methods.
 
@@ -117,18 +127,27 @@ class Driver:
         with self.here():
             _done(cuda.cuMemFree(address))
 
+    def page_locked(self, size: int) -> NDArray[np.uint8]:
+        return np.asarray(PageLocked(self, size))
+
+    def free_host(self, address: int) -> None:
+        if os.getpid() == self.process:
+            with self.here():
+                _done(cuda.cuMemFreeHost(address))
+
     def write(self, address: int, values: NDArray[Any]) -> None:
         if not values.nbytes:
             return
         with self.here():
             _done(cuda.cuMemcpyHtoDAsync(address, values.ctypes.data, values.nbytes, self._stream))
 
-    def read(self, address: int, values: NDArray[Any]) -> None:
+    def read(self, address: int, values: NDArray[Any], wait: bool = True) -> None:
         if not values.nbytes:
             return
         with self.here():
             _done(cuda.cuMemcpyDtoHAsync(values.ctypes.data, address, values.nbytes, self._stream))
-            _done(cuda.cuStreamSynchronize(self._stream))
+            if wait:
+                _done(cuda.cuStreamSynchronize(self._stream))
 
     def copy(self, to: int, source: int, size: int) -> None:
         if not size:

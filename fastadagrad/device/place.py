@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 
 from ..engine.options import Settings
 from ..engine.parameters import Parameters
-from ..engine.place import Reader, Report, array_of
+from ..engine.place import Reader, Report, Staging, array_of
 from ..engine.rows import Rows
 from ..engine.state import State
 from ..support import log
 from .arrays import DeviceArray, zeros
 from .backend import INSTALL, Backend
 from .gradients import device_gradient
+from .staging import DeviceStaging
 
 
 def _units() -> Any:
@@ -49,6 +50,7 @@ class DevicePlace:
     """The memory of one GPU; `fastadagrad.engine.place.Place` documents the methods."""
 
     is_numpys = takes_rates = takes_storages = False
+    notes_infinity_by_checks = True
 
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
@@ -73,6 +75,12 @@ class DevicePlace:
 
     def first(self, array: DeviceArray) -> Any:
         return array.first()
+
+    def part(self, array: DeviceArray, start: int, stop: int) -> Any:
+        return array.rows(start, stop)
+
+    def staging(self, arrays: Sequence[DeviceArray], straight: Collection[int] = ()) -> Staging:
+        return DeviceStaging(self.backend, arrays, straight)
 
     def brought_into_form(self, name: str, gradient: Any, parameter: DeviceArray, report: Report) -> Any:
         what = f"gradient of {name!r}"

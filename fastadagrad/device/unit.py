@@ -254,6 +254,20 @@ class DeviceBucket(DeviceUnit):
             self._backend.read(self._measures.address, found)
         return found
 
+    def block_sums(self) -> list[NDArray[np.float64]]:
+        """For each parameter the sums of squares of the gradient's blocks of 4,096, by the last `run` with NORMS."""
+        return self._by_member(self._read(self._sums_of_blocks))
+
+    def measured_blocks(self) -> list[list[NDArray[np.float64]]]:
+        """For each number that the method measures, the sums over the blocks of each parameter, by `measure`."""
+        return [self._by_member(sums) for sums in self._read(self._block_measures)]
+
+    def _read(self, array: DeviceArray) -> NDArray[np.float64]:
+        found = np.zeros(array.shape)
+        with self._backend.on(self._streams):
+            self._backend.read(array.address, found)
+        return found
+
     def _update(self) -> None:
         if self._kind == "element" and len(self.positions) > 1:
             kernel = dense.make_many(self._form, *self._variant)

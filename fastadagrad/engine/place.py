@@ -6,7 +6,7 @@ module `place` that fulfils `Place`. The package is imported when the first arra
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -30,6 +30,47 @@ class Reader(Protocol):
         """Copies of rows, given indices that have been checked."""
 
 
+class Staging(Protocol):
+    """Arrays in the host's memory, through which processes send parameters and gradients that lie elsewhere.
+
+    Of the host's own parameters they are these parameters, and nothing is copied.
+    """
+
+    @property
+    def arrays(self) -> Sequence[NDArray[Any]]:
+        """One of the shape and dtype of each parameter; a gradient is in it until it has been sent."""
+
+    def gradients(self, gradients: Mapping[int, Any]) -> Mapping[int, Any]:
+        """Dense gradients of whole parameters, by position, that have been checked, as arrays of the host."""
+
+    def reserve(self, parts: Sequence[Any]) -> None:
+        """Take memory for the first turn of `sums`, given what they are for, so that no step fails for want of it."""
+
+    def memory(self, size: int, dtype: Any) -> NDArray[Any]:
+        """Memory for sums of gradients, which is not set."""
+
+    def sums(self, turn: int, sums: Mapping[int, NDArray[Any]]) -> Mapping[int, Any]:
+        """Arrays of the host, by position, brought to the memory of the parameters, where the next ones replace them.
+
+        What is brought in one `turn` of a step stays there while another one is used.
+        """
+
+    def straight(self, position: int) -> Any:
+        """The elements of a parameter, once all work on them is done, for messages from and to its own memory.
+
+        None if its messages go through `arrays`.
+        """
+
+    def fetch(self, positions: Sequence[int], cuts: Sequence[Sequence[int]], rank: int) -> None:
+        """Copy the rows ``[cut[rank], cut[rank + 1])`` of parameters to `arrays`, given the cut of each."""
+
+    def store(self, positions: Sequence[int], cuts: Sequence[Sequence[int]], rank: int) -> None:
+        """Copy all other rows from `arrays` to the parameters."""
+
+    def settle(self) -> None:
+        """Wait until all that has been copied is there."""
+
+
 class Place(Protocol):
     """The memory that arrays lie in, and what computes there."""
 
@@ -44,6 +85,10 @@ class Place(Protocol):
     @property
     def takes_storages(self) -> bool:
         """Whether slots may lie there in another dtype than their parameter."""
+
+    @property
+    def notes_infinity_by_checks(self) -> bool:
+        """Whether it is the check of gradients that finds accumulators which have become infinite, and not the step."""
 
     # Arrays
 
@@ -64,6 +109,12 @@ class Place(Protocol):
 
     def first(self, array: Any) -> Any:
         """The first element, as a number."""
+
+    def part(self, array: Any, start: int, stop: int) -> Any:
+        """A view of the rows ``[start, stop)``; an array without dimensions has one."""
+
+    def staging(self, arrays: Sequence[Any], straight: Collection[int] = ()) -> Staging:
+        """What brings the messages of several processes to arrays, of which those at some positions need no copies."""
 
     # Gradients
 

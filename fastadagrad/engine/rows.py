@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..support.asking import OF_ARGUMENTS
 from .parameters import FloatArray
@@ -53,6 +54,11 @@ class Rows:
     indices: Any
     values: Any
     assume_unique: bool = False
+
+
+def rows_of(array: NDArray[Any]) -> NDArray[Any]:
+    """An array whose first axis can be cut: one without dimensions has one row."""
+    return array.reshape(1) if array.ndim == 0 else array
 
 
 def row_layout(array: FloatArray, by_element: bool) -> tuple[int, int]:

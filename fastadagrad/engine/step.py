@@ -268,7 +268,7 @@ class Stepping:
     def _set_clipping(self) -> bool:
         """Set the scale of every gradient by its norm, to clip it; False if the step is to be skipped."""
         if not self._alone:
-            for unit in cast(Any, self.units):  # in the host's memory, as parameters that several processes share are
+            for unit in cast(Any, self.units):  # all have sums of blocks, as rows on a GPU, which have not, are refused
                 if unit.clips or self._global_limit:
                     unit.sums[:] = self._arena.comm.whole_sums(unit.block_sums())
                     for i, square in zip(unit.positions, unit.sums.tolist(), strict=True):

@@ -132,6 +132,10 @@ class Unit(ABC):
             If a gradient is not of the kind, dense or sparse, that this unit is for.
         """
 
+    def _by_member(self, blocks: NDArray[np.float64]) -> list[NDArray[np.float64]]:
+        """Numbers of all blocks of 4,096 elements, by parameter."""
+        return np.split(blocks[: self.table[-1, addresses.FIRST_BLOCK]], self.table[1:-1, addresses.FIRST_BLOCK])
+
     def _refuse_changed_parameters(self) -> None:
         for i in self.positions:
             self._params.refuse_changed(i)

@@ -69,9 +69,6 @@ class Bucket(Unit):
         """For each number that the method measures, the sums over the blocks of each parameter, by `measure`."""
         return [self._by_member(sums) for sums in self._block_measures]
 
-    def _by_member(self, blocks: NDArray[np.float64]) -> list[NDArray[np.float64]]:
-        return np.split(blocks[: self.table[-1, addresses.FIRST_BLOCK]], self.table[1:-1, addresses.FIRST_BLOCK])
-
     def locate_by_hand(self, gradients: list[Any], guard: NDArray[np.int64]) -> None:
         """Check the gradients one by one in Python and note their addresses.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import mmap
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 from typing import Any
 
@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from ..engine.options import Settings
 from ..engine.parameters import FloatArray, Parameters
-from ..engine.place import Place, Reader, Report, array_of, plain
-from ..engine.rows import is_sparse
+from ..engine.place import Place, Reader, Report, Staging, array_of, plain
+from ..engine.rows import is_sparse, rows_of
 from ..engine.state import State
 from ..kernels.cpu.coalesce import ASCENDING
 from ..kernels.finite import all_finite
@@ -28,6 +28,7 @@ from .launch import usable_threads
 from .missed import HostLagging
 from .row_unit import DenseForm, RowUnit
 from .sparse_gradients import Indices, checked_indices
+from .staging import InPlace
 
 PARALLEL_FROM = 1 << 17  # elements; below, waking a second thread costs more than it saves
 MAP_NORESERVE = 0x4000  # flag of Linux: so much memory does not need to be free
@@ -37,6 +38,7 @@ class _Host:
     """The host's memory; `fastadagrad.engine.place.Place` documents the methods."""
 
     is_numpys = takes_rates = takes_storages = True
+    notes_infinity_by_checks = False
     backend = None
 
     def allocate(
@@ -70,6 +72,12 @@ class _Host:
 
     def first(self, array: FloatArray) -> Any:
         return array.flat[0]
+
+    def part(self, array: FloatArray, start: int, stop: int) -> Any:
+        return rows_of(array)[start:stop]
+
+    def staging(self, arrays: Sequence[FloatArray], straight: Collection[int] = ()) -> Staging:
+        return InPlace(arrays)
 
     def brought_into_form(self, name: str, gradient: Any, parameter: FloatArray, report: Report) -> Any:
         fits = type(gradient) is np.ndarray and gradient.dtype == parameter.dtype and gradient.flags.c_contiguous

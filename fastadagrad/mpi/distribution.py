@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 
-from ..engine.parameters import FloatArray
+from ..engine.place import Staging
 from .buckets import Bucket
 from .processes import Lockstep
 
@@ -13,8 +13,8 @@ from .processes import Lockstep
 class Distribution:
     """Sends each bucket once all of its parameters have been stepped, in the same order in all processes."""
 
-    def __init__(self, processes: Lockstep, arrays: Sequence[FloatArray], buckets: Iterable[Bucket]) -> None:
-        self._processes, self._arrays, self._waiting = processes, arrays, deque(buckets)
+    def __init__(self, processes: Lockstep, staging: Staging, buckets: Iterable[Bucket]) -> None:
+        self._processes, self._staging, self._waiting = processes, staging, deque(buckets)
         self._unstepped = {i for bucket in self._waiting for i in bucket.positions}
         self._under_way: list[Callable[[], None]] = []
 
@@ -28,17 +28,23 @@ class Distribution:
         """Wait until all have come."""
         for finish in self._under_way:
             finish()
+        self._staging.settle()
 
     def _sent(self, bucket: Bucket) -> Callable[[], None]:
-        arrays = [self._arrays[i] for i in bucket.positions]
-        if len(arrays) == 1:
-            return self._processes.complete(arrays[0].reshape(-1), bucket.bounds)
-        own = self._processes.rank
-        flat = bucket.packed(arrays, [own])
+        staging, positions, own = self._staging, bucket.positions, self._processes.rank
+        alone = len(positions) == 1
+        straight = staging.straight(positions[0]) if alone else None
+        if straight is not None:
+            return self._processes.complete(straight, bucket.bounds)
+        arrays = [staging.arrays[i] for i in positions]
+        staging.fetch(positions, bucket.cuts, own)
+        flat = arrays[0].reshape(-1) if alone else bucket.packed(arrays, [own])
         finish = self._processes.complete(flat, bucket.bounds)
 
         def unpack() -> None:
             finish()
-            bucket.unpack(flat, arrays, [rank for rank in range(self._processes.size) if rank != own])
+            if not alone:
+                bucket.unpack(flat, arrays, [rank for rank in range(self._processes.size) if rank != own])
+            staging.store(positions, bucket.cuts, own)
 
         return unpack

@@ -38,15 +38,24 @@ class ShardedEngine(Engine):
         self.agreement = Agreement(self.processes)
         about = _about(rule, whole, settings, conduct, reduction)
         self.agreement.refuse_others("making an optimizer", about)
-        if about["the place of parameters"] == "a GPU":
-            raise ValueError("comm= takes parameters in the host's memory only: copy them there, or leave out comm")
         kinds = [kind_of(name, array, s) for (name, array), s in zip(whole, settings, strict=True)]
-        self.agreement.everywhere("making an optimizer", partial(_refuse_others_shards, whole, self.processes))
-        self.shards = Shards(
-            whole, [kind == "tensor" for kind in kinds], self.processes, reduction, threads=conduct.threads
+        divided = partial(
+            Shards,
+            whole,
+            [kind == "tensor" for kind in kinds],
+            self.processes,
+            reduction,
+            threads=conduct.threads,
+            cuda_aware=self._all_are_cuda_aware(whole),
         )
+        self.shards = self.agreement.everywhere("making an optimizer", divided)
         super().__init__(rule, self.shards.params)
         self.comm, self.apart = self.agreement, self.shards.travels_alone
+
+    def _all_are_cuda_aware(self, whole: Parameters) -> bool:
+        """Whether parameters are on GPUs, and every process can send what is in its GPU's memory from there."""
+        on_gpus = not whole.place.is_numpys
+        return on_gpus and all(self.agreement.by_rank("making an optimizer", lambda: self.processes.is_cuda_aware))
 
     def check(self, settings: Sequence[Settings], conduct: Conduct, unused: bool) -> None:
         each = zip(self.shards.whole, settings, self.shards.bounds, strict=True)
@@ -92,6 +101,8 @@ class ShardedEngine(Engine):
             return rows, self.shards.fetch(position, rows, partial(self._read_own, position, what))
 
     def _checked_rows(self, position: int, what: str, indices: Any) -> Any:
+        if not self.shards.whole.place.is_numpys:
+            raise TypeError(f"{what}: on a GPU all processes have all rows, with comm=: index the parameter itself")
         array = self.shards.whole.refuse_changed(position)
         if array.ndim == 0:
             raise ValueError(f"{what} do not exist: the parameter is 0-dimensional")
@@ -100,17 +111,6 @@ class ShardedEngine(Engine):
     def _read_own(self, position: int, what: str, rows: Any) -> Any:
         reader = self._reader(position)
         return reader.read(reader.catch_up(what, rows, self.lags.get(position), self._threads))
-
-
-def _refuse_others_shards(whole: Parameters, processes: Lockstep) -> None:
-    """Raise ValueError for a parameter that is divided among other processes than these."""
-    for position, name in enumerate(whole.names):
-        shard = whole.shard_at(position)
-        if shard is not None and (len(shard.bounds) - 1, shard.rank) != (processes.size, processes.rank):
-            raise ValueError(
-                f"parameter {name!r} is divided among {len(shard.bounds) - 1} processes, of which this is number "
-                f"{shard.rank}; of the {processes.size} of comm it is number {processes.rank}: give both the same comm"
-            )
 
 
 def _about(

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ..support.extras import needed
 from .cost import goes_in_pieces
+from .cuda_aware import is_cuda_aware
 from .ending import end_at_errors, end_at_long_waits
 from .processes import Message
 
@@ -24,12 +25,16 @@ class Messages:
     """`Processes` by a communicator of mpi4py, of which this has a copy, so that the user's own messages stay apart."""
 
     def __init__(self, comm: Any) -> None:
-        self._comm = _copy_of(comm)
+        self._given, self._comm = comm, _copy_of(comm)
         self.rank: int = self._comm.Get_rank()
         self.size: int = self._comm.Get_size()
         self.waiting_since: float | None = None
         end_at_errors()
         end_at_long_waits(self)
+
+    @property
+    def is_cuda_aware(self) -> bool:
+        return is_cuda_aware(self._given)
 
     def all_of(self, value: Any) -> list[Any]:
         self.waiting_since = time.monotonic()
@@ -123,9 +128,9 @@ def _buffer(rows: NDArray[Any]) -> list[Any]:
     return [_bytes(rows), len(rows), _rows_of(rows)]
 
 
-def _bytes(array: NDArray[Any]) -> NDArray[np.uint8]:
-    """The memory of a C-contiguous array."""
-    return array.reshape(-1).view(np.uint8)
+def _bytes(array: NDArray[Any]) -> Any:
+    """The memory of a C-contiguous array; that of a GPU is described by the array itself."""
+    return array.reshape(-1).view(np.uint8) if isinstance(array, np.ndarray) else array
 
 
 def _rows_of(array: NDArray[Any]) -> Any:

@@ -21,6 +21,10 @@ class Processes(Protocol):
     def size(self) -> int:
         """How many processes there are."""
 
+    @property
+    def is_cuda_aware(self) -> bool:
+        """Whether `complete` takes the elements of arrays in a GPU's memory; ValueError if that cannot be found out."""
+
     def all_of(self, value: Any) -> list[Any]:
         """What each process gives here, in the order of the ranks: small objects that can be pickled."""
 
@@ -80,6 +84,10 @@ class Lockstep:
 
     def complete(self, array: NDArray[Any], bounds: Sequence[int]) -> Callable[[], None]:
         return self._processes.complete(array, bounds)
+
+    @property
+    def is_cuda_aware(self) -> bool:
+        return self._processes.is_cuda_aware
 
     @property
     def leads(self) -> bool:

@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 
 from ..engine.gradients import missing_gradient
 from ..engine.parameters import FloatArray, Parameters, guard_of
-from ..engine.rows import Rows, is_sparse
+from ..engine.place import Staging
+from ..engine.rows import Rows, is_sparse, rows_of
 from ..engine.shard import forget_rows, note_rows
 from ..host.gradients import host_form
 from ..host.sparse_gradients import checked_sparse, inspect_only
 from .agreement import agreed_on
-from .buckets import Bucket, rows_of
+from .buckets import Bucket
 from .cost import TOGETHER
 from .cuts import Bounds, cut
 from .distribution import Distribution
@@ -57,7 +58,9 @@ class Shards:
         processes: Lockstep,
         reduction: str,
         threads: int | None = None,
+        cuda_aware: bool = False,
     ) -> None:
+        _refuse_others_shards(whole, processes)
         self.whole, self.processes = whole, processes
         self.takes_mean, self._in_float64 = reduction.startswith("mean"), reduction.endswith("64")
         self.shapes = whole.shapes
@@ -68,7 +71,10 @@ class Shards:
         own = [self.own_part(position, array) for position, array in enumerate(whole.arrays)]
         self.params = Parameters(dict(zip(whole.names, own, strict=True)))
         self.stale, self.tables = set[int](), set[int]()
-        self._sums = Sums(processes, self._in_float64, threads)
+        straight = [i for i in range(len(whole)) if self.travels_alone(i) is not None] if cuda_aware else []
+        self._staging = whole.place.staging(whole.arrays, straight)
+        self._staging.reserve(self.params.arrays)
+        self._sums = Sums(processes, self._in_float64, threads, self._staging.memory)
         self._known = dict[tuple[int, ...], Bucket]()  # by positions
         self._summed = 0
         self.finite = set[int]()
@@ -86,7 +92,7 @@ class Shards:
         if self.whole.shard_at(position) is not None:
             return array
         start, stop = self.own_rows(position)
-        return array if array.ndim == 0 and stop > start else rows_of(array)[start:stop]
+        return array if array.ndim == 0 and stop > start else self.whole.place.part(array, start, stop)
 
     def own_rows(self, position: int) -> tuple[int, int]:
         """The first of the rows that this process steps, and the row behind the last."""
@@ -96,9 +102,16 @@ class Shards:
     def share_first(self) -> None:
         """Give the parameters of process 0 to all."""
         self.processes.all_of("the parameters of process 0")
-        for i, array in enumerate(self.whole.arrays):
-            if self.whole.shard_at(i) is None:
-                self.processes.complete(rows_of(array), [0] + [self.bounds[i][-1]] * self.processes.size)()
+        for i, bounds in enumerate(self.bounds):
+            self._complete(self._staging, i, [0] + [bounds[-1]] * self.processes.size)
+
+    def _complete(self, staging: Staging, position: int, bounds: Bounds) -> None:
+        """Fill an array in all processes, of which each has rows ``[bounds[rank], bounds[rank + 1])`` already."""
+        if self.whole.shard_at(position) is None:
+            staging.fetch([position], [bounds], self.processes.rank)
+            self.processes.complete(rows_of(staging.arrays[position]), bounds)()
+            staging.store([position], [bounds], self.processes.rank)
+            staging.settle()
 
     # Gradients
 
@@ -114,6 +127,11 @@ class Shards:
             raise missing_gradient(name, array)
         is_divided = self.whole.shard_at(position) is not None
         if is_sparse(gradient):
+            if not self.whole.place.is_numpys:
+                raise TypeError(
+                    f"gradient of {name!r} is sparse, which comm= takes for parameters in the host's memory only: make "
+                    "it dense, or copy the parameters to the host"
+                )
             whole = np.broadcast_to(np.zeros((), array.dtype), self.shapes[position]) if is_divided else array
             found = checked_sparse(name, gradient, whole, self._guard, False, inspect_only)
             return Rows(found.indices, found.values)
@@ -174,17 +192,23 @@ class Shards:
         for i, gradient in given.items():
             if isinstance(gradient, Rows):
                 sums[i] = self._own_rows_of(i, gradient)
+        for i, own in self._dense_sums({i: each for i, each in given.items() if not isinstance(each, Rows)}).items():
+            sums[i] = own
+        self._summed += 1  # a method that takes products has them summed after the gradients
+        return sums
+
+    def _dense_sums(self, gradients: Given) -> dict[int, Any]:
         weights, divisor = self.weights, 1
         if weights is None or not self.takes_mean:
             weights, divisor = [1.0] * self.processes.size, self.processes.size if self.takes_mean else 1
-        for summed in self._sums.of(self._buckets(given), given, self._summed, weights, divisor):
+        on_host, found = self._staging.gradients(gradients), dict[int, Any]()
+        for summed in self._sums.of(self._buckets(gradients), on_host, self._summed, weights, divisor):
             bucket = summed.bucket
             for i, own in zip(bucket.positions, bucket.split(summed.own, self.processes.rank), strict=True):
-                sums[i] = own.reshape(self.params.arrays[i].shape)
-            if summed.is_finite and self._summed == 0:
+                found[i] = own.reshape(self.params.arrays[i].shape)
+            if summed.is_finite and self._summed == 0 and not self.whole.place.notes_infinity_by_checks:
                 self.finite.update(bucket.positions)
-        self._summed += 1  # a method that takes products has them summed after the gradients
-        return sums
+        return dict(self._staging.sums(self._summed, found))
 
     def _buckets(self, given: Given) -> list[Bucket]:
         """The dense gradients: small ones of one dtype together, and each large one alone."""
@@ -237,7 +261,7 @@ class Shards:
 
     def distribution(self, given: Given) -> Distribution:
         """What gives the new values of a step's dense parameters to all."""
-        return Distribution(self.processes, self.whole.arrays, self._buckets(given))
+        return Distribution(self.processes, self._staging, self._buckets(given))
 
     def note_stepped(self, given: Given) -> None:
         """Note after a step that all have the new values of dense parameters, and of rows those who ask for them."""
@@ -258,16 +282,16 @@ class Shards:
         if self.stale:
             self.processes.all_of("catching up")
             for i in sorted(self.stale):
-                self.processes.complete(rows_of(self.whole.arrays[i]), self.bounds[i])()
+                self._complete(self._staging, i, self.bounds[i])
             self.stale.clear()
 
     def completed(self, own: Sequence[FloatArray], wholes: Sequence[FloatArray]) -> None:
         """Fill arrays of the parameters' shapes in all processes, each of which has its own part of them."""
         self._forget_fetched()
+        staging = self.whole.place.staging(wholes)
         for i, (part, whole) in enumerate(zip(own, wholes, strict=True)):
             self.own_part(i, whole)[...] = part
-            if self.whole.shard_at(i) is None:
-                self.processes.complete(rows_of(whole), self.bounds[i])()
+            self._complete(staging, i, self.bounds[i])
 
     def fetch(self, position: int, numbers: NDArray[np.int64], read: Any) -> NDArray[Any]:
         """The latest values of some rows of this process's choice, from the processes that step them.
@@ -290,6 +314,17 @@ class Shards:
         in_order = np.empty_like(came)
         in_order[order] = came
         return in_order
+
+
+def _refuse_others_shards(whole: Parameters, processes: Lockstep) -> None:
+    """Raise ValueError for a parameter that is divided among other processes than these."""
+    for position, name in enumerate(whole.names):
+        shard = whole.shard_at(position)
+        if shard is not None and (len(shard.bounds) - 1, shard.rank) != (processes.size, processes.rank):
+            raise ValueError(
+                f"parameter {name!r} is divided among {len(shard.bounds) - 1} processes, of which this is number "
+                f"{shard.rank}; of the {processes.size} of comm it is number {processes.rank}: give both the same comm"
+            )
 
 
 def _added_up(rows: Rows, dtype: np.dtype[Any]) -> Rows:

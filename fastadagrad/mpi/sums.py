@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -60,14 +60,23 @@ class Sums:
         Whether gradients of all dtypes are added up in float64.
     threads : int, optional
         How many threads add up; None: all that there are.
+    memory : callable, optional
+        Makes memory for sums, which is not set, of a size and a dtype.
     """
 
-    def __init__(self, processes: Lockstep, in_float64: bool, threads: int | None) -> None:
+    def __init__(
+        self,
+        processes: Lockstep,
+        in_float64: bool,
+        threads: int | None,
+        memory: Callable[[int, Any], FloatArray] = np.empty,
+    ) -> None:
         self._processes, self._in_float64, self._threads = processes, in_float64, usable_threads(threads)
+        self._memory = memory
         self._totals = dict[tuple[int, ...], FloatArray]()
 
     def of(
-        self, buckets: Sequence[Bucket], gradients: dict[int, Any], turn: int, weights: Sequence[float], divisor: int
+        self, buckets: Sequence[Bucket], gradients: Mapping[int, Any], turn: int, weights: Sequence[float], divisor: int
     ) -> list[Summed]:
         """The sums of the gradients of each bucket, multiplied by the weights of the processes, over the divisor.
 
@@ -86,7 +95,7 @@ class Sums:
             piece.layout.is_finite &= self._add_up(came, total, weights, divisor)
         return [self._finished(layout) for layout in layouts]
 
-    def _layout(self, bucket: Bucket, gradients: dict[int, Any], turn: int) -> _Layout:
+    def _layout(self, bucket: Bucket, gradients: Mapping[int, Any], turn: int) -> _Layout:
         arrays = [gradients[i] for i in bucket.positions]
         alone = len(arrays) == 1
         flat = arrays[0].reshape(-1) if alone else bucket.packed(arrays, range(self._processes.size))
@@ -101,7 +110,7 @@ class Sums:
         rank, key = self._processes.rank, (turn, *bucket.positions)
         if key not in self._totals:
             dtype = np.float64 if self._in_float64 else precision_of(of_gradients).real
-            self._totals[key] = np.empty(bucket.bounds[rank + 1] - bucket.bounds[rank], dtype)
+            self._totals[key] = self._memory(bucket.bounds[rank + 1] - bucket.bounds[rank], dtype)
         return self._totals[key]
 
     def _sent(self, layouts: Sequence[_Layout], waiting: deque[_Piece]) -> Iterator[Message]:

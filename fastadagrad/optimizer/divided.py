@@ -155,7 +155,7 @@ class DividedSession(Session):
     def take(self, saved: checkpoint.Saved, hyper: dict[str, Any], overlay: dict[str, Any]) -> None:
         shards, whole = self._sharded.shards, self.params
         best = self.everywhere(
-            "load", lambda: [np.empty_like(a) for a in whole.arrays] if saved.ledger.best_arrays else []
+            "load", lambda: [*map(whole.place.copy, whole.arrays)] if saved.ledger.best_arrays else []
         )
         super().take(saved, hyper, overlay)
         shards.completed(shards.params.arrays, whole.arrays)

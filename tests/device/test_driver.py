@@ -11,6 +11,7 @@ import weakref
 import numpy as np
 import pytest
 from gpu import Interpreter
+from in_step import run
 from oracle import Oracle, bits_differ
 from stand_in import cuda, installed
 
@@ -62,6 +63,23 @@ def test_the_second_gpu(driver):
     assert not driver.gpus[0].launched
     with pytest.raises(ValueError, match="must be on the GPU that has its parameter"):
         fa.ADAGRAD(params=p).step(make(driver, which=0)[0])
+
+
+def test_messages_of_several_processes_go_through_page_locked_memory(driver):
+    def stepped(comm):
+        gpu = driver.gpus[0]
+        params = [gpu.array(np.zeros(n, np.float32)) for n in (9000, 3, 5000)]
+        opt = fa.SGD(params=params, learning_rate=1.0, reduction="sum", comm=comm)
+        assert len(driver.page_locked) >= 2
+        for _ in range(2):
+            opt.step([gpu.array(np.arange(p.shape[0], dtype=np.float32) + comm.rank) for p in params])
+        return [p.numpy().copy() for p in params]
+
+    for found in run(2, stepped):
+        for p in found:
+            assert p.tolist() == [-2.0 * (2 * i + 1) for i in range(p.size)]
+    gc.collect()
+    assert not driver.page_locked
 
 
 ARRIVED, FINISHED = 1, 2  # the first two events

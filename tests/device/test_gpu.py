@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from gpu import why_no_hardware
+from in_step import run
 from oracle import Oracle, bits_differ
 
 import fastadagrad as fa
@@ -21,3 +22,25 @@ def test_the_real_one():
         opt.step(cuda.to_device(g))
         oracle.step([g])
     assert bits_differ(w.copy_to_host(), oracle.p[0]) == 0
+
+
+@pytest.mark.gpu
+def test_several_processes_on_the_real_one():
+    if why_no_hardware():
+        pytest.skip(why_no_hardware())
+    from fastadagrad.kernels.cuda.compiling import cuda
+
+    start, *gradients = np.random.default_rng(0).standard_normal((4, 300_003)).astype(np.float32)
+
+    def stepped(comm):
+        params = [cuda.to_device(start), cuda.to_device(start[:5])]
+        opt = fa.ADAGRAD(params=params, learning_rate=0.1, reduction="sum", comm=comm)
+        for _ in range(3):
+            opt.step([cuda.to_device(gradients[comm.rank][: p.size]) for p in params])
+        return [p.copy_to_host().tobytes() for p in params]
+
+    host = [start.copy(), start[:5].copy()]
+    alone, (a, b, c) = fa.ADAGRAD(params=host, learning_rate=0.1), gradients
+    for _ in range(3):
+        alone.step([(a + b + c)[: p.size] for p in host])
+    assert run(3, stepped) == [[p.tobytes() for p in host]] * 3

@@ -6,6 +6,7 @@ from in_step import run
 
 import fastadagrad as fa
 from fastadagrad.host import bucket
+from fastadagrad.host.staging import InPlace
 from fastadagrad.kernels.cpu.tensors import UPDATE
 from fastadagrad.mpi import shards
 from fastadagrad.mpi.buckets import Bucket
@@ -43,7 +44,7 @@ def test_in_one_order_whatever_is_stepped_first(order):
             Bucket([0, 3], [(3,), ()], [CUTS[0], CUTS[3]]),
             *(Bucket([i], [SHAPES[i]], [CUTS[i]]) for i in (1, 2)),
         ]
-        distribution = Distribution(told(processes, events), arrays, buckets)
+        distribution = Distribution(told(processes, events), InPlace(arrays), buckets)
         begun = []
         for i in order if processes.rank else sorted(order):
             distribution.stepped([i])

@@ -62,6 +62,30 @@ def test_a_comparison_has_its_runs_made_by_the_other_processes(tmp_path):
     assert (status, "8 runs in" in errors) == (0, False), "they were made again"
 
 
+OF_GPUS = """
+import sys
+import numpy as np
+from mpi4py import MPI
+from fastadagrad.device.staging import Flat
+from fastadagrad.mpi import cost
+from fastadagrad.mpi.messages import Messages
+cost.MOST_IN_PIECES = int(sys.argv[1])
+world, bounds = Messages(MPI.COMM_WORLD), [0, 4, 4, 10]
+held = np.zeros(10)  # in the host's memory, which this MPI finds by its address as one that is CUDA-aware finds a GPU's
+held[bounds[world.rank] : bounds[world.rank + 1]] = world.rank + 1
+world.complete(Flat(held.ctypes.data, 10, held.dtype, held), bounds)()
+sys.stdout.write(f"{world.is_cuda_aware} {held.astype(int).tolist()}\\n")
+"""
+
+
+@pytest.mark.parametrize("most_in_pieces", [16, 1])
+def test_arrays_that_say_where_they_lie_are_sent_from_there(most_in_pieces, monkeypatch):
+    monkeypatch.delenv("FASTADAGRAD_MPI_CUDA", raising=False)
+    status, lines, errors = mpiexec(3, "-c", OF_GPUS, most_in_pieces)
+    assert status == 0, errors
+    assert "".join(lines).count("False [1, 1, 1, 1, 3, 3, 3, 3, 3, 3]") == 3
+
+
 def test_names_are_listed_once():
     status, lines, errors = mpiexec(2, "-m", "fastadagrad", "compare", "--list")
     assert status == 0, errors

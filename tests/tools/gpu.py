@@ -37,6 +37,9 @@ class Interpreter:
     def allocate(self, size):
         return _Memory(self, size)
 
+    def page_locked(self, size):
+        return np.full(size, 0xFF, np.uint8)
+
     def _bytes(self, address, size):
         for part in [*self.memory.values()]:  # which shrinks whenever an array of them is no more
             start = address - part.ctypes.data
@@ -48,7 +51,7 @@ class Interpreter:
         assert values.flags.c_contiguous
         self._bytes(address, values.nbytes)[...] = values.reshape(-1).view(np.uint8)
 
-    def read(self, address, values):
+    def read(self, address, values, wait=True):
         self.log.append("read")
         values.reshape(-1).view(np.uint8)[...] = self._bytes(address, values.nbytes)
 
@@ -113,9 +116,9 @@ class Hardware:
     def __getattr__(self, name):
         return getattr(self._driver, name)
 
-    def read(self, address, values):
+    def read(self, address, values, wait=True):
         self.log.append("read")
-        self._driver.read(address, values)
+        self._driver.read(address, values, wait)
 
     def launch(self, kernel, blocks, threads, arguments):
         self.launched.append(kernel.name)

@@ -3,6 +3,7 @@
 import ctypes
 import gc
 import inspect
+import threading
 from contextlib import contextmanager
 
 import numpy as np
@@ -22,8 +23,10 @@ class StandIn:
 
     def __init__(self):
         self.gpus, self.calls, self.contexts = [Interpreter(), Interpreter()], [], []
-        self.allocations, self.modules = {}, []
+        self.allocations, self.page_locked, self.modules = {}, {}, []
         self.events, self.all_done, self.ended = 0, True, set()
+        self.late = []  # copies from and to page-locked memory, which are made when other work is
+        self.turn = threading.RLock()
 
     @property
     def gpu(self):
@@ -84,28 +87,58 @@ class StandIn:
         return SUCCESS, memory.address
 
     def cuMemFree(self, address):
+        self.catch_up()
         del self.allocations[address]
+        return (SUCCESS,)
+
+    def cuMemHostAlloc(self, size, flags):
+        assert size
+        assert flags == 0
+        memory = np.full(size, 0xFF, np.uint8)
+        self.page_locked[memory.ctypes.data] = memory
+        return SUCCESS, memory.ctypes.data
+
+    def cuMemFreeHost(self, address):
+        self.catch_up()
+        del self.page_locked[address]
         return (SUCCESS,)
 
     @staticmethod
     def host(address, size):
         return np.frombuffer((ctypes.c_uint8 * size).from_address(address), np.uint8)
 
+    def is_page_locked(self, address):
+        return any(0 <= address - memory.ctypes.data < memory.size for memory in [*self.page_locked.values()])
+
+    def catch_up(self):
+        with self.turn:
+            while self.late:
+                copy, on_gpu, on_host, size = self.late.pop(0)
+                assert self.is_page_locked(on_host), "a copy from or to page-locked memory that has been freed"
+                copy(on_gpu, self.host(on_host, size))
+
+    def copy(self, copy, on_gpu, on_host, size):
+        if self.is_page_locked(on_host):
+            self.late.append((copy, on_gpu, on_host, size))
+        else:
+            self.catch_up()
+            copy(on_gpu, self.host(on_host, size))
+        return (SUCCESS,)
+
     def cuMemcpyHtoDAsync(self, to, source, size, stream):
         if not size:
             return REFUSED
         self.note("write", stream)
-        self.gpu.write(to, self.host(source, size))
-        return (SUCCESS,)
+        return self.copy(self.gpu.write, to, source, size)
 
     def cuMemcpyDtoHAsync(self, to, source, size, stream):
         if not size:
             return REFUSED
         self.note("read", stream)
-        self.gpu.read(source, self.host(to, size))
-        return (SUCCESS,)
+        return self.copy(self.gpu.read, source, to, size)
 
     def cuMemcpyDtoDAsync(self, to, source, size, stream):
+        self.catch_up()
         if not size:
             return REFUSED
         self.note("copy", stream)
@@ -113,6 +146,7 @@ class StandIn:
         return (SUCCESS,)
 
     def cuMemsetD8Async(self, address, value, size, stream):
+        self.catch_up()
         assert value == 0
         if not size:
             return REFUSED
@@ -121,10 +155,12 @@ class StandIn:
         return (SUCCESS,)
 
     def cuStreamSynchronize(self, stream):
+        self.catch_up()
         self.note("synchronize", stream)
         return (SUCCESS,)
 
     def cuCtxSynchronize(self):
+        self.catch_up()
         assert self.contexts
         return (SUCCESS,)
 
@@ -146,6 +182,7 @@ class StandIn:
         places = np.frombuffer((ctypes.c_uint64 * len(kinds)).from_address(parameters), np.uint64)
         values = [self.host(int(place), kind.itemsize).view(kind)[0] for place, kind in zip(places, kinds, strict=True)]
         self.note("launch", stream)
+        self.catch_up()
         exact = "catch_up" not in name
         self.gpu.run(type("Kernel", (), {"name": name, "ptx": module, "exact": exact}), gx, bx, values)
         return (SUCCESS,)
