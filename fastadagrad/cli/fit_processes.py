@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from ..mpi.agreement import is_agreed
+from ..mpi.agreement import follows_agreed
 from ..support.contents import STDIN
 from ..support.extras import needed
 from ..support.log import logger
@@ -36,7 +36,7 @@ def run(arguments: argparse.Namespace, command: Callable[[argparse.Namespace, An
             _refuse_undivided(arguments, comm.Get_size())
             return command(arguments, comm)
     except BaseException as error:
-        if leads or not is_agreed(error):
+        if leads or not follows_agreed(error):
             raise
         return 0
 
@@ -48,5 +48,8 @@ def _refuse_undivided(arguments: argparse.Namespace, processes: int) -> None:
             f"mpiexec has started {processes} processes, which divide each batch among them, and --batch-size is 1: "
             "give a larger one, as --batch-size 1024, or leave mpiexec out"
         )
-    if arguments.source == STDIN:
-        raise ValueError("standard input is that of one process, and mpiexec has started several: give a file")
+    for name in ("source", "valid"):
+        if getattr(arguments, name) == STDIN:
+            raise ValueError(
+                f"{name}: standard input is that of one process, and mpiexec has started several: give a file"
+            )

@@ -143,6 +143,7 @@ def picker(array: Any, axis: int, label: str) -> Callable[[Key], Any]:
     if hasattr(array, "iloc"):
         return partial(_indexed, array.iloc, axis % ndim)
     if hasattr(array, "tocsr"):
+        _refuse_closed_parts(array, label)
         sliceable = array.tocsc() if axis % ndim else array.tocsr()
         kept = array.format if array.format in ("csr", "csc") else sliceable.format
         return partial(_sparse_part, sliceable, axis % ndim, kept, label)
@@ -186,9 +187,13 @@ def _part(array: Any, axis: int, label: str, key: Key) -> Any:
 
 
 def _sparse_part(matrix: Any, axis: int, kept: str, label: str, key: Key) -> Any:
-    for part in (matrix.data, matrix.indices, matrix.indptr):
-        refuse_closed(label, part)
+    _refuse_closed_parts(matrix, label)
     return _indexed(matrix, axis, key).asformat(kept)
+
+
+def _refuse_closed_parts(matrix: Any, label: str) -> None:
+    for name in ("data", "indices", "indptr", "row", "col", "offsets"):
+        refuse_closed(label, getattr(matrix, name, None))
 
 
 def _indexed(array: Any, axis: int, key: Key) -> Any:

@@ -6,6 +6,7 @@ sums of their shares' gradients, and what one of them decides for all.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial, reduce
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 from ..kernels.linear import weight_arrays
 from ..kernels.linear.rates import Rates, RatesOfSteps
 from ..kernels.linear.shares import make_shares
-from ..mpi.agreement import Agreement, agreed_on, is_agreed
+from ..mpi.agreement import Agreement, agreed_on, follows_agreed
 from ..mpi.communicator import processes_of
 from ..mpi.processes import Lockstep
 from ..mpi.processes import Processes as Messengers
@@ -226,11 +227,11 @@ def among(comm: Any) -> Iterator[Processes]:
     if messengers is None:
         yield ALONE
         return
-    found = Together(messengers)
+    found, handled = Together(messengers), sys.exc_info()[1]
     try:
         yield found
     except BaseException as error:
-        if is_agreed(error):
+        if follows_agreed(error, handled):
             raise
         found.everywhere(partial(_raise, error))
     else:

@@ -103,6 +103,19 @@ def is_agreed(error: BaseException) -> bool:
     return AGREED in vars(error)
 
 
+def follows_agreed(error: BaseException, handled: BaseException | None = None) -> bool:
+    """Whether an error is raised in all processes, or has taken the place of one that is, as Ctrl-C may.
+
+    `handled` is the error that was being handled before the processes began to exchange anything, if there was one.
+    """
+    each: BaseException | None = error
+    while each is not None and each is not handled:
+        if is_agreed(each):
+            return True
+        each = each.__context__
+    return False
+
+
 def _nothing() -> None:
     """Do nothing, while process 0 does something."""
 

@@ -12,8 +12,8 @@ from .messages import Messages
 from .processes import Processes
 
 REDUCTIONS = "mean", "sum", "mean64", "sum64"
-_OF_PROCESSES = ("rank", "size", "all_of", "exchange", "complete")
-_OF_MPI4PY = ("Dup", "Is_inter", "Alltoallv", "Allgatherv", "allgather")
+_OF_PROCESSES = ("rank", "size", "all_of", "exchange", "exchanged", "complete")
+_OF_MPI4PY = ("Dup", "Is_inter", "Alltoallv", "Ialltoallv", "Iallgatherv", "Isend", "Irecv", "allgather")
 
 
 def engines_among(comm: Any, reduction: str) -> Callable[..., ShardedEngine] | None:

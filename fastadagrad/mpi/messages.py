@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from itertools import accumulate, pairwise
 from typing import Any
@@ -19,6 +20,9 @@ from .ending import end_at_errors, end_at_long_waits
 from .processes import Message
 
 UNDER_WAY = 1 << 22  # bytes of messages that are under way at a time, or two messages
+Waiting = Callable[[], AbstractContextManager[None]]
+
+_abandoned: list[_UnderWay] = []  # of which an error has kept the end from being waited for: MPI may write there still
 
 
 class Messages:
@@ -37,10 +41,16 @@ class Messages:
         return is_cuda_aware(self._given)
 
     def all_of(self, value: Any) -> list[Any]:
+        with self._waiting():
+            found: list[Any] = self._comm.allgather(value)
+        return found
+
+    @contextmanager
+    def _waiting(self) -> Iterator[None]:
+        """A block in which this process waits for the others, which is ended if it takes too long."""
         self.waiting_since = time.monotonic()
         try:
-            found: list[Any] = self._comm.allgather(value)
-            return found
+            yield
         finally:
             self.waiting_since = None
 
@@ -49,28 +59,32 @@ class Messages:
         kind = _rows_of(array)
         sent = [stop - start for start, stop in pairwise(bounds)]
         starts = [0, *accumulate(expected)][:-1]
-        self._comm.Alltoallv(
-            [_bytes(array), (sent, [*bounds[:-1]]), kind], [_bytes(received), ([*expected], starts), kind]
-        )
+        with self._waiting():
+            self._comm.Alltoallv(
+                [_bytes(array), (sent, [*bounds[:-1]]), kind], [_bytes(received), ([*expected], starts), kind]
+            )
         return received
 
     def exchanged(self, messages: Iterable[Message]) -> Iterator[Message]:
         under_way, size = deque[_UnderWay](), 0
-        for message in messages:
-            under_way.append(self._begun(message))
-            size += under_way[-1].size
-            while len(under_way) > 1 and size > UNDER_WAY:
-                size -= under_way[0].size
+        try:
+            for message in messages:
+                under_way.append(self._begun(message))
+                size += under_way[-1].size
+                while len(under_way) > 1 and size > UNDER_WAY:
+                    size -= under_way[0].size
+                    yield under_way.popleft().finished()
+            while under_way:
                 yield under_way.popleft().finished()
-        for each in under_way:
-            yield each.finished()
+        finally:
+            _abandoned.extend(under_way)
 
     def _begun(self, message: Message) -> _UnderWay:
         own = message[self.rank]
         if not goes_in_pieces(self.size):
             return self._begun_by_all_at_once(message)
         parts = [own if rank == self.rank else np.empty_like(own) for rank in range(self.size)]
-        return _UnderWay(parts, self._begun_by_pairs(parts, message))
+        return _UnderWay(self._waiting, parts, self._begun_by_pairs(parts, message))
 
     def _begun_by_all_at_once(self, message: Message) -> _UnderWay:
         """A message that MPI's own all-to-all carries, which knows better than to send to each of many at once."""
@@ -82,7 +96,7 @@ class Messages:
         request = self._comm.Ialltoallv(
             [_bytes(sent), (counts, starts), item], [_bytes(came), (expected, places), item]
         )
-        return _UnderWay([*came.reshape(self.size, -1)], [request], sent)
+        return _UnderWay(self._waiting, [*came.reshape(self.size, -1)], [request], sent)
 
     def _begun_by_pairs(self, received: Message, sent: Message) -> list[Any]:
         """Requests of messages from and to each other process; nothing is sent that is empty."""
@@ -98,18 +112,19 @@ class Messages:
             requests = [self._comm.Iallgatherv(mpi.IN_PLACE, whole)]
         else:  # few send to each other at once, as MPICH's all-gather goes round in messages of 32 kB
             requests = self._begun_by_pairs(parts, [parts[self.rank]] * self.size)
-        return _UnderWay(parts, requests).finish
+        return _UnderWay(self._waiting, parts, requests).finish
 
 
 class _UnderWay:
     """Messages under way, and the memory that they need until they have come."""
 
-    def __init__(self, parts: Message, requests: list[Any], sent: NDArray[Any] | None = None) -> None:
-        self._parts, self._requests, self._sent = parts, requests, sent
+    def __init__(self, waiting: Waiting, parts: Message, requests: list[Any], sent: NDArray[Any] | None = None) -> None:
+        self._waiting, self._parts, self._requests, self._sent = waiting, parts, requests, sent
         self.size = sum(part.nbytes for part in parts)
 
     def finish(self) -> None:
-        needed("mpi4py.MPI", "comm=").Request.Waitall(self._requests)
+        with self._waiting():
+            needed("mpi4py.MPI", "comm=").Request.Waitall(self._requests)
 
     def finished(self) -> Message:
         self.finish()

@@ -219,8 +219,12 @@ class Shards:
         return [self._bucket(tuple(positions)) for positions in groups.values()]
 
     def travels_alone(self, position: int) -> int | None:
-        """The position of a parameter whose messages are its own; None for one that goes together with others."""
-        return position if self.whole.arrays[position].nbytes > TOGETHER else None
+        """The position of a parameter whose messages are its own; None for one that goes together with others.
+
+        All processes answer alike; a `Shard`, of which their arrays differ in size, is never sent.
+        """
+        is_divided = self.whole.shard_at(position) is not None
+        return None if is_divided or self.whole.arrays[position].nbytes <= TOGETHER else position
 
     def _bucket(self, positions: tuple[int, ...]) -> Bucket:
         if positions not in self._known:

@@ -1,12 +1,13 @@
 """The table that lets one compiled call step many tensors: a row of addresses and sizes for each.
 
 The last row is a sentinel: the totals FIRST_UNIT and FIRST_BLOCK, the addresses of the type and the dtype that every
-gradient object must have (they differ from process to process), that of the type of NumPy's memory maps, and that of a
-count of updates.
+gradient object must have (they differ from process to process), those of the types of memory maps,
+NumPy's and Python's, and that of a count of updates.
 """
 
 from __future__ import annotations
 
+import mmap
 from collections import namedtuple
 from collections.abc import Sequence
 from typing import Any
@@ -53,12 +54,8 @@ COLUMNS = FIRST_SLOT + MOST_SLOTS
 # A row of the table as a tuple: LLVM then knows that no write to memory changes it, and does not read it again.
 Row = namedtuple("Row", [f"column_{i}" for i in range(COLUMNS)])
 
-ARRAY_TYPE, ARRAY_DTYPE, MAP_TYPE, UPDATES = (
-    OBJECT,
-    PARAMETER,
-    GRADIENT,
-    POSITION,
-)  # what these columns are in the sentinel
+# What these columns are in the sentinel.
+ARRAY_TYPE, ARRAY_DTYPE, ARRAY_MAP_TYPE, MAP_TYPE, UPDATES = OBJECT, PARAMETER, GRADIENT, WIDTH, POSITION
 
 NOT_COUNTED = np.zeros(1, np.int64)  # the count of whoever does not look at it
 
@@ -84,7 +81,8 @@ def make_table(
     """Table of tensors of these sizes, with their addresses still 0; `updates` outlives it, see `count_update`."""
     table = np.zeros((len(sizes) + 1, COLUMNS), np.int64)
     table[-1, ARRAY_TYPE], table[-1, ARRAY_DTYPE] = id(np.ndarray), id(dtype)
-    table[-1, MAP_TYPE], table[-1, UPDATES] = id(np.memmap), updates.ctypes.data
+    table[-1, ARRAY_MAP_TYPE], table[-1, MAP_TYPE] = id(np.memmap), id(mmap.mmap)
+    table[-1, UPDATES] = updates.ctypes.data
     for row, size, width in zip(table, sizes, widths, strict=False):
         row[SIZE], row[WIDTH] = size, width
         row[UNIT] = width * -(-BLOCK // max(width, 1)) if width < size else BLOCK
@@ -131,12 +129,12 @@ def _overlaps(start, stop, guard):
 
 
 @jitable
-def _is_in_a_map(header, array_type, map_type):
-    """Whether an array is a view of one of NumPy's memory maps, which may have been closed."""
+def _is_in_a_map(header, sentinel):
+    """Whether an array is a view of a memory map, NumPy's or Python's, which may have been closed."""
     base = header[BASE]
-    while base != 0 and words(base)[TYPE] == array_type:
+    while base != 0 and words(base)[TYPE] == sentinel[ARRAY_TYPE]:
         base = words(base)[BASE]
-    return base != 0 and words(base)[TYPE] == map_type
+    return base != 0 and (words(base)[TYPE] == sentinel[ARRAY_MAP_TYPE] or words(base)[TYPE] == sentinel[MAP_TYPE])
 
 
 @compiled
@@ -147,7 +145,7 @@ def read_gradients(gradients, table, guard, itemsize):
     """
     table, guard = borrowed((table, guard))
     items = array_at(gradients + LIST_ITEMS, 1, np.int64)[0]
-    array_type, array_dtype, map_type = table[-1, ARRAY_TYPE], table[-1, ARRAY_DTYPE], table[-1, MAP_TYPE]
+    array_type, array_dtype = table[-1, ARRAY_TYPE], table[-1, ARRAY_DTYPE]
     for i in range(table.shape[0] - 1):
         row = table[i]
         gradient, parameter = array_at(items + 8 * row[POSITION], 1, np.int64)[0], row[OBJECT]
@@ -155,7 +153,7 @@ def read_gradients(gradients, table, guard, itemsize):
         if words(parameter)[DATA] != row[PARAMETER] or not half_words(parameter)[FLAGS] & WRITEABLE:
             return complaint(i, PARAMETER_CHANGED)
         other = header[TYPE] != array_type or header[DESCR] != array_dtype
-        if other or _is_in_a_map(header, array_type, map_type):
+        if other or _is_in_a_map(header, table[-1]):
             return complaint(i, NOT_AS_EXPECTED)
         if half_words(gradient)[FLAGS] & READABLE != READABLE or _common_size(gradient, parameter) != row[SIZE]:
             return complaint(i, NOT_AS_EXPECTED)

@@ -104,6 +104,28 @@ def test_memory_for_messages(size, among, monkeypatch):
     assert world.most_received + 4 * elements // size == pytest.approx(predicted, rel=0.05)
 
 
+def test_a_message_that_no_one_waits_for_keeps_its_memory(among):
+    processes, _ = among(0, 2)
+    coming = processes.exchanged([np.ones(600_000), np.ones(600_000)] for _ in range(4))
+    next(coming)
+    before = len(messages._abandoned)
+    coming.close()
+    assert len(messages._abandoned) == before + 1
+    messages._abandoned.pop()
+
+
+def test_waits_are_watched(among):
+    processes, world = among(0, 2)
+    since = []
+    world.Request.Waitall = lambda requests: since.append(processes.waiting_since)
+    for _ in processes.exchanged([np.ones(3), np.ones(3)] for _ in range(2)):
+        assert processes.waiting_since is None
+    processes.complete(np.ones(4), [0, 2, 4])()
+    assert None not in since
+    assert len(since) == 3
+    assert processes.waiting_since is None
+
+
 def test_parts_that_lie_one_behind_the_other_are_not_copied():
     flat = np.arange(10.0)
     joined = messages._joined([flat[:0], flat[:4], flat[4:4], flat[4:10]])

@@ -103,6 +103,7 @@ def test_a_comparison_under_mpiexec_takes_no_jobs():
     [
         (["fit", "iris"], "divide each batch among them, and --batch-size is 1: give a larger one"),
         (["fit", "-", "--batch-size", "8"], "standard input is that of one process"),
+        (["fit", "iris", "--batch-size", "8", "--valid", "-"], "standard input is that of one process"),
         (["fit", "no-such-file", "--batch-size", "8"], "no-such-file: No such file or directory"),
     ],
 )
@@ -165,6 +166,76 @@ def test_ctrl_c_in_one_process_ends_the_fit_in_all_after_the_same_step():
     assert len(lines) == 3
     assert len({*lines}) == 1, "all have the same weights"
     assert lines[0].startswith("interrupted 2 ")
+
+
+AT_ONCE = r"""
+import os, signal, sys, threading, time
+import numpy as np
+from mpi4py import MPI
+from fastadagrad.linear import LinearModel, rate_trials
+
+comm, case = MPI.COMM_WORLD, sys.argv[1]
+X = np.random.default_rng(0).normal(size=(500, 4))
+
+def interrupted():
+    os.kill(os.getpid(), signal.SIGINT)
+
+def told(entry):
+    if case == "and an error" and comm.rank == 0 and entry["epoch"] == 2:
+        interrupted()
+        raise ValueError("lost")
+
+def search(*arguments, **options):  # by process 0, for which the other waits
+    time.sleep(1)
+    raise KeyboardInterrupt
+
+if case == "in all" and comm.rank == 1:
+    threading.Timer(0.5, interrupted).start()
+rate_trials.search = search
+rate = "auto" if case == "in all" else 0.1
+try:
+    LinearModel(batch_size=50, max_epochs=30, learning_rate=rate, average=False).fit(
+        X, X[:, 0] > X[:, 1], comm=comm, progress=told
+    )
+except (KeyboardInterrupt, ValueError) as error:
+    ended = type(error).__name__
+comm.Barrier()
+sys.stdout.write(f"{comm.rank} {ended}\n")
+"""
+
+
+@pytest.mark.parametrize(
+    ("case", "ends"),
+    [
+        ("in all", ["0 KeyboardInterrupt", "1 KeyboardInterrupt"]),
+        ("and an error", ["0 KeyboardInterrupt", "1 ValueError"]),
+    ],
+)
+def test_no_process_waits_for_one_that_ctrl_c_has_ended(case, ends):
+    status, lines, errors = mpiexec(2, "-c", AT_ONCE, case, timeout=120)
+    assert (status, sorted(lines)) == (0, ends), errors
+
+
+HANGS_IN_A_STEP = """
+import time
+import numpy as np
+from mpi4py import MPI
+import fastadagrad as fa
+from fastadagrad.mpi.sums import Sums
+
+opt = fa.SGD(params=np.zeros(3_000_000), comm=MPI.COMM_WORLD)
+opt.step(np.ones(3_000_000))
+if MPI.COMM_WORLD.rank == 1:
+    Sums._add_up = lambda *arguments: time.sleep(300)
+opt.step(np.ones(3_000_000))
+"""
+
+
+def test_a_process_that_hangs_in_a_step_ends_all(monkeypatch):
+    monkeypatch.setenv("FASTADAGRAD_MPI_TIMEOUT", "3")
+    status, _, errors = mpiexec(2, "-c", HANGS_IN_A_STEP, timeout=120)
+    assert status != 0
+    assert "has waited for the others for 3 seconds" in errors
 
 
 ENDS = {  # how process 1 ends, and what it says

@@ -8,6 +8,7 @@ from by_processes import gradients_of
 from in_step import run
 
 import fastadagrad as fa
+from fastadagrad.mpi import shards
 
 ROWS, WIDTH, STEPS = 1500, 16, 4
 START = np.random.default_rng(0).standard_normal((ROWS, WIDTH))
@@ -49,6 +50,24 @@ def trained(size, hyper, comm=None):
 def test_the_bits_of_one_process(option, size):
     expected, _ = trained(size, OPTIONS[option])
     assert {found for found, _ in run(size, lambda comm: trained(size, OPTIONS[option], comm))} == {expected}
+
+
+def test_parts_on_either_side_of_what_travels_alone(monkeypatch):
+    """The part of one process has a row more than that of the other, and is larger than arrays that go together."""
+    rows = 33
+    monkeypatch.setattr(shards, "TOGETHER", rows // 2 * WIDTH * 8)
+    hyper = {"momentum": 0.9, "lazy": "dense", "max_global_norm": 1.0}
+
+    def stepped(comm=None):
+        among = {} if comm is None else {"comm": comm, "reduction": "sum"}
+        whole = np.zeros((rows, WIDTH)) if comm is None else fa.shard((rows, WIDTH), np.float64, comm)
+        opt = fa.ADAGRAD(params={"b": np.zeros(3), "table": whole}, **hyper, **among)
+        leads = comm is None or comm.rank == 0
+        own = fa.Rows(np.array([0, rows - 1])[: 2 * leads], np.ones((2 * leads, WIDTH)))
+        opt.step({"b": np.full(3, float(leads)), "table": own})
+        return opt.read_rows("table", np.arange(rows)).tobytes() + opt.params["b"].tobytes()
+
+    assert {*run(2, stepped)} == {stepped()}
 
 
 def test_each_process_has_its_rows_and_their_state_alone():

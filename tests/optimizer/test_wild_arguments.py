@@ -1,6 +1,7 @@
 """Arguments of all kinds in every public call: no crash, no error outside of the contract, nothing half changed."""
 
 import gc
+import mmap
 
 import numpy as np
 import pytest
@@ -91,7 +92,10 @@ def test_a_map_that_has_been_closed_is_not_read(view, table):
     matrix, coo = scipy.sparse.csr_array(np.ones((1000, 2))), scipy.sparse.coo_array(np.ones((1000, 2)))
     matrix.data, coo.data = given.reshape(-1), given.reshape(-1)
     batches = fa.Dataset([given])
+    own = mmap.mmap(-1, 16_000)
+    in_map = np.ndarray((1000, 2), np.float64, own)
     table._mmap.close()
+    own.close()
     for use in (
         lambda: fa.ADAGRAD(params=given),
         lambda: opt.step(given),
@@ -102,7 +106,9 @@ def test_a_map_that_has_been_closed_is_not_read(view, table):
         lambda: opt.read_rows("param0", rows),
         lambda: opt.set_params(given),
         lambda: data.evaluate([given]),
+        lambda: opt.step(in_map),
         lambda: data.evaluate([matrix]),
+        lambda: data.evaluate([coo]),
         lambda: data.minimize([given], max_epochs=1),
         lambda: next(data.iterate(batches)),
         lambda: LinearModel().fit(given, np.arange(1000) % 2),
