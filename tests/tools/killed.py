@@ -186,5 +186,6 @@ if __name__ == "__main__":
             failed += found["failures"]
             lines.append(f"{what}: " + ", ".join(f"{found[name]} {name}" for name in sorted(found)))
             print(lines[-1], flush=True)
-    print("; ".join(lines))
+    if len(lines) > 1:
+        print("; ".join(lines))
     sys.exit(bool(failed))
