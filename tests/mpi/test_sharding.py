@@ -146,7 +146,7 @@ def test_rows_in_files(tmp_path):
 def test_one_process_has_all():
     class One:
         rank, size = 0, 1
-        all_of = exchange = complete = None
+        all_of = exchange = exchanged = complete = None
 
     t = fa.shard((7, 3), np.float64, One())
     t.rows[...] = np.arange(21.0).reshape(7, 3)

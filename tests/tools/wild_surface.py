@@ -61,7 +61,7 @@ class Alone:
     """The only process of a communicator."""
 
     rank, size = 0, 1
-    all_of = exchange = complete = None
+    all_of = exchange = exchanged = complete = None
 
 
 def loss(params, *batch):
