@@ -46,8 +46,6 @@ LIES = {  # by name: what makes one
     "memory of another size": lambda: Interface(interface(), interface(shape=(4,)), 3),
     "an array of another shape": lambda: np.ones(4).view(Lying),
     "an array of no numbers": lambda: np.zeros(0).view(Lying),
-    "an array whose memory map has been closed": lambda: closed_map(),
-    "a view of such an array": lambda: np.asarray(closed_map())[:],
     "a mapping without its items": lambda: Odd(["a"], {}),
     "a mapping of other names": lambda: Odd([3], {"a": np.ones(3)}),
 }
@@ -60,12 +58,6 @@ WITHIN = {  # by where the lie is: the argument, of the lie and of the sensible 
     "among others": lambda lie, sensible: _replaced(sensible, lie),
     "returned": lambda lie, sensible: lambda *arguments, **keywords: lie,
 }
-
-
-def closed_map():
-    mapped = np.memmap("closed", shape=3, dtype="f8", mode="w+")
-    mapped._mmap.close()
-    return mapped
 
 
 def _replaced(sensible, lie):
