@@ -187,5 +187,5 @@ if __name__ == "__main__":
             lines.append(f"{what}: " + ", ".join(f"{found[name]} {name}" for name in sorted(found)))
             print(lines[-1], flush=True)
     if len(lines) > 1:
-        print("; ".join(lines))
+        print("in all, " + "; ".join(lines))
     sys.exit(bool(failed))
