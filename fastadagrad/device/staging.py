@@ -10,38 +10,16 @@ from numpy.typing import NDArray
 
 from ..engine.place import array_of
 from ..engine.rows import rows_of
-from .arrays import ALIGNMENT, LEGACY_STREAM, DeviceArray, zeros
+from .arrays import ALIGNMENT, DeviceArray, zeros
 from .backend import Backend
 
 
-class Flat:
-    """The elements of a C-contiguous device array in one row, as mpi4py takes them: by `__cuda_array_interface__`.
+class Flat(DeviceArray):
+    """A device array of one axis, of which ``flat[start:stop]`` are some elements."""
 
-    ``flat[start:stop]`` are some of them.
-    """
-
-    def __init__(self, address: int, size: int, dtype: np.dtype[Any], owner: Any) -> None:
-        self._address, self.shape, self.dtype, self._owner = address, (size,), dtype, owner
-        self.itemsize, self.nbytes = dtype.itemsize, size * dtype.itemsize
-
-    def __len__(self) -> int:
-        return self.shape[0]
-
-    def __getitem__(self, part: slice) -> Flat:
+    def __getitem__(self, part: slice) -> DeviceArray:
         start, stop, _ = part.indices(len(self))
-        address = self._address + start * self.itemsize
-        return Flat(address, max(0, stop - start), self.dtype, self._owner)
-
-    @property
-    def __cuda_array_interface__(self) -> dict[str, Any]:
-        return {
-            "shape": self.shape,
-            "typestr": self.dtype.str,
-            "data": (self._address, False),
-            "strides": None,
-            "version": 3,
-            "stream": LEGACY_STREAM,
-        }
+        return self.rows(start, max(start, stop))
 
 
 class DeviceStaging:
@@ -92,7 +70,7 @@ class DeviceStaging:
             return None
         self._backend.synchronize()
         array = self._parameters[position]
-        return Flat(array.address, array.size, array.dtype, array)
+        return Flat(array.address, (array.size,), array.dtype, array)
 
     def fetch(self, positions: Sequence[int], cuts: Sequence[Sequence[int]], rank: int) -> None:
         for i, cut in zip(positions, cuts, strict=True):

@@ -37,7 +37,8 @@ class Arena(ABC):
         self.displaced: frozenset[int] = frozenset()
         self.placed_by_rate: frozenset[int] = frozenset()  # followers computed from their slots and the learning rate
         self.comm = ALONE  # the processes that step parts of the same parameters
-        self.apart: Callable[[int], object] = lambda position: None  # those of unlike values are in units of their own
+        # Parameters, by position, for which this returns unequal values are not stepped by the same unit.
+        self.apart: Callable[[int], object] = lambda position: None
         self.lags: dict[int, Any] = {}  # by position: `Lagging` of parameters that sparse gradients step lazily
         self.followers: frozenset[int] = frozenset()  # positions whose learning rate `rate_set` replaces
         self.rate_set: float | None = None

@@ -20,9 +20,9 @@ from .ending import end_at_errors, end_at_long_waits
 from .processes import Message
 
 UNDER_WAY = 1 << 22  # bytes of messages that are under way at a time, or two messages
-Waiting = Callable[[], AbstractContextManager[None]]
 
-_abandoned: list[_UnderWay] = []  # of which an error has kept the end from being waited for: MPI may write there still
+# Messages that an error has left under way: their memory is kept, as MPI may still write into it.
+_abandoned: list[_UnderWay] = []
 
 
 class Messages:
@@ -118,7 +118,13 @@ class Messages:
 class _UnderWay:
     """Messages under way, and the memory that they need until they have come."""
 
-    def __init__(self, waiting: Waiting, parts: Message, requests: list[Any], sent: NDArray[Any] | None = None) -> None:
+    def __init__(
+        self,
+        waiting: Callable[[], AbstractContextManager[None]],
+        parts: Message,
+        requests: list[Any],
+        sent: NDArray[Any] | None = None,
+    ) -> None:
         self._waiting, self._parts, self._requests, self._sent = waiting, parts, requests, sent
         self.size = sum(part.nbytes for part in parts)
 

@@ -198,6 +198,7 @@ class Shards:
         return sums
 
     def _dense_sums(self, gradients: Given) -> dict[int, Any]:
+        """The sums of dense gradients by position, for this process's rows and in the memory of the parameters."""
         weights, divisor = self.weights, 1
         if weights is None or not self.takes_mean:
             weights, divisor = [1.0] * self.processes.size, self.processes.size if self.takes_mean else 1

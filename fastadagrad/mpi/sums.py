@@ -35,7 +35,7 @@ class _Piece(NamedTuple):
     layout: _Layout
     first: int  # of the elements, counted from the first that each process steps
     stop: int
-    turn: int  # how many bytes the processes that step these elements have been sent before
+    before: int  # bytes that the processes which step these elements are sent before them
 
 
 class _Layout:
@@ -124,16 +124,16 @@ class Sums:
         It is the order in which each process would be sent its part if all were sent at one speed, as no process is to
         wait while another one, which steps the whole of an array, is sent all of it.
         """
-        size, found, before = self._processes.size, list[_Piece](), [0] * self._processes.size
+        size, found, sent = self._processes.size, list[_Piece](), [0] * self._processes.size
         for layout in layouts:
             item = layout.flat.itemsize
             counts = [end - begin for begin, end in pairwise(layout.bucket.bounds)]
             length = piece_bytes(size) // item if goes_in_pieces(size) else max(counts)
             for first in range(0, max(counts), max(length, 1)):
-                turn = min(sent for sent, count in zip(before, counts, strict=True) if count > first)
-                found.append(_Piece(layout, first, first + length, turn + first * item))
-            before = [sent + count * item for sent, count in zip(before, counts, strict=True)]
-        return sorted(found, key=lambda piece: piece.turn)
+                least = min(before for before, count in zip(sent, counts, strict=True) if count > first)
+                found.append(_Piece(layout, first, first + length, least + first * item))
+            sent = [before + count * item for before, count in zip(sent, counts, strict=True)]
+        return sorted(found, key=lambda piece: piece.before)
 
     def _add_up(self, parts: Message, total: FloatArray, weights: Sequence[float], divisor: int) -> bool:
         """Add up the parts of all processes, in the order of the processes; whether the sum is finite."""

@@ -73,7 +73,7 @@ cost.MOST_IN_PIECES = int(sys.argv[1])
 world, bounds = Messages(MPI.COMM_WORLD), [0, 4, 4, 10]
 held = np.zeros(10)  # in the host's memory, which this MPI finds by its address as one that is CUDA-aware finds a GPU's
 held[bounds[world.rank] : bounds[world.rank + 1]] = world.rank + 1
-world.complete(Flat(held.ctypes.data, 10, held.dtype, held), bounds)()
+world.complete(Flat(held.ctypes.data, (10,), held.dtype, held), bounds)()
 sys.stdout.write(f"{world.is_cuda_aware} {held.astype(int).tolist()}\\n")
 """
 
