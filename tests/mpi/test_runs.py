@@ -63,8 +63,8 @@ def test_sums_of_losses_and_gradients():
 
     w, loss = train_on_sums(None)
     for own, own_loss in run(3, train_on_sums):
-        np.testing.assert_allclose(own, w, rtol=1e-9)
-        assert own_loss == pytest.approx(loss, rel=1e-9)
+        np.testing.assert_allclose(own, w, rtol=1e-12)
+        assert own_loss == pytest.approx(loss, rel=1e-12)
 
 
 @pytest.mark.parametrize("touches", [lambda rows, labels: {"param0": rows}, None])
@@ -83,7 +83,7 @@ def test_rows(size, touches):
 
     expected = train_rows(None)
     for p in run(size, train_rows):  # some of seven have no sample of a batch of five
-        np.testing.assert_allclose(p, expected, rtol=1e-9, atol=1e-14)
+        np.testing.assert_allclose(p, expected, rtol=1e-12, atol=1e-14)
 
 
 @pytest.mark.parametrize("samples", [40, 33])  # of 33 the last batch has one, so that two processes have none
@@ -103,7 +103,7 @@ def test_hessian_vector_products(samples):
 
     expected = train_esgd(None)
     for w in run(3, train_esgd):
-        np.testing.assert_allclose(w, expected, rtol=1e-9)
+        np.testing.assert_allclose(w, expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
