@@ -1,10 +1,12 @@
 """Fixtures of several test files."""
 
 import gc
+import itertools
 import logging
 import os
 import signal
 import sys
+import zlib
 
 import numpy as np
 import pytest
@@ -28,6 +30,13 @@ def pytest_configure():
 def own_search_path(monkeypatch):
     """Give each test a `sys.path` of its own: a problem that is named `module:function` adds the current folder."""
     monkeypatch.setattr(sys, "path", [*sys.path])
+
+
+@pytest.fixture(autouse=True)
+def random_numbers_by_the_name_of_the_test(monkeypatch, request):
+    """Seed each generator for which a test gives no seed: the same in each run, and no two of a test alike."""
+    seeded, made = np.random.default_rng, itertools.count(zlib.crc32(request.node.name.encode()) << 32)
+    monkeypatch.setattr(np.random, "default_rng", lambda seed=None: seeded(next(made) if seed is None else seed))
 
 
 @pytest.fixture(autouse=True)
