@@ -183,7 +183,7 @@ def compiled_update(
     settings, _ = make_settings(rule, hyper)
     if trait(settings.form, "measured"):
         raise ValueError(f"{rule.name.upper()} measures all parameters before each step: use its optimizer's step")
-    with asking("dtype"):
+    with asking("dtype", dtype):
         precision = np.dtype(dtype)
     if precision not in COMPUTED:
         raise TypeError(f"dtype must be float32 or float64, not {precision}")

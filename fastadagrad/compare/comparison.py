@@ -212,7 +212,7 @@ def compare(
 
 def _listed(what: str, given: Any, *kinds: type) -> Any:
     """An argument that is of one of these kinds or cannot be gone through, or a list of what it has."""
-    with asking(what):
+    with asking(what, given):
         if isinstance(given, kinds):
             return given
         try:
@@ -232,7 +232,7 @@ def make_plan(
     """Make the plan of a comparison, checking everything that can be checked before work starts."""
     problems = _listed("problems", problems, str, Problem)
     methods = _listed("methods", methods, str, type, type(None))
-    with asking("rates"):
+    with asking("rates", rates):
         grid = as_rates(rates)
     seeds = whole_number("seeds", seeds, 1)
     epochs = None if epochs is None else whole_number("epochs", epochs, 1)

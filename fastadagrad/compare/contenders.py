@@ -95,7 +95,7 @@ def contender_named(spec: str | type) -> Contender:
     >>> contender_named("adam").unlike_paper, contender_named("adam:paper").unlike_paper
     (('beta1 0.906 (paper 0.9)', 'beta2 0.99 (paper 0.999)'), ())
     """
-    with asking("methods"):
+    with asking("methods", spec):
         if not isinstance(spec, str | type):
             expected = "names such as 'adagrad' or 'sgd:momentum=0.9', or classes"
             raise TypeError(f"methods must be {expected}, not {shown(spec)}")
@@ -165,7 +165,7 @@ def as_contenders(given: Sequence[str | type] | str | type | None) -> tuple[Cont
     """The given methods as Contenders; by default every method that there is."""
     if given is None:
         given = usual_contenders()
-    with asking("methods"):
+    with asking("methods", given):
         specs: list[Any] = [*given] if isinstance(given, Iterable) and not isinstance(given, str | type) else [given]
         for spec in specs:
             if specs.count(spec) > 1:

@@ -143,7 +143,7 @@ def _own(spec: str) -> Problem:
 
 def as_problems(given: Sequence[str | Problem] | str | Problem) -> tuple[Problem, ...]:
     """The given problems as Problem objects; ValueError if there are none, or two of one name."""
-    with asking("problems"):
+    with asking("problems", given):
         several: list[Any] = [*given] if isinstance(given, Iterable) and not isinstance(given, str) else [given]
         for one in several:
             if not isinstance(one, str | Problem):

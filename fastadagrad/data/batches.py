@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import operator
-import reprlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..support.asking import UNREADABLE, refuse_unreadable
+from ..support.asking import UNREADABLE, refuse_unreadable, shown
 from ..support.memory_maps import refuse_closed
 
 Batch = Any  # a tuple or a dict of arrays, depending on the inputs
@@ -232,4 +231,4 @@ def described(value: Any) -> str:
     if callable(getattr(value, "collect", None)) and not is_array(value):
         return f"a {type(value).__name__}, which has not been computed yet: pass its collect()"
     shape = getattr(value, "shape", None)
-    return f"{type(value).__name__} {reprlib.repr(value) if shape is None else f'of shape {tuple(shape)}'}"
+    return f"{type(value).__name__} {shown(value) if shape is None else f'of shape {tuple(shape)}'}"

@@ -57,7 +57,7 @@ def checked_base(zero_based: Any) -> bool | Literal["auto"]:
     TypeError, ValueError
         If it is neither True nor False nor "auto".
     """
-    with asking("zero_based"):
+    with asking("zero_based", zero_based):
         if isinstance(zero_based, bool | np.bool | int) and zero_based in (0, 1):
             return bool(zero_based)
         if not isinstance(zero_based, str) or zero_based != "auto":

@@ -93,7 +93,7 @@ class Dataset(Epochs):
         **misspelt: Never,
     ) -> None:
         refuse_unknown(misspelt, _KEYWORDS, "Dataset", foreign=DATASETS)
-        with asking("shuffle"):
+        with asking("shuffle", shuffle):
             if not isinstance(shuffle, bool | np.bool) and (not isinstance(shuffle, str) or shuffle != "batches"):
                 raise ValueError(f'shuffle: expected True, False or "batches", got {described(shuffle)}')
         self._number = next(_numbers)
@@ -103,7 +103,7 @@ class Dataset(Epochs):
         arrays = partial(Arrays, self._batch_size, self._axis, isinstance(shuffle, str))
         self._generator = as_generator(rng)
         size = _checked_size(iteration_size)
-        with asking("inputs"):
+        with asking("inputs", inputs):
             if isinstance(inputs, Dataset):
                 raise TypeError(f"inputs: expected arrays, a callable or batches, got {described(inputs)}")
             source = source_of(inputs, size, arrays)
@@ -125,7 +125,7 @@ class Dataset(Epochs):
 
     @name.setter
     def name(self, name: str | None) -> None:
-        with asking("name"):
+        with asking("name", name):
             if name is not None and not isinstance(name, str):
                 raise TypeError(f"name must be a string or None, not {shown(name)}")
         self._name, self._named = name or f"dataset{self._number}", bool(name)
@@ -248,7 +248,7 @@ class Dataset(Epochs):
         >>> [batch[0].tolist() for batch in data.batches(np.random.default_rng(0))]
         [[2, 0], [1, 3]]
         """
-        with asking("random"):
+        with asking("random", random):
             if random is not None and not isinstance(random, np.random.Generator):
                 raise TypeError(f"random must be a numpy.random.Generator or None, not {shown(random)}")
         if random is None:

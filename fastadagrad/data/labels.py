@@ -25,14 +25,14 @@ def as_labels(y: Any) -> NDArray[Any]:
     y = readable("y", y)
     labels = as_array(y, "y")
     if not isinstance(y, np.ndarray) and _may_be_others(labels):
-        with asking("y"):
+        with asking("y", y):
             labels = np.asarray(y, dtype=object)
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
     if labels.ndim != 1:
         raise ValueError(f"y must have one label a row, got shape {labels.shape}")
     if labels.dtype.kind in "OST":
-        with asking("y"):
+        with asking("y", y):
             labels = _from_objects(labels.tolist())
     if labels.dtype.kind not in NUMERIC + "US":
         raise TypeError(f"y must be numbers or strings, got {labels.dtype}")

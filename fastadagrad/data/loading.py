@@ -100,9 +100,9 @@ def load(
     """
     text = path_text("source", source, "a path or a name (for arrays, there is as_table)")
     source = text if isinstance(source, str) else Path(text)
-    with asking("dtype"):
+    with asking("dtype", dtype):
         dtype = None if dtype is None else np.dtype(dtype)
-    with asking("target"):
+    with asking("target", target):
         if not isinstance(target, str | None):
             raise TypeError(f"target must be a name, not {type(target).__name__}")
     zero_based, labelled = checked_base(zero_based), whether("labelled", labelled)

@@ -14,7 +14,7 @@ from .batches import described
 
 
 def as_generator(rng: Any) -> np.random.Generator:
-    with asking("rng"):
+    with asking("rng", rng):
         return _generator_of(rng)
 
 

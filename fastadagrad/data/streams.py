@@ -145,7 +145,7 @@ class Stream:
             "drop": _names("drop", drop),
             "categories": _names("categories", categories),
         }
-        with asking("columns"):
+        with asking("columns", columns):
             if not isinstance(columns, Columns | None):
                 raise TypeError(f"columns must be those of a Stream or a model, not {shown(columns)}")
         self._format = format or _recognised(source, target)
@@ -306,7 +306,7 @@ def read_blocks(stream: Stream, then: Callable[[Table], T], order: Order | None 
 
 def is_stream(X: Any) -> TypeGuard[Stream]:
     """Whether examples are a Stream; TypeError if they do not say."""
-    with asking("X"):
+    with asking("X", X):
         return isinstance(X, Stream)
 
 
@@ -358,14 +358,14 @@ def take_columns(stream: Stream, columns: Columns) -> None:
 
 
 def _name(what: str, given: Any) -> str | None:
-    with asking(what):
+    with asking(what, given):
         if not isinstance(given, str | None):
             raise TypeError(f"{what} must be the name of a column, not {shown(given)}")
         return given
 
 
 def _names(what: str, given: Any) -> list[str]:
-    with asking(what):
+    with asking(what, given):
         if isinstance(given, str):
             raise TypeError(f"{what} must be a list of names, not the string {given!r}")
         names = list(given)

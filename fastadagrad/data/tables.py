@@ -124,7 +124,7 @@ def as_table(
     labels = as_labels(y)
     if labels.size != rows:
         raise ValueError(f"X and y must be of one length, got {rows} rows of X and {labels.size} labels")
-    with asking("feature_names"):
+    with asking("feature_names", feature_names):
         names = names_of(X) if feature_names is None else tuple(map(_as_name, feature_names))
     names = names if hash_bits is None else None
     if names is not None and len(names) != columns:
@@ -164,11 +164,11 @@ def as_features(X: Any, *, dtype: DTypeLike | None = np.float32, hash_bits: int 
     array([[1., 2.],
            [3., 4.]])
     """
-    with asking("dtype"):
+    with asking("dtype", dtype):
         chosen = None if dtype is None else np.dtype(dtype)
     if chosen not in (None, np.float32, np.float64):
         raise ValueError(f"dtype must be float32 or float64, got {shown(dtype)}")
-    with asking("X"):
+    with asking("X", X):
         if not isinstance(X, CSR) and hasattr(X, "tocsr"):
             sparse = X.tocsr()
             X = CSR(sparse.data, sparse.indices, sparse.indptr, sparse.shape)
@@ -376,7 +376,7 @@ def _label(column: int, names: tuple[str, ...] | None) -> str:
 
 def names_of(X: Any) -> tuple[str, ...] | None:
     """Names of the columns of a Table or a DataFrame; None if they are only numbered."""
-    with asking("X"):
+    with asking("X", X):
         if isinstance(X, Table):
             return X.feature_names
         columns = getattr(X, "columns", None)

@@ -22,7 +22,7 @@ LEAST, MOST = {"threads": 1, "validate_every": 1}, 2**63 - 1  # bounds of whole 
 
 def checked(name: str, value: Any, default: Any) -> Any:
     """`value` in the type of the hyperparameter's default, or an error that names it."""
-    with asking(name):
+    with asking(name, value):
         return _checked(name, value, default)
 
 
@@ -55,7 +55,7 @@ def own_copy(hyper: Mapping[str, Any], defaults: Mapping[str, Any] | None = None
     """
     own = _plain(dict(hyper), defaults)
     if "groups" in own:
-        with asking("groups"):
+        with asking("groups", own["groups"]):
             own["groups"] = groups = _own_groups(own["groups"])
             for name, group in groups.items():
                 with of_group(name):

@@ -325,7 +325,7 @@ def make_group_settings(
     The groups are as `own_copy` gives them.
     """
     names = list(names)
-    with asking("groups"):
+    with asking("groups", groups):
         refuse_unknown(groups, names, "groups", foreign={})
     base = {**vars(settings.options), **vars(settings.own)}
     result = dict.fromkeys(names, settings)  # parameters with the same settings share the object: one set of scalars

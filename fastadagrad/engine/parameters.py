@@ -131,7 +131,7 @@ class Parameters:
     """
 
     def __init__(self, params: Any) -> None:
-        with asking("params"):
+        with asking("params", params):
             self._take(params)
 
     def _take(self, params: Any) -> None:

@@ -54,14 +54,14 @@ class LinearEstimator(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     def _validated(self, X: Any, y: Any, *, reset: bool, **of_labels: Any) -> tuple[Any, Any]:
         """X as an array or a CSR matrix of float32 or float64, and y; with `reset`, the columns of X are noted."""
         X, y, kinds = readable("X", X), readable("y", y), [np.float64, np.float32]
-        with asking("X or y"):
+        with asking("X or y", X, y):
             return validate_data(self, X, y, reset=reset, accept_sparse="csr", dtype=kinds, order="C", **of_labels)
 
     def _weights(self, sample_weight: Any, X: Any) -> NDArray[np.float64] | None:
         if sample_weight is None:
             return None
         sample_weight = readable("sample_weight", sample_weight)
-        with asking("sample_weight"):
+        with asking("sample_weight", sample_weight):
             return checked_weights(_check_sample_weight(sample_weight, X, dtype=np.float64), X.shape[0])
 
     def _train(
@@ -156,7 +156,7 @@ class LinearEstimator(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         """Scores of examples, (samples,) or (samples, outputs)."""
         check_is_fitted(self)
         X = readable("X", X)
-        with asking("X"):
+        with asking("X", X):
             X = validate_data(self, X, reset=False, accept_sparse="csr", dtype=[np.float64, np.float32])
         scores = safe_sparse_dot(X, self.coef_.T, dense_output=True) + self.intercept_
         return scores.ravel() if scores.ndim > 1 and scores.shape[1] == 1 else scores

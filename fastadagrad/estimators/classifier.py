@@ -262,7 +262,7 @@ class AdaGradClassifier(ClassifierMixin, ClassPredictor):
                 "as compute_class_weight of sklearn.utils.class_weight gives them"
             )
         classes = readable("classes", classes)
-        with asking("classes"):
+        with asking("classes", classes):
             others = going_on and classes is not None and not np.array_equal(unique_labels(classes), self.classes_)
         if others:
             given = f"classes={shown(classes)} is not what the first call to partial_fit had"
@@ -272,10 +272,10 @@ class AdaGradClassifier(ClassifierMixin, ClassPredictor):
             return self._fit(X, y, sample_weight, classes, going_on=going_on, once=True)
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, classes: Any, *, going_on: bool, once: bool) -> Self:
-        with asking("y"):
+        with asking("y", y):
             check_classification_targets(y)
             y = column_or_1d(y, warn=True)
-        with asking("classes"):
+        with asking("classes", classes):
             known = self.classes_ if going_on else unique_labels(y if classes is None else classes)
         one_of("loss", self.loss, LOSSES)
         if len(known) < 2:
@@ -301,7 +301,7 @@ class AdaGradClassifier(ClassifierMixin, ClassPredictor):
         return self
 
     def _is_balanced(self) -> bool:
-        with asking("class_weight"):
+        with asking("class_weight", self.class_weight):
             return isinstance(self.class_weight, str) and self.class_weight == "balanced"
 
     def _weights_of_classes(

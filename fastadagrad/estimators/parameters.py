@@ -119,7 +119,7 @@ def _checked(estimator: Any, loss: str, dtype: Any, seed: int, once: bool) -> Ch
 def truth(estimator: Any, name: str) -> bool:
     """A parameter that is True or False."""
     value = getattr(estimator, name)
-    with asking(name):
+    with asking(name, value):
         if not isinstance(value, bool | np.bool):
             raise TypeError(f"{name} must be True or False, not {shown(value)}")
         return bool(value)
@@ -133,7 +133,7 @@ def seed_of(random_state: Any) -> int:
     ValueError
         If it is nothing that scikit-learn's `check_random_state` takes.
     """
-    with asking("random_state"):
+    with asking("random_state", random_state):
         whole = isinstance(random_state, int | np.integer)
         try:
             drawn = check_random_state(random_state)
@@ -199,7 +199,7 @@ def _check_penalty(estimator: Any, rule: Rule) -> None:
 
 def _method_params(estimator: Any, rule: Rule) -> dict[str, Any]:
     """The hyperparameters of the method alone, of which none is unknown or a parameter of the estimator."""
-    with asking("method_params"):
+    with asking("method_params", estimator.method_params):
         given = {} if estimator.method_params is None else estimator.method_params
         if not isinstance(given, Mapping):
             raise TypeError(f"method_params must be a dict of hyperparameters, or None, not {shown(given)}")

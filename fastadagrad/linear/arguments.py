@@ -122,7 +122,7 @@ def _rate(given: Any, rule: Rule) -> tuple[Any, bool]:
     """The learning rate to begin with, and whether another one is to be found by trial."""
     if callable(given):
         raise TypeError("learning_rate must be a number: a schedule would have to know how many examples there are")
-    with asking("learning_rate"):
+    with asking("learning_rate", given):
         automatic = finds_rate(given, rule.name)
     if automatic and not trait(rule, "takes_rate"):
         raise ValueError(f"learning_rate='auto' finds nothing for {rule.name.upper()}, which goes by no learning rate")
@@ -130,7 +130,7 @@ def _rate(given: Any, rule: Rule) -> tuple[Any, bool]:
 
 
 def _average(value: Any) -> bool | int | str:
-    with asking("average"):
+    with asking("average", value):
         if isinstance(value, str):
             if value != "auto":
                 raise ValueError(f"average must be True, False, 'auto' or a number of epochs, not {shown(value)}")
@@ -159,7 +159,7 @@ def _option_of_loss(name: str, given: Mapping[str, Any]) -> float:
 
 
 def _float_type(dtype: Any) -> type[np.floating[Any]]:
-    with asking("dtype"):
+    with asking("dtype", dtype):
         try:
             found = None if dtype is None else np.dtype(dtype)
         except TypeError:

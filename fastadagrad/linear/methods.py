@@ -58,7 +58,7 @@ def rule_for(method: Any) -> Rule:
         If there is no such method, or if it cannot train a linear model.
     """
     names = rule_names()
-    with asking("method"):
+    with asking("method", method):
         name = method.lower() if isinstance(method, str) else None
     if name not in names:
         meant = None if name is None else hints.hint(method, names, hints.METHODS)

@@ -27,7 +27,7 @@ def labelled(X: Any, y: Any, dtype: DTypeLike | None, hash_bits: int | None, sam
 
 
 def _labelled(X: Any, y: Any, dtype: DTypeLike | None, hash_bits: int | None) -> Table:
-    with asking("X"):
+    with asking("X", X):
         is_table = isinstance(X, Table)
     bits = bits_to_come(X, hash_bits)
     if is_table:
@@ -61,7 +61,7 @@ def bits_to_come(X: Any, hash_bits: int | None) -> int | None:
 def checked_validation(name: str, value: Any) -> float | Table | tuple[Any, Any]:
     """The argument `validation`, checked: a fraction, a table or (X, y)."""
     expected = f"{name} must be a fraction in [0, 1), a Table or (X, y)"
-    with asking(name):
+    with asking(name, value):
         if isinstance(value, Table):
             return value
         if isinstance(value, tuple | list):

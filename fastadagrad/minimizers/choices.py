@@ -128,7 +128,7 @@ def sorted_options(rule: Any, fed: bool, given: Mapping[str, Any], tol: Any) -> 
     hyper = {name: value for name, value in given.items() if name in hyper_names}
     checked = {}
     for name, value in chosen.items():
-        with asking(name):
+        with asking(name, value):
             checked[name] = _checked(name, value)
     return Choices(**checked), hyper
 

@@ -71,17 +71,17 @@ def _minimizer_of(method: type[Optimizer]) -> Minimizer:
         **options: Any,
     ) -> Any:
         scipy = needed("scipy.optimize", f"{DOOR}.{name}")
-        with asking("constraints"):
+        with asking("constraints", constraints):
             _refuse_what_has_no_use(name, fed, hess, hessp, constraints)
         x = _start(x0)
-        with asking("bounds"):
+        with asking("bounds", bounds):
             box = box_of(bounds, len(x))
-        with asking("callback"):
+        with asking("callback", callback):
             tell = told_by(callback)
         choices, hyper = sorted_options(method.rule, fed, options, tol)
-        with asking("args"):
+        with asking("args", args):
             args = args if isinstance(args, tuple) else (args,)
-        with asking("jac"):
+        with asking("jac", jac):
             evaluations = Evaluations(fun, jac, hessp, args, box, choices)
         unused = [each for each in STEPS if each in options and not evaluations.differs]
         if unused:
@@ -107,7 +107,7 @@ def _minimizer_of(method: type[Optimizer]) -> Minimizer:
 def _start(x0: Any) -> Floats:
     """A copy of x0 in float64, as L-BFGS-B works on."""
     x0 = readable("x0", x0)
-    with asking("x0"):
+    with asking("x0", x0):
         x = np.atleast_1d(np.asarray(x0))
     if x.dtype.kind not in "fiub":
         raise TypeError(f"x0 must be real numbers, not an array of dtype {x.dtype}")

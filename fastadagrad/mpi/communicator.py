@@ -24,7 +24,7 @@ def engines_among(comm: Any, reduction: str) -> Callable[..., ShardedEngine] | N
     TypeError, ValueError
         If `comm` is no communicator, or `reduction` is none of `REDUCTIONS`.
     """
-    with asking("reduction"):
+    with asking("reduction", reduction):
         if not isinstance(reduction, str) or reduction not in REDUCTIONS:
             raise ValueError(f"reduction must be 'mean', 'sum', 'mean64' or 'sum64', not {shown(reduction)}")
     processes = processes_of(comm)
@@ -39,7 +39,7 @@ def processes_of(comm: Any) -> Processes | None:
     TypeError
         If it is no such communicator.
     """
-    with asking("comm"):
+    with asking("comm", comm):
         if all(hasattr(comm, name) for name in _OF_PROCESSES):
             found: Processes = comm
             return found if found.size > 1 else None

@@ -83,13 +83,13 @@ def shard(shape: Any, dtype: Any = np.float32, comm: Any = None, *, path: Any = 
 
 
 def _checked(shape: Any, dtype: Any, path: Any) -> tuple[Shape, np.dtype[Any], str | None]:
-    with asking("shape"):
+    with asking("shape", shape):
         if isinstance(shape, str) or not isinstance(shape, Sequence):
             raise TypeError(f"shape must be a tuple of whole numbers, not {shown(shape)}")
         found = tuple(whole_number("shape", extent, 0) for extent in shape)
     if len(found) < 2:
         raise ValueError(f"shape must be of rows and columns, two numbers or more, not {shown(shape)}")
-    with asking("dtype"):
+    with asking("dtype", dtype):
         try:
             kind = np.dtype(dtype)
         except TypeError:

@@ -16,7 +16,7 @@ from ..support.memory_maps import refuse_closed
 
 def asks_for_best(targets: Any) -> bool:
     """Whether targets are the word for the best parameters, or none; ValueError for another word."""
-    with asking("targets"):
+    with asking("targets", targets):
         if targets is None or not isinstance(targets, str):
             return targets is None
         if targets != "best":
@@ -30,7 +30,7 @@ def values_of(params: Parameters, targets: Any) -> list[Any]:
     Targets have the structure of the parameters, or are a list with one target for each parameter. Where a single array
     is the only parameter, shapes decide whether a list holds the array or the array's numbers.
     """
-    with asking("targets"):
+    with asking("targets", targets):
         return _values_of(params, targets)
 
 

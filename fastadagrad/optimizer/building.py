@@ -48,7 +48,7 @@ def method_named(algo: str) -> type[Optimizer]:
     >>> method_named("AdaGrad")
     <class 'fastadagrad.optimizer.adaptive.ADAGRAD'>
     """
-    with asking("algo"):
+    with asking("algo", algo):
         method: type[Optimizer] | None = METHODS.get(algo.lower()) if isinstance(algo, str) else None
     if method is None:
         meant = hints.hint(algo, METHODS, hints.METHODS) or f"there are {', '.join(METHODS)}"

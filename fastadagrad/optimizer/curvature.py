@@ -20,7 +20,7 @@ HessianProduct = Callable[..., Any] | Literal["autograd", "differences"] | None
 
 def check_way(hv: Any) -> None:
     """Raise TypeError for a value of `hv` that names no way to form Hessian-vector products."""
-    with asking("hv"):
+    with asking("hv", hv):
         if not (hv is None or callable(hv) or (isinstance(hv, str) and hv in ("autograd", "differences"))):
             raise TypeError(
                 f"hv must be a callable hv(params, vectors, *batch), 'autograd', 'differences' or None, not {shown(hv)}"

@@ -136,9 +136,9 @@ class Iterating(Keeper):
             objective.refuse_missing_data("train")
         own = session.own_copy(hyper)
         session.engine.check(*session.settings_of(*session.divided(own)), session.unused)
-        with asking("train"):
+        with asking("train", train):
             train = limited(as_dataset(train, batch_size=batch_size, rng=session.common_rng(rng)), train_batches)
-        with asking("valid"):
+        with asking("valid", valid):
             valid = train if valid is None else as_dataset(valid, batch_size=batch_size)
             valid = limited(valid, valid_batches)
         resume = whether("resume", resume)

@@ -62,7 +62,7 @@ class Monitors:
         self, monitors: Mapping[str, Monitor] | Iterable[tuple[str, Monitor]], params: Parameters, gradients: bool
     ) -> None:
         refuse_closed("monitors", monitors)
-        with asking("monitors"):
+        with asking("monitors", monitors):
             pairs: list[tuple[str, Monitor]] = []
             for pair in monitors.items() if isinstance(monitors, Mapping) else monitors:
                 if not (isinstance(pair, tuple | list) and len(pair) == 2 and isinstance(pair[0], str)):

@@ -44,11 +44,11 @@ class Objective:
     ) -> None:
         if not callable(loss):
             raise TypeError(f"loss must be callable as loss(params, *batch), not {type(loss).__name__}")
-        with asking("gradient"):
+        with asking("gradient", gradient):
             named = isinstance(gradient, str) and gradient == "autograd"
         if not (gradient is None or gradient is True or named or callable(gradient)):
             raise TypeError(f"gradient must be True, a callable, 'autograd' or None, not {shown(gradient)}")
-        with asking("inputs"):
+        with asking("inputs", inputs):
             if isinstance(inputs, str):
                 raise TypeError(f"inputs must be a list of names, not the string {shown(inputs)}")
             names = None if inputs is None else [*map(_hashable, inputs)]

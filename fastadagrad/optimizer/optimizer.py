@@ -102,7 +102,7 @@ class Optimizer(Named, Shown, Iterating, metaclass=Described):
         watched = Monitors(monitors, registered, whether("monitor_gradients", monitor_gradients))
         made_of = self.rule, registered, hyper, objective, watched, Updates(updates)
         if comm is None:
-            with asking("reduction"):
+            with asking("reduction", reduction):
                 if not isinstance(reduction, str) or reduction != "mean":
                     raise ValueError(
                         f"reduction={shown(reduction)} is for several processes: give comm, too, or leave it out"
@@ -245,7 +245,7 @@ class Optimizer(Named, Shown, Iterating, metaclass=Described):
         """
         if dataset is None:
             self._session.objective.refuse_missing_data("dataset")
-        with asking("dataset"):
+        with asking("dataset", dataset):
             data = as_dataset(dataset)
         found = self._session.means_over(data)
         assert found is not None

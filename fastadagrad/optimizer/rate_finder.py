@@ -214,7 +214,7 @@ def find_learning_rate(
 
 
 def _check_method(opt: Any) -> None:
-    with asking("opt"):
+    with asking("opt", opt):
         if not isinstance(opt, Optimizer):
             raise TypeError(f"opt must be an optimizer, such as fastadagrad.ADAGRAD(loss, params), not {shown(opt)}")
     session_of(opt).objective  # noqa: B018  raises if there is none

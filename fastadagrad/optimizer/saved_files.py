@@ -35,7 +35,7 @@ def tell(message: str) -> None:
 def folder_at(path: array_file.Target) -> str | None:
     """The folder that a path leads to; None if it leads to a file or to nothing, or is a file object."""
     if array_file.is_path(path):
-        with asking("path"):
+        with asking("path", path):
             name = os.fspath(path)
         if isinstance(name, str) and os.path.isdir(name):
             return name

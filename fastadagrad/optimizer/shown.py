@@ -88,7 +88,7 @@ class Shown(ByGradients):
         names = dict.fromkeys(name for epoch in history for name in epoch.train)
         if not names:
             raise ValueError("there is nothing to draw before the first epoch: run iterate or minimize")
-        with asking("monitor"):
+        with asking("monitor", monitor):
             if monitor not in names:
                 raise ValueError(f"monitor must be one of {', '.join(map(repr, names))}, not {shown(monitor)}")
         subject = history, best, monitor

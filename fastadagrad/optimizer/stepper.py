@@ -156,7 +156,7 @@ class Stepper:
 
     def position_of(self, name: str) -> int:
         """Position of a parameter; ValueError if there is no parameter of that name."""
-        with asking("name"):
+        with asking("name", name):
             if name not in self.params.names:
                 there_are = ", ".join(map(repr, self.params.names))
                 raise ValueError(f"there is no parameter {shown(name)}; there are {there_are}")

@@ -25,7 +25,7 @@ class Updates:
     """
 
     def __init__(self, pairs: Iterable[Pair]) -> None:
-        with asking("updates"):
+        with asking("updates", pairs):
             self._pairs = [_checked(pair) for pair in pairs]
 
     def __bool__(self) -> bool:

@@ -41,7 +41,7 @@ class Writable:
 def _parts_of(path: array_file.Target) -> list[str]:
     """The parts of a file that several processes have written, which is about to be replaced."""
     if array_file.is_path(path):
-        with asking("path"), suppress(OSError, ValueError):
+        with asking("path", path), suppress(OSError, ValueError):
             name = os.fspath(path)
             return parted_file.named_in(name) if os.path.isfile(name) else []  # a pipe would wait for its writer
     return []

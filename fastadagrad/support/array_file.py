@@ -98,7 +98,7 @@ def _members_of(names: Iterable[str]) -> list[str]:
 
 def is_path(target: Any) -> TypeGuard[str | os.PathLike[str]]:
     """Whether a target is a path; TypeError if it is no file object either."""
-    with asking("path"):
+    with asking("path", target):
         if isinstance(target, str | os.PathLike):
             return True
         if not (hasattr(target, "read") or hasattr(target, "write")):

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from .memory_maps import is_closed
+from .memory_maps import is_closed, refuse_closed_within
 
 # Errors of arguments, when they are asked for their length, their dtype, their items, ..., that are told as TypeErrors.
 # All others go through: a signal's handler may raise anything, anywhere.
@@ -38,8 +38,11 @@ def refuse_unreadable(what: str, error: Exception) -> None:
 
 
 @contextmanager
-def asking(what: str) -> Iterator[None]:
+def asking(what: str, *given: Any) -> Iterator[None]:
     """A block that asks an argument what it is.
+
+    If the argument itself is given, too, it is refused if it is, or has, an array in a memory map that has been closed:
+    to look at one of its elements would end the process.
 
     >>> with asking("batch_size"):
     ...     {}["a lie"]
@@ -48,6 +51,7 @@ def asking(what: str) -> Iterator[None]:
     TypeError: batch_size cannot be read: KeyError: KeyError('a lie')
     """
     try:
+        refuse_closed_within(what, given)
         yield
     except UNREADABLE as error:
         refuse_unreadable(what, error)
@@ -88,7 +92,7 @@ def path_text(name: str, path: Any, kind: str = "a path") -> str:
     ...
     TypeError: out must be the path of a folder, not 3
     """
-    with asking(name):
+    with asking(name, path):
         if not isinstance(path, str | os.PathLike):
             raise TypeError(f"{name} must be {kind}, not {shown(path)}")
         text = os.fspath(path)
@@ -99,5 +103,5 @@ def path_text(name: str, path: Any, kind: str = "a path") -> str:
 
 def whether(name: str, value: Any) -> bool:
     """Whether an argument is true; TypeError if it does not say."""
-    with asking(name):
+    with asking(name, value):
         return bool(value)

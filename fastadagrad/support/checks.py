@@ -91,7 +91,7 @@ def one_of(name: str, value: Any, choices: Collection[str | None]) -> Any:
     ...
     ValueError: missing must be one of 'refuse', 'zero', not 'median'
     """
-    with asking(name):
+    with asking(name, value):
         if not (value is None or isinstance(value, str)) or value not in choices:
             raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, not {shown(value)}")
         return None if value is None else str(value)

@@ -29,7 +29,7 @@ PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#0
 
 def path_of(where: Any) -> str | None:
     """The path to which a figure is to be written; None for axes in which it is to be drawn."""
-    with asking("where"):
+    with asking("where", where):
         if not isinstance(where, str | PathLike):
             return None
     return path_text("where", where)

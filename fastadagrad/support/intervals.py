@@ -55,7 +55,7 @@ def interval_of(name: str, value: Any) -> Interval:
     >>> interval_of("every", 3).epochs, interval_of("every", "5min").seconds
     (3, 300.0)
     """
-    with asking(name):
+    with asking(name, value):
         if isinstance(value, timedelta):
             seconds = value.total_seconds()
         elif isinstance(value, str):

@@ -21,6 +21,18 @@ def is_closed(array: Any) -> bool:
     return found is not None and found.closed
 
 
+def refuse_closed_within(what: str, given: Any) -> None:
+    """Raise ValueError, which names `what`, for such an array, also inside lists, tuples and dicts."""
+    if isinstance(given, dict):
+        given = [*given.values()]
+    if not isinstance(given, list | tuple):
+        refuse_closed(what, given)
+        return
+    for item in given:
+        if type(item) is not float and type(item) is not int:  # quick for long lists of numbers
+            refuse_closed_within(what, item)
+
+
 def refuse_closed(what: str, array: Any) -> None:
     """Raise ValueError, which names `what`, if an array is a view of a memory map that has been closed."""
     if is_closed(array):

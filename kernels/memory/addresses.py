@@ -1,8 +1,8 @@
 """The table that lets one compiled call step many tensors: a row of addresses and sizes for each.
 
 The last row is a sentinel: the totals FIRST_UNIT and FIRST_BLOCK, the addresses of the type and the dtype that every
-gradient object must have (they differ from process to process), those of the types of memory maps,
-NumPy's and Python's, and that of a count of updates.
+gradient object must have (they differ from process to process), that of the type of memory maps, and that of
+a count of updates.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from ..reduce import BLOCK
 from ..rules import MOST_SLOTS
 from .headers import (
     BASE,
+    BASE_OF_TYPE,
     DATA,
     DESCR,
     FLAGS,
@@ -55,7 +56,7 @@ COLUMNS = FIRST_SLOT + MOST_SLOTS
 Row = namedtuple("Row", [f"column_{i}" for i in range(COLUMNS)])
 
 # What these columns are in the sentinel.
-ARRAY_TYPE, ARRAY_DTYPE, ARRAY_MAP_TYPE, MAP_TYPE, UPDATES = OBJECT, PARAMETER, GRADIENT, WIDTH, POSITION
+ARRAY_TYPE, ARRAY_DTYPE, MAP_TYPE, UPDATES = OBJECT, PARAMETER, WIDTH, POSITION
 
 NOT_COUNTED = np.zeros(1, np.int64)  # the count of whoever does not look at it
 
@@ -81,8 +82,7 @@ def make_table(
     """Table of tensors of these sizes, with their addresses still 0; `updates` outlives it, see `count_update`."""
     table = np.zeros((len(sizes) + 1, COLUMNS), np.int64)
     table[-1, ARRAY_TYPE], table[-1, ARRAY_DTYPE] = id(np.ndarray), id(dtype)
-    table[-1, ARRAY_MAP_TYPE], table[-1, MAP_TYPE] = id(np.memmap), id(mmap.mmap)
-    table[-1, UPDATES] = updates.ctypes.data
+    table[-1, MAP_TYPE], table[-1, UPDATES] = id(mmap.mmap), updates.ctypes.data
     for row, size, width in zip(table, sizes, widths, strict=False):
         row[SIZE], row[WIDTH] = size, width
         row[UNIT] = width * -(-BLOCK // max(width, 1)) if width < size else BLOCK
@@ -129,12 +129,21 @@ def _overlaps(start, stop, guard):
 
 
 @jitable
-def _is_in_a_map(header, sentinel):
-    """Whether an array is a view of a memory map, NumPy's or Python's, which may have been closed."""
+def _is_a(address, kind):
+    """Whether an object is of a type, or of one that is derived from it."""
+    found = words(address)[TYPE]
+    while found != 0 and found != kind:
+        found = array_at(found, BASE_OF_TYPE + 1, np.int64)[BASE_OF_TYPE]
+    return found == kind
+
+
+@jitable
+def _is_in_a_map(header, array_type, map_type):
+    """Whether an array is a view of a memory map, which may have been closed."""
     base = header[BASE]
-    while base != 0 and words(base)[TYPE] == sentinel[ARRAY_TYPE]:
+    while base != 0 and _is_a(base, array_type):
         base = words(base)[BASE]
-    return base != 0 and (words(base)[TYPE] == sentinel[ARRAY_MAP_TYPE] or words(base)[TYPE] == sentinel[MAP_TYPE])
+    return base != 0 and _is_a(base, map_type)
 
 
 @compiled
@@ -145,7 +154,7 @@ def read_gradients(gradients, table, guard, itemsize):
     """
     table, guard = borrowed((table, guard))
     items = array_at(gradients + LIST_ITEMS, 1, np.int64)[0]
-    array_type, array_dtype = table[-1, ARRAY_TYPE], table[-1, ARRAY_DTYPE]
+    array_type, array_dtype, map_type = table[-1, ARRAY_TYPE], table[-1, ARRAY_DTYPE], table[-1, MAP_TYPE]
     for i in range(table.shape[0] - 1):
         row = table[i]
         gradient, parameter = array_at(items + 8 * row[POSITION], 1, np.int64)[0], row[OBJECT]
@@ -153,7 +162,7 @@ def read_gradients(gradients, table, guard, itemsize):
         if words(parameter)[DATA] != row[PARAMETER] or not half_words(parameter)[FLAGS] & WRITEABLE:
             return complaint(i, PARAMETER_CHANGED)
         other = header[TYPE] != array_type or header[DESCR] != array_dtype
-        if other or _is_in_a_map(header, table[-1]):
+        if other or _is_in_a_map(header, array_type, map_type):
             return complaint(i, NOT_AS_EXPECTED)
         if half_words(gradient)[FLAGS] & READABLE != READABLE or _common_size(gradient, parameter) != row[SIZE]:
             return complaint(i, NOT_AS_EXPECTED)

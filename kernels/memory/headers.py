@@ -38,6 +38,17 @@ DESCR = HEADER // 8 + 5
 FLAGS = 2 * (HEADER // 8 + 6)
 HEADER_WORDS = HEADER // 8 + 7
 
+
+def _base_of_a_type() -> int:
+    """Where a type object has the address of the type that it is derived from, in words of eight bytes."""
+    if sys.implementation.name != "cpython":
+        return 0
+    words = (ctypes.c_int64 * (type.__basicsize__ // 8)).from_address(id(np.memmap))
+    return [*words].index(id(np.ndarray))
+
+
+BASE_OF_TYPE = _base_of_a_type()
+
 CACHE_LINE = 64  # bytes
 
 READABLE = 0x0001 | 0x0100  # C_CONTIGUOUS and ALIGNED

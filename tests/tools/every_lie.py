@@ -15,7 +15,7 @@ import tempfile
 
 import numpy as np
 import wild_surface
-from wild import Changing, Interface, Lying, Odd, interface, make_calls, raising, told, tried
+from wild import Changing, Interface, Lying, Odd, closed_map, interface, make_calls, raising, told, tried
 from wild_budgets import tamed
 
 import fastadagrad as fa
@@ -46,6 +46,8 @@ LIES = {  # by name: what makes one
     "memory of another size": lambda: Interface(interface(), interface(shape=(4,)), 3),
     "an array of another shape": lambda: np.ones(4).view(Lying),
     "an array of no numbers": lambda: np.zeros(0).view(Lying),
+    "an array in a map that has been closed": closed_map,
+    "a view of such an array": lambda: np.asarray(closed_map())[:],
     "a mapping without its items": lambda: Odd(["a"], {}),
     "a mapping of other names": lambda: Odd([3], {"a": np.ones(3)}),
 }

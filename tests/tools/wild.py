@@ -137,6 +137,14 @@ def interface(pointer=None, shape=(3,), typestr="<f8", **others):
     return {"data": (pointer, False), "shape": shape, "typestr": typestr, "version": 3, "keep": array, **others}
 
 
+def closed_map():
+    """An array in a memory map that has been closed: to read one of its elements is a crash."""
+    with tempfile.TemporaryFile() as file:
+        mapped = np.memmap(file, shape=3, dtype="f8", mode="w+")
+    mapped._mmap.close()
+    return mapped
+
+
 def values(rng):
     """One value, of any kind."""
     array = np.ones(3)
