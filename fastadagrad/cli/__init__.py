@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
+from ..mpi.launched import follows
 from ..support.hints import LINEAR_MODELS, hint, meant_by
 from ..support.interrupts import whole
 from ..version import __version__
@@ -124,12 +125,21 @@ def _terminated_as_by_ctrl_c(came: list[int]) -> Iterator[None]:
 class _Parser(argparse.ArgumentParser):
     """A parser that accepts no abbreviated options; for an unknown option it says which one was probably meant.
 
-    The usage that it prints before an error is a single line, so that the error is easy to find.
+    The usage that it prints before an error is a single line, so that the error is easy to find. Of the processes that
+    mpiexec starts with the same arguments, the first prints and fails for all.
     """
 
     def __init__(self, *rest: Any, **more: Any) -> None:
         super().__init__(*rest, **{**more, "allow_abbrev": False})
         self.options: set[str] = set()  # options of all commands, by their names in Python
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        if not follows():
+            super()._print_message(message, file)
+
+    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
+        """End the process."""
+        super().exit(0 if follows() else status, message)
 
     def error(self, message: str) -> NoReturn:
         wrong = re.match("unrecognized arguments: (.* )?--([^ =]+)", message)

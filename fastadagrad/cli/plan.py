@@ -21,7 +21,7 @@ USAGE = "[options]"
 EXAMPLES = (
     "plan --params 100M",
     "plan --params 1e9 --ranks 1,8,64 --bandwidth 25GB/s --latency 2us --plot scaling.png",
-    "plan --rows 65536 --width 64 --table-rows 10M --method adam --json",
+    "plan --rows 65536 --width 64 --table-rows 10M --sharded --method adam --json",
 )
 RANKS = "1,2,4,8,16,64,256,1000"
 BITS_16 = ("float16", "bfloat16")
@@ -41,6 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     amount("--rows", quantities.count, "0", "rows that a step touches, as all processes together name them")
     amount("--width", quantities.count_of_some, "1", "elements of a row")
     amount("--table-rows", quantities.count_of_some, None, "rows of the table (as many as a step touches)")
+    parser.add_argument("--sharded", action="store_true", help="each process has its own rows alone: fastadagrad.shard")
     amount("--read-rows", quantities.count, None, "rows whose values the loss asks for (as many as a step touches)")
     sent = "what a process can send, and receive, in a second"
     amount("--bandwidth", quantities.bandwidth, "12.5GB/s", sent, "BYTES")
@@ -92,7 +93,7 @@ def _check(arguments: argparse.Namespace) -> None:
         raise ValueError("nothing is stepped: give --params N for dense gradients, or --rows N and --width N, or both")
     if not arguments.rows:
         given = [name for name in ("table_rows", "read_rows") if getattr(arguments, name) is not None]
-        idle = [*(["width"] if arguments.width != 1 else []), *given]
+        idle = [*(["width"] if arguments.width != 1 else []), *given, *(["sharded"] if arguments.sharded else [])]
         if idle:
             raise ValueError(f"--{idle[0].replace('_', '-')} is about rows: give --rows N, too, or leave it out")
     if not arguments.params and arguments.arrays != 1:
@@ -103,9 +104,10 @@ def _check(arguments: argparse.Namespace) -> None:
 
 def _about(arguments: argparse.Namespace) -> dict[str, Any]:
     """The fields of a `Job`, but for the number of processes."""
-    names = "bandwidth", "latency", "memory_bandwidth", "params", "arrays", "rows", "width", "table_rows", "read_rows"
+    names = "bandwidth", "latency", "memory_bandwidth", "params", "arrays", "rows", "width", "table_rows", "sharded"
     item, slots = _bytes_of_an_element(arguments.method, arguments.momentum, arguments.dtype)
-    return {**{name: getattr(arguments, name) for name in names}, "item_bytes": item, "slot_bytes": slots}
+    about = {name: getattr(arguments, name) for name in (*names, "read_rows")}
+    return {**about, "item_bytes": item, "slot_bytes": slots}
 
 
 def _bytes_of_an_element(method: str, momentum: float, dtype: str) -> tuple[int, int]:

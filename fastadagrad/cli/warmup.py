@@ -6,9 +6,15 @@ import argparse
 import itertools
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from ..mpi.processes import Message
 
 USAGE = "[options]"
 EXAMPLES = ("warmup", "warmup --only linear", "warmup --only parser --only dense")
@@ -41,6 +47,25 @@ def run(arguments: argparse.Namespace) -> int:
 Work = Iterator[tuple[str, Callable[[], object]]]
 
 
+class _WithZeros:
+    """Two processes, of which this is the first, and the second sends zeros."""
+
+    rank, size, is_cuda_aware = 0, 2, False
+
+    def all_of(self, value: Any) -> list[Any]:
+        return [value, value]
+
+    def exchange(self, array: NDArray[Any], bounds: Sequence[int], expected: Sequence[int]) -> NDArray[Any]:
+        return np.zeros((sum(expected), *array.shape[1:]), array.dtype)
+
+    def exchanged(self, messages: Iterable[Message]) -> Iterator[Message]:
+        yield from messages
+
+    def complete(self, array: NDArray[Any], bounds: Sequence[int]) -> Callable[[], None]:
+        array[bounds[1] :] = 0
+        return lambda: None
+
+
 def _parser() -> Work:
     from ..data.svmlight import parse
 
@@ -57,8 +82,6 @@ def _dense() -> Work:
 
 def _rows() -> Work:
     """Steps with sparse gradients for each variant: small gradients, and gradients large enough for two threads."""
-    import numpy as np
-
     from ..engine.rows import Rows
     from ..optimizer.adaptive import ADAGRAD
 
@@ -78,8 +101,6 @@ def _rows() -> Work:
 
 def _linear() -> Work:
     """A fit of each variant to very few examples."""
-    import numpy as np
-
     from ..data.tables import CSR, as_features
     from ..kernels.linear.losses import LOSSES
     from ..linear import LinearModel
@@ -89,6 +110,8 @@ def _linear() -> Work:
 
     def fit(X: Any, labels: list[int], options: dict[str, Any]) -> None:
         LinearModel(max_epochs=1, scale="none", **options).fit(X, labels, valid=(X, labels)).evaluate(X, labels)
+        if options["batch_size"] > 1:  # several processes compile parts of the loop
+            LinearModel(max_epochs=1, scale="none", **options).fit(X, labels, valid=(X, labels), comm=_WithZeros())
 
     layouts = {"dense": dense, "sparse": sparse}
     wide = sparse._replace(indices=sparse.indices.astype(np.int64))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from ..support.asking import whether
 from ..support.checks import checked_number, whole_number
 
 SENT_AT_A_TIME = 1 << 22  # bytes of a dense gradient, of which each process gets a piece; caches hold as much
@@ -57,6 +58,8 @@ class Job:
         Of an element of a parameter or a gradient, s.
     slot_bytes : int
         Of the state of an element, b: 4 for AdaGrad on float32.
+    sharded : bool
+        Whether each process has its own rows of the table alone, as `fastadagrad.shard` makes it.
 
     Raises
     ------
@@ -76,6 +79,7 @@ class Job:
     read_rows: int | None = None
     item_bytes: int = 4
     slot_bytes: int = 4
+    sharded: bool = False
 
     @property
     def messages_apart(self) -> int:
@@ -88,6 +92,7 @@ class Job:
         for name in ("params", "rows", "table_rows", "read_rows", "slot_bytes"):
             if getattr(self, name) is not None:
                 whole_number(name, getattr(self, name), 0)
+        whether("sharded", self.sharded)
         for name in ("bandwidth", "memory_bandwidth", "latency"):
             if checked_number(name, getattr(self, name)) == 0 and name != "latency":
                 raise ValueError(f"{name} must be above 0, not {getattr(self, name)!r}")
@@ -172,10 +177,10 @@ def cost_of(job: Job) -> Cost:
     one. Arrays of at most 1 MiB go together, so that A = 1; of others, A = arrays. Of one process nothing is sent, and
     it reads and writes N (4 s + 2 b) + k w (6 s + 2 b) bytes.
 
-    Memory is that of whole parameters, N s + T w s; of a gradient, N s + k (8 + w s); of the state of a part,
-    (N + T w) b / R; and of buffers: sums, N/R s (4 bytes an element of 16 bits), what comes in the messages of
-    dense gradients, R - 1 parts each, of three of which some may be there at a time, N s where small arrays go
-    together, and of rows, (3 k + 2 r) (8 + w s).
+    Memory is that of whole parameters, N s + T w s, or N s + T w s / R of a sharded table; of a gradient, N s + k (8 +
+    w s); of the state of a part, (N + T w) b / R; and of buffers: sums, N/R s (4 bytes an element of 16 bits), what
+    comes in the messages of dense gradients, R - 1 parts each, of three of which some may be there at a time, N s where
+    small arrays go together, and of rows, (3 k + 2 r) (8 + w s).
 
     Not counted are the loss and its gradient, clipping by norms, methods that measure all parameters before a step, and
     rows that move without a gradient.
@@ -221,7 +226,7 @@ def cost_of(job: Job) -> Cost:
         transfer_seconds=(dense + rest) / job.bandwidth,
         latency_seconds=messages * job.latency,
         compute_seconds=_traffic(job, named, read) / job.memory_bandwidth + others * notes * NOTE_SECONDS,
-        parameter_bytes=(job.params + table * job.width) * job.item_bytes,
+        parameter_bytes=round((job.params + table * job.width / (ranks if job.sharded else 1)) * job.item_bytes),
         gradient_bytes=round(job.params * job.item_bytes + named * row_bytes),
         state_bytes=round((job.params + table * job.width) * job.slot_bytes / ranks),
         buffer_bytes=round(_buffers(job, pieces, (3 * named + 2 * read) * row_bytes)) if others else 0,

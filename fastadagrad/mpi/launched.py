@@ -9,6 +9,12 @@ from ..support.extras import needed
 # What the environment has of a process that is started by mpiexec: how many there are, by MPICH and by Open MPI, or, by
 # a batch system in their place, the number of the process alone.
 SIZES, NUMBER = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE"), "PMIX_RANK"
+NUMBERS = "PMI_RANK", "OMPI_COMM_WORLD_RANK", NUMBER
+
+
+def follows() -> bool:
+    """Whether the environment says that this is a process of an MPI job other than process 0, which tells for all."""
+    return any(os.environ.get(name, "0") != "0" for name in NUMBERS)
 
 
 def is_one_of_several(what: str) -> bool:

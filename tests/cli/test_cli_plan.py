@@ -128,6 +128,7 @@ def test_times(text, number):
         (["--width", "4"], "--width is about rows: give --rows N, too"),
         (["--read-rows", "4"], "--read-rows is about rows: give --rows N, too"),
         (["--table-rows", "4"], "--table-rows is about rows: give --rows N, too"),
+        (["--sharded"], "--sharded is about rows: give --rows N, too"),
         (["--rows", "8", "--table-rows", "0"], "argument --table-rows: must be at least 1, not '0'"),
         (["--plot", "scaling.txt"], "a figure's file must end in .png, .svg or .pdf"),
         (["--plot", "nowhere/scaling.png"], "No such file or directory"),

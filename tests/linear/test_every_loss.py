@@ -9,14 +9,15 @@ import typing
 import digest_linear
 import numpy as np
 import pytest
+import scipy.sparse
 from command_line import run
 from linear_examples import labels_of_kind
 from places import ROOT
 
 from fastadagrad.cli import fit, warmup
-from fastadagrad.kernels.linear import losses
+from fastadagrad.kernels.linear import losses, shares
 from fastadagrad.kernels.linear.losses import LOSSES, OPTIONS
-from fastadagrad.linear import LinearModel
+from fastadagrad.linear import LinearModel, divided
 from fastadagrad.linear.links import LINKS
 from fastadagrad.linear.monitors import MONITORS
 from fastadagrad.linear.plot import draw_epochs
@@ -92,6 +93,30 @@ def test_loops_are_compiled_ahead():
     ahead = [what for what, _ in warmup._linear()]
     for loss in LOSSES.values():
         assert any(("one output" if loss.slope else loss.name) in what for what in ahead)
+
+
+@pytest.mark.parametrize("layout", ["dense", "sparse"])
+def test_loops_of_several_processes_are_compiled_ahead(layout, monkeypatch):
+    made = []
+
+    def make_shares(*variant, **options):
+        made.append(shares.make_shares(*variant, **options))
+        return made[-1]
+
+    def compiled():
+        return [[len(part.overloads) for part in parts] for parts in made]
+
+    monkeypatch.setattr(divided, "make_shares", make_shares)
+    [ahead] = [
+        work for what, work in warmup._linear() if what == f"linear, {layout}, one output, minibatches, momentum"
+    ]
+    ahead()
+    [before] = compiled()
+    X = np.eye(4, dtype=np.float32) if layout == "dense" else scipy.sparse.csr_array(np.eye(4, dtype=np.float32))
+    model = LinearModel(momentum=0.9, batch_size=2, scale="none", max_epochs=2)
+    model.fit(X, [0, 1, 0, 1], comm=warmup._WithZeros())
+    assert compiled() == [before, before]
+    assert max(before) == 1
 
 
 @EVERY

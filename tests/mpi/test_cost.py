@@ -99,6 +99,17 @@ def test_state_of_every_method_at_four_ranks(method):
         close(own, predicted)
 
 
+def test_each_process_has_its_rows_of_a_sharded_table():
+    def of_process(comm):
+        return fa.shard((ROWS, WIDTH), np.float32, comm).rows.nbytes
+
+    by = {"rows": NAMED, "width": WIDTH, "table_rows": ROWS}
+    whole, divided = (cost_of(Job(4, **MACHINE, **by, sharded=sharded)) for sharded in (False, True))
+    assert run(4, of_process) == [divided.parameter_bytes] * 4
+    assert whole.parameter_bytes == 4 * divided.parameter_bytes
+    assert whole.memory_bytes - divided.memory_bytes == whole.parameter_bytes - divided.parameter_bytes
+
+
 def test_one_process_sends_nothing():
     alone = cost_of(Job(1, **MACHINE, params=1000, rows=10, width=4))
     assert (alone.bytes_sent, alone.messages, alone.buffer_bytes) == (0, 0, 0)

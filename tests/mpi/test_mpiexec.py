@@ -105,6 +105,9 @@ def test_a_comparison_under_mpiexec_takes_no_jobs():
         (["fit", "-", "--batch-size", "8"], "standard input is that of one process"),
         (["fit", "iris", "--batch-size", "8", "--valid", "-"], "standard input is that of one process"),
         (["fit", "no-such-file", "--batch-size", "8"], "no-such-file: No such file or directory"),
+        (["fit", "iris", "--batchsize", "8"], "unrecognized arguments: --batchsize 8: did you mean --batch-size?"),
+        (["fit"], "the following arguments are required: SOURCE"),
+        ([], "fastadagrad COMMAND --help tells more of each"),
     ],
 )
 def test_what_fit_refuses_under_mpiexec_is_told_once(command, said):
