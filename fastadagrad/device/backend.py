@@ -61,6 +61,12 @@ class Backend(Protocol):
     def launch(self, kernel: Kernel, blocks: int, threads: int, arguments: Sequence[Any]) -> None:
         """Launch a kernel. Arguments are whole numbers, for parameters of 64 bits, and NumPy scalars."""
 
+    def ready(self, kernel: Kernel, blocks: int, threads: int, arguments: Sequence[Any]) -> Any:
+        """A launch with its arguments, for `make`, which is quicker than `launch` where all is the same again."""
+
+    def make(self, launch: Any, updates: NDArray[np.int64] | None = None) -> None:
+        """Launch what is ready, and add 1 to a count; a handler of a signal finds both done, or neither."""
+
     def on(self, streams: Iterable[int | None]) -> AbstractContextManager[None]:
         """Do the work within this context on the first of these streams.
 

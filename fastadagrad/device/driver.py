@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import weakref
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
+from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,34 +14,31 @@ from cuda.bindings import driver as cuda
 from numpy.typing import NDArray
 
 from ..kernels.forking import Lock
+from .answers import SUCCESS, failure, result_of
 from .arrays import LEGACY_STREAM
-from .backend import INSTALL
+from .launches import Launch
 
 if TYPE_CHECKING:
     from ..kernels.cuda.compiling import Kernel
 
 NO_TIMING = cuda.CUevent_flags.CU_EVENT_DISABLE_TIMING
+LOG = 8192  # bytes for what the driver's compiler says
+LOADS_FUNCTIONS = 12040  # the first version of the driver that loads a function before it is launched
 
 _drivers: dict[int, Driver] = {}
 _lock = Lock()
-
-
-def _done(answer: tuple[Any, ...]) -> Any:
-    """The result of a function of CUDA's driver; RuntimeError if the function has failed."""
-    status, *values = answer
-    if status != cuda.CUresult.CUDA_SUCCESS:
-        advice = ""
-        if status == cuda.CUresult.CUDA_ERROR_UNSUPPORTED_PTX_VERSION:
-            advice = f"; the driver is older than the compiler: {INSTALL}"
-        raise RuntimeError(f"CUDA's driver answers {status.name}{advice}")
-    return values[0] if values else None
 
 
 def _ordinal_of(address: int) -> int | None:
     """Number of the GPU that has an address in its memory."""
     attribute = cuda.CUpointer_attribute.CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL
     status, ordinal = cuda.cuPointerGetAttribute(attribute, address)
-    return int(ordinal) if status == cuda.CUresult.CUDA_SUCCESS else None
+    return int(ordinal) if status == SUCCESS else None
+
+
+def _address_of(values: NDArray[Any]) -> int:
+    address: int = values.__array_interface__["data"][0]  # several times as quick as values.ctypes.data
+    return address
 
 
 def driver_at(address: int) -> Driver:
@@ -48,7 +46,7 @@ def driver_at(address: int) -> Driver:
     if any(driver.process != os.getpid() for driver in _drivers.values()):
         raise RuntimeError("device arrays cannot be used in a process forked from one that has used them: use spawn")
     try:
-        _done(cuda.cuInit(0))
+        result_of(cuda.cuInit(0))
     except Exception as error:  # where there is no driver, a subclass of many kinds
         raise RuntimeError(f"device arrays need an NVIDIA driver, and none can be used: {error}") from error
     ordinal = _ordinal_of(address) if address else 0
@@ -65,7 +63,7 @@ class Memory:
 
     def __init__(self, driver: Driver, size: int) -> None:
         with driver.here():
-            self.address = int(_done(cuda.cuMemAlloc(max(1, size))))
+            self.address = int(result_of(cuda.cuMemAlloc(max(1, size))))
         weakref.finalize(self, driver.free, self.address).atexit = False
 
 
@@ -74,46 +72,99 @@ class PageLocked:
 
     def __init__(self, driver: Driver, size: int) -> None:
         with driver.here():
-            address = int(_done(cuda.cuMemHostAlloc(max(1, size), 0)))
+            address = int(result_of(cuda.cuMemHostAlloc(max(1, size), 0)))
         weakref.finalize(self, driver.free_host, address).atexit = False
         self.__array_interface__ = {"shape": (size,), "typestr": "|u1", "data": (address, False), "version": 3}
+
+
+class _Here:
+    """A block in which a GPU is the current one of the thread; within `on` it is so already."""
+
+    def __init__(self, driver: Driver) -> None:
+        self._driver = driver
+
+    def __enter__(self) -> None:
+        if self._driver.worker != get_ident():
+            result_of(cuda.cuCtxPushCurrent(self._driver.context))
+
+    def __exit__(self, *exception: object) -> None:
+        if self._driver.worker != get_ident():
+            result_of(cuda.cuCtxPopCurrent())
+
+
+class _On:
+    """A block in which work is done on a stream, and `others` are waited for and wait for it."""
+
+    __slots__ = ("_driver", "_others", "_outermost", "_stream")
+
+    def __init__(self, driver: Driver, stream: int, others: Sequence[int]) -> None:
+        self._driver, self._stream, self._others = driver, stream, others
+
+    def __enter__(self) -> None:
+        self._driver.turn.__enter__()
+        self._outermost = self._driver.worker is None
+        if self._outermost:
+            try:
+                result_of(cuda.cuCtxPushCurrent(self._driver.context))
+                self._driver.worker = get_ident()
+                self._driver.begin(self._stream, self._others)
+            except BaseException:
+                self._leave()
+                raise
+
+    def __exit__(self, *exception: object) -> None:
+        if not self._outermost:
+            self._driver.turn.__exit__()
+            return
+        try:
+            self._driver.end(self._others)
+        finally:
+            self._leave()
+
+    def _leave(self) -> None:
+        try:
+            if self._driver.worker is not None:
+                self._driver.worker = None
+                result_of(cuda.cuCtxPopCurrent())
+        finally:
+            self._driver.turn.__exit__()
 
 
 class Driver:
     """A GPU through CUDA's driver; `backend.Backend` documents the methods.
 
-    The driver refuses some work on 0 bytes or 0 blocks, so that such work is left out.
+    The driver refuses some work on 0 bytes or 0 blocks, so that such work is left out. Outside of `on`, and after it,
+    work is done on the default stream, which waits for all that was done on others.
     """
 
     def __init__(self, ordinal: int) -> None:
         self.process = os.getpid()
-        self._ordinal, self._device = ordinal, _done(cuda.cuDeviceGet(ordinal))
-        self._context = _done(cuda.cuDevicePrimaryCtxRetain(self._device))
+        self._ordinal, self._device = ordinal, result_of(cuda.cuDeviceGet(ordinal))
+        self.context = result_of(cuda.cuDevicePrimaryCtxRetain(self._device))
         kinds = cuda.CUdevice_attribute
-        major, minor = (
-            int(_done(cuda.cuDeviceGetAttribute(kind, self._device)))
+        major, minor, reads_all_memory = (
+            int(result_of(cuda.cuDeviceGetAttribute(kind, self._device)))
             for kind in (
                 kinds.CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR,
                 kinds.CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR,
+                kinds.CU_DEVICE_ATTRIBUTE_PAGEABLE_MEMORY_ACCESS,
             )
         )
         self.capability = (major, minor)
+        self._reads_all_memory = bool(reads_all_memory)  # also the host's that is not page-locked, at any later time
         self._functions: dict[Kernel, Any] = {}
-        self._turn = Lock()  # held by the thread that is within `on`
-        self._stream, self._busy = LEGACY_STREAM, False
+        self.turn = Lock()  # held by the thread that is within `on`
+        self.worker: int | None = None  # that thread
+        self._stream = LEGACY_STREAM
+        self._recorded = False  # whether the event `_finished` comes after all work
         self._kept: list[tuple[Any, Any]] = []
-        with self.here():
-            self._arrived, self._finished = (_done(cuda.cuEventCreate(NO_TIMING)) for _ in range(2))
-            _done(cuda.cuEventRecord(self._finished, self._stream))
+        self._here = _Here(self)
+        with self._here:
+            self._arrived, self._finished = (result_of(cuda.cuEventCreate(NO_TIMING)) for _ in range(2))
 
-    @contextmanager
-    def here(self) -> Iterator[None]:
+    def here(self) -> AbstractContextManager[None]:
         """Make the GPU the current one of this thread."""
-        _done(cuda.cuCtxPushCurrent(self._context))
-        try:
-            yield
-        finally:
-            _done(cuda.cuCtxPopCurrent())
+        return self._here
 
     def holds(self, address: int) -> bool:
         return _ordinal_of(address) == self._ordinal
@@ -124,95 +175,125 @@ class Driver:
     def free(self, address: int) -> None:
         if os.getpid() != self.process:  # CUDA cannot be used in a forked process
             return
-        with self.here():
-            _done(cuda.cuMemFree(address))
+        with self._here:
+            result_of(cuda.cuMemFree(address))
 
     def page_locked(self, size: int) -> NDArray[np.uint8]:
         return np.asarray(PageLocked(self, size))
 
     def free_host(self, address: int) -> None:
         if os.getpid() == self.process:
-            with self.here():
-                _done(cuda.cuMemFreeHost(address))
+            with self._here:
+                result_of(cuda.cuMemFreeHost(address))
 
     def write(self, address: int, values: NDArray[Any]) -> None:
         if not values.nbytes:
             return
-        with self.here():
-            _done(cuda.cuMemcpyHtoDAsync(address, values.ctypes.data, values.nbytes, self._stream))
+        with self._work():
+            result_of(cuda.cuMemcpyHtoDAsync(address, _address_of(values), values.nbytes, self._stream))
+            if self._reads_all_memory:  # else the driver has copied the values before it returns
+                result_of(cuda.cuStreamSynchronize(self._stream))
 
     def read(self, address: int, values: NDArray[Any], wait: bool = True) -> None:
         if not values.nbytes:
             return
-        with self.here():
-            _done(cuda.cuMemcpyDtoHAsync(values.ctypes.data, address, values.nbytes, self._stream))
+        with self._work():
+            result_of(cuda.cuMemcpyDtoHAsync(_address_of(values), address, values.nbytes, self._stream))
             if wait:
-                _done(cuda.cuStreamSynchronize(self._stream))
+                result_of(cuda.cuStreamSynchronize(self._stream))
 
     def copy(self, to: int, source: int, size: int) -> None:
         if not size:
             return
-        with self.here():
-            _done(cuda.cuMemcpyDtoDAsync(to, source, size, self._stream))
+        with self._work():
+            result_of(cuda.cuMemcpyDtoDAsync(to, source, size, self._stream))
 
     def clear(self, address: int, size: int) -> None:
         if not size:
             return
-        with self.here():
-            _done(cuda.cuMemsetD8Async(address, 0, size, self._stream))
+        with self._work():
+            result_of(cuda.cuMemsetD8Async(address, 0, size, self._stream))
 
     def load(self, kernel: Kernel) -> None:
-        with self.here():
-            self._function(kernel)
+        with self._here:
+            function = self._function(kernel)
+            if result_of(cuda.cuDriverGetVersion()) >= LOADS_FUNCTIONS:
+                result_of(cuda.cuFuncLoad(function))
+
+    def ready(self, kernel: Kernel, blocks: int, threads: int, arguments: Sequence[Any]) -> Launch:
+        with self._here:
+            return Launch(self._function(kernel), blocks, threads, arguments)
+
+    def make(self, launch: Launch, updates: NDArray[np.int64] | None = None) -> None:
+        if not launch.blocks:
+            if updates is not None:
+                updates += 1
+            return
+        with self._work():
+            if updates is None:
+                result_of(launch.on(self._stream))
+                return
+            answer = launch.counted(self._stream, updates)
+            if answer[0] != SUCCESS:
+                updates -= 1
+                raise failure(answer[0])
 
     def launch(self, kernel: Kernel, blocks: int, threads: int, arguments: Sequence[Any]) -> None:
-        if not blocks:
-            return
-        values = [np.array(x, np.uint64) if isinstance(x, int) else np.array(x) for x in arguments]
-        places = np.array([value.ctypes.data for value in values], np.uint64)
-        with self.here():
-            function = self._function(kernel)
-            grid, block = (blocks, 1, 1), (threads, 1, 1)
-            _done(cuda.cuLaunchKernel(function, *grid, *block, 0, self._stream, places.ctypes.data, 0))
+        if blocks:
+            self.make(self.ready(kernel, blocks, threads, arguments))
 
     def _function(self, kernel: Kernel) -> Any:
         if kernel not in self._functions:
-            module = _done(cuda.cuModuleLoadData(kernel.ptx.encode() + b"\0"))
-            self._functions[kernel] = _done(cuda.cuModuleGetFunction(module, kernel.name.encode()))
+            said = bytearray(LOG)
+            options = cuda.CUjit_option.CU_JIT_ERROR_LOG_BUFFER, cuda.CUjit_option.CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES
+            image = kernel.ptx.encode() + b"\0"
+            status, module = cuda.cuModuleLoadDataEx(image, len(options), [*options], [said, LOG])
+            if status != SUCCESS:
+                raise failure(status, said.split(b"\0")[0].decode(errors="replace").strip())
+            self._functions[kernel] = result_of(cuda.cuModuleGetFunction(module, kernel.name.encode()))
         return self._functions[kernel]
 
-    @contextmanager
-    def on(self, streams: Iterable[int | None]) -> Iterator[None]:
-        with self._turn, self.here():
-            if self._busy:
-                yield
-                return
-            stream, *others = dict.fromkeys(x for x in streams if x is not None) or [LEGACY_STREAM]
-            _done(cuda.cuStreamWaitEvent(stream, self._finished, 0))
-            for other in others:
-                _done(cuda.cuEventRecord(self._arrived, other))
-                _done(cuda.cuStreamWaitEvent(stream, self._arrived, 0))
-            self._stream, self._busy = stream, True
-            try:
-                yield
-            finally:
-                # The stream is forgotten, as its owner may destroy it. Work outside of `on` is done on the default one.
-                self._stream, self._busy = LEGACY_STREAM, False
-                _done(cuda.cuEventRecord(self._finished, stream))
-                for other in dict.fromkeys([*others, LEGACY_STREAM]):
-                    if other != stream:
-                        _done(cuda.cuStreamWaitEvent(other, self._finished, 0))
+    def _work(self) -> AbstractContextManager[None]:
+        """`here`, for work on the current stream."""
+        self._recorded = False
+        return self._here
+
+    def on(self, streams: Iterable[int | None]) -> AbstractContextManager[None]:
+        stream, *others = dict.fromkeys(x for x in streams if x is not None) or [LEGACY_STREAM]
+        return _On(self, stream, others)
+
+    def begin(self, stream: int, others: Sequence[int]) -> None:
+        """Begin with work on a stream, after all other work, and after that of other streams."""
+        if stream != LEGACY_STREAM:
+            if not self._recorded:
+                result_of(cuda.cuEventRecord(self._finished, LEGACY_STREAM))
+                self._recorded = True
+            result_of(cuda.cuStreamWaitEvent(stream, self._finished, 0))
+        for other in others:
+            result_of(cuda.cuEventRecord(self._arrived, other))
+            result_of(cuda.cuStreamWaitEvent(stream, self._arrived, 0))
+        self._stream = stream
+
+    def end(self, others: Sequence[int]) -> None:
+        """Let other streams and the default one wait for the work; the stream may then be destroyed by its owner."""
+        stream, self._stream = self._stream, LEGACY_STREAM
+        waiting = [other for other in dict.fromkeys([*others, LEGACY_STREAM]) if other != stream]
+        if waiting:
+            result_of(cuda.cuEventRecord(self._finished, stream))
+            self._recorded = True
+        for other in waiting:
+            result_of(cuda.cuStreamWaitEvent(other, self._finished, 0))
 
     def keep(self, arrays: Any) -> None:
-        with self.here():
-            passed = [event for event, _ in self._kept if cuda.cuEventQuery(event)[0] == cuda.CUresult.CUDA_SUCCESS]
+        with self._here:
+            passed = [event for event, _ in self._kept if cuda.cuEventQuery(event)[0] == SUCCESS]
             self._kept = [pair for pair in self._kept if pair[0] not in passed]
-            event = passed.pop() if passed else _done(cuda.cuEventCreate(NO_TIMING))
+            event = passed.pop() if passed else result_of(cuda.cuEventCreate(NO_TIMING))
             for other in passed:
-                _done(cuda.cuEventDestroy(other))
-            _done(cuda.cuEventRecord(event, self._stream))
+                result_of(cuda.cuEventDestroy(other))
+            result_of(cuda.cuEventRecord(event, self._stream))
             self._kept.append((event, arrays))
 
     def synchronize(self) -> None:
-        with self.here():
-            _done(cuda.cuCtxSynchronize())
+        with self._here:
+            result_of(cuda.cuCtxSynchronize())

@@ -78,7 +78,7 @@ class DeviceRowUnit(DeviceUnit):
         self._backend.read(self._source.sum_of_squares(False, self._scalars[0]), self.sums)
 
     def _launch_check(self) -> None:
-        self._launch_check_of(*self._source.sums(), self._found)
+        self._backend.make(self._ready_check_of(*self._source.sums()))
 
     def _update(self) -> None:
         row, scalars, infinite = self.table[0], self._scalars[0], self._infinite

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,7 @@ from .arrays import LEGACY_STREAM, DeviceArray, zeros
 from .backend import Backend
 from .gradients import device_gradient
 from .norms import launch_sum_of_squares
+from .seen import Seen
 
 THREADS = 256  # a block, of kernels that take any number
 
@@ -50,16 +51,15 @@ class DeviceUnit(Unit):
         wanted = [((2, n), np.int32), ((n,), np.float64), ((blocks,), np.float64)]
         self._marks, self._squares, self._sums_of_blocks = zeros(self._backend, wanted)
         self._found, self._infinite = self._marks.address, self._marks.address + n * MARK
-        self._given: list[DeviceArray] = []
+        self._marks_here = np.zeros((2, n), np.int32)
+        self._launches: dict[str, list[Any]] = {}  # by what they do: those that are ready
         self._streams: list[int | None] = []
+        self._foreign: list[DeviceArray] = []  # which may be freed by work on other streams than that of a step
         self._ready = False
 
     def run(self, work: int, gradients: list[Any], guard: NDArray[np.int64], threads: int) -> int:
         if work & HEADERS:
-            parameters = [self._params.refuse_changed(i) for i in self.positions]
-            self._given = self._take(gradients, guard)
-            own = [LEGACY_STREAM if x.stream is None else x.stream for x in parameters]
-            self._streams = [*(x.stream for x in self._given), *own]
+            self._look_at(gradients, guard)
         with self._backend.on(self._streams):
             if work & HEADERS:
                 self._make_ready()
@@ -68,11 +68,30 @@ class DeviceUnit(Unit):
                 self._sum_squares()
             code = self._check(bool(work & NORMS)) if work & FINITE else 0
             if work & UPDATE and code >= 0:
-                with whole():
-                    self._update()
-                    self._state.updates[0] += 1
-            self._backend.keep(self._given)
+                self._update_and_count()
+            if self._foreign:
+                self._backend.keep(self._foreign)
         return code
+
+    def _look_at(self, gradients: list[Any], guard: NDArray[np.int64]) -> None:
+        """Check parameters and gradients, and find the streams that a step is ordered with."""
+        self._arrays_given(gradients, guard)
+
+    def _arrays_given(
+        self, gradients: list[Any], guard: NDArray[np.int64]
+    ) -> tuple[Sequence[DeviceArray], Sequence[DeviceArray]]:
+        """The parameters, and what the gradients are made of, read from the objects that the user has given."""
+        parameters = [self._params.refuse_changed(i) for i in self.positions]
+        given = self._take(gradients, guard)
+        own = [LEGACY_STREAM if x.stream is None else x.stream for x in parameters]
+        self._streams = [*dict.fromkeys([*(x.stream for x in given if x.stream is not None), *own])]
+        self._foreign = [x for x in given if x.stream != self._streams[0]]
+        return parameters, given
+
+    def _update_and_count(self) -> None:
+        with whole():
+            self._update()
+            self._state.updates[0] += 1
 
     def _make_ready(self) -> None:
         """Load all kernels of an update, so that an update, once begun, cannot fail for lack of memory or code."""
@@ -108,18 +127,18 @@ class DeviceUnit(Unit):
         if not by_norms:
             self._launch_check()
         marks = self._take_marks()
-        found = np.flatnonzero(~np.isfinite(self.sums) if by_norms else marks[0])
-        if found.size:
-            return int(addresses.complaint(int(found[0]), NON_FINITE))
+        found = ~np.isfinite(self.sums) if by_norms else marks[0]
+        if found.any():
+            return int(addresses.complaint(int(np.flatnonzero(found)[0]), NON_FINITE))
         return int(self.table[:-1, addresses.INFINITE].any())
 
     def _take_marks(self) -> NDArray[np.int32]:
         """Read the marks and clear them; accumulators that have become infinite are noted in the table."""
-        marks = np.zeros(self._marks.shape, np.int32)
+        marks = self._marks_here
         self._backend.read(self._marks.address, marks)
         if marks.any():
             self._backend.clear(self._marks.address, self._marks.nbytes)
-        self.table[:-1, addresses.INFINITE] |= marks[1]
+            self.table[:-1, addresses.INFINITE] |= marks[1]
         return marks
 
     def poll(self) -> bool:
@@ -131,9 +150,17 @@ class DeviceUnit(Unit):
         if blocks:
             self._backend.launch(kernel, blocks, threads, arguments)
 
-    def _launch_check_of(self, gradient: int, size: int, found: int) -> None:
+    def _make_launches(self, of: str, ready: Callable[[], list[Any]]) -> None:
+        """Make launches, which are made ready if they are not."""
+        if of not in self._launches:
+            self._launches[of] = ready()
+        for launch in self._launches[of]:
+            self._backend.make(launch)
+
+    def _ready_check_of(self, gradient: int, size: int) -> Any:
+        """A launch that marks one gradient if it is not finite."""
         kernel = reduce.make_finite_check(self._dtype, self._capability)
-        self._launch(kernel, -(-size // THREADS), THREADS, gradient, size, found)
+        return self._backend.ready(kernel, -(-size // THREADS), THREADS, (gradient, size, self._found))
 
     def _launch_sum_of_squares(self, i: int, gradient: int, prepared: bool) -> int:
         """Launch the sum of squares of the gradient of row i of the table; returns the address of the sum.
@@ -158,18 +185,31 @@ class DeviceBucket(DeviceUnit):
         wanted += [((measured, blocks), np.float64), ((measured, len(members)), np.float64)]
         self._rows, self._device_scalars, self._block_measures, self._measures = zeros(self._backend, wanted)
         self._rows_are_there = self._scalars_are_there = False
+        self._seen_parameters, self._seen_gradients = Seen(), Seen()
+
+    def _look_at(self, gradients: list[Any], guard: NDArray[np.int64]) -> None:
+        own, given = [self._params.owners[i] for i in self.positions], [gradients[i] for i in self.positions]
+        if not (self._seen_gradients.same(given) and self._seen_parameters.same(own)):
+            parameters, arrays = self._arrays_given(gradients, guard)
+            self._seen_parameters.note(own, parameters)
+            self._seen_gradients.note(given, arrays)
 
     def set_scalars(self, t: int, asked: dict[int, float], learned: Sequence[float] = ()) -> None:
         super().set_scalars(t, asked, learned)
-        self._scalars_are_there = False
+        self._note_scalars()
 
     def set_own_scalars(self, t: int, asked: dict[int, float], learned: Sequence[float]) -> None:
         super().set_own_scalars(t, asked, learned)
-        self._scalars_are_there = False
+        self._note_scalars()
 
     def set_gradient_scale(self, scale: NDArray[np.float64] | float) -> None:
         super().set_gradient_scale(scale)
+        self._note_scalars()
+
+    def _note_scalars(self) -> None:
+        """Note that the scalars are others than those on the GPU, and than those of the launches that are ready."""
         self._scalars_are_there = False
+        self._launches.clear()
 
     def _kernels(self) -> Iterable[Any]:
         rule = self._form
@@ -190,6 +230,7 @@ class DeviceBucket(DeviceUnit):
         if places != self.table[:-1, GRADIENT].tolist():
             self.table[:-1, GRADIENT] = places
             self._rows_are_there = False
+            self._launches.clear()
         return found
 
     def _checked(self, i: int, gradient: Any, guard: NDArray[np.int64]) -> DeviceArray:
@@ -204,12 +245,17 @@ class DeviceBucket(DeviceUnit):
         return found
 
     def _launch_check(self) -> None:
+        if len(self.positions) > 1:
+            self._rows_there()
+        self._make_launches("check", self._ready_check)
+
+    def _ready_check(self) -> list[Any]:
         n = len(self.positions)
         if n == 1:
-            self._launch_check_of(int(self.table[0, GRADIENT]), int(self.table[0, SIZE]), self._found)
-        else:
-            kernel = reduce.make_finite_check_of_many(self._dtype, self._capability)
-            self._launch(kernel, int(self.table[-1, FIRST_BLOCK]), THREADS, self._rows_there(), n, self._found)
+            return [self._ready_check_of(int(self.table[0, GRADIENT]), int(self.table[0, SIZE]))]
+        kernel = reduce.make_finite_check_of_many(self._dtype, self._capability)
+        arguments = self._rows.address, n, self._found
+        return [self._backend.ready(kernel, int(self.table[-1, FIRST_BLOCK]), THREADS, arguments)]
 
     def _rows_there(self) -> int:
         """Address of the table on the GPU, to which it is copied if it has changed."""
@@ -268,29 +314,55 @@ class DeviceBucket(DeviceUnit):
             self._backend.read(array.address, found)
         return found
 
+    def _update_and_count(self) -> None:
+        if self._kind == "tensor":
+            super()._update_and_count()
+            return
+        if self._kind == "element" and len(self.positions) > 1:
+            self._rows_there()
+            self._scalars_there()
+        launches = self._launches.get("update")
+        if launches is None:
+            launches = self._launches["update"] = self._ready_update()
+        if len(launches) == 1:
+            self._backend.make(launches[0], self._state.updates)
+        else:
+            super()._update_and_count()
+
     def _update(self) -> None:
+        if self._kind == "tensor":
+            for i, places, size, infinite in self._members():
+                self._update_tensor(i, places, size, infinite)
+        else:
+            self._make_launches("update", self._ready_update)
+
+    def _ready_update(self) -> list[Any]:
+        """Launches that update all members."""
         if self._kind == "element" and len(self.positions) > 1:
             kernel = dense.make_many(self._form, *self._variant)
-            arguments = self._rows_there(), len(self.positions), self._infinite, self._scalars_there()
-            self._launch(kernel, int(self.table[-1, FIRST_BLOCK]), dense.THREADS, *arguments)
-            return
-        update = {"element": self._update_elements, "row": self._update_rows, "tensor": self._update_tensor}
-        for i in np.flatnonzero(self.table[:-1, SIZE]).tolist():
-            columns = self.table[i, [PARAMETER, GRADIENT, *self._columns]].tolist()
-            update[self._kind](i, columns, int(self.table[i, SIZE]), self._infinite + i * MARK)
+            arguments = self._rows.address, len(self.positions), self._infinite, self._device_scalars.address
+            return [self._backend.ready(kernel, int(self.table[-1, FIRST_BLOCK]), dense.THREADS, arguments)]
+        ready = self._ready_elements if self._kind == "element" else self._ready_rows
+        return [ready(*member) for member in self._members()]
 
-    def _update_elements(self, i: int, places: list[int], size: int, infinite: int) -> None:
+    def _members(self) -> Iterator[tuple[int, list[int], int, int]]:
+        """Of each member that is not empty: its row of the table, its addresses, its size, and that of its mark."""
+        for i in np.flatnonzero(self.table[:-1, SIZE]).tolist():
+            places = self.table[i, [PARAMETER, GRADIENT, *self._columns]].tolist()
+            yield i, places, int(self.table[i, SIZE]), self._infinite + i * MARK
+
+    def _ready_elements(self, i: int, places: list[int], size: int, infinite: int) -> Any:
         kernels = dense.make_dense(self._form, *self._variant)
         aligned = not any(place % VECTOR for place in places)
         kernel, blocks = kernels.grid(size, lanes_of(self._dtype), aligned)
-        self._launch(kernel, blocks, dense.THREADS, *places, size, infinite, *self._scalars[i])
+        return self._backend.ready(kernel, blocks, dense.THREADS, (*places, size, infinite, *self._scalars[i]))
 
-    def _update_rows(self, i: int, places: list[int], size: int, infinite: int) -> None:
+    def _ready_rows(self, i: int, places: list[int], size: int, infinite: int) -> Any:
         kernel = shared.make_rows(self._form, self._motion, self._dtype, self._capability)
         width = int(self.table[i, addresses.WIDTH])
         rows = size // width
-        blocks = -(-rows * LANES // THREADS)
-        self._launch(kernel, blocks, THREADS, *places, rows, width, infinite, *self._scalars[i])
+        arguments = *places, rows, width, infinite, *self._scalars[i]
+        return self._backend.ready(kernel, -(-rows * LANES // THREADS), THREADS, arguments)
 
     def _update_tensor(self, i: int, places: list[int], size: int, infinite: int) -> None:
         kernels = shared.make_tensor(self._form, self._motion, self._dtype, self._capability)

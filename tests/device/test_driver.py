@@ -88,10 +88,12 @@ ARRIVED, FINISHED = 1, 2  # the first two events
 def test_streams(driver):
     (p, *_), (_, g, *_) = make(driver, stream=8), make(driver, stream=5)
     opt = fa.ADAGRAD(params=p, nonfinite="ignore")
-    for _ in range(2):
+    for number in range(2):
         driver.calls.clear()
         opt.step(g)
+        made = [("record", FINISHED, 1)] if number == 0 else []  # the optimizer was made on the default stream
         assert [call for call in driver.calls if call[:2] != ("record", 3)] == [
+            *made,
             ("wait", 5, FINISHED),  # for what was done before
             ("record", ARRIVED, 8),
             ("wait", 5, ARRIVED),
@@ -135,18 +137,24 @@ def test_rows_are_brought_up_to_date_on_the_parameters_stream(driver):
         assert ("wait", 1, FINISHED) in driver.calls
 
 
-def test_what_is_read_is_kept_until_it_has_been(driver):
-    p, g, *_ = make(driver)
+@pytest.mark.parametrize("stream", [None, 1])
+def test_what_is_read_is_kept_until_it_has_been(driver, stream):
+    """But for what is on the stream of the step: its library gives the memory to later work on that stream."""
+    p, *_ = make(driver)
     opt = fa.ADAGRAD(params=p, nonfinite="ignore")
+
+    def step():
+        g = make(driver, stream=stream)[1]
+        opt.step(g)
+        return weakref.ref(g)
+
     driver.all_done = False
-    opt.step(g)
-    gone = weakref.ref(g)
-    del g
-    opt.step(make(driver)[1])
+    gone = step()
+    step()
     gc.collect()
-    assert gone() is not None
+    assert (gone() is None) == (stream == 1)
     driver.all_done = True
-    opt.step(make(driver)[1])
+    step()
     gc.collect()
     assert gone() is None
 
@@ -191,9 +199,89 @@ def test_memory_is_given_back(driver):
 def test_what_the_driver_refuses(driver, monkeypatch):
     p, g, *_ = make(driver)
     refused = cuda.CUresult.CUDA_ERROR_UNSUPPORTED_PTX_VERSION
-    monkeypatch.setattr(cuda, "cuModuleLoadData", lambda image: (refused, None))
-    with pytest.raises(RuntimeError, match=r"UNSUPPORTED_PTX_VERSION; the driver is older.*fastadagrad\[cuda13\]"):
+    monkeypatch.setattr(cuda, "cuModuleLoadDataEx", lambda image, count, options, values: (refused, None))
+    expected = r"UNSUPPORTED_PTX_VERSION \(the words for 222\); the driver is older.*fastadagrad\[cuda13\]"
+    with pytest.raises(RuntimeError, match=expected):
         fa.ADAGRAD(params=p).step(g)
+
+
+def test_what_the_drivers_compiler_says_is_told(driver, monkeypatch):
+    p, g, *_ = make(driver)
+
+    def refuses(image, count, options, values):
+        said = b"ptxas: line 3, unknown instruction"
+        values[0][: len(said)] = said
+        return cuda.CUresult.CUDA_ERROR_INVALID_PTX, None
+
+    monkeypatch.setattr(cuda, "cuModuleLoadDataEx", refuses)
+    with pytest.raises(RuntimeError, match=r"INVALID_PTX \(.*\); ptxas: line 3, unknown instruction$"):
+        fa.ADAGRAD(params=p).step(g)
+
+
+def test_a_lost_context_is_told(driver, monkeypatch):
+    p, g, *_ = make(driver)
+    lost = cuda.CUresult.CUDA_ERROR_ILLEGAL_ADDRESS
+    with monkeypatch.context() as patch:
+        patch.setattr(cuda, "cuLaunchKernel", lambda *launch: (lost,))
+        opt = fa.ADAGRAD(params=p, nonfinite="ignore")
+        with pytest.raises(RuntimeError, match=r"ILLEGAL_ADDRESS .* is lost, .* begin a new process"):
+            opt.step(g)
+        assert opt.steps == 0
+
+
+def test_functions_are_loaded_before_the_first_launch(driver, monkeypatch):
+    p, g, *_ = make(driver)
+    opt = fa.ADAGRAD(params=p)
+    opt.step(g)
+    assert len(driver.loaded) == 2  # the update, with vectors and without
+    monkeypatch.setattr(cuda, "cuDriverGetVersion", lambda: (cuda.CUresult.CUDA_SUCCESS, 12030))
+    monkeypatch.setattr(cuda, "cuFuncLoad", None)  # which older drivers lack
+    fa.ADAGRAD(params=p, momentum=0.5).step(g)
+
+
+def test_a_step_with_nothing_changed_is_one_launch(driver):
+    """With its arguments ready: the GPU is made the current one, and not again."""
+    p, g, *_ = make(driver)
+    opt = fa.ADAGRAD(params=p, nonfinite="ignore")
+    opt.step(g)
+    driver.calls.clear()
+    for _ in range(3):
+        opt.step(g)
+    assert driver.calls == [("launch", 1)] * 3
+
+
+def test_other_objects_are_read_anew(driver):
+    (p, g, oracle, host), (_, other, _, another) = make(driver), make(driver)
+    opt = fa.ADAGRAD(params=p, learning_rate=0.1)
+    other.set(2 * another)
+    for given, expected in ((g, host), (other, 2 * another), (g, host), (g, host)):
+        opt.step(given)
+        oracle.step([expected])
+    assert bits_differ(p.numpy(), oracle.p[0]) == 0
+
+
+def test_the_same_object_on_another_stream_is_waited_for(driver):
+    p, g, *_ = make(driver, stream=5)
+    opt = fa.ADAGRAD(params=p, nonfinite="ignore")
+    opt.step(g)
+    p.stream = g.stream = 9
+    driver.calls.clear()
+    opt.step(g)
+    assert ("launch", 9) in driver.calls
+
+
+def test_an_object_that_moves_its_memory_is_read_again(driver):
+    p, g, oracle, host = make(driver)
+    opt = fa.ADAGRAD(params=p, learning_rate=0.1)
+    opt.step(g)
+    g._memory = driver.gpus[0].array(-host)._memory
+    opt.step(g)
+    for gradient in (host, -host):
+        oracle.step([gradient])
+    assert bits_differ(p.numpy(), oracle.p[0]) == 0
+    p._memory = driver.gpus[0].array(host)._memory
+    with pytest.raises(ValueError, match="was moved in memory"):
+        opt.step(g)
 
 
 def test_the_driver_is_asked_for_no_work_on_nothing(driver):

@@ -66,6 +66,14 @@ class Interpreter:
         assert self._depth, "launched on no stream"
         self.run(kernel, blocks, threads, arguments)
 
+    def ready(self, *launch):
+        return launch
+
+    def make(self, launch, updates=None):
+        self.launch(*launch)
+        if updates is not None:
+            updates += 1
+
     def run(self, kernel, blocks, threads, arguments):
         self.launched.append(kernel.name)
         ptx.launch(kernel.ptx, blocks, threads, arguments, list(self.memory.values()), not kernel.exact)
@@ -123,6 +131,14 @@ class Hardware:
     def launch(self, kernel, blocks, threads, arguments):
         self.launched.append(kernel.name)
         self._driver.launch(kernel, blocks, threads, arguments)
+
+    def ready(self, kernel, *rest):
+        return kernel.name, self._driver.ready(kernel, *rest)
+
+    def make(self, launch, updates=None):
+        name, ready = launch
+        self.launched.append(name)
+        self._driver.make(ready, updates)
 
     @contextmanager
     def on(self, streams):

@@ -23,7 +23,7 @@ class StandIn:
 
     def __init__(self):
         self.gpus, self.calls, self.contexts = [Interpreter(), Interpreter()], [], []
-        self.allocations, self.page_locked, self.modules = {}, {}, []
+        self.allocations, self.page_locked, self.modules, self.loaded = {}, {}, [], []
         self.events, self.all_done, self.ended = 0, True, set()
         self.late = []  # copies from and to page-locked memory, which are made when other work is
         self.turn = threading.RLock()
@@ -52,7 +52,7 @@ class StandIn:
         return SUCCESS, device
 
     def cuDeviceGetAttribute(self, attribute, device):
-        return SUCCESS, {"MAJOR": 9, "MINOR": 0}[attribute.name.split("_")[-1]]
+        return SUCCESS, {"MAJOR": 9, "MINOR": 0, "ACCESS": 0}[attribute.name.split("_")[-1]]
 
     def cuCtxPushCurrent(self, context):
         self.contexts.append(context)
@@ -164,8 +164,19 @@ class StandIn:
         assert self.contexts
         return (SUCCESS,)
 
-    def cuModuleLoadData(self, image):
+    def cuGetErrorString(self, status):
+        return SUCCESS, f"the words for {status.value}".encode()
+
+    def cuDriverGetVersion(self):
+        return SUCCESS, 13000
+
+    def cuFuncLoad(self, function):
+        self.loaded.append(function[0])
+        return (SUCCESS,)
+
+    def cuModuleLoadDataEx(self, image, count, options, values):
         assert image.endswith(b"\0")
+        assert count == len(options) == len(values)
         self.modules.append(image)
         return SUCCESS, image[:-1].decode()
 
