@@ -36,6 +36,15 @@ def _ordinal_of(address: int) -> int | None:
     return int(ordinal) if status == SUCCESS else None
 
 
+def _is_captured(stream: int) -> bool:
+    """Whether the work of a stream is being put into a CUDA graph."""
+    try:
+        status = result_of(cuda.cuStreamIsCapturing(stream))
+    except RuntimeError:  # the driver is older than graphs
+        return False
+    return bool(status == cuda.CUstreamCaptureStatus.CU_STREAM_CAPTURE_STATUS_ACTIVE)
+
+
 def _address_of(values: NDArray[Any]) -> int:
     address: int = values.__array_interface__["data"][0]  # several times as quick as values.ctypes.data
     return address
@@ -157,6 +166,7 @@ class Driver:
         self.worker: int | None = None  # that thread
         self._stream = LEGACY_STREAM
         self._recorded = False  # whether the event `_finished` comes after all work
+        self._captured = False  # whether the current stream's work is put into a CUDA graph, to be done later
         self._kept: list[tuple[Any, Any]] = []
         self._here = _Here(self)
         with self._here:
@@ -189,6 +199,7 @@ class Driver:
     def write(self, address: int, values: NDArray[Any]) -> None:
         if not values.nbytes:
             return
+        self._refuse_capture()
         with self._work():
             result_of(cuda.cuMemcpyHtoDAsync(address, _address_of(values), values.nbytes, self._stream))
             if self._reads_all_memory:  # else the driver has copied the values before it returns
@@ -197,6 +208,7 @@ class Driver:
     def read(self, address: int, values: NDArray[Any], wait: bool = True) -> None:
         if not values.nbytes:
             return
+        self._refuse_capture()
         with self._work():
             result_of(cuda.cuMemcpyDtoHAsync(_address_of(values), address, values.nbytes, self._stream))
             if wait:
@@ -258,12 +270,25 @@ class Driver:
         self._recorded = False
         return self._here
 
+    def _refuse_capture(self) -> None:
+        """Raise RuntimeError if work goes into a CUDA graph, for what cannot be repeated by one."""
+        if self._captured:
+            raise RuntimeError(
+                "a CUDA graph cannot capture this step, which waits for the GPU, or brings numbers there: use "
+                "nonfinite='ignore', dense gradients, a constant learning rate and no clipping by norms, and make one "
+                "such step before the capture"
+            )
+
     def on(self, streams: Iterable[int | None]) -> AbstractContextManager[None]:
         stream, *others = dict.fromkeys(x for x in streams if x is not None) or [LEGACY_STREAM]
         return _On(self, stream, others)
 
     def begin(self, stream: int, others: Sequence[int]) -> None:
         """Begin with work on a stream, after all other work, and after that of other streams."""
+        self._captured = stream != LEGACY_STREAM and _is_captured(stream)
+        if self._captured:
+            self._stream = stream
+            return
         if stream != LEGACY_STREAM:
             if not self._recorded:
                 result_of(cuda.cuEventRecord(self._finished, LEGACY_STREAM))
@@ -277,6 +302,9 @@ class Driver:
     def end(self, others: Sequence[int]) -> None:
         """Let other streams and the default one wait for the work; the stream may then be destroyed by its owner."""
         stream, self._stream = self._stream, LEGACY_STREAM
+        if self._captured:
+            self._captured = False
+            return
         waiting = [other for other in dict.fromkeys([*others, LEGACY_STREAM]) if other != stream]
         if waiting:
             result_of(cuda.cuEventRecord(self._finished, stream))
@@ -285,6 +313,8 @@ class Driver:
             result_of(cuda.cuStreamWaitEvent(other, self._finished, 0))
 
     def keep(self, arrays: Any) -> None:
+        if self._captured:  # the graph has their memory for as long as it is used, which its owner sees to
+            return
         with self._here:
             passed = [event for event, _ in self._kept if cuda.cuEventQuery(event)[0] == SUCCESS]
             self._kept = [pair for pair in self._kept if pair[0] not in passed]

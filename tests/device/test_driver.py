@@ -250,6 +250,35 @@ def test_a_step_with_nothing_changed_is_one_launch(driver):
     assert driver.calls == [("launch", 1)] * 3
 
 
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_step_can_be_captured_in_a_graph(driver, count):
+    """The launch alone goes into the graph: no events, no copies, nothing that waits."""
+    pairs = [make(driver, stream=5)[:2] for _ in range(count)]
+    opt = fa.ADAGRAD(params=[p for p, _ in pairs], nonfinite="ignore")
+    gradients = [g for _, g in pairs]
+    opt.step(gradients)
+    driver.captured.add(5)
+    driver.calls.clear()
+    opt.step(gradients)
+    assert driver.calls == [("launch", 5)]
+    driver.captured.clear()
+    opt.step(gradients)
+
+
+@pytest.mark.parametrize("hyper", [{}, {"nonfinite": "ignore", "max_global_norm": 1.0}], ids=["checks", "norms"])
+def test_a_step_that_waits_cannot_be_captured(driver, hyper):
+    p, g, *_ = make(driver, stream=5)
+    opt = fa.ADAGRAD(params=p, **hyper)
+    opt.step(g)
+    before = p.numpy().copy()
+    driver.captured.add(5)
+    with pytest.raises(RuntimeError, match="a CUDA graph cannot capture this step, which waits for the GPU"):
+        opt.step(g)
+    driver.captured.clear()
+    assert (opt.steps, bits_differ(p.numpy(), before)) == (1, 0)
+    opt.step(g)
+
+
 def test_other_objects_are_read_anew(driver):
     (p, g, oracle, host), (_, other, _, another) = make(driver), make(driver)
     opt = fa.ADAGRAD(params=p, learning_rate=0.1)

@@ -25,6 +25,7 @@ class StandIn:
         self.gpus, self.calls, self.contexts = [Interpreter(), Interpreter()], [], []
         self.allocations, self.page_locked, self.modules, self.loaded = {}, {}, [], []
         self.events, self.all_done, self.ended = 0, True, set()
+        self.captured = set()  # streams whose work goes into a graph
         self.late = []  # copies from and to page-locked memory, which are made when other work is
         self.turn = threading.RLock()
 
@@ -34,7 +35,9 @@ class StandIn:
         return self.gpus[self.contexts[-1]]
 
     def note(self, what, *call):
-        assert call[what == "record"] not in self.ended, "a stream that has been destroyed"
+        stream = call[what == "record"]
+        assert stream not in self.ended, "a stream that has been destroyed"
+        assert not self.captured or (what == "launch" and stream in self.captured), "no work for a graph"
         self.calls.append((what, *call))
 
     def cuInit(self, flags):
@@ -74,6 +77,11 @@ class StandIn:
 
     def cuEventDestroy(self, event):
         return (SUCCESS,)
+
+    def cuStreamIsCapturing(self, stream):
+        kinds = cuda.CUstreamCaptureStatus
+        captured = kinds.CU_STREAM_CAPTURE_STATUS_ACTIVE if stream in self.captured else None
+        return SUCCESS, captured or kinds.CU_STREAM_CAPTURE_STATUS_NONE
 
     def cuStreamWaitEvent(self, stream, event, flags):
         self.note("wait", stream, event)
