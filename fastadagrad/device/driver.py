@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from ..kernels.forking import Lock
 from .arrays import LEGACY_STREAM
-from .backend import INSTALL
 
 if TYPE_CHECKING:
     from ..kernels.cuda.compiling import Kernel
@@ -31,7 +30,7 @@ def _done(answer: tuple[Any, ...]) -> Any:
     if status != cuda.CUresult.CUDA_SUCCESS:
         advice = ""
         if status == cuda.CUresult.CUDA_ERROR_UNSUPPORTED_PTX_VERSION:
-            advice = f"; the driver is older than the compiler: {INSTALL}"
+            advice = "; the kernels need a driver of version 525 or newer"
         raise RuntimeError(f"CUDA's driver answers {status.name}{advice}")
     return values[0] if values else None
 

@@ -14,7 +14,7 @@ from ptx_program import TYPES, parse
 from fastadagrad.kernels.cuda.compiling import Kernel
 
 cuda = pytest.importorskip(
-    "cuda.bindings.driver", reason="cuda-bindings is not installed: pip install 'fastadagrad[cuda]'"
+    "cuda.bindings.driver", reason="cuda-bindings is not installed: pip install 'fastadagrad[test-cuda]'"
 )
 SUCCESS = cuda.CUresult.CUDA_SUCCESS
 REFUSED = (cuda.CUresult.CUDA_ERROR_INVALID_VALUE,)
