@@ -11,14 +11,14 @@ IN_PARALLEL = ("-n", "auto", "--dist", "loadfile")
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run the quick tests; those that need CUDA's compiler are skipped, and run in the session `cuda`."""
+    """Run the quick tests; those that need CUDA's driver or assembler are skipped, and run in the session `cuda`."""
     session.install("-e", ".[test]")
     session.run("pytest", *IN_PARALLEL, *session.posargs)
 
 
 @nox.session
 def cuda(session: nox.Session) -> None:
-    """Run the quick tests of CUDA's kernels, which need a compiler but no GPU."""
+    """Run the quick tests of CUDA's driver and of the registers of kernels, which need no GPU."""
     session.install("-e", ".[test-cuda]")
     session.run("pytest", *IN_PARALLEL, "-m", "cuda and not slow", *session.posargs)
 

@@ -2,7 +2,7 @@
 
 Only the mean loss of each batch comes back to the computer.
 
-    pip install "fastadagrad[cuda13]" cupy-cuda13x
+    pip install "fastadagrad[cuda]" cupy-cuda13x
     python examples/cupy_logistic.py
 """
 

@@ -8,13 +8,12 @@ momentum m, velocity v, c = 1 - a*w and r = 1/(1 + a*l2/H), a parameter p moves 
     Nesterov             p  <- c^k p + v*m^2 * (c^k - m^k)/(c - m) ;  v <- m^k v
 
 where series(x, k) = 1 + x + ... + x^(k-1) = (x^k - 1)/(x - 1), and (c^k - m^k)/(c - m) is the larger of
-c and m to the power k-1 times the series of their quotient. Powers go through logarithms and expm1, in
+c and m to the power k-1 times the series of their quotient. Powers go through logarithms and expm1 (:mod:`.powers`), in
 float64, so that no difference of nearly equal numbers is formed.
 """
 
 from __future__ import annotations
 
-from math import exp, expm1, log, log1p
 from typing import NamedTuple
 
 import numpy as np
@@ -24,6 +23,7 @@ from .jit import forceinlined
 from .memory.slots import make_behind, make_first, make_slots, make_widened
 from .memory.storage import Storage, storages_of
 from .motion import SLOTS
+from .powers import exp, expm1, log, log1p
 from .rules import places, soft_threshold, trait
 
 

@@ -11,7 +11,6 @@ import zlib
 import numpy as np
 import pytest
 from gpu import Hardware, Interpreter, why_no_hardware
-from places import ROOT
 from quick_cases import is_quick
 from sparse import set_thresholds
 
@@ -104,40 +103,42 @@ def pytest_generate_tests(metafunc):
 TWICE = {"test_bits", "test_row_unit", "test_rows", "test_sparse_matrices"}
 
 
-OF_CUDA = {ROOT / "tests/device", ROOT / "tests/kernels/cuda"}
+EXTRA = "fastadagrad[test-cuda]"  # whose absence skips tests, which say so
+NEEDS_EXTRA = {"driver", "ptxas"}  # fixtures
 
 
-def is_of_cuda(path):
-    return not OF_CUDA.isdisjoint(path.parents)
+def needs_extra(item):
+    params = item.callspec.params if hasattr(item, "callspec") else {}
+    return params.get("gpu") == "driver" or not NEEDS_EXTRA.isdisjoint(getattr(item, "fixturenames", ()))
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item, call):
-    """Fail a test that skips because CUDA's compiler is missing and has no mark, as `-m cuda` would not run it."""
+    """Fail a test that skips because the extra is missing and has no mark, as `-m cuda` would not run it."""
     report = yield
-    if report.skipped and "numba-cuda is not installed" in str(report.longrepr) and not item.get_closest_marker("cuda"):
+    if report.skipped and EXTRA in str(report.longrepr) and not item.get_closest_marker("cuda"):
         report.outcome = "failed"
-        report.longrepr = f"{item.nodeid} needs CUDA's compiler: mark it with pytest.mark.cuda"
+        report.longrepr = f"{item.nodeid} needs {EXTRA}: mark it with pytest.mark.cuda"
     return report
 
 
 def pytest_terminal_summary(terminalreporter):
-    """Print how many tests of CUDA's kernels were skipped because their compiler is missing."""
+    """Print how many tests of CUDA's driver were skipped because the extra is missing."""
     skipped = [str(report.longrepr) for report in terminalreporter.stats.get("skipped", ())]
-    lacking = sum("numba-cuda is not installed" in reason for reason in skipped)
+    lacking = sum(EXTRA in reason for reason in skipped)
     if lacking:
-        line = f"CUDA's kernels are NOT tested, for want of their compiler: {lacking} tests or files skipped"
+        line = f"CUDA's driver is NOT tested, nor kernels' registers, for want of an extra: {lacking} skipped"
         terminalreporter.write_sep("=", line, yellow=True, bold=True)
         terminalreporter.write_line("pip install -e '.[test-cuda]', then pytest -m cuda")
 
 
 def pytest_collection_modifyitems(items):
-    """Mark tests of CUDA's kernels, and as slow what compiles the same code as quicker tests for another case.
+    """Mark tests that need the extra, and as slow what compiles the same code as quicker tests for another case.
 
     Threaded kernels for float64, or other indices, are such cases; so are those that `quick_cases` does not name.
     """
     for item in items:
-        if is_of_cuda(item.path) or {"gpu", "interpreter"} & {*getattr(item, "fixturenames", ())}:
+        if needs_extra(item):
             item.add_marker(pytest.mark.cuda)
         params = item.callspec.params if hasattr(item, "callspec") else {}
         other = params.get("dtype") is np.float64 or params.get("index_dtype") is np.int64

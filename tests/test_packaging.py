@@ -92,7 +92,7 @@ def test_only_the_extras_for_cuda_bring_its_toolkit():
         for extra in EXTRAS
         if any(re.match("nvidia|cuda|numba-cuda", distribution) for distribution in distributions_of(extra))
     }
-    assert of_cuda == {"cuda12", "cuda13", "test-cuda"}
+    assert of_cuda == {"cuda", "test-cuda"}
 
 
 def test_the_rooms_of_the_package_are_all_packaged():

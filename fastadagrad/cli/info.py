@@ -16,7 +16,7 @@ from . import screen
 
 USAGE = "[MODEL] [options]"
 EXAMPLES = ("info", "info --json", "info model.npz")
-PACKAGES = ("fastadagrad", "numpy", "numba", "llvmlite", "numba-cuda", "scipy", "scikit-learn", "autograd", "tqdm")
+PACKAGES = ("fastadagrad", "numpy", "numba", "llvmlite", "cuda-bindings", "scipy", "scikit-learn", "autograd", "tqdm")
 SHOWN = 10  # classes that are shown, of many
 # The module of each threading layer of Numba, and where CUDA's driver is.
 POOLS = {"tbb": "tbbpool", "omp": "omppool", "workqueue": "workqueue"}
@@ -114,6 +114,6 @@ def _cuda() -> str:
         ctypes.CDLL(library)
     except OSError:
         return "no driver"
-    if importlib.util.find_spec("numba_cuda") is None:
-        return f"driver found; kernels need numba-cuda: {INSTALL}"
-    return "driver and numba-cuda found"
+    if _version("cuda-bindings") is None:
+        return f"driver found; device arrays need cuda-bindings: {INSTALL}"
+    return "driver and cuda-bindings found"

@@ -6,8 +6,6 @@ from typing import Any
 
 from cuda.bindings import driver as cuda
 
-from .backend import INSTALL
-
 SUCCESS = cuda.CUresult.CUDA_SUCCESS
 
 # After these, every call fails that needs the context: its memory is lost.
@@ -30,7 +28,7 @@ _ENDS_THE_CONTEXT = {
     )
 }
 _ADVICE = {
-    "CUDA_ERROR_UNSUPPORTED_PTX_VERSION": f"the driver is older than the compiler: {INSTALL}",
+    "CUDA_ERROR_UNSUPPORTED_PTX_VERSION": "the kernels need a driver of version 525 or newer",
 } | dict.fromkeys(
     _ENDS_THE_CONTEXT,
     "the GPU's context, which all libraries of this process share, is lost, with all arrays in its memory, also if the "

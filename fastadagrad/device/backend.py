@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from ..kernels.cuda.compiling import Kernel
 
-INSTALL = "pip install 'fastadagrad[cuda13]', or [cuda12] for a driver older than 580"
+INSTALL = "pip install 'fastadagrad[cuda]', with 'cuda-bindings<13' for a driver older than 580"
 
 
 class Allocation(Protocol):

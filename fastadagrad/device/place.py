@@ -22,12 +22,15 @@ from .staging import DeviceStaging
 
 
 def _units() -> Any:
-    """The module of all units, which needs numba-cuda and CUDA's compiler; RuntimeError where one is missing."""
+    """The module of all units, which needs parts of Numba that other versions may lack; RuntimeError where one does."""
     try:
         from ..kernels.cuda import compiling
         from . import units
-    except Exception as error:  # numba-cuda raises more than ImportError where it finds no CUDA
-        raise RuntimeError(f"device arrays need numba-cuda and CUDA's compiler ({error}): {INSTALL}") from error
+    except (ImportError, AttributeError) as error:
+        raise RuntimeError(
+            f"device arrays need Numba 0.62 to 0.68, or one like them, and this one lacks what kernels are compiled by "
+            f"({error}): {INSTALL}, and 'numba<0.69'"
+        ) from error
     compiling.around = _compiling
     return units
 

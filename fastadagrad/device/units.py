@@ -1,4 +1,4 @@
-"""All units of parameters on a GPU, in one module, as importing them needs numba-cuda and CUDA's compiler."""
+"""All units of parameters on a GPU, in one module, as importing them needs the compiler of kernels."""
 
 from .reading import DeviceReader
 from .row_unit import DeviceDenseForm, DeviceRowUnit

@@ -3,5 +3,3 @@
 The package imports this folder only where arrays are on a GPU; tests import it without one. Kernels take addresses,
 sizes and scalars, and :mod:`.compiling` compiles them to PTX, which needs no GPU.
 """
-
-from . import compiling  # noqa: F401  first: it imports Numba's CUDA compiler so that no NumPy warns of that

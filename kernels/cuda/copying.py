@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import cuda, types
+from numba import types
 from numba.extending import intrinsic
 
+from . import threads
 from .compiling import Capability, Kernel, compile_kernel
 from .memory import GLOBAL, make_access
 
@@ -48,7 +49,7 @@ def make_copy(source: np.dtype[Any], target: np.dtype[Any], cc: Capability) -> K
     store, itemsize, real = make_access(target).store, np.uint64(target.itemsize), target.type
 
     def copy(source, n, length0, stride0, length1, stride1, length2, stride2, length3, stride3, target):
-        i = np.uint64(cuda.grid(1))
+        i = threads.thread()
         if i < n:
             rest, at = i // length3, i % length3 * stride3
             rest, at = rest // length2, at + rest % length2 * stride2

@@ -6,12 +6,13 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import cuda, types
+from numba import types
 
 from ..element import make_element
 from ..jit import jitable
 from ..memory import addresses
 from ..motion import slot_names
+from . import threads
 from .compiling import Capability, Kernel, compile_kernel, kernel_name, scalars_type
 from .memory import (
     MARK,
@@ -136,12 +137,12 @@ def make_dense(rule: Any, motion: str, lean: bool, watchful: bool, dtype: np.dty
     lanes = np.uint64(lanes_of(dtype))
 
     def elements(p, g, slots, n, infinite, s):
-        i = np.uint64(cuda.grid(1))
+        i = threads.thread()
         if i < n:
             update_element(i, p, g, slots, infinite, s)
 
     def vectors(p, g, slots, n, infinite, s):
-        t, whole = np.uint64(cuda.grid(1)), n // lanes
+        t, whole = threads.thread(), n // lanes
         if t < whole:
             update_vector(t, p, g, slots, infinite, s)
         else:
@@ -176,10 +177,10 @@ def make_many(rule: Any, motion: str, lean: bool, watchful: bool, dtype: np.dtyp
     moved, joined = access_to_slots.moved, access_to_slots.joined
 
     def many(rows, tensors, infinite, scalars):
-        i, row, start, n = part_of(np.uint64(cuda.blockIdx.x), rows, tensors)
+        i, row, start, n = part_of(threads.block(), rows, tensors)
         s, offset, mark_at = load_scalars(scalars + i * size_of_scalars), start * itemsize, infinite + i * _mark_size
         p, g, slots = parameter(row) + offset, gradient(row) + offset, moved(slots_at(row), offset)
-        thread, done = np.uint64(cuda.threadIdx.x), _zero
+        thread, done = threads.thread_of_block(), _zero
         if (p | g | joined(slots)) % a_vector == _zero:
             done = n // lanes * lanes
             t = thread

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from functools import cache
-from importlib.metadata import version
 from typing import Any
 
 import numba
@@ -14,27 +11,17 @@ from ..digest import Undescribable, digest_of
 from ..disk_cache import COMPILER, SOURCES, folders, read, warn_once, write
 
 
-@cache
-def _compilers() -> tuple[Any, ...]:
-    """The compilers that compiled code depends on, beside its source."""
-    from cuda.pathfinder import load_nvidia_dynamic_lib
-
-    library = load_nvidia_dynamic_lib("nvvm").abs_path
-    about = os.stat(library)
-    return version("numba-cuda"), library, about.st_size, about.st_mtime_ns
-
-
 def kept(
     name: str, function: Callable[..., None], arguments: Any, cc: tuple[int, int], compile_it: Callable[[], str]
 ) -> str:
-    """The code of a kernel of this package, compiled unless code of this source and by these compilers is kept.
+    """The code of a kernel of this package, compiled unless code of this source and by this compiler is kept.
 
     A file that cannot be read, or not be written, does no harm.
     """
     if not function.__module__.startswith(f"{__package__}.") or numba.config.DISABLE_JIT:
         return compile_it()
     try:
-        digest = digest_of(function, tuple(arguments), COMPILER, _compilers())
+        digest = digest_of(function, tuple(arguments), COMPILER)
     except Undescribable:
         return compile_it()
     file = f"{name}-sm_{cc[0]}{cc[1]}-{SOURCES}-{digest}.ptx"

@@ -6,15 +6,15 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from numba import cuda, types
+from numba import types
 
 from ..jit import jitable
 from ..memory.slots import make_behind, make_first
 from ..missed import history_missed, make_catch_up, missed_alike, missed_steps, shrunk_by_history
 from ..motion import SLOTS, slot_names
+from . import threads
 from .compiling import Capability, Kernel, compile_kernel, kernel_name, scalars_type
 from .memory import addresses_type, load_double, load_word, make_access, make_slots, store_double, store_word
-from .reduce import ALL
 from .rows import row_and_lane
 
 _zero, _word, _two_words = map(np.uint64, (0, 8, 16))
@@ -62,7 +62,7 @@ def _make_advance_by_history(dtype: np.dtype[Any]):
 @jitable
 def _of_the_first(value, j):
     """The value of the team's first thread; all have it before that thread overwrites the memory it was read from."""
-    return cuda.shfl_sync(ALL, value, cuda.laneid - np.int32(j))
+    return threads.value_of(value, threads.lane() - j)
 
 
 @cache
@@ -109,4 +109,4 @@ def make_row_catch_up(rule: Any, motion: str, kind: str, how: str, dtype: np.dty
     a, slots = types.uint64, addresses_type(len(slot_names(rule, motion)))
     arguments = (a, slots, *[a] * 8, *[types.float64] * 4, scalars_type(rule, np.dtype(np.float64)))
     name = kernel_name(rule, motion, kind, "catch_up", how, dtype)
-    return compile_kernel(name, catch_up_row, arguments, cc, exact=False)
+    return compile_kernel(name, catch_up_row, arguments, cc)

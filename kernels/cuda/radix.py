@@ -7,37 +7,36 @@ each kernel is given and what it leaves.
 from __future__ import annotations
 
 import numpy as np
-from numba import cuda
 
 from ..cpu.coalesce import POSITION
 from ..jit import jitable
 from ..reduce import LANES
+from . import threads
 from .memory import load_word, mark, store_word
-from .reduce import ALL
 
 DIGIT = 4  # bits
 VALUES = 1 << DIGIT
 TILE = 1024  # keys of a warp
 
-_zero, _one, _word, _lanes, _tile, _values, _all = map(np.uint64, (0, 1, 8, LANES, TILE, VALUES, ALL))
+_zero, _one, _word, _lanes, _tile, _values = map(np.uint64, (0, 1, 8, LANES, TILE, VALUES))
 _position, _low = np.uint64(POSITION), np.uint64((1 << POSITION) - 1)
 
 
 @jitable
 def _warp():
-    return np.uint64(cuda.grid(1)) // _lanes
+    return threads.thread() // _lanes
 
 
 @jitable
 def _ballot(holds):
     """A bit for each thread of the warp: whether `holds` is true for this thread."""
-    return np.uint64(np.uint32(cuda.ballot_sync(ALL, holds)))
+    return threads.ballot(holds)
 
 
 @jitable
 def _value_of(value, lane):
     """The value that the thread `lane` of the warp has."""
-    return np.uint64(cuda.shfl_sync(ALL, np.int64(value), lane))
+    return threads.value_of(value, lane)
 
 
 @jitable
@@ -76,7 +75,7 @@ def _digit_at(keys, i, n, shift):
 
 @jitable
 def _popcount(bits):
-    return np.uint64(cuda.popc(bits))
+    return threads.popcount(bits)
 
 
 @jitable
@@ -91,7 +90,7 @@ def make_pack(load, size):
     """The kernel that makes a key of each index: `load` reads one, of `size` bytes."""
 
     def pack(indices, n, rows, keys, outside):
-        i = np.uint64(cuda.grid(1))
+        i = threads.thread()
         if i < n:
             row = np.uint64(np.int64(load(indices + i * size)))
             if row >= rows:  # negative numbers have become large ones
@@ -102,7 +101,7 @@ def make_pack(load, size):
 
 
 def count(keys, n, shift, tiles, counts):
-    tile, lane, mine = _warp(), np.uint64(cuda.laneid), _zero
+    tile, lane, mine = _warp(), threads.lane(), _zero
     if tile < tiles:
         start = tile * _tile
         while start < min(n, (tile + _one) * _tile):
@@ -115,7 +114,7 @@ def count(keys, n, shift, tiles, counts):
 
 
 def scan(counts, size, tiles, totals):
-    tile, lane, so_far = _warp(), np.uint64(cuda.laneid), _zero
+    tile, lane, so_far = _warp(), threads.lane(), _zero
     if tile < tiles:
         start = tile * _tile
         end = min(size, start + _tile)
@@ -124,7 +123,7 @@ def scan(counts, size, tiles, totals):
             own = load_word(counts + i * _word) if i < end else _zero
             up_to = own
             for distance in (1, 2, 4, 8, 16):
-                before = np.uint64(cuda.shfl_up_sync(ALL, np.int64(up_to), distance))
+                before = threads.value_before(up_to, distance)
                 if lane >= np.uint64(distance):
                     up_to += before
             if i < end:
@@ -136,14 +135,14 @@ def scan(counts, size, tiles, totals):
 
 
 def add(counts, size, places):
-    i = np.uint64(cuda.grid(1))
+    i = threads.thread()
     if i < size:
         at = counts + i * _word
         store_word(at, load_word(at) + load_word(places + i // _tile * _word))
 
 
 def distribute(keys, n, shift, tiles, places, sorted_keys):
-    tile, lane = _warp(), np.uint64(cuda.laneid)
+    tile, lane = _warp(), threads.lane()
     if tile < tiles:
         place = load_word(places + (lane * tiles + tile) * _word) if lane < _values else _zero
         start = tile * _tile
@@ -160,7 +159,7 @@ def distribute(keys, n, shift, tiles, places, sorted_keys):
 
 
 def count_heads(keys, n, tiles, counts):
-    tile, lane, heads = _warp(), np.uint64(cuda.laneid), _zero
+    tile, lane, heads = _warp(), threads.lane(), _zero
     if tile < tiles:
         start = tile * _tile
         while start < min(n, (tile + _one) * _tile):
@@ -171,7 +170,7 @@ def count_heads(keys, n, tiles, counts):
 
 
 def write(keys, n, tiles, places, at, rows, starts):
-    tile, lane = _warp(), np.uint64(cuda.laneid)
+    tile, lane = _warp(), threads.lane()
     if tile < tiles:
         group, start = load_word(places + tile * _word), tile * _tile
         while start < min(n, (tile + _one) * _tile):

@@ -6,21 +6,22 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import cuda, types
+from numba import types
 
 from ..element import make_element, untouched
 from ..jit import jitable
 from ..memory.addresses import FIRST_BLOCK, GRADIENT
 from ..reduce import BLOCK, LANES
+from . import threads
 from .compiling import Capability, Kernel, compile_kernel, kernel_name, scalars_type
 from .memory import MARK, load_double, make_access, make_dense_gradient, mark, store_double
 from .tensors import ROW, make_load_column, part_of
 
 WARPS = 8  # a block
 THREADS = WARPS * LANES
-ALL = 0xFFFFFFFF  # lanes
 
-_address, _lanes, _block, _double = np.uint64, np.uint64(LANES), np.uint64(BLOCK), np.uint64(8)
+_address = np.uint64
+_zero, _lanes, _block, _double = map(_address, (0, LANES, BLOCK, 8))
 _nothing = np.float64(0)
 
 
@@ -35,11 +36,11 @@ def fold(x):
 
     Both threads of a pair add the two values of the pair, each its own first; the order of two changes no bit.
     """
-    x += cuda.shfl_xor_sync(ALL, x, 16)
-    x += cuda.shfl_xor_sync(ALL, x, 8)
-    x += cuda.shfl_xor_sync(ALL, x, 4)
-    x += cuda.shfl_xor_sync(ALL, x, 2)
-    x += cuda.shfl_xor_sync(ALL, x, 1)
+    x += threads.value_across(x, 16)
+    x += threads.value_across(x, 8)
+    x += threads.value_across(x, 4)
+    x += threads.value_across(x, 2)
+    x += threads.value_across(x, 1)
     return x
 
 
@@ -62,9 +63,9 @@ def make_warp_sum(value):
 
     @jitable
     def warp_sum(n, source):
-        total, start = _nothing, _address(0)
+        total, start = _nothing, _zero
         while start < n:
-            lane, i, end = _nothing, start + _address(cuda.laneid), min(start + _block, n)
+            lane, i, end = _nothing, start + threads.lane(), min(start + _block, n)
             while i < end:
                 lane += value(i, source)
                 i += _lanes
@@ -78,14 +79,14 @@ def make_warp_sum(value):
 @jitable
 def _total_of(sums, count):
     """Sum of `count` float64 from left to right, by a warp."""
-    lane, start, so_far = _address(cuda.laneid), _address(0), _nothing
+    lane, start, so_far = threads.lane(), _zero, _nothing
     value = load_double(sums + lane * _double) if lane < count else _nothing
     while start < count:
         start += _lanes
         i = start + lane
         after = load_double(sums + i * _double) if i < count else _nothing  # loaded while those before are added
         for k in range(LANES):
-            so_far += cuda.shfl_sync(ALL, value, k)
+            so_far += threads.value_of(value, k)
         value = after
     return so_far
 
@@ -111,17 +112,17 @@ def make_sums(rule: Any, prepare_fully: bool, dtype: np.dtype[Any], cc: Capabili
     warp_sum = make_warp_sum(make_square(value))
 
     def blocks(p, g, n, sums, s):
-        block = _address(cuda.grid(1)) // _lanes
+        block = threads.thread() // _lanes
         start = block * _block
         if start < n:
             offset = start * itemsize
             total = warp_sum(min(n - start, _block), (p + offset, g + offset, s))
-            if cuda.laneid == 0:
+            if threads.lane() == _zero:
                 store_double(sums + block * _double, total)
 
     def total(sums, count, result):
         so_far = _total_of(sums, count)
-        if cuda.laneid == 0:
+        if threads.lane() == _zero:
             store_double(result, so_far)
 
     name = kernel_name(rule, "prepared" if prepare_fully else "given", "squares", dtype)
@@ -146,20 +147,20 @@ def make_sums_of_many(dtype: np.dtype[Any], cc: Capability) -> SumsOfMany:
     itemsize, row_size = _address(dtype.itemsize), _address(ROW)
 
     def blocks(rows, tensors, n, sums):
-        block = _address(cuda.grid(1)) // _lanes
+        block = threads.thread() // _lanes
         if block < n:
             _, row, start, size = part_of(block, rows, tensors)
             total = warp_sum(size, gradient(row) + start * itemsize)
-            if cuda.laneid == 0:
+            if threads.lane() == _zero:
                 store_double(sums + block * _double, total)
 
     def totals(rows, tensors, sums, results):
-        i = _address(cuda.grid(1)) // _lanes
+        i = threads.thread() // _lanes
         if i < tensors:
             row = rows + i * row_size
             first = first_block(row)
             total = _total_of(sums + first * _double, first_block(row + row_size) - first)
-            if cuda.laneid == 0:
+            if threads.lane() == _zero:
                 store_double(results + i * _double, total)
 
     return SumsOfMany(
@@ -174,7 +175,7 @@ def make_finite_check(dtype: np.dtype[Any], cc: Capability) -> Kernel:
     is_finite, itemsize = _make_is_finite(dtype), _address(dtype.itemsize)
 
     def check(g, n, found):
-        i = _address(cuda.grid(1))
+        i = threads.thread()
         if i < n and not is_finite(g + i * itemsize):
             mark(found)
 
@@ -190,8 +191,8 @@ def make_finite_check_of_many(dtype: np.dtype[Any], cc: Capability) -> Kernel:
     is_finite, itemsize, gradient = _make_is_finite(dtype), _address(dtype.itemsize), make_load_column(GRADIENT)
 
     def check(rows, tensors, found):
-        i, row, start, n = part_of(_address(cuda.blockIdx.x), rows, tensors)
-        g, j = gradient(row) + start * itemsize, _address(cuda.threadIdx.x)
+        i, row, start, n = part_of(threads.block(), rows, tensors)
+        g, j = gradient(row) + start * itemsize, threads.thread_of_block()
         while j < n:
             if not is_finite(g + j * itemsize):
                 mark(found + i * _address(MARK))

@@ -10,11 +10,12 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import cuda, types
+from numba import types
 
 from ..element import make_element, untouched
 from ..jit import jitable
 from ..reduce import BLOCK, LANES
+from . import threads
 from .compiling import Capability, Kernel, compile_kernel, kernel_name, scalars_type
 from .memory import load_word, make_access, store_double, store_word
 from .reduce import fold
@@ -58,7 +59,7 @@ def make_row_norms(rule: Any, prepared: bool, dtype: np.dtype[Any], cc: Capabili
             start = load_word(rows + k * _word) * width
             source = load_word(starts + k * _word), load_word(starts + (k + _one) * _word), at, values, width
             i = max(start, begin)
-            i += (np.uint64(cuda.laneid) + begin - i) % _lanes  # the lane's first element from there on
+            i += (threads.lane() + begin - i) % _lanes  # the lane's first element from there on
             while i < min(start + width, end):
                 x = np.float64(prepare(gradient(i - start, source), load(p + i * itemsize), s))
                 total += x * x
@@ -67,13 +68,13 @@ def make_row_norms(rule: Any, prepared: bool, dtype: np.dtype[Any], cc: Capabili
         return total
 
     def count(rows, groups, width, counts):
-        k = np.uint64(cuda.grid(1))
+        k = threads.thread()
         if k < groups:
             first, end = _own_blocks(k, rows, width)
             store_word(counts + k * _word, end - first)
 
     def blocks(p, rows, starts, at, values, groups, width, places, sums, s):
-        k = np.uint64(cuda.grid(1)) // _lanes
+        k = threads.thread() // _lanes
         if k < groups:
             block, end = _own_blocks(k, rows, width)
             place = load_word(places + k * _word)
@@ -81,7 +82,7 @@ def make_row_norms(rule: Any, prepared: bool, dtype: np.dtype[Any], cc: Capabili
                 total = fold(lane_sum(k, block, p, rows, starts, at, values, groups, width, s))
                 # If the same thread always stored, the compiler would make a loop of its own for that thread, and a
                 # fold needs all threads of the warp in one place.
-                if np.uint64(cuda.laneid) == place % _lanes:
+                if threads.lane() == place % _lanes:
                     store_double(sums + place * _word, total)
                 block += _one
                 place += _one

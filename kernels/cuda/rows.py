@@ -10,13 +10,14 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from numba import cuda, types
+from numba import types
 
 from ..cpu.coalesce import POSITION
 from ..element import make_element
 from ..jit import jitable
 from ..motion import SLOTS, slot_names
 from ..reduce import LANES
+from . import threads
 from .compiling import Capability, Kernel, compile_kernel, kernel_name, scalars_type
 from .dense import make_element_update
 from .memory import addresses_type, load_word, make_access, make_slots
@@ -44,7 +45,7 @@ def blocks_of(rows: int, share: int) -> int:
 @jitable
 def row_and_lane(share):
     """The row that this thread works on, the thread's number in the team of the row, and the size of a team."""
-    thread, team = np.uint64(cuda.grid(1)), _one << share
+    thread, team = threads.thread(), _one << share
     return thread >> share, thread & (team - _one), team
 
 

@@ -6,15 +6,16 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import cuda, types
+from numba import types
 
 from ..element import make_element
 from ..jit import jitable
 from ..motion import SLOTS
 from ..reduce import LANES
+from . import threads
 from .compiling import Capability, Kernel, compile_kernel, kernel_name, scalars_type
 from .memory import addresses_type, load_double, make_access, make_dense_gradient, make_slots, mark
-from .reduce import ALL, make_square, make_warp_sum
+from .reduce import make_square, make_warp_sum
 
 _zero, _lanes = np.uint64(0), np.uint64(LANES)
 
@@ -59,14 +60,14 @@ def make_row_step(element, motion: str, dtype: np.dtype[Any], gradient):
 
     @jitable
     def row_step(p, G, rest, width, source, infinite, s):
-        square, lane = warp_sum(width, (p, source, s)), np.uint64(cuda.laneid)
+        square, lane = warp_sum(width, (p, source, s)), threads.lane()
         new = real(0)
         if lane == _zero:
             new = accumulate(real(square / np.float64(width)), load(G), s)
             store(G, new)
             if new == infinity:
                 mark(infinite)
-        new = cuda.shfl_sync(ALL, new, 0)
+        new = threads.value_of(new, 0)
         j = lane
         while j < width:
             update(j, new, p, rest, source, s)
@@ -85,7 +86,7 @@ def make_rows(rule: Any, motion: str, dtype: np.dtype[Any], cc: Capability) -> K
     moved = make_slots(make_access(dtype), n_rest).moved
 
     def rows(p, g, G, rest, n, width, infinite, s):
-        row = np.uint64(cuda.grid(1)) // _lanes
+        row = threads.thread() // _lanes
         if row < n:
             offset = row * width * itemsize
             row_step(p + offset, G + row * itemsize, moved(rest, offset), width, g + offset, infinite, s)
@@ -118,7 +119,7 @@ def make_tensor(rule: Any, motion: str, dtype: np.dtype[Any], cc: Capability) ->
             mark(infinite)
 
     def update(p, g, G, rest, n, s):
-        i = np.uint64(cuda.grid(1))
+        i = threads.thread()
         if i < n:
             update_one(i, load(G), p, rest, g, s)
 

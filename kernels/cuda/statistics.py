@@ -6,18 +6,19 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from numba import cuda, types
+from numba import types
 
 from ..cpu.statistics import make_terms
 from ..jit import jitable
 from ..memory import addresses
 from ..reduce import LANES
+from . import threads
 from .compiling import Capability, Kernel, compile_kernel, kernel_name
 from .memory import make_access, make_load_scalars, make_slots, store_double
 from .reduce import make_warp_sum
 from .tensors import make_load_column, make_load_columns, part_of
 
-_lanes, _double = np.uint64(LANES), np.uint64(8)
+_zero, _lanes, _double = map(np.uint64, (0, LANES, 8))
 
 
 def _make_warp_sums(value, count: int):
@@ -32,7 +33,7 @@ def _make_warp_sums(value, count: int):
     def warp_sums(n, source, sums, stride):
         before(n, source, sums, stride)
         total = last(n, source)
-        if cuda.laneid == 0:
+        if threads.lane() == _zero:
             store_double(sums + at * stride, total)
 
     return warp_sums
@@ -60,7 +61,7 @@ def make_measure(rule: Any, dtype: np.dtype[Any], cc: Capability) -> Kernel:
     warp_sums = _make_warp_sums(value, len(rule.measured))
 
     def measure(rows, tensors, blocks, scalars, sums):
-        block = np.uint64(cuda.grid(1)) // _lanes
+        block = threads.thread() // _lanes
         if block < blocks:
             i, row, start, n = part_of(block, rows, tensors)
             offset = start * itemsize

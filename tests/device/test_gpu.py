@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from gpu import why_no_hardware
+from gpu import Hardware, why_no_hardware
 from in_step import run
 from oracle import Oracle, bits_differ
 
@@ -13,31 +13,29 @@ import fastadagrad as fa
 def test_the_real_one():
     if why_no_hardware():
         pytest.skip(why_no_hardware())
-    from fastadagrad.kernels.cuda.compiling import cuda
-
+    gpu = Hardware()
     p, g = np.random.default_rng(0).standard_normal((2, 100_003)).astype(np.float32)
-    oracle, w = Oracle([p], learning_rate=0.1), cuda.to_device(p)
+    oracle, w = Oracle([p], learning_rate=0.1), gpu.array(p)
     opt = fa.ADAGRAD(params=w, learning_rate=0.1)
     for _ in range(3):
-        opt.step(cuda.to_device(g))
+        opt.step(gpu.array(g))
         oracle.step([g])
-    assert bits_differ(w.copy_to_host(), oracle.p[0]) == 0
+    assert bits_differ(w.numpy(), oracle.p[0]) == 0
 
 
 @pytest.mark.gpu
 def test_several_processes_on_the_real_one():
     if why_no_hardware():
         pytest.skip(why_no_hardware())
-    from fastadagrad.kernels.cuda.compiling import cuda
-
+    gpu = Hardware()
     start, *gradients = np.random.default_rng(0).standard_normal((4, 300_003)).astype(np.float32)
 
     def stepped(comm):
-        params = [cuda.to_device(start), cuda.to_device(start[:5])]
+        params = [gpu.array(start), gpu.array(start[:5])]
         opt = fa.ADAGRAD(params=params, learning_rate=0.1, reduction="sum", comm=comm)
         for _ in range(3):
-            opt.step([cuda.to_device(gradients[comm.rank][: p.size]) for p in params])
-        return [p.copy_to_host().tobytes() for p in params]
+            opt.step([gpu.array(gradients[comm.rank][: len(p)]) for p in params])
+        return [p.numpy().tobytes() for p in params]
 
     host = [start.copy(), start[:5].copy()]
     alone, (a, b, c) = fa.ADAGRAD(params=host, learning_rate=0.1), gradients

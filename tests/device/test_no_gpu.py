@@ -20,7 +20,7 @@ class Claimed:
 
 @pytest.mark.skipif(why_no_hardware() is None, reason="there is a GPU: what is said without one cannot be tested")
 def test_no_driver():
-    with pytest.raises(RuntimeError, match=r"NVIDIA driver|fastadagrad\[cuda13\]"):
+    with pytest.raises(RuntimeError, match=r"NVIDIA driver|fastadagrad\[cuda\]"):
         fa.ADAGRAD(params=Claimed())
 
 
@@ -34,7 +34,7 @@ def test_no_packages(monkeypatch):
     for name in [name for name in sys.modules if name.split(".")[0] == "cuda" or name == "fastadagrad.device.driver"]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setattr(builtins, "__import__", missing)
-    with pytest.raises(RuntimeError, match=r"No module named 'cuda.*pip install 'fastadagrad\[cuda13\]'"):
+    with pytest.raises(RuntimeError, match=r"No module named 'cuda.*pip install 'fastadagrad\[cuda\]'"):
         fa.ADAGRAD(params=Claimed())
 
 

@@ -1,29 +1,17 @@
-"""What the tests of CUDA kernels share: where there is no compiler for them these skip, and say so.
-
-Where it is installed and cannot compile they fail: a skip would be taken for a machine without it.
-"""
-
-from importlib.metadata import PackageNotFoundError, version
+"""What the tests of CUDA kernels share: AdaGrad by the kernels, which are run from their PTX on the CPU."""
 
 import numpy as np
 import ptx
-import pytest
 from oracle import bits_differ
 
-INSTALL = "pip install 'fastadagrad[test-cuda]'"
-try:
-    version("numba-cuda")
-except PackageNotFoundError:
-    pytest.skip(f"numba-cuda is not installed: {INSTALL}", allow_module_level=True)
-
-from fastadagrad.engine.options import cast_scalars, make_settings  # noqa: E402  only where they can be
-from fastadagrad.engine.state import accumulator_shape, kind_of  # noqa: E402
-from fastadagrad.engine.unit import norm_scale  # noqa: E402
-from fastadagrad.kernels.cuda import dense, reduce, shared  # noqa: E402
-from fastadagrad.kernels.cuda.memory import VECTOR, lanes_of  # noqa: E402
-from fastadagrad.kernels.memory import addresses  # noqa: E402
-from fastadagrad.kernels.reduce import LANES  # noqa: E402
-from fastadagrad.kernels.rules import adagrad  # noqa: E402
+from fastadagrad.engine.options import cast_scalars, make_settings
+from fastadagrad.engine.state import accumulator_shape, kind_of
+from fastadagrad.engine.unit import norm_scale
+from fastadagrad.kernels.cuda import dense, reduce, shared
+from fastadagrad.kernels.cuda.memory import VECTOR, lanes_of
+from fastadagrad.kernels.memory import addresses
+from fastadagrad.kernels.reduce import LANES
+from fastadagrad.kernels.rules import adagrad
 
 CC = (9, 0)
 SCALE = adagrad.Scalars._fields.index("gradient_scale")

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import numpy as np
 import ptx
+from cuda_kernels import CC
 
 from fastadagrad.device.arrays import LEGACY_STREAM
 
@@ -26,8 +27,6 @@ class Interpreter:
     """What `fastadagrad.device.backend.Backend` asks for, and notes on what was asked."""
 
     def __init__(self):
-        from cuda_kernels import CC  # skips where there is no compiler for kernels
-
         self.capability, self.memory, self.launched, self.log = CC, {}, [], []
         self.kept, self._depth = deque(maxlen=4), 0
 
@@ -76,7 +75,7 @@ class Interpreter:
 
     def run(self, kernel, blocks, threads, arguments):
         self.launched.append(kernel.name)
-        ptx.launch(kernel.ptx, blocks, threads, arguments, list(self.memory.values()), not kernel.exact)
+        ptx.launch(kernel.ptx, blocks, threads, arguments, list(self.memory.values()))
 
     @contextmanager
     def on(self, streams):

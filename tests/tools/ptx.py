@@ -86,24 +86,9 @@ SAME: dict[str, Callable[..., Any]] = {
     "not": np.invert,
     "copysign": lambda a, b: np.copysign(b, a),
 }
+WHOLE: dict[str, Callable[[Any], Any]] = {"rmi": np.floor, "rpi": np.ceil, "rni": np.rint, "rzi": np.trunc}
 BARRIERS = {"bar", "barrier"}
 ROUNDED = {"add", "sub", "mul", "div", "sqrt"}
-SPLIT = 2.0**27 + 1  # times a float64, takes its upper half out
-
-
-def fused(a: Any, b: Any, c: Any) -> Any:
-    """a*b + c of float64, rounded once, by Dekker's and Knuth's exact product and sum; rarely, a last bit is off.
-
-    Where what it goes through overflows, a*b + c.
-    """
-    product = a * b
-    upper_a, upper_b = SPLIT * a - (SPLIT * a - a), SPLIT * b - (SPLIT * b - b)
-    lower_a, lower_b = a - upper_a, b - upper_b
-    error = ((upper_a * upper_b - product) + upper_a * lower_b + lower_a * upper_b) + lower_a * lower_b
-    total = product + c
-    virtual = total - product
-    lost = (product - (total - virtual)) + (c - virtual)
-    return np.where(np.isfinite(error) & np.isfinite(lost), total + (lost + error), total)
 
 
 def _registers(operand: str) -> list[str]:
@@ -120,14 +105,9 @@ class Grid:
         Threads a block.
     memory : arrays
         What the kernel may read and, if writable, write.
-    inexact : bool
-        It may have what CUDA's exp and log are made of: sums contracted with products, and approximate reciprocals.
     """
 
-    def __init__(
-        self, program: Program, blocks: int, threads: int, memory: Sequence[np.ndarray], inexact: bool = False
-    ) -> None:
-        self.inexact = inexact
+    def __init__(self, program: Program, blocks: int, threads: int, memory: Sequence[np.ndarray]) -> None:
         self.program, self.threads, self.n = program, threads, blocks * threads
         self.place = np.zeros(self.n, np.int64)
         thread = np.arange(self.n, dtype=np.uint32)
@@ -255,6 +235,8 @@ class Grid:
         return np.full(active.size, np.array(value, np.dtype(f"u{kind.itemsize}")).view(kind))
 
     def _write(self, operand: str, value: np.ndarray, active: np.ndarray) -> None:
+        if operand == "_":  # what is not wanted
+            return
         register = self._register(operand.removeprefix("%"))
         if register.dtype != bool:
             wide = value.astype(f"{value.dtype.kind}{register.itemsize}") if value.dtype.kind in "iu" else value
@@ -276,7 +258,8 @@ class Grid:
         target, source = instruction.operands
         kind, registers = instruction.type, _registers(target)
         if "param" in instruction.modifiers:
-            self._write(target, np.full(active.size, self.parameters[source.strip("[]")].astype(kind)), active)
+            value = np.frombuffer(self.parameters[source.strip("[]")].tobytes(), kind, 1)
+            self._write(target, np.repeat(value, active.size), active)
             return
         size = len(registers) * kind.itemsize
         values = self.memory.load(self._space(instruction), self._address(source, active), size, active).view(kind)
@@ -318,26 +301,6 @@ class Grid:
         else:
             parts = np.stack([self._read(register, halves, active) for register in _registers(source)], axis=1)
             self._write(target, parts.view(instruction.type).reshape(-1), active)
-
-    def _require_inexact(self) -> None:
-        if not self.inexact:
-            raise Fault("contracted, or an approximation")
-
-    def _do_fma(self, instruction: Instruction, active: np.ndarray) -> None:
-        self._require_inexact()
-        if instruction.modifiers != ["rn", "f64"]:
-            raise Fault("unknown instruction")
-        kind, (target, *sources) = instruction.type, instruction.operands
-        self._write(target, fused(*(self._read(s, kind, active) for s in sources)), active)
-
-    def _do_rcp(self, instruction: Instruction, active: np.ndarray) -> None:
-        """An approximation of a float64, of which the lower half is 0."""
-        self._require_inexact()
-        if instruction.modifiers != ["approx", "ftz", "f64"]:
-            raise Fault("unknown instruction")
-        target, source = instruction.operands
-        bits = (1 / self._read(source, TYPES["f64"], active)).view(np.uint64)
-        self._write(target, (bits >> np.uint64(32) << np.uint64(32)).view(np.float64), active)
 
     def _do_mul(self, instruction: Instruction, active: np.ndarray) -> None:
         self._require_rounding(instruction)
@@ -393,15 +356,26 @@ class Grid:
         field = self._read(source, kind, active) << np.array(int(first), kind)
         self._write(target, (self._read(into, kind, active) & ~mask) | (field & mask), active)
 
+    def _do_bfe(self, instruction: Instruction, active: np.ndarray) -> None:
+        kind = instruction.type
+        if kind.kind != "u":
+            raise Fault("unknown instruction")
+        target, source, first, count = instruction.operands
+        mask = np.array((1 << int(count)) - 1, kind)
+        self._write(target, (self._read(source, kind, active) >> np.array(int(first), kind)) & mask, active)
+
     def _do_cvt(self, instruction: Instruction, active: np.ndarray) -> None:
         to, source = (TYPES[m] for m in instruction.modifiers[-2:])
         target, operand = instruction.operands
         value = self._read(operand, source, active)
         narrows = to.kind == "f" and (source.kind != "f" or to.itemsize < source.itemsize)
-        if (narrows and "rn" not in instruction.modifiers) or (source.kind == "f" and to.kind != "f"):
+        whole = next((m for m in instruction.modifiers if m in WHOLE), None)
+        to_integer = source.kind == "f" and to.kind != "f"
+        if (narrows and "rn" not in instruction.modifiers) or (to_integer and whole != "rzi"):
             raise Fault("unknown conversion")
-        converted = value.astype(to)
-        self._write(target, converted, active)
+        if to_integer and not (np.abs(value) < 2.0 ** (8 * to.itemsize - 1)).all():
+            raise Fault("conversion of a number that is too large")
+        self._write(target, (WHOLE[whole](value) if whole else value).astype(to), active)
 
     # Warps
 
@@ -440,10 +414,8 @@ class Grid:
         self._write(target, np.bitwise_count(bits).astype(np.uint32), active)
 
 
-def launch(
-    ptx: str, blocks: int, threads: int, arguments: Sequence[Any], memory: Sequence[np.ndarray], inexact: bool = False
-) -> Grid:
+def launch(ptx: str, blocks: int, threads: int, arguments: Sequence[Any], memory: Sequence[np.ndarray]) -> Grid:
     """Run a kernel on the CPU: so many blocks of threads, with these parameters, in these arrays."""
-    grid = Grid(parse(ptx), blocks, threads, memory, inexact)
+    grid = Grid(parse(ptx), blocks, threads, memory)
     grid.run(arguments)
     return grid

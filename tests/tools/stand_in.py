@@ -11,8 +11,10 @@ import pytest
 from gpu import Interpreter
 from ptx_program import TYPES, parse
 
+from fastadagrad.kernels.cuda.compiling import Kernel
+
 cuda = pytest.importorskip(
-    "cuda.bindings.driver", reason="numba-cuda is not installed: pip install 'fastadagrad[test-cuda]'"
+    "cuda.bindings.driver", reason="cuda-bindings is not installed: pip install 'fastadagrad[test-cuda]'"
 )
 SUCCESS = cuda.CUresult.CUDA_SUCCESS
 REFUSED = (cuda.CUresult.CUDA_ERROR_INVALID_VALUE,)
@@ -202,8 +204,7 @@ class StandIn:
         values = [self.host(int(place), kind.itemsize).view(kind)[0] for place, kind in zip(places, kinds, strict=True)]
         self.note("launch", stream)
         self.catch_up()
-        exact = "catch_up" not in name
-        self.gpu.run(type("Kernel", (), {"name": name, "ptx": module, "exact": exact}), gx, bx, values)
+        self.gpu.run(Kernel(name, module), gx, bx, values)
         return (SUCCESS,)
 
 

@@ -1,28 +1,24 @@
-"""What the compiler for CUDA lacks beside a newer NumPy, lent to it; and that it is there where it is installed."""
+"""The compiler of CUDA kernels: it needs nothing but Numba, and refuses what GPUs do not compute as the CPU does."""
 
-import textwrap
-from importlib.metadata import PackageNotFoundError, version
+import math
 
+import numpy as np
+import ptx
 import pytest
+from cuda_kernels import CC
+from numba import types
 from processes import run
 
-try:
-    version("numba-cuda")
-except PackageNotFoundError:
-    pytest.skip("numba-cuda is not installed: pip install 'fastadagrad[test-cuda]'", allow_module_level=True)
+from fastadagrad.kernels.cuda import compiling, nvptx, reduce
+from fastadagrad.kernels.cuda.compiling import compile_kernel
+from fastadagrad.kernels.cuda.memory import make_access
+from fastadagrad.kernels.jit import jitable
 
 WITHOUT = """
-import numba.np.arrayobj  # Numba's own, which knows which NumPy this is
-if hasattr(np, "row_stack"):  # as NumPy 2.5
-    del np.row_stack
-    np.__all__.remove("row_stack")
-"""
-COMPILE = """
     import sys, threading, warnings
     warnings.simplefilter("error")
+    sys.modules["numba.cuda"] = sys.modules["numba_cuda"] = sys.modules["cuda"] = None
     import numpy as np
-    BEFORE
-    there = hasattr(np, "row_stack")
     from fastadagrad.kernels.cuda import reduce
 
     def compile(dtype):
@@ -30,45 +26,112 @@ COMPILE = """
         assert f".entry {kernel.name}(" in kernel.ptx
         print(kernel.name.split("_")[1])
 
-    WORK
-    assert hasattr(np, "row_stack") == there
-"""
-ONE = 'compile("float32")'
-TWO_AT_ONCE = """
     threads = [threading.Thread(target=compile, args=(dtype,)) for dtype in ("float32", "float64")]
     for thread in threads: thread.start()
     for thread in threads: thread.join()
 """
-FAILING = """
-    class Refusal:
-        def find_spec(self, name, path, target=None):
-            if name == "numba.cuda.np.arrayobj":
-                assert hasattr(np, "row_stack")
-                raise OSError("a disk that is broken")
 
-    sys.meta_path.insert(0, Refusal())
-    try:
-        compile("float32")
-    except OSError as error:
-        assert not hasattr(np, "row_stack")
-        print(error)
-"""
+
+def test_without_any_package_for_cuda_and_in_two_threads(tmp_path, monkeypatch):
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))  # nothing is kept there
+    done = run(WITHOUT)
+    assert done.stderr == "", done.stderr
+    assert set(done.stdout.splitlines()) == {"float32", "float64"}
+
+
+def compiled(formula, dtype=np.float32, capability=CC):
+    """The kernel that puts ``formula(x)`` in the place of a number x."""
+    access, formula = make_access(np.dtype(dtype)), jitable(formula)
+    load, store = access.load, access.store
+
+    def kernel(address):
+        store(address, formula(load(address)))
+
+    return compile_kernel("test", kernel, (types.uint64,), capability)
+
+
+def computed(formula, x, dtype):
+    array = np.array([x], dtype)
+    ptx.launch(compiled(formula, dtype).ptx, 1, 1, [array.ctypes.data], [array])
+    return array[0]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    ("formula", "x", "expected"),
+    [
+        (lambda x: math.sqrt(x), 2, np.sqrt),
+        (lambda x: np.sqrt(x), 3, np.sqrt),
+        (lambda x: abs(x), -2, np.abs),
+        (lambda x: math.copysign(x, -x), 2, np.negative),
+        (lambda x: math.floor(x), -2.5, np.floor),
+        (lambda x: math.ceil(x), -2.5, np.ceil),
+        (lambda x: x / (x + x + x), 2, lambda x: x / (x + x + x)),
+        (lambda x: x**3, 1.1, lambda x: x * x * x),
+        (lambda x: min(x, -x), 2, np.negative),
+        (lambda x: -x if math.isnan(x) else x, 2, lambda x: x),
+    ],
+    ids=["sqrt", "NumPy's", "abs", "copysign", "floor", "ceil", "quotient", "cube", "min", "isnan"],
+)
+def test_what_gpus_compute_exactly(formula, x, expected, dtype):
+    assert computed(formula, x, dtype) == expected(dtype(x))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    ("formula", "what"),
+    [
+        (lambda x: math.exp(x), r"llvm\.exp\."),
+        (lambda x: np.log(x), r"llvm\.log\."),
+        (lambda x: math.log1p(x), "log1p"),
+        (lambda x: x**x, r"llvm\.pow\."),
+        (lambda x: math.sin(x), r"llvm\.sin\."),
+        (lambda x: math.tanh(x), "tanh"),
+        (lambda x: math.hypot(x, x), "hypot"),
+        (lambda x: x % x, "the remainder of floats"),
+    ],
+    ids=["exp", "log", "log1p", "power", "sin", "tanh", "hypot", "remainder"],
+)
+def test_what_they_do_not_is_refused(formula, what, dtype):
+    """LLVM would end the process where it is given a function that GPUs lack."""
+    with pytest.raises(RuntimeError, match=f"kernel test would not have the bits of the CPU's: it calls.*{what}"):
+        compiled(formula, dtype)
+
+
+def test_contraction_is_refused(monkeypatch):
+    """A product and a sum that become one operation round once, and such code must not be used."""
+    monkeypatch.setattr(compiling, "ptx_of", lambda *args: nvptx.ptx_of(*args).replace("add.rn.f32", "fma.rn.f32"))
+    with pytest.raises(RuntimeError, match=r"this LLVM has made fma\.rn\.f32 of it"):
+        compiled(lambda x: x * x + x)
 
 
 @pytest.mark.parametrize(
-    ("before", "work", "expected"),
-    [
-        ("", ONE, {"float32"}),
-        (WITHOUT, ONE, {"float32"}),
-        (WITHOUT, TWO_AT_ONCE, {"float32", "float64"}),
-        (WITHOUT, FAILING, {"a disk that is broken"}),
-    ],
-    ids=["this NumPy", "none", "none, two threads", "none, and the import fails"],
+    ("capability", "target"),
+    [((5, 0), "sm_50"), ((7, 5), "sm_75"), ((8, 9), "sm_80"), ((9, 0), "sm_90"), ((12, 1), "sm_90")],
+    ids=str,
 )
-def test_row_stack_is_lent_while_it_is_needed(before, work, expected, tmp_path, monkeypatch):
-    """Kernels compile where numba-cuda is installed, whatever NumPy there is; NumPy is afterwards as it was."""
-    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))  # nothing is kept there
-    code = textwrap.dedent(COMPILE).replace("BEFORE", before).replace("WORK", textwrap.dedent(work))
-    done = run(code)
-    assert done.stderr == "", done.stderr
-    assert set(done.stdout.splitlines()) == expected
+def test_code_for_each_gpu(capability, target):
+    """Later GPUs run the code for earlier ones, and of a version of PTX that drivers since 525 know."""
+    text = compiled(lambda x: x + x, capability=capability).ptx
+    assert f".target {target}\n" in text
+    assert ".version 8.0\n" in text
+
+
+def test_a_gpu_that_is_too_old():
+    with pytest.raises(RuntimeError, match=r"capability 5\.0 or newer, and this one has 3\.5: use host arrays"):
+        compiled(lambda x: x, capability=(3, 5))
+
+
+def test_an_llvm_that_is_too_old(monkeypatch):
+    monkeypatch.setattr(nvptx.llvm, "llvm_version_info", (15, 0, 7))
+    nvptx.require_llvm.cache_clear()
+    with pytest.raises(RuntimeError, match=r"LLVM 16 or newer, and llvmlite .* has 15: pip install 'numba>=0\.62'"):
+        nvptx.require_llvm()
+
+
+def test_names_say_what_and_the_kernel_is_the_only_thing_that_is_seen():
+    kernel = reduce.make_finite_check(np.dtype(np.float32), CC)
+    assert kernel.ptx.count(".visible") == 1
+    assert f".visible .entry {kernel.name}(" in kernel.ptx
+    assert ".func" not in kernel.ptx
+    assert "Numba" not in kernel.ptx

@@ -1,41 +1,34 @@
 """CUDA code kept on the disk: found again by the next process, and never taken for what it is not."""
 
-import re
 from collections import namedtuple
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from cuda_kernels import CC
-from numba import cuda
 
 from fastadagrad.kernels import disk_cache
-from fastadagrad.kernels.cuda import disk, reduce
+from fastadagrad.kernels.cuda import compiling, disk, reduce
 from fastadagrad.kernels.cuda.compiling import kernel_name
 from fastadagrad.kernels.rules import dog
-
-
-def code(kernel):
-    """What is to be run, without the names that Numba numbers."""
-    return re.sub(r"_ZN\w+", "", kernel.ptx)
 
 
 @pytest.fixture
 def compiled(tmp_path, monkeypatch):
     """Make the kernels of the finite check as a new process would; how often something was compiled."""
-    make, compile_ptx, calls = reduce.make_finite_check.__wrapped__, cuda.compile_ptx, []
-    expected = {name: code(make(np.dtype(name), CC)) for name in ("float32", "float64")}
+    make, ptx_of, calls = reduce.make_finite_check.__wrapped__, compiling.ptx_of, []
+    expected = {name: make(np.dtype(name), CC).ptx for name in ("float32", "float64")}
 
-    def counted(function, *args, **kwargs):
-        calls.append(function.__name__)
-        return compile_ptx(function, *args, **kwargs)
+    def counted(name, *args):
+        calls.append(name)
+        return ptx_of(name, *args)
 
     monkeypatch.setattr(disk, "folders", lambda: (tmp_path / "cache", [tmp_path / "cache"]))
-    monkeypatch.setattr(cuda, "compile_ptx", counted)
+    monkeypatch.setattr(compiling, "ptx_of", counted)
 
     def times(dtype="float32"):
         calls.clear()
-        assert code(make(np.dtype(dtype), CC)) == expected[dtype]
+        assert make(np.dtype(dtype), CC).ptx == expected[dtype]
         return len(calls)
 
     return times
@@ -69,7 +62,7 @@ def test_bytes_that_are_no_text(compiled, tmp_path):
 
 def test_another_compiler_or_source(compiled, monkeypatch):
     assert compiled() == 1
-    monkeypatch.setattr(disk, "_compilers", lambda: "others")
+    monkeypatch.setattr(disk, "COMPILER", "others")
     assert [compiled(), compiled()] == [1, 0]
 
 
