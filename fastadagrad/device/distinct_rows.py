@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..engine.place import array_of
 from ..engine.rows import INDEX_DTYPES, Rows, outside
@@ -34,12 +35,16 @@ class DeviceCoalescer:
     ----------
     n_rows : int
         Number of rows of the parameter.
+    outside : int, optional
+        Address of an int32 which becomes 1 if an index is that of no row: the caller looks, and calls `refuse`. Without
+        it the methods look themselves, for which they wait.
     """
 
-    def __init__(self, backend: Backend, n_rows: int) -> None:
+    def __init__(self, backend: Backend, n_rows: int, outside: int | None = None) -> None:
         self._backend, self._n_rows = backend, n_rows
         self._kernels = coalesce.make_sort(backend.capability)
-        self._total, self._outside = zeros(backend, [((1,), WORD), ((), np.int32)])
+        [self._found] = zeros(backend, [((2,), WORD)])  # a total, and whether an index is that of no row
+        self._looks, self._outside = outside is None, outside or self._found.address + WORD.itemsize
         self._room = -1
 
     def group(self, what: str, indices: DeviceArray, unique: bool) -> Groups:
@@ -53,48 +58,58 @@ class DeviceCoalescer:
         n = indices.size
         if not n:
             return Groups(0, 0, 0, 0)
-        keys = self.pack(indices)
-        if not unique:
-            keys = self._sort(keys, n)
+        if unique:
+            self._make_room(n)
+            self._pack(self._kernels.pack_rows, indices, self._rows)
+            if self._looks:
+                self._look(what, indices)
+            return Groups(self._rows.address, self._places.address, self._places.address, n)
+        keys = self._sort(self.pack(indices), n)
         tiles = coalesce.tiles_of(n)
         self._launch(self._kernels.count_heads, tiles * LANES, keys, n, tiles, self._counts)
         self.scan(self._counts, tiles)
-        n_groups = self.total()
-        self.refuse_outside(what, indices)
+        n_groups = self._look(what, indices)
         rows, starts, at = (array.address for array in (self._rows, self._starts, self._at))
         self._launch(self._kernels.write, tiles * LANES, keys, n, tiles, self._counts, at, rows, starts)
         return Groups(rows, starts, at, n_groups)
 
     def pack(self, indices: DeviceArray) -> DeviceArray:
-        """Sort keys of the indices, in the order of the indices; what is no row is noted for `refuse_outside`."""
+        """Sort keys of the indices, in the order of the indices."""
         self._make_room(indices.size)
-        keys, n = self._keys[0], indices.size
-        self._backend.clear(self._outside.address, self._outside.nbytes)
-        pack = self._kernels.pack[str(indices.dtype)]
-        self._launch(pack, n, indices, n, self._n_rows, keys, self._outside)
-        return keys
+        self._pack(self._kernels.pack, indices, self._keys[0])
+        return self._keys[0]
 
-    def refuse_outside(self, what: str, indices: DeviceArray) -> None:
-        """Raise IndexError if one of the indices that were packed last is not that of a row."""
-        found = np.zeros((), np.int32)
-        self._backend.read(self._outside.address, found)
-        if found:
-            numbers = indices.to_host()
-            [place, *_] = np.flatnonzero((numbers < 0) | (numbers >= self._n_rows)).tolist()
-            raise outside(what, place, numbers[place], self._n_rows)
+    def _pack(self, kernels: dict[str, Any], indices: DeviceArray, words: DeviceArray) -> None:
+        arguments = indices, indices.size, self._n_rows, words, self._outside
+        self._launch(kernels[str(indices.dtype)], indices.size, *arguments)
+
+    def _look(self, what: str, indices: DeviceArray) -> int:
+        """The total of the counts that were scanned last; IndexError for indices of no row, unless the caller looks."""
+        found = self._read()
+        if found[1]:
+            self._backend.clear(self._found.address, self._found.nbytes)
+            self.refuse(what, indices)
+        return int(found[0])
+
+    def refuse(self, what: str, indices: DeviceArray) -> NoReturn:
+        """Raise IndexError for the first of the indices that is not that of a row."""
+        numbers = indices.to_host()
+        [place, *_] = np.flatnonzero((numbers < 0) | (numbers >= self._n_rows)).tolist()
+        raise outside(what, place, numbers[place], self._n_rows)
 
     def _make_room(self, n: int) -> None:
         if n <= self._room:
             return
         room = max(n, 2 * self._room)
         counts = coalesce.VALUES * coalesce.tiles_of(room)
-        levels = [coalesce.tiles_of(max(counts, room))]
+        levels = [coalesce.spans_of(max(counts, room))]
         while levels[-1] > 1:
-            levels.append(coalesce.tiles_of(levels[-1]))
-        sizes = room, room, room, room, room + 1, counts, *levels[:-1]
+            levels.append(coalesce.spans_of(levels[-1]))
+        sizes = room, room, room, room, room + 1, room + 1, counts, *levels[:-1]
         keys, others, *memory = zeros(self._backend, [((size,), WORD) for size in sizes])
         self._keys = keys, others
-        self._at, self._rows, self._starts, self._counts, *self._totals_of_tiles = memory
+        self._at, self._rows, self._starts, self._places, self._counts, *self._totals_of_spans = memory
+        self._backend.write(self._places.address, np.arange(room + 1, dtype=WORD))  # where rows are in the order given
         self._room = room
 
     def _sort(self, keys: DeviceArray, n: int) -> DeviceArray:
@@ -108,18 +123,21 @@ class DeviceCoalescer:
 
     def scan(self, counts: DeviceArray, size: int, level: int = 0) -> None:
         """Replace each count by the sum of the counts before it; there is room for as many counts as indices."""
-        tiles = coalesce.tiles_of(size)
-        totals = self._total if tiles == 1 else self._totals_of_tiles[level]
-        self._launch(self._kernels.scan, tiles * LANES, counts, size, tiles, totals)
-        if tiles > 1:
-            self.scan(totals, tiles, level + 1)
+        spans = coalesce.spans_of(size)
+        totals = self._found if spans == 1 else self._totals_of_spans[level]
+        self._launch(self._kernels.scan, spans * LANES, counts, size, spans, totals)
+        if spans > 1:
+            self.scan(totals, spans, level + 1)
             self._launch(self._kernels.add, size, counts, size, totals)
 
     def total(self) -> int:
         """The total of the counts that were scanned last; the call waits for the GPU."""
-        total = np.zeros((), WORD)
-        self._backend.read(self._total.address, total)
-        return int(total)
+        return int(self._read()[0])
+
+    def _read(self) -> NDArray[np.uint64]:
+        found = np.zeros(self._found.shape, WORD)
+        self._backend.read(self._found.address, found)
+        return found
 
     def _launch(self, kernel: Any, threads: int, *arguments: int | DeviceArray) -> None:
         addresses = [x.address if isinstance(x, DeviceArray) else x for x in arguments]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from ..kernels.reduce import LANES
 from .arrays import DeviceArray, zeros
 from .backend import Backend
 from .distinct_rows import WORD, DeviceCoalescer, Groups, checked_device_rows
+from .seen import Seen
 
 NOTHING = Groups(0, 0, 0, 0)
 
@@ -28,32 +29,55 @@ class RowSource:
     ----------
     ordered : bool
         Sort the rows even if they are said to be unique: squares of the gradient are summed in ascending order of rows.
+    outside : int, optional
+        As `DeviceCoalescer` takes it.
     """
 
-    def __init__(self, name: str, parameter: DeviceArray, backend: Backend, rule: Any, ordered: bool) -> None:
+    def __init__(
+        self,
+        name: str,
+        parameter: DeviceArray,
+        backend: Backend,
+        rule: Any,
+        ordered: bool,
+        outside: int | None = None,
+    ) -> None:
         self._name, self._parameter, self._backend, self._rule = name, parameter, backend, rule
         self._ordered, self._of = ordered, (parameter.dtype, backend.capability)
         n_rows, self.width = row_layout(cast(Any, parameter), by_element=False)
-        self._coalescer = DeviceCoalescer(backend, n_rows)
+        self._coalescer = DeviceCoalescer(backend, n_rows, outside)
         dtype, wide = parameter.dtype, np.float64
         nothing = zeros(backend, [((0,), dtype), ((0,), dtype), ((0,), WORD), ((0,), wide), ((), wide)])
         self._dense, self._sums, self._places, self._block_sums, self._total = nothing
         self._unused = np.zeros(len(rule.Scalars._fields), parameter.dtype)
+        self._seen = Seen()
         self.groups = NOTHING
 
     def take(self, gradient: Rows, guard: NDArray[np.int64]) -> list[DeviceArray]:
         """Check a gradient as far as the host can."""
-        self._indices, self.values = checked_device_rows(self._name, gradient, self._parameter, self._backend)
         self._unique = bool(gradient.assume_unique) and not self._ordered
+        objects = [gradient.indices, gradient.values]
+        if self._seen.same(objects):
+            return [self.values, self._indices]
+        self._indices, self.values = checked_device_rows(self._name, gradient, self._parameter, self._backend)
         for what, array in (("indices", self._indices), ("values", self.values)):
             error = overlap_refusal(f"gradient of {self._name!r} (its {what})", array, guard)
             if error:
                 raise error
+        self._seen.note(objects, [self._indices, self.values])
         return [self.values, self._indices]
 
+    @property
+    def _what(self) -> str:
+        return f"gradient of {self._name!r}: indices"
+
+    def refuse_outside(self) -> NoReturn:
+        """Raise IndexError for an index of the gradient that is that of no row."""
+        self._coalescer.refuse(self._what, self._indices)
+
     def arrange(self) -> None:
-        """Check the indices of the gradient, and sort them."""
-        self.groups = self._coalescer.group(f"gradient of {self._name!r}: indices", self._indices, self._unique)
+        """Check the indices of the gradient, unless the caller does, and sort them."""
+        self.groups = self._coalescer.group(self._what, self._indices, self._unique)
         if self._ordered:
             self._locate_blocks()
 

@@ -14,6 +14,7 @@ from ..engine.rows import Rows
 from ..engine.state import State
 from ..engine.unit import OtherKind
 from ..kernels.cuda import shared
+from ..kernels.cuda.memory import MARK
 from ..kernels.cuda.rows import THREADS, blocks_of, make_row_update, share_of
 from ..kernels.memory.addresses import PARAMETER, SIZE
 from ..kernels.rules import adagrad
@@ -26,6 +27,8 @@ from .unit import DeviceUnit
 
 class DeviceRowUnit(DeviceUnit):
     """One parameter on a GPU with row-sparse gradients."""
+
+    marks = 3  # the last of which says that an index is that of no row
 
     def __init__(
         self,
@@ -42,7 +45,8 @@ class DeviceRowUnit(DeviceUnit):
         params, self._name = self._params, self._params.names[position]
         parameter = params.arrays[position]
         self._accumulator: Any = state[self._name][settings.slots[0]] if kind != "element" else None
-        self._source = RowSource(self._name, parameter, self._backend, self._form, ordered or kind == "tensor")
+        outside, ordered = self._infinite + MARK, ordered or kind == "tensor"
+        self._source = RowSource(self._name, parameter, self._backend, self._form, ordered, outside)
         self._lagging: DeviceLagging | None = None
         if lags is not None:
             notes_of = self._rule, settings, kind, self.table[0], params, position
@@ -71,8 +75,16 @@ class DeviceRowUnit(DeviceUnit):
             yield from self._source.kernels()
             yield shared.make_tensor(form, self._motion, *of).accumulate
 
-    def _arrange(self) -> None:
+    def _arrange(self, looks_later: bool) -> None:
         self._source.arrange()
+        if not looks_later:
+            self._take_marks()
+
+    def _take_marks(self) -> NDArray[np.int32]:
+        marks = super()._take_marks()
+        if marks[2].any():
+            self._source.refuse_outside()
+        return marks
 
     def _sum_squares(self) -> None:
         self._backend.read(self._source.sum_of_squares(False, self._scalars[0]), self.sums)

@@ -39,6 +39,8 @@ class DeviceUnit(Unit):
     check of the next step, or by `poll`.
     """
 
+    marks = 2  # for each parameter: of a gradient that is not finite, and of an accumulator that has become infinite
+
     def __init__(self, state: State, members: dict[int, Settings], kind: str, lean: bool) -> None:
         super().__init__(state, members, kind)
         self._backend: Backend = state.params.place.backend
@@ -48,10 +50,10 @@ class DeviceUnit(Unit):
         self._motion, self._columns = settings.motion, range(FIRST_SLOT, FIRST_SLOT + len(settings.slots))
         n = len(members)
         blocks = int(self.table[-1, FIRST_BLOCK])
-        wanted = [((2, n), np.int32), ((n,), np.float64), ((blocks,), np.float64)]
+        wanted = [((self.marks, n), np.int32), ((n,), np.float64), ((blocks,), np.float64)]
         self._marks, self._squares, self._sums_of_blocks = zeros(self._backend, wanted)
         self._found, self._infinite = self._marks.address, self._marks.address + n * MARK
-        self._marks_here = np.zeros((2, n), np.int32)
+        self._marks_here = np.zeros(self._marks.shape, np.int32)
         self._launches: dict[str, list[Any]] = {}  # by what they do: those that are ready
         self._streams: list[int | None] = []
         self._foreign: list[DeviceArray] = []  # which may be freed by work on other streams than that of a step
@@ -63,7 +65,7 @@ class DeviceUnit(Unit):
         with self._backend.on(self._streams):
             if work & HEADERS:
                 self._make_ready()
-                self._arrange()
+                self._arrange(looks_later=work & (FINITE | NORMS) == FINITE)
             if work & NORMS:
                 self._sum_squares()
             code = self._check(bool(work & NORMS)) if work & FINITE else 0
@@ -108,8 +110,11 @@ class DeviceUnit(Unit):
     def _take(self, gradients: list[Any], guard: NDArray[np.int64]) -> list[DeviceArray]:
         """Check the gradients as far as the host can; returns the arrays that they are made of."""
 
-    def _arrange(self) -> None:
-        """Check the indices of sparse gradients, which only the GPU can, and sort them."""
+    def _arrange(self, looks_later: bool) -> None:
+        """Check the indices of sparse gradients, which only the GPU can, and sort them.
+
+        What the GPU finds is in the marks, which `_check` looks at if it `looks_later`.
+        """
 
     @abstractmethod
     def _sum_squares(self) -> None:

@@ -14,11 +14,12 @@ from ..reduce import LANES
 from . import threads
 from .memory import load_word, mark, store_word
 
-DIGIT = 4  # bits
+DIGIT = 6  # bits: two values for each thread of a warp
 VALUES = 1 << DIGIT
 TILE = 1024  # keys of a warp
+SPAN = 4096  # counts of a warp that scans
 
-_zero, _one, _word, _lanes, _tile, _values = map(np.uint64, (0, 1, 8, LANES, TILE, VALUES))
+_zero, _one, _word, _lanes, _tile, _span, _values = map(np.uint64, (0, 1, 8, LANES, TILE, SPAN, VALUES))
 _position, _low = np.uint64(POSITION), np.uint64((1 << POSITION) - 1)
 
 
@@ -46,14 +47,14 @@ def _agree(bits, digit, j):
 
 
 @jitable
-def _threads_with(digit, bits0, bits1, bits2, bits3, valid):
+def _threads_with(digit, bits0, bits1, bits2, bits3, bits4, bits5, valid):
     """A bit for each thread whose key has this digit, given the ballots on each bit of all threads' digits.
 
     There is no branch here: the compiler would make a loop of each side of it, and at a ballot all threads of the warp
     have to be at the same instruction.
     """
-    found = _agree(bits0, digit, 0) & _agree(bits1, digit, 1) & _agree(bits2, digit, 2) & _agree(bits3, digit, 3)
-    return found & valid
+    found = _agree(bits0, digit, 0) & _agree(bits1, digit, 1) & _agree(bits2, digit, 2)
+    return found & _agree(bits3, digit, 3) & _agree(bits4, digit, 4) & _agree(bits5, digit, 5) & valid
 
 
 @jitable
@@ -63,6 +64,8 @@ def _vote(digit, holds):
         _ballot(digit >> _one & _one != _zero),
         _ballot(digit >> np.uint64(2) & _one != _zero),
         _ballot(digit >> np.uint64(3) & _one != _zero),
+        _ballot(digit >> np.uint64(4) & _one != _zero),
+        _ballot(digit >> np.uint64(5) & _one != _zero),
         _ballot(holds),
     )
 
@@ -86,38 +89,42 @@ def _is_head(keys, i, n):
     return i == _zero or load_word(keys + i * _word) >> _position != load_word(keys + (i - _one) * _word) >> _position
 
 
-def make_pack(load, size):
-    """The kernel that makes a key of each index: `load` reads one, of `size` bytes."""
+def make_pack(load, size, sorts: bool):
+    """The kernel that makes a word of each index: `load` reads one, of `size` bytes.
 
-    def pack(indices, n, rows, keys, outside):
+    It is a key if the kernel's user `sorts` them, else the row's number alone.
+    """
+
+    def pack(indices, n, rows, words, outside):
         i = threads.thread()
         if i < n:
             row = np.uint64(np.int64(load(indices + i * size)))
             if row >= rows:  # negative numbers have become large ones
                 mark(outside)
-            store_word(keys + i * _word, row << _position | i)
+            store_word(words + i * _word, row << _position | i if sorts else row)
 
     return pack
 
 
 def count(keys, n, shift, tiles, counts):
-    tile, lane, mine = _warp(), threads.lane(), _zero
+    tile, lane, mine, others = _warp(), threads.lane(), _zero, _zero
     if tile < tiles:
         start = tile * _tile
         while start < min(n, (tile + _one) * _tile):
             i = start + lane
-            b0, b1, b2, b3, valid = _vote(_digit_at(keys, i, n, shift), i < n)
-            mine += _popcount(_threads_with(lane, b0, b1, b2, b3, valid))
+            votes = _vote(_digit_at(keys, i, n, shift), i < n)
+            mine += _popcount(_threads_with(lane, *votes))
+            others += _popcount(_threads_with(lane + _lanes, *votes))
             start += _lanes
-        if lane < _values:
-            store_word(counts + (lane * tiles + tile) * _word, mine)
+        store_word(counts + (lane * tiles + tile) * _word, mine)
+        store_word(counts + ((lane + _lanes) * tiles + tile) * _word, others)
 
 
-def scan(counts, size, tiles, totals):
-    tile, lane, so_far = _warp(), threads.lane(), _zero
-    if tile < tiles:
-        start = tile * _tile
-        end = min(size, start + _tile)
+def scan(counts, size, spans, totals):
+    span, lane, so_far = _warp(), threads.lane(), _zero
+    if span < spans:
+        start = span * _span
+        end = min(size, start + _span)
         while start < end:
             i = start + lane
             own = load_word(counts + i * _word) if i < end else _zero
@@ -131,30 +138,34 @@ def scan(counts, size, tiles, totals):
             so_far += _value_of(up_to, LANES - 1)
             start += _lanes
         if lane == _zero:
-            store_word(totals + tile * _word, so_far)
+            store_word(totals + span * _word, so_far)
 
 
 def add(counts, size, places):
     i = threads.thread()
     if i < size:
         at = counts + i * _word
-        store_word(at, load_word(at) + load_word(places + i // _tile * _word))
+        store_word(at, load_word(at) + load_word(places + i // _span * _word))
 
 
 def distribute(keys, n, shift, tiles, places, sorted_keys):
     tile, lane = _warp(), threads.lane()
     if tile < tiles:
-        place = load_word(places + (lane * tiles + tile) * _word) if lane < _values else _zero
+        place = load_word(places + (lane * tiles + tile) * _word)
+        other = load_word(places + ((lane + _lanes) * tiles + tile) * _word)
         start = tile * _tile
         while start < min(n, (tile + _one) * _tile):
             i = start + lane
             digit = _digit_at(keys, i, n, shift)
-            b0, b1, b2, b3, valid = _vote(digit, i < n)
-            before = _popcount(_threads_with(digit, b0, b1, b2, b3, valid) & ((_one << lane) - _one))
-            first = _value_of(place, np.int32(digit))
+            votes = _vote(digit, i < n)
+            before = _popcount(_threads_with(digit, *votes) & ((_one << lane) - _one))
+            lower = np.int32(digit & (_lanes - _one))
+            of_lower, of_upper = _value_of(place, lower), _value_of(other, lower)
+            first = of_lower if digit < _lanes else of_upper
             if i < n:
                 store_word(sorted_keys + (first + before) * _word, load_word(keys + i * _word))
-            place += _popcount(_threads_with(lane, b0, b1, b2, b3, valid))
+            place += _popcount(_threads_with(lane, *votes))
+            other += _popcount(_threads_with(lane + _lanes, *votes))
             start += _lanes
 
 

@@ -27,8 +27,8 @@ def sort_on_device(indices, n_rows):
         launch(kernel.ptx, coalesce.blocks_of(threads), coalesce.THREADS, addresses, memory)
 
     def scan(size):
-        """As `DeviceCoalescer.scan` does; of more than a tile the totals are scanned too."""
-        parts = coalesce.tiles_of(size)
+        """As `DeviceCoalescer.scan` does; of more than a span the totals are scanned too."""
+        parts = coalesce.spans_of(size)
         totals = total if parts == 1 else np.zeros(parts, np.uint64)
         memory.append(totals)
         run(sort.scan, 32 * parts, counts, size, parts, totals)
@@ -51,7 +51,7 @@ def sort_on_device(indices, n_rows):
     return at[:n], rows[:groups], starts[: groups + 1]
 
 
-@pytest.mark.parametrize("size", [1, 1000, 1025, 5000, pytest.param(coalesce.TILE**2 + 5, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("size", [1, 1000, 4097, 9000, pytest.param(coalesce.SPAN * 300 + 5, marks=pytest.mark.slow)])
 def test_sums_of_those_before(interpreter, size):
     counts = np.random.default_rng(size).integers(0, 2**32, size)
     coalescer = DeviceCoalescer(interpreter, 5)

@@ -123,8 +123,8 @@ def other_kernels(dtype, cc):
     yield make_measure(dadapt_adagrad, dtype, cc)
     yield reduce.make_finite_check(dtype, cc)
     yield reduce.make_finite_check_of_many(dtype, cc)
-    pack, *others = coalesce.make_sort(cc)
-    yield from (*pack.values(), *others)
+    keys_of, rows_of, *others = coalesce.make_sort(cc)
+    yield from (*keys_of.values(), *rows_of.values(), *others)
 
 
 @pytest.mark.parametrize("cc", MOSTLY_SLOW, ids=str)
