@@ -89,6 +89,22 @@ def _is_head(keys, i, n):
     return i == _zero or load_word(keys + i * _word) >> _position != load_word(keys + (i - _one) * _word) >> _position
 
 
+@jitable
+def _with_before(value, lane, distance):
+    before = threads.value_before(value, distance)
+    return value + before if lane >= distance else value
+
+
+@jitable
+def _sum_up_to(value, lane):
+    """Sum of the values of the warp's threads up to this one."""
+    value = _with_before(value, lane, np.uint64(1))
+    value = _with_before(value, lane, np.uint64(2))
+    value = _with_before(value, lane, np.uint64(4))
+    value = _with_before(value, lane, np.uint64(8))
+    return _with_before(value, lane, np.uint64(16))
+
+
 def make_pack(load, size, sorts: bool):
     """The kernel that makes a word of each index: `load` reads one, of `size` bytes.
 
@@ -128,11 +144,7 @@ def scan(counts, size, spans, totals):
         while start < end:
             i = start + lane
             own = load_word(counts + i * _word) if i < end else _zero
-            up_to = own
-            for distance in (1, 2, 4, 8, 16):
-                before = threads.value_before(up_to, distance)
-                if lane >= np.uint64(distance):
-                    up_to += before
+            up_to = _sum_up_to(own, lane)
             if i < end:
                 store_word(counts + i * _word, so_far + up_to - own)
             so_far += _value_of(up_to, LANES - 1)

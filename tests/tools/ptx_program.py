@@ -58,6 +58,8 @@ def parse(ptx: str) -> Program:
     match = re.search(r"\.visible \.entry (\w+)\((.*?)\)\s*(?:\.\w+[^{\n]*\s*)*\{(.*)\}", ptx, re.DOTALL)
     assert match, "no kernel"
     name, head, body = match.groups()
+    for local in set(re.findall(r"\.reg \.\w+\s+([a-z]\w*)\s*;", body)):  # of a block, and without a percent sign
+        body = re.sub(rf"(?<![\w%.]){local}\b", f"%{local}", body)
     program = Program(name, re.findall(r"\.param \.(\w+) (\w+)", head), {})
     for line in re.findall(r"\.shared [^;]*;", ptx):
         align, bits, variable, count = re.fullmatch(

@@ -307,10 +307,7 @@ def test_halves_of_registers():
     data = np.array([1.5, 0, 0])
     body = """
         ld.global.f64 %fd1, [%rd1];
-        {
-        .reg .b32 %temp;
-        mov.b64 {%temp, %r1}, %fd1;
-        }
+        { .reg .b32 tmp; mov.b64 {tmp, %r1}, %fd1; }
         mov.b64 {%r2, %r3}, %fd1;
         mov.b64 %fd2, {%r2, %r1};
         st.global.f64 [%rd1+8], %fd2;
