@@ -132,8 +132,8 @@ def compare(
     Every method has the same start values, order of data, epochs and learning rates; a method that takes no learning
     rate runs once a seed. Each run has one thread. Finished runs stay in the folder `out`: when `compare` is called
     again, also after Ctrl-C or a crash, or with more methods, rates or seeds, it makes only the runs that are missing.
-    A run that raises counts as one that never gets anywhere: as diverged after an ArithmeticError or a LinAlgError of
-    NumPy, as failed after any other, which is told; a failed run is made again by the next call.
+    A run that raises ends: as diverged, with an infinite loss, after an ArithmeticError or a LinAlgError of
+    NumPy, as failed after any other, which is told. Medians leave failed runs out, and the next call makes them again.
 
     Parameters
     ----------
