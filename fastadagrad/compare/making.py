@@ -20,7 +20,7 @@ from .journal import Journal
 from .pool import run_here, run_in_processes
 from .problems import task_of
 from .results import COSTS, open_folder, read_json, write_json
-from .running import Run
+from .running import FAILURE, Run
 from .summary import edge_of
 
 SECONDS_BETWEEN_LINES = 30
@@ -168,7 +168,7 @@ def measured_costs(folder: Path, plan: Plan) -> dict[str, dict[str, Cost]]:
         if not known.keys() >= {*names.values()}:
             try:
                 measured = costs_of(task_of(problem, 0), plan.methods)
-            except Exception as error:  # of the user's problem: its runs have told
+            except FAILURE as error:  # of the user's problem: its runs have told
                 logger.debug("no costs of %s: %s", problem.name, error)
                 measured = {}
             found = {name: measured.get(label) for label, name in names.items()}

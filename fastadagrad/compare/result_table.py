@@ -207,8 +207,8 @@ def notes(plan: Plan, lines: Sequence[Line]) -> list[str]:
         found.append(f"spread: {ends} of the final losses of {plan.seeds} seeds.")
     if any(0 < line.counted < line.seeds for line in lines):
         found.append(
-            "2 of 4 seeds, and the like: with the others the runs with the best rate failed, which medians leave out; the "
-            f"spread of fewer than {LEAST_FOR_QUARTILES} goes from the lowest to the highest."
+            "2 of 4 seeds, and the like: with the others the runs with the best rate failed; medians leave them out; "
+            f"the spread of fewer than {LEAST_FOR_QUARTILES} goes from the lowest to the highest."
         )
     for name in dict.fromkeys(plan.scores.values()):
         found.append(f"score: {name} of {', '.join(p for p, called in plan.scores.items() if called == name)}.")
