@@ -94,8 +94,8 @@ def test_table1(capsys):
         (["iris"], "iris has the labels 0, 1, 2: positive must be the one that is told from the others, or a pattern"),
         (
             ["iris", "wine"],
-            "--recipe table1 takes one file, and no --methods, --epochs, --jobs, --quick, --extend, --out or --progress, "
-            "not 2 of them",
+            "--recipe table1 takes one file, and no --methods, --epochs, --jobs, --quick, --extend, --out or --progress"
+            ", not 2 of them",
         ),
         (["iris", "--epochs", "3"], "not --epochs"),
         (["iris", "--out", "t"], "not --out"),
