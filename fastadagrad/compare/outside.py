@@ -111,7 +111,8 @@ class Outside(SteppingTrainer):
         self._arrays: Arrays = [*self.optimizer.params.values()]
         self._start = [np.array(array) for array in self._arrays]
         self._make = make
-        self._is_users, self._pulled = is_users, False  # the latter: whether a gradient was not 0
+        self._is_users = is_users
+        self._pulled = False  # whether a gradient was not 0
         self.step, self._bytes_held = make([*self._arrays])
 
     def train_on(self, batch: Any) -> Mapping[str, float]:
