@@ -38,7 +38,7 @@ def main() -> None:
     parser.add_argument("--groups", nargs="+", default=GROUPS)
     parser.add_argument("--shuffles", type=int, default=4)
     parser.add_argument("--delta", type=float, default=DELTA)
-    parser.add_argument("--text", choices=FEATURES, default="bigrams")
+    parser.add_argument("--text", choices=FEATURES, default="words")
     given = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     below = of = 0

@@ -42,7 +42,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         f"to the target counts, if 3 studies get there. {table1.HELP}",
     )
     table1.add_arguments(parser)
-    parser.add_argument("--quick", action="store_true", help="one seed, 4 rates, 3 epochs, to see that it works")
+    parser.add_argument(
+        "--quick", action="store_true", default=None, help="one seed, 4 rates, 3 epochs, to see that it works"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--quiet", action="store_true", help="beside the table, print warnings and errors only")
     bar = "show a bar (where standard error is a terminal; else a line each half a minute)"
@@ -76,7 +78,7 @@ def _run(arguments: argparse.Namespace) -> int:
         return table1.run(arguments)
     if arguments.recipe == "algoperf":
         return _run_algoperf(arguments)
-    own = [name for name in table1.OWN if getattr(arguments, name) is not None]
+    own = table1.given(arguments, table1.OWN)
     if own:
         raise ValueError(f"--{own[0]} is of --recipe table1: leave it out, or add the recipe")
     from ..compare import comparison
@@ -114,7 +116,7 @@ def _run_algoperf(arguments: argparse.Namespace) -> int:
     """Compare by the protocol of AlgoPerf, and print its table."""
     from ..compare.studies import TRIALS, algoperf, as_json
 
-    idle = [name for name in (*table1.OWN, "quick", "extend") if getattr(arguments, name)]
+    idle = table1.given(arguments, (*table1.OWN, "quick", "extend"))
     if idle:
         raise ValueError(
             f"--recipe algoperf takes no --{idle[0]}: it draws {TRIALS} rates a study from those of --rates"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from typing import Any
 
 from ..support.log import logger
@@ -14,7 +15,15 @@ HELP = (
     "--seeds, --positive, --delta, --text, --json"
 )
 OWN = ("positive", "delta", "text")  # options of this recipe alone
-REFUSED = ("methods", "epochs", "jobs", "quick", "extend")  # options of `compare` that this recipe does not take
+REFUSED = (
+    "methods",
+    "epochs",
+    "jobs",
+    "quick",
+    "extend",
+    "out",
+    "progress",
+)  # options of `compare` that this recipe does not take
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,23 +36,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--text", choices=("words", "bigrams", "tf-idf"), help=text)
 
 
+def given(arguments: argparse.Namespace, names: Sequence[str]) -> list[str]:
+    """The options, of these, that were given, whatever their value."""
+    return [name for name in names if getattr(arguments, name) is not None]
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Run the experiment, and print its table."""
     from ..compare import duchi
     from ..compare.grid import as_rates
     from ..compare.results import command_line, machine
 
-    idle = [name for name in REFUSED if getattr(arguments, name)]
+    idle = given(arguments, REFUSED)
     if idle or len(arguments.problems) != 1:
         found = f"--{idle[0]}" if idle else f"{len(arguments.problems)} of them"
         refused = f"--{', --'.join(REFUSED[:-1])} or --{REFUSED[-1]}"
         raise ValueError(f"--recipe table1 takes one file, and no {refused}, not {found}")
     options = {"positive": arguments.positive, "delta": arguments.delta, "text": arguments.text}
     options["shuffles"] = arguments.seeds
-    given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
+    chosen: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
     if arguments.rates is not None:
-        given["rates"] = as_rates(arguments.rates)
-    lines = duchi.table1(*arguments.problems, tell=None if arguments.quiet else logger.info, **given)
+        chosen["rates"] = as_rates(arguments.rates)
+    lines = duchi.table1(*arguments.problems, tell=None if arguments.quiet else logger.info, **chosen)
     if arguments.json:
         about = {"command": command_line(), "machine": machine(), "source": arguments.problems[0]}
         screen.print_json({**about, "lines": duchi.as_records(lines)})

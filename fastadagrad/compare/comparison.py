@@ -19,6 +19,7 @@ from .contenders import as_contenders
 from .grid import RATES, SEEDS, Plan, as_rates
 from .making import make_runs, measured_costs
 from .material import Material
+from .named_objects import refused_exit
 from .pool import refuse_unguarded
 from .problem import Problem
 from .problems import as_problems, task_of
@@ -132,8 +133,8 @@ def compare(
     Every method has the same start values, order of data, epochs and learning rates; a method that takes no learning
     rate runs once a seed. Each run has one thread. Finished runs stay in the folder `out`: when `compare` is called
     again, also after Ctrl-C or a crash, or with more methods, rates or seeds, it makes only the runs that are missing.
-    A run that raises counts as one that never gets anywhere: as diverged after an ArithmeticError or a LinAlgError of
-    NumPy, as failed after any other, which is told; a failed run is made again by the next call.
+    A run that raises ends: as diverged, with an infinite loss, after an ArithmeticError or a LinAlgError of
+    NumPy, as failed after any other, which is told. Medians leave failed runs out, and the next call makes them again.
 
     Parameters
     ----------
@@ -178,7 +179,7 @@ def compare(
     OSError
         If a file cannot be read or written.
     RuntimeError
-        If a process ends before its time, or an extra is missing.
+        If a process ends before its time, an extra is missing, or a problem exits before its first step.
 
     Examples
     --------
@@ -240,8 +241,9 @@ def make_plan(
     contenders = as_contenders(methods)
     budgets, best, scores = {}, {}, {}
     for problem in chosen:
-        task = task_of(problem, 0)
-        check_start(problem.name, task)
+        with refused_exit(f"problem {problem.name!r}"):
+            task = task_of(problem, 0)
+            check_start(problem.name, task)
         budgets[problem.name] = task.epochs if epochs is None else epochs
         if task.best is not None:
             best[problem.name] = float(task.best)

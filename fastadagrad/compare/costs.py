@@ -11,7 +11,7 @@ import numpy as np
 
 from .contenders import Contender
 from .problem import Task
-from .running import first_batch, lazy_for, unwarned
+from .running import FAILURE, first_batch, lazy_for, unwarned
 from .training import SteppingTrainer
 
 TURNS, TURN_SECONDS = 25, 2e-3  # of each method
@@ -56,7 +56,7 @@ def costs_of(task: Task, methods: Sequence[Contender]) -> dict[str, Cost]:
     seconds: dict[str, list[float]] = {}
     with unwarned():
         for method in methods:
-            with suppress(Exception):  # the method's runs have told of it
+            with suppress(*FAILURE):  # the method's runs have told of it
                 trainer = method.build(task.loss, task.copied(), None, lazy_for(task, method))
                 if isinstance(trainer, SteppingTrainer):
                     turns[method.label] = _Turns(trainer, first_batch(task))

@@ -1,11 +1,12 @@
 """The experiment of Duchi, Hazan and Singer's Table 1: online learning of sparse linear classifiers.
 
-A quarter of the examples is held out. Six methods go through the others once, one example a step: RDA, FB,
-AdaGrad-RDA and AdaGrad-FB with the hinge loss and an l1 penalty, PA and AROW without a penalty. Each takes the learning
-rate (PA and AROW their aggressiveness C) with which it makes the fewest mistakes on the way, from a grid that is
-extended until that rate lies inside. The penalty is the same for all that have one: it is chosen so that RDA, with its
-own best rate, keeps about a tenth of the weights. The results are the error on the examples held out, and the share of
-the weights that each method keeps, over several shuffles.
+A quarter of the examples is held out. Six methods go through the others once, one example a step: RDA, FB, AdaGrad-RDA
+and AdaGrad-FB with the hinge loss and an l1 penalty, PA and AROW without a penalty. Each takes the learning rate (PA
+and AROW their aggressiveness C) with which it makes the fewest mistakes on the way, from a grid that is extended until
+that rate lies inside. The penalty is the same for all that have one: it is chosen so that RDA, with its own best rate,
+keeps about a tenth of the weights. Neither a rate nor a penalty that leaves no weight is chosen where there are others,
+as a score of 0 is wrong whatever the label. The results are the error on the examples held out, and the share of the
+weights that each method keeps, over several shuffles.
 
 J. Duchi, E. Hazan, Y. Singer, "Adaptive Subgradient Methods for Online Learning and Stochastic Optimization", JMLR 12
 (2011), 2121-2159, section 6.1.
@@ -28,6 +29,7 @@ from ..support import contents
 from ..support.asking import path_text
 from ..support.checks import checked_number, checked_share, whole_number
 from ..support.log import logger
+from ..support.plurals import plural
 from .grid import as_rates
 from .labelled_text import FEATURES, TEXT, as_csr, load_text
 from .named_sources import load_examples, source_named
@@ -80,8 +82,8 @@ class Search:
     def best(self, contender: Contender, l1: float, order: NDArray[np.int64]) -> tuple[Pass, bool]:
         """The pass of the fewest mistakes, of several such the one with the lowest rate; and whether it is at an end.
 
-        A rate is at the end of its grid only if it does better than its neighbour: where all rates of one side make
-        the same mistakes, nothing would come of others.
+        A pass that leaves no weight is the best only where all do. A rate is at the end of its grid only if it does
+        better than its neighbour: where all rates of one side make the same mistakes, nothing would come of others.
         """
         passes = [self.pool.one_pass(contender, rate, l1, self.delta, order) for rate in self.rates]
         for side in (0, -1):
@@ -90,14 +92,19 @@ class Search:
                     break
                 rate = passes[side].rate * (STEP if side else 1 / STEP)
                 passes.insert(len(passes) if side else 0, self.pool.one_pass(contender, rate, l1, self.delta, order))
-        found = min(passes, key=lambda each: (each.mistakes, each.rate))
+        found = min(passes, key=lambda each: (*_badness(each), each.rate))
         return found, any(found is passes[side] and _better_at(passes, side) for side in (0, -1))
 
 
+def _badness(found: Pass) -> tuple[bool, int]:
+    """What the best pass has least of: whether its model is empty, and its mistakes."""
+    return found.nonzeros == 0, found.mistakes
+
+
 def _better_at(passes: Sequence[Pass], side: int) -> bool:
-    """Whether the pass at one end makes fewer mistakes than all others, or is the only one."""
+    """Whether the pass at one end is better than all others, or the only one."""
     end = passes[side]
-    return all(end.mistakes < each.mistakes for each in passes if each is not end)
+    return all(_badness(end) < _badness(each) for each in passes if each is not end)
 
 
 def table1(
@@ -109,7 +116,7 @@ def table1(
     nonzeros: float = 0.1,
     rates: str | Sequence[float] | None = None,
     delta: float = DELTA,
-    text: str = "words",
+    text: str | None = None,
     seed: int = 0,
     tell: Callable[[str], object] | None = None,
 ) -> list[Line]:
@@ -135,9 +142,10 @@ def table1(
         from 0.001 to 10, and for each method as many more as it takes for its best rate to lie inside.
     delta : float
         What the AdaGrad methods add to the root of the sum of squared gradients, `rms_regularizer` elsewhere.
-    text : str
-        Features of a text: ``"words"``, 1 where an example has a word; ``"bigrams"``, as the paper has them, 1 where it
-        has two words one after the other; or ``"tf-idf"``, words weighted by frequency and rarity, rows of length 1.
+    text : str, optional
+        Features of a text, for a .tsv file only: ``"words"``, the default, 1 where an example has a word;
+        ``"bigrams"``, as the paper has them, 1 where it has two words one after the other; or ``"tf-idf"``, words
+        weighted by frequency and rarity, rows of length 1.
     seed : int
         Seed of the shuffles.
     tell : callable, optional
@@ -167,7 +175,7 @@ def table1(
     shuffles, seed = whole_number("shuffles", shuffles, 1), whole_number("seed", seed, 0)
     held_out, nonzeros = checked_share("held_out", held_out), checked_share("nonzeros", nonzeros)
     delta, grid = checked_number("delta", delta), RATES if rates is None else as_rates(rates)
-    if text not in FEATURES:
+    if text is not None and text not in FEATURES:
         raise ValueError(f"text must be one of {', '.join(FEATURES)}, not {text!r}")
     source = path_text("source", source)
     features, labels = _read(source, positive, text)
@@ -179,12 +187,11 @@ def table1(
     tell = tell or (lambda line: None)
     tell(f"looking for the penalty under which {LEADER} keeps {nonzeros:.0%} of the weights")
     l1 = _penalty(search, orders[0][test:], nonzeros)
-    several = f"{shuffles} shuffle{'s' if shuffles > 1 else ''}"
+    several = plural(shuffles, "shuffle")
     lines = []
     for contender in CONTENDERS:
         lines.append(_line(search, contender, l1 if contender.penalised else 0.0, orders, test))
-        rate = np.median(lines[-1].rates)
-        tell(f"{contender.name}: {several}, the best {'rate' if contender.penalised else 'C'} {rate:.3g}")
+        tell(f"{contender.name}: {several}, the best {'rate' if contender.penalised else 'C'} {_rates(lines[-1])}")
     _warn_of_ends(lines)
     return lines
 
@@ -199,7 +206,7 @@ def _line(search: Search, contender: Contender, l1: float, orders: Sequence[NDAr
         l1,
         np.array([each.rate for each in passes]),
         np.array(errors),
-        np.array([np.count_nonzero(each.weights) / each.weights.size for each in passes]),
+        np.array([each.nonzeros for each in passes]),
         np.array([each.mistakes / (len(orders[0]) - test) for each in passes]),
         np.array([at_end for _, at_end in found]),
     )
@@ -208,15 +215,14 @@ def _line(search: Search, contender: Contender, l1: float, orders: Sequence[NDAr
 def _penalty(search: Search, order: NDArray[np.int64], wanted: float) -> float:
     """The penalty, of all that are tried, under which the share of weights kept is nearest to the wanted one.
 
-    Penalties are tried from low to high, as the share says little under a penalty so high that nothing is learned; then
-    the interval is halved.
+    One that leaves none is taken only where all do. Penalties are tried from low to high, as the share says little
+    under a penalty so high that nothing is learned; then the interval is halved.
     """
     [leader] = (contender for contender in CONTENDERS if contender.name == LEADER)
     shares: dict[float, float] = {}
 
     def share_under(l1: float) -> float:
-        weights = search.best(leader, l1, order)[0].weights
-        shares[l1] = np.count_nonzero(weights) / weights.size
+        shares[l1] = search.best(leader, l1, order)[0].nonzeros
         return shares[l1]
 
     high = next((l1 for l1 in PENALTIES if share_under(l1) <= wanted), PENALTIES[-1])
@@ -226,7 +232,7 @@ def _penalty(search: Search, order: NDArray[np.int64], wanted: float) -> float:
             break
         middle = math.sqrt(low * high)
         low, high = (middle, high) if share_under(middle) > wanted else (low, middle)
-    nearest = min(shares, key=lambda l1: abs(shares[l1] - wanted))
+    nearest = min(shares, key=lambda l1: (shares[l1] == 0, abs(shares[l1] - wanted)))
     if abs(shares[nearest] - wanted) > 2 * CLOSE * wanted:
         logger.warning(
             "no penalty was found under which %s keeps about %.3g of the weights: with l1 = %.3g, the nearest, it "
@@ -242,11 +248,16 @@ def _warn_of_ends(lines: Sequence[Line]) -> None:
         logger.warning("the best rate is at an end of its grid, so that a wider one may do better: %s", ", ".join(ends))
 
 
-def _read(source: str | os.PathLike[str], positive: str | None, text: str) -> tuple[CSR, Floats]:
+def _read(source: str | os.PathLike[str], positive: str | None, text: str | None) -> tuple[CSR, Floats]:
     """Features, without columns that are always 0, and labels of -1 and 1."""
     if contents.suffix_of(source) == TEXT:
-        features, found = load_text(source, text)
+        features, found = load_text(source, text or FEATURES[0])
     else:
+        if text is not None:
+            raise ValueError(
+                f"text says what the features of a text are, of a {TEXT} file, but {os.fspath(source)} is none: "
+                f"leave it out, not {text!r}"
+            )
         table = load_examples(source_named(os.fspath(source)), np.float64)
         features, found = as_csr(table.features), table.labels
     return _without_empty_columns(features), _two_classes(os.fspath(source), found, positive)
@@ -279,18 +290,26 @@ def _two_classes(name: str, labels: NDArray[Any], positive: str | None) -> Float
 def text_of(lines: Sequence[Line]) -> str:
     """The table of results as text: means over the shuffles; if there are several, the error's standard deviation.
 
-    Where a rate is at an end of its grid, an asterisk says so.
+    Of the rates, the best of each shuffle, the lowest and the highest are shown, with an asterisk where one is at an
+    end of its grid.
     """
-    rows = [f"{'method':12} {'test error':>18} {'non-zeros':>10} {'mistakes':>9} {'rate or C':>10} {'l1':>9}"]
-    for line in lines:
+    rates = [_rates(line) for line in lines]
+    width = max(10, *map(len, rates))
+    rows = [f"{'method':12} {'test error':>18} {'non-zeros':>10} {'mistakes':>9} {'rate or C':>{width}} {'l1':>9}"]
+    for line, rate in zip(lines, rates, strict=True):
         error = f"{line.errors.mean():.4f}" + (f" +- {line.errors.std():.4f}" if line.errors.size > 1 else "")
-        rate = f"{np.median(line.rates):.3g}{'*' if line.at_end.any() else ''}"
         l1 = f"{line.l1:.3g}" if line.l1 else "-"
         shares = f"{line.nonzeros.mean():10.3f} {line.mistakes.mean():9.4f}"
-        rows.append(f"{line.method:12} {error:>18} {shares} {rate:>10} {l1:>9}")
+        rows.append(f"{line.method:12} {error:>18} {shares} {rate:>{width}} {l1:>9}")
     if any(line.at_end.any() for line in lines):
         rows.append("* at an end of the grid: a wider one may do better")
     return "\n".join(rows)
+
+
+def _rates(line: Line) -> str:
+    """The lowest and the highest of the shuffles' best rates, or the only one; marked where one is at an end."""
+    ends = dict.fromkeys((line.rates.min(), line.rates.max()))
+    return " to ".join(f"{rate:.3g}{'*' if line.at_end[line.rates == rate].any() else ''}" for rate in ends)
 
 
 def as_records(lines: Sequence[Line]) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ from typing import Any
 from ..support.extras import needed
 from ..support.interrupts import whole
 from ..support.log import logger
+from ..support.plurals import plural
 from . import by_mpi
 from .costs import Cost, costs_of
 from .grid import Cell, Plan
@@ -19,7 +20,7 @@ from .journal import Journal
 from .pool import run_here, run_in_processes
 from .problems import task_of
 from .results import COSTS, open_folder, read_json, write_json
-from .running import Run
+from .running import FAILURE, Run
 from .summary import edge_of
 
 SECONDS_BETWEEN_LINES = 30
@@ -74,14 +75,12 @@ def _make_missing(folder: Path, plan: Plan, journal: Journal, done: dict[Cell, R
 
 
 def _edges(plan: Plan, runs: Sequence[Run]) -> dict[tuple[str, str], str]:
-    """The end of its grid at which the best rate of each problem and method is; "" also where every run failed."""
+    """The end of its grid at which the best rate of each problem and method is, or "" (see `edge_of`)."""
     own: dict[tuple[str, str], list[Run]] = {}
     for run in runs:
         own.setdefault((run.cell.problem, run.cell.method), []).append(run)
     free = {method.label for method in plan.methods if method.rate_free}
-    return {
-        pair: "" if pair[1] in free or all(run.failed for run in each) else edge_of(each) for pair, each in own.items()
-    }
+    return {pair: "" if pair[1] in free else edge_of(each) for pair, each in own.items()}
 
 
 def _tell_of_failures(runs: Sequence[Run]) -> None:
@@ -94,10 +93,9 @@ def _tell_of_failures(runs: Sequence[Run]) -> None:
     where = f"{first.cell.problem} by {first.cell.method}{at}, seed {first.cell.seed}"
     others = f" ({len(kinds)} different errors)" if len(kinds) > 1 else ""
     logger.warning(
-        "%d of %d runs failed%s, and count as never having got anywhere; the same command makes them again. The first "
-        "is %s: %s",
+        "%d of %s failed%s; the same command makes what failed again. The first is %s: %s",
         len(failed),
-        len(runs),
+        plural(len(runs), "run"),
         others,
         where,
         first.failed,
@@ -131,13 +129,13 @@ def _told(results: Iterable[Run], total: int, jobs: int) -> Iterator[Run]:
     A thread does so, as a single run may take longer than the time between two lines.
     """
     workers = min(by_mpi.workers() or jobs, total)
-    where = "this process" if workers == 0 else f"{workers} process{'es' if workers > 1 else ''}"
-    logger.info("%d runs in %s", total, where)
+    where = "this process" if workers == 0 else plural(workers, "process", "processes")
+    logger.info("%s in %s", plural(total, "run"), where)
     began, done, ended = time.monotonic(), 0, threading.Event()
 
     def tell() -> None:
         while not ended.wait(SECONDS_BETWEEN_LINES):
-            logger.info("%d of %d runs done%s", done, total, _left(time.monotonic() - began, done, total))
+            logger.info("%d of %s done%s", done, plural(total, "run"), _left(time.monotonic() - began, done, total))
 
     threading.Thread(target=tell, daemon=True).start()
     try:
@@ -170,7 +168,7 @@ def measured_costs(folder: Path, plan: Plan) -> dict[str, dict[str, Cost]]:
         if not known.keys() >= {*names.values()}:
             try:
                 measured = costs_of(task_of(problem, 0), plan.methods)
-            except Exception as error:  # of the user's problem: its runs have told
+            except FAILURE as error:  # of the user's problem: its runs have told
                 logger.debug("no costs of %s: %s", problem.name, error)
                 measured = {}
             found = {name: measured.get(label) for label, name in names.items()}

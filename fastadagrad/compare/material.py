@@ -9,7 +9,7 @@ from functools import cached_property
 from .contenders import Contender
 from .grid import Plan
 from .running import Run
-from .summary import TAU, Bounds, Line, bounds_of
+from .summary import TAU, Bounds, Line, bounds_of, that_did_not_fail
 from .verdict import Verdict, verdict_of
 
 MOST_WITHOUT_GREY = 6  # methods of which each has a colour of its own: more could not be told apart
@@ -64,16 +64,17 @@ class Material:
         return line
 
     def chosen(self, problem: str) -> Iterator[tuple[Contender, list[Run]]]:
-        """Each method's runs with its best rate."""
+        """Each method's runs with its best rate, but for failed ones; these only where all of them failed."""
         rates = {line.method: line.rate for line in self.lines if line.problem == problem}
         for method in self.plan.methods:
             wanted = (problem, method.label, rates[method.label])
-            yield method, [run for run in self.runs if (run.cell.problem, run.cell.method, run.cell.rate) == wanted]
+            own = (run for run in self.runs if (run.cell.problem, run.cell.method, run.cell.rate) == wanted)
+            yield method, that_did_not_fail(own)
 
     def of_rates(self, problem: str, method: str) -> dict[float | None, list[Run]]:
-        """A method's runs on a problem by their rates, rising."""
+        """A method's runs on a problem by their rates, rising, but for failed ones where not all of a rate failed."""
         found: dict[float | None, list[Run]] = {}
         for run in self.runs:
             if (run.cell.problem, run.cell.method) == (problem, method):
                 found.setdefault(run.cell.rate, []).append(run)
-        return dict(sorted(found.items(), key=lambda item: item[0] or 0.0))
+        return {rate: that_did_not_fail(found[rate]) for rate in sorted(found, key=lambda rate: rate or 0.0)}

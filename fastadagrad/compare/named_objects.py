@@ -7,7 +7,21 @@ import importlib
 import inspect
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
+
+
+@contextmanager
+def refused_exit(told_as: str) -> Iterator[None]:
+    """Raise RuntimeError where code of the user's exits, which would end the comparison without a word."""
+    try:
+        yield
+    except SystemExit as error:
+        raise RuntimeError(
+            f"{told_as} calls for an exit (SystemExit: {error}), which would end the whole comparison: leave that out, "
+            "or raise another error"
+        ) from error
 
 
 def imported(told_as: str, name: str, hinted: str = "") -> Any:
@@ -26,12 +40,15 @@ def imported(told_as: str, name: str, hinted: str = "") -> Any:
     ------
     ValueError
         If there is no such module, or if it has no such attribute.
+    RuntimeError
+        If the module exits.
     """
     module_name, _, attribute = name.partition(":")
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
     try:
-        found: Any = importlib.import_module(module_name)
+        with refused_exit(f"{told_as}: module {module_name!r}"):
+            found: Any = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         if error.name not in (module_name, module_name.partition(".")[0]):
             raise

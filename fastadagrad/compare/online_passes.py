@@ -71,6 +71,11 @@ class Pass(NamedTuple):
     mistakes: int  # wrong answers on the way, each before the update of its example
     weights: Floats
 
+    @property
+    def nonzeros(self) -> float:
+        """Share of the weights that are not 0; a model that has none is empty."""
+        return np.count_nonzero(self.weights) / self.weights.size
+
 
 class Pool:
     """Examples with labels of -1 and 1, and passes over them."""
@@ -117,7 +122,7 @@ class Pool:
         return Pass(rate, int(mistakes), weights)
 
     def error(self, weights: Floats, rows: NDArray[np.int64]) -> float:
-        """Share of these examples that the weights get wrong; a score of 0 is wrong."""
+        """Share of these examples that the weights get wrong; a score of 0 is wrong, whatever the label."""
         x, wrong = self.examples, 0
         for n in rows.tolist():
             span = slice(int(x.starts[n]), int(x.starts[n + 1]))

@@ -9,7 +9,8 @@
     A method of `scipy.optimize.minimize` that goes by gradients; see `ByEvaluations`.
 ``module:Class``, or the class itself
     ``Class(params, learning_rate=..., **options)`` makes an optimizer of a list of arrays, and ``step(gradients)``
-    updates these arrays in place. A class whose constructor has no `learning_rate` needs none, and runs once a seed.
+    updates these arrays in place; a run at whose end they are as at its start has failed. A class whose constructor has
+    no `learning_rate` needs none, and runs once a seed.
 
 Options are written behind another colon, as in ``torch:SGD:momentum=0.9,nesterov=true``. A learning rate among them is
 kept, so that the method runs once a seed.
@@ -79,7 +80,7 @@ class OutsideContender(Contender):
         options = dict(self.options)
         if not self.rate_free:
             options[RATES[self.framework]] = RATE_OF_COSTS if rate is None else rate
-        return Outside(loss, params, lambda arrays: self._made_for(arrays, options))
+        return Outside(loss, params, lambda arrays: self._made_for(arrays, options), is_users=not self.framework)
 
     def _made_for(self, arrays: Arrays, options: Mapping[str, Any]) -> tuple[Step, BytesHeld]:
         if self.framework == "torch":
@@ -101,22 +102,32 @@ class Outside(SteppingTrainer):
     make : callable
         ``make(arrays)`` returns ``step(gradients)``, which updates the arrays in place, and a function that returns the
         bytes of the method's state, or None if they are not known.
+    is_users : bool
+        Whether the step is of a class of the user's, of which it is to be seen that it does change the parameters.
     """
 
-    def __init__(self, loss: Any, params: Any, make: Make) -> None:
+    def __init__(self, loss: Any, params: Any, make: Make, is_users: bool = False) -> None:
         super().__init__(SGD(loss, params, threads=1))
         self._arrays: Arrays = [*self.optimizer.params.values()]
         self._start = [np.array(array) for array in self._arrays]
         self._make = make
-        self.step, self._bytes_held = make(self._arrays)
+        self._is_users = is_users
+        self._pulled = False  # whether a gradient was not 0
+        self.step, self._bytes_held = make([*self._arrays])
 
     def train_on(self, batch: Any) -> Mapping[str, float]:
         loss, gradients = self._loss_and_gradients(batch)
         if np.isfinite(loss):
             if not all(np.isfinite(gradient).all() for gradient in gradients):
                 raise FloatingPointError("a gradient is not finite")
+            self._pulled = self._pulled or any(gradient.any() for gradient in gradients)
             self.step(gradients)
         return {"loss": loss}
+
+    def has_trained(self) -> bool:
+        """Whether the parameters have changed; True also for other frameworks, and where all gradients were 0."""
+        arrays = zip(self.optimizer.params.values(), self._start, strict=True)
+        return not (self._is_users and self._pulled) or any(not np.array_equal(array, start) for array, start in arrays)
 
     def arguments_of_step(self, batch: Any) -> list[Any]:
         return [self._loss_and_gradients(batch)[1]]
@@ -124,7 +135,7 @@ class Outside(SteppingTrainer):
     def restart(self) -> None:
         for array, start in zip(self._arrays, self._start, strict=True):
             array[...] = start
-        self.step, self._bytes_held = self._make(self._arrays)
+        self.step, self._bytes_held = self._make([*self._arrays])
 
     def state_bytes(self) -> float | None:
         held = self._bytes_held()

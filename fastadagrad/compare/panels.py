@@ -17,8 +17,9 @@ import numpy as np
 from ..engine.options import Options
 from .material import Material
 from .running import Run
+from .significance import LEAST_PAIRS
 from .summary import GOOD, LEAST_GAP, Line, profiles, share_within, spread
-from .verdict import LEAST_PAIRS, quality_profiles
+from .verdict import quality_profiles
 
 ROOF = 2.0  # a larger gap, such as that of a run that diverged, is drawn in the upper band
 MOST_POINTS = 160  # of a line; of more, some are left out

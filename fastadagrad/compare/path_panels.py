@@ -17,7 +17,7 @@ from .material import Material
 from .panels import thinned
 from .problem import Problem
 from .problems import task_of
-from .running import lazy_for, unwarned
+from .running import FAILURE, lazy_for, unwarned
 
 WIDTH, HEIGHT = 160, 140
 CONTOURS, GRID = 12, 121  # lines, and points along each axis from which they are made
@@ -40,7 +40,7 @@ def path(problem: Problem, method: Contender, rate: float | None, epochs: int) -
                     break
                 points.append(point.copy())
             loss = trainer.loss(task.validation())
-        except Exception:
+        except FAILURE:
             loss = math.inf
     return np.array(points), loss
 

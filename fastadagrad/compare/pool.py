@@ -51,7 +51,7 @@ class Worker:
 
     def __call__(self, cell: Cell) -> Run:
         from .problems import task_of
-        from .running import broken, lazy_for, run
+        from .running import FAILURE, broken, lazy_for, run
 
         key, method = (cell.problem, cell.seed), self._methods[cell.method]
         try:
@@ -61,7 +61,7 @@ class Worker:
             if kind not in self._lazy:
                 self._lazy[kind] = lazy_for(task, method)
             return run(cell, task, method, self._lazy[kind])
-        except Exception as error:
+        except FAILURE as error:
             return broken(cell, error)
 
 

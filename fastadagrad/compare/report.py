@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ..support.outputs import replacing
+from ..support.plurals import plural
 from . import drawing, report_tables
 from .benchopt_table import NAME as BENCHOPT
 from .benchopt_table import write_benchopt
@@ -87,7 +88,7 @@ def _page(folder: Path, material: Material, about: Mapping[str, Any]) -> Iterato
         known = material.plan.best.get(problem.name)
         optimum = "" if known is None else f"; its lowest loss is known: {known:g}"
         yield f"<h2>{html.escape(problem.name)}</h2>"
-        yield f'<p class="faint">{epochs} epoch{"s" if epochs > 1 else ""}{kind}{optimum}</p>'
+        yield f'<p class="faint">{plural(epochs, "epoch")}{kind}{optimum}</p>'
         yield report_tables.of_problem(material, problem.name, looks)
         if any(run.cell.problem == problem.name and math.isfinite(run.valid[0]) for run in material.runs):
             yield _figures(of_problem(material, problem.name), panels, looks)

@@ -8,9 +8,10 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from ..support.plurals import plural
 from .drawing import Looks, swatch
 from .material import Material
-from .result_table import HEADINGS, NONE, cells_of, how_it_ended, ranked
+from .result_table import HEADINGS, NONE, cells_of, how_it_ended, ranked, seeds_of
 from .summary import LEAST_GAP
 from .verdict import Entry, Paired, Verdict
 
@@ -81,7 +82,8 @@ def _gap(entry: Entry) -> Cell:
         return Cell(how_it_ended(entry), math.inf)
     rate = "no rate" if entry.rate is None else f"rate {entry.rate:.2g}"
     edge = f' <abbr title="{EDGES[entry.edge]}: others beyond may do better">at the end</abbr>' if entry.edge else ""
-    return Cell(f"{percent(entry.gap)}<br><small>{rate}{edge}</small>", entry.gap, entry.leads)
+    of_some = f", {seeds_of(entry)}" if seeds_of(entry) else ""
+    return Cell(f"{percent(entry.gap)}<br><small>{rate}{edge}{of_some}</small>", entry.gap, entry.leads)
 
 
 def percent(gap: float) -> str:
@@ -104,13 +106,15 @@ def compared(verdict: Verdict) -> str:
         return ""
     first, tested = verdict.methods[0], any(each.p is not None for each in verdict.paired)
     by_problems = any(each.p_problems is not None for each in verdict.paired)
-    headings = ["against", "better", "worse", "factor"]
+    most = max(each.pairs for each in verdict.paired)
+    some_lack = any(each.pairs < most for each in verdict.paired)
+    headings = ["against", *["pairs"] * some_lack, "better", "worse", "factor"]
     headings += ["p, seeds"] * tested + ["p, problems"] * by_problems
-    rows = [_pair(each, tested, by_problems) for each in verdict.paired]
-    pairs = verdict.paired[0].pairs
+    rows = [_pair(each, some_lack, tested, by_problems) for each in verdict.paired]
+    kind = ("pair of problem and seed", "pairs of problem and seed") if len(verdict.problems) > 1 else ("seed",)
     return (
-        f"<details><summary>How sure: {html.escape(first)} against each of the others, in {pairs} "
-        f"{'pairs of problem and seed' if len(verdict.problems) > 1 else 'seeds'}</summary>{table(headings, rows)}"
+        f"<details><summary>How sure: {html.escape(first)} against each of the others, in "
+        f"{'up to ' * some_lack}{plural(most, *kind)}</summary>{table(headings, rows)}"
         '<p class="faint">In how many of them what it leaves is less, and more; the median of the factor by which the '
         "other leaves more, with its bootstrap interval of 95 % over the seeds; p of Wilcoxon\u2019s signed rank test, "
         "corrected by Holm: small where other seeds, or other problems, would probably give the same order.</p>"
@@ -118,10 +122,11 @@ def compared(verdict: Verdict) -> str:
     )
 
 
-def _pair(each: Paired, tested: bool, by_problems: bool) -> list[Cell]:
+def _pair(each: Paired, some_lack: bool, tested: bool, by_problems: bool) -> list[Cell]:
     ends = "" if each.low is None or each.high is None else f"<br><small>{each.low:.3g} to {each.high:.3g}</small>"
-    cells = [Cell(html.escape(each.method)), Cell(f"{each.better}", each.better), Cell(f"{each.worse}", each.worse)]
-    cells.append(Cell(f"{each.factor:.3g}{ends}", each.factor))
+    counts = [*[each.pairs] * some_lack, each.better, each.worse]
+    cells = [Cell(html.escape(each.method)), *(Cell(f"{count}", count) for count in counts)]
+    cells.append(Cell(NONE, math.inf) if each.factor is None else Cell(f"{each.factor:.3g}{ends}", each.factor))
     shown = [each.p] * tested + [each.p_problems] * by_problems
     cells += [Cell(NONE, math.inf) if p is None else Cell(f"{p:.2g}", p) for p in shown]
     return cells

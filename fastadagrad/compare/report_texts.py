@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Iterator
 
+from ..support.plurals import plural
 from .material import Material
 from .result_table import FIRST, notes
 from .summary import GOOD, LEAST_GAP
@@ -13,17 +14,19 @@ from .summary import GOOD, LEAST_GAP
 def introduction(material: Material) -> str:
     """How many runs of what there were, and what was held equal."""
     plan = material.plan
-    rated = f"{len(plan.rates)} learning rates from {plan.rates[0]:g} to {plan.rates[-1]:g}"
+    several = len(plan.rates) > 1
+    ends = f"from {plan.rates[0]:g} to {plan.rates[-1]:g}" if several else f"of {plan.rates[0]:g}"
+    rated = f"{plural(len(plan.rates), 'learning rate')} {ends}"
     if plan.added:
         rated += ", and more beyond these where the best was at their end"
-    seeds = f"{plan.seeds} seed{'s' if plan.seeds > 1 else ''}"
     diverged = sum(line.diverged for line in material.lines)
     failed = sum(line.failed for line in material.lines)
     ended = f"{diverged} diverged" + (f" and {failed} failed" if failed else "")
     return (
-        f"{len(plan.methods)} method{'s' if len(plan.methods) > 1 else ''}, {rated}, {seeds}: {len(material.runs)} "
-        f"runs, of which {ended}. Every method had the same start values, order of data, epochs and rates; "
-        "those that take none ran once a seed. The best rate of each is chosen with hindsight, by the losses shown."
+        f"{plural(len(plan.methods), 'method')}, {rated}, {plural(plan.seeds, 'seed')}: "
+        f"{plural(len(material.runs), 'run')}, of which {ended}. Every method had the same start values, order of "
+        "data, epochs and rates; those that take none ran once a seed. The best rate of each is chosen with hindsight, "
+        "by the losses shown."
     )
 
 
@@ -46,7 +49,9 @@ def definitions(tau: float) -> Iterator[str]:
         f"epoch. Differences of {LEAST_GAP:g} or less are ties.",
         "mean rank": "The mean of a method's places on all problems; methods that are tied share theirs.",
         "final loss": "Validation loss after the last epoch, median over the seeds, with the best learning rate: the "
-        "one for which this median is lowest. Nothing is stopped early, and no earlier parameters are restored.",
+        "one for which this median is lowest, of those with the fewest failed runs. A run that diverged counts as an "
+        "infinite loss, and one that failed, with an error that is none of arithmetic, not at all. Nothing is stopped "
+        "early, and no earlier parameters are restored.",
         "to target": f"Until {tau:g} of the loss is left to gain (Mor\u00e9 and Wild 2009), with the best rate; median "
         "over the seeds; \u201cnever\u201d where half of them or more do not get there. Seconds are the "
         "processor's, of training only.",
@@ -55,7 +60,7 @@ def definitions(tau: float) -> Iterator[str]:
         "us a step": "Microseconds of one update alone, its gradient given, on one thread: median of many turns.",
         "bytes of state a parameter": "What the method keeps for each element of the parameters.",
         "how much is left at the end": "The share of problems and seeds in which at most so much of the loss is left "
-        "to gain after the last epoch: a profile without a target.",
+        "to gain after the last epoch: a profile without a target. A failed run has not got there, here and below.",
         "how soon": "The share of problems and seeds in which a method gets to the target within a factor of what the "
         "fastest method takes: a performance profile (Dolan and Mor\u00e9 2002).",
     }

@@ -7,8 +7,9 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from ..support.plurals import plural
 from .grid import Plan
-from .summary import GOOD, LEAST_FOR_QUARTILES, LEAST_GAP, Line, quartiles
+from .summary import GOOD, LEAST_FOR_QUARTILES, LEAST_GAP, Line, median_of
 from .verdict import Entry, Verdict, ranks
 
 HEADINGS = {  # of columns: in a report, and shorter in a terminal
@@ -25,7 +26,7 @@ HEADINGS = {  # of columns: in a report, and shorter in a terminal
     "runs that ended early": "ended early",
 }
 NONE = "-"
-NEVER, NO_RATE = "never", "no rate"
+NEVER, NO_RATE, DIVERGED = "never", "no rate", "diverged"
 # Columns that are left out, in this order, where a terminal is too narrow.
 LEAST_WANTED = ("bytes", "us/step", "spread", "seconds", "good rates", "epochs")
 FIRST, EDGE = "*", "!"  # marks of a method that no other is better than, and of a best rate at an end of its grid
@@ -38,19 +39,29 @@ def cells_of(line: Line) -> tuple[str, ...]:
     if line.cost is not None:
         held = line.cost.bytes
         cost = f"{line.cost.microseconds:.3g}", NONE if held is None else f"{held:.3g}"
-    finite, seeds = math.isfinite(final.median), len(line.epochs_to_target)
+    finite = math.isfinite(final.median)
     return (
         line.method,
-        f"{final.median:.4g}" if finite else how_it_ended(line),
+        f"{final.median:.4g}{in_brackets(seeds_of(line))}" if finite else how_it_ended(line),
         NONE if line.score is None or not math.isfinite(line.score) else f"{line.score:.4g}",
-        f"{_number(final.low, 4)} to {_number(final.high, 4)}" if finite and seeds > 1 else NONE,
-        _number(quartiles(line.epochs_to_target).median, 3, NEVER),
-        _number(quartiles(line.seconds_to_target).median, 2, NEVER),
+        f"{_number(final.low, 4)} to {_number(final.high, 4, DIVERGED)}" if finite and line.counted > 1 else NONE,
+        _number(median_of(line.of_counted(line.epochs_to_target)), 3, NEVER),
+        _number(median_of(line.of_counted(line.seconds_to_target)), 2, NEVER),
         *cost,
         NO_RATE if line.rate_free else shown_rate(line.rate, line.edge) if finite else NONE,
         _good_rates(line),
         _ended_early(line),
     )
+
+
+def seeds_of(results: Line | Entry) -> str:
+    """How many seeds medians are over, where a run with the best rate failed; empty where none did."""
+    return "" if results.counted == results.seeds else f"{results.counted} of {plural(results.seeds, 'seed')}"
+
+
+def in_brackets(text: str) -> str:
+    """A text in brackets behind another; nothing if there is none."""
+    return text and f" ({text})"
 
 
 def shown_rate(rate: float | None, edge: str) -> str:
@@ -65,12 +76,12 @@ def _number(value: float, digits: int, otherwise: str = NONE) -> str:
 def how_it_ended(results: Line | Entry) -> str:
     """What stands in the place of a loss, or of a gap, that is infinite.
 
-    The gap of a finite loss is infinite where no method has got below the start. Of others, it is what more of the
-    method's runs have done, of all rates.
+    The gap of a finite loss is infinite where no method has got below the start. Other methods have failed, if all of
+    their runs have, or have diverged.
     """
     if math.isfinite(results.loss):
         return "above the start"
-    return "failed" if results.failed > results.diverged else "diverged"
+    return DIVERGED if results.counted else "failed"
 
 
 def _ended_early(line: Line) -> str:
@@ -175,7 +186,7 @@ def _shown_entry(entry: Entry) -> str:
     if not math.isfinite(entry.gap):
         return how_it_ended(entry)
     rate = "" if entry.rate is None else f" at {shown_rate(entry.rate, entry.edge)}"
-    return f"{shown_gap(entry.gap)}{rate}{mark}"
+    return f"{shown_gap(entry.gap)}{rate}{in_brackets(seeds_of(entry))}{mark}"
 
 
 def shown_gap(gap: float) -> str:
@@ -194,15 +205,20 @@ def notes(plan: Plan, lines: Sequence[Line]) -> list[str]:
     if plan.seeds > 1:
         ends = "quartiles" if plan.seeds >= LEAST_FOR_QUARTILES else "the lowest and the highest"
         found.append(f"spread: {ends} of the final losses of {plan.seeds} seeds.")
+    if any(0 < line.counted < line.seeds for line in lines):
+        found.append(
+            "2 of 4 seeds, and the like: with the others the runs with the best rate failed; medians leave them out; "
+            f"the spread of fewer than {LEAST_FOR_QUARTILES} goes from the lowest to the highest."
+        )
     for name in dict.fromkeys(plan.scores.values()):
         found.append(f"score: {name} of {', '.join(p for p, called in plan.scores.items() if called == name)}.")
     if any(not line.rate_free for line in lines):
         found.append(f"good rates: those around the best with at most {GOOD:g} of the loss left to gain, in decades.")
     for line in lines:
         if line.failed:
-            more = f", and {len(line.failures) - 1} other errors" if len(line.failures) > 1 else ""
+            more = f", and {plural(len(line.failures) - 1, 'other error')}" if len(line.failures) > 1 else ""
             where = f"{line.problem} by {line.method}"
-            found.append(f"{where}: {line.failed} of {line.runs} runs failed: {line.failures[0]}{more}")
+            found.append(f"{where}: {line.failed} of {plural(line.runs, 'run')} failed: {line.failures[0]}{more}")
     for method in plan.methods:
         if method.unlike_paper:
             found.append(f"{method.label}: {', '.join(method.unlike_paper)}.")
@@ -216,7 +232,7 @@ def as_records(lines: Iterable[Line]) -> list[dict[str, Any]]:
             "problem": line.problem,
             "method": line.method,
             "rate_free": line.rate_free,
-            "best_rate": line.rate,
+            "best_rate": line.rate if math.isfinite(line.loss) else None,
             "best_rate_at_the_end": line.edge or None,
             "final_loss": line.final._asdict(),
             "final_losses": list(line.finals),
@@ -230,9 +246,14 @@ def as_records(lines: Iterable[Line]) -> list[dict[str, Any]]:
             "good_rates": line.good,
             "good_decades": line.decades,
             "good_rates_reach_the_end": line.open_ended,
-            "rates": [{"rate": r.rate, "final_loss": r.final._asdict(), "gap": r.gap} for r in line.rates],
+            "rates": [
+                {"rate": r.rate, "final_loss": r.final._asdict(), "gap": r.gap, "failed_runs": r.failed}
+                for r in line.rates
+            ],
             "diverged_runs": line.diverged,
             "failed_runs": line.failed,
+            "seeds": line.seeds,
+            "failed_seeds": list(line.failed_seeds),
             "failures": list(line.failures),
             "runs": line.runs,
         }

@@ -21,6 +21,11 @@ from .problem import Task
 from .training import OwnTrainer, SteppingTrainer, Trainer
 
 DIVERGENCE = (ArithmeticError, np.linalg.LinAlgError)  # errors that too long steps lead to
+FAILURE = (Exception, SystemExit)  # what ends a run alone: a problem or a method that exits ends no comparison
+UNCHANGED = (
+    "step has not changed the parameters: it must write into the arrays that the method was made with, as "
+    "`array -= update` does; `array = array - update` makes others"
+)
 LONGEST = 300  # characters of an error that are kept
 
 
@@ -78,22 +83,24 @@ def run(cell: Cell, task: Task, method: Contender, lazy: str) -> Run:
                 began = time.process_time()
                 loss = trainer.train_epoch(data, task.updates)
                 passed = time.process_time() - began
+                if len(valid) == cell.epochs and not trainer.has_trained():
+                    raise TypeError(UNCHANGED)
                 reached = trainer.loss(held_out) if math.isfinite(loss) else math.inf
                 scores.append(_score(task, trainer, held_out, reached))
                 train, valid, seconds = [*train, loss], [*valid, reached], [*seconds, seconds[-1] + passed]
     except DIVERGENCE:
         pass
-    except Exception as error:
+    except FAILURE as error:
         failed = told(error)
     return _filled(cell, steps, valid, train, seconds, scores if task.score is not None else [], failed)
 
 
-def broken(cell: Cell, error: Exception) -> Run:
+def broken(cell: Cell, error: BaseException) -> Run:
     """The run of a cell that has raised before its first loss was known."""
     return _filled(cell, 0, [], [], [], [], "" if isinstance(error, DIVERGENCE) else told(error))
 
 
-def told(error: Exception) -> str:
+def told(error: BaseException) -> str:
     """An error in one line."""
     text = " ".join(f"{type(error).__name__}: {error}".split())
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
@@ -151,7 +158,7 @@ def lazy_for(task: Task, method: Contender) -> str:
     rows out, and for those from elsewhere, which have no such option.
     """
     if not method.has_lazy:
-        with suppress(Exception):  # the runs tell of it
+        with suppress(*FAILURE):  # the runs tell of it
             _try_step(task, method, "dense")
         return "dense"
     try:

@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..support.checks import checked_share, whole_number
+from ..support.plurals import plural
 from .comparison import checked_jobs, folder_of, make_plan
 from .contenders import Contender
 from .grid import RATES, Plan
@@ -258,8 +259,9 @@ def text_of(found: AlgoPerf) -> str:
         scores = f"{found.by_epochs[method]:.3f}", f"{found.by_seconds[method]:.3f}"
         rows.append((method, *scores, *(cell[problem, method] for problem in problems)))
     note = (
-        f"Epochs to the target of the fastest of {found.plan.trials} trials, median of {found.plan.seeds} studies; in "
-        "brackets how many studies got there: more than half must. A score is the area under the performance profile."
+        f"Epochs to the target of the fastest of {plural(found.plan.trials, 'trial')}, "
+        f"{'in the one study' if found.plan.seeds == 1 else f'median of {found.plan.seeds} studies'}; in brackets how "
+        "many studies got there: more than half must. A score is the area under the performance profile."
     )
     return "\n".join([*aligned(rows, range(len(rows[0]))), "", note])
 

@@ -8,6 +8,9 @@ Targets are as in J. J. More, S. M. Wild, "Benchmarking Derivative-Free Optimiza
 f_start at the start, f_best the optimum where the problem knows it, else the lowest of all runs with the seed, of any
 method and rate, in any epoch. Performance profiles are as in E. D. Dolan, J. J. More, "Benchmarking optimization
 software with performance profiles", Mathematical Programming 91 (2002).
+
+A run that failed says nothing of its method: medians are over the seeds whose runs did not fail. A run that diverged
+is a result, an infinite loss.
 """
 
 from __future__ import annotations
@@ -74,6 +77,25 @@ def spread(values: Iterable[float]) -> Quartiles:
     return Quartiles(min(several), found.median, max(several))
 
 
+def median_of(values: Iterable[float]) -> float:
+    """The median of numbers that may be infinite; infinite if there are none.
+
+    Examples
+    --------
+    >>> from fastadagrad.compare.summary import median_of
+    >>> median_of([3.0, 1.0]), median_of([])
+    (2.0, inf)
+    """
+    several = [*values]
+    return quartiles(several).median if several else math.inf
+
+
+def that_did_not_fail(runs: Iterable[Run]) -> list[Run]:
+    """The runs that medians are over: those that did not fail, or all if all of them failed."""
+    several = [*runs]
+    return [run for run in several if not run.failed] or several
+
+
 class Bounds(NamedTuple):
     """Start loss and best loss of one problem and seed; both are infinite where no run got as far as a loss."""
 
@@ -120,19 +142,21 @@ class Rated(NamedTuple):
     rate: float | None
     final: Quartiles
     gap: float  # median over the seeds; see `Bounds.gap`
+    failed: int = 0  # number of runs that failed, which final and gap leave out
 
 
 @dataclass(frozen=True)
 class Line:
     """The results of one method on one problem; times to the target are infinite where it is not met.
 
-    Tuples with an entry for each seed are in the order of the seeds.
+    Tuples with an entry for each seed are in the order of the seeds. The entries of `failed_seeds` are those of a run
+    that never got anywhere, and no median counts them.
     """
 
     problem: str
     method: str
     rate_free: bool
-    rate: float | None  # the best rate, which has the lowest median of final losses
+    rate: float | None  # the best rate; see `best_rate`
     final: Quartiles  # final losses with the best rate; see `spread`
     epochs_to_target: tuple[float, ...]  # with the best rate, for each seed
     seconds_to_target: tuple[float, ...]
@@ -148,6 +172,7 @@ class Line:
     finals: tuple[float, ...] = ()  # final losses with the best rate, for each seed
     gaps: tuple[float, ...] = ()  # gaps of the final losses to the best, with the best rate, for each seed
     scores: tuple[float, ...] = ()  # final scores, such as accuracies, with the best rate, for each seed; () without
+    failed_seeds: tuple[int, ...] = ()  # seeds whose run with the best rate failed
 
     @property
     def decades(self) -> float | None:
@@ -155,9 +180,23 @@ class Line:
         return None if self.good is None else math.log10(self.good[1] / self.good[0])
 
     @property
+    def seeds(self) -> int:
+        """Number of seeds."""
+        return len(self.epochs_to_target)
+
+    @property
+    def counted(self) -> int:
+        """Number of seeds that medians are over: those whose run with the best rate did not fail."""
+        return self.seeds - len(self.failed_seeds)
+
+    def of_counted(self, values: Sequence[float]) -> list[float]:
+        """The values of the seeds that medians are over, of a tuple with an entry for each seed."""
+        return [value for seed, value in enumerate(values) if seed not in self.failed_seeds]
+
+    @property
     def gap(self) -> float:
         """Median over the seeds of the gap of the final loss to the best, with the best rate."""
-        return quartiles(self.gaps).median if self.gaps else math.inf
+        return median_of(self.of_counted(self.gaps))
 
     @property
     def loss(self) -> float:
@@ -167,7 +206,7 @@ class Line:
     @property
     def score(self) -> float | None:
         """Median over the seeds of the final score, None if the problem has none."""
-        return -quartiles(-score for score in self.scores).median if self.scores else None
+        return -median_of(-score for score in self.of_counted(self.scores)) if self.scores else None
 
 
 def summarise(
@@ -190,29 +229,36 @@ def summarise(
 def best_rate(runs: Sequence[Run]) -> tuple[list[float | None], int]:
     """The rates of one method's runs on one problem, rising, and the position of the best.
 
-    The best has the lowest median of final losses, and is the lowest of those that are alike.
+    The best has the lowest median of final losses, and is the lowest of those that are alike. It is one of the rates
+    with which the fewest runs failed, so that no rate is best for the seeds that it lacks.
     """
     rates = sorted({run.cell.rate for run in runs}, key=lambda rate: rate or 0.0)
-    medians = [quartiles(run.final for run in runs if run.cell.rate == rate).median for rate in rates]
-    return rates, min(range(len(rates)), key=medians.__getitem__)
+    several = [[run for run in runs if run.cell.rate == rate] for rate in rates]
+    order = [(sum(bool(run.failed) for run in own), _median_final(own)) for own in several]
+    return rates, min(range(len(rates)), key=order.__getitem__)
+
+
+def _median_final(runs: Iterable[Run]) -> float:
+    return median_of(run.final for run in that_did_not_fail(runs))
 
 
 def edge_of(runs: Sequence[Run]) -> str:
     """The end of its grid, "low" or "high", at which the best rate of one method on one problem is; else "".
 
-    It is at none if there is but one rate, or if the next rate inside does as well but for LEAST_GAP of what the method
-    has gained. This goes by the method's own runs, so that it does not depend on which others it is compared with.
+    It is at none if there is but one rate, if all runs failed, or if another rate does as well, but for LEAST_GAP of
+    what the method has gained, over the seeds that both have: it may be behind for its failed runs alone. This goes by
+    the method's own runs, so that it does not depend on which others it is compared with.
     """
     rates, best = best_rate(runs)
-    if len(rates) < 2 or 0 < best < len(rates) - 1:
+    if len(rates) < 2 or 0 < best < len(rates) - 1 or all(run.failed for run in runs):
         return ""
-    inside = rates[1] if best == 0 else rates[-2]
-    last, neighbour = (
-        quartiles(run.final for run in runs if run.cell.rate == rate).median for rate in (rates[best], inside)
-    )
-    starts = [run.valid[0] for run in runs if math.isfinite(run.valid[0])]
-    if math.isfinite(last) and neighbour - last <= LEAST_GAP * abs(quartiles(starts).median - last):
-        return ""
+    of_best = {run.cell.seed: run for run in runs if run.cell.rate == rates[best] and not run.failed}
+    start = median_of(run.valid[0] for run in runs if math.isfinite(run.valid[0]))
+    for rate in rates[:best] + rates[best + 1 :]:
+        shared = [r for r in runs if r.cell.rate == rate and r.cell.seed in of_best and not r.failed]
+        last = median_of(of_best[run.cell.seed].final for run in shared)
+        if math.isfinite(last) and median_of(run.final for run in shared) - last <= LEAST_GAP * abs(start - last):
+            return ""
     return "low" if best == 0 else "high"
 
 
@@ -249,14 +295,23 @@ def _line(
         edge="" if method.rate_free or not math.isfinite(rates[best].final.median) else edge_of(runs),
         finals=tuple(run.final for run in chosen),
         gaps=tuple(bounds[run.cell.seed].gap(run.final) for run in chosen),
-        scores=tuple(run.scores[-1] for run in chosen) if all(run.scores for run in chosen) else (),
+        scores=_scores(chosen),
+        failed_seeds=tuple(run.cell.seed for run in chosen if run.failed),
     )
+
+
+def _scores(runs: Sequence[Run]) -> tuple[float, ...]:
+    """The final score of each run; -inf of one that ended before its first."""
+    if not any(run.scores for run in runs):
+        return ()
+    return tuple(run.scores[-1] if run.scores else -math.inf for run in runs)
 
 
 def _rated(rate: float | None, runs: Sequence[Run], bounds: Mapping[int, Bounds]) -> Rated:
     own = [run for run in runs if run.cell.rate == rate]
-    gaps = quartiles(bounds[run.cell.seed].gap(run.final) for run in own)
-    return Rated(rate, spread(run.final for run in own), gaps.median)
+    counted = that_did_not_fail(own)
+    gap = median_of(bounds[run.cell.seed].gap(run.final) for run in counted)
+    return Rated(rate, spread(run.final for run in counted), gap, sum(bool(run.failed) for run in own))
 
 
 def _number(rated: Rated) -> float:
@@ -303,7 +358,8 @@ def profiles(
     dict
         Method -> (ratios, pairs). There is a ratio for each pair of problem and seed that the method has solved. The
         share of pairs solved within a factor r of the fastest method is the number of ratios up to r over `pairs`.
-        Pairs that no method solved are counted, pairs solved at the start are not.
+        Pairs that no method solved are counted, and so are those of runs that failed, which are not solved; pairs
+        solved at the start are not.
     """
     times: dict[tuple[str, int], dict[str, float]] = {}
     for line in lines:

@@ -5,12 +5,10 @@ epoch, with the method's best rate: 1 is the start, 0 the best loss (see `Bounds
 less are tied.
 
 The interval of a gap is a percentile bootstrap over the seeds of their median. Methods are compared in pairs, problem
-by problem and seed by seed, with the same start values and order of data: F. Wilcoxon, "Individual Comparisons by
-Ranking Methods", Biometrics Bulletin 1 (1945), of the logarithms of their gaps, with the correction of S. Holm, "A
-Simple Sequentially Rejective Multiple Test Procedure", Scandinavian Journal of Statistics 6 (1979), as the first is
-compared with each of the others. Its p says whether other seeds would probably give the same order on these problems.
-For other problems only problems can speak: J. Demsar, "Statistical Comparisons of Classifiers over Multiple Data Sets",
-JMLR 7 (2006), by which the test is also made of the problems' medians, where there are enough of them.
+by problem and seed by seed, with the same start values and order of data, where neither run failed, by a test of the
+logarithms of their gaps (`significance`). Its p says whether other seeds would probably give the same order on these
+problems. For other problems only problems can speak: J. Demsar, "Statistical Comparisons of Classifiers over Multiple
+Data Sets", JMLR 7 (2006), by which the test is also made of the problems' medians, where there are enough of them.
 """
 
 from __future__ import annotations
@@ -21,13 +19,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..support.extras import needed
+from ..support.plurals import plural
+from .significance import LEAST_PAIRS, SURE, holm, interval, medians, wilcoxon
 from .summary import LEAST_GAP, Line, quartiles
 
-LARGEST_GAP = 10.0  # gaps beyond, and those of runs that diverged or failed, count as this one where gaps are compared
-RESAMPLES, LEVEL = 2000, 0.95
-LEAST_PAIRS = 6  # with fewer the test cannot give a p below 0.05
-SURE = 0.05
+LARGEST_GAP = 10.0  # gaps beyond, and those of runs that diverged, count as this one where gaps are compared
 
 
 class Entry(NamedTuple):
@@ -36,18 +32,20 @@ class Entry(NamedTuple):
     problem: str
     method: str
     rank: int  # 1 for the lowest gap; methods that are tied share a rank, and the next ranks are left out
-    # Median over the seeds; infinite where half of the seeds' runs diverged or failed, or ended above a start that no
-    # run of any method has got below.
+    # Median over the seeds whose run did not fail; infinite where half of these runs diverged, or ended above a start
+    # that no run of any method has got below, and where all failed.
     gap: float
     low: float | None  # ends of the gap's interval of LEVEL; None with one seed
     high: float | None
     loss: float  # median of the final losses
     score: float | None  # median of the final scores, such as the accuracy; None if the problem has no score
-    rate: float | None  # the best rate; None if the method takes none
+    rate: float | None  # the best rate; None if the method takes none, or if the loss is infinite
     edge: str  # "low" or "high" if the best rate is at that end of its grid, else ""
     diverged: int  # runs, of all rates
     failed: int
     runs: int
+    counted: int  # seeds that medians are over: those whose run with the best rate did not fail
+    seeds: int
 
     @property
     def leads(self) -> bool:
@@ -65,13 +63,16 @@ class Standing(NamedTuple):
 
 
 class Paired(NamedTuple):
-    """The method in the first place compared with another one, over all pairs of problem and seed."""
+    """The method in the first place compared with another one, over the pairs of problem and seed that both have.
+
+    A method has a pair unless its run with the best rate failed.
+    """
 
     method: str  # the other
     better: int  # pairs in which the first has the lower gap
     worse: int
     pairs: int  # those that are tied included
-    factor: float  # median over the pairs of the other's gap over the first's
+    factor: float | None  # median over the pairs of the other's gap over the first's; None if there are no pairs
     # Ends of the factor's interval of LEVEL, for which seeds are drawn anew within each problem; None with one seed.
     low: float | None
     high: float | None
@@ -97,8 +98,9 @@ class Verdict(NamedTuple):
     standings : tuple of Standing
         Of each method the problems won, the mean rank and the median gap, in the order of these.
     paired : tuple of Paired
-        The first method with each of the others, in the order of `standings`: in how many pairs of problem and seed it
-        has the lower gap, by which factor, and p of Wilcoxon's signed rank test, corrected by Holm.
+        The first method with each of the others, in the order of `standings`: in how many of the pairs of problem and
+        seed that both have it has the lower gap, by which factor, and p of Wilcoxon's signed rank test, corrected by
+        Holm.
     seeds : int
         Number of seeds.
 
@@ -195,7 +197,7 @@ def ranks(gaps: Sequence[float]) -> list[tuple[int, float]]:
 
 
 def _entry(line: Line, rank: int) -> Entry:
-    low, high = interval(np.array([line.gaps]))
+    low, high = interval([np.array(line.of_counted(line.gaps))])
     return Entry(
         line.problem,
         line.method,
@@ -205,11 +207,13 @@ def _entry(line: Line, rank: int) -> Entry:
         high,
         line.final.median,
         line.score,
-        line.rate,
+        line.rate if math.isfinite(line.loss) else None,
         line.edge,
         line.diverged,
         line.failed,
         line.runs,
+        line.counted,
+        line.seeds,
     )
 
 
@@ -223,86 +227,39 @@ def _order(standing: Standing) -> tuple[float, int, float, str]:
     return standing.mean_rank, -standing.wins, standing.gap, standing.method
 
 
-def medians(values: Any) -> Any:
-    """Medians along the last axis of an array, in which there may be infinities of one sign."""
-    ordered = np.sort(values, axis=-1)
-    middle = (ordered.shape[-1] - 1) / 2
-    return (ordered[..., math.floor(middle)] + ordered[..., math.ceil(middle)]) / 2
-
-
-def interval(values: Any) -> tuple[float | None, float | None]:
-    """A percentile bootstrap interval of the median of all values.
-
-    Parameters
-    ----------
-    values : array of float, shape (problems, seeds)
-        Seeds are drawn anew for each problem, RESAMPLES times, by a generator with a fixed seed.
-
-    Returns
-    -------
-    tuple of two floats, or of two None
-        Lower and upper end; None where there is one seed.
-    """
-    groups, seeds = values.shape
-    if seeds < 2:
-        return None, None
-    drawn = np.random.default_rng(0).integers(seeds, size=(RESAMPLES, groups, seeds))
-    found = np.sort(medians(np.take_along_axis(values[None], drawn, axis=2).reshape(RESAMPLES, -1)))
-    aside = round(RESAMPLES * (1 - LEVEL) / 2)
-    return float(found[aside]), float(found[-1 - aside])
-
-
 def _paired(lines: Sequence[Line], methods: Sequence[str], problems: Sequence[str]) -> tuple[Paired, ...]:
     logs = {method: _logs(lines, method, problems) for method in methods}
     first, others = logs[methods[0]], methods[1:]
-    differences = {method: logs[method] - first for method in others}
-    by_pairs = holm([wilcoxon(each.ravel()) for each in differences.values()])
-    by_problems = holm([wilcoxon(medians(each)) for each in differences.values()])
+    differences = {method: _differences(logs[method], first) for method in others}
+    by_pairs = holm([wilcoxon(np.concatenate(each)) for each in differences.values()])
+    by_problems = holm([wilcoxon(np.array([medians(x) for x in each if x.size])) for each in differences.values()])
     found = []
     for method, p, p_problems in zip(others, by_pairs, by_problems, strict=True):
-        each = differences[method]
-        low, high = interval(each)
-        better, worse = int((each > 0).sum()), int((each < 0).sum())
+        every = np.concatenate(differences[method])
+        low, high = interval(differences[method])
+        better, worse = int((every > 0).sum()), int((every < 0).sum())
+        factor = 10 ** float(medians(every)) if every.size else None
         ends = (None if low is None else 10**low, None if high is None else 10**high)
-        found.append(Paired(method, better, worse, each.size, 10 ** float(medians(each.ravel())), *ends, p, p_problems))
+        found.append(Paired(method, better, worse, every.size, factor, *ends, p, p_problems))
     return tuple(found)
 
 
-def _logs(lines: Sequence[Line], method: str, problems: Sequence[str]) -> Any:
-    """Logarithms of a method's gaps (problems, seeds), each at least that of LEAST_GAP, at most of LARGEST_GAP."""
-    own = {line.problem: line.gaps for line in lines if line.method == method}
-    return np.log10(np.clip(np.array([own[problem] for problem in problems]), LEAST_GAP, LARGEST_GAP))
+def _logs(lines: Sequence[Line], method: str, problems: Sequence[str]) -> list[Any]:
+    """For each problem the logarithms of a method's gaps, each at least that of LEAST_GAP, at most of LARGEST_GAP.
 
-
-def wilcoxon(differences: Any) -> float | None:
-    """Two-sided p of Wilcoxon's signed rank test that differences are as often and as far above 0 as below.
-
-    Differences of 0 have a rank, and half of it counts on each side. None with fewer than LEAST_PAIRS.
+    Those of seeds whose run failed are NaN.
     """
-    if differences.size < LEAST_PAIRS:
-        return None
-    if not differences.any():
-        return 1.0
-    stats = needed("scipy.stats", "the paired test of a comparison")
-    return float(stats.wilcoxon(differences, zero_method="zsplit").pvalue)
+    own = {line.problem: line for line in lines if line.method == method}
+    logs = [np.log10(np.clip(np.array(own[problem].gaps), LEAST_GAP, LARGEST_GAP)) for problem in problems]
+    for problem, each in zip(problems, logs, strict=True):
+        each[[*own[problem].failed_seeds]] = np.nan
+    return logs
 
 
-def holm(p_values: Sequence[float | None]) -> list[float | None]:
-    """Each p, corrected by Holm for there being several; None stays None.
-
-    Examples
-    --------
-    >>> from fastadagrad.compare.verdict import holm
-    >>> holm([0.01, 0.25, None, 0.02])
-    [0.03, 0.25, None, 0.04]
-    """
-    order = sorted((p, i) for i, p in enumerate(p_values) if p is not None)
-    found: list[float | None] = [None] * len(p_values)
-    least = 0.0
-    for place, (p, i) in enumerate(order):
-        least = max(least, min(1.0, p * (len(order) - place)))
-        found[i] = least
-    return found
+def _differences(logs: Sequence[Any], first: Sequence[Any]) -> list[Any]:
+    """For each problem how far the logarithms are above those of the first, of the seeds that both have."""
+    differences = (other - own for other, own in zip(logs, first, strict=True))
+    return [each[~np.isnan(each)] for each in differences]
 
 
 def _sentence(
@@ -332,22 +289,33 @@ def _sentence(
             said = f"{names} share the first place: each is best on {where}{shared}"
         else:
             said = f"{names} share the lowest mean rank"
-        return f"{said}{_and_edges(entries, level)}."
+        return f"{said}{_and_failures(entries)}{_and_edges(entries, level)}."
     said = f"{first.method} is best on {where}{shared}" if first.wins else f"{first.method} has the lowest mean rank"
-    next_one = paired[0]
-    said += f"; its final loss is below that of {next_one.method}, the next, in {next_one.better} of {next_one.pairs} "
-    said += "seeds" if len(problems) == 1 else "pairs of problem and seed"
+    said += _and_how_sure(paired[0], several=len(problems) > 1)
+    return f"{said}{_and_failures(entries)}{_and_edges(entries, [first.method])}."
+
+
+def _and_how_sure(next_one: Paired, several: bool) -> str:
+    """How often the first method is ahead of the next one, and whether that can be chance."""
+    kind = "pair of problem and seed" if several else "seed"
+    if not next_one.pairs:
+        return f"; there is no {kind} with a run of {next_one.method}, the next, that can be compared"
+    pairs = plural(next_one.pairs, kind, "pairs of problem and seed" if several else "seeds")
+    said = f"; its final loss is below that of {next_one.method}, the next, in {next_one.better} of {pairs}"
     if next_one.p is None:
-        said += f", too few for a test, which takes {LEAST_PAIRS}"
-    elif next_one.p > SURE:
-        said += f", which the seeds alone may explain (p = {next_one.p:.2g})"
-    else:
-        said += f", which the seeds alone hardly explain (p = {next_one.p:.2g})"
-    return f"{said}{_and_edges(entries, [first.method])}."
+        return f"{said}, too few for a test, which takes {LEAST_PAIRS}"
+    explained = "may explain" if next_one.p > SURE else "hardly explain"
+    return f"{said}, which the seeds alone {explained} (p = {next_one.p:.2g})"
 
 
 def _leaders(entries: Mapping[tuple[str, str], Entry], problem: str) -> list[str]:
     return [entry.method for (name, _), entry in entries.items() if name == problem and entry.leads]
+
+
+def _and_failures(entries: Mapping[tuple[str, str], Entry]) -> str:
+    """What is to be said of methods that have no result for some seeds."""
+    partly = dict.fromkeys(entry.method for entry in entries.values() if 0 < entry.counted < entry.seeds)
+    return f"; seeds whose runs failed are left out for {', '.join(partly)}" if partly else ""
 
 
 def _and_edges(entries: Mapping[tuple[str, str], Entry], methods: Sequence[str]) -> str:

@@ -63,8 +63,8 @@ def columns_of(
             numbers.append(name)
         else:
             raise TypeError(
-                f"{where}: column {name!r} is {kind}, neither a number nor a string: leave it out (drop, --drop) or "
-                "take each value as a string (categories, --categories)"
+                f"{where}: column {name!r} is {kind}, neither a number nor a string: take it out of the file; a Stream "
+                "and `fit` also leave it out (drop, --drop) or take each value as a string (categories, --categories)"
             )
     if not numbers and not strings:
         raise ValueError(f"{where} has no features beside {', '.join(map(repr, filter(None, others)))}")
@@ -118,7 +118,10 @@ class Converter:
     def __init__(self, schema: Any, columns: Columns, hash_bits: int | None, where: str) -> None:
         self.columns, self.hash_bits, self.where = columns, hash_bits, where
         if columns.categories and hash_bits is None:
-            raise ValueError(f"{where}: column {columns.categories[0]!r} has strings: give hash_bits (--hash-bits)")
+            raise ValueError(
+                f"{where}: column {columns.categories[0]!r} has strings: put numbers in their place, or, for `load`, a "
+                "Stream and `fit`, give hash_bits (--hash-bits)"
+            )
         types = dict(zip(schema.names, schema.types, strict=True))
         narrow = all(_fits_float32(types[name]) for name in columns.numbers)
         self.dtype = np.dtype(np.float32 if narrow and hash_bits is None else np.float64)
@@ -171,9 +174,8 @@ class Converter:
         row, column = divmod(position, numbers.shape[1])
         name, value = self.columns.numbers[column], numbers[row, column]
         if np.isnan(value):
-            self._refuse(
-                first + row, name, "is missing: missing='zero' or 'mean' (--missing zero|mean) fills missing numbers"
-            )
+            filled = "a Stream and `fit` also fill it with missing='zero' or 'mean' (--missing zero|mean)"
+            self._refuse(first + row, name, f"is missing: fill it in the file, or leave the row out; {filled}")
         self._refuse(first + row, name, f"is {value} (as {numbers.dtype}): features must be finite")
 
     def _refuse(self, row: int, name: str | None, reason: str) -> NoReturn:

@@ -94,9 +94,16 @@ def test_table1(capsys):
         (["iris"], "iris has the labels 0, 1, 2: positive must be the one that is told from the others, or a pattern"),
         (
             ["iris", "wine"],
-            "--recipe table1 takes one file, and no --methods, --epochs, --jobs, --quick or --extend, not 2 of them",
+            "--recipe table1 takes one file, and no --methods, --epochs, --jobs, --quick, --extend, --out or --progress"
+            ", not 2 of them",
         ),
         (["iris", "--epochs", "3"], "not --epochs"),
+        (["iris", "--out", "t"], "not --out"),
+        (["iris", "--jobs", "0"], "not --jobs"),
+        (["iris", "--no-extend"], "not --extend"),
+        (["iris", "--quick"], "not --quick"),
+        (["iris", "--progress"], "not --progress"),
+        (["breast_cancer", "--text", "words"], "text says what the features of a text are, of a .tsv file, but"),
         (["nowhere.svm"], "No such file"),
         (["breast_cancer", "--delta", "-1"], "delta must be finite and at least 0, not -1.0"),
     ],

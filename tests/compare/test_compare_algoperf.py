@@ -96,6 +96,8 @@ def test_the_whole_protocol(tmp_path):
         "rosenbrock",
     ]
     assert "fastest of 2 trials, median of 3 studies" in text
+    one = algoperf("quadratic:10", "sgd", rates="0.1:1:2", studies=1, trials=1, jobs=0, out=tmp_path / "one", epochs=1)
+    assert "of the fastest of 1 trial, in the one study; in brackets" in str(one)
     stored = json.loads((tmp_path / "results.json").read_text())
     assert stored["plan"]["protocol"] == "algoperf"
     assert len(stored["runs"]) == 30

@@ -1,6 +1,8 @@
 """The experiment of Duchi, Hazan and Singer's Table 1."""
 
 import bz2
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -292,6 +294,66 @@ def test_a_share_that_does_not_exist_is_told(tmp_path, monkeypatch, caplog, belo
     assert "no penalty was found under which RDA keeps about 0.1 of the weights" in caplog.text
     assert lines[0].nonzeros == pytest.approx(nearest, abs=0.01)
     assert PENALTIES[0] <= lines[0].l1 <= PENALTIES[-1]
+
+
+def test_no_empty_model_is_chosen_where_there_is_another(tmp_path, monkeypatch):
+    """Under the penalty nearest to the wanted share nothing is left; and at the rate of the fewest mistakes."""
+    path = write(tmp_path / "data.svm", np.random.default_rng(0))
+    with monkeypatch.context() as patched:
+        tried = by_mistakes(patched, far, lambda contender, rate, l1: 0.5 if l1 < 3e-4 else 0.0)
+        lines = table1(path, shuffles=1, rates=(1.0,))
+        assert {l1 for _, _, l1 in tried if l1 >= 3e-4}
+    assert all(line.nonzeros == pytest.approx(0.5, abs=0.01) for line in lines)
+    with monkeypatch.context() as patched:
+        by_mistakes(patched, far, lambda contender, rate, l1: 0.1 if rate < 0.05 else 0.0)
+        lines = table1(path, shuffles=1, rates=(0.01, 0.1, 1.0))
+    assert [line.rates.tolist() for line in lines] == [[0.01]] * 6
+    assert all(line.at_end.all() for line in lines)
+    by_mistakes(monkeypatch, far, lambda contender, rate, l1: 0.0)
+    lines = table1(path, shuffles=1, rates=(0.01, 0.1, 1.0))
+    assert [line.rates.tolist() for line in lines] == [[1.0], [0.01], *[[0.1]] * 4]  # all are empty
+
+
+def test_a_small_data_set_has_no_empty_models():
+    lines = table1("iris", positive="1", shuffles=2, rates=(0.01, 0.1, 1.0))
+    for line in lines:
+        assert line.errors.max() < 1.0, line.method
+        assert line.nonzeros.min() > 0, line.method
+
+
+def test_the_rates_that_are_shown_are_of_the_grid(tmp_path, monkeypatch):
+    """The lowest and the highest of the shuffles' best rates, each with a mark if it is at an end."""
+    path, orders = write(tmp_path / "data.svm", np.random.default_rng(0)), {}
+
+    def one_pass(self, contender, rate, l1, delta, order):
+        shuffle = orders.setdefault(tuple(order), len(orders))
+        best = 0.1 if contender.name == "FB" and shuffle == 0 else 0.316
+        return Pass(rate, round(100 * abs(np.log10(rate / best))), np.ones(self._features))
+
+    monkeypatch.setattr(Pool, "one_pass", one_pass)
+    lines = {line.method: line for line in table1(path, shuffles=2, rates="0.1:1:3")}
+    shown = {row.split()[0]: row for row in text_of([*lines.values()]).splitlines()}
+    assert lines["FB"].rates.tolist() == [0.1, 0.316228]
+    assert " 0.1* to 0.316 " in shown["FB"]
+    assert " 0.316 " in shown["RDA"]
+    assert "*" not in shown["RDA"]
+    assert len({len(shown[line]) for line in lines}) == 1
+
+
+def test_features_of_a_text_are_refused_for_what_is_none(tmp_path):
+    with pytest.raises(
+        ValueError, match=r"text says what .* of a \.tsv file, but breast_cancer is none: .* not 'words'"
+    ):
+        table1("breast_cancer", text="words")
+
+
+def test_the_benchmark_makes_the_table_of_the_page():
+    root = Path(__file__).parents[2]
+    if not (root / "bench").exists():
+        pytest.skip("the benchmarks are not here")
+    shown = re.search(r"python bench/table1_newsgroups.py \S+(.*)", (root / "docs/howto/table1.md").read_text())
+    assert "--text" not in shown[1]
+    assert '"--text", choices=FEATURES, default="words"' in (root / "bench/table1_newsgroups.py").read_text()
 
 
 def test_patterns_of_labels(tmp_path):

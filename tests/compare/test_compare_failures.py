@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,10 +17,13 @@ pytest.importorskip("pyarrow")
 pytest.importorskip("scipy")
 
 from fastadagrad.compare import Problem, Task, compare
+from fastadagrad.compare.comparison import make_plan
 from fastadagrad.compare.contenders import contender_named
 from fastadagrad.compare.grid import MOST_ADDED, Cell, Plan
+from fastadagrad.compare.making import make_runs
 from fastadagrad.compare.running import Run, told
-from fastadagrad.compare.summary import edge_of
+from fastadagrad.compare.summary import best_rate, edge_of, summarise
+from fastadagrad.compare.verdict import verdict_of
 
 INF = math.inf
 
@@ -62,12 +66,72 @@ def test_a_problem_that_raises_in_half_of_its_runs_gives_a_full_table(tmp_path, 
     text = str(found)
     assert all(method in text for method in ("sgd", "adagrad", "cocob"))
     assert "6 failed of 12" in text
+    for line in found.lines:
+        assert math.isfinite(line.loss)
+        assert (line.seeds, line.counted, line.failed_seeds) == (4, 2, (1, 3))
+        finals = [run.final for run in found.runs if run.cell[2:5:2] == (line.method, line.rate) and not run.failed]
+        assert len(finals) == 2
+        assert line.loss == np.median(finals)
+        assert f"{line.loss:.4g} (2 of 4 seeds)" in text
+        assert all(math.isfinite(rated.gap) and rated.failed == 2 for rated in line.rates)
+        entry = found.verdict.entries["bowl", line.method]
+        assert (entry.counted, entry.seeds) == (2, 4)
+        assert math.isfinite(entry.gap)
+    first, second, _ = found.verdict.methods
+    assert found.verdict.sentence.startswith(f"{first} is best on bowl; its final loss is below that of {second}, ")
+    assert " in 2 of 2 seeds, too few for a test" in found.verdict.sentence
+    assert "; seeds whose runs failed are left out for sgd, adagrad, cocob" in found.verdict.sentence
+    assert {(each.pairs, each.better) for each in found.verdict.paired} == {(2, 2)}
     assert "bowl by sgd: 6 of 12 runs failed: KeyError: 'no such word'" in text
     [record] = caplog.records
     assert "14 of 28 runs failed" in record.message
     assert "bowl by sgd, learning rate 0.01, seed 1: KeyError: 'no such word'" in record.message
     stored = json.loads((tmp_path / "out" / "results.json").read_text())
     assert sum(run["failed"] is not None for run in stored["runs"]) == 14
+    for line, row in zip(found.lines, stored["table"], strict=True):
+        assert (row["best_rate"], row["final_loss"]["median"]) == (line.rate, line.loss)
+        assert (row["seeds"], row["failed_seeds"]) == (4, [1, 3])
+    assert {(entry["counted"], entry["seeds"]) for entry in stored["verdict"]["matrix"]} == {(2, 4)}
+    assert stored["plan"]["rates_added"] == []
+    if report:
+        page = (tmp_path / "out" / "report.html").read_text()
+        assert page.count("(2 of 4 seeds)") == 3
+        assert ", 2 of 4 seeds</small>" in page
+        assert "the fewest failed runs" in page
+
+
+@pytest.mark.parametrize("seeds", [(1, 3), (0,), (1, 2, 3)])
+def test_failures_extend_no_grid(tmp_path, seeds):
+    """Whichever seeds fail, in all of their runs: the best rate is that of the others, and no rate is added."""
+
+    def make(seed):
+        def loss(w):
+            if failing and seed in seeds:
+                raise RuntimeError("no such word")
+            return float(w @ w), 2 * w
+
+        return Task(params=np.ones(3) * (seed + 1), loss=loss, updates=10, epochs=6)
+
+    failing = False
+    grid = {"rates": "1e-3:10:5", "extend": True, "methods": ["sgd", "adagrad"]}
+    healthy = compared(make, tmp_path / "healthy", **grid)
+    problem = Problem("bowl", make, convex=True)
+    plan = make_plan(problem, ["sgd", "adagrad"], "1e-3:10:5", 4, None, True)
+    failing = True
+    (tmp_path / "failing").mkdir()
+    plan, runs = make_runs(tmp_path / "failing", plan, 0, False)
+    assert plan.added == healthy.plan.added == {}
+    found = summarise(plan, runs, {})
+    for line, other in zip(found, healthy.lines, strict=True):
+        assert math.isfinite(line.loss)
+        assert line.failed_seeds == seeds
+        assert line.edge == other.edge
+        medians = {
+            rate: np.median([run.final for run in runs if run.cell[2:5:2] == (line.method, rate) and not run.failed])
+            for rate in plan.rates
+        }
+        assert line.rate == min(medians, key=medians.__getitem__)
+    assert "finite loss" not in verdict_of(found).sentence
 
 
 @pytest.mark.parametrize("error", [OverflowError("too large"), np.linalg.LinAlgError("singular"), ZeroDivisionError()])
@@ -129,6 +193,28 @@ def test_where_the_best_rate_is():
     assert edge_of(runs(r1=(3, 3), r2=(1 + 5e-6, 1 + 5e-6), r3=(1, 1))) == ""  # the same but for rounding
     assert edge_of(runs(r1=(INF, INF), r2=(INF, INF))) == "low"
     assert edge_of(runs(r1=(1, 1))) == ""
+
+
+NAN = math.nan  # of a run that failed, below
+
+
+def test_runs_that_failed_make_no_rate_the_best_nor_an_end():
+    def found(**finals):
+        several = [
+            replace(one, failed="KeyError", valid=(10.0, INF)) if math.isnan(one.final) else one
+            for one in runs(**finals)
+        ]
+        return best_rate(several)[1], edge_of(several)
+
+    assert found(r1=(3, NAN), r2=(1, NAN), r3=(2, NAN)) == (1, "")
+    assert found(r1=(INF, NAN), r2=(1, NAN), r3=(INF, NAN)) == (1, "")
+    assert found(r1=(INF, NAN), r2=(INF, NAN)) == (0, "low")  # both diverged: lower rates may not
+    assert found(r1=(NAN, NAN), r2=(NAN, NAN)) == (0, "")
+    assert found(r1=(5, 5), r2=(1, NAN)) == (0, "")  # r2 does better on the seed that both have
+    assert found(r1=(5, 5), r2=(9, NAN)) == (0, "low")
+    assert found(r1=(5, 5), r2=(NAN, NAN), r3=(1, NAN)) == (0, "")
+    assert found(r1=(1, NAN), r2=(2, 2), r3=(3, 3)) == (1, "")
+    assert found(r1=(3, 3), r2=(2, 2), r3=(NAN, NAN)) == (1, "")
 
 
 def test_the_grid_goes_on_in_its_own_steps():

@@ -153,3 +153,14 @@ def test_a_file_whose_column_of_labels_is_not_named(houses):
         task_of(problem_named(f"{path}:cost"), 0)
     with pytest.raises(FileNotFoundError):
         problem_named(f"{houses / 'flats.csv'}:price")
+
+
+def test_a_missing_number_is_told_with_a_mend_that_a_comparison_has(tmp_path):
+    pytest.importorskip("pyarrow")
+    path = tmp_path / "some.csv"
+    path.write_text("a,b,label\n1,2,0\n2,,1\n")
+    said = (
+        r"row 1 .*, column 'b': is missing: fill it in the file, or leave the row out; a Stream and `fit` also fill it"
+    )
+    with pytest.raises(ValueError, match=said):
+        task_of(problem_named(f"{path}:label"), 0)

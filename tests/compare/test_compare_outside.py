@@ -2,6 +2,7 @@
 
 import gc
 import math
+import os
 import sys
 import threading
 
@@ -57,6 +58,30 @@ INSTANCE = RateFree([])
 def squares(p, x, y):
     error = x @ p["w"] + p["b"] - y
     return error @ error / len(y), {"w": 2 * error @ x / len(y), "b": 2 * error.sum(keepdims=True) / len(y)}
+
+
+LEAVING = """
+import numpy as np
+from fastadagrad.compare import Task
+
+class Leaving:
+    def __init__(self, params, learning_rate):
+        pass
+
+    def step(self, gradients):
+        raise SystemExit(3)
+
+def bowl(seed):
+    return Task(params=np.ones(2), loss=lambda w: (float(w @ w), 2 * w), updates=2, epochs=2)
+
+def at_start(seed):
+    def loss(w):
+        raise SystemExit(4)
+    return Task(params=np.ones(2), loss=loss)
+
+def making(seed):
+    raise SystemExit(5)
+"""
 
 
 def regression(seed, dtype=np.float64):
@@ -133,6 +158,66 @@ def test_a_class_that_raises_fails_and_one_that_overflows_diverges(monkeypatch):
     assert (far.failed, far.diverged) == ("", 1)
 
 
+def test_a_class_that_makes_new_arrays_is_told_so():
+    class Rebinding(Descent):
+        def step(self, gradients):
+            self.params = [p - self.learning_rate * g for p, g in zip(self.params, gradients, strict=True)]
+
+    class Replacing(Descent):
+        def step(self, gradients):
+            for i, gradient in enumerate(gradients):
+                self.params[i] = self.params[i] - self.learning_rate * gradient
+
+    class Late(Descent):
+        def step(self, gradients):
+            if gradients[0].any() and not hasattr(self, "first"):
+                self.first = gradients
+            else:
+                super().step(gradients)
+
+    for made in (Rebinding, Replacing):
+        found = ran(made, 0.1)
+        assert found.failed.startswith("TypeError: step has not changed the parameters: it must write into the arrays")
+        assert found.valid[-1] == math.inf
+        assert ran(made, 0.1, epochs=1).valid[1:] == (math.inf,)
+    assert ran(Late, 0.1).failed == ""
+
+    def flat(seed):
+        return Task(params=np.ones(2), loss=lambda w: (1.0, 0 * w), epochs=2)
+
+    assert ran(Rebinding, 0.1, task=flat(0)).failed == ""  # nothing was to be changed
+
+
+@pytest.mark.parametrize("jobs", [0, 1])
+def test_a_class_that_exits_ends_its_runs_alone(tmp_path, monkeypatch, jobs):
+    pytest.importorskip("pyarrow")
+    (tmp_path / "leaving.py").write_text(LEAVING)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    given = {"rates": "0.01:0.1:2", "seeds": 1, "jobs": jobs, "report": False}
+    found = compare("leaving:bowl", ["leaving:Leaving", "sgd"], out=tmp_path / "out", **given)
+    leaving, sgd = found.lines
+    assert (leaving.failed, leaving.failures) == (2, ("SystemExit: 3",))
+    assert (sgd.failed, math.isfinite(sgd.loss)) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("leaving:at_start", r"problem 'at_start' calls for an exit \(SystemExit: 4\)"),
+        ("leaving:making", r"problem 'making' calls for an exit \(SystemExit: 5\)"),
+        ("leaving_at_once:bowl", r"problem 'leaving_at_once:bowl': module 'leaving_at_once' calls for an exit"),
+    ],
+)
+def test_a_problem_that_exits_before_there_are_runs_is_told(tmp_path, monkeypatch, name, said):
+    (tmp_path / "leaving.py").write_text(LEAVING)
+    (tmp_path / "leaving_at_once.py").write_text("raise SystemExit(6)")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(RuntimeError, match=said):
+        compare(name, "sgd", out=tmp_path / "out", jobs=0, report=False)
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize("error", [None, KeyError("word")])
 def test_its_first_step_is_made_before_runs_are_timed(error):
     steps = []
@@ -142,6 +227,7 @@ def test_its_first_step_is_made_before_runs_are_timed(error):
             steps.append(gradients)
             if error is not None:
                 raise error
+            super().step(gradients)
 
     assert lazy_for(regression(0), contender_named(Slow)) == "dense"
     assert len(steps) == 1

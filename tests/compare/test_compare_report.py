@@ -267,7 +267,7 @@ def test_parts_of_the_page_are_installed():
     assert "use strict" in report.part_of("report.js")
 
 
-@pytest.mark.parametrize(("diverged", "failed", "said"), [(5, 1, "diverged"), (1, 5, "failed"), (6, 0, "diverged")])
-def test_it_says_of_an_infinite_loss_what_the_terminal_says(diverged, failed, said):
-    entry = Entry("p", "sgd", 2, math.inf, None, None, math.inf, None, 0.1, "", diverged, failed, 6)
+@pytest.mark.parametrize(("counted", "said"), [(2, "diverged"), (1, "diverged"), (0, "failed")])
+def test_it_says_of_an_infinite_loss_what_the_terminal_says(counted, said):
+    entry = Entry("p", "sgd", 2, math.inf, None, None, math.inf, None, None, "", 3, 3, 6, counted, 2)
     assert report_tables._gap(entry).content == how_it_ended(entry) == said

@@ -1,6 +1,7 @@
 """Statistics against numbers worked out by hand."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from fastadagrad.compare.contenders import Contender
 from fastadagrad.compare.grid import Cell, Plan, as_rates
 from fastadagrad.compare.problem import Problem
-from fastadagrad.compare.result_table import HEADINGS, as_records, cells_of, ranked, text_table
+from fastadagrad.compare.result_table import HEADINGS, as_records, cells_of, notes, ranked, text_table
 from fastadagrad.compare.running import Run
 from fastadagrad.compare.summary import (
     Bounds,
@@ -147,3 +148,33 @@ def test_rates():
     for wrong in ("1", "a:b:c", "1:0.1:3", "0:1:3", "1:2:1", "1:1:2", "1:inf:3", "1:2:2.5", [], [0.0], [1, 1], [-1]):
         with pytest.raises(ValueError, match="rates must be"):
             as_rates(wrong)
+
+
+def test_a_spread_that_is_not_finite_says_why():
+    runs = several("sgd", 1.0, 1.0, 2.0, INF)
+    [line] = summarise(a_plan("sgd", rates=(1.0,)), runs, {})
+    assert dict(zip(HEADINGS, cells_of(line), strict=True))["spread of the final loss"] == "1 to diverged"
+
+
+@pytest.mark.parametrize(("errors", "said"), [(1, "E0"), (2, "E0, and 1 other error"), (3, "E0, and 2 other errors")])
+def test_numbers_of_errors(errors, said):
+    runs = [replace(run("sgd", seed, 1.0, 2.0, INF), failed=f"E{seed}") for seed in range(errors)]
+    plan = a_plan("sgd", rates=(1.0,), seeds=errors)
+    assert notes(plan, summarise(plan, runs, {}))[-1].endswith(f"failed: {said}")
+
+
+def test_a_median_is_over_the_seeds_whose_run_did_not_fail():
+    runs = several("sgd", 1.0, 1.0, 3.0, INF)
+    runs[2] = replace(runs[2], failed="KeyError")
+    [line] = summarise(a_plan("sgd", rates=(1.0,)), runs, {})
+    assert (line.final, line.loss) == ((1.0, 2.0, 3.0), 2.0)
+    assert (line.counted, line.seeds, line.failed_seeds, line.rates[0].failed) == (2, 3, (2,), 1)
+    assert cells_of(line)[1] == "2 (2 of 3 seeds)"
+    assert "2 of 4 seeds, and the like" in " ".join(notes(a_plan("sgd", rates=(1.0,)), [line]))
+    [row] = as_records([line])
+    assert (row["best_rate"], row["failed_seeds"], row["final_loss"]["median"]) == (1.0, [2], 2.0)
+    diverged = several("sgd", 1.0, 1.0, INF, INF)
+    diverged[0] = replace(diverged[0], failed="KeyError")
+    [line] = summarise(a_plan("sgd", rates=(1.0,)), diverged, {})
+    [row] = as_records([line])
+    assert (line.loss, row["best_rate"], cells_of(line)[1]) == (INF, None, "diverged")

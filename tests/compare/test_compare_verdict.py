@@ -16,19 +16,15 @@ from fastadagrad.compare.summary import Line, Quartiles, quartiles
 from fastadagrad.compare.verdict import (
     LEAST_GAP,
     QualityProfile,
-    holm,
-    interval,
-    medians,
     quality_profiles,
     ranks,
     verdict_of,
-    wilcoxon,
 )
 
 INF = math.inf
 
 
-def line(problem, method, *gaps, rate=0.1, edge="", scores=(), failed=0):
+def line(problem, method, *gaps, rate=0.1, edge="", scores=(), failed=0, failed_seeds=()):
     """A line whose losses go from 11 at the start to 1 at best."""
     finals = tuple(1 + 10 * gap for gap in gaps)
     nothing = (INF,) * len(gaps)
@@ -50,6 +46,7 @@ def line(problem, method, *gaps, rate=0.1, edge="", scores=(), failed=0):
         finals=finals,
         gaps=gaps,
         scores=scores,
+        failed_seeds=failed_seeds,
     )
 
 
@@ -150,33 +147,11 @@ def test_other_sentences(lines, sentence):
     assert verdict_of(lines).sentence == sentence
 
 
-def test_an_interval_is_that_of_all_samples_drawn_anew():
-    """With three seeds all 27 ways to draw can be listed, and the interval of 95 % goes from the first to the last."""
-    assert interval(np.array([[1.0, 2.0, 9.0]])) == (1.0, 9.0)
-    assert interval(np.array([[1.0]])) == (None, None)
-    assert interval(np.array([[0.5, INF, INF, INF, INF, INF, INF]])) == (INF, INF)
-    many = np.random.default_rng(1).standard_normal((1, 200))
-    low, high = interval(many)
-    theirs = stats.bootstrap(many, np.median, method="percentile", rng=2, n_resamples=2000).confidence_interval
-    assert (low, high) == pytest.approx(tuple(theirs), abs=0.05)
-
-
-@given(st.lists(st.floats(-1e6, 1e6) | st.just(INF), min_size=1, max_size=9))
-def test_medians(values):
-    assert float(medians(np.array(values))) == pytest.approx(quartiles(values).median, rel=1e-12)
-
-
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
 def test_ranks_are_scipys(gaps):
     gaps = [round(gap, 3) for gap in gaps]  # so that whatever differs does so by more than rounding
     assert [rank for rank, _ in ranks(gaps)] == stats.rankdata(gaps, method="min").tolist()
     assert [mean for _, mean in ranks(gaps)] == stats.rankdata(gaps, method="average").tolist()
-
-
-def test_differences_that_are_all_zero():
-    assert wilcoxon(np.zeros(8)) == 1.0
-    assert wilcoxon(np.zeros(3)) is None
-    assert holm([None, 0.5]) == [None, 0.5]
 
 
 def test_quality_profiles():
@@ -204,3 +179,36 @@ def test_where_no_method_gets_below_the_start():
     assert verdict_of([line("p", "sgd", INF), line("p", "adam", INF)]).sentence.startswith(
         "No method has got to the end"
     )
+
+
+def test_methods_are_compared_over_the_seeds_that_both_have():
+    lines = [
+        line("p", "a", 0.1, INF, 0.1, 0.1, failed_seeds=(1,)),
+        line("p", "b", INF, 1e-6, 0.2, 0.05, failed_seeds=(0,)),
+        line("p", "c", INF, INF, INF, INF, failed_seeds=(0, 1, 2, 3)),
+    ]
+    found = verdict_of(lines)
+    a, b, c = (found.entries["p", name] for name in "abc")
+    assert [each.gap for each in (a, b, c)] == [0.1, 0.05, INF]
+    assert [(each.counted, each.seeds) for each in (a, b, c)] == [(3, 4), (3, 4), (0, 4)]
+    assert (a.low, a.high) == (0.1, 0.1)
+    assert (c.low, c.high) == (None, None)
+    by_name = {each.method: each for each in found.paired}
+    assert found.methods == ("b", "a", "c")
+    assert (by_name["a"].pairs, by_name["a"].better, by_name["a"].worse) == (2, 1, 1)  # seeds 2 and 3
+    assert by_name["a"].factor == pytest.approx(1.0)  # between 0.1 / 0.2 and 0.1 / 0.05
+    assert (by_name["c"].pairs, by_name["c"].factor, by_name["c"].p) == (0, None, None)
+    assert found.sentence == (
+        "b is best on p; its final loss is below that of a, the next, in 1 of 2 seeds, too few for a test, which takes "
+        "6; seeds whose runs failed are left out for a, b."
+    )
+    without = verdict_of([lines[1], lines[2]])
+    assert without.sentence == (
+        "b is best on p; there is no seed with a run of c, the next, that can be compared; seeds whose runs failed are "
+        "left out for b."
+    )
+
+
+def test_a_single_seed_is_one():
+    found = verdict_of([line("p", "a", 0.0), line("p", "b", 0.2)])
+    assert " in 1 of 1 seed, too few for a test" in found.sentence
