@@ -257,7 +257,7 @@ class Stream:
 
     def _converter(self) -> Converter:
         source, columns = self._named
-        return Converter(source.schema, columns, self.hash_bits, self.name)
+        return Converter(source.schema, columns, self.hash_bits, self.name, self.labelled)
 
     def _batches(self, make: Callable[[Any, int], Any], order: Order | None) -> Iterator[Job[Any]]:
         source, columns = self._named

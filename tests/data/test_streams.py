@@ -345,3 +345,23 @@ def test_rows_of_any_length_are_sorted_stably():
         if first < 0 and (np.diff(sorted_columns[part]) == 0).any():
             first = row
     assert repeated == first
+
+
+BLANK_LABELS = ["yes", "no", "", "yes", " "]
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("labels", [BLANK_LABELS, ["yes", "no", None, "yes", "no"], [1.0, 0.0, None, 1.0, 0.0]])
+def test_a_missing_label_is_refused_with_its_row(tmp_path, name, labels):
+    path = write(tmp_path / name, pa.table({"a": [0.0, 1.0, 2.0, 3.0, 4.0], "y": labels}))
+    for read in (lambda: fa.Stream(path, target="y").table(), lambda: load(path, target="y")):
+        with pytest.raises(ValueError, match=r"row 2 \(counted from 0\), column 'y': is missing, and it is the label"):
+            read()
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_label_that_nobody_needs_may_be_missing(tmp_path, name):
+    path = write(tmp_path / name, pa.table({"a": [0.0, 1.0], "y": ["yes", ""]}))
+    assert fa.Stream(path, target="y", labelled=False).table().labels.tolist() == ["yes", ""]
+    path = write(tmp_path / name, pa.table({"a": [0.0, 1.0], "y": pa.array([None, None], pa.string())}))
+    assert np.isnan(fa.Stream(path, target="y", labelled=False).table().labels).all()
