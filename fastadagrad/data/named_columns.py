@@ -118,9 +118,7 @@ class Converter:
         all labels of a batch are missing, they are NaN.
     """
 
-    def __init__(
-        self, schema: Any, columns: Columns, hash_bits: int | None, where: str, labelled: bool = True
-    ) -> None:
+    def __init__(self, schema: Any, columns: Columns, hash_bits: int | None, where: str, labelled: bool = True) -> None:
         self.columns, self.hash_bits, self.where, self._labelled = columns, hash_bits, where, labelled
         if columns.categories and hash_bits is None:
             raise ValueError(f"{where}: column {columns.categories[0]!r} has strings: give hash_bits (--hash-bits)")
