@@ -53,7 +53,7 @@ def add_training_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("streams")
     text = "train a block at a time, in bounded memory (if SOURCE is larger than an eighth of the memory at hand)"
     group.add_argument("--stream", action=argparse.BooleanOptionalAction, default=None, help=text)
-    text = "all labels, for standard input, of whose first part not all may occur"
+    text = "all labels of a stream, as -1,1, for standard input, of whose first part not all may occur"
     group.add_argument("--classes", metavar="A,B", type=_names, help=text)
 
 
