@@ -78,13 +78,15 @@ def _run(arguments: argparse.Namespace, comm: Any = None) -> int:
         failures.append(error)
     if not leads:
         return 0
-    report = fit_report.report_of(model, examples, stream_rows.examples)
+    report = fit_report.report_of(model, examples, stream_rows)
     _write(model, {"model": arguments.model, "plot": arguments.plot}, report, failures)
     _evaluate(model, {**_parts(model, examples, valid, options.get("seed", 0)), "test": test}, report, failures)
     if arguments.json:
         screen.print_json(report)
     elif talks:
-        if not streamed:
+        if streamed:
+            stream_rows.finish(model.best_epoch)
+        else:
             fit_report.finish_rows(model, rows, out)
         fit_report.print_summary(model, report, out)
     for failure in failures:
