@@ -11,7 +11,7 @@ from ..support.hints import LINEAR_MODELS, meant_by
 
 SYNONYMS = {"n_features": "features", "validation": "valid"}  # the library's keywords, and the options that give them
 _NAME = r"(?<![\w./\\'\"=:,-])({})"  # neither part of a path nor of a quotation
-_VALUE = r"=('[\w-]*'|[+-]?[0-9.]+(?:e[+-]?[0-9]+)?|True|False)(?![\w/\\.])"
+_VALUE = r"=('[\w-]*'|[a-z]\w*|[+-]?[0-9.]+(?:e[+-]?[0-9]+)?|True|False)(?![\w/\\.])"
 
 
 def unknown(rest: Sequence[str], command: str, parsers: Mapping[str, argparse.ArgumentParser]) -> str:

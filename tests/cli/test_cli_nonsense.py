@@ -233,7 +233,7 @@ def test_sources_that_a_model_cannot_score(capsys, monkeypatch, folder, model, s
         ("svm", "ok.svm", ["--method", "sgd"], "training goes on with method 'adagrad', with which it began"),
         ("svm", "ok.svm", ["--no-intercept"], "training goes on with intercept 'True'"),
         ("svm", "ok.svm", ["--momentum", "0.9"], "training goes on with slots 'accumulator'"),
-        ("svm", "ok.svm", ["--hash-bits", "8"], "hash_bits is 8, and the model was trained with hash_bits=None"),
+        ("svm", "ok.svm", ["--hash-bits", "8"], "--hash-bits is 8, and the model was trained with hash_bits=None"),
         ("svm", "ok.svm", ["--classes", "a,b"], "classes=['a', 'b'] are not those with which training began"),
         ("svm", "ok.svm", ["--classes", "0,1,2"], "are not those with which training began"),
         ("svm", "ok.svm", ["--features", "7"], "--features is 7, and the model to go on from has 3"),

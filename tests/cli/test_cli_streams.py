@@ -133,7 +133,7 @@ def test_what_is_read_once_only_sets_nothing_aside(capsys, monkeypatch, text_fil
     stdin(monkeypatch, text_file.read_bytes())
     status, _, err = run(capsys, "fit", "-", "--stream", "--valid", 0.2)
     assert status == 2
-    assert "validation=0.2 of standard input, which can be read once only" in err
+    assert "--valid 0.2 of standard input, which can be read once only" in err
 
 
 def test_standard_input_is_trained_on_and_scored(capsys, monkeypatch, text_file, tmp_path):
