@@ -279,7 +279,7 @@ def test_parts_of_named_columns_that_are_hashed_can_be_scored(folder):
         ("fit - --stream < /dev/null", 2, "standard input has no rows"),
         ("predict svm.model ok.svm >&-", 2, "standard output is closed: use --output FILE"),
         ("predict svm.model ok.svm > /dev/full", 2, "No space left on device"),
-        ("fit - --stream --target y < ok.parquet", 2, "it must be a file, not a pipe"),
+        ("fit - --stream --target y < <(cat ok.parquet)", 2, "it must be a file, not a pipe"),
         ("fit - --stream < svm.model", 2, "which are read whole"),
         ("fit - --stream < cut.svm.gz", 2, "standard input: truncated or damaged"),
     ],

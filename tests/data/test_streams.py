@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import os
 import sys
 import threading
 
@@ -365,3 +366,28 @@ def test_a_label_that_nobody_needs_may_be_missing(tmp_path, name):
     assert fa.Stream(path, target="y", labelled=False).table().labels.tolist() == ["yes", ""]
     path = write(tmp_path / name, pa.table({"a": [0.0, 1.0], "y": pa.array([None, None], pa.string())}))
     assert np.isnan(fa.Stream(path, target="y", labelled=False).table().labels).all()
+
+
+@pytest.mark.parametrize("name", ["d.parquet", "d.arrow"])
+def test_a_file_as_standard_input_is_read_once(monkeypatch, tmp_path, name):
+    path = write(tmp_path / name, frame())
+    with open(path, "rb") as raw:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(raw))
+        stream = fa.Stream("-", target="y")
+        same(stream.table(), fa.Stream(path, target="y").table())
+        assert not stream.repeatable
+        with pytest.raises(ValueError, match="standard input can be read once only, and has been"):
+            list(stream)
+        assert not raw.closed
+
+
+@pytest.mark.parametrize("name", ["d.parquet", "d.arrow"])
+def test_a_pipe_has_no_end_to_begin_with(monkeypatch, tmp_path, name):
+    content = write(tmp_path / name, frame()).read_bytes()
+    reading, writing = os.pipe()
+    with open(writing, "wb", buffering=0) as pipe:
+        pipe.write(content[:4096])
+    with open(reading, "rb") as raw:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(raw))
+        with pytest.raises(ValueError, match="standard input is .*pipe"):
+            fa.Stream("-", target="y")
