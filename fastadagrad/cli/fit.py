@@ -53,6 +53,7 @@ def _run(arguments: argparse.Namespace, comm: Any = None) -> int:
     """Run the command in one process, or in one of the several of a communicator, of which process 0 tells."""
     options = {name: value for name, value in vars(arguments).items() if name not in _OWN}
     streamed, checkpoints = streaming.is_wanted(arguments), streaming.checkpoints_of(arguments)
+    streaming.check(arguments, streamed)
     model = fit_stream.model_of(arguments, options)
     if arguments.progress:
         needed("tqdm.auto", "--progress")

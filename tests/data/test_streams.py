@@ -389,5 +389,5 @@ def test_a_pipe_has_no_end_to_begin_with(monkeypatch, tmp_path, name):
         pipe.write(content[:4096])
     with open(reading, "rb") as raw:
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(raw))
-        with pytest.raises(ValueError, match="standard input is .*pipe"):
+        with pytest.raises(ValueError, match=r"standard input is .*pipe"):
             fa.Stream("-", target="y")
