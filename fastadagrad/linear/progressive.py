@@ -17,7 +17,7 @@ SAMPLE = 1 << 12  # labels of which the best constant is found, where it does no
 GOLDEN = (math.sqrt(5) - 1) / 2  # share of the golden section
 
 
-_OF_PROGRESSIVE = "total", "weight", "examples", "weighed", "_next", "_told"
+_OF_PROGRESSIVE = "total", "weight", "examples", "_next", "_told"
 _OF_LABELS = "_weight", "sum", "_squares", "_sample", "_every", "_seen"
 
 
@@ -56,7 +56,7 @@ class Progressive:
         self._labels = LabelsSeen(targets)
         self.total = self.weight = 0.0
         self.examples = 0
-        self.weighed = False  # whether an example has had another weight than 1
+        self._weighed = False  # whether an example has had another weight than 1, since a checkpoint
         self._before = 0.0, 0.0, 0.0  # sums of losses, weights and labels at the last row
         self._next, self._told = 1, 0
 
@@ -103,7 +103,7 @@ class Progressive:
         self.total += loss
         self.weight += len(labels) if importance is None else float(importance.sum(dtype=np.float64))
         self.examples += len(labels) if firsts is None else int(firsts.sum())
-        self.weighed |= importance is not None or firsts is not None
+        self._weighed |= importance is not None or firsts is not None
         self._labels.add(labels, importance)
         if self.examples >= self._next:
             while self._next <= self.examples:
@@ -124,7 +124,7 @@ class Progressive:
         more = self.weight - weight
         since = self._targets.in_own_unit((self.total - total) / more, (self._labels.sum - labels) / more)
         judged = None if self._judge is None else self._judge()
-        together = self.weight if self.weighed else None
+        together = self.weight if self._weighed or self.weight != self.examples else None
         self._watch(Row(self._epoch, self._own(self.loss), since, self.examples, self.constant_loss, judged, together))
 
     @property
