@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..kernels.linear.losses import LOSSES
-from . import example_files, fit_stream, screen
+from . import example_files, screen
 
 if TYPE_CHECKING:
     from ..data.streams import Stream
     from ..data.tables import Table
     from ..linear import LinearModel
+    from . import fit_stream
 
 COLUMNS = {  # entries of the history that the rows show, with their headings
     "loss": "progressive",

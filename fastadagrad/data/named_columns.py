@@ -197,7 +197,7 @@ class Converter:
         if self._labelled and missing.any():
             reason = "is missing, and it is the label: remove rows without one"
             self._refuse(first + int(np.argmax(missing)), self.columns.target, reason)
-        if missing.all():
+        if not self._labelled and missing.all():
             return np.full(len(found), np.nan)
         if found.dtype.kind == "f" and np.isinf(found).any():
             row = int(np.argmax(np.isinf(found)))

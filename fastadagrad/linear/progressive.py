@@ -112,8 +112,8 @@ class Progressive:
                 self._tell()
 
     def finish(self) -> None:
-        """Tell of the last examples, if they have no row."""
-        if self.examples != self._told:
+        """Tell of the last visits, if they have no row."""
+        if self.examples != self._told or self.weight != self._before[1]:
             self._tell()
 
     def _tell(self) -> None:

@@ -87,6 +87,17 @@ def test_examples_with_weights_are_counted_once(batch_size):
     assert [(row.examples, row.weight) for row in told.rows] == expected[batch_size]
 
 
+def test_visits_after_the_last_new_example_are_told_of():
+    told = Told()
+    progressive = Progressive(Targets("squared"), told.row)
+    firsts = np.array([1, 1, 0, 0], bool)
+    for part in progressive.stretches(4, firsts):
+        progressive.add(1.0, np.zeros(part.stop - part.start), None, firsts[part])
+    progressive.finish()
+    assert [(row.examples, row.weight) for row in told.rows] == [(1, 1), (2, 2), (2, 4)]
+    assert told.rows[-1].loss == progressive.loss
+
+
 def test_a_single_class_has_no_loss():
     targets = Targets("softmax", np.array([0, 1, 2]))
     seen = LabelsSeen(targets)
