@@ -265,3 +265,18 @@ def test_a_table_of_another_name_is_told_in_a_few_words(capsys, tmp_path, separa
         "(say which column of its first line has the labels: target, --target COLUMN), not like svmlight text"
     )
     assert len(err.split()) < 35
+
+
+@pytest.mark.parametrize("labels", ["123", "pqr"])
+def test_predictions_are_made_where_labels_are_missing(capsys, tmp_path, labels):
+    path, later, model = tmp_path / "d.csv", tmp_path / "later.csv", tmp_path / "m"
+    path.write_text("a,y\n" + "".join(f"{i},{labels[i % 3]}\n" for i in range(60)))
+    run(capsys, "fit", path, "--target", "y", "--model", model, "--quiet", "--loss", "auto")
+    expected = run(capsys, "predict", model, path, "--quiet")[1].splitlines()[:3]
+    for third, evaluated in (("", "1 of 3 labels are of no class of the training"), (labels[2], "accuracy")):
+        later.write_text(f"a,y\n0,{labels[0]}\n1,{labels[1]}\n2,{third}\n")
+        status, out, err = run(capsys, "predict", model, later)
+        assert (status, out.splitlines()) == (0, expected)
+        assert evaluated in err
+    later.write_text("a,y\n0,\n1,\n2,\n")
+    assert run(capsys, "predict", model, later) == (0, "\n".join(expected) + "\n", "")
