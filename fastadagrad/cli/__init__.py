@@ -10,15 +10,16 @@ import re
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, NoReturn
 
 from ..mpi.launched import follows
-from ..support.hints import LINEAR_MODELS, hint, meant_by
+from ..support.hints import hint
 from ..support.interrupts import whole
 from ..version import __version__
-from . import screen
+from . import option_words, screen
 
 COMMANDS = ("fit", "predict", "compare", "bench", "plan", "info", "warmup")
 INTERRUPTED, TERMINATED, FAILED = 130, 143, 2
@@ -38,6 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         Exit status: 0, 2 after an error (one line on stderr describes it), 130 after Ctrl-C, 143 after SIGTERM.
     """
     terminated: list[int] = []
+    told: Callable[[str], str] = str  # a message of the library, in words of the command line
     try:
         with _terminated_as_by_ctrl_c(terminated):
             screen.prepare()
@@ -46,7 +48,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             if not (sys.argv[1:] if argv is None else argv):
                 parser.print_help(sys.stderr)
                 parser.exit(FAILED)
-            arguments = parser.parse_args(argv)
+            arguments = parser.parse(argv)
+            told = partial(option_words.in_options, parser=parser.commands[arguments.command], given=arguments)
             _log_to_stderr(logging.WARNING if getattr(arguments, "quiet", False) else logging.INFO)
             with whole():
                 importlib.import_module("numba")
@@ -64,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ArithmeticError, ImportError, LookupError, MemoryError, RuntimeError, TypeError, ValueError) as error:
         if _is_of_an_interrupt(error):
             return _fail("interrupted", TERMINATED if terminated else INTERRUPTED)
-        return _fail(str(error) or type(error).__name__, FAILED)
+        return _fail(told(str(error)) or type(error).__name__, FAILED)
 
 
 def _is_of_an_interrupt(error: BaseException | None) -> bool:
@@ -123,7 +126,7 @@ def _terminated_as_by_ctrl_c(came: list[int]) -> Iterator[None]:
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser that accepts no abbreviated options; for an unknown option it says which one was probably meant.
+    """A parser that accepts no abbreviated options; it says what was probably meant by an option that is unknown.
 
     The usage that it prints before an error is a single line, so that the error is easy to find. Of the processes that
     mpiexec starts with the same arguments, the first prints and fails for all.
@@ -131,7 +134,16 @@ class _Parser(argparse.ArgumentParser):
 
     def __init__(self, *rest: Any, **more: Any) -> None:
         super().__init__(*rest, **{**more, "allow_abbrev": False})
-        self.options: set[str] = set()  # options of all commands, by their names in Python
+        self.commands: dict[str, _Parser] = {}
+        # An option's value may begin with a negative number, as -1,1 does, which Python 3.14 takes by itself.
+        self._negative_number_matcher = re.compile(r"-\.?[0-9]")
+
+    def parse(self, argv: Sequence[str] | None) -> argparse.Namespace:
+        """Parse a command and its arguments; what it does not take is an error of that command."""
+        found, rest = self.parse_known_args(argv)
+        if rest:
+            self.commands[found.command].error(option_words.unknown(rest, found.command, self.commands))
+        return found
 
     def _print_message(self, message: str, file: Any = None) -> None:
         if not follows():
@@ -142,16 +154,12 @@ class _Parser(argparse.ArgumentParser):
         super().exit(0 if follows() else status, message)
 
     def error(self, message: str) -> NoReturn:
-        wrong = re.match("unrecognized arguments: (.* )?--([^ =]+)", message)
-        meant = meant_by(wrong[2], self.options, LINEAR_MODELS) if wrong else None
-        if meant is not None:
-            message += f": did you mean --{meant.name.replace('_', '-')}?" if meant.name else f": {meant.sentence}"
         chosen = re.search(r"invalid choice: '?(.+?)'? \(choose from (.+)\)$", message)
         slip = hint(chosen[1], re.findall("[^ ,']+", chosen[2])) if chosen else None
         super().error(message if slip is None else f"{message}: {slip}")
 
 
-def _make_parser() -> argparse.ArgumentParser:
+def _make_parser() -> _Parser:
     parser = _Parser(prog="fastadagrad", description="ADAGRAD at the speed of memory.")
     parser.epilog = "fastadagrad COMMAND --help tells more of each, with examples"
     parser.add_argument("--version", action="version", version=f"fastadagrad {__version__}")
@@ -169,8 +177,7 @@ def _make_parser() -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         module.add_arguments(one)
-        spelt = (option for action in one._actions for option in action.option_strings)
-        parser.options |= {option[2:].replace("-", "_") for option in spelt if option.startswith("--")}
+        parser.commands[name] = one
     return parser
 
 

@@ -53,6 +53,7 @@ def _run(arguments: argparse.Namespace, comm: Any = None) -> int:
     """Run the command in one process, or in one of the several of a communicator, of which process 0 tells."""
     options = {name: value for name, value in vars(arguments).items() if name not in _OWN}
     streamed, checkpoints = streaming.is_wanted(arguments), streaming.checkpoints_of(arguments)
+    streaming.check(arguments, streamed)
     model = fit_stream.model_of(arguments, options)
     if arguments.progress:
         needed("tqdm.auto", "--progress")
@@ -78,13 +79,15 @@ def _run(arguments: argparse.Namespace, comm: Any = None) -> int:
         failures.append(error)
     if not leads:
         return 0
-    report = fit_report.report_of(model, examples, stream_rows.examples)
+    report = fit_report.report_of(model, examples, stream_rows)
     _write(model, {"model": arguments.model, "plot": arguments.plot}, report, failures)
     _evaluate(model, {**_parts(model, examples, valid, options.get("seed", 0)), "test": test}, report, failures)
     if arguments.json:
         screen.print_json(report)
     elif talks:
-        if not streamed:
+        if streamed:
+            stream_rows.finish(model.best_epoch)
+        else:
             fit_report.finish_rows(model, rows, out)
         fit_report.print_summary(model, report, out)
     for failure in failures:

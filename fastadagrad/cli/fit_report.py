@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from ..data.streams import Stream
     from ..data.tables import Table
     from ..linear import LinearModel
+    from . import fit_stream
 
 COLUMNS = {  # entries of the history that the rows show, with their headings
     "loss": "progressive",
@@ -19,16 +20,21 @@ COLUMNS = {  # entries of the history that the rows show, with their headings
 }
 
 
-def report_of(model: LinearModel, table: Table | Stream, examples: int) -> dict[str, Any]:
-    """What there is to report of a fit; `examples` is the number of those in a stream's epoch, 0 if there was none."""
+def report_of(model: LinearModel, table: Table | Stream, rows: fit_stream.Rows) -> dict[str, Any]:
+    """What there is to report of a fit; `rows` have counted the examples of a stream's epoch."""
     from ..data.tables import Table
     from ..linear.epochs import still_falling
 
+    examples, weight = rows.examples or None, rows.weight
+    if isinstance(table, Table):
+        examples = len(table.labels)
+        weight = None if table.weights is None else float(table.weights.sum())
     return {
         "source": table.name,
         "loss": model.loss,
         "method": model.method,
-        "examples": len(table.labels) if isinstance(table, Table) else examples or None,
+        "examples": examples,
+        "weight": weight,
         "features": model.n_features,
         "classes": None if model.classes_ is None else model.classes_.tolist(),
         "learning_rate": model.learning_rate_,

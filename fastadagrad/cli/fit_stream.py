@@ -21,17 +21,35 @@ class Rows:
     def __init__(self, out: screen.Screen | None) -> None:
         from ..linear.stream_arguments import ProgressiveTable
 
-        self._out = out
         self._table = None if out is None else ProgressiveTable(out.say)
-        self.examples = 0  # of the latest epoch
+        self._last: dict[int, Row] = {}  # of each epoch
+
+    @property
+    def examples(self) -> int:
+        """The number of examples of the latest epoch; 0 before there is one."""
+        return self._latest.examples if self._latest else 0
+
+    @property
+    def weight(self) -> float | None:
+        """The weights of these examples together; None if each has weighed 1."""
+        return self._latest.weight if self._latest else None
+
+    @property
+    def _latest(self) -> Row | None:
+        return self._last[max(self._last)] if self._last else None
 
     def row(self, row: Row) -> None:
-        self.examples = row.examples
+        self._last[row.epoch] = row
         if self._table is not None:
             self._table.row(row)
 
     def __call__(self, entry: dict[str, float]) -> None:
         """Take an epoch's entry of the history, of which the rows have told."""
+
+    def finish(self, kept: int) -> None:
+        """Print the row of the epoch whose weights are kept, marked `*`, if it is not the last one."""
+        if self._table is not None and kept in self._last and kept < max(self._last):
+            self._table.row(self._last[kept], "*")
 
 
 def validation_of(model: LinearModel) -> dict[str, float] | None:

@@ -51,6 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the command: load the model and the examples, and write the predictions."""
     from ..linear import LinearModel
 
+    streaming.check(arguments, streamed=True)
     output = None if arguments.output == "-" else arguments.output
     example_files.check_outputs({"--output": output}, {"MODEL": arguments.model, "SOURCE": arguments.source})
     model = LinearModel.load(arguments.model)

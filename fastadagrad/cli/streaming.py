@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--drop", metavar="A,B", type=_names, default=[], help="columns to leave out (none)")
     text = "columns of numbers or dates to take as strings, which are hashed (strings alone)"
     group.add_argument("--categories", metavar="A,B", type=_names, default=[], help=text)
-    text = "missing numbers: refused, or 0 or the column's mean stands for them (refuse)"
+    text = "missing numbers, not of svmlight text: refused, or 0 or the column's mean stands for them (refuse)"
     group.add_argument("--missing", choices=("refuse", "zero", "mean"), default="refuse", help=text)
     group.add_argument(
         "--threads", type=int, metavar="N", help="threads that read and parse ahead (one a core, up to 4)"
@@ -53,7 +53,7 @@ def add_training_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("streams")
     text = "train a block at a time, in bounded memory (if SOURCE is larger than an eighth of the memory at hand)"
     group.add_argument("--stream", action=argparse.BooleanOptionalAction, default=None, help=text)
-    text = "all labels, for standard input, of whose first part not all may occur"
+    text = "all labels of a stream, as -1,1, for standard input, of whose first part not all may occur"
     group.add_argument("--classes", metavar="A,B", type=_names, help=text)
 
 
@@ -99,6 +99,28 @@ def check_unnamed(arguments: argparse.Namespace) -> None:
     for name in ("weight", "drop", "categories"):
         if getattr(arguments, name):
             raise ValueError(f"--{name} names columns of CSV, Parquet or Arrow, and {arguments.source} has none")
+    if arguments.missing != "refuse":
+        raise ValueError(f"--missing fills numbers of CSV, Parquet or Arrow, and {arguments.source} is none of these")
+
+
+def check(arguments: argparse.Namespace, streamed: bool) -> None:
+    """Check options of streams, which a source that is read whole does not need.
+
+    Raises
+    ------
+    ValueError
+        If one is out of range, or if labels are named of a source that is read whole.
+    """
+    from ..data.ahead import MOST_THREADS
+    from ..support.checks import whole_number
+
+    if arguments.threads is not None:
+        whole_number("threads", arguments.threads, 0, MOST_THREADS)
+    if not streamed and getattr(arguments, "classes", None) is not None:
+        raise ValueError(
+            "--classes names the labels of a stream, and of what is read whole they are found: leave it out, or add "
+            "--stream"
+        )
 
 
 def has_named_columns(arguments: argparse.Namespace, source: str) -> bool:

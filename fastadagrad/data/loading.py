@@ -233,11 +233,20 @@ def _from_npz(
             raise ValueError(f"no X, and no CSR matrix with or without the prefix X_, in {names}")
         if key not in stored:
             return _unlabelled(features, dtype, name, columns, bits)
+        _refuse_blank(stored[key], key)
         return as_table(features, stored[key], dtype=dtype, name=name, feature_names=columns, hash_bits=bits)
     except TypeError as error:
         raise TypeError(f"{path}: {error}") from None
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
+
+
+def _refuse_blank(labels: NDArray[Any], key: str) -> None:
+    """Raise ValueError for a string without a letter in the place of a label, which is a missing one."""
+    if labels.dtype.kind in "US":
+        missing = np.array([not label.strip() for label in labels.reshape(-1).tolist()], bool)
+        if missing.any():
+            raise ValueError(f"{key} is missing at row {int(np.argmax(missing))}: remove rows without a label")
 
 
 def _unlabelled(

@@ -113,10 +113,13 @@ class Converter:
     columns : Columns
     hash_bits : int or None
         Hash the features into 2**hash_bits; None: they are dense, and there must be no strings.
+    labelled : bool
+        Whether a missing label is refused. If not, it is NaN among numbers, and an empty string among strings; where
+        all labels of a batch are missing, they are NaN.
     """
 
-    def __init__(self, schema: Any, columns: Columns, hash_bits: int | None, where: str) -> None:
-        self.columns, self.hash_bits, self.where = columns, hash_bits, where
+    def __init__(self, schema: Any, columns: Columns, hash_bits: int | None, where: str, labelled: bool = True) -> None:
+        self.columns, self.hash_bits, self.where, self._labelled = columns, hash_bits, where, labelled
         if columns.categories and hash_bits is None:
             raise ValueError(
                 f"{where}: column {columns.categories[0]!r} has strings: put numbers in their place, or, for `load`, a "
@@ -182,22 +185,27 @@ class Converter:
         raise ValueError(f"{self.where}, row {row} (counted from 0), column {name!r}: {reason}")
 
     def _labels(self, column: Any, first: int) -> NDArray[Any]:
-        name = self.columns.target
-        if column.null_count:
-            row = int(np.argmax(column.is_null().to_numpy(zero_copy_only=False)))
-            self._refuse(first + row, name, "is missing, and it is the label: remove rows without one")
-        if is_string(column.type):
-            encoded = column if hasattr(column, "dictionary") else column.dictionary_encode()
-            words = np.array(encoded.dictionary.to_pylist() or [""])
-            found: NDArray[Any] = words[encoded.indices.to_numpy(zero_copy_only=False)]
-            return found
-        if not is_number(column.type):
-            raise TypeError(f"{self.where}: column {name!r} of labels is {column.type}, neither numbers nor strings")
-        labels = _as_numbers(column)
-        position = first_not_finite(labels) if labels.dtype.kind == "f" else None
-        if position is not None:
-            self._refuse(first + position, name, f"is {labels[position]}, and it is the label: remove such rows")
-        return as_labels(np.ascontiguousarray(labels))
+        """The labels in a column, of which an empty string is a missing one, too: CSV has no other sign of it."""
+        kind = column.type
+        if is_string(kind):
+            found, missing = _words_of(column)
+        elif is_number(kind):
+            found = np.ascontiguousarray(_as_numbers(column))
+            missing = np.isnan(found) if found.dtype.kind == "f" else np.zeros(len(found), bool)
+        else:
+            raise TypeError(
+                f"{self.where}: column {self.columns.target!r} of labels is {kind}, neither numbers nor strings"
+            )
+        if self._labelled and missing.any():
+            reason = "is missing, and it is the label: remove rows without one"
+            self._refuse(first + int(np.argmax(missing)), self.columns.target, reason)
+        if not self._labelled and missing.all():
+            return np.full(len(found), np.nan)
+        if found.dtype.kind == "f" and np.isinf(found).any():
+            row = int(np.argmax(np.isinf(found)))
+            reason = f"is {found[row]}, and it is the label: remove such rows"
+            self._refuse(first + row, self.columns.target, reason)
+        return found if missing.any() or found.dtype.kind == "U" else as_labels(found)
 
     def _check_weights(self, weights: NDArray[np.float64], first: int) -> None:
         bad = np.flatnonzero(~(np.isfinite(weights) & (weights >= 0)))
@@ -242,6 +250,15 @@ def _hashes_of(column: Any, name: str, unused: np.uint64) -> NDArray[np.int32]:
         letters = np.frombuffer(text, np.uint8) if text is not None and text.size else np.empty(0, np.uint8)
         hash_strings(letters, places, np.uint64(before), unused, out)
     return out
+
+
+def _words_of(column: Any) -> tuple[NDArray[np.str_], NDArray[np.bool]]:
+    """The strings of a column, where those that are missing are empty, and which of them are missing or blank."""
+    encoded = column if hasattr(column, "dictionary") else column.dictionary_encode()
+    words = np.array([*(word or "" for word in encoded.dictionary.to_pylist()), ""])
+    places = encoded.indices.fill_null(len(words) - 1).to_numpy(zero_copy_only=False)
+    blank = np.array([not word.strip() for word in words.tolist()])
+    return words[places], blank[places]
 
 
 def _as_numbers(column: Any) -> NDArray[Any]:

@@ -94,13 +94,12 @@ def _slices(batch: Any, first: int, rows: int) -> Batches:
 
 
 class ParquetSource:
-    """A Parquet file: its row groups, in any order, each in batches of rows."""
-
-    repeatable = True
+    """A Parquet file: its row groups, in any order, each in batches of rows; one on standard input is read once."""
 
     def __init__(self, source: str | os.PathLike[str]) -> None:
         self._name = contents.name_of(source)
-        if not contents.is_repeatable(source):
+        self.repeatable = contents.is_repeatable(source)
+        if not contents.is_seekable(source):
             raise ValueError(f"{self._name} is Parquet, whose contents stand at its end: it must be a file, not a pipe")
         self._source = source
         with _sound(self._name, "Parquet"), self._open() as file:
@@ -109,7 +108,8 @@ class ParquetSource:
     def _open(self) -> Any:
         # Without buffering ahead, a row group of any size is read a page at a time.
         parquet = needed("pyarrow.parquet", f"{self._name} (Parquet)")
-        return parquet.ParquetFile(self._source, pre_buffer=False, buffer_size=1 << 20)
+        source = contents.stdin() if self._source == contents.STDIN else self._source
+        return parquet.ParquetFile(source, pre_buffer=False, buffer_size=1 << 20)
 
     def batches(self, columns: list[str], order: Order | None) -> Batches:
         with self._open() as file:
@@ -140,7 +140,7 @@ class ArrowSource:
         if head.startswith(b"FEA1"):
             raise ValueError(f"{self._name} is of Feather's first version: write it anew as Arrow IPC")
         self.repeatable = contents.is_repeatable(source)
-        if self._is_file and not self.repeatable:
+        if self._is_file and not contents.is_seekable(source):
             raise ValueError(f"{self._name} is an Arrow file: it must not come through a pipe, as an Arrow stream may")
         self._pending = ExitStack()  # what has been opened and can be opened once only
         self._reader: Any = None

@@ -56,9 +56,9 @@ class Stream:
         with the numbers that stood for missing ones there, and others are left out. They stand in the place of `drop`,
         `categories` and `missing`. The target may be another one, or lacking.
     missing : {"refuse", "zero", "mean"}
-        What becomes of a missing number, or NaN: it is refused, with its row and column; or 0 or the mean of its column
-        stands for it. The mean is that of the whole source, which is read once more for it. A missing string is taken
-        as an empty one, and a missing label is refused.
+        What becomes of a missing number, or NaN, among named columns: it is refused, with its row and column; or 0 or
+        the mean of its column stands for it. The mean is that of the whole source, which is read once more for it. A
+        missing string is taken as an empty one; a missing label, or an empty one, is refused if there must be labels.
     hash_bits : int, optional
         Hash the features into 2**hash_bits: those of svmlight by their numbers, columns by their names, strings by
         name and value together. Where there are strings, or svmlight text that can be read once only, whose number of
@@ -167,6 +167,11 @@ class Stream:
             )
         if unfit:
             raise ValueError(f"{next(iter(unfit))} names columns, and svmlight text, as {self.name} is, has none")
+        if self._missing != "refuse":
+            raise ValueError(
+                f"missing={self._missing!r} fills numbers of CSV, Parquet or Arrow; in svmlight text, as {self.name} "
+                "is, a missing value is left out, for which 0 stands"
+            )
         if self.hash_bits is None and self.n_features is None and not contents.is_repeatable(self._source):
             self.hash_bits = DEFAULT_BITS
         self._text = TextSource(
@@ -257,7 +262,7 @@ class Stream:
 
     def _converter(self) -> Converter:
         source, columns = self._named
-        return Converter(source.schema, columns, self.hash_bits, self.name)
+        return Converter(source.schema, columns, self.hash_bits, self.name, self.labelled)
 
     def _batches(self, make: Callable[[Any, int], Any], order: Order | None) -> Iterator[Job[Any]]:
         source, columns = self._named
@@ -343,8 +348,12 @@ def take_columns(stream: Stream, columns: Columns) -> None:
     names = Counter(map(str, source.schema.names))
     for name in (*columns.numbers, *columns.categories):
         check_there(name, names, stream.name, "a feature of the training")
-    for name in (each for each in (own.target, own.weight) if each is not None):
-        check_there(name, names, stream.name, "target or weight")
+    features = {*columns.numbers, *columns.categories}
+    for role, given in (("target", own.target), ("weight", own.weight)):
+        if given in features:
+            raise ValueError(f"{role} must be no feature of the training, as column {given!r} is: name another one")
+        if given is not None:
+            check_there(given, names, stream.name, role)
     if isinstance(source, stream_tables.CSVSource):
         source.take_as_strings(columns.categories)
         source.take_as_numbers([name for name in columns.numbers if is_string(source.schema.field(name).type)])

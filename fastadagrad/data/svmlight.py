@@ -22,7 +22,7 @@ SLOW_BATCH = 4096  # numbers of many digits, which Python converts, that one cal
 SHOWN = 60  # characters of a word that a message shows
 LONGEST_LINE = 4096  # bytes of a line that are looked at to find out what a text is
 # Advice for messages about text that is something else.
-NAMED = "say which column of its header has the labels, by target (--target), and give it a name that ends in .csv"
+NAMED = "say which column of its first line has the labels: target, --target COLUMN"
 SAVED = "numpy.savez('data.npz', X=X, y=y) makes a file of them that is taken"
 
 
@@ -286,6 +286,8 @@ def _refuse_token(text: NDArray[np.uint8], pos: int, expected: np.uint64, highes
         reason = "has index 0, but zero_based is False: if columns count from 0, say so for all files that go together"
     else:
         reason = f"has a value that is not a finite decimal number ({value!r})"
+        if value.lower() in ("", "nan", "na", "?"):
+            reason += ": leave a missing value out, for which 0 then stands"
     _refuse(text, pos, f"{token!r} {reason}")
 
 
@@ -312,9 +314,9 @@ def _other_format(text: NDArray[np.uint8], pos: int) -> str | None:
     if any(re.match(rb"[0-9]+:[-+.0-9]", each) and len(re.findall(rb"[,;]", each)) < 2 for each in features):
         return None  # some features are sound, so that an error about the malformed one says more
     if re.search(rb"[,;]", line):
-        return f"CSV ({NAMED}; or pandas.read_csv reads it, and {SAVED})"
+        return f"CSV ({NAMED})"
     if b"\t" in line:
-        return f"a table separated by tabs ({NAMED}; or pandas.read_csv(..., sep='\\t') reads it, and {SAVED})"
+        return f"a table separated by tabs ({NAMED})"
     return None
 
 

@@ -98,6 +98,7 @@ class Feed(NamedTuple):
 
     examples: Examples
     order: NDArray[np.int64]
+    firsts: NDArray[np.bool] | None  # by visit, whether it is the first to its example; None if each is visited once
 
 
 def buffers(
@@ -129,11 +130,20 @@ def _feed(blocks: list[Prepared], rng: np.random.Generator | None) -> Feed:
     firsts = np.cumsum([0, *(len(block.examples.labels) for block in blocks)])
     order = np.concatenate([block.visits + first for block, first in zip(blocks, firsts.tolist(), strict=False)])
     examples = joined([block.examples for block in blocks])
+    once = np.array_equal(order, np.arange(firsts[-1]))
     if rng is not None:
         drawn = np.arange(len(order))
         shuffle(rng.random(len(order)), drawn)
         order = order[drawn]
-    return Feed(examples, order)
+    return Feed(examples, order, None if once else _first_visits(order, int(firsts[-1])))
+
+
+def _first_visits(order: NDArray[np.int64], rows: int) -> NDArray[np.bool]:
+    visits = np.arange(len(order))
+    earliest = np.full(rows, -1)
+    earliest[order[::-1]] = visits[::-1]
+    found: NDArray[np.bool] = earliest[order] == visits
+    return found
 
 
 def joined(parts: list[Examples]) -> Examples:

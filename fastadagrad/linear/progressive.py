@@ -27,9 +27,10 @@ class Row(NamedTuple):
     epoch: int
     loss: float  # of all examples so far in this epoch, each before its update
     since: float  # of those since the last row
-    examples: int  # so far in this epoch
+    examples: int  # so far in this epoch, each counted once, whatever its weight
     constant_loss: float  # of the constant score that would have been best for the labels so far
     valid_loss: float | None = None  # of the weights as they are, on the examples for validation, if there are any
+    weight: float | None = None  # of the examples so far, together; None if each has weighed 1
 
 
 Watch = Callable[[Row], object]
@@ -55,6 +56,7 @@ class Progressive:
         self._labels = LabelsSeen(targets)
         self.total = self.weight = 0.0
         self.examples = 0
+        self._weighed = False  # whether an example has had another weight than 1, since a checkpoint
         self._before = 0.0, 0.0, 0.0  # sums of losses, weights and labels at the last row
         self._next, self._told = 1, 0
 
@@ -71,22 +73,37 @@ class Progressive:
         self._before = total, weight, labels
         self._labels.restore(state["labels"])
 
-    def stretches(self, n: int) -> list[slice]:
-        """The next n examples, divided where a row is due after the last of a part; batches are left whole."""
+    def stretches(self, n: int, firsts: NDArray[np.bool] | None = None) -> list[slice]:
+        """The next n visits, divided where a row is due after the last of a part; batches are left whole.
+
+        `firsts` says of each visit whether it is the first to its example; by default each is.
+        """
+        reached = np.arange(1, n + 1) if firsts is None else np.cumsum(firsts)
         ends, at, due = list[int](), self.examples, self._next
-        while due < at + n:
-            end = -(-(due - at) // self._batch_size) * self._batch_size
+        while n and due <= at + reached[-1]:
+            end = -(-(int(np.searchsorted(reached, due - at)) + 1) // self._batch_size) * self._batch_size
             if end < n and end not in ends:
                 ends.append(end)
             due *= 2
         starts = [0, *ends]
         return [slice(a, b) for a, b in zip(starts, [*ends, n], strict=True)]
 
-    def add(self, loss: float, labels: NDArray[np.float64], importance: NDArray[np.float64] | None) -> None:
-        """Add the sum of the losses of some examples, with their encoded labels, and tell if a row is due."""
+    def pass_over(self, examples: int) -> None:
+        """Count examples of weight 0."""
+        self.examples += examples
+
+    def add(
+        self,
+        loss: float,
+        labels: NDArray[np.float64],
+        importance: NDArray[np.float64] | None,
+        firsts: NDArray[np.bool] | None = None,
+    ) -> None:
+        """Add the sum of the losses of some visits, with their examples' encoded labels, and tell if a row is due."""
         self.total += loss
         self.weight += len(labels) if importance is None else float(importance.sum(dtype=np.float64))
-        self.examples += len(labels)
+        self.examples += len(labels) if firsts is None else int(firsts.sum())
+        self._weighed |= importance is not None or firsts is not None
         self._labels.add(labels, importance)
         if self.examples >= self._next:
             while self._next <= self.examples:
@@ -95,8 +112,8 @@ class Progressive:
                 self._tell()
 
     def finish(self) -> None:
-        """Tell of the last examples, if they have no row."""
-        if self.examples != self._told:
+        """Tell of the last visits, if they have no row."""
+        if self.examples != self._told or self.weight != self._before[1]:
             self._tell()
 
     def _tell(self) -> None:
@@ -107,7 +124,8 @@ class Progressive:
         more = self.weight - weight
         since = self._targets.in_own_unit((self.total - total) / more, (self._labels.sum - labels) / more)
         judged = None if self._judge is None else self._judge()
-        self._watch(Row(self._epoch, self._own(self.loss), since, self.examples, self.constant_loss, judged))
+        together = self.weight if self._weighed or self.weight != self.examples else None
+        self._watch(Row(self._epoch, self._own(self.loss), since, self.examples, self.constant_loss, judged, together))
 
     @property
     def loss(self) -> float:
@@ -173,7 +191,7 @@ class LabelsSeen:
         record = self._targets.record
         if record.labels == CLASSES:
             shares = self._counts[self._counts > 0] / max(self._counts.sum(), 1.0)
-            return float(-(shares * np.log(shares)).sum())
+            return 0.0 - float((shares * np.log(shares)).sum())  # not -0 for a single class
         if record.labels == TWO_CLASSES:
             first, second = self._counts / max(self._counts.sum(), 1.0)
             return least(lambda score: float(first * self._loss_of(score, -1.0) + second * self._loss_of(score, 1.0)))

@@ -43,6 +43,7 @@ class Fold(NamedTuple):
     fitted: Examples
     orders: list[NDArray[np.int64]]  # one an epoch
     held_out: list[Examples]  # in parts
+    rows: int  # different ones that fitted and held_out visit
 
 
 def make_folds(table: Table, groups: NDArray[np.int64], prepare: Prepare, epochs: int, seed: int) -> list[Fold]:
@@ -68,12 +69,12 @@ def make_folds(table: Table, groups: NDArray[np.int64], prepare: Prepare, epochs
     fold_of = _deal(groups[chosen], _kinds(visited), count if count > 1 else HELD_OUT)
     if visits.importance is not None or visited.weights is not None:
         visited = replace(visited, weights=None if visits.importance is None else visits.importance[chosen])
-    fitted, folds = prepare(visited), []
+    fitted, folds, rows = prepare(visited), [], len(np.unique(chosen))
     for fold in range(min(count, int(fold_of.max()) + 1)):
         orders = [rng.permutation(np.flatnonzero(fold_of != fold)) for _ in range(epochs)]
         held_out = np.flatnonzero(fold_of == fold)
         parts = np.array_split(held_out, min(len(held_out), max(GROUPS // count, 1)))
-        folds.append(Fold(fitted, orders, [prepare(rows_of(visited, part)) for part in parts]))
+        folds.append(Fold(fitted, orders, [prepare(rows_of(visited, part)) for part in parts], rows))
     return folds
 
 
@@ -165,7 +166,7 @@ def search(
     if abs(chosen) >= DECADES:
         message = "learning rate %g is the last that was tried: is there something to learn, or is X scaled badly?"
         logger.log(logging.WARNING if asked else logging.INFO, message, rate)
-    logger.info("learning rate %g, by %d trials on %d examples", rate, len(found), len(folds[0].fitted.labels))
+    logger.info("learning rate %g, by %d trials on %d examples", rate, len(found), folds[0].rows)
     return rate
 
 

@@ -70,7 +70,7 @@ def reports(progress: bool | Callable[..., Any], shown: bool = True) -> tuple[Te
 
 
 class ProgressiveTable:
-    """Writes the rows of progressive losses as lines, under a header, with a column for validation if there is any.
+    """Writes the rows of progressive losses as lines, under a header; weights and validation have a column if needed.
 
     Parameters
     ----------
@@ -79,15 +79,17 @@ class ProgressiveTable:
     """
 
     def __init__(self, write: Callable[[str], object]) -> None:
-        self._write, self._begun = write, False
+        self._write, self._begun, self._weighed = write, False, False
 
-    def row(self, row: Row) -> None:
-        """Write a row."""
+    def row(self, row: Row, mark: str = "") -> None:
+        """Write a row, whose epoch may have a mark."""
         judged = row.valid_loss is not None
         if not self._begun:
-            valid = f" {'validation':>12}" if judged else ""
-            self._write(f"epoch {'average':>12} {'since last':>12} {'examples':>14} {'best constant':>14}{valid}")
-        self._begun = True
+            self._begun, self._weighed = True, row.weight is not None
+            weight, valid = f" {'weight':>14}" if self._weighed else "", f" {'validation':>12}" if judged else ""
+            head = f"epoch {'average':>12} {'since last':>12} {'examples':>14}"
+            self._write(f"{head}{weight} {'best constant':>14}{valid}")
+        weight = f" {row.weight:14,.6g}" if self._weighed and row.weight is not None else ""
         valid = f" {row.valid_loss:12.6g}" if judged else ""
-        losses = f"{row.loss:12.6g} {row.since:12.6g} {row.examples:14,} {row.constant_loss:14.6g}"
-        self._write(f"{row.epoch:>5} {losses}{valid}")
+        losses = f"{row.loss:12.6g} {row.since:12.6g} {row.examples:14,}{weight} {row.constant_loss:14.6g}"
+        self._write(f"{f'{row.epoch}{mark}':>5} {losses}{valid}")

@@ -184,10 +184,14 @@ class StreamRun(Run):
     def _train_on(self, feed: Feed, progressive: Progressive) -> None:
         self._fed.feed(feed.examples)
         labels, importance = feed.examples.labels, importance_of(feed.examples)
-        for part in progressive.stretches(len(feed.order)):
+        firsts = feed.firsts
+        if firsts is not None:
+            progressive.pass_over(len(labels) - int(firsts.sum()))
+        for part in progressive.stretches(len(feed.order), firsts):
             some = feed.order[part]
             loss = self._fed.train(some)
-            progressive.add(loss, labels[some], None if importance is None else importance[some])
+            of_part = None if importance is None else importance[some]
+            progressive.add(loss, labels[some], of_part, None if firsts is None else firsts[part])
 
     def _save(self, files: FitCheckpoints) -> None:
         means, visits, within = self._fed.averages

@@ -88,6 +88,8 @@ class Targets:
                 encoded: NDArray[Any] = ((scaled - centre) / spread).astype(dtype)
             beyond = np.flatnonzero(~np.isfinite(encoded))
             if beyond.size:
+                if np.isnan(labels[beyond[0]]):
+                    raise ValueError(f"y is missing at row {beyond[0]}: label it, or leave the row out")
                 raise ValueError(
                     f"y has {labels[beyond[0]].item()!r} at row {beyond[0]}, which {encoded.dtype} cannot hold: "
                     "divide y by a number"

@@ -127,7 +127,7 @@ def suffix_of(source: str | os.PathLike[str]) -> str:
 def peek(source: str | os.PathLike[str]) -> bytes:
     """The first bytes of a file or of standard input; empty if to read them would take them away from later readers."""
     if source == STDIN:
-        head: bytes = _stdin().peek(HEAD)[:HEAD]
+        head: bytes = stdin().peek(HEAD)[:HEAD]
         return head
     if not os.path.isfile(source):
         return b""
@@ -143,7 +143,7 @@ def read(source: str | os.PathLike[str]) -> bytes:
     ValueError
         If the source is damaged, or not of the kind that its suffix says; the message names it.
     """
-    content: bytes = _stdin().read() if source == STDIN else Path(source).read_bytes()
+    content: bytes = stdin().read() if source == STDIN else Path(source).read_bytes()
     suffix = "" if source == STDIN else Path(source).suffix.lower()
     found = next((module for pattern, module in _CODECS if re.match(pattern, content)), COMPRESSED.get(suffix))
     if found is None or not content:
@@ -162,7 +162,7 @@ def opened(source: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
     Standard input stays open. Whoever reads does so within `refusing_damage`.
     """
     with ExitStack() as stack:
-        raw = _stdin() if source == STDIN else stack.enter_context(open(source, "rb"))
+        raw = stdin() if source == STDIN else stack.enter_context(open(source, "rb"))
         codec = next((module for pattern, module in _CODECS if re.match(pattern, raw.peek(HEAD))), None)
         yield raw if codec is None else stack.enter_context(importlib.import_module(codec).open(raw))
 
@@ -170,6 +170,11 @@ def opened(source: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
 def is_repeatable(source: str | os.PathLike[str]) -> bool:
     """Whether a source can be read more than once: a regular file can."""
     return source != STDIN and os.path.isfile(source)
+
+
+def is_seekable(source: str | os.PathLike[str]) -> bool:
+    """Whether a source can be read from any place on: a regular file can, also as standard input."""
+    return is_repeatable(source) or (source == STDIN and bool(stdin().seekable()))
 
 
 def is_compressed(head: bytes) -> bool:
@@ -217,7 +222,8 @@ def as_utf8(text: bytes, name: str = "the text") -> bytes:
     return text
 
 
-def _stdin() -> Any:
+def stdin() -> Any:
+    """Standard input as bytes; ValueError if there is none."""
     stream = getattr(sys.stdin, "buffer", None)
     if stream is None:
         raise ValueError("standard input is closed, or gives no bytes: give a file instead of -")

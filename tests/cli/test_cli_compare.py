@@ -61,8 +61,8 @@ def test_progress_is_shown_if_asked(tmp_path, capsys):
         (["rosenbrok"], "there is no problem 'rosenbrok': did you mean 'rosenbrock'?"),
         (["missing.svm"], "missing.svm: No such file or directory"),
         (["rosenbrock", "--methods", "adagard"], "there is no method 'adagard': did you mean 'adagrad'?"),
-        (["rosenbrock", "--rates", "1"], "rates must be LOW:HIGH:N, as in 1e-4:10:11, not '1'"),
-        (["rosenbrock", "--seeds", "0"], "seeds must be a whole number of at least 1, not 0"),
+        (["rosenbrock", "--rates", "1"], "--rates must be LOW:HIGH:N, as in 1e-4:10:11, not '1'"),
+        (["rosenbrock", "--seeds", "0"], "--seeds must be a whole number of at least 1, not 0"),
     ],
 )
 def test_nonsense_is_refused_in_one_line(tmp_path, monkeypatch, capsys, arguments, message):

@@ -133,7 +133,7 @@ def test_what_is_read_once_only_sets_nothing_aside(capsys, monkeypatch, text_fil
     stdin(monkeypatch, text_file.read_bytes())
     status, _, err = run(capsys, "fit", "-", "--stream", "--valid", 0.2)
     assert status == 2
-    assert "validation=0.2 of standard input, which can be read once only" in err
+    assert "--valid 0.2 of standard input, which can be read once only" in err
 
 
 def test_standard_input_is_trained_on_and_scored(capsys, monkeypatch, text_file, tmp_path):
@@ -208,6 +208,14 @@ def test_missing_numbers(capsys, tables):
         (["fit", "train.svm", "--resume", "m", "--no-stream"], "--resume goes on with a stream"),
         (["fit", "train.svm", "--stream", "--threads", "-1"], "threads must be"),
         (["fit", "iris", "--stream"], "iris"),
+        (["fit", "train.svm", "--threads", "-5"], "--threads must be a whole number of at least 0, not -5"),
+        (["fit", "train.svm", "--classes", "1,2"], "--classes names the labels of a stream"),
+        (["fit", "train.svm", "--missing", "mean"], "--missing fills numbers of CSV, Parquet or Arrow, and train.svm"),
+        (
+            ["fit", "train.svm", "--missing", "zero", "--stream"],
+            "--missing zero fills numbers of CSV, Parquet or Arrow",
+        ),
+        (["fit", "iris", "--missing", "zero"], "--missing fills numbers of CSV, Parquet or Arrow, and iris is none"),
     ],
 )
 def test_what_makes_no_sense_is_refused(capsys, monkeypatch, tables, text_file, arguments, message):
@@ -222,3 +230,53 @@ def test_without_pyarrow_the_message_says_what_to_install(capsys, monkeypatch, t
     status, _, err = run(capsys, "fit", tables / "numbers.csv", "--target", "y")
     assert status == 2
     assert 'needs pyarrow: pip install "fastadagrad[tables]"' in err
+
+
+@pytest.mark.parametrize(("option", "column"), [("--weight", "x1"), ("--target", "x2"), ("--weight", "colour")])
+def test_a_feature_of_the_model_is_neither_label_nor_weight(capsys, tables, option, column):
+    run(capsys, "fit", tables / "strings.csv", "--target", "y", "--model", tables / "m", "--quiet", "--epochs", 1)
+    for name in ("strings.csv", "strings.parquet"):
+        status, out, err = run(capsys, "predict", tables / "m", tables / name, option, column)
+        expected = f"fastadagrad: {option} must be no feature of the training, as column {column!r} is"
+        assert (status, out, err) == (2, "", f"{expected}: name another one\n")
+
+
+def test_predict_checks_the_number_of_threads(capsys, text_file, tmp_path):
+    run(capsys, "fit", text_file, "--model", tmp_path / "m", "--quiet", "--epochs", 1)
+    status, _, err = run(capsys, "predict", tmp_path / "m", text_file, "--json", "--threads", "-5")
+    assert (status, err) == (2, "fastadagrad: --threads must be a whole number of at least 0, not -5\n")
+
+
+@pytest.mark.parametrize("value", ["nan", "NA", ""])
+def test_a_missing_value_of_text_is_left_out(capsys, tmp_path, value):
+    (tmp_path / "gap.svm").write_text(f"1 1:{value} 2:1\n0 1:1\n")
+    for how in ("--stream", "--no-stream"):
+        status, _, err = run(capsys, "fit", tmp_path / "gap.svm", how)
+        assert status == 2
+        assert "leave a missing value out, for which 0 then stands" in err
+
+
+@pytest.mark.parametrize("separator", [",", "\t"])
+def test_a_table_of_another_name_is_told_in_a_few_words(capsys, tmp_path, separator):
+    (tmp_path / "d.txt").write_text(separator.join("aby") + "\n" + separator.join("120") + "\n")
+    status, _, err = run(capsys, "fit", tmp_path / "d.txt")
+    assert status == 2
+    assert err.rstrip().endswith(
+        "(say which column of its first line has the labels: target, --target COLUMN), not like svmlight text"
+    )
+    assert len(err.split()) < 35
+
+
+@pytest.mark.parametrize("labels", ["123", "pqr"])
+def test_predictions_are_made_where_labels_are_missing(capsys, tmp_path, labels):
+    path, later, model = tmp_path / "d.csv", tmp_path / "later.csv", tmp_path / "m"
+    path.write_text("a,y\n" + "".join(f"{i},{labels[i % 3]}\n" for i in range(60)))
+    run(capsys, "fit", path, "--target", "y", "--model", model, "--quiet", "--loss", "auto")
+    expected = run(capsys, "predict", model, path, "--quiet")[1].splitlines()[:3]
+    for third, evaluated in (("", "1 of 3 labels are of no class of the training"), (labels[2], "accuracy")):
+        later.write_text(f"a,y\n0,{labels[0]}\n1,{labels[1]}\n2,{third}\n")
+        status, out, err = run(capsys, "predict", model, later)
+        assert (status, out.splitlines()) == (0, expected)
+        assert evaluated in err
+    later.write_text("a,y\n0,\n1,\n2,\n")
+    assert run(capsys, "predict", model, later) == (0, "\n".join(expected) + "\n", "")

@@ -208,4 +208,4 @@ def test_the_command_line(tmp_path, capsys):
     assert cli.main(["fit", train, *options]) == cli.FAILED
     assert "--hash-bits 24" in capsys.readouterr().err
     assert cli.main(["fit", train, "--hash-bits", "9", "--features", "100", *options]) == cli.FAILED
-    assert "n_features must be left out with hash_bits=9" in capsys.readouterr().err
+    assert "--features must be left out with --hash-bits 9" in capsys.readouterr().err

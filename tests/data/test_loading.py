@@ -417,3 +417,10 @@ def test_large_labels_of_other_files_are_as_they_are(tmp_path):
     labels = np.array([2**53, 2**53 + 1, 2**63 - 1])
     np.savez(tmp_path / "ids.npz", X=np.eye(3), y=labels)
     assert load(tmp_path / "ids.npz").labels.tolist() == labels.tolist()
+
+
+@pytest.mark.parametrize("labels", [["yes", "", "no"], [b"yes", b" ", b"no"]])
+def test_a_blank_label_in_npz_is_missing(tmp_path, labels):
+    np.savez(tmp_path / "d.npz", X=np.eye(3), y=np.array(labels))
+    with pytest.raises(ValueError, match=r"d\.npz: y is missing at row 1: remove rows without a label"):
+        load(tmp_path / "d.npz")

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import os
 import sys
 import threading
 
@@ -345,3 +346,48 @@ def test_rows_of_any_length_are_sorted_stably():
         if first < 0 and (np.diff(sorted_columns[part]) == 0).any():
             first = row
     assert repeated == first
+
+
+BLANK_LABELS = ["yes", "no", "", "yes", " "]
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("labels", [BLANK_LABELS, ["yes", "no", None, "yes", "no"], [1.0, 0.0, None, 1.0, 0.0]])
+def test_a_missing_label_is_refused_with_its_row(tmp_path, name, labels):
+    path = write(tmp_path / name, pa.table({"a": [0.0, 1.0, 2.0, 3.0, 4.0], "y": labels}))
+    for read in (lambda: fa.Stream(path, target="y").table(), lambda: load(path, target="y")):
+        with pytest.raises(ValueError, match=r"row 2 \(counted from 0\), column 'y': is missing, and it is the label"):
+            read()
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_label_that_nobody_needs_may_be_missing(tmp_path, name):
+    path = write(tmp_path / name, pa.table({"a": [0.0, 1.0], "y": ["yes", ""]}))
+    assert fa.Stream(path, target="y", labelled=False).table().labels.tolist() == ["yes", ""]
+    path = write(tmp_path / name, pa.table({"a": [0.0, 1.0], "y": pa.array([None, None], pa.string())}))
+    assert np.isnan(fa.Stream(path, target="y", labelled=False).table().labels).all()
+
+
+@pytest.mark.parametrize("name", ["d.parquet", "d.arrow"])
+def test_a_file_as_standard_input_is_read_once(monkeypatch, tmp_path, name):
+    path = write(tmp_path / name, frame())
+    with open(path, "rb") as raw:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(raw))
+        stream = fa.Stream("-", target="y")
+        same(stream.table(), fa.Stream(path, target="y").table())
+        assert not stream.repeatable
+        with pytest.raises(ValueError, match="standard input can be read once only, and has been"):
+            list(stream)
+        assert not raw.closed
+
+
+@pytest.mark.parametrize("name", ["d.parquet", "d.arrow"])
+def test_a_pipe_has_no_end_to_begin_with(monkeypatch, tmp_path, name):
+    content = write(tmp_path / name, frame()).read_bytes()
+    reading, writing = os.pipe()
+    with open(writing, "wb", buffering=0) as pipe:
+        pipe.write(content[:4096])
+    with open(reading, "rb") as raw:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(raw))
+        with pytest.raises(ValueError, match=r"standard input is .*pipe"):
+            fa.Stream("-", target="y")

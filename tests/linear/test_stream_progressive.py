@@ -72,3 +72,34 @@ def test_stretches_end_where_rows_are_due():
             progressive.add(0.0, np.zeros(part.stop - part.start), None)
     progressive.finish()
     assert [row.examples for row in told.rows] == [1, 2, 4, 8, 16]
+
+
+@pytest.mark.parametrize("batch_size", [1, 3])
+def test_examples_with_weights_are_counted_once(batch_size):
+    told = Told()
+    progressive = Progressive(Targets("squared"), told.row, batch_size=batch_size)
+    progressive.pass_over(2)  # of weight 0
+    firsts = np.array([1, 0, 0, 1, 1, 0, 1, 1, 1, 0, 0, 1], bool)
+    for part in progressive.stretches(len(firsts), firsts):
+        progressive.add(0.0, np.zeros(part.stop - part.start), None, firsts[part])
+    progressive.finish()
+    expected = {1: [(3, 1), (4, 4), (8, 9), (9, 12)], 3: [(3, 3), (5, 6), (8, 9), (9, 12)]}
+    assert [(row.examples, row.weight) for row in told.rows] == expected[batch_size]
+
+
+def test_visits_after_the_last_new_example_are_told_of():
+    told = Told()
+    progressive = Progressive(Targets("squared"), told.row)
+    firsts = np.array([1, 1, 0, 0], bool)
+    for part in progressive.stretches(4, firsts):
+        progressive.add(1.0, np.zeros(part.stop - part.start), None, firsts[part])
+    progressive.finish()
+    assert [(row.examples, row.weight) for row in told.rows] == [(1, 1), (2, 2), (2, 4)]
+    assert told.rows[-1].loss == progressive.loss
+
+
+def test_a_single_class_has_no_loss():
+    targets = Targets("softmax", np.array([0, 1, 2]))
+    seen = LabelsSeen(targets)
+    seen.add(np.zeros(3), None)
+    assert str(seen.best_loss()) == "0.0"
