@@ -51,6 +51,7 @@ class RowSource:
         self._dense, self._sums, self._places, self._block_sums, self._total = nothing
         self._unused = np.zeros(len(rule.Scalars._fields), parameter.dtype)
         self._seen = Seen()
+        self._indices = self.values = self._dense  # until a gradient is taken
         self.groups = NOTHING
 
     def take(self, gradient: Rows, guard: NDArray[np.int64]) -> list[DeviceArray]:
