@@ -23,12 +23,21 @@ def test_fit_prints_a_table(capsys, text_file):
     assert lines[1].split() == ["epoch", "progressive", "valid", "loss", "accuracy"]
     assert [line.split()[0] for line in lines[2:5]] == ["1", "2", "3"]
     assert lines[5].startswith("logistic loss, learning rate ")
-    fallen = re.fullmatch(r"the loss was still falling, by (.+)% in the last epoch: --epochs 6 may help", lines[6])
+    text = r"the validation loss was still falling, by (.+)% in the last of 3 epochs: --epochs 6 may help"
+    fallen = re.fullmatch(text, lines[6])
     before, last = (float(line.split()[2]) for line in lines[3:5])
     assert float(fallen[1]) == pytest.approx(100 * (1 - last / before), abs=0.1)
     assert lines[7].startswith("train: loss ")
     assert lines[8].startswith("valid: loss ")
     assert lines[9].startswith("test: loss ")
+
+
+def test_fit_says_once_which_loss_was_still_falling(capsys):
+    status, out, err = run(capsys, "fit", "iris", "--epochs", "3")
+    assert (status, "falling" in err) == (0, False)  # the report has it, and not the log as well
+    (line,) = (line for line in out.splitlines() if "falling" in line)
+    assert line.startswith("the training loss was still falling, by ")
+    assert line.endswith("% in the last of 3 epochs: --epochs 6 may help, which --valid 0.2 would tell")
 
 
 def test_fit_as_json_and_what_the_model_does(capsys, text_file, tmp_path):
