@@ -15,10 +15,11 @@ rate 0.1    the default but for one learning rate for all sets
 rate 1      the same with a rate that is far too high for most
 explicit    rate 1 without implicit steps
 
-all but `tuned` as multiples of it; default/SGD, the quotient of two of these columns; and the seconds that fits of `default`, `SGD` and one of `tuned` take. A set is
-split into training and testing ten times if the standard error of the tuned model's loss on the first split's held-out
-examples is above 4 % of it, as there are few of them, or a few make most of the loss: such splits differ by more than
-the methods do. All numbers are medians over the splits, but for default/SGD, the quotient of two medians.
+all but `tuned` as multiples of it; default/SGD, the quotient of two of these columns; and the seconds that fits of
+`default`, `SGD` and one of `tuned` take. A set is split into training and testing ten times if the standard error of
+the tuned model's loss on the first split's held-out examples is above 4 % of it, as there are few of them, or a few
+make most of the loss: such splits differ by more than the methods do. All numbers are medians over the splits, but for
+default/SGD, the quotient of two medians.
 
 With --regularizers, the table is one of regularisers alone: `tuned`, and a column e=E for each of them, which has the
 default with that `rms_regularizer`; and a last row has the geometric mean of each column.
@@ -174,7 +175,7 @@ def table(rows: list[dict[str, Any]], variants: dict[str, dict[str, Any]]) -> st
         lines.append("| " + " | ".join(_shown(name, row[name]) for name in columns) + " |")
     if "default" not in variants:
         means = {name: statistics.geometric_mean(row[name] for row in rows) for name in variants}
-        blank = {name: "" for name in columns} | {"set": "geometric mean"}
+        blank = dict.fromkeys(columns, "") | {"set": "geometric mean"}
         lines.append("| " + " | ".join(_shown(name, value) for name, value in (blank | means).items()) + " |")
     return "\n".join(lines)
 

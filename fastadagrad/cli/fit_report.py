@@ -92,8 +92,8 @@ def finish_rows(model: LinearModel, show: EpochRows | None, out: screen.Screen) 
     show.finish(model.history, model.best_epoch)
 
 
-def print_summary(model: LinearModel, report: dict[str, Any], out: screen.Screen) -> None:
-    """Print what was trained and how well it does, after the rows."""
+def print_summary(model: LinearModel, report: dict[str, Any], out: screen.Screen, sparse: bool) -> None:
+    """Print what was trained and how well it does, after the rows; `sparse`: how many weights are not 0, in any case."""
     from ..linear.epochs import falling
 
     out.say(
@@ -102,6 +102,8 @@ def print_summary(model: LinearModel, report: dict[str, Any], out: screen.Screen
         f"epoch {model.best_epoch} of {report['epochs']} kept ({model.stopped_because}), "
         f"{report['seconds']:.3g} s ({report['features_per_second'] / 1e6:.3g} million features/s)"
     )
+    if sparse or report["zero_weights"]:
+        out.say(f"{model.nonzero_weights:,} of {model.coef_.size:,} weights are not 0")
     if text := falling(report["history"], report["stopped_because"]):
         judge = "" if "valid" in report else ", which --valid 0.2 would tell"
         out.say(f"{text}: --epochs {2 * report['epochs']} may help{judge}")
