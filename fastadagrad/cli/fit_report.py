@@ -93,7 +93,7 @@ def finish_rows(model: LinearModel, show: EpochRows | None, out: screen.Screen) 
 
 
 def print_summary(model: LinearModel, report: dict[str, Any], out: screen.Screen, sparse: bool) -> None:
-    """Print what was trained and how well it does, after the rows; `sparse`: how many weights are not 0, in any case."""
+    """Print what was trained and how well it does, after the rows; if it is to be `sparse`, how sparse it is."""
     from ..linear.epochs import falling
 
     out.say(
