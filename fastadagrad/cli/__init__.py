@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 from ..mpi.launched import follows
 from ..support.hints import hint
 from ..support.interrupts import whole
+from ..support.log import IN_REPORT
 from ..version import __version__
 from . import option_words, screen
 
@@ -187,6 +188,7 @@ def _log_to_stderr(level: int) -> None:
         logger.removeHandler(handler)
     handler = logging.StreamHandler()
     vars(handler)["of_command_line"] = True
+    handler.addFilter(lambda record: not getattr(record, IN_REPORT, False))
     handler.setFormatter(logging.Formatter("fastadagrad: %(message)s"))
     logger.addHandler(handler)
     logger.setLevel(level)

@@ -89,7 +89,8 @@ def _run(arguments: argparse.Namespace, comm: Any = None) -> int:
             stream_rows.finish(model.best_epoch)
         else:
             fit_report.finish_rows(model, rows, out)
-        fit_report.print_summary(model, report, out)
+        sparse = any(name.endswith("l1") and value for name, value in options.items())
+        fit_report.print_summary(model, report, out, sparse)
     for failure in failures:
         raise failure
     out.close()

@@ -98,18 +98,21 @@ def finish_rows(model: LinearModel, show: EpochRows | None, out: screen.Screen) 
     show.finish(model.history, model.best_epoch)
 
 
-def print_summary(model: LinearModel, report: dict[str, Any], out: screen.Screen) -> None:
-    """Print what was trained and how well it does, after the rows."""
+def print_summary(model: LinearModel, report: dict[str, Any], out: screen.Screen, sparse: bool) -> None:
+    """Print what was trained and how well it does, after the rows; if it is to be `sparse`, how sparse it is."""
+    from ..linear.epochs import falling
+
     out.say(
         f"{report['loss']} loss, {'' if report['method'] == 'adagrad' else report['method'] + ', '}"
         f"learning rate {report['learning_rate']:.3g}, "
         f"epoch {model.best_epoch} of {report['epochs']} kept ({model.stopped_because}), "
         f"{report['seconds']:.3g} s ({report['features_per_second'] / 1e6:.3g} million features/s)"
     )
-    if share := report["still_falling"]:
-        out.say(
-            f"the loss was still falling, by {share:.1%} in the last epoch: --epochs {2 * report['epochs']} may help"
-        )
+    if sparse or report["zero_weights"]:
+        out.say(f"{model.nonzero_weights:,} of {model.coef_.size:,} weights are not 0")
+    if text := falling(report["history"], report["stopped_because"]):
+        judge = "" if "valid" in report else ", which --valid 0.2 would tell"
+        out.say(f"{text}: --epochs {2 * report['epochs']} may help{judge}")
     for name in ("train", "valid", "test"):
         if report.get(name):
             out.say(f"{name}: {example_files.shown(report[name])}")

@@ -20,7 +20,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from ..data.tables import as_table
 from ..engine.place import readable
 from ..linear import fitting
-from ..linear.epochs import NON_FINITE
+from ..linear.epochs import NON_FINITE, Outcome, falling, tell_of_falling
 from ..linear.fitting import Fit, State
 from ..linear.targets import Targets
 from ..linear.visits import checked_weights
@@ -142,6 +142,16 @@ class LinearEstimator(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         if any(outcome.ended_by == NON_FINITE for outcome in outcomes):
             text = "the loss was not finite: the weights are those of the epoch before"
             warn(f"{text}; scale X, or use a smaller learning_rate", ConvergenceWarning)
+        self._tell_of_falling(outcomes)
+
+    def _tell_of_falling(self, outcomes: Sequence[Outcome]) -> None:
+        """Warn of a loss that was still falling after `max_iter` epochs; of the default number, the log has it."""
+        found = [outcome for outcome in outcomes if falling(outcome.history, outcome.ended_by)]
+        if found and self.max_iter is not None:
+            text = falling(found[0].history, found[0].ended_by)
+            warn(f"{text}: a larger max_iter may help", ConvergenceWarning)
+        elif found:
+            tell_of_falling(found[0], "max_iter", asked=False)
 
     @abstractmethod
     def _attributes(self, weights: Sequence[NDArray[Any]], intercepts: Sequence[NDArray[Any]]) -> dict[str, Any]:

@@ -52,7 +52,7 @@ class AdaGradClassifier(ClassifierMixin, ClassPredictor):
         Examples per update.
     max_iter : int, optional
         Number of epochs. By default enough for 10,000 updates, but at least 10 and at most 50.
-    tol, n_iter_no_change : float and int, default 0 and 5
+    tol, n_iter_no_change : float and int, default 1e-5 and 5
         Stop after more than `n_iter_no_change` epochs in a row that did not lower the loss by more than the share `tol`
         of it. With `early_stopping` it is the loss of the examples set aside, else that of each example before its
         update.
@@ -142,7 +142,7 @@ class AdaGradClassifier(ClassifierMixin, ClassPredictor):
         nesterov: bool = False,
         batch_size: int = 1,
         max_iter: int | None = None,
-        tol: float = 0.0,
+        tol: float = 1e-5,
         n_iter_no_change: int = 5,
         fit_intercept: bool = True,
         scale: Literal["auto", "standard", "maxabs", "none"] = "auto",

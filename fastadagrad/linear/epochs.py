@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from ..kernels.linear.layouts import shuffle
 from ..support.asking import whether
 from ..support.extras import needed
 from ..support.interrupts import whole
-from ..support.log import logger
+from ..support.log import IN_REPORT, logger
 from ..support.stopping import Patience
 from .averaging import AveragingTrainer
 from .fit_checkpoints import FitCheckpoints, Progress, Taken
@@ -22,7 +23,8 @@ from .scaling import only_finite
 from .training import Examples, Scorer, Trainer, importance_of
 
 NON_FINITE = "non-finite loss"
-FALLING = 0.01  # share by which the loss of an epoch is below that of the one before, if more epochs are worth a word
+FALLING = 0.01  # share by which the loss falls over the last part of the epochs, if more epochs are worth a word
+LAST_PART = 5  # one epoch in so many
 AnyTrainer = Trainer | AveragingTrainer
 Report = Callable[[int], object]  # gets the number of examples just done
 Tell = Callable[[dict[str, float]], object]  # gets an epoch's entry of the history
@@ -39,16 +41,50 @@ class Outcome(NamedTuple):
 
 
 def still_falling(history: list[dict[str, float]], ended_by: str) -> float:
-    """The share by which the loss fell in the last epoch, if there were no more epochs though it was falling; else 0.
+    """The share by which the loss fell over the last fifth of the epochs, if it was still falling; else 0.
 
-    Where there are examples for validation, it is their loss.
+    There are to be no more epochs because there were as many as the fit may have. Where there are examples for
+    validation, it is their loss, and it is falling only if it is the lowest in the last epoch.
     """
     if ended_by != "max_epochs" or len(history) < 2:
         return 0.0
-    name = "valid_loss" if "valid_loss" in history[-1] else "loss"
-    before, last = (entry.get(name, 0.0) for entry in history[-2:])
+    losses = [entry.get(_judging(history), math.nan) for entry in history]
+    before, last = losses[-1 - _last_part(history)], losses[-1]
     fallen = 1 - last / before if before > 0 else 0.0
+    if "valid_loss" in history[-1] and last > min(losses):
+        return 0.0
     return fallen if math.isfinite(fallen) and fallen > FALLING else 0.0
+
+
+def _judging(history: list[dict[str, float]]) -> str:
+    """Which entry of a history says whether more epochs would help."""
+    return "valid_loss" if "valid_loss" in history[-1] else "loss"
+
+
+def _last_part(history: list[dict[str, float]]) -> int:
+    """A fifth of the epochs, rounded up."""
+    return -(-len(history) // LAST_PART)
+
+
+def falling(history: list[dict[str, float]], ended_by: str) -> str:
+    """The same in words: which loss was still falling, and by how much; empty if none was."""
+    share = still_falling(history, ended_by)
+    if not share:
+        return ""
+    which = "validation" if _judging(history) == "valid_loss" else "training"
+    part = _last_part(history)
+    epochs = f"the last {part} of {len(history)} epochs" if part > 1 else f"the last of {len(history)} epochs"
+    return f"the {which} loss was still falling, by {share:.1%} in {epochs}"
+
+
+def tell_of_falling(outcome: Outcome, option: str, asked: bool) -> None:
+    """Log that the loss was still falling at the end: as a warning if the user has `asked` for so many epochs.
+
+    The default number of epochs is meant for predictions, to which many losses fall further than it helps.
+    """
+    if text := falling(outcome.history, outcome.ended_by):
+        level = logging.WARNING if asked else logging.INFO
+        logger.log(level, "%s: a larger %s may help", text, option, extra={IN_REPORT: True})
 
 
 class Watcher(Protocol):

@@ -215,7 +215,8 @@ def _tried_rate(
     chosen: Targets,
 ) -> float:
     asked = p["learning_rate"] is not None
-    return rate_trials.search(folds, trainer_of, settings, chosen.heavy_tails, asked=asked)
+    patience = partial(Patience, p["patience"], p["min_improvement"])
+    return rate_trials.search(folds, trainer_of, settings, chosen.heavy_tails, patience, asked=asked)
 
 
 def _restore(run: Run, runner: Trainer | AveragingTrainer, taken: Taken) -> None:

@@ -62,7 +62,7 @@ class LinearModel(Trainable):
     max_epochs : int, optional
         Passes over the training examples; by default 10, or as many as 10,000 updates with single examples
         take, but at most 50.
-    patience, min_improvement : int and float, default 5 and 0
+    patience, min_improvement : int and float, default 5 and 1e-5
         Stop after more than `patience` epochs in a row that did not improve the validation loss (without validation:
         the progressive loss, which is that of each example before its update). An epoch improves it if the loss is
         lower by more than the share `min_improvement` of the loss of the last epoch that improved it. The weights kept
@@ -162,7 +162,7 @@ class LinearModel(Trainable):
         batch_size: int = 1,
         max_epochs: int | None = None,
         patience: int = 5,
-        min_improvement: float = 0.0,
+        min_improvement: float = 1e-5,
         intercept: bool = True,
         scale: Literal["auto", "standard", "maxabs", "none"] = "auto",
         validation: float | Table | tuple[Any, Any] = 0.0,

@@ -15,6 +15,7 @@ from ..data.tables import Table
 from ..engine.options import Settings
 from ..kernels.linear.content import keys_of_rows
 from ..support.log import logger
+from ..support.stopping import Patience
 from .averaging import AveragingTrainer
 from .methods import START
 from .scaling import exponents_of
@@ -30,6 +31,8 @@ FOLDS = ((2_000, 5), (5_000, 3), (MOST_EXAMPLES, 1))
 HELD_OUT = 5  # a fold holds out one in so many examples, or one in the number of folds
 FEW = 10  # visits to a row, on average, above which there are but few different rows
 GROUPS = 20  # parts of the held-out examples, whose losses show how sure a difference of two rates is
+JUDGED_AFTER = 50  # epochs, from which on a trial also ends where its held-out examples gain no more
+MOST_EPOCHS = 200  # of a trial, however many the fit may have
 TRIMMED = 0.1  # share of the parts that a trimmed mean leaves out at either end
 
 Prepare = Callable[[Table], Examples]
@@ -41,13 +44,14 @@ class Fold(NamedTuple):
     """The examples that one of a trial's fits trains on, and the examples that judge it."""
 
     fitted: Examples
-    orders: list[NDArray[np.int64]]  # one an epoch
+    orders: list[NDArray[np.int64]]  # one an epoch; where there are more epochs, they come round again
     held_out: list[Examples]  # in parts
     rows: int  # different ones that fitted and held_out visit
+    epochs: int  # at most
 
 
 def make_folds(table: Table, groups: NDArray[np.int64], prepare: Prepare, epochs: int, seed: int) -> list[Fold]:
-    """Folds of at most MOST_EXAMPLES of the visits to examples, for trials that have as many epochs as the fit.
+    """Folds of at most MOST_EXAMPLES of the visits to examples, for trials of at most as many epochs as the fit has.
 
     A fold holds out its share of every group. The only example of a group is never held out, as a fit without it could
     not know its class. Visits are dealt rather than examples, so that an example of weight 3 gives the folds that three
@@ -71,10 +75,11 @@ def make_folds(table: Table, groups: NDArray[np.int64], prepare: Prepare, epochs
         visited = replace(visited, weights=None if visits.importance is None else visits.importance[chosen])
     fitted, folds, rows = prepare(visited), [], len(np.unique(chosen))
     for fold in range(min(count, int(fold_of.max()) + 1)):
-        orders = [rng.permutation(np.flatnonzero(fold_of != fold)) for _ in range(epochs)]
+        orders = [rng.permutation(np.flatnonzero(fold_of != fold)) for _ in range(min(epochs, JUDGED_AFTER))]
         held_out = np.flatnonzero(fold_of == fold)
         parts = np.array_split(held_out, min(len(held_out), max(GROUPS // count, 1)))
-        folds.append(Fold(fitted, orders, [prepare(rows_of(visited, part)) for part in parts], rows))
+        by_part = [prepare(rows_of(visited, part)) for part in parts]
+        folds.append(Fold(fitted, orders, by_part, rows, min(epochs, MOST_EPOCHS)))
     return folds
 
 
@@ -113,7 +118,13 @@ def _deal(groups: NDArray[np.int64], kinds: NDArray[np.int64], folds: int) -> ND
 
 
 def search(
-    folds: list[Fold], trainer_of: MakeTrainer, settings: Settings, heavy_tails: bool, *, asked: bool = True
+    folds: list[Fold],
+    trainer_of: MakeTrainer,
+    settings: Settings,
+    heavy_tails: bool,
+    patience: Callable[[], Patience],
+    *,
+    asked: bool = True,
 ) -> float:
     """The learning rate whose fits have the lowest loss on held-out examples, or one that is as good.
 
@@ -121,6 +132,10 @@ def search(
     Of all the rates whose loss exceeds the lowest by no more than one standard error of that difference, the nearest to
     `START` is taken. If that is the last rate that may be tried, the log says so: as a warning if the user has `asked`
     for a search. With `heavy_tails`, means are trimmed, so that no outlier among the held-out labels decides.
+
+    A trial has as many epochs as the fit may have, up to `JUDGED_AFTER`. From then on it ends when the loss of its
+    held-out examples has not improved for longer than the `patience` of the fit, of which each call makes a new one,
+    and after `MOST_EPOCHS` in any case: so trials take seconds before a fit to few examples, however long it may be.
 
     Raises
     ------
@@ -131,7 +146,7 @@ def search(
 
     def losses(decades: float) -> NDArray[np.float64]:
         if decades not in found:
-            found[decades] = _losses(folds, trainer_of, settings, _rate(decades))
+            found[decades] = _losses(folds, trainer_of, settings, _rate(decades), patience)
         return found[decades]
 
     def diverges(decades: float) -> bool:
@@ -175,19 +190,32 @@ def _rate(decades: float) -> float:
     return float(f"{START * 10.0**decades:.3g}")
 
 
-def _losses(folds: list[Fold], trainer_of: MakeTrainer, settings: Settings, rate: float) -> NDArray[np.float64]:
+def _losses(
+    folds: list[Fold], trainer_of: MakeTrainer, settings: Settings, rate: float, patience: Callable[[], Patience]
+) -> NDArray[np.float64]:
     """Mean loss of each part of the held-out examples, infinite where training diverges."""
     options = replace(settings.options, learning_rate=rate)
     if rate * options.decoupled_weight_decay >= 1:  # weights would change sign
         return np.full(sum(len(fold.held_out) for fold in folds), np.inf)
-    trained = (_losses_of(fold, trainer_of(fold.fitted, replace(settings, options=options))) for fold in folds)
+    settings = replace(settings, options=options)
+    trained = (_losses_of(fold, trainer_of(fold.fitted, settings), patience()) for fold in folds)
     return np.concatenate(list(trained))
 
 
-def _losses_of(fold: Fold, trainer: AnyTrainer) -> NDArray[np.float64]:
-    for order in fold.orders:
-        if not math.isfinite(trainer.epoch(order)):
+def _losses_of(fold: Fold, trainer: AnyTrainer, patience: Patience) -> NDArray[np.float64]:
+    """Mean loss of each part of a fold's held-out examples, after as many epochs as there are, or as patience bears."""
+    for epoch in range(fold.epochs):
+        if not math.isfinite(trainer.epoch(fold.orders[epoch % len(fold.orders)])):
             return np.full(len(fold.held_out), np.inf)
+        if epoch >= JUDGED_AFTER:
+            with np.errstate(over="ignore"):  # an infinite mean is no improvement
+                patience.update(float(_judged(fold, trainer).mean()))
+        if patience.elapsed:
+            break
+    return _judged(fold, trainer)
+
+
+def _judged(fold: Fold, trainer: AnyTrainer) -> NDArray[np.float64]:
     scorer = Scorer(trainer.targets)
     losses = [
         scorer.loss(scorer.scores(part, *trainer.parameters), part.labels, importance_of(part))

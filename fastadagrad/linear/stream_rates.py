@@ -8,6 +8,7 @@ from typing import Any
 
 from ..data.tables import Table
 from ..engine.options import Settings
+from ..support.stopping import Patience
 from .averaging import AveragingTrainer, average_of
 from .fed import make_trainer
 from .feeds import Preparing
@@ -31,7 +32,8 @@ def tried_rate(rows: Table, preparing: Preparing, p: Mapping[str, Any], settings
     groups = preparing.targets.groups(rows.labels)
     folds = make_folds(rows, groups, preparing.examples, epochs, p["seed"])
     trainer = partial(_trainer, p, preparing)
-    return search(folds, trainer, settings, preparing.targets.heavy_tails, asked=asked)
+    patience = partial(Patience, p["patience"], p["min_improvement"])
+    return search(folds, trainer, settings, preparing.targets.heavy_tails, patience, asked=asked)
 
 
 def _trainer(

@@ -18,6 +18,7 @@ from typing import Any
 logger = logging.getLogger("fastadagrad")
 logger.addHandler(logging.NullHandler())  # otherwise warnings go to stderr if nobody has configured logging
 
+IN_REPORT = "in_report"  # attribute of a record that says what a command's own report says, too
 LOADING = 0.4  # seconds; reading compiled code from the disk cache takes less
 PATIENCE = 2.0  # seconds of waiting for the compiler, in the whole process, after which a user is told
 

@@ -23,7 +23,8 @@ def test_fit_prints_a_table(capsys, text_file):
     assert lines[1].split() == ["epoch", "progressive", "valid", "loss", "accuracy"]
     assert [line.split()[0] for line in lines[2:5]] == ["1", "2", "3"]
     assert lines[5].startswith("logistic loss, learning rate ")
-    fallen = re.fullmatch(r"the loss was still falling, by (.+)% in the last epoch: --epochs 6 may help", lines[6])
+    text = r"the validation loss was still falling, by (.+)% in the last of 3 epochs: --epochs 6 may help"
+    fallen = re.fullmatch(text, lines[6])
     before, last = (float(line.split()[2]) for line in lines[3:5])
     assert float(fallen[1]) == pytest.approx(100 * (1 - last / before), abs=0.1)
     assert lines[7].startswith("train: loss ")

@@ -72,7 +72,12 @@ class TestDefaults:
         told = [line.split("|")[1].strip() for line in lines if line.startswith("|")][2:]
         assert told == [
             "method",
+            "the rate",
+            "a step",
+            "the weights that are kept",
             "features",
+            "targets of a regressor",
+            "a loss that was still falling after `max_iter`",
             "penalty",
             "loss of a classifier",
             "epochs",
@@ -95,6 +100,33 @@ class TestDefaults:
         for examples, epochs in ((2000, 10), (500, 20), (100, 50)):
             x = rng.standard_normal((examples, 2))
             assert AdaGradClassifier(learning_rate=0.1).fit(x, x[:, 0] > 0).n_iter_ == epochs
+
+    def test_rate_steps_and_weights(self):
+        assert (default(SGDRegressor, "eta0"), default(SGDClassifier, "average")) == (0.01, False)
+        x, y = rng.standard_normal((200, 3)), rng.standard_normal(200)
+        for option, same, other in (
+            ("learning_rate", "auto", 0.0314),
+            ("implicit", True, False),
+            ("average", "auto", False),
+        ):
+            fits = [AdaGradRegressor(random_state=0, **how).fit(x, y) for how in ({}, {option: same}, {option: other})]
+            np.testing.assert_array_equal(fits[0].coef_, fits[1].coef_)
+            assert (fits[0].coef_ != fits[2].coef_).any()
+
+    def test_scale_of_features(self):
+        sparse = pytest.importorskip("scipy.sparse", reason="needs the extra scipy")
+        few = np.where(rng.random((200, 8)) < 0.2, 5 * rng.random((200, 8)), 0.0)
+        few[:, 0] = 1.0
+        rows_of_length_1 = few / np.sqrt((few * few).sum(axis=1, keepdims=True))
+        most = np.where(rng.random((200, 8)) < 0.8, 5 * rng.random((200, 8)), 0.0)
+        y = rng.random(200) > 0.5
+        for x, scale in ((few, "maxabs"), (rows_of_length_1, "none"), (most, "standard")):
+            given = x if scale == "standard" else sparse.csr_array(x)
+            auto, named = (
+                AdaGradClassifier(learning_rate=0.1, scale=each, random_state=0).fit(features, y)
+                for each, features in (("auto", sparse.csr_array(x)), (scale, given))
+            )
+            np.testing.assert_allclose(auto.coef_, named.coef_, rtol=1e-9)
 
     def test_l2_shrinks_or_divides(self):
         """Under a gradient of 0, of an example far on its side of the hinge."""

@@ -86,7 +86,7 @@ def test_scale():
 
 @row(
     "`max_iter` epochs at most; `SGDClassifier` has 1,000 and stops by `tol=1e-3` and `n_iter_no_change=5`",
-    "10 to 50 epochs by default; `tol` is a share of the loss, 0 by default; `n_iter_` counts epochs",
+    "10 to 50 epochs by default; `tol` is a share of the loss, 1e-5 by default; `n_iter_` counts epochs",
 )
 def test_epochs():
     assert AdaGradClassifier(max_iter=3).fit(X, Y).n_iter_ == 3

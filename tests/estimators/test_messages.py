@@ -1,7 +1,9 @@
 """What the estimators refuse, they refuse by the names of their own parameters and with the values that were given."""
 
 import inspect
+import logging
 import re
+import warnings
 
 import numpy as np
 import pytest
@@ -262,3 +264,28 @@ def test_labels_that_do_not_fit_are_refused():
         AdaGradRegressor("poisson").fit(X, -X[:, 0])
     with pytest.raises(NotFittedError):
         AdaGradRegressor().predict(X)
+
+
+@pytest.mark.parametrize("n_jobs", [None, 2])
+def test_a_loss_that_was_still_falling_is_warned_of(n_jobs):
+    X, y = load_iris(return_X_y=True)
+    for loss in ("auto", "logistic"):  # one output, and several
+        with pytest.warns(
+            ConvergenceWarning, match="the training loss was still falling, by .*: a larger max"
+        ) as found:
+            AdaGradClassifier(loss, max_iter=2, random_state=0, n_jobs=n_jobs).fit(X, y)
+        assert [each.filename for each in found] == [__file__]
+    model = AdaGradClassifier(max_iter=2, learning_rate=0.01, early_stopping=True, random_state=0)
+    with pytest.warns(ConvergenceWarning, match="the validation loss was still falling, by .*: a larger max_iter"):
+        model.fit(X, y)
+
+
+def test_nothing_is_warned_of_the_default_number_of_epochs(caplog):
+    X, y = load_iris(return_X_y=True)
+    with caplog.at_level(logging.INFO, "fastadagrad"), warnings.catch_warnings():
+        warnings.simplefilter("error")
+        AdaGradClassifier(random_state=0).fit(X, y)
+        AdaGradClassifier(max_iter=2, random_state=0).partial_fit(X, y, classes=[0, 1, 2])
+        AdaGradRegressor(max_iter=1000, random_state=0).fit(*load_diabetes(return_X_y=True))
+    (text,) = (record.getMessage() for record in caplog.records if "still falling" in record.getMessage())
+    assert text.endswith(": a larger max_iter may help")

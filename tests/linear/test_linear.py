@@ -11,7 +11,7 @@ from places import A9A
 import fastadagrad as fa
 from fastadagrad.data.loading import load
 from fastadagrad.data.tables import Table
-from fastadagrad.linear import LinearModel
+from fastadagrad.linear import LinearModel, epochs
 from fastadagrad.linear.training import Trainer
 
 
@@ -233,6 +233,59 @@ def test_improvements_below_the_threshold_are_kept_but_end_the_fit():
     assert sorted(losses, reverse=True) == losses
     assert (model.stopped_because, len(losses), model.best_epoch) == ("patience", 4, 4)
     assert model.evaluate(X, y)["loss"] == pytest.approx(min(losses), rel=1e-5)
+
+
+def test_a_loss_that_falls_by_next_to_nothing_ends_the_fit():
+    """Steps of all examples, without noise, so that every epoch lowers the loss by something."""
+    X, y = classification(100, seed=2)
+    full = {"batch_size": 100, "average": False, "learning_rate": 0.1, "dtype": np.float64}
+    ends, goes_on = (
+        LinearModel("squared", max_epochs=100_000, patience=5, **full, **more).fit(X, y)
+        for more in ({}, {"min_improvement": 0.0})
+    )
+    assert ends.stopped_because == "patience"
+    assert len(ends.history) < len(goes_on.history)
+    last, before = ends.history[-1]["loss"], ends.history[-6]["loss"]
+    assert 0 < before - last < 1e-5 * before
+
+
+@pytest.mark.parametrize(
+    ("losses", "valid", "share"),
+    [
+        ([1.0] * 40 + [0.641 - 0.001 * i for i in range(10)], None, 1 - 0.632),  # slowly, for a fifth of the epochs
+        ([0.0641, 0.0639, 0.0636, 0.0634, 0.0631, 0.0628, 0.0625, 0.0622, 0.0619, 0.0616], None, 1 - 616 / 622),
+        ([0.5, 0.4, 0.3, 0.2, 0.1], [0.5, 0.4, 0.3, 0.2, 0.1], 0.5),
+        ([0.5, 0.4, 0.3, 0.2, 0.1], [0.5, 0.2, 0.3, 0.4, 0.35], 0),  # though it fell in the last epoch
+        ([0.5, 0.4, 0.3, 0.2, 0.1], [0.5, 0.2, 0.3, 0.4, 0.5], 0),
+        ([1.0, 0.999, 0.998], None, 0),
+        ([1.0], None, 0),
+    ],
+)
+def test_a_loss_that_was_still_falling(losses, valid, share):
+    history = [{"epoch": number, "loss": loss} for number, loss in enumerate(losses, 1)]
+    for entry, loss in zip(history, valid or (), strict=False):
+        entry["valid_loss"] = loss
+    found = epochs.still_falling(history, "max_epochs")
+    assert found == pytest.approx(share if share > epochs.FALLING else 0)
+    assert epochs.still_falling(history, "patience") == 0
+    which = "validation" if valid else "training"
+    assert epochs.falling(history, "max_epochs").startswith(f"the {which} loss was still falling" if found else "")
+
+
+@pytest.mark.parametrize(("max_epochs", "level"), [(3, logging.WARNING), (None, logging.INFO)])
+def test_a_model_tells_of_a_loss_that_was_still_falling(caplog, max_epochs, level):
+    with caplog.at_level(logging.INFO, "fastadagrad"):
+        LinearModel(max_epochs=max_epochs).fit(load("iris"))
+    (record,) = (record for record in caplog.records if "still falling" in record.getMessage())
+    assert record.levelno == level
+    assert record.getMessage().startswith("the training loss was still falling, by ")
+    assert record.getMessage().endswith(" epochs: a larger max_epochs may help")
+
+
+def test_a_model_tells_nothing_of_a_loss_that_did_not_fall(caplog):
+    with caplog.at_level(logging.INFO, "fastadagrad"):
+        LinearModel(learning_rate=0.1).fit(load("diabetes"))
+    assert "still falling" not in caplog.text
 
 
 def test_progress_callable_sees_every_epoch():

@@ -168,3 +168,44 @@ def test_nothing_to_be_learnt_is_told(caplog):
         model = LinearModel(learning_rate="auto").fit(X, y)
     assert model.learning_rate_ == 1e-7
     assert "learning rate 1e-07 is the last that was tried" in caplog.text
+
+
+def epochs_of_trials(monkeypatch):
+    """A list to which the number of epochs of each trial's fit to a fold is added."""
+    counts, judge = [], rate_trials._losses_of
+
+    def counted(fold, trainer, patience):
+        epoch, done = trainer.epoch, []
+        trainer.epoch = lambda order: done.append(order) or epoch(order)
+        try:
+            return judge(fold, trainer, patience)
+        finally:
+            counts.append(len(done))
+
+    monkeypatch.setattr(rate_trials, "_losses_of", counted)
+    return counts
+
+
+@pytest.mark.parametrize("name", ["diabetes", "iris"])
+def test_trials_end_however_many_epochs_the_fit_may_have(monkeypatch, name):
+    counts, X = epochs_of_trials(monkeypatch), load(name)
+    model = LinearModel(max_epochs=100_000).fit(X)
+    assert len(model.history) < 100_000
+    assert max(counts) <= rate_trials.MOST_EPOCHS
+    assert min(counts) < rate_trials.MOST_EPOCHS  # where the examples held out gain nothing any more
+    assert min(counts) > rate_trials.JUDGED_AFTER + model._conduct.patience
+
+
+def test_trials_have_the_patience_of_the_fit(monkeypatch):
+    counts, found = epochs_of_trials(monkeypatch), {}
+    for patience in (0, 30):
+        counts.clear()
+        LinearModel(max_epochs=1000, patience=patience).fit(load("diabetes"))
+        found[patience] = min(counts)
+    assert found[0] < found[30]
+
+
+def test_trials_of_the_epochs_that_fits_have_by_default_have_all_of_them(monkeypatch):
+    counts = epochs_of_trials(monkeypatch)
+    LinearModel(patience=0, max_epochs=50).fit(load("iris"))
+    assert set(counts) == {50}
