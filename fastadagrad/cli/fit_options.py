@@ -68,7 +68,7 @@ def _add_model_options(group: Any) -> None:
     number("--batch-size", "examples per update (1)", int)
     number("--epochs", "passes over the examples (10; more if they are few)", int, dest="max_epochs")
     number("--patience", "epochs without improvement to bear (5)", int)
-    number("--min-improvement", "least relative improvement that counts (1e-5)")
+    number("--min-improvement", "least relative improvement that counts (1e-05)")
     number("--seed", "of the order of the examples, and of the fraction for --valid (0)", int)
     switch("--no-shuffle", "the same order in each epoch, that of SOURCE", dest="shuffle", action="store_false")
     switch("--no-intercept", "scores without a constant", dest="intercept", action="store_false")

@@ -151,7 +151,7 @@ def test_what_would_pass_over_weights_refuses_them(tmp_path):
     path = str(tmp_path / "some.svm")
     for use in (
         partial(linear_losses.examples, source_named(path), "", "auto"),
-        partial(duchi._read, path, None, "words"),
+        partial(duchi._read, path, None, None),
     ):
         with pytest.raises(ValueError, match=r"some\.svm has weights of examples \(label:weight\), which have no"):
             use()
