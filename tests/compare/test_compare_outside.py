@@ -2,7 +2,6 @@
 
 import gc
 import math
-import os
 import sys
 import threading
 
@@ -193,7 +192,7 @@ def test_a_class_that_exits_ends_its_runs_alone(tmp_path, monkeypatch, jobs):
     pytest.importorskip("pyarrow")
     (tmp_path / "leaving.py").write_text(LEAVING)
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     given = {"rates": "0.01:0.1:2", "seeds": 1, "jobs": jobs, "report": False}
     found = compare("leaving:bowl", ["leaving:Leaving", "sgd"], out=tmp_path / "out", **given)
     leaving, sgd = found.lines
