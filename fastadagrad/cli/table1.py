@@ -15,15 +15,8 @@ HELP = (
     "--seeds, --positive, --delta, --text, --json"
 )
 OWN = ("positive", "delta", "text")  # options of this recipe alone
-REFUSED = (
-    "methods",
-    "epochs",
-    "jobs",
-    "quick",
-    "extend",
-    "out",
-    "progress",
-)  # options of `compare` that this recipe does not take
+# Options of `compare` that this recipe does not take.
+REFUSED = ("methods", "epochs", "jobs", "quick", "extend", "out", "progress")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

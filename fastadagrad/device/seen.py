@@ -28,8 +28,11 @@ class Seen:
         for kind, (each, array) in by_type.items():
             if issubclass(kind, DeviceArray):
                 continue
-            tensors = [(x, a.address) for x, a in zip(objects, arrays, strict=True) if type(x) is kind]
-            self._looks.append(_look_at_torch(tensors, array.stream) or _look_at(each))
+            if _is_of_torch(each):
+                tensors = [(x, a.address) for x, a in zip(objects, arrays, strict=True) if type(x) is kind]
+                self._looks.append(_look_at_tensors(tensors, array.stream))
+            else:
+                self._looks.append(_look_at(each))
 
     def same(self, objects: list[Any]) -> bool:
         """Whether these are the objects of the last time, in the same memory and on the same streams."""
@@ -38,11 +41,14 @@ class Seen:
         return all(look() for look in self._looks)
 
 
-def _look_at_torch(tensors: list[tuple[Any, int]], stream: int | None) -> Callable[[], bool] | None:
+def _is_of_torch(each: Any) -> bool:
     torch = sys.modules.get("torch")
-    if torch is None or not isinstance(tensors[0][0], torch.Tensor):
-        return None
-    device = tensors[0][0].device
+    return torch is not None and isinstance(each, torch.Tensor)
+
+
+def _look_at_tensors(tensors: list[tuple[Any, int]], stream: int | None) -> Callable[[], bool]:
+    """A function that says whether tensors of torch have these addresses still, and its current stream is the same."""
+    torch, device = sys.modules["torch"], tensors[0][0].device
 
     def look() -> bool:
         current = torch.cuda.current_stream(device).cuda_stream or LEGACY_STREAM
@@ -52,7 +58,7 @@ def _look_at_torch(tensors: list[tuple[Any, int]], stream: int | None) -> Callab
 
 
 def _look_at(each: Any) -> Callable[[], bool]:
-    """Compares what an object says now with what it says later; what says nothing so is read again each time."""
+    """A function that says whether an object says the same of its memory as now; False if it says nothing."""
     said = getattr(each, "__cuda_array_interface__", None)
 
     def look() -> bool:

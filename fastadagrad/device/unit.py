@@ -155,12 +155,11 @@ class DeviceUnit(Unit):
         if blocks:
             self._backend.launch(kernel, blocks, threads, arguments)
 
-    def _make_launches(self, of: str, ready: Callable[[], list[Any]]) -> None:
-        """Make launches, which are made ready if they are not."""
-        if of not in self._launches:
-            self._launches[of] = ready()
-        for launch in self._launches[of]:
-            self._backend.make(launch)
+    def _launches_for(self, what: str, ready: Callable[[], list[Any]]) -> list[Any]:
+        """The launches that are ready for something, which are made so if they are not."""
+        if what not in self._launches:
+            self._launches[what] = ready()
+        return self._launches[what]
 
     def _ready_check_of(self, gradient: int, size: int) -> Any:
         """A launch that marks one gradient if it is not finite."""
@@ -252,7 +251,8 @@ class DeviceBucket(DeviceUnit):
     def _launch_check(self) -> None:
         if len(self.positions) > 1:
             self._rows_there()
-        self._make_launches("check", self._ready_check)
+        for launch in self._launches_for("check", self._ready_check):
+            self._backend.make(launch)
 
     def _ready_check(self) -> list[Any]:
         n = len(self.positions)
@@ -326,9 +326,7 @@ class DeviceBucket(DeviceUnit):
         if self._kind == "element" and len(self.positions) > 1:
             self._rows_there()
             self._scalars_there()
-        launches = self._launches.get("update")
-        if launches is None:
-            launches = self._launches["update"] = self._ready_update()
+        launches = self._launches_for("update", self._ready_update)
         if len(launches) == 1:
             self._backend.make(launches[0], self._state.updates)
         else:
@@ -339,7 +337,8 @@ class DeviceBucket(DeviceUnit):
             for i, places, size, infinite in self._members():
                 self._update_tensor(i, places, size, infinite)
         else:
-            self._make_launches("update", self._ready_update)
+            for launch in self._launches_for("update", self._ready_update):
+                self._backend.make(launch)
 
     def _ready_update(self) -> list[Any]:
         """Launches that update all members."""

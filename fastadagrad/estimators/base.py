@@ -146,12 +146,11 @@ class LinearEstimator(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
 
     def _tell_of_falling(self, outcomes: Sequence[Outcome]) -> None:
         """Warn of a loss that was still falling after `max_iter` epochs; of the default number, the log has it."""
-        found = [outcome for outcome in outcomes if falling(outcome.history, outcome.ended_by)]
-        if found and self.max_iter is not None:
-            text = falling(found[0].history, found[0].ended_by)
+        text = next(filter(None, (falling(outcome.history, outcome.ended_by) for outcome in outcomes)), "")
+        if text and self.max_iter is not None:
             warn(f"{text}: a larger max_iter may help", ConvergenceWarning)
-        elif found:
-            tell_of_falling(found[0], "max_iter", asked=False)
+        else:
+            tell_of_falling(text, "max_iter", asked=False)
 
     @abstractmethod
     def _attributes(self, weights: Sequence[NDArray[Any]], intercepts: Sequence[NDArray[Any]]) -> dict[str, Any]:

@@ -77,12 +77,12 @@ def falling(history: list[dict[str, float]], ended_by: str) -> str:
     return f"the {which} loss was still falling, by {share:.1%} in {epochs}"
 
 
-def tell_of_falling(outcome: Outcome, option: str, asked: bool) -> None:
-    """Log that the loss was still falling at the end: as a warning if the user has `asked` for so many epochs.
+def tell_of_falling(text: str, option: str, asked: bool) -> None:
+    """Log what `falling` says, if it does: as a warning if the user has `asked` for so many epochs.
 
     The default number of epochs is meant for predictions, to which many losses fall further than it helps.
     """
-    if text := falling(outcome.history, outcome.ended_by):
+    if text:
         level = logging.WARNING if asked else logging.INFO
         logger.log(level, "%s: a larger %s may help", text, option, extra={IN_REPORT: True})
 

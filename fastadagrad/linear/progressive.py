@@ -78,10 +78,12 @@ class Progressive:
 
         `firsts` says of each visit whether it is the first to its example; by default each is.
         """
-        reached = np.arange(1, n + 1) if firsts is None else np.cumsum(firsts)
+        reached = None if firsts is None else np.cumsum(firsts)  # examples, by visits; as many if each is a first one
         ends, at, due = list[int](), self.examples, self._next
-        while n and due <= at + reached[-1]:
-            end = -(-(int(np.searchsorted(reached, due - at)) + 1) // self._batch_size) * self._batch_size
+        last = at + (n if reached is None or not n else int(reached[-1]))
+        while due <= last:
+            visits = max(due - at, 1) if reached is None else int(np.searchsorted(reached, due - at)) + 1
+            end = -(-visits // self._batch_size) * self._batch_size
             if end < n and end not in ends:
                 ends.append(end)
             due *= 2

@@ -208,10 +208,11 @@ def _losses_of(fold: Fold, trainer: AnyTrainer, patience: Patience) -> NDArray[n
         if not math.isfinite(trainer.epoch(fold.orders[epoch % len(fold.orders)])):
             return np.full(len(fold.held_out), np.inf)
         if epoch >= JUDGED_AFTER:
+            losses = _judged(fold, trainer)
             with np.errstate(over="ignore"):  # an infinite mean is no improvement
-                patience.update(float(_judged(fold, trainer).mean()))
-        if patience.elapsed:
-            break
+                patience.update(float(losses.mean()))
+            if patience.elapsed or epoch == fold.epochs - 1:
+                return losses
     return _judged(fold, trainer)
 
 

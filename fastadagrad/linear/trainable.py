@@ -12,7 +12,7 @@ from ..data.tables import Table
 from ..engine.options import Conduct, Settings
 from ..support.interrupts import whole
 from .divided import ALONE, Processes
-from .epochs import tell_of_falling
+from .epochs import falling, tell_of_falling
 from .fit_checkpoints import FitCheckpoints
 from .fitting import Fit, State
 from .persistent import PersistentPredictor
@@ -88,4 +88,5 @@ class Trainable(PersistentPredictor):
             self.seconds = outcome.seconds
             self.features_per_second = found.values * len(outcome.history) / max(outcome.seconds, 1e-9)
         if anew:
-            tell_of_falling(outcome, "max_epochs", asked=self._parameters["max_epochs"] is not None)
+            text = falling(outcome.history, outcome.ended_by)
+            tell_of_falling(text, "max_epochs", asked=self._parameters["max_epochs"] is not None)

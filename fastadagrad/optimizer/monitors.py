@@ -11,7 +11,6 @@ import numpy as np
 from ..engine.parameters import Parameters
 from ..engine.place import array_of, plain
 from ..support.asking import UNREADABLE, asking, refuse_unreadable, shown
-from ..support.memory_maps import refuse_closed
 
 Monitor = Callable[..., Any]
 
@@ -61,7 +60,6 @@ class Monitors:
     def __init__(
         self, monitors: Mapping[str, Monitor] | Iterable[tuple[str, Monitor]], params: Parameters, gradients: bool
     ) -> None:
-        refuse_closed("monitors", monitors)
         with asking("monitors", monitors):
             pairs: list[tuple[str, Monitor]] = []
             for pair in monitors.items() if isinstance(monitors, Mapping) else monitors:

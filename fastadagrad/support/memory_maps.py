@@ -22,7 +22,10 @@ def is_closed(array: Any) -> bool:
 
 
 def refuse_closed_within(what: str, given: Any) -> None:
-    """Raise ValueError, which names `what`, for such an array, also inside lists, tuples and dicts."""
+    """Raise ValueError, which names `what`, if there is such an array as `refuse_closed` refuses.
+
+    It may be what is given, or be in it, where that is a list, a tuple or a dict, or has some of them.
+    """
     if isinstance(given, dict):
         given = [*given.values()]
     if not isinstance(given, list | tuple):

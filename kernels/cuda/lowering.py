@@ -34,11 +34,11 @@ NAME = "fastadagrad_ptx"
 
 
 class PTX(GPU):
-    """The target, as Numba tells targets apart."""
+    """The name of the target for Numba, which tells targets apart by their classes."""
 
 
 class _Library(CodeLibrary):
-    """Modules of one function, and the libraries of those that it calls."""
+    """The modules of one function, as they were lowered, and the objects of this kind for those that it calls."""
 
     def __init__(self, codegen: Any, name: str) -> None:
         super().__init__(codegen, name)
@@ -63,7 +63,8 @@ class _Library(CodeLibrary):
         return "\n".join(map(str, self.modules))
 
     def get_asm_str(self) -> str:
-        raise NotImplementedError("only whole kernels are compiled")
+        """Give no code of a machine: there is none of a part of a kernel."""
+        return ""
 
 
 class _Codegen(Codegen):
@@ -115,7 +116,7 @@ class _Target(TargetDescriptor):
 
 
 class _PTXDispatcher(Dispatcher):
-    """Of the pieces of kernels, which Numba compiles where they are called."""
+    """A dispatcher of a piece of a kernel, which Numba lowers where it is called."""
 
     targetdescr = _Target(NAME)
 
@@ -125,6 +126,8 @@ class _PTXDispatcher(Dispatcher):
 
 
 class _PieceOfKernel(JitDecorator):
+    """What Numba decorates functions with that it needs compiled for this target, such as its own."""
+
     def __init__(self, **options: Any) -> None:
         self._options = options
 
@@ -137,12 +140,12 @@ dispatcher_registry[PTX] = _PTXDispatcher
 jit_registry[PTX] = _PieceOfKernel
 
 
-def _libraries(library: _Library, seen: dict[int, _Library]) -> dict[int, _Library]:
-    """The library and all that it needs, each once."""
-    if id(library) not in seen:
-        seen[id(library)] = library
-        for other in library.linked:
-            _libraries(other, seen)
+def _needed(part: _Library, seen: dict[int, _Library]) -> dict[int, _Library]:
+    """A function's modules and those of all that it calls, each once."""
+    if id(part) not in seen:
+        seen[id(part)] = part
+        for other in part.linked:
+            _needed(other, seen)
     return seen
 
 
@@ -163,7 +166,7 @@ def lowered(name: str, function: Callable[..., None], arguments: tuple[Any, ...]
             target.typing_context, target.target_context, function, arguments, types.void, _flags(), {}
         )
         kernel = _kernel(name, target.target_context, result.fndesc, arguments)
-    parts = _libraries(result.library, {}).values()
+    parts = _needed(result.library, {}).values()
     return [*(str(module) for part in parts for module in part.modules), str(kernel)]
 
 

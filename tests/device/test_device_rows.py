@@ -130,7 +130,7 @@ EXACT = [
 
 @pytest.mark.parametrize(("option", "accumulator", "dtype"), EXACT)
 def test_exact_is_that_of_the_host(gpu, option, accumulator, dtype):
-    """Also of rows caught up, as exponentials and logarithms are the library's own."""
+    """Rows that are caught up have the bits of the CPU's, as both use the same exponentials and logarithms."""
     rng = np.random.default_rng(8)
     opt, array, other, p = pair(gpu, dtype, shape=(30, 4), **{**CLOSED[option], "accumulator": accumulator})
     for t in range(12):

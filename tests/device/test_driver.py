@@ -139,7 +139,7 @@ def test_rows_are_brought_up_to_date_on_the_parameters_stream(driver):
 
 @pytest.mark.parametrize("stream", [None, 1])
 def test_what_is_read_is_kept_until_it_has_been(driver, stream):
-    """But for what is on the stream of the step: its library gives the memory to later work on that stream."""
+    """An array on the step's own stream is not kept: its library gives the memory to later work on that stream."""
     p, *_ = make(driver)
     opt = fa.ADAGRAD(params=p, nonfinite="ignore")
 
@@ -240,7 +240,7 @@ def test_functions_are_loaded_before_the_first_launch(driver, monkeypatch):
 
 
 def test_a_step_with_nothing_changed_is_one_launch(driver):
-    """With its arguments ready: the GPU is made the current one, and not again."""
+    """The kernel's arguments are ready, and nothing is read, recorded or waited for."""
     p, g, *_ = make(driver)
     opt = fa.ADAGRAD(params=p, nonfinite="ignore")
     opt.step(g)

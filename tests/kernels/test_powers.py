@@ -10,7 +10,7 @@ from fastadagrad.kernels import powers
 
 
 def exact(name, x):
-    """To 40 digits and more; of a tiny number, by the first terms of the series."""
+    """The value of a function to 40 digits or more; for a tiny number it is formed by the first terms of the series."""
     if name in ("expm1", "log1p") and abs(x) < Decimal("1e-12"):
         sign = 1 if name == "expm1" else -1
         return x + sign * x * x / 2 + x**3 / (6 if name == "expm1" else 3)
@@ -23,7 +23,7 @@ def exact(name, x):
 
 
 def taken(name, x):
-    """Those of which the result is a number and no infinity."""
+    """The numbers for which the function is finite."""
     with np.errstate(all="ignore"):
         near = getattr(np, name)(x)
     return x[np.isfinite(near)]

@@ -25,7 +25,7 @@ def _near(x, rng):
 
 
 def numbers(name):
-    """Numbers over all that a function takes, and where one of its cases ends and the next begins."""
+    """Numbers from everywhere in the domain of a function, and those at which one of its cases ends."""
     rng = np.random.default_rng(0)
     wide = 10.0 ** rng.uniform(-300, 300, N)
     drawn = {
