@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
 import pickle
@@ -13,12 +14,16 @@ from typing import TYPE_CHECKING
 
 # This module imports no NumPy: a worker imports it before it sets how many threads NumPy's libraries may have.
 if TYPE_CHECKING:
+    from multiprocessing.context import SpawnContext
+    from multiprocessing.process import BaseProcess
     from multiprocessing.synchronize import Event
 
     from .contenders import Contender
     from .grid import Cell
     from .problem import Problem, Task
     from .running import Run
+
+logger = logging.getLogger(__name__)
 
 ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1"
@@ -74,7 +79,7 @@ def worker_of(payload: bytes) -> Worker:
     return Worker(made, methods)
 
 
-_worker: Worker | None = None
+_worker: Worker | Exception | None = None  # or the error that kept this process from having one
 
 
 def _begin(payload: bytes, begun: Event) -> None:
@@ -84,7 +89,10 @@ def _begin(payload: bytes, begun: Event) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the parent ends the workers
     threading.Thread(target=_end_with_parent, daemon=True).start()
     os.environ["NUMBA_NUM_THREADS"] = "1"
-    _worker = worker_of(payload)
+    try:
+        _worker = worker_of(payload)
+    except Exception as error:  # which a pool would tell of as if the process had ended
+        _worker = error
 
 
 def _end_with_parent() -> None:
@@ -97,6 +105,8 @@ def _end_with_parent() -> None:
 
 def _run(cell: Cell) -> Run:
     assert _worker is not None
+    if isinstance(_worker, Exception):
+        raise _worker
     return _worker(cell)
 
 
@@ -112,38 +122,77 @@ def run_in_processes(
 ) -> Generator[Run, None, None]:
     """Run cells in `jobs` processes, and yield each run as soon as it is finished.
 
+    If a process ends before its time, new ones make the runs that are left; half as many, as there may be too little
+    memory, if no run has been finished since these began.
+
     Raises
     ------
     RuntimeError
-        If a process ends before its time.
+        If one process, alone, ends before its first run is finished.
     ValueError
         If a problem or a method cannot be sent to another process.
     """
+    payload = as_bytes(problems, methods)
+    context = multiprocessing.get_context("spawn")
+    with _environment(ONE_THREAD | ON_THE_CPU):
+        left = list(cells)
+        while left:
+            before = len(left)
+            ended = yield from _run_by_one_pool(left, payload, min(jobs, len(left)), context)
+            if left and len(left) == before:
+                jobs //= 2
+            if jobs == 0:
+                raise RuntimeError(
+                    f"a process ended before its time ({ended}): what was finished is kept, the same command goes on; "
+                    "--jobs 0 runs in this process and shows more"
+                )
+            if left:
+                logger.warning(
+                    "a process ended before its time (%s): new processes make what it has not finished", ended
+                )
+
+
+def _run_by_one_pool(left: list[Cell], payload: bytes, jobs: int, context: SpawnContext) -> Generator[Run, None, str]:
+    """Run cells, and take those that are finished out of `left`; the value is how a process ended, if one did."""
     from concurrent.futures import ProcessPoolExecutor, as_completed
     from concurrent.futures.process import BrokenProcessPool
 
-    payload = as_bytes(problems, methods)
-    before = {child.pid for child in multiprocessing.active_children()}
-    with _environment(ONE_THREAD | ON_THE_CPU):
-        context = multiprocessing.get_context("spawn")
-        begun = context.Event()
-        pool = ProcessPoolExecutor(jobs, context, initializer=_begin, initargs=(payload, begun))
+    begun, others = context.Event(), {*multiprocessing.active_children()}
+    pool = ProcessPoolExecutor(jobs, context, initializer=_begin, initargs=(payload, begun))
+    try:
         try:
-            for future in as_completed([pool.submit(_run, cell) for cell in cells]):
-                yield future.result()
-            pool.shutdown()
-        except BrokenProcessPool:
-            if not begun.is_set():
-                raise RuntimeError(f"no process got as far as its first run: {UNGUARDED}") from None
-            raise RuntimeError(
-                "a process ended before its time (too little memory?): what was finished is kept, the same command "
-                "goes on; --jobs 0 runs in this process and shows more"
-            ) from None
+            cells = {pool.submit(_run, cell): cell for cell in left}
         finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-            for child in multiprocessing.active_children():
-                if child.pid not in before:
-                    child.terminate()
+            processes = {*multiprocessing.active_children()} - others
+        for future in as_completed(cells):
+            run = future.result()
+            left.remove(cells[future])
+            yield run
+        pool.shutdown()
+        return ""
+    except BrokenProcessPool:
+        if not begun.is_set():
+            raise RuntimeError(f"no process got as far as its first run: {UNGUARDED}") from None
+        return _how_one_ended(processes)
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+        for process in processes:
+            process.terminate()
+
+
+def _how_one_ended(processes: Iterable[BaseProcess]) -> str:
+    """How the first of these processes ended that did so by itself: a pool that has lost one terminates the others."""
+    for process in processes:
+        process.join(10)
+    codes = {process.exitcode or 0 for process in processes} - {0}
+    by_itself = sorted(codes - {-signal.SIGTERM}) or sorted(codes)
+    if not by_itself:
+        return "for an unknown reason"
+    [code, *_] = by_itself
+    if code >= 0:
+        return f"with exit status {code}"
+    reason = ": too little memory?" if code == -signal.SIGKILL else ""
+    return f"by signal {-code}, {signal.strsignal(-code)}{reason}"
 
 
 def as_bytes(problems: Mapping[str, Problem], methods: Mapping[str, Contender]) -> bytes:

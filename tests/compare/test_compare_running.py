@@ -2,8 +2,10 @@
 
 import math
 import os
+import signal
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -187,7 +189,7 @@ def test_contenders():
 
 
 OWN = """
-import os, sys
+import os, signal, sys
 from collections import namedtuple
 from dataclasses import dataclass
 import numpy as np
@@ -220,6 +222,13 @@ def failing(seed):
 
 def dying(seed):
     os._exit(1)
+
+def dying_once(seed):
+    try:
+        open(f"died_{seed}", "x")
+    except FileExistsError:
+        return counting(seed)
+    os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
@@ -251,8 +260,29 @@ def test_processes_that_fail(own):
     failing, dying = (problem_named(f"counting_threads:{name}") for name in ("failing", "dying"))
     [found] = run_in_processes([cell("sgd", 0.1, 3, 1, "failing")], {"failing": failing}, methods, 1)
     assert (found.failed, found.valid) == ("KeyError: 'no such word'", (math.inf, math.inf))
-    with pytest.raises(RuntimeError, match="a process ended before its time"):
+    with pytest.raises(RuntimeError, match=r"a process ended before its time \(with exit status 1\)"):
         list(run_in_processes([cell("sgd", 0.1, 3, 1, "dying")], {"dying": dying}, methods, 1))
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_what_processes_that_end_have_not_finished_is_made_by_others(own, caplog, jobs):
+    problem = problem_named("counting_threads:dying_once")
+    cells = [cell("sgd", 0.1, seed, 1, problem.name) for seed in (3, 0)]
+    methods = {"sgd": contender_named("sgd")}
+    with open("died_3", "x"):  # a run has to be finished first
+        found = list(run_in_processes(cells, {problem.name: problem}, methods, jobs))
+    assert sorted(run.cell.seed for run in found) == [0, 3]
+    assert not any(run.failed for run in found)
+    [record] = caplog.records
+    assert record.getMessage().startswith(
+        f"a process ended before its time (by signal 9, {signal.strsignal(9)}: too little memory?)"
+    )
+
+
+def test_the_error_that_keeps_processes_from_their_first_run_is_told(own):
+    problem = replace(problem_named("counting_threads:counting"), origin="counting_threads:none_such")
+    with pytest.raises((AttributeError, ValueError), match="none_such"):
+        list(run_in_processes([cell("sgd", 0.1, 3)], {"counting": problem}, {"sgd": contender_named("sgd")}, 1))
 
 
 def test_a_loss_may_be_left_to_autograd():
