@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import zlib
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -137,11 +138,13 @@ def pytest_collection_modifyitems(items):
 
     Threaded kernels for float64, or other indices, are such cases; so are those that `quick_cases` does not name.
     """
+    numbers: Counter[tuple[str, str]] = Counter()
     for item in items:
         if needs_extra(item):
             item.add_marker(pytest.mark.cuda)
         params = item.callspec.params if hasattr(item, "callspec") else {}
         other = params.get("dtype") is np.float64 or params.get("index_dtype") is np.int64
         threaded_twice = other and params.get("threads") in (2, "threaded") and item.module.__name__ in TWICE
-        if threaded_twice or not is_quick(getattr(item, "originalname", item.name), params):
+        quick = is_quick(numbers, item.module.__name__, getattr(item, "originalname", item.name), params)
+        if threaded_twice or not quick:
             item.add_marker(pytest.mark.slow)

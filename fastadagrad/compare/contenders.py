@@ -21,6 +21,7 @@ SET_BY_THE_COMPARISON = (
     "learning_rate",
     "lr_decay",
     "nonfinite",
+    "deferred",
     "threads",
     "patience",
     "validate_every",

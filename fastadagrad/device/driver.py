@@ -275,8 +275,8 @@ class Driver:
         if self._captured:
             raise RuntimeError(
                 "a CUDA graph cannot capture this step, which waits for the GPU, or brings numbers there: use "
-                "nonfinite='ignore', dense gradients, a constant learning rate and no clipping by norms, and make one "
-                "such step before the capture"
+                "deferred=True or nonfinite='ignore', dense gradients, a constant learning rate and no clipping by "
+                "norms, and make one such step before the capture"
             )
 
     def on(self, streams: Iterable[int | None]) -> AbstractContextManager[None]:

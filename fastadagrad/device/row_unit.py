@@ -90,7 +90,7 @@ class DeviceRowUnit(DeviceUnit):
         self._backend.read(self._source.sum_of_squares(False, self._scalars[0]), self.sums)
 
     def _launch_check(self) -> None:
-        self._backend.make(self._ready_check_of(*self._source.sums()))
+        self._backend.make(self._ready_check_of(*self._source.sums(), self._found))
 
     def _update(self) -> None:
         row, scalars, infinite = self.table[0], self._scalars[0], self._infinite

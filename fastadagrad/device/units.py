@@ -1,7 +1,7 @@
 """All units of parameters on a GPU, in one module, as importing them needs the compiler of kernels."""
 
+from .bucket import DeviceBucket
 from .reading import DeviceReader
 from .row_unit import DeviceDenseForm, DeviceRowUnit
-from .unit import DeviceBucket
 
 __all__ = ["DeviceBucket", "DeviceDenseForm", "DeviceReader", "DeviceRowUnit"]

@@ -43,6 +43,7 @@ class Arena(ABC):
         self.followers: frozenset[int] = frozenset()  # positions whose learning rate `rate_set` replaces
         self.rate_set: float | None = None
         self.rate_keys: list[int] = []  # ids of the options whose learning rate `rate_set` replaces
+        self.deferring: Any = None  # the unit that the GPU may have left out steps of
         self.changes = 0  # of parameters or state from outside a running iteration
         self._settings: list[Settings] = []
 

@@ -64,6 +64,12 @@ class Conduct:
     nonfinite: Literal["raise", "skip", "ignore"] = documented(
         "raise", 'What a gradient with NaN or infinity does. "ignore" does not look, which is fastest.'
     )
+    deferred: bool = documented(
+        False,
+        "Let the GPU decide about gradients that are not finite, and wait for no answer. It leaves that step out, and "
+        'unless `nonfinite` is "skip" those after it; the error comes with a later step, or when something is read. '
+        "Steps with dense gradients, a constant rate and no clipping by norms are deferred, others and the CPU's wait.",
+    )
     threads: int | None = documented(None, "Most threads to use; None is all that Numba has.")
     patience: int = documented(5, "Validations in a row without an improvement that a run goes on after.")
     validate_every: int = documented(10, "Epochs from one validation to the next.")

@@ -30,7 +30,7 @@ from .place import array_of
 from .plan import Forms, Plan
 from .products import check_product
 from .rate_cells import RateCells
-from .unit import OtherKind, Unit, norm_scale
+from .unit import ANEW, DECIDE, OtherKind, Unit, norm_scale
 
 
 class Stepping:
@@ -55,6 +55,7 @@ class Stepping:
         self._scheduled = any(s.rate_changes if self._measures else s.scheduled for s in settings)
         self._clips = self._global_limit > 0 or any(s.norm_limit for s in settings)
         self._checks = 0 if self._nonfinite == "ignore" else FINITE
+        self._defers = conduct.deferred and self._checks > 0 and len(positions) == len(arena.params)
         self._guard = arena.guard
         self._threads = arena.params.place.threads(conduct.threads)
         self._idle_velocities = arena.state.idle_velocities(arena.settings, positions)
@@ -120,7 +121,11 @@ class Stepping:
                     memory, index = self._rate.only
                     memory[index] = self._rate.written = rate
             try:
-                done = self._run(unit, HEADERS | self._checks | UPDATE, gradients)
+                if self._defers and unit.may_defer:
+                    arena.deferring = unit
+                    done = self._run(unit, HEADERS | DECIDE | (ANEW if self._nonfinite == "skip" else 0), gradients)
+                else:
+                    done = self._run(unit, HEADERS | self._checks | UPDATE, gradients)
             except OtherKind:
                 done = self._step_in_units(gradients, t)
         elif self._fed and not arena.comm.agreed(partial(self._take, products)):
@@ -312,6 +317,17 @@ class Stepping:
         for unit in self.units:
             unit.set_own_scalars(t, asked, learned)
         return learned
+
+    def settle(self, unit: Unit, wait: bool) -> tuple[int, str]:
+        """How many of the deferred steps were left out, and the parameter whose gradient was not finite.
+
+        Without `wait` it is known only of those that the GPU has got to.
+        """
+        left_out, row = unit.left_out(wait)
+        if wait or left_out:
+            self._arena.deferring = None
+            self._note_infinity(unit)
+        return left_out, self._names[unit.positions[row]]
 
     def _refuse_non_finite(self, position: int, what: str = "gradient") -> bool:
         name = self._names[position]

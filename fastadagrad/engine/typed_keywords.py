@@ -28,6 +28,7 @@ class Hyper(TypedDict, total=False):
     frozen: bool
     max_global_norm: float
     nonfinite: Literal["raise", "skip", "ignore"]
+    deferred: bool
     threads: int | None
     patience: int
     validate_every: int
@@ -82,6 +83,7 @@ class HyperAttributes:
     frozen: bool
     max_global_norm: float
     nonfinite: Literal["raise", "skip", "ignore"]
+    deferred: bool
     threads: int | None
     patience: int
     validate_every: int

@@ -18,6 +18,10 @@ from .parameters import interval
 from .state import State, accumulator_shape
 from .tuning import Cell, OwnCells, by_rate
 
+# Parts of a step beside those that `kernels.cpu.tensors` names, for units that `may_defer`.
+DECIDE = 16  # the GPU looks whether all gradients are finite; if not, it makes neither this step nor those after it
+ANEW = 32  # it makes this step, if its gradients are finite, whatever has become of those before
+
 FEW = 4  # so many scalars are written one by one in less time than NumPy takes to write them at once
 
 
@@ -33,6 +37,8 @@ def norm_scale(limit: NDArray[np.float64] | float, squares: NDArray[np.float64] 
 
 class Unit(ABC):
     """Parameters of one dtype and variant: those at some positions, with their settings."""
+
+    may_defer = False  # whether `run` takes DECIDE, so that nobody waits to see whether gradients are finite
 
     def __init__(self, state: State, members: dict[int, Settings], kind: str) -> None:
         rule, params = self._rule, self._params = state.rule, state.params
@@ -119,6 +125,13 @@ class Unit(ABC):
     def poll(self) -> bool:
         """Look for accumulators that have become infinite, where steps do not wait to see; whether there may be any."""
         return False
+
+    def left_out(self, wait: bool) -> tuple[int, int]:
+        """How many steps with DECIDE were not made, of those that are done, and whose gradient was not finite.
+
+        The second is the place of the parameter among the positions. With `wait`, all steps are done.
+        """
+        return 0, 0
 
     @abstractmethod
     def run(self, work: int, gradients: list[Any], guard: NDArray[np.int64], threads: int) -> int:

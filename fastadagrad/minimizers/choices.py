@@ -59,6 +59,7 @@ _ELSEWHERE = {
     "frozen": _ONE,
     "lazy": _DENSE,
     "nonfinite": "what is not finite ends it with success=False",
+    "deferred": "what is not finite ends it with success=False",
     "patience": _STOPS,
     "validate_every": _STOPS,
     "min_improvement": _STOPS,

@@ -25,8 +25,9 @@ class ADADELTA(Optimizer):
         momentum: float = 0.0, nesterov: bool = False, lr_decay: float = 0.0, weight_decay: float = 0.0,
         decoupled_weight_decay: float = 0.0, max_gradient_elem: float = 0.0, max_gradient_norm: float = 0.0,
         lazy: Literal["exact", "touched", "dense"] = "exact", frozen: bool = False, max_global_norm: float = 0.0,
-        nonfinite: Literal["raise", "skip", "ignore"] = "raise", threads: int | None = None, patience: int = 5,
-        validate_every: int = 10, min_improvement: float = 0.0, groups: Mapping[str, Mapping[str, Any]] = ...,
+        nonfinite: Literal["raise", "skip", "ignore"] = "raise", deferred: bool = False, threads: int | None = None,
+        patience: int = 5, validate_every: int = 10, min_improvement: float = 0.0,
+        groups: Mapping[str, Mapping[str, Any]] = ...,
     ) -> None: ...
 
 class ADAGRAD(Optimizer):
@@ -40,8 +41,9 @@ class ADAGRAD(Optimizer):
         max_gradient_elem: float = 0.0, max_gradient_norm: float = 0.0,
         accumulator: Literal["element", "row", "tensor"] = "element",
         lazy: Literal["exact", "touched", "dense"] = "exact", frozen: bool = False, max_global_norm: float = 0.0,
-        nonfinite: Literal["raise", "skip", "ignore"] = "raise", threads: int | None = None, patience: int = 5,
-        validate_every: int = 10, min_improvement: float = 0.0, groups: Mapping[str, Mapping[str, Any]] = ...,
+        nonfinite: Literal["raise", "skip", "ignore"] = "raise", deferred: bool = False, threads: int | None = None,
+        patience: int = 5, validate_every: int = 10, min_improvement: float = 0.0,
+        groups: Mapping[str, Mapping[str, Any]] = ...,
     ) -> None: ...
 
 class COCOB(Optimizer):
@@ -52,8 +54,9 @@ class COCOB(Optimizer):
         learning_rate: float | Schedule = 0.0001, cocob_alpha: float = 100.0, lr_decay: float = 0.0,
         weight_decay: float = 0.0, max_gradient_elem: float = 0.0, max_gradient_norm: float = 0.0,
         lazy: Literal["exact", "touched", "dense"] = "exact", frozen: bool = False, max_global_norm: float = 0.0,
-        nonfinite: Literal["raise", "skip", "ignore"] = "raise", threads: int | None = None, patience: int = 5,
-        validate_every: int = 10, min_improvement: float = 0.0, groups: Mapping[str, Mapping[str, Any]] = ...,
+        nonfinite: Literal["raise", "skip", "ignore"] = "raise", deferred: bool = False, threads: int | None = None,
+        patience: int = 5, validate_every: int = 10, min_improvement: float = 0.0,
+        groups: Mapping[str, Mapping[str, Any]] = ...,
     ) -> None: ...
 
 class ESGD(SecondOrder):
@@ -66,7 +69,7 @@ class ESGD(SecondOrder):
         momentum: float = 0.0, nesterov: bool = False, lr_decay: float = 0.0, weight_decay: float = 0.0,
         decoupled_weight_decay: float = 0.0, l1: float = 0.0, l2: float = 0.0, max_gradient_elem: float = 0.0,
         max_gradient_norm: float = 0.0, lazy: Literal["exact", "touched", "dense"] = "exact", frozen: bool = False,
-        max_global_norm: float = 0.0, nonfinite: Literal["raise", "skip", "ignore"] = "raise",
+        max_global_norm: float = 0.0, nonfinite: Literal["raise", "skip", "ignore"] = "raise", deferred: bool = False,
         threads: int | None = None, patience: int = 5, validate_every: int = 10, min_improvement: float = 0.0,
         groups: Mapping[str, Mapping[str, Any]] = ...,
     ) -> None: ...
@@ -80,8 +83,9 @@ class FTRL(Optimizer):
         initial_accumulator_value: float = 0.0, lr_decay: float = 0.0, weight_decay: float = 0.0,
         max_gradient_elem: float = 0.0, max_gradient_norm: float = 0.0,
         lazy: Literal["exact", "touched", "dense"] = "exact", frozen: bool = False, max_global_norm: float = 0.0,
-        nonfinite: Literal["raise", "skip", "ignore"] = "raise", threads: int | None = None, patience: int = 5,
-        validate_every: int = 10, min_improvement: float = 0.0, groups: Mapping[str, Mapping[str, Any]] = ...,
+        nonfinite: Literal["raise", "skip", "ignore"] = "raise", deferred: bool = False, threads: int | None = None,
+        patience: int = 5, validate_every: int = 10, min_improvement: float = 0.0,
+        groups: Mapping[str, Mapping[str, Any]] = ...,
     ) -> None: ...
 
 class NAG(Optimizer):
@@ -93,8 +97,9 @@ class NAG(Optimizer):
         weight_decay: float = 0.0, decoupled_weight_decay: float = 0.0, l1: float = 0.0, l2: float = 0.0,
         max_gradient_elem: float = 0.0, max_gradient_norm: float = 0.0,
         lazy: Literal["exact", "touched", "dense"] = "exact", frozen: bool = False, max_global_norm: float = 0.0,
-        nonfinite: Literal["raise", "skip", "ignore"] = "raise", threads: int | None = None, patience: int = 5,
-        validate_every: int = 10, min_improvement: float = 0.0, groups: Mapping[str, Mapping[str, Any]] = ...,
+        nonfinite: Literal["raise", "skip", "ignore"] = "raise", deferred: bool = False, threads: int | None = None,
+        patience: int = 5, validate_every: int = 10, min_improvement: float = 0.0,
+        groups: Mapping[str, Mapping[str, Any]] = ...,
     ) -> None: ...
 
 class RDA(Optimizer):
@@ -105,8 +110,9 @@ class RDA(Optimizer):
         learning_rate: float | Schedule = 0.0001, rda_l1: float = 0.0, lr_decay: float = 0.0, weight_decay: float = 0.0,
         max_gradient_elem: float = 0.0, max_gradient_norm: float = 0.0,
         lazy: Literal["exact", "touched", "dense"] = "exact", frozen: bool = False, max_global_norm: float = 0.0,
-        nonfinite: Literal["raise", "skip", "ignore"] = "raise", threads: int | None = None, patience: int = 5,
-        validate_every: int = 10, min_improvement: float = 0.0, groups: Mapping[str, Mapping[str, Any]] = ...,
+        nonfinite: Literal["raise", "skip", "ignore"] = "raise", deferred: bool = False, threads: int | None = None,
+        patience: int = 5, validate_every: int = 10, min_improvement: float = 0.0,
+        groups: Mapping[str, Mapping[str, Any]] = ...,
     ) -> None: ...
 
 class SGD(Optimizer):
@@ -118,8 +124,9 @@ class SGD(Optimizer):
         weight_decay: float = 0.0, decoupled_weight_decay: float = 0.0, l1: float = 0.0, l2: float = 0.0,
         max_gradient_elem: float = 0.0, max_gradient_norm: float = 0.0,
         lazy: Literal["exact", "touched", "dense"] = "exact", frozen: bool = False, max_global_norm: float = 0.0,
-        nonfinite: Literal["raise", "skip", "ignore"] = "raise", threads: int | None = None, patience: int = 5,
-        validate_every: int = 10, min_improvement: float = 0.0, groups: Mapping[str, Mapping[str, Any]] = ...,
+        nonfinite: Literal["raise", "skip", "ignore"] = "raise", deferred: bool = False, threads: int | None = None,
+        patience: int = 5, validate_every: int = 10, min_improvement: float = 0.0,
+        groups: Mapping[str, Mapping[str, Any]] = ...,
     ) -> None: ...
 
 class AdaGradDA(Optimizer):
@@ -130,7 +137,7 @@ class AdaGradDA(Optimizer):
         learning_rate: float | Schedule = 0.0001, rms_regularizer: float = 1e-8, initial_accumulator_value: float = 0.0,
         rda_l1: float = 0.0, lr_decay: float = 0.0, weight_decay: float = 0.0, max_gradient_elem: float = 0.0,
         max_gradient_norm: float = 0.0, lazy: Literal["exact", "touched", "dense"] = "exact", frozen: bool = False,
-        max_global_norm: float = 0.0, nonfinite: Literal["raise", "skip", "ignore"] = "raise",
+        max_global_norm: float = 0.0, nonfinite: Literal["raise", "skip", "ignore"] = "raise", deferred: bool = False,
         threads: int | None = None, patience: int = 5, validate_every: int = 10, min_improvement: float = 0.0,
         groups: Mapping[str, Mapping[str, Any]] = ...,
     ) -> None: ...
@@ -145,8 +152,9 @@ class AdaMax(Optimizer):
         weight_decay: float = 0.0, decoupled_weight_decay: float = 0.0, l1: float = 0.0, l2: float = 0.0,
         max_gradient_elem: float = 0.0, max_gradient_norm: float = 0.0,
         lazy: Literal["exact", "touched", "dense"] = "exact", frozen: bool = False, max_global_norm: float = 0.0,
-        nonfinite: Literal["raise", "skip", "ignore"] = "raise", threads: int | None = None, patience: int = 5,
-        validate_every: int = 10, min_improvement: float = 0.0, groups: Mapping[str, Mapping[str, Any]] = ...,
+        nonfinite: Literal["raise", "skip", "ignore"] = "raise", deferred: bool = False, threads: int | None = None,
+        patience: int = 5, validate_every: int = 10, min_improvement: float = 0.0,
+        groups: Mapping[str, Mapping[str, Any]] = ...,
     ) -> None: ...
 
 class Adam(Optimizer):
@@ -159,8 +167,9 @@ class Adam(Optimizer):
         lr_decay: float = 0.0, weight_decay: float = 0.0, decoupled_weight_decay: float = 0.0, l1: float = 0.0,
         l2: float = 0.0, max_gradient_elem: float = 0.0, max_gradient_norm: float = 0.0,
         lazy: Literal["exact", "touched", "dense"] = "exact", frozen: bool = False, max_global_norm: float = 0.0,
-        nonfinite: Literal["raise", "skip", "ignore"] = "raise", threads: int | None = None, patience: int = 5,
-        validate_every: int = 10, min_improvement: float = 0.0, groups: Mapping[str, Mapping[str, Any]] = ...,
+        nonfinite: Literal["raise", "skip", "ignore"] = "raise", deferred: bool = False, threads: int | None = None,
+        patience: int = 5, validate_every: int = 10, min_improvement: float = 0.0,
+        groups: Mapping[str, Mapping[str, Any]] = ...,
     ) -> None: ...
 
 class DAdaptAdaGrad(Optimizer):
@@ -172,8 +181,9 @@ class DAdaptAdaGrad(Optimizer):
         rms_regularizer: float = 1e-6, initial_accumulator_value: float = 1e-6, lr_decay: float = 0.0,
         weight_decay: float = 0.0, max_gradient_elem: float = 0.0, max_gradient_norm: float = 0.0,
         lazy: Literal["exact", "touched", "dense"] = "exact", frozen: bool = False, max_global_norm: float = 0.0,
-        nonfinite: Literal["raise", "skip", "ignore"] = "raise", threads: int | None = None, patience: int = 5,
-        validate_every: int = 10, min_improvement: float = 0.0, groups: Mapping[str, Mapping[str, Any]] = ...,
+        nonfinite: Literal["raise", "skip", "ignore"] = "raise", deferred: bool = False, threads: int | None = None,
+        patience: int = 5, validate_every: int = 10, min_improvement: float = 0.0,
+        groups: Mapping[str, Mapping[str, Any]] = ...,
     ) -> None: ...
 
 class DoG(Optimizer):
@@ -185,8 +195,9 @@ class DoG(Optimizer):
         momentum: float = 0.0, nesterov: bool = False, lr_decay: float = 0.0, weight_decay: float = 0.0,
         max_gradient_elem: float = 0.0, max_gradient_norm: float = 0.0,
         lazy: Literal["exact", "touched", "dense"] = "exact", frozen: bool = False, max_global_norm: float = 0.0,
-        nonfinite: Literal["raise", "skip", "ignore"] = "raise", threads: int | None = None, patience: int = 5,
-        validate_every: int = 10, min_improvement: float = 0.0, groups: Mapping[str, Mapping[str, Any]] = ...,
+        nonfinite: Literal["raise", "skip", "ignore"] = "raise", deferred: bool = False, threads: int | None = None,
+        patience: int = 5, validate_every: int = 10, min_improvement: float = 0.0,
+        groups: Mapping[str, Mapping[str, Any]] = ...,
     ) -> None: ...
 
 class DoWG(Optimizer):
@@ -198,8 +209,9 @@ class DoWG(Optimizer):
         momentum: float = 0.0, nesterov: bool = False, lr_decay: float = 0.0, weight_decay: float = 0.0,
         max_gradient_elem: float = 0.0, max_gradient_norm: float = 0.0,
         lazy: Literal["exact", "touched", "dense"] = "exact", frozen: bool = False, max_global_norm: float = 0.0,
-        nonfinite: Literal["raise", "skip", "ignore"] = "raise", threads: int | None = None, patience: int = 5,
-        validate_every: int = 10, min_improvement: float = 0.0, groups: Mapping[str, Mapping[str, Any]] = ...,
+        nonfinite: Literal["raise", "skip", "ignore"] = "raise", deferred: bool = False, threads: int | None = None,
+        patience: int = 5, validate_every: int = 10, min_improvement: float = 0.0,
+        groups: Mapping[str, Mapping[str, Any]] = ...,
     ) -> None: ...
 
 class RMSProp(Optimizer):
@@ -212,8 +224,9 @@ class RMSProp(Optimizer):
         lr_decay: float = 0.0, weight_decay: float = 0.0, decoupled_weight_decay: float = 0.0, l1: float = 0.0,
         l2: float = 0.0, max_gradient_elem: float = 0.0, max_gradient_norm: float = 0.0,
         lazy: Literal["exact", "touched", "dense"] = "exact", frozen: bool = False, max_global_norm: float = 0.0,
-        nonfinite: Literal["raise", "skip", "ignore"] = "raise", threads: int | None = None, patience: int = 5,
-        validate_every: int = 10, min_improvement: float = 0.0, groups: Mapping[str, Mapping[str, Any]] = ...,
+        nonfinite: Literal["raise", "skip", "ignore"] = "raise", deferred: bool = False, threads: int | None = None,
+        patience: int = 5, validate_every: int = 10, min_improvement: float = 0.0,
+        groups: Mapping[str, Mapping[str, Any]] = ...,
     ) -> None: ...
 
 class RProp(Optimizer):
@@ -226,6 +239,7 @@ class RProp(Optimizer):
         lr_decay: float = 0.0, weight_decay: float = 0.0, decoupled_weight_decay: float = 0.0,
         max_gradient_elem: float = 0.0, max_gradient_norm: float = 0.0,
         lazy: Literal["exact", "touched", "dense"] = "exact", frozen: bool = False, max_global_norm: float = 0.0,
-        nonfinite: Literal["raise", "skip", "ignore"] = "raise", threads: int | None = None, patience: int = 5,
-        validate_every: int = 10, min_improvement: float = 0.0, groups: Mapping[str, Mapping[str, Any]] = ...,
+        nonfinite: Literal["raise", "skip", "ignore"] = "raise", deferred: bool = False, threads: int | None = None,
+        patience: int = 5, validate_every: int = 10, min_improvement: float = 0.0,
+        groups: Mapping[str, Mapping[str, Any]] = ...,
     ) -> None: ...

@@ -22,8 +22,9 @@ def build(
     lr_decay: float = 0.0, weight_decay: float = 0.0, decoupled_weight_decay: float = 0.0,
     max_gradient_elem: float = 0.0, max_gradient_norm: float = 0.0,
     lazy: Literal["exact", "touched", "dense"] = "exact", frozen: bool = False, max_global_norm: float = 0.0,
-    nonfinite: Literal["raise", "skip", "ignore"] = "raise", threads: int | None = None, patience: int = 5,
-    validate_every: int = 10, min_improvement: float = 0.0, groups: Mapping[str, Mapping[str, Any]] = ...,
+    nonfinite: Literal["raise", "skip", "ignore"] = "raise", deferred: bool = False, threads: int | None = None,
+    patience: int = 5, validate_every: int = 10, min_improvement: float = 0.0,
+    groups: Mapping[str, Mapping[str, Any]] = ...,
 ) -> adaptive.ADADELTA: ...
 @overload
 def build(
@@ -36,8 +37,9 @@ def build(
     decoupled_weight_decay: float = 0.0, l1: float = 0.0, l2: float = 0.0, max_gradient_elem: float = 0.0,
     max_gradient_norm: float = 0.0, accumulator: Literal["element", "row", "tensor"] = "element",
     lazy: Literal["exact", "touched", "dense"] = "exact", frozen: bool = False, max_global_norm: float = 0.0,
-    nonfinite: Literal["raise", "skip", "ignore"] = "raise", threads: int | None = None, patience: int = 5,
-    validate_every: int = 10, min_improvement: float = 0.0, groups: Mapping[str, Mapping[str, Any]] = ...,
+    nonfinite: Literal["raise", "skip", "ignore"] = "raise", deferred: bool = False, threads: int | None = None,
+    patience: int = 5, validate_every: int = 10, min_improvement: float = 0.0,
+    groups: Mapping[str, Mapping[str, Any]] = ...,
 ) -> adaptive.ADAGRAD: ...
 @overload
 def build(
@@ -47,8 +49,8 @@ def build(
     gradient: Gradient = None, comm: Any = None, reduction: str = "mean", learning_rate: float | Schedule = 0.0001,
     cocob_alpha: float = 100.0, lr_decay: float = 0.0, weight_decay: float = 0.0, max_gradient_elem: float = 0.0,
     max_gradient_norm: float = 0.0, lazy: Literal["exact", "touched", "dense"] = "exact", frozen: bool = False,
-    max_global_norm: float = 0.0, nonfinite: Literal["raise", "skip", "ignore"] = "raise", threads: int | None = None,
-    patience: int = 5, validate_every: int = 10, min_improvement: float = 0.0,
+    max_global_norm: float = 0.0, nonfinite: Literal["raise", "skip", "ignore"] = "raise", deferred: bool = False,
+    threads: int | None = None, patience: int = 5, validate_every: int = 10, min_improvement: float = 0.0,
     groups: Mapping[str, Mapping[str, Any]] = ...,
 ) -> adaptive.COCOB: ...
 @overload
@@ -62,8 +64,9 @@ def build(
     lr_decay: float = 0.0, weight_decay: float = 0.0, decoupled_weight_decay: float = 0.0, l1: float = 0.0,
     l2: float = 0.0, max_gradient_elem: float = 0.0, max_gradient_norm: float = 0.0,
     lazy: Literal["exact", "touched", "dense"] = "exact", frozen: bool = False, max_global_norm: float = 0.0,
-    nonfinite: Literal["raise", "skip", "ignore"] = "raise", threads: int | None = None, patience: int = 5,
-    validate_every: int = 10, min_improvement: float = 0.0, groups: Mapping[str, Mapping[str, Any]] = ...,
+    nonfinite: Literal["raise", "skip", "ignore"] = "raise", deferred: bool = False, threads: int | None = None,
+    patience: int = 5, validate_every: int = 10, min_improvement: float = 0.0,
+    groups: Mapping[str, Mapping[str, Any]] = ...,
 ) -> adaptive.ESGD: ...
 @overload
 def build(
@@ -74,8 +77,9 @@ def build(
     ftrl_beta: float = 1.0, ftrl_l1: float = 0.0, ftrl_l2: float = 0.0, initial_accumulator_value: float = 0.0,
     lr_decay: float = 0.0, weight_decay: float = 0.0, max_gradient_elem: float = 0.0, max_gradient_norm: float = 0.0,
     lazy: Literal["exact", "touched", "dense"] = "exact", frozen: bool = False, max_global_norm: float = 0.0,
-    nonfinite: Literal["raise", "skip", "ignore"] = "raise", threads: int | None = None, patience: int = 5,
-    validate_every: int = 10, min_improvement: float = 0.0, groups: Mapping[str, Mapping[str, Any]] = ...,
+    nonfinite: Literal["raise", "skip", "ignore"] = "raise", deferred: bool = False, threads: int | None = None,
+    patience: int = 5, validate_every: int = 10, min_improvement: float = 0.0,
+    groups: Mapping[str, Mapping[str, Any]] = ...,
 ) -> adaptive.FTRL: ...
 @overload
 def build(
@@ -86,8 +90,8 @@ def build(
     momentum: float = 0.0, nesterov: bool = True, lr_decay: float = 0.0, weight_decay: float = 0.0,
     decoupled_weight_decay: float = 0.0, l1: float = 0.0, l2: float = 0.0, max_gradient_elem: float = 0.0,
     max_gradient_norm: float = 0.0, lazy: Literal["exact", "touched", "dense"] = "exact", frozen: bool = False,
-    max_global_norm: float = 0.0, nonfinite: Literal["raise", "skip", "ignore"] = "raise", threads: int | None = None,
-    patience: int = 5, validate_every: int = 10, min_improvement: float = 0.0,
+    max_global_norm: float = 0.0, nonfinite: Literal["raise", "skip", "ignore"] = "raise", deferred: bool = False,
+    threads: int | None = None, patience: int = 5, validate_every: int = 10, min_improvement: float = 0.0,
     groups: Mapping[str, Mapping[str, Any]] = ...,
 ) -> adaptive.NAG: ...
 @overload
@@ -98,8 +102,8 @@ def build(
     gradient: Gradient = None, comm: Any = None, reduction: str = "mean", learning_rate: float | Schedule = 0.0001,
     rda_l1: float = 0.0, lr_decay: float = 0.0, weight_decay: float = 0.0, max_gradient_elem: float = 0.0,
     max_gradient_norm: float = 0.0, lazy: Literal["exact", "touched", "dense"] = "exact", frozen: bool = False,
-    max_global_norm: float = 0.0, nonfinite: Literal["raise", "skip", "ignore"] = "raise", threads: int | None = None,
-    patience: int = 5, validate_every: int = 10, min_improvement: float = 0.0,
+    max_global_norm: float = 0.0, nonfinite: Literal["raise", "skip", "ignore"] = "raise", deferred: bool = False,
+    threads: int | None = None, patience: int = 5, validate_every: int = 10, min_improvement: float = 0.0,
     groups: Mapping[str, Mapping[str, Any]] = ...,
 ) -> adaptive.RDA: ...
 @overload
@@ -111,8 +115,8 @@ def build(
     momentum: float = 0.0, nesterov: bool = False, lr_decay: float = 0.0, weight_decay: float = 0.0,
     decoupled_weight_decay: float = 0.0, l1: float = 0.0, l2: float = 0.0, max_gradient_elem: float = 0.0,
     max_gradient_norm: float = 0.0, lazy: Literal["exact", "touched", "dense"] = "exact", frozen: bool = False,
-    max_global_norm: float = 0.0, nonfinite: Literal["raise", "skip", "ignore"] = "raise", threads: int | None = None,
-    patience: int = 5, validate_every: int = 10, min_improvement: float = 0.0,
+    max_global_norm: float = 0.0, nonfinite: Literal["raise", "skip", "ignore"] = "raise", deferred: bool = False,
+    threads: int | None = None, patience: int = 5, validate_every: int = 10, min_improvement: float = 0.0,
     groups: Mapping[str, Mapping[str, Any]] = ...,
 ) -> adaptive.SGD: ...
 @overload
@@ -124,8 +128,9 @@ def build(
     rms_regularizer: float = 1e-8, initial_accumulator_value: float = 0.0, rda_l1: float = 0.0, lr_decay: float = 0.0,
     weight_decay: float = 0.0, max_gradient_elem: float = 0.0, max_gradient_norm: float = 0.0,
     lazy: Literal["exact", "touched", "dense"] = "exact", frozen: bool = False, max_global_norm: float = 0.0,
-    nonfinite: Literal["raise", "skip", "ignore"] = "raise", threads: int | None = None, patience: int = 5,
-    validate_every: int = 10, min_improvement: float = 0.0, groups: Mapping[str, Mapping[str, Any]] = ...,
+    nonfinite: Literal["raise", "skip", "ignore"] = "raise", deferred: bool = False, threads: int | None = None,
+    patience: int = 5, validate_every: int = 10, min_improvement: float = 0.0,
+    groups: Mapping[str, Mapping[str, Any]] = ...,
 ) -> adaptive.AdaGradDA: ...
 @overload
 def build(
@@ -137,8 +142,9 @@ def build(
     nesterov: bool = False, lr_decay: float = 0.0, weight_decay: float = 0.0, decoupled_weight_decay: float = 0.0,
     l1: float = 0.0, l2: float = 0.0, max_gradient_elem: float = 0.0, max_gradient_norm: float = 0.0,
     lazy: Literal["exact", "touched", "dense"] = "exact", frozen: bool = False, max_global_norm: float = 0.0,
-    nonfinite: Literal["raise", "skip", "ignore"] = "raise", threads: int | None = None, patience: int = 5,
-    validate_every: int = 10, min_improvement: float = 0.0, groups: Mapping[str, Mapping[str, Any]] = ...,
+    nonfinite: Literal["raise", "skip", "ignore"] = "raise", deferred: bool = False, threads: int | None = None,
+    patience: int = 5, validate_every: int = 10, min_improvement: float = 0.0,
+    groups: Mapping[str, Mapping[str, Any]] = ...,
 ) -> adaptive.AdaMax: ...
 @overload
 def build(
@@ -150,8 +156,8 @@ def build(
     momentum: float = 0.0, nesterov: bool = False, lr_decay: float = 0.0, weight_decay: float = 0.0,
     decoupled_weight_decay: float = 0.0, l1: float = 0.0, l2: float = 0.0, max_gradient_elem: float = 0.0,
     max_gradient_norm: float = 0.0, lazy: Literal["exact", "touched", "dense"] = "exact", frozen: bool = False,
-    max_global_norm: float = 0.0, nonfinite: Literal["raise", "skip", "ignore"] = "raise", threads: int | None = None,
-    patience: int = 5, validate_every: int = 10, min_improvement: float = 0.0,
+    max_global_norm: float = 0.0, nonfinite: Literal["raise", "skip", "ignore"] = "raise", deferred: bool = False,
+    threads: int | None = None, patience: int = 5, validate_every: int = 10, min_improvement: float = 0.0,
     groups: Mapping[str, Mapping[str, Any]] = ...,
 ) -> adaptive.Adam: ...
 @overload
@@ -164,8 +170,9 @@ def build(
     initial_accumulator_value: float = 1e-6, lr_decay: float = 0.0, weight_decay: float = 0.0,
     max_gradient_elem: float = 0.0, max_gradient_norm: float = 0.0,
     lazy: Literal["exact", "touched", "dense"] = "exact", frozen: bool = False, max_global_norm: float = 0.0,
-    nonfinite: Literal["raise", "skip", "ignore"] = "raise", threads: int | None = None, patience: int = 5,
-    validate_every: int = 10, min_improvement: float = 0.0, groups: Mapping[str, Mapping[str, Any]] = ...,
+    nonfinite: Literal["raise", "skip", "ignore"] = "raise", deferred: bool = False, threads: int | None = None,
+    patience: int = 5, validate_every: int = 10, min_improvement: float = 0.0,
+    groups: Mapping[str, Mapping[str, Any]] = ...,
 ) -> adaptive.DAdaptAdaGrad: ...
 @overload
 def build(
@@ -176,8 +183,9 @@ def build(
     initial_distance: float = 1e-6, rms_regularizer: float = 1e-8, momentum: float = 0.0, nesterov: bool = False,
     lr_decay: float = 0.0, weight_decay: float = 0.0, max_gradient_elem: float = 0.0, max_gradient_norm: float = 0.0,
     lazy: Literal["exact", "touched", "dense"] = "exact", frozen: bool = False, max_global_norm: float = 0.0,
-    nonfinite: Literal["raise", "skip", "ignore"] = "raise", threads: int | None = None, patience: int = 5,
-    validate_every: int = 10, min_improvement: float = 0.0, groups: Mapping[str, Mapping[str, Any]] = ...,
+    nonfinite: Literal["raise", "skip", "ignore"] = "raise", deferred: bool = False, threads: int | None = None,
+    patience: int = 5, validate_every: int = 10, min_improvement: float = 0.0,
+    groups: Mapping[str, Mapping[str, Any]] = ...,
 ) -> adaptive.DoG: ...
 @overload
 def build(
@@ -188,8 +196,9 @@ def build(
     initial_distance: float = 0.01, rms_regularizer: float = 0.0001, momentum: float = 0.0, nesterov: bool = False,
     lr_decay: float = 0.0, weight_decay: float = 0.0, max_gradient_elem: float = 0.0, max_gradient_norm: float = 0.0,
     lazy: Literal["exact", "touched", "dense"] = "exact", frozen: bool = False, max_global_norm: float = 0.0,
-    nonfinite: Literal["raise", "skip", "ignore"] = "raise", threads: int | None = None, patience: int = 5,
-    validate_every: int = 10, min_improvement: float = 0.0, groups: Mapping[str, Mapping[str, Any]] = ...,
+    nonfinite: Literal["raise", "skip", "ignore"] = "raise", deferred: bool = False, threads: int | None = None,
+    patience: int = 5, validate_every: int = 10, min_improvement: float = 0.0,
+    groups: Mapping[str, Mapping[str, Any]] = ...,
 ) -> adaptive.DoWG: ...
 @overload
 def build(
@@ -201,8 +210,8 @@ def build(
     momentum: float = 0.0, nesterov: bool = False, lr_decay: float = 0.0, weight_decay: float = 0.0,
     decoupled_weight_decay: float = 0.0, l1: float = 0.0, l2: float = 0.0, max_gradient_elem: float = 0.0,
     max_gradient_norm: float = 0.0, lazy: Literal["exact", "touched", "dense"] = "exact", frozen: bool = False,
-    max_global_norm: float = 0.0, nonfinite: Literal["raise", "skip", "ignore"] = "raise", threads: int | None = None,
-    patience: int = 5, validate_every: int = 10, min_improvement: float = 0.0,
+    max_global_norm: float = 0.0, nonfinite: Literal["raise", "skip", "ignore"] = "raise", deferred: bool = False,
+    threads: int | None = None, patience: int = 5, validate_every: int = 10, min_improvement: float = 0.0,
     groups: Mapping[str, Mapping[str, Any]] = ...,
 ) -> adaptive.RMSProp: ...
 @overload
@@ -215,8 +224,8 @@ def build(
     rprop_max_step: float = 100.0, momentum: float = 0.0, nesterov: bool = False, lr_decay: float = 0.0,
     weight_decay: float = 0.0, decoupled_weight_decay: float = 0.0, max_gradient_elem: float = 0.0,
     max_gradient_norm: float = 0.0, lazy: Literal["exact", "touched", "dense"] = "exact", frozen: bool = False,
-    max_global_norm: float = 0.0, nonfinite: Literal["raise", "skip", "ignore"] = "raise", threads: int | None = None,
-    patience: int = 5, validate_every: int = 10, min_improvement: float = 0.0,
+    max_global_norm: float = 0.0, nonfinite: Literal["raise", "skip", "ignore"] = "raise", deferred: bool = False,
+    threads: int | None = None, patience: int = 5, validate_every: int = 10, min_improvement: float = 0.0,
     groups: Mapping[str, Mapping[str, Any]] = ...,
 ) -> adaptive.RProp: ...
 @overload

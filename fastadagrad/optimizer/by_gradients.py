@@ -134,11 +134,13 @@ class ByGradients:
     def steps(self) -> int:
         """Steps made so far."""
         self._session.count_update()
+        self._session.settle(tell=False)
         return self._session.ledger.steps
 
     @property
     def skipped(self) -> int:
         """Steps skipped for a non-finite gradient."""
+        self._session.settle(tell=False)
         return self._session.ledger.skipped
 
     def step(self, gradients: Any = None) -> None:

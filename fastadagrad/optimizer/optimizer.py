@@ -13,7 +13,7 @@ from ..support.attributes import MAKING, RUNNING, TAKEN_BY_A_RUN
 from ..support.interrupts import whole
 from . import assignment
 from .documents import Described
-from .history import Best, History, Ledger, Monitored
+from .history import Best, History, Monitored
 from .iterating import Iterating
 from .monitors import Monitor, Monitors
 from .names import Named
@@ -157,9 +157,10 @@ class Optimizer(Named, Shown, Iterating, metaclass=Described):
         session = self._session
         with session.engine.changing("reset"), whole():
             session.give_up_unfinished_run("reset")
+            session.settle(tell=False)
             session.engine.flush()
             session.engine.reset()
-            session.ledger = Ledger()
+            session.begin_anew()
 
     def set_params(self, targets: Any = None) -> None:
         """Set the parameters, in place.

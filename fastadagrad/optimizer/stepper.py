@@ -9,11 +9,13 @@ from ..engine.engine import Engine
 from ..engine.given import own_copy
 from ..engine.options import Conduct, Rule, Settings, make_group_settings, make_settings, starts_of
 from ..engine.parameters import FloatArray, Parameters
+from ..engine.rows import Rows
 from ..engine.step import Stepping
 from ..kernels.rules import trait
 from ..support.asking import asking, shown
 from ..support.checks import quick_float
 from ..support.log import logger
+from ..support.plurals import plural
 from .history import Ledger
 
 DividedAmong = Callable[
@@ -42,6 +44,7 @@ class Stepper:
         self.rule, self.params = rule, params
         self.ledger = Ledger()
         self._updates_before = 0  # the engine's count, when the step under way began or was counted
+        self._untold: tuple[int, str] | None = None  # how many steps were left out, for the gradient of which parameter
         self._alone: str | None = None  # the parameter that the step under way is of; None for all
         self.overlay = {}
         defaults, conduct = make_settings(rule, {})
@@ -59,6 +62,7 @@ class Stepper:
 
     def configure(self, hyper: dict[str, Any], overlay: dict[str, Any]) -> None:
         """Put `hyper`, with a run's `overlay` on top, into force from the next step on; all of them or none."""
+        self.settle(tell=False)
         hyper, overlay = self.own_copy(hyper), self.own_copy(overlay)
         settings, conduct = self.settings_of(hyper, overlay)
         groups = {**hyper, **overlay}.get("groups", {})
@@ -142,9 +146,14 @@ class Stepper:
         """Whether no step has used the state."""
         return not (self.ledger.steps or self.ledger.updates)
 
+    def begin_anew(self) -> None:
+        """Forget all counts and the history."""
+        self.ledger, self._untold = Ledger(), None
+
     def flush(self) -> None:
-        """Catch up all rows of all parameters."""
+        """Catch up all rows of all parameters; FloatingPointError if the GPU has left steps out."""
         self.count_update()
+        self.settle()
         self.engine.flush()
         if self.engine.infinite:
             self.engine.warn_of_infinity(stacklevel=3)
@@ -191,6 +200,8 @@ class Stepper:
         with engine.lock:
             if engine.busy or engine.callers:
                 engine.begin_change("step")
+            if engine.deferring is not None or self._untold is not None:
+                self.settle(wait=Rows in {*map(type, gradients)})
             ledger = self.ledger
             steps = ledger.steps
             self._updates_before = before = engine.updates[0]
@@ -221,6 +232,7 @@ class Stepper:
         with engine.lock:
             if engine.busy or engine.callers:
                 engine.begin_change("an update")
+            self.settle()
             ledger = self.ledger
             steps = ledger.updates.get(name, 0)
             self._updates_before, self._alone = engine.updates[0], name
@@ -240,6 +252,30 @@ class Stepper:
                 engine.busy, self._alone = False, None
         if engine.infinite:
             engine.warn_of_infinity(stacklevel=3)
+
+    def settle(self, wait: bool = True, tell: bool = True) -> None:
+        """Count the deferred steps that the GPU has left out, and `tell`: FloatingPointError, unless they are skipped.
+
+        Without `wait` they are those that the GPU has got to.
+        """
+        with self.engine.lock:
+            left_out, name = 0, ""
+            if self.engine.deferring is not None:
+                left_out, name = self.engine.stepping.settle(self.engine.deferring, wait)
+            if left_out:
+                self.ledger.steps -= left_out
+                if self.conduct.nonfinite == "skip":
+                    self.ledger.skipped += left_out
+                else:
+                    self._untold = left_out, name
+            if not (tell and self._untold):
+                return
+            (left_out, name), self._untold = self._untold, None
+        others = f", nor {plural(left_out - 1, 'step')} after it" if left_out > 1 else ""
+        raise FloatingPointError(
+            f"gradient of {name!r} must be finite, but held NaN or infinity in step {self.ledger.steps + 1}, which was "
+            f"not made{others}: nothing was changed by them (nonfinite='skip' skips such steps, 'ignore' does not look)"
+        )
 
     def count_update(self) -> None:
         """Count the step under way, if its update is done: a signal's handler may read all before the step returns."""

@@ -14,6 +14,7 @@ from ..memory import addresses
 from ..motion import slot_names
 from . import threads
 from .compiling import Capability, Kernel, compile_kernel, kernel_name, scalars_type
+from .finite import make_may_step
 from .memory import (
     MARK,
     VECTOR,
@@ -102,8 +103,28 @@ def _make_vector_update(element, n_slots: int, watchful: bool, dtype: np.dtype[A
     return update_vector
 
 
-def _make_updates(rule: Any, motion: str, lean: bool, watchful: bool, dtype: np.dtype[Any]):
+class Variant(NamedTuple):
+    """What the kernels are made for."""
+
+    motion: str
+    lean: bool
+    watchful: bool  # else accumulators that become infinite go unnoticed
+    dtype: np.dtype[Any]
+    cc: Capability
+    decides: bool = False  # whether gradients that have been noticed not to be finite are left out, as by `finite`
+
+    def name_of(self, rule: Any) -> str:
+        kind = "lean" if self.lean else "full", "watchful" if self.watchful else "unwatched"
+        return kernel_name(rule, self.motion, *kind, *["deciding"] * self.decides, self.dtype)
+
+    @property
+    def guard_type(self) -> Any:
+        return addresses_type(3 if self.decides else 0)
+
+
+def _make_updates(rule: Any, variant: Variant):
     """The updates of an element and of a vector."""
+    motion, lean, watchful, dtype, *_ = variant
     element, n_slots = make_element(rule, motion, lean), len(slot_names(rule, motion))
     return (
         make_element_update(element, n_slots, watchful, dtype, make_dense_gradient(dtype)),
@@ -111,14 +132,11 @@ def _make_updates(rule: Any, motion: str, lean: bool, watchful: bool, dtype: np.
     )
 
 
-def _kernel_name(rule: Any, motion: str, lean: bool, watchful: bool, dtype: np.dtype[Any]) -> str:
-    return kernel_name(rule, motion, "lean" if lean else "full", "watchful" if watchful else "unwatched", dtype)
-
-
 class Dense(NamedTuple):
-    """Kernels ``(p, g, slots, n, infinite, s)`` that update n elements, given addresses and scalars.
+    """Kernels ``(p, g, slots, n, infinite, guard, s)`` that update n elements, given addresses and scalars.
 
-    `infinite` is the address of an int32, which becomes 1 if an accumulator becomes infinite.
+    `infinite` is the address of an int32, which becomes 1 if an accumulator becomes infinite; the guard is that of
+    `finite.make_may_step`.
     """
 
     vectors: Kernel  # for addresses that are multiples of 16
@@ -131,42 +149,44 @@ class Dense(NamedTuple):
 
 
 @cache
-def make_dense(rule: Any, motion: str, lean: bool, watchful: bool, dtype: np.dtype[Any], cc: Capability) -> Dense:
-    """Kernels for arrays with an accumulator for each element; if not `watchful`, infinite ones go unnoticed."""
-    update_element, update_vector = _make_updates(rule, motion, lean, watchful, dtype)
-    lanes = np.uint64(lanes_of(dtype))
+def make_dense(rule: Any, variant: Variant) -> Dense:
+    """Kernels for arrays with an accumulator for each element."""
+    update_element, update_vector = _make_updates(rule, variant)
+    lanes, may_step = np.uint64(lanes_of(variant.dtype)), make_may_step(variant.decides)
 
-    def elements(p, g, slots, n, infinite, s):
+    def elements(p, g, slots, n, infinite, guard, s):
         i = threads.thread()
-        if i < n:
+        if may_step(i, guard) and i < n:
             update_element(i, p, g, slots, infinite, s)
 
-    def vectors(p, g, slots, n, infinite, s):
+    def vectors(p, g, slots, n, infinite, guard, s):
         t, whole = threads.thread(), n // lanes
-        if t < whole:
-            update_vector(t, p, g, slots, infinite, s)
-        else:
-            i = whole * lanes + (t - whole)
-            if i < n:
-                update_element(i, p, g, slots, infinite, s)
+        if may_step(t, guard):
+            if t < whole:
+                update_vector(t, p, g, slots, infinite, s)
+            else:
+                i = whole * lanes + (t - whole)
+                if i < n:
+                    update_element(i, p, g, slots, infinite, s)
 
-    a, slots = types.uint64, addresses_type(len(slot_names(rule, motion)))
-    arguments = a, a, slots, a, a, scalars_type(rule, dtype)
-    name = _kernel_name(rule, motion, lean, watchful, dtype)
+    a, slots = types.uint64, addresses_type(len(slot_names(rule, variant.motion)))
+    arguments = a, a, slots, a, a, variant.guard_type, scalars_type(rule, variant.dtype)
+    name = variant.name_of(rule)
     return Dense(
-        compile_kernel(f"{name}_vectors", vectors, arguments, cc),
-        compile_kernel(f"{name}_elements", elements, arguments, cc),
+        compile_kernel(f"{name}_vectors", vectors, arguments, variant.cc),
+        compile_kernel(f"{name}_elements", elements, arguments, variant.cc),
     )
 
 
 @cache
-def make_many(rule: Any, motion: str, lean: bool, watchful: bool, dtype: np.dtype[Any], cc: Capability) -> Kernel:
-    """Kernel ``(rows, tensors, infinite, scalars)`` that updates all the tensors of a table of addresses.
+def make_many(rule: Any, variant: Variant) -> Kernel:
+    """Kernel ``(rows, tensors, infinite, scalars, guard)`` that updates all the tensors of a table of addresses.
 
     Each block of THREADS steps a block of BLOCK elements. Each tensor has scalars of its own and, at `infinite`, an
     int32 that becomes 1 if its accumulator becomes infinite.
     """
-    update_element, update_vector = _make_updates(rule, motion, lean, watchful, dtype)
+    update_element, update_vector = _make_updates(rule, variant)
+    dtype, motion, may_step = variant.dtype, variant.motion, make_may_step(variant.decides)
     load_scalars = make_load_scalars(rule, dtype)
     lanes, itemsize, a_vector = np.uint64(lanes_of(dtype)), np.uint64(dtype.itemsize), np.uint64(VECTOR)
     size_of_scalars = np.uint64(len(rule.Scalars._fields) * dtype.itemsize)
@@ -176,7 +196,9 @@ def make_many(rule: Any, motion: str, lean: bool, watchful: bool, dtype: np.dtyp
     access_to_slots = make_slots(make_access(dtype), n_slots)
     moved, joined = access_to_slots.moved, access_to_slots.joined
 
-    def many(rows, tensors, infinite, scalars):
+    def many(rows, tensors, infinite, scalars, guard):
+        if not may_step(threads.thread(), guard):
+            return
         i, row, start, n = part_of(threads.block(), rows, tensors)
         s, offset, mark_at = load_scalars(scalars + i * size_of_scalars), start * itemsize, infinite + i * _mark_size
         p, g, slots = parameter(row) + offset, gradient(row) + offset, moved(slots_at(row), offset)
@@ -192,5 +214,5 @@ def make_many(rule: Any, motion: str, lean: bool, watchful: bool, dtype: np.dtyp
             update_element(j, p, g, slots, mark_at, s)
             j += _threads
 
-    name = _kernel_name(rule, motion, lean, watchful, dtype)
-    return compile_kernel(f"{name}_many", many, (types.uint64,) * 4, cc)
+    arguments = *(types.uint64,) * 4, variant.guard_type
+    return compile_kernel(f"{variant.name_of(rule)}_many", many, arguments, variant.cc)

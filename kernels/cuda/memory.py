@@ -86,13 +86,13 @@ def make_access(dtype: np.dtype[Any]) -> Access:
 
 load_word, store_word, *_ = make_access(np.dtype(np.uint64))
 load_double, store_double, *_ = make_access(np.dtype(np.float64))
-_store_int32 = make_access(np.dtype(np.int32)).store
+load_int32, store_int32, *_ = make_access(np.dtype(np.int32))
 
 
 @jitable
 def mark(address):
     """Set the int32 at an address to 1, as any number of threads may at once."""
-    _store_int32(address, np.int32(1))
+    store_int32(address, np.int32(1))
 
 
 def addresses_type(count: int) -> Any:

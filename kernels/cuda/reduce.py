@@ -14,7 +14,7 @@ from ..memory.addresses import FIRST_BLOCK, GRADIENT
 from ..reduce import BLOCK, LANES
 from . import threads
 from .compiling import Capability, Kernel, compile_kernel, kernel_name, scalars_type
-from .memory import MARK, load_double, make_access, make_dense_gradient, mark, store_double
+from .memory import load_double, make_access, make_dense_gradient, store_double
 from .tensors import ROW, make_load_column, part_of
 
 WARPS = 8  # a block
@@ -167,43 +167,3 @@ def make_sums_of_many(dtype: np.dtype[Any], cc: Capability) -> SumsOfMany:
         compile_kernel(f"squares_of_many_{dtype}_blocks", blocks, (types.uint64,) * 4, cc),
         compile_kernel(f"squares_of_many_{dtype}_totals", totals, (types.uint64,) * 4, cc),
     )
-
-
-@cache
-def make_finite_check(dtype: np.dtype[Any], cc: Capability) -> Kernel:
-    """Kernel ``(g, n, found)``: the int32 at `found` becomes 1 if one of n gradients is NaN or infinite."""
-    is_finite, itemsize = _make_is_finite(dtype), _address(dtype.itemsize)
-
-    def check(g, n, found):
-        i = threads.thread()
-        if i < n and not is_finite(g + i * itemsize):
-            mark(found)
-
-    return compile_kernel(f"finite_{dtype}", check, (types.uint64,) * 3, cc)
-
-
-@cache
-def make_finite_check_of_many(dtype: np.dtype[Any], cc: Capability) -> Kernel:
-    """Kernel ``(rows, tensors, found)``: the same for each tensor of a table of addresses.
-
-    Each block of THREADS checks a block of BLOCK elements.
-    """
-    is_finite, itemsize, gradient = _make_is_finite(dtype), _address(dtype.itemsize), make_load_column(GRADIENT)
-
-    def check(rows, tensors, found):
-        i, row, start, n = part_of(threads.block(), rows, tensors)
-        g, j = gradient(row) + start * itemsize, threads.thread_of_block()
-        while j < n:
-            if not is_finite(g + j * itemsize):
-                mark(found + i * _address(MARK))
-            j += _address(THREADS)
-
-    return compile_kernel(f"finite_many_{dtype}", check, (types.uint64,) * 3, cc)
-
-
-def _make_is_finite(dtype: np.dtype[Any]):
-    """Compilable ``(address)``: whether the number there is finite, by its bits."""
-    bits = np.dtype(f"i{dtype.itemsize}")
-    load = make_access(bits).load
-    infinity, magnitude = np.array(np.inf, dtype).view(bits)[()], bits.type(np.iinfo(bits).max)  # all but the sign
-    return jitable(lambda address: load(address) & magnitude < infinity)

@@ -17,7 +17,7 @@ from stand_in import cuda, installed
 
 import fastadagrad as fa
 from fastadagrad.device.driver import driver_at
-from fastadagrad.kernels.cuda.reduce import make_finite_check
+from fastadagrad.kernels.cuda.finite import make_finite_check
 
 
 @pytest.fixture
@@ -251,16 +251,25 @@ def test_a_step_with_nothing_changed_is_one_launch(driver):
 
 
 @pytest.mark.parametrize("count", [1, 3])
-def test_a_step_can_be_captured_in_a_graph(driver, count):
-    """The launch alone goes into the graph: no events, no copies, nothing that waits."""
+@pytest.mark.parametrize(
+    ("hyper", "work"),
+    [
+        ({"nonfinite": "ignore"}, ["launch"]),
+        ({"deferred": True}, ["launch"] * 2),
+        ({"deferred": True, "nonfinite": "skip"}, ["clear", "launch", "launch"]),
+    ],
+    ids=["ignore", "raise", "skip"],
+)
+def test_a_step_can_be_captured_in_a_graph(driver, count, hyper, work):
+    """Launches alone go into the graph: no events, no copies, nothing that waits."""
     pairs = [make(driver, stream=5)[:2] for _ in range(count)]
-    opt = fa.ADAGRAD(params=[p for p, _ in pairs], nonfinite="ignore")
+    opt = fa.ADAGRAD(params=[p for p, _ in pairs], **hyper)
     gradients = [g for _, g in pairs]
     opt.step(gradients)
     driver.captured.add(5)
     driver.calls.clear()
     opt.step(gradients)
-    assert driver.calls == [("launch", 5)]
+    assert driver.calls == [(what, 5) for what in work]
     driver.captured.clear()
     opt.step(gradients)
 
@@ -317,7 +326,7 @@ def test_the_driver_is_asked_for_no_work_on_nothing(driver):
     p, *_ = make(driver)
     fa.ADAGRAD(params=p)  # which makes the driver known
     here, nothing = driver_at(p.address), np.zeros((0, 3), np.float32)
-    kernel = make_finite_check(np.dtype(np.float32), here.capability)
+    kernel = make_finite_check(np.dtype(np.float32), here.capability).elements
     driver.calls.clear()
     with here.on([5]):
         memory = here.allocate(0)

@@ -72,7 +72,8 @@ class Device:
             slots = range(addresses.FIRST_SLOT, addresses.FIRST_SLOT + len(arrays) - 2)
             rows[i, [addresses.PARAMETER, addresses.GRADIENT, *slots]] = places
         scalars = np.tile(cast_scalars(self.settings, self.t, dtype), (n, 1))
-        kernel = dense.make_many(adagrad, self.motion, self.settings.lean, self.watchful, dtype, self.cc)
+        variant = dense.Variant(self.motion, self.settings.lean, self.watchful, dtype, self.cc)
+        kernel = dense.make_many(adagrad, variant)
         infinite = np.zeros(n, np.int32)
         memory = [rows, scalars, infinite, *gradients, *self.p, *self.G, *(self.v if self.motion != "plain" else [])]
         arguments = rows.ctypes.data, n, infinite.ctypes.data, scalars.ctypes.data
@@ -108,7 +109,7 @@ class Device:
 
     def _by_element(self, i, g, scalars):
         lean = self.settings.lean and not self.conduct.max_global_norm
-        kernels = dense.make_dense(adagrad, self.motion, lean, self.watchful, g.dtype, self.cc)
+        kernels = dense.make_dense(adagrad, dense.Variant(self.motion, lean, self.watchful, g.dtype, self.cc))
         arrays, places = self._slots(i, g)
         aligned = not any(a.ctypes.data % VECTOR for a in arrays)
         kernel, blocks = kernels.grid(g.size, lanes_of(g.dtype), aligned)

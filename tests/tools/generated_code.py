@@ -36,6 +36,7 @@ CUDA = {
     "coalesce": "fastadagrad.kernels.cuda.coalesce",
     "copying": "fastadagrad.kernels.cuda.copying",
     "dense": "fastadagrad.kernels.cuda.dense",
+    "finite": "fastadagrad.kernels.cuda.finite",
     "missed": "fastadagrad.kernels.cuda.missed",
     "statistics": "fastadagrad.kernels.cuda.statistics",
     "reduce": "fastadagrad.kernels.cuda.reduce",
@@ -114,11 +115,13 @@ def cuda_kernels_of(form: Any) -> Iterator[Any]:
     """Of one form of a method."""
     rules, cuda = import_module(RULES), {name: import_module(path) for name, path in CUDA.items()}
     single, double = np.dtype(np.float32), np.dtype(np.float64)
+    variant, make_dense = cuda["dense"].Variant, cuda["dense"].make_dense
     motions = ["plain"] if rules.places(form) else ["plain", "momentum", "nesterov"]
     for motion in motions:
-        yield from cuda["dense"].make_dense(form, motion, False, True, single, CAPABILITY)
-    yield from cuda["dense"].make_dense(form, "plain", True, False, double, CAPABILITY)
-    yield cuda["dense"].make_many(form, "plain", True, True, single, CAPABILITY)
+        yield from make_dense(form, variant(motion, False, True, single, CAPABILITY))
+    yield from make_dense(form, variant("plain", True, False, double, CAPABILITY))
+    for decides in (False, True):
+        yield cuda["dense"].make_many(form, variant("plain", True, True, single, CAPABILITY, decides))
     yield cuda["rows"].make_row_update(form, "plain", "element", True, single, CAPABILITY)
     if rules.trait(form, "measured"):
         yield cuda["statistics"].make_measure(form, single, CAPABILITY)
@@ -147,8 +150,9 @@ def cuda_kernels_of_all() -> Iterator[Any]:
         yield cuda["rows"].make_row_gradients(dense, single, CAPABILITY)
     yield cuda["rows"].make_gather(single, CAPABILITY)
     yield from cuda["reduce"].make_sums_of_many(single, CAPABILITY)
-    yield cuda["reduce"].make_finite_check(single, CAPABILITY)
-    yield cuda["reduce"].make_finite_check_of_many(double, CAPABILITY)
+    for decides in (False, True):
+        yield from cuda["finite"].make_finite_check(single, CAPABILITY, decides)
+        yield cuda["finite"].make_finite_check_of_many(double, CAPABILITY, decides)
     yield cuda["copying"].make_copy(np.dtype(np.int32), np.dtype(np.int64), CAPABILITY)
     pack, *others = cuda["coalesce"].make_sort(CAPABILITY)
     yield from (*pack.values(), *others)

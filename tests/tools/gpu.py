@@ -23,6 +23,16 @@ class _Memory:
         weakref.finalize(self, gpu.memory.pop, id(self))
 
 
+class _PageLocked:
+    """Memory of the host that the GPU may read and write."""
+
+    def __init__(self, gpu, size):
+        room = np.full(size, 0xFF, np.uint8)
+        self.__array_interface__ = room.__array_interface__
+        gpu.memory[id(self)] = room
+        weakref.finalize(self, gpu.memory.pop, id(self))
+
+
 class Interpreter:
     """What `fastadagrad.device.backend.Backend` asks for, and notes on what was asked."""
 
@@ -37,7 +47,7 @@ class Interpreter:
         return _Memory(self, size)
 
     def page_locked(self, size):
-        return np.full(size, 0xFF, np.uint8)
+        return np.asarray(_PageLocked(self, size))
 
     def _bytes(self, address, size):
         for part in [*self.memory.values()]:  # which shrinks whenever an array of them is no more

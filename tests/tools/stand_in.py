@@ -39,7 +39,7 @@ class StandIn:
     def note(self, what, *call):
         stream = call[what == "record"]
         assert stream not in self.ended, "a stream that has been destroyed"
-        assert not self.captured or (what == "launch" and stream in self.captured), "no work for a graph"
+        assert not self.captured or (what in ("launch", "clear") and stream in self.captured), "no work for a graph"
         self.calls.append((what, *call))
 
     def cuInit(self, flags):
@@ -105,12 +105,17 @@ class StandIn:
         assert size
         assert flags == 0
         memory = np.full(size, 0xFF, np.uint8)
-        self.page_locked[memory.ctypes.data] = memory
-        return SUCCESS, memory.ctypes.data
+        address = memory.ctypes.data
+        self.page_locked[address] = memory
+        for gpu in self.gpus:  # kernels may use it, too
+            gpu.memory[address] = memory
+        return SUCCESS, address
 
     def cuMemFreeHost(self, address):
         self.catch_up()
         del self.page_locked[address]
+        for gpu in self.gpus:
+            del gpu.memory[address]
         return (SUCCESS,)
 
     @staticmethod

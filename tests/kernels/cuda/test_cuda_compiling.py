@@ -9,7 +9,7 @@ from cuda_kernels import CC
 from numba import types
 from processes import run
 
-from fastadagrad.kernels.cuda import compiling, nvptx, reduce
+from fastadagrad.kernels.cuda import compiling, finite, nvptx
 from fastadagrad.kernels.cuda.compiling import compile_kernel
 from fastadagrad.kernels.cuda.memory import make_access
 from fastadagrad.kernels.jit import jitable
@@ -19,10 +19,10 @@ WITHOUT = """
     warnings.simplefilter("error")
     sys.modules["numba.cuda"] = sys.modules["numba_cuda"] = sys.modules["cuda"] = None
     import numpy as np
-    from fastadagrad.kernels.cuda import reduce
+    from fastadagrad.kernels.cuda import finite
 
     def compile(dtype):
-        kernel = reduce.make_finite_check(np.dtype(dtype), (9, 0))
+        kernel = finite.make_finite_check(np.dtype(dtype), (9, 0)).vectors
         assert f".entry {kernel.name}(" in kernel.ptx
         print(kernel.name.split("_")[1])
 
@@ -130,7 +130,7 @@ def test_an_llvm_that_is_too_old(monkeypatch):
 
 
 def test_names_say_what_and_the_kernel_is_the_only_thing_that_is_seen():
-    kernel = reduce.make_finite_check(np.dtype(np.float32), CC)
+    kernel = finite.make_finite_check_of_many(np.dtype(np.float32), CC)
     assert kernel.ptx.count(".visible") == 1
     assert f".visible .entry {kernel.name}(" in kernel.ptx
     assert ".func" not in kernel.ptx

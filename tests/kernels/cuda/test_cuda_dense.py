@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 from adagrad_options import DTYPES, OPTIONS
-from cuda_kernels import CC, Device, assert_equal_bits, at_offset, reduce
+from cuda_kernels import CC, Device, assert_equal_bits, at_offset
 from oracle import Oracle, ordered_sum, spread
 from ptx import launch
+
+from fastadagrad.kernels.cuda.finite import make_finite_check
 
 SHAPES = [(), (0,), (1,), (33,), (7, 5), (3, 0), (0, 4), (65, 13), (2, 3, 5), (2, 4100)]
 
@@ -60,10 +62,21 @@ def test_finite_check(value, dtype):
     g = np.full(1000, np.finfo(dtype).max, dtype)
     if value is not None:
         g[999] = value
-    found = np.zeros(1, np.int32)
-    kernel = reduce.make_finite_check(np.dtype(dtype), CC)
-    launch(kernel.ptx, 4, 256, (g.ctypes.data, g.size, found.ctypes.data), [g, found])
-    assert found == (value is not None)
+    for kernel in make_finite_check(np.dtype(dtype), CC):
+        found = np.zeros(1, np.int32)
+        launch(kernel.ptx, 4, 256, (g.ctypes.data, g.size, found.ctypes.data), [g, found])
+        assert found == (value is not None)
+
+
+@pytest.mark.parametrize("stopped", [0, 1])
+@pytest.mark.parametrize("value", [np.nan, 1.0])
+def test_a_check_that_decides(value, stopped):
+    g = np.full(1000, value, np.float32)
+    for kernel in make_finite_check(g.dtype, CC, decides=True):
+        found, noticed, before = np.int32([[0], [0], [stopped]])
+        places = [x.ctypes.data for x in (found, noticed, before)]
+        launch(kernel.ptx, 4, 256, (g.ctypes.data, g.size, *places), [g, found, noticed, before])
+        assert found == noticed == (not stopped and np.isnan(value))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

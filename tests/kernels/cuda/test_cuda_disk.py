@@ -8,15 +8,15 @@ import pytest
 from cuda_kernels import CC
 
 from fastadagrad.kernels import disk_cache
-from fastadagrad.kernels.cuda import compiling, disk, reduce
+from fastadagrad.kernels.cuda import compiling, disk, finite
 from fastadagrad.kernels.cuda.compiling import kernel_name
 from fastadagrad.kernels.rules import dog
 
 
 @pytest.fixture
 def compiled(tmp_path, monkeypatch):
-    """Make the kernels of the finite check as a new process would; how often something was compiled."""
-    make, ptx_of, calls = reduce.make_finite_check.__wrapped__, compiling.ptx_of, []
+    """Make the kernel that checks many gradients as a new process would; how often something was compiled."""
+    make, ptx_of, calls = finite.make_finite_check_of_many.__wrapped__, compiling.ptx_of, []
     expected = {name: make(np.dtype(name), CC).ptx for name in ("float32", "float64")}
 
     def counted(name, *args):
@@ -40,7 +40,7 @@ def files(folder):
 
 def test_found_again(compiled, tmp_path):
     assert [compiled(), compiled(), compiled("float64"), compiled("float64")] == [1, 0, 1, 0]
-    assert [path.name.partition("-")[0] for path in files(tmp_path)] == ["finite_float32", "finite_float64"]
+    assert [path.name.partition("-")[0] for path in files(tmp_path)] == ["finite_many_float32", "finite_many_float64"]
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from cuda_kernels import CC, adagrad, lanes_of
 
-from fastadagrad.kernels.cuda import coalesce, dense, missed, reduce, rows, shared
+from fastadagrad.kernels.cuda import coalesce, dense, finite, missed, reduce, rows, shared
 from fastadagrad.kernels.cuda.row_norms import make_row_norms
 from fastadagrad.kernels.cuda.statistics import make_measure
 from fastadagrad.kernels.rules import dadapt_adagrad
@@ -33,7 +33,7 @@ def accesses(ptx, what, kind):
 @pytest.mark.parametrize("motion", ["plain", "momentum"])
 def test_memory_accesses_an_element(motion, cc):
     """Three loads and two stores of 16 bytes for 4 elements, one more of each with momentum."""
-    ptx = dense.make_dense(adagrad, motion, True, False, F4, cc).vectors.ptx
+    ptx = dense.make_dense(adagrad, dense.Variant(motion, True, False, F4, cc)).vectors.ptx
     more = SLOTS[motion]
     assert accesses(ptx, "ld", "[bf]32") == (4 * (3 + more), 3 + more)
     assert accesses(ptx, "st", "[bf]32") == (4 * (2 + more), 2 + more)
@@ -42,12 +42,20 @@ def test_memory_accesses_an_element(motion, cc):
     assert len(re.findall(r"st\.global\.[bf]32", ptx)) == 2 + more
 
 
+@pytest.mark.parametrize("cc", MOSTLY_SLOW, ids=str)
+def test_a_check_reads_four_bytes_an_element(cc):
+    """A load of 16 bytes for 4 elements of float32, and one of 4 bytes for each that is left over."""
+    ptx = finite.make_finite_check(F4, cc).vectors.ptx
+    assert accesses(ptx, "ld", "[bsu]32") == (4, 1)
+    assert len(re.findall(r"ld\.global\.[bsu]32", ptx)) == 1
+
+
 VARIANTS = [*product(SLOTS, [True, False], [True], [F4, F8]), *product(SLOTS, [True], [False], [F4])]
 
 
 @pytest.mark.parametrize(("motion", "lean", "watchful", "dtype"), VARIANTS, ids=str)
 def test_arithmetic(motion, lean, watchful, dtype):
-    kernels = dense.make_dense(adagrad, motion, lean, watchful, dtype, CC)
+    kernels = dense.make_dense(adagrad, dense.Variant(motion, lean, watchful, dtype, CC))
     for ptx in (kernels.vectors.ptx, kernels.elements.ptx):
         kind = f"f{8 * dtype.itemsize}"
         other = {"f32": "f64", "f64": "f32"}[kind]
@@ -91,8 +99,9 @@ def assembled(ptxas, kernel, cc, directory):
 @pytest.mark.parametrize("cc", MOSTLY_SLOW, ids=str)
 @pytest.mark.parametrize("motion", SLOTS)
 @pytest.mark.parametrize("lean", [True, False], ids=["lean", "full"])
-def test_registers(ptxas, motion, lean, cc, tmp_path):
-    kernels = dense.make_dense(adagrad, motion, lean, False, F4, cc)
+@pytest.mark.parametrize("decides", [False, True], ids=["told", "deciding"])
+def test_registers(ptxas, motion, lean, decides, cc, tmp_path):
+    kernels = dense.make_dense(adagrad, dense.Variant(motion, lean, False, F4, cc, decides))
     for kernel in (kernels.vectors, kernels.elements):
         registers, spilled = assembled(ptxas, kernel, cc, tmp_path)
         assert spilled == 0
@@ -102,7 +111,8 @@ def test_registers(ptxas, motion, lean, cc, tmp_path):
 def other_kernels(dtype, cc):
     """Those beside the dense updates of one array."""
     for motion in SLOTS:
-        yield dense.make_many(adagrad, motion, True, True, dtype, cc)
+        for decides in (False, True):
+            yield dense.make_many(adagrad, dense.Variant(motion, True, True, dtype, cc, decides))
         yield shared.make_rows(adagrad, motion, dtype, cc)
         yield from shared.make_tensor(adagrad, motion, dtype, cc)
         for kind in ("element", "row", "tensor"):
@@ -121,8 +131,9 @@ def other_kernels(dtype, cc):
     yield from reduce.make_sums(adagrad, True, dtype, cc)
     yield from reduce.make_sums_of_many(dtype, cc)
     yield make_measure(dadapt_adagrad, dtype, cc)
-    yield reduce.make_finite_check(dtype, cc)
-    yield reduce.make_finite_check_of_many(dtype, cc)
+    for decides in (False, True):
+        yield from finite.make_finite_check(dtype, cc, decides)
+        yield finite.make_finite_check_of_many(dtype, cc, decides)
     keys_of, rows_of, *others = coalesce.make_sort(cc)
     yield from (*keys_of.values(), *rows_of.values(), *others)
 

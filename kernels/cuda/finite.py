@@ -1,0 +1,159 @@
+"""Looks for numbers that are not finite, and steps that wait for no one's answer: the GPU makes them, or does not."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import types
+
+from ..jit import jitable
+from ..memory.addresses import GRADIENT
+from . import threads
+from .compiling import Capability, Kernel, compile_kernel
+from .memory import MARK, VECTOR, addresses_type, lanes_of, load_int32, make_access, mark, store_int32
+from .tensors import make_load_column, part_of
+
+THREADS = 256  # a block
+
+_address = np.uint64
+_zero, _mark, _threads, _vector = map(_address, (0, MARK, THREADS, VECTOR))
+
+
+class Check(NamedTuple):
+    """Kernels ``(g, n, found, guard)``: the int32 at `found` becomes 1 if one of n gradients is NaN or infinite.
+
+    The guard is empty or, for a step that the GPU decides about, has the addresses of two more int32: `noticed`, which
+    becomes 1 as well, and `stopped`. Where the latter is not 0 nothing is marked.
+    """
+
+    vectors: Kernel  # for an address that is a multiple of 16
+    elements: Kernel
+
+    def grid(self, n: int, lanes: int, aligned: bool) -> tuple[Kernel, int]:
+        """The kernel that is to be launched, and in how many blocks of THREADS."""
+        threads = n // lanes + n % lanes if aligned else n
+        return self.vectors if aligned else self.elements, -(-threads // THREADS)
+
+
+@cache
+def make_finite_check(dtype: np.dtype[Any], cc: Capability, decides: bool = False) -> Check:
+    is_finite, are_finite = _make_are_finite(dtype, 1), _make_are_finite(dtype, lanes_of(dtype))
+    itemsize, lanes, complain = _address(dtype.itemsize), _address(lanes_of(dtype)), _make_complain(decides)
+
+    def elements(g, n, found, guard):
+        i = threads.thread()
+        if i < n and not is_finite(g + i * itemsize):
+            complain(found, guard)
+
+    def vectors(g, n, found, guard):
+        t, whole = threads.thread(), n // lanes
+        if t < whole:
+            if not are_finite(g + t * _vector):
+                complain(found, guard)
+        else:
+            i = whole * lanes + (t - whole)
+            if i < n and not is_finite(g + i * itemsize):
+                complain(found, guard)
+
+    arguments, name = (*(types.uint64,) * 3, _guard_type(decides)), _name("finite", dtype, decides)
+    return Check(
+        compile_kernel(f"{name}_vectors", vectors, arguments, cc),
+        compile_kernel(f"{name}_elements", elements, arguments, cc),
+    )
+
+
+def _name(what: str, dtype: np.dtype[Any], decides: bool) -> str:
+    return f"{what}_{dtype}" + "_deciding" * decides
+
+
+def _guard_type(decides: bool) -> Any:
+    return addresses_type(2 if decides else 0)
+
+
+@cache
+def make_finite_check_of_many(dtype: np.dtype[Any], cc: Capability, decides: bool = False) -> Kernel:
+    """Kernel ``(rows, tensors, found, guard)``: the same for each tensor of a table of addresses.
+
+    Each block of THREADS checks a block of BLOCK elements. Each tensor has an int32 of its own at `found`.
+    """
+    is_finite, are_finite = _make_are_finite(dtype, 1), _make_are_finite(dtype, lanes_of(dtype))
+    itemsize, lanes, complain = _address(dtype.itemsize), _address(lanes_of(dtype)), _make_complain(decides)
+    gradient = make_load_column(GRADIENT)
+
+    def check(rows, tensors, found, guard):
+        i, row, start, n = part_of(threads.block(), rows, tensors)
+        g, thread, done, finite = gradient(row) + start * itemsize, threads.thread_of_block(), _zero, True
+        if g % _vector == _zero:
+            done = n // lanes * lanes
+            t = thread
+            while t * lanes < done:
+                finite &= are_finite(g + t * _vector)
+                t += _threads
+        j = done + thread
+        while j < n:
+            finite &= is_finite(g + j * itemsize)
+            j += _threads
+        if not finite:
+            complain(found + i * _mark, guard)
+
+    arguments = *(types.uint64,) * 3, _guard_type(decides)
+    return compile_kernel(_name("finite_many", dtype, decides), check, arguments, cc)
+
+
+def _make_complain(decides: bool):
+    """Compilable ``(found, guard)``."""
+    if not decides:
+        return jitable(lambda found, guard: mark(found))
+
+    @jitable
+    def complain(found, guard):
+        noticed, stopped = guard
+        if load_int32(stopped) == np.int32(0):
+            mark(found)
+            mark(noticed)
+
+    return complain
+
+
+def _make_are_finite(dtype: np.dtype[Any], count: int):
+    """Compilable ``(address)``: whether the numbers there, one or a vector of them, are finite, by their bits."""
+    bits = np.dtype(f"i{dtype.itemsize}")
+    access = make_access(bits)
+    infinity, magnitude = np.array(np.inf, dtype).view(bits)[()], bits.type(np.iinfo(bits).max)  # all but the sign
+    if count == 1:
+        load = access.load
+        return jitable(lambda address: load(address) & magnitude < infinity)
+    load_vector, first_are = access.load_vector, _make_first_are_finite(count, magnitude, infinity)
+    return jitable(lambda address: first_are(load_vector(address)))
+
+
+def _make_first_are_finite(count: int, magnitude: Any, infinity: Any):
+    """Compilable ``(vector)``: whether the first `count` numbers of a vector, given by their bits, are finite."""
+    if count == 0:
+        return jitable(lambda vector: True)
+    before, last = _make_first_are_finite(count - 1, magnitude, infinity), count - 1
+    return jitable(lambda vector: before(vector) & (vector[last] & magnitude < infinity))
+
+
+def make_may_step(decides: bool):
+    """Compilable ``(i, guard)``: whether thread i is to update.
+
+    The guard is empty or, if the kernel `decides`, has the addresses of three int32: `noticed`, which says whether the
+    step is to be left out; `stopped`, which becomes 1 then; and a count, to which 1 is added.
+    """
+    if not decides:
+        return jitable(lambda i, guard: True)
+
+    @jitable
+    def may_step(i, guard):
+        noticed, stopped, count = guard
+        if load_int32(noticed) == np.int32(0):
+            return True
+        if i == _zero:
+            mark(stopped)
+            store_int32(count, load_int32(count) + np.int32(1))
+        return False
+
+    return may_step
