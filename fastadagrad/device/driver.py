@@ -17,6 +17,7 @@ from ..kernels.forking import Lock
 from .answers import SUCCESS, failure, result_of
 from .arrays import LEGACY_STREAM
 from .launches import Launch
+from .pools import memory_of
 
 if TYPE_CHECKING:
     from ..kernels.cuda.compiling import Kernel
@@ -71,8 +72,7 @@ class Memory:
     """Memory of a GPU, which is freed when nothing refers to this object any more."""
 
     def __init__(self, driver: Driver, size: int) -> None:
-        with driver.here():
-            self.address = int(result_of(cuda.cuMemAlloc(max(1, size))))
+        self.address = driver.obtain(max(1, size))
         weakref.finalize(self, driver.free, self.address).atexit = False
 
 
@@ -170,6 +170,7 @@ class Driver:
         self._kept: list[tuple[Any, Any]] = []
         self._here = _Here(self)
         with self._here:
+            self._obtain, self._give_back = memory_of(ordinal, self._device)
             self._arrived, self._finished = (result_of(cuda.cuEventCreate(NO_TIMING)) for _ in range(2))
 
     def here(self) -> AbstractContextManager[None]:
@@ -182,11 +183,19 @@ class Driver:
     def allocate(self, size: int) -> Memory:
         return Memory(self, size)
 
+    def obtain(self, size: int) -> int:
+        """The address of memory for work on the current stream, and for what comes after it on others."""
+        self._refuse_capture()
+        with self._work():
+            address: int = self._obtain(size, self._stream)
+            return address
+
     def free(self, address: int) -> None:
+        """Give memory back once all is done that has been asked for here: the current stream comes after all of it."""
         if os.getpid() != self.process:  # CUDA cannot be used in a forked process
             return
-        with self._here:
-            result_of(cuda.cuMemFree(address))
+        with self._work():
+            self._give_back(address, self._stream)
 
     def page_locked(self, size: int) -> NDArray[np.uint8]:
         return np.asarray(PageLocked(self, size))
@@ -301,16 +310,18 @@ class Driver:
 
     def end(self, others: Sequence[int]) -> None:
         """Let other streams and the default one wait for the work; the stream may then be destroyed by its owner."""
-        stream, self._stream = self._stream, LEGACY_STREAM
-        if self._captured:
-            self._captured = False
-            return
-        waiting = [other for other in dict.fromkeys([*others, LEGACY_STREAM]) if other != stream]
-        if waiting:
-            result_of(cuda.cuEventRecord(self._finished, stream))
-            self._recorded = True
-        for other in waiting:
-            result_of(cuda.cuStreamWaitEvent(other, self._finished, 0))
+        stream = self._stream
+        try:
+            if self._captured:
+                return
+            waiting = [other for other in dict.fromkeys([*others, LEGACY_STREAM]) if other != stream]
+            if waiting:
+                result_of(cuda.cuEventRecord(self._finished, stream))
+                self._recorded = True
+            for other in waiting:
+                result_of(cuda.cuStreamWaitEvent(other, self._finished, 0))
+        finally:  # and not before, as memory that is given back meanwhile may be in use on this stream
+            self._stream, self._captured = LEGACY_STREAM, False
 
     def keep(self, arrays: Any) -> None:
         if self._captured:  # the graph has their memory for as long as it is used, which its owner sees to

@@ -26,6 +26,7 @@ class StandIn:
     def __init__(self):
         self.gpus, self.calls, self.contexts = [Interpreter(), Interpreter()], [], []
         self.allocations, self.page_locked, self.modules, self.loaded = {}, {}, [], []
+        self.pools = []  # None for a driver that has none
         self.events, self.all_done, self.ended = 0, True, set()
         self.captured = set()  # streams whose work goes into a graph
         self.late = []  # copies from and to page-locked memory, which are made when other work is
@@ -57,7 +58,8 @@ class StandIn:
         return SUCCESS, device
 
     def cuDeviceGetAttribute(self, attribute, device):
-        return SUCCESS, {"MAJOR": 9, "MINOR": 0, "ACCESS": 0}[attribute.name.split("_")[-1]]
+        values = {"MAJOR": 9, "MINOR": 0, "ACCESS": 0, "SUPPORTED": self.pools is not None}
+        return SUCCESS, int(values[attribute.name.split("_")[-1]])
 
     def cuCtxPushCurrent(self, context):
         self.contexts.append(context)
@@ -100,6 +102,23 @@ class StandIn:
         self.catch_up()
         del self.allocations[address]
         return (SUCCESS,)
+
+    def cuMemPoolCreate(self, properties):
+        self.pools.append({"device": properties.location.id})
+        return SUCCESS, len(self.pools) - 1
+
+    def cuMemPoolSetAttribute(self, pool, attribute, value):
+        self.pools[pool][attribute.name] = int(value)
+        return (SUCCESS,)
+
+    def cuMemAllocFromPoolAsync(self, size, pool, stream):
+        assert self.pools[pool]["device"] == self.contexts[-1]
+        self.note("allocate", stream)
+        return self.cuMemAlloc(size)
+
+    def cuMemFreeAsync(self, address, stream):
+        self.note("free", stream)
+        return self.cuMemFree(address)
 
     def cuMemHostAlloc(self, size, flags):
         assert size
