@@ -184,7 +184,7 @@ def test_the_signature_names_what_is_taken(name):
     method, known = REGISTRY[name], [*vars(Options()), *vars(Conduct()), "groups"]
     taken = inspect.signature(method).parameters
     for key in known:
-        value = NOT_NEUTRAL.get(key, True if key in ("nesterov", "frozen") else 0.25)
+        value = NOT_NEUTRAL.get(key, True if key in ("nesterov", "frozen", "deferred") else 0.25)
         if key in taken:
             method(params=np.zeros((2, 2)), **{key: value})
         else:

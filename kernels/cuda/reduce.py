@@ -22,6 +22,7 @@ THREADS = WARPS * LANES
 
 _address = np.uint64
 _zero, _lanes, _block, _double = map(_address, (0, LANES, BLOCK, 8))
+_two_turns, _three_turns, _four_turns = (_address(n * LANES) for n in (2, 3, 4))
 _nothing = np.float64(0)
 
 
@@ -66,6 +67,14 @@ def make_warp_sum(value):
         total, start = _nothing, _zero
         while start < n:
             lane, i, end = _nothing, start + threads.lane(), min(start + _block, n)
+            while i + _three_turns < end:  # so that four loads are under way at once
+                first, second = value(i, source), value(i + _lanes, source)
+                third, fourth = value(i + _two_turns, source), value(i + _three_turns, source)
+                lane += first
+                lane += second
+                lane += third
+                lane += fourth
+                i += _four_turns
             while i < end:
                 lane += value(i, source)
                 i += _lanes

@@ -274,6 +274,26 @@ def test_a_step_can_be_captured_in_a_graph(driver, count, hyper, work):
     opt.step(gradients)
 
 
+CALLS = {
+    "ignore": ({"nonfinite": "ignore"}, ["launch"]),
+    "raise": ({}, ["launch", "read", "synchronize", "launch"]),
+    "raise, deferred": ({"deferred": True}, ["launch", "launch"]),
+    "skip, deferred": ({"deferred": True, "nonfinite": "skip"}, ["clear", "launch", "launch"]),
+}
+
+
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("hyper", CALLS)
+def test_the_work_of_a_step_with_nothing_changed(driver, hyper, count):
+    given, work = CALLS[hyper]
+    pairs = [make(driver)[:2] for _ in range(count)]
+    opt = fa.ADAGRAD(params=[p for p, _ in pairs], **given)
+    for _ in range(3):
+        driver.calls.clear()
+        opt.step([g for _, g in pairs])
+    assert [call[0] for call in driver.calls] == work
+
+
 @pytest.mark.parametrize("hyper", [{}, {"nonfinite": "ignore", "max_global_norm": 1.0}], ids=["checks", "norms"])
 def test_a_step_that_waits_cannot_be_captured(driver, hyper):
     p, g, *_ = make(driver, stream=5)
