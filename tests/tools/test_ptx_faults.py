@@ -175,8 +175,9 @@ PLANTED = {
     "struct": Planted(
         f"{HEAD}.visible .entry f(.param .b8 s[16]) {{ ret; }}", r"only parameters .*: \.param \.b8 s\[16"
     ),
+    "registers of another type": Planted("{.reg .b128 x;}", "registers of type b128 are not known: %x"),
     "no end": Planted(f"{HEAD}.visible .entry f() {{ ret;", "the kernel's last brace is missing"),
-    "name": Planted(f"{HEAD}.visible .entry größe() {{ ret; }}", "the kernel 'größe' has a name that is no ASCII"),
+    "name": Planted(f"{HEAD}.visible .entry größe() {{ ret; }}", "the kernel 'größe' has a name that is no id.* ASCII"),
     "not ASCII": Planted(f"{HEAD}.visible .entry f() {{ .reg .b32 %ö<2>; ret; }}", "line 4 is not ASCII"),
 }
 
@@ -292,3 +293,23 @@ def test_two_writers_of_a_flag_are_no_race():
     flag = np.zeros(1, np.int32)
     ptx.launch(kernel("st.global.u32 [%rd1], 1;"), 1, 64, [flag.ctypes.data], [flag])
     assert flag == 1
+
+
+def test_order_alone_shows_that_blocks_do_not_wait_for_one_another():
+    """The first block writes behind its second barrier, and the second reads behind its first, so mostly before."""
+    body = """
+        mov.u32 %r2, %ctaid.x;
+        setp.eq.s32 %p1, %r2, 0;
+        mov.u32 %r3, 0;
+        bar.sync 0;
+        @!%p1 ld.global.u32 %r3, [%rd3];
+        bar.sync 0;
+        @%p1 st.global.u32 [%rd3], 7;
+        @!%p1 st.global.u32 [%rd3+128], %r3;
+    """
+    found = set()
+    for seed in range(32):
+        array = np.zeros(64, np.int32)
+        ptx.launch(kernel(body), 2, 32, [array.ctypes.data], [array], seed=seed, races=False)
+        found |= {*array[32:].tolist()}
+    assert found == {0, 7}

@@ -88,8 +88,10 @@ X = np.zeros(4, np.float32)
         ((X, X, 1.0, 2.5), TypeError, "n is of type s32, not 2.5"),
         ((X, X, "1", 4), TypeError, "factor is of type f32, not '1'"),
         ((X[::2], X, 1.0, 2), ValueError, "x is not contiguous: give np.ascontiguousarray of it"),
+        ((X.astype(">f4"), X, 1.0, 2), TypeError, "x has elements that no GPU has, .*: give native numbers"),
+        ((X, np.array([None]), 1.0, 2), TypeError, "y has elements that no GPU has, .*'O'"),
     ],
-    ids=["number of them", "array", "size", "fraction", "text", "strides"],
+    ids=["number of them", "array", "size", "fraction", "text", "strides", "order of bytes", "objects"],
 )
 def test_arguments_that_are_none(arguments, error, message):
     with pytest.raises(error, match=message):
@@ -119,6 +121,17 @@ def test_threads_that_a_kernel_requires():
 def test_an_address_too_few_for_a_launch():
     with pytest.raises(ValueError, match="test takes a, and not 0 values"):
         ptx.launch(kernel(""), 1, 1, [], [])
+
+
+def test_memory_with_gaps():
+    with pytest.raises(ValueError, match="memory: an array is not contiguous: give what it is a view of"):
+        ptx.launch(kernel(""), 1, 1, [X.ctypes.data], [X[::2]])
+
+
+def test_a_kernel_without_parameters():
+    text = f"{HEAD}.visible .entry nothing {{ ret; }}"
+    assert ptx.kernels(text) == ["nothing"]
+    assert ptx.load(text)(1, 32).executed >= 1
 
 
 def test_a_grid_without_threads_does_nothing():

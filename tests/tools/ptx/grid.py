@@ -242,7 +242,7 @@ class Grid:
         return np.asarray(came == masks)
 
     def _release(self, now: int) -> bool:
-        """Let the threads at a barrier go on: all of a block must have come, except those that have returned."""
+        """Let blocks go on that wait at a barrier: all threads of one must have come, except those that returned."""
         if now == DONE:
             return False
         if now < WAITING:
@@ -254,6 +254,10 @@ class Grid:
             first = int(parted[0])
             texts = [self.code.steps[int(place) - WAITING - 1].text for place in places[first : first + 2]]
             raise Fault(f"threads of block {blocks[first]} wait at different barriers: {texts[0]} and {texts[1]}")
+        ready = np.unique(blocks)
+        some = ready[[self._random.random() < 0.5 for _ in ready]]
+        going = np.isin(blocks, some if some.size else ready)
+        waiting, places = waiting[going], places[going]
         self.memory.pass_barrier(waiting)
         self.place[waiting] = np.where(places - WAITING < len(self.code.steps), places - WAITING, DONE)
         return True

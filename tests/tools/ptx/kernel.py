@@ -189,6 +189,8 @@ def _value(kind: str, name: str, argument: Any) -> Any:
             raise TypeError(f"{name} is a number of type {kind}, and no array: give a number")
         if not argument.flags.c_contiguous:
             raise ValueError(f"{name} is not contiguous: give np.ascontiguousarray of it")
+        if argument.dtype.hasobject or not argument.dtype.isnative:
+            raise TypeError(f"{name} has elements that no GPU has, {argument.dtype!r}: give native numbers")
         return argument.ctypes.data
     if isinstance(argument, (bool, int, np.integer, np.bool_)) and dtype.kind in "iu":
         low, high = -(2 ** (8 * dtype.itemsize - 1)), 2 ** (8 * dtype.itemsize)

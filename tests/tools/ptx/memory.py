@@ -100,6 +100,8 @@ def _joined(arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
     """The bytes of arrays, in the order of their addresses; those that overlap as one."""
     found: list[np.ndarray] = []
     for array in sorted((a for a in arrays if a.size), key=lambda a: (a.ctypes.data, a.nbytes)):
+        if not array.flags.c_contiguous:
+            raise ValueError("memory: an array is not contiguous: give what it is a view of")
         part = array.reshape(-1).view(np.uint8)
         if found and part.ctypes.data < found[-1].ctypes.data + found[-1].size:
             last = found.pop()

@@ -68,6 +68,8 @@ class Program:
 
     def declare(self, kind: str, name: str) -> None:
         """Note a register, `%r`, or several, `%r<9>`."""
+        if kind not in TYPES:
+            raise Fault(f"registers of type {kind} are not known: {name}")
         dtype = TYPES[kind]
         stored = dtype if dtype.kind == "b" else np.dtype(f"u{dtype.itemsize}")
         name, _, count = name.lstrip("%").partition("<")
@@ -90,7 +92,7 @@ class Program:
 
 def kernels(ptx: str) -> list[str]:
     """The names of the kernels of a module."""
-    return [match[1] for match in re.finditer(r"\.entry\s+([^\s(]+)", _without_comments(ptx))]
+    return [match[1] for match in re.finditer(r"\.entry\s+([^\s({]+)", _without_comments(ptx))]
 
 
 @lru_cache(maxsize=256)
@@ -105,10 +107,10 @@ def parse(ptx: str, kernel: str | None = None) -> Program:
         There is no such kernel, or no name is given and there are several.
     """
     ptx = _without_comments(ptx)
-    found = {match[1]: match for match in re.finditer(r"\.entry\s+([^\s(]+)\s*\(([^)]*)\)([^{;]*)\{", ptx)}
+    found = {match[1]: match for match in re.finditer(r"\.entry\s+([^\s({]+)\s*(?:\(([^)]*)\))?([^{;]*)\{", ptx)}
     for name in found:
         if not re.fullmatch(NAME, name, re.ASCII):
-            raise Fault(f"the kernel {name!r} has a name that is no ASCII identifier, which drivers refuse")
+            raise Fault(f"the kernel {name!r} has a name that is no identifier of PTX, which is ASCII")
     for number, line in enumerate(ptx.splitlines(), 1):
         if not line.isascii():
             raise Fault(f"line {number} is not ASCII, as PTX is: {line.strip()}")
@@ -116,7 +118,7 @@ def parse(ptx: str, kernel: str | None = None) -> Program:
         wanted = "no kernel is named, and the module does not have one alone" if kernel is None else f"no {kernel!r}"
         raise ValueError(f"kernel: {wanted}: it has {', '.join(found) or 'none'}; give one of these names")
     match = found[kernel or next(iter(found))]
-    program = Program(match[1], [_parameter(text) for text in match[2].split(",") if text.strip()])
+    program = Program(match[1], [_parameter(text) for text in (match[2] or "").split(",") if text.strip()])
     for what, sizes in re.findall(r"\.(maxntid|reqntid)\s+([\d,\s]+)", match[3]):
         size = int(np.prod([int(n) for n in sizes.split(",")]))
         setattr(program, "most_threads" if what == "maxntid" else "exact_threads", size)
