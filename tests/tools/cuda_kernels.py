@@ -20,7 +20,7 @@ SCALE = adagrad.Scalars._fields.index("gradient_scale")
 def at_offset(values, offset=0):
     """A copy that begins so many bytes behind a multiple of 16, in memory that ends where it does."""
     values = np.asarray(values)
-    room = np.zeros(values.nbytes + 2 * VECTOR, np.uint8)
+    room = ptx.junk(values.nbytes + 2 * VECTOR, np.uint8)
     start = -room.ctypes.data % VECTOR + offset
     copy = room[start : start + values.nbytes].view(values.dtype).reshape(values.shape)
     copy[...] = values
@@ -94,7 +94,7 @@ class Device:
     def sum_of_squares(self, g, p=None, scalars=None):
         """Of a gradient as it is; of a prepared one if its parameter and the scalars are given."""
         kernels = reduce.make_sums(adagrad, p is not None, g.dtype, self.cc)
-        sums, total = np.zeros(-(-g.size // reduce.BLOCK)), np.zeros(1)
+        sums, total = ptx.junk(-(-g.size // reduce.BLOCK), float), ptx.junk(1, float)
         p = g if p is None else p
         scalars = np.zeros(len(adagrad.Scalars._fields)) if scalars is None else scalars
         arguments = p.ctypes.data, g.ctypes.data, g.size, sums.ctypes.data, *scalars

@@ -15,7 +15,7 @@ from fastadagrad.device.arrays import LEGACY_STREAM
 
 class _Memory:
     def __init__(self, gpu, size):
-        room = np.zeros(size + 256, np.uint8)
+        room = ptx.junk(size + 256, np.uint8)
         start = -room.ctypes.data % 256
         self.bytes = room[start : start + size]
         self.address = self.bytes.ctypes.data

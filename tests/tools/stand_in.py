@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 from gpu import Interpreter
-from ptx_program import TYPES, parse
+from ptx import TYPES, parse
 
 from fastadagrad.kernels.cuda.compiling import Kernel
 

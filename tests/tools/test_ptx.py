@@ -3,30 +3,8 @@
 import numpy as np
 import ptx
 import pytest
-from ptx_memory import Fault
-
-HEAD = ".version 9.0\n.target sm_90\n.address_size 64\n"
-REGISTERS = """
-    .reg .pred %p<9>;
-    .reg .f32 %f<9>;
-    .reg .f64 %fd<9>;
-    .reg .b32 %r<9>;
-    .reg .b64 %rd<9>;
-"""
-BEGIN = """
-    ld.param.u64 %rd1, [a];
-    mov.u32 %r1, %tid.x;
-    mul.wide.u32 %rd2, %r1, 4;
-    add.s64 %rd3, %rd1, %rd2;
-"""
-
-
-def kernel(body, begin=BEGIN, shared=""):
-    return f"{HEAD}.visible .entry test(\n.param .u64 a\n)\n{{{REGISTERS}{shared}{begin}{body}\n    ret;\n}}"
-
-
-def run(body, array, threads=32, blocks=1, **how):
-    return ptx.launch(kernel(body, **how), blocks, threads, [array.ctypes.data], [array])
+from ptx import Fault
+from ptx_texts import REVERSE, SHARED, kernel, run
 
 
 def one(instruction, a, b=None, c=None, kind="f32"):
@@ -42,6 +20,7 @@ def one(instruction, a, b=None, c=None, kind="f32"):
     sources = ", ".join(f"%{prefix}{i}" for i in range(1, 1 + len(operands)))
     start = "ld.param.u64 %rd1, [a];\n" if prefix != "rd" else "ld.param.u64 %rd8, [a];\n"
     base = "%rd1" if prefix != "rd" else "%rd8"
+    sources += ", 3, 4" if instruction.startswith("bf") else ""
     body = f"{loads}{instruction} %{prefix}7, {sources};\nst.global.{kind} [{base}], %{prefix}7;"
     run(body.replace("[%rd1", f"[{base}"), data, threads=1, begin=start)
     return data[0]
@@ -69,6 +48,14 @@ def one(instruction, a, b=None, c=None, kind="f32"):
         ("shr.s32", "s32", (-8, 40), -1),
         ("shr.u32", "u32", (2**31, 31), 1),
         ("and.b32", "b32", (6, 3), 2),
+        ("div.s32", "s32", (-7, 2), -3),
+        ("rem.s32", "s32", (-7, 2), -1),
+        ("div.u32", "u32", (7, 2), 3),
+        ("mul.hi.s32", "s32", (-(2**31), 3), -2),
+        ("mul.hi.u32", "u32", (2**31, 6), 3),
+        ("min.f32", "f32", (0.0, -0.0), -0.0),
+        ("max.f32", "f32", (-0.0, 0.0), 0.0),
+        ("bfi.b32", "b32", (5, 2**31), 2**31 + 40),
         ("not.b32", "b32", (0,), 2**32 - 1),
     ],
 )
@@ -178,129 +165,10 @@ def test_threads_that_come_later_are_waited_for_in_a_shuffle():
     assert array.tolist() == [1] * 16 + [2] * 16
 
 
-REVERSE = """
-    mov.u64 %rd4, buffer;
-    add.s64 %rd5, %rd4, %rd2;
-    ld.global.f32 %f1, [%rd3];
-    st.shared.f32 [%rd5], %f1;
-    {barrier}
-    sub.s64 %rd6, 252, %rd2;
-    add.s64 %rd6, %rd6, %rd4;
-    ld.shared.f32 %f2, [%rd6];
-    st.global.f32 [%rd3], %f2;
-"""
-SHARED = ".shared .align 4 .b8 buffer[256];"
-
-
 def test_a_barrier_orders_shared_memory():
     array = np.arange(64, dtype=np.float32)
     run(REVERSE.format(barrier="bar.sync 0;"), array, threads=64, shared=SHARED)
     assert array.tolist() == list(range(63, -1, -1))
-
-
-def faults(match):
-    return pytest.raises(Fault, match=match)
-
-
-def test_a_race_at_a_missing_barrier_is_found():
-    with faults("race"):
-        run(REVERSE.format(barrier=""), np.zeros(64, np.float32), threads=64, shared=SHARED)
-
-
-def test_a_write_after_several_have_read_is_a_race():
-    body = """
-        ld.global.f32 %f1, [%rd1];
-        setp.eq.s32 %p1, %r1, 3;
-        @%p1 st.global.f32 [%rd1], %f1;
-    """
-    with faults("race"):
-        run(body, np.zeros(4, np.float32))
-
-
-def test_two_writers_of_one_place_are_a_race_but_a_flag_is_none():
-    with faults("race"):
-        run("st.global.u32 [%rd1], %r1;", np.zeros(4, np.int32))
-    flag = np.zeros(1, np.int32)
-    run("st.global.u32 [%rd1], 1;", flag)
-    assert flag == 1
-
-
-def test_blocks_are_not_ordered_by_barriers():
-    body = "bar.sync 0;\nld.global.f32 %f1, [%rd3];\nbar.sync 0;\nst.global.f32 [%rd3], %f1;"
-    with faults("race"):
-        run(body, np.zeros(32, np.float32), blocks=2)
-
-
-def test_a_barrier_that_some_threads_miss_is_found():
-    body = """
-        setp.lt.u32 %p1, %r1, 16;
-        @%p1 bra $other;
-        bar.sync 0;
-        bra.uni $end;
-    $other:
-        bar.sync 0;
-    $end:
-        mov.u32 %r2, %r1;
-    """
-    with faults("different barriers"):
-        run(body, np.zeros(32, np.float32))
-
-
-@pytest.mark.parametrize("threads", [33, 64])
-def test_access_outside_of_the_arrays_is_found(threads):
-    with faults("outside of the arrays"):
-        run("ld.global.f32 %f1, [%rd3];", np.zeros(32, np.float32), threads=threads)
-    with faults("outside of the arrays"):
-        run("st.global.f32 [%rd3+-4], %f1;", np.zeros(32, np.float32))
-    with faults("outside of shared"):
-        run("st.shared.f32 [buffer+256], %f1;", np.zeros(32, np.float32), threads=1, shared=SHARED)
-
-
-def test_misaligned_vectors_are_found():
-    room = np.zeros(256, np.uint8)
-    array = room[-room.ctypes.data % 16 + 4 :][:128].view(np.float32)
-    with faults("misaligned access of 16 bytes"):
-        run("ld.global.v4.f32 {%f1, %f2, %f3, %f4}, [%rd1];", array, threads=1)
-    with faults("misaligned access of 8 bytes"):
-        run("st.global.v2.f32 [%rd1], {%f1, %f2};", array, threads=1)
-
-
-def test_writing_what_is_only_to_be_read_is_found():
-    array = np.zeros(32, np.float32)
-    array.flags.writeable = False
-    with faults("read-only"):
-        run("st.global.f32 [%rd3], %f1;", array)
-
-
-def test_a_shuffle_without_its_whole_warp_is_found():
-    body = """
-        setp.lt.u32 %p1, %r1, 5;
-        @%p1 bra $end;
-        shfl.sync.bfly.b32 %r3|%p2, %r1, 1, 31, -1;
-    $end:
-        mov.u32 %r2, %r1;
-    """
-    with faults("not all threads of warp 0"):
-        run(body, np.zeros(32, np.float32))
-
-
-@pytest.mark.parametrize(
-    "instruction",
-    [
-        "add.f32 %f1, %f2, %f3;",
-        "mul.f32 %f1, %f2, %f3;",
-        "div.full.f32 %f1, %f2, %f3;",
-        "sqrt.approx.f32 %f1, %f2;",
-        "add.rn.ftz.f32 %f1, %f2, %f3;",
-        "fma.rn.f32 %f1, %f2, %f3, %f4;",
-        "rsqrt.approx.f32 %f1, %f2;",
-        "fma.rn.f64 %fd1, %fd2, %fd3, %fd4;",
-        "rcp.approx.ftz.f64 %fd1, %fd2;",
-    ],
-)
-def test_what_is_not_rounded_to_nearest_is_refused(instruction):
-    with faults("in: "):
-        run(instruction, np.zeros(4, np.float32))
 
 
 def test_halves_of_registers():
@@ -351,5 +219,5 @@ def test_numbers_that_are_no_integers_are_not_converted(x):
     data = np.array([-2.5])
     run(body, data, threads=1)
     assert data.view(np.int64)[0] == -2
-    with faults("too large"):
+    with pytest.raises(Fault, match="too large"):
         run(body, np.array([x]), threads=1)

@@ -5,7 +5,7 @@ import pytest
 from cuda_kernels import CC
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ptx import launch
+from ptx import junk, launch
 
 from fastadagrad.device.arrays import as_device_array
 from fastadagrad.device.distinct_rows import DeviceCoalescer
@@ -18,8 +18,8 @@ INDEX_DTYPES = [np.int32, np.int64]
 def sort_on_device(indices, n_rows):
     """(at, rows, starts, whether an index is outside) by the kernels, launched as a device would be."""
     sort, n, tiles = coalesce.make_sort(CC), len(indices), coalesce.tiles_of(len(indices))
-    keys, others, at, rows, starts = (np.zeros(n + 1, np.uint64) for _ in range(5))
-    counts, total, outside = np.zeros(coalesce.VALUES * tiles, np.uint64), np.zeros(1, np.uint64), np.zeros(1, np.int32)
+    keys, others, at, rows, starts = (junk(n + 1, np.uint64) for _ in range(5))
+    counts, total, outside = junk(coalesce.VALUES * tiles, np.uint64), junk(1, np.uint64), np.zeros(1, np.int32)
     memory = [indices, keys, others, at, rows, starts, counts, total, outside]
 
     def run(kernel, threads, *arguments):
@@ -29,7 +29,7 @@ def sort_on_device(indices, n_rows):
     def scan(size):
         """As `DeviceCoalescer.scan` does; of more than a span the totals are scanned too."""
         parts = coalesce.spans_of(size)
-        totals = total if parts == 1 else np.zeros(parts, np.uint64)
+        totals = total if parts == 1 else junk(parts, np.uint64)
         memory.append(totals)
         run(sort.scan, 32 * parts, counts, size, parts, totals)
         if parts > 1:
