@@ -47,6 +47,16 @@ class Program:
     labels: dict[str, int] = field(default_factory=dict)
 
 
+_BLOCK = re.compile(r"(^\s*\{\n.*?^\s*\}$)", re.MULTILINE | re.DOTALL)  # within a kernel: its labels are its own
+
+
+def _own_labels(part: str, number: int) -> str:
+    """A block with labels that no other has; what is between blocks as it is."""
+    for label in re.findall(r"^(\w+):", part, re.MULTILINE) if _BLOCK.fullmatch(part) else ():
+        part = re.sub(rf"\b{label}\b", f"{label}_of_block_{number}", part)
+    return part
+
+
 def _split(operands: str) -> list[str]:
     """Operands, those in braces or brackets kept together."""
     return [part.strip() for part in re.findall(r"(?:\{[^}]*\}|\[[^\]]*\]|[^,{\[])+", operands) if part.strip()]
@@ -58,8 +68,10 @@ def parse(ptx: str) -> Program:
     match = re.search(r"\.visible \.entry (\w+)\((.*?)\)\s*(?:\.\w+[^{\n]*\s*)*\{(.*)\}", ptx, re.DOTALL)
     assert match, "no kernel"
     name, head, body = match.groups()
-    for local in set(re.findall(r"\.reg \.\w+\s+([a-z]\w*)\s*;", body)):  # of a block, and without a percent sign
-        body = re.sub(rf"(?<![\w%.]){local}\b", f"%{local}", body)
+    for local, several in set(re.findall(r"\.reg \.\w+\s+([a-z]\w*)(<\d+>)?\s*;", body)):  # without a percent sign
+        end = r"(?=[<\d])" if several else r"\b"
+        body = re.sub(rf"(?<![\w%.]){local}{end}", f"%{local}", body)
+    body = "".join(_own_labels(part, number) for number, part in enumerate(_BLOCK.split(body)))
     program = Program(name, re.findall(r"\.param \.(\w+) (\w+)", head), {})
     for line in re.findall(r"\.shared [^;]*;", ptx):
         align, bits, variable, count = re.fullmatch(
