@@ -5,6 +5,7 @@ import pickle
 import re
 import runpy
 import sys
+from importlib import import_module
 from math import log
 from types import SimpleNamespace
 
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 from averaged import changed, registered
 from cuda_updates import CASES, COMPILERS, VARIANTS, NumbaCuda, algo_of, assert_steps_agree, compiler
+from gpu import why_no_hardware
 from oracle import bits_differ
 from places import ROOT
 
@@ -71,6 +73,33 @@ def test_whatever_the_kernel_is_compiled_with(compiler):
         assert not {"fma", "ftz", "approx"} & {*re.split(r"[\s.]", block)}
 
 
+def linked(code, *options):
+    """What NVIDIA's linker makes of code that it may still optimise, for GPUs of compute capability 9.0."""
+    linker = pytest.importorskip("cuda.bindings.nvjitlink", reason="needs the linker of CUDA, which the compilers need")
+    made = linker.create(1 + len(options), ["-arch=sm_90", *options])
+    linker.add_data(made, linker.InputType.LTOIR, code, len(code), "kernel")
+    linker.complete(made)
+    as_ptx = "-ptx" in options
+    text = bytearray((linker.get_linked_ptx_size if as_ptx else linker.get_linked_cubin_size)(made))
+    (linker.get_linked_ptx if as_ptx else linker.get_linked_cubin)(made, text)
+    return bytes(text)
+
+
+def test_optimised_by_the_linker(compiler):
+    """As numba-cuda has its kernels optimised by default."""
+    kit = fa.compiled_update(dtype=F4, l1=0.1, target=compiler.target)
+    p = np.ones(3, F4)
+    arguments = p, p, kit.slots(p), kit.scalars()
+    kernel = kernel_of(compiler.cuda, kit.update)
+    block = re.compile(r"fastadagrad_.*fastadagrad_end:", re.DOTALL)
+    [before] = block.findall(compiler.compiled(kernel, arguments))
+    code = compiler.optimisable(kernel, arguments)
+    [after] = block.findall(linked(code, "-lto", "-ptx").decode())
+    operations = re.compile(r"\b[a-z]+\.\w+\.f32")
+    assert operations.findall(after) == operations.findall(before) != []
+    assert linked(code, "-lto").startswith(b"\x7fELF")
+
+
 def test_twice_in_a_kernel_and_at_indices_of_two_axes(compiler):
     """The second step goes on from the first; labels of both are apart."""
     kit = fa.compiled_update(dtype=F4, learning_rate=0.5, l1=0.1, ndim=2, target=compiler.target)
@@ -122,6 +151,24 @@ def test_the_kernels_of_the_example(compiler):
     assert "ex2.approx" in compiler.compiled(find_errors.py_func, (X, y, w, 4, error))
     text = compiler.compiled(step_weights.py_func, (X, error, 4, w, kit.slots(w), kit.scalars()))
     assert "sqrt.rn.f32 fastadagrad_" in text
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("kind", COMPILERS, ids=lambda kind: kind.target)
+def test_on_a_real_gpu(kind):
+    pytest.importorskip(kind.package, reason=f"needs a GPU and a compiler of kernels: {kind.installed_by}")
+    if why_no_hardware() is not None:
+        pytest.skip(why_no_hardware())
+    cuda = import_module("numba.cuda" if kind.package == "numba_cuda" else "numba_cuda_mlir.cuda")
+    p, g = np.random.default_rng(0).standard_normal((2, 1000)).astype(F4)
+    there, on_cpu = (fa.compiled_update(dtype=F4, momentum=0.9, target=target) for target in (kind.target, "cpu"))
+    slots, arrays = on_cpu.slots(p), [cuda.to_device(a) for a in (p, g, *on_cpu.slots(p))]
+    kernel = cuda.jit(kernel_of(cuda, there.update))
+    for t in range(3):
+        kernel[8, 128](arrays[0], arrays[1], tuple(arrays[2:]), there.scalars(t))
+        on_cpu.update(p, g, slots, on_cpu.scalars(t))
+    for found, expected in zip((arrays[0], *arrays[2:]), (p, *slots), strict=True):
+        assert bits_differ(found.copy_to_host(), expected) == 0
 
 
 # Without a compiler

@@ -69,6 +69,11 @@ class _Compiler:
         """PTX of a kernel whose arguments are these host arrays, tuples and numbers."""
         return self.cuda.compile_ptx(kernel, tuple(map(self.typeof, arguments)), cc=(9, 0), **options)[0]
 
+    def optimisable(self, kernel, arguments):
+        """The kernel before NVIDIA's linker has optimised it."""
+        options = {"device": False, "abi": "numba", "output": "ltoir", "cc": (9, 0)}
+        return self.cuda.compile(kernel, tuple(map(self.typeof, arguments)), **options)[0]
+
     def run(self, text, arguments, threads=96):
         """Run it on the CPU; `arguments` are those that it was compiled for."""
         flat = [part for argument in arguments for part in self.parts(argument)]

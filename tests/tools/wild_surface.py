@@ -26,6 +26,8 @@ RULES = "plain arithmetic for whoever writes a rule, which is compiled"
 EXEMPT = {  # public callables that are not called here, and why
     "fastadagrad.CompiledUpdate": "made by compiled_update alone",
     "fastadagrad.CudaUpdate": "made by compiled_update alone",
+    "fastadagrad.CudaUpdate.scalars": "the one of CompiledUpdate, and there is none without a compiler of CUDA kernels",
+    "fastadagrad.CudaUpdate.slots": "the one of CompiledUpdate, and there is none without a compiler of CUDA kernels",
     "fastadagrad.Shard": "made by shard alone",
     "fastadagrad.Optimizer.plot": "drawn by matplotlib, whose errors these are",
     "fastadagrad.RateSearch.plot": "drawn by matplotlib, whose errors these are",
