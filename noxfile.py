@@ -24,6 +24,14 @@ def cuda(session: nox.Session) -> None:
 
 
 @nox.session
+def cuda_jit(session: nox.Session) -> None:
+    """Run the tests of updates in CUDA kernels of a user's own, by the compilers of these, which need no GPU."""
+    session.install("-e", ".[test]", "numba-cuda[cu13]", "numba-cuda-mlir[cu13]", "numpy<2.5")
+    session.run("python", "-c", "import numba_cuda, numba_cuda_mlir")  # without which the tests are skipped
+    session.run("pytest", "tests/optimizer/test_cuda_update.py", "-m", "slow or not slow", *session.posargs)
+
+
+@nox.session
 def slow(session: nox.Session) -> None:
     """Run the slow tests, which repeat a proof for more variants, those of CUDA's kernels among them."""
     session.install("-e", ".[test-cuda]")

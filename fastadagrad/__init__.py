@@ -11,6 +11,7 @@ X and y, for a linear model                    `LinearModel`; on the command lin
 a file larger than memory                      `Stream`, in the place of X and y
 no idea of a learning rate                     `find_learning_rate` (gives a `RateSearch`), `DoG`, `DoWG`, `COCOB`
 a loop of your own under ``numba.njit``        `compiled_update` (gives a `CompiledUpdate`)
+a CUDA kernel of your own                      ``compiled_update(target="cuda")`` (gives a `CudaUpdate`)
 defaults of torch, Keras, optax, ...           `like`
 a formula of your own                          `register`, then `build` by its name
 scikit-learn's pipelines and searches          ``fastadagrad.sklearn``: AdaGradClassifier, AdaGradRegressor
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from .linear import LinearModel as LinearModel
     from .mpi.sharding import shard as shard
     from .nopython import CompiledUpdate as CompiledUpdate
+    from .nopython import CudaUpdate as CudaUpdate
     from .nopython import compiled_update as compiled_update
     from .optimizer.adaptive import *
     from .optimizer.methods import build as build
@@ -68,6 +70,7 @@ __all__ += ["DAdaptAdaGrad", "DoG", "DoWG", "RMSProp", "RProp"]
 _HOMES = {
     **dict.fromkeys(__all__, "adaptive"),
     "CompiledUpdate": "nopython",
+    "CudaUpdate": "nopython",
     "Dataset": "dataset",
     "LinearModel": "linear",
     "Optimizer": "optimizer",
@@ -85,8 +88,8 @@ _HOMES = {
 }
 _MODULES = ("adaptive", "base", "dataset", "first_order")  # modules that downhill has, too
 _INTERFACES = ("scipy", "sklearn")  # not in `__all__`: `import *` would replace the user's own `scipy` and `sklearn`
-__all__ += ["CompiledUpdate", "Dataset", "LinearModel", "Optimizer", "RateSearch", "Rows", "Shard", "Stream"]
-__all__ += [*_MODULES]
+__all__ += ["CompiledUpdate", "CudaUpdate", "Dataset", "LinearModel", "Optimizer", "RateSearch", "Rows", "Shard"]
+__all__ += ["Stream", *_MODULES]
 __all__ += ["build", "compiled_update", "find_learning_rate", "like", "minimize", "register", "shard"]
 
 

@@ -1,10 +1,10 @@
-"""Compiled updates that users call from inside their own `@njit` loops."""
+"""Compiled updates that users call from inside their own `@njit` loops, and in CUDA kernels of their own."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Unpack, cast
+from typing import Any, Literal, Self, Unpack, cast, overload
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -14,54 +14,31 @@ from .engine.options import Conduct, Hyper, Settings, cast_scalars, make_setting
 from .engine.parameters import COMPUTED, FloatArray
 from .engine.state import fresh_slots, kind_of
 from .kernels.cpu.one_array import make_array_update
+from .kernels.memory.storage import AS_COMPUTED
 from .kernels.rules import trait
 from .optimizer.methods import method_named
 from .support.asking import asking, shown, whether
-from .support.checks import whole_number
+from .support.checks import one_of, whole_number
 
 MOST_DIMENSIONS = 64  # that an array of NumPy may have
 
 
 @dataclass(frozen=True)
-class CompiledUpdate:
-    """The compiled functions of a method, as `compiled_update` returns them.
-
-    Attributes
-    ----------
-    update : callable
-        ``update(p, g, slots, s)`` steps the array p in place with the gradient g: both C-contiguous, of at least one
-        dimension and of the chosen dtype. Nothing is checked.
-    threaded : callable
-        ``threaded(p, g, slots, s, spans)`` gives the same bits with the work split into `spans` parts.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import fastadagrad as fa
-    >>> sgd = fa.compiled_update("sgd", learning_rate=0.5)
-    >>> p = np.array([1.0, -2.0])
-    >>> sgd.update(p, np.array([0.5, 0.5]), sgd.slots(p), sgd.scalars())
-    >>> p
-    array([ 0.75, -2.25])
-    """
+class _Arguments:
+    """A method's settings, and what makes the arguments of its update."""
 
     update: Callable[..., None]
-    threaded: Callable[..., None]
     _settings: Settings
     _dtype: np.dtype[Any]
-    _kind: str
 
     def __repr__(self) -> str:
         usual, _ = make_settings(self._settings.rule, {})
         defaults = {**vars(usual.options), **vars(usual.own)}
         given = {**vars(self._settings.options), **vars(self._settings.own)}
         own = [f"{name}={value!r}" for name, value in given.items() if callable(value) or value != defaults[name]]
-        return f"CompiledUpdate({', '.join([repr(self._settings.rule.name), *own])}; {self._dtype})"
+        return f"{type(self).__name__}({', '.join([repr(self._settings.rule.name), *own])}; {self._dtype})"
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _compiled, (self._settings, self._dtype, self._kind)
-
-    def __copy__(self) -> CompiledUpdate:
+    def __copy__(self) -> Self:
         return self
 
     def scalars(self, t: int = 0) -> Any:
@@ -126,10 +103,95 @@ class CompiledUpdate:
         return fresh_slots(p, self._settings)
 
 
+@dataclass(frozen=True, repr=False)
+class CompiledUpdate(_Arguments):
+    """The compiled functions of a method, as `compiled_update` returns them.
+
+    Attributes
+    ----------
+    update : callable
+        ``update(p, g, slots, s)`` steps the array p in place with the gradient g: both C-contiguous, of at least one
+        dimension and of the chosen dtype. Nothing is checked.
+    threaded : callable
+        ``threaded(p, g, slots, s, spans)`` gives the same bits with the work split into `spans` parts.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastadagrad as fa
+    >>> sgd = fa.compiled_update("sgd", learning_rate=0.5)
+    >>> p = np.array([1.0, -2.0])
+    >>> sgd.update(p, np.array([0.5, 0.5]), sgd.slots(p), sgd.scalars())
+    >>> p
+    array([ 0.75, -2.25])
+    """
+
+    threaded: Callable[..., None]
+    _kind: str
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _compiled, (self._settings, self._dtype, self._kind)
+
+
+@dataclass(frozen=True, repr=False)
+class CudaUpdate(_Arguments):
+    """The device function of a method, as `compiled_update` returns it for ``target="cuda"``.
+
+    Attributes
+    ----------
+    update : callable
+        ``update(p, i, g, slots, s)`` steps ``p[i]`` in a kernel of the compiler that the update was made for. p is a
+        device array of the chosen dtype, and i a whole number or, where p has several dimensions, a tuple of these; g
+        is the gradient of this one element, a number that is rounded to the dtype. `slots` is a tuple of device arrays
+        of the shape of p, and s is what `scalars` gives. Indices are not checked.
+
+    Examples
+    --------
+    >>> def make_kernel(update):
+    ...     from numba import cuda
+    ...
+    ...     @cuda.jit
+    ...     def descend(p, gradient, slots, s):
+    ...         i = cuda.grid(1)
+    ...         if i < p.size:
+    ...             update(p, i, gradient[i], slots, s)
+    ...
+    ...     return descend
+    """
+
+    _target: str
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _compiled_for_cuda, (self._settings, self._dtype, self._target)
+
+
+@overload
 def compiled_update(
-    algo: str = "adagrad", *, dtype: DTypeLike = np.float64, ndim: int = 1, **hyper: Unpack[Hyper]
-) -> CompiledUpdate:
-    """Compile a fused update for use inside a nopython loop.
+    algo: str = "adagrad",
+    *,
+    dtype: DTypeLike = ...,
+    ndim: int = ...,
+    target: Literal["cpu"] = ...,
+    **hyper: Unpack[Hyper],
+) -> CompiledUpdate: ...
+@overload
+def compiled_update(
+    algo: str = "adagrad",
+    *,
+    dtype: DTypeLike = ...,
+    ndim: int = ...,
+    target: Literal["cuda", "cuda-mlir"],
+    **hyper: Unpack[Hyper],
+) -> CudaUpdate: ...
+def compiled_update(
+    algo: str = "adagrad",
+    *,
+    dtype: DTypeLike = np.float64,
+    ndim: int = 1,
+    target: Literal["cpu", "cuda", "cuda-mlir"] = "cpu",
+    **hyper: Unpack[Hyper],
+) -> CompiledUpdate | CudaUpdate:
+    """Compile a fused update for use inside a nopython loop, or inside a CUDA kernel.
 
     Parameters
     ----------
@@ -140,20 +202,39 @@ def compiled_update(
     ndim : int, default 1
         Number of dimensions of the parameters; it matters only for ``accumulator="row"``, which is by element where
         there are no rows.
+    target : {"cpu", "cuda", "cuda-mlir"}, default "cpu"
+        What compiles the code that calls the update: ``numba.njit``; ``numba.cuda.jit`` of numba-cuda; or
+        ``numba_cuda_mlir.cuda.jit`` of numba-cuda-mlir, its successor. "cuda" is the successor where that alone is
+        installed. See Notes.
     **hyper
         Hyperparameters for one parameter, as the method's class takes them. Norm clipping needs norms beforehand and is
         refused, as are those that have no effect in an update: `groups`, `frozen`, `nonfinite`, `threads`, `patience`,
-        ...
+        ... In a CUDA kernel each element has its own accumulator.
 
     Returns
     -------
-    CompiledUpdate
+    CompiledUpdate or CudaUpdate
         The functions to call, and functions that make their arguments.
 
     Raises
     ------
     TypeError, ValueError
         If there is no such method, or an argument or a hyperparameter is refused.
+    RuntimeError
+        If the target is CUDA, and its compiler is not installed, or the formula has what GPUs do not compute exactly.
+
+    Notes
+    -----
+    The update for CUDA kernels is a device function of one element, ``update(p, i, g, slots, s)``, with the bits of the
+    CPU: none of its products and sums are contracted, and its quotients and roots are rounded correctly. It stands in
+    the kernel as PTX that this library makes, so that this holds whatever the kernel is compiled with, ``fastmath``
+    included. The gradient is the kernel's own: both compilers contract products and sums, and have no option against
+    it but to write ``libdevice.fmul_rn(x, y)`` for ``x * y``, or ``dmul_rn`` in float64. No GPU has run any of it: the
+    PTX that the compilers make of kernels has been run by an interpreter on the CPU.
+
+    No extra brings the compilers, as they come for one version of CUDA or another: ``pip install "numba-cuda[cu13]"
+    "numpy<2.5"``, or ``"numba-cuda-mlir[cu13]"``. numba-cuda is not developed any further, and its last release,
+    0.30.4, fails beside NumPy 2.5.
 
     Examples
     --------
@@ -170,6 +251,25 @@ def compiled_update(
     >>> minimize_square(p, adagrad.slots(p), s, 100)
     >>> bool((abs(p) < 1e-3).all())
     True
+
+    On a GPU:
+
+    >>> def on_a_gpu():
+    ...     from numba import cuda
+    ...     adagrad = fa.compiled_update(dtype=np.float32, learning_rate=0.5, target="cuda")
+    ...     update = adagrad.update
+    ...
+    ...     @cuda.jit
+    ...     def minimize_square(p, slots, s, steps):
+    ...         i = cuda.grid(1)
+    ...         if i < p.size:
+    ...             for _ in range(steps):
+    ...                 update(p, i, 2 * p[i], slots, s)
+    ...
+    ...     p = np.ones(1000, np.float32)
+    ...     there, slots = cuda.to_device(p), tuple(cuda.to_device(slot) for slot in adagrad.slots(p))
+    ...     minimize_square[4, 256](there, slots, adagrad.scalars(), 100)
+    ...     return there.copy_to_host()
     """
     rule = method_named(algo).rule
     for name in ("max_gradient_norm", "max_global_norm"):
@@ -188,10 +288,36 @@ def compiled_update(
     if precision not in COMPUTED:
         raise TypeError(f"dtype must be float32 or float64, not {precision}")
     kind = kind_of("p", np.empty((0,) * whole_number("ndim", ndim, 0, MOST_DIMENSIONS), precision), settings)
-    return _compiled(settings, precision, kind)
+    if one_of("target", target, ("cpu", "cuda", "cuda-mlir")) == "cpu":
+        return _compiled(settings, precision, kind)
+    _refuse_for_cuda(settings, kind)
+    return _compiled_for_cuda(settings, precision, target)
+
+
+def _refuse_for_cuda(settings: Settings, kind: str) -> None:
+    """Refuse what a step of one element alone cannot do, or not in arrays of the parameter's dtype."""
+    if kind != "element":
+        raise ValueError(
+            f"target must be 'cpu' with accumulator={settings.options.accumulator!r}: a thread of a CUDA kernel steps "
+            "one element, and cannot add up the squares of others"
+        )
+    stored = [slot for slot, storage in trait(settings.form, "stored").items() if storage is not AS_COMPUTED]
+    if stored:
+        raise ValueError(
+            f"target must be 'cpu' for {settings.rule.name.upper()}, which keeps {', '.join(stored)} in another dtype "
+            "than the parameter's"
+        )
 
 
 def _compiled(settings: Settings, dtype: np.dtype[Any], kind: str) -> CompiledUpdate:
     lean = kind == "element" and settings.lean
     pair = make_array_update(cast(Any, settings.form), settings.motion, kind, lean, dtype)
-    return CompiledUpdate(pair.serial, pair.threaded, settings, dtype, kind)
+    return CompiledUpdate(pair.serial, settings, dtype, pair.threaded, kind)
+
+
+def _compiled_for_cuda(settings: Settings, dtype: np.dtype[Any], target: str) -> CudaUpdate:
+    from .kernels.cuda.device_functions import make_device_function, target_installed
+
+    found = target_installed(target)
+    update = make_device_function(cast(Any, settings.form), settings.motion, settings.lean, dtype, found)
+    return CudaUpdate(update, settings, dtype, found)

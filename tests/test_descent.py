@@ -96,6 +96,13 @@ class TestCuPyLogistic:
             self.example()["gpu_or_exit"]()
 
 
+def test_numba_cuda_logistic_ends_without_a_gpu_and_says_so(monkeypatch):
+    """Its kernels are compiled in `test_cuda_update`."""
+    monkeypatch.setitem(sys.modules, "numba_cuda", None)
+    with pytest.raises(SystemExit, match="this example needs a GPU and numba-cuda"):
+        runpy.run_path(str(EXAMPLES / "numba_cuda_logistic.py"))["gpu_or_exit"]()
+
+
 def test_digits_network():
     pytest.importorskip("autograd")
     pytest.importorskip("sklearn")
@@ -171,6 +178,10 @@ NEEDED = {
     "mpi_logistic": ("mpi4py", "the extra mpi"),
     "torch_mlp": ("torch", "the extra torch"),
 }
+OF_GPUS = {
+    "cupy_logistic": ("cupy", "CuPy: pip install cupy-cuda13x"),
+    "numba_cuda_logistic": ("numba_cuda", 'numba-cuda: pip install "numba-cuda[cu13]" "numpy<2.5"'),
+}
 SCRIPTS = sorted(path.stem for path in EXAMPLES.glob("*.py"))
 
 
@@ -179,8 +190,9 @@ def test_example_runs_as_a_script(name):
     if name in NEEDED:
         module, what = NEEDED[name]
         pytest.importorskip(module, reason=f"needs {what}")
-    if name == "cupy_logistic":
-        pytest.importorskip("cupy", reason="needs CuPy and a GPU: pip install cupy-cuda13x")
+    if name in OF_GPUS:
+        module, what = OF_GPUS[name]
+        pytest.importorskip(module, reason=f"needs a GPU and {what}")
         if why_no_hardware() is not None:
             pytest.skip(why_no_hardware())
     done = subprocess.run([sys.executable, EXAMPLES / f"{name}.py"], capture_output=True, text=True, check=False)

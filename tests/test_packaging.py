@@ -118,7 +118,7 @@ def test_workflows_run_sessions_that_there_are():
         named |= {x for group in re.findall(r"session: \[?([\w, ]+)", text) for x in group.split(", ")}
         assert named
         ran |= named
-    assert ran == sessions() == {"tests", "cuda", "slow", "coverage", "lint", "types", "docs", "build"}
+    assert ran == sessions() == {"tests", "cuda", "cuda_jit", "slow", "coverage", "lint", "types", "docs", "build"}
 
 
 @pytest.mark.parametrize("path", [*WORKFLOWS, ROOT / ".pre-commit-config.yaml"], ids=lambda path: path.name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 # What is to be installed: a distribution, and the extra that brings it.
@@ -21,6 +22,16 @@ _BROUGHT_BY = {
     "torch": ("torch", "torch"),
     "tqdm": ("tqdm", "fit"),
 }
+# What no extra brings, as it comes for one version of CUDA or another: a distribution, and what pip is given.
+_BROUGHT_BY_NONE = {
+    "numba_cuda": ("numba-cuda", '"numba-cuda[cu13]" "numpy<2.5"'),
+    "numba_cuda_mlir": ("numba-cuda-mlir", '"numba-cuda-mlir[cu13]"'),
+}
+
+
+def is_installed(module: str) -> bool:
+    """Whether a module that is no part of another can be imported; it is not."""
+    return find_spec(module) is not None
 
 
 def needed(module: str, purpose: str) -> Any:
@@ -50,5 +61,9 @@ def how_to_install(module: str) -> str:
     >>> how_to_install("sklearn.datasets")
     'scikit-learn: pip install "fastadagrad[sklearn]"'
     """
-    package, extra = _BROUGHT_BY[module.partition(".")[0]]
+    name = module.partition(".")[0]
+    if name in _BROUGHT_BY_NONE:
+        package, given = _BROUGHT_BY_NONE[name]
+        return f"{package}: pip install {given}"
+    package, extra = _BROUGHT_BY[name]
     return f'{package}: pip install "fastadagrad[{extra}]"'

@@ -7,6 +7,7 @@ the host, and without the counting of references, which kernels have no use for.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from functools import cache, cached_property
 from typing import Any
@@ -103,12 +104,21 @@ class _Context(cpu.CPUContext):
         return object()
 
 
+class _Typing(typing.Context):
+    """Numba's typing, with functions that somebody else has compiled for the CPU replaced by their like for a GPU."""
+
+    def resolve_value_type(self, value: Any) -> Any:
+        if isinstance(value, Dispatcher) and not isinstance(value, _PTXDispatcher):
+            value = _for_gpu(value)
+        return super().resolve_value_type(value)
+
+
 class _Target(TargetDescriptor):
     options = cpu.CPUTargetOptions
 
     @cached_property
     def typing_context(self) -> Any:
-        return typing.Context()
+        return _Typing()
 
     @cached_property
     def target_context(self) -> Any:
@@ -133,6 +143,25 @@ class _PieceOfKernel(JitDecorator):
 
     def __call__(self, function: Callable[..., Any]) -> Any:
         return _PTXDispatcher(function, targetoptions={**self._options, "nopython": True})
+
+
+_for_gpus: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
+
+
+def _for_gpu(compiled: Any) -> Any:
+    """The dispatcher, for kernels, of a function that a formula calls and its author has compiled with `@njit`.
+
+    A quotient by 0 is infinite or NaN in it, as everywhere in kernels: a GPU raises no ZeroDivisionError.
+    """
+    if compiled.targetoptions.get("fastmath"):
+        function = compiled.py_func
+        raise RuntimeError(
+            f"a CUDA kernel would not have the bits of the formula: it calls {function.__module__}."
+            f"{function.__qualname__}, which is compiled with fastmath: compile it without"
+        )
+    if compiled not in _for_gpus:
+        _for_gpus[compiled] = _PieceOfKernel(error_model="numpy")(compiled.py_func)
+    return _for_gpus[compiled]
 
 
 target_registry[NAME] = PTX

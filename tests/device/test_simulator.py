@@ -1,6 +1,6 @@
 """Under Numba's CUDA simulator, which has neither PTX nor arrays that say where they are: nothing is in its way.
 
-What the simulator is to kernels elsewhere, `ptx.py` is here: kernels work on addresses, and it runs what is compiled.
+What the simulator is to kernels elsewhere, `ptx` is here: kernels work on addresses, and it runs what is compiled.
 """
 
 import os

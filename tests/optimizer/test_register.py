@@ -8,10 +8,12 @@ import subprocess
 import sys
 from collections import namedtuple
 from dataclasses import make_dataclass
+from math import sqrt
 
 import numpy as np
 import pytest
 from averaged import changed, registered
+from numba import njit
 from oracle import bits_differ, spread
 from own_rules import module_text
 from sparse import set_thresholds
@@ -81,6 +83,31 @@ def test_rows(gpu, registered, there):
         for slot, rows in zip(slots, new, strict=True):
             slot[named] = rows
     assert bits_differ(params.numpy() if there else params, p) == 0
+
+
+@njit
+def square(x):
+    return x * x
+
+
+@njit
+def root_of_sum(x, y):
+    return sqrt(square(x) + square(y))
+
+
+def test_a_formula_may_call_functions_that_a_user_has_compiled(gpu, registered):
+    """They may call others; the GPU has the bits of the CPU."""
+    fa.register(changed(delta=lambda g, H, own, s: (s.learning_rate * g / root_of_sum(H, own[1]), own)))
+    before = make()
+    arrays, opts = [gpu.array(p) for p in before], []
+    for params in (before, arrays):
+        opts.append(fa.build(registered, params=params, learning_rate=0.1))
+    rng = np.random.default_rng(1)
+    for _ in range(3):
+        gradients = [spread(rng, p.shape, p.dtype) for p in before]
+        opts[0].step(gradients)
+        opts[1].step([gpu.array(g) for g in gradients])
+    assert [bits_differ(array.numpy(), p) for array, p in zip(arrays, before, strict=True)] == [0] * len(before)
 
 
 def thresholded(g, H, own, s):

@@ -26,6 +26,21 @@ def test_what_is_missing_is_named(module, monkeypatch):
         extras.needed(module, "a test")
 
 
+@pytest.mark.parametrize("module", extras._BROUGHT_BY_NONE)
+def test_what_no_extra_brings_is_named_with_its_own_command(module, monkeypatch):
+    assert not any(extras._BROUGHT_BY_NONE[module][0] in line for line in (ROOT / "pyproject.toml").read_text().split())
+    monkeypatch.setitem(sys.modules, module, None)
+    package, given = extras._BROUGHT_BY_NONE[module]
+    assert given.startswith(f'"{package}[cu13]"')
+    with pytest.raises(RuntimeError, match=f"^{re.escape(f'a test needs {package}: pip install {given}')}$"):
+        extras.needed(module, "a test")
+
+
+def test_what_is_installed():
+    assert extras.is_installed("numpy")
+    assert not extras.is_installed("a_module_that_nobody_has")
+
+
 def test_the_extras_bring_it():
     text = (ROOT / "pyproject.toml").read_text()
     for package, extra in extras._BROUGHT_BY.values():

@@ -116,6 +116,10 @@ for name, update in opt.get_updates(batch_size=2, learning_rate=0.1):
     update(w)
 opt.get_updates(batch=2)  # wrong
 adagrad = fa.compiled_update("adagrad", dtype=np.float32, ndim=2, learning_rate=0.1, rms_regularizer=0)
+assert_type(adagrad, fa.CompiledUpdate)
+assert_type(fa.compiled_update("sgd", target="cuda"), fa.CudaUpdate)
+on_gpu = fa.compiled_update("sgd", target="cuda").threaded  # wrong
+fa.compiled_update("sgd", target="gpu")  # wrong
 fa.compiled_update("adagrad", ndims=2)  # wrong
 fa.compiled_update("adagrad", learning_rate=None)  # wrong
 

@@ -25,6 +25,9 @@ from fastadagrad.compare import Problem, Task
 RULES = "plain arithmetic for whoever writes a rule, which is compiled"
 EXEMPT = {  # public callables that are not called here, and why
     "fastadagrad.CompiledUpdate": "made by compiled_update alone",
+    "fastadagrad.CudaUpdate": "made by compiled_update alone",
+    "fastadagrad.CudaUpdate.scalars": "the one of CompiledUpdate, and there is none without a compiler of CUDA kernels",
+    "fastadagrad.CudaUpdate.slots": "the one of CompiledUpdate, and there is none without a compiler of CUDA kernels",
     "fastadagrad.Shard": "made by shard alone",
     "fastadagrad.Optimizer.plot": "drawn by matplotlib, whose errors these are",
     "fastadagrad.RateSearch.plot": "drawn by matplotlib, whose errors these are",
@@ -157,7 +160,10 @@ SENSIBLE = {
     "Stream": lambda: (used(fa.Stream, lambda stream: stream.table()), {"source": "data.svm", "threads": 1}),
     "Stream.table": lambda: (fa.Stream("data.csv", target="label").table, {}),
     "build": lambda: (used(fa.build, _stepped), {"algo": "sgd", "loss": loss, "params": np.ones(3), "momentum": 0.5}),
-    "compiled_update": lambda: (fa.compiled_update, {"algo": "sgd", "dtype": np.float64, "ndim": 1, "momentum": 0.5}),
+    "compiled_update": lambda: (
+        fa.compiled_update,
+        {"algo": "sgd", "dtype": np.float64, "ndim": 1, "target": "cpu", "momentum": 0.5},
+    ),
     "CompiledUpdate.scalars": lambda: (fa.compiled_update("sgd").scalars, {"t": 0}),
     "CompiledUpdate.slots": lambda: (fa.compiled_update("adagrad").slots, {"p": np.ones(3)}),
     "find_learning_rate": lambda: (

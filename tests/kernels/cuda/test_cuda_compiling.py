@@ -6,7 +6,7 @@ import numpy as np
 import ptx
 import pytest
 from cuda_kernels import CC
-from numba import types
+from numba import njit, types
 from processes import run
 
 from fastadagrad.kernels.cuda import compiling, finite, nvptx
@@ -96,6 +96,36 @@ def test_what_they_do_not_is_refused(formula, what, dtype):
     """LLVM would end the process where it is given a function that GPUs lack."""
     with pytest.raises(RuntimeError, match=f"kernel test would not have the bits of the CPU's: it calls.*{what}"):
         compiled(formula, dtype)
+
+
+@njit
+def third_of(x):
+    return x / (x + x + x)
+
+
+@njit(fastmath=True)
+def fast_third_of(x):
+    return third_of(x)
+
+
+@njit
+def fast_sum(x):
+    return x + fast_third_of(x)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("x", [2.0, 0.0], ids=str)
+def test_functions_that_somebody_else_has_compiled(x, dtype):
+    """Where they divide by 0, the quotient is NaN, as there is nobody to catch an error."""
+    with np.errstate(invalid="ignore"):
+        expected = dtype(x) / (dtype(x) + dtype(x) + dtype(x))
+    np.testing.assert_array_equal(computed(lambda x: third_of(x), x, dtype), expected)
+
+
+@pytest.mark.parametrize("formula", [lambda x: fast_third_of(x), lambda x: fast_sum(x)], ids=["itself", "within"])
+def test_functions_that_are_compiled_with_fastmath_are_refused(formula):
+    with pytest.raises(RuntimeError, match=r"it calls test_cuda_compiling\.fast_third_of, which is .* with fastmath"):
+        compiled(formula)
 
 
 def test_contraction_is_refused(monkeypatch):

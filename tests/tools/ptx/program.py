@@ -22,6 +22,8 @@ TYPES = {
     },
 }
 NAME = r"[A-Za-z_$%][\w$]*"
+NO_MORE = r"(?![\w$])"  # of the name
+BLOCK = re.compile(r"(^\s*\{\n.*?^\s*\}$)", re.MULTILINE | re.DOTALL)  # within a kernel: its labels are its own
 VARIABLE = rf"\.{{}}\s+(?:\.align\s+(\d+)\s+)?\.[a-z](\d+)\s+({NAME})\s*(\[\s*\d*\s*\])?\s*"
 PARAMETER = (
     r"\.param\s+(?:\.align\s+\d+\s+)?\.(\w+)\s+(?:\.ptr\b(?:\s+\.(?:global|shared|const|local))?(?:\s+\.align\s+\d+)?"
@@ -177,9 +179,18 @@ def _read_body(program: Program, body: str) -> None:
     for names in re.findall(r"\.reg\s+\.\w+\s+([^;]*);", body):
         own |= {name.strip() for name in names.split(",")} - set(re.findall(r"%[\w$<>]+", names))
     for name in own:
-        body = re.sub(rf"(?<![\w%.$]){re.escape(name)}\b", f"%{name}", body)
+        stem, several, _ = name.partition("<")
+        body = re.sub(rf"(?<![\w%.$]){re.escape(stem)}{'(?=[<0-9])' if several else NO_MORE}", f"%{stem}", body)
+    body = "".join(_own_labels(part, number) for number, part in enumerate(BLOCK.split(body)))
     for statement in body.split(";"):
         _read_statement(" ".join(statement.split()), program)
+
+
+def _own_labels(part: str, number: int) -> str:
+    """A block with labels that no other has; what is between blocks as it is."""
+    for label in re.findall(rf"^\s*({NAME})\s*:(?!:)", part, re.MULTILINE) if BLOCK.fullmatch(part) else ():
+        part = re.sub(rf"(?<![\w$%]){re.escape(label)}{NO_MORE}", f"{label}_of_block_{number}", part)
+    return part
 
 
 def _read_statement(text: str, program: Program) -> None:
