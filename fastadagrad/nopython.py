@@ -24,7 +24,7 @@ MOST_DIMENSIONS = 64  # that an array of NumPy may have
 
 
 @dataclass(frozen=True)
-class _Arguments:
+class _Update:
     """A method's settings, and what makes the arguments of its update."""
 
     update: Callable[..., None]
@@ -104,7 +104,7 @@ class _Arguments:
 
 
 @dataclass(frozen=True, repr=False)
-class CompiledUpdate(_Arguments):
+class CompiledUpdate(_Update):
     """The compiled functions of a method, as `compiled_update` returns them.
 
     Attributes
@@ -134,7 +134,7 @@ class CompiledUpdate(_Arguments):
 
 
 @dataclass(frozen=True, repr=False)
-class CudaUpdate(_Arguments):
+class CudaUpdate(_Update):
     """The device function of a method, as `compiled_update` returns it for ``target="cuda"``.
 
     Attributes

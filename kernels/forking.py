@@ -93,6 +93,10 @@ class Lock:
     def __exit__(self, *exception: object) -> None:
         self._lock.release()
 
+    def taken(self) -> bool:
+        """Take the lock, unless another thread has it; whether it is taken, to be released by `__exit__`."""
+        return self._lock.acquire(blocking=False)
+
 
 _locks: weakref.WeakSet[Lock] = weakref.WeakSet()
 

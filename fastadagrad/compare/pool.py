@@ -31,6 +31,8 @@ ONE_THREAD = dict.fromkeys(
 ON_THE_CPU = {"JAX_PLATFORMS": "cpu"}  # or each process would take a share of a GPU's memory
 
 
+MOST_IN_VAIN = 3  # runs that one process may begin, each of which ends it
+
 UNGUARDED = (
     "a process first runs the script that it is started from, so what only the script itself is to do, this call too, "
     'must stand there under `if __name__ == "__main__":`; or use jobs=0'
@@ -79,7 +81,7 @@ def worker_of(payload: bytes) -> Worker:
     return Worker(made, methods)
 
 
-_worker: Worker | Exception | None = None  # or the error that kept this process from having one
+_worker: Worker | BaseException | None = None  # or the error that kept this process from having one
 
 
 def _begin(payload: bytes, begun: Event) -> None:
@@ -91,7 +93,7 @@ def _begin(payload: bytes, begun: Event) -> None:
     os.environ["NUMBA_NUM_THREADS"] = "1"
     try:
         _worker = worker_of(payload)
-    except Exception as error:  # which a pool would tell of as if the process had ended
+    except (Exception, SystemExit) as error:  # which a pool would tell of as if the process had ended
         _worker = error
 
 
@@ -105,7 +107,7 @@ def _end_with_parent() -> None:
 
 def _run(cell: Cell) -> Run:
     assert _worker is not None
-    if isinstance(_worker, Exception):
+    if isinstance(_worker, BaseException):
         raise _worker
     return _worker(cell)
 
@@ -122,26 +124,31 @@ def run_in_processes(
 ) -> Generator[Run, None, None]:
     """Run cells in `jobs` processes, and yield each run as soon as it is finished.
 
-    If a process ends before its time, new ones make the runs that are left; half as many, as there may be too little
-    memory, if no run has been finished since these began.
+    If a process ends before its time, new ones make the runs that are left. If no run has been finished since these
+    began, they are half as many, as there may be too little memory; and one alone goes on with another run.
 
     Raises
     ------
     RuntimeError
-        If one process, alone, ends before its first run is finished.
+        If one process, alone, ends before its first run is finished, and so do those that follow with two other runs.
     ValueError
         If a problem or a method cannot be sent to another process.
     """
     payload = as_bytes(problems, methods)
     context = multiprocessing.get_context("spawn")
     with _environment(ONE_THREAD | ON_THE_CPU):
-        left = list(cells)
+        left, in_vain = list(cells), 0
         while left:
-            before = len(left)
-            ended = yield from _run_by_one_pool(left, payload, min(jobs, len(left)), context)
-            if left and len(left) == before:
+            before, jobs = len(left), min(jobs, len(left))
+            ended = yield from _run_by_one_pool(left, payload, jobs, context)
+            if len(left) < before:
+                in_vain = 0
+            elif jobs > 1:
                 jobs //= 2
-            if jobs == 0:
+            else:
+                in_vain += 1
+                left.append(left.pop(0))
+            if in_vain == min(len(left), MOST_IN_VAIN) > 0:
                 raise RuntimeError(
                     f"a process ended before its time ({ended}): what was finished is kept, the same command goes on; "
                     "--jobs 0 runs in this process and shows more"
@@ -181,11 +188,11 @@ def _run_by_one_pool(left: list[Cell], payload: bytes, jobs: int, context: Spawn
 
 
 def _how_one_ended(processes: Iterable[BaseProcess]) -> str:
-    """How the first of these processes ended that did so by itself: a pool that has lost one terminates the others."""
+    """Say how one of these processes ended by itself: a pool that has lost one terminates the others."""
     for process in processes:
         process.join(10)
     codes = {process.exitcode or 0 for process in processes} - {0}
-    by_itself = sorted(codes - {-signal.SIGTERM}) or sorted(codes)
+    by_itself = sorted(codes - {-signal.SIGTERM})
     if not by_itself:
         return "for an unknown reason"
     [code, *_] = by_itself

@@ -29,6 +29,10 @@ class Backend(Protocol):
     def capability(self) -> tuple[int, int]:
         """The compute capability."""
 
+    @property
+    def captures(self) -> bool:
+        """Whether the work is put into a CUDA graph, to be done whenever that is launched."""
+
     def holds(self, address: int) -> bool:
         """Whether an address is in the GPU's memory."""
 
@@ -64,8 +68,11 @@ class Backend(Protocol):
     def ready(self, kernel: Kernel, blocks: int, threads: int, arguments: Sequence[Any]) -> Any:
         """A launch with its arguments, for `make`, which is quicker than `launch` where all is the same again."""
 
-    def make(self, launch: Any, updates: NDArray[np.int64] | None = None) -> None:
-        """Launch what is ready, and add 1 to a count; a handler of a signal finds both done, or neither."""
+    def make(self, launch: Any, updates: NDArray[np.int64] | None = None, after: Any = None) -> None:
+        """Launch what is ready, `after` something else, and add 1 to a count.
+
+        A handler of a signal finds all of it done, or nothing.
+        """
 
     def on(self, streams: Iterable[int | None]) -> AbstractContextManager[None]:
         """Do the work within this context on the first of these streams.

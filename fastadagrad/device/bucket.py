@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +33,7 @@ class DeviceBucket(DeviceUnit):
     def __init__(self, state: State, members: dict[int, Settings], kind: str, lean: bool, watchful: bool) -> None:
         super().__init__(state, members, kind, lean)
         self._variant = dense.Variant(self._motion, lean, watchful, self._dtype, self._capability)
-        self._deferred: Deferred | None = None
+        self._deferred: list[Deferred] = []  # of steps, and of those that are in a graph
         self.may_defer = kind == "element"
         wanted = [(self.table.shape, np.int64), (self._scalars.shape, self._dtype)]
         measured, blocks = len(trait(self._form, "measured")), int(self.table[-1, FIRST_BLOCK])
@@ -66,12 +66,13 @@ class DeviceBucket(DeviceUnit):
         self._scalars_are_there = False
         self._launches.clear()
 
-    def _kernels(self) -> Iterable[Any]:
-        rule = self._form
+    def _kernels(self, decides: bool) -> Iterable[Any]:
+        rule, variant = self._form, self._variant._replace(decides=decides)
         if self._kind == "element":
+            of = self._dtype, self._capability, decides
             if len(self.positions) > 1:
-                return [dense.make_many(rule, self._variant)]
-            return dense.make_dense(rule, self._variant)
+                return [finite.make_finite_check_of_many(*of)] * decides + [dense.make_many(rule, variant)]
+            return [*[*finite.make_finite_check(*of)] * decides, *dense.make_dense(rule, variant)]
         if self._kind == "row":
             return [shared.make_rows(rule, self._motion, self._dtype, self._capability)]
         sums = reduce.make_sums(rule, True, self._dtype, self._capability)
@@ -105,12 +106,12 @@ class DeviceBucket(DeviceUnit):
         [launch] = self._launches_for("check", lambda: [self._ready_check(self._found, ())])
         self._backend.make(launch)
 
-    def _ready_check(self, found: int, guard: tuple[int, ...]) -> Any:
+    def _ready_check(self, found: int, flags: tuple[int, ...]) -> Any:
         n = len(self.positions)
         if n == 1:
-            return self._ready_check_of(int(self.table[0, GRADIENT]), int(self.table[0, SIZE]), found, guard)
-        kernel = finite.make_finite_check_of_many(self._dtype, self._capability, bool(guard))
-        arguments = self._rows.address, n, found, *guard
+            return self._ready_check_of(int(self.table[0, GRADIENT]), int(self.table[0, SIZE]), found, flags)
+        kernel = finite.make_finite_check_of_many(self._dtype, self._capability, bool(flags))
+        arguments = self._rows.address, n, found, *flags
         return self._backend.ready(kernel, int(self.table[-1, FIRST_BLOCK]), finite.THREADS, arguments)
 
     def _rows_there(self) -> int:
@@ -170,32 +171,34 @@ class DeviceBucket(DeviceUnit):
             self._backend.read(array.address, found)
         return found
 
-    def _decide(self, anew: bool) -> None:
-        if self._deferred is None:
-            self._deferred = Deferred(self._backend, len(self.positions))
+    def _decide(self, alone: bool) -> None:
+        if not self._deferred:
+            self._deferred = [Deferred(self._backend, len(self.positions)) for _ in ("steps", "replays")]
+        captures = self._backend.captures
+        self.replayed |= captures
         self._tables_there()
-        check, *update = self._launches_for("decide", self._ready_decision)
-        if anew:
-            self._deferred.begin()
-        self._backend.make(check)
+        deferred, what = self._deferred[captures], "captured decision" if captures else "decision"
+        check, *update = self._launches_for(what, lambda: self._ready_decision(deferred))
+        if alone:
+            deferred.begin_anew()
+        if not update:  # as the only parameter is empty
+            self._state.updates[0] += 1
         for launch in update:
-            self._backend.make(launch, self._state.updates)
+            self._backend.make(launch, self._state.updates, after=check)
 
-    def _ready_decision(self) -> list[Any]:
-        deferred, variant = cast(Deferred, self._deferred), self._variant._replace(decides=True)
+    def _ready_decision(self, deferred: Deferred) -> list[Any]:
+        variant = self._variant._replace(decides=True)
         return [
-            self._ready_check(deferred.found, deferred.of_checks),
-            *self._ready_update_of_elements(variant, deferred.infinite, deferred.of_updates),
+            self._ready_check(deferred.found, deferred.flags_of_checks),
+            *self._ready_update_of_elements(variant, deferred.flags_of_updates),
         ]
 
-    def left_out(self, wait: bool) -> tuple[int, int]:
-        deferred = self._deferred
-        if deferred is None or not (wait or deferred.left_some_out):
-            return 0, 0
-        with self._backend.on(self._streams):
-            deferred.wait()
-            self.table[:-1, addresses.INFINITE] |= deferred.take_infinite()
-            return deferred.take()
+    def left_out(self, wait: bool) -> tuple[int, int, bool]:
+        if not (wait or any(deferred.left_some_out for deferred in self._deferred)):
+            return 0, 0, False
+        with self._backend.on([]):  # whose stream waits for all steps; that of the last step may have been destroyed
+            (steps, first), (replays, other) = (deferred.take() for deferred in self._deferred)
+        return steps, first if steps else other, replays > 0
 
     def _tables_there(self) -> None:
         """Have the table and the scalars on the GPU, where a launch for several parameters reads them."""
@@ -225,17 +228,17 @@ class DeviceBucket(DeviceUnit):
     def _ready_update(self) -> list[Any]:
         """Launches that update all members."""
         if self._kind == "element":
-            return self._ready_update_of_elements(self._variant, self._infinite, ())
+            return self._ready_update_of_elements(self._variant, ())
         return [self._ready_rows(*member) for member in self._members()]
 
-    def _ready_update_of_elements(self, variant: dense.Variant, infinite: int, guard: tuple[int, ...]) -> list[Any]:
-        """Launches that update all members, and mark accumulators that become infinite from this address on."""
+    def _ready_update_of_elements(self, variant: dense.Variant, flags: tuple[int, ...]) -> list[Any]:
+        """Launches that update all members, with the addresses that kernels which decide are given."""
         if len(self.positions) > 1:
             kernel = dense.make_many(self._form, variant)
-            arguments = self._rows.address, len(self.positions), infinite, self._device_scalars.address, *guard
+            arguments = self._rows.address, len(self.positions), self._infinite, self._device_scalars.address, *flags
             return [self._backend.ready(kernel, int(self.table[-1, FIRST_BLOCK]), dense.THREADS, arguments)]
         kernels = dense.make_dense(self._form, variant)
-        return [self._ready_elements(kernels, *member, infinite, guard) for member in self._members()]
+        return [self._ready_elements(kernels, *member, flags) for member in self._members()]
 
     def _members(self) -> Iterator[tuple[int, list[int], int]]:
         """Of each member that is not empty: its row of the table, its addresses, and its size."""
@@ -243,11 +246,11 @@ class DeviceBucket(DeviceUnit):
             yield i, self.table[i, [PARAMETER, GRADIENT, *self._columns]].tolist(), int(self.table[i, SIZE])
 
     def _ready_elements(
-        self, kernels: dense.Dense, i: int, places: list[int], size: int, infinite: int, guard: tuple[int, ...]
+        self, kernels: dense.Dense, i: int, places: list[int], size: int, flags: tuple[int, ...]
     ) -> Any:
         aligned = not any(place % VECTOR for place in places)
         kernel, blocks = kernels.grid(size, lanes_of(self._dtype), aligned)
-        arguments = *places, size, infinite + i * MARK, *guard, *self._scalars[i]
+        arguments = *places, size, self._infinite + i * MARK, *flags, *self._scalars[i]
         return self._backend.ready(kernel, blocks, dense.THREADS, arguments)
 
     def _ready_rows(self, i: int, places: list[int], size: int) -> Any:

@@ -1,4 +1,4 @@
-"""What a GPU finds out about steps for which the host does not wait."""
+"""Notes that a GPU keeps on steps of which it decides itself whether they are made."""
 
 from __future__ import annotations
 
@@ -12,49 +12,39 @@ from .backend import Backend
 
 
 class Deferred:
-    """Notes on n parameters that the GPU writes to the host's memory, while it makes steps or leaves them out.
+    """The notes on the steps of n parameters.
 
-    Whether a step is left out is decided on the GPU, by two int32 in its own memory, `noticed` and `stopped` (see
-    `fastadagrad.kernels.cuda.finite`). What is seldom written is in page-locked memory, where the host reads it at any
-    time: a count of steps that were left out and, for each parameter, int32 at `found`, of a gradient that is not
-    finite, and at `infinite`, of an accumulator that has become infinite.
+    The GPU has an int32 for each of: `noticed`, a gradient of this step is not finite; `stopped`, a step has been left
+    out; and `found`, the gradient of this parameter was the reason (see `fastadagrad.kernels.cuda.finite`). It counts
+    the steps that it leaves out in page-locked memory of the host, which reads the count at any time without waiting.
     """
 
     def __init__(self, backend: Backend, n: int) -> None:
         self._backend = backend
-        [self._decision] = zeros(backend, [((2,), np.int32)])
-        self._notes = backend.page_locked((1 + 2 * n) * MARK).view(np.int32)
-        self._notes[...] = 0
-        self._found, self._infinite = self._notes[1 : 1 + n], self._notes[1 + n :]
-        self._count = memoryview(cast(Any, self._notes))  # of which an item is read several times as quickly
-        self.found, self.infinite = self._found.ctypes.data, self._infinite.ctypes.data
-        # The guards of checks and of updates that decide.
-        self.of_checks = self._decision.address, self._decision.address + MARK
-        self.of_updates = *self.of_checks, self._notes.ctypes.data
+        [self._notes] = zeros(backend, [((2 + n,), np.int32)])
+        self._counted = backend.page_locked(MARK).view(np.int32)
+        self._counted[...] = 0
+        self._count = memoryview(cast(Any, self._counted))  # of which an item is read several times as quickly
+        noticed, count = self._notes.address, self._counted.ctypes.data
+        self.found = noticed + 2 * MARK
+        self.flags_of_checks = noticed, noticed + MARK  # what the kernels that check are launched with
+        self.flags_of_updates = *self.flags_of_checks, count
 
     @property
     def left_some_out(self) -> bool:
         """Whether the GPU has left a step out, as far as it has got."""
         return bool(self._count[0])
 
-    def begin(self) -> None:
-        """Have the next step made whatever has become of those before it."""
-        self._backend.clear(self._decision.address, self._decision.nbytes)
-
-    def wait(self) -> None:
-        """Wait for the steps so far."""
-        self._backend.read(self._decision.address, np.zeros(2, np.int32))
+    def begin_anew(self) -> None:
+        """Let the GPU decide about the next step by its gradients alone."""
+        self._backend.clear(self._notes.address, 2 * MARK)
 
     def take(self) -> tuple[int, int]:
-        """How many of the steps waited for were left out, and the first parameter whose gradient was not finite."""
-        count, found = int(self._count[0]), int(np.argmax(self._found))
-        if count:
-            self._notes[: 1 + self._found.size] = 0
-            self.begin()
-        return count, found
-
-    def take_infinite(self) -> Any:
-        """A mark for each parameter, whether its accumulator has become infinite since the last look."""
-        marks = self._infinite.copy()
-        self._infinite[...] = 0
-        return marks
+        """Wait for all steps; return how many were left out, and the first parameter that was the reason."""
+        notes = np.zeros(self._notes.shape, np.int32)
+        self._backend.read(self._notes.address, notes)
+        count = self._count[0]
+        if count or notes.any():
+            self._backend.clear(self._notes.address, self._notes.nbytes)
+            self._count[0] = 0
+        return count, int(np.argmax(notes[2:]))

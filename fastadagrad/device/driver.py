@@ -168,6 +168,8 @@ class Driver:
         self._recorded = False  # whether the event `_finished` comes after all work
         self._captured = False  # whether the current stream's work is put into a CUDA graph, to be done later
         self._kept: list[tuple[Any, Any]] = []
+        self._unused: list[int] = []  # addresses of memory that is to be given back
+        self._unused_of_host: list[int] = []
         self._here = _Here(self)
         with self._here:
             self._obtain, self._give_back = memory_of(ordinal, self._device)
@@ -177,6 +179,10 @@ class Driver:
         """Make the GPU the current one of this thread."""
         return self._here
 
+    @property
+    def captures(self) -> bool:
+        return self._captured
+
     def holds(self, address: int) -> bool:
         return _ordinal_of(address) == self._ordinal
 
@@ -185,25 +191,46 @@ class Driver:
 
     def obtain(self, size: int) -> int:
         """The address of memory for work on the current stream, and for what comes after it on others."""
-        self._refuse_capture()
-        with self._work():
-            address: int = self._obtain(size, self._stream)
-            return address
+        with self.turn:
+            self._refuse_capture()
+            self._give_back_unused()
+            with self._work():
+                address: int = self._obtain(size, self._stream)
+                return address
 
     def free(self, address: int) -> None:
-        """Give memory back once all is done that has been asked for here: the current stream comes after all of it."""
-        if os.getpid() != self.process:  # CUDA cannot be used in a forked process
+        """Give memory back that nothing refers to any more."""
+        self._unused.append(address)
+        self._give_back_unused()
+
+    def _give_back_unused(self) -> None:
+        """Give memory back where it can be: in this process, not into a graph, and not in another thread's work.
+
+        The current stream comes after all work that has been asked for here, and so after all that uses the memory.
+        What cannot be given back now is at the next occasion, as the collector of garbage calls this at any time.
+        """
+        if os.getpid() != self.process or not self.turn.taken():
             return
-        with self._work():
-            self._give_back(address, self._stream)
+        try:
+            while self._unused and not self._captured:
+                address = self._unused.pop()
+                with self._work():
+                    self._give_back(address, self._stream)
+            while self._unused_of_host and not self._captured:
+                address = self._unused_of_host.pop()
+                with self._here:
+                    result_of(cuda.cuStreamSynchronize(self._stream))  # kernels may write there still
+                    result_of(cuda.cuMemFreeHost(address))
+        finally:
+            self.turn.__exit__()
 
     def page_locked(self, size: int) -> NDArray[np.uint8]:
         return np.asarray(PageLocked(self, size))
 
     def free_host(self, address: int) -> None:
-        if os.getpid() == self.process:
-            with self._here:
-                result_of(cuda.cuMemFreeHost(address))
+        """Free page-locked memory that nothing refers to any more."""
+        self._unused_of_host.append(address)
+        self._give_back_unused()
 
     def write(self, address: int, values: NDArray[Any]) -> None:
         if not values.nbytes:
@@ -245,8 +272,8 @@ class Driver:
         with self._here:
             return Launch(self._function(kernel), blocks, threads, arguments)
 
-    def make(self, launch: Launch, updates: NDArray[np.int64] | None = None) -> None:
-        if not launch.blocks:
+    def make(self, launch: Launch, updates: NDArray[np.int64] | None = None, after: Launch | None = None) -> None:
+        if not launch.blocks and after is None:
             if updates is not None:
                 updates += 1
             return
@@ -254,7 +281,7 @@ class Driver:
             if updates is None:
                 result_of(launch.on(self._stream))
                 return
-            answer = launch.counted(self._stream, updates)
+            answer = launch.counted(self._stream, updates, after)
             if answer[0] != SUCCESS:
                 updates -= 1
                 raise failure(answer[0])

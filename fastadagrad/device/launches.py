@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache, partial
 from struct import Struct
 from typing import Any
@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from cuda.bindings import driver as cuda
 from numpy.typing import NDArray
+
+from .answers import SUCCESS
 
 SLOT = 8  # bytes of the room for an argument
 _FORMATS = {"f4": "f4x", "i4": "i4x", "u4": "I4x", "f8": "d", "i8": "q", "u8": "Q"}  # by kinds of NumPy's scalars
@@ -42,12 +44,17 @@ class Launch:
         answer: tuple[Any, ...] = self._call(stream, self._places, 0)
         return answer
 
-    def counted(self, stream: int, updates: NDArray[np.int64]) -> tuple[Any, ...]:
-        """Launch it, and add 1 to a count, between which no handler of a signal is called.
+    def counted(self, stream: int, updates: NDArray[np.int64], after: Launch | None) -> tuple[Any, ...]:
+        """Launch it, `after` another, and add 1 to a count, between which no handler of a signal is called.
 
         Python calls handlers between operations of its own. This is one of them: what it calls is written in C.
         """
-        launch, count = partial(self._call, stream, self._places, 0), partial(np.add, updates, 1, updates)
-        answer: tuple[Any, ...]
-        answer, _ = map(operator.call, (launch, count))
-        return answer
+        launches = [launch for launch in (after, self) if launch is not None and launch.blocks]
+        calls: list[Callable[[], Any]] = [launch._ready_on(stream) for launch in launches]
+        calls.append(partial(np.add, updates, 1, updates))
+        answers: list[Any]
+        *answers, _ = map(operator.call, calls)
+        return next((answer for answer in answers if answer[0] != SUCCESS), (SUCCESS,))
+
+    def _ready_on(self, stream: int) -> Callable[[], tuple[Any, ...]]:
+        return partial(self._call, stream, self._places, 0)

@@ -66,7 +66,7 @@ class DeviceRowUnit(DeviceUnit):
             raise no_closed_form(self._name, self._lagging.refusal)
         return taken
 
-    def _kernels(self) -> Iterable[Any]:
+    def _kernels(self, decides: bool) -> Iterable[Any]:
         form, of = self._form, (self._dtype, self._capability)
         yield make_row_update(form, self._motion, self._kind, self._lean, *of)
         if self._lagging:

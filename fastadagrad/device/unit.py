@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..engine.options import Settings
 from ..engine.state import State
-from ..engine.unit import ANEW, DECIDE, Unit
+from ..engine.unit import DECIDE, DECIDE_ALONE, Unit
 from ..kernels.cpu.tensors import FINITE, HEADERS, NORMS, UPDATE
 from ..kernels.cuda import finite, reduce
 from ..kernels.cuda.memory import MARK, VECTOR, lanes_of
@@ -50,20 +50,21 @@ class DeviceUnit(Unit):
         self._launches: dict[str, list[Any]] = {}  # by what they do: those that are ready
         self._streams: list[int | None] = []
         self._foreign: list[DeviceArray] = []  # which may be freed by work on other streams than that of a step
-        self._ready = False
+        self._ready: set[bool] = set()  # whether those decide whose kernels are loaded
 
     def run(self, work: int, gradients: list[Any], guard: NDArray[np.int64], threads: int) -> int:
+        decides = work & (DECIDE | DECIDE_ALONE) > 0
         if work & HEADERS:
             self._look_at(gradients, guard)
         with self._backend.on(self._streams):
             if work & HEADERS:
-                self._make_ready()
+                self._make_ready(decides)
                 self._arrange(looks_later=work & (FINITE | NORMS) == FINITE)
             if work & NORMS:
                 self._sum_squares()
             code = self._check(bool(work & NORMS)) if work & FINITE else 0
-            if work & DECIDE:
-                self._decide(bool(work & ANEW))
+            if decides:
+                self._decide(alone=work & DECIDE_ALONE > 0)
             elif work & UPDATE and code >= 0:
                 self._update_and_count()
             if self._foreign:
@@ -85,7 +86,7 @@ class DeviceUnit(Unit):
         self._foreign = [x for x in given if x.stream != self._streams[0]]
         return parameters, given
 
-    def _decide(self, anew: bool) -> None:
+    def _decide(self, alone: bool) -> None:
         raise NotImplementedError  # for units that `may_defer`
 
     def _update_and_count(self) -> None:
@@ -93,16 +94,16 @@ class DeviceUnit(Unit):
             self._update()
             self._state.updates[0] += 1
 
-    def _make_ready(self) -> None:
+    def _make_ready(self, decides: bool) -> None:
         """Load all kernels of an update, so that an update, once begun, cannot fail for lack of memory or code."""
-        if not self._ready:
-            for kernel in self._kernels():
+        if decides not in self._ready:
+            for kernel in self._kernels(decides):
                 self._backend.load(kernel)
-            self._ready = True
+            self._ready.add(decides)
 
     @abstractmethod
-    def _kernels(self) -> Iterable[Any]:
-        """The kernels that `_update` launches."""
+    def _kernels(self, decides: bool) -> Iterable[Any]:
+        """The kernels that `_update` launches, or `_decide`."""
 
     @abstractmethod
     def _take(self, gradients: list[Any], guard: NDArray[np.int64]) -> list[DeviceArray]:
@@ -159,11 +160,11 @@ class DeviceUnit(Unit):
             self._launches[what] = ready()
         return self._launches[what]
 
-    def _ready_check_of(self, gradient: int, size: int, found: int, guard: tuple[int, ...] = ()) -> Any:
+    def _ready_check_of(self, gradient: int, size: int, found: int, flags: tuple[int, ...] = ()) -> Any:
         """A launch that marks one gradient if it is not finite."""
-        kernels = finite.make_finite_check(self._dtype, self._capability, bool(guard))
+        kernels = finite.make_finite_check(self._dtype, self._capability, bool(flags))
         kernel, blocks = kernels.grid(size, lanes_of(self._dtype), gradient % VECTOR == 0)
-        return self._backend.ready(kernel, blocks, finite.THREADS, (gradient, size, found, *guard))
+        return self._backend.ready(kernel, blocks, finite.THREADS, (gradient, size, found, *flags))
 
     def _launch_sum_of_squares(self, i: int, gradient: int, prepared: bool) -> int:
         """Launch the sum of squares of the gradient of row i of the table; returns the address of the sum.

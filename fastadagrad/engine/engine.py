@@ -164,14 +164,19 @@ class Engine(Access, Arena):
         self.tuning += 1
         self.forget_rate_range()
 
-    def _retuned(self, settings: Sequence[Settings], conduct: Conduct, unused: bool) -> bool:
-        """Go on with the plan that there is, if only numbers have changed; False, and no change, if more has."""
+    def keeps_plan(self, settings: Sequence[Settings], conduct: Conduct, unused: bool) -> bool:
+        """Whether `configure` will go on with the plan that there is, as only numbers have changed."""
         old = self.settings
         kept = self._planned is self.state.slots and same_conduct(self.conduct, conduct)
-        if not kept or trait(self.rule, "measured"):
+        if not kept or trait(self.rule, "measured") or not only_numbers(old, settings):
             return False
-        if not only_numbers(old, settings) or (unused and [s.start for s in old] != [s.start for s in settings]):
+        return not unused or [s.start for s in old] == [s.start for s in settings]
+
+    def _retuned(self, settings: Sequence[Settings], conduct: Conduct, unused: bool) -> bool:
+        """Go on with the plan that there is, if only numbers have changed; False, and no change, if more has."""
+        if not self.keeps_plan(settings, conduct, unused):
             return False
+        old = self.settings
         changed = [i for i, (a, b) in enumerate(zip(old, settings, strict=True)) if a is not b and a != b]
         lags = [(i, self.lags[i]) for i in changed if i in self.lags]
         for i, _ in lags:
@@ -220,7 +225,7 @@ class Engine(Access, Arena):
                 self.displaced = self.displaced | self.placed(changed)
             self.frozen = frozenset(i for i, s in enumerate(settings) if s.options.frozen)
             self.guard = guard_of([*self.params.arrays, *self.state.arrays()])
-            self.stepping, self.lags = self._make_stepping(range(len(settings))), {}
+            self.stepping, self.lags = self._make_stepping(range(len(settings)), may_defer=True), {}
             self._planned = self.state.slots
         except BaseException:
             vars(self).update(before)
@@ -297,8 +302,8 @@ class Engine(Access, Arena):
         self.refuse_alone(self.conduct)
         return self._make_stepping([position])
 
-    def _make_stepping(self, positions: Sequence[int]) -> Stepping:
-        return Stepping(self, positions)
+    def _make_stepping(self, positions: Sequence[int], may_defer: bool = False) -> Stepping:
+        return Stepping(self, positions, may_defer=may_defer)
 
     def whole_shape(self, name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
         """The shape of a parameter or a slot that has this shape here, over all processes that step the model."""

@@ -30,7 +30,7 @@ from .place import array_of
 from .plan import Forms, Plan
 from .products import check_product
 from .rate_cells import RateCells
-from .unit import ANEW, DECIDE, OtherKind, Unit, norm_scale
+from .unit import DECIDE, DECIDE_ALONE, OtherKind, Unit, norm_scale
 
 
 class Stepping:
@@ -42,7 +42,7 @@ class Stepping:
 
     units: list[Unit]
 
-    def __init__(self, arena: Arena, positions: Sequence[int]) -> None:
+    def __init__(self, arena: Arena, positions: Sequence[int], *, may_defer: bool = False) -> None:
         conduct, settings = arena.conduct, [arena.settings[i] for i in positions]
         self._arena, self._names, self._plan = arena, arena.params.names, Plan(arena, positions)
         self._alone = arena.comm is ALONE
@@ -55,7 +55,7 @@ class Stepping:
         self._scheduled = any(s.rate_changes if self._measures else s.scheduled for s in settings)
         self._clips = self._global_limit > 0 or any(s.norm_limit for s in settings)
         self._checks = 0 if self._nonfinite == "ignore" else FINITE
-        self._defers = conduct.deferred and self._checks > 0 and len(positions) == len(arena.params)
+        self._defers = may_defer and conduct.deferred and self._checks > 0
         self._guard = arena.guard
         self._threads = arena.params.place.threads(conduct.threads)
         self._idle_velocities = arena.state.idle_velocities(arena.settings, positions)
@@ -104,12 +104,15 @@ class Stepping:
     def step(self, gradients: list[Any], t: int, products: Sequence[Any] = ()) -> bool:
         """Make step t with a list of gradients, one a parameter; False if it is skipped for a non-finite gradient.
 
-        A method that needs Hessian-vector products takes a list of them as well.
+        A method that needs Hessian-vector products takes a list of them as well. Whether a deferred step is made is
+        decided on the GPU: `left_out` tells of those that are not.
 
         Raises
         ------
         TypeError, ValueError, IndexError, FloatingPointError
             If a gradient or product does not fit, or is not finite. Nothing has been written then.
+        OtherKind
+            If it is to come after deferred steps, and cannot itself be deferred as its gradients are of other kinds.
         """
         arena, unit = self._arena, self._in_one_call
         if unit is not None and not arena.lags:
@@ -120,19 +123,22 @@ class Stepping:
                 else:
                     memory, index = self._rate.only
                     memory[index] = self._rate.written = rate
+            before, work = arena.deferring, self._checks | UPDATE
+            if self._defers and unit.may_defer:
+                arena.deferring, work = unit, DECIDE_ALONE if self._nonfinite == "skip" else DECIDE
             try:
-                if self._defers and unit.may_defer:
-                    arena.deferring = unit
-                    done = self._run(unit, HEADERS | DECIDE | (ANEW if self._nonfinite == "skip" else 0), gradients)
-                else:
-                    done = self._run(unit, HEADERS | self._checks | UPDATE, gradients)
+                done = self._run(unit, HEADERS | work, gradients)
             except OtherKind:
+                arena.deferring = before
+                if before is not None:
+                    raise
                 done = self._step_in_units(gradients, t)
         elif self._fed and not arena.comm.agreed(partial(self._take, products)):
             return False
         else:
             done = self._step_in_units(gradients, t)
-        if done and arena.displaced and (unit is None or arena.displaced is not arena.placed_by_rate):
+        made = done and arena.deferring is None
+        if made and arena.displaced and (unit is None or arena.displaced is not arena.placed_by_rate):
             # Parameters that only a new rate has displaced are displaced again by the next rate, so that the note is
             # left in the quickest step. It is taken off once a step is made in another way, as by a sparse gradient,
             # which a displaced parameter takes as a dense one.
@@ -318,16 +324,12 @@ class Stepping:
             unit.set_own_scalars(t, asked, learned)
         return learned
 
-    def settle(self, unit: Unit, wait: bool) -> tuple[int, str]:
-        """How many of the deferred steps were left out, and the parameter whose gradient was not finite.
-
-        Without `wait` it is known only of those that the GPU has got to.
-        """
-        left_out, row = unit.left_out(wait)
-        if wait or left_out:
+    def left_out(self, unit: Unit, wait: bool) -> tuple[int, str, bool]:
+        """Tell of deferred steps as the unit does (`Unit.left_out`), with the name of the parameter."""
+        number, row, replayed = unit.left_out(wait)
+        if (wait or number) and not unit.replayed:
             self._arena.deferring = None
-            self._note_infinity(unit)
-        return left_out, self._names[unit.positions[row]]
+        return number, self._names[unit.positions[row]], replayed
 
     def _refuse_non_finite(self, position: int, what: str = "gradient") -> bool:
         name = self._names[position]

@@ -33,7 +33,7 @@ def _structure(settings: Settings) -> tuple[Any, ...]:
 
 def same_conduct(old: Conduct, new: Conduct) -> bool:
     """Whether a plan that was made for one conduct serves the other as well."""
-    alike = (old.nonfinite, old.threads) == (new.nonfinite, new.threads)
+    alike = (old.nonfinite, old.deferred, old.threads) == (new.nonfinite, new.deferred, new.threads)
     return alike and (old.max_global_norm == 0) == (new.max_global_norm == 0)
 
 

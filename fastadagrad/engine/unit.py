@@ -20,7 +20,7 @@ from .tuning import Cell, OwnCells, by_rate
 
 # Parts of a step beside those that `kernels.cpu.tensors` names, for units that `may_defer`.
 DECIDE = 16  # the GPU looks whether all gradients are finite; if not, it makes neither this step nor those after it
-ANEW = 32  # it makes this step, if its gradients are finite, whatever has become of those before
+DECIDE_ALONE = 32  # it does the same for this step alone
 
 FEW = 4  # so many scalars are written one by one in less time than NumPy takes to write them at once
 
@@ -126,12 +126,19 @@ class Unit(ABC):
         """Look for accumulators that have become infinite, where steps do not wait to see; whether there may be any."""
         return False
 
-    def left_out(self, wait: bool) -> tuple[int, int]:
-        """How many steps with DECIDE were not made, of those that are done, and whose gradient was not finite.
+    replayed = False  # whether a CUDA graph may make such steps at any time
 
-        The second is the place of the parameter among the positions. With `wait`, all steps are done.
+    def left_out(self, wait: bool) -> tuple[int, int, bool]:
+        """Tell of steps that the GPU has decided not to make.
+
+        Returns
+        -------
+        tuple of int, int and bool
+            Their number; the place among the positions of the parameter whose gradient was not finite; and whether a
+            graph has left steps out, which are not among the number. With `wait` that is so of all steps, else of those
+            that the GPU has got to.
         """
-        return 0, 0
+        return 0, 0, False
 
     @abstractmethod
     def run(self, work: int, gradients: list[Any], guard: NDArray[np.int64], threads: int) -> int:

@@ -72,7 +72,7 @@ class ShardedEngine(Engine):
                 )
         super().check(settings, conduct, unused)
 
-    def _make_stepping(self, positions: Sequence[int]) -> Stepping:
+    def _make_stepping(self, positions: Sequence[int], may_defer: bool = False) -> Stepping:
         return ShardedStepping(self, positions)
 
     @property

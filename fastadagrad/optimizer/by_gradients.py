@@ -134,13 +134,13 @@ class ByGradients:
     def steps(self) -> int:
         """Steps made so far."""
         self._session.count_update()
-        self._session.settle(tell=False)
+        self._session.take_answers(tell=False)
         return self._session.ledger.steps
 
     @property
     def skipped(self) -> int:
         """Steps skipped for a non-finite gradient."""
-        self._session.settle(tell=False)
+        self._session.take_answers(tell=False)
         return self._session.ledger.skipped
 
     def step(self, gradients: Any = None) -> None:
@@ -215,6 +215,7 @@ class ByGradients:
                [0.95, 0.95]])
         """
         session = self._session
+        session.take_answers()
         return session.engine.read(session.position_of(name), f"rows of {name!r}: indices", indices)
 
     def flush(self) -> None:

@@ -156,8 +156,8 @@ class Optimizer(Named, Shown, Iterating, metaclass=Described):
         """
         session = self._session
         with session.engine.changing("reset"), whole():
+            session.take_answers(tell=False)
             session.give_up_unfinished_run("reset")
-            session.settle(tell=False)
             session.engine.flush()
             session.engine.reset()
             session.begin_anew()

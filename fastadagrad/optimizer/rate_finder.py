@@ -267,6 +267,7 @@ class _Trial:
     def __init__(self, opt: Optimizer, touches: Touches | None) -> None:
         given = session_of(opt)
         with given.engine.lock:
+            given.take_answers()
             self._start = checkpoint.state_of(given.engine, given.ledger, None).to_begin_with()
             self._twin = opt.twin()
         self._session = session_of(self._twin)

@@ -201,6 +201,7 @@ class Session(Stepper):
 
     @property
     def steps(self) -> int:
+        self.take_answers(tell=False)
         return self.ledger.steps
 
     def begin_run(self, run: Run) -> None:
@@ -242,7 +243,7 @@ class Session(Stepper):
             return
         with self.engine.changing("the end of a run"), whole():
             self._run = self.touches = None
-            self.flush()
+            self.flush(tell=False)  # what has ended the run may be an error of its own
             self.ledger.stopped_because = reason
             if restores:
                 self.ledger.restore_best(self.params.arrays)
@@ -367,7 +368,7 @@ class Session(Stepper):
         """Take over everything that was saved or, if something is refused, nothing."""
         engine = self.engine
         with engine.changing("load"), whole():
-            self.flush()
+            self.flush(tell=False)
             slots, late, ledger = engine.state.slots, engine.state.late, self.ledger
             try:
                 self.everywhere("load", partial(checkpoint.make_room, saved, engine))
@@ -377,4 +378,5 @@ class Session(Stepper):
                 engine.state.slots, engine.state.late, self.ledger = slots, late, ledger
                 raise
             checkpoint.apply(saved, engine)
+            self.forget_untold()
             self.updates.restore(saved.updates)

@@ -129,6 +129,7 @@ def _parameters(session: Session) -> str:
 
 def _standing(session: Session) -> list[str]:
     """Counts and the best validation, in words."""
+    session.take_answers(wait=False, tell=False)
     ledger = session.ledger
     parts = [f"step {ledger.steps:,}"]
     if ledger.updates:

@@ -9,8 +9,8 @@ from ..engine.engine import Engine
 from ..engine.given import own_copy
 from ..engine.options import Conduct, Rule, Settings, make_group_settings, make_settings, starts_of
 from ..engine.parameters import FloatArray, Parameters
-from ..engine.rows import Rows
 from ..engine.step import Stepping
+from ..engine.unit import OtherKind
 from ..kernels.rules import trait
 from ..support.asking import asking, shown
 from ..support.checks import quick_float
@@ -62,9 +62,10 @@ class Stepper:
 
     def configure(self, hyper: dict[str, Any], overlay: dict[str, Any]) -> None:
         """Put `hyper`, with a run's `overlay` on top, into force from the next step on; all of them or none."""
-        self.settle(tell=False)
         hyper, overlay = self.own_copy(hyper), self.own_copy(overlay)
         settings, conduct = self.settings_of(hyper, overlay)
+        if self.engine.deferring is not None:
+            self.take_answers(wait=not self.engine.keeps_plan(settings, conduct, unused=True), tell=False)
         groups = {**hyper, **overlay}.get("groups", {})
         followers = frozenset(i for i, n in enumerate(self.params.names) if "learning_rate" not in groups.get(n, {}))
         with self.engine.lock:
@@ -106,6 +107,7 @@ class Stepper:
 
         Hyperparameters of the run that decide how the state begins hold for good, if no step has used the state.
         """
+        self.take_answers(tell=False)
         lasting = {name: hyper[name] for name in starts_of(self.rule) if self.unused and name in hyper}
         return {**self.hyper, **lasting}, {name: value for name, value in hyper.items() if name not in lasting}
 
@@ -148,12 +150,17 @@ class Stepper:
 
     def begin_anew(self) -> None:
         """Forget all counts and the history."""
-        self.ledger, self._untold = Ledger(), None
+        self.ledger = Ledger()
+        self.forget_untold()
 
-    def flush(self) -> None:
-        """Catch up all rows of all parameters; FloatingPointError if the GPU has left steps out."""
+    def forget_untold(self) -> None:
+        """Forget deferred steps that were left out, as there is another state now."""
+        self._untold = None
+
+    def flush(self, tell: bool = True) -> None:
+        """Catch up all rows of all parameters; `tell` by a FloatingPointError of steps that the GPU has left out."""
         self.count_update()
-        self.settle()
+        self.take_answers(tell=tell)
         self.engine.flush()
         if self.engine.infinite:
             self.engine.warn_of_infinity(stacklevel=3)
@@ -201,7 +208,8 @@ class Stepper:
             if engine.busy or engine.callers:
                 engine.begin_change("step")
             if engine.deferring is not None or self._untold is not None:
-                self.settle(wait=Rows in {*map(type, gradients)})
+                self._take_answers(wait=False)
+                self._tell()
             ledger = self.ledger
             steps = ledger.steps
             self._updates_before = before = engine.updates[0]
@@ -209,7 +217,14 @@ class Stepper:
             try:
                 if not steps:
                     self._begin(counted_otherwise=True)
-                if engine.stepping.step(gradients, steps, products):
+                try:
+                    done = engine.stepping.step(gradients, steps, products)
+                except OtherKind:
+                    self._take_answers(wait=True)
+                    self._tell()
+                    steps = ledger.steps
+                    done = engine.stepping.step(gradients, steps, products)
+                if done:
                     ledger.steps = steps + 1
                     engine.changes += from_outside
                 else:
@@ -232,7 +247,7 @@ class Stepper:
         with engine.lock:
             if engine.busy or engine.callers:
                 engine.begin_change("an update")
-            self.settle()
+            self.take_answers()
             ledger = self.ledger
             steps = ledger.updates.get(name, 0)
             self._updates_before, self._alone = engine.updates[0], name
@@ -253,28 +268,43 @@ class Stepper:
         if engine.infinite:
             engine.warn_of_infinity(stacklevel=3)
 
-    def settle(self, wait: bool = True, tell: bool = True) -> None:
-        """Count the deferred steps that the GPU has left out, and `tell`: FloatingPointError, unless they are skipped.
+    def take_answers(self, wait: bool = True, tell: bool = True) -> None:
+        """Count the deferred steps that the GPU has left out, and `tell` of them: FloatingPointError.
 
-        Without `wait` they are those that the GPU has got to.
+        Without `wait` they are those that the GPU has got to. In the midst of a step, as a signal's handler may ask,
+        nothing is done: the next occasion comes.
         """
         with self.engine.lock:
-            left_out, name = 0, ""
-            if self.engine.deferring is not None:
-                left_out, name = self.engine.stepping.settle(self.engine.deferring, wait)
-            if left_out:
-                self.ledger.steps -= left_out
-                if self.conduct.nonfinite == "skip":
-                    self.ledger.skipped += left_out
-                else:
-                    self._untold = left_out, name
-            if not (tell and self._untold):
-                return
-            (left_out, name), self._untold = self._untold, None
-        others = f", nor {plural(left_out - 1, 'step')} after it" if left_out > 1 else ""
+            if not self.engine.busy:
+                self._take_answers(wait)
+                if tell:
+                    self._tell()
+
+    def _take_answers(self, wait: bool) -> None:
+        if self.engine.deferring is None:
+            return
+        number, name, replayed = self.engine.stepping.left_out(self.engine.deferring, wait)
+        self.ledger.steps -= number
+        if self.conduct.nonfinite != "skip":
+            if number or replayed:
+                self._untold = self._untold or (number, name)
+        elif number:
+            self.ledger.skipped += number
+            logger.info("%s skipped: the gradient of %r is not finite", plural(number, "step"), name)
+
+    def _tell(self) -> None:
+        """Raise FloatingPointError once, if steps have been left out; none, if they were those of a graph."""
+        if self._untold is None:
+            return
+        (number, name), self._untold = self._untold, None
+        where = f"step {self.ledger.steps + 1}, which was not made"
+        if not number:
+            where = "a replay of a captured step, which was not made, nor any replay after it"
+        elif number > 1:
+            where += f", nor {plural(number - 1, 'step')} after it"
         raise FloatingPointError(
-            f"gradient of {name!r} must be finite, but held NaN or infinity in step {self.ledger.steps + 1}, which was "
-            f"not made{others}: nothing was changed by them (nonfinite='skip' skips such steps, 'ignore' does not look)"
+            f"gradient of {name!r} must be finite, but held NaN or infinity in {where}: nothing was changed by them "
+            "(nonfinite='skip' skips such steps, 'ignore' does not look)"
         )
 
     def count_update(self) -> None:

@@ -118,7 +118,7 @@ class Variant(NamedTuple):
         return kernel_name(rule, self.motion, *kind, *["deciding"] * self.decides, self.dtype)
 
     @property
-    def guard_type(self) -> Any:
+    def flags_type(self) -> Any:
         return addresses_type(3 if self.decides else 0)
 
 
@@ -133,9 +133,9 @@ def _make_updates(rule: Any, variant: Variant):
 
 
 class Dense(NamedTuple):
-    """Kernels ``(p, g, slots, n, infinite, guard, s)`` that update n elements, given addresses and scalars.
+    """Kernels ``(p, g, slots, n, infinite, flags, s)`` that update n elements, given addresses and scalars.
 
-    `infinite` is the address of an int32, which becomes 1 if an accumulator becomes infinite; the guard is that of
+    `infinite` is the address of an int32, which becomes 1 if an accumulator becomes infinite; the flags is that of
     `finite.make_may_step`.
     """
 
@@ -154,14 +154,14 @@ def make_dense(rule: Any, variant: Variant) -> Dense:
     update_element, update_vector = _make_updates(rule, variant)
     lanes, may_step = np.uint64(lanes_of(variant.dtype)), make_may_step(variant.decides)
 
-    def elements(p, g, slots, n, infinite, guard, s):
+    def elements(p, g, slots, n, infinite, flags, s):
         i = threads.thread()
-        if may_step(i, guard) and i < n:
+        if may_step(i, flags) and i < n:
             update_element(i, p, g, slots, infinite, s)
 
-    def vectors(p, g, slots, n, infinite, guard, s):
+    def vectors(p, g, slots, n, infinite, flags, s):
         t, whole = threads.thread(), n // lanes
-        if may_step(t, guard):
+        if may_step(t, flags):
             if t < whole:
                 update_vector(t, p, g, slots, infinite, s)
             else:
@@ -170,7 +170,7 @@ def make_dense(rule: Any, variant: Variant) -> Dense:
                     update_element(i, p, g, slots, infinite, s)
 
     a, slots = types.uint64, addresses_type(len(slot_names(rule, variant.motion)))
-    arguments = a, a, slots, a, a, variant.guard_type, scalars_type(rule, variant.dtype)
+    arguments = a, a, slots, a, a, variant.flags_type, scalars_type(rule, variant.dtype)
     name = variant.name_of(rule)
     return Dense(
         compile_kernel(f"{name}_vectors", vectors, arguments, variant.cc),
@@ -180,7 +180,7 @@ def make_dense(rule: Any, variant: Variant) -> Dense:
 
 @cache
 def make_many(rule: Any, variant: Variant) -> Kernel:
-    """Kernel ``(rows, tensors, infinite, scalars, guard)`` that updates all the tensors of a table of addresses.
+    """Kernel ``(rows, tensors, infinite, scalars, flags)`` that updates all the tensors of a table of addresses.
 
     Each block of THREADS steps a block of BLOCK elements. Each tensor has scalars of its own and, at `infinite`, an
     int32 that becomes 1 if its accumulator becomes infinite.
@@ -196,8 +196,8 @@ def make_many(rule: Any, variant: Variant) -> Kernel:
     access_to_slots = make_slots(make_access(dtype), n_slots)
     moved, joined = access_to_slots.moved, access_to_slots.joined
 
-    def many(rows, tensors, infinite, scalars, guard):
-        if not may_step(threads.thread(), guard):
+    def many(rows, tensors, infinite, scalars, flags):
+        if not may_step(threads.thread(), flags):
             return
         i, row, start, n = part_of(threads.block(), rows, tensors)
         s, offset, mark_at = load_scalars(scalars + i * size_of_scalars), start * itemsize, infinite + i * _mark_size
@@ -214,5 +214,5 @@ def make_many(rule: Any, variant: Variant) -> Kernel:
             update_element(j, p, g, slots, mark_at, s)
             j += _threads
 
-    arguments = *(types.uint64,) * 4, variant.guard_type
+    arguments = *(types.uint64,) * 4, variant.flags_type
     return compile_kernel(f"{variant.name_of(rule)}_many", many, arguments, variant.cc)

@@ -1,4 +1,4 @@
-"""Looks for numbers that are not finite, and steps that wait for no one's answer: the GPU makes them, or does not."""
+"""Kernels that look for numbers that are not finite, and what makes an update depend on what they have found."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _zero, _mark, _threads, _vector = map(_address, (0, MARK, THREADS, VECTOR))
 
 
 class Check(NamedTuple):
-    """Kernels ``(g, n, found, guard)``: the int32 at `found` becomes 1 if one of n gradients is NaN or infinite.
+    """Kernels ``(g, n, found, flags)``: the int32 at `found` becomes 1 if one of n gradients is NaN or infinite.
 
-    The guard is empty or, for a step that the GPU decides about, has the addresses of two more int32: `noticed`, which
+    The flags is empty or, for a step that the GPU decides about, has the addresses of two more int32: `noticed`, which
     becomes 1 as well, and `stopped`. Where the latter is not 0 nothing is marked.
     """
 
@@ -42,22 +42,22 @@ def make_finite_check(dtype: np.dtype[Any], cc: Capability, decides: bool = Fals
     is_finite, are_finite = _make_are_finite(dtype, 1), _make_are_finite(dtype, lanes_of(dtype))
     itemsize, lanes, complain = _address(dtype.itemsize), _address(lanes_of(dtype)), _make_complain(decides)
 
-    def elements(g, n, found, guard):
+    def elements(g, n, found, flags):
         i = threads.thread()
         if i < n and not is_finite(g + i * itemsize):
-            complain(found, guard)
+            complain(found, flags)
 
-    def vectors(g, n, found, guard):
+    def vectors(g, n, found, flags):
         t, whole = threads.thread(), n // lanes
         if t < whole:
             if not are_finite(g + t * _vector):
-                complain(found, guard)
+                complain(found, flags)
         else:
             i = whole * lanes + (t - whole)
             if i < n and not is_finite(g + i * itemsize):
-                complain(found, guard)
+                complain(found, flags)
 
-    arguments, name = (*(types.uint64,) * 3, _guard_type(decides)), _name("finite", dtype, decides)
+    arguments, name = (*(types.uint64,) * 3, _flags_type(decides)), _name("finite", dtype, decides)
     return Check(
         compile_kernel(f"{name}_vectors", vectors, arguments, cc),
         compile_kernel(f"{name}_elements", elements, arguments, cc),
@@ -68,13 +68,13 @@ def _name(what: str, dtype: np.dtype[Any], decides: bool) -> str:
     return f"{what}_{dtype}" + "_deciding" * decides
 
 
-def _guard_type(decides: bool) -> Any:
+def _flags_type(decides: bool) -> Any:
     return addresses_type(2 if decides else 0)
 
 
 @cache
 def make_finite_check_of_many(dtype: np.dtype[Any], cc: Capability, decides: bool = False) -> Kernel:
-    """Kernel ``(rows, tensors, found, guard)``: the same for each tensor of a table of addresses.
+    """Kernel ``(rows, tensors, found, flags)``: the same for each tensor of a table of addresses.
 
     Each block of THREADS checks a block of BLOCK elements. Each tensor has an int32 of its own at `found`.
     """
@@ -82,7 +82,7 @@ def make_finite_check_of_many(dtype: np.dtype[Any], cc: Capability, decides: boo
     itemsize, lanes, complain = _address(dtype.itemsize), _address(lanes_of(dtype)), _make_complain(decides)
     gradient = make_load_column(GRADIENT)
 
-    def check(rows, tensors, found, guard):
+    def check(rows, tensors, found, flags):
         i, row, start, n = part_of(threads.block(), rows, tensors)
         g, thread, done, finite = gradient(row) + start * itemsize, threads.thread_of_block(), _zero, True
         if g % _vector == _zero:
@@ -96,20 +96,20 @@ def make_finite_check_of_many(dtype: np.dtype[Any], cc: Capability, decides: boo
             finite &= is_finite(g + j * itemsize)
             j += _threads
         if not finite:
-            complain(found + i * _mark, guard)
+            complain(found + i * _mark, flags)
 
-    arguments = *(types.uint64,) * 3, _guard_type(decides)
+    arguments = *(types.uint64,) * 3, _flags_type(decides)
     return compile_kernel(_name("finite_many", dtype, decides), check, arguments, cc)
 
 
 def _make_complain(decides: bool):
-    """Compilable ``(found, guard)``."""
+    """Compilable ``(found, flags)``."""
     if not decides:
-        return jitable(lambda found, guard: mark(found))
+        return jitable(lambda found, flags: mark(found))
 
     @jitable
-    def complain(found, guard):
-        noticed, stopped = guard
+    def complain(found, flags):
+        noticed, stopped = flags
         if load_int32(stopped) == np.int32(0):
             mark(found)
             mark(noticed)
@@ -138,17 +138,17 @@ def _make_first_are_finite(count: int, magnitude: Any, infinity: Any):
 
 
 def make_may_step(decides: bool):
-    """Compilable ``(i, guard)``: whether thread i is to update.
+    """Compilable ``(i, flags)``: whether thread i is to update.
 
-    The guard is empty or, if the kernel `decides`, has the addresses of three int32: `noticed`, which says whether the
+    The flags is empty or, if the kernel `decides`, has the addresses of three int32: `noticed`, which says whether the
     step is to be left out; `stopped`, which becomes 1 then; and a count, to which 1 is added.
     """
     if not decides:
-        return jitable(lambda i, guard: True)
+        return jitable(lambda i, flags: True)
 
     @jitable
-    def may_step(i, guard):
-        noticed, stopped, count = guard
+    def may_step(i, flags):
+        noticed, stopped, count = flags
         if load_int32(noticed) == np.int32(0):
             return True
         if i == _zero:

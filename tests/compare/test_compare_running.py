@@ -264,6 +264,15 @@ def test_processes_that_fail(own):
         list(run_in_processes([cell("sgd", 0.1, 3, 1, "dying")], {"dying": dying}, methods, 1))
 
 
+def test_a_run_that_ends_its_process_keeps_others_from_nothing(own):
+    problems = {name: problem_named(f"counting_threads:{name}") for name in ("dying", "counting")}
+    cells = [cell("sgd", 0.1, seed, 1, name) for seed, name in enumerate(["dying", "counting", "dying", "counting"])]
+    runs = run_in_processes(cells, problems, {"sgd": contender_named("sgd")}, 1)
+    assert [next(runs).cell.seed, next(runs).cell.seed] == [1, 3]
+    with pytest.raises(RuntimeError, match="a process ended before its time"):
+        next(runs)
+
+
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_what_processes_that_end_have_not_finished_is_made_by_others(own, caplog, jobs):
     problem = problem_named("counting_threads:dying_once")

@@ -38,6 +38,7 @@ class Interpreter:
 
     def __init__(self):
         self.capability, self.memory, self.launched, self.log = CC, {}, [], []
+        self.captures = False
         self.kept, self._depth = deque(maxlen=4), 0
 
     def holds(self, address):
@@ -78,8 +79,10 @@ class Interpreter:
     def ready(self, *launch):
         return launch
 
-    def make(self, launch, updates=None):
-        self.launch(*launch)
+    def make(self, launch, updates=None, after=None):
+        for each in (after, launch):
+            if each is not None:
+                self.launch(*each)
         if updates is not None:
             updates += 1
 
@@ -144,10 +147,11 @@ class Hardware:
     def ready(self, kernel, *rest):
         return kernel.name, self._driver.ready(kernel, *rest)
 
-    def make(self, launch, updates=None):
-        name, ready = launch
-        self.launched.append(name)
-        self._driver.make(ready, updates)
+    def make(self, launch, updates=None, after=None):
+        given = [each for each in (after, launch) if each is not None]
+        self.launched += [name for name, _ in given]
+        before = None if after is None else after[1]
+        self._driver.make(launch[1], updates, before)
 
     @contextmanager
     def on(self, streams):
