@@ -12,8 +12,9 @@ from ..engine.gradients import missing_gradient, overlap_refusal
 from ..engine.options import Settings
 from ..engine.rows import is_sparse
 from ..engine.state import State
-from ..engine.unit import OtherKind
+from ..engine.unit import DECIDE_ALONE, DECISIONS, OtherKind
 from ..kernels.cuda import dense, finite, reduce, shared
+from ..kernels.cuda.compiling import THREADS, ByAlignment
 from ..kernels.cuda.memory import MARK, VECTOR, lanes_of
 from ..kernels.cuda.statistics import make_measure
 from ..kernels.memory import addresses
@@ -24,7 +25,7 @@ from .arrays import DeviceArray, zeros
 from .deferred import Deferred
 from .gradients import device_gradient
 from .seen import Seen
-from .unit import THREADS, DeviceUnit
+from .unit import DeviceUnit
 
 
 class DeviceBucket(DeviceUnit):
@@ -112,7 +113,7 @@ class DeviceBucket(DeviceUnit):
             return self._ready_check_of(int(self.table[0, GRADIENT]), int(self.table[0, SIZE]), found, flags)
         kernel = finite.make_finite_check_of_many(self._dtype, self._capability, bool(flags))
         arguments = self._rows.address, n, found, *flags
-        return self._backend.ready(kernel, int(self.table[-1, FIRST_BLOCK]), finite.THREADS, arguments)
+        return self._backend.ready(kernel, int(self.table[-1, FIRST_BLOCK]), THREADS, arguments)
 
     def _rows_there(self) -> int:
         """Address of the table on the GPU, to which it is copied if it has changed."""
@@ -171,7 +172,14 @@ class DeviceBucket(DeviceUnit):
             self._backend.read(array.address, found)
         return found
 
+    def _carry_out(self, work: int) -> None:
+        if work & DECISIONS:
+            self._decide(alone=work & DECIDE_ALONE > 0)
+        else:
+            super()._carry_out(work)
+
     def _decide(self, alone: bool) -> None:
+        """Have the GPU check the gradients and make the step, or leave it out."""
         if not self._deferred:
             self._deferred = [Deferred(self._backend, len(self.positions)) for _ in ("steps", "replays")]
         captures = self._backend.captures
@@ -236,7 +244,7 @@ class DeviceBucket(DeviceUnit):
         if len(self.positions) > 1:
             kernel = dense.make_many(self._form, variant)
             arguments = self._rows.address, len(self.positions), self._infinite, self._device_scalars.address, *flags
-            return [self._backend.ready(kernel, int(self.table[-1, FIRST_BLOCK]), dense.THREADS, arguments)]
+            return [self._backend.ready(kernel, int(self.table[-1, FIRST_BLOCK]), THREADS, arguments)]
         kernels = dense.make_dense(self._form, variant)
         return [self._ready_elements(kernels, *member, flags) for member in self._members()]
 
@@ -246,12 +254,12 @@ class DeviceBucket(DeviceUnit):
             yield i, self.table[i, [PARAMETER, GRADIENT, *self._columns]].tolist(), int(self.table[i, SIZE])
 
     def _ready_elements(
-        self, kernels: dense.Dense, i: int, places: list[int], size: int, flags: tuple[int, ...]
+        self, kernels: ByAlignment, i: int, places: list[int], size: int, flags: tuple[int, ...]
     ) -> Any:
         aligned = not any(place % VECTOR for place in places)
         kernel, blocks = kernels.grid(size, lanes_of(self._dtype), aligned)
         arguments = *places, size, self._infinite + i * MARK, *flags, *self._scalars[i]
-        return self._backend.ready(kernel, blocks, dense.THREADS, arguments)
+        return self._backend.ready(kernel, blocks, THREADS, arguments)
 
     def _ready_rows(self, i: int, places: list[int], size: int) -> Any:
         kernel = shared.make_rows(self._form, self._motion, self._dtype, self._capability)

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from ..engine.options import Settings
 from ..engine.state import State
-from ..engine.unit import DECIDE, DECIDE_ALONE, Unit
+from ..engine.unit import DECISIONS, Unit
 from ..kernels.cpu.tensors import FINITE, HEADERS, NORMS, UPDATE
 from ..kernels.cuda import finite, reduce
+from ..kernels.cuda.compiling import THREADS
 from ..kernels.cuda.memory import MARK, VECTOR, lanes_of
 from ..kernels.memory import addresses
 from ..kernels.memory.addresses import FIRST_BLOCK, FIRST_SLOT, NON_FINITE, PARAMETER, SIZE
@@ -21,8 +22,6 @@ from ..support.interrupts import whole
 from .arrays import LEGACY_STREAM, DeviceArray, zeros
 from .backend import Backend
 from .norms import launch_sum_of_squares
-
-THREADS = 256  # a block, of kernels that take any number
 
 
 class DeviceUnit(Unit):
@@ -53,20 +52,17 @@ class DeviceUnit(Unit):
         self._ready: set[bool] = set()  # whether those decide whose kernels are loaded
 
     def run(self, work: int, gradients: list[Any], guard: NDArray[np.int64], threads: int) -> int:
-        decides = work & (DECIDE | DECIDE_ALONE) > 0
         if work & HEADERS:
             self._look_at(gradients, guard)
         with self._backend.on(self._streams):
             if work & HEADERS:
-                self._make_ready(decides)
+                self._make_ready(work & DECISIONS > 0)
                 self._arrange(looks_later=work & (FINITE | NORMS) == FINITE)
             if work & NORMS:
                 self._sum_squares()
             code = self._check(bool(work & NORMS)) if work & FINITE else 0
-            if decides:
-                self._decide(alone=work & DECIDE_ALONE > 0)
-            elif work & UPDATE and code >= 0:
-                self._update_and_count()
+            if work & (UPDATE | DECISIONS) and code >= 0:
+                self._carry_out(work)
             if self._foreign:
                 self._backend.keep(self._foreign)
         return code
@@ -86,8 +82,9 @@ class DeviceUnit(Unit):
         self._foreign = [x for x in given if x.stream != self._streams[0]]
         return parameters, given
 
-    def _decide(self, alone: bool) -> None:
-        raise NotImplementedError  # for units that `may_defer`
+    def _carry_out(self, work: int) -> None:
+        """Make the step that `work` asks for, whose gradients have been checked as far as the host does so."""
+        self._update_and_count()
 
     def _update_and_count(self) -> None:
         with whole():
@@ -164,7 +161,7 @@ class DeviceUnit(Unit):
         """A launch that marks one gradient if it is not finite."""
         kernels = finite.make_finite_check(self._dtype, self._capability, bool(flags))
         kernel, blocks = kernels.grid(size, lanes_of(self._dtype), gradient % VECTOR == 0)
-        return self._backend.ready(kernel, blocks, finite.THREADS, (gradient, size, found, *flags))
+        return self._backend.ready(kernel, blocks, THREADS, (gradient, size, found, *flags))
 
     def _launch_sum_of_squares(self, i: int, gradient: int, prepared: bool) -> int:
         """Launch the sum of squares of the gradient of row i of the table; returns the address of the sum.

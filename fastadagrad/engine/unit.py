@@ -21,6 +21,7 @@ from .tuning import Cell, OwnCells, by_rate
 # Parts of a step beside those that `kernels.cpu.tensors` names, for units that `may_defer`.
 DECIDE = 16  # the GPU looks whether all gradients are finite; if not, it makes neither this step nor those after it
 DECIDE_ALONE = 32  # it does the same for this step alone
+DECISIONS = DECIDE | DECIDE_ALONE
 
 FEW = 4  # so many scalars are written one by one in less time than NumPy takes to write them at once
 

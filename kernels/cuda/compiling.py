@@ -25,6 +25,8 @@ from .lowering import lowered
 from .nvptx import Capability as Capability
 from .nvptx import code_capability, ptx_of
 
+THREADS = 256  # a block, of kernels whose threads share nothing
+
 # What is done around a compilation, given the kernel's name: whoever runs kernels may tell the user, who waits for it.
 around: Callable[[str], AbstractContextManager[None]] = nullcontext
 
@@ -37,6 +39,18 @@ class Kernel(NamedTuple):
 
     name: str
     ptx: str
+
+
+class ByAlignment(NamedTuple):
+    """Two kernels that do the same, a thread for each vector or each element."""
+
+    vectors: Kernel  # for addresses that are multiples of 16; a thread, too, for each element behind the last vector
+    elements: Kernel
+
+    def grid(self, n: int, lanes: int, aligned: bool) -> tuple[Kernel, int]:
+        """The kernel that is to be launched for n elements, and in how many blocks of THREADS."""
+        threads = n // lanes + n % lanes if aligned else n
+        return self.vectors if aligned else self.elements, -(-threads // THREADS)
 
 
 def scalars_type(rule: Any, dtype: Any) -> Any:

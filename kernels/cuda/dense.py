@@ -13,7 +13,7 @@ from ..jit import jitable
 from ..memory import addresses
 from ..motion import slot_names
 from . import threads
-from .compiling import Capability, Kernel, compile_kernel, kernel_name, scalars_type
+from .compiling import THREADS, ByAlignment, Capability, Kernel, compile_kernel, kernel_name, scalars_type
 from .finite import make_may_step
 from .memory import (
     MARK,
@@ -28,8 +28,6 @@ from .memory import (
     mark,
 )
 from .tensors import make_load_column, make_load_columns, part_of
-
-THREADS = 256  # a block
 
 _zero, _threads, _mark_size = map(np.uint64, (0, THREADS, MARK))
 
@@ -132,25 +130,13 @@ def _make_updates(rule: Any, variant: Variant):
     )
 
 
-class Dense(NamedTuple):
-    """Kernels ``(p, g, slots, n, infinite, flags, s)`` that update n elements, given addresses and scalars.
+@cache
+def make_dense(rule: Any, variant: Variant) -> ByAlignment:
+    """Kernels ``(p, g, slots, n, infinite, flags, s)`` that update n elements, each with an accumulator of its own.
 
-    `infinite` is the address of an int32, which becomes 1 if an accumulator becomes infinite; the flags is that of
+    `infinite` is the address of an int32, which becomes 1 if an accumulator becomes infinite, and `flags` are those of
     `finite.make_may_step`.
     """
-
-    vectors: Kernel  # for addresses that are multiples of 16
-    elements: Kernel
-
-    def grid(self, n: int, lanes: int, aligned: bool) -> tuple[Kernel, int]:
-        """The kernel that is to be launched, and in how many blocks of THREADS."""
-        threads = n // lanes + n % lanes if aligned else n
-        return self.vectors if aligned else self.elements, -(-threads // THREADS)
-
-
-@cache
-def make_dense(rule: Any, variant: Variant) -> Dense:
-    """Kernels for arrays with an accumulator for each element."""
     update_element, update_vector = _make_updates(rule, variant)
     lanes, may_step = np.uint64(lanes_of(variant.dtype)), make_may_step(variant.decides)
 
@@ -172,7 +158,7 @@ def make_dense(rule: Any, variant: Variant) -> Dense:
     a, slots = types.uint64, addresses_type(len(slot_names(rule, variant.motion)))
     arguments = a, a, slots, a, a, variant.flags_type, scalars_type(rule, variant.dtype)
     name = variant.name_of(rule)
-    return Dense(
+    return ByAlignment(
         compile_kernel(f"{name}_vectors", vectors, arguments, variant.cc),
         compile_kernel(f"{name}_elements", elements, arguments, variant.cc),
     )

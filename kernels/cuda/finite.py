@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numba import types
@@ -11,34 +11,21 @@ from numba import types
 from ..jit import jitable
 from ..memory.addresses import GRADIENT
 from . import threads
-from .compiling import Capability, Kernel, compile_kernel
+from .compiling import THREADS, ByAlignment, Capability, Kernel, compile_kernel
 from .memory import MARK, VECTOR, addresses_type, lanes_of, load_int32, make_access, mark, store_int32
 from .tensors import make_load_column, part_of
-
-THREADS = 256  # a block
 
 _address = np.uint64
 _zero, _mark, _threads, _vector = map(_address, (0, MARK, THREADS, VECTOR))
 
 
-class Check(NamedTuple):
+@cache
+def make_finite_check(dtype: np.dtype[Any], cc: Capability, decides: bool = False) -> ByAlignment:
     """Kernels ``(g, n, found, flags)``: the int32 at `found` becomes 1 if one of n gradients is NaN or infinite.
 
-    The flags is empty or, for a step that the GPU decides about, has the addresses of two more int32: `noticed`, which
-    becomes 1 as well, and `stopped`. Where the latter is not 0 nothing is marked.
+    If they `decide`, `flags` has the addresses of two more int32: `noticed`, which becomes 1 as well, and `stopped`,
+    which, unless it is 0, keeps all three as they are. Else `flags` is empty.
     """
-
-    vectors: Kernel  # for an address that is a multiple of 16
-    elements: Kernel
-
-    def grid(self, n: int, lanes: int, aligned: bool) -> tuple[Kernel, int]:
-        """The kernel that is to be launched, and in how many blocks of THREADS."""
-        threads = n // lanes + n % lanes if aligned else n
-        return self.vectors if aligned else self.elements, -(-threads // THREADS)
-
-
-@cache
-def make_finite_check(dtype: np.dtype[Any], cc: Capability, decides: bool = False) -> Check:
     is_finite, are_finite = _make_are_finite(dtype, 1), _make_are_finite(dtype, lanes_of(dtype))
     itemsize, lanes, complain = _address(dtype.itemsize), _address(lanes_of(dtype)), _make_complain(decides)
 
@@ -58,7 +45,7 @@ def make_finite_check(dtype: np.dtype[Any], cc: Capability, decides: bool = Fals
                 complain(found, flags)
 
     arguments, name = (*(types.uint64,) * 3, _flags_type(decides)), _name("finite", dtype, decides)
-    return Check(
+    return ByAlignment(
         compile_kernel(f"{name}_vectors", vectors, arguments, cc),
         compile_kernel(f"{name}_elements", elements, arguments, cc),
     )
@@ -140,8 +127,8 @@ def _make_first_are_finite(count: int, magnitude: Any, infinity: Any):
 def make_may_step(decides: bool):
     """Compilable ``(i, flags)``: whether thread i is to update.
 
-    The flags is empty or, if the kernel `decides`, has the addresses of three int32: `noticed`, which says whether the
-    step is to be left out; `stopped`, which becomes 1 then; and a count, to which 1 is added.
+    If the kernel `decides`, `flags` has the addresses of three int32. `noticed` is not 0 where the step is to be left
+    out; `stopped` becomes 1 then, and 1 is added to the third, a count. Else `flags` is empty.
     """
     if not decides:
         return jitable(lambda i, flags: True)
