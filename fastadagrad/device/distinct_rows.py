@@ -5,13 +5,11 @@ from __future__ import annotations
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..engine.place import array_of
 from ..engine.rows import INDEX_DTYPES, Rows, outside
 from ..kernels.cpu.coalesce import LARGEST, POSITION
 from ..kernels.cuda import coalesce
-from ..kernels.reduce import LANES
 from .arrays import DeviceArray, zeros
 from .backend import Backend
 from .gradients import device_gradient
@@ -20,12 +18,35 @@ WORD = np.dtype(np.uint64)
 
 
 class Groups(NamedTuple):
-    """Addresses of the distinct rows and of the places of their values, as :mod:`..kernels.cuda.rows` takes them."""
+    """Addresses of the distinct rows and of the places of their values, as :mod:`..kernels.cuda.rows` takes them.
+
+    There are n, or, if `number` is not 0, as many as the word at that address says, and n at most.
+    """
 
     rows: int
     starts: int
     at: int
     n: int
+    number: int
+
+
+NOTHING = Groups(0, 0, 0, 0, 0)
+
+
+class Swept:
+    """Memory for what the tiles of :mod:`..kernels.cuda.blocks` say, which is 0 before they say it."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        [self._words] = zeros(backend, [((0,), WORD)])
+
+    def cleared(self, size: int) -> int:
+        """The address of so many words that are 0."""
+        if self._words.size < size:
+            [self._words] = zeros(self._backend, [((size,), WORD)])
+        else:
+            self._backend.clear(self._words.address, size * WORD.itemsize)
+        return self._words.address
 
 
 class DeviceCoalescer:
@@ -43,8 +64,9 @@ class DeviceCoalescer:
     def __init__(self, backend: Backend, n_rows: int, outside: int | None = None) -> None:
         self._backend, self._n_rows = backend, n_rows
         self._kernels = coalesce.make_sort(backend.capability)
-        [self._found] = zeros(backend, [((2,), WORD)])  # a total, and whether an index is that of no row
+        [self._found] = zeros(backend, [((2,), WORD)])  # how many rows, and whether an index is that of no row
         self._looks, self._outside = outside is None, outside or self._found.address + WORD.itemsize
+        self._swept = Swept(backend)
         self._room = -1
 
     def group(self, what: str, indices: DeviceArray, unique: bool) -> Groups:
@@ -53,43 +75,51 @@ class DeviceCoalescer:
         Raises
         ------
         IndexError
-            If there is no such row. The call waits for the GPU to find that out.
+            If there is no such row. The call waits for the GPU to find that out, unless the caller looks.
         """
         n = indices.size
         if not n:
-            return Groups(0, 0, 0, 0)
+            return NOTHING
         if unique:
-            self._make_room(n)
-            self._pack(self._kernels.pack_rows, indices, self._rows)
-            if self._looks:
-                self._look(what, indices)
-            return Groups(self._rows.address, self._places.address, self._places.address, n)
-        keys = self._sort(self.pack(indices), n)
-        tiles = coalesce.tiles_of(n)
-        self._launch(self._kernels.count_heads, tiles * LANES, keys, n, tiles, self._counts)
-        self.scan(self._counts, tiles)
-        n_groups = self._look(what, indices)
-        rows, starts, at = (array.address for array in (self._rows, self._starts, self._at))
-        self._launch(self._kernels.write, tiles * LANES, keys, n, tiles, self._counts, at, rows, starts)
-        return Groups(rows, starts, at, n_groups)
+            rows, starts = self.rows(indices), self._places.address
+            groups = Groups(rows.address, starts, starts, n, 0)
+        else:
+            groups = self._sorted(indices)
+        if self._looks:
+            found = np.zeros(self._found.shape, WORD)
+            self._backend.read(self._found.address, found)
+            if found[1]:
+                self._backend.clear(self._found.address, self._found.nbytes)
+                self.refuse(what, indices)
+        return groups
 
-    def pack(self, indices: DeviceArray) -> DeviceArray:
-        """Sort keys of the indices, in the order of the indices."""
-        self._make_room(indices.size)
-        self._pack(self._kernels.pack, indices, self._keys[0])
-        return self._keys[0]
+    def rows(self, indices: DeviceArray) -> DeviceArray:
+        """The indices as words, in their order."""
+        n = indices.size
+        self._make_room(n)
+        kernel, blocks = self._kernels.pack_rows[str(indices.dtype)], -(-n // coalesce.THREADS)
+        self._launch(kernel, blocks, indices, n, self._n_rows, self._rows, self._outside)
+        return self._rows
 
-    def _pack(self, kernels: dict[str, Any], indices: DeviceArray, words: DeviceArray) -> None:
-        arguments = indices, indices.size, self._n_rows, words, self._outside
-        self._launch(kernels[str(indices.dtype)], indices.size, *arguments)
-
-    def _look(self, what: str, indices: DeviceArray) -> int:
-        """The total of the counts that were scanned last; IndexError for indices of no row, unless the caller looks."""
-        found = self._read()
-        if found[1]:
-            self._backend.clear(self._found.address, self._found.nbytes)
-            self.refuse(what, indices)
-        return int(found[0])
+    def _sorted(self, indices: DeviceArray) -> Groups:
+        n, digits, kernels = indices.size, coalesce.digits_of(self._n_rows), self._kernels
+        tiles, values = coalesce.tiles_of(n), coalesce.VALUES
+        self._make_room(n)
+        tickets = self._swept.cleared(digits * values + digits + 1 + tiles + digits * tiles * values)
+        counts = tickets + (digits + 1) * WORD.itemsize
+        heads = counts + digits * values * WORD.itemsize
+        said = heads + tiles * WORD.itemsize
+        keys, others = self._keys
+        pack = kernels.pack_keys[str(indices.dtype)]
+        self._launch(pack, tiles, indices, n, self._n_rows, keys, digits, counts, self._outside)
+        for digit in range(digits):
+            own = counts + digit * values * WORD.itemsize, tickets + digit * WORD.itemsize
+            shift, said_of_it = POSITION + digit * coalesce.DIGIT, said + digit * tiles * values * WORD.itemsize
+            self._launch(kernels.sweep, tiles, keys, n, shift, *own, said_of_it, others)
+            keys, others = others, keys
+        results = self._at, self._rows, self._starts, self._found
+        self._launch(kernels.write, tiles, keys, n, tickets + digits * WORD.itemsize, heads, *results)
+        return Groups(self._rows.address, self._starts.address, self._at.address, n, self._found.address)
 
     def refuse(self, what: str, indices: DeviceArray) -> NoReturn:
         """Raise IndexError for the first of the indices that is not that of a row."""
@@ -101,47 +131,15 @@ class DeviceCoalescer:
         if n <= self._room:
             return
         room = max(n, 2 * self._room)
-        counts = coalesce.VALUES * coalesce.tiles_of(room)
-        levels = [coalesce.spans_of(max(counts, room))]
-        while levels[-1] > 1:
-            levels.append(coalesce.spans_of(levels[-1]))
-        sizes = room, room, room, room, room + 1, room + 1, counts, *levels[:-1]
+        sizes = room, room, room, room, room + 1, room + 1
         keys, others, *memory = zeros(self._backend, [((size,), WORD) for size in sizes])
-        self._keys = keys, others
-        self._at, self._rows, self._starts, self._places, self._counts, *self._totals_of_spans = memory
+        self._keys, (self._at, self._rows, self._starts, self._places) = (keys, others), memory
         self._backend.write(self._places.address, np.arange(room + 1, dtype=WORD))  # where rows are in the order given
         self._room = room
 
-    def _sort(self, keys: DeviceArray, n: int) -> DeviceArray:
-        other, tiles = self._keys[1], coalesce.tiles_of(n)
-        for shift in range(POSITION, POSITION + (self._n_rows - 1).bit_length(), coalesce.DIGIT):
-            self._launch(self._kernels.count, tiles * LANES, keys, n, shift, tiles, self._counts)
-            self.scan(self._counts, coalesce.VALUES * tiles)
-            self._launch(self._kernels.distribute, tiles * LANES, keys, n, shift, tiles, self._counts, other)
-            keys, other = other, keys
-        return keys
-
-    def scan(self, counts: DeviceArray, size: int, level: int = 0) -> None:
-        """Replace each count by the sum of the counts before it; there is room for as many counts as indices."""
-        spans = coalesce.spans_of(size)
-        totals = self._found if spans == 1 else self._totals_of_spans[level]
-        self._launch(self._kernels.scan, spans * LANES, counts, size, spans, totals)
-        if spans > 1:
-            self.scan(totals, spans, level + 1)
-            self._launch(self._kernels.add, size, counts, size, totals)
-
-    def total(self) -> int:
-        """The total of the counts that were scanned last; the call waits for the GPU."""
-        return int(self._read()[0])
-
-    def _read(self) -> NDArray[np.uint64]:
-        found = np.zeros(self._found.shape, WORD)
-        self._backend.read(self._found.address, found)
-        return found
-
-    def _launch(self, kernel: Any, threads: int, *arguments: int | DeviceArray) -> None:
+    def _launch(self, kernel: Any, blocks: int, *arguments: int | DeviceArray) -> None:
         addresses = [x.address if isinstance(x, DeviceArray) else x for x in arguments]
-        self._backend.launch(kernel, coalesce.blocks_of(threads), coalesce.THREADS, addresses)
+        self._backend.launch(kernel, blocks, coalesce.THREADS, addresses)
 
 
 def checked_device_indices(what: str, indices: Any, n_rows: int, backend: Backend) -> DeviceArray:

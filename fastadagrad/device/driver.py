@@ -104,17 +104,19 @@ class _Here:
 class _On:
     """A block in which work is done on a stream, and `others` are waited for and wait for it."""
 
-    __slots__ = ("_driver", "_others", "_outermost", "_stream")
+    __slots__ = ("_driver", "_others", "_outermost", "_pushed", "_stream")
 
     def __init__(self, driver: Driver, stream: int, others: Sequence[int]) -> None:
         self._driver, self._stream, self._others = driver, stream, others
 
     def __enter__(self) -> None:
         self._driver.turn.__enter__()
-        self._outermost = self._driver.worker is None
+        self._outermost, self._pushed = self._driver.worker is None, False
         if self._outermost:
             try:
-                result_of(cuda.cuCtxPushCurrent(self._driver.context))
+                if int(result_of(cuda.cuCtxGetCurrent())) != self._driver.context_number:
+                    result_of(cuda.cuCtxPushCurrent(self._driver.context))
+                    self._pushed = True
                 self._driver.worker = get_ident()
                 self._driver.begin(self._stream, self._others)
             except BaseException:
@@ -132,8 +134,8 @@ class _On:
 
     def _leave(self) -> None:
         try:
-            if self._driver.worker is not None:
-                self._driver.worker = None
+            self._driver.worker = None
+            if self._pushed:
                 result_of(cuda.cuCtxPopCurrent())
         finally:
             self._driver.turn.__exit__()
@@ -150,6 +152,7 @@ class Driver:
         self.process = os.getpid()
         self._ordinal, self._device = ordinal, result_of(cuda.cuDeviceGet(ordinal))
         self.context = result_of(cuda.cuDevicePrimaryCtxRetain(self._device))
+        self.context_number = int(self.context)
         kinds = cuda.CUdevice_attribute
         major, minor, reads_all_memory = (
             int(result_of(cuda.cuDeviceGetAttribute(kind, self._device)))

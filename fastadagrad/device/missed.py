@@ -49,14 +49,15 @@ class DeviceLagging(Lagging):
             cast(Any, settings.form), settings.motion, kind, how, parameter.dtype, backend.capability
         )
 
-    def catch_up(self, rows: int, n: int, stepping: bool) -> None:
+    def catch_up(self, rows: int, n: int, stepping: bool, count: int = 0) -> None:
         """Catch n rows up: those at the address `rows`, or the first n if it is 0.
 
-        With `stepping`, the rows are noted to have had the coming step as well.
+        With `stepping`, the rows are noted to have had the coming step as well. If there is a word at the address
+        `count`, there are only so many of them.
         """
         if not n or not self._width:
             return
-        addresses = *self._arrays, rows, n, self._width, self._share, self._last.address, self._marks.address
+        addresses = *self._arrays, rows, n, count, self._width, self._share, self._last.address, self._marks.address
         counts = self._now, self._now + stepping
         after = self._totals_after if stepping else self._totals
         arguments = *addresses, *counts, *self._totals, *after, *self.exact

@@ -34,7 +34,7 @@ class DeviceReader:
         with self._backend.on([found.stream, self._stream]):
             groups = self._coalescer.group(what, found, unique=False)
             if lagging is not None and lagging.behind:
-                lagging.catch_up(groups.rows, groups.n, stepping=False)
+                lagging.catch_up(groups.rows, groups.n, stepping=False, count=groups.number)
         return found
 
     def read(self, indices: DeviceArray) -> DeviceArray:
@@ -43,10 +43,10 @@ class DeviceReader:
         out = zeros(self._backend, [((n, *self._parameter.shape[1:]), self._parameter.dtype)])[0]
         if out.size:
             with self._backend.on([indices.stream, self._stream]):
-                keys = self._coalescer.pack(indices)
+                rows = self._coalescer.rows(indices)
                 kernel = make_gather(self._parameter.dtype, self._backend.capability)
                 share = share_of(self._width)
-                arguments = self._parameter.address, keys.address, n, self._width, share, out.address
+                arguments = self._parameter.address, rows.address, n, self._width, share, out.address
                 self._backend.launch(kernel, blocks_of(n, share), THREADS, arguments)
                 self._backend.keep(indices)
         return out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NoReturn, cast
 
 import numpy as np
@@ -9,17 +10,14 @@ from numpy.typing import NDArray
 
 from ..engine.gradients import overlap_refusal
 from ..engine.rows import Rows, row_layout
-from ..kernels.cuda import reduce
-from ..kernels.cuda.row_norms import THREADS as NORM_THREADS
-from ..kernels.cuda.row_norms import make_row_norms
-from ..kernels.cuda.rows import THREADS, blocks_of, make_row_gradients, share_of
+from ..kernels.cuda.memory import lanes_of
+from ..kernels.cuda.row_norms import make_order, make_row_squares, most_blocks
+from ..kernels.cuda.rows import THREADS, blocks_of, in_vectors, make_dense_form, make_rows_check, share_of
 from ..kernels.reduce import LANES
 from .arrays import DeviceArray, zeros
 from .backend import Backend
-from .distinct_rows import WORD, DeviceCoalescer, Groups, checked_device_rows
+from .distinct_rows import NOTHING, WORD, DeviceCoalescer, Swept, checked_device_rows
 from .seen import Seen
-
-NOTHING = Groups(0, 0, 0, 0)
 
 
 class RowSource:
@@ -44,11 +42,11 @@ class RowSource:
     ) -> None:
         self._name, self._parameter, self._backend, self._rule = name, parameter, backend, rule
         self._ordered, self._of = ordered, (parameter.dtype, backend.capability)
-        n_rows, self.width = row_layout(cast(Any, parameter), by_element=False)
-        self._coalescer = DeviceCoalescer(backend, n_rows, outside)
+        self._n_rows, self.width = row_layout(cast(Any, parameter), by_element=False)
+        self._coalescer, self._swept = DeviceCoalescer(backend, self._n_rows, outside), Swept(backend)
         dtype, wide = parameter.dtype, np.float64
-        nothing = zeros(backend, [((0,), dtype), ((0,), dtype), ((0,), WORD), ((0,), wide), ((), wide)])
-        self._dense, self._sums, self._places, self._block_sums, self._total = nothing
+        wanted: list[Any] = [((0,), dtype), ((0,), WORD), ((0,), wide), ((1,), WORD), ((), wide)]
+        self._dense, self._places, self._block_sums, self._n_blocks, self._total = zeros(backend, wanted)
         self._unused = np.zeros(len(rule.Scalars._fields), parameter.dtype)
         self._seen = Seen()
         self._indices = self.values = self._dense  # until a gradient is taken
@@ -84,16 +82,16 @@ class RowSource:
 
     def _locate_blocks(self) -> None:
         """Find out which blocks of BLOCK elements the rows are in, and where the sum of each block goes."""
-        n = self.groups.n if self.width else 0
-        self._n_blocks = 0
-        if n:
-            self._places = self._room(self._places, n)
-            kernel = make_row_norms(self._rule, False, *self._of).count
-            arguments = self.groups.rows, n, self.width, self._places.address
-            self._backend.launch(kernel, -(-n // NORM_THREADS), NORM_THREADS, arguments)
-            self._coalescer.scan(self._places, n)
-            self._n_blocks = self._coalescer.total()
-            self._block_sums = self._room(self._block_sums, self._n_blocks)
+        rows, _, _, n, count = self.groups
+        if not (n and self.width):
+            return
+        self._places = self._room(self._places, n)
+        self._block_sums = self._room(self._block_sums, most_blocks(n, self.width, self._n_rows))
+        tiles = -(-n // THREADS)
+        ticket = self._swept.cleared(1 + tiles)
+        said, places = ticket + WORD.itemsize, self._places.address
+        arguments = rows, n, count, self.width, ticket, said, places, self._n_blocks.address
+        self._backend.launch(make_order(self._backend.capability).place, tiles, THREADS, arguments)
 
     def _room(self, array: DeviceArray, size: int) -> DeviceArray:
         """The array itself if it is large enough, or a larger one."""
@@ -101,45 +99,48 @@ class RowSource:
 
     @property
     def addresses(self) -> tuple[int, ...]:
-        """Addresses of rows, starts, at and values; then the number of groups and the width of a row."""
-        rows, starts, at, n = self.groups
-        return rows, starts, at, self.values.address, n, self.width
+        """Arguments of kernels on groups: addresses of rows, starts, at and values; how many groups; a row's width."""
+        rows, starts, at, n, count = self.groups
+        return rows, starts, at, self.values.address, n, count, self.width
+
+    def launch(self, make: Callable[[bool], Any], kind: str, before: tuple[int, ...], behind: tuple[Any, ...]) -> None:
+        """Launch a kernel on groups, of vectors where the values and all the addresses `before` are those of vectors.
+
+        Its arguments are those `before`, those of the groups, the threads that a row gets, and those `behind`.
+        """
+        dtype, n = self._of[0], self.groups.n
+        vectors = in_vectors(kind, self.width, dtype, self.values.address, *before)
+        share = share_of(self.width, kind, lanes_of(dtype) if vectors else 1)
+        if n:
+            arguments = *before, *self.addresses, share, *behind
+            self._backend.launch(make(vectors), blocks_of(n, share), THREADS, arguments)
 
     def sum_of_squares(self, prepared: bool, scalars: Any) -> int:
         """Address of the sum of squares of the gradient, as it is or prepared as for an accumulator."""
-        if not self._n_blocks:
+        if not (self.groups.n and self.width):
             self._backend.clear(self._total.address, self._total.nbytes)
             return self._total.address
-        kernel, sums = make_row_norms(self._rule, prepared, *self._of).blocks, self._block_sums.address
+        squares, total = self.kernels(prepared)
+        sums = self._block_sums.address
         arguments = self._parameter.address, *self.addresses, self._places.address, sums, *scalars
-        blocks = -(-self.groups.n * LANES // NORM_THREADS)
-        self._backend.launch(kernel, blocks, NORM_THREADS, arguments)
-        total = reduce.make_sums(self._rule, False, *self._of).total
-        self._backend.launch(total, 1, LANES, (sums, self._n_blocks, self._total.address))
+        self._backend.launch(squares, -(-self.groups.n * LANES // THREADS), THREADS, arguments)
+        self._backend.launch(total, 1, LANES, (sums, self._n_blocks.address, self._total.address))
         return self._total.address
 
-    def kernels(self) -> list[Any]:
-        """The kernels of the sum of squares for an accumulator."""
-        norms, sums = make_row_norms(self._rule, True, *self._of), reduce.make_sums(self._rule, False, *self._of)
-        return [norms.blocks, sums.total]
+    def kernels(self, prepared: bool) -> list[Any]:
+        """The kernels of the sum of squares."""
+        return [make_row_squares(self._rule, prepared, *self._of), make_order(self._backend.capability).total]
 
     def dense(self) -> int:
         """Make the whole gradient dense; returns its address."""
         self._dense = self._room(self._dense, self._parameter.size)
         self._backend.clear(self._dense.address, self._dense.nbytes)
-        self._write(self._dense.address, dense=True)
+        if self.groups.n:
+            share = share_of(self.width)
+            arguments = *self.addresses, share, self._dense.address
+            self._backend.launch(make_dense_form(*self._of), blocks_of(self.groups.n, share), THREADS, arguments)
         return self._dense.address
 
-    def sums(self) -> tuple[int, int]:
-        """Add up the gradients of each row; returns their address and the number of elements."""
-        if self.groups.n == self._indices.size:
-            return self.values.address, self.values.size
-        size = self.groups.n * self.width
-        self._sums = self._room(self._sums, size)
-        self._write(self._sums.address, dense=False)
-        return self._sums.address, size
-
-    def _write(self, to: int, dense: bool) -> None:
-        if self.groups.n:
-            kernel, share = make_row_gradients(dense, *self._of), share_of(self.width)
-            self._backend.launch(kernel, blocks_of(self.groups.n, share), THREADS, (*self.addresses, share, to))
+    def launch_check(self, found: int) -> None:
+        """Mark, at `found`, a gradient of a row that is not finite."""
+        self.launch(lambda vectors: make_rows_check(vectors, *self._of), "element", (), (found,))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from ..engine.state import State
 from ..engine.unit import OtherKind
 from ..kernels.cuda import shared
 from ..kernels.cuda.memory import MARK
-from ..kernels.cuda.rows import THREADS, blocks_of, make_row_update, share_of
+from ..kernels.cuda.rows import make_row_update
 from ..kernels.memory.addresses import PARAMETER, SIZE
 from ..kernels.rules import adagrad
 from .arrays import DeviceArray
@@ -68,11 +69,12 @@ class DeviceRowUnit(DeviceUnit):
 
     def _kernels(self, decides: bool) -> Iterable[Any]:
         form, of = self._form, (self._dtype, self._capability)
-        yield make_row_update(form, self._motion, self._kind, self._lean, *of)
+        for vectors in {False, self._kind == "element"}:
+            yield make_row_update(form, self._motion, self._kind, self._lean, *of, vectors)
         if self._lagging:
             yield self._lagging.kernel
         if self._kind == "tensor":
-            yield from self._source.kernels()
+            yield from self._source.kernels(prepared=True)
             yield shared.make_tensor(form, self._motion, *of).accumulate
 
     def _arrange(self, looks_later: bool) -> None:
@@ -90,7 +92,11 @@ class DeviceRowUnit(DeviceUnit):
         self._backend.read(self._source.sum_of_squares(False, self._scalars[0]), self.sums)
 
     def _launch_check(self) -> None:
-        self._backend.make(self._ready_check_of(*self._source.sums(), self._found))
+        if self._source.groups.number:
+            self._source.launch_check(self._found)
+        else:
+            values = self._source.values
+            self._backend.make(self._ready_check_of(values.address, values.size, self._found))
 
     def _update(self) -> None:
         row, scalars, infinite = self.table[0], self._scalars[0], self._infinite
@@ -101,15 +107,14 @@ class DeviceRowUnit(DeviceUnit):
             square = self._source.sum_of_squares(True, scalars)
             kernel = shared.make_tensor(self._form, self._motion, self._dtype, self._capability).accumulate
             self._launch(kernel, 1, 1, square, slots[0], infinite, *scalars)
-        groups = self._source.groups.n
         if self._lagging:
             history = self._lagging.by_history
             self._lagging.begin(self._accumulator.first() if history else None)
-            self._lagging.catch_up(self._source.groups.rows, groups, stepping=True)
-        kernel = make_row_update(self._form, self._motion, self._kind, self._lean, self._dtype, self._capability)
-        share = share_of(self._source.width, self._kind)
-        arguments = p, *slots, *self._source.addresses, share, infinite, *scalars
-        self._launch(kernel, blocks_of(groups, share), THREADS, *arguments)
+            rows, *_, n, count = self._source.groups
+            self._lagging.catch_up(rows, n, stepping=True, count=count)
+        variant = self._form, self._motion, self._kind, self._lean, self._dtype, self._capability
+        make = partial(make_row_update, *variant)
+        self._source.launch(make, self._kind, (p, *slots), (infinite, *scalars))
         if self._lagging:
             self._lagging.end(1)
 

@@ -1,8 +1,8 @@
-"""Sorting of row indices, as in :mod:`..cpu.coalesce`: a stable radix sort in which each warp has a tile of keys.
+"""Sorting of row indices, as in :mod:`..cpu.coalesce`: a stable radix sort that reads and writes the keys once a digit.
 
-A key has the row's number in its upper bits, and the place of the index in the lower ones. For every digit, each warp
-counts its keys by the digit's value, a scan tells where each warp's keys of each value go, and the warps write them
-there. No thread waits for another but by shuffles and ballots within its warp.
+A key has the row's number in its upper bits, and the place of the index in the lower ones. The keys are counted by the
+values of all digits as they are made. Then each digit takes one sweep over the tiles: A. Adinets and D. Merrill,
+"Onesweep: A Faster Least Significant Digit Radix Sort for GPUs", arXiv:2206.01784. One more finds where rows begin.
 """
 
 from __future__ import annotations
@@ -14,39 +14,33 @@ import numpy as np
 from numba import types
 
 from . import radix
+from .compiling import THREADS as THREADS
 from .compiling import Capability, Kernel, compile_kernel
 from .memory import make_access
 from .radix import DIGIT as DIGIT
-from .radix import SPAN as SPAN
 from .radix import TILE as TILE
 from .radix import VALUES as VALUES
 
-THREADS = 128  # a block
-
 
 class Sort(NamedTuple):
-    """Kernels on n keys; `tiles` are TILE keys each, with a warp for each."""
+    """Kernels on n indices or keys, in blocks of THREADS: one for each TILE of them but for `pack_rows`.
 
-    pack: dict[str, Kernel]  # by dtype of the indices: (indices, n, rows, keys, outside), of a thread an index
-    pack_rows: dict[str, Kernel]  # the same, of numbers of rows in the place of keys
-    count: Kernel  # (keys, n, shift, tiles, counts): counts[value * tiles + tile]
-    scan: Kernel  # (counts, size, spans, totals): replaces each count by the sum of those before it among SPAN of them
-    add: Kernel  # (counts, size, places): adds the place of its span to each count
-    distribute: Kernel  # (keys, n, shift, tiles, places, sorted)
-    count_heads: Kernel  # (keys, n, tiles, counts): how many rows begin in each tile
-    write: Kernel  # (keys, n, tiles, places, at, rows, starts): fills the results of `kernels.cpu.coalesce.sort_rows`
+    `ticket` is the address of the number of tiles taken, `said` that of what tiles say of each value; all is 0 before.
+    """
+
+    pack_rows: dict[str, Kernel]  # by dtype of the indices: (indices, n, rows, words, outside); a thread an index
+    pack_keys: dict[str, Kernel]  # (indices, n, rows, keys, digits, counts, outside): adds to counts[digit][value]
+    sweep: Kernel  # (keys, n, shift, counts, ticket, said, sorted): `counts` are those of this digit
+    write: Kernel  # (keys, n, ticket, said, at, rows, starts, found): the results of `kernels.cpu.coalesce.sort_rows`
 
 
 def tiles_of(n: int) -> int:
     return -(-n // TILE)
 
 
-def spans_of(counts: int) -> int:
-    return -(-counts // SPAN)
-
-
-def blocks_of(threads: int) -> int:
-    return -(-threads // THREADS)
+def digits_of(n_rows: int) -> int:
+    """Digits of the number of a row."""
+    return -(-(n_rows - 1).bit_length() // DIGIT)
 
 
 @cache
@@ -54,16 +48,16 @@ def make_sort(cc: Capability) -> Sort:
     def compiled(name: str, function, arguments: int) -> Kernel:
         return compile_kernel(name, function, (types.uint64,) * arguments, cc)
 
-    def make_pack(dtype, sorts: bool) -> Kernel:
-        pack = radix.make_pack(make_access(dtype).load, np.uint64(dtype.itemsize), sorts)
-        return compiled(f"pack_{'keys' if sorts else 'rows'}_{dtype}", pack, 5)
+    def by_dtype(what: str, make, arguments: int) -> dict[str, Kernel]:
+        dtypes = [np.dtype(name) for name in ("int32", "int64")]
+        return {
+            str(dtype): compiled(f"{what}_{dtype}", make(make_access(dtype).load, np.uint64(dtype.itemsize)), arguments)
+            for dtype in dtypes
+        }
 
     return Sort(
-        *({name: make_pack(np.dtype(name), sorts) for name in ("int32", "int64")} for sorts in (True, False)),
-        compiled("rows_count", radix.count, 5),
-        compiled("rows_scan", radix.scan, 4),
-        compiled("rows_add", radix.add, 3),
-        compiled("rows_distribute", radix.distribute, 6),
-        compiled("rows_count_heads", radix.count_heads, 4),
-        compiled("rows_write", radix.write, 7),
+        by_dtype("pack_rows", radix.make_pack_rows, 5),
+        by_dtype("pack_keys", radix.make_pack_keys, 7),
+        compiled("rows_sweep", radix.sweep, 7),
+        compiled("rows_write", radix.write, 8),
     )

@@ -79,8 +79,17 @@ def make_element_update(element, n_slots: int, watchful: bool, dtype: np.dtype[A
     return update_element
 
 
-def _make_vector_update(element, n_slots: int, watchful: bool, dtype: np.dtype[Any]):
-    """Compilable ``(t, p, g, slots, infinite, s)``: update of the t-th vector."""
+def make_vector_gradient(dtype: np.dtype[Any]):
+    """Compilable ``(t, g)``: the t-th vector of a gradient at address g."""
+    load_vector, a_vector = make_access(dtype).load_vector, np.uint64(VECTOR)
+    return jitable(lambda t, g: load_vector(g + t * a_vector))
+
+
+def make_vector_update(element, n_slots: int, watchful: bool, dtype: np.dtype[Any], gradient):
+    """Compilable ``(t, p, source, slots, infinite, s)``: update of the t-th vector.
+
+    ``gradient(t, source)`` is its gradient.
+    """
     access, lanes = make_access(dtype), lanes_of(dtype)
     load_vector, store_vector, access_to_slots = access.load_vector, access.store_vector, make_slots(access, n_slots)
     step_lanes = _make_lanes(element.step, access_to_slots, lanes)
@@ -89,9 +98,9 @@ def _make_vector_update(element, n_slots: int, watchful: bool, dtype: np.dtype[A
     a_vector, infinity = np.uint64(VECTOR), dtype.type(np.inf)
 
     @jitable
-    def update_vector(t, p, g, slots, infinite, s):
+    def update_vector(t, p, source, slots, infinite, s):
         at = t * a_vector
-        loaded = load_vector(p + at), load_vector(g + at), load_slots(slots, at)
+        loaded = load_vector(p + at), gradient(t, source), load_slots(slots, at)
         p_t, vectors = step_lanes(loaded[0], loaded[1], loaded[2], s)
         if watchful and any_infinite(vectors, infinity):
             mark(infinite)
@@ -126,7 +135,7 @@ def _make_updates(rule: Any, variant: Variant):
     element, n_slots = make_element(rule, motion, lean), len(slot_names(rule, motion))
     return (
         make_element_update(element, n_slots, watchful, dtype, make_dense_gradient(dtype)),
-        _make_vector_update(element, n_slots, watchful, dtype),
+        make_vector_update(element, n_slots, watchful, dtype, make_vector_gradient(dtype)),
     )
 
 

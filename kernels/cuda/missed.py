@@ -15,7 +15,7 @@ from ..motion import SLOTS, slot_names
 from . import threads
 from .compiling import Capability, Kernel, compile_kernel, kernel_name, scalars_type
 from .memory import addresses_type, load_double, load_word, make_access, make_slots, store_double, store_word
-from .rows import row_and_lane
+from .rows import number_of, row_and_lane
 
 _zero, _word, _two_words = map(np.uint64, (0, 8, 16))
 
@@ -67,20 +67,22 @@ def _of_the_first(value, j):
 
 @cache
 def make_row_catch_up(rule: Any, motion: str, kind: str, how: str, dtype: np.dtype[Any], cc: Capability) -> Kernel:
-    """Kernel ``(p, slots, rows, n, width, share, last, marks, now, next, totals, totals_after, s)`` for n rows.
+    """Kernel ``(p, slots, rows, n, count, width, share, last, marks, now, next, totals, totals_after, s)``.
 
-    If the address `rows` is 0, they are the first n rows. `how` says how the missed steps are known: "steps", by their
-    number alone; "sums", by the difference between the two totals and the row's marks; "history", likewise where H
-    changes with every step (see :func:`..missed.make_row_catch_up`). Afterwards the rows have had `next` steps, and
-    have `totals_after` for marks. Scalars and totals are float64.
+    It is for n rows or, if the address `count` is not 0, for as many as the word there says: the first ones if the
+    address `rows` is 0. `how` says how the missed steps are known: "steps", by their number alone; "sums", by the
+    difference between the two totals and the row's marks; "history", likewise where H changes with every step (see
+    :func:`..missed.make_row_catch_up`). Afterwards the rows have had `next` steps, and have `totals_after` for marks.
+    Scalars and totals are float64.
     """
     advance, advance_by_history = _make_advance(rule, motion, kind, dtype), _make_advance_by_history(dtype)
     marked, by_history = how != "steps", how == "history"
 
-    def catch_up_row(p, slots, rows, n, width, share, last, marks, now, next_, total0, total1, after0, after1, s):
+    def catch_up_row(p, slots, rows, n, count, width, share, last, marks, now, next_, all0, all1, after0, after1, s):
         k, j, team = row_and_lane(share)
-        row, first = k, k < n and j == _zero
-        if k < n and rows != _zero:
+        is_one = k < number_of(n, count)
+        row, first = k, is_one and j == _zero
+        if is_one and rows != _zero:
             row = load_word(rows + k * _word)
         mark = marks + row * _two_words
         missed, mark0, mark1 = np.int64(0), 0.0, 0.0
@@ -93,10 +95,10 @@ def make_row_catch_up(rule: Any, motion: str, kind: str, how: str, dtype: np.dty
             mark0, mark1 = _of_the_first(mark0, j), _of_the_first(mark1, j)
         if missed > 0:
             if by_history:
-                factor, threshold = history_missed((total0, total1), (mark0, mark1))
+                factor, threshold = history_missed((all0, all1), (mark0, mark1))
                 advance_by_history(j, team, row, p, width, factor, threshold)
             elif marked:
-                alike = missed_steps(missed, total0 - mark0, total1 - mark1)
+                alike = missed_steps(missed, all0 - mark0, all1 - mark1)
                 advance(j, team, row, p, slots, width, alike, s)
             else:
                 advance(j, team, row, p, slots, width, missed_alike(missed, s), s)
@@ -107,6 +109,6 @@ def make_row_catch_up(rule: Any, motion: str, kind: str, how: str, dtype: np.dty
                 store_double(mark + _word, after1)
 
     a, slots = types.uint64, addresses_type(len(slot_names(rule, motion)))
-    arguments = (a, slots, *[a] * 8, *[types.float64] * 4, scalars_type(rule, np.dtype(np.float64)))
+    arguments = (a, slots, *[a] * 9, *[types.float64] * 4, scalars_type(rule, np.dtype(np.float64)))
     name = kernel_name(rule, motion, kind, "catch_up", how, dtype)
     return compile_kernel(name, catch_up_row, arguments, cc)

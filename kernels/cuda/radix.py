@@ -1,7 +1,7 @@
 """What each thread of the radix sort does: kernels and their pieces, which `coalesce` compiles.
 
-All numbers are 64-bit and unsigned, addresses among them. A warp has a tile of TILE keys. `coalesce.Sort` says what
-each kernel is given and what it leaves.
+All numbers are 64-bit and unsigned, addresses among them. A block has a tile of TILE keys, and each of its warps the
+same share of them, one part after the other. `coalesce.Sort` says what each kernel is given and what it leaves.
 """
 
 from __future__ import annotations
@@ -11,33 +11,21 @@ import numpy as np
 from ..cpu.coalesce import POSITION
 from ..jit import jitable
 from ..reduce import LANES
-from . import threads
+from . import blocks, threads
+from .blocks import THREADS, WARPS, add_common, make_shared, meet_block, meet_warp
 from .memory import load_word, mark, store_word
 
-DIGIT = 6  # bits: two values for each thread of a warp
+DIGIT = 8  # bits: a value for each thread of a block
 VALUES = 1 << DIGIT
-TILE = 1024  # keys of a warp
-SPAN = 4096  # counts of a warp that scans
+MOST_DIGITS = 4
+TILE = 8 * THREADS  # keys of a block
 
-_zero, _one, _word, _lanes, _tile, _span, _values = map(np.uint64, (0, 1, 8, LANES, TILE, SPAN, VALUES))
-_position, _low = np.uint64(POSITION), np.uint64((1 << POSITION) - 1)
+_zero, _one, _word, _lanes, _tile, _threads = map(np.uint64, (0, 1, 8, LANES, TILE, THREADS))
+_values, _share = map(np.uint64, (VALUES, TILE // WARPS))
+_digit, _position, _low = map(np.uint64, (DIGIT, POSITION, (1 << POSITION) - 1))
 
-
-@jitable
-def _warp():
-    return threads.thread() // _lanes
-
-
-@jitable
-def _ballot(holds):
-    """A bit for each thread of the warp: whether `holds` is true for this thread."""
-    return threads.ballot(holds)
-
-
-@jitable
-def _value_of(value, lane):
-    """The value that the thread `lane` of the warp has."""
-    return threads.value_of(value, lane)
+_load_count, _store_count, _add_to_count = make_shared("counts_of_block", MOST_DIGITS * VALUES)
+_load_place, _store_place, _add_to_place = make_shared("places_of_warps", WARPS * VALUES)
 
 
 @jitable
@@ -47,166 +35,173 @@ def _agree(bits, digit, j):
 
 
 @jitable
-def _threads_with(digit, bits0, bits1, bits2, bits3, bits4, bits5, valid):
-    """A bit for each thread whose key has this digit, given the ballots on each bit of all threads' digits.
+def _vote(digit, j):
+    """A bit for each thread of the warp whose digit has the same bit j as this thread's."""
+    return _agree(threads.ballot(digit >> np.uint64(j) & _one != _zero), digit, j)
+
+
+@jitable
+def _threads_alike(digit, holds):
+    """A bit for each thread of the warp with the same digit as this one, of those for which `holds` is true.
 
     There is no branch here: the compiler would make a loop of each side of it, and at a ballot all threads of the warp
     have to be at the same instruction.
     """
-    found = _agree(bits0, digit, 0) & _agree(bits1, digit, 1) & _agree(bits2, digit, 2)
-    return found & _agree(bits3, digit, 3) & _agree(bits4, digit, 4) & _agree(bits5, digit, 5) & valid
+    alike = _vote(digit, 0) & _vote(digit, 1) & _vote(digit, 2) & _vote(digit, 3)
+    alike &= _vote(digit, 4) & _vote(digit, 5) & _vote(digit, 6) & _vote(digit, 7)
+    return alike & threads.ballot(holds)
 
 
 @jitable
-def _vote(digit, holds):
-    return (
-        _ballot(digit & _one != _zero),
-        _ballot(digit >> _one & _one != _zero),
-        _ballot(digit >> np.uint64(2) & _one != _zero),
-        _ballot(digit >> np.uint64(3) & _one != _zero),
-        _ballot(digit >> np.uint64(4) & _one != _zero),
-        _ballot(digit >> np.uint64(5) & _one != _zero),
-        _ballot(holds),
-    )
+def _share_of_warp(tile, n):
+    """The first key of this warp's share of a tile, and the one behind the last."""
+    first = tile * _tile + blocks.warp() * _share
+    return first, max(first, min(n, first + _share))
 
 
 @jitable
-def _digit_at(keys, i, n, shift):
-    """Digit of key i; 0 if there is no such key."""
-    return load_word(keys + i * _word) >> shift & (_values - _one) if i < n else _zero
+def _digit_at(keys, i, end, shift):
+    """Digit of key i; 0 if it is not before the end."""
+    return load_word(keys + i * _word) >> shift & (_values - _one) if i < end else _zero
 
 
 @jitable
-def _popcount(bits):
-    return threads.popcount(bits)
-
-
-@jitable
-def _is_head(keys, i, n):
-    """Whether key i is the first of its row."""
-    if i >= n:
+def _is_head(keys, i, end):
+    """Whether key i is the first of its row, and before the end."""
+    if i >= end:
         return False
     return i == _zero or load_word(keys + i * _word) >> _position != load_word(keys + (i - _one) * _word) >> _position
 
 
-@jitable
-def _with_before(value, lane, distance):
-    before = threads.value_before(value, distance)
-    return value + before if lane >= distance else value
+def make_row_of(load, size):
+    """Compilable ``(indices, i, rows, outside)``: the row of index i, of `size` bytes, which `load` reads.
 
-
-@jitable
-def _sum_up_to(value, lane):
-    """Sum of the values of the warp's threads up to this one."""
-    value = _with_before(value, lane, np.uint64(1))
-    value = _with_before(value, lane, np.uint64(2))
-    value = _with_before(value, lane, np.uint64(4))
-    value = _with_before(value, lane, np.uint64(8))
-    return _with_before(value, lane, np.uint64(16))
-
-
-def make_pack(load, size, sorts: bool):
-    """The kernel that makes a word of each index: `load` reads one, of `size` bytes.
-
-    It is a key if the kernel's user `sorts` them, else the row's number alone.
+    An index that is that of no row is marked, and taken for row 0: whatever else is launched stays within memory.
     """
 
-    def pack(indices, n, rows, words, outside):
+    @jitable
+    def row_of(indices, i, rows, outside):
+        row = np.uint64(np.int64(load(indices + i * size)))
+        if row < rows:
+            return row
+        mark(outside)  # negative numbers have become large ones
+        return _zero
+
+    return row_of
+
+
+def make_pack_rows(load, size):
+    row_of = make_row_of(load, size)
+
+    def pack_rows(indices, n, rows, words, outside):
         i = threads.thread()
         if i < n:
-            row = np.uint64(np.int64(load(indices + i * size)))
-            if row >= rows:  # negative numbers have become large ones
-                mark(outside)
-            store_word(words + i * _word, row << _position | i if sorts else row)
+            store_word(words + i * _word, row_of(indices, i, rows, outside))
 
-    return pack
+    return pack_rows
 
 
-def count(keys, n, shift, tiles, counts):
-    tile, lane, mine, others = _warp(), threads.lane(), _zero, _zero
-    if tile < tiles:
-        start = tile * _tile
-        while start < min(n, (tile + _one) * _tile):
-            i = start + lane
-            votes = _vote(_digit_at(keys, i, n, shift), i < n)
-            mine += _popcount(_threads_with(lane, *votes))
-            others += _popcount(_threads_with(lane + _lanes, *votes))
-            start += _lanes
-        store_word(counts + (lane * tiles + tile) * _word, mine)
-        store_word(counts + ((lane + _lanes) * tiles + tile) * _word, others)
+def make_pack_keys(load, size):
+    row_of = make_row_of(load, size)
+
+    def pack_keys(indices, n, rows, keys, digits, counts, outside):
+        mine = threads.thread_of_block()
+        i = mine
+        while i < digits * _values:
+            _store_count(i, _zero)
+            i += _threads
+        meet_block()
+        i = threads.block() * _tile + mine
+        end = min(n, (threads.block() + _one) * _tile)
+        while i < end:
+            row, digit = row_of(indices, i, rows, outside), _zero
+            store_word(keys + i * _word, row << _position | i)
+            while digit < digits:
+                _add_to_count(digit * _values + (row >> digit * _digit & (_values - _one)), _one)
+                digit += _one
+            i += _threads
+        meet_block()
+        i = mine
+        while i < digits * _values:
+            count = _load_count(i)
+            if count != _zero:
+                add_common(counts + i * _word, count)
+            i += _threads
+
+    return pack_keys
 
 
-def scan(counts, size, spans, totals):
-    span, lane, so_far = _warp(), threads.lane(), _zero
-    if span < spans:
-        start = span * _span
-        end = min(size, start + _span)
-        while start < end:
-            i = start + lane
-            own = load_word(counts + i * _word) if i < end else _zero
-            up_to = _sum_up_to(own, lane)
-            if i < end:
-                store_word(counts + i * _word, so_far + up_to - own)
-            so_far += _value_of(up_to, LANES - 1)
-            start += _lanes
-        if lane == _zero:
-            store_word(totals + span * _word, so_far)
+@jitable
+def _count_in_warps(keys, start, end, shift):
+    """Count the keys of each value in the shares of the block's warps."""
+    value, lane, mine = threads.thread_of_block(), threads.lane(), blocks.warp()
+    for other in range(WARPS):
+        _store_place(np.uint64(other) * _values + value, _zero)
+    meet_block()
+    i = start + lane
+    while i < end:
+        _add_to_place(mine * _values + _digit_at(keys, i, end, shift), _one)
+        i += _lanes
+    meet_block()
 
 
-def add(counts, size, places):
-    i = threads.thread()
-    if i < size:
-        at = counts + i * _word
-        store_word(at, load_word(at) + load_word(places + i // _span * _word))
+@jitable
+def _place_warps(tile, counts, said):
+    """Replace the counts of each warp by the place of its first key of each value; a thread does so for a value."""
+    value, own = threads.thread_of_block(), _zero
+    for other in range(WARPS):
+        at = np.uint64(other) * _values + value
+        count = _load_place(at)
+        _store_place(at, own)
+        own += count
+    place, _ = blocks.sums_in_block(load_word(counts + value * _word))
+    place += blocks.sum_of_tiles_before(tile, own, said, value, _values)
+    for other in range(WARPS):
+        at = np.uint64(other) * _values + value
+        _store_place(at, _load_place(at) + place)
+    meet_block()
 
 
-def distribute(keys, n, shift, tiles, places, sorted_keys):
-    tile, lane = _warp(), threads.lane()
-    if tile < tiles:
-        place = load_word(places + (lane * tiles + tile) * _word)
-        other = load_word(places + ((lane + _lanes) * tiles + tile) * _word)
-        start = tile * _tile
-        while start < min(n, (tile + _one) * _tile):
-            i = start + lane
-            digit = _digit_at(keys, i, n, shift)
-            votes = _vote(digit, i < n)
-            before = _popcount(_threads_with(digit, *votes) & ((_one << lane) - _one))
-            lower = np.int32(digit & (_lanes - _one))
-            of_lower, of_upper = _value_of(place, lower), _value_of(other, lower)
-            first = of_lower if digit < _lanes else of_upper
-            if i < n:
-                store_word(sorted_keys + (first + before) * _word, load_word(keys + i * _word))
-            place += _popcount(_threads_with(lane, *votes))
-            other += _popcount(_threads_with(lane + _lanes, *votes))
-            start += _lanes
+def sweep(keys, n, shift, counts, ticket, said, sorted_keys):
+    tile, lane, mine = blocks.next_tile(ticket), threads.lane(), blocks.warp()
+    start, end = _share_of_warp(tile, n)
+    _count_in_warps(keys, start, end, shift)
+    _place_warps(tile, counts, said)
+    while start < end:
+        i = start + lane
+        digit = _digit_at(keys, i, end, shift)
+        alike = _threads_alike(digit, i < end)
+        before = threads.popcount(alike & ((_one << lane) - _one))
+        place = _zero
+        if i < end and before == _zero:  # the first of them
+            place = _add_to_place(mine * _values + digit, threads.popcount(alike))
+        place = threads.value_of(place, threads.popcount(~alike & (alike - _one)))
+        if i < end:
+            store_word(sorted_keys + (place + before) * _word, load_word(keys + i * _word))
+        meet_warp()
+        start += _lanes
 
 
-def count_heads(keys, n, tiles, counts):
-    tile, lane, heads = _warp(), threads.lane(), _zero
-    if tile < tiles:
-        start = tile * _tile
-        while start < min(n, (tile + _one) * _tile):
-            heads += _popcount(_ballot(_is_head(keys, start + lane, n)))
-            start += _lanes
-        if lane == _zero:
-            store_word(counts + tile * _word, heads)
-
-
-def write(keys, n, tiles, places, at, rows, starts):
-    tile, lane = _warp(), threads.lane()
-    if tile < tiles:
-        group, start = load_word(places + tile * _word), tile * _tile
-        while start < min(n, (tile + _one) * _tile):
-            i = start + lane
-            head = _is_head(keys, i, n)
-            heads = _ballot(head)
-            if head:
-                mine = group + _popcount(heads & ((_one << lane) - _one))
-                store_word(rows + mine * _word, load_word(keys + i * _word) >> _position)
-                store_word(starts + mine * _word, i)
-            if i < n:
-                store_word(at + i * _word, load_word(keys + i * _word) & _low)
-            group += _popcount(heads)
-            if i == n - _one:
-                store_word(starts + group * _word, n)
-            start += _lanes
+def write(keys, n, ticket, said, at, rows, starts, found):
+    tile, lane = blocks.next_tile(ticket), threads.lane()
+    first, end = _share_of_warp(tile, n)
+    heads, start = _zero, first
+    while start < end:
+        heads += threads.popcount(threads.ballot(_is_head(keys, start + lane, end)))
+        start += _lanes
+    group, start = threads.value_of(blocks.sum_before(tile, heads if lane == _zero else _zero, said), 0), first
+    while start < end:
+        i = start + lane
+        head = _is_head(keys, i, end)
+        votes = threads.ballot(head)
+        if head:
+            mine = group + threads.popcount(votes & ((_one << lane) - _one))
+            store_word(rows + mine * _word, load_word(keys + i * _word) >> _position)
+            store_word(starts + mine * _word, i)
+        if i < end:
+            store_word(at + i * _word, load_word(keys + i * _word) & _low)
+        group += threads.popcount(votes)
+        if i == n - _one:
+            store_word(starts + group * _word, n)
+            store_word(found, group)
+        start += _lanes

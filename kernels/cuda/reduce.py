@@ -86,7 +86,7 @@ def make_warp_sum(value):
 
 
 @jitable
-def _total_of(sums, count):
+def total_of(sums, count):
     """Sum of `count` float64 from left to right, by a warp."""
     lane, start, so_far = threads.lane(), _zero, _nothing
     value = load_double(sums + lane * _double) if lane < count else _nothing
@@ -130,7 +130,7 @@ def make_sums(rule: Any, prepare_fully: bool, dtype: np.dtype[Any], cc: Capabili
                 store_double(sums + block * _double, total)
 
     def total(sums, count, result):
-        so_far = _total_of(sums, count)
+        so_far = total_of(sums, count)
         if threads.lane() == _zero:
             store_double(result, so_far)
 
@@ -168,7 +168,7 @@ def make_sums_of_many(dtype: np.dtype[Any], cc: Capability) -> SumsOfMany:
         if i < tensors:
             row = rows + i * row_size
             first = first_block(row)
-            total = _total_of(sums + first * _double, first_block(row + row_size) - first)
+            total = total_of(sums + first * _double, first_block(row + row_size) - first)
             if threads.lane() == _zero:
                 store_double(results + i * _double, total)
 

@@ -16,14 +16,13 @@ from ..element import make_element, untouched
 from ..jit import jitable
 from ..reduce import BLOCK, LANES
 from . import threads
+from .blocks import THREADS, next_tile, sum_before
 from .compiling import Capability, Kernel, compile_kernel, kernel_name, scalars_type
 from .memory import load_word, make_access, store_double, store_word
-from .reduce import fold
-from .rows import make_gradient
+from .reduce import fold, total_of
+from .rows import make_gradient, number_of
 
-THREADS = 256  # a block
-
-_zero, _one, _lanes, _word, _block = map(np.uint64, (0, 1, LANES, 8, BLOCK))
+_zero, _one, _lanes, _word, _block, _threads = map(np.uint64, (0, 1, LANES, 8, BLOCK, THREADS))
 _nothing = np.float64(0)
 
 
@@ -38,16 +37,55 @@ def _own_blocks(k, rows, width):
     return first, max(first, end)
 
 
-class RowNorms(NamedTuple):
-    """Kernels on groups of ascending rows, as :mod:`.rows` takes them, of width 1 or more."""
+def most_blocks(groups: int, width: int, n_rows: int) -> int:
+    """Blocks that so many groups have at most."""
+    return min(groups * (-(-width // BLOCK) + 1), -(-n_rows * width // BLOCK))
 
-    count: Kernel  # (rows, groups, width, counts): blocks of each group, a thread a group
-    blocks: Kernel  # (p, rows, starts, at, values, groups, width, places, sums, s): their sums, from place to place
+
+class Order(NamedTuple):
+    """Kernels that see to the order of n sums, which are those of the blocks that groups of ascending rows have.
+
+    `groups` and `count` are as in :mod:`.rows`, `ticket` and `said` as in `coalesce.Sort`.
+    """
+
+    place: Kernel  # (rows, groups, count, width, ticket, said, places, n): where those of each group begin, by tiles
+    total: Kernel  # (sums, n, result): from left to right, by one warp
 
 
 @cache
-def make_row_norms(rule: Any, prepared: bool, dtype: np.dtype[Any], cc: Capability) -> RowNorms:
-    """Kernels for gradients as they are, or prepared as they are squared for an accumulator."""
+def make_order(cc: Capability) -> Order:
+    """Kernels for rows of width 1 or more; a tile of `place` has THREADS groups."""
+
+    def place(rows, groups, count, width, ticket, said, places, n):
+        tile = next_tile(ticket)
+        k, own, end = tile * _threads + threads.thread_of_block(), _zero, number_of(groups, count)
+        if k < end:
+            first, behind = _own_blocks(k, rows, width)
+            own = behind - first
+        before = sum_before(tile, own, said)
+        if k < end:
+            store_word(places + k * _word, before)
+        if k + _one == end:
+            store_word(n, before + own)
+
+    def total(sums, n, result):
+        so_far = total_of(sums, load_word(n))
+        if threads.lane() == _zero:
+            store_double(result, so_far)
+
+    return Order(
+        compile_kernel("place_row_squares", place, (types.uint64,) * 8, cc),
+        compile_kernel("total_of_row_squares", total, (types.uint64,) * 3, cc),
+    )
+
+
+@cache
+def make_row_squares(rule: Any, prepared: bool, dtype: np.dtype[Any], cc: Capability) -> Kernel:
+    """Kernel ``(p, rows, starts, at, values, groups, count, width, places, sums, s)``: the sum of each block.
+
+    Gradients are squared as they are, or `prepared` as they are for an accumulator. The sums of a group begin at its
+    place.
+    """
     prepare = make_element(rule, "plain", False).prepare if prepared else jitable(untouched)
     gradient, load, itemsize = make_gradient(dtype), make_access(dtype).load, np.uint64(dtype.itemsize)
 
@@ -67,14 +105,8 @@ def make_row_norms(rule: Any, prepared: bool, dtype: np.dtype[Any], cc: Capabili
             k += _one
         return total
 
-    def count(rows, groups, width, counts):
-        k = threads.thread()
-        if k < groups:
-            first, end = _own_blocks(k, rows, width)
-            store_word(counts + k * _word, end - first)
-
-    def blocks(p, rows, starts, at, values, groups, width, places, sums, s):
-        k = threads.thread() // _lanes
+    def blocks(p, rows, starts, at, values, groups, count, width, places, sums, s):
+        k, groups = threads.thread() // _lanes, number_of(groups, count)
         if k < groups:
             block, end = _own_blocks(k, rows, width)
             place = load_word(places + k * _word)
@@ -88,7 +120,4 @@ def make_row_norms(rule: Any, prepared: bool, dtype: np.dtype[Any], cc: Capabili
                 place += _one
 
     name = kernel_name(rule, "prepared" if prepared else "given", "rows", "squares", dtype)
-    return RowNorms(
-        compile_kernel(f"{name}_count", count, (types.uint64,) * 4, cc),
-        compile_kernel(f"{name}_blocks", blocks, (*[types.uint64] * 9, scalars_type(rule, dtype)), cc),
-    )
+    return compile_kernel(name, blocks, (*[types.uint64] * 10, scalars_type(rule, dtype)), cc)

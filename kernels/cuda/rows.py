@@ -1,7 +1,8 @@
 """Steps of the rows that a sparse gradient names: up to a warp works on each, and adds up its repeated values first.
 
 The gradient is in groups, one a row: group k is of row rows[k], and its values are the rows at[starts[k]:starts[k + 1]]
-of `values`, in the order in which they came, as :mod:`.coalesce` puts them.
+of `values`, in the order in which they came, as :mod:`.coalesce` puts them. There are as many groups as the word at the
+address `count` says, or `groups` if that is 0. Blocks are launched for `groups`, which are no fewer.
 """
 
 from __future__ import annotations
@@ -12,29 +13,33 @@ from typing import Any
 import numpy as np
 from numba import types
 
-from ..cpu.coalesce import POSITION
 from ..element import make_element
 from ..jit import jitable
 from ..motion import SLOTS, slot_names
 from ..reduce import LANES
 from . import threads
 from .compiling import Capability, Kernel, compile_kernel, kernel_name, scalars_type
-from .dense import make_element_update
-from .memory import addresses_type, load_word, make_access, make_slots
+from .dense import make_element_update, make_vector_update
+from .memory import VECTOR, addresses_type, lanes_of, load_word, make_access, make_slots, mark
 from .shared import make_row_step, make_shared_update
 
 THREADS = 256  # a block
 
-_one, _word = map(np.uint64, (1, 8))
+_zero, _one, _word, _vector = map(np.uint64, (0, 1, 8, VECTOR))
 
 
-def share_of(width: int, kind: str = "element") -> int:
-    """Logarithm to base 2 of the threads that a row gets.
+def share_of(width: int, kind: str = "element", at_once: int = 1) -> int:
+    """Logarithm to base 2 of the threads that a row gets, each of which takes so many elements `at_once`.
 
     That is a warp, unless the row has fewer elements and no sum over them is taken.
     """
-    threads = LANES if kind == "row" else min(LANES, max(width, 1))
+    threads = LANES if kind == "row" else min(LANES, max(width // at_once, 1))
     return (threads - 1).bit_length()
+
+
+def in_vectors(kind: str, width: int, dtype: np.dtype[Any], *addresses: int) -> bool:
+    """Whether rows can be read and written 16 bytes at a time; an accumulator of a row has its own order of sums."""
+    return kind == "element" and width * dtype.itemsize % VECTOR == 0 and not any(a % VECTOR for a in addresses)
 
 
 def blocks_of(rows: int, share: int) -> int:
@@ -47,6 +52,12 @@ def row_and_lane(share):
     """The row that this thread works on, the thread's number in the team of the row, and the size of a team."""
     thread, team = threads.thread(), _one << share
     return thread >> share, thread & (team - _one), team
+
+
+@jitable
+def number_of(groups, count):
+    """How many groups there are."""
+    return load_word(count) if count != _zero else groups
 
 
 def make_gradient(dtype: np.dtype[Any]):
@@ -63,6 +74,48 @@ def make_gradient(dtype: np.dtype[Any]):
         return g
 
     return gradient
+
+
+def _make_added(real, lanes: int, j: int = 0):
+    """Compilable ``(a, b)``: sums of the lanes of two vectors, from the j-th on."""
+    if j == lanes:
+        return jitable(lambda a, b: ())
+    behind = _make_added(real, lanes, j + 1)
+    return jitable(lambda a, b: (real(a[j] + b[j]),) + behind(a, b))
+
+
+def _make_vector_gradient(dtype: np.dtype[Any]):
+    """Compilable ``(t, source)``: the t-th vector of a row's gradient, each lane of it as by `make_gradient`."""
+    load, real, lanes, itemsize = make_access(dtype).load_vector, dtype.type, lanes_of(dtype), np.uint64(dtype.itemsize)
+    added, nothing = _make_added(real, lanes), (real(0),) * lanes
+
+    @jitable
+    def gradient(t, source):
+        k, last, at, values, width = source
+        g = nothing
+        while k < last:
+            g = added(g, load(values + load_word(at + k * _word) * width * itemsize + t * _vector))
+            k += _one
+        return g
+
+    return gradient
+
+
+def _make_vectors_step(rule, motion: str, lean: bool, dtype: np.dtype[Any]):
+    """The same as `_make_elements_step` makes, of vectors."""
+    n_slots, lanes, itemsize = len(slot_names(rule, motion)), np.uint64(lanes_of(dtype)), np.uint64(dtype.itemsize)
+    moved = make_slots(make_access(dtype), n_slots).moved
+    update = make_vector_update(make_element(rule, motion, lean), n_slots, True, dtype, _make_vector_gradient(dtype))
+
+    @jitable
+    def vectors_step(t, team, row, p, slots, width, source, infinite, s):
+        offset, n = row * width * itemsize, width // lanes
+        of_row = moved(slots, offset)
+        while t < n:
+            update(t, p + offset, source, of_row, infinite, s)
+            t += team
+
+    return vectors_step
 
 
 def _make_elements_step(rule, motion: str, lean: bool, dtype: np.dtype[Any]):
@@ -119,54 +172,93 @@ _STEPS = {"element": _make_elements_step, "row": _make_shared_step, "tensor": _m
 
 
 @cache
-def make_row_update(rule: Any, motion: str, kind: str, lean: bool, dtype: np.dtype[Any], cc: Capability) -> Kernel:
-    """Kernel ``(p, slots, rows, starts, at, values, groups, width, share, infinite, s)``, for a kind of accumulator."""
-    step = _STEPS[kind](rule, motion, lean, dtype)
+def make_row_update(
+    rule: Any, motion: str, kind: str, lean: bool, dtype: np.dtype[Any], cc: Capability, vectors: bool = False
+) -> Kernel:
+    """Kernel ``(p, slots, rows, starts, at, values, groups, count, width, share, infinite, s)``.
 
-    def row_update(p, slots, rows, starts, at, values, groups, width, share, infinite, s):
+    `kind` is that of the accumulator. With `vectors` rows are as `in_vectors` wants them.
+    """
+    step = (_make_vectors_step if vectors else _STEPS[kind])(rule, motion, lean, dtype)
+
+    def row_update(p, slots, rows, starts, at, values, groups, count, width, share, infinite, s):
         k, j, team = row_and_lane(share)
-        if k < groups:
+        if k < number_of(groups, count):
             row = load_word(rows + k * _word)
             source = load_word(starts + k * _word), load_word(starts + (k + _one) * _word), at, values, width
             step(j, team, row, p, slots, width, source, infinite, s)
 
     slots = addresses_type(len(slot_names(rule, motion)))
-    arguments = (types.uint64, slots, *[types.uint64] * 8, scalars_type(rule, dtype))
-    variant = motion, "lean" if lean else "full", "rows", kind
+    arguments = (types.uint64, slots, *[types.uint64] * 9, scalars_type(rule, dtype))
+    variant = motion, "lean" if lean else "full", "rows", *["vectors"] * vectors, kind
     return compile_kernel(kernel_name(rule, *variant, dtype), row_update, arguments, cc)
 
 
 @cache
-def make_row_gradients(dense: bool, dtype: np.dtype[Any], cc: Capability) -> Kernel:
-    """Kernel ``(rows, starts, at, values, groups, width, share, out)`` that writes the rows' gradients.
-
-    Group k goes to row k of `out` or, if `out` is the whole gradient (`dense`), to row rows[k].
-    """
+def make_dense_form(dtype: np.dtype[Any], cc: Capability) -> Kernel:
+    """Kernel ``(rows, starts, at, values, groups, count, width, share, out)`` that writes a gradient, made dense."""
     gradient, store, itemsize = make_gradient(dtype), make_access(dtype).store, np.uint64(dtype.itemsize)
 
-    def row_gradients(rows, starts, at, values, groups, width, share, out):
+    def dense_gradient(rows, starts, at, values, groups, count, width, share, out):
         k, j, team = row_and_lane(share)
-        if k < groups:
+        if k < number_of(groups, count):
             source = load_word(starts + k * _word), load_word(starts + (k + _one) * _word), at, values, width
-            to = (load_word(rows + k * _word) if dense else k) * width
+            to = load_word(rows + k * _word) * width
             while j < width:
                 store(out + (to + j) * itemsize, gradient(j, source))
                 j += team
 
-    name = f"{'dense' if dense else 'row'}_gradients_{dtype}"
-    return compile_kernel(name, row_gradients, (types.uint64,) * 8, cc)
+    return compile_kernel(f"dense_gradient_{dtype}", dense_gradient, (types.uint64,) * 9, cc)
+
+
+def _make_any_infinite(real, lanes: int):
+    """Compilable ``(vector)``: whether one of the first lanes is NaN or infinite."""
+    if lanes == 0:
+        return jitable(lambda vector: False)
+    before, last, infinity = _make_any_infinite(real, lanes - 1), lanes - 1, real(np.inf)
+    return jitable(lambda vector: before(vector) | (not abs(vector[last]) < infinity))
+
+
+@cache
+def make_rows_check(vectors: bool, dtype: np.dtype[Any], cc: Capability) -> Kernel:
+    """Kernel ``(rows, starts, at, values, groups, count, width, share, found)``.
+
+    The int32 at `found` becomes 1 if an element of a row's gradient is NaN or infinite.
+    """
+    lanes = lanes_of(dtype) if vectors else 1
+    any_infinite, each = _make_any_infinite(dtype.type, lanes), np.uint64(lanes)
+    gradient = _make_vector_gradient(dtype) if vectors else _make_single(make_gradient(dtype))
+
+    def rows_check(rows, starts, at, values, groups, count, width, share, found):
+        k, t, team = row_and_lane(share)
+        if k < number_of(groups, count):
+            source = load_word(starts + k * _word), load_word(starts + (k + _one) * _word), at, values, width
+            infinite = False
+            while t < width // each:
+                infinite |= any_infinite(gradient(t, source))
+                t += team
+            if infinite:
+                mark(found)
+
+    name = f"rows_finite_{dtype}_{'vectors' if vectors else 'elements'}"
+    return compile_kernel(name, rows_check, (types.uint64,) * 9, cc)
+
+
+def _make_single(gradient):
+    """The same for vectors of one element."""
+    return jitable(lambda t, source: (gradient(t, source),))
 
 
 @cache
 def make_gather(dtype: np.dtype[Any], cc: Capability) -> Kernel:
-    """Kernel ``(p, keys, n, width, share, out)``: row k of `out` is the row of the k-th key of :mod:`.coalesce`."""
+    """Kernel ``(p, rows, n, width, share, out)``: row k of `out` is the row rows[k]."""
     load, store, *_ = make_access(dtype)
-    itemsize, position = np.uint64(dtype.itemsize), np.uint64(POSITION)
+    itemsize = np.uint64(dtype.itemsize)
 
-    def gather(p, keys, n, width, share, out):
+    def gather(p, rows, n, width, share, out):
         k, j, team = row_and_lane(share)
         if k < n:
-            row = load_word(keys + k * _word) >> position
+            row = load_word(rows + k * _word)
             while j < width:
                 store(out + (k * width + j) * itemsize, load(p + (row * width + j) * itemsize))
                 j += team

@@ -122,7 +122,8 @@ def cuda_kernels_of(form: Any) -> Iterator[Any]:
     yield from make_dense(form, variant("plain", True, False, double, CAPABILITY))
     for decides in (False, True):
         yield cuda["dense"].make_many(form, variant("plain", True, True, single, CAPABILITY, decides))
-    yield cuda["rows"].make_row_update(form, "plain", "element", True, single, CAPABILITY)
+    for vectors in (False, True):
+        yield cuda["rows"].make_row_update(form, "plain", "element", True, single, CAPABILITY, vectors)
     if rules.trait(form, "measured"):
         yield cuda["statistics"].make_measure(form, single, CAPABILITY)
     if rules.trait(form, "shares"):
@@ -138,7 +139,7 @@ def cuda_kernels_of(form: Any) -> Iterator[Any]:
         ):
             yield cuda["missed"].make_row_catch_up(form, motion, kind, how, single, CAPABILITY)
         for prepared in (False, True):
-            yield from cuda["row_norms"].make_row_norms(form, prepared, single, CAPABILITY)
+            yield cuda["row_norms"].make_row_squares(form, prepared, single, CAPABILITY)
             yield from cuda["reduce"].make_sums(form, prepared, single, CAPABILITY)
 
 
@@ -146,16 +147,18 @@ def cuda_kernels_of_all() -> Iterator[Any]:
     """Those that go by no method."""
     cuda = {name: import_module(path) for name, path in CUDA.items()}
     single, double = np.dtype(np.float32), np.dtype(np.float64)
-    for dense in (False, True):
-        yield cuda["rows"].make_row_gradients(dense, single, CAPABILITY)
+    for vectors in (False, True):
+        yield cuda["rows"].make_rows_check(vectors, single, CAPABILITY)
+    yield cuda["rows"].make_dense_form(single, CAPABILITY)
+    yield from cuda["row_norms"].make_order(CAPABILITY)
     yield cuda["rows"].make_gather(single, CAPABILITY)
     yield from cuda["reduce"].make_sums_of_many(single, CAPABILITY)
     for decides in (False, True):
         yield from cuda["finite"].make_finite_check(single, CAPABILITY, decides)
         yield cuda["finite"].make_finite_check_of_many(double, CAPABILITY, decides)
     yield cuda["copying"].make_copy(np.dtype(np.int32), np.dtype(np.int64), CAPABILITY)
-    pack, *others = cuda["coalesce"].make_sort(CAPABILITY)
-    yield from (*pack.values(), *others)
+    pack_rows, pack_keys, *others = cuda["coalesce"].make_sort(CAPABILITY)
+    yield from (*pack_rows.values(), *pack_keys.values(), *others)
 
 
 def cuda_texts(group: str, only: str) -> Texts:

@@ -23,8 +23,8 @@ def kernel(body, begin=BEGIN, shared=""):
     return f"{HEAD}.visible .entry test(\n.param .u64 a\n)\n{{{REGISTERS}{shared}{begin}{body}\n    ret;\n}}"
 
 
-def run(body, array, threads=32, blocks=1, **how):
-    return ptx.launch(kernel(body, **how), blocks, threads, [array.ctypes.data], [array])
+def run(body, array, threads=32, blocks=1, seed=None, **how):
+    return ptx.launch(kernel(body, **how), blocks, threads, [array.ctypes.data], [array], seed=seed)
 
 
 REVERSE = """

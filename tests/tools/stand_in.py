@@ -17,6 +17,7 @@ cuda = pytest.importorskip(
     "cuda.bindings.driver", reason="cuda-bindings is not installed: pip install 'fastadagrad[test-cuda]'"
 )
 SUCCESS = cuda.CUresult.CUDA_SUCCESS
+CONTEXTS = 1000  # handle of the first GPU's context
 REFUSED = (cuda.CUresult.CUDA_ERROR_INVALID_VALUE,)
 
 
@@ -24,13 +25,19 @@ class StandIn:
     """The functions of the driver, on two GPUs that the interpreter runs. Work on nothing they refuse."""
 
     def __init__(self):
-        self.gpus, self.calls, self.contexts = [Interpreter(), Interpreter()], [], []
+        self.gpus, self.calls, self._contexts = [Interpreter(), Interpreter()], [], threading.local()
         self.allocations, self.page_locked, self.modules, self.loaded = {}, {}, [], []
         self.pools = []  # None for a driver that has none
         self.events, self.all_done, self.ended = 0, True, set()
         self.captured = set()  # streams whose work goes into a graph
         self.late = []  # copies from and to page-locked memory, which are made when other work is
         self.turn = threading.RLock()
+
+    @property
+    def contexts(self):
+        """GPUs that have been made the current one of this thread, each within the one before."""
+        self._contexts.__dict__.setdefault("stack", [])
+        return self._contexts.stack
 
     @property
     def gpu(self):
@@ -42,6 +49,15 @@ class StandIn:
         assert stream not in self.ended, "a stream that has been destroyed"
         assert not self.captured or (what in ("launch", "clear") and stream in self.captured), "no work for a graph"
         self.calls.append((what, *call))
+
+    @contextmanager
+    def used_by_another_library(self, device):
+        """A block in which it has made the GPU the current one of the thread."""
+        self.contexts.append(device)
+        try:
+            yield
+        finally:
+            assert self.contexts.pop() == device
 
     def cuInit(self, flags):
         return (SUCCESS,)
@@ -55,18 +71,21 @@ class StandIn:
         return SUCCESS, ordinal
 
     def cuDevicePrimaryCtxRetain(self, device):
-        return SUCCESS, device
+        return SUCCESS, cuda.CUcontext(CONTEXTS + device)
 
     def cuDeviceGetAttribute(self, attribute, device):
         values = {"MAJOR": 9, "MINOR": 0, "ACCESS": 0, "SUPPORTED": self.pools is not None}
         return SUCCESS, int(values[attribute.name.split("_")[-1]])
 
+    def cuCtxGetCurrent(self):
+        return SUCCESS, cuda.CUcontext(CONTEXTS + self.contexts[-1] if self.contexts else 0)
+
     def cuCtxPushCurrent(self, context):
-        self.contexts.append(context)
+        self.contexts.append(int(context) - CONTEXTS)
         return (SUCCESS,)
 
     def cuCtxPopCurrent(self):
-        return SUCCESS, self.contexts.pop()
+        return SUCCESS, cuda.CUcontext(CONTEXTS + self.contexts.pop())
 
     def cuEventCreate(self, flags):
         self.events += 1

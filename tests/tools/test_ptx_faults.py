@@ -93,6 +93,15 @@ PLANTED = {
     "halves of one word": Planted(
         "cvt.u16.u32 %h1, %r1;\nst.global.u16 [%rd1], %h1;\nld.global.u32 %r2, [%rd1];", "race: ", {"threads": 2}
     ),
+    "atomic and not": Planted("atom.global.add.u32 %r2, [%rd1], 1;\nld.global.u32 %r3, [%rd1];", "race: "),
+    "not atomic and atomic": Planted("st.shared.u32 [buffer], %r1;\natom.shared.max.u32 %r2, [buffer], 1;", "race: "),
+    "relaxed and not": Planted(
+        "st.relaxed.gpu.global.u32 [%rd1], 7;\nst.global.u32 [%rd1], %r1;", "race: ", {"blocks": 2}
+    ),
+    "atomic on what is read-only": Planted(
+        "atom.global.exch.b32 %r2, [%rd1], 1;", "write to an array that is read-only", {"writable": False}
+    ),
+    "atomic of the block alone": Planted("atom.relaxed.cta.global.add.u32 %r2, [%rd1], 1;", "unknown instruction"),
     # Threads that must come together
     "absent in a shuffle": Planted(
         BEHIND.format(instruction="shfl.sync.bfly.b32 %r3|%p2, %r1, 1, 31, -1;"),
@@ -132,7 +141,11 @@ PLANTED = {
     "barrier for some": Planted("bar.sync 0, 32;", "bar.sync has the operands 0"),
     "barrier in a register": Planted("bar.sync %r1;", "barriers are numbered 0 to 15"),
     "barrier that only arrives": Planted("bar.arrive 0, 64;", r"unknown instruction bar\.arrive"),
-    "barrier of a warp": Planted("bar.warp.sync -1;", r"unknown instruction bar\.warp\.sync"),
+    "absent at a barrier of the warp": Planted(BEHIND.format(instruction="bar.warp.sync -1;"), "which .*, in: bar"),
+    "waiting for nobody": Planted(
+        "$again:\nld.relaxed.gpu.global.u32 %r2, [%rd1];\nsetp.eq.s32 %p1, %r2, 0;\n@%p1 bra $again;",
+        "they wait for what does not come, in: ld.relaxed",
+    ),
     # Arithmetic
     "no rounding": Planted("add.f32 %f1, %f2, %f3;", rf"add\.f32 has no \.rn: {NEAREST}"),
     "no rounding of doubles": Planted("mul.f64 %fd1, %fd2, %fd3;", r"mul\.f64 has no \.rn"),

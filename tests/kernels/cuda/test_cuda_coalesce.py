@@ -2,65 +2,31 @@
 
 import numpy as np
 import pytest
-from cuda_kernels import CC
+from gpu import Interpreter
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ptx import junk, launch
 
 from fastadagrad.device.arrays import as_device_array
 from fastadagrad.device.distinct_rows import DeviceCoalescer
-from fastadagrad.kernels.cpu.coalesce import POSITION, bit_length, sort_rows
-from fastadagrad.kernels.cuda import coalesce
+from fastadagrad.kernels.cpu.coalesce import sort_rows
 
 INDEX_DTYPES = [np.int32, np.int64]
 
 
-def sort_on_device(indices, n_rows):
-    """(at, rows, starts, whether an index is outside) by the kernels, launched as a device would be."""
-    sort, n, tiles = coalesce.make_sort(CC), len(indices), coalesce.tiles_of(len(indices))
-    keys, others, at, rows, starts = (junk(n + 1, np.uint64) for _ in range(5))
-    counts, total, outside = junk(coalesce.VALUES * tiles, np.uint64), junk(1, np.uint64), np.zeros(1, np.int32)
-    memory = [indices, keys, others, at, rows, starts, counts, total, outside]
-
-    def run(kernel, threads, *arguments):
-        addresses = [a.ctypes.data if isinstance(a, np.ndarray) else a for a in arguments]
-        launch(kernel.ptx, coalesce.blocks_of(threads), coalesce.THREADS, addresses, memory)
-
-    def scan(size):
-        """As `DeviceCoalescer.scan` does; of more than a span the totals are scanned too."""
-        parts = coalesce.spans_of(size)
-        totals = total if parts == 1 else junk(parts, np.uint64)
-        memory.append(totals)
-        run(sort.scan, 32 * parts, counts, size, parts, totals)
-        if parts > 1:
-            run(sort.scan, 32, totals, parts, 1, total)
-            run(sort.add, size, counts, size, totals)
-
-    run(sort.pack[str(indices.dtype)], n, indices, n, n_rows, keys, outside)
-    if outside[0]:
-        return None
-    for shift in range(POSITION, POSITION + bit_length(n_rows - 1), coalesce.DIGIT):
-        run(sort.count, 32 * tiles, keys, n, shift, tiles, counts)
-        scan(coalesce.VALUES * tiles)
-        run(sort.distribute, 32 * tiles, keys, n, shift, tiles, counts, others)
-        keys, others = others, keys
-    run(sort.count_heads, 32 * tiles, keys, n, tiles, counts)
-    scan(tiles)
-    groups = int(total[0])
-    run(sort.write, 32 * tiles, keys, n, tiles, counts, at, rows, starts)
-    return at[:n], rows[:groups], starts[: groups + 1]
+def sort_on_device(gpu, indices, n_rows):
+    """(at, rows, starts) by the kernels."""
+    coalescer, given = DeviceCoalescer(gpu, n_rows), as_device_array(gpu.array(indices))
+    with gpu.on([]):
+        found = coalescer.group("indices", given, unique=False)
+        [n] = read(gpu, found.number, 1)
+        assert found.n == len(indices) >= n
+        return read(gpu, found.at, len(indices)), read(gpu, found.rows, n), read(gpu, found.starts, n + 1)
 
 
-@pytest.mark.parametrize("size", [1, 1000, 4097, 9000, pytest.param(coalesce.SPAN * 300 + 5, marks=pytest.mark.slow)])
-def test_sums_of_those_before(interpreter, size):
-    counts = np.random.default_rng(size).integers(0, 2**32, size)
-    coalescer = DeviceCoalescer(interpreter, 5)
-    on_gpu = interpreter.array(counts)
-    with interpreter.on([]):
-        coalescer.pack(as_device_array(interpreter.array(np.zeros(size, np.int32))))
-        coalescer.scan(as_device_array(on_gpu), size)
-    np.testing.assert_array_equal(on_gpu.numpy(), np.cumsum(counts) - counts)
-    assert coalescer.total() == counts.sum()
+def read(gpu, address, size):
+    words = np.zeros(size, np.uint64)
+    gpu.read(address, words)
+    return words
 
 
 def sort_on_cpu(indices, n_rows):
@@ -72,25 +38,61 @@ def sort_on_cpu(indices, n_rows):
 
 @pytest.mark.parametrize("dtype", INDEX_DTYPES)
 @pytest.mark.parametrize("n_rows", [1, 17, 5000, 2**31])
-@pytest.mark.parametrize("n", [1, 31, 33, 1024, 1025, 5000])
-def test_sorted_as_on_the_cpu(n, n_rows, dtype):
+@pytest.mark.parametrize("n", [1, 31, 33, 2048, 2049, 9000])
+def test_sorted_as_on_the_cpu(interpreter, n, n_rows, dtype):
     indices = np.random.default_rng(n).integers(0, min(n_rows, 2**31 - 1), n).astype(dtype)
-    for found, expected in zip(sort_on_device(indices, n_rows), sort_on_cpu(indices, n_rows), strict=True):
-        np.testing.assert_array_equal(found, expected)
+    found, expected = sort_on_device(interpreter, indices, n_rows), sort_on_cpu(indices, n_rows)
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 @settings(derandomize=True, deadline=None, max_examples=30)
 @given(st.lists(st.integers(0, 40), min_size=1, max_size=200))
 def test_any_indices(numbers):
     indices = np.array(numbers)
-    for found, expected in zip(sort_on_device(indices, 41), sort_on_cpu(indices, 41), strict=True):
+    for found, expected in zip(sort_on_device(Interpreter(), indices, 41), sort_on_cpu(indices, 41), strict=True):
         np.testing.assert_array_equal(found, expected)
 
 
+@pytest.mark.parametrize("kind", ["one row", "ascending", "descending", "two rows in turn"])
+def test_digits_that_are_shared_by_all_keys_or_by_none(interpreter, kind):
+    n, n_rows = 5000, 70_000
+    indices = {
+        "one row": np.full(n, 69_999),
+        "ascending": np.arange(n) * 14,
+        "descending": np.arange(n)[::-1] * 14,
+        "two rows in turn": np.arange(n) % 2 * 65_536,
+    }[kind]
+    for found, expected in zip(sort_on_device(interpreter, indices, n_rows), sort_on_cpu(indices, n_rows), strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_memory_that_is_used_again(interpreter):
+    """What tiles have said in the last sort, of more indices or of fewer, is no part of the next."""
+    coalescer, rng = DeviceCoalescer(interpreter, 300), np.random.default_rng(5)
+    for n in (5000, 100, 9000, 9000, 1):
+        indices = rng.integers(0, 300, n)
+        with interpreter.on([]):
+            found = coalescer.group("indices", as_device_array(interpreter.array(indices)), unique=False)
+        np.testing.assert_array_equal(read(interpreter, found.at, n), np.argsort(indices, kind="stable"))
+
+
+@pytest.mark.parametrize(("n_rows", "launches"), [(1, 2), (256, 3), (257, 4), (2**24, 5), (2**24 + 1, 6)])
+def test_launches(interpreter, n_rows, launches):
+    sort_on_device(interpreter, np.zeros(3, np.int32), n_rows)
+    assert len(interpreter.launched) == launches
+    assert interpreter.log.count("read") == 5, "the check of the indices, and four by this test"
+
+
+@pytest.mark.parametrize("unique", [False, True])
 @pytest.mark.parametrize("dtype", INDEX_DTYPES)
 @pytest.mark.parametrize("wrong", [-1, 50, -(2**31), 2**31 - 1])
 @pytest.mark.parametrize("place", [0, 69])
-def test_indices_outside_are_noticed(place, wrong, dtype):
+def test_indices_outside_are_refused(interpreter, place, wrong, dtype, unique):
     indices = np.arange(70, dtype=dtype) % 50
     indices[place] = wrong
-    assert sort_on_device(indices, 50) is None
+    coalescer = DeviceCoalescer(interpreter, 50)
+    with interpreter.on([]), pytest.raises(IndexError, match=f"number {place} is {wrong},"):
+        coalescer.group("indices", as_device_array(interpreter.array(indices)), unique)
+    with interpreter.on([]):  # and not remembered
+        coalescer.group("indices", as_device_array(interpreter.array(np.arange(50, dtype=dtype))), unique)

@@ -12,7 +12,7 @@ import pytest
 from cuda_kernels import CC, adagrad, lanes_of
 
 from fastadagrad.kernels.cuda import coalesce, dense, finite, missed, reduce, rows, shared
-from fastadagrad.kernels.cuda.row_norms import make_row_norms
+from fastadagrad.kernels.cuda.row_norms import make_order, make_row_squares
 from fastadagrad.kernels.cuda.statistics import make_measure
 from fastadagrad.kernels.rules import dadapt_adagrad
 
@@ -48,6 +48,14 @@ def test_a_check_reads_four_bytes_an_element(cc):
     ptx = finite.make_finite_check(F4, cc).vectors.ptx
     assert accesses(ptx, "ld", "[bsu]32") == (4, 1)
     assert len(re.findall(r"ld\.global\.[bsu]32", ptx)) == 1
+
+
+def test_rows_are_reached_in_vectors():
+    """Four times 16 bytes: loads of the parameter, the accumulator and the gradient, and two stores."""
+    kernel = rows.make_row_update(adagrad, "plain", "element", True, F4, CC, vectors=True)
+    assert accesses(kernel.ptx, "ld", "[bf]32")[0] % 4 == 0
+    assert accesses(kernel.ptx, "st", "[bf]32") == (8, 2)
+    assert not re.search(r"(ld|st)\.global\.[bf]32", kernel.ptx.replace("st.global.b32 \t[%rd", "", 1))
 
 
 VARIANTS = [*product(SLOTS, [True, False], [True], [F4, F8]), *product(SLOTS, [True], [False], [F4])]
@@ -117,9 +125,12 @@ def other_kernels(dtype, cc):
         yield from shared.make_tensor(adagrad, motion, dtype, cc)
         for kind in ("element", "row", "tensor"):
             yield rows.make_row_update(adagrad, motion, kind, True, dtype, cc)
+        yield rows.make_row_update(adagrad, motion, "element", True, dtype, cc, vectors=True)
     for choice in (False, True):
-        yield rows.make_row_gradients(choice, dtype, cc)
-        yield from make_row_norms(adagrad, choice, dtype, cc)
+        yield rows.make_rows_check(choice, dtype, cc)
+        yield make_row_squares(adagrad, choice, dtype, cc)
+    yield from make_order(cc)
+    yield rows.make_dense_form(dtype, cc)
     yield rows.make_gather(dtype, cc)
     for motion, kind, how in (
         ("plain", "element", "steps"),
@@ -134,8 +145,8 @@ def other_kernels(dtype, cc):
     for decides in (False, True):
         yield from finite.make_finite_check(dtype, cc, decides)
         yield finite.make_finite_check_of_many(dtype, cc, decides)
-    keys_of, rows_of, *others = coalesce.make_sort(cc)
-    yield from (*keys_of.values(), *rows_of.values(), *others)
+    by_dtype, others = coalesce.make_sort(cc)[:2], coalesce.make_sort(cc)[2:]
+    yield from (*(kernel for each in by_dtype for kernel in each.values()), *others)
 
 
 @pytest.mark.parametrize("cc", MOSTLY_SLOW, ids=str)

@@ -8,7 +8,8 @@ from cuda_kernels import CC, Device, adagrad, assert_equal_bits, at_offset, cast
 from oracle import Oracle, spread
 
 from fastadagrad.kernels.cpu.coalesce import sort_rows
-from fastadagrad.kernels.cuda.rows import THREADS, blocks_of, make_row_update, share_of
+from fastadagrad.kernels.cuda.memory import lanes_of
+from fastadagrad.kernels.cuda.rows import THREADS, blocks_of, in_vectors, make_row_update, share_of
 
 MOVES_ALL = {"momentum", "weight_decay", "decoupled_weight_decay", "l1", "l2"}
 NEEDS_NORM = {"max_gradient_norm", "max_global_norm"}
@@ -28,12 +29,17 @@ class RowDevice(Device):
         at, rows, starts = (np.zeros(n + 1, np.int64) for _ in range(3))
         groups = sort_rows.serial(1, indices, len(p), at, rows, starts)
         values = at_offset(values)
-        kernel = make_row_update(adagrad, self.motion, self.kinds[0], self.settings.lean, p.dtype, self.cc)
-        arrays = [p, G, *([v] if self.motion != "plain" else []), rows, starts, at, values]
+        width, of = p[0].size, (self.kinds[0], self.settings.lean, p.dtype, self.cc)
+        own = [p, G, *([v] if self.motion != "plain" else [])]
+        vectors = in_vectors(self.kinds[0], width, p.dtype, *(a.ctypes.data for a in (*own, values)))
+        kernel = make_row_update(adagrad, self.motion, *of, vectors)
+        # The GPU knows how many groups there are, and the host how many there may be.
+        count, arrays = np.array([groups], np.uint64), [*own, rows, starts, at, values]
         scalars = cast_scalars(self.settings, self.t, p.dtype)
-        width, share = p[0].size, share_of(p[0].size, self.kinds[0])
-        arguments = [a.ctypes.data for a in arrays] + [groups, width, share, self.infinite.ctypes.data, *scalars]
-        ptx.launch(kernel.ptx, blocks_of(groups, share), THREADS, arguments, [*arrays, self.infinite])
+        share = share_of(width, self.kinds[0], lanes_of(p.dtype) if vectors else 1)
+        places = [a.ctypes.data for a in arrays]
+        arguments = [*places, n, count.ctypes.data, width, share, self.infinite.ctypes.data, *scalars]
+        ptx.launch(kernel.ptx, blocks_of(n, share), THREADS, arguments, [*arrays, count, self.infinite])
         self.t += 1
 
 
@@ -44,7 +50,7 @@ def dense(p, indices, values):
     return g
 
 
-@pytest.mark.parametrize("width", [5, *(pytest.param(w, marks=pytest.mark.slow) for w in (1, 64, 4100))])
+@pytest.mark.parametrize("width", [5, 8, *(pytest.param(w, marks=pytest.mark.slow) for w in (1, 64, 4100))])
 @pytest.mark.parametrize("dtype", [np.float32, pytest.param(np.float64, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("option", FOR_ROWS)
 def test_every_option(option, dtype, width):

@@ -111,6 +111,26 @@ def fused(a: Any, b: Any, c: Any) -> Any:
     return np.fromiter(each, np.float64, math.prod(shape)).astype(dtype).reshape(shape)
 
 
+def _old_and_new(function: np.ufunc) -> Callable[[Any, Any], tuple[Any, Any]]:
+    def changed(old: Any, values: Any) -> tuple[Any, Any]:
+        results = function.accumulate(np.concatenate([[old], values]), dtype=values.dtype)
+        return results[:-1], results[-1]
+
+    return changed
+
+
+# What atomic operations make of a number and of the operands of several threads, one after the other: what each
+# thread finds there, and what is there in the end.
+OLD_AND_NEW: dict[str, Callable[[Any, Any], tuple[Any, Any]]] = {
+    "exch": lambda old, values: (np.concatenate([[old], values[:-1]]), values[-1]),
+    "add": _old_and_new(np.add),
+    "min": _old_and_new(np.minimum),
+    "max": _old_and_new(np.maximum),
+    "and": _old_and_new(np.bitwise_and),
+    "or": _old_and_new(np.bitwise_or),
+    "xor": _old_and_new(np.bitwise_xor),
+}
+
 # What takes its operands in the type of the instruction and gives a result in it.
 SAME: dict[str, Callable[..., Any]] = {
     "mov": lambda a: a,

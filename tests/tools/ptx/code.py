@@ -73,7 +73,7 @@ def compile(ptx: str, kernel: str | None = None, contraction: bool = False) -> C
 def _step(instruction: Instruction, program: Program) -> Step:
     if instruction.guard:
         program.register(instruction.guard)
-    kind = CONTROL.get(instruction.opcode)
+    kind = None if waits_for_warp(instruction) else CONTROL.get(instruction.opcode)
     guard, negated, text = instruction.guard, instruction.negated, instruction.text
     if kind is None:
         act = MAKERS[instruction.opcode](instruction, program)

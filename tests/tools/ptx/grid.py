@@ -21,11 +21,14 @@ from .operands import Threads
 from .program import TYPES
 from .warps import ALL, WARP
 
-# Places of threads that have returned; that wait at a barrier; that wait for the rest of their warp: so much behind it.
-DONE, WAITING, HELD = 2**62, 2**61, 2**60
+# Places of threads whose block has not begun; that have returned; that wait at a barrier, so much behind it; that wait
+# for the rest of their warp.
+ABSENT, DONE, WAITING, HELD = 2**62 + 1, 2**62, 2**61, 2**60
 # How often threads at a later place are let go on before others; how often some are parted from others at their place;
 # and for how many steps at most, as a power of 2, until the order is drawn anew.
 OVERTAKE, PART, TURN = 0.2, 0.4, 7
+LOOK = 16  # turns between looks at whether all threads of a block wait at a barrier while other blocks go on
+WAVES = 0.25  # how often a grid has more blocks than there is room for at once: some begin when others have ended
 EVERYONE = slice(None)
 
 
@@ -111,6 +114,24 @@ class Grid:
         sizes = program.shared_size + shared, program.local_size
         self.memory = Memory(memory, self.block, *sizes, self.junk, races)
         self.executed = 0  # steps, of however many threads
+        self._turns = 0
+        self._absent_blocks = self._draw_waves(int(np.prod(blocks)))
+        self.waves = 1 + len(self._absent_blocks)
+
+    def _draw_waves(self, blocks: int) -> list[np.ndarray]:
+        """Blocks that begin when all before have ended, in the reverse order."""
+        draw = random.Random(self.seed + 1)
+        if blocks < 2 or draw.random() >= WAVES:
+            return []
+        order = np.array(draw.sample(range(blocks), blocks))
+        room = draw.randrange(1, blocks)
+        first, *others = np.split(order, range(room, blocks, room))
+        self.place[~np.isin(self.block, first)] = ABSENT
+        return others[::-1]
+
+    def draw_order(self, count: int) -> np.ndarray:
+        """An order in which so many threads reach memory."""
+        return np.array(self._random.sample(range(count), count), np.int64)
 
     def run(self, arguments: Sequence[Any]) -> None:
         """Run to the end, with these values for the parameters."""
@@ -128,6 +149,9 @@ class Grid:
         now = int(self.place.min())
         if now >= HELD:
             return self._release(now)
+        self._turns += 1
+        if self._turns % LOOK == 0:
+            self._pass_barriers()
         draw = self._random.random
         if draw() < OVERTAKE:
             runnable = self.place[self.place < HELD]
@@ -242,12 +266,24 @@ class Grid:
         return np.asarray(came == masks)
 
     def _release(self, now: int) -> bool:
-        """Let blocks go on that wait at a barrier: all threads of one must have come, except those that returned."""
-        if now == DONE:
+        """Let threads go on where none can: whether there are any."""
+        if now >= DONE:
+            if self._absent_blocks:
+                self.place[np.isin(self.block, self._absent_blocks.pop())] = 0
+                return True
             return False
         if now < WAITING:
             raise Fault(self._absent(now - HELD))
-        waiting = np.flatnonzero(self.place < DONE)
+        self._pass_barriers()
+        return True
+
+    def _pass_barriers(self) -> None:
+        """Let blocks go on that wait at a barrier: all threads of one must have come, except those that returned."""
+        others = np.unique(self.block[self.place < WAITING])
+        waits = (self.place >= WAITING) & (self.place < DONE)
+        waiting = np.flatnonzero(waits & ~np.isin(self.block, others) if others.size else waits)
+        if not waiting.size:
+            return
         blocks, places = self.block[waiting], self.place[waiting]
         parted = np.flatnonzero((np.diff(blocks) == 0) & (np.diff(places) != 0))
         if parted.size:
@@ -260,7 +296,6 @@ class Grid:
         waiting, places = waiting[going], places[going]
         self.memory.pass_barrier(waiting)
         self.place[waiting] = np.where(places - WAITING < len(self.code.steps), places - WAITING, DONE)
-        return True
 
     def _absent(self, behind: int) -> str:
         """Which threads are missing at a step of warps."""

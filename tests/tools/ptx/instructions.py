@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .arithmetic import SAME, WHOLE, comparison, shift_left, shift_right
+from .arithmetic import OLD_AND_NEW, SAME, WHOLE, comparison, shift_left, shift_right
 from .fault import Fault
 from .memory import GENERIC, ROOM, WINDOWS
 from .operands import U32, Act, Threads, address, read, registers, write
@@ -185,10 +185,10 @@ def _ld(instruction: Instruction, program: Program) -> Act:
         (put,) = puts
         return lambda grid, at: put(grid, at, np.frombuffer(grid.parameters[name].tobytes(), kind, 1)[0])
     place, space, size = address(program, source), _space(instruction), len(puts) * kind.itemsize
-    is_constant = "nc" in modifiers
+    how = {"constant": "nc" in modifiers, "strong": _is_strong(instruction)}
 
     def load(grid: Any, at: Threads) -> None:
-        values = grid.memory.load(space, place(grid, at), size, grid.thread[at], is_constant).view(kind)
+        values = grid.memory.load(space, place(grid, at), size, grid.thread[at], **how).view(kind)
         for i, put in enumerate(puts):
             put(grid, at, values[:, i])
 
@@ -199,16 +199,37 @@ def _st(instruction: Instruction, program: Program) -> Act:
     target, source = instruction.operands
     kind = instruction.type
     reads = [read(program, each, kind, resize=True) for each in _of_vector(instruction, source)]
-    place, space = address(program, target), _space(instruction)
+    place, space, strong = address(program, target), _space(instruction), _is_strong(instruction)
 
     def store(grid: Any, at: Threads) -> None:
         threads = grid.thread[at]
         values = np.empty((threads.size, len(reads)), kind)
         for i, each in enumerate(reads):
             values[:, i] = each(grid, at)
-        grid.memory.store(space, place(grid, at), values.view(np.uint8), threads)
+        grid.memory.store(space, place(grid, at), values.view(np.uint8), threads, strong)
 
     return store
+
+
+def _is_strong(instruction: Instruction) -> bool:
+    return bool({"volatile", "relaxed"} & {*instruction.modifiers})
+
+
+def _atom(instruction: Instruction, program: Program) -> Act:
+    target, source, operand = instruction.operands
+    kind, space = instruction.type, _space(instruction)
+    function = OLD_AND_NEW[instruction.modifiers[-2]]
+    put, value, place = write(program, target, kind), read(program, operand, kind), address(program, source)
+
+    def change(grid: Any, at: Threads) -> None:
+        threads = grid.thread[at]
+        order = grid.draw_order(threads.size)
+        values = np.broadcast_to(value(grid, at), threads.shape)[order]
+        old = np.empty(threads.shape, kind)
+        old[order] = grid.memory.change(space, place(grid, at)[order], values, threads[order], function)
+        put(grid, at, old)
+
+    return change
 
 
 def _of_vector(instruction: Instruction, operand: str) -> list[str]:
@@ -264,5 +285,6 @@ MAKERS: dict[str, Maker] = {
     "cvta": _cvta,
     "ld": _ld,
     "st": _st,
+    "atom": _atom,
     **OF_WARPS,
 }

@@ -1,13 +1,15 @@
 """The memory of a grid: NumPy arrays at their own addresses, each block's shared memory and each thread's own.
 
 Every byte is logged: which thread used it last, and how many barriers that thread had passed. So a race is found in
-whatever order the threads run.
+whatever order the threads run. Strong accesses, which are atomic operations and what is volatile or relaxed, make no
+race with one another.
 """
 
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +20,8 @@ GLOBAL, SHARED, LOCAL, GENERIC = "global", "shared", "local", "generic"
 WINDOWS = {SHARED: 1 << 60, LOCAL: 1 << 61}  # where these spaces begin among generic addresses
 ROOM = 1 << 40  # bytes of a window
 NOBODY, SEVERAL = -1, -2
+READ, WRITE = "read", "write"
+PATIENCE = 20_000  # strong loads one after the other, each of all threads at it
 
 
 class _Log:
@@ -73,15 +77,18 @@ class _Area:
     def __init__(self, data: np.ndarray, address: int, all_blocks: bool) -> None:
         self.data, self._all_blocks = data, all_blocks
         self._before = address % 16  # bytes from a multiple of 16 to the first
-        self.written: _Log | None = None
-        self.read: _Log | None = None
+        self._logs: dict[tuple[str, bool], _Log] = {}
 
-    def log(self, which: str, size: int) -> _Log:
-        found: _Log | None = getattr(self, which)
-        if found is None:
-            found = _Log(self.data.size + self._before, size, self._all_blocks)
-            setattr(self, which, found)
-        return found
+    def log(self, what: str, strong: bool, size: int) -> _Log:
+        if (what, strong) not in self._logs:
+            self._logs[what, strong] = _Log(self.data.size + self._before, size, self._all_blocks)
+        return self._logs[what, strong]
+
+    def opposed(self, what: str, strong: bool) -> list[_Log]:
+        """Logs of what makes a race with this: of writes if it is a read, and of weak accesses if it is strong."""
+        kinds = [WRITE] if what == READ else [WRITE, READ]
+        found = (self._logs.get((kind, other)) for kind in kinds for other in ([False] if strong else [False, True]))
+        return [log for log in found if log is not None]
 
     def granules(self, log: _Log, start: np.ndarray, size: int) -> np.ndarray:
         return log.granules(start + self._before if self._before else start, size)
@@ -147,12 +154,19 @@ class Memory:
         }
         self._block, self._races = block, races
         self._epochs = np.zeros(len(block), np.int32)  # barriers passed
+        self._looks = 0  # strong loads since something was written
 
     def pass_barrier(self, threads: np.ndarray) -> None:
         self._epochs[threads] += 1
 
     def load(
-        self, space: str, address: np.ndarray, size: int, threads: np.ndarray, constant: bool = False
+        self,
+        space: str,
+        address: np.ndarray,
+        size: int,
+        threads: np.ndarray,
+        constant: bool = False,
+        strong: bool = False,
     ) -> np.ndarray:
         """The `size` bytes at each address, a row for each of the threads.
 
@@ -161,11 +175,14 @@ class Memory:
         constant : bool
             The kernel has said that nobody writes there.
         """
+        self._looks += strong
+        if self._looks > PATIENCE:
+            raise Fault("threads look again and again, and none writes: they wait for what does not come")
         raw = None
         for area, which, start in self._find(space, address, size, threads):
             data, where = area.elements(start, size)
             if self._races:
-                self._log_load(area, start, size, threads if which is None else threads[which], constant)
+                self._log(READ, area, start, size, threads if which is None else threads[which], strong, constant)
             if which is None:
                 return np.asarray(data[where].view(np.uint8).reshape(len(start), size))
             if raw is None:
@@ -173,35 +190,64 @@ class Memory:
             raw[which] = data[where].view(np.uint8).reshape(len(start), size)
         return np.empty((0, size), np.uint8) if raw is None else raw
 
-    def store(self, space: str, address: np.ndarray, raw: np.ndarray, threads: np.ndarray) -> None:
+    def store(
+        self, space: str, address: np.ndarray, raw: np.ndarray, threads: np.ndarray, strong: bool = False
+    ) -> None:
         size = raw.shape[1]
-        for area, which, start in self._find(space, address, size, threads):
+        for area, which, start in self._find_to_write(space, address, size, threads):
             values = raw if which is None else raw[which]
-            if not area.data.flags.writeable:
-                raise Fault("write to an array that is read-only")
             if self._races and not self._sets_a_flag(start, values):
-                self._log_store(area, start, size, threads if which is None else threads[which])
+                self._log(WRITE, area, start, size, threads if which is None else threads[which], strong)
             data, where = area.elements(start, size)
             data[where] = np.ascontiguousarray(values).view(data.dtype)
 
-    def _log_load(self, area: _Area, start: np.ndarray, size: int, threads: np.ndarray, constant: bool) -> None:
-        column, epochs = threads[:, None], self._epochs[threads][:, None]
-        if area.written is not None:
-            where = area.granules(area.written, start, size)
-            if area.written.clashes(where, column, epochs, self._block):
-                raise Fault("race: two threads use one place, one of them writes, and no barrier is between")
-            if constant and area.written.used(where):
-                raise Fault("the kernel writes what it reads by .nc")
-        log = area.log("read", size)
-        log.note(area.granules(log, start, size), column, epochs)
+    def change(
+        self,
+        space: str,
+        address: np.ndarray,
+        values: np.ndarray,
+        threads: np.ndarray,
+        function: Callable[[Any, Any], tuple[Any, Any]],
+    ) -> np.ndarray:
+        """Carry out atomic operations in this order; what each finds in memory before it.
 
-    def _log_store(self, area: _Area, start: np.ndarray, size: int, threads: np.ndarray) -> None:
+        Parameters
+        ----------
+        function
+            As in `arithmetic.OLD_AND_NEW`.
+        """
+        found, size = np.empty_like(values), values.itemsize
+        for area, which, start in self._find_to_write(space, address, size, threads):
+            some = np.arange(len(values)) if which is None else which
+            if self._races:
+                self._log(WRITE, area, start, size, threads[some], strong=True)
+            by_place = np.argsort(start, kind="stable")
+            begin = np.flatnonzero(np.diff(start[by_place], prepend=-1))
+            for group in np.split(by_place, begin[1:]):
+                place = area.data[start[group[0]] :][:size].view(values.dtype)
+                found[some[group]], place[0] = function(place[0], values[some[group]])
+        return found
+
+    def _log(
+        self,
+        what: str,
+        area: _Area,
+        start: np.ndarray,
+        size: int,
+        threads: np.ndarray,
+        strong: bool,
+        constant: bool = False,
+    ) -> None:
         column, epochs = threads[:, None], self._epochs[threads][:, None]
-        for log in (area.written, area.read):
-            if log is not None and log.clashes(area.granules(log, start, size), column, epochs, self._block):
+        for log in area.opposed(what, strong):
+            where = area.granules(log, start, size)
+            if log.clashes(where, column, epochs, self._block):
                 raise Fault("race: two threads use one place, one of them writes, and no barrier is between")
-        log = area.log("written", size)
-        if log.note(area.granules(log, start, size), column, epochs):
+            if constant and log.used(where):
+                raise Fault("the kernel writes what it reads by .nc")
+        log = area.log(what, strong, size)
+        twice = log.note(area.granules(log, start, size), column, epochs)
+        if twice and what == WRITE and not strong:
             raise Fault("race: two threads write to one place at once")
 
     @staticmethod
@@ -223,6 +269,16 @@ class Memory:
             yield from self._find_global(address, size)
         else:
             yield self._own[space], None, self._own_start(space, address, size, threads)
+
+    def _find_to_write(
+        self, space: str, address: np.ndarray, size: int, threads: np.ndarray
+    ) -> Iterator[tuple[_Area, np.ndarray | None, np.ndarray]]:
+        """The same for places that are written; a Fault if they are read-only."""
+        self._looks = 0
+        for found in self._find(space, address, size, threads):
+            if not found[0].data.flags.writeable:
+                raise Fault("write to an array that is read-only")
+            yield found
 
     def _own_start(self, space: str, address: np.ndarray, size: int, threads: np.ndarray) -> np.ndarray:
         used = self._used[space]

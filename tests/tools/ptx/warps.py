@@ -25,6 +25,8 @@ def members(instruction: Instruction, program: Program) -> Read:
 
 
 def waits_for_warp(instruction: Instruction) -> bool:
+    if instruction.opcode == "bar":
+        return "warp" in instruction.modifiers
     return "sync" in instruction.modifiers and instruction.opcode in MAKERS
 
 
@@ -152,7 +154,12 @@ def _redux(instruction: Instruction, program: Program) -> Act:
     return reduce
 
 
+def _bar(instruction: Instruction, program: Program) -> Act:
+    return lambda grid, at: None
+
+
 MAKERS: dict[str, Callable[[Instruction, Program], Act]] = {
+    "bar": _bar,
     "shfl": _shfl,
     "vote": _vote,
     "match": _match,
