@@ -1,0 +1,80 @@
+"""The program for machines with a GPU, run without one: what it times, on the stand-in driver, and what it reports."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from gpu import why_no_hardware
+from places import ROOT
+
+FOLDER = ROOT / "bench" / "on_a_gpu"
+
+
+@pytest.fixture
+def driver(monkeypatch):
+    import stand_in
+
+    monkeypatch.syspath_prepend(str(FOLDER))
+    with stand_in.installed(monkeypatch) as found:
+        yield found
+        for name in ("clock", "races", "tables"):
+            sys.modules.pop(name, None)
+
+
+@pytest.fixture
+def no_peers(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.setitem(sys.modules, "cupy", None)
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize(("name", "tables"), [("dense", 1), ("many", 1), ("rows", 3)])
+def test_each_race(driver, no_peers, name, tables):
+    from races import COPY, RACES, Card
+    from tables import table
+
+    from fastadagrad.device.backend import backend_at
+
+    found = list(RACES[name](Card(backend_at(0), quick=True)))
+    assert len(found) == tables
+    for race in found:
+        assert race.times[0].name == COPY
+        assert {"dense": 6, "many": 4, "rows": 3}[name] == len(race.times)
+        assert all("takes no part" in reason for reason in race.absent)
+        lines = table(race).splitlines()
+        assert lines[0] == f"| {race.work} | GPU, us | host, us | GB/s | of a copy |"
+        assert lines[2].endswith("| 1.00 |")
+
+
+@pytest.mark.cuda
+def test_a_first_step_that_is_not_the_formulas_is_told(driver, no_peers):
+    from races import Card, require_formula
+
+    from fastadagrad.device.backend import backend_at
+
+    card, v = Card(backend_at(0), quick=True), np.ones(9, np.float32)
+    with pytest.raises(ValueError, match="not that of the formula"):
+        require_formula(card.put(v), v, v)
+
+
+@pytest.mark.skipif(why_no_hardware() is None, reason="there is a GPU")
+def test_without_a_gpu_the_report_says_so(tmp_path):
+    done = subprocess.run(
+        [sys.executable, FOLDER, "--out", tmp_path, "--only", "dense"], capture_output=True, text=True, cwd=ROOT
+    )
+    assert done.returncode == 1
+    assert done.stdout.startswith("dense: status 1")
+    report = (tmp_path / "report.md").read_text()
+    assert report.startswith("# no card (")
+    assert "RuntimeError: device arrays need" in (tmp_path / "dense.txt").read_text()
+    assert "- dense: status 1" in report
+
+
+def test_parts_end_at_their_limits(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(FOLDER.parent))
+    from on_a_gpu.__main__ import Part, run
+
+    slow = Part("slow", [sys.executable, "-c", "import time; print(1, flush=True); time.sleep(60)"], 60)
+    assert run(slow, tmp_path, left=2).startswith("slow: ended at its limit, ")
+    assert (tmp_path / "slow.txt").read_text() == "1\n"
