@@ -130,21 +130,36 @@ def make_device_function(rule: Any, motion: str, lean: bool, dtype: np.dtype[Any
     return compiler.device(names["update"])
 
 
+def _why_not_numba_cuda() -> str:
+    """Why numba-cuda compiles no kernel here, as its last release beside NumPy 2.5; empty if it does."""
+    try:
+        import_module("numba.cuda.np.npyimpl")  # which it imports when it compiles its first kernel
+    except Exception as error:  # whatever it runs into
+        return f"{type(error).__name__}: {error}"
+    return ""
+
+
 def target_installed(target: str) -> str:
-    """The target that is meant: where "cuda" is asked for and only numba-cuda-mlir is installed, that one.
+    """The target that is meant: where "cuda" is asked for and numba-cuda-mlir alone can compile, that one.
 
     Raises
     ------
     RuntimeError
-        If no compiler for "cuda" is installed, or only a simulator of GPUs is in use.
+        If no compiler for "cuda" is installed that can compile here, or only a simulator of GPUs is in use.
     """
     if numba.config.ENABLE_CUDASIM:
         raise RuntimeError(
             f"{PURPOSE} is code of a GPU, which Numba's simulator does not run: unset NUMBA_ENABLE_CUDASIM"
         )
-    if target != "cuda" or is_installed("numba_cuda"):
+    reason = _why_not_numba_cuda() if target == "cuda" and is_installed("numba_cuda") else ""
+    if target != "cuda" or (is_installed("numba_cuda") and not reason):
         return target
     if is_installed("numba_cuda_mlir"):
         return "cuda-mlir"
+    if reason:
+        raise RuntimeError(
+            f"{PURPOSE} cannot be compiled: numba-cuda fails beside NumPy {np.__version__} ({reason}). "
+            f"It needs another NumPy, or {how_to_install('numba_cuda_mlir')}"
+        )
     either = ", or its successor ".join(map(how_to_install, ("numba_cuda", "numba_cuda_mlir")))
     raise RuntimeError(f"{PURPOSE} needs {either}")

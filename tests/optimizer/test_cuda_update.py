@@ -184,6 +184,7 @@ def pretended(monkeypatch):
         return print
 
     monkeypatch.setattr(device_functions, "is_installed", lambda module: True)
+    monkeypatch.setattr(device_functions, "_why_not_numba_cuda", lambda: "")
     monkeypatch.setattr(device_functions, "make_device_function", make)
     return asked
 
@@ -205,6 +206,24 @@ def test_which_compiler_is_meant(pretended, monkeypatch):
     monkeypatch.setattr(device_functions, "is_installed", lambda module: module != "numba_cuda")
     fa.compiled_update(target="cuda")
     assert pretended == ["cuda", "cuda-mlir", "cuda-mlir"]
+
+
+def test_a_compiler_that_compiles_nothing_is_passed_over(pretended, monkeypatch):
+    """As numba-cuda beside NumPy 2.5; where there is no other, that is told instead of what a kernel would run into."""
+    monkeypatch.setattr(device_functions, "_why_not_numba_cuda", lambda: "AttributeError: no row_stack")
+    fa.compiled_update(target="cuda")
+    assert pretended == ["cuda-mlir"]
+    monkeypatch.setattr(device_functions, "is_installed", lambda module: module == "numba_cuda")
+    reason = rf"numba-cuda fails beside NumPy {np.__version__} \(AttributeError: no row_stack\)\."
+    with pytest.raises(RuntimeError, match=reason + " It needs another NumPy, or numba-cuda-mlir: pip install"):
+        fa.compiled_update(target="cuda")
+
+
+def test_why_numba_cuda_compiles_nothing(monkeypatch):
+    monkeypatch.setitem(sys.modules, "numba.cuda.np.npyimpl", None)
+    assert device_functions._why_not_numba_cuda().startswith("ModuleNotFoundError: ")
+    monkeypatch.setitem(sys.modules, "numba.cuda.np.npyimpl", SimpleNamespace())
+    assert device_functions._why_not_numba_cuda() == ""
 
 
 def test_what_is_missing_is_named(monkeypatch):
@@ -258,6 +277,6 @@ def test_norm_clipping_is_refused_as_on_the_cpu():
 def test_the_formula_of_a_rule_with_what_gpus_lack_is_refused(registered, monkeypatch):
     fa.register(changed(scale=lambda own, s: log(own[0])))
     monkeypatch.setattr(device_functions, "_COMPILERS", {NumbaCuda.target: lambda: None})
-    monkeypatch.setattr(device_functions, "is_installed", lambda module: True)
+    monkeypatch.setattr(device_functions, "target_installed", lambda target: target)
     with pytest.raises(RuntimeError, match=r"family_test_.* would not have the bits of the CPU's: it calls llvm\.log"):
         fa.compiled_update(registered, target="cuda")
