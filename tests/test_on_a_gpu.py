@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -30,12 +32,14 @@ def no_peers(monkeypatch):
 
 @pytest.mark.cuda
 @pytest.mark.parametrize(("name", "tables"), [("dense", 1), ("many", 1), ("rows", 3)])
-def test_each_race(driver, no_peers, name, tables):
+def test_each_race(driver, no_peers, monkeypatch, name, tables):
+    import races
     from races import COPY, RACES, Card
     from tables import table
 
     from fastadagrad.device.backend import backend_at
 
+    monkeypatch.setattr(races, "QUICK_ROWS", (700, 8, 60))  # the interpreter takes its time
     found = list(RACES[name](Card(backend_at(0), quick=True)))
     assert len(found) == tables
     for race in found:
@@ -58,6 +62,30 @@ def test_a_first_step_that_is_not_the_formulas_is_told(driver, no_peers):
         require_formula(card.put(v), v, v)
 
 
+@pytest.mark.cuda
+def test_first_steps_by_rows_are_held_to_the_hosts(driver, no_peers):
+    from races import Card, require_host
+
+    import fastadagrad as fa
+    from fastadagrad.device.backend import backend_at
+
+    card, gradient = Card(backend_at(0), quick=True), fa.Rows(np.array([1]), np.ones((1, 4), np.float32))
+    with pytest.raises(ValueError, match="not that of the host"):
+        require_host(card.zeros(3, 4), gradient, {"learning_rate": 0.1})
+
+
+@pytest.mark.cuda
+@pytest.mark.slow
+def test_the_quick_rows_are_several_tiles(driver, no_peers):
+    from races import QUICK_ROWS, RACES, Card
+
+    from fastadagrad.device.backend import backend_at
+    from fastadagrad.kernels.cuda.coalesce import tiles_of
+
+    assert tiles_of(QUICK_ROWS[2]) > 4
+    assert len(list(RACES["rows"](Card(backend_at(0), quick=True)))) == 3
+
+
 @pytest.mark.skipif(why_no_hardware() is None, reason="there is a GPU")
 def test_without_a_gpu_the_report_says_so(tmp_path):
     done = subprocess.run(
@@ -71,10 +99,18 @@ def test_without_a_gpu_the_report_says_so(tmp_path):
     assert "- dense: status 1" in report
 
 
-def test_parts_end_at_their_limits(tmp_path, monkeypatch):
+def test_parts_end_at_their_limits_with_all_that_they_have_begun(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(FOLDER.parent))
     from on_a_gpu.__main__ import Part, run
 
-    slow = Part("slow", [sys.executable, "-c", "import time; print(1, flush=True); time.sleep(60)"], 60)
-    assert run(slow, tmp_path, left=2).startswith("slow: ended at its limit, ")
-    assert (tmp_path / "slow.txt").read_text() == "1\n"
+    code = "import subprocess, time; print(subprocess.Popen(['sleep', '60']).pid, flush=True); time.sleep(60)"
+    assert run(Part("slow", [sys.executable, "-c", code], 60), tmp_path, left=3).startswith(
+        "slow: ended at its limit, "
+    )
+    child = int((tmp_path / "slow.txt").read_text())
+    for _ in range(100):  # until whoever adopts orphans has noticed
+        if not Path(f"/proc/{child}/stat").exists() or ") Z " in Path(f"/proc/{child}/stat").read_text():
+            break
+        time.sleep(0.1)
+    else:
+        pytest.fail("a process that the part had begun is still there")

@@ -11,12 +11,15 @@ card and of its driver; the other files are what the parts have printed.
 from __future__ import annotations
 
 import argparse
+import os
 import platform
 import shutil
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import NamedTuple
@@ -47,7 +50,8 @@ def parts() -> list[Part]:
     found += [Part("tests", [*tests, "-n", "12", "--dist", "worksteal", "tests"], 240)]
     if shutil.which("compute-sanitizer"):
         found += [
-            Part(tool, [*watched, tool, *me, "--race", "rows", "--quick"], 60) for tool in ("memcheck", "synccheck")
+            Part(tool, [*watched, tool, *me, "--race", "rows", "--quick"], 60)
+            for tool in ("memcheck", "synccheck", "racecheck")
         ]
     return found
 
@@ -56,14 +60,23 @@ def run(part: Part, out: Path, left: float) -> str:
     """Run a part; how it ended, in words. What it prints is in a file of its name."""
     begun = time.monotonic()
     with open(out / f"{part.name}.txt", "w") as file:
+        process = subprocess.Popen(
+            part.command, stdout=file, stderr=subprocess.STDOUT, cwd=ROOT, start_new_session=True
+        )
         try:
-            done = subprocess.run(
-                part.command, stdout=file, stderr=subprocess.STDOUT, cwd=ROOT, timeout=min(part.limit, left)
-            )
-            ended = f"status {done.returncode}"
+            ended = f"status {process.wait(min(part.limit, left))}"
         except subprocess.TimeoutExpired:
             ended = "ended at its limit"
+        finally:
+            end_whole(process)
     return f"{part.name}: {ended}, {time.monotonic() - begun:.0f} s"
+
+
+def end_whole(part: subprocess.Popen[bytes]) -> None:
+    """End a part and all processes that it has begun, which would keep the GPU from those after it."""
+    with suppress(ProcessLookupError):
+        os.killpg(part.pid, signal.SIGKILL)
+    part.wait()
 
 
 def card() -> str:
@@ -117,6 +130,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print_race(given.race, given.quick)
         return 0
     given.out.mkdir(parents=True, exist_ok=True)
+    for old in given.out.glob("*.txt"):
+        old.unlink()
     end, ended = time.monotonic() + given.seconds, []
     for part in parts():
         if given.only and part.name not in given.only:

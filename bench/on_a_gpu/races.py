@@ -17,6 +17,8 @@ RATE, EPSILON = 1e-3, 1e-8
 F4 = np.dtype(np.float32)
 COPY = "a copy of as many bytes"
 # Options, and the bytes that a step moves for each element of float32.
+# Rows of the table, elements of each, and rows that a gradient names: several tiles of the sort.
+ROWS, QUICK_ROWS = (1_000_000, 64, 65_536), (70_000, 4, 10_000)
 DENSE = {
     "nonfinite='ignore'": ({"nonfinite": "ignore"}, 20),
     "default": ({}, 24),
@@ -82,6 +84,14 @@ def require_formula(found: DeviceArray, p: Any, g: Any) -> None:
         raise ValueError("the first step is not that of the formula")
 
 
+def require_host(found: DeviceArray, gradient: fa.Rows, options: dict[str, Any]) -> None:
+    """Hold the first step of a table from 0 to that of the host; ValueError if an element differs."""
+    expected = np.zeros(found.shape, F4)
+    fa.ADAGRAD(params=expected, **options).step(gradient)
+    if (found.to_host().view(np.int32) != expected.view(np.int32)).any():
+        raise ValueError("the first step is not that of the host")
+
+
 def dense(card: Card) -> Iterator[Race]:
     for n in (1_000,) if card.quick else (1_000, 1_000_000, 16_000_000, 100_000_000):
         v = np.resize(np.random.default_rng(n).standard_normal(min(n, 1 << 20)).astype(F4), n)
@@ -112,7 +122,7 @@ def many(card: Card) -> Iterator[Race]:
 
 
 def rows(card: Card) -> Iterator[Race]:
-    n_rows, width, named = (700, 8, 60) if card.quick else (1_000_000, 64, 65_536)
+    n_rows, width, named = QUICK_ROWS if card.quick else ROWS
     rng = np.random.default_rng(0)
     values = rng.standard_normal((named, width)).astype(F4)
     drawn = {
@@ -121,14 +131,19 @@ def rows(card: Card) -> Iterator[Race]:
         "unique": rng.choice(n_rows, named, replace=False),
     }
     for which, indices in drawn.items():
-        size = 4 * width * (4 * len(np.unique(indices)) + named)
-        contenders = [card.copy(size)]
-        for accumulator in ("element", "row"):
-            opt = fa.ADAGRAD(params=card.zeros(n_rows, width), learning_rate=RATE, accumulator=accumulator)
+        different = len(np.unique(indices))
+        # Parameters are read and written, and so are accumulators; the check reads the gradient once more.
+        of_table = {"element": 16 * width * different, "row": 8 * (width + 1) * different}
+        contenders = [card.copy(of_table["element"] + 8 * width * named)]
+        for accumulator, size in of_table.items():
+            table, options = card.zeros(n_rows, width), {"learning_rate": RATE, "accumulator": accumulator}
+            opt = fa.ADAGRAD(params=table, **options)
             given = fa.Rows(card.put(indices), card.put(values), assume_unique=which == "unique")
             opt.step(given)
-            contenders.append(Contender(f"fastadagrad, an accumulator for each {accumulator}", _step(opt, given), size))
-        contenders += _torch_rows(card, n_rows, indices, values, size)
+            require_host(table, fa.Rows(indices, values), options)
+            name = f"fastadagrad, an accumulator for each {accumulator}"
+            contenders.append(Contender(name, _step(opt, given), size + 8 * width * named))
+        contenders += _torch_rows(card, n_rows, indices, values, of_table["element"] + 4 * width * named)
         yield card.race(f"{named:,} rows, {which}, of {n_rows:,} x {width}", contenders, 20)
 
 

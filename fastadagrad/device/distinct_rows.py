@@ -20,14 +20,14 @@ WORD = np.dtype(np.uint64)
 class Groups(NamedTuple):
     """Addresses of the distinct rows and of the places of their values, as :mod:`..kernels.cuda.rows` takes them.
 
-    There are n, or, if `number` is not 0, as many as the word at that address says, and n at most.
+    There are as many as the word at the address `count_at` says, or `most` if that is 0.
     """
 
     rows: int
     starts: int
     at: int
-    n: int
-    number: int
+    most: int
+    count_at: int
 
 
 NOTHING = Groups(0, 0, 0, 0, 0)
@@ -43,7 +43,7 @@ class Swept:
     def cleared(self, size: int) -> int:
         """The address of so many words that are 0."""
         if self._words.size < size:
-            [self._words] = zeros(self._backend, [((size,), WORD)])
+            [self._words] = zeros(self._backend, [((max(size, 2 * self._words.size),), WORD)])
         else:
             self._backend.clear(self._words.address, size * WORD.itemsize)
         return self._words.address
@@ -75,11 +75,14 @@ class DeviceCoalescer:
         Raises
         ------
         IndexError
-            If there is no such row. The call waits for the GPU to find that out, unless the caller looks.
+            If there is no such row. The call waits for the GPU to find that out, unless the caller looks. It is
+            raised in any case if there are no rows at all.
         """
         n = indices.size
         if not n:
             return NOTHING
+        if not self._n_rows:
+            self.refuse(what, indices)
         if unique:
             rows, starts = self.rows(indices), self._places.address
             groups = Groups(rows.address, starts, starts, n, 0)

@@ -49,19 +49,28 @@ class DeviceLagging(Lagging):
             cast(Any, settings.form), settings.motion, kind, how, parameter.dtype, backend.capability
         )
 
-    def catch_up(self, rows: int, n: int, stepping: bool, count: int = 0) -> None:
-        """Catch n rows up: those at the address `rows`, or the first n if it is 0.
+    def catch_up(self, rows: int, most: int, stepping: bool, count_at: int = 0) -> None:
+        """Catch so many rows up: those at the address `rows`, or the first ones if it is 0.
 
-        With `stepping`, the rows are noted to have had the coming step as well. If there is a word at the address
-        `count`, there are only so many of them.
+        With `stepping`, the rows are noted to have had the coming step as well. If `count_at` is
+        not 0, they are as many as the word at that address says, and `most` at most.
         """
-        if not n or not self._width:
+        if not most or not self._width:
             return
-        addresses = *self._arrays, rows, n, count, self._width, self._share, self._last.address, self._marks.address
+        addresses = (
+            *self._arrays,
+            rows,
+            most,
+            count_at,
+            self._width,
+            self._share,
+            self._last.address,
+            self._marks.address,
+        )
         counts = self._now, self._now + stepping
         after = self._totals_after if stepping else self._totals
         arguments = *addresses, *counts, *self._totals, *after, *self.exact
-        self._backend.launch(self.kernel, blocks_of(n, self._share), THREADS, arguments)
+        self._backend.launch(self.kernel, blocks_of(most, self._share), THREADS, arguments)
 
     def _catch_up_every_row(self, threads: int) -> None:
         with self._backend.on([self._params.refuse_changed(self._position).stream]):

@@ -34,7 +34,7 @@ class DeviceReader:
         with self._backend.on([found.stream, self._stream]):
             groups = self._coalescer.group(what, found, unique=False)
             if lagging is not None and lagging.behind:
-                lagging.catch_up(groups.rows, groups.n, stepping=False, count=groups.number)
+                lagging.catch_up(groups.rows, groups.most, stepping=False, count_at=groups.count_at)
         return found
 
     def read(self, indices: DeviceArray) -> DeviceArray:

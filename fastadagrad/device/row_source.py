@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ..engine.gradients import overlap_refusal
 from ..engine.rows import Rows, row_layout
 from ..kernels.cuda.memory import lanes_of
-from ..kernels.cuda.row_norms import make_order, make_row_squares, most_blocks
+from ..kernels.cuda.row_norms import TILE, make_order, make_row_squares, most_blocks
 from ..kernels.cuda.rows import THREADS, blocks_of, in_vectors, make_dense_form, make_rows_check, share_of
 from ..kernels.reduce import LANES
 from .arrays import DeviceArray, zeros
@@ -47,7 +47,6 @@ class RowSource:
         dtype, wide = parameter.dtype, np.float64
         wanted: list[Any] = [((0,), dtype), ((0,), WORD), ((0,), wide), ((1,), WORD), ((), wide)]
         self._dense, self._places, self._block_sums, self._n_blocks, self._total = zeros(backend, wanted)
-        self._unused = np.zeros(len(rule.Scalars._fields), parameter.dtype)
         self._seen = Seen()
         self._indices = self.values = self._dense  # until a gradient is taken
         self.groups = NOTHING
@@ -82,16 +81,16 @@ class RowSource:
 
     def _locate_blocks(self) -> None:
         """Find out which blocks of BLOCK elements the rows are in, and where the sum of each block goes."""
-        rows, _, _, n, count = self.groups
-        if not (n and self.width):
+        rows, _, _, most, count_at = self.groups
+        if not (most and self.width):
             return
-        self._places = self._room(self._places, n)
-        self._block_sums = self._room(self._block_sums, most_blocks(n, self.width, self._n_rows))
-        tiles = -(-n // THREADS)
+        self._places = self._room(self._places, most)
+        self._block_sums = self._room(self._block_sums, most_blocks(most, self.width, self._n_rows))
+        tiles = -(-most // TILE)
         ticket = self._swept.cleared(1 + tiles)
         said, places = ticket + WORD.itemsize, self._places.address
-        arguments = rows, n, count, self.width, ticket, said, places, self._n_blocks.address
-        self._backend.launch(make_order(self._backend.capability).place, tiles, THREADS, arguments)
+        arguments = rows, most, count_at, self.width, ticket, said, places, self._n_blocks.address
+        self._backend.launch(make_order(self._backend.capability).place, tiles, TILE, arguments)
 
     def _room(self, array: DeviceArray, size: int) -> DeviceArray:
         """The array itself if it is large enough, or a larger one."""
@@ -100,30 +99,30 @@ class RowSource:
     @property
     def addresses(self) -> tuple[int, ...]:
         """Arguments of kernels on groups: addresses of rows, starts, at and values; how many groups; a row's width."""
-        rows, starts, at, n, count = self.groups
-        return rows, starts, at, self.values.address, n, count, self.width
+        rows, starts, at, most, count_at = self.groups
+        return rows, starts, at, self.values.address, most, count_at, self.width
 
     def launch(self, make: Callable[[bool], Any], kind: str, before: tuple[int, ...], behind: tuple[Any, ...]) -> None:
         """Launch a kernel on groups, of vectors where the values and all the addresses `before` are those of vectors.
 
         Its arguments are those `before`, those of the groups, the threads that a row gets, and those `behind`.
         """
-        dtype, n = self._of[0], self.groups.n
+        dtype, most = self._of[0], self.groups.most
         vectors = in_vectors(kind, self.width, dtype, self.values.address, *before)
         share = share_of(self.width, kind, lanes_of(dtype) if vectors else 1)
-        if n:
+        if most:
             arguments = *before, *self.addresses, share, *behind
-            self._backend.launch(make(vectors), blocks_of(n, share), THREADS, arguments)
+            self._backend.launch(make(vectors), blocks_of(most, share), THREADS, arguments)
 
     def sum_of_squares(self, prepared: bool, scalars: Any) -> int:
         """Address of the sum of squares of the gradient, as it is or prepared as for an accumulator."""
-        if not (self.groups.n and self.width):
+        if not (self.groups.most and self.width):
             self._backend.clear(self._total.address, self._total.nbytes)
             return self._total.address
         squares, total = self.kernels(prepared)
         sums = self._block_sums.address
         arguments = self._parameter.address, *self.addresses, self._places.address, sums, *scalars
-        self._backend.launch(squares, -(-self.groups.n * LANES // THREADS), THREADS, arguments)
+        self._backend.launch(squares, -(-self.groups.most * LANES // THREADS), THREADS, arguments)
         self._backend.launch(total, 1, LANES, (sums, self._n_blocks.address, self._total.address))
         return self._total.address
 
@@ -135,10 +134,10 @@ class RowSource:
         """Make the whole gradient dense; returns its address."""
         self._dense = self._room(self._dense, self._parameter.size)
         self._backend.clear(self._dense.address, self._dense.nbytes)
-        if self.groups.n:
+        if self.groups.most:
             share = share_of(self.width)
             arguments = *self.addresses, share, self._dense.address
-            self._backend.launch(make_dense_form(*self._of), blocks_of(self.groups.n, share), THREADS, arguments)
+            self._backend.launch(make_dense_form(*self._of), blocks_of(self.groups.most, share), THREADS, arguments)
         return self._dense.address
 
     def launch_check(self, found: int) -> None:

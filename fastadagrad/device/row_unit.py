@@ -16,7 +16,7 @@ from ..engine.state import State
 from ..engine.unit import OtherKind
 from ..kernels.cuda import shared
 from ..kernels.cuda.memory import MARK
-from ..kernels.cuda.rows import make_row_update
+from ..kernels.cuda.rows import in_vectors, make_row_update
 from ..kernels.memory.addresses import PARAMETER, SIZE
 from ..kernels.rules import adagrad
 from .arrays import DeviceArray
@@ -69,7 +69,7 @@ class DeviceRowUnit(DeviceUnit):
 
     def _kernels(self, decides: bool) -> Iterable[Any]:
         form, of = self._form, (self._dtype, self._capability)
-        for vectors in {False, self._kind == "element"}:
+        for vectors in {False, in_vectors(self._kind, self._source.width, self._dtype)}:
             yield make_row_update(form, self._motion, self._kind, self._lean, *of, vectors)
         if self._lagging:
             yield self._lagging.kernel
@@ -92,7 +92,7 @@ class DeviceRowUnit(DeviceUnit):
         self._backend.read(self._source.sum_of_squares(False, self._scalars[0]), self.sums)
 
     def _launch_check(self) -> None:
-        if self._source.groups.number:
+        if self._source.groups.count_at:
             self._source.launch_check(self._found)
         else:
             values = self._source.values
@@ -110,8 +110,8 @@ class DeviceRowUnit(DeviceUnit):
         if self._lagging:
             history = self._lagging.by_history
             self._lagging.begin(self._accumulator.first() if history else None)
-            rows, *_, n, count = self._source.groups
-            self._lagging.catch_up(rows, n, stepping=True, count=count)
+            rows, *_, most, count_at = self._source.groups
+            self._lagging.catch_up(rows, most, stepping=True, count_at=count_at)
         variant = self._form, self._motion, self._kind, self._lean, self._dtype, self._capability
         make = partial(make_row_update, *variant)
         self._source.launch(make, self._kind, (p, *slots), (infinite, *scalars))

@@ -50,14 +50,25 @@ class DeviceUnit(Unit):
         self._streams: list[int | None] = []
         self._foreign: list[DeviceArray] = []  # which may be freed by work on other streams than that of a step
         self._ready: set[bool] = set()  # whether those decide whose kernels are loaded
+        self._broken_off = False  # whether there may be marks of a step that an exception has ended
 
     def run(self, work: int, gradients: list[Any], guard: NDArray[np.int64], threads: int) -> int:
+        try:
+            return self._run(work, gradients, guard)
+        except BaseException:
+            self._broken_off = True
+            raise
+
+    def _run(self, work: int, gradients: list[Any], guard: NDArray[np.int64]) -> int:
         if work & HEADERS:
             self._look_at(gradients, guard)
         with self._backend.on(self._streams):
+            if self._broken_off and not work & DECISIONS:
+                self._read_marks()
+                self._broken_off = False
             if work & HEADERS:
                 self._make_ready(work & DECISIONS > 0)
-                self._arrange(looks_later=work & (FINITE | NORMS) == FINITE)
+                self._arrange(looks_later=work & FINITE > 0)
             if work & NORMS:
                 self._sum_squares()
             code = self._check(bool(work & NORMS)) if work & FINITE else 0
@@ -134,6 +145,10 @@ class DeviceUnit(Unit):
         return int(self.table[:-1, addresses.INFINITE].any())
 
     def _take_marks(self) -> NDArray[np.int32]:
+        """Read the marks and clear them."""
+        return self._read_marks()
+
+    def _read_marks(self) -> NDArray[np.int32]:
         """Read the marks and clear them; accumulators that have become infinite are noted in the table."""
         marks = self._marks_here
         self._backend.read(self._marks.address, marks)

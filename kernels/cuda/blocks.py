@@ -1,4 +1,4 @@
-"""What the threads of a block tell one another, and what the blocks of a grid do: all numbers are words of 64 bits.
+"""What the threads of a block tell one another, and what the blocks of a grid do: all numbers have 64 bits, unsigned.
 
 A grid works on its tiles in one sweep, by the *decoupled look-back* of D. Merrill and M. Garland, "Single-pass Parallel
 Prefix Scan with Decoupled Look-back", NVIDIA NVR-2016-002. Each block takes the next tile, says what the tile's own sum
@@ -26,7 +26,7 @@ THREADS = 256  # a block of kernels that use what is here
 WARPS = THREADS // LANES
 SHARED = 3  # the address space
 
-_word_type, _index = ir.IntType(64), ir.IntType(32)
+_word_type, _half_type = ir.IntType(64), ir.IntType(32)
 _zero, _one, _word, _lanes, _last_lane = map(np.uint64, (0, 1, 8, LANES, LANES - 1))
 _OWN, _WHOLE = (np.uint64(reach << 62) for reach in (1, 2))  # the tile's own; with those of all before it
 _sum_of = np.uint64((1 << 62) - 1)
@@ -36,9 +36,9 @@ def _make_meeting(name: str, *arguments: int) -> Any:
     @intrinsic
     def meeting(typingctx):
         def codegen(context, builder, signature, args):
-            kind = ir.FunctionType(ir.VoidType(), [_index] * len(arguments))
+            kind = ir.FunctionType(ir.VoidType(), [_half_type] * len(arguments))
             function = cgutils.get_or_insert_function(builder.module, kind, f"llvm.nvvm.{name}")
-            builder.call(function, [_index(argument) for argument in arguments])
+            builder.call(function, [_half_type(argument) for argument in arguments])
             return context.get_dummy_value()
 
         return types.void(), codegen
@@ -52,27 +52,32 @@ meet_warp = _make_meeting("bar.warp.sync", threads.ALL)
 
 
 class Words(NamedTuple):
-    """Compilable access to words by their place."""
+    """Compilable access to numbers in memory by their place."""
 
-    load: Any  # (place) -> word
-    store: Any  # (place, word)
-    add: Any  # (place, word) -> the word that was there, as any number of threads may at once
+    load: Any  # (place) -> number
+    store: Any  # (place, number)
+    add: Any  # (place, number) -> the number that was there, as any number of threads may at once
 
 
-def _make_words(load_at, store_at, place_of) -> Words:
-    """Access by functions ``(builder, pointer)`` and ``(builder, pointer, word)``, of the pointer to a place."""
+def _make_words(load_at, store_at, place_of, kind=_word_type) -> Words:
+    """Access by functions ``(builder, pointer)`` and ``(builder, pointer, value)``, of the pointer to a place.
+
+    Values in memory are of a `kind` that may have fewer bits than the numbers.
+    """
+    given = (lambda builder, value: value) if kind == _word_type else (lambda b, value: b.trunc(value, kind))
+    found = (lambda builder, value: value) if kind == _word_type else (lambda b, value: b.zext(value, _word_type))
 
     @intrinsic
     def load(typingctx, place):
         def codegen(context, builder, signature, args):
-            return load_at(builder, place_of(builder, args[0]))
+            return found(builder, load_at(builder, place_of(builder, args[0])))
 
         return types.uint64(types.uint64), codegen
 
     @intrinsic
     def store(typingctx, place, word):
         def codegen(context, builder, signature, args):
-            store_at(builder, place_of(builder, args[0]), args[1])
+            store_at(builder, place_of(builder, args[0]), given(builder, args[1]))
             return context.get_dummy_value()
 
         return types.void(types.uint64, types.uint64), codegen
@@ -80,28 +85,35 @@ def _make_words(load_at, store_at, place_of) -> Words:
     @intrinsic
     def add(typingctx, place, word):
         def codegen(context, builder, signature, args):
-            return builder.atomic_rmw("add", place_of(builder, args[0]), args[1], "monotonic")
+            before = builder.atomic_rmw("add", place_of(builder, args[0]), given(builder, args[1]), "monotonic")
+            return found(builder, before)
 
         return types.uint64(types.uint64, types.uint64), codegen
 
     return Words(load, store, add)
 
 
-def make_shared(name: str, size: int) -> Words:
-    """Memory of the block for so many words, by their numbers; a kernel has one of each name."""
-    kind = ir.ArrayType(_word_type, size)
+def make_shared(name: str, size: int, bits: int = 64) -> Words:
+    """Memory of the block for so many numbers of 64 or 32 bits, by their place; a kernel has one of each name.
+
+    GPUs add to 32 bits of it by one instruction, and to 64 by a loop.
+    """
+    each, bytes_of_each = ir.IntType(bits), bits // 8
+    kind = ir.ArrayType(each, size)
 
     def place_of(builder, number):
         found = builder.module.globals.get(name)
         if found is None:
             found = ir.GlobalVariable(builder.module, kind, name, addrspace=SHARED)
-            found.linkage, found.initializer, found.align = "linkonce_odr", ir.Constant(kind, ir.Undefined), 8
-        return builder.gep(found, [_index(0), builder.trunc(number, _index)])
+            found.linkage, found.initializer = "linkonce_odr", ir.Constant(kind, ir.Undefined)
+            found.align = bytes_of_each
+        return builder.gep(found, [_half_type(0), builder.trunc(number, _half_type)])
 
     return _make_words(
-        lambda builder, pointer: builder.load(pointer, align=8),
-        lambda builder, pointer, word: builder.store(word, pointer, align=8),
+        lambda builder, pointer: builder.load(pointer, align=bytes_of_each),
+        lambda builder, pointer, value: builder.store(value, pointer, align=bytes_of_each),
         place_of,
+        each,
     )
 
 
@@ -150,7 +162,10 @@ def _sum_up_to(value, lane):
 
 @jitable
 def sums_in_block(value):
-    """Sum of the values of the block's threads before this one, and that of all. It is for one call in a kernel."""
+    """Sum of the values of the block's threads before this one, and that of all.
+
+    It is for one call in a kernel: a second one would write where a thread may not have read yet.
+    """
     lane, mine = threads.lane(), warp()
     up_to = _sum_up_to(value, lane)
     if lane == _last_lane:
@@ -187,7 +202,7 @@ def sum_of_tiles_before(tile, own, said, value, values):
 def sum_before(tile, own, said):
     """Sum of what the threads of all tiles have before this one, given what this one has; `said` has a word a tile.
 
-    It is for one call in a kernel.
+    It is for one call in a kernel, as `sums_in_block` is.
     """
     before, total = sums_in_block(own)
     if threads.thread_of_block() == _zero:

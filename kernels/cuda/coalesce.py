@@ -14,7 +14,7 @@ import numpy as np
 from numba import types
 
 from . import radix
-from .compiling import THREADS as THREADS
+from .blocks import THREADS as THREADS
 from .compiling import Capability, Kernel, compile_kernel
 from .memory import make_access
 from .radix import DIGIT as DIGIT
@@ -31,7 +31,9 @@ class Sort(NamedTuple):
     pack_rows: dict[str, Kernel]  # by dtype of the indices: (indices, n, rows, words, outside); a thread an index
     pack_keys: dict[str, Kernel]  # (indices, n, rows, keys, digits, counts, outside): adds to counts[digit][value]
     sweep: Kernel  # (keys, n, shift, counts, ticket, said, sorted): `counts` are those of this digit
-    write: Kernel  # (keys, n, ticket, said, at, rows, starts, found): the results of `kernels.cpu.coalesce.sort_rows`
+    write: (
+        Kernel  # (keys, n, ticket, said, at, rows, starts, count_at): the results of `kernels.cpu.coalesce.sort_rows`
+    )
 
 
 def tiles_of(n: int) -> int:

@@ -67,9 +67,9 @@ def _of_the_first(value, j):
 
 @cache
 def make_row_catch_up(rule: Any, motion: str, kind: str, how: str, dtype: np.dtype[Any], cc: Capability) -> Kernel:
-    """Kernel ``(p, slots, rows, n, count, width, share, last, marks, now, next, totals, totals_after, s)``.
+    """Kernel ``(p, slots, rows, most, count_at, width, share, last, marks, now, next, totals, totals_after, s)``.
 
-    It is for n rows or, if the address `count` is not 0, for as many as the word there says: the first ones if the
+    It is for as many rows as the word at the address `count_at` says, or `most` if that is 0: the first ones if the
     address `rows` is 0. `how` says how the missed steps are known: "steps", by their number alone; "sums", by the
     difference between the two totals and the row's marks; "history", likewise where H changes with every step (see
     :func:`..missed.make_row_catch_up`). Afterwards the rows have had `next` steps, and have `totals_after` for marks.
@@ -78,9 +78,11 @@ def make_row_catch_up(rule: Any, motion: str, kind: str, how: str, dtype: np.dty
     advance, advance_by_history = _make_advance(rule, motion, kind, dtype), _make_advance_by_history(dtype)
     marked, by_history = how != "steps", how == "history"
 
-    def catch_up_row(p, slots, rows, n, count, width, share, last, marks, now, next_, all0, all1, after0, after1, s):
+    def catch_up_row(
+        p, slots, rows, most, count_at, width, share, last, marks, now, next_, all0, all1, after0, after1, s
+    ):
         k, j, team = row_and_lane(share)
-        is_one = k < number_of(n, count)
+        is_one = k < number_of(most, count_at)
         row, first = k, is_one and j == _zero
         if is_one and rows != _zero:
             row = load_word(rows + k * _word)

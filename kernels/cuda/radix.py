@@ -24,13 +24,14 @@ _zero, _one, _word, _lanes, _tile, _threads = map(np.uint64, (0, 1, 8, LANES, TI
 _values, _share = map(np.uint64, (VALUES, TILE // WARPS))
 _digit, _position, _low = map(np.uint64, (DIGIT, POSITION, (1 << POSITION) - 1))
 
-_load_count, _store_count, _add_to_count = make_shared("counts_of_block", MOST_DIGITS * VALUES)
-_load_place, _store_place, _add_to_place = make_shared("places_of_warps", WARPS * VALUES)
+_load_count, _store_count, _add_to_count = make_shared("counts_of_block", MOST_DIGITS * VALUES, bits=32)
+_load_place, _store_place, _add_to_place = make_shared("places_of_warps", WARPS * VALUES, bits=32)
+assert VALUES == THREADS, "a thread for each value of a digit"
 
 
 @jitable
 def _agree(bits, digit, j):
-    """A bit for each thread whose key has this bit j of the digit, given the ballot on it."""
+    """A bit for each thread whose digit has the same bit j as this one, given the ballot on that bit."""
     return bits ^ (((digit >> np.uint64(j)) & _one) - _one)
 
 
@@ -105,13 +106,13 @@ def make_pack_keys(load, size):
     row_of = make_row_of(load, size)
 
     def pack_keys(indices, n, rows, keys, digits, counts, outside):
-        mine = threads.thread_of_block()
-        i = mine
+        thread = threads.thread_of_block()
+        i = thread
         while i < digits * _values:
             _store_count(i, _zero)
             i += _threads
         meet_block()
-        i = threads.block() * _tile + mine
+        i = threads.block() * _tile + thread
         end = min(n, (threads.block() + _one) * _tile)
         while i < end:
             row, digit = row_of(indices, i, rows, outside), _zero
@@ -121,7 +122,7 @@ def make_pack_keys(load, size):
                 digit += _one
             i += _threads
         meet_block()
-        i = mine
+        i = thread
         while i < digits * _values:
             count = _load_count(i)
             if count != _zero:
@@ -134,13 +135,13 @@ def make_pack_keys(load, size):
 @jitable
 def _count_in_warps(keys, start, end, shift):
     """Count the keys of each value in the shares of the block's warps."""
-    value, lane, mine = threads.thread_of_block(), threads.lane(), blocks.warp()
+    value, lane, of_warp = threads.thread_of_block(), threads.lane(), blocks.warp() * _values
     for other in range(WARPS):
         _store_place(np.uint64(other) * _values + value, _zero)
     meet_block()
     i = start + lane
     while i < end:
-        _add_to_place(mine * _values + _digit_at(keys, i, end, shift), _one)
+        _add_to_place(of_warp + _digit_at(keys, i, end, shift), _one)
         i += _lanes
     meet_block()
 
@@ -163,7 +164,7 @@ def _place_warps(tile, counts, said):
 
 
 def sweep(keys, n, shift, counts, ticket, said, sorted_keys):
-    tile, lane, mine = blocks.next_tile(ticket), threads.lane(), blocks.warp()
+    tile, lane, of_warp = blocks.next_tile(ticket), threads.lane(), blocks.warp() * _values
     start, end = _share_of_warp(tile, n)
     _count_in_warps(keys, start, end, shift)
     _place_warps(tile, counts, said)
@@ -174,7 +175,7 @@ def sweep(keys, n, shift, counts, ticket, said, sorted_keys):
         before = threads.popcount(alike & ((_one << lane) - _one))
         place = _zero
         if i < end and before == _zero:  # the first of them
-            place = _add_to_place(mine * _values + digit, threads.popcount(alike))
+            place = _add_to_place(of_warp + digit, threads.popcount(alike))
         place = threads.value_of(place, threads.popcount(~alike & (alike - _one)))
         if i < end:
             store_word(sorted_keys + (place + before) * _word, load_word(keys + i * _word))
@@ -182,7 +183,7 @@ def sweep(keys, n, shift, counts, ticket, said, sorted_keys):
         start += _lanes
 
 
-def write(keys, n, ticket, said, at, rows, starts, found):
+def write(keys, n, ticket, said, at, rows, starts, count_at):
     tile, lane = blocks.next_tile(ticket), threads.lane()
     first, end = _share_of_warp(tile, n)
     heads, start = _zero, first
@@ -203,5 +204,5 @@ def write(keys, n, ticket, said, at, rows, starts, found):
         group += threads.popcount(votes)
         if i == n - _one:
             store_word(starts + group * _word, n)
-            store_word(found, group)
+            store_word(count_at, group)
         start += _lanes

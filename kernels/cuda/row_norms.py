@@ -22,7 +22,9 @@ from .memory import load_word, make_access, store_double, store_word
 from .reduce import fold, total_of
 from .rows import make_gradient, number_of
 
-_zero, _one, _lanes, _word, _block, _threads = map(np.uint64, (0, 1, LANES, 8, BLOCK, THREADS))
+TILE = THREADS
+
+_zero, _one, _lanes, _word, _block, _tile = map(np.uint64, (0, 1, LANES, 8, BLOCK, TILE))
 _nothing = np.float64(0)
 
 
@@ -37,28 +39,31 @@ def _own_blocks(k, rows, width):
     return first, max(first, end)
 
 
-def most_blocks(groups: int, width: int, n_rows: int) -> int:
-    """Blocks that so many groups have at most."""
-    return min(groups * (-(-width // BLOCK) + 1), -(-n_rows * width // BLOCK))
+def most_blocks(most: int, width: int, n_rows: int) -> int:
+    """Blocks that so many groups have, at most."""
+    return min(most * (-(-width // BLOCK) + 1), -(-n_rows * width // BLOCK))
 
 
 class Order(NamedTuple):
-    """Kernels that see to the order of n sums, which are those of the blocks that groups of ascending rows have.
+    """Kernels that see to the order of sums, which are those of the blocks that groups of ascending rows have.
 
-    `groups` and `count` are as in :mod:`.rows`, `ticket` and `said` as in `coalesce.Sort`.
+    `most` and `count_at` are as in :mod:`.rows`, `ticket` and `said` as in
+    `coalesce.Sort`. The number of sums is at the address `n_at`.
     """
 
-    place: Kernel  # (rows, groups, count, width, ticket, said, places, n): where those of each group begin, by tiles
-    total: Kernel  # (sums, n, result): from left to right, by one warp
+    place: (
+        Kernel  # (rows, most, count_at, width, ticket, said, places, n_at): where those of each group begin, by tiles
+    )
+    total: Kernel  # (sums, n_at, result): from left to right, by one warp
 
 
 @cache
 def make_order(cc: Capability) -> Order:
-    """Kernels for rows of width 1 or more; a tile of `place` has THREADS groups."""
+    """Kernels for rows of width 1 or more; a tile of `place` is a block of TILE threads, each of which has a group."""
 
-    def place(rows, groups, count, width, ticket, said, places, n):
+    def place(rows, most, count_at, width, ticket, said, places, n_at):
         tile = next_tile(ticket)
-        k, own, end = tile * _threads + threads.thread_of_block(), _zero, number_of(groups, count)
+        k, own, end = tile * _tile + threads.thread_of_block(), _zero, number_of(most, count_at)
         if k < end:
             first, behind = _own_blocks(k, rows, width)
             own = behind - first
@@ -66,10 +71,10 @@ def make_order(cc: Capability) -> Order:
         if k < end:
             store_word(places + k * _word, before)
         if k + _one == end:
-            store_word(n, before + own)
+            store_word(n_at, before + own)
 
-    def total(sums, n, result):
-        so_far = total_of(sums, load_word(n))
+    def total(sums, n_at, result):
+        so_far = total_of(sums, load_word(n_at))
         if threads.lane() == _zero:
             store_double(result, so_far)
 
@@ -81,7 +86,7 @@ def make_order(cc: Capability) -> Order:
 
 @cache
 def make_row_squares(rule: Any, prepared: bool, dtype: np.dtype[Any], cc: Capability) -> Kernel:
-    """Kernel ``(p, rows, starts, at, values, groups, count, width, places, sums, s)``: the sum of each block.
+    """Kernel ``(p, rows, starts, at, values, most, count_at, width, places, sums, s)``: the sum of each block.
 
     Gradients are squared as they are, or `prepared` as they are for an accumulator. The sums of a group begin at its
     place.
@@ -105,8 +110,8 @@ def make_row_squares(rule: Any, prepared: bool, dtype: np.dtype[Any], cc: Capabi
             k += _one
         return total
 
-    def blocks(p, rows, starts, at, values, groups, count, width, places, sums, s):
-        k, groups = threads.thread() // _lanes, number_of(groups, count)
+    def blocks(p, rows, starts, at, values, most, count_at, width, places, sums, s):
+        k, groups = threads.thread() // _lanes, number_of(most, count_at)
         if k < groups:
             block, end = _own_blocks(k, rows, width)
             place = load_word(places + k * _word)

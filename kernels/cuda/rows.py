@@ -2,7 +2,7 @@
 
 The gradient is in groups, one a row: group k is of row rows[k], and its values are the rows at[starts[k]:starts[k + 1]]
 of `values`, in the order in which they came, as :mod:`.coalesce` puts them. There are as many groups as the word at the
-address `count` says, or `groups` if that is 0. Blocks are launched for `groups`, which are no fewer.
+address `count_at` says, or `most` if that is 0. Blocks are launched for `most`, which are no fewer.
 """
 
 from __future__ import annotations
@@ -18,12 +18,11 @@ from ..jit import jitable
 from ..motion import SLOTS, slot_names
 from ..reduce import LANES
 from . import threads
+from .compiling import THREADS as THREADS
 from .compiling import Capability, Kernel, compile_kernel, kernel_name, scalars_type
 from .dense import make_element_update, make_vector_update
 from .memory import VECTOR, addresses_type, lanes_of, load_word, make_access, make_slots, mark
 from .shared import make_row_step, make_shared_update
-
-THREADS = 256  # a block
 
 _zero, _one, _word, _vector = map(np.uint64, (0, 1, 8, VECTOR))
 
@@ -55,9 +54,9 @@ def row_and_lane(share):
 
 
 @jitable
-def number_of(groups, count):
+def number_of(most, count_at):
     """How many groups there are."""
-    return load_word(count) if count != _zero else groups
+    return load_word(count_at) if count_at != _zero else most
 
 
 def make_gradient(dtype: np.dtype[Any]):
@@ -175,15 +174,15 @@ _STEPS = {"element": _make_elements_step, "row": _make_shared_step, "tensor": _m
 def make_row_update(
     rule: Any, motion: str, kind: str, lean: bool, dtype: np.dtype[Any], cc: Capability, vectors: bool = False
 ) -> Kernel:
-    """Kernel ``(p, slots, rows, starts, at, values, groups, count, width, share, infinite, s)``.
+    """Kernel ``(p, slots, rows, starts, at, values, most, count_at, width, share, infinite, s)``.
 
     `kind` is that of the accumulator. With `vectors` rows are as `in_vectors` wants them.
     """
     step = (_make_vectors_step if vectors else _STEPS[kind])(rule, motion, lean, dtype)
 
-    def row_update(p, slots, rows, starts, at, values, groups, count, width, share, infinite, s):
+    def row_update(p, slots, rows, starts, at, values, most, count_at, width, share, infinite, s):
         k, j, team = row_and_lane(share)
-        if k < number_of(groups, count):
+        if k < number_of(most, count_at):
             row = load_word(rows + k * _word)
             source = load_word(starts + k * _word), load_word(starts + (k + _one) * _word), at, values, width
             step(j, team, row, p, slots, width, source, infinite, s)
@@ -196,12 +195,12 @@ def make_row_update(
 
 @cache
 def make_dense_form(dtype: np.dtype[Any], cc: Capability) -> Kernel:
-    """Kernel ``(rows, starts, at, values, groups, count, width, share, out)`` that writes a gradient, made dense."""
+    """Kernel ``(rows, starts, at, values, most, count_at, width, share, out)`` that writes a gradient, made dense."""
     gradient, store, itemsize = make_gradient(dtype), make_access(dtype).store, np.uint64(dtype.itemsize)
 
-    def dense_gradient(rows, starts, at, values, groups, count, width, share, out):
+    def dense_gradient(rows, starts, at, values, most, count_at, width, share, out):
         k, j, team = row_and_lane(share)
-        if k < number_of(groups, count):
+        if k < number_of(most, count_at):
             source = load_word(starts + k * _word), load_word(starts + (k + _one) * _word), at, values, width
             to = load_word(rows + k * _word) * width
             while j < width:
@@ -211,33 +210,33 @@ def make_dense_form(dtype: np.dtype[Any], cc: Capability) -> Kernel:
     return compile_kernel(f"dense_gradient_{dtype}", dense_gradient, (types.uint64,) * 9, cc)
 
 
-def _make_any_infinite(real, lanes: int):
+def _make_any_not_finite(real, lanes: int):
     """Compilable ``(vector)``: whether one of the first lanes is NaN or infinite."""
     if lanes == 0:
         return jitable(lambda vector: False)
-    before, last, infinity = _make_any_infinite(real, lanes - 1), lanes - 1, real(np.inf)
+    before, last, infinity = _make_any_not_finite(real, lanes - 1), lanes - 1, real(np.inf)
     return jitable(lambda vector: before(vector) | (not abs(vector[last]) < infinity))
 
 
 @cache
 def make_rows_check(vectors: bool, dtype: np.dtype[Any], cc: Capability) -> Kernel:
-    """Kernel ``(rows, starts, at, values, groups, count, width, share, found)``.
+    """Kernel ``(rows, starts, at, values, most, count_at, width, share, found)``.
 
     The int32 at `found` becomes 1 if an element of a row's gradient is NaN or infinite.
     """
     lanes = lanes_of(dtype) if vectors else 1
-    any_infinite, each = _make_any_infinite(dtype.type, lanes), np.uint64(lanes)
+    any_not_finite, each = _make_any_not_finite(dtype.type, lanes), np.uint64(lanes)
     gradient = _make_vector_gradient(dtype) if vectors else _make_single(make_gradient(dtype))
 
-    def rows_check(rows, starts, at, values, groups, count, width, share, found):
+    def rows_check(rows, starts, at, values, most, count_at, width, share, found):
         k, t, team = row_and_lane(share)
-        if k < number_of(groups, count):
+        if k < number_of(most, count_at):
             source = load_word(starts + k * _word), load_word(starts + (k + _one) * _word), at, values, width
-            infinite = False
+            not_finite = False
             while t < width // each:
-                infinite |= any_infinite(gradient(t, source))
+                not_finite |= any_not_finite(gradient(t, source))
                 t += team
-            if infinite:
+            if not_finite:
                 mark(found)
 
     name = f"rows_finite_{dtype}_{'vectors' if vectors else 'elements'}"

@@ -94,13 +94,14 @@ def test_what_the_gpu_refuses_has_changed_nothing(interpreter, monkeypatch, tmp_
     """Whichever request it is: for the state, the units' own memory, rows put in order or written out, or code."""
     gpu = interpreter
     saved = tmp_path / "file"
-    params = {"a": np.ones(5, F4), "b": np.ones((4, 3)), "t": np.ones((6, 2), F4)}
+    params = {"a": np.ones(5, F4), "b": np.ones((4, 3)), "t": np.ones((6, 2), F4), "v": np.ones((6, 4), F4)}
     groups = {"t": {"accumulator": "tensor"}}
     trained = fa.ADAGRAD(params={name: p.copy() for name, p in params.items()}, momentum=0.9, groups=groups)
     trained.step(params)
     trained.save(saved)
     given = gpu.array(np.array([1, 1, 2])), gpu.array(np.ones((3, 2), F4))
     gradients = {"a": gpu.array(params["a"]), "b": gpu.array(params["b"]), "t": fa.Rows(*given)}
+    gradients["v"] = fa.Rows(given[0], gpu.array(np.ones((3, 4), F4)))
     for allowed in range(100):
         arrays = {name: gpu.array(p) for name, p in params.items()}
         opt = fa.ADAGRAD(params=arrays, learning_rate=0.1, groups=groups)

@@ -98,7 +98,8 @@ def test_unique_rows_are_not_sorted(gpu):
     opt.step(on(gpu, indices, values, assume_unique=True))
     other.step(fa.Rows(indices, values))
     assert_same(opt, array, other, p)
-    assert not any("distribute" in name for name in gpu.launched)
+    assert gpu.launched[0] == "pack_rows_int64"
+    assert len(gpu.launched) == 3, "the check and the update"
 
 
 MOVING = {
@@ -236,6 +237,52 @@ def test_not_finite(gpu, value):
     with pytest.raises(FloatingPointError, match="gradient of 'param0' must be finite"):
         opt.step(on(gpu, np.array([5, 5]), values))
     assert bits_differ(array.numpy(), p) == 0
+
+
+@pytest.mark.parametrize("width", [8, 9, 300])
+@pytest.mark.parametrize("unique", [True, False])
+def test_one_number_of_many_rows_is_not_finite(gpu, width, unique):
+    """Of several rows and of long ones, whichever it is: by elements and by vectors."""
+    opt, array, _, p = pair(gpu, shape=(40, width))
+    indices = np.array([5, 39, 0, 17])
+    for row, j in ((0, 0), (1, width - 1), (3, width - 1), (2, width // 2)):
+        values = np.ones((4, width), F4)
+        values[row, j] = np.inf
+        with pytest.raises(FloatingPointError, match="gradient of 'param0' must be finite"):
+            opt.step(on(gpu, indices, values, assume_unique=unique))
+    assert bits_differ(array.numpy(), p) == 0
+
+
+@pytest.mark.parametrize("accumulator", ["element", "row"])
+@pytest.mark.parametrize(("of_table", "of_values"), [(0, 0), (4, 0), (0, 8), (16, 16)])
+def test_rows_that_begin_anywhere(gpu, of_table, of_values, accumulator):
+    """In memory behind a multiple of 16 bytes or at one."""
+    rng, options = np.random.default_rng(3), {"learning_rate": 0.1, "momentum": 0.9, "accumulator": accumulator}
+    p, values = spread(rng, (40, 8), F4), spread(rng, (30, 8), F4)
+    array, indices = gpu.array(p, offset=of_table), rng.integers(0, 40, 30)
+    opt, other = (fa.ADAGRAD(params=each, lazy="touched", **options) for each in (array, p))
+    for _ in range(2):
+        opt.step(fa.Rows(gpu.array(indices), gpu.array(values, offset=of_values)))
+        other.step(fa.Rows(indices, values))
+    assert_same(opt, array, other, p)
+
+
+@pytest.mark.parametrize("unique", [True, False])
+def test_a_step_that_is_broken_off_leaves_no_mark(interpreter, monkeypatch, unique):
+    """Of an index of no row, which the host would have looked at next."""
+    opt, array, other, p = pair(interpreter)
+    indices, ones = np.array([1]), np.ones((1, 9), F4)
+    with monkeypatch.context() as patch:
+        patch.setattr(interpreter, "read", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            opt.step(on(interpreter, np.array([40]), ones, assume_unique=unique))
+    opt.step(on(interpreter, indices, ones, assume_unique=unique))
+    other.step(fa.Rows(indices, ones))
+    assert_same(opt, array, other, p)
+
+
+def interrupted(*arguments):
+    raise KeyboardInterrupt
 
 
 def test_an_infinite_accumulator_is_told_of_at_the_next_step(gpu):

@@ -1,5 +1,6 @@
 """How often steps with row-sparse gradients call CUDA's driver, and what for."""
 
+import threading
 from contextlib import nullcontext
 
 import numpy as np
@@ -48,7 +49,7 @@ def test_calls_of_a_step(driver, called, new, unique, current):
     opt = fa.ADAGRAD(params=table, learning_rate=0.1)
 
     def rows():
-        indices = rng.permutation(len(rng.integers(0, 9, n))) if unique else rng.integers(0, 9, n)
+        indices = rng.permutation(n) if unique else rng.integers(0, 9, n)
         values = rng.standard_normal((n, 4)).astype(np.float32)
         return fa.Rows(gpu.array(indices), gpu.array(values), assume_unique=unique)
 
@@ -61,3 +62,30 @@ def test_calls_of_a_step(driver, called, new, unique, current):
     calls, *others = WORK[unique]
     assert len(called) == calls + OF_NEW_OBJECTS * new + WITHOUT_CONTEXT * (not current)
     assert [called.count(name) for name in ("cuLaunchKernel", "cuStreamSynchronize")] == others
+
+
+def test_another_gpu_that_is_current_is_so_afterwards(driver):
+    gpu = driver.gpus[0]
+    p = gpu.array(np.zeros(4, np.float32))
+    opt = fa.ADAGRAD(params=p, learning_rate=0.1)
+    with driver.used_by_another_library(1):
+        opt.step(gpu.array(np.ones(4, np.float32)))
+        assert driver.contexts == [1]
+    assert (p.numpy() != 0).all()
+
+
+@pytest.mark.parametrize("name", ["cuCtxGetCurrent", "cuCtxPushCurrent"])
+def test_a_context_that_cannot_be_had_leaves_nothing_locked(driver, monkeypatch, name):
+    p, g = (driver.gpus[0].array(np.ones(4, np.float32)) for _ in range(2))
+    opt = fa.ADAGRAD(params=p)
+    opt.step(g)
+    with monkeypatch.context() as patch:
+        patch.setattr(stand_in.cuda, name, lambda *arguments: (*stand_in.REFUSED, None))
+        with pytest.raises(RuntimeError, match="CUDA"):
+            opt.step(g)
+    stepping = threading.Thread(target=opt.step, args=[g])
+    stepping.start()
+    stepping.join(30)
+    assert not stepping.is_alive()
+    assert opt.steps == 2
+    assert not driver.contexts

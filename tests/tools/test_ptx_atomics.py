@@ -142,3 +142,31 @@ def ends(seed):
     except ptx.Fault:
         return False
     return True
+
+
+def test_a_block_that_takes_long_keeps_others_waiting_and_is_no_fault():
+    """The first block reads 1,500 numbers before it says so, and the second looks some times for each of them."""
+    body = """
+        mov.u32 %r2, %ctaid.x;
+        atom.global.add.u32 %r2, [%rd1+4], 1;
+        setp.eq.u32 %p1, %r2, 0;
+        @%p1 bra $first;
+    $again:
+        ld.volatile.global.u32 %r3, [%rd1];
+        setp.eq.u32 %p2, %r3, 0;
+        @%p2 bra $again;
+        bra.uni $end;
+    $first:
+        mov.u32 %r4, 1500;
+    $sum:
+        ld.global.u32 %r5, [%rd1+8];
+        add.u32 %r4, %r4, -1;
+        setp.ne.u32 %p3, %r4, 0;
+        @%p3 bra $sum;
+        st.volatile.global.u32 [%rd1], 1;
+    $end:
+        mov.u32 %r6, 1;
+    """
+    array = np.zeros(8, np.int32)
+    run(body, array, threads=1, blocks=2, seed=1)
+    assert array[:2].tolist() == [1, 2]

@@ -144,7 +144,11 @@ PLANTED = {
     "absent at a barrier of the warp": Planted(BEHIND.format(instruction="bar.warp.sync -1;"), "which .*, in: bar"),
     "waiting for nobody": Planted(
         "$again:\nld.relaxed.gpu.global.u32 %r2, [%rd1];\nsetp.eq.s32 %p1, %r2, 0;\n@%p1 bra $again;",
-        "they wait for what does not come, in: ld.relaxed",
+        "they wait for what does not come, at: ",
+    ),
+    "waiting by an exchange": Planted(
+        "$again:\natom.global.exch.b32 %r2, [%rd1], 0;\nsetp.eq.s32 %p1, %r2, 0;\n@%p1 bra $again;",
+        "they wait for what does not come, at: ",
     ),
     # Arithmetic
     "no rounding": Planted("add.f32 %f1, %f2, %f3;", rf"add\.f32 has no \.rn: {NEAREST}"),

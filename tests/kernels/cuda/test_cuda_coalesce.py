@@ -18,8 +18,8 @@ def sort_on_device(gpu, indices, n_rows):
     coalescer, given = DeviceCoalescer(gpu, n_rows), as_device_array(gpu.array(indices))
     with gpu.on([]):
         found = coalescer.group("indices", given, unique=False)
-        [n] = read(gpu, found.number, 1)
-        assert found.n == len(indices) >= n
+        [n] = read(gpu, found.count_at, 1)
+        assert found.most == len(indices) >= n
         return read(gpu, found.at, len(indices)), read(gpu, found.rows, n), read(gpu, found.starts, n + 1)
 
 
@@ -39,9 +39,9 @@ def sort_on_cpu(indices, n_rows):
 @pytest.mark.parametrize("dtype", INDEX_DTYPES)
 @pytest.mark.parametrize("n_rows", [1, 17, 5000, 2**31])
 @pytest.mark.parametrize("n", [1, 31, 33, 2048, 2049, 9000])
-def test_sorted_as_on_the_cpu(interpreter, n, n_rows, dtype):
+def test_sorted_as_on_the_cpu(gpu, n, n_rows, dtype):
     indices = np.random.default_rng(n).integers(0, min(n_rows, 2**31 - 1), n).astype(dtype)
-    found, expected = sort_on_device(interpreter, indices, n_rows), sort_on_cpu(indices, n_rows)
+    found, expected = sort_on_device(gpu, indices, n_rows), sort_on_cpu(indices, n_rows)
     for a, b in zip(found, expected, strict=True):
         np.testing.assert_array_equal(a, b)
 
@@ -55,7 +55,7 @@ def test_any_indices(numbers):
 
 
 @pytest.mark.parametrize("kind", ["one row", "ascending", "descending", "two rows in turn"])
-def test_digits_that_are_shared_by_all_keys_or_by_none(interpreter, kind):
+def test_digits_that_are_shared_by_all_keys_or_by_none(gpu, kind):
     n, n_rows = 5000, 70_000
     indices = {
         "one row": np.full(n, 69_999),
@@ -63,36 +63,36 @@ def test_digits_that_are_shared_by_all_keys_or_by_none(interpreter, kind):
         "descending": np.arange(n)[::-1] * 14,
         "two rows in turn": np.arange(n) % 2 * 65_536,
     }[kind]
-    for found, expected in zip(sort_on_device(interpreter, indices, n_rows), sort_on_cpu(indices, n_rows), strict=True):
+    for found, expected in zip(sort_on_device(gpu, indices, n_rows), sort_on_cpu(indices, n_rows), strict=True):
         np.testing.assert_array_equal(found, expected)
 
 
-def test_memory_that_is_used_again(interpreter):
+def test_memory_that_is_used_again(gpu):
     """What tiles have said in the last sort, of more indices or of fewer, is no part of the next."""
-    coalescer, rng = DeviceCoalescer(interpreter, 300), np.random.default_rng(5)
+    coalescer, rng = DeviceCoalescer(gpu, 300), np.random.default_rng(5)
     for n in (5000, 100, 9000, 9000, 1):
         indices = rng.integers(0, 300, n)
-        with interpreter.on([]):
-            found = coalescer.group("indices", as_device_array(interpreter.array(indices)), unique=False)
-        np.testing.assert_array_equal(read(interpreter, found.at, n), np.argsort(indices, kind="stable"))
+        with gpu.on([]):
+            found = coalescer.group("indices", as_device_array(gpu.array(indices)), unique=False)
+        np.testing.assert_array_equal(read(gpu, found.at, n), np.argsort(indices, kind="stable"))
 
 
 @pytest.mark.parametrize(("n_rows", "launches"), [(1, 2), (256, 3), (257, 4), (2**24, 5), (2**24 + 1, 6)])
-def test_launches(interpreter, n_rows, launches):
-    sort_on_device(interpreter, np.zeros(3, np.int32), n_rows)
-    assert len(interpreter.launched) == launches
-    assert interpreter.log.count("read") == 5, "the check of the indices, and four by this test"
+def test_launches(gpu, n_rows, launches):
+    sort_on_device(gpu, np.zeros(3, np.int32), n_rows)
+    assert len(gpu.launched) == launches
+    assert gpu.log.count("read") == 5, "the check of the indices, and four by this test"
 
 
 @pytest.mark.parametrize("unique", [False, True])
 @pytest.mark.parametrize("dtype", INDEX_DTYPES)
 @pytest.mark.parametrize("wrong", [-1, 50, -(2**31), 2**31 - 1])
 @pytest.mark.parametrize("place", [0, 69])
-def test_indices_outside_are_refused(interpreter, place, wrong, dtype, unique):
+def test_indices_outside_are_refused(gpu, place, wrong, dtype, unique):
     indices = np.arange(70, dtype=dtype) % 50
     indices[place] = wrong
-    coalescer = DeviceCoalescer(interpreter, 50)
-    with interpreter.on([]), pytest.raises(IndexError, match=f"number {place} is {wrong},"):
-        coalescer.group("indices", as_device_array(interpreter.array(indices)), unique)
-    with interpreter.on([]):  # and not remembered
-        coalescer.group("indices", as_device_array(interpreter.array(np.arange(50, dtype=dtype))), unique)
+    coalescer = DeviceCoalescer(gpu, 50)
+    with gpu.on([]), pytest.raises(IndexError, match=f"number {place} is {wrong},"):
+        coalescer.group("indices", as_device_array(gpu.array(indices)), unique)
+    with gpu.on([]):  # and not remembered
+        coalescer.group("indices", as_device_array(gpu.array(np.arange(50, dtype=dtype))), unique)

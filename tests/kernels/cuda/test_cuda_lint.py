@@ -51,11 +51,22 @@ def test_a_check_reads_four_bytes_an_element(cc):
 
 
 def test_rows_are_reached_in_vectors():
-    """Four times 16 bytes: loads of the parameter, the accumulator and the gradient, and two stores."""
+    """Vectors of 4: loads of the parameter, the accumulator and each gradient of the row, and two stores."""
     kernel = rows.make_row_update(adagrad, "plain", "element", True, F4, CC, vectors=True)
-    assert accesses(kernel.ptx, "ld", "[bf]32")[0] % 4 == 0
+    assert accesses(kernel.ptx, "ld", "[bf]32") == (12, 3)
     assert accesses(kernel.ptx, "st", "[bf]32") == (8, 2)
     assert not re.search(r"(ld|st)\.global\.[bf]32", kernel.ptx.replace("st.global.b32 \t[%rd", "", 1))
+
+
+@pytest.mark.parametrize("cc", MOSTLY_SLOW, ids=str)
+def test_what_a_sweep_tells_other_threads(cc):
+    """Shared counts have 32 bits, to which GPUs add by one instruction; a warp meets before it counts on."""
+    sort = coalesce.make_sort(cc)
+    for kernel in (sort.sweep, *sort.pack_keys.values()):
+        assert {*re.findall(r"atom\.shared\S*\.(\w+)", kernel.ptx)} == {"u32"}
+    assert "bar.warp.sync" in sort.sweep.ptx
+    how = "relaxed.sys" if cc >= (7, 0) else "volatile"
+    assert re.search(rf"ld\.{how}\.global\.b64", sort.sweep.ptx), "what tiles say is read where others write it"
 
 
 VARIANTS = [*product(SLOTS, [True, False], [True], [F4, F8]), *product(SLOTS, [True], [False], [F4])]

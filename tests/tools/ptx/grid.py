@@ -28,6 +28,7 @@ ABSENT, DONE, WAITING, HELD = 2**62 + 1, 2**62, 2**61, 2**60
 # and for how many steps at most, as a power of 2, until the order is drawn anew.
 OVERTAKE, PART, TURN = 0.2, 0.4, 7
 LOOK = 16  # turns between looks at whether all threads of a block wait at a barrier while other blocks go on
+PATIENCE = 5_000  # looks at memory, each of all threads at it, in which none of them has found another to be busy
 WAVES = 0.25  # how often a grid has more blocks than there is room for at once: some begin when others have ended
 EVERYONE = slice(None)
 
@@ -152,6 +153,7 @@ class Grid:
         self._turns += 1
         if self._turns % LOOK == 0:
             self._pass_barriers()
+            self._require_progress(now)
         draw = self._random.random
         if draw() < OVERTAKE:
             runnable = self.place[self.place < HELD]
@@ -167,6 +169,15 @@ class Grid:
             active = self._part(active)
         self._go_on(active, now, min(until, now + int(2 ** (draw() * TURN))))
         return True
+
+    def _require_progress(self, now: int) -> None:
+        """Raise a fault if all threads that can go on have looked at memory over and over, and none has changed it."""
+        if self.memory.looks < PATIENCE:
+            return
+        if self.memory.have_looked[self.place < HELD].all():
+            text = self.code.steps[now].text
+            raise Fault(f"threads look again and again, and none writes: they wait for what does not come, at: {text}")
+        self.memory.forget_looks()  # others are on their way to a write
 
     def _part(self, active: Threads) -> Threads:
         """Some of these threads: of warps, or of lanes."""

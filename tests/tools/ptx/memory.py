@@ -21,7 +21,6 @@ WINDOWS = {SHARED: 1 << 60, LOCAL: 1 << 61}  # where these spaces begin among ge
 ROOM = 1 << 40  # bytes of a window
 NOBODY, SEVERAL = -1, -2
 READ, WRITE = "read", "write"
-PATIENCE = 20_000  # strong loads one after the other, each of all threads at it
 
 
 class _Log:
@@ -154,7 +153,8 @@ class Memory:
         }
         self._block, self._races = block, races
         self._epochs = np.zeros(len(block), np.int32)  # barriers passed
-        self._looks = 0  # strong loads since something was written
+        # How often threads have looked by strong loads, and which, since something was written that was not there.
+        self.looks, self.have_looked = 0, np.zeros(len(block), bool)
 
     def pass_barrier(self, threads: np.ndarray) -> None:
         self._epochs[threads] += 1
@@ -175,9 +175,8 @@ class Memory:
         constant : bool
             The kernel has said that nobody writes there.
         """
-        self._looks += strong
-        if self._looks > PATIENCE:
-            raise Fault("threads look again and again, and none writes: they wait for what does not come")
+        if strong:
+            self._note_look(threads)
         raw = None
         for area, which, start in self._find(space, address, size, threads):
             data, where = area.elements(start, size)
@@ -190,6 +189,15 @@ class Memory:
             raw[which] = data[where].view(np.uint8).reshape(len(start), size)
         return np.empty((0, size), np.uint8) if raw is None else raw
 
+    def _note_look(self, threads: np.ndarray) -> None:
+        self.looks += 1
+        self.have_looked[threads] = True
+
+    def forget_looks(self) -> None:
+        if self.looks:
+            self.looks = 0
+            self.have_looked[:] = False
+
     def store(
         self, space: str, address: np.ndarray, raw: np.ndarray, threads: np.ndarray, strong: bool = False
     ) -> None:
@@ -200,6 +208,7 @@ class Memory:
                 self._log(WRITE, area, start, size, threads if which is None else threads[which], strong)
             data, where = area.elements(start, size)
             data[where] = np.ascontiguousarray(values).view(data.dtype)
+        self.forget_looks()
 
     def change(
         self,
@@ -216,7 +225,7 @@ class Memory:
         function
             As in `arithmetic.OLD_AND_NEW`.
         """
-        found, size = np.empty_like(values), values.itemsize
+        found, size, changed = np.empty_like(values), values.itemsize, False
         for area, which, start in self._find_to_write(space, address, size, threads):
             some = np.arange(len(values)) if which is None else which
             if self._races:
@@ -225,7 +234,13 @@ class Memory:
             begin = np.flatnonzero(np.diff(start[by_place], prepend=-1))
             for group in np.split(by_place, begin[1:]):
                 place = area.data[start[group[0]] :][:size].view(values.dtype)
-                found[some[group]], place[0] = function(place[0], values[some[group]])
+                before = place[0]
+                found[some[group]], place[0] = function(before, values[some[group]])
+                changed |= bool(place[0] != before)
+        if changed:
+            self.forget_looks()
+        else:
+            self._note_look(threads)
         return found
 
     def _log(
@@ -274,7 +289,6 @@ class Memory:
         self, space: str, address: np.ndarray, size: int, threads: np.ndarray
     ) -> Iterator[tuple[_Area, np.ndarray | None, np.ndarray]]:
         """The same for places that are written; a Fault if they are read-only."""
-        self._looks = 0
         for found in self._find(space, address, size, threads):
             if not found[0].data.flags.writeable:
                 raise Fault("write to an array that is read-only")
