@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, NoReturn
+from itertools import accumulate
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -40,13 +41,14 @@ class Swept:
         self._backend = backend
         [self._words] = zeros(backend, [((0,), WORD)])
 
-    def cleared(self, size: int) -> int:
-        """The address of so many words that are 0."""
+    def cleared(self, *sizes: int) -> list[int]:
+        """The addresses of parts of so many words each, all of which are 0."""
+        size = sum(sizes)
         if self._words.size < size:
             [self._words] = zeros(self._backend, [((max(size, 2 * self._words.size),), WORD)])
         else:
             self._backend.clear(self._words.address, size * WORD.itemsize)
-        return self._words.address
+        return [self._words.address + before * WORD.itemsize for before in accumulate((0, *sizes[:-1]))]
 
 
 class DeviceCoalescer:
@@ -108,27 +110,27 @@ class DeviceCoalescer:
         n, digits, kernels = indices.size, coalesce.digits_of(self._n_rows), self._kernels
         tiles, values = coalesce.tiles_of(n), coalesce.VALUES
         self._make_room(n)
-        tickets = self._swept.cleared(digits * values + digits + 1 + tiles + digits * tiles * values)
-        counts = tickets + (digits + 1) * WORD.itemsize
-        heads = counts + digits * values * WORD.itemsize
-        said = heads + tiles * WORD.itemsize
+        counts, tickets, said, *of_rows = self._swept.cleared(
+            digits * values, digits, digits * tiles * values, 1, tiles
+        )
         keys, others = self._keys
         pack = kernels.pack_keys[str(indices.dtype)]
         self._launch(pack, tiles, indices, n, self._n_rows, keys, digits, counts, self._outside)
         for digit in range(digits):
-            own = counts + digit * values * WORD.itemsize, tickets + digit * WORD.itemsize
-            shift, said_of_it = POSITION + digit * coalesce.DIGIT, said + digit * tiles * values * WORD.itemsize
-            self._launch(kernels.sweep, tiles, keys, n, shift, *own, said_of_it, others)
+            parts = (counts, values), (tickets, 1), (said, tiles * values)
+            of_digit = [start + digit * size * WORD.itemsize for start, size in parts]
+            shift = POSITION + digit * coalesce.DIGIT
+            self._launch(kernels.sweep, tiles, keys, n, shift, *of_digit, others)
             keys, others = others, keys
         results = self._at, self._rows, self._starts, self._found
-        self._launch(kernels.write, tiles, keys, n, tickets + digits * WORD.itemsize, heads, *results)
+        self._launch(kernels.write, tiles, keys, n, *of_rows, *results)
         return Groups(self._rows.address, self._starts.address, self._at.address, n, self._found.address)
 
-    def refuse(self, what: str, indices: DeviceArray) -> NoReturn:
-        """Raise IndexError for the first of the indices that is not that of a row."""
+    def refuse(self, what: str, indices: DeviceArray) -> None:
+        """Raise IndexError for the first of the indices that is not that of a row, unless all are."""
         numbers = indices.to_host()
-        [place, *_] = np.flatnonzero((numbers < 0) | (numbers >= self._n_rows)).tolist()
-        raise outside(what, place, numbers[place], self._n_rows)
+        for place in np.flatnonzero((numbers < 0) | (numbers >= self._n_rows)).tolist():
+            raise outside(what, place, numbers[place], self._n_rows)
 
     def _make_room(self, n: int) -> None:
         if n <= self._room:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NoReturn, cast
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,8 +69,8 @@ class RowSource:
     def _what(self) -> str:
         return f"gradient of {self._name!r}: indices"
 
-    def refuse_outside(self) -> NoReturn:
-        """Raise IndexError for an index of the gradient that is that of no row."""
+    def refuse_outside(self) -> None:
+        """Raise IndexError for an index of the gradient that is that of no row, if there is one."""
         self._coalescer.refuse(self._what, self._indices)
 
     def arrange(self) -> None:
@@ -87,9 +87,8 @@ class RowSource:
         self._places = self._room(self._places, most)
         self._block_sums = self._room(self._block_sums, most_blocks(most, self.width, self._n_rows))
         tiles = -(-most // TILE)
-        ticket = self._swept.cleared(1 + tiles)
-        said, places = ticket + WORD.itemsize, self._places.address
-        arguments = rows, most, count_at, self.width, ticket, said, places, self._n_blocks.address
+        swept = self._swept.cleared(1, tiles)
+        arguments = rows, most, count_at, self.width, *swept, self._places.address, self._n_blocks.address
         self._backend.launch(make_order(self._backend.capability).place, tiles, TILE, arguments)
 
     def _room(self, array: DeviceArray, size: int) -> DeviceArray:
