@@ -68,7 +68,7 @@ PLANTED = {
     "own as generic": Planted("mov.u64 %rd4, own;\ncvta.local.u64 %rd4, %rd4;\nld.b64 %rd5, [%rd4+8];", "of local mem"),
     "own as global": Planted("mov.u64 %rd4, own;\nld.global.u32 %r2, [%rd4];", "outside of the arrays"),
     "global as shared": Planted("cvta.to.shared.u64 %rd4, %rd1;", "the address is of another space, in: cvta"),
-    "short generic address": Planted("cvta.shared.u32 %r2, %r1;", "generic addresses have 64 bits"),
+    "short generic address": Planted("cvta.shared.u32 %r2, %r1;", r"unknown instruction cvta\.shared\.u32"),
     "misaligned": Planted("ld.global.f32 %f1, [%rd3+2];", r"misaligned access of 4 bytes at 0x\w+, in: ld"),
     "misaligned pair": Planted("st.global.v2.f32 [%rd1+4], {%f1, %f2};", "misaligned access of 8", {"threads": 1}),
     "misaligned four": Planted(

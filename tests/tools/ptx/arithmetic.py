@@ -45,13 +45,18 @@ def smaller(a: Any, b: Any) -> Any:
     """The other one, if one is NaN; -0 is smaller than 0."""
     if a.dtype.kind != "f":
         return np.minimum(a, b)
-    return np.where(a == b, np.where(np.signbit(a), a, b), np.fmin(a, b))
+    return _first_or_second((a < b) | ((a == b) & np.signbit(a)), a, b)
 
 
 def larger(a: Any, b: Any) -> Any:
     if a.dtype.kind != "f":
         return np.maximum(a, b)
-    return np.where(a == b, np.where(np.signbit(a), b, a), np.fmax(a, b))
+    return _first_or_second((a > b) | ((a == b) & ~np.signbit(a)), a, b)
+
+
+def _first_or_second(first: Any, a: Any, b: Any) -> Any:
+    """The one chosen or, if one is NaN, the other, for which NumPy's `fmin` gives NaN if it is one that signals."""
+    return np.where(np.isnan(a) | (~first & ~np.isnan(b)), b, a)
 
 
 def _require_divisor(b: Any) -> None:
@@ -94,7 +99,7 @@ def _fused(a: float, b: float, c: float, dtype: Any) -> Any:
     try:
         near = float(exact)
     except OverflowError:
-        return math.copysign(math.inf, exact)
+        return math.inf if exact > 0 else -math.inf
     if dtype == np.float64 or not math.isfinite(near) or Fraction(near) == exact:
         return near
     # To odd, so that the second rounding goes where one alone would have gone.

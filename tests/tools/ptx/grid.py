@@ -116,6 +116,7 @@ class Grid:
         self.memory = Memory(memory, self.block, *sizes, self.junk, races)
         self.executed = 0  # steps, of however many threads
         self._turns = 0
+        self._rounds: dict[int, np.ndarray] = {}  # how often threads have come to branches at which no warp parts
         self._absent_blocks = self._draw_waves(int(np.prod(blocks)))
         self.waves = 1 + len(self._absent_blocks)
 
@@ -227,8 +228,8 @@ class Grid:
         else:
             some, stay = self._divide(step, active)
         if step.kind == BRANCH:
-            if step.uniform and stay is not None and np.intersect1d(self.warp[some], self.warp[stay]).size:
-                raise Fault("a warp parts at a branch that says that none does")
+            if step.uniform and stay is not None:
+                self._require_whole_warps(some, stay, behind)
             goal = step.goal
         else:
             goal = DONE if step.kind == RETURN else WAITING + behind
@@ -236,6 +237,14 @@ class Grid:
         self.place[some] = goal if goal != last else DONE
         if stay is not None:
             self.place[stay] = behind if behind < last else DONE
+
+    def _require_whole_warps(self, some: Threads, stay: np.ndarray, behind: int) -> None:
+        """Refuse that a warp parts, but where some of its lanes are in another round of a loop than others."""
+        rounds = self._rounds.setdefault(behind, np.zeros(self.n, np.int64))
+        if np.intersect1d(*(self.warp[each] << WARP | rounds[each] for each in (some, stay))).size:
+            raise Fault("a warp parts at a branch that says that none does")
+        for each in (some, stay):
+            rounds[each] += 1
 
     def _meet(self, step: Step, active: Threads, behind: int) -> None:
         """Make a step of warps for those threads that all have come, and hold the others."""

@@ -67,8 +67,6 @@ def _wide(instruction: Instruction) -> np.dtype[Any]:
     kind = instruction.type
     if not {"wide", "hi"} & {*instruction.modifiers}:
         return kind
-    if kind.itemsize == 8:
-        raise Fault(f"unknown instruction {instruction.name}")
     return np.dtype(f"{kind.kind}{2 * kind.itemsize}")
 
 
@@ -249,8 +247,6 @@ def _cvta(instruction: Instruction, program: Program) -> Act:
     window = WINDOWS.get(_space(instruction), 0)
     if not window:
         return _all(SAME["mov"], *_target(instruction), kind, program)
-    if kind.itemsize == 4:
-        raise Fault("generic addresses have 64 bits")
     start = kind.type(window)
     if "to" not in instruction.modifiers:
         return _all(lambda a: np.atleast_1d(a) + start, *_target(instruction), kind, program)
