@@ -39,14 +39,21 @@ def random_numbers_by_the_name_of_the_test(monkeypatch, request):
     monkeypatch.setattr(np.random, "default_rng", lambda seed=None: seeded(next(made) if seed is None else seed))
 
 
+LOGGER = logging.getLogger("fastadagrad")
+HANDLERS, LEVEL = list(LOGGER.handlers), LOGGER.level
+
+
 @pytest.fixture(autouse=True)
-def no_handlers_left():
-    """Take away what a command that a test runs has told the log: its standard error is closed afterwards."""
-    logger = logging.getLogger("fastadagrad")
-    before, level = list(logger.handlers), logger.level
+def log_as_it_was():
+    """Take away what a command has told the log, whose standard error is closed since: in a test or in a fixture."""
+    _restore_log()
     yield
-    logger.handlers[:] = before
-    logger.setLevel(level)
+    _restore_log()
+
+
+def _restore_log():
+    LOGGER.handlers[:] = HANDLERS
+    LOGGER.setLevel(LEVEL)
 
 
 @pytest.fixture(params=[1, 2], ids=["serial", "threaded"])
