@@ -51,11 +51,12 @@ def test_a_check_reads_four_bytes_an_element(cc):
 
 
 def test_rows_are_reached_in_vectors():
-    """Vectors of 4: loads of the parameter, the accumulator and each gradient of the row, and two stores."""
+    """The parameter, the accumulator and each gradient of the row, of which several may be loaded; two stores."""
     kernel = rows.make_row_update(adagrad, "plain", "element", True, F4, CC, vectors=True)
-    assert accesses(kernel.ptx, "ld", "[bf]32") == (12, 3)
+    values, loads = accesses(kernel.ptx, "ld", "[bf]32")
+    assert values == 4 * loads >= 12
     assert accesses(kernel.ptx, "st", "[bf]32") == (8, 2)
-    assert not re.search(r"(ld|st)\.global\.[bf]32", kernel.ptx.replace("st.global.b32 \t[%rd", "", 1))
+    assert not re.search(r"ld\.global\.[bf]32", kernel.ptx)
 
 
 @pytest.mark.parametrize("cc", MOSTLY_SLOW, ids=str)
