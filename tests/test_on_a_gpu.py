@@ -99,6 +99,19 @@ def test_without_a_gpu_the_report_says_so(tmp_path):
     assert "- dense: status 1" in report
 
 
+def test_parts_run_the_code_of_the_checkout(tmp_path, monkeypatch):
+    """Whether or not one is installed, and whatever the current folder is."""
+    monkeypatch.syspath_prepend(str(FOLDER.parent))
+    from on_a_gpu.__main__ import Part, run
+
+    if not (ROOT / "fastadagrad" / "kernels").exists():
+        pytest.skip("no checkout: an sdist has the kernels elsewhere")
+    monkeypatch.chdir(tmp_path)
+    code = "import fastadagrad.device; print(fastadagrad.__file__)"
+    assert run(Part("where", [sys.executable, "-c", code], 60), tmp_path, 60).startswith("where: status 0")
+    assert (tmp_path / "where.txt").read_text().strip() == str(ROOT / "fastadagrad" / "__init__.py")
+
+
 def test_parts_end_at_their_limits_with_all_that_they_have_begun(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(FOLDER.parent))
     from on_a_gpu.__main__ import Part, run

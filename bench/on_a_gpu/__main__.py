@@ -2,8 +2,8 @@
 
 It runs the tests that need a GPU, times steps beside a copy, torch and CuPy, and lets compute-sanitizer watch a short
 run. Each part is a process with a limit, so that one that hangs or loses the GPU's context takes no other with it.
-Nothing is downloaded, and 12 GiB of the GPU's memory are enough. FOLDER/report.md has the tables, with the names of the
-card and of its driver; the other files are what the parts have printed.
+Nothing is downloaded, fastadagrad need not be installed, and 12 GiB of the GPU's memory are enough. FOLDER/report.md has
+the tables, with the names of the card and of its driver; the other files are what the parts have printed.
 
     python bench/on_a_gpu --out FOLDER [--seconds 480] [--only PART ...]
 """
@@ -56,12 +56,20 @@ def parts() -> list[Part]:
     return found
 
 
+def environment() -> dict[str, str]:
+    """That of the parts: a checkout's own code, which need not be installed, goes before an installed one."""
+    found = [os.environ.get("PYTHONPATH", "")]
+    if (ROOT / "fastadagrad" / "kernels").exists():  # which an unpacked sdist does not have there
+        found.insert(0, str(ROOT))
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, found))}
+
+
 def run(part: Part, out: Path, left: float) -> str:
     """Run a part; how it ended, in words. What it prints is in a file of its name."""
     begun = time.monotonic()
     with open(out / f"{part.name}.txt", "w") as file:
         process = subprocess.Popen(
-            part.command, stdout=file, stderr=subprocess.STDOUT, cwd=ROOT, start_new_session=True
+            part.command, stdout=file, stderr=subprocess.STDOUT, cwd=ROOT, env=environment(), start_new_session=True
         )
         try:
             ended = f"status {process.wait(min(part.limit, left))}"
