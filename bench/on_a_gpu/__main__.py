@@ -2,8 +2,8 @@
 
 It runs the tests that need a GPU, times steps beside a copy, torch and CuPy, and lets compute-sanitizer watch a short
 run. Each part is a process with a limit, so that one that hangs or loses the GPU's context takes no other with it.
-Nothing is downloaded, fastadagrad need not be installed, and 12 GiB of the GPU's memory are enough. FOLDER/report.md has
-the tables, with the names of the card and of its driver; the other files are what the parts have printed.
+Nothing is downloaded, fastadagrad need not be installed, and 12 GiB of the GPU's memory are enough. FOLDER/report.md
+has the tables, with the names of the card and of its driver; the other files are what the parts have printed.
 
     python bench/on_a_gpu --out FOLDER [--seconds 480] [--only PART ...]
 """
