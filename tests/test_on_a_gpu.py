@@ -52,26 +52,17 @@ def test_each_race(driver, no_peers, monkeypatch, name, tables):
 
 
 @pytest.mark.cuda
-def test_a_first_step_that_is_not_the_formulas_is_told(driver, no_peers):
-    from races import Card, require_formula
-
-    from fastadagrad.device.backend import backend_at
-
-    card, v = Card(backend_at(0), quick=True), np.ones(9, np.float32)
-    with pytest.raises(ValueError, match="not that of the formula"):
-        require_formula(card.put(v), v, v)
-
-
-@pytest.mark.cuda
-def test_first_steps_by_rows_are_held_to_the_hosts(driver, no_peers):
+def test_a_first_step_that_is_not_the_hosts_is_told(driver, no_peers):
     from races import Card, require_host
 
     import fastadagrad as fa
     from fastadagrad.device.backend import backend_at
 
-    card, gradient = Card(backend_at(0), quick=True), fa.Rows(np.array([1]), np.ones((1, 4), np.float32))
-    with pytest.raises(ValueError, match="not that of the host"):
-        require_host(card.zeros(3, 4), gradient, {"learning_rate": 0.1})
+    card, options = Card(backend_at(0), quick=True), {"learning_rate": 0.1}
+    table, v = np.zeros((3, 4), np.float32), np.ones(9, np.float32)
+    for start, gradient in ((table, fa.Rows(np.array([1]), np.ones((1, 4), np.float32))), (v, v)):
+        with pytest.raises(ValueError, match="not that of the host"):
+            require_host(card.put(start), start, gradient, options)
 
 
 @pytest.mark.cuda

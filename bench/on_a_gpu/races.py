@@ -16,10 +16,10 @@ from fastadagrad.device.backend import Backend
 RATE, EPSILON = 1e-3, 1e-8
 F4 = np.dtype(np.float32)
 COPY = "a copy of as many bytes"
-# Options, and the bytes that a step moves for each element of float32.
 # Rows of the table, elements of each, and rows that a gradient names: several tiles of the sort.
 ROWS, QUICK_ROWS = (1_000_000, 64, 65_536), (70_000, 4, 10_000)
-DENSE = {
+# Options, and the bytes that a step moves for each element of float32.
+DENSE: dict[str, tuple[dict[str, Any], int]] = {
     "nonfinite='ignore'": ({"nonfinite": "ignore"}, 20),
     "default": ({}, 24),
     "deferred": ({"deferred": True}, 24),
@@ -76,17 +76,9 @@ class Card:
         return Contender(COPY, lambda: self.backend.copy(to.address, source.address, half), 2 * half)
 
 
-def require_formula(found: DeviceArray, p: Any, g: Any) -> None:
-    """Hold the first step to the formula; ValueError if an element differs."""
-    a, e = F4.type(RATE), F4.type(EPSILON)
-    expected = p - (a * g) / (np.sqrt(g * g) + e)
-    if (found.to_host().view(np.int32) != expected.view(np.int32)).any():
-        raise ValueError("the first step is not that of the formula")
-
-
-def require_host(found: DeviceArray, gradient: fa.Rows, options: dict[str, Any]) -> None:
-    """Hold the first step of a table from 0 to that of the host; ValueError if an element differs."""
-    expected = np.zeros(found.shape, F4)
+def require_host(found: DeviceArray, start: Any, gradient: Any, options: dict[str, Any]) -> None:
+    """Hold the first step from `start` to that of the host; ValueError if an element differs."""
+    expected = start.copy()
     fa.ADAGRAD(params=expected, **options).step(gradient)
     if (found.to_host().view(np.int32) != expected.view(np.int32)).any():
         raise ValueError("the first step is not that of the host")
@@ -98,10 +90,10 @@ def dense(card: Card) -> Iterator[Race]:
         g, contenders = card.put(v), [card.copy(20 * n)]
         for name, (options, size) in DENSE.items():
             p = card.put(v)
-            opt = fa.ADAGRAD(params=p, learning_rate=RATE, rms_regularizer=EPSILON, **options)
+            options = {"learning_rate": RATE, "rms_regularizer": EPSILON, **options}
+            opt = fa.ADAGRAD(params=p, **options)
             opt.step(g)
-            if options == {"nonfinite": "ignore"}:
-                require_formula(p, v, v)
+            require_host(p, v, v, options)
             contenders.append(Contender(f"fastadagrad, {name}", _step(opt, g), size * n))
         contenders += [*_torch(card, [v]), *_cupy(card, v)]
         yield card.race(f"one array of {n:,}", contenders, max(10, min(300, 150_000_000 // n)))
@@ -140,7 +132,7 @@ def rows(card: Card) -> Iterator[Race]:
             opt = fa.ADAGRAD(params=table, **options)
             given = fa.Rows(card.put(indices), card.put(values), assume_unique=which == "unique")
             opt.step(given)
-            require_host(table, fa.Rows(indices, values), options)
+            require_host(table, np.zeros((n_rows, width), F4), fa.Rows(indices, values), options)
             name = f"fastadagrad, an accumulator for each {accumulator}"
             contenders.append(Contender(name, _step(opt, given), size + 8 * width * named))
         contenders += _torch_rows(card, n_rows, indices, values, of_table["element"] + 4 * width * named)

@@ -129,8 +129,9 @@ class DeviceCoalescer:
     def refuse(self, what: str, indices: DeviceArray) -> None:
         """Raise IndexError for the first of the indices that is not that of a row, unless all are."""
         numbers = indices.to_host()
-        for place in np.flatnonzero((numbers < 0) | (numbers >= self._n_rows)).tolist():
-            raise outside(what, place, numbers[place], self._n_rows)
+        places = np.flatnonzero((numbers < 0) | (numbers >= self._n_rows))
+        if places.size:
+            raise outside(what, int(places[0]), numbers[places[0]], self._n_rows)
 
     def _make_room(self, n: int) -> None:
         if n <= self._room:

@@ -52,21 +52,13 @@ class DeviceLagging(Lagging):
     def catch_up(self, rows: int, most: int, stepping: bool, count_at: int = 0) -> None:
         """Catch so many rows up: those at the address `rows`, or the first ones if it is 0.
 
-        With `stepping`, the rows are noted to have had the coming step as well. If `count_at` is
-        not 0, they are as many as the word at that address says, and `most` at most.
+        With `stepping`, the rows are noted to have had the coming step as well. If `count_at` is not 0, they are as
+        many as the word at that address says, and `most` at most.
         """
         if not most or not self._width:
             return
-        addresses = (
-            *self._arrays,
-            rows,
-            most,
-            count_at,
-            self._width,
-            self._share,
-            self._last.address,
-            self._marks.address,
-        )
+        of_rows = rows, most, count_at, self._width, self._share
+        addresses = *self._arrays, *of_rows, self._last.address, self._marks.address
         counts = self._now, self._now + stepping
         after = self._totals_after if stepping else self._totals
         arguments = *addresses, *counts, *self._totals, *after, *self.exact

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -68,25 +67,29 @@ class DeviceRowUnit(DeviceUnit):
         return taken
 
     def _kernels(self, decides: bool) -> Iterable[Any]:
-        form, of = self._form, (self._dtype, self._capability)
         for vectors in {False, in_vectors(self._kind, self._source.width, self._dtype)}:
-            yield make_row_update(form, self._motion, self._kind, self._lean, *of, vectors)
+            yield self._row_update(vectors)
         if self._lagging:
             yield self._lagging.kernel
         if self._kind == "tensor":
             yield from self._source.kernels(prepared=True)
-            yield shared.make_tensor(form, self._motion, *of).accumulate
+            yield self._accumulate()
+
+    def _row_update(self, vectors: bool) -> Any:
+        variant = self._motion, self._kind, self._lean, self._dtype, self._capability
+        return make_row_update(self._form, *variant, vectors)
+
+    def _accumulate(self) -> Any:
+        return shared.make_tensor(self._form, self._motion, self._dtype, self._capability).accumulate
 
     def _arrange(self, looks_later: bool) -> None:
         self._source.arrange()
         if not looks_later:
-            self._take_marks()
+            self._refuse(self._take_marks())
 
-    def _take_marks(self) -> NDArray[np.int32]:
-        marks = super()._take_marks()
+    def _refuse(self, marks: NDArray[np.int32]) -> None:
         if marks[2].any():
             self._source.refuse_outside()
-        return marks
 
     def _sum_squares(self) -> None:
         self._backend.read(self._source.sum_of_squares(False, self._scalars[0]), self.sums)
@@ -105,16 +108,13 @@ class DeviceRowUnit(DeviceUnit):
         p, slots = int(row[PARAMETER]), row[self._columns].tolist()
         if self._kind == "tensor":
             square = self._source.sum_of_squares(True, scalars)
-            kernel = shared.make_tensor(self._form, self._motion, self._dtype, self._capability).accumulate
-            self._launch(kernel, 1, 1, square, slots[0], infinite, *scalars)
+            self._launch(self._accumulate(), 1, 1, square, slots[0], infinite, *scalars)
         if self._lagging:
             history = self._lagging.by_history
             self._lagging.begin(self._accumulator.first() if history else None)
             rows, *_, most, count_at = self._source.groups
             self._lagging.catch_up(rows, most, stepping=True, count_at=count_at)
-        variant = self._form, self._motion, self._kind, self._lean, self._dtype, self._capability
-        make = partial(make_row_update, *variant)
-        self._source.launch(make, self._kind, (p, *slots), (infinite, *scalars))
+        self._source.launch(self._row_update, self._kind, (p, *slots), (infinite, *scalars))
         if self._lagging:
             self._lagging.end(1)
 

@@ -64,7 +64,7 @@ class DeviceUnit(Unit):
             self._look_at(gradients, guard)
         with self._backend.on(self._streams):
             if self._broken_off and not work & DECISIONS:
-                self._read_marks()
+                self._take_marks()
                 self._broken_off = False
             if work & HEADERS:
                 self._make_ready(work & DECISIONS > 0)
@@ -139,16 +139,16 @@ class DeviceUnit(Unit):
         if not by_norms:
             self._launch_check()
         marks = self._take_marks()
+        self._refuse(marks)
         found = ~np.isfinite(self.sums) if by_norms else marks[0]
         if found.any():
             return int(addresses.complaint(int(np.flatnonzero(found)[0]), NON_FINITE))
         return int(self.table[:-1, addresses.INFINITE].any())
 
-    def _take_marks(self) -> NDArray[np.int32]:
-        """Read the marks and clear them."""
-        return self._read_marks()
+    def _refuse(self, marks: NDArray[np.int32]) -> None:
+        """Raise an error for a gradient that the marks say is none of the parameter's."""
 
-    def _read_marks(self) -> NDArray[np.int32]:
+    def _take_marks(self) -> NDArray[np.int32]:
         """Read the marks and clear them; accumulators that have become infinite are noted in the table."""
         marks = self._marks_here
         self._backend.read(self._marks.address, marks)

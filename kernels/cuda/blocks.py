@@ -64,20 +64,18 @@ def _make_words(load_at, store_at, place_of, kind=_word_type) -> Words:
 
     Values in memory are of a `kind` that may have fewer bits than the numbers.
     """
-    given = (lambda builder, value: value) if kind == _word_type else (lambda b, value: b.trunc(value, kind))
-    found = (lambda builder, value: value) if kind == _word_type else (lambda b, value: b.zext(value, _word_type))
 
     @intrinsic
     def load(typingctx, place):
         def codegen(context, builder, signature, args):
-            return found(builder, load_at(builder, place_of(builder, args[0])))
+            return builder.zext(load_at(builder, place_of(builder, args[0])), _word_type)
 
         return types.uint64(types.uint64), codegen
 
     @intrinsic
     def store(typingctx, place, word):
         def codegen(context, builder, signature, args):
-            store_at(builder, place_of(builder, args[0]), given(builder, args[1]))
+            store_at(builder, place_of(builder, args[0]), builder.trunc(args[1], kind))
             return context.get_dummy_value()
 
         return types.void(types.uint64, types.uint64), codegen
@@ -85,8 +83,9 @@ def _make_words(load_at, store_at, place_of, kind=_word_type) -> Words:
     @intrinsic
     def add(typingctx, place, word):
         def codegen(context, builder, signature, args):
-            before = builder.atomic_rmw("add", place_of(builder, args[0]), given(builder, args[1]), "monotonic")
-            return found(builder, before)
+            more = builder.trunc(args[1], kind)
+            before = builder.atomic_rmw("add", place_of(builder, args[0]), more, "monotonic")
+            return builder.zext(before, _word_type)
 
         return types.uint64(types.uint64, types.uint64), codegen
 

@@ -26,14 +26,13 @@ class Sort(NamedTuple):
     """Kernels on n indices or keys, in blocks of THREADS: one for each TILE of them but for `pack_rows`.
 
     `ticket` is the address of the number of tiles taken, `said` that of what tiles say of each value; all is 0 before.
+    `write` gives what `kernels.cpu.coalesce.sort_rows` does, and the number of rows at the address `count_at`.
     """
 
     pack_rows: dict[str, Kernel]  # by dtype of the indices: (indices, n, rows, words, outside); a thread an index
     pack_keys: dict[str, Kernel]  # (indices, n, rows, keys, digits, counts, outside): adds to counts[digit][value]
     sweep: Kernel  # (keys, n, shift, counts, ticket, said, sorted): `counts` are those of this digit
-    write: (
-        Kernel  # (keys, n, ticket, said, at, rows, starts, count_at): the results of `kernels.cpu.coalesce.sort_rows`
-    )
+    write: Kernel  # (keys, n, ticket, said, at, rows, starts, count_at)
 
 
 def tiles_of(n: int) -> int:

@@ -30,15 +30,10 @@ assert VALUES == THREADS, "a thread for each value of a digit"
 
 
 @jitable
-def _agree(bits, digit, j):
-    """A bit for each thread whose digit has the same bit j as this one, given the ballot on that bit."""
-    return bits ^ (((digit >> np.uint64(j)) & _one) - _one)
-
-
-@jitable
-def _vote(digit, j):
+def _agree(digit, j):
     """A bit for each thread of the warp whose digit has the same bit j as this thread's."""
-    return _agree(threads.ballot(digit >> np.uint64(j) & _one != _zero), digit, j)
+    own = digit >> np.uint64(j) & _one
+    return threads.ballot(own != _zero) ^ (own - _one)
 
 
 @jitable
@@ -48,8 +43,8 @@ def _threads_alike(digit, holds):
     There is no branch here: the compiler would make a loop of each side of it, and at a ballot all threads of the warp
     have to be at the same instruction.
     """
-    alike = _vote(digit, 0) & _vote(digit, 1) & _vote(digit, 2) & _vote(digit, 3)
-    alike &= _vote(digit, 4) & _vote(digit, 5) & _vote(digit, 6) & _vote(digit, 7)
+    alike = _agree(digit, 0) & _agree(digit, 1) & _agree(digit, 2) & _agree(digit, 3)
+    alike &= _agree(digit, 4) & _agree(digit, 5) & _agree(digit, 6) & _agree(digit, 7)
     return alike & threads.ballot(holds)
 
 

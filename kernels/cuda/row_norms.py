@@ -20,7 +20,7 @@ from .blocks import THREADS, next_tile, sum_before
 from .compiling import Capability, Kernel, compile_kernel, kernel_name, scalars_type
 from .memory import load_word, make_access, store_double, store_word
 from .reduce import fold, total_of
-from .rows import make_gradient, number_of
+from .rows import make_gradient, number_of, source_of
 
 TILE = THREADS
 
@@ -47,19 +47,17 @@ def most_blocks(most: int, width: int, n_rows: int) -> int:
 class Order(NamedTuple):
     """Kernels that see to the order of sums, which are those of the blocks that groups of ascending rows have.
 
-    `most` and `count_at` are as in :mod:`.rows`, `ticket` and `said` as in
-    `coalesce.Sort`. The number of sums is at the address `n_at`.
+    `most` and `count_at` are as in :mod:`.rows`, `ticket` and `said` as in `coalesce.Sort`. The number of sums is at
+    the address `n_at`. `place` writes where the sums of each group begin; it has a block of TILE threads for each tile.
     """
 
-    place: (
-        Kernel  # (rows, most, count_at, width, ticket, said, places, n_at): where those of each group begin, by tiles
-    )
+    place: Kernel  # (rows, most, count_at, width, ticket, said, places, n_at)
     total: Kernel  # (sums, n_at, result): from left to right, by one warp
 
 
 @cache
 def make_order(cc: Capability) -> Order:
-    """Kernels for rows of width 1 or more; a tile of `place` is a block of TILE threads, each of which has a group."""
+    """Kernels for rows of width 1 or more."""
 
     def place(rows, most, count_at, width, ticket, said, places, n_at):
         tile = next_tile(ticket)
@@ -100,7 +98,7 @@ def make_row_squares(rule: Any, prepared: bool, dtype: np.dtype[Any], cc: Capabi
         begin, end, total = block * _block, (block + _one) * _block, _nothing
         while k < groups and load_word(rows + k * _word) * width < end:
             start = load_word(rows + k * _word) * width
-            source = load_word(starts + k * _word), load_word(starts + (k + _one) * _word), at, values, width
+            source = source_of(k, starts, at, values, width)
             i = max(start, begin)
             i += (threads.lane() + begin - i) % _lanes  # the lane's first element from there on
             while i < min(start + width, end):

@@ -59,8 +59,14 @@ def number_of(most, count_at):
     return load_word(count_at) if count_at != _zero else most
 
 
+@jitable
+def source_of(k, starts, at, values, width):
+    """What the gradient of group k is made of."""
+    return load_word(starts + k * _word), load_word(starts + (k + _one) * _word), at, values, width
+
+
 def make_gradient(dtype: np.dtype[Any]):
-    """Compilable ``(j, source)``: element j of a row's gradient, 0.0 + first + second + ..."""
+    """Compilable ``(j, source)``: element j of a row's gradient, 0.0 + first + second + ..., given `source_of`."""
     load, real, itemsize = make_access(dtype).load, dtype.type, np.uint64(dtype.itemsize)
 
     @jitable
@@ -100,37 +106,23 @@ def _make_vector_gradient(dtype: np.dtype[Any]):
     return gradient
 
 
-def _make_vectors_step(rule, motion: str, lean: bool, dtype: np.dtype[Any]):
-    """The same as `_make_elements_step` makes, of vectors."""
-    n_slots, lanes, itemsize = len(slot_names(rule, motion)), np.uint64(lanes_of(dtype)), np.uint64(dtype.itemsize)
-    moved = make_slots(make_access(dtype), n_slots).moved
-    update = make_vector_update(make_element(rule, motion, lean), n_slots, True, dtype, _make_vector_gradient(dtype))
-
-    @jitable
-    def vectors_step(t, team, row, p, slots, width, source, infinite, s):
-        offset, n = row * width * itemsize, width // lanes
-        of_row = moved(slots, offset)
-        while t < n:
-            update(t, p + offset, source, of_row, infinite, s)
-            t += team
-
-    return vectors_step
-
-
-def _make_elements_step(rule, motion: str, lean: bool, dtype: np.dtype[Any]):
+def _make_elements_step(rule, motion: str, lean: bool, dtype: np.dtype[Any], vectors: bool = False):
     """Compilable ``(j, team, row, p, slots, width, source, infinite, s)``: the j-th thread's part of a row's step.
 
-    p and slots are those of the whole parameter. Each element has its own slots.
+    p and slots are those of the whole parameter. Each element has its own slots. Threads take elements or `vectors`.
     """
-    n_slots, itemsize, gradient = len(slot_names(rule, motion)), np.uint64(dtype.itemsize), make_gradient(dtype)
+    n_slots, itemsize, at_once = len(slot_names(rule, motion)), np.uint64(dtype.itemsize), np.uint64(1)
+    make_update, gradient = make_element_update, make_gradient(dtype)
+    if vectors:
+        make_update, gradient, at_once = make_vector_update, _make_vector_gradient(dtype), np.uint64(lanes_of(dtype))
     moved = make_slots(make_access(dtype), n_slots).moved
-    update = make_element_update(make_element(rule, motion, lean), n_slots, True, dtype, gradient)
+    update = make_update(make_element(rule, motion, lean), n_slots, True, dtype, gradient)
 
     @jitable
     def elements_step(j, team, row, p, slots, width, source, infinite, s):
-        offset = row * width * itemsize
+        offset, n = row * width * itemsize, width // at_once
         of_row = moved(slots, offset)
-        while j < width:
+        while j < n:
             update(j, p + offset, source, of_row, infinite, s)
             j += team
 
@@ -178,13 +170,13 @@ def make_row_update(
 
     `kind` is that of the accumulator. With `vectors` rows are as `in_vectors` wants them.
     """
-    step = (_make_vectors_step if vectors else _STEPS[kind])(rule, motion, lean, dtype)
+    step = _STEPS[kind](rule, motion, lean, dtype, *[True] * vectors)
 
     def row_update(p, slots, rows, starts, at, values, most, count_at, width, share, infinite, s):
         k, j, team = row_and_lane(share)
         if k < number_of(most, count_at):
             row = load_word(rows + k * _word)
-            source = load_word(starts + k * _word), load_word(starts + (k + _one) * _word), at, values, width
+            source = source_of(k, starts, at, values, width)
             step(j, team, row, p, slots, width, source, infinite, s)
 
     slots = addresses_type(len(slot_names(rule, motion)))
@@ -201,7 +193,7 @@ def make_dense_form(dtype: np.dtype[Any], cc: Capability) -> Kernel:
     def dense_gradient(rows, starts, at, values, most, count_at, width, share, out):
         k, j, team = row_and_lane(share)
         if k < number_of(most, count_at):
-            source = load_word(starts + k * _word), load_word(starts + (k + _one) * _word), at, values, width
+            source = source_of(k, starts, at, values, width)
             to = load_word(rows + k * _word) * width
             while j < width:
                 store(out + (to + j) * itemsize, gradient(j, source))
@@ -231,7 +223,7 @@ def make_rows_check(vectors: bool, dtype: np.dtype[Any], cc: Capability) -> Kern
     def rows_check(rows, starts, at, values, most, count_at, width, share, found):
         k, t, team = row_and_lane(share)
         if k < number_of(most, count_at):
-            source = load_word(starts + k * _word), load_word(starts + (k + _one) * _word), at, values, width
+            source = source_of(k, starts, at, values, width)
             not_finite = False
             while t < width // each:
                 not_finite |= any_not_finite(gradient(t, source))
@@ -244,7 +236,7 @@ def make_rows_check(vectors: bool, dtype: np.dtype[Any], cc: Capability) -> Kern
 
 
 def _make_single(gradient):
-    """The same for vectors of one element."""
+    """The gradient of an element as a vector of it alone."""
     return jitable(lambda t, source: (gradient(t, source),))
 
 

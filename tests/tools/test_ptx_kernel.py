@@ -202,44 +202,6 @@ def test_names_of_forms():
     assert len(KNOWN) == sum(len(expand(form.name)) for form in ptx.FORMS), "two forms have a name in common"
 
 
-@pytest.mark.parametrize("form", ptx.FORMS, ids=lambda form: form.name)
-def test_every_form_can_be_compiled(form):
-    """With registers of any kind that fits."""
-    for name in expand(form.name):
-        ptx.load(text_of(name, form.operands), contraction=True)
-
-
-def text_of(name, operands):
-    """A kernel with one such instruction, on registers that it declares."""
-    parts = name.split(".")
-    sizes = {"pred": "pred"} | {f"{k}{n}": f"b{max(n, 16)}" for k in "subf" for n in (8, 16, 32, 64)}
-    to, source = sizes.get(parts[-2] if parts[0] == "cvt" else parts[-1], "b32"), sizes.get(parts[-1], "b32")
-    kinds = {"d": to, "p": "pred", "n": "b32", "a": source, "b": source, "c": source, "mask": "b32"}
-    if "wide" in parts:
-        kinds["d"] = kinds["c"] = f"b{2 * int(to[1:])}"
-    if parts[0] == "vote":
-        kinds |= {"a": "pred", "d": "b32"}
-    if parts[0] in ("popc", "match"):
-        kinds["d"] = "b32"
-    if parts[0] == "ld" and "param" in parts:
-        kinds["p"] = "b64"
-    vector = next((int(part[1]) for part in parts if part in ("v2", "v4")), 0)
-    if vector * int(to.lstrip("bpred") or 0) > 128 or (vector == 4 and to == "b64"):
-        return kernel("")
-    words = []
-    for operand in operands.split(", "):
-        if operand in ("first", "count", "0", "label"):
-            words.append({"first": "1", "count": "2", "label": "$L"}.get(operand, operand))
-        elif operand.startswith("["):
-            words.append("[a]" if "param" in parts else "[%x]")
-        elif vector:
-            words.append("{" + ", ".join([f"%{operand}"] * vector) + "}")
-        elif operand:
-            words.append("|".join(f"%{each}" for each in operand.replace("[|p]", "|p").split("|")))
-    registers = "".join(f".reg .{kind} %{key};\n" for key, kind in kinds.items()) + ".reg .b64 %x;\n"
-    return kernel(f"$L:\n{name} {', '.join(words)};", begin=registers)
-
-
 # The command
 
 

@@ -174,6 +174,8 @@ class Memory:
         ----------
         constant : bool
             The kernel has said that nobody writes there.
+        strong : bool
+            The load is volatile or relaxed.
         """
         if strong:
             self._note_look(threads)
