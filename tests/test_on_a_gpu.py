@@ -90,6 +90,20 @@ def test_without_a_gpu_the_report_says_so(tmp_path):
     assert "- dense: status 1" in report
 
 
+def test_a_report_has_the_tables_of_what_has_run(tmp_path, monkeypatch):
+    """A folder may have those of an earlier run."""
+    monkeypatch.syspath_prepend(str(FOLDER.parent))
+    from on_a_gpu.__main__ import NO_TIME, report
+
+    for name in ("dense", "many", "rows"):
+        (tmp_path / f"{name}.txt").write_text(f"the table of {name}")
+    found = report(tmp_path, {"dense": "status 0, 1 s", "many": NO_TIME})
+    assert "the table of dense" in found
+    assert "the table of many" not in found
+    assert "the table of rows" not in found
+    assert found.endswith("- dense: status 0, 1 s\n- many: no time left\n\n")
+
+
 def test_parts_run_the_code_of_the_checkout(tmp_path, monkeypatch):
     """Whether or not one is installed, and whatever the current folder is."""
     monkeypatch.syspath_prepend(str(FOLDER.parent))
@@ -99,7 +113,7 @@ def test_parts_run_the_code_of_the_checkout(tmp_path, monkeypatch):
         pytest.skip("no checkout: an sdist has the kernels elsewhere")
     monkeypatch.chdir(tmp_path)
     code = "import fastadagrad.device; print(fastadagrad.__file__)"
-    assert run(Part("where", [sys.executable, "-c", code], 60), tmp_path, 60).startswith("where: status 0")
+    assert run(Part("where", [sys.executable, "-c", code], 60), tmp_path, 60).startswith("status 0, ")
     assert (tmp_path / "where.txt").read_text().strip() == str(ROOT / "fastadagrad" / "__init__.py")
 
 
@@ -108,9 +122,8 @@ def test_parts_end_at_their_limits_with_all_that_they_have_begun(tmp_path, monke
     from on_a_gpu.__main__ import Part, run
 
     code = "import subprocess, time; print(subprocess.Popen(['sleep', '60']).pid, flush=True); time.sleep(60)"
-    assert run(Part("slow", [sys.executable, "-c", code], 60), tmp_path, left=3).startswith(
-        "slow: ended at its limit, "
-    )
+    ended = run(Part("slow", [sys.executable, "-c", code], 60), tmp_path, left=3)
+    assert ended.startswith("ended at its limit, ")
     child = int((tmp_path / "slow.txt").read_text())
     for _ in range(100):  # until whoever adopts orphans has noticed
         if not Path(f"/proc/{child}/stat").exists() or ") Z " in Path(f"/proc/{child}/stat").read_text():

@@ -28,6 +28,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 PACKAGES = ("fastadagrad", "numpy", "numba", "llvmlite", "cuda-bindings", "torch", "cupy-cuda12x", "cupy-cuda13x")
 RACES = ("dense", "many", "rows")
+NO_TIME = "no time left"
 
 
 class Part(NamedTuple):
@@ -40,10 +41,8 @@ class Part(NamedTuple):
 
 def parts() -> list[Part]:
     """All of them, in the order in which they run, the ones that tell most first."""
-    me, tests = (
-        [sys.executable, str(HERE)],
-        [sys.executable, "-m", "pytest", "-q", "-m", "gpu", "-p", "no:cacheprovider"],
-    )
+    me = [sys.executable, str(HERE)]
+    tests = [sys.executable, "-m", "pytest", "-q", "-m", "gpu", "-p", "no:cacheprovider"]
     watched = ["compute-sanitizer", "--error-exitcode", "9", "--tool"]
     found = [Part("first test", [*tests, "tests/device/test_gpu.py"], 60)]
     found += [Part(race, [*me, "--race", race], 90) for race in RACES]
@@ -57,7 +56,7 @@ def parts() -> list[Part]:
 
 
 def environment() -> dict[str, str]:
-    """That of the parts: a checkout's own code, which need not be installed, goes before an installed one."""
+    """Give the parts an environment in which the code of the checkout is found, before any that is installed."""
     found = [os.environ.get("PYTHONPATH", "")]
     if (ROOT / "fastadagrad" / "kernels").exists():  # which an unpacked sdist does not have there
         found.insert(0, str(ROOT))
@@ -65,7 +64,7 @@ def environment() -> dict[str, str]:
 
 
 def run(part: Part, out: Path, left: float) -> str:
-    """Run a part; how it ended, in words. What it prints is in a file of its name."""
+    """Run a part, whose output goes to a file of its name; returns in words how it ended."""
     begun = time.monotonic()
     with open(out / f"{part.name}.txt", "w") as file:
         process = subprocess.Popen(
@@ -77,7 +76,7 @@ def run(part: Part, out: Path, left: float) -> str:
             ended = "ended at its limit"
         finally:
             end_whole(process)
-    return f"{part.name}: {ended}, {time.monotonic() - begun:.0f} s"
+    return f"{ended}, {time.monotonic() - begun:.0f} s"
 
 
 def end_whole(part: subprocess.Popen[bytes]) -> None:
@@ -106,10 +105,11 @@ def versions() -> str:
     return ", ".join(found)
 
 
-def report(out: Path, ended: Sequence[str]) -> str:
-    """The tables of the races, and how each part ended."""
-    tables = [path.read_text() for race in RACES if (path := out / f"{race}.txt").exists()]
-    return "\n\n".join([f"# {card()}", versions(), *tables, "\n".join(f"- {line}" for line in ended), ""])
+def report(out: Path, ended: dict[str, str]) -> str:
+    """The tables of the races that have run, and how each part ended."""
+    tables = [(out / f"{race}.txt").read_text() for race in RACES if ended.get(race, NO_TIME) != NO_TIME]
+    lines = [f"- {name}: {how}" for name, how in ended.items()]
+    return "\n\n".join([f"# {card()}", versions(), *tables, "\n".join(lines), ""])
 
 
 def print_race(name: str, quick: bool) -> None:
@@ -138,17 +138,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print_race(given.race, given.quick)
         return 0
     given.out.mkdir(parents=True, exist_ok=True)
-    for old in given.out.glob("*.txt"):
-        old.unlink()
-    end, ended = time.monotonic() + given.seconds, []
+    end, ended = time.monotonic() + given.seconds, dict[str, str]()
     for part in parts():
         if given.only and part.name not in given.only:
             continue
         left = end - time.monotonic()
-        ended.append(run(part, given.out, left) if left > 5 else f"{part.name}: no time left")
-        print(ended[-1], flush=True)
+        ended[part.name] = run(part, given.out, left) if left > 5 else NO_TIME
+        print(f"{part.name}: {ended[part.name]}", flush=True)
         (given.out / "report.md").write_text(report(given.out, ended))
-    return int(any("status 0" not in line for line in ended))
+    return int(any(not how.startswith("status 0,") for how in ended.values()))
 
 
 if __name__ == "__main__":
