@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 from numba import config, njit
 from numba.extending import register_jitable
 
-from . import symbols
+from . import pieces, symbols
 from .disk_cache import KernelCache
 from .symbols import digest_or_token, named_by_content
 
-OPTIONS = {"nogil": True, "error_model": "numpy"}
+OPTIONS = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}
 
 
 def _dispatcher(function, **options):
@@ -45,7 +45,8 @@ def _piece(function, **options):
     """Make a function callable from compiled ones; functions that compute the same become one piece."""
     key = digest_or_token(function), bool(options)
     if key not in _pieces:
-        _pieces[key] = register_jitable(error_model="numpy", **options)(named_by_content(function))
+        options = {"error_model": "numpy", "no_cfunc_wrapper": True, **pieces.OPTIONS, **options}
+        _pieces[key] = register_jitable(**options)(named_by_content(function))
     return _pieces[key]
 
 
