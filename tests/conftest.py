@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import zlib
-from collections import Counter
+from collections import Counter, defaultdict
 
 import numpy as np
 import pytest
@@ -16,6 +16,16 @@ from quick_cases import is_quick
 from sparse import set_thresholds
 
 from fastadagrad.device import backend
+
+
+def pytest_addoption(parser):
+    which = "K/N: run every N-th case of each test, from its K-th on (from 0), and one of a test that has fewer than N"
+    parser.addoption("--share", type=_share, default=(0, 1), metavar="K/N", help=which)
+
+
+def _share(text):
+    number, of = map(int, text.split("/"))
+    return number % of, of
 
 
 def pytest_configure():
@@ -140,7 +150,7 @@ def pytest_terminal_summary(terminalreporter):
         terminalreporter.write_line("pip install -e '.[test-cuda]', then pytest -m cuda")
 
 
-def pytest_collection_modifyitems(items):
+def pytest_collection_modifyitems(config, items):
     """Mark tests that need the extra, and as slow what compiles the same code as quicker tests for another case.
 
     Threaded kernels for float64, or other indices, are such cases; so are those that `quick_cases` does not name.
@@ -155,3 +165,16 @@ def pytest_collection_modifyitems(items):
         quick = is_quick(numbers, item.module.__name__, getattr(item, "originalname", item.name), params)
         if threaded_twice or not quick:
             item.add_marker(pytest.mark.slow)
+    _deselect_other_shares(config, items)
+
+
+def _deselect_other_shares(config, items):
+    """Leave of each test's slow cases, and of its quick ones, those of the share that `--share` names."""
+    number, of = config.getoption("share")
+    cases = defaultdict(list)
+    for item in items:
+        test = item.parent.nodeid, getattr(item, "originalname", item.name)
+        cases[test, item.get_closest_marker("slow") is not None].append(item)
+    chosen = {item for all_cases in cases.values() for item in all_cases[number % len(all_cases) :: of]}
+    config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
+    items[:] = [item for item in items if item in chosen]

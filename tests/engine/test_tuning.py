@@ -1,6 +1,5 @@
 """Hyperparameters set on the way: at little cost, with the bits of a schedule, and catching up no more than needed."""
 
-import statistics
 import threading
 import time
 import tracemalloc
@@ -437,5 +436,5 @@ def test_it_costs_less_than_two_steps_of_adagrad(name, kind, option):
     for turn in turns:
         seconds(*turn)
     times = [[seconds(*turn) for turn in turns] for _ in range(40)]
-    tuned, plain, unit = map(statistics.median, zip(*times, strict=True))
+    tuned, plain, unit = map(min, zip(*times, strict=True))  # whatever else runs only adds to a time
     assert tuned - plain < 2 * unit + 0.2 * plain  # of which the latter is noise
