@@ -1,7 +1,8 @@
 """Every compiler option of the library, in one place.
 
 ``error_model="numpy"`` because the default adds a branch for each division and stops vectorisation;
-``nogil`` so that threads can share the work. ``fastmath`` is never used: the result is the formula, bit for bit.
+``nogil`` so that threads can share the work; ``no_cfunc_wrapper`` because C code calls none of these functions, and a
+wrapper for it takes time to compile. ``fastmath`` is never used: the result is the formula, bit for bit.
 What is compiled is kept on the disk (:mod:`.disk_cache`), so that only the first ever call compiles.
 """
 
@@ -16,7 +17,8 @@ from . import pieces, symbols
 from .disk_cache import KernelCache
 from .symbols import digest_or_token, named_by_content
 
-OPTIONS = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}
+_OF_ALL: dict[str, Any] = {"error_model": "numpy", "no_cfunc_wrapper": True}
+OPTIONS = {"nogil": True, **_OF_ALL}
 
 
 def _dispatcher(function, **options):
@@ -45,8 +47,7 @@ def _piece(function, **options):
     """Make a function callable from compiled ones; functions that compute the same become one piece."""
     key = digest_or_token(function), bool(options)
     if key not in _pieces:
-        options = {"error_model": "numpy", "no_cfunc_wrapper": True, **pieces.OPTIONS, **options}
-        _pieces[key] = register_jitable(**options)(named_by_content(function))
+        _pieces[key] = register_jitable(**_OF_ALL, **pieces.OPTIONS, **options)(named_by_content(function))
     return _pieces[key]
 
 

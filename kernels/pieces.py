@@ -1,6 +1,7 @@
-"""Pieces of kernels, which are made machine code of in the kernels that they are linked into only.
+"""Compiling the pieces that kernels are made of, up to the optimised code that is linked into a kernel.
 
-Numba makes machine code, too, of each function that compiled ones call, and nobody runs that of a piece.
+Numba also makes machine code of each function that a compiled one calls. That of a piece would never run, as Python
+calls kernels only, so it is not made here.
 """
 
 from __future__ import annotations
@@ -14,38 +15,39 @@ try:
 
     _MEMBERS = "_finalize_final_module", "_ensure_finalized", "get_pointer_to_function", "codegen"
     _SPARING = all(hasattr(JITCodeLibrary, name) for name in _MEMBERS) and hasattr(Compiler, "compile_extra")
-except ImportError:  # these names are private to Numba and may move: pieces then have machine code of their own
+except ImportError:  # these names are private to Numba and may move: pieces are then compiled to machine code, too
     _SPARING = False
 
 
 if _SPARING:
 
     class _NoMachineCode:
-        """In the place of the generator of machine code that a library of code otherwise has."""
+        """What a library of code has instead of Numba's generator of machine code, if it has none of its own."""
 
         def set_env(self, name: str, environment: Any) -> None:
-            """Do nothing, as only machine code refers to the environment of a function."""
+            """Do nothing: Numba would write the address of the environment into the function's machine code."""
 
     class _Library(JITCodeLibrary):
-        """The optimised code of a piece, together with that of the pieces that it calls."""
+        """The optimised code of a piece and of the pieces that it calls, which Numba links into whatever calls it."""
 
         codegen = _NoMachineCode()
 
         def _finalize_final_module(self) -> None:
+            """Stop here, where Numba would go on to machine code."""
             self._finalized = True
 
         def get_pointer_to_function(self, name: str) -> int:
-            """Give no address, as there is no machine code."""
+            """Give 0, by which Numba says that a function has no machine code."""
             self._ensure_finalized()
             return 0
 
-    class PieceCompiler(Compiler):
-        """Numba's compiler, up to machine code."""
+    class _PieceCompiler(Compiler):
+        """Numba's compiler, which puts the code of a piece into a library without machine code."""
 
         def compile_extra(self, func: FunctionType) -> Any:
             self.state.library = _Library(self.state.targetctx.codegen(), func.__qualname__)
             return super().compile_extra(func)
 
-    OPTIONS: dict[str, Any] = {"pipeline_class": PieceCompiler}
+    OPTIONS: dict[str, Any] = {"pipeline_class": _PieceCompiler}
 else:
     OPTIONS = {}

@@ -19,8 +19,9 @@ from fastadagrad.device import backend
 
 
 def pytest_addoption(parser):
-    which = "K/N: run every N-th case of each test, from its K-th on (from 0), and one of a test that has fewer than N"
-    parser.addoption("--share", type=_share, default=(0, 1), metavar="K/N", help=which)
+    """Add the option by which several runs share the cases of each test."""
+    what = "run every N-th case of each test, beginning with number K from 0, and one of a test that has fewer"
+    parser.addoption("--share", type=_share, default=(0, 1), metavar="K/N", help=what)
 
 
 def _share(text):
@@ -169,7 +170,7 @@ def pytest_collection_modifyitems(config, items):
 
 
 def _deselect_other_shares(config, items):
-    """Leave of each test's slow cases, and of its quick ones, those of the share that `--share` names."""
+    """Keep the cases that `--share` names; the slow cases of a test are numbered apart from its quick ones."""
     number, of = config.getoption("share")
     cases = defaultdict(list)
     for item in items:

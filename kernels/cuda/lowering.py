@@ -139,7 +139,7 @@ class _PieceOfKernel(JitDecorator):
     """What Numba decorates functions with that it needs compiled for this target, such as its own."""
 
     def __init__(self, pipeline_class: Any = None, **options: Any) -> None:
-        self._options = options  # without the pipeline, which is one for the host
+        self._options = options  # `pipeline_class` names a compiler for the host, and is not used for a GPU
 
     def __call__(self, function: Callable[..., Any]) -> Any:
         return _PTXDispatcher(function, targetoptions={**self._options, "nopython": True})

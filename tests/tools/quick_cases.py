@@ -2,8 +2,8 @@
 
 A test is in QUICK by its name, with the values of its parameters that run quickly. Each other value is the same code of
 the drivers with another formula, and has its own quick tests elsewhere. Of a test in ONE_IN every so many cases are
-quick, the first of its cases among them; none of those that stand for 0. Before a test whose name others have, too,
-stands the name of its file.
+quick, the first of its cases among them; none of those that stand for 0. A name that tests of several files have is
+written as FILE::NAME.
 """
 
 from __future__ import annotations
